@@ -1,0 +1,122 @@
+"""The SQL database: an engine for SQLite (WAL) or Postgres, read and write transactions, migrations at start."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import event
+from sqlmodel import Session
+
+BUSY_SECONDS = 15
+_WRITES = "writes"
+_WRITER = "writer"
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # what is acknowledged survives a power cut
+    "foreign_keys=ON",
+    "secure_delete=ON",  # a deleted memory's text leaves the file, not only the tables
+    f"busy_timeout={BUSY_SECONDS * 1000}",
+    "cache_size=-32000",
+    "temp_store=MEMORY",
+)
+
+
+class Database:
+    """One engine. SQLite has one writer at a time: this process's writers queue at a lock instead of busy-waiting."""
+
+    def __init__(self, url: str, *, connections: int) -> None:
+        self.engine = _engine(url, connections)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._writing = self.engine.execution_options(**{_WRITES: True})
+        self._writer = threading.Lock() if self.is_sqlite else None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only reads: one snapshot that never waits for a writer."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that may write: committed at the end, rolled back by any exception."""
+        with self._writer or nullcontext(), Session(self._writing, expire_on_commit=False) as session:
+            session.info[_WRITER] = self._writer
+            yield session
+            session.commit()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def paused(session: Session) -> Iterator[None]:
+    """End the transaction while something slow runs, so that no writer waits; the next statement begins a new one.
+
+    To be used before the first write of an operation: what it read so far may have changed afterwards.
+    """
+    writer: threading.Lock | None = session.info.get(_WRITER)
+    session.commit()
+    if writer is not None:
+        writer.release()
+    try:
+        yield
+    finally:
+        if writer is not None:
+            writer.acquire()
+
+
+def migrate(url: str) -> None:
+    """Bring the database to the newest schema; processes that start at once wait for the first."""
+    folder = Path(__file__).parent / "migrations"
+    config = Config(config_args={"script_location": str(folder)})
+    config.set_main_option("script_location", str(folder))
+    engine = _engine(url, connections=1)
+    with engine.execution_options(**{_WRITES: True}).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(72627001)"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+@contextmanager
+def migrated(url: str, *, connections: int = 2) -> Iterator[Database]:
+    """The database with the newest schema, closed in the end."""
+    migrate(url)
+    database = Database(url, connections=connections)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _engine(url: str, connections: int) -> sa.Engine:
+    options: dict[str, int | bool] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
+    if sa.make_url(url).get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
+    path = sa.make_url(url).database
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        url, poolclass=sa.QueuePool, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, **options
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: object, _record: object) -> None:
+    connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3: we say BEGIN, not the driver
+    cursor = connection.cursor()  # type: ignore[attr-defined]  # sqlite3
+    for pragma in _PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,57 @@
+"""The tables, one file a noun. Importing this package imports all of them, so that `metadata` is whole."""
+
+from server.models.api_keys import ApiKey
+from server.models.audit import AuditEvent
+from server.models.base import metadata
+from server.models.invitations import Invitation, InvitationProject
+from server.models.memories import IdempotencyKey, IndexTask, Label, Memory, MemoryVersion, Piece, ProjectIndex
+from server.models.notifications import Mail, Notification
+from server.models.oauth import (
+    AccessToken,
+    AuthMethod,
+    AuthorizationCode,
+    AuthorizationRequest,
+    ClientKind,
+    OAuthClient,
+    OAuthGrant,
+    ParkedRequest,
+    RefreshToken,
+)
+from server.models.organizations import Organization, OrganizationMember, OrganizationRole
+from server.models.projects import Project, ProjectMember, ProjectRole
+from server.models.users import MailedToken, Session, User
+
+__all__ = [
+    "AccessToken",
+    "ApiKey",
+    "AuditEvent",
+    "AuthMethod",
+    "AuthorizationCode",
+    "AuthorizationRequest",
+    "ClientKind",
+    "IdempotencyKey",
+    "IndexTask",
+    "Invitation",
+    "InvitationProject",
+    "Label",
+    "Mail",
+    "MailedToken",
+    "Memory",
+    "MemoryVersion",
+    "Notification",
+    "OAuthClient",
+    "OAuthGrant",
+    "Organization",
+    "OrganizationMember",
+    "OrganizationRole",
+    "ParkedRequest",
+    "Piece",
+    "Project",
+    "ProjectIndex",
+    "ProjectMember",
+    "ProjectRole",
+    "RefreshToken",
+    "Session",
+    "User",
+    "metadata",
+]

@@ -1,0 +1,25 @@
+"""API keys: each reaches one project with fixed permissions."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from server.models.base import Utc, new_id, now, reference
+
+
+class ApiKey(SQLModel, table=True):
+    """Found by `token_hash`; the key itself was shown once. `prefix` is its first letters, for people."""
+
+    __tablename__ = "api_keys"
+
+    id: str = Field(default_factory=lambda: new_id("key_"), primary_key=True)
+    project_id: str = Field(sa_column=reference("projects.id", index=True))
+    created_by: str = Field(sa_column=reference("users.id", index=True))
+    name: str
+    prefix: str
+    token_hash: str = Field(unique=True)
+    permissions: list[str] = Field(sa_type=sa.JSON)
+    created_at: datetime = Field(default_factory=now, sa_type=Utc)
+    last_used_at: datetime | None = Field(default=None, sa_type=Utc)
+    expires_at: datetime | None = Field(default=None, sa_type=Utc)

@@ -1,0 +1,21 @@
+"""Audit: everything that changes rights, who did it and when; no secrets, no memory text."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from server.models.base import JsonObject, Utc, new_id, now, reference
+
+
+class AuditEvent(SQLModel, table=True):
+    __tablename__ = "audit_events"
+    __table_args__ = (sa.Index("ix_audit_events_newest", "organization_id", "id"),)
+
+    id: str = Field(default_factory=lambda: new_id("evt_"), primary_key=True)
+    organization_id: str | None = Field(default=None, sa_column=reference("organizations.id", nullable=True))
+    type: str
+    actor_id: str | None = None
+    target: str = ""
+    details: JsonObject = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    created_at: datetime = Field(default_factory=now, sa_type=Utc)

@@ -1,0 +1,34 @@
+"""What a user is told: in the dashboard, and by mail."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from server.models.base import JsonObject, Utc, new_id, now, reference
+
+
+class Notification(SQLModel, table=True):
+    __tablename__ = "notifications"
+    __table_args__ = (sa.Index("ix_notifications_newest", "user_id", "id"),)
+
+    id: str = Field(default_factory=lambda: new_id("ntf_"), primary_key=True)
+    user_id: str = Field(sa_column=reference("users.id"))
+    type: str
+    title: str
+    message: str
+    details: JsonObject = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    read_at: datetime | None = Field(default=None, sa_type=Utc)
+    created_at: datetime = Field(default_factory=now, sa_type=Utc)
+
+
+class Mail(SQLModel, table=True):
+    """A letter that a transaction promised; `sealed` is its address and text, encrypted, since it holds a token."""
+
+    __tablename__ = "mails"
+
+    id: str = Field(default_factory=lambda: new_id("mail_"), primary_key=True)
+    sealed: bytes = Field(sa_type=sa.LargeBinary)
+    attempts: int = 0
+    created_at: datetime = Field(default_factory=now, sa_type=Utc)
+    due_at: datetime = Field(default_factory=now, sa_type=Utc, index=True)

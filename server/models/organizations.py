@@ -1,0 +1,53 @@
+"""Organizations and who belongs to them."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from server.models.base import Utc, new_id, now, one_of, reference
+
+
+class OrganizationKind(StrEnum):
+    PERSONAL = "personal"
+    CUSTOM = "custom"
+
+
+class OrganizationRole(StrEnum):
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+class Organization(SQLModel, table=True):
+    """A team, or a user's personal place. `owner_id` is the truth about the owner: there is exactly one."""
+
+    __tablename__ = "organizations"
+    __table_args__ = (
+        sa.UniqueConstraint("owner_id", "name_key"),
+        one_of("kind", "kind", OrganizationKind),
+        sa.Index("uq_organizations_personal", "owner_id", unique=True, sqlite_where=sa.text("kind = 'personal'"),
+                 postgresql_where=sa.text("kind = 'personal'")),
+    )  # fmt: skip
+
+    id: str = Field(default_factory=lambda: new_id("org_"), primary_key=True)
+    name: str
+    name_key: str = Field(description="the name as compared: casefolded, NFKC")
+    kind: OrganizationKind = Field(default=OrganizationKind.CUSTOM, sa_type=sa.String)
+    owner_id: str = Field(sa_column=reference("users.id", gone="RESTRICT"))
+    owner_since: datetime = Field(default_factory=now, sa_type=Utc)
+    created_at: datetime = Field(default_factory=now, sa_type=Utc)
+    updated_at: datetime = Field(default_factory=now, sa_type=Utc)
+
+
+class OrganizationMember(SQLModel, table=True):
+    """A member other than the owner, whose place is `Organization.owner_id`."""
+
+    __tablename__ = "organization_members"
+    __table_args__ = (sa.CheckConstraint("role IN ('admin', 'member')", name="role"),)
+
+    organization_id: str = Field(sa_column=reference("organizations.id", primary_key=True))
+    user_id: str = Field(sa_column=reference("users.id", primary_key=True, index=True))
+    role: OrganizationRole = Field(sa_type=sa.String)
+    joined_at: datetime = Field(default_factory=now, sa_type=Utc)

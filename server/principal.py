@@ -1,0 +1,46 @@
+"""Who is asking, and how far the credential reaches."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from server.errors import InsufficientScope
+
+
+class Scope(StrEnum):
+    READ = "memories:read"
+    WRITE = "memories:write"
+
+
+IMPLIED = {Scope.READ: frozenset({Scope.READ}), Scope.WRITE: frozenset({Scope.READ, Scope.WRITE})}
+ALL_SCOPES = frozenset(Scope)
+
+
+class CredentialKind(StrEnum):
+    SESSION = "session"
+    API_KEY = "api_key"
+    ACCESS_TOKEN = "access_token"  # noqa: S105 - the kind's name, not a token
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """One authenticated caller. `project_id` is None for a session, which reaches all that its user does."""
+
+    user_id: str
+    kind: CredentialKind
+    credential_id: str
+    project_id: str | None = None
+    scopes: frozenset[Scope] = ALL_SCOPES
+
+    @property
+    def is_session(self) -> bool:
+        return self.kind is CredentialKind.SESSION
+
+    def require(self, scope: Scope) -> None:
+        """Raises InsufficientScope, naming all scopes that the credential would need (write implies read)."""
+        if scope not in self.scopes:
+            raise InsufficientScope(sorted(IMPLIED[scope]))
+
+
+def with_implied(scopes: frozenset[Scope]) -> frozenset[Scope]:
+    """Write implies read."""
+    return frozenset().union(*(IMPLIED[scope] for scope in scopes))

@@ -1,0 +1,251 @@
+"""Every setting, typed, read once from the environment and `.env`, frozen and handed down."""
+
+import contextlib
+import ipaddress
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+import limits
+import sqlalchemy as sa
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "SELFMEMORY_"
+SECRET_LENGTH = 32
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # a name that the Prometheus library chose
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the one line says why and prints no value."""
+
+
+def _a_rate(text: str) -> str:
+    try:
+        limits.parse_many(text)
+    except ValueError:
+        raise ValueError("write a rate like 60/minute or 20/hour") from None
+    return text
+
+
+def _a_database(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value():
+        return url
+    with contextlib.suppress(sa.exc.ArgumentError):
+        parts = sa.make_url(url.get_secret_value())
+        if parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg") and parts.database:
+            return url
+    raise ValueError("write sqlite:////path/to/file or postgresql+psycopg://user:password@host/name")
+
+
+def _an_origin(text: str) -> str:
+    if _origin(text) is None:
+        raise ValueError("write origins like https://app.example.com, without a path")
+    return text.rstrip("/")
+
+
+def _a_sender(text: str) -> str:
+    if "@" not in parseaddr(text)[1] or not text.isprintable():
+        raise ValueError("write a sender like SelfMemory <no-reply@example.com>")
+    return text
+
+
+def _a_network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("write addresses or networks like 10.0.0.0/8, with commas between them") from None
+    return text
+
+
+def _reached_by(*schemes: str) -> AfterValidator:
+    """A check that a URL has one of these schemes and a host; its message never repeats the URL."""
+
+    def check(url: str | SecretStr) -> str | SecretStr:
+        text = url.get_secret_value() if isinstance(url, SecretStr) else url
+        if text and (urlsplit(text).scheme not in schemes or not urlsplit(text).hostname):
+            raise ValueError("write a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
+        return url
+
+    return AfterValidator(check)
+
+
+Rate = Annotated[str, AfterValidator(_a_rate)]
+Seconds = Annotated[int, Field(ge=1)]
+Days = Annotated[int, Field(ge=1)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_an_origin)], ...], NoDecode]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_a_network)], ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        env_ignore_empty=True,
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(8081, ge=0, le=65535)
+    public_url: str = ""
+    data_dir: Path = Path("data")
+    database_url: Annotated[SecretStr, AfterValidator(_a_database)] = SecretStr("")
+    chroma_url: Annotated[str, _reached_by("http", "https")] = ""
+    redis_url: Annotated[SecretStr, _reached_by("redis", "rediss")] = SecretStr("")
+    embedding_model: str = "all-MiniLM-L6-v2"
+    exact_scan_limit: int = Field(5000, ge=0)
+    secret_key: SecretStr = SecretStr("")
+    smtp_url: Annotated[SecretStr, _reached_by("smtp", "smtps")] = SecretStr("")
+    mail_from: Annotated[str, AfterValidator(_a_sender)] = "SelfMemory <no-reply@localhost>"
+    sign_up: Literal["open", "invited", "closed"] = "open"
+    session_cookie: str = Field("ory_kratos_session", pattern=r"^[A-Za-z0-9_\-]+$")
+    session_days: Days = 30
+    allowed_origins: Origins = ()
+    trusted_proxies: Networks = ()
+    metrics_token: SecretStr = SecretStr("")
+    rate_limit_enabled: bool = True
+    rate_limit_memory_add: Rate = "60/minute"
+    rate_limit_memory_search: Rate = "120/minute"
+    rate_limit_organization_create: Rate = "10/minute"
+    rate_limit_project_create: Rate = "10/minute"
+    rate_limit_invitation: Rate = "20/hour"
+    rate_limit_sign_in: Rate = "10/minute"
+    rate_limit_registration: Rate = "60/hour"
+    rate_limit_token_failure: Rate = "30/minute"  # noqa: S105 - a rate
+    client_retention_days: Days = 30
+    access_token_seconds: Seconds = 3600
+    refresh_token_days: Days = 60
+    refresh_grace_seconds: int = Field(60, ge=0)
+    code_seconds: Seconds = 60
+    cimd_allow_private: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+    @field_validator("allowed_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _joined(self) -> Self:
+        """What one setting asks of another, and the defaults that follow from others."""
+        url = _origin(self.public_url or f"http://localhost:{self.port}")
+        if url is None:
+            raise ValueError("PUBLIC_URL must be like https://memory.example.com, without a path")
+        if not is_loopback(url):
+            if not url.startswith("https://"):
+                raise ValueError("PUBLIC_URL must begin with https:// unless it is a loopback address")
+            if len(self.secret_key.get_secret_value()) < SECRET_LENGTH:
+                raise ValueError(
+                    f"SECRET_KEY ({SECRET_LENGTH} characters or more) is required when PUBLIC_URL is not loopback"
+                )
+        object.__setattr__(self, "public_url", url)
+        if not self.database_url.get_secret_value():
+            path = (self.data_dir / "selfmemory.db").absolute()
+            object.__setattr__(self, "database_url", SecretStr(f"sqlite:///{path}"))
+        return self
+
+    @property
+    def is_https(self) -> bool:
+        return self.public_url.startswith("https://")
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.get_secret_value().startswith("sqlite")
+
+    @property
+    def resource(self) -> str:
+        """The canonical URL of the protected resource, without a trailing slash (RFC 9728)."""
+        return f"{self.public_url}/mcp"
+
+
+def read_settings(env_file: Path | None = Path(".env"), **given: object) -> Settings:
+    """Settings from the environment, a file and what is given. Raises SettingsError with one clear line."""
+    ours = (name for name in (*os.environ, *_names_in_file(env_file)) if name.upper().startswith(PREFIX))
+    unknown = sorted(name for name in ours if name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields)
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is not a setting; docs/configuration.md lists them all")
+    try:
+        return Settings(_env_file=env_file, **given)  # type: ignore[arg-type]  # pydantic checks every value
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        why = first["msg"].removeprefix("Value error, ")
+        name = f"{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        raise SettingsError(PREFIX + name + why) from None
+
+
+def hand_down(values: Mapping[str, object]) -> None:
+    """Set what the command line chose in the environment, for the worker processes that read it anew."""
+    for name, value in values.items():
+        os.environ[PREFIX + name.upper()] = str(value)
+
+
+def share_metrics(folder: str) -> None:
+    """Let all worker processes count into one folder; it must be done before they start."""
+    os.environ[METRICS_FOLDER] = folder
+
+
+def metrics_folder() -> str | None:
+    return os.environ.get(METRICS_FOLDER)
+
+
+def secret_key(settings: Settings) -> str:
+    """The secret that seals what must be read back; made once and kept in DATA_DIR when the setting is empty."""
+    given = settings.secret_key.get_secret_value()
+    if given:
+        return given
+    path = settings.data_dir / "secret_key"
+    if not path.exists():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=settings.data_dir, encoding="ascii") as file:  # mode 0600
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+                os.link(file.name, path)
+    return path.read_text("ascii").strip()
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine's own (RFC 8252 section 7.3, RFC 6761 section 6.3)."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _origin(url: str) -> str | None:
+    """`scheme://host[:port]` in lower case, or None when the URL is anything else or more than that."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        return None
+    more = parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme not in ("http", "https") or not parts.hostname or more:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    is_default = port is None or port == {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + ("" if is_default else f":{port}")
+
+
+def _names_in_file(path: Path | None) -> list[str]:
+    if path is None or not path.is_file():
+        return []
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8 text") from None
+    return [line.split("=", 1)[0].strip().removeprefix("export ").strip() for line in lines]
