@@ -1,0 +1,93 @@
+"""How the embedding queue does beside the bare model; all ratios are of one run, on whatever machine it is.
+
+python -m bench.embeddings [--fp32 FILE]     (FILE: the first file that server/index/onnx_export.py writes)
+"""
+
+import argparse
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from server.index import bundled_model
+from server.index.bundled_model import BundledModel
+from server.index.collector import Collector
+
+QUESTIONS = [f"What did person {number} say about the trip to Spain?" for number in range(200)]
+MEMORIES = [f"Melanie: We spent day {number} in the mountains and the kids loved the lake." for number in range(600)]
+
+
+def milliseconds(call: Callable[[str], object], texts: Sequence[str]) -> list[float]:
+    times = []
+    for text in texts:
+        began = time.perf_counter()
+        call(text)
+        times.append((time.perf_counter() - began) * 1000)
+    return times
+
+
+def rate(call: Callable[[str], object], texts: Sequence[str], threads: int) -> float:
+    began = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(call, texts))
+    return len(texts) / (time.perf_counter() - began)
+
+
+def row(name: str, value: float, unit: str, ratio: float) -> None:
+    print(f"{name:<52}{value:>9.2f} {unit:<8}×{ratio:.2f}")
+
+
+def latency(model: BundledModel, collector: Collector) -> None:
+    bare, queued = [], []
+    for text in QUESTIONS:  # in turn, so that both meet the same weather
+        bare += milliseconds(lambda question: model.encode([question]), [text])
+        queued += milliseconds(lambda question: collector.embed([question]), [text])
+    base = statistics.median(bare)
+    row("one question, the bare model", base, "ms", 1)
+    row("one question, through the queue", statistics.median(queued), "ms", statistics.median(queued) / base)
+    imported = [f"{number} {text}" for number in range(4) for text in MEMORIES[:500]]
+    background = threading.Thread(target=collector.embed, args=(imported,))
+    background.start()
+    busy = statistics.median(milliseconds(lambda text: collector.embed([text], urgent=True), QUESTIONS[:50]))
+    row("one question, during an import of 2,000 texts", busy, "ms", busy / base)
+    background.join()
+
+
+def throughput(model: BundledModel, collector: Collector) -> None:
+    base = rate(lambda text: model.encode([text]), MEMORIES, model.threads)
+    row(f"memories, the bare model on {model.threads} threads", base, "texts/s", 1)
+    for threads in (1, 16):
+        found = rate(lambda text: collector.embed([text]), MEMORIES, threads)
+        row(f"memories, {threads} callers through the queue", found, "texts/s", found / base)
+    unguarded = rate(lambda text: model.encode([text]), MEMORIES, 16)
+    row("memories, 16 callers without the queue", unguarded, "texts/s", unguarded / base)
+
+
+def precision(model: BundledModel, full: BundledModel) -> None:
+    short = statistics.median(milliseconds(lambda text: model.encode([text]), QUESTIONS))
+    exact = statistics.median(milliseconds(lambda text: full.encode([text]), QUESTIONS))
+    row("one question, fp32 beside int8", exact, "ms", exact / short)
+    cosine = (model.encode(MEMORIES[:100]) * full.encode(MEMORIES[:100])).sum(axis=1).mean()
+    print(f"mean cosine of int8 to fp32: {cosine:.4f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fp32", type=Path)
+    full = parser.parse_args().fp32
+    with tempfile.TemporaryDirectory() as folder:
+        model = bundled_model.load(Path(folder))
+    collector = Collector(model)
+    model.encode(MEMORIES[:20])
+    latency(model, collector)
+    throughput(model, collector)
+    if full:
+        precision(model, BundledModel(bundled_model.source_folder() / "tokenizer.json", full))
+    collector.close()
+
+
+if __name__ == "__main__":
+    main()

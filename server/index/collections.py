@@ -1,0 +1,105 @@
+"""Projects' collections in Chroma as a search sees them: what is near a question, or None when SQL must be scanned."""
+
+import hashlib
+import logging
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.index.chroma import Chroma, ChromaFailed, open_embedded, open_served
+from server.index.matrix import Centre
+from server.index.outbox import Vectors
+from server.models import metadata
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_indexes, _tasks = metadata.tables["project_indexes"], metadata.tables["index_tasks"]
+TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A project's collection that is whole but for what is pending in SQL."""
+
+    name: str
+    centre: Centre
+    removals: int
+    ready_at: datetime
+
+
+class Collections:
+    """One Chroma. An embedded one is opened by the index's owner only; whoever has none scans SQL."""
+
+    def __init__(self, settings: Settings, model: str) -> None:
+        self._settings, self._model = settings, model
+        self._opening = threading.Lock()
+        self._chroma: Chroma | None = None
+        self.failure: str | None = None
+        """Why Chroma was not of use when it was asked last; None when it was."""
+        self.suspects: set[str] = set()
+        """Projects whose collection failed: the owner builds them anew."""
+
+    @property
+    def are_served(self) -> bool:
+        return bool(self._settings.chroma_url)
+
+    def open(self, *, as_owner: bool) -> Chroma | None:
+        """Chroma, opened when it is not yet and may be. Raises ChromaFailed."""
+        if self._chroma is None and (as_owner or self.are_served):
+            with self._opening:
+                self._chroma = self._chroma or self._open()
+        return self._chroma
+
+    def close(self) -> None:
+        if self._chroma is not None:
+            self._chroma.close()
+            self._chroma = None
+
+    def of_project(self, session: Session, project_id: str) -> Collection | None:
+        """None while there is none of the current model that may be asked."""
+        own = _indexes.c
+        query = sa.select(own.collection, own.mean, own.removals, own.ready_at).where(
+            own.project_id == project_id, own.embedding_model == self._model, own.ready_at.is_not(None)
+        )
+        row = session.execute(query).one_or_none()
+        if row is None:
+            return None
+        return Collection(row.collection, Centre(np.frombuffer(row.mean, "<f4")), row.removals, row.ready_at)
+
+    def nearest(
+        self, session: Session, project_id: str, collection: Collection, question: Vectors, count: int
+    ) -> set[int] | None:
+        """The memories of the `count` nearest pieces, with all that are pending; None when Chroma fails twice."""
+        pending = sa.select(_tasks.c.memory_number).where(_tasks.c.project_id == project_id, _tasks.c.memory_number > 0)
+        numbers = set(session.scalars(pending))  # before Chroma is asked: what is followed meanwhile is in both
+        for attempt in range(TRIES):
+            try:
+                chroma = self.open(as_owner=False)
+                if chroma is None:
+                    return None
+                numbers.update(chroma.nearest(collection.name, collection.centre.left(question), count))
+            except ChromaFailed as error:
+                self._failed(project_id, error, last=attempt + 1 == TRIES)
+            else:
+                self.failure = None
+                return numbers
+        return None
+
+    def _failed(self, project_id: str, error: ChromaFailed, *, last: bool) -> None:
+        if last:
+            self.failure = f"Chroma failed ({error}); searches scan SQL instead"
+            self.suspects.add(project_id)
+            log.warning("chroma failed", extra={"project_id": project_id, "kind": str(error)})
+
+    def _open(self) -> Chroma:
+        if self.are_served:
+            place = self._settings.public_url + self._settings.database_url.get_secret_value()
+            return open_served(
+                self._settings.chroma_url, f"memories-{hashlib.sha256(place.encode()).hexdigest()[:12]}-"
+            )
+        return open_embedded(self._settings.data_dir / "chroma")

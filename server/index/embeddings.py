@@ -1,0 +1,70 @@
+"""Texts into vectors: all that the rest of the server knows about a model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.index import bundled_model
+from server.index.bundled_model import ModelUnusable, prepare
+from server.index.collector import Collector, EmbedderClosed
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+__all__ = ["DEFAULT_MODEL", "Embedder", "EmbedderClosed", "ModelUnusable", "open_embedder", "prepare"]
+
+DEFAULT_MODEL = bundled_model.NAME
+
+
+class Embedder(Protocol):
+    """What turns texts into vectors. Any thread may call it, and waits."""
+
+    @property
+    def name(self) -> str:
+        """The model and its precision, "all-MiniLM-L6-v2/int8": vectors of two names must not be compared."""
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+
+    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+        """Vectors of unit length, shape (len(texts), dimensions); `urgent` when a question waits for the answer."""
+
+    def close(self) -> None:
+        """Let go of the model; whoever still waits, and whoever asks later, is told EmbedderClosed."""
+
+
+class TransformersModel:
+    """Any other model, by its name on a hub or by its folder; run by sentence-transformers, in batches."""
+
+    threads = 1
+    batch_size = 32
+
+    def __init__(self, name: str) -> None:
+        self.name = f"{name}/fp32"
+        self._model = _sentence_transformer(name)
+        self.dimensions = len(self.encode([""])[0])
+
+    def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+        vectors = self._model.encode(
+            list(texts), batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def open_embedder(model: str, data_dir: Path) -> Embedder:
+    """Load `model`: the bundled one by its name, any other by sentence-transformers. Raises ModelUnusable."""
+    return Collector(bundled_model.load(data_dir) if model == DEFAULT_MODEL else TransformersModel(model))
+
+
+def _sentence_transformer(name: str) -> "SentenceTransformer":
+    try:
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - torch: 4 s and 350 MB
+
+        return SentenceTransformer(name)
+    except (ImportError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelUnusable(f"The embedding model {name!r} cannot be loaded: {reason}") from error

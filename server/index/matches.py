@@ -1,0 +1,166 @@
+"""Which memories hold the words of a question: BM25 over the words index (see `server.index.words`).
+
+Each term is asked for alone and the parts are added here, so that a term's rarity is that within the project: no
+tenant's words weigh on another's, and no search costs more because others store much.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlmodel import Session
+
+from server.index.terms import asked_terms
+from server.index.words import is_sqlite, prefix_of
+
+MOST_ROWS = 3000
+"""Rows that one search scores, so that its cost has a bound: the rarest terms go first."""
+
+FEW = 2000
+"""Up to so many memories of a project, every term is scored without counting first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Memories (numbers, ascending) that hold a term of the question, and how well (the best is 1)."""
+
+    numbers: NDArray[np.int64]
+    shares: NDArray[np.float32]
+    asked: bool
+    """Whether the question had any term to look for."""
+
+    def best(self, count: int) -> NDArray[np.int64]:
+        """The numbers of the `count` best, in any order."""
+        if count >= len(self.numbers):
+            return self.numbers
+        return self.numbers[np.argpartition(-self.shares, count)[:count]]
+
+
+NOTHING = Matches(np.empty(0, np.int64), np.empty(0, np.float32), asked=False)
+
+
+def search(
+    session: Session, project_id: str, memory_count: int, question: str, allowed: Sequence[int] | None
+) -> Matches:
+    """BM25 over the project's memories, or over the allowed ones; `shares` relative to the best match."""
+    terms = asked_terms(question)
+    if not terms:
+        return NOTHING
+    sqlite = is_sqlite(session)
+    keys = [_match(project_id, term) if sqlite else term for term in terms]
+    held: dict[int, int] = {}
+    if memory_count > FEW:
+        keys, held = _rarest(session, project_id, keys)
+    values: dict[str, str | int] = {f"t{at}": key for at, key in enumerate(keys)}
+    values |= {"project": project_id, "most": MOST_ROWS}
+    if allowed is not None and memory_count > FEW:
+        values["allowed"] = json.dumps(list(allowed))
+    statement = (_sqlite_search if sqlite else _postgres_search)(len(keys), "allowed" in values)
+    found = session.connection().execute(statement, values).cursor.fetchall()  # plain tuples: there may be thousands
+    total = _rows_in_index(session) if sqlite else 0
+    return _added(found, [held.get(at, 0) for at in range(len(keys))], memory_count, total, allowed)
+
+
+def _added(
+    found: Sequence[tuple[int, int, float]],
+    held: list[int],
+    memory_count: int,
+    total: int,
+    allowed: Sequence[int] | None,
+) -> Matches:
+    """Sum the terms' parts for each memory, each times the term's rarity in the project."""
+    if not found:
+        return Matches(NOTHING.numbers, NOTHING.shares, asked=True)
+    table = np.array(found, dtype=np.float64)
+    which, numbers, parts = table[:, 0].astype(np.intp), table[:, 1].astype(np.int64), table[:, 2]
+    counts = np.maximum(np.bincount(which, minlength=len(held)), held)
+    if total:  # FTS5 has multiplied by the rarity in the whole table
+        parts = parts / _fts5_rarity(total, counts)[which]
+    parts = parts * np.log1p((np.maximum(memory_count, counts) - counts + 0.5) / (counts + 0.5))[which]
+    if allowed is not None:
+        kept = np.isin(numbers, np.asarray(allowed, np.int64))
+        numbers, parts = numbers[kept], parts[kept]
+    different, place = np.unique(numbers, return_inverse=True)
+    sums = np.bincount(place, weights=parts, minlength=len(different))
+    best = sums.max(initial=0.0)
+    return Matches(different, (sums / best if best > 0 else sums).astype(np.float32), asked=True)
+
+
+def _fts5_rarity(total: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The inverse document frequency of FTS5's bm25() (its ext/fts5/fts5_aux.c)."""
+    return np.maximum(np.log((np.maximum(total, counts) - counts + 0.5) / (counts + 0.5)), 1e-6)
+
+
+def _rarest(session: Session, project_id: str, keys: list[str]) -> tuple[list[str], dict[int, int]]:
+    """The rarest terms that together touch at most `MOST_ROWS` memories, at least one; and how many each touches."""
+    sqlite = is_sqlite(session)
+    values = {f"t{at}": key for at, key in enumerate(keys)} | {"project": project_id}
+    counts = session.execute((_sqlite_count if sqlite else _postgres_count)(len(keys)), values).one()
+    ranked = sorted((count, key) for count, key in zip(counts, keys, strict=True) if count)
+    taken: list[tuple[int, str]] = []
+    for count, key in ranked:
+        if not taken or sum(count for count, _ in taken) + count <= MOST_ROWS:
+            taken.append((count, key))
+    taken = taken or [(0, keys[0])]
+    return [key for _, key in taken], {at: count for at, (count, _) in enumerate(taken)}
+
+
+def _match(project_id: str, term: str) -> str:
+    return f'"{prefix_of(project_id)}{term}"'
+
+
+def _rows_in_index(session: Session) -> int:
+    """FTS5's own count of rows: the first varint of its record of averages (ext/fts5/fts5_index.c)."""
+    block: bytes = session.execute(_AVERAGES).scalar_one()
+    value = 0
+    for byte in block[:9]:
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            break
+    return value
+
+
+_AVERAGES = sa.text("SELECT block FROM memory_words_data WHERE id = 1")
+
+
+@cache
+def _sqlite_search(terms: int, narrowed: bool) -> sa.TextClause:
+    narrow = " AND +rowid IN (SELECT value FROM json_each(:allowed))" if narrowed else ""
+    arms = (
+        f"SELECT * FROM (SELECT {at}, rowid, -bm25(memory_words, 1.0, 0.5, 1.0) FROM memory_words"  # noqa: S608 - numbers
+        f" WHERE memory_words MATCH :t{at}{narrow} ORDER BY rowid DESC LIMIT :most)"
+        for at in range(terms)
+    )
+    return sa.text(" UNION ALL ".join(arms))
+
+
+@cache
+def _sqlite_count(terms: int) -> sa.TextClause:
+    arms = (f"(SELECT count(*) FROM memory_words WHERE memory_words MATCH :t{at})" for at in range(terms))  # noqa: S608
+    return sa.text("SELECT " + ", ".join(arms))
+
+
+@cache
+def _postgres_search(terms: int, narrowed: bool) -> sa.TextClause:
+    narrow = " AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))" if narrowed else ""
+    arms = (
+        f"(SELECT {at}, memory_number, ts_rank('{{0,0,0.5,1}}', words, plainto_tsquery('english', :t{at}), 0)"  # noqa: S608
+        f" FROM memory_words WHERE project_id = :project AND words @@ plainto_tsquery('english', :t{at}){narrow}"
+        " ORDER BY memory_number DESC LIMIT :most)"
+        for at in range(terms)
+    )
+    return sa.text(" UNION ALL ".join(arms))
+
+
+@cache
+def _postgres_count(terms: int) -> sa.TextClause:
+    arms = (
+        "(SELECT count(*) FROM memory_words WHERE project_id = :project"  # noqa: S608 - numbers
+        f" AND words @@ plainto_tsquery('english', :t{at}))"
+        for at in range(terms)
+    )
+    return sa.text("SELECT " + ", ".join(arms))

@@ -1,0 +1,170 @@
+"""What is made anew from SQL: collections, vectors, words; in small steps, between which the owner does others."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.database import Database
+from server.index import outbox, words
+from server.index.chroma import Chroma
+from server.index.matrix import SHRINK, Centre, Matrix
+from server.index.outbox import Embedded
+from server.index.pieces import lead_from
+from server.index.scans import Scans
+from server.models import Memory, Project, ProjectIndex, metadata
+from server.models.base import now
+
+ROWS = 32
+"""Rows given to Chroma at once: it freezes the process meanwhile."""
+
+TEXTS = 16
+"""Memories embedded anew at once."""
+
+WORDS = 500
+"""Memories whose words are written in one transaction."""
+
+_memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
+_indexes = metadata.tables["project_indexes"]
+Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `whole` steps of some work."""
+
+    work: str
+    done: int
+    whole: int
+
+    def __str__(self) -> str:
+        return f"{self.work} {100 * self.done // max(self.whole, 1)}%"
+
+
+def build(database: Database, chroma: Chroma, scans: Scans, model: str, project_id: str) -> Iterator[Progress]:
+    """Give a project a new collection. An old one serves until then. Raises ChromaFailed."""
+    project = _announced(database, project_id, model)
+    if project is None:
+        return
+    name = chroma.create()
+    centre = _centre(database, scans, project_id)
+    done = 0
+    for matrix in _parts(database, scans, project_id):
+        vectors, owners = centre.left(matrix.vectors), np.repeat(matrix.numbers, matrix.sizes)
+        positions = np.arange(len(owners)) - np.repeat(matrix.first, matrix.sizes)
+        pieces = list(zip(owners.tolist(), positions.tolist(), strict=True))
+        for start in range(0, len(pieces), ROWS):
+            chroma.put(name, pieces[start : start + ROWS], vectors[start : start + ROWS])
+            done += len(pieces[start : start + ROWS])
+            yield Progress("building a collection", done, max(project.piece_count, done))
+    _finished(
+        database,
+        project,
+        ProjectIndex(
+            project_id=project_id, collection=name, embedding_model=model, mean=centre.mean.astype("<f4").tobytes()
+        ),
+    )
+
+
+def _announced(database: Database, project_id: str, model: str) -> Project | None:
+    """From now on the project's changes leave tasks: what is read from now on misses nothing."""
+    with database.write() as session:
+        project = session.scalars(sa.select(Project).where(col(Project.id) == project_id).with_for_update()).first()
+        if project is not None and session.get(ProjectIndex, project_id) is None:
+            session.add(ProjectIndex(project_id=project_id, collection="", embedding_model=model, mean=b""))
+    return project
+
+
+def _finished(database: Database, project: Project, built: ProjectIndex) -> None:
+    """What is not needed any more, the old collection or this one, is for the owner to sweep."""
+    with database.write() as session:
+        row = session.get(ProjectIndex, built.project_id)
+        if row is not None:
+            row.collection, row.embedding_model, row.mean = built.collection, built.embedding_model, built.mean
+            row.removals, row.ready_at = project.removals, now()
+
+
+def _centre(database: Database, scans: Scans, project_id: str) -> Centre:
+    total, count = np.zeros(0), 0
+    for matrix in _parts(database, scans, project_id):
+        total = matrix.vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
+        count += len(matrix.vectors)
+    return Centre((total / (count + SHRINK)).astype(np.float32))
+
+
+def _parts(database: Database, scans: Scans, project_id: str) -> Iterator[Matrix]:
+    """Each part in a transaction of its own: an old snapshot would keep SQLite's log from being emptied."""
+    last = 0
+    while True:
+        with database.read() as session:
+            part = scans.part_after(session, project_id, last)
+        if part is None:
+            return
+        matrix, last = part
+        yield matrix
+
+
+def of_other_model(model: str) -> sa.ColumnElement[bool]:
+    """Memories whose vectors are not of this model; unlike !=, it can use the index."""
+    return sa.or_(_memories.c.embedding_model < model, _memories.c.embedding_model > model)
+
+
+def reembed(database: Database, embed: Embed, model: str) -> Iterator[Progress]:
+    """Give the memories whose vectors are of another model vectors of this one, the newest first."""
+    other = of_other_model(model)
+    with database.read() as session:
+        whole = session.scalar(sa.select(sa.func.count()).select_from(_memories).where(other)) or 0
+    done = 0
+    while numbers := _some(database, other):
+        with database.read() as session:
+            texts = {memory.number: memory for memory in _load(session, numbers)}
+        embedded = embed([(memory.content, lead_from(memory.content, memory.details)) for memory in texts.values()])
+        with database.write() as session:
+            _replace(session, texts, dict(zip(texts, embedded, strict=True)))
+        done += len(numbers)
+        yield Progress("embedding with the new model", done, max(whole, done))
+
+
+def _some(database: Database, chosen: sa.ColumnElement[bool]) -> Sequence[int]:
+    query = sa.select(_memories.c.number).where(chosen).order_by(_memories.c.number.desc()).limit(TEXTS)
+    with database.read() as session:
+        return session.scalars(query).all()
+
+
+def _load(session: Session, numbers: Sequence[int]) -> Sequence[Memory]:
+    return session.scalars(sa.select(Memory).where(col(Memory.number).in_(numbers))).all()
+
+
+def _replace(session: Session, texts: dict[int, Memory], embedded: dict[int, Embedded]) -> None:
+    """Leaves out what was changed or deleted since it was read."""
+    by_project: dict[str, list[Memory]] = {}
+    for memory in _load(session, list(texts)):
+        if memory.revision == texts[memory.number].revision:
+            by_project.setdefault(memory.project_id, []).append(memory)
+    for project_id, memories in by_project.items():
+        outbox.stored(session, project_id, memories, [embedded[memory.number] for memory in memories])
+
+
+def rewrite_words(database: Database) -> Iterator[Progress]:
+    """Write all memories' words again."""
+    with database.read() as session:
+        whole = session.scalar(sa.select(sa.func.count()).select_from(_memories)) or 0
+    last, done = 0, 0
+    query = sa.select(_memories.c.number, _memories.c.project_id).order_by(_memories.c.number).limit(WORDS)
+    while True:
+        with database.write() as session:
+            rows = session.execute(query.where(_memories.c.number > last)).all()
+            for project_id in sorted({row.project_id for row in rows}):
+                words.rewrite(session, project_id, [row.number for row in rows if row.project_id == project_id])
+        if not rows:
+            return
+        last, done = rows[-1].number, done + len(rows)
+        yield Progress("writing words", done, max(whole, done))
+
+
+def forget_collections(database: Database) -> None:
+    """All collections are to be built anew."""
+    with database.write() as session:
+        session.execute(sa.update(_indexes).values(ready_at=None))

@@ -1,0 +1,119 @@
+"""Reads vectors from SQL for exact scanning; projects' matrices are kept, a bounded number of bytes, and refreshed."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.index.matrix import Centre, Matrix, PieceRow, Scan
+from server.index.words import listed
+from server.models import Project, metadata
+
+CACHE_BYTES = 128 << 20
+PRUNED_AT_ONCE = 5_000
+"""Up to so many memories, a matrix forgets deleted ones at once; a larger one when they are one in a hundred."""
+
+PART = 2_000
+"""Memories that are read at once of a project that is not kept."""
+
+_memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A project's matrix as of its counters; the lock is held while it is refreshed."""
+
+    refreshing: threading.Lock = field(default_factory=threading.Lock)
+    revision: int = -1
+    removals: int = 0
+    scan: Scan | None = None
+
+
+class Scans:
+    """Scans of projects' vectors of one model. Safe for threads; what is handed out never changes."""
+
+    def __init__(self, model: str, dimensions: int, most_bytes: int = CACHE_BYTES) -> None:
+        self._model, self._dimensions, self._most_bytes = model, dimensions, most_bytes
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    def fits(self, piece_count: int) -> bool:
+        """Whether a project of so many pieces can be kept."""
+        return piece_count * self._dimensions * 4 <= self._most_bytes
+
+    def of_project(self, session: Session, project: Project) -> Scan:
+        """All vectors of a project (that `fits`), as of the session's snapshot or later."""
+        with self._lock:
+            kept = self._kept.setdefault(project.id, _Kept())
+            self._kept.move_to_end(project.id)
+        with kept.refreshing:
+            scan = self._refreshed(session, project, kept)
+        self._evict()
+        return scan
+
+    def of_memories(self, session: Session, numbers: Sequence[int], centre: Centre) -> Scan:
+        """The vectors of these memories, read now."""
+        chosen = _memories.c.number.in_(listed(session, numbers))
+        return Scan.of(self._read(session, chosen), centre)
+
+    def part_after(self, session: Session, project_id: str, number: int) -> tuple[Matrix, int] | None:
+        """The vectors of the project's next memories after this one, and the last of them; None at the end."""
+        own = _memories.c
+        following = sa.select(own.number).where(own.project_id == project_id, own.number > number)
+        part = session.scalars(following.order_by(own.number).limit(PART)).all()
+        if not part:
+            return None
+        return self._read(session, own.number.in_(listed(session, part))), part[-1]
+
+    def in_parts(self, session: Session, project_id: str) -> Iterator[Matrix]:
+        """All vectors of a project, however many, some at a time."""
+        last = 0
+        while part := self.part_after(session, project_id, last):
+            matrix, last = part
+            yield matrix
+
+    def _refreshed(self, session: Session, project: Project, kept: _Kept) -> Scan:
+        if kept.scan is not None and kept.revision >= project.revision and not self._must_prune(project, kept):
+            return kept.scan
+        matrix = kept.scan.matrix if kept.scan else Matrix.of([], self._dimensions)
+        rows = self._rows(session, sa.and_(_memories.c.project_id == project.id, _memories.c.revision > kept.revision))
+        changed = np.unique(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
+        new = Matrix.of(rows, self._dimensions)
+        if kept.scan is not None and kept.removals < project.removals:
+            own = session.scalars(sa.select(_memories.c.number).where(_memories.c.project_id == project.id)).all()
+            changed = np.union1d(changed, np.setdiff1d(matrix.numbers, np.asarray(own, np.int64)))
+        matrix = matrix.with_changes(new, changed)
+        kept.scan = Scan.of(matrix, Centre.of(matrix.vectors))
+        kept.revision, kept.removals = max(kept.revision, project.revision), max(kept.removals, project.removals)
+        return kept.scan
+
+    def _must_prune(self, project: Project, kept: _Kept) -> bool:
+        """What is deleted never comes back from SQL, so that only the room it takes matters."""
+        removed = project.removals - kept.removals
+        return removed > 0 and (project.memory_count <= PRUNED_AT_ONCE or removed * 100 > project.memory_count)
+
+    def _read(self, session: Session, chosen: sa.ColumnElement[bool]) -> Matrix:
+        return Matrix.of(self._rows(session, chosen), self._dimensions)
+
+    def _rows(self, session: Session, chosen: sa.ColumnElement[bool]) -> Sequence[PieceRow]:
+        """The pieces of this model of the chosen memories; a memory without has a row without a vector."""
+        own = sa.and_(_pieces.c.memory_number == _memories.c.number, _memories.c.embedding_model == self._model)
+        query = (
+            sa.select(_memories.c.number, _pieces.c.start, _pieces.c.end, _pieces.c.vector)
+            .select_from(_memories.outerjoin(_pieces, own))
+            .where(chosen)
+            .order_by(_memories.c.number, _pieces.c.position)
+        )
+        return session.execute(query).all()
+
+    def _evict(self) -> None:
+        with self._lock:
+            sizes = {name: kept.scan.matrix.room.nbytes for name, kept in self._kept.items() if kept.scan}
+            total = sum(sizes.values())
+            while total > self._most_bytes and len(self._kept) > 1:
+                name, _ = self._kept.popitem(last=False)
+                total -= sizes.get(name, 0)

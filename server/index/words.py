@@ -1,0 +1,173 @@
+"""The words index: FTS5 on SQLite, tsvector on Postgres, written by the same functions; the table is `memory_words`.
+
+Three columns are searched (`server.index.matches`): what a memory says (weight 1), the end of the memory before it in
+the same conversation (0.5), its date in words (1). Words are cut here; the database stems them and keeps the index.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.index.terms import date_words, terms_of
+from server.models import metadata
+
+CONTEXT_LENGTH = 200
+"""Characters of the memory before that are searched too."""
+
+CONTEXT_GAP = timedelta(hours=1)
+"""The memory before is context when it is no older than that, then."""
+
+_ALPHABET = "bcdfghjklmnpqrst"  # no vowels: the stemmer counts the word's own syllables
+_memories = metadata.tables["memories"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    number: int
+    content: str
+    created_at: datetime
+    context: str
+
+
+def stored(session: Session, project_id: str, user_id: str | None, numbers: Sequence[int]) -> None:
+    """(Re)write the words of these memories of one user, and of those that come after them."""
+    changed = sorted({*numbers, *_following(session, project_id, user_id, numbers)})
+    _write(session, project_id, _rows(session, project_id, user_id, changed))
+
+
+def removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
+    """Forget these memories' words, also where they are another's context. To be called before their rows go."""
+    gone = set(numbers)
+    for user_id, own in _by_user(session, numbers).items():
+        left = [number for number in _following(session, project_id, user_id, own) if number not in gone]
+        _write(session, project_id, _rows(session, project_id, user_id, left, gone))
+    if is_sqlite(session):  # Postgres cascades
+        session.execute(_DELETE, {"numbers": json.dumps(sorted(gone))})
+
+
+def projects_removed(session: Session, project_ids: Sequence[str]) -> None:
+    """Forget all words of these projects. To be called before their memories' rows go."""
+    if is_sqlite(session):  # Postgres cascades
+        session.execute(_DELETE_PROJECTS, {"projects": json.dumps(list(project_ids))})
+
+
+def rewrite(session: Session, project_id: str, numbers: Sequence[int]) -> None:
+    """Write the words of these memories, of any users, as they should be."""
+    for user_id, own in _by_user(session, numbers).items():
+        _write(session, project_id, _rows(session, project_id, user_id, own))
+
+
+def is_sqlite(session: Session) -> bool:
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def listed(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
+    """The numbers as a subquery of one parameter, however many they are."""
+    given = sa.bindparam(None, json.dumps(list(numbers)), sa.String, unique=True)
+    if is_sqlite(session):
+        return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(given))
+    return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(given, sa.JSON)), sa.BigInteger))
+
+
+@cache
+def prefix_of(project_id: str) -> str:
+    """On SQLite: what every indexed word of a project begins with."""
+    digest = hashlib.sha256(project_id.encode()).digest()
+    return "".join(_ALPHABET[byte % 16] + _ALPHABET[byte // 16] for byte in digest[:5])
+
+
+def _by_user(session: Session, numbers: Iterable[int]) -> dict[str | None, list[int]]:
+    users: dict[str | None, list[int]] = {}
+    own = _memories.c
+    for number, user_id in session.execute(
+        sa.select(own.number, own.user_id).where(own.number.in_(listed(session, numbers)))
+    ):
+        users.setdefault(user_id, []).append(number)
+    return users
+
+
+def _same_user(user_id: str | None, of: sa.FromClause) -> sa.ColumnElement[bool]:
+    return of.c.user_id.is_(None) if user_id is None else of.c.user_id == user_id
+
+
+def _following(session: Session, project_id: str, user_id: str | None, numbers: Sequence[int]) -> list[int]:
+    """The memory after each of these, of the same user."""
+    after = _memories.alias("after")
+    following = (
+        sa.select(after.c.number)
+        .where(after.c.project_id == project_id, _same_user(user_id, after), after.c.id > _memories.c.id)
+        .order_by(after.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = sa.select(following).where(_memories.c.number.in_(listed(session, numbers)))
+    return [number for number in session.scalars(query) if number is not None]
+
+
+def _rows(
+    session: Session, project_id: str, user_id: str | None, numbers: Sequence[int], gone: set[int] | None = None
+) -> list[_Row]:
+    """What is to be written for these memories; the context skips memories that are about to go."""
+    if not numbers:
+        return []
+    before, earlier = _memories.alias("before"), _memories.alias("earlier")
+    previous = (
+        sa.select(earlier.c.number)
+        .where(earlier.c.project_id == project_id, _same_user(user_id, earlier), earlier.c.id < _memories.c.id)
+        .order_by(earlier.c.id.desc())
+        .limit(1)
+    )
+    if gone:
+        previous = previous.where(earlier.c.number.not_in(listed(session, gone)))
+    own, said = _memories.c, before.c.content
+    tail = sa.func.substr(said, sa.func.length(said) - (CONTEXT_LENGTH - 1))
+    joined = _memories.outerjoin(before, before.c.number == previous.scalar_subquery())
+    query = sa.select(own.number, own.content, own.created_at, tail, before.c.created_at).select_from(joined)
+    return [
+        _Row(number, content, at, text if then is not None and at - then <= CONTEXT_GAP else "")
+        for number, content, at, text, then in session.execute(query.where(own.number.in_(listed(session, numbers))))
+    ]
+
+
+def _write(session: Session, project_id: str, rows: Sequence[_Row]) -> None:
+    if not rows:
+        return
+    sqlite = is_sqlite(session)
+    prefix = prefix_of(project_id) if sqlite else ""
+    values = [
+        {
+            "number": row.number,
+            "project": project_id,
+            "body": _text(row.content, prefix),
+            "context": _text(row.context, prefix),
+            "dates": _text(date_words(row.created_at), prefix),
+        }
+        for row in rows
+    ]
+    session.execute(_WRITE_SQLITE if sqlite else _WRITE_POSTGRES, values)
+
+
+def _text(text: str, prefix: str) -> str:
+    return " ".join([prefix + term for term in terms_of(text)])
+
+
+_DELETE = sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))")
+_DELETE_PROJECTS = sa.text(
+    "DELETE FROM memory_words WHERE rowid IN"
+    " (SELECT number FROM memories WHERE project_id IN (SELECT value FROM json_each(:projects)))"
+)
+_WRITE_SQLITE = sa.text(
+    "INSERT OR REPLACE INTO memory_words (rowid, body, context, dates) VALUES (:number, :body, :context, :dates)"
+)
+_WRITE_POSTGRES = sa.text(
+    "INSERT INTO memory_words (memory_number, project_id, words) VALUES (:number, :project,"
+    " setweight(to_tsvector('english', :body), 'A') || setweight(to_tsvector('english', :context), 'B')"
+    " || setweight(to_tsvector('english', :dates), 'A'))"
+    " ON CONFLICT (memory_number) DO UPDATE SET words = EXCLUDED.words"
+)

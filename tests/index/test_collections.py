@@ -1,0 +1,184 @@
+"""With Chroma: a project that has outgrown exact scanning is answered as before, whatever becomes of Chroma."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from server.domain.filters import Filters
+from server.index import outbox, owner
+from server.index.embeddings import Embedder
+from server.models import IndexTask, Project, ProjectIndex
+from server.settings import Settings
+from tests.world import World, eventually, opened
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"exact_scan_limit": 0})
+
+
+def row_of(world: World) -> ProjectIndex | None:
+    with world.database.read() as session:
+        return session.get(ProjectIndex, world.project_id)
+
+
+def is_ready(world: World) -> bool:
+    row = row_of(world)
+    return row is not None and row.ready_at is not None
+
+
+def has_tasks(world: World) -> bool:
+    with world.database.read() as session:
+        return session.exec(select(IndexTask)).first() is not None
+
+
+@pytest.fixture
+def large(world: World) -> World:
+    """A project whose collection is ready."""
+    world.add_many([f"canoe trip number {n}" for n in range(40)], metadata={"tags": "trips"})
+    world.texts("canoe")
+    eventually(lambda: is_ready(world))
+    return world
+
+
+def test_a_project_that_outgrows_exact_scanning_gets_a_collection(large: World) -> None:
+    assert large.index.health().mode == "chroma"
+    assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
+
+
+def test_the_scores_are_those_of_exact_scanning(large: World, settings: Settings, embedder: Embedder) -> None:
+    through_chroma = [(one.memory.id, round(one.score, 2)) for one in large.found("trip number 12")]
+    with opened(settings.model_copy(update={"exact_scan_limit": 5000}), embedder) as exact:
+        assert [(one.memory.id, round(one.score, 2)) for one in exact.found("trip number 12")] == through_chroma
+
+
+def test_what_chroma_has_not_seen_yet_is_found_and_what_is_gone_is_not(large: World) -> None:
+    first = large.add("a red kayak")
+    assert large.texts("red kayak")[0] == "a red kayak"
+    large.update(first, "a green tandem")
+    assert large.texts("green tandem")[0] == "a green tandem"
+    large.delete(first)
+    assert "a green tandem" not in large.texts("green tandem", limit=100)
+
+
+def test_changes_reach_chroma_and_their_tasks_go(large: World) -> None:
+    changed = large.add("One sentence about kayaks. Another sentence about tandems.")
+    gone = large.add("a red kayak")
+    large.update(changed, "One sentence about kayaks.")
+    large.delete(gone)
+    eventually(lambda: not has_tasks(large))
+    chroma, row = large.index._collections.open(as_owner=False), row_of(large)
+    assert chroma is not None
+    assert row is not None
+    assert chroma.count(row.collection) == 41
+    assert large.texts("sentence about kayaks")[0] == "One sentence about kayaks."
+
+
+def test_filters_are_applied_before_the_limit(large: World) -> None:
+    large.add("something else", metadata={"tags": "wanted"}, user_id="ann")
+    assert large.texts("canoe trip", Filters(tags=("wanted",))) == ["something else"]
+    assert large.texts("canoe trip", Filters(user_id="ann")) == ["something else"]
+    assert len(large.texts("canoe trip", Filters(tags=("trips",)), limit=100)) == 40
+
+
+def test_wide_filters_ask_wider_until_enough_pass(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.domain.search.LISTED", 3)
+    monkeypatch.setattr("server.domain.search.WIDTHS", (2, 5, 1 << 40))
+    large.add_many([f"nothing of the kind {n}" for n in range(10)], metadata={"tags": "wanted"})
+    eventually(lambda: not has_tasks(large))
+    assert len(large.texts("canoe trip", Filters(tags=("wanted",)), limit=10)) == 10
+
+
+def test_chroma_failing_is_not_an_outage_and_is_repaired(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner, "LOOK", 0.2)
+    chroma, row = large.index._collections.open(as_owner=False), row_of(large)
+    assert chroma is not None
+    assert row is not None
+    chroma.delete(row.collection)
+    assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
+    assert "Chroma failed" in str(large.index.health().degraded)
+    large.index._owner.look()
+    eventually(lambda: large.index.health().degraded is None)
+    repaired = row_of(large)
+    assert repaired is not None
+    assert repaired.collection != row.collection
+    assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
+
+
+def test_a_deleted_projects_collection_goes(large: World) -> None:
+    chroma = large.index._collections.open(as_owner=False)
+    assert chroma is not None
+    with large.database.write() as session:
+        outbox.project_removed(session, [large.project_id])
+        session.delete(session.get_one(Project, large.project_id))
+    large.index.wake()
+    root = large.settings.data_dir / "chroma"
+    eventually(lambda: not chroma.names() and not any(path.is_dir() for path in root.glob("*/*")))
+
+
+def test_deleted_vectors_leave_when_they_are_many(large: World) -> None:
+    before = row_of(large)
+    assert before is not None
+    for found in large.found("canoe", limit=15):
+        large.delete(found.memory.id)
+    large.index._owner.look()
+
+    def is_rebuilt() -> bool:
+        row = row_of(large)
+        return row is not None and row.collection != before.collection
+
+    eventually(is_rebuilt)
+    assert len(large.texts("canoe", limit=100)) == 25
+
+
+def test_after_an_unclean_stop_the_collections_are_built_in_a_fresh_directory(
+    large: World, settings: Settings, embedder: Embedder, tmp_path: Path
+) -> None:
+    root = settings.data_dir / "chroma"
+    shutil.copytree(root, tmp_path / "as-it-was")
+    large.index.close()
+    assert not (root / "open").exists()
+    shutil.rmtree(root)
+    shutil.copytree(tmp_path / "as-it-was", root)
+    left = {path.name for path in root.iterdir() if path.is_dir()}
+    with opened(settings, embedder) as again:
+        assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
+        eventually(lambda: is_ready(again) and {path.name for path in root.iterdir() if path.is_dir()} != left)
+        eventually(lambda: is_ready(again))
+        assert not left & {path.name for path in root.iterdir()}
+        assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
+
+
+def test_after_a_clean_stop_the_collections_are_kept(large: World, settings: Settings, embedder: Embedder) -> None:
+    before = row_of(large)
+    large.index.close()
+    with opened(settings, embedder) as again:
+        after = row_of(again)
+        assert before is not None
+        assert after is not None
+        assert (after.collection, after.ready_at) == (before.collection, before.ready_at)
+        assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
+
+
+def test_a_second_process_searches_exactly_and_leaves_chroma_alone(large: World, embedder: Embedder) -> None:
+    with opened(large.settings, embedder) as second:
+        assert second.texts("canoe trip number 7")[0] == "canoe trip number 7"
+        assert second.index.health().mode == "exact"
+        second.add("a red kayak")
+        eventually(lambda: not has_tasks(large))
+        assert large.texts("red kayak")[0] == "a red kayak"
+
+
+def test_reindex_builds_everything_anew_beside_the_running_owner(large: World, embedder: Embedder) -> None:
+    before = row_of(large)
+    with opened(large.settings, embedder) as command:
+        seen: list[str] = []
+        command.index.reindex(lambda progress: seen.append(str(progress)))
+    after = row_of(large)
+    assert before is not None
+    assert after is not None
+    assert after.collection != before.collection
+    assert seen[0] == "writing words 100%"
+    assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"

@@ -1,0 +1,89 @@
+"""Deleted is deleted: out of every answer at once, off the disk within about a second."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import select
+
+from server.domain import memories
+from server.index import outbox
+from server.models import IndexTask, Memory, Project
+from server.models.base import now
+from tests.world import World, eventually
+
+
+def on_disk(folder: Path, *words: str) -> set[str]:
+    """Which of the words are anywhere in the files of this directory."""
+    held = b"".join(path.read_bytes().lower() for path in folder.rglob("*") if path.is_file())
+    return {word for word in words if word.encode() in held}
+
+
+@pytest.mark.sqlite_only
+def test_a_deleted_memorys_words_are_off_the_disk_within_a_second(world: World) -> None:
+    folder = world.settings.data_dir
+    moment = now() - timedelta(minutes=10)
+    world.add_many([f"we talked about the weather {n}" for n in range(300)])
+    gone = world.add("The password is Xylographqua", at=moment)
+    world.add("What came after that?", at=moment + timedelta(minutes=1))
+    words = ("xylographqua", "xylographq")
+    assert on_disk(folder, *words)
+    world.delete(gone)
+    eventually(lambda: not on_disk(folder, *words), seconds=2)
+    assert world.texts("what came after")[0] == "What came after that?"
+
+
+@pytest.mark.sqlite_only
+def test_a_deleted_memorys_former_versions_leave_the_disk_too(world: World) -> None:
+    memory_id = world.add("The password is Xylographqua")
+    world.update(memory_id, "The password is Zephyrquill")
+    world.delete(memory_id)
+    eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu", "zephyrquil"), seconds=2)
+
+
+@pytest.mark.sqlite_only
+def test_what_another_process_deleted_leaves_the_disk(world: World) -> None:
+    memory_id = world.add("The password is Xylographqua")
+    with world.database.write() as session:  # nobody wakes the owner
+        memories.delete(session, world.principal, memory_id)
+    eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"), seconds=4)
+
+
+@pytest.mark.sqlite_only
+def test_a_deleted_projects_words_leave_the_disk(world: World) -> None:
+    other = world.another_project()
+    other.add("The password is Xylographqua")
+    with world.database.write() as session:
+        outbox.project_removed(session, [other.project_id])
+        session.delete(session.get_one(Project, other.project_id))
+    world.index.wake()
+    eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"), seconds=2)
+
+
+def test_deleting_all_of_one_user_leaves_the_others(world: World) -> None:
+    world.add_many(["red canoe one", "red canoe two"], user_id="ann")
+    world.add("red canoe three", user_id="bob")
+    with world.database.write() as session:
+        assert memories.delete_all(session, world.principal, world.project_id, "ann") == 2
+    assert world.texts("red canoe") == ["red canoe three"]
+
+
+def test_the_counters_follow_every_change(world: World) -> None:
+    first, second = world.add_many(["One sentence here. And another one there.", "red canoe"])
+    world.update(first, "Only one sentence is left.")
+    world.delete(second)
+    with world.database.read() as session:
+        project = session.get_one(Project, world.project_id)
+        assert (project.memory_count, project.piece_count, project.removals) == (1, 1, 1)
+        assert project.revision == session.exec(select(Memory.revision)).one() == 2
+
+
+def test_no_task_is_left_when_all_is_followed(world: World) -> None:
+    world.delete(world.add("red canoe"))
+
+    def tasks() -> int:
+        with world.database.read() as session:
+            return session.scalar(sa.select(sa.func.count()).select_from(IndexTask)) or 0
+
+    eventually(lambda: tasks() == 0)

@@ -1,0 +1,81 @@
+"""Another embedding model: vectors are made anew in the background while searches keep answering."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlmodel import col
+
+from server.index import owner
+from server.index.embeddings import Embedder
+from server.models import Memory
+from server.settings import Settings
+from tests.fakes import WordEmbedder
+from tests.world import World, eventually, opened
+
+
+class Slow:
+    """Another model with longer vectors, which embeds nothing but questions until it is let."""
+
+    name = "other/test"
+    dimensions = 96
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+        self._words = WordEmbedder()
+
+    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+        if not urgent:
+            self.may.wait(20)
+        return np.concatenate([self._words.embed(texts), np.zeros((len(texts), 32), np.float32)], axis=1)
+
+    def close(self) -> None:
+        self.may.set()
+
+
+def models(world: World) -> set[str]:
+    with world.database.read() as session:
+        return set(session.scalars(sa.select(col(Memory.embedding_model)).distinct()))
+
+
+@pytest.mark.parametrize("limit", [5000, 0])
+def test_search_answers_while_vectors_are_made_anew(
+    settings: Settings, embedder: Embedder, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "LOOK", 0.2)
+    settings = settings.model_copy(update={"exact_scan_limit": limit})
+    with opened(settings, embedder) as before:
+        before.add_many([f"canoe trip number {n}" for n in range(40)])
+        gone = before.add("to be deleted soon")
+    slow = Slow()
+    with opened(settings, slow) as after:
+        eventually(lambda: after.index._owner._job is not None)
+        assert after.texts("canoe trip number 7")[0] == "canoe trip number 7"
+        assert after.found("canoe trip number 7")[0].similarity == 0
+        after.delete(gone)
+        slow.may.set()
+        added = after.add("a red kayak")
+        eventually(lambda: models(after) == {"other/test"})
+        eventually(lambda: after.index.health().work is None)
+        assert after.found("canoe trip number 7")[0].similarity > 0.5
+        assert after.found("red kayak")[0].memory.id == added
+        assert after.texts("to be deleted soon")[0] != "to be deleted soon"
+
+
+def test_progress_is_told(settings: Settings, embedder: Embedder) -> None:
+    with opened(settings, embedder) as before:
+        before.add_many([f"canoe trip number {n}" for n in range(100)])
+    slow = Slow()
+    slow.may.set()
+    seen: set[str | None] = set()
+
+    def is_done() -> bool:
+        seen.add(after.index.health().work)
+        return models(after) == {"other/test"}
+
+    with opened(settings, slow) as after:
+        eventually(is_done)
+    assert any(work and work.startswith("embedding with the new model") for work in seen)

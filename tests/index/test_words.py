@@ -1,0 +1,109 @@
+"""The words index, on both databases: what is said, the context before it, the date."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlmodel import Session, select
+
+from server.index import matches
+from server.index.terms import asked_terms, terms_of
+from server.models import Memory, Project
+from tests.world import World
+
+MAY = datetime(2023, 5, 8, 14, 0, tzinfo=UTC)
+
+
+def shares(world: World, question: str) -> dict[str, float]:
+    """By text: how well the words match."""
+    with world.database.read() as session:
+        project = session.get_one(Project, world.project_id)
+        found = matches.search(session, project.id, project.memory_count, question, None)
+        pairs = zip(found.numbers.tolist(), found.shares.tolist(), strict=True)
+        return {_text(session, number): share for number, share in pairs}
+
+
+def _text(session: Session, number: int) -> str:
+    return session.exec(select(Memory.content).where(Memory.number == number)).one()
+
+
+def test_the_memory_with_the_rarer_word_matches_best(world: World) -> None:
+    world.add_many(["We like coffee", "We like tea", "We like tea and a zeppelin"])
+    found = shares(world, "tea zeppelin")
+    assert found["We like tea and a zeppelin"] == 1.0
+    assert 0 < found["We like tea"] < 1
+    assert "We like coffee" not in found
+
+
+def test_words_match_in_their_other_forms(world: World) -> None:
+    world.add("She was running marathons")
+    assert shares(world, "run a marathon") == {"She was running marathons": 1.0}
+
+
+def test_the_memory_before_is_context_for_an_hour(world: World) -> None:
+    world.add("Where did you buy the violin?", at=MAY)
+    world.add("In Cremona.", at=MAY + timedelta(minutes=1))
+    world.add("I am tired.", at=MAY + timedelta(hours=3))
+    assert set(shares(world, "violin")) == {"Where did you buy the violin?", "In Cremona."}
+    assert shares(world, "Cremona") == {"In Cremona.": 1.0}
+
+
+def test_a_memory_brought_in_between_becomes_the_context_of_the_next(world: World) -> None:
+    world.add("Where did you buy the violin?", at=MAY)
+    world.add("In Cremona.", at=MAY + timedelta(minutes=2))
+    world.add("Or was it a cello?", at=MAY + timedelta(minutes=1))
+    assert "In Cremona." not in shares(world, "violin")
+    assert "In Cremona." in shares(world, "cello")
+
+
+def test_the_context_is_the_same_users(world: World) -> None:
+    world.add("My violin", at=MAY, user_id="ann")
+    world.add("Nothing", at=MAY, user_id="bob")
+    assert set(shares(world, "violin")) == {"My violin"}
+
+
+def test_a_deleted_memorys_words_are_nobodys_context(world: World) -> None:
+    world.add("The first", at=MAY)
+    gone = world.add("The violin", at=MAY + timedelta(minutes=1))
+    world.add("The last", at=MAY + timedelta(minutes=2))
+    world.delete(gone)
+    assert shares(world, "violin") == {}
+    assert set(shares(world, "first")) == {"The first", "The last"}
+
+
+def test_a_changed_text_is_found_by_its_new_words_and_changes_the_context(world: World) -> None:
+    changed = world.add("The violin", at=MAY)
+    world.add("The last", at=MAY + timedelta(minutes=2))
+    world.update(changed, "The cello")
+    assert shares(world, "violin") == {}
+    assert set(shares(world, "cello")) == {"The cello", "The last"}
+
+
+def test_a_date_is_found_by_how_people_say_it(world: World) -> None:
+    world.add("Tea", at=MAY)
+    world.add("Coffee", at=MAY + timedelta(days=40))
+    assert shares(world, "what did I drink on 8 May 2023?")["Tea"] == 1.0
+
+
+def test_another_projects_words_are_not_found_and_do_not_make_a_word_less_rare(world: World) -> None:
+    world.add_many(["tea with milk", "coffee"])
+    before = shares(world, "tea milk")
+    world.another_project().add_many(["tea", "tea and tea", "more tea"])
+    assert shares(world, "tea milk") == pytest.approx(before, rel=0.01)  # only the mean length is everybody's
+
+
+def test_a_question_of_stop_words_asks_for_nothing(world: World) -> None:
+    world.add("What is it?")
+    with world.database.read() as session:
+        assert not matches.search(session, world.project_id, 1, "what is it?", None).asked
+
+
+def test_a_question_may_hold_any_characters(world: World) -> None:
+    world.add("quote")
+    assert shares(world, "quote \" ' ) ( * : ^ - AND NOT NEAR {a} \x00 :x ' | & !") == {"quote": 1.0}
+
+
+def test_terms_are_cut_in_every_script() -> None:
+    assert terms_of("It's Café_2, no?") == ["it", "s", "café", "2", "no"]
+    assert terms_of("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
+    assert terms_of("小明喜欢tea") == ["小明", "明喜", "喜欢", "tea"]
+    assert asked_terms("Where is the tea, the Tea?") == ["tea"]
