@@ -1,0 +1,60 @@
+"""Which pages of other origins a browser lets read our answers (Fetch standard, "CORS protocol")."""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.browser import own_origins
+from server.settings import Settings
+
+MCP_PATHS = frozenset({"/mcp", "/mcp/"})
+PUBLIC_PATHS = frozenset({"/oauth/token", "/oauth/register", "/oauth/revoke", "/mcp/.well-known/openid-configuration"})
+PUBLIC_PREFIX = "/.well-known/"
+
+EXPOSED = {"Access-Control-Expose-Headers": "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After"}
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": (
+        "Authorization, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID"
+    ),
+    "Access-Control-Max-Age": "7200",
+}
+
+
+class Cors:
+    """Pure ASGI, around everything that answers, so that errors carry the headers too.
+
+    Any page may read what OAuth clients need; /mcp is for our own and the configured origins. Credentials are never
+    allowed: a cookie counts for nothing on these paths. Everywhere else there is no CORS at all.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.origins = own_origins(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_shared(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        headers = EXPOSED | self._allowed(scope["path"], Headers(scope=scope).get("origin"))
+        if scope["method"] == "OPTIONS":
+            await Response(status_code=204, headers=headers | PREFLIGHT)(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(headers)
+            await send(message)
+
+        await self.app(scope, receive, sending)
+
+    def _allowed(self, path: str, origin: str | None) -> dict[str, str]:
+        if path not in MCP_PATHS:
+            return {"Access-Control-Allow-Origin": "*"}
+        allowed = {"Access-Control-Allow-Origin": origin} if origin in self.origins else {}
+        return {"Vary": "Origin"} | allowed
+
+
+def is_shared(path: str) -> bool:
+    """Whether pages of another origin have any business here."""
+    return path in MCP_PATHS or path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIX)

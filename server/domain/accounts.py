@@ -1,0 +1,149 @@
+"""Accounts: signing up, confirming the address, and leaving for good."""
+
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from server.domain import cascades, mailed_tokens, mailing, names, passwords, sessions, users
+from server.domain.access import require_session
+from server.domain.cascades import Cascades
+from server.domain.locks import lock_organization
+from server.domain.passwords import LinkEnded
+from server.domain.sessions import Visit
+from server.errors import Conflict, Forbidden
+from server.mail import Mailer
+from server.models import (
+    Invitation,
+    MailedToken,
+    Notification,
+    Organization,
+    OrganizationMember,
+    ProjectMember,
+    User,
+)
+from server.models.base import now
+from server.models.invitations import InvitationStatus
+from server.models.organizations import OrganizationKind
+from server.models.users import MailedPurpose
+from server.principal import Principal
+
+SignUpPolicy = Literal["open", "invited", "closed"]
+
+
+class NotInvited(Forbidden):
+    sentence = "Sign-up is by invitation here: ask somebody to invite this address."
+
+
+class SignUpClosed(Forbidden):
+    sentence = "Sign-up is closed here: ask whoever runs this server for an account."
+
+
+class OwnsOrganization(Conflict):
+    sentence = "You own an organization: transfer or delete it first."
+
+
+class Application(NamedTuple):
+    """Who wants an account."""
+
+    email: str
+    name: str
+    password: str
+
+
+def sign_up(session: Session, policy: SignUpPolicy, wanted: Application, visit: Visit, mailer: Mailer) -> str:
+    """Make an account, mail a link that confirms its address, and sign in: the value of the new session.
+
+    Raises Invalid, NotInvited, SignUpClosed, EmailTaken.
+    """
+    address = names.email(wanted.email)
+    names.person(wanted.name)
+    hashed = passwords.hashed(session, wanted.password)
+    _require_admitted(session, policy, address)
+    user = users.register(session, address, wanted.name, hashed)
+    send_verification(session, user, mailer)
+    return sessions.begin(session, user, visit)
+
+
+def send_verification(session: Session, user: User, mailer: Mailer) -> None:
+    """Mail a link that confirms the address, unless it is confirmed."""
+    if user.email is not None and user.email_verified_at is None:
+        token = mailed_tokens.issue(session, user.id, MailedPurpose.VERIFY)
+        mailing.send_verification(session, mailer, user.email, token)
+
+
+def is_verification_of(session: Session, token: str) -> str | None:
+    """The id of the user whose address this link would confirm."""
+    return mailed_tokens.owner_of(session, token, MailedPurpose.VERIFY)
+
+
+def verify(session: Session, token: str) -> None:
+    """Confirm an address by a mailed link. Raises LinkEnded."""
+    user_id = mailed_tokens.redeem(session, token, MailedPurpose.VERIFY)
+    user = session.get(User, user_id) if user_id else None
+    if user is None:
+        raise LinkEnded
+    users.verify_email(session, user)
+
+
+def delete(session: Session, principal: Principal) -> Cascades:
+    """Delete one's account with its personal organization; nothing personal is kept, the address is free again.
+
+    Raises OwnsOrganization.
+    """
+    require_session(principal)
+    user = users.me(session, principal)
+    for organization_id in _organizations_of(session, user.id):
+        lock_organization(session, organization_id)
+    personal = _only_personal(session, user.id)
+    counts = cascades.remove_organization(session, personal)
+    _withdraw(session, user)
+    keys_elsewhere = cascades.access_lost(session, user.id)
+    sessions.end_all(session, user.id)
+    for table in (OrganizationMember, ProjectMember, Notification, MailedToken):
+        session.execute(sa.delete(table).where(col(table.user_id) == user.id))
+    user.email, user.name, user.password_hash, user.email_verified_at = None, "", None, None
+    user.deleted_at = user.updated_at = now()
+    return replace(counts, api_keys=counts.api_keys + keys_elsewhere)
+
+
+def _organizations_of(session: Session, user_id: str) -> list[str]:
+    """All that the user owns or belongs to, in the order in which everybody locks them."""
+    owned = sa.select(col(Organization.id)).where(col(Organization.owner_id) == user_id)
+    joined = sa.select(col(OrganizationMember.organization_id)).where(col(OrganizationMember.user_id) == user_id)
+    return sorted(session.execute(sa.union(owned, joined)).scalars())
+
+
+def _only_personal(session: Session, user_id: str) -> Organization:
+    owned = session.exec(select(Organization).where(Organization.owner_id == user_id)).all()
+    if any(place.kind != OrganizationKind.PERSONAL for place in owned):
+        raise OwnsOrganization
+    return owned[0]
+
+
+def _withdraw(session: Session, user: User) -> None:
+    """Invitations that this person sent end; those to this address are not for whoever may have it next."""
+    theirs = (col(Invitation.invited_by) == user.id) | (col(Invitation.email) == user.email)
+    session.execute(
+        sa.update(Invitation)
+        .where(theirs, col(Invitation.status) == InvitationStatus.PENDING)
+        .values(status=InvitationStatus.CANCELLED)
+    )
+
+
+def _require_admitted(session: Session, policy: SignUpPolicy, address: str) -> None:
+    """Invited: the first account can always be made, of several at once one; then only invited addresses."""
+    if policy == "open":
+        return
+    if policy == "closed":
+        raise SignUpClosed
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
+    if session.exec(select(User.id).limit(1)).first() is None:
+        return
+    waiting = select(Invitation.id).where(
+        Invitation.email == address, Invitation.status == InvitationStatus.PENDING, Invitation.expires_at > now()
+    )
+    if session.exec(waiting.limit(1)).first() is None:
+        raise NotInvited

@@ -1,0 +1,125 @@
+"""From a presented credential to a principal: the only reader of the hashes of keys, tokens and sessions."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.access import project_role_of
+from server.errors import Unauthenticated
+from server.hashing import API_KEY_PREFIX, is_api_key, token_hash
+from server.models import AccessToken, ApiKey, OAuthGrant, Organization, Project
+from server.models import Session as SignIn
+from server.models.base import now
+from server.principal import CredentialKind, Principal, Scope, with_implied
+
+USED_EVERY = timedelta(minutes=1)
+IDLE = timedelta(days=14)
+"""A session that was not used for so long has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request brought: a bearer token, or a session's value (`is_session`)."""
+
+    value: str
+    is_session: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """The principal, and whether the credential's last use is worth writing down (at most once a minute)."""
+
+    principal: Principal
+    note_use: bool = False
+
+
+def authenticate(session: Session, presented: Presented) -> Authenticated:
+    """Raises Unauthenticated, with one body for every reason."""
+    if presented.is_session:
+        return _session(session, presented.value)
+    if presented.value.startswith(API_KEY_PREFIX):
+        return _api_key(session, presented.value)
+    return _access_token(session, presented.value)
+
+
+def note_use(session: Session, principal: Principal) -> None:
+    """Write down that the credential was used just now."""
+    moment = now()
+    if principal.kind is CredentialKind.API_KEY:
+        used = sa.update(ApiKey).where(col(ApiKey.id) == principal.credential_id).values(last_used_at=moment)
+    elif principal.kind is CredentialKind.ACCESS_TOKEN:
+        used = sa.update(OAuthGrant).where(col(OAuthGrant.id) == principal.credential_id).values(last_used_at=moment)
+    else:
+        used = sa.update(SignIn).where(col(SignIn.id) == principal.credential_id).values(last_seen_at=moment)
+    session.execute(used)
+
+
+def _api_key(session: Session, key: str) -> Authenticated:
+    if not is_api_key(key):
+        raise Unauthenticated(presented=True)
+    row = session.execute(_KEY, {"hash": token_hash(key)}).one_or_none()
+    moment = now()
+    if row is None or row.role is None or (row.expires_at and row.expires_at <= moment):
+        raise Unauthenticated(presented=True)
+    scopes = with_implied(frozenset(Scope(f"memories:{permission}") for permission in row.permissions))
+    principal = Principal(row.created_by, CredentialKind.API_KEY, row.id, row.project_id, scopes)
+    return Authenticated(principal, _is_stale(row.last_used_at, moment))
+
+
+_KEY = (
+    sa.select(
+        col(ApiKey.id),
+        col(ApiKey.project_id),
+        col(ApiKey.created_by),
+        col(ApiKey.permissions),
+        col(ApiKey.last_used_at),
+        col(ApiKey.expires_at),
+        project_role_of(col(ApiKey.created_by)).label("role"),
+    )
+    .join(Project, col(Project.id) == ApiKey.project_id)
+    .join(Organization, col(Organization.id) == Project.organization_id)
+    .where(col(ApiKey.token_hash) == sa.bindparam("hash"))
+)
+
+
+def _session(session: Session, value: str) -> Authenticated:
+    found = session.execute(sa.select(SignIn).where(col(SignIn.token_hash) == token_hash(value))).scalar_one_or_none()
+    moment = now()
+    if found is None or found.expires_at <= moment or found.last_seen_at <= moment - IDLE:
+        raise Unauthenticated(presented=True)
+    principal = Principal(found.user_id, CredentialKind.SESSION, found.id)
+    return Authenticated(principal, _is_stale(found.last_seen_at, moment))
+
+
+def _access_token(session: Session, value: str) -> Authenticated:
+    row = session.execute(_TOKEN, {"hash": token_hash(value)}).one_or_none()
+    moment = now()
+    if row is None or row.role is None or row.expires_at <= moment:
+        raise Unauthenticated(presented=True)
+    scopes = with_implied(frozenset(map(Scope, row.scopes)))
+    principal = Principal(row.user_id, CredentialKind.ACCESS_TOKEN, row.id, row.project_id, scopes)
+    return Authenticated(principal, _is_stale(row.last_used_at, moment))
+
+
+# The credential is the grant: it stays the same while its tokens change.
+_TOKEN = (
+    sa.select(
+        col(OAuthGrant.id),
+        col(OAuthGrant.user_id),
+        col(OAuthGrant.project_id),
+        col(OAuthGrant.last_used_at),
+        col(AccessToken.scopes),
+        col(AccessToken.expires_at),
+        project_role_of(col(OAuthGrant.user_id)).label("role"),
+    )
+    .join(OAuthGrant, col(OAuthGrant.id) == AccessToken.grant_id)
+    .join(Project, col(Project.id) == OAuthGrant.project_id)
+    .join(Organization, col(Organization.id) == Project.organization_id)
+    .where(col(AccessToken.token_hash) == sa.bindparam("hash"))
+)
+
+
+def _is_stale(last_used_at: datetime | None, moment: datetime) -> bool:
+    return last_used_at is None or moment - last_used_at > USED_EVERY

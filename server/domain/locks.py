@@ -1,0 +1,24 @@
+"""Row locks: changes of one organization's members, projects and owner happen one after the other.
+
+Take the lock before reading what is decided upon. On SQLite a writing transaction is alone already and the statement
+locks nothing; on Postgres the roles that are read afterwards are those that count at commit.
+"""
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.models import Organization, Project
+
+
+def lock_organization(session: Session, organization_id: str) -> None:
+    _lock(session, col(Organization.id) == organization_id)
+
+
+def lock_organization_of(session: Session, project_id: str) -> None:
+    """The organization that the project belongs to."""
+    owner = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
+    _lock(session, col(Organization.id) == owner)
+
+
+def _lock(session: Session, condition: sa.ColumnElement[bool]) -> None:
+    session.execute(sa.select(col(Organization.id)).where(condition).with_for_update(key_share=True))

@@ -1,0 +1,46 @@
+"""What names and e-mail addresses may be, and how they are compared."""
+
+import re
+import unicodedata
+
+from server.errors import Invalid
+
+_EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[^\s@<>\"(),:;\\\[\]]{1,190}\.?[^\s@<>\"(),:;\\\[\].]+")
+_PUNCTUATION = frozenset(" -_'.&")
+
+
+def project_or_organization(name: str) -> str:
+    """The name without outer blanks: 2-100 letters and marks of any script, digits, spaces and `-_'.&`.
+
+    Raises Invalid.
+    """
+    text = unicodedata.normalize("NFC", name).strip()
+    if not 2 <= len(text) <= 100 or not all(c in _PUNCTUATION or unicodedata.category(c)[0] in "LMN" for c in text):
+        raise Invalid("name: use 2 to 100 letters, digits, spaces or any of - _ ' . &")
+    return text
+
+
+def key_of(name: str) -> str:
+    """The form in which names are unique: compatibility-normalised and casefolded."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def person(name: str) -> str:
+    """A person's name: at most 100 characters on one line. Raises Invalid."""
+    text = unicodedata.normalize("NFC", name).strip()
+    if len(text) > 100 or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+        raise Invalid("name: use at most 100 characters, without line breaks.")
+    return text
+
+
+def email(address: str) -> str:
+    """The address as it is stored and compared: normalised and casefolded. Raises Invalid."""
+    text = folded_email(address)
+    if len(text) > 254 or not _EMAIL.fullmatch(text) or not text.isprintable():
+        raise Invalid("email: this is not an e-mail address.")
+    return text
+
+
+def folded_email(address: str) -> str:
+    """As `email`, of any text at all."""
+    return unicodedata.normalize("NFKC", address).strip().casefold()

@@ -1,0 +1,106 @@
+"""Organizations: making, seeing, handing over and deleting them."""
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from server.domain import audit, cascades, names, notifications
+from server.domain.access import Action, reachable_organizations, require_organization, require_session
+from server.domain.audit import Event
+from server.domain.cascades import Cascades
+from server.domain.conflicts import store
+from server.domain.locks import lock_organization
+from server.domain.notifications import Notice
+from server.errors import Conflict, NotFound
+from server.models import Organization, OrganizationMember, OrganizationRole
+from server.models.base import now
+from server.models.organizations import OrganizationKind
+from server.principal import Principal
+
+
+class PersonalStays(Conflict):
+    sentence = "The personal organization can be neither deleted nor transferred."
+
+
+class AlreadyOwner(Conflict):
+    sentence = "This person owns the organization already."
+
+
+class Place(NamedTuple):
+    """An organization as one person sees it."""
+
+    organization: Organization
+    role: OrganizationRole
+
+
+def create(session: Session, principal: Principal, name: str) -> Organization:
+    """A new organization, owned by whoever makes it. Raises Invalid, OrganizationNameTaken."""
+    require_session(principal)
+    cleaned = names.project_or_organization(name)
+    place = Organization(name=cleaned, name_key=names.key_of(cleaned), owner_id=principal.user_id)
+    store(session, place)
+    audit.record(session, Event.ORGANIZATION_CREATED, principal.user_id, place.id, place.id)
+    return place
+
+
+def list_organizations(session: Session, principal: Principal) -> list[Place]:
+    """All that the principal belongs to, the oldest first."""
+    require_session(principal)
+    rows = session.execute(reachable_organizations(principal).order_by(col(Organization.id)))
+    return [Place(place, OrganizationRole(role)) for place, role in rows]
+
+
+def get(session: Session, principal: Principal, organization_id: str) -> Place:
+    """Raises NotFound."""
+    return Place(*require_organization(session, principal, organization_id, Action.SEE))
+
+
+def transfer(session: Session, principal: Principal, organization_id: str, new_owner_id: str) -> Organization:
+    """Make a member the owner; the old owner becomes an admin.
+
+    Raises NotFound, Forbidden, PersonalStays, AlreadyOwner, OrganizationNameTaken (by another of the new owner's).
+    """
+    lock_organization(session, organization_id)
+    place, _ = require_organization(session, principal, organization_id, Action.OWN)
+    if place.kind == OrganizationKind.PERSONAL:
+        raise PersonalStays
+    if new_owner_id == place.owner_id:
+        raise AlreadyOwner
+    heir = session.get(OrganizationMember, (organization_id, new_owner_id))
+    if heir is None:
+        raise NotFound("Member not found.")
+    session.delete(heir)
+    place.owner_id, place.owner_since, place.updated_at = new_owner_id, now(), now()
+    store(
+        session,
+        OrganizationMember(organization_id=place.id, user_id=principal.user_id, role=OrganizationRole.ADMIN),
+    )
+    audit.record(session, Event.OWNERSHIP_TRANSFERRED, principal.user_id, place.id, new_owner_id)
+    message = f"You own {place.name} now."
+    told = {"organization_id": place.id}
+    notifications.notify(
+        session, [new_owner_id], Notice.OWNERSHIP_TRANSFERRED, "You are the owner now", message, **told
+    )
+    return place
+
+
+def delete(session: Session, principal: Principal, organization_id: str) -> Cascades:
+    """Delete an organization with all below it. Raises NotFound, Forbidden, PersonalStays."""
+    lock_organization(session, organization_id)
+    place, _ = require_organization(session, principal, organization_id, Action.OWN)
+    if place.kind == OrganizationKind.PERSONAL:
+        raise PersonalStays
+    members = sa.select(col(OrganizationMember.user_id)).where(col(OrganizationMember.organization_id) == place.id)
+    gone = list(session.execute(members).scalars())
+    counts = cascades.remove_organization(session, place)
+    # Its own trail goes with it, so whoever deleted it finds the event among their own.
+    audit.record_own(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
+    message = f"{place.name} was deleted by its owner, with all its projects."
+    notifications.notify(session, gone, Notice.REMOVED, f"{place.name} is gone", message)
+    return counts
+
+
+def required(session: Session, organization_id: str) -> Organization:
+    """The organization of a row that is known to be there."""
+    return session.exec(select(Organization).where(Organization.id == organization_id)).one()

@@ -1,0 +1,154 @@
+"""Search: plans what to ask of words and vectors, joins both, and lets SQL decide what is answered.
+
+The score of a memory is 0.6 of its similarity (the cosine of its best piece with the question, both without what all
+the project's pieces have in common) and 0.4 of its share (its BM25 in that of the best match of this question), clipped
+to 0..1. A question without any word worth looking for is answered by similarity alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlmodel import Session, col
+
+from server.domain.access import Action, require_project
+from server.domain.filters import Filters, conditions
+from server.index import MemoryIndex, matches
+from server.index.matches import Matches
+from server.index.matrix import Numbers, Similar
+from server.models import Memory
+from server.principal import Principal
+
+SIMILARITY_WEIGHT = 0.6
+BY_WORDS = 100
+"""The best matches of the words whose similarity is computed even when an index proposes others."""
+
+WIDTHS = (100, 1_000, 10_000, 1 << 40)
+"""How many similar memories are asked for, again and wider, until enough pass the filters."""
+
+LISTED = 5_000
+"""Filters that leave at most so many memories are applied before anything else is asked."""
+
+NEWEST_SCORE = 1.0
+"""Of each result of an empty question: nothing is compared, so nothing is far."""
+
+Scores = NDArray[np.float32]
+
+
+class SortBy(StrEnum):
+    RELEVANCE = "relevance"
+    TIMESTAMP = "timestamp"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`threshold` is the least score of a result. `timestamp` orders the `limit` most relevant results newest first."""
+
+    query: str
+    filters: Filters = field(default_factory=Filters)
+    limit: int = 10
+    threshold: float | None = None
+    sort_by: SortBy = SortBy.RELEVANCE
+    project_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A result: its score, the two parts of it (0..1 each), and the piece of the text that is most similar."""
+
+    memory: Memory
+    score: float
+    similarity: float
+    words: float
+    piece: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """Memories, the best first, with the parts of their scores."""
+
+    numbers: Numbers
+    scores: Scores
+    similarities: Scores
+    shares: Scores
+    is_cut: bool
+    """Whether the threshold left some out: what is less similar still would be left out too."""
+
+
+def search(session: Session, principal: Principal, asked: Asked, index: MemoryIndex) -> list[Found]:
+    """The memories that answer the question best; an empty question means the newest ones.
+
+    Filters are applied before the limit. Raises what `require_project` does.
+    """
+    project = require_project(session, principal, asked.project_id, Action.READ)
+    wanted = conditions(asked.filters, project.id)
+    if not asked.query.strip():
+        return _newest(session, wanted, asked.limit)
+    question = index.question(asked.query)
+    allowed = None if asked.filters.is_empty else _allowed(session, wanted)
+    words = matches.search(session, project.id, project.memory_count, asked.query, allowed)
+    found: list[Found] = []
+    for width in WIDTHS:
+        similar = index.similar(session, project, question.result(), allowed, words.best(BY_WORDS), width)
+        ranking = _ranked(similar, words, asked.threshold)
+        found = _fetched(session, wanted, ranking, similar, asked.limit)
+        if similar.complete or ranking.is_cut or len(found) == asked.limit:
+            break
+    if asked.sort_by is SortBy.TIMESTAMP:
+        found.sort(key=lambda one: one.memory.id, reverse=True)
+    return found
+
+
+def _newest(session: Session, wanted: Sequence[sa.ColumnElement[bool]], limit: int) -> list[Found]:
+    newest = sa.select(Memory).where(*wanted).order_by(col(Memory.id).desc()).limit(limit)
+    return [Found(memory, NEWEST_SCORE, 0.0, 0.0, "") for memory in session.scalars(newest)]
+
+
+def _allowed(session: Session, wanted: Sequence[sa.ColumnElement[bool]]) -> Sequence[int] | None:
+    """The numbers of the memories that pass the filters; None when they are too many to list."""
+    numbers = session.scalars(sa.select(col(Memory.number)).where(*wanted).limit(LISTED + 1)).all()
+    return numbers if len(numbers) <= LISTED else None
+
+
+def _ranked(similar: Similar, words: Matches, threshold: float | None) -> _Ranking:
+    """Both opinions joined; a memory that only one of them knows has 0 in the other."""
+    numbers = np.union1d(similar.numbers, words.numbers)[::-1]  # the newer first, among equals
+    similarities, shares = np.zeros(len(numbers), np.float32), np.zeros(len(numbers), np.float32)
+    similarities[len(numbers) - 1 - np.searchsorted(numbers[::-1], similar.numbers)] = similar.similarities
+    shares[len(numbers) - 1 - np.searchsorted(numbers[::-1], words.numbers)] = words.shares
+    weight = SIMILARITY_WEIGHT if words.asked else 1.0
+    scores = np.clip(weight * similarities + (1.0 - weight) * shares, 0.0, 1.0).astype(np.float32)
+    order = np.argsort(-scores, kind="stable")
+    passing = len(order) if threshold is None else int(np.count_nonzero(scores >= threshold))
+    is_cut, order = passing < len(order), order[:passing]
+    return _Ranking(numbers[order], scores[order], np.clip(similarities, 0.0, 1.0)[order], shares[order], is_cut)
+
+
+def _fetched(
+    session: Session, wanted: Sequence[sa.ColumnElement[bool]], ranking: _Ranking, similar: Similar, limit: int
+) -> list[Found]:
+    """The first `limit` of the ranking that SQL knows and the filters let pass."""
+    found: list[Found] = []
+    start, step = 0, limit
+    while start < len(ranking.numbers) and len(found) < limit:
+        numbers = ranking.numbers[start : start + step].tolist()
+        rows = session.scalars(sa.select(Memory).where(col(Memory.number).in_(numbers), *wanted))
+        memories = {memory.number: memory for memory in rows}
+        places = (start + at for at, number in enumerate(numbers) if number in memories)
+        found += [_found(memories[int(ranking.numbers[place])], ranking, place, similar) for place in places]
+        start, step = start + step, min(step * 4, LISTED)
+    return found[:limit]
+
+
+def _found(memory: Memory, ranking: _Ranking, place: int, similar: Similar) -> Found:
+    span = similar.span_of(memory.number)
+    return Found(
+        memory,
+        score=float(ranking.scores[place]),
+        similarity=float(ranking.similarities[place]),
+        words=float(ranking.shares[place]),
+        piece=memory.content[slice(*span)] if span else "",
+    )

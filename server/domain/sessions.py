@@ -1,0 +1,96 @@
+"""Sessions: signing in and out, and the list of where one is signed in."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from server.database import paused
+from server.domain import audit, names, users
+from server.domain.access import require_session
+from server.domain.audit import Event
+from server.domain.credentials import IDLE
+from server.errors import NotFound
+from server.hashing import SESSION_PREFIX, new_token, password_matches, token_hash
+from server.models import Session as SignIn
+from server.models import User
+from server.models.base import now
+from server.principal import Principal
+
+LONGEST_AGENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The browser that asks: how long a session may last, and the session that it held before, which ends."""
+
+    days: int
+    user_agent: str = ""
+    previous: str | None = None
+
+
+def sign_in(session: Session, email: str, password: str, visit: Visit) -> str | None:
+    """The value of a new session; None, in the same time, for a wrong password and for an unknown address."""
+    user = users.by_email(session, names.folded_email(email))
+    stored = user.password_hash if user else None
+    with paused(session):
+        matches = password_matches(stored, password)
+    if user is not None and matches:
+        session.refresh(user)
+        if user.password_hash == stored:
+            audit.record_own(session, Event.SIGNED_IN, user.id)
+            return begin(session, user, visit)
+    if user is not None:
+        audit.record_own(session, Event.SIGN_IN_FAILED, user.id)
+    else:
+        audit.record(session, Event.SIGN_IN_FAILED, None, None)
+    return None
+
+
+def begin(session: Session, user: User, visit: Visit) -> str:
+    """The value of a new session: never one that the browser brought along."""
+    if visit.previous:
+        _end(session, visit.previous)
+    value, moment = new_token(SESSION_PREFIX), now()
+    expires, agent = moment + timedelta(days=visit.days), visit.user_agent[:LONGEST_AGENT]
+    session.execute(sa.delete(SignIn).where(col(SignIn.user_id) == user.id, col(SignIn.expires_at) <= moment))
+    session.add(SignIn(user_id=user.id, token_hash=token_hash(value), user_agent=agent, expires_at=expires))
+    return value
+
+
+def sign_out(session: Session, value: str) -> None:
+    """End the session of this value, if there is one."""
+    user_id = _end(session, value)
+    if user_id is not None:
+        audit.record_own(session, Event.SIGNED_OUT, user_id)
+
+
+def list_own(session: Session, principal: Principal) -> list[SignIn]:
+    """Where one is signed in, the newest first. Sessions only."""
+    require_session(principal)
+    moment = now()
+    mine = select(SignIn).where(
+        SignIn.user_id == principal.user_id, SignIn.expires_at > moment, SignIn.last_seen_at > moment - IDLE
+    )
+    return list(session.exec(mine.order_by(col(SignIn.id).desc())))
+
+
+def revoke(session: Session, principal: Principal, session_id: str) -> None:
+    """End one of one's own sessions. Raises NotFound."""
+    require_session(principal)
+    mine = select(SignIn).where(SignIn.id == session_id, SignIn.user_id == principal.user_id)
+    found = session.exec(mine).one_or_none()
+    if found is None:
+        raise NotFound("Session not found.")
+    session.delete(found)
+    audit.record_own(session, Event.SESSION_REVOKED, principal.user_id, session_id)
+
+
+def end_all(session: Session, user_id: str) -> None:
+    session.execute(sa.delete(SignIn).where(col(SignIn.user_id) == user_id))
+
+
+def _end(session: Session, value: str) -> str | None:
+    ended = sa.delete(SignIn).where(col(SignIn.token_hash) == token_hash(value)).returning(col(SignIn.user_id))
+    return session.execute(ended).scalar_one_or_none()

@@ -1,0 +1,154 @@
+"""Words and dates for a span of time, as a half-open period of moments in UTC.
+
+Weeks begin on Monday; `last_N_days` and `last_N_hours` are rolling; every other word is a calendar period in the
+caller's time zone.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from server.errors import Invalid
+
+VOCABULARY = (
+    "today, yesterday, this_week, last_week, this_month, last_month, this_year, last_year, last_N_days, last_N_hours, "
+    "a date (2026-02-22) or a range (2026-02-01..2026-02-22)"
+)
+
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_MOMENT = re.compile(rf"{_DATE}[T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]+)?)?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?")
+_DAYS = re.compile(rf"({_DATE})(?:\.\.({_DATE}))?")
+_ROLLING = re.compile(r"last_([0-9]{1,6})_(day|hour)s?")
+_ONE_DAY = timedelta(days=1)
+
+
+class Period(NamedTuple):
+    """From `start` up to but without `end`; None is open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+def period_between(
+    temporal_filter: str | None = None,
+    timezone: str | None = None,
+    created_after: str | None = None,
+    created_before: str | None = None,
+    *,
+    moment: datetime | None = None,
+) -> Period:
+    """What all that is given have in common; a time without an offset, and a day, are of the `timezone` (UTC).
+
+    A date after which is its beginning, so is a date before which. Raises Invalid, naming the field.
+    """
+    zone = zone_of("UTC" if timezone is None else timezone)
+    after = _named("created_after", created_after, zone)
+    before = _named("created_before", created_before, zone)
+    if after and before and before <= after:
+        raise Invalid("created_before: must be later than created_after.")
+    period = Period()
+    if temporal_filter is not None:
+        period = period_of(temporal_filter, zone, moment or datetime.now(UTC))
+    starts = [start for start in (period.start, after) if start]
+    ends = [end for end in (period.end, before) if end]
+    return Period(max(starts, default=None), min(ends, default=None))
+
+
+def period_of(text: str, zone: tzinfo, moment: datetime, field: str = "temporal_filter") -> Period:
+    """The period that the words mean at the moment. Raises Invalid, naming the field."""
+    words = re.sub(r"[\s_]+", "_", text.strip().casefold())
+    try:
+        if days := _DAYS.fullmatch(words):
+            return _days(date.fromisoformat(days[1]), date.fromisoformat(days[2] or days[1]) + _ONE_DAY, zone)
+        if rolling := _ROLLING.fullmatch(words):
+            return _rolling(int(rolling[1]), rolling[2], moment)
+        if words in _CALENDAR:
+            return _days(*_CALENDAR[words](moment.astimezone(zone).date()), zone)
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid(f"{field}: must be one of {VOCABULARY}.")
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Raises Invalid unless the name is in the IANA database."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise Invalid("timezone: must be an IANA name such as Europe/Berlin.") from None
+
+
+def moment_of(text: str, zone: tzinfo = UTC) -> datetime:
+    """An ISO 8601 date (its beginning) or date and time, in UTC. Raises ValueError with a reason to show."""
+    written = text.strip().upper()
+    try:
+        if re.fullmatch(_DATE, written):
+            return _midnight(date.fromisoformat(written), zone)
+        if _MOMENT.fullmatch(written):
+            moment = datetime.fromisoformat(written)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z")
+
+
+def week_of(day: date) -> tuple[date, date]:
+    """Monday, and the next one."""
+    monday = day - timedelta(days=day.weekday())
+    return monday, monday + timedelta(days=7)
+
+
+def _named(field: str, text: str | None, zone: tzinfo) -> datetime | None:
+    try:
+        return None if text is None else moment_of(text, zone)
+    except ValueError as reason:
+        raise Invalid(f"{field}: {reason}.") from None
+
+
+def _month_of(day: date) -> tuple[date, date]:
+    first = day.replace(day=1)
+    return first, (first + timedelta(days=31)).replace(day=1)
+
+
+def _year_of(day: date) -> tuple[date, date]:
+    return date(day.year, 1, 1), date(day.year + 1, 1, 1)
+
+
+def _day_of(day: date) -> tuple[date, date]:
+    return day, day + _ONE_DAY
+
+
+Calendar = Callable[[date], tuple[date, date]]
+
+
+def _before(period: Calendar) -> Calendar:
+    return lambda day: period(period(day)[0] - _ONE_DAY)
+
+
+_CALENDAR: dict[str, Calendar] = {
+    "today": _day_of,
+    "yesterday": _before(_day_of),
+    "this_week": week_of,
+    "last_week": _before(week_of),
+    "this_month": _month_of,
+    "last_month": _before(_month_of),
+    "this_year": _year_of,
+    "last_year": _before(_year_of),
+}
+
+
+def _days(first: date, end: date, zone: tzinfo) -> Period:
+    if end <= first:
+        raise ValueError("the range ends before it begins")
+    return Period(_midnight(first, zone), _midnight(end, zone))
+
+
+def _midnight(day: date, zone: tzinfo) -> datetime:
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def _rolling(count: int, unit: str, moment: datetime) -> Period:
+    if count == 0:
+        raise ValueError("nothing lies in the last zero days")
+    return Period(moment - timedelta(**{f"{unit}s": count}), None)

@@ -1,0 +1,72 @@
+"""Rate limits: one bucket an operation, counted by a library, in this process or in Redis for several workers."""
+
+import logging
+import math
+import time
+from enum import StrEnum
+
+from limits import RateLimitItem, parse_many
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import SlidingWindowCounterRateLimiter as Window
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from server.errors import RateLimited
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+AWAY_SECONDS = 5
+"""How long Redis is left alone after it failed, so that not every request waits for it."""
+REDIS = {"socket_connect_timeout": 1, "socket_timeout": 1, "retry": Retry(NoBackoff(), 0)}
+
+
+class Bucket(StrEnum):
+    """Each is the setting RATE_LIMIT_<NAME>."""
+
+    MEMORY_ADD = "memory_add"
+    MEMORY_SEARCH = "memory_search"
+    ORGANIZATION_CREATE = "organization_create"
+    PROJECT_CREATE = "project_create"
+    INVITATION = "invitation"
+    SIGN_IN = "sign_in"
+    REGISTRATION = "registration"
+    TOKEN_FAILURE = "token_failure"  # noqa: S105 - the bucket's name
+
+
+class Limits:
+    """Counts hits by (bucket, key); a key is a credential's id or a client address.
+
+    While Redis is away each process counts for itself: a limit must neither stop the service nor fall open.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._enabled = settings.rate_limit_enabled
+        self._own = Window(MemoryStorage())
+        url = settings.redis_url.get_secret_value()
+        self._shared = Window(storage_from_string(url, **REDIS)) if url else None  # type: ignore[arg-type]  # redis-py's
+        self._away_until = 0.0
+        self._rates: dict[Bucket, list[RateLimitItem]] = {
+            bucket: parse_many(getattr(settings, f"rate_limit_{bucket.value}")) for bucket in Bucket
+        }
+
+    def hit(self, bucket: Bucket, *key: str) -> None:
+        """Count one; raises RateLimited when that is too many. May block on Redis: call it on a worker thread."""
+        if not self._enabled:
+            return
+        if self._shared is not None and time.monotonic() >= self._away_until:
+            try:
+                self._hit(self._shared, bucket, *key)
+            except RedisError as error:
+                log.warning("redis is away", extra={"reason": type(error).__name__})
+                self._away_until = time.monotonic() + AWAY_SECONDS
+            else:
+                return
+        self._hit(self._own, bucket, *key)
+
+    def _hit(self, window: Window, bucket: Bucket, *key: str) -> None:
+        for rate in self._rates[bucket]:
+            if not window.hit(rate, bucket.value, *key):
+                reset = window.get_window_stats(rate, bucket.value, *key).reset_time
+                raise RateLimited(max(1, math.ceil(reset - time.time())))

@@ -1,0 +1,149 @@
+"""The shell around the rules: what a process holds, what a request carries, and one authenticated call."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypedDict, TypeVar
+
+import anyio
+import anyio.to_thread
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.database import Database
+from server.domain import credentials, invitations, memories, organizations, projects, search
+from server.domain.credentials import Presented
+from server.errors import Unauthenticated, Unavailable
+from server.index import MemoryIndex
+from server.limits import Bucket, Limits
+from server.mail import Mailer
+from server.metrics import Metrics
+from server.principal import Principal
+from server.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Operation = Callable[Concatenate[Session, Principal, P], T]
+
+# One bucket an operation, whatever the door.
+BUCKETS: dict[Callable[..., object], Bucket] = {
+    memories.add: Bucket.MEMORY_ADD,
+    memories.add_many: Bucket.MEMORY_ADD,
+    search.search: Bucket.MEMORY_SEARCH,
+    organizations.create: Bucket.ORGANIZATION_CREATE,
+    projects.create: Bucket.PROJECT_CREATE,
+    invitations.invite: Bucket.INVITATION,
+    invitations.invite_to_project: Bucket.INVITATION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What one process holds from start to end; opened and closed in the app's lifespan."""
+
+    settings: Settings
+    database: Database
+    index: MemoryIndex
+    limits: Limits
+    mailer: Mailer
+    metrics: Metrics
+    threads: anyio.CapacityLimiter
+
+    async def in_thread(self, work: Callable[..., T], *args: object) -> T:
+        """The one crossing from the event loop: `work` may block."""
+        return await anyio.to_thread.run_sync(work, *args, limiter=self.threads)
+
+    async def run(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `Call.run`, for nobody in particular: signing up or in, a mailed link."""
+        return await self.in_thread(self._run, self.database.write, operation, args, kwargs)
+
+    async def read(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `Call.read`, for nobody in particular."""
+        return await self.in_thread(self._run, self.database.read, operation, args, kwargs)
+
+    def _run(
+        self,
+        transaction: Callable[[], AbstractContextManager[Session]],
+        operation: Callable[..., T],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+    ) -> T:
+        with answering(), transaction() as session:
+            return operation(session, *args, **kwargs)
+
+    async def authenticate(self, presented: Presented | None) -> Principal:
+        """Raises Unauthenticated."""
+        if presented is None:
+            raise Unauthenticated
+        return await self.in_thread(self._authenticate, presented)
+
+    def _authenticate(self, presented: Presented) -> Principal:
+        with answering(), self.database.read() as session:
+            found = credentials.authenticate(session, presented)
+        if found.note_use:
+            with answering(), self.database.write() as session:
+                credentials.note_use(session, found.principal)
+        return found.principal
+
+
+class State(TypedDict):
+    """What `request.state` holds."""
+
+    runtime: Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated request through any door: who is asking, and the running process."""
+
+    runtime: Runtime
+    principal: Principal
+
+    @property
+    def index(self) -> MemoryIndex:
+        return self.runtime.index
+
+    @property
+    def mailer(self) -> Mailer:
+        return self.runtime.mailer
+
+    async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one operation that may write, in one transaction, on a worker thread; committed when it returns."""
+        return await self.runtime.in_thread(self._run, operation, args, kwargs)
+
+    async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one operation that only reads, on a worker thread, in one snapshot."""
+        return await self.runtime.in_thread(self._read, operation, args, kwargs)
+
+    def _run(self, operation: Operation[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
+        self._count(operation)
+        with answering(), self.runtime.database.write() as session:
+            result = operation(session, self.principal, *args, **kwargs)
+        self.index.wake()
+        return result
+
+    def _read(self, operation: Operation[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
+        self._count(operation)
+        with answering(), self.runtime.database.read() as session:
+            return operation(session, self.principal, *args, **kwargs)
+
+    def _count(self, operation: Callable[..., object]) -> None:
+        """Raises RateLimited, before any work is done."""
+        bucket = BUCKETS.get(operation)
+        if bucket is not None:
+            self.runtime.limits.hit(bucket, self.limit_key)
+        self.runtime.metrics.began(f"{operation.__module__.rpartition('.')[2]}.{operation.__name__}")
+
+    @property
+    def limit_key(self) -> str:
+        """A key or token counts for itself, a session for its user."""
+        return self.principal.user_id if self.principal.is_session else self.principal.credential_id
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """A database that is locked, full or away is Unavailable: nothing was stored."""
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
+        raise Unavailable from error

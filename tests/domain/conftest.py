@@ -1,0 +1,5 @@
+"""The fixtures of `tests.world`."""
+
+from tests.world import embedder, world
+
+__all__ = ["embedder", "world"]
