@@ -1,0 +1,108 @@
+"""API keys over HTTP. The key itself is in one answer, ever."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, StringConstraints
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rest.http import call_of, read, reply
+from server.domain import api_keys
+from server.domain.api_keys import LONGEST_DAYS, NewKey
+from server.models import ApiKey
+from server.runtime import State
+
+Permission = Literal["read", "write"]
+
+
+class NewApiKey(BaseModel):
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    permissions: list[Permission] = Field(
+        default=["read", "write"], min_length=1, max_length=10, description="write implies read"
+    )
+    expires_in_days: int | None = Field(default=None, ge=1, le=LONGEST_DAYS, description="never, when left out")
+
+
+class ApiKeyCreated(BaseModel):
+    api_key: str = Field(description="shown once, ever")
+    prefix: str
+    key_prefix: str
+    id: str
+    api_key_id: str
+    name: str
+    permissions: list[Permission]
+    expires_at: datetime | None
+    created_at: datetime
+    message: str = "API key created. Store it now: it cannot be shown again."
+
+    @classmethod
+    def of(cls, key: ApiKey, shown: str) -> Self:
+        return cls(
+            api_key=shown,
+            prefix=key.prefix,
+            key_prefix=key.prefix,
+            id=key.id,
+            api_key_id=key.id,
+            name=key.name,
+            permissions=key.permissions,
+            expires_at=key.expires_at,
+            created_at=key.created_at,
+        )
+
+
+class ApiKeyView(BaseModel):
+    id: str
+    name: str
+    prefix: str
+    permissions: list[Permission]
+    created_by: str
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        return cls(
+            id=key.id,
+            name=key.name,
+            prefix=key.prefix,
+            permissions=key.permissions,
+            created_by=key.created_by,
+            created_at=key.created_at,
+            last_used_at=key.last_used_at,
+            expires_at=key.expires_at,
+        )
+
+
+class ApiKeyList(BaseModel):
+    api_keys: list[ApiKeyView]
+    total: int
+
+
+class ApiKeyDeleted(BaseModel):
+    message: str = "API key deleted successfully"
+    id: str
+
+
+async def create(request: Request[State]) -> Response:
+    """Make an API key for a project, with no more rights than one's own role there."""
+    call = await call_of(request)
+    new = await read(request, NewApiKey)
+    wanted = NewKey(new.name, list(new.permissions), new.expires_in_days)
+    key, shown = await call.run(api_keys.create, request.path_params["project_id"], wanted)
+    return reply(ApiKeyCreated.of(key, shown))
+
+
+async def list_all(request: Request[State]) -> Response:
+    """List a project's API keys; a viewer sees their own."""
+    call = await call_of(request)
+    keys = await call.read(api_keys.list_keys, request.path_params["project_id"])
+    return reply(ApiKeyList(api_keys=[ApiKeyView.of(key) for key in keys], total=len(keys)))
+
+
+async def delete(request: Request[State]) -> Response:
+    """Delete an API key: it stops working at once."""
+    call = await call_of(request)
+    key = await call.run(api_keys.delete, request.path_params["project_id"], request.path_params["key_id"])
+    return reply(ApiKeyDeleted(id=key.id))

@@ -1,0 +1,60 @@
+"""From the error tree to HTTP: one table, one shape `{"detail": "<one sentence>"}`."""
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from server import errors
+from server.challenges import challenge
+from server.logs import request_id
+from server.runtime import State
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.ServiceError], int] = {
+    errors.Invalid: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Gone: 410,
+    errors.TooLarge: 413,
+    errors.Unsupported: 415,
+    errors.RateLimited: 429,
+    errors.Unavailable: 503,
+}
+SENTENCES = {404: "Not found.", 405: "This method is not allowed here.", 413: errors.TooLarge.sentence}
+
+
+def status_of(error: errors.ServiceError) -> int:
+    """The status of the nearest class in the table."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+async def answer_failure(request: Request[State], error: Exception) -> Response:
+    assert isinstance(error, errors.ServiceError)  # noqa: S101 - registered for this class
+    headers = {}
+    named = challenge(request.state["runtime"].settings, error)
+    if named:
+        headers["WWW-Authenticate"] = named
+    if isinstance(error, errors.RateLimited):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = "1"
+        log.warning("unavailable", exc_info=error.__cause__)
+    return JSONResponse({"detail": error.detail}, status_of(error), headers)
+
+
+async def answer_http(_request: Request[State], error: Exception) -> Response:
+    """What routing itself refuses: no such path, no such method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    detail = SENTENCES.get(error.status_code, error.detail)
+    return JSONResponse({"detail": detail}, error.status_code, error.headers)
+
+
+async def answer_crash(_request: Request[State], error: Exception) -> Response:
+    """The outermost handler: a bug. The log has the traceback, the caller the id to quote."""
+    log.error("crash", exc_info=error)
+    return JSONResponse({"detail": f"Something went wrong here; quote request id {request_id.get()}."}, 500)

@@ -1,0 +1,65 @@
+"""Between HTTP and the operations: who is calling, the parsed body or query, the answer."""
+
+from typing import TypeVar
+
+from pydantic import BaseModel
+from pydantic_core import from_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.browser import presented
+from server.domain.access import require_session
+from server.errors import Invalid
+from server.runtime import Call, State
+from server.wire import is_unstorable, read_body, require_json, validated
+
+Model = TypeVar("Model", bound=BaseModel)
+BODY_LIMIT = 100_000
+BULK_BODY_LIMIT = 10_000_000
+
+
+async def call_of(request: Request[State]) -> Call:
+    """The authenticated call; raises Unauthenticated before the body is read."""
+    runtime = request.state["runtime"]
+    principal = await runtime.authenticate(presented(request, runtime.settings))
+    return Call(runtime, principal)
+
+
+async def session_call_of(request: Request[State]) -> Call:
+    """As `call_of`, for what only a signed-in person may do. Raises Forbidden."""
+    call = await call_of(request)
+    require_session(call.principal)
+    return call
+
+
+async def read(request: Request[State], model: type[Model], limit: int = BODY_LIMIT) -> Model:
+    """The JSON body as `model`. Raises Unsupported, TooLarge (over `limit` bytes), Invalid with the field and why."""
+    require_json(request)
+    return parsed(model, await read_body(request, limit))
+
+
+def read_query(request: Request[State], model: type[Model]) -> Model:
+    """The query parameters as `model`; of one that is repeated the last counts. Raises Invalid."""
+    values = dict(request.query_params)
+    if is_unstorable(values):
+        raise Invalid("The query holds a NUL character, which cannot be stored.")
+    return validated(model, values)
+
+
+def parsed(model: type[Model], body: bytes) -> Model:
+    """JSON text as `model`: no NaN or Infinity, no lone surrogates, no NUL, no depth that could hurt."""
+    try:
+        value = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Invalid(f"The body is not valid JSON: {_first_words(str(error))}.") from None
+    if is_unstorable(value):
+        raise Invalid("The body holds a NUL character or an infinite number, which cannot be stored.")
+    return validated(model, value)
+
+
+def reply(view: BaseModel, status: int = 200) -> Response:
+    return Response(view.model_dump_json(by_alias=True), status, media_type="application/json")
+
+
+def _first_words(text: str) -> str:
+    return text.partition(" at line")[0]

@@ -1,0 +1,141 @@
+"""Members of organizations and projects over HTTP."""
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rest.http import call_of, read, reply, session_call_of
+from rest.invitations import PendingInvitation
+from server.domain import invitations, organization_members, project_members
+from server.domain.invitations import Waiting
+from server.domain.organization_members import Member
+from server.models import OrganizationRole, ProjectRole
+from server.runtime import State
+
+
+class OrganizationRoleChange(BaseModel):
+    role: Literal[OrganizationRole.ADMIN, OrganizationRole.MEMBER]
+
+
+class ProjectRoleChange(BaseModel):
+    role: ProjectRole
+
+
+class NewProjectMember(BaseModel):
+    user_id: str = Field(description="a member of the project's organization")
+    role: ProjectRole
+
+
+class MemberView(BaseModel):
+    user_id: str = Field(serialization_alias="userId")
+    email: str | None
+    name: str
+    role: str
+    joined_at: datetime = Field(serialization_alias="joinedAt")
+
+    @classmethod
+    def of(cls, member: Member) -> Self:
+        return cls(
+            user_id=member.user_id,
+            email=member.email,
+            name=member.name,
+            role=member.role,
+            joined_at=member.joined_at,
+        )
+
+
+class MemberList(BaseModel):
+    members: list[MemberView]
+    pending_invitations: list[PendingInvitation] = Field(description="for whoever may invite, empty for others")
+    total_count: int = Field(description="how many members")
+
+    @classmethod
+    def of(cls, members: list[Member], waiting: list[Waiting]) -> Self:
+        return cls(
+            members=[MemberView.of(member) for member in members],
+            pending_invitations=[PendingInvitation.of(one) for one in waiting],
+            total_count=len(members),
+        )
+
+
+class RoleChanged(BaseModel):
+    message: str
+    user_id: str
+    role: str
+
+
+class MemberAdded(BaseModel):
+    message: str = "Member added successfully"
+    project_id: str
+    user_id: str
+    role: ProjectRole
+
+
+class MemberRemoved(BaseModel):
+    message: str = "Member removed successfully"
+    user_id: str
+    api_keys: int = Field(description="how many of the member's keys ended")
+
+
+async def list_of_organization(request: Request[State]) -> Response:
+    """List an organization's members, and to whoever may invite what waits."""
+    call = await session_call_of(request)
+    organization_id = request.path_params["organization_id"]
+    members = await call.read(organization_members.list_members, organization_id)
+    waiting = await call.read(invitations.list_waiting, organization_id)
+    return reply(MemberList.of(members, waiting))
+
+
+async def change_in_organization(request: Request[State]) -> Response:
+    """Make a member admin, or an admin member."""
+    call = await session_call_of(request)
+    change = await read(request, OrganizationRoleChange)
+    organization_id, user_id = request.path_params["organization_id"], request.path_params["user_id"]
+    await call.run(organization_members.change_role, organization_id, user_id, change.role)
+    return reply(RoleChanged(message="Member role updated successfully", user_id=user_id, role=change.role))
+
+
+async def remove_from_organization(request: Request[State]) -> Response:
+    """Remove a member from an organization and its projects, or leave; the member's keys there end."""
+    call = await session_call_of(request)
+    user_id = request.path_params["user_id"]
+    ended = await call.run(organization_members.remove, request.path_params["organization_id"], user_id)
+    return reply(MemberRemoved(user_id=user_id, api_keys=ended))
+
+
+async def list_of_project(request: Request[State]) -> Response:
+    """List everybody who may use a project, and to whoever may invite what waits."""
+    call = await call_of(request)
+    project_id = request.path_params["project_id"]
+    members = await call.read(project_members.list_members, project_id)
+    waiting = await call.read(invitations.list_waiting_for_project, project_id)
+    return reply(MemberList.of(members, waiting))
+
+
+async def add_to_project(request: Request[State]) -> Response:
+    """Give a member of the organization a role in a project."""
+    call = await call_of(request)
+    new = await read(request, NewProjectMember)
+    project_id = request.path_params["project_id"]
+    await call.run(project_members.add, project_id, new.user_id, new.role)
+    return reply(MemberAdded(project_id=project_id, user_id=new.user_id, role=new.role))
+
+
+async def change_in_project(request: Request[State]) -> Response:
+    """Change a member's role in a project."""
+    call = await call_of(request)
+    change = await read(request, ProjectRoleChange)
+    user_id = request.path_params["user_id"]
+    await call.run(project_members.change_role, request.path_params["project_id"], user_id, change.role)
+    return reply(RoleChanged(message="Member role updated successfully", user_id=user_id, role=change.role))
+
+
+async def remove_from_project(request: Request[State]) -> Response:
+    """Remove a member from a project, or leave; the member's keys there end."""
+    call = await call_of(request)
+    user_id = request.path_params["user_id"]
+    ended = await call.run(project_members.remove, request.path_params["project_id"], user_id)
+    return reply(MemberRemoved(user_id=user_id, api_keys=ended))

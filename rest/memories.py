@@ -1,0 +1,233 @@
+"""Memories over HTTP."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, StringConstraints
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rest.http import BULK_BODY_LIMIT, call_of, read, read_query, reply
+from rest.scoping import InProject, Object, OfUser, agreed, project_in_query
+from server.domain import memories
+from server.domain.filters import Filters
+from server.domain.labels import Listed
+from server.domain.memories import Listing, MemoryChange, NewMemory
+from server.domain.questions import Offset, PageLimit
+from server.errors import Invalid
+from server.models import Memory, MemoryVersion
+from server.runtime import State
+
+MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
+
+
+class MemoryView(BaseModel):
+    id: str
+    content: str
+    metadata: Object
+    user_id: str | None
+    project_id: str
+    created_at: datetime
+    updated_at: datetime
+    messages: list[dict[str, str]] | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="when several were sent, in full"
+    )
+
+    @classmethod
+    def of(cls, memory: Memory) -> Self:
+        return cls(
+            id=memory.id,
+            content=memory.content,
+            metadata=memory.details,
+            user_id=memory.user_id,
+            project_id=memory.project_id,
+            created_at=memory.created_at,
+            updated_at=memory.updated_at,
+            messages=memory.messages,
+        )
+
+
+class MemoryOperation(BaseModel):
+    id: str
+    memory: str
+    event: Literal["ADD"] = "ADD"
+
+
+class MemoryCreated(BaseModel):
+    success: Literal[True] = True
+    message: str = "Memory created successfully"
+    memory_id: str
+    operations: list[MemoryOperation]
+
+    @classmethod
+    def of(cls, memory_id: str, content: str) -> Self:
+        return cls(memory_id=memory_id, operations=[MemoryOperation(id=memory_id, memory=content)])
+
+
+class MemoryList(BaseModel):
+    results: list[MemoryView]
+    total: int = Field(description="how many there are within the filters, on all pages")
+    limit: int
+    offset: int
+
+
+class VersionView(BaseModel):
+    version: int
+    content: str
+    metadata: Object
+    updated_at: datetime
+    updated_by: str | None
+
+    @classmethod
+    def of(cls, version: MemoryVersion) -> Self:
+        return cls(
+            version=version.version,
+            content=version.content,
+            metadata=version.details,
+            updated_at=version.updated_at,
+            updated_by=version.updated_by,
+        )
+
+
+class MemoryHistory(BaseModel):
+    results: list[VersionView] = Field(description="the newest first: the first is what the memory is now")
+
+
+class Deleted(BaseModel):
+    message: str
+
+
+class DeletedAll(BaseModel):
+    message: str
+    deleted_count: int
+
+
+class StatsView(BaseModel):
+    total: int
+    this_week: int = Field(description="created since Monday, UTC")
+    tag_count: int = Field(description="different tags")
+
+
+class CreatedReference(BaseModel):
+    memory_id: str
+
+
+class BatchCreated(BaseModel):
+    results: list[CreatedReference] = Field(description="in the order of what was sent")
+    message: str
+
+
+class ListQuery(OfUser):
+    limit: PageLimit = 10
+    offset: Offset = 0
+    before: MemoryId | None = Field(default=None, description="only what is older than this memory: pages by key")
+    tags: Listed = Field(default=(), description="any of them; comma text")
+    match_all_tags: bool = False
+    people_mentioned: Listed = Field(default=(), description="any of them; comma text")
+    topic_category: str | None = None
+
+    def listing(self) -> Listing:
+        filters = Filters(
+            user_id=self.user_id,
+            tags=self.tags,
+            match_all_tags=self.match_all_tags,
+            people=self.people_mentioned,
+            category=self.topic_category,
+        )
+        return Listing(filters, self.limit, self.offset, self.before, self.project_id)
+
+
+class Batch(InProject):
+    memories: list[NewMemory] = Field(min_length=1, max_length=1000)
+
+
+async def create(request: Request[State]) -> Response:
+    """Store a memory. One call is one memory; the very next search finds it."""
+    call = await call_of(request)
+    new = in_one_project(request, [await read(request, NewMemory)])
+    memory_id = await call.run(memories.add, new[0], call.index, idempotency_key(request))
+    return reply(MemoryCreated.of(memory_id, new[0].content))
+
+
+async def create_batch(request: Request[State]) -> Response:
+    """Store up to 1000 memories, all or none."""
+    call = await call_of(request)
+    batch = await read(request, Batch, BULK_BODY_LIMIT)
+    news = in_one_project(request, batch.memories, batch.project_id)
+    ids = await call.run(memories.add_many, news, call.index, idempotency_key(request))
+    created = [CreatedReference(memory_id=memory_id) for memory_id in ids]
+    return reply(BatchCreated(results=created, message=f"{counted(len(ids))} created"))
+
+
+async def list_all(request: Request[State]) -> Response:
+    """List memories, newest first."""
+    call = await call_of(request)
+    query = read_query(request, ListQuery)
+    page = await call.read(memories.list_memories, query.listing())
+    results = [MemoryView.of(memory) for memory in page.memories]
+    return reply(MemoryList(results=results, total=page.total, limit=query.limit, offset=query.offset))
+
+
+async def get(request: Request[State]) -> Response:
+    """Read one memory."""
+    call = await call_of(request)
+    memory = await call.read(memories.get, request.path_params["memory_id"])
+    return reply(MemoryView.of(memory))
+
+
+async def update(request: Request[State]) -> Response:
+    """Replace a memory's text, its metadata or both. What it was stays in its history."""
+    call = await call_of(request)
+    change = await read(request, MemoryChange)
+    memory = await call.run(memories.update, request.path_params["memory_id"], change, call.index)
+    return reply(MemoryView.of(memory))
+
+
+async def history(request: Request[State]) -> Response:
+    """Read all versions of a memory."""
+    call = await call_of(request)
+    versions = await call.read(memories.history, request.path_params["memory_id"])
+    return reply(MemoryHistory(results=[VersionView.of(version) for version in versions]))
+
+
+async def delete(request: Request[State]) -> Response:
+    """Delete a memory with all its versions."""
+    call = await call_of(request)
+    await call.run(memories.delete, request.path_params["memory_id"])
+    return reply(Deleted(message="Memory deleted successfully"))
+
+
+async def delete_all(request: Request[State]) -> Response:
+    """Delete all memories of the project, or of one of its end users. This cannot be undone."""
+    call = await call_of(request)
+    query = read_query(request, OfUser)
+    count = await call.run(memories.delete_all, query.project_id, query.user_id)
+    return reply(DeletedAll(message=f"{counted(count)} deleted", deleted_count=count))
+
+
+async def stats(request: Request[State]) -> Response:
+    """Count memories and tags."""
+    call = await call_of(request)
+    counts = await call.read(memories.stats, project_in_query(request))
+    return reply(StatsView(total=counts.total, this_week=counts.this_week, tag_count=counts.tag_count))
+
+
+def in_one_project(
+    request: Request[State], news: Sequence[NewMemory], project_id: str | None = None
+) -> list[NewMemory]:
+    """The memories, with the project that the query, the body or any of them names. Raises Invalid for two."""
+    project = agreed("project_id", project_in_query(request), project_id, *(new.project_id for new in news))
+    return [new.model_copy(update={"project_id": project}) for new in news]
+
+
+def idempotency_key(request: Request[State]) -> str | None:
+    """Raises Invalid."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise Invalid("Idempotency-Key: must be 1 to 255 printable ASCII characters.")
+    return key
+
+
+def counted(count: int) -> str:
+    return "1 memory" if count == 1 else f"{count} memories"

@@ -1,0 +1,68 @@
+"""Notifications over HTTP."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rest.http import reply, session_call_of
+from rest.scoping import Object
+from server.domain import notifications
+from server.models import Notification
+from server.runtime import State
+
+
+class NotificationView(BaseModel):
+    id: str
+    type: str
+    title: str
+    message: str
+    metadata: Object
+    read: bool
+    created_at: datetime
+
+    @classmethod
+    def of(cls, notification: Notification) -> Self:
+        return cls(
+            id=notification.id,
+            type=notification.type,
+            title=notification.title,
+            message=notification.message,
+            metadata=notification.details,
+            read=notification.read_at is not None,
+            created_at=notification.created_at,
+        )
+
+
+class NotificationList(BaseModel):
+    notifications: list[NotificationView] = Field(description="the newest first, at most 50")
+    unread_count: int
+
+
+class MarkedRead(BaseModel):
+    message: str
+    count: int = Field(description="how many were unread")
+
+
+async def list_all(request: Request[State]) -> Response:
+    """List what one was told, newest first."""
+    call = await session_call_of(request)
+    newest, unread = await call.read(notifications.list_notifications)
+    shown = [NotificationView.of(notification) for notification in newest]
+    return reply(NotificationList(notifications=shown, unread_count=unread))
+
+
+async def mark_read(request: Request[State]) -> Response:
+    """Mark one notification as read."""
+    call = await session_call_of(request)
+    count = await call.run(notifications.mark_read, request.path_params["notification_id"])
+    return reply(MarkedRead(message="Notification marked as read", count=count))
+
+
+async def mark_all_read(request: Request[State]) -> Response:
+    """Mark all notifications as read."""
+    call = await session_call_of(request)
+    count = await call.run(notifications.mark_all_read)
+    return reply(MarkedRead(message="All notifications marked as read", count=count))

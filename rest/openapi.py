@@ -1,0 +1,200 @@
+"""The OpenAPI 3.1 document, derived from the endpoints that are served, and a page that shows it."""
+
+import functools
+import inspect
+import json
+import re
+from collections.abc import Iterator
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rest.endpoint import Endpoint, Reach, Resource
+from server.models.base import JSON, JsonObject
+from server.runtime import State
+
+DESCRIPTION = """Store what was said, find it again by meaning, forget it for good.
+
+Send an API key or an OAuth 2.1 access token as `Authorization: Bearer …`, or a signed-in session's cookie.
+Every error is `{"detail": "<one sentence>"}`; every answer carries `X-Request-ID`; times are UTC, ISO 8601."""
+FAILURES = {
+    400: "The request is not valid: which field, and why.",
+    401: "The credential is missing, unknown, expired or revoked.",
+    403: "The credential or the role does not allow this.",
+    404: "Not there, or not to be seen.",
+    409: "That conflicts with what is stored.",
+    410: "That has ended.",
+    413: "The request is too large.",
+    415: "The body is not JSON.",
+    429: "Too many requests.",
+    500: "Something went wrong here; the sentence has the request's id.",
+    503: "That cannot be done now; nothing was changed.",
+}
+SCHEMAS = "#/components/schemas/"
+PAGE_POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+_ERROR: JsonObject = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+_PATH_PARAMETER = re.compile(r"{(\w+)}")
+_IDEMPOTENCY_KEY: JsonObject = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and body within 24 hours are answered as the first time, and stored once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+Schemas = dict[tuple[type, JsonSchemaMode], JsonObject]
+
+
+async def document(request: Request[State]) -> Response:
+    """This API as an OpenAPI 3.1 document."""
+    text = json.dumps(_document(_served(request), _cookie(request)), ensure_ascii=False)
+    return Response(text, media_type="application/json")
+
+
+async def page(request: Request[State]) -> Response:
+    """This API as a page for people."""
+    described, base = _document(_served(request), _cookie(request)), request.state["runtime"].settings.public_url
+    text = _templates().get_template("docs.html").render(document=described, base=base)
+    return Response(text, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+
+
+async def style(_request: Request[State]) -> Response:
+    """The style of the page for people."""
+    return Response(_templates().get_template("docs.css").render(), media_type="text/css")
+
+
+def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject:
+    """The document for the endpoints, with `session_cookie` as the name of the cookie that authenticates."""
+    models, definitions = _schemas(endpoints)
+    paths: dict[str, dict[str, JSON]] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, models, definitions)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "SelfMemory Server", "version": "1", "description": DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": {**definitions, "Error": _ERROR},
+            "responses": {f"Failure{status}": _failure(status) for status in FAILURES},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "an API key or an access token"},
+                "session": {"type": "apiKey", "in": "cookie", "name": session_cookie},
+            },
+        },
+    }
+
+
+def _schemas(endpoints: tuple[Endpoint, ...]) -> tuple[Schemas, JsonObject]:
+    """A reference for every body and answer, and what they refer to."""
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = []
+    for endpoint in endpoints:
+        wanted += [(endpoint.body, "validation")] if endpoint.body else []
+        wanted += [(endpoint.answer, "serialization")] if issubclass(endpoint.answer, BaseModel) else []
+    models, document = models_json_schema(list(dict.fromkeys(wanted)), ref_template=SCHEMAS + "{model}")
+    return {(model, mode): schema for (model, mode), schema in models.items()}, document.get("$defs", {})
+
+
+def _operation(endpoint: Endpoint, models: Schemas, definitions: JsonObject) -> JsonObject:
+    summary, _, more = inspect.cleandoc(endpoint.handler.__doc__ or "").partition("\n\n")
+    operation: JsonObject = {
+        "operationId": f"{endpoint.handler.__module__.rpartition('.')[2]}_{endpoint.handler.__name__}",
+        "tags": [_tag(endpoint.path)],
+        "summary": summary,
+        "description": more,
+        "security": [] if endpoint.reach is Reach.ANYBODY else _security(endpoint.reach),
+        "parameters": [*_parameters(endpoint, definitions)],
+        "responses": _responses(endpoint, models),
+    }
+    if endpoint.body:
+        schema = models[endpoint.body, "validation"]
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _tag(path: str) -> str:
+    first, _, rest = path.strip("/").partition("/")
+    named = {"v1": "Python client", "api": rest.partition("/")[0].replace("-", " ").capitalize()}
+    return named.get(first, "Service")
+
+
+def _security(reach: Reach) -> list[JsonObject]:
+    return [{"session": []}] if reach is Reach.SESSION else [{"bearer": []}, {"session": []}]
+
+
+def _parameters(endpoint: Endpoint, definitions: JsonObject) -> Iterator[JsonObject]:
+    for name in _PATH_PARAMETER.findall(endpoint.path):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    if endpoint.query:
+        schema = endpoint.query.model_json_schema(ref_template=SCHEMAS + "{model}")
+        definitions.update(schema.get("$defs", {}))
+        for name, form in schema["properties"].items():
+            described = {"description": form.pop("description")} if "description" in form else {}
+            yield {
+                "name": name,
+                "in": "query",
+                "required": name in schema.get("required", ()),
+                **described,
+                "schema": form,
+            }
+    if endpoint.is_idempotent:
+        yield _IDEMPOTENCY_KEY
+
+
+def _responses(endpoint: Endpoint, models: Schemas) -> JsonObject:
+    schema: JsonObject = {"type": "object" if endpoint.media == "application/json" else "string"}
+    if issubclass(endpoint.answer, BaseModel):
+        schema = models[endpoint.answer, "serialization"]
+    responses: JsonObject = {"200": {"description": "Done.", "content": {endpoint.media: {"schema": schema}}}}
+    for status in sorted(_failures(endpoint)):
+        responses[str(status)] = {"$ref": f"#/components/responses/Failure{status}"}
+    return responses
+
+
+def _failures(endpoint: Endpoint) -> set[int]:
+    statuses = {500, *endpoint.failures}
+    statuses |= {400} if endpoint.body or endpoint.query else set()
+    statuses |= {413, 415} if endpoint.body else set()
+    statuses |= {401, 403, 404} if endpoint.reach is not Reach.ANYBODY else set()
+    statuses |= {503} if endpoint.reach is not Reach.ANYBODY else set()
+    statuses |= {429} if endpoint.bucket else set()
+    return statuses | ({409} if endpoint.is_idempotent else set())
+
+
+def _failure(status: int) -> JsonObject:
+    headers: dict[int, JsonObject] = {
+        401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
+        429: {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}}},
+    }
+    content: JsonObject = {"application/json": {"schema": {"$ref": f"{SCHEMAS}Error"}}}
+    named: JsonObject = {"headers": headers[status]} if status in headers else {}
+    return {"description": FAILURES[status], "content": content, **named}
+
+
+@functools.cache
+def _document(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject:
+    return describe(endpoints, session_cookie)
+
+
+def _served(request: Request[State]) -> tuple[Endpoint, ...]:
+    """The endpoints of the app that answers, so that the document cannot tell of others."""
+    resources = {route.endpoint: None for route in request.app.routes if isinstance(route, Route)}
+    return tuple(
+        endpoint for resource in resources if isinstance(resource, Resource) for endpoint in resource.endpoints.values()
+    )
+
+
+def _cookie(request: Request[State]) -> str:
+    return request.state["runtime"].settings.session_cookie
+
+
+@functools.cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("rest"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )

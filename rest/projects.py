@@ -1,0 +1,113 @@
+"""Projects over HTTP."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rest.http import call_of, read, reply, session_call_of
+from rest.organizations import CascadeCounts, DeletedWithAll, Name
+from server.domain import projects
+from server.domain.access import PROJECT_ACTIONS, Action
+from server.domain.projects import Workspace
+from server.models import Project, ProjectRole
+from server.runtime import State
+
+
+class NewProject(BaseModel):
+    name: Name
+    organization_id: str
+
+
+class ProjectCreated(BaseModel):
+    project_id: str
+    id: str
+    name: str
+    organization_id: str
+    role: ProjectRole = ProjectRole.ADMIN
+    message: str = "Project created successfully"
+
+    @classmethod
+    def of(cls, project: Project) -> Self:
+        return cls(project_id=project.id, id=project.id, name=project.name, organization_id=project.organization_id)
+
+
+class Permissions(BaseModel):
+    can_read: bool = Field(serialization_alias="canRead")
+    can_write: bool = Field(serialization_alias="canWrite")
+    can_delete: bool = Field(serialization_alias="canDelete", description="memories")
+    can_invite: bool = Field(serialization_alias="canInvite")
+
+    @classmethod
+    def of(cls, role: ProjectRole) -> Self:
+        allowed = PROJECT_ACTIONS[role]
+        may_write = Action.WRITE in allowed
+        return cls(
+            can_read=Action.READ in allowed,
+            can_write=may_write,
+            can_delete=may_write,
+            can_invite=Action.MANAGE_MEMBERS in allowed,
+        )
+
+
+class ProjectView(BaseModel):
+    id: str
+    same_id: str = Field(serialization_alias="_id")
+    name: str
+    organization_id: str = Field(serialization_alias="organizationId")
+    owner_id: str = Field(serialization_alias="ownerId", description="the owner of the organization")
+    created_at: datetime = Field(serialization_alias="createdAt")
+    updated_at: datetime = Field(serialization_alias="updatedAt")
+    role: ProjectRole = Field(description="one's own")
+    user_permissions: Permissions = Field(serialization_alias="userPermissions")
+
+    @classmethod
+    def of(cls, seen: Workspace) -> Self:
+        project = seen.project
+        return cls(
+            id=project.id,
+            same_id=project.id,
+            name=project.name,
+            organization_id=project.organization_id,
+            owner_id=seen.owner_id,
+            created_at=project.created_at,
+            updated_at=project.updated_at,
+            role=seen.role,
+            user_permissions=Permissions.of(seen.role),
+        )
+
+
+class ProjectList(BaseModel):
+    projects: list[ProjectView]
+    total_count: int
+
+
+async def create(request: Request[State]) -> Response:
+    """Make a project in an organization; whoever makes it is its admin."""
+    call = await session_call_of(request)
+    new = await read(request, NewProject)
+    project = await call.run(projects.create, new.organization_id, new.name)
+    return reply(ProjectCreated.of(project))
+
+
+async def list_all(request: Request[State]) -> Response:
+    """List the projects that one reaches; with a key or token its one project."""
+    call = await call_of(request)
+    found = await call.read(projects.list_projects)
+    return reply(ProjectList(projects=[ProjectView.of(project) for project in found], total_count=len(found)))
+
+
+async def get(request: Request[State]) -> Response:
+    """Read one project."""
+    call = await call_of(request)
+    project = await call.read(projects.get, request.path_params["project_id"])
+    return reply(ProjectView.of(project))
+
+
+async def delete(request: Request[State]) -> Response:
+    """Delete a project with everything in it. This cannot be undone."""
+    call = await call_of(request)
+    counts = await call.run(projects.delete, request.path_params["project_id"])
+    return reply(DeletedWithAll(message="Project deleted successfully", cascades=CascadeCounts.of(counts)))

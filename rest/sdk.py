@@ -1,0 +1,94 @@
+"""The routes under /v1 that the published Python client calls; the same operations as under /api."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rest import memories
+from rest.http import call_of, read, reply
+from rest.scoping import InProject, agreed, project_in_query
+from rest.search import WithoutNulls, found_list
+from server.domain import search
+from server.domain.filters import Filters
+from server.domain.labels import Listed
+from server.domain.questions import Limit, Query
+from server.domain.search import Asked
+from server.domain.temporal import VOCABULARY, period_of, zone_of
+from server.runtime import State
+
+
+def some(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise ValueError("must name at least one")
+    return values
+
+
+Some = Annotated[Listed, AfterValidator(some)]
+
+
+class FilteredSearch(WithoutNulls, InProject):
+    semantic_query: Query = Field(default="", description="null or empty: newest first")
+    limit: Limit = 10
+
+
+class TemporalSearch(FilteredSearch):
+    temporal_query: str = Field(description=VOCABULARY)
+    timezone: str = "UTC"
+
+
+class TagSearch(FilteredSearch):
+    tags: Some = Field(description="any of them, unless match_all")
+    match_all: bool = False
+
+
+class PeopleSearch(FilteredSearch):
+    people: Some = Field(description="any of them")
+
+
+class ServiceHealth(BaseModel):
+    status: Literal["healthy"] = "healthy"
+    service: Literal["selfmemory"] = "selfmemory"
+    timestamp: datetime
+
+
+async def temporal_search(request: Request[State]) -> Response:
+    """Search the memories of a period of time."""
+    call = await call_of(request)
+    body = await read(request, TemporalSearch)
+    period = period_of(body.temporal_query, zone_of(body.timezone), datetime.now(UTC), "temporal_query")
+    filters = Filters(created_from=period.start, created_until=period.end)
+    return reply(found_list(await call.read(search.search, _asked(request, body, filters), call.index)))
+
+
+async def tag_search(request: Request[State]) -> Response:
+    """Search the memories that have some tags."""
+    call = await call_of(request)
+    body = await read(request, TagSearch)
+    filters = Filters(tags=body.tags, match_all_tags=body.match_all)
+    return reply(found_list(await call.read(search.search, _asked(request, body, filters), call.index)))
+
+
+async def people_search(request: Request[State]) -> Response:
+    """Search the memories that mention some people."""
+    call = await call_of(request)
+    body = await read(request, PeopleSearch)
+    filters = Filters(people=body.people)
+    return reply(found_list(await call.read(search.search, _asked(request, body, filters), call.index)))
+
+
+async def stats(request: Request[State]) -> Response:
+    """Count memories and tags."""
+    return await memories.stats(request)
+
+
+async def health(_request: Request[State]) -> Response:
+    """Tell that the service answers."""
+    return reply(ServiceHealth(timestamp=datetime.now(UTC)))
+
+
+def _asked(request: Request[State], body: FilteredSearch, filters: Filters) -> Asked:
+    project = agreed("project_id", project_in_query(request), body.project_id)
+    return Asked(body.semantic_query, filters, body.limit, project_id=project)

@@ -1,0 +1,49 @@
+"""One's own account over HTTP."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rest.http import call_of, reply, session_call_of
+from rest.organizations import CascadeCounts, DeletedWithAll
+from server.domain import accounts, users
+from server.models import User
+from server.runtime import State
+
+
+class UserView(BaseModel):
+    id: str
+    user_id: str
+    email: str | None
+    name: str
+    email_verified: bool
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, user: User) -> Self:
+        return cls(
+            id=user.id,
+            user_id=user.id,
+            email=user.email,
+            name=user.name,
+            email_verified=user.email_verified_at is not None,
+            created_at=user.created_at,
+            updated_at=user.updated_at,
+        )
+
+
+async def me(request: Request[State]) -> Response:
+    """Read whose credential this is."""
+    call = await call_of(request)
+    return reply(UserView.of(await call.read(users.me)))
+
+
+async def delete_me(request: Request[State]) -> Response:
+    """Delete one's account with the personal organization. This cannot be undone."""
+    call = await session_call_of(request)
+    counts = await call.run(accounts.delete)
+    return reply(DeletedWithAll(message="Account deleted successfully", cascades=CascadeCounts.of(counts)))

@@ -1,0 +1,113 @@
+"""API keys: shown once, no stronger than their maker, dead when deleted."""
+
+import re
+from datetime import datetime
+
+import pytest
+
+from server.database import Database
+from server.models import ApiKey
+from tests.rest.conftest import said
+from tests.rest.teams.team import Team
+
+
+def keys(team: Team, *more: str) -> str:
+    return "/".join((f"/api/projects/{team.project_id}/api-keys", *more))
+
+
+async def test_a_key_is_shown_once_and_works(team: Team, database: Database) -> None:
+    made = (await team["editor"].post(keys(team), {"name": " Laptop ", "expires_in_days": 30})).json()
+    assert re.fullmatch(r"sk_im_[0-9A-Za-z]{38,}", made["api_key"])
+    assert made["api_key"].startswith(made["prefix"])
+    assert made["prefix"] == made["key_prefix"]
+    assert made["id"] == made["api_key_id"]
+    assert (made["name"], made["permissions"]) == ("Laptop", ["read", "write"])
+    lifetime = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
+    assert lifetime.days == 30
+    used = await team["anonymous"].send(
+        "POST", "/api/memories", said("Tea."), Authorization=f"Bearer {made['api_key']}"
+    )
+    assert used.status_code == 200
+    listed = await team["editor"].get(keys(team))
+    assert made["api_key"] not in listed.text
+    [shown] = [one for one in listed.json()["api_keys"] if one["id"] == made["id"]]
+    assert shown["created_by"] == team.ids["editor"]
+    assert shown["last_used_at"] is not None
+    assert listed.json()["total"] == 3
+    with database.read() as session:
+        row = session.get_one(ApiKey, made["id"])
+        assert made["api_key"] not in repr(row)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "  "}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "a", "permissions": []}, "permissions"),
+        ({"name": "a", "permissions": ["admin"]}, "permissions"),
+        ({"name": "a", "permissions": "read"}, "permissions"),
+        ({"name": "a", "expires_in_days": 0}, "expires_in_days"),
+        ({"name": "a", "expires_in_days": 3651}, "expires_in_days"),
+        ({"name": "a", "expires_in_days": "soon"}, "expires_in_days"),
+    ],
+)
+async def test_what_is_wrong_is_named_and_nothing_is_made(team: Team, body: dict[str, object], field: str) -> None:
+    answer = await team["owner"].post(keys(team), body)
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(field)
+    assert (await team["owner"].get(keys(team))).json()["total"] == 2
+
+
+async def test_r18_a_key_never_makes_a_key(team: Team) -> None:
+    for key in ("read_key", "write_key"):
+        answer = await team[key].post(keys(team), {"name": "more"})
+        assert answer.status_code == 403
+
+
+async def test_a_viewer_makes_and_sees_read_only_keys_of_its_own(team: Team) -> None:
+    assert (await team["viewer"].post(keys(team), {"name": "writing"})).status_code == 403
+    made = await team["viewer"].post(keys(team), {"name": "reading", "permissions": ["read"]})
+    listed = (await team["viewer"].get(keys(team))).json()
+    assert [one["id"] for one in listed["api_keys"]] == [made.json()["id"]]
+    assert (await team["editor"].get(keys(team))).json()["total"] == 3
+
+
+async def test_a_key_is_deleted_by_its_maker_or_an_admin(team: Team) -> None:
+    made = (await team["editor"].post(keys(team), {"name": "mine"})).json()
+    path = keys(team, made["id"])
+    assert (await team["viewer"].delete(path)).status_code == 404
+    of_admin = (await team["project_admin"].get(keys(team))).json()["api_keys"][-1]
+    assert (await team["editor"].delete(keys(team, of_admin["id"]))).status_code == 403
+    assert (await team["project_admin"].delete(path)).status_code == 200
+    assert (await team["project_admin"].delete(path)).status_code == 404
+    gone = await team["anonymous"].send("GET", "/api/memories", Authorization=f"Bearer {made['api_key']}")
+    assert gone.status_code == 401
+    own = (await team["editor"].post(keys(team), {"name": "mine"})).json()
+    assert (await team["editor"].delete(keys(team, own["id"]))).status_code == 200
+
+
+async def test_r11_every_credential_that_does_not_count_is_refused_alike(team: Team) -> None:
+    key = team["read_key"].headers["Authorization"].removeprefix("Bearer ")
+    session = team["owner"].headers["Authorization"].removeprefix("Session ")
+    others = [
+        f"Bearer {key[:-1]}{'a' if key[-1] != 'a' else 'b'}", f"Bearer {key}x", "Bearer sk_im_short", "Bearer nonsense",
+        f"Bearer {session}", f"Session {key}", f"Basic {key}", "Bearer", "Bearer ", key, "Session nonsense",
+    ]  # fmt: skip
+    answers = [await team["anonymous"].send("GET", "/api/users/me", Authorization=one) for one in others]
+    assert {(one.status_code, one.text) for one in answers} == {(401, answers[0].text)}
+    assert all(one.headers["WWW-Authenticate"].startswith("Bearer ") for one in answers)
+    cookie = await team["anonymous"].send("GET", "/api/users/me", Cookie=f"ory_kratos_session={key}")
+    assert cookie.status_code == 401
+
+
+async def test_making_and_deleting_a_key_is_told_to_whoever_administers(team: Team) -> None:
+    made = (await team["editor"].post(keys(team), {"name": "mine"})).json()
+    await team["editor"].delete(keys(team, made["id"]))
+    for role in ("owner", "admin", "project_admin"):
+        told = (await team[role].get("/api/notifications")).json()
+        assert [one["type"] for one in told["notifications"]] == ["api_key_deleted", "api_key_created"]
+        assert told["unread_count"] == 2
+    assert (await team["viewer"].get("/api/notifications")).json()["notifications"] == []

@@ -1,0 +1,65 @@
+"""One's own account, and what one is told."""
+
+from server.database import Database
+from server.models import User
+from tests.rest.conftest import said
+from tests.rest.teams.team import Team
+
+
+async def test_every_credential_knows_whose_it_is(team: Team) -> None:
+    for caller, role in (("owner", "owner"), ("read_key", "project_admin"), ("write_key", "project_admin")):
+        me = (await team[caller].get("/api/users/me")).json()
+        assert me["id"] == me["user_id"] == team.ids[role]
+        assert me["email"] == team.emails[role]
+        assert not {"password_hash", "password"} & set(me)
+
+
+async def test_r20_whoever_owns_an_organization_cannot_go(team: Team) -> None:
+    answer = await team["owner"].delete("/api/users/me")
+    assert answer.status_code == 409
+    assert (await team["owner"].get("/api/users/me")).status_code == 200
+
+
+async def test_an_account_goes_with_everything_and_its_address_is_free(team: Team, database: Database) -> None:
+    [own] = [
+        one
+        for one in (await team["project_admin"].get("/api/projects")).json()["projects"]
+        if one["id"] != team.project_id
+    ]
+    await team["project_admin"].post(f"/api/memories?project_id={own['id']}", said("I like tea."))
+    answer = await team["project_admin"].delete("/api/users/me")
+    assert answer.json()["cascades"] == {
+        "projects": 1, "members": 1, "invitations": 0, "api_keys": 2, "grants": 0, "memories": 1,
+    }  # fmt: skip
+    for caller in ("project_admin", "read_key", "write_key"):
+        assert (await team[caller].get("/api/users/me")).status_code == 401
+    listed = (await team["owner"].get(f"/api/organizations/{team.organization_id}/members")).json()["members"]
+    assert team.ids["project_admin"] not in [one["userId"] for one in listed]
+    with database.read() as session:
+        row = session.get_one(User, team.ids["project_admin"])
+        assert (row.email, row.name, row.password_hash) == (None, "", None)
+
+
+async def test_notifications_are_ones_own_and_are_read(team: Team) -> None:
+    for role in ("viewer", "editor", "viewer"):
+        await team["owner"].put(f"/api/projects/{team.project_id}/members/{team.ids['target']}", {"role": role})
+    told = (await team["target"].get("/api/notifications")).json()
+    assert told["unread_count"] == len(told["notifications"]) == 2
+    first = told["notifications"][0]
+    assert set(first) == {"id", "type", "title", "message", "metadata", "read", "created_at"}
+    path = f"/api/notifications/{first['id']}/read"
+    for other in ("owner", "outsider"):
+        assert (await team[other].put(path, None)).status_code == 404
+    assert (await team["target"].put(path, None)).json()["count"] == 1
+    assert (await team["target"].put(path, None)).json()["count"] == 0
+    assert (await team["target"].put("/api/notifications/read-all", None)).json()["count"] == 1
+    assert (await team["target"].get("/api/notifications")).json()["unread_count"] == 0
+
+
+async def test_r18_keys_see_no_account_business(team: Team) -> None:
+    for path in ("/api/organizations", "/api/notifications", "/api/invitations/pending"):
+        assert (await team["write_key"].get(path)).status_code == 403
+    assert (await team["write_key"].delete("/api/users/me")).status_code == 403
+    assert (await team["write_key"].put("/api/notifications/read-all", None)).status_code == 403
+    assert (await team["write_key"].post("/api/organizations", {"name": "Mine"})).status_code == 403
+    assert (await team["write_key"].post("/api/projects", {})).status_code == 403

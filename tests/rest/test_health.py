@@ -1,0 +1,132 @@
+"""Health for whoever asks, metrics for this machine or with the token."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import SecretStr
+from starlette.types import ASGIApp
+
+from server.app import create_app
+from server.database import Database
+from server.settings import Settings
+from tests.conftest import ORIGIN, Tenant
+from tests.fakes import WordEmbedder
+from tests.started import running
+
+PARTS = {"database", "vector_index", "embedding", "memory", "disk"}
+
+
+def asking(app: ASGIApp, peer: str = "127.0.0.1", base_url: str = ORIGIN) -> httpx.AsyncClient:
+    """A caller at an address of its own."""
+    transport = httpx.ASGITransport(app, client=(peer, 1), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=base_url)
+
+
+class BrokenEmbedder(WordEmbedder):
+    """A model that fails from its second call on."""
+
+    def embed(self, texts: object, /, *, urgent: bool = False) -> NDArray[np.float32]:
+        raise RuntimeError("the model is gone")
+
+
+@pytest.fixture
+async def broken_app(settings: Settings) -> AsyncIterator[ASGIApp]:
+    async with running(create_app(settings, lambda _settings: BrokenEmbedder())) as app:
+        yield app
+
+
+async def test_a_healthy_server_says_so_of_each_part(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/health")
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["status"] == "healthy", body
+    assert set(body["checks"]) == PARTS
+    assert {check["status"] for check in body["checks"].values()} == {"healthy"}
+    assert all(check["latency_ms"] >= 0 for check in body["checks"].values())
+    assert datetime.fromisoformat(body["timestamp"]).tzinfo is not None
+
+
+async def test_health_names_no_host_path_or_version(client: httpx.AsyncClient, settings: Settings) -> None:
+    text = (await client.get("/health")).text
+    assert str(settings.data_dir) not in text
+    assert "sqlite" not in text
+    assert "postgres" not in text
+    assert "127.0.0.1" not in text
+
+
+async def test_without_its_database_it_is_unhealthy_but_alive(client: httpx.AsyncClient, database: Database) -> None:
+    with database.engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT 1")
+    answer = await client.get("/health/live")
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+
+
+async def test_a_model_that_fails_makes_it_unhealthy_and_not_ready(broken_app: ASGIApp) -> None:
+    async with asking(broken_app) as client:
+        answer, ready, live = [await client.get(path) for path in ("/health", "/health/ready", "/health/live")]
+    assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
+    assert answer.json()["checks"]["embedding"]["status"] == "unhealthy"
+    assert answer.json()["checks"]["database"]["status"] == "healthy"
+    assert (ready.status_code, ready.json()) == (503, {"status": "not ready"})
+    assert live.status_code == 200
+
+
+async def test_it_is_ready_when_it_can_answer(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+
+
+async def test_metrics_count_requests_by_route_and_what_is_stored(client: httpx.AsyncClient, alice: Tenant) -> None:
+    body = {"messages": [{"role": "user", "content": "I like tea."}]}
+    added = await client.post("/api/memories", json=body, headers=alice.auth)
+    await client.get(f"/api/memories/{added.json()['memory_id']}", headers=alice.auth)
+    text = (await client.get("/metrics")).text
+    assert 'selfmemory_requests_total{method="POST",route="/api/memories",status="200"} 1.0' in text
+    assert 'selfmemory_requests_total{method="GET",route="/api/memories/{memory_id}",status="200"} 1.0' in text
+    assert 'selfmemory_request_seconds_count{route="/api/memories"} 1.0' in text
+    assert 'selfmemory_operations_total{operation="memories.add"} 1.0' in text
+    assert "selfmemory_memories 1.0" in text
+    assert "selfmemory_index_pending " in text
+    assert "process_resident_memory_bytes " in text
+    assert added.json()["memory_id"] not in text
+
+
+async def test_a_path_that_is_not_served_makes_no_series_of_its_own(client: httpx.AsyncClient) -> None:
+    await client.get("/no/such/place")
+    text = (await client.get("/metrics")).text
+    assert "/no/such/place" not in text
+    assert 'route="-",status="404"' in text
+
+
+@pytest.mark.parametrize(
+    ("peer", "base_url", "headers"),
+    [
+        ("203.0.113.9", ORIGIN, {}),
+        ("127.0.0.1", ORIGIN, {"X-Forwarded-For": "203.0.113.9"}),
+        ("127.0.0.1", ORIGIN, {"X-Real-IP": "203.0.113.9"}),
+        ("127.0.0.1", "http://memory.example.com", {}),
+        ("203.0.113.9", ORIGIN, {"Authorization": "Bearer "}),
+    ],
+    ids=["another machine", "a proxy here", "another proxy here", "a public name", "an empty token"],
+)
+async def test_metrics_are_not_for_others(app: ASGIApp, peer: str, base_url: str, headers: dict[str, str]) -> None:
+    async with asking(app, peer, base_url) as client:
+        answer = await client.get("/metrics", headers=headers)
+    assert answer.status_code == 403
+    assert "metrics token" in answer.json()["detail"]
+
+
+async def test_the_metrics_token_opens_them_from_anywhere(settings: Settings) -> None:
+    told = settings.model_copy(update={"metrics_token": SecretStr("for-prometheus")})
+    async with (
+        running(create_app(told, lambda _settings: WordEmbedder())) as app,
+        asking(app, "203.0.113.9", "http://memory.example.com") as client,
+    ):
+        right = await client.get("/metrics", headers={"Authorization": "Bearer for-prometheus"})
+        wrong = await client.get("/metrics", headers={"Authorization": "Bearer for-prometheu"})
+    assert (right.status_code, wrong.status_code) == (200, 403)
+    assert right.headers["content-type"].startswith("text/plain")

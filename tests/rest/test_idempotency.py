@@ -1,0 +1,84 @@
+"""Idempotency keys: a creation that is sent twice happens once."""
+
+import asyncio
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from server.database import Database
+from server.models import IdempotencyKey
+from server.models.base import now
+from tests.rest.conftest import Caller, said
+
+KEY = "5c8f-key"
+
+
+async def test_the_same_key_and_body_get_the_first_answer(api: Caller) -> None:
+    first = await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
+    again = await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert await api.listed() == ["once"]
+
+
+async def test_even_when_the_memory_was_deleted_since(api: Caller) -> None:
+    first = await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
+    await api.delete(f"/api/memories/{first.json()['memory_id']}")
+    again = await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
+    assert again.json() == first.json()
+    assert await api.listed() == []
+
+
+async def test_the_same_key_with_another_body_is_a_conflict(api: Caller) -> None:
+    await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
+    for path, body in (
+        ("/api/memories", said("other")),
+        ("/api/memories", said("once", metadata={"tags": "x"})),
+        ("/api/memories/batch", {"memories": [said("once"), said("once")]}),
+    ):
+        assert (await api.post(path, body, Idempotency_Key=KEY)).status_code == 409
+    assert await api.listed() == ["once"]
+
+
+async def test_a_batch_is_remembered_too(api: Caller) -> None:
+    body = {"memories": [said("a"), said("b")]}
+    first = await api.post("/api/memories/batch", body, Idempotency_Key=KEY)
+    again = await api.post("/api/memories/batch", body, Idempotency_Key=KEY)
+    assert again.json() == first.json()
+    assert await api.listed() == ["b", "a"]
+
+
+async def test_sent_many_times_at_once_it_is_stored_once(api: Caller) -> None:
+    sent = (api.post("/api/memories", said("once"), Idempotency_Key=KEY) for _ in range(6))
+    answers = await asyncio.gather(*sent)
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["memory_id"] for answer in answers}) == 1
+    assert await api.listed() == ["once"]
+
+
+async def test_a_key_is_its_callers_own(api: Caller, stranger: Caller) -> None:
+    await api.post("/api/memories", said("Alice's"), Idempotency_Key=KEY)
+    assert (await stranger.post("/api/memories", said("Bob's"), Idempotency_Key=KEY)).status_code == 200
+    assert await stranger.listed() == ["Bob's"]
+
+
+async def test_after_a_day_a_key_is_new_again(api: Caller, database: Database) -> None:
+    first = await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
+    with database.write() as session:
+        session.execute(sa.update(IdempotencyKey).values(created_at=now() - timedelta(hours=24, seconds=1)))
+    again = await api.post("/api/memories", said("other"), Idempotency_Key=KEY)
+    assert again.status_code == 200
+    assert again.json()["memory_id"] != first.json()["memory_id"]
+
+
+async def test_a_refused_request_uses_no_key(api: Caller, reader: Caller) -> None:
+    assert (await api.post("/api/memories", said(""), Idempotency_Key=KEY)).status_code == 400
+    assert (await reader.post("/api/memories", said("x"), Idempotency_Key=KEY)).status_code == 403
+    assert (await api.post("/api/memories", said("x"), Idempotency_Key=KEY)).status_code == 200
+
+
+async def test_a_key_is_1_to_255_printable_characters(api: Caller) -> None:
+    for key in ("", "k" * 256, "a\tb"):
+        refused = await api.post("/api/memories", said("x"), Idempotency_Key=key)
+        assert refused.status_code == 400
+        assert refused.json()["detail"].startswith("Idempotency-Key: ")
+    assert (await api.post("/api/memories", said("x"), Idempotency_Key="k" * 255)).status_code == 200

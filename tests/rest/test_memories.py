@@ -1,0 +1,275 @@
+"""Memories over HTTP: what is stored comes back, changes leave a history, what is deleted is gone."""
+
+import asyncio
+from collections.abc import Callable
+
+from tests.conftest import Tenant
+from tests.rest.conftest import Caller, said
+
+NEEDED = "This credential may not do that: it needs memories:read and memories:write."
+EVERY_FORM = {
+    "tags": "work, meeting",
+    "people_mentioned": "",
+    "topic_category": "schedule",
+    "nested": {"list": [1, 2.5, None, True], "text": "żółć 日本 🎈"},
+    "empty": {},
+}
+
+
+async def test_a_memory_is_answered_with_its_id_and_what_was_done(api: Caller) -> None:
+    answer = await api.post("/api/memories", said("I have a meeting with Alice on Friday"))
+    memory_id = answer.json()["memory_id"]
+    assert memory_id.startswith("mem_")
+    assert answer.json() == {
+        "success": True,
+        "message": "Memory created successfully",
+        "memory_id": memory_id,
+        "operations": [{"id": memory_id, "memory": "I have a meeting with Alice on Friday", "event": "ADD"}],
+    }
+
+
+async def test_a_memory_reads_as_it_was_sent(api: Caller, alice: Tenant) -> None:
+    content = "  verbatim:\tblanks, lines\r\n and 🎈  "
+    memory_id = await api.add(content, metadata=EVERY_FORM, user_id="customer 7")
+    memory = (await api.get(f"/api/memories/{memory_id}")).json()
+    assert memory["created_at"] == memory["updated_at"]
+    assert memory["created_at"].endswith("Z")
+    del memory["created_at"], memory["updated_at"]
+    assert memory == {
+        "id": memory_id,
+        "content": content,
+        "metadata": EVERY_FORM,
+        "user_id": "customer 7",
+        "project_id": alice.project_id,
+    }
+
+
+async def test_lists_of_tags_and_people_are_kept_as_comma_text(api: Caller) -> None:
+    memory_id = await api.add("x", metadata={"tags": ["work", " late "], "people_mentioned": ["Dr Li", "Ann"]})
+    memory = (await api.get(f"/api/memories/{memory_id}")).json()
+    assert memory["metadata"] == {"tags": "work,late", "people_mentioned": "Dr Li,Ann"}
+
+
+async def test_several_messages_are_one_memory_and_kept_in_full(api: Caller) -> None:
+    messages = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "Under\nthe bed."}]
+    created = (await api.post("/api/memories", {"messages": messages})).json()
+    memory = (await api.get(f"/api/memories/{created['memory_id']}")).json()
+    assert memory["content"] == "user: Where is it?\nassistant: Under\nthe bed."
+    assert memory["messages"] == messages
+    assert created["operations"][0]["memory"] == memory["content"]
+
+
+async def test_what_is_brought_in_takes_its_place_in_the_past(api: Caller) -> None:
+    await api.add("new")
+    memory_id = await api.add("old", created_at="2019-07-01T10:30:00+02:00")
+    await api.add("older", created_at="2018-01-02")
+    assert await api.listed() == ["new", "old", "older"]
+    memory = (await api.get(f"/api/memories/{memory_id}")).json()
+    assert memory["created_at"] == "2019-07-01T08:30:00Z"
+
+
+async def test_a_change_replaces_what_is_given_and_keeps_the_rest(api: Caller, alice: Tenant) -> None:
+    memory_id = await api.add("first", metadata={"tags": "a"})
+    path = f"/api/memories/{memory_id}"
+    changed = (await api.put(path, {"text": "second"})).json()
+    assert (changed["content"], changed["metadata"]) == ("second", {"tags": "a"})
+    changed = (await api.put(path, {"metadata": {"tags": ["b"]}})).json()
+    assert (changed["content"], changed["metadata"]) == ("second", {"tags": "b"})
+    assert changed == (await api.get(path)).json()
+    versions = (await api.get(f"{path}/history")).json()["results"]
+    assert [(v["version"], v["content"], v["metadata"], v["updated_by"]) for v in versions] == [
+        (3, "second", {"tags": "b"}, alice.user_id),
+        (2, "second", {"tags": "a"}, alice.user_id),
+        (1, "first", {"tags": "a"}, alice.user_id),
+    ]
+    assert versions[0]["updated_at"] == changed["updated_at"] > versions[2]["updated_at"]
+
+
+async def test_a_changed_memory_is_found_by_what_it_is_now(api: Caller) -> None:
+    memory_id = await api.add("the cat sleeps", metadata={"tags": "cat"})
+    await api.put(f"/api/memories/{memory_id}", {"text": "the parrot sings", "metadata": {"tags": "parrot"}})
+    assert await api.found("parrot") == ["the parrot sings"]
+    assert await api.found(tags="cat") == []
+    assert await api.found(tags="parrot") == ["the parrot sings"]
+
+
+async def test_the_list_pages_by_offset_and_by_key(api: Caller) -> None:
+    ids = [await api.add(f"memory {number}") for number in range(5)]
+    page = (await api.get("/api/memories?limit=2&offset=1")).json()
+    assert [memory["id"] for memory in page["results"]] == [ids[3], ids[2]]
+    assert (page["total"], page["limit"], page["offset"]) == (5, 2, 1)
+    page = (await api.get(f"/api/memories?limit=2&before={ids[2]}")).json()
+    assert [memory["id"] for memory in page["results"]] == [ids[1], ids[0]]
+    assert page["total"] == 5
+
+
+async def test_the_list_counts_and_shows_only_what_passes_its_filters(api: Caller) -> None:
+    await api.add("one", user_id="u1", metadata={"tags": "Work,home", "topic_category": "Plans"})
+    await api.add("two", user_id="u2", metadata={"tags": "work"})
+    await api.add("three", metadata={"tags": "workshop"})
+    for query, contents in {
+        "?user_id=u1": ["one"],
+        "?tags=work": ["two", "one"],
+        "?tags=work,home&match_all_tags=true": ["one"],
+        "?topic_category=plans": ["one"],
+        "?user_id=nobody": [],
+    }.items():
+        page = (await api.get(f"/api/memories{query}")).json()
+        assert [memory["content"] for memory in page["results"]] == contents, query
+        assert page["total"] == len(contents)
+
+
+async def test_a_deleted_memory_is_gone_from_every_answer(api: Caller) -> None:
+    memory_id = await api.add("forget me", metadata={"tags": "secret"})
+    await api.put(f"/api/memories/{memory_id}", {"text": "forget me too"})
+    assert (await api.delete(f"/api/memories/{memory_id}")).json() == {"message": "Memory deleted successfully"}
+    for method, path, body in (
+        ("GET", "", None), ("GET", "/history", None), ("PUT", "", {"text": "x"}), ("DELETE", "", None),
+    ):  # fmt: skip
+        answer = await api.send(method, f"/api/memories/{memory_id}{path}", body)
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Memory not found."})
+    assert await api.listed() == []
+    assert await api.found("forget me") == []
+    assert (await api.get("/api/memories/stats")).json() == {"total": 0, "this_week": 0, "tag_count": 0}
+
+
+async def test_delete_all_forgets_one_end_user_or_the_whole_project(api: Caller, stranger: Caller) -> None:
+    await stranger.add("Bob's own")
+    for user_id in ("u1", "u1", "u2", None):
+        await api.add("mine", user_id=user_id)
+    assert (await api.delete("/api/memories?user_id=u1")).json() == {
+        "message": "2 memories deleted",
+        "deleted_count": 2,
+    }
+    assert (await api.delete("/api/memories")).json()["deleted_count"] == 2
+    assert (await api.delete("/api/memories")).json()["deleted_count"] == 0
+    assert await stranger.listed() == ["Bob's own"]
+
+
+async def test_a_batch_is_stored_in_order(api: Caller) -> None:
+    answer = await api.post("/api/memories/batch", {"memories": [said("a"), said("b", user_id="u"), said("c")]})
+    assert answer.json()["message"] == "3 memories created"
+    ids = [result["memory_id"] for result in answer.json()["results"]]
+    assert [(await api.get(f"/api/memories/{one}")).json()["content"] for one in ids] == ["a", "b", "c"]
+    assert await api.listed() == ["c", "b", "a"]
+
+
+async def test_a_batch_with_one_bad_memory_stores_nothing(api: Caller) -> None:
+    answer = await api.post("/api/memories/batch", {"memories": [said("a"), said("")]})
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("memories.1.messages.0.content: ")
+    assert await api.listed() == []
+
+
+async def test_stats_count_memories_and_different_tags(api: Caller) -> None:
+    await api.add("a", metadata={"tags": "Work,home"})
+    await api.add("b", metadata={"tags": "work"})
+    await api.add("c", created_at="2020-01-01")
+    assert (await api.get("/api/memories/stats")).json() == {"total": 3, "this_week": 2, "tag_count": 2}
+    assert (await api.get("/v1/stats")).json() == {"total": 3, "this_week": 2, "tag_count": 2}
+
+
+async def test_who_may_only_read_changes_nothing_and_is_told_why(
+    api: Caller, reader: Caller, viewer: Caller, alice: Tenant
+) -> None:
+    memory_id = await api.add("stays")
+    for method, path, body in (
+        ("POST", "/api/memories", said("x")),
+        ("POST", "/api/memories/batch", {"memories": [said("x")]}),
+        ("PUT", f"/api/memories/{memory_id}", {"text": "x"}),
+        ("DELETE", f"/api/memories/{memory_id}", None),
+        ("DELETE", "/api/memories", None),
+    ):
+        refused = await reader.send(method, path, body)
+        assert (refused.status_code, refused.json()["detail"]) == (403, NEEDED)
+        refused = await viewer.send(method, f"{path}?project_id={alice.project_id}", body)
+        assert (refused.status_code, refused.json()) == (
+            403,
+            {"detail": "Your role here (viewer) does not allow this."},
+        )
+    assert await reader.listed() == ["stays"]
+    assert await viewer.listed(f"?project_id={alice.project_id}") == ["stays"]
+
+
+async def test_another_tenants_memory_answers_as_one_that_never_was(api: Caller, stranger: Caller) -> None:
+    memory_id = await api.add("Alice's own")
+    for method, body in (("GET", None), ("PUT", {"text": "x"}), ("DELETE", None)):
+        seen = await stranger.send(method, f"/api/memories/{memory_id}", body)
+        unseen = await stranger.send(method, "/api/memories/mem_doesnotexist", body)
+        assert (seen.status_code, seen.json()) == (unseen.status_code, unseen.json()) == (404, unseen.json())
+    assert await stranger.found("Alice's own") == []
+    assert await api.listed() == ["Alice's own"]
+
+
+async def test_a_key_finds_no_other_project_than_its_own(api: Caller, alice: Tenant, bob: Tenant) -> None:
+    for project_id in (bob.project_id, "proj_doesnotexist"):
+        for method, path, body in (
+            ("POST", "/api/memories", said("x", project_id=project_id)),
+            ("POST", f"/api/memories?project_id={project_id}", said("x")),
+            ("GET", f"/api/memories?project_id={project_id}", None),
+            ("DELETE", f"/api/memories?project_id={project_id}", None),
+            ("GET", f"/api/memories/stats?project_id={project_id}", None),
+            ("POST", "/api/memories/search", {"query": "x", "project_id": project_id}),
+            ("POST", "/api/memories/search", {"query": "x", "filters": {"project_id": project_id}}),
+            ("POST", "/api/memories/batch", {"memories": [said("x")], "project_id": project_id}),
+        ):
+            answer = await api.send(method, path, body)
+            assert (answer.status_code, answer.json()) == (404, {"detail": "Project not found."}), path
+    assert (await api.post("/api/memories", said("x", project_id=alice.project_id))).status_code == 200
+
+
+async def test_a_session_names_the_project_and_reaches_memories_by_id(
+    signed_in: Callable[[Tenant], Caller], alice: Tenant, bob: Tenant
+) -> None:
+    session = signed_in(alice)
+    refused = await session.post("/api/memories", said("x"))
+    assert refused.status_code == 400
+    assert "project_id" in refused.json()["detail"]
+    memory_id = await session.add("x", project_id=alice.project_id)
+    assert (await session.get(f"/api/memories/{memory_id}")).json()["content"] == "x"
+    assert (await signed_in(bob).get(f"/api/memories/{memory_id}")).status_code == 404
+    for body in (
+        {"query": "x", "project_id": alice.project_id},
+        {"query": "x", "filters": {"project_id": alice.project_id}},
+    ):
+        assert len(await session.results(body)) == 1
+
+
+async def test_two_different_projects_in_one_request_are_refused(api: Caller, alice: Tenant, bob: Tenant) -> None:
+    own, other = alice.project_id, bob.project_id
+    for path, body in (
+        (f"/api/memories?project_id={other}", said("x", project_id=own)),
+        ("/api/memories/batch", {"memories": [said("x", project_id=own), said("y", project_id=other)]}),
+        ("/api/memories/search", {"query": "x", "project_id": own, "filters": {"project_id": other}}),
+    ):
+        answer = await api.post(path, body)
+        assert answer.status_code == 400
+        assert answer.json()["detail"].startswith("project_id: ")
+
+
+async def test_a_path_says_which_methods_it_has(api: Caller) -> None:
+    refused = await api.send("PATCH", "/api/memories")
+    assert (refused.status_code, refused.json()) == (405, {"detail": "This method is not allowed here."})
+    assert refused.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, POST"
+    assert (await api.send("OPTIONS", "/api/memories/search")).headers["allow"] == "OPTIONS, POST"
+    assert (await api.send("HEAD", "/api/memories")).status_code == 200
+
+
+async def test_changes_at_the_same_time_all_become_versions(api: Caller) -> None:
+    memory_id = await api.add("version 0")
+    texts = [f"version {number}" for number in range(1, 7)]
+    answers = await asyncio.gather(*(api.put(f"/api/memories/{memory_id}", {"text": text}) for text in texts))
+    assert [answer.status_code for answer in answers] == [200] * 6
+    versions = (await api.get(f"/api/memories/{memory_id}/history")).json()["results"]
+    assert [version["version"] for version in versions] == [7, 6, 5, 4, 3, 2, 1]
+    assert {version["content"] for version in versions} == {"version 0", *texts}
+    assert await api.found("version") == [versions[0]["content"]]
+
+
+async def test_deleting_and_changing_at_the_same_time_leaves_nothing_behind(api: Caller) -> None:
+    for _ in range(3):
+        path = f"/api/memories/{await api.add('here and gone')}"
+        answers = await asyncio.gather(api.put(path, {"text": "changed"}), *(api.delete(path) for _ in range(3)))
+        assert sorted(answer.status_code for answer in answers[1:]) == [200, 404, 404]
+    assert (await api.get("/api/memories/stats")).json()["total"] == 0
+    assert await api.found("changed") == []

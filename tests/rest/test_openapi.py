@@ -1,0 +1,117 @@
+"""The OpenAPI document tells the truth: it is whole, it is valid, and answers are as it says."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships none
+
+from rest.openapi import FAILURES
+from rest.routes import ENDPOINTS
+from tests.rest.conftest import Caller, said
+
+METHODS = {"get", "post", "put", "delete"}
+
+
+@pytest.fixture
+async def document(client: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await client.get("/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_every_route_is_described_once(document: dict[str, Any]) -> None:
+    described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert described == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert sorted(set(names)) == sorted(names)
+    assert all(operation["summary"].endswith(".") for operation in operations)
+    assert document["openapi"].startswith("3.1")
+
+
+async def test_every_reference_leads_somewhere_and_every_schema_is_valid(document: dict[str, Any]) -> None:
+    for reference in re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)):
+        place: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            place = place[part]
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+async def test_what_needs_a_credential_says_so_and_how_it_fails(document: dict[str, Any]) -> None:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            statuses = set(operation["responses"])
+            assert {int(status) for status in statuses} <= {200, *FAILURES}
+            assert ("401" in statuses) == bool(operation["security"]), path
+            assert ("413" in statuses) == ("requestBody" in operation), path
+            assert method in METHODS
+    limited = {
+        path for path, methods in document["paths"].items() for one in methods.values() if "429" in one["responses"]
+    }
+    assert {"/api/memories", "/api/memories/batch", "/api/memories/search"} <= limited
+
+
+async def test_path_parameters_are_those_of_the_path(document: dict[str, Any]) -> None:
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            named = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path))
+
+
+async def test_answers_are_as_described(api: Caller, document: dict[str, Any]) -> None:
+    memory_id = await api.add("here", metadata={"tags": "a"}, user_id="u")
+    await api.post("/api/memories", {"messages": said("x")["messages"] * 2})  # type: ignore[operator]  # a list
+    for method, path, body in (
+        ("POST", "/api/memories", said("x")),
+        ("GET", "/api/memories", None),
+        ("POST", "/api/memories/batch", {"memories": [said("x")]}),
+        ("POST", "/api/memories/search", {"query": "here", "filters": {"explain": True}}),
+        ("GET", "/api/memories/stats", None),
+        ("GET", "/api/memories/{memory_id}", None),
+        ("PUT", "/api/memories/{memory_id}", {"text": "there"}),
+        ("GET", "/api/memories/{memory_id}/history", None),
+        ("POST", "/v1/memories/tag-search/", {"tags": "a"}),
+        ("GET", "/v1/health", None),
+        ("DELETE", "/api/memories/{memory_id}", None),
+        ("DELETE", "/api/memories", None),
+    ):
+        answer = await api.send(method, path.format(memory_id=memory_id), body)
+        described = document["paths"][path][method.lower()]["responses"][str(answer.status_code)]
+        schema = described["content"]["application/json"]["schema"] | {"components": document["components"]}
+        Draft202012Validator(schema).validate(answer.json())
+
+
+async def test_failures_are_as_described(api: Caller, document: dict[str, Any]) -> None:
+    error = document["components"]["schemas"]["Error"]
+    for answer in (
+        await api.post("/api/memories", {}),
+        await api.client.get("/api/memories"),
+        await api.get("/api/memories/mem_nothere"),
+        await api.get("/api/nothing"),
+        await api.send("PATCH", "/api/memories"),
+    ):
+        Draft202012Validator(error).validate(answer.json())
+        assert answer.headers["x-request-id"]
+
+
+async def test_the_page_shows_every_route_without_script_or_another_host(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert "<script" not in answer.text
+    assert " style=" not in answer.text
+    assert not re.findall(r'(?:src|href)="(?!/|#)', answer.text)
+    for endpoint in ENDPOINTS:
+        assert f">{endpoint.path}<" in answer.text
+    for anchor in re.findall(r'href="#([^"]+)"', answer.text):
+        assert f'id="{anchor}"' in answer.text
+    style = await client.get("/docs.css")
+    assert style.headers["content-type"].startswith("text/css")
+    assert "prefers-color-scheme: dark" in style.text

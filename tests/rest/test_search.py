@@ -1,0 +1,123 @@
+"""Search over HTTP: what its filters let through, how results look, what is refused."""
+
+import pytest
+
+from tests.conftest import Tenant
+from tests.rest.conftest import Caller
+
+
+@pytest.fixture
+async def shelf(api: Caller) -> Caller:
+    """A project with memories that differ in everything a filter can ask for."""
+    await api.add("tea with Li", metadata={"tags": "Drinks,warm", "people_mentioned": "Li", "topic_category": "Food"})
+    await api.add("tea with Dr Li", metadata={"tags": "drinks", "people_mentioned": "Dr Li,Ann"}, user_id="u1")
+    await api.add("tea in winter", metadata={"tags": "drinking", "count": 3, "on": True}, created_at="2024-01-15")
+    await api.add("tea in spring", metadata={"count": 3.0, "nested": {"b": [1], "a": 2}}, created_at="2024-03-15")
+    return api
+
+
+ALL = {"tea with Li", "tea with Dr Li", "tea in winter", "tea in spring"}
+LET_THROUGH: list[tuple[dict[str, object], set[str]]] = [
+    ({}, ALL),
+    ({"tags": "DRINKS"}, {"tea with Li", "tea with Dr Li"}),
+    ({"tags": ["drinks", "drinking"]}, {"tea with Li", "tea with Dr Li", "tea in winter"}),
+    ({"tags": "drinks,warm"}, {"tea with Li", "tea with Dr Li"}),
+    ({"tags": "drinks,warm", "match_all_tags": True}, {"tea with Li"}),
+    ({"people_mentioned": "li"}, {"tea with Li"}),
+    ({"people_mentioned": ["ann", "bob"]}, {"tea with Dr Li"}),
+    ({"tags": "ann"}, set()),
+    ({"topic_category": "food"}, {"tea with Li"}),
+    ({"topic_category": "foo"}, set()),
+    ({"user_id": "u1"}, {"tea with Dr Li"}),
+    ({"metadata": {"count": 3}}, {"tea in winter", "tea in spring"}),
+    ({"metadata": {"count": "3"}}, set()),
+    ({"metadata": {"on": 1}}, set()),
+    ({"metadata": {"on": True, "count": 3}}, {"tea in winter"}),
+    ({"metadata": {"nested": {"a": 2, "b": [1]}}}, {"tea in spring"}),
+    ({"metadata": {"tags": ["Drinks", "warm"]}}, {"tea with Li"}),
+    ({"temporal_filter": "2024-01-15"}, {"tea in winter"}),
+    ({"temporal_filter": "2024-01-01..2024-03-15"}, {"tea in winter", "tea in spring"}),
+    ({"temporal_filter": "today"}, {"tea with Li", "tea with Dr Li"}),
+    ({"created_after": "2024-02-01", "created_before": "2024-12-31"}, {"tea in spring"}),
+    ({"created_before": "2024-03-15T00:00:00Z"}, {"tea in winter"}),
+    ({"temporal_filter": "2024-01-14", "timezone": "America/New_York"}, {"tea in winter"}),
+    ({"temporal_filter": "2024-01-15", "created_after": "2024-02-01"}, set()),
+    ({"tags": None, "limit": None, "temporal_filter": None}, ALL),
+]
+
+
+async def test_filters_let_through_exactly_what_they_name(shelf: Caller) -> None:
+    for filters, contents in LET_THROUGH:
+        for query in ("tea", ""):
+            assert set(await shelf.found(query, **filters)) == contents, filters
+
+
+async def test_a_filter_at_the_top_is_a_filter(shelf: Caller) -> None:
+    assert [one["content"] for one in await shelf.results({"query": "tea", "people_mentioned": "Ann,Bob"})] == [
+        "tea with Dr Li"
+    ]
+    assert [one["content"] for one in await shelf.results({"query": "tea", "user_id": "u1"})] == ["tea with Dr Li"]
+    assert len(await shelf.results({"query": "tea", "limit": 2})) == 2
+    assert len(await shelf.results({"query": "tea", "filters": {"limit": 2}})) == 2
+
+
+async def test_a_result_says_what_it_is_and_why_when_asked(shelf: Caller) -> None:
+    (plain,) = await shelf.results({"query": "winter", "filters": {"tags": "drinking"}})
+    assert set(plain) == {"id", "content", "score", "metadata", "created_at", "user_id"}
+    assert 0 < plain["score"] <= 1
+    assert plain["metadata"] == {"tags": "drinking", "count": 3, "on": True}
+    filters = {"tags": "drinking", "explain": True, "include_metadata": False}
+    (explained,) = await shelf.results({"query": "winter", "filters": filters})
+    assert set(explained) == {"id", "content", "score", "created_at", "user_id", "match"}
+    assert set(explained["match"]) == {"similarity", "words", "piece"}
+
+
+async def test_an_empty_query_lists_the_newest_first(shelf: Caller) -> None:
+    newest = ["tea with Dr Li", "tea with Li", "tea in spring", "tea in winter"]
+    assert await shelf.found("") == newest
+    assert await shelf.found("", sort_by="timestamp") == newest
+
+
+TWICE = "is given more than once, with different values."
+ISO = "must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z."
+BACKWARDS = {"created_after": "2024-02-01", "created_before": "2024-01-01"}
+BAD: list[tuple[dict[str, object], str]] = [
+    ({}, "query: is required."),
+    ({"query": None}, "query: is required."),
+    ({"query": 7}, "query: must be text."),
+    ({"query": "x" * 10_001}, "query: must have at most 10000 characters."),
+    ({"query": "x", "filters": []}, "filters: must be a JSON object."),
+    ({"query": "x", "limit": 0}, "limit: must be at least 1."),
+    ({"query": "x", "limit": 101}, "limit: must be at most 100."),
+    ({"query": "x", "limit": 5, "filters": {"limit": 6}}, f"limit: {TWICE}"),
+    ({"query": "x", "user_id": "a", "filters": {"user_id": "b"}}, f"user_id: {TWICE}"),
+    ({"query": "x", "filters": {"limit": "ten"}}, "filters.limit: must be a whole number."),
+    ({"query": "x", "filters": {"limit": 101}}, "filters.limit: must be at most 100."),
+    ({"query": "x", "filters": {"threshold": 1.1}}, "filters.threshold: must be at most 1.0."),
+    ({"query": "x", "filters": {"threshold": "high"}}, "filters.threshold: must be a number."),
+    ({"query": "x", "filters": {"sort_by": "size"}}, "filters.sort_by: must be 'relevance' or 'timestamp'."),
+    ({"query": "x", "filters": {"tags": 7}}, "filters.tags: must be comma text or a list of texts."),
+    ({"query": "x", "filters": {"tags": [7]}}, "filters.tags: must be comma text or a list of texts."),
+    ({"query": "x", "filters": {"match_all_tags": "perhaps"}}, "filters.match_all_tags: must be true or false."),
+    ({"query": "x", "filters": {"metadata": "a"}}, "filters.metadata: must be a JSON object."),
+    ({"query": "x", "filters": {"timezone": "Mars/Base"}}, "timezone: must be an IANA name such as Europe/Berlin."),
+    ({"query": "x", "filters": {"created_after": "soon"}}, f"created_after: {ISO}"),
+    ({"query": "x", "filters": {"created_before": "2024-02-30"}}, f"created_before: {ISO}"),
+    ({"query": "x", "filters": BACKWARDS}, "created_before: must be later than created_after."),
+]  # fmt: skip
+
+
+async def test_a_bad_or_missing_value_is_refused_by_name(api: Caller) -> None:
+    for body, sentence in BAD:
+        refused = await api.post("/api/memories/search", body)
+        assert (refused.status_code, refused.json()) == (400, {"detail": sentence})
+    for words in ("tomorrow", "", "2024-02-30", "last_0_days"):
+        refused = await api.post("/api/memories/search", {"query": "x", "filters": {"temporal_filter": words}})
+        assert refused.status_code == 400
+        assert refused.json()["detail"].startswith("temporal_filter: must be one of today, yesterday")
+
+
+async def test_who_may_read_may_search(api: Caller, reader: Caller, viewer: Caller, alice: Tenant) -> None:
+    await api.add("here")
+    assert await reader.found("here") == ["here"]
+    assert await viewer.found("here", project_id=alice.project_id) == ["here"]

@@ -1,0 +1,122 @@
+"""What may be stored, and what is refused with one sentence that names the field; what is refused leaves nothing."""
+
+from tests.rest.conftest import Caller, said
+
+DEEP: dict[str, object] = {}
+for _ in range(40):
+    DEEP = {"x": DEEP}
+
+
+BAD_MEMORIES: list[tuple[object, str]] = [
+    ({}, "messages: is required."),
+    ([], "The body must be a JSON object."),
+    ({"messages": []}, "messages: must have 1 or more items."),
+    ({"messages": "hello"}, "messages: must be a list."),
+    ({"messages": ["hello"]}, "messages.0: must be a JSON object."),
+    ({"messages": [{"content": "x"}]}, "messages.0.role: is required."),
+    ({"messages": [{"role": "user"}]}, "messages.0.content: is required."),
+    ({"messages": [{"role": "user", "content": 7}]}, "messages.0.content: must be text."),
+    ({"messages": [{"role": "u\nv", "content": "x"}]}, "messages.0.role: does not have the right form."),
+    ({"messages": [{"role": "user", "content": "x"}] * 101}, "messages: must have at most 100 items."),
+    (said(""), "messages.0.content: must have 1 or more characters."),
+    (said(" \n\t"), "messages.0.content: must not be blank."),
+    (said("x" * 10_001), "messages.0.content: must have at most 10000 characters."),
+    (said("x\0y"), "The body holds a NUL character or an infinite number, which cannot be stored."),
+    (said("x", metadata=[]), "metadata: must be a JSON object."),
+    (said("x", metadata={str(n): n for n in range(65)}), "metadata: must have at most 64 keys."),
+    (said("x", metadata={"text": "x" * 16_384}), "metadata: must be at most 16 KB."),
+    (said("x", metadata=DEEP), "metadata: must not be nested deeper than 32."),
+    (said("x", metadata={"tags": 7}), "metadata: tags must be comma text or a list of texts."),
+    (said("x", metadata={"tags": [1]}), "metadata: tags must be comma text or a list of texts."),
+    (said("x", metadata={"topic_category": ["a"]}), "metadata: topic_category must be text."),
+    (said("x", user_id=""), "user_id: must have 1 or more characters."),
+    (said("x", user_id="u" * 201), "user_id: must have at most 200 characters."),
+    (said("x", project_id=7), "project_id: must be text."),
+    (said("x", created_at="2999-01-01"), "created_at: must be a moment from 1970 until now."),
+    (said("x", created_at="1969-12-31"), "created_at: must be a moment from 1970 until now."),
+    (said("x", created_at="1"), "created_at: must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z."),
+    (said("x", created_at=1), "created_at: must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z."),
+]
+
+
+async def test_a_bad_memory_is_refused_by_name(api: Caller) -> None:
+    for body, sentence in BAD_MEMORIES:
+        refused = await api.post("/api/memories", body)
+        assert (refused.status_code, refused.json()) == (400, {"detail": sentence})
+    assert await api.listed() == []
+
+
+async def test_what_json_could_not_say_back_is_refused(api: Caller) -> None:
+    for text in ("NaN", "Infinity", "-Infinity", "1e999", r'"\ud800"', r'"\u0000"', "1" * 5000):
+        body = f'{{"messages": [{{"role": "user", "content": "x"}}], "metadata": {{"value": {text}}}}}'
+        headers = {**api.headers, "content-type": "application/json"}
+        refused = await api.client.post("/api/memories", content=body, headers=headers)
+        assert refused.status_code == 400, text
+    assert await api.listed() == []
+
+
+async def test_what_is_just_allowed_is_stored(api: Caller) -> None:
+    metadata = {"text": "x" * (16_384 - len('{"text":""}'))}
+    await api.add("x" * 10_000, metadata=metadata, user_id="u" * 200)
+    await api.add("many", metadata={str(number): number for number in range(64)})
+    messages = [{"role": "user", "content": "x" * 500}] * 100
+    assert (await api.post("/api/memories", {"messages": messages})).status_code == 200
+    assert len(await api.listed()) == 3
+
+
+async def test_unknown_fields_are_ignored(api: Caller) -> None:
+    await api.add("x", infer=True, agent_id="a", metadata=None)
+    assert await api.listed() == ["x"]
+
+
+BAD_PAGES = [
+    ("limit=0", "limit: must be at least 1."),
+    ("limit=1001", "limit: must be at most 1000."),
+    ("limit=ten", "limit: must be a whole number."),
+    ("limit=1.5", "limit: must be a whole number."),
+    ("offset=-1", "offset: must be at least 0."),
+    ("offset=99999999999999999999", "offset: must be at most 1000000000."),
+    ("before=yesterday", "before: does not have the right form."),
+    ("match_all_tags=perhaps", "match_all_tags: must be true or false."),
+    ("user_id=", "user_id: must have 1 or more characters."),
+    ("user_id=%00", "The query holds a NUL character, which cannot be stored."),
+]
+
+
+async def test_a_bad_page_is_refused_by_name(api: Caller) -> None:
+    for query, sentence in BAD_PAGES:
+        refused = await api.get(f"/api/memories?{query}")
+        assert (refused.status_code, refused.json()) == (400, {"detail": sentence})
+
+
+async def test_delete_all_with_a_bad_user_deletes_nothing(api: Caller) -> None:
+    await api.add("stays")
+    assert (await api.delete("/api/memories?user_id=")).status_code == 400
+    assert await api.listed() == ["stays"]
+
+
+async def test_a_change_that_changes_nothing_or_wrongly_is_refused(api: Caller) -> None:
+    memory_id = await api.add("as it was")
+    bodies: list[dict[str, object]] = [{}, {"text": None}, {"text": " "}, {"text": 1}, {"metadata": []}, {"content": "x"}]
+    for body in bodies:
+        assert (await api.put(f"/api/memories/{memory_id}", body)).status_code == 400
+    assert len((await api.get(f"/api/memories/{memory_id}/history")).json()["results"]) == 1
+
+
+async def test_a_batch_has_one_to_a_thousand_memories(api: Caller) -> None:
+    for memories in (None, [], [said("x")] * 1001, "x"):
+        assert (await api.post("/api/memories/batch", {"memories": memories})).status_code == 400
+    assert await api.listed() == []
+
+
+async def test_a_body_too_large_or_not_json_is_refused(api: Caller) -> None:
+    refused = await api.post("/api/memories", said("x", filler="x" * 100_000))
+    assert (refused.status_code, refused.json()) == (413, {"detail": "The body is larger than 100 KB."})
+    many = {"memories": [said("x" * 9_000)] * 20}
+    assert (await api.post("/api/memories/batch", many)).status_code == 200
+    refused = await api.client.post("/api/memories", content="messages=x", headers=api.headers)
+    assert refused.status_code == 415
+    headers = {**api.headers, "content-type": "application/json"}
+    refused = await api.client.post("/api/memories", content="{", headers=headers)
+    assert refused.status_code == 400
+    assert refused.json()["detail"].startswith("The body is not valid JSON")
