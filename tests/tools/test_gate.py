@@ -1,0 +1,201 @@
+"""Who gets as far as the tools: credentials, scopes, methods, sizes, hosts and origins."""
+
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from server.database import Database
+from server.domain import sessions
+from server.domain.sessions import Visit
+from server.models import ApiKey, User
+from server.settings import Settings
+from tests.conftest import ORIGIN, Tenant
+from tests.tools.conftest import ACCEPT, LEGACY, MODERN, Mcp, envelope
+
+METADATA = f'resource_metadata="{ORIGIN}/.well-known/oauth-protected-resource/mcp"'
+EVERYDAY = 'scope="memories:read memories:write"'
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+LISTED = "https://inspector.example"
+WRITES = [
+    ("add", {"content": "x"}),
+    ("update", {"id": "mem_1", "content": "x"}),
+    ("delete", {"id": "mem_1"}),
+]
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"allowed_origins": (LISTED,)})
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PUT"])
+async def test_without_a_credential_the_answer_is_a_challenge(
+    client: httpx.AsyncClient, path: str, method: str
+) -> None:
+    answer = await client.request(method, path)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == f"Bearer {METADATA}, {EVERYDAY}"
+    assert method == "HEAD" or isinstance(answer.json()["detail"], str)
+
+
+async def test_a_challenge_names_the_error_only_when_a_credential_was_sent(
+    client: httpx.AsyncClient, alice: Tenant
+) -> None:
+    changed = alice.key[:-1] + ("a" if alice.key[-1] != "a" else "b")
+    wrong = ["Bearer", "Bearer ", "Basic YTpi", "Bearer x y", alice.key, f"Bearer {changed}", f"Token {alice.key}"]
+    bodies = set()
+    for value in wrong:
+        answer = await client.post("/mcp", json=PING, headers={"Authorization": value})
+        assert answer.status_code == 401, value
+        assert answer.headers["www-authenticate"].startswith('Bearer error="invalid_token", ')
+        assert METADATA in answer.headers["www-authenticate"]
+        bodies.add(answer.text)
+    assert bodies == {(await client.post("/mcp", json=PING)).text}
+
+
+async def test_two_headers_are_no_credential(client: httpx.AsyncClient, alice: Tenant) -> None:
+    twice = [("Authorization", f"Bearer {alice.key}"), ("Authorization", f"Bearer {alice.read_key}")]
+    assert (await client.post("/mcp", json=PING, headers=twice)).status_code == 401
+
+
+async def test_only_the_header_carries_a_token(client: httpx.AsyncClient, alice: Tenant, database: Database) -> None:
+    with database.write() as session:
+        value = sessions.begin(session, session.get_one(User, alice.user_id), Visit(days=1))
+    for answer in (
+        await client.post(f"/mcp?access_token={alice.key}&token={alice.key}", json=PING),
+        await client.post("/mcp", data={"access_token": alice.key}),
+        await client.post("/mcp", json=PING, headers={"Cookie": f"ory_kratos_session={value}"}),
+        await client.post("/mcp", json=PING, headers={"Cookie": f"ory_kratos_session={alice.key}"}),
+        await client.post("/mcp", json=PING, headers={"Authorization": f"Session {value}"}),
+        await client.post("/mcp", json=PING, headers={"Authorization": f"Bearer {value}"}),
+        await client.post("/mcp", json=PING, headers={"Mcp-Session-Id": "1234"}),
+    ):
+        assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
+async def test_the_scheme_is_read_in_any_case(client: httpx.AsyncClient, alice: Tenant, scheme: str) -> None:
+    headers = {**ACCEPT, "Authorization": f"{scheme} {alice.key}"}
+    assert (await client.post("/mcp", json=PING, headers=headers)).json() == {"jsonrpc": "2.0", "id": 1, "result": {}}
+
+
+async def test_a_key_that_is_gone_is_refused_on_the_next_request(mcp: Mcp, database: Database) -> None:
+    await mcp.call("list")
+    with database.write() as session:
+        session.execute(sa.delete(ApiKey))
+    assert (await mcp.send("tools/list", {})).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PUT", "PATCH"])
+async def test_there_is_nothing_but_post(client: httpx.AsyncClient, alice: Tenant, path: str, method: str) -> None:
+    answer = await client.request(method, path, headers={**alice.auth, "Accept": "text/event-stream"})
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "POST, OPTIONS"
+    assert method == "HEAD" or answer.json() == {"detail": "This method is not allowed here."}
+
+
+async def test_a_slash_at_the_end_makes_no_difference(client: httpx.AsyncClient, alice: Tenant) -> None:
+    answers = [await client.post(path, json=PING, headers={**ACCEPT, **alice.auth}) for path in ("/mcp", "/mcp/")]
+    assert [(answer.status_code, answer.json()["result"]) for answer in answers] == [(200, {}), (200, {})]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), WRITES)
+async def test_a_credential_that_may_only_read_is_challenged_for_more(
+    mcp: Mcp, reader: Mcp, tool: str, arguments: dict[str, str]
+) -> None:
+    answer = await reader.send("tools/call", {"name": tool, "arguments": arguments})
+    assert answer.status_code == 403
+    challenge = answer.headers["www-authenticate"]
+    assert challenge.startswith('Bearer error="insufficient_scope", ')
+    assert METADATA in challenge
+    assert EVERYDAY in challenge
+    assert "memories:write" in answer.json()["detail"]
+    assert (await mcp.call("list"))["total"] == 0
+
+
+async def test_a_credential_that_may_only_read_reads(mcp: Mcp, reader: Mcp) -> None:
+    memory_id = await mcp.add("Tea at five.")
+    assert await reader.found("tea") == ["Tea at five."]
+    assert (await reader.call("fetch", id=memory_id))["id"] == memory_id
+    assert (await reader.call("list"))["total"] == 1
+    assert len((await reader.result("tools/list"))["tools"]) == 6
+    unknown = await reader.send("tools/call", {"name": "destroy", "arguments": {}})
+    assert unknown.json()["error"]["code"] == -32602
+
+
+async def test_the_body_says_which_tool_is_called(client: httpx.AsyncClient, mcp: Mcp, alice: Tenant) -> None:
+    """Neither a header that names another tool, nor a batch, nor a name given twice gets around the scope."""
+    params = {"name": "add", "arguments": {"content": "x"}, "_meta": envelope()}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    twice = json.dumps(call).replace('"name": "add"', '"name": "search", "name": "add"', 1)
+    modern = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "search"}
+    for body in (json.dumps(call), json.dumps([PING, call]), twice):
+        for headers in (modern, {"MCP-Protocol-Version": LEGACY}, {}):
+            given = {**ACCEPT, **alice.read_auth, **headers, "Content-Type": "application/json"}
+            assert (await client.post("/mcp", content=body, headers=given)).status_code == 403
+    assert (await mcp.call("list"))["total"] == 0
+
+
+async def test_what_the_gate_cannot_read_the_operation_refuses(mcp: Mcp, reader: Mcp) -> None:
+    """JSON that is too deep for one parser need not be for the other."""
+    memory_id = await mcp.add("Tea at five.")
+    params = {"name": "delete", "arguments": {"id": memory_id, "more": "DEEP"}}
+    answer = await reader.send("tools/call", params, ('"DEEP"', "[" * 300 + "]" * 300))
+    if mcp.revision == MODERN:
+        assert "memories:write" in answer.json()["result"]["content"][0]["text"]
+    else:
+        assert answer.json()["error"]["code"] == -32700
+    assert await mcp.found("tea") == ["Tea at five."]
+
+
+async def test_a_body_that_is_too_large_is_refused_whether_or_not_it_is_announced(
+    client: httpx.AsyncClient, alice: Tenant
+) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b" " * 1_000_000
+
+    headers = {**alice.auth, "Content-Type": "application/json"}
+    announced = await client.post("/mcp", content=b" " * 4_000_001, headers=headers)
+    streamed = await client.post("/mcp", content=chunks(), headers=headers)
+    for answer in (announced, streamed):
+        assert (answer.status_code, answer.json()) == (413, {"detail": "The body is larger than 4000 KB."})
+    assert (await client.post("/mcp", content=b" " * 4_000_001)).status_code == 401
+
+
+async def test_a_body_that_is_not_json_is_refused(client: httpx.AsyncClient, alice: Tenant) -> None:
+    for media in ("text/plain", "application/x-www-form-urlencoded", ""):
+        answer = await client.post("/mcp", content=json.dumps(PING), headers={**alice.auth, "Content-Type": media})
+        assert (answer.status_code, answer.json()["detail"]) == (415, "Send the body as application/json.")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8081", "[::1", ""])
+async def test_another_host_is_misdirected(client: httpx.AsyncClient, alice: Tenant, host: str) -> None:
+    answer = await client.post("/mcp", json=PING, headers={**ACCEPT, **alice.auth, "Host": host})
+    assert answer.status_code == 421
+    assert isinstance(answer.json()["detail"], str)
+
+
+@pytest.mark.parametrize("host", ["localhost:8081", "LOCALHOST", "127.0.0.1:9999", "[::1]:8081"])
+async def test_the_names_of_this_machine_are_known(client: httpx.AsyncClient, alice: Tenant, host: str) -> None:
+    assert (await client.post("/mcp", json=PING, headers={**ACCEPT, **alice.auth, "Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:8082", "https://localhost:8081"])
+async def test_a_page_of_another_origin_is_refused(client: httpx.AsyncClient, alice: Tenant, origin: str) -> None:
+    answer = await client.post("/mcp", json=PING, headers={**ACCEPT, **alice.auth, "Origin": origin})
+    assert answer.status_code == 403
+    assert "access-control-allow-origin" not in answer.headers
+    assert isinstance(answer.json()["detail"], str)
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, "http://127.0.0.1:8081", LISTED])
+async def test_a_page_of_an_allowed_origin_may_call(client: httpx.AsyncClient, alice: Tenant, origin: str) -> None:
+    answer = await client.post("/mcp", json=PING, headers={**ACCEPT, **alice.auth, "Origin": origin})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == origin

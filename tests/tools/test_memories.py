@@ -1,0 +1,149 @@
+"""What each tool takes, does and answers."""
+
+import json
+from datetime import datetime
+
+import httpx
+import pytest
+
+from tests.conftest import ORIGIN, Tenant
+from tests.tools.conftest import MODERN, Mcp
+
+
+async def test_what_is_added_is_found_by_the_very_next_search(mcp: Mcp) -> None:
+    memory_id = await mcp.add("Anna is allergic to walnuts.")
+    (result,) = (await mcp.call("search", query="walnuts"))["results"]
+    assert (result["id"], result["text"]) == (memory_id, "Anna is allergic to walnuts.")
+    assert 0 < result["score"] <= 1
+    assert datetime.fromisoformat(result["created_at"]).utcoffset() is not None
+    assert result["created_at"].endswith("Z")
+
+
+@pytest.mark.parametrize(("tool", "arguments"), [("search", {"query": "tea"}), ("fetch", {"id": ""})])
+async def test_the_text_of_search_and_fetch_is_one_item_with_the_same_json(
+    mcp: Mcp, tool: str, arguments: dict[str, str]
+) -> None:
+    memory_id = await mcp.add("Tea at five.\nNot coffee, “never”.", metadata={"source": ["chat", 7, None]})
+    given = {**arguments, "id": memory_id} if tool == "fetch" else arguments
+    result = await mcp.result("tools/call", name=tool, arguments=given)
+    (content,) = result["content"]
+    assert content["type"] == "text"
+    assert json.loads(content["text"]) == result["structuredContent"]
+
+
+async def test_the_other_tools_say_one_short_sentence(mcp: Mcp) -> None:
+    memory_id = await mcp.add("Tea at five.")
+    for tool, arguments in (
+        ("list", {}),
+        ("add", {"content": "Coffee at six."}),
+        ("update", {"id": memory_id, "content": "Tea at four."}),
+        ("delete", {"id": memory_id}),
+    ):
+        (content,) = (await mcp.result("tools/call", name=tool, arguments=arguments))["content"]
+        assert content["text"].endswith(".")
+        assert "\n" not in content["text"]
+        assert len(content["text"]) < 80
+
+
+async def test_a_fetched_memory_is_what_was_kept(mcp: Mcp) -> None:
+    memory_id = await mcp.add("Tea at five.", tags=["drinks"], topic_category="habits", metadata={"source": "chat"})
+    assert await mcp.call("fetch", id=memory_id) == {
+        "id": memory_id,
+        "title": "Tea at five.",
+        "text": "Tea at five.",
+        "url": f"{ORIGIN}/dashboard/memories/{memory_id}",
+        "metadata": {"tags": "drinks", "topic_category": "habits", "source": "chat"},
+    }
+
+
+async def test_a_title_is_the_beginning_of_the_first_line(mcp: Mcp) -> None:
+    memory_id = await mcp.add("\n  A day in Rome\nWe walked a lot.")
+    assert (await mcp.call("fetch", id=memory_id))["title"] == "A day in Rome"
+    memory_id = await mcp.add("Rome " * 100)
+    title = (await mcp.call("fetch", id=memory_id))["title"]
+    assert title.startswith("Rome Rome")
+    assert title.endswith("…")
+    assert len(title) <= 80
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({"tags": "WORK, play"}, ["Anna plans", "Ben plans"]),
+        ({"tags": ["work"]}, ["Anna plans"]),
+        ({"tags": '["work"]'}, ["Anna plans"]),  # some clients send a list as text
+        ({"people_mentioned": "Ben"}, ["Ben plans"]),
+        ({"people_mentioned": ["Be"]}, []),
+        ({"topic_category": "Health"}, ["Ben plans"]),
+        ({"temporal_filter": "today"}, ["Anna plans", "Ben plans"]),
+        ({"temporal_filter": "2020-01-01..2020-12-31"}, []),
+        ({"threshold": 1}, []),
+        ({"tags": None, "limit": None}, ["Anna plans", "Ben plans"]),  # null is nothing sent
+    ],
+)
+@pytest.mark.parametrize("revision", [MODERN])
+async def test_a_search_keeps_to_its_filters(mcp: Mcp, filters: dict[str, object], found: list[str]) -> None:
+    await mcp.add("Anna plans", tags="work, home", people_mentioned="Anna")
+    await mcp.add("Ben plans", tags=["play"], people_mentioned=["Ben", "Bea"], topic_category="health")
+    assert sorted(await mcp.found("the plans", **filters)) == found
+
+
+async def test_an_empty_query_gives_the_newest(mcp: Mcp) -> None:
+    for number in range(3):
+        await mcp.add(f"note {number}")
+    assert await mcp.found("", limit=2) == ["note 2", "note 1"]
+
+
+async def test_list_pages_newest_first(mcp: Mcp) -> None:
+    ids = [await mcp.add(f"note {number}") for number in range(5)]
+    page = await mcp.call("list", limit=2, offset=1)
+    assert [result["id"] for result in page["results"]] == [ids[3], ids[2]]
+    assert page["total"] == 5
+    assert [result["text"] for result in (await mcp.call("list"))["results"]][-1] == "note 0"
+    assert await mcp.call("list", offset=5) == {"results": [], "total": 5}
+
+
+async def test_tags_are_kept_as_rest_keeps_them(mcp: Mcp, client: httpx.AsyncClient, alice: Tenant) -> None:
+    body = {"messages": [{"role": "user", "content": "x"}], "metadata": {"tags": "a, b", "people_mentioned": ["Li"]}}
+    answer = await client.post("/api/memories", json=body, headers=alice.auth)
+    by_rest = await mcp.call("fetch", id=answer.json()["memory_id"])
+    by_tool = await mcp.call("fetch", id=await mcp.add("x", tags="a, b", people_mentioned=["Li"]))
+    assert by_tool["metadata"] == by_rest["metadata"]
+
+
+async def test_an_update_replaces_what_it_names(mcp: Mcp) -> None:
+    memory_id = await mcp.add("Tea at five.", tags="drinks")
+    assert (await mcp.call("update", id=memory_id, content="Tea at four."))["memory_id"] == memory_id
+    changed = await mcp.call("fetch", id=memory_id)
+    assert (changed["text"], changed["metadata"]) == ("Tea at four.", {"tags": "drinks"})
+    await mcp.call("update", id=memory_id, metadata={"tags": ["habits", "tea"]})
+    changed = await mcp.call("fetch", id=memory_id)
+    assert (changed["text"], changed["metadata"]) == ("Tea at four.", {"tags": "habits,tea"})
+    assert await mcp.found("tea", tags="habits") == ["Tea at four."]
+    assert await mcp.found("tea", tags="drinks") == []
+
+
+async def test_text_that_is_json_stays_text(mcp: Mcp) -> None:
+    memory_id = await mcp.add('["a", 1]')
+    await mcp.call("update", id=memory_id, content='{"b": 2}')
+    assert (await mcp.call("fetch", id=memory_id))["text"] == '{"b": 2}'
+
+
+async def test_a_deleted_memory_is_gone_from_every_answer(mcp: Mcp) -> None:
+    memory_id = await mcp.add("Tea at five.")
+    assert (await mcp.call("delete", id=memory_id))["memory_id"] == memory_id
+    assert await mcp.found("tea") == []
+    assert await mcp.call("list") == {"results": [], "total": 0}
+    assert await mcp.refusal("fetch", id=memory_id) == await mcp.refusal("delete", id=memory_id)
+
+
+async def test_a_stranger_finds_nothing_and_is_told_no_more_than_of_what_never_was(mcp: Mcp, stranger: Mcp) -> None:
+    memory_id = await mcp.add("Tea at five.")
+    never = memory_id[:-4] + ("0000" if memory_id[-4:] != "0000" else "1111")
+    assert await stranger.found("tea") == []
+    assert (await stranger.call("list"))["total"] == 0
+    for tool, arguments in (("fetch", {}), ("update", {"content": "mine"}), ("delete", {})):
+        refused = await stranger.refusal(tool, id=memory_id, **arguments)
+        assert refused == await stranger.refusal(tool, id=never, **arguments)
+        assert "no memory with this id" in refused
+    assert await mcp.found("tea") == ["Tea at five."]

@@ -1,0 +1,50 @@
+"""How a request reaches a tool: the call is injected, and what the tool raises is answered in one sentence."""
+
+from typing import Annotated, Any
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context, Resolve
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult, TextContent
+from starlette.requests import Request
+
+from server.runtime import Call
+from server.wire import is_unstorable
+from tools.errors import UNSTORABLE, sentence
+from tools.gate import CALL
+
+
+async def current_call(context: Context[Any, Any]) -> Call:
+    """The call that the gate let in; no argument can name another."""
+    request = context.request_context.request
+    assert isinstance(request, Request)  # noqa: S101 - over HTTP there always is one
+    call: Call = request.scope[CALL]
+    return call
+
+
+Caller = Annotated[Call, Resolve(current_call)]
+"""The type of a tool's first parameter, which no model ever sees."""
+
+
+class Tools(MCPServer[dict[str, Any]]):
+    """The protocol's server, with our own words for what goes wrong in a tool."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """An argument that is null counts as one that was not sent. Raises MCPError for an unknown tool."""
+        if name not in {tool.name for tool in await self.list_tools()}:
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {name}")
+        if is_unstorable(arguments):
+            return refusal(UNSTORABLE)
+        given = {key: value for key, value in arguments.items() if value is not None}
+        try:
+            return await super().call_tool(name, given, context)
+        except ToolError as error:
+            return refusal(sentence(error))
+
+
+def refusal(text: str) -> CallToolResult:
+    """A tool error: the model reads it and may mend its next call."""
+    return CallToolResult(content=[TextContent(text=text)], is_error=True)

@@ -1,0 +1,28 @@
+"""From what a tool raised to one sentence that a model can act on."""
+
+import logging
+
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from pydantic import ValidationError
+
+from server import wire
+from server.errors import NotFound, ServiceError
+from server.logs import request_id
+
+log = logging.getLogger(__name__)
+
+NOT_FOUND = "There is no memory with this id; take an id from a result of search or list."
+UNSTORABLE = "The arguments hold a NUL character or an infinite number, which cannot be stored."
+
+
+def sentence(error: ToolError) -> str:
+    """A rule's own sentence, or which argument is wrong and why; of a crash no more than the id to quote."""
+    cause = error.__cause__
+    if isinstance(cause, NotFound):
+        return NOT_FOUND
+    if isinstance(cause, ServiceError):
+        return cause.detail
+    if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
+        return wire.sentence(cause)
+    log.error("crash", exc_info=cause)
+    return f"Something went wrong here; quote request id {request_id.get()}."

@@ -1,0 +1,189 @@
+"""The tools: what a model reads about them, what it gives, what it gets back."""
+
+from datetime import datetime
+from typing import Annotated
+
+from mcp.types import CallToolResult, TextContent
+from pydantic import BaseModel, Field, JsonValue, PlainValidator
+
+from server.domain import memories, search
+from server.domain.filters import Filters
+from server.domain.labels import CATEGORY, PEOPLE, TAGS, Listed, listed
+from server.domain.memories import Listing, MemoryChange, NewMemory
+from server.domain.metadata import Content, Metadata
+from server.domain.questions import Limit, Offset, PageLimit, Query, Threshold
+from server.domain.search import Asked
+from server.domain.temporal import VOCABULARY, period_between
+from server.errors import Invalid
+from server.models import Memory
+from server.wire import validated
+from tools.call import Caller
+
+TITLE_LENGTH = 80
+
+
+class Document(BaseModel):
+    """A memory as research clients know it."""
+
+    id: str
+    title: str = Field(description="the beginning of the text")
+    text: str
+    url: str = Field(description="opens the memory in the dashboard")
+    metadata: dict[str, JsonValue]
+
+
+class Entry(Document):
+    created_at: datetime
+
+
+class Match(Entry):
+    score: float = Field(ge=0, le=1, description="higher is closer")
+
+
+class Matches(BaseModel):
+    results: list[Match] = Field(description="the closest first")
+
+
+class Page(BaseModel):
+    results: list[Entry] = Field(description="newest first")
+    total: int = Field(description="how many memories there are on all pages")
+
+
+class Done(BaseModel):
+    memory_id: str
+    message: str
+
+
+def as_sent(given: object) -> object:
+    """Comma text or a list of texts, unchanged. Raises ValueError for anything else."""
+    listed(given)
+    return given
+
+
+Texts = Annotated[str | list[str], PlainValidator(as_sent, json_schema_input_type=str | list[str])]
+Id = Annotated[str, Field(description="A memory's id, as search, list and add give it.")]
+Tags = Field(description='Labels such as "work, travel".')
+People = Field(description='Names of people it is about, such as "Anna, Dr Li".')
+Category = Field(description='One broad topic, such as "health".')
+
+
+async def search_memories(
+    call: Caller,
+    query: Annotated[Query, Field(description="A question or words. Empty: the newest memories.")],
+    limit: Annotated[Limit, Field(description="How many results at most.")] = 10,
+    tags: Annotated[Listed, Field(description="Only memories with any of these tags.")] = (),
+    people_mentioned: Annotated[Listed, Field(description="Only memories about any of these people.")] = (),
+    topic_category: Annotated[str, Field(description="Only memories of this category.")] = "",
+    temporal_filter: Annotated[str, Field(description=f"Only memories saved then (UTC): {VOCABULARY}.")] = "",
+    threshold: Annotated[Threshold, Field(description="Only results with at least this score.")] = 0,
+) -> Annotated[CallToolResult, Matches]:
+    """Find what is remembered about something, by meaning and by words.
+
+    Use it before you answer anything that may depend on what the user told you earlier: preferences, people, plans,
+    decisions, facts. Ask in plain words; the closest memories come first, each with its full text and id. If nothing
+    fits, ask again in other words or with fewer filters before you say that you don't know.
+    """
+    period = period_between(temporal_filter or None)
+    filters = Filters(
+        tags=tags,
+        people=people_mentioned,
+        category=topic_category or None,
+        created_from=period.start,
+        created_until=period.end,
+    )
+    found = await call.read(search.search, Asked(query, filters, limit, threshold), call.index)
+    return said(Matches.model_validate({"results": [shown(one.memory, call) | {"score": one.score} for one in found]}))
+
+
+async def fetch_memory(call: Caller, id: Id) -> Annotated[CallToolResult, Document]:
+    """Read one memory in full by its id."""
+    memory = await call.read(memories.get, id)
+    return said(Document.model_validate(shown(memory, call)))
+
+
+async def list_memories(
+    call: Caller,
+    limit: Annotated[PageLimit, Field(description="How many at most.")] = 10,
+    offset: Annotated[Offset, Field(description="How many of the newest to leave out.")] = 0,
+) -> Annotated[CallToolResult, Page]:
+    """List memories, newest first, page by page.
+
+    Use it to see what was saved lately or to go through everything; to find something, use search.
+    """
+    page = await call.read(memories.list_memories, Listing(limit=limit, offset=offset))
+    results = [shown(memory, call) for memory in page.memories]
+    sentence = f"{len(results)} of {page.total} memories, newest first."
+    return said(Page.model_validate({"results": results, "total": page.total}), sentence)
+
+
+async def add_memory(
+    call: Caller,
+    content: Annotated[Content, Field(description="The text to remember, in full sentences.")],
+    tags: Annotated[Texts, Tags] = "",
+    people_mentioned: Annotated[Texts, People] = "",
+    topic_category: Annotated[str, Category] = "",
+    metadata: Annotated[Metadata | None, Field(description="Anything else worth keeping, as JSON.")] = None,
+) -> Annotated[CallToolResult, Done]:
+    """Remember something for good: a fact, a preference, a decision, a plan, something about a person.
+
+    One call is one memory. Write it so that it makes sense on its own in a year: names instead of "he" or "it", dates
+    instead of "tomorrow". The very next search finds it. Never save passwords or keys.
+    """
+    labels = {TAGS: tags, PEOPLE: people_mentioned, CATEGORY: topic_category}
+    details = {**(metadata or {}), **{key: value for key, value in labels.items() if value}}
+    new = validated(NewMemory, {"messages": [{"role": "user", "content": content}], "metadata": details})
+    memory_id = await call.run(memories.add, new, call.index)
+    return done(memory_id, f"Remembered as {memory_id}.")
+
+
+async def update_memory(
+    call: Caller,
+    id: Id,
+    content: Annotated[Content, Field(description="The new text; leave it out to keep the text.")] = "",
+    metadata: Annotated[Metadata | None, Field(description="Replaces all metadata; leave it out to keep it.")] = None,
+) -> Annotated[CallToolResult, Done]:
+    """Correct a memory that has changed or was wrong: a new text, new metadata, or both.
+
+    Find its id with search first. The version before is kept in the memory's history.
+    """
+    if not content and metadata is None:
+        raise Invalid("content or metadata: give at least one of them.")
+    change = MemoryChange(text=content or None, metadata=metadata)
+    await call.run(memories.update, id, change, call.index)
+    return done(id, f"Updated {id}.")
+
+
+async def delete_memory(call: Caller, id: Id) -> Annotated[CallToolResult, Done]:
+    """Forget one memory for good, with all its versions. This cannot be undone.
+
+    Only when the user wants it forgotten; to correct something, use update.
+    """
+    await call.run(memories.delete, id)
+    return done(id, f"Deleted {id}.")
+
+
+def shown(memory: Memory, call: Caller) -> dict[str, object]:
+    """What is shown of a memory, wherever it is shown; each view takes its part."""
+    return {
+        "id": memory.id,
+        "title": title_of(memory.content),
+        "text": memory.content,
+        "url": f"{call.runtime.settings.public_url}/dashboard/memories/{memory.id}",
+        "metadata": memory.details,
+        "created_at": memory.created_at,
+    }
+
+
+def title_of(content: str) -> str:
+    line = content.strip().splitlines()[0]
+    return line if len(line) <= TITLE_LENGTH else f"{line[: TITLE_LENGTH - 1].rstrip()}…"
+
+
+def done(memory_id: str, message: str) -> CallToolResult:
+    return said(Done(memory_id=memory_id, message=message), message)
+
+
+def said(view: BaseModel, sentence: str | None = None) -> CallToolResult:
+    """The view as structured content, and as text: a sentence, or the same JSON for clients that read only text."""
+    text = view.model_dump_json() if sentence is None else sentence
+    return CallToolResult(content=[TextContent(text=text)], structured_content=view.model_dump(mode="json"))
