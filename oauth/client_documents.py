@@ -1,0 +1,205 @@
+"""Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document): a client described at its own URL.
+
+The URL comes from a stranger, so the fetch is guarded: it goes to an address that was looked at, once, without
+redirects, cookies or proxies, within a time and a size.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import re
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import httpx
+from pydantic import BaseModel, BeforeValidator, ValidationError
+
+from server.domain import redirect_uris
+from server.domain.clients import GRANT_TYPES, Description
+from server.errors import Invalid
+from server.models import OAuthClient
+from server.models.base import now
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SECONDS = 5
+MOST_BYTES = 64_000
+MOST_URL = 1000
+AGENT = "SelfMemory-Client-Metadata/1"
+FLOOR, USUAL, CEILING = timedelta(seconds=10), timedelta(minutes=5), timedelta(hours=24)
+STALE = timedelta(hours=24)
+_SEGMENT_OF_DOTS = re.compile(r"/\.{1,2}(/|$)")
+# Addresses that lead to an IPv4 address hidden in them: NAT64, Teredo, 6to4.
+_TUNNELS = [ipaddress.ip_network(block) for block in ("64:ff9b::/96", "2001::/32", "2002::/16")]
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class DocumentRefused(Invalid):
+    """One sentence for every reason, so that it tells nothing about the network that this server is in."""
+
+    sentence = "This application's metadata document could not be used."
+
+
+class DocumentUnavailable(DocumentRefused):
+    """Nothing is known about the document now; an earlier copy may still do."""
+
+
+def _text(value: object) -> object:
+    return value if isinstance(value, str) else ""
+
+
+class Document(BaseModel):
+    """The members that count; unsupported grants and all else are ignored."""
+
+    client_id: str
+    redirect_uris: list[str]
+    client_name: Annotated[str, BeforeValidator(_text)] = ""
+    token_endpoint_auth_method: str | None = None
+    token_endpoint_auth_methods_supported: list[str] | None = None
+    client_secret: object = None
+    client_secret_expires_at: object = None
+    jwks: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A document's description, and until when it need not be read again."""
+
+    described: Description
+    fresh_until: datetime
+
+
+def is_document_url(client_id: str) -> bool:
+    return client_id.lower().startswith(("https://", "http://"))
+
+
+def require_well_formed(url: str, *, any_port: bool) -> None:
+    """Refuse, before any look at the network, what cannot be a client's URL. Raises DocumentRefused."""
+    try:
+        parts, _ = urlsplit(url), httpx.URL(url)
+        port = parts.port
+    except (ValueError, httpx.InvalidURL):
+        raise DocumentRefused from None
+    is_plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url and len(url) <= MOST_URL
+    path = unquote(parts.path)
+    if not is_plain or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or "#" in url:
+        raise DocumentRefused
+    if path in ("", "/") or _SEGMENT_OF_DOTS.search(path) or (port not in (None, 443) and not any_port):
+        raise DocumentRefused
+
+
+def is_fresh(client: OAuthClient | None) -> bool:
+    return client is not None and client.fresh_until is not None and client.fresh_until > now()
+
+
+def may_be_stale(client: OAuthClient | None) -> bool:
+    """Whether the last copy may stand in for a document that cannot be read at the moment."""
+    return client is not None and client.read_at > now() - STALE
+
+
+async def fetch(url: str, settings: Settings) -> Fetched:
+    """Read and check a client's document. Raises DocumentUnavailable, DocumentRefused; at the latest after SECONDS."""
+    require_well_formed(url, any_port=settings.cimd_allow_private)
+    try:
+        async with asyncio.timeout(SECONDS):
+            host = urlsplit(url).hostname or ""
+            address = vetted(await resolve(host, urlsplit(url).port or 443), settings.cimd_allow_private)
+            context = await asyncio.to_thread(httpx.create_ssl_context)
+            async with httpx.AsyncClient(verify=context, trust_env=False, follow_redirects=False) as http:
+                return await _read(http, url, address)
+    except (TimeoutError, httpx.HTTPError, OSError) as error:
+        log.info("client document unavailable", extra={"reason": type(error).__name__})
+        raise DocumentUnavailable from None
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """All addresses of a host, as the system knows them. Raises OSError, DocumentRefused."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise DocumentRefused from None
+    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+
+
+def vetted(addresses: Sequence[Address], allow_private: bool) -> Address:
+    """The address to connect to: the first, if none of them leads inside. Raises DocumentRefused."""
+    if not addresses or not (allow_private or all(map(is_public, addresses))):
+        raise DocumentRefused
+    return addresses[0]
+
+
+def is_public(address: Address) -> bool:
+    """Whether the address is one of the public internet, also when it wraps another."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if any(address in tunnel for tunnel in _TUNNELS):
+            return False
+    return address.is_global and not address.is_multicast
+
+
+async def _read(http: httpx.AsyncClient, url: str, address: Address) -> Fetched:
+    """Connect to the address; the host's name is for its certificate and its Host header."""
+    there = httpx.URL(url)
+    headers = {"Host": there.netloc.decode(), "User-Agent": AGENT, "Accept": "application/json"}
+    headers["Accept-Encoding"] = "identity"
+    request = httpx.Request(
+        "GET", there.copy_with(host=str(address)), headers=headers, extensions={"sni_hostname": there.host}
+    )
+    response = await http.send(request, stream=True)
+    try:
+        if response.status_code in (403, 408, 429) or response.status_code >= 500:
+            raise DocumentUnavailable
+        if response.status_code != 200 or not _is_json(response):
+            raise DocumentRefused
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                raise DocumentRefused
+    finally:
+        await response.aclose()
+    return Fetched(checked(url, bytes(body)), now() + lifetime(response.headers.get("cache-control", "")))
+
+
+def _is_json(response: httpx.Response) -> bool:
+    media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_plain = response.headers.get("content-encoding", "identity") == "identity"
+    return is_plain and re.fullmatch(r"application/([\w.-]+\+)?json", media) is not None
+
+
+def lifetime(cache_control: str) -> timedelta:
+    """How long a document may be kept: what its host says, between the floor and the ceiling."""
+    if re.search(r"\bno-(store|cache)\b", cache_control, re.IGNORECASE):
+        return FLOOR
+    told = re.search(r"\bmax-age=(\d{1,9})\b", cache_control, re.IGNORECASE)
+    return min(max(timedelta(seconds=int(told[1])), FLOOR), CEILING) if told else USUAL
+
+
+def checked(url: str, body: bytes) -> Description:
+    """What the document says about the client at `url`. Raises DocumentRefused."""
+    try:
+        document = Document.model_validate_json(body)
+    except ValidationError:
+        raise DocumentRefused from None
+    uris = [uri for uri in document.redirect_uris if redirect_uris.is_allowed(uri)]
+    if document.client_id != url or not uris or not _is_public_client(document) or "\0" in document.client_name:
+        raise DocumentRefused
+    return Description(name=document.client_name, redirect_uris=uris, grant_types=GRANT_TYPES)
+
+
+def _is_public_client(document: Document) -> bool:
+    """A document cannot keep a secret; of several methods that it offers, `none` is the one that we take."""
+    if document.client_secret is not None or document.client_secret_expires_at is not None:
+        return False
+    offered = {document.token_endpoint_auth_method or "none", *(document.token_endpoint_auth_methods_supported or ())}
+    if any(method.startswith("client_secret") for method in offered) or "none" not in offered:
+        return False
+    keys = document.jwks.get("keys") if isinstance(document.jwks, dict) else None
+    return not any(isinstance(key, dict) and key.get("kty") == "oct" for key in keys or ())

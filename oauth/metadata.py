@@ -1,0 +1,59 @@
+"""The documents by which clients find their way: the resource (RFC 9728) and its authorization server (RFC 8414).
+
+Every URL is made from PUBLIC_URL; what a request says about its host changes nothing.
+"""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from oauth.grants import AUTH_METHODS, OFFLINE_ACCESS
+from server.domain.clients import GRANT_TYPES
+from server.principal import Scope
+from server.runtime import State
+from server.settings import Settings
+
+SCOPES = [Scope.READ.value, Scope.WRITE.value]
+CACHE = {"Cache-Control": "public, max-age=300"}
+
+
+async def resource(request: Request[State]) -> Response:
+    return JSONResponse(resource_document(request.state["runtime"].settings), headers=CACHE)
+
+
+async def server(request: Request[State]) -> Response:
+    return JSONResponse(server_document(request.state["runtime"].settings), headers=CACHE)
+
+
+def resource_document(settings: Settings) -> dict[str, str | list[str]]:
+    """No offline_access here: a client that reads this would ask its user for it each time."""
+    return {
+        "resource": settings.resource,
+        "authorization_servers": [settings.public_url],
+        "scopes_supported": SCOPES,
+        "bearer_methods_supported": ["header"],
+        "resource_name": "SelfMemory",
+        "resource_documentation": f"{settings.public_url}/docs",
+    }
+
+
+def server_document(settings: Settings) -> dict[str, str | bool | list[str]]:
+    url = settings.public_url
+    return {
+        "issuer": url,
+        "authorization_endpoint": f"{url}/oauth/authorize",
+        "token_endpoint": f"{url}/oauth/token",
+        "registration_endpoint": f"{url}/oauth/register",
+        "revocation_endpoint": f"{url}/oauth/revoke",
+        "introspection_endpoint": f"{url}/oauth/introspect",
+        "scopes_supported": [*SCOPES, OFFLINE_ACCESS],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(GRANT_TYPES),
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
+        "authorization_response_iss_parameter_supported": True,
+        "client_id_metadata_document_supported": True,
+        "service_documentation": f"{url}/docs",
+    }

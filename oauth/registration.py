@@ -1,0 +1,112 @@
+"""Dynamic client registration (RFC 7591): open to all, so that what it takes is only a description.
+
+Authlib's own endpoint gives every client a secret and drops fields that clients expect back.
+"""
+
+from typing import Annotated
+
+from authlib.oauth2.rfc7591 import InvalidClientMetadataError, InvalidRedirectURIError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic_core import from_json
+
+from server.domain import redirect_uris
+from server.domain.clients import GRANT_TYPES, Description
+from server.models import AuthMethod, OAuthClient
+from server.wire import is_unstorable
+
+MOST_URIS = 50
+LONGEST = 4096
+
+
+def _text_or_nothing(value: object) -> object:
+    """Clients send null, empty or odd values for what they do not mean."""
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST else None
+
+
+def _link_or_nothing(value: str | None) -> str | None:
+    return value if value is not None and value.startswith(("https://", "http://")) else None
+
+
+def _known_or_default(value: object) -> object:
+    """What we do not know of is left out; a client that names nothing we know, or nothing, gets both."""
+    known = [grant for grant in GRANT_TYPES if isinstance(value, list) and grant in value]
+    return known or list(GRANT_TYPES)
+
+
+Text = Annotated[str | None, BeforeValidator(_text_or_nothing)]
+Link = Annotated[str | None, BeforeValidator(_text_or_nothing), AfterValidator(_link_or_nothing)]
+
+
+class ClientMetadata(BaseModel):
+    """What a client may say of itself (RFC 7591 section 2); anything else is ignored."""
+
+    redirect_uris: list[str] = Field(default_factory=list)
+    token_endpoint_auth_method: str | None = None
+    grant_types: Annotated[list[str], BeforeValidator(_known_or_default)] = list(GRANT_TYPES)
+    client_name: Text = None
+    application_type: Text = None
+    software_id: Text = None
+    software_version: Text = None
+    client_uri: Link = None
+    logo_uri: Link = None
+    tos_uri: Link = None
+    policy_uri: Link = None
+
+
+SHOWN = {"application_type", "software_id", "software_version", "client_uri", "logo_uri", "tos_uri", "policy_uri"}
+
+
+def described(body: bytes) -> Description:
+    """The description in a registration's body.
+
+    Raises InvalidRedirectURIError for a redirect URI that may not be named, InvalidClientMetadataError.
+    """
+    metadata = metadata_of(body)
+    uris = metadata.redirect_uris
+    if not 0 < len(uris) <= MOST_URIS or not all(map(redirect_uris.is_allowed, uris)):
+        raise InvalidRedirectURIError(
+            "Each redirect URI must be https, http on localhost, or the private scheme of an application."
+        )
+    method = metadata.token_endpoint_auth_method or AuthMethod.BASIC
+    if method not in set(AuthMethod):
+        raise InvalidClientMetadataError("This token_endpoint_auth_method is not supported.")
+    return Description(
+        name=metadata.client_name or "",
+        redirect_uris=uris,
+        auth_method=AuthMethod(method),
+        grant_types=metadata.grant_types,
+        details=metadata.model_dump(include=SHOWN, exclude_none=True),
+    )
+
+
+def metadata_of(body: bytes) -> ClientMetadata:
+    """Raises InvalidClientMetadataError."""
+    try:
+        value = from_json(body, allow_inf_nan=False)
+        if is_unstorable(value):
+            raise InvalidClientMetadataError("The body holds a character that cannot be stored.")
+        return ClientMetadata.model_validate(value)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        if field.startswith("redirect_uris"):
+            raise InvalidRedirectURIError("The redirect_uris must be a list of URIs.") from None
+        raise InvalidClientMetadataError("The body must be a JSON object of client metadata.") from None
+    except ValueError:
+        raise InvalidClientMetadataError("The body is not valid JSON.") from None
+
+
+def registered(client: OAuthClient, secret: str | None) -> dict[str, object]:
+    """What was registered (RFC 7591 section 3.2.1); the secret is shown this once."""
+    body: dict[str, object] = {
+        "client_id": client.id,
+        "client_id_issued_at": int(client.created_at.timestamp()),
+        "redirect_uris": client.redirect_uris,
+        "grant_types": client.grant_types,
+        "response_types": ["code"],
+        "token_endpoint_auth_method": client.auth_method,
+        "scope": "memories:read memories:write",
+        **client.details,
+    }
+    if client.name:
+        body["client_name"] = client.name
+    return body if secret is None else body | {"client_secret": secret, "client_secret_expires_at": 0}

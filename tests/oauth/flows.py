@@ -1,0 +1,222 @@
+"""The two sides of a flow: a person with a browser, and an application. Both go through the public doors."""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+import httpx
+
+ORIGIN = "http://localhost:8081"
+RESOURCE = f"{ORIGIN}/mcp"
+CALLBACK = "http://127.0.0.1:7777/callback"
+PASSWORD = "correct horse battery"
+EVERYDAY = "memories:read memories:write"
+
+Parameters = dict[str, str]
+
+
+def new_verifier() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def challenge_of(verifier: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def basic(client_id: str, secret: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass
+class Form:
+    """A form of a page: where it goes, what it holds, what may be chosen."""
+
+    action: str = ""
+    fields: Parameters = field(default_factory=dict)
+    options: dict[str, list[str]] = field(default_factory=dict)
+
+
+class _Forms(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[Form] = []
+        self._select = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append(Form(given.get("action", "")))
+        elif tag == "input" and given.get("type") == "hidden" and self.forms:
+            self.forms[-1].fields[given["name"]] = given.get("value", "")
+        elif tag == "select" and self.forms:
+            self._select = given["name"]
+        elif tag == "option" and self._select:
+            form = self.forms[-1]
+            form.options.setdefault(self._select, []).append(given.get("value", ""))
+            if "selected" in given or self._select not in form.fields:
+                form.fields[self._select] = given.get("value", "")
+        elif tag == "button" and given.get("name") and self.forms:
+            self.forms[-1].options.setdefault(given["name"], []).append(given.get("value", ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "select":
+            self._select = ""
+
+
+def form_of(page: httpx.Response) -> Form:
+    parser = _Forms()
+    parser.feed(page.text)
+    assert len(parser.forms) == 1, page.text
+    return parser.forms[0]
+
+
+def answer_of(response: httpx.Response) -> Parameters:
+    """What a redirect tells the client; each parameter once."""
+    assert response.status_code in (302, 303), (response.status_code, response.text)
+    parts = urlsplit(response.headers["location"])
+    assert parts.fragment == ""
+    told = parse_qs(parts.query, keep_blank_values=True, strict_parsing=True)
+    assert all(len(values) == 1 for values in told.values())
+    return {name: values[0] for name, values in told.items()}
+
+
+@dataclass
+class Person:
+    """Somebody with a browser of their own, and an account with one project."""
+
+    browser: httpx.AsyncClient
+    email: str
+    user_id: str
+    organization_id: str
+    project_id: str
+
+    async def sign_in(self, page: str = "/sign-in") -> httpx.Response:
+        shown = await self.browser.get(page)
+        form = form_of(shown)
+        filled = form.fields | {"email": self.email, "password": PASSWORD}
+        return await self.browser.post(urljoin(str(shown.url), form.action), data=filled)
+
+    async def follow(self, response: httpx.Response) -> httpx.Response:
+        """Go along with redirects on this site, signing in on the way; stop at the client's place."""
+        while response.is_redirect:
+            target = urljoin(str(response.url), response.headers["location"])
+            if not target.startswith(f"{ORIGIN}/"):
+                return response
+            response = await (self.sign_in(target) if urlsplit(target).path == "/sign-in" else self.browser.get(target))
+        return response
+
+    async def open(self, parameters: Mapping[str, str] | list[tuple[str, str]]) -> httpx.Response:
+        """Where the client's link leads: the consent page, a page that says why not, or the client's own place."""
+        return await self.follow(await self.browser.get("/oauth/authorize?" + urlencode(parameters)))
+
+    async def decide(
+        self, page: httpx.Response, decision: str = "allow", project_id: str | None = None, **changed: str
+    ) -> httpx.Response:
+        form = form_of(page)
+        filled = form.fields | {"decision": decision} | changed
+        if project_id is not None:
+            filled["project_id"] = project_id
+        return await self.browser.post(urljoin(str(page.url), form.action), data=filled)
+
+    async def allow(self, parameters: Mapping[str, str] | list[tuple[str, str]], project_id: str | None = None) -> str:
+        """The code that the client is sent."""
+        page = await self.open(parameters)
+        assert page.status_code == 200, page.text
+        return answer_of(await self.decide(page, project_id=project_id))["code"]
+
+
+@dataclass
+class App:
+    """An application: what it was registered as, and its way of asking for tokens."""
+
+    http: httpx.AsyncClient
+    client_id: str
+    secret: str | None = None
+    redirect_uri: str = CALLBACK
+    verifier: str = field(default_factory=new_verifier)
+
+    def request(self, **changed: str | None) -> Parameters:
+        """The parameters of an authorization request; None leaves one out."""
+        given: dict[str, str | None] = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": self.redirect_uri,
+            "code_challenge": challenge_of(self.verifier),
+            "code_challenge_method": "S256",
+            "state": "a-state",
+            "scope": EVERYDAY,
+            "resource": RESOURCE,
+        }
+        return {name: value for name, value in (given | changed).items() if value is not None}
+
+    async def post(self, path: str, data: Mapping[str, str | None]) -> httpx.Response:
+        """As this client: with its secret in the header, or with its id alone."""
+        headers = basic(self.client_id, self.secret) if self.secret else {}
+        own: dict[str, str | None] = {} if self.secret else {"client_id": self.client_id}
+        filled = {name: value for name, value in (own | dict(data)).items() if value is not None}
+        return await self.http.post(path, data=filled, headers=headers)
+
+    async def redeem(self, code: str, **changed: str | None) -> httpx.Response:
+        given: dict[str, str | None] = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "code_verifier": self.verifier,
+            "redirect_uri": self.redirect_uri,
+        }
+        return await self.post("/oauth/token", given | changed)
+
+    async def refresh(self, refresh_token: str, **changed: str | None) -> httpx.Response:
+        given: dict[str, str | None] = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return await self.post("/oauth/token", given | changed)
+
+    async def connect(self, person: Person, project_id: str | None = None, **changed: str | None) -> "Tokens":
+        """The whole flow."""
+        code = await person.allow(self.request(**changed), project_id)
+        return tokens_of(await self.redeem(code))
+
+    async def works(self, access_token: str) -> bool:
+        """Whether the resource accepts it."""
+        response = await self.http.get("/api/memories", headers=bearer(access_token))
+        assert response.status_code in (200, 401), response.text
+        return response.status_code == 200
+
+
+@dataclass(frozen=True)
+class Tokens:
+    access: str
+    refresh: str
+    scope: str
+    expires_in: int
+
+
+def tokens_of(response: httpx.Response) -> Tokens:
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert body["token_type"].lower() == "bearer"
+    return Tokens(body["access_token"], body["refresh_token"], body["scope"], body["expires_in"])
+
+
+def error_of(response: httpx.Response, status: int = 400) -> str:
+    """The error code of a client's endpoint, whose answer has the right shape."""
+    assert response.status_code == status, response.text
+    assert set(response.json()) <= {"error", "error_description"}
+    assert response.headers["cache-control"] == "no-store"
+    return str(response.json()["error"])
+
+
+def is_page(response: httpx.Response, status: int = 400) -> bool:
+    """Whether this is a page for people that leads nowhere."""
+    assert response.status_code == status, (response.status_code, response.text)
+    return (
+        "location" not in response.headers
+        and response.headers["content-type"].startswith("text/html")
+        and "http-equiv" not in response.text
+    )

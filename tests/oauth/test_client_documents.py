@@ -1,0 +1,315 @@
+"""Items C7 and 22-35: a client described at its own URL, and what a stranger's URL cannot make this server do."""
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from oauth import client_documents
+from oauth.client_documents import DocumentRefused
+from server.settings import Settings
+from tests.oauth.flows import CALLBACK, App, Person, answer_of, is_page
+from tests.oauth.hosts import Host, Page, make_certificate, serving
+from tests.oauth.vendors import DOCUMENTS, JSON, Vendor
+
+pytestmark = pytest.mark.settings(cimd_allow_private=True)
+
+PLAIN: JSON = {"client_name": "Notes", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_certificate(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+async def host(certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Host]:
+    """A host whose certificate the server trusts."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates[0]))
+    async with serving(certificates[1]) as running:
+        yield running
+
+
+def app_at(client: httpx.AsyncClient, url: str, redirect_uri: str = CALLBACK) -> App:
+    return App(client, url, redirect_uri=redirect_uri)
+
+
+@pytest.mark.parametrize("vendor", DOCUMENTS, ids=lambda vendor: vendor.name)
+async def test_c07_034_documents_of_known_clients_are_accepted(
+    host: Host, client: httpx.AsyncClient, ann: Person, vendor: Vendor
+) -> None:
+    """ChatGPT's among them, which would rather sign but can do without."""
+    app = app_at(client, host.publish(vendor.document_url, vendor.metadata), vendor.redirect_uri)
+    assert await app.works((await app.connect(ann, scope=vendor.scope)).access)
+
+
+async def test_022_the_page_names_the_hosts_of_document_and_answer(
+    host: Host, client: httpx.AsyncClient, ann: Person
+) -> None:
+    uri = "https://app.example/callback"
+    app = app_at(client, host.publish("/client", PLAIN | {"redirect_uris": [uri]}), uri)
+    page = await ann.open(app.request())
+    assert page.status_code == 200
+    assert urlsplit(app.client_id).netloc in page.text
+    assert "app.example" in page.text
+
+
+@pytest.mark.parametrize("wrong", ["/Client", "/client/", "/client?a=b", "/clien", "/client%20"])
+async def test_023_the_document_must_name_its_own_url_to_the_letter(
+    host: Host, client: httpx.AsyncClient, ann: Person, wrong: str
+) -> None:
+    url = host.publish("/client", PLAIN | {"client_id": host.url(wrong)})
+    assert is_page(await ann.open(app_at(client, url).request()))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:{port}/client",
+        "https://localhost:{port}",
+        "https://localhost:{port}/",
+        "https://localhost:{port}/a/../client",
+        "https://localhost:{port}/a/%2e%2e/client",
+        "https://localhost:{port}/./client",
+        "https://localhost:{port}/client#part",
+        "https://me:pass@localhost:{port}/client",
+        "https://localhost:{port}/cli ent",
+        "https://localhost:{port}/" + "x" * 1000,
+        "https://:{port}/client",
+        "https://localhost:port/client",
+        "https://[::1/client",
+    ],
+)
+async def test_024_a_url_that_no_client_has_is_refused_unseen(
+    host: Host, client: httpx.AsyncClient, ann: Person, url: str
+) -> None:
+    app = app_at(client, url.format(port=host.port))
+    assert is_page(await ann.browser.get("/oauth/authorize", params=app.request()))
+    await ann.sign_in()
+    assert is_page(await ann.open(app.request()))
+    assert host.connections == 0
+
+
+@pytest.mark.settings(cimd_allow_private=False)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "127.0.0.1", "localhost", "[::1]", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
+        "100.64.0.1", "[fc00::1]", "[fe80::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "2130706433", "0x7f000001",
+        "0177.0.0.1", "localhost.", "db", "redis",
+    ],
+)  # fmt: skip
+async def test_025_no_host_inside_is_ever_asked(client: httpx.AsyncClient, ann: Person, name: str, host: Host) -> None:
+    assert is_page(await ann.open(app_at(client, f"https://{name}/client").request()))
+    assert host.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.215.14", True), ("2606:2800:21f:cb07::1", True), ("127.0.0.1", False), ("10.1.2.3", False),
+        ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False), ("::1", False),
+        ("fe80::1", False), ("fc00::1", False), ("::ffff:10.0.0.1", False), ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False), ("2001:0:1::1", False), ("255.255.255.255", False), ("::", False),
+    ],
+)  # fmt: skip
+def test_025_addresses_inside_are_told_from_public_ones(address: str, public: bool) -> None:
+    assert client_documents.is_public(ipaddress.ip_address(address)) is public
+
+
+@pytest.mark.settings(cimd_allow_private=False)
+async def test_032_other_ports_are_not_asked(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
+    assert is_page(await ann.open(app_at(client, f"https://client.example:{host.port}/client").request()))
+    assert host.connections == 0
+
+
+async def test_026_a_redirect_is_not_followed(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
+    target = host.publish("/target", PLAIN)
+    for status in ("301 Moved", "302 Found", "307 Temporary Redirect"):
+        host.pages["/client"] = Page(b"", status, {"Location": target, "Content-Type": "application/json"})
+        assert is_page(await ann.open(app_at(client, host.url("/client")).request()))
+    assert {path for path, _ in host.asked} == {"/client"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Page(b"{}", "404 Not Found"),
+        Page(b"{}", "500 Oops"),
+        Page(b"{}", "204 No Content"),
+        Page(b"<html>", headers={"Content-Type": "text/html"}),
+        Page(b"{}", headers={"Content-Type": "text/plain"}),
+        Page(b"{}", headers={}),
+        Page(b"{"),
+        Page(b"[]"),
+        Page(b"[" * 60_000),
+        Page(b"\xff"),
+        Page(b"x" * 64_001),
+        Page(b"x" * 1000, endless=True),
+        Page(b"x", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}),
+    ],
+    ids=range(13),
+)
+async def test_027_what_is_no_document_is_refused(
+    host: Host, client: httpx.AsyncClient, ann: Person, page: Page
+) -> None:
+    host.pages["/client"] = page
+    began = time.monotonic()
+    assert is_page(await ann.open(app_at(client, host.url("/client")).request()))
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"redirect_uris": []},
+        {"redirect_uris": None},
+        {"redirect_uris": "https://a.example/"},
+        {"redirect_uris": ["javascript:alert(1)"]},
+        {"client_name": "a\0b"},
+    ],
+)
+async def test_027_a_document_without_a_place_to_answer_is_refused(
+    host: Host, client: httpx.AsyncClient, ann: Person, changed: JSON
+) -> None:
+    url = host.publish("/client", PLAIN | changed)
+    assert is_page(await ann.open(app_at(client, url).request()))
+
+
+async def test_c15_027_a_slow_host_holds_nobody_else_up(
+    host: Host, client: httpx.AsyncClient, ann: Person, ben: Person, notes: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_documents, "SECONDS", 1)
+    host.pages["/client"] = Page(b"", drip=True)
+    await ann.sign_in()
+    await ben.sign_in()
+    slow = asyncio.create_task(ann.open(app_at(client, host.url("/client")).request()))
+    await host.was_asked.wait()
+    assert (await ben.open(notes.request())).status_code == 200
+    assert not slow.done()
+    assert is_page(await slow)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"client_secret": "s"},
+        {"client_secret_expires_at": 0},
+        {"token_endpoint_auth_method": "client_secret_basic"},
+        {"token_endpoint_auth_methods_supported": ["none", "client_secret_post"]},
+        {"jwks": {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}},
+        {"token_endpoint_auth_method": "private_key_jwt"},
+    ],
+)
+async def test_028_a_document_that_tells_a_secret_or_needs_one_is_refused(
+    host: Host, client: httpx.AsyncClient, ann: Person, changed: JSON
+) -> None:
+    assert is_page(await ann.open(app_at(client, host.publish("/client", PLAIN | changed)).request()))
+
+
+async def test_029_only_the_documents_places_are_answered(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
+    app = app_at(client, host.publish("/client", PLAIN), "https://evil.example/cb")
+    assert is_page(await ann.open(app.request()))
+
+
+@pytest.mark.parametrize("control", ["max-age=3600", "no-store", ""])
+async def test_030_a_good_document_is_read_once(
+    host: Host, client: httpx.AsyncClient, ann: Person, control: str
+) -> None:
+    app = app_at(client, host.publish("/client", PLAIN, {"Cache-Control": control} if control else {}))
+    for _ in range(2):
+        assert (await ann.open(app.request())).status_code == 200
+    assert len(host.asked) == 1
+
+
+def test_030_a_document_is_kept_as_its_host_says_within_bounds() -> None:
+    floor, ceiling = client_documents.FLOOR, client_documents.CEILING
+    told = {"max-age=1": floor, "no-store": floor, "max-age=99999999": ceiling, "": client_documents.USUAL}
+    assert {control: client_documents.lifetime(control) for control in told} == told
+
+
+async def test_030_a_bad_document_is_read_again(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
+    url = host.publish("/client", {"redirect_uris": []})
+    assert is_page(await ann.open(app_at(client, url).request()))
+    host.publish("/client", PLAIN)
+    assert (await ann.open(app_at(client, url).request())).status_code == 200
+
+
+async def test_an_outage_of_the_host_does_not_stop_a_known_client(
+    host: Host, client: httpx.AsyncClient, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last good copy counts for a day; a host that says the document is gone is believed at once."""
+    monkeypatch.setattr(client_documents, "FLOOR", client_documents.FLOOR * 0)
+    app = app_at(client, host.publish("/client", PLAIN, {"Cache-Control": "no-store"}))
+    assert (await ann.open(app.request())).status_code == 200
+    host.pages["/client"] = Page(b"", "503 Service Unavailable")
+    assert (await ann.open(app.request())).status_code == 200
+    host.pages["/client"] = Page(b"", "404 Not Found")
+    assert is_page(await ann.open(app.request()))
+    assert len(host.asked) == 3
+
+
+async def test_031_the_connection_goes_to_the_address_that_was_looked_at(
+    host: Host, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that answers differently the second time is asked once; the certificate is still the name's."""
+    answers = [[ipaddress.ip_address("127.0.0.1")], [ipaddress.ip_address("127.0.0.2")]]
+    asked = []
+
+    async def resolve(name: str, port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+        asked.append(name)
+        return [*answers[len(asked) - 1]]
+
+    monkeypatch.setattr(client_documents, "resolve", resolve)
+    url = host.url("/client", "client.example")
+    host.pages["/client"] = Page(b'{"client_id": "%s", "redirect_uris": ["%s"]}' % (url.encode(), CALLBACK.encode()))
+    assert (await client_documents.fetch(url, settings)).described.redirect_uris == [CALLBACK]
+    assert asked == ["client.example"]
+    assert host.asked[0][1]["host"] == f"client.example:{host.port}"
+
+
+def test_031_one_private_address_among_several_spoils_the_name() -> None:
+    mixed = [ipaddress.ip_address("93.184.215.14"), ipaddress.ip_address("10.0.0.1")]
+    with pytest.raises(DocumentRefused):
+        client_documents.vetted(mixed, allow_private=False)
+
+
+async def test_032_the_fetch_says_little_and_the_page_less(
+    host: Host, client: httpx.AsyncClient, ann: Person, certificates: tuple[Path, Path]
+) -> None:
+    host.pages["/client"] = Page(b'{"secret": "inside"}')
+    refused = await ann.open(app_at(client, host.url("/client")).request())
+    unreachable = await ann.open(app_at(client, "https://localhost:1/client").request())
+    unknown = await ann.open(app_at(client, "https://nowhere.invalid/client").request())
+    assert refused.text == unreachable.text == unknown.text
+    assert "inside" not in refused.text
+    headers = host.asked[0][1]
+    assert headers["user-agent"] == client_documents.AGENT.lower()
+    assert not {"cookie", "authorization", "referer", "origin"} & set(headers)
+
+
+async def test_033_a_flow_keeps_the_places_that_it_began_with(
+    host: Host, client: httpx.AsyncClient, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_documents, "FLOOR", client_documents.FLOOR * 0)
+    app = app_at(client, host.publish("/client", PLAIN, {"Cache-Control": "no-store"}))
+    page = await ann.open(app.request())
+    host.publish("/client", PLAIN | {"redirect_uris": ["https://new.example/cb"]})
+    moved = app_at(client, app.client_id, "https://new.example/cb")
+    assert (await ann.open(moved.request())).status_code == 200
+    answer = await ann.decide(page)
+    assert answer.headers["location"].startswith(f"{CALLBACK}?")
+    assert (await app.redeem(answer_of(answer)["code"])).status_code == 200
+    assert is_page(await ann.open(app.request()))
+
+
+async def test_035_strangers_cannot_make_the_server_fetch(host: Host, client: httpx.AsyncClient) -> None:
+    app = app_at(client, host.publish("/client", PLAIN))
+    response = await client.get("/oauth/authorize", params=app.request())
+    assert urlsplit(response.headers["location"]).path == "/sign-in"
+    assert host.connections == 0
