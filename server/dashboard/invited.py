@@ -1,0 +1,22 @@
+"""An invitation that was just sent: its link, which is shown this once, and whether the mail went out."""
+
+from typing import NamedTuple
+
+from server.domain.invitations import Invited
+from server.domain.mailing import invitation_link
+from server.runtime import Call
+
+
+class Sent(NamedTuple):
+    email: str
+    link: str
+    said: str
+
+
+async def sent(call: Call, invited: Invited) -> Sent:
+    """The letter's first try is made now, after the commit, so that the page can say how it went."""
+    said = "No mail is sent from this server: give them this link."
+    if invited.mail_id is not None:
+        went = await call.runtime.in_thread(call.mailer.deliver, invited.mail_id)
+        said = "The mail is on its way." if went else "The mail could not be sent yet, it will be tried again."
+    return Sent(invited.invitation.email, invitation_link(call.mailer, invited.token), said)

@@ -1,0 +1,164 @@
+"""A project's memories: newest first, or searched as an assistant would, with the score and why it matched."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, NamedTuple
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+from starlette.responses import Response
+
+from server.dashboard.fields import checked
+from server.dashboard.pages import Visit
+from server.domain import memories, search
+from server.domain.filters import Filters
+from server.domain.labels import CATEGORY, PEOPLE, TAGS, Listed, listed
+from server.domain.memories import Listing, NewMemory
+from server.domain.metadata import CONTENT_LENGTH
+from server.domain.search import Asked, Found
+from server.domain.temporal import period_between
+from server.errors import Invalid, RateLimited
+from server.models import Memory
+from server.models.base import JSON, JsonObject
+
+PAGE = 25
+EXCERPT = 320
+MOST_RESULTS = 100
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+Optional = Annotated[Text | None, BeforeValidator(lambda given: given or None)]
+
+
+class Wanted(BaseModel):
+    """The address's query: what is searched for, the filters, and where a page begins."""
+
+    q: Annotated[str, StringConstraints(strip_whitespace=True, max_length=CONTENT_LENGTH)] = ""
+    tags: Listed = ()
+    all_tags: bool = False
+    people: Listed = ()
+    category: Optional = None
+    when: Optional = None
+    user: Optional = None
+    timezone: Text = "UTC"
+    before: Annotated[str | None, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")] = None
+    limit: int = Field(default=PAGE, ge=1, le=MOST_RESULTS)
+
+    def filters(self) -> Filters:
+        """Raises Invalid."""
+        period = period_between(self.when, self.timezone)
+        return Filters(self.user, self.tags, self.all_tags, self.people, self.category, period.start, period.end)
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.tags or self.people or self.category or self.when or self.user)
+
+    def query(self, **other: str | int | None) -> str:
+        """The same address with something else in it."""
+        given: dict[str, str | int | None] = {
+            "q": self.q or None,
+            "tags": ",".join(self.tags) or None,
+            "all_tags": "1" if self.all_tags else None,
+            "people": ",".join(self.people) or None,
+            "category": self.category,
+            "when": self.when,
+            "user": self.user,
+            "timezone": self.timezone if self.when else None,
+        }
+        return "?" + urlencode({key: value for key, value in (given | other).items() if value is not None})
+
+
+class Excerpt(NamedTuple):
+    """A part of the text around what matched; `matched` is empty in a list."""
+
+    before: str
+    matched: str
+    after: str
+
+
+class Row(NamedTuple):
+    """A memory in a list; `found` when it was searched for."""
+
+    id: str
+    excerpt: Excerpt
+    created_at: datetime
+    tags: Sequence[str]
+    people: Sequence[str]
+    category: str | None
+    user_id: str | None
+    found: Found | None = None
+
+    @classmethod
+    def of(cls, memory: Memory, found: Found | None = None) -> "Row":
+        details = memory.details
+        category = details.get(CATEGORY)
+        return cls(
+            memory.id,
+            excerpt(memory.content, found.piece if found else ""),
+            memory.created_at,
+            listed(details.get(TAGS)),
+            listed(details.get(PEOPLE)),
+            category if isinstance(category, str) else None,
+            memory.user_id,
+            found,
+        )
+
+
+class Results(NamedTuple):
+    """What a page lists; `total` is None for a search, which has no end but its limit."""
+
+    rows: Sequence[Row]
+    total: int | None
+    older: str | None = None
+
+
+async def show(visit: Visit, removed: Memory | None = None) -> Response:
+    """The list, whatever came of the last action; a filter that cannot be read is said on the page."""
+    project_id = removed.project_id if removed else visit.path("project_id")
+    wanted, results = Wanted(), Results([], 0)
+    try:
+        wanted = Wanted() if removed else checked(Wanted, dict(visit.request.query_params))
+        results = await _results(visit, project_id, wanted)
+    except (Invalid, RateLimited) as problem:
+        visit = visit.refused(problem)
+    kept = kept_form(removed) if removed else visit.text("kept") or None
+    return await visit.page("memories.html", project_id, wanted=wanted, results=results, kept=kept)
+
+
+def kept_form(memory: Memory) -> str:
+    """All that is needed to add the memory again, as JSON for a form: the server keeps nothing of what was deleted."""
+    said: list[JSON] = [{**message} for message in memory.messages or [{"role": "user", "content": memory.content}]]
+    kept: JsonObject = {"messages": said, "metadata": memory.details, "user_id": memory.user_id}
+    new = NewMemory.model_validate(
+        kept | {"created_at": memory.created_at.isoformat(), "project_id": memory.project_id}
+    )
+    return new.model_dump_json()
+
+
+def excerpt(content: str, piece: str = "") -> Excerpt:
+    """At most about EXCERPT characters, with the piece that matched best in the middle."""
+    start = content.find(piece) if piece != content else -1
+    if start < 0 or not piece:
+        return Excerpt(_clipped(content), "", "")
+    matched = piece[:EXCERPT]
+    room = (EXCERPT - len(matched)) // 2
+    before, after = content[:start], content[start + len(matched) :]
+    before = before if len(before) <= room else "…" + before[len(before) - room :]
+    after = after if len(after) <= room else after[:room] + "…"
+    return Excerpt(before, matched, after)
+
+
+async def _results(visit: Visit, project_id: str, wanted: Wanted) -> Results:
+    filters = wanted.filters()
+    if wanted.q:
+        asked = Asked(wanted.q, filters, wanted.limit, project_id=project_id)
+        found = await visit.call.read(search.search, asked, visit.call.index)
+        return Results([Row.of(one.memory, one) for one in found], None)
+    listing = Listing(filters, PAGE + 1, before=wanted.before, project_id=project_id)
+    page = await visit.call.read(memories.list_memories, listing)
+    shown = page.memories[:PAGE]
+    older = shown[-1].id if len(page.memories) > PAGE else None
+    return Results([Row.of(memory) for memory in shown], page.total, older)
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= EXCERPT else text[:EXCERPT].rstrip() + "…"

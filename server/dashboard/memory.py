@@ -1,0 +1,103 @@
+"""One memory: read it with its history, change it, delete it, put it back, add one by hand."""
+
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from server.dashboard import memories as listing
+from server.dashboard.fields import LABELLED, checked, label, metadata_of, other_details
+from server.dashboard.pages import HOME, Visit, go, names_of
+from server.dashboard.rendering import pretty
+from server.domain import memories
+from server.domain.memories import MemoryChange, NewMemory
+from server.errors import Invalid
+from server.models import Memory
+from server.models.base import JsonObject
+
+MOST_VERSIONS = 5
+SHOWN_LENGTH = 20_000
+
+
+async def show(visit: Visit) -> Response:
+    """The text in full, what is known about it, and what it was before."""
+    memory = await visit.call.read(memories.get, visit.path("memory_id"))
+    versions = await visit.call.read(memories.history, memory.id)
+    people = {memory.created_by, *(version.updated_by for version in versions)}
+    authors = await visit.call.read(names_of, people)
+    whole = "whole" in visit.request.query_params
+    return await visit.page(
+        "memory.html",
+        memory.project_id,
+        memory=memory,
+        text=memory.content if whole else memory.content[:SHOWN_LENGTH],
+        row=listing.Row.of(memory),
+        other=other_details(memory.details),
+        earlier=versions[1 : MOST_VERSIONS + 1],
+        earlier_count=len(versions) - 1,
+        authors=authors,
+    )
+
+
+async def edit(visit: Visit) -> Response:
+    """The form, with what is stored or what was typed last."""
+    memory = await visit.call.read(memories.get, visit.path("memory_id"))
+    values = _typed(visit) if visit.problem else _stored(memory)
+    return await visit.page("memory_form.html", memory.project_id, memory=memory, values=values)
+
+
+async def save(visit: Visit) -> Response:
+    """Change what differs; nothing that differs is no new version."""
+    memory_id = visit.path("memory_id")
+    memory = await visit.call.read(memories.get, memory_id)
+    typed = _typed(visit)
+    details = metadata_of(typed, memory.details)
+    text = None if typed["text"] == memory.content.replace("\r\n", "\n") else typed["text"]
+    if text is None and details == memory.details:
+        return go(f"{HOME}/memories/{memory_id}")
+    change = checked(MemoryChange, {"text": text, "metadata": None if details == memory.details else details})
+    await visit.call.run(memories.update, memory_id, change, visit.call.index)
+    return go(f"{HOME}/memories/{memory_id}", "saved")
+
+
+async def new(visit: Visit) -> Response:
+    """An empty form, or what was typed last."""
+    return await visit.page("memory_form.html", visit.path("project_id"), memory=None, values=_typed(visit))
+
+
+async def add(visit: Visit) -> Response:
+    typed = _typed(visit)
+    given = {
+        "messages": [{"role": "user", "content": typed["text"]}],
+        "metadata": metadata_of(typed, {}),
+        "user_id": typed["user_id"].strip() or None,
+        "project_id": visit.path("project_id"),
+    }
+    memory_id = await visit.call.run(memories.add, checked(NewMemory, given), visit.call.index)
+    return go(f"{HOME}/memories/{memory_id}", "added")
+
+
+async def delete(visit: Visit) -> Response:
+    """Gone at once, everywhere; this answer alone still holds the text, in a form that adds it again."""
+    memory = await visit.call.read(memories.get, visit.path("memory_id"))
+    await visit.call.run(memories.delete, memory.id)
+    return await listing.show(visit, removed=memory)
+
+
+async def restore(visit: Visit) -> Response:
+    """Add what was deleted a moment ago, at its old place in time; its versions are gone for good."""
+    try:
+        kept = NewMemory.model_validate_json(visit.text("kept"))
+    except ValidationError:
+        raise Invalid("This memory cannot be put back: the form is not whole.") from None
+    kept = kept.model_copy(update={"project_id": visit.path("project_id")})
+    memory_id = await visit.call.run(memories.add, kept, visit.call.index)
+    return go(f"{HOME}/memories/{memory_id}", "restored")
+
+
+def _typed(visit: Visit) -> dict[str, str]:
+    return {name: visit.text(name) for name in ("text", *LABELLED, "more", "user_id")}
+
+
+def _stored(memory: Memory) -> dict[str, str]:
+    other: JsonObject = other_details(memory.details)
+    labels = {key: label(memory.details, key) for key in LABELLED}
+    return {"text": memory.content, "more": pretty(other) if other else "", "user_id": memory.user_id or "", **labels}

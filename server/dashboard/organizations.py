@@ -1,0 +1,110 @@
+"""Organizations: the list with their projects, and one with its people, invitations and ownership."""
+
+from starlette.responses import Response
+
+from server.dashboard.fields import choice
+from server.dashboard.invited import Sent, sent
+from server.dashboard.pages import HOME, Visit, go, names_of
+from server.domain import audit, invitations, organization_members, organizations, projects
+from server.domain.access import ORGANIZATION_ACTIONS, Action
+from server.domain.organizations import Place
+from server.models import OrganizationRole, ProjectRole
+
+HERE = f"{HOME}/organizations"
+EVENTS = 50
+
+
+async def show_all(visit: Visit) -> Response:
+    places = await visit.call.read(organizations.list_organizations)
+    makes = [place.organization for place in places if may(place, Action.CREATE_PROJECT)]
+    return await visit.page("organizations.html", organizations=places, makes=makes)
+
+
+async def create(visit: Visit) -> Response:
+    made = await visit.call.run(organizations.create, visit.text("name"))
+    return go(f"{HERE}/{made.id}", "organization-made")
+
+
+async def create_project(visit: Visit) -> Response:
+    made = await visit.call.run(projects.create, visit.text("organization_id"), visit.text("name"))
+    return go(f"{HOME}/projects/{made.id}", "project-made")
+
+
+async def show(visit: Visit, invited: Sent | None = None) -> Response:
+    organization_id = visit.path("organization_id")
+    place = await visit.call.read(organizations.get, organization_id)
+    members = await visit.call.read(organization_members.list_members, organization_id)
+    waiting = await visit.call.read(invitations.list_waiting, organization_id)
+    return await visit.page(
+        "organization.html",
+        place=place,
+        members=members,
+        waiting=waiting,
+        invited=invited,
+        may_manage=may(place, Action.MANAGE_MEMBERS),
+        may_make=may(place, Action.CREATE_PROJECT),
+        is_owner=may(place, Action.OWN),
+        project_roles=[role.value for role in ProjectRole],
+    )
+
+
+async def invite(visit: Visit) -> Response:
+    """To the organization, and to the projects that are ticked, all with one role."""
+    role = choice(OrganizationRole, "Role", visit.text("role"))
+    project_role = choice(ProjectRole, "Role in projects", visit.text("project_role") or ProjectRole.VIEWER.value)
+    brings = dict.fromkeys(visit.texts("project_id"), project_role)
+    made = await visit.call.run(
+        invitations.invite, visit.path("organization_id"), visit.text("email"), role, brings, visit.call.mailer
+    )
+    return await show(visit, await sent(visit.call, made))
+
+
+async def cancel(visit: Visit) -> Response:
+    await visit.call.run(invitations.cancel, visit.path("organization_id"), visit.path("invitation_id"))
+    return go(_here(visit), "invitation-cancelled")
+
+
+async def change(visit: Visit) -> Response:
+    role = choice(OrganizationRole, "Role", visit.text("role"))
+    await visit.call.run(organization_members.change_role, visit.path("organization_id"), visit.path("user_id"), role)
+    return go(_here(visit), "role-changed")
+
+
+async def remove(visit: Visit) -> Response:
+    """Remove a person, or leave: then the organization is out of sight."""
+    user_id = visit.path("user_id")
+    await visit.call.run(organization_members.remove, visit.path("organization_id"), user_id)
+    if user_id == visit.call.principal.user_id:
+        return go(HERE, "left")
+    return go(_here(visit), "member-removed")
+
+
+async def transfer(visit: Visit) -> Response:
+    await visit.call.run(organizations.transfer, visit.path("organization_id"), visit.text("new_owner_id"))
+    return go(_here(visit), "transferred")
+
+
+async def delete(visit: Visit) -> Response:
+    place = await visit.call.read(organizations.get, visit.path("organization_id"))
+    visit.require_typed(place.organization.name)
+    await visit.call.run(organizations.delete, place.organization.id)
+    return go(HERE, "organization-deleted")
+
+
+async def show_activity(visit: Visit) -> Response:
+    """Who changed what about rights, the newest first."""
+    organization_id, before = visit.path("organization_id"), visit.request.query_params.get("before")
+    place = await visit.call.read(organizations.get, organization_id)
+    events = await visit.call.read(audit.list_events, organization_id, EVENTS + 1, before)
+    actors = await visit.call.read(names_of, {event.actor_id for event in events} | {event.target for event in events})
+    return await visit.page(
+        "activity.html", place=place, events=events[:EVENTS], has_more=len(events) > EVENTS, names=actors
+    )
+
+
+def may(place: Place, action: Action) -> bool:
+    return action in ORGANIZATION_ACTIONS[place.role]
+
+
+def _here(visit: Visit) -> str:
+    return f"{HERE}/{visit.path('organization_id')}"

@@ -1,0 +1,39 @@
+"""A project at a glance: how much, since when, about what; and what to do first when it is empty."""
+
+from starlette.responses import Response
+
+from server.dashboard import charts
+from server.dashboard.memories import Row
+from server.dashboard.pages import HOME, Visit, frame_of, go, last_place
+from server.domain import memories
+from server.domain.memories import Listing
+from server.domain.overview import overview
+
+RECENT = 5
+
+
+async def home(visit: Visit) -> Response:
+    """To the project that was open last in this browser, else the first."""
+    frame = await visit.call.read(frame_of)
+    here = last_place(frame, visit.request)
+    if here is None:
+        return await visit.page("no_projects.html")
+    return go(f"{HOME}/projects/{here.project.id}", visit.request.query_params.get("done"))
+
+
+async def show(visit: Visit) -> Response:
+    """Counts, the picture over time, the most frequent labels, the newest memories."""
+    project_id = visit.path("project_id")
+    seen = await visit.call.read(overview, project_id)
+    stats = await visit.call.read(memories.stats, project_id)
+    newest = await visit.call.read(memories.list_memories, Listing(limit=RECENT, project_id=project_id))
+    return await visit.page(
+        "overview.html",
+        project_id,
+        stats=stats,
+        columns=charts.columns(seen),
+        step=seen.step.value,
+        labels={kind.value: charts.rows(labels) for kind, labels in seen.labels.items()},
+        newest=[Row.of(memory) for memory in newest.memories],
+        picture=charts,
+    )

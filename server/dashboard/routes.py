@@ -1,0 +1,92 @@
+"""Every page of the dashboard on one screen."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from server.dashboard import (
+    account,
+    connect,
+    connections,
+    keys,
+    members,
+    memories,
+    memory,
+    notifications,
+    organizations,
+    overview,
+    projects,
+    setup,
+    static,
+    transfer,
+)
+from server.dashboard.pages import HOME, SETUP, Page
+from server.runtime import State
+
+PROJECT = HOME + "/projects/{project_id}"
+MEMORY = HOME + "/memories/{memory_id}"
+ORGANIZATION = HOME + "/organizations/{organization_id}"
+
+
+async def root(_request: Request[State]) -> Response:
+    return RedirectResponse(HOME, 303)
+
+
+# fmt: off
+PAGES = {
+    HOME: Page(overview.home),
+    PROJECT: Page(overview.show),
+    PROJECT + "/memories": Page(memories.show),
+    PROJECT + "/memories/new": Page(memory.new, memory.add),
+    PROJECT + "/memories/restore": Page(memories.show, memory.restore, only_posts=True),
+    PROJECT + "/connect": Page(connect.show),
+    PROJECT + "/keys": Page(keys.show, keys.create),
+    PROJECT + "/keys/{key_id}/revoke": Page(keys.show, keys.revoke, only_posts=True),
+    PROJECT + "/members": Page(members.show, members.invite),
+    PROJECT + "/members/add": Page(members.show, members.add, only_posts=True),
+    PROJECT + "/members/{user_id}/role": Page(members.show, members.change, only_posts=True),
+    PROJECT + "/members/{user_id}/remove": Page(members.show, members.remove, only_posts=True),
+    PROJECT + "/invitations/{invitation_id}/cancel": Page(members.show, members.cancel, only_posts=True),
+    PROJECT + "/transfer": Page(transfer.show, transfer.bring, limit=transfer.FILE_BYTES + transfer.ENVELOPE_BYTES),
+    PROJECT + "/export": Page(transfer.export),
+    PROJECT + "/settings": Page(projects.show),
+    PROJECT + "/delete-memories": Page(projects.show, projects.delete_memories, only_posts=True),
+    PROJECT + "/delete": Page(projects.show, projects.delete, only_posts=True),
+
+    MEMORY: Page(memory.show),
+    MEMORY + "/edit": Page(memory.edit, memory.save),
+    MEMORY + "/delete": Page(memory.show, memory.delete, only_posts=True),
+
+    HOME + "/organizations": Page(organizations.show_all, organizations.create),
+    HOME + "/projects": Page(organizations.show_all, organizations.create_project, only_posts=True),
+    ORGANIZATION: Page(organizations.show, organizations.invite),
+    ORGANIZATION + "/activity": Page(organizations.show_activity),
+    ORGANIZATION + "/members/{user_id}/role": Page(organizations.show, organizations.change, only_posts=True),
+    ORGANIZATION + "/members/{user_id}/remove": Page(organizations.show, organizations.remove, only_posts=True),
+    ORGANIZATION + "/invitations/{invitation_id}/cancel": Page(
+        organizations.show, organizations.cancel, only_posts=True),
+    ORGANIZATION + "/transfer": Page(organizations.show, organizations.transfer, only_posts=True),
+    ORGANIZATION + "/delete": Page(organizations.show, organizations.delete, only_posts=True),
+
+    HOME + "/connections": Page(connections.show),
+    HOME + "/connections/{connection_id}/disconnect": Page(connections.show, connections.disconnect, only_posts=True),
+    HOME + "/notifications": Page(notifications.show),
+    HOME + "/notifications/read-all": Page(notifications.show, notifications.read_all, only_posts=True),
+    HOME + "/notifications/{notification_id}/read": Page(notifications.show, notifications.read, only_posts=True),
+    HOME + "/invitations/{invitation_id}": Page(notifications.show, notifications.answer, only_posts=True),
+
+    HOME + "/account": Page(account.show),
+    HOME + "/account/name": Page(account.show, account.rename, only_posts=True),
+    HOME + "/account/password": Page(account.show, account.change_password, only_posts=True),
+    HOME + "/account/verify": Page(account.show, account.verify, only_posts=True),
+    HOME + "/account/sessions/{session_id}/end": Page(account.show, account.end_session, only_posts=True),
+    HOME + "/account/delete": Page(account.show, account.delete, only_posts=True),
+}
+# fmt: on
+
+ROUTES = [
+    Route("/", root, methods=["GET"]),
+    Route(SETUP, setup.show, methods=["GET"]),
+    Route("/static/{name}", static.send, methods=["GET"]),
+    *(Route(path, page) for path, page in PAGES.items()),
+]

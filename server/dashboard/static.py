@@ -1,0 +1,35 @@
+"""The files that every page needs: style, script, picture. Read once; a browser asks whether its copy is still good."""
+
+import functools
+import hashlib
+from importlib.resources import files
+from typing import NamedTuple
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+MEDIA = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
+
+
+class Asset(NamedTuple):
+    content: bytes
+    tag: str
+
+
+async def send(request: Request) -> Response:
+    """Raises HTTPException 404."""
+    name = request.path_params["name"]
+    if name not in MEDIA:
+        raise HTTPException(404)
+    asset = _asset(name)
+    headers = {"ETag": asset.tag, "Cache-Control": "public, no-cache"}
+    if asset.tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(asset.content, media_type=MEDIA[name], headers=headers)
+
+
+@functools.cache
+def _asset(name: str) -> Asset:
+    content = files("server.dashboard").joinpath("static").joinpath(name).read_bytes()
+    return Asset(content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')

@@ -1,0 +1,147 @@
+"""Import and export: a file of JSON lines. An import tells how far it is in the very answer to the upload."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import anyio.from_thread
+from sqlmodel import Session
+from starlette.datastructures import UploadFile
+from starlette.responses import Response, StreamingResponse
+
+from server.dashboard.pages import Visit
+from server.dashboard.rendering import render
+from server.domain import exchange, projects
+from server.domain.access import Action, require_project
+from server.domain.exchange import Progress
+from server.errors import Invalid, ServiceError
+from server.index import MemoryIndex
+from server.limits import Bucket
+from server.principal import Principal
+from server.runtime import Runtime
+
+FILE_BYTES = 10_000_000
+ENVELOPE_BYTES = 10_000
+"""What a form adds around its file."""
+
+LINES_AT_ONCE = 100
+MARK = "<!-- progress -->"
+
+
+class Done(NamedTuple):
+    """The import's end: how many memories, or why none."""
+
+    memories: int = 0
+    problem: ServiceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import under way: what comes through `news` is how many more memories are read, at last how it ended."""
+
+    visit: Visit
+    lines: Sequence[str]
+    news: "asyncio.Queue[int | Done]"
+
+    async def run(self) -> None:
+        """On a worker thread, to its end, even when nobody is listening any more."""
+        call, project_id = self.visit.call, self.visit.path("project_id")
+        try:
+            count = await call.run(bring_in, project_id, self.lines, call.index, self._tell)
+            await self.news.put(Done(count))
+        except ServiceError as problem:
+            await self.news.put(Done(problem=problem))
+
+    def _tell(self, read: int) -> None:
+        """From the worker thread."""
+        anyio.from_thread.run_sync(self.news.put_nowait, read)
+
+
+_running: set[asyncio.Task[None]] = set()
+
+
+async def show(visit: Visit) -> Response:
+    return await visit.page("transfer.html", visit.path("project_id"))
+
+
+async def bring(visit: Visit) -> Response:
+    """What cannot be read is refused before anything is shown; then the page grows until the import has ended."""
+    lines = await _lines_of(visit.form.get("file"))
+    await visit.call.runtime.in_thread(visit.call.runtime.limits.hit, Bucket.MEMORY_ADD, visit.call.limit_key)
+    importing = Import(visit, lines, asyncio.Queue())
+    task = asyncio.create_task(importing.run())
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    first = await importing.news.get()
+    if isinstance(first, Done) and first.problem:
+        raise first.problem
+    page = await visit.page("importing.html", visit.path("project_id"), mark=MARK)
+    before, _, after = bytes(page.body).decode().partition(MARK)
+    headers = {name: value for name, value in page.headers.items() if name != "content-length"}
+    streamed = _told(importing, first, before, after)
+    return StreamingResponse(streamed, headers=headers | {"X-Accel-Buffering": "no"}, media_type="text/html")
+
+
+async def export(visit: Visit) -> Response:
+    """The whole project as a file, written while it is read. Raises NotFound before the first line."""
+    workspace = await visit.call.read(projects.get, visit.path("project_id"))
+    name = re.sub(r"[^A-Za-z0-9]+", "-", workspace.project.name).strip("-").lower() or "memories"
+    lines = _exported(visit.call.runtime, visit.call.principal, workspace.project.id)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
+    return StreamingResponse(_read(visit.call.runtime, lines), headers=headers, media_type="application/x-ndjson")
+
+
+def bring_in(
+    session: Session,
+    principal: Principal,
+    project_id: str,
+    lines: Sequence[str],
+    index: MemoryIndex,
+    progress: Progress,
+) -> int:
+    """Import with the right to write, which must still be there when the model has read all of it."""
+    require_project(session, principal, project_id, Action.WRITE)
+    count = exchange.import_memories(session, project_id, lines, index, progress)
+    require_project(session, principal, project_id, Action.WRITE)
+    return count
+
+
+async def _lines_of(file: UploadFile | str | None) -> list[str]:
+    if not isinstance(file, UploadFile) or not file.size:
+        raise Invalid("Choose a file that an export wrote.")
+    try:
+        return [line for line in (await file.read()).decode("utf-8-sig").split("\n") if line.strip()]
+    except UnicodeDecodeError:
+        raise Invalid("This is not a text file in UTF-8.") from None
+
+
+async def _told(importing: Import, first: int | Done, before: str, after: str) -> AsyncIterator[str]:
+    """The page up to where it grows, a paragraph for each piece of news (only the last is seen), the rest."""
+    yield before
+    total, read, news = len(importing.lines), 0, first
+    while not isinstance(news, Done):
+        read += news
+        yield render("import_progress.html", {"read": read, "total": total})
+        news = await importing.news.get()
+    yield render("import_done.html", {"done": news, "project_id": importing.visit.path("project_id")})
+    yield after
+
+
+def _exported(runtime: Runtime, principal: Principal, project_id: str) -> Iterator[str]:
+    with runtime.database.read() as session:
+        require_project(session, principal, project_id, Action.READ)
+        some: list[str] = []
+        for line in exchange.export_memories(session, project_id):
+            some.append(line + "\n")
+            if len(some) == LINES_AT_ONCE:
+                yield "".join(some)
+                some.clear()
+        yield "".join(some)
+
+
+async def _read(runtime: Runtime, chunks: Iterator[str]) -> AsyncIterator[str]:
+    """Each chunk is made on a worker thread."""
+    while (chunk := await runtime.in_thread(next, chunks, None)) is not None:
+        yield chunk

@@ -1,0 +1,134 @@
+"""A real Chromium, headless, and a real server on loopback for it; used by the tests and by `make screenshots`."""
+
+import contextlib
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from selenium import webdriver
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from server.app import create_app
+from server.settings import Settings, read_settings
+from tests.fakes import WordEmbedder
+from tests.served import listening, url_of
+
+PASSWORD = "correct horse battery"
+SECONDS = 10
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+
+
+@contextlib.contextmanager
+def serving(data_dir: Path) -> Iterator[Settings]:
+    """The whole app on a thread of its own, behind a socket on loopback."""
+    with listening() as listener:
+        settings = read_settings(None, data_dir=data_dir, public_url=url_of(listener), rate_limit_enabled=False)
+        config = uvicorn.Config(
+            create_app(settings, lambda _settings: WordEmbedder()), log_config=None, access_log=False, proxy_headers=False
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield settings
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+class Browser:
+    """One person at one browser: pages by their path, fields by their label, buttons by their words."""
+
+    def __init__(self, driver: webdriver.Chrome, base: str) -> None:
+        self.driver = driver
+        self.base = base
+
+    def open(self, path: str) -> None:
+        self.driver.get(self.base + path)
+
+    @property
+    def path(self) -> str:
+        return self.driver.current_url.removeprefix(self.base)
+
+    @property
+    def text(self) -> str:
+        return self.driver.find_element(By.TAG_NAME, "main").text
+
+    def field(self, label: str) -> WebElement:
+        """The field that is labelled so, for the eye or for a screen reader."""
+        for element in self.driver.find_elements(By.CSS_SELECTOR, "input, textarea, select"):
+            if element.accessible_name.startswith(label) and element.is_displayed():
+                return element
+        raise AssertionError(f"no field {label} on {self.path}")
+
+    def write(self, label: str, text: str) -> None:
+        field = self.field(label)
+        field.clear()
+        field.send_keys(text)
+
+    def choose(self, label: str, option: str) -> None:
+        field = self.field(label)
+        field.find_element(By.XPATH, f".//option[normalize-space()='{option}']").click()
+
+    def press(self, words: str, within: str = "main") -> None:
+        """Press what is called so, and wait for the page that it leads to."""
+        self.named(words, within).click()
+
+    def named(self, words: str, within: str = "main") -> WebElement:
+        for element in self.driver.find_elements(By.CSS_SELECTOR, f"{within} :is(a, button, summary)"):
+            if element.is_displayed() and element.accessible_name.startswith(words):
+                return element
+        raise AssertionError(f"nothing called {words} on {self.path}: {self.text}")
+
+    def keys(self, *keys: str) -> None:
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def sign_up(self, email: str, name: str) -> None:
+        """From the page that is open, to where it leads."""
+        self.write("E-mail address", email)
+        self.write("Name", name)
+        self.write("Password", PASSWORD)
+        self.driver.find_element(By.CSS_SELECTOR, "main button.primary").click()
+
+    def use_zone(self, zone: str) -> None:
+        self.driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": zone})
+
+    def use_dark(self) -> None:
+        features = [{"name": "prefers-color-scheme", "value": "dark"}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def use_phone(self) -> None:
+        size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+@contextlib.contextmanager
+def browsing(base: str, *, script: bool = True) -> Iterator[Browser]:
+    """A browser with a profile of its own, which nobody used before."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    if not script:
+        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        for flag in (*FLAGS, "--window-size=1280,900", f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+        driver.implicitly_wait(0)
+        try:
+            yield Browser(driver, base)
+        finally:
+            driver.quit()

@@ -1,0 +1,66 @@
+"""The pages before one is in, as pages: headers, forms of other sites, use without a script."""
+
+import re
+
+import httpx
+import pytest
+
+from tests.dashboard.browsers import FORMS, PASSWORD, sign_up
+
+OTHER_SITE = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+
+
+@pytest.mark.parametrize("path", [*FORMS, "/sign-out"])
+async def test_r23_forms_of_other_sites_are_refused(client: httpx.AsyncClient, path: str) -> None:
+    await sign_up(client)
+    answer = await client.post(path, data={"email": "ann@example.com", "password": PASSWORD}, headers=OTHER_SITE)
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+    assert (await client.get("/api/users/me")).status_code == 200
+    old_browser = await client.post(path, data={}, headers={"Origin": "https://evil.example"})
+    assert old_browser.status_code == 403
+
+
+@pytest.mark.parametrize("path", [*FORMS, "/nowhere", "/reset-password/x", "/accept-invitation/x"])
+async def test_m53_pages_are_framed_by_nobody_kept_by_nobody_and_hold_nothing_inline(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    page = await client.get(path)
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert page.headers["x-frame-options"] == "DENY"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert page.headers["cache-control"] == "no-store"
+    assert not re.search(r"<style|style=|onclick=|<script(?! src=\"/)|(?:src|href)=\"(?:https?:)?//", page.text)
+
+
+@pytest.mark.parametrize("path", FORMS)
+async def test_pages_can_be_used_without_a_script_and_by_a_password_manager(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    text = (await client.get(path)).text
+    assert '<html lang="en">' in text
+    assert text.count("<h1>") == 1
+    fields = re.findall(r'<input id="(\w+)" name="\1" [^>]*autocomplete="[a-z-]+"', text)
+    assert fields
+    assert all(f'<label for="{field}">' in text for field in fields)
+
+
+async def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(client: httpx.AsyncClient) -> None:
+    page, answer = await client.get("/nowhere"), await client.get("/api/nowhere")
+    assert page.status_code == answer.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert answer.json() == {"detail": "Not found."}
+
+
+async def test_forms_of_another_kind_are_refused(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/sign-in", json={"email": "a@example.com", "password": "x"})).status_code == 400
+    large = await client.post("/sign-in", data={"email": "x" * 100_000})
+    assert large.status_code == 413
+    zero = await client.post("/sign-up", data={"email": "a\0@example.com", "password": PASSWORD})
+    assert zero.status_code == 400
+    many = await client.post("/sign-in", data={f"f{number}": "" for number in range(30)})
+    assert many.status_code == 400

@@ -1,0 +1,268 @@
+"""The dashboard in a real browser, as people use it."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx
+import pytest
+from axe_selenium_python import Axe
+from selenium.webdriver import Keys
+from selenium.webdriver.common.by import By
+
+from server.settings import Settings
+from tests.dashboard.browser import Browser, browsing, serving
+
+pytestmark = pytest.mark.needs("chromium")
+
+XSS = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
+VERIFIER = "a" * 64
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with serving(tmp_path_factory.mktemp("site")) as settings:
+        yield settings
+
+
+@pytest.fixture
+def ann(site: Settings) -> Iterator[Browser]:
+    with browsing(site.public_url) as browser:
+        yield browser
+
+
+@pytest.fixture
+def ben(site: Settings) -> Iterator[Browser]:
+    with browsing(site.public_url) as browser:
+        yield browser
+
+
+@pytest.fixture
+def plain(site: Settings) -> Iterator[Browser]:
+    """A browser that runs no script."""
+    with browsing(site.public_url, script=False) as browser:
+        yield browser
+
+
+def make_key(browser: Browser, name: str) -> str:
+    browser.press("API keys", "nav")
+    browser.write("Name", name)
+    browser.press("Make key")
+    return browser.field("The new key").get_attribute("value") or ""
+
+
+def remember(browser: Browser, key: str, content: str, **metadata: str) -> str:
+    body = {"messages": [{"role": "user", "content": content}], "metadata": metadata}
+    headers = {"Authorization": f"Bearer {key}"}
+    response = httpx.post(f"{browser.base}/api/memories", json=body, headers=headers)
+    assert response.status_code == 200, response.text
+    return str(response.json()["memory_id"])
+
+
+def authorize(browser: Browser) -> tuple[str, str]:
+    """Register a client and open its request for access: the client's id and where it wants to be answered."""
+    back = f"{browser.base}/client-callback"
+    told = {"client_name": "Test Assistant", "redirect_uris": [back], "token_endpoint_auth_method": "none"}
+    client_id = httpx.post(f"{browser.base}/oauth/register", json=told).json()["client_id"]
+    digest = hashlib.sha256(VERIFIER.encode()).digest()
+    asked = {
+        "response_type": "code", "client_id": client_id, "redirect_uri": back, "state": "s",
+        "scope": "memories:read memories:write", "code_challenge_method": "S256",
+        "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+    }  # fmt: skip
+    browser.open(f"/oauth/authorize?{urlencode(asked)}")
+    return str(client_id), back
+
+
+def exchange(browser: Browser, client_id: str, back: str) -> str:
+    """The access token for the code that the browser came back with."""
+    code = parse_qs(urlsplit(browser.driver.current_url).query)["code"][0]
+    fields = {
+        "grant_type": "authorization_code", "code": code, "redirect_uri": back,
+        "client_id": client_id, "code_verifier": VERIFIER,
+    }  # fmt: skip
+    return str(httpx.post(f"{browser.base}/oauth/token", data=fields).json()["access_token"])
+
+
+def test_from_the_first_account_to_a_connected_app(ann: Browser, ben: Browser) -> None:
+    ann.open("/")
+    assert ann.path == "/setup"
+    ann.sign_up("ann@example.com", "Ann")
+    assert "Start here" in ann.text
+
+    key = make_key(ann, "Laptop")
+    memory_id = remember(ann, key, "Anna likes the window seat.", tags="travel")
+    ann.press("Memories", "nav")
+    assert "Anna likes the window seat." in ann.text
+
+    remember(ann, key, "Deploys happen on Thursdays.")
+    ann.write("Search memories", "window seat")
+    ann.press("Search")
+    assert ann.text.index("Anna likes") < ann.text.index("meaning")
+    assert "#travel" in ann.text
+
+    ann.open(f"/dashboard/memories/{memory_id}")
+    ann.press("Edit")
+    ann.write("Text", "Anna likes the aisle seat.")
+    ann.press("Save")
+    assert "Saved." in ann.text
+    assert "Anna likes the aisle seat." in ann.text
+    assert "1 earlier version" in ann.text
+
+    ann.press("Delete")
+    assert "Memory deleted." in ann.text
+    assert "aisle seat" not in ann.text
+    ann.press("Undo")
+    assert "Anna likes the aisle seat." in ann.text
+    invite_and_accept(ann, ben)
+    connect_and_disconnect(ann)
+
+
+def invite_and_accept(ann: Browser, ben: Browser) -> None:
+    ann.press("Members", "nav")
+    ann.write("E-mail address", "ben@example.com")
+    ann.choose("Role", "editor")
+    ann.press("Invite")
+    link = ann.field("Invitation link").get_attribute("value") or ""
+    ben.driver.get(link)
+    ben.press("Sign up")
+    ben.sign_up("ben@example.com", "Ben")
+    ben.press("Accept")
+    ben.open("/dashboard/organizations")
+    ben.driver.find_elements(By.LINK_TEXT, "My Memories")[-1].click()
+    assert "Anna likes the aisle seat." in ben.text
+    ann.press("Notifications", "nav")
+    assert "Ben joined Personal" in ann.text
+
+
+def connect_and_disconnect(ann: Browser) -> None:
+    client_id, back = authorize(ann)
+    assert "Test Assistant" in ann.text
+    ann.press("Allow")
+    bearer = {"Authorization": f"Bearer {exchange(ann, client_id, back)}"}
+    assert httpx.get(f"{ann.base}/api/memories", headers=bearer).json()["total"] == 2
+    ann.open("/dashboard/connections")
+    assert "Test Assistant" in ann.text
+    ann.press("Disconnect")
+    ann.named("Disconnect Test Assistant").click()
+    assert "App disconnected." in ann.text
+    assert httpx.get(f"{ann.base}/api/memories", headers=bearer).status_code == 401
+
+
+def signed_up(browser: Browser, name: str) -> str:
+    """A new person, at their project; the path of the project."""
+    browser.open("/sign-up")
+    browser.sign_up(f"{name.lower()}@example.org", name)
+    return browser.path
+
+
+def test_all_of_it_works_without_script(plain: Browser) -> None:
+    signed_up(plain, "Plain")
+    plain.press("Add memory")
+    plain.write("Text", "Written without script.")
+    plain.press("Add memory")
+    assert "Written without script." in plain.text
+    assert " UTC" in plain.text
+    key = make_key(plain, "Plain")
+    assert key.startswith("sk_im_")
+    plain.press("API keys", "nav")
+    plain.press("Revoke")
+    plain.named("Revoke sk_im_").click()
+    assert "Key revoked" in plain.text
+    plain.press("Memories", "nav")
+    plain.write("Search memories", "without")
+    plain.press("Search")
+    plain.driver.find_element(By.CSS_SELECTOR, ".memory a").click()
+    plain.press("Delete")
+    plain.press("Undo")
+    assert "Memory put back" in plain.text
+    plain.press("Sign out", ".side")
+    assert plain.path == "/sign-in"
+
+
+def test_markup_in_every_field_stays_text(ann: Browser) -> None:
+    project = signed_up(ann, "Mallory")
+    key = make_key(ann, XSS)
+    memory_id = remember(ann, key, XSS, tags=XSS, people_mentioned=XSS, topic_category=XSS, note=XSS)
+    ann.open("/dashboard/account")
+    ann.write("Name", XSS)
+    ann.press("Save")
+    searched = f"{project}/memories?{urlencode({'q': XSS, 'tags': XSS})}"
+    for path in (
+        project, f"{project}/memories", searched, f"/dashboard/memories/{memory_id}",
+        f"/dashboard/memories/{memory_id}/edit", f"{project}/keys", f"{project}/members", "/dashboard/account",
+        "/dashboard/notifications",
+    ):  # fmt: skip
+        ann.open(path)
+        assert ann.driver.title != "owned", path
+        assert ann.driver.find_elements(By.CSS_SELECTOR, "img[src=x]") == []
+    told = ann.driver.get_log("browser")
+    assert [entry["message"] for entry in told if "Content Security Policy" in entry["message"]] == []
+
+
+def test_times_and_days_are_those_of_the_reader(ann: Browser) -> None:
+    ann.use_zone("Asia/Tokyo")
+    project = signed_up(ann, "Kenji")
+    body = {"messages": [{"role": "user", "content": "New year."}], "created_at": "2025-12-31T20:00:00Z"}
+    key = make_key(ann, "Laptop")
+    httpx.post(f"{ann.base}/api/memories", json=body, headers={"Authorization": f"Bearer {key}"})
+    ann.open(f"{project}/memories")
+    assert "Jan 1, 2026, 5:00" in ann.text
+    ann.press("Filters")
+    ann.write("When", "2026-01-01")
+    assert "Asia/Tokyo" in ann.text
+    ann.press("Apply")
+    assert "New year." in ann.text
+    assert "timezone=Asia%2FTokyo" in ann.path
+
+
+def test_the_keyboard_is_enough(ann: Browser) -> None:
+    project = signed_up(ann, "Kay")
+    remember(ann, make_key(ann, "Laptop"), "Only keys were pressed.")
+    ann.open(f"{project}/memories")
+    ann.keys(Keys.TAB)
+    assert ann.driver.switch_to.active_element.text == "Skip to content"
+    ann.keys("/")
+    ann.keys("pressed", Keys.ENTER)
+    assert "1 result" in ann.text
+    ann.open(f"{project}/keys")
+    ann.named("Revoke").send_keys(Keys.ENTER)
+    assert ann.named("Revoke sk_im_").is_displayed()
+    ann.keys(Keys.ESCAPE)
+    assert ann.driver.switch_to.active_element.text == "Revoke"
+
+
+def test_no_page_is_wider_than_a_phone_and_axe_finds_nothing_serious(ann: Browser, tmp_path: Path) -> None:
+    project = signed_up(ann, "Axel")
+    key = make_key(ann, "Laptop")
+    memory_id = remember(ann, key, "A very" + "long" * 50 + " word and " + "x" * 300, tags="a,b", topic_category="c")
+    ann.open("/dashboard/organizations")
+    found = re.search(r"/dashboard/organizations/org_\w+", ann.driver.page_source)
+    assert found
+    pages = [
+        project, *(f"{project}/{name}" for name in ("memories", "memories?q=word", "memories?when=x", "memories/new")),
+        *(f"{project}/{name}" for name in ("connect", "connect?client=rest", "keys", "members", "transfer", "settings")),
+        f"/dashboard/memories/{memory_id}", f"/dashboard/memories/{memory_id}/edit", found[0], f"{found[0]}/activity",
+        "/dashboard/organizations", "/dashboard/connections", "/dashboard/notifications", "/dashboard/account",
+        "/dashboard/memories/nothing",
+    ]  # fmt: skip
+    assert [path for path in pages if (wrong := serious(ann, path)) and print(path, wrong) is None] == []  # noqa: T201
+    ann.use_dark()
+    assert [(path, wrong) for path in pages[:4] if (wrong := serious(ann, path))] == []
+    ann.use_phone()
+    for path in pages:
+        ann.open(path)
+        width = ann.driver.execute_script("return document.documentElement.scrollWidth")
+        assert width <= 390, path
+
+
+def serious(browser: Browser, path: str) -> list[str]:
+    """What axe calls serious or critical on a page."""
+    browser.open(path)
+    axe = Axe(browser.driver)
+    axe.inject()
+    found = axe.run()["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]

@@ -1,0 +1,142 @@
+"""Keys, connected apps, notifications, one's account, and what to paste into a client."""
+
+import html
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from server.database import Database
+from server.models import OAuthClient, OAuthGrant, RefreshToken
+from server.models.base import now
+from server.models.oauth import AuthMethod, ClientKind
+from tests.conftest import Tenant
+from tests.dashboard.visitors import Visitor, seen
+
+KEY = re.compile(r'id="made" value="(sk_im_\w+)"')
+
+
+async def made(ann: Visitor, permission: str = "write", name: str = "Laptop") -> str:
+    response = await ann.post(f"{ann.project}/keys", {"name": name, "permission": permission, "expires_in_days": "30"})
+    assert response.status_code == 200, seen(response)
+    found = KEY.search(response.text)
+    assert found
+    return found[1]
+
+
+async def test_a_key_is_shown_once_and_works_until_it_is_revoked(ann: Visitor, client: httpx.AsyncClient) -> None:
+    key = await made(ann, name="<i>Laptop</i>")
+    bearer = {"Authorization": f"Bearer {key}"}
+    assert (await client.get("/api/memories", headers=bearer)).status_code == 200
+    page = await ann.get(f"{ann.project}/keys")
+    assert key not in page.text
+    assert "&lt;i&gt;Laptop&lt;/i&gt;" in page.text
+    newest = page.text.index("&lt;i&gt;Laptop")
+    revoke = re.search(r'action="([^"]+/revoke)"', page.text[newest:])
+    assert revoke
+    await ann.do(revoke[1])
+    assert (await client.get("/api/memories", headers=bearer)).status_code == 401
+
+
+async def test_a_read_only_key_only_reads(ann: Visitor, client: httpx.AsyncClient) -> None:
+    bearer = {"Authorization": f"Bearer {await made(ann, 'read')}"}
+    body = {"messages": [{"role": "user", "content": "no"}]}
+    assert (await client.get("/api/memories", headers=bearer)).status_code == 200
+    assert (await client.post("/api/memories", json=body, headers=bearer)).status_code == 403
+
+
+@pytest.mark.parametrize("fields", [{"name": " "}, {"permission": "all"}, {"expires_in_days": "9"}])
+async def test_a_key_that_cannot_be_made_says_why(ann: Visitor, fields: dict[str, str]) -> None:
+    typed = {"name": "Laptop", "permission": "write", "expires_in_days": "", **fields}
+    response = await ann.post(f"{ann.project}/keys", typed)
+    assert response.status_code == 400
+    assert KEY.search(response.text) is None
+
+
+async def test_every_client_is_given_this_servers_address(ann: Visitor) -> None:
+    for client in ("claude", "claude-code", "chatgpt", "cursor", "vscode", "other"):
+        page = await ann.get(f"{ann.project}/connect?client={client}")
+        assert "http://localhost:8081/mcp" in html.unescape(page.text), client
+    page = await ann.get(f"{ann.project}/connect?client=vscode")
+    pasted = re.search(r"<pre[^>]*>(.*?)</pre>", page.text, re.DOTALL)
+    assert pasted
+    servers = json.loads(html.unescape(pasted[1]))["servers"]
+    assert servers == {"selfmemory": {"type": "http", "url": "http://localhost:8081/mcp"}}
+    assert "which only this machine can reach" in await ann.see(f"{ann.project}/connect?client=claude")
+
+
+async def test_a_connected_app_is_listed_and_cut(ann: Visitor, ben: Visitor, database: Database) -> None:
+    grant_id = connect(database, ann.tenant)
+    assert "Evil <b>App</b>" in await ann.see("/dashboard/connections")
+    assert (await ben.post(f"/dashboard/connections/{grant_id}/disconnect")).status_code == 404
+    await ann.do(f"/dashboard/connections/{grant_id}/disconnect")
+    assert "No app is connected" in await ann.see("/dashboard/connections")
+
+
+async def test_notifications_are_counted_until_they_are_read(ann: Visitor) -> None:
+    await made(ann)
+    page = await ann.get("/dashboard/notifications")
+    assert "1 unread" in seen(page)
+    read = re.search(r'action="(/dashboard/notifications/ntf_\w+/read)"', page.text)
+    assert read
+    await ann.do(read[1])
+    await made(ann)
+    await made(ann)
+    assert "2 unread" in await ann.see(ann.project)
+    await ann.do("/dashboard/notifications/read-all")
+    assert "unread" not in await ann.see(ann.project)
+
+
+async def test_a_session_elsewhere_is_seen_and_ended(visit: Callable[[Tenant], Visitor], alice: Tenant) -> None:
+    here, there = visit(alice), visit(alice)
+    page = await here.get("/dashboard/account")
+    assert seen(page).count("Firefox on Linux") >= 2
+    ends = re.findall(r'action="(/dashboard/account/sessions/ses_\w+/end)"', page.text)
+    assert len(ends) == 1
+    await here.do(ends[0])
+    assert (await there.get("/dashboard/account")).headers["location"].startswith("/sign-in")
+    assert (await here.post(ends[0])).status_code == 404
+
+
+async def test_a_name_must_say_something(ann: Visitor) -> None:
+    await ann.do("/dashboard/account/name", {"name": "Ann Other"})
+    assert "Ann Other" in await ann.see("/dashboard/account")
+    refused = await ann.post("/dashboard/account/name", {"name": "  "})
+    assert refused.status_code == 400
+    assert "Name: write a name." in seen(refused)
+
+
+async def test_a_wrong_password_changes_nothing(ann: Visitor) -> None:
+    fields = {"current": "wrong", "password": "long enough"}
+    refused = await ann.post("/dashboard/account/password", fields)
+    assert refused.status_code == 400
+    assert "this is not your password" in seen(refused)
+    assert "long enough" not in refused.text
+
+
+async def test_an_account_is_deleted_by_who_types_its_address(ann: Visitor, client: httpx.AsyncClient) -> None:
+    assert (await ann.post("/dashboard/account/delete", {"confirm": "bob@example.com"})).status_code == 400
+    await ann.do("/dashboard/account/delete", {"confirm": ann.tenant.email})
+    assert (await ann.get("/dashboard")).headers["location"].startswith("/sign-in")
+    assert (await client.get("/api/memories", headers=ann.tenant.auth)).status_code == 401
+
+
+def connect(database: Database, tenant: Tenant) -> str:
+    """What consenting to a client leaves behind."""
+    with database.write() as session:
+        client = OAuthClient(
+            id="client", kind=ClientKind.REGISTERED, name="Evil <b>App</b>", redirect_uris=["https://a.example/"],
+            grant_types=["authorization_code"], auth_method=AuthMethod.NONE,
+        )  # fmt: skip
+        session.add(client)
+        session.flush()
+        grant = OAuthGrant(
+            user_id=tenant.user_id, client_id="client", project_id=tenant.project_id, scopes=["memories:read"]
+        )
+        session.add(grant)
+        session.flush()
+        session.add(RefreshToken(token_hash="hash", grant_id=grant.id, expires_at=now() + timedelta(days=1)))
+        return grant.id

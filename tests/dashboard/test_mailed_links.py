@@ -1,0 +1,122 @@
+"""Links that letters carry: choosing a new password, confirming an address, accepting an invitation."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.database import Database
+from server.models.base import metadata
+from server.settings import Settings
+from tests.dashboard.browsers import COOKIE, PASSWORD, fresh, sign_in, sign_up
+from tests.mail import Mailbox, link_in, mail_server
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[str, Mailbox]]:
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(settings: Settings, mailbox: tuple[str, Mailbox]) -> Settings:
+    return settings.model_copy(update={"smtp_url": type(settings.smtp_url)(mailbox[0])})
+
+
+@pytest.fixture
+def letters(mailbox: tuple[str, Mailbox]) -> Mailbox:
+    return mailbox[1]
+
+
+async def test_r9_a_reset_link_works_once_and_ends_all_sessions(client: httpx.AsyncClient, letters: Mailbox) -> None:
+    await sign_up(client)
+    await letters.wait_for(1)
+    browser = fresh(client)
+    asked = await browser.post("/forgot-password", data={"email": "ANN@example.com"})
+    unknown = await browser.post("/forgot-password", data={"email": "eve@example.com"})
+    assert asked.status_code == unknown.status_code == 200
+    assert asked.text.replace("ANN@", "eve@") == unknown.text
+    await letters.wait_for(2)
+    path = link_in(letters.letters[1])
+    assert (await browser.get(path)).status_code == 200
+    assert (await browser.post(path, data={"password": "short"})).status_code == 400
+    done = await browser.post(path, data={"password": "another good one"})
+    assert (done.status_code, done.headers["location"]) == (303, "/dashboard")
+    assert (await browser.get("/api/users/me")).json()["email_verified"] is True
+    assert (await client.get("/api/users/me")).status_code == 401
+    assert (await sign_in(fresh(client))).status_code == 401
+    assert (await sign_in(fresh(client), password="another good one")).status_code == 303
+    for answer in (await browser.get(path), await browser.post(path, data={"password": "one more good one"})):
+        assert answer.status_code == 410
+
+
+async def test_r9_a_newer_reset_link_ends_the_older(client: httpx.AsyncClient, letters: Mailbox) -> None:
+    await sign_up(client)
+    await letters.wait_for(1)
+    for count in (2, 3):
+        await client.post("/forgot-password", data={"email": "ann@example.com"})
+        await letters.wait_for(count)
+    older, newer = (link_in(letter) for letter in letters.letters[1:])
+    assert (await client.get(older)).status_code == 410
+    assert (await client.get(newer)).status_code == 200
+
+
+async def test_r9_mailed_tokens_are_hashed_and_letters_are_sealed(
+    client: httpx.AsyncClient, letters: Mailbox, database: Database
+) -> None:
+    await sign_up(client)
+    await letters.wait_for(1)
+    token = link_in(letters.letters[0]).rpartition("/")[2]
+    assert re.fullmatch(r"sm_ml_[0-9A-Za-z]{32}", token)
+    with database.read() as session:
+        assert token not in dump(session)
+        assert client.cookies[COOKIE] not in dump(session)
+
+
+async def test_a_mailed_link_verifies_the_address(client: httpx.AsyncClient, letters: Mailbox) -> None:
+    await sign_up(client)
+    await letters.wait_for(1)
+    path = link_in(letters.letters[0])
+    shown = await fresh(client).get(path)
+    assert 'method="post"' in shown.text
+    assert (await client.get("/api/users/me")).json()["email_verified"] is False
+    assert (await fresh(client).post(path)).status_code == 200
+    assert (await client.get("/api/users/me")).json()["email_verified"] is True
+    assert (await client.get(path)).status_code == 410
+
+
+async def test_ones_own_link_verifies_at_once(client: httpx.AsyncClient, letters: Mailbox) -> None:
+    await sign_up(client)
+    await letters.wait_for(1)
+    assert (await client.get(link_in(letters.letters[0]))).status_code == 200
+    assert (await client.get("/api/users/me")).json()["email_verified"] is True
+
+
+async def test_an_invitation_leads_through_sign_up_and_back(client: httpx.AsyncClient, letters: Mailbox) -> None:
+    await sign_up(client, "boss@example.com")
+    place = (await client.post("/api/organizations", json={"name": "Lab"})).json()["id"]
+    body = {"email": "ann@example.com", "role": "member"}
+    sent = (await client.post(f"/api/organizations/{place}/invitations", json=body)).json()
+    assert sent["message"] == "Invitation created and mailed."
+    path = link_in(next(letter for letter in letters.letters if letter["to"] == "ann@example.com"))
+    assert path == f"/accept-invitation/{sent['token']}"
+    foreign = await client.get(path)
+    assert "You are signed in as boss@example.com" in foreign.text
+    guest = fresh(client)
+    shown = await guest.get(path)
+    href = re.findall(r'href="(/sign-up[^"]*)"', shown.text)[0]
+    landed = await guest.post(href, data={"email": "ann@example.com", "password": PASSWORD})
+    assert landed.headers["location"] == path
+    assert 'value="accept"' in (await guest.get(path)).text
+    accepted = await guest.post(path, data={"decision": "accept"})
+    assert (accepted.status_code, accepted.headers["location"]) == (303, "/dashboard?done=accepted")
+    assert (await guest.get(f"/api/organizations/{place}")).json()["role"] == "member"
+    assert (await guest.get(path)).status_code == 410
+
+
+def dump(session: Session) -> str:
+    """Every row of every table."""
+    return "\n".join(str(row) for table in metadata.tables.values() for row in session.execute(sa.select(table)))

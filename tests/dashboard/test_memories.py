@@ -1,0 +1,248 @@
+"""Memories in the dashboard: add, read, search, change, delete and put back, import and export."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from server.database import Database
+from server.models import OrganizationMember, ProjectMember, ProjectRole
+from server.models.organizations import OrganizationRole
+from tests.conftest import ORIGIN, Tenant
+from tests.dashboard.visitors import Visitor, hidden, seen
+
+XSS = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'`{{ 7*7 }}</textarea></title>"
+
+
+@pytest.fixture
+def viewer(visit: Callable[[Tenant], Visitor], alice: Tenant, bob: Tenant, database: Database) -> Visitor:
+    """Bob, who may only look at Alice's project."""
+    with database.write() as session:
+        role = OrganizationRole.MEMBER
+        session.add(OrganizationMember(organization_id=alice.organization_id, user_id=bob.user_id, role=role))
+        session.add(ProjectMember(project_id=alice.project_id, user_id=bob.user_id, role=ProjectRole.VIEWER))
+    return visit(bob)
+
+
+def form(text: str, **given: str) -> dict[str, str]:
+    empty = {"tags": "", "people_mentioned": "", "topic_category": "", "more": "", "user_id": ""}
+    return {"text": text, **empty, **given}
+
+
+async def test_a_memory_that_is_added_can_be_read_and_found_at_once(ann: Visitor) -> None:
+    typed = form(
+        "Anna likes\r\nthe window seat.", tags="travel, trains", people_mentioned="Anna", more='{"source": "me"}'
+    )
+    where = await ann.do(f"{ann.project}/memories/new", typed)
+    page = await ann.see(where)
+    assert "Memory added" in page
+    assert "Anna likes the window seat." in page
+    assert "#travel #trains @Anna" in page
+    assert "source me" in page
+    stored = await ann.client.get(f"/api/memories/{where.split('/')[3].split('?')[0]}", headers=ann.tenant.auth)
+    assert stored.json()["content"] == "Anna likes\nthe window seat."
+    assert "Anna likes" in await ann.see(f"{ann.project}/memories?q=window+seat")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (form("  "), "Text: must not be blank"),
+        (form("x" * 10_001), "Text: must have at most 10000 characters"),
+        (form("fine", more="[1]"), "Other details: write a JSON object"),
+        (form("fine", more='{"tags": "a"}'), "Other details: write a JSON object without tags"),
+        (form("fine", more='{"a": NaN}'), "Other details: must be JSON without NaN"),
+        (form("fine\0"), "NUL"),
+    ],
+)
+async def test_what_cannot_be_stored_comes_back_with_the_reason(ann: Visitor, typed: dict[str, str], said: str) -> None:
+    response = await ann.post(f"{ann.project}/memories/new", typed)
+    assert response.status_code == 400
+    assert said in seen(response)
+    assert "0 memories" in await ann.see(f"{ann.project}/memories")
+
+
+async def test_a_search_says_how_close_and_which_part(ann: Visitor) -> None:
+    await ann.remember("The train leaves at nine. Anna likes the window seat.")
+    response = await ann.get(f"{ann.project}/memories?q=window+seat")
+    assert "<mark>Anna likes the window seat.</mark>" in response.text
+    assert "score" in seen(response)
+    assert "meaning" in seen(response)
+
+
+async def test_filters_are_those_of_the_assistants(ann: Visitor) -> None:
+    await ann.remember("Tram at nine.", tags="travel", people_mentioned="Dr Li", topic_category="Plans")
+    await ann.remember("Soup with leeks.", tags="food")
+    for query in (
+        "tags=TRAVEL",
+        "people=dr+li",
+        "category=plans",
+        "when=last+7+days&tags=travel",
+        "q=tram&tags=travel",
+    ):
+        page = await ann.see(f"{ann.project}/memories?{query}")
+        assert "Tram at nine." in page, query
+        assert "Soup with leeks." not in page, query
+    assert "Nothing found" in await ann.see(f"{ann.project}/memories?people=Li")
+
+
+async def test_a_filter_that_cannot_be_read_is_said_where_it_was_typed(ann: Visitor) -> None:
+    response = await ann.get(f"{ann.project}/memories?when=someday")
+    assert response.status_code == 400
+    assert "When: must be one of today" in seen(response)
+    assert 'value="someday"' in response.text
+
+
+async def test_pages_lead_on_without_losing_one(ann: Visitor) -> None:
+    for number in range(30):
+        await ann.remember(f"Memory number {number:02}.")
+    first = await ann.get(f"{ann.project}/memories")
+    older = first.text.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
+    second = await ann.get(older.replace("&amp;", "&"))
+    assert all(f"number {number:02}." in first.text + second.text for number in range(30))
+    assert "number 29." in first.text
+    assert "number 00." in second.text
+
+
+async def test_an_edit_keeps_the_version_before(ann: Visitor) -> None:
+    memory_id = await ann.remember("Anna likes the aisle.", tags="travel", source="chat")
+    page = f"/dashboard/memories/{memory_id}"
+    assert "Anna likes the aisle." in (await ann.get(f"{page}/edit")).text
+    typed = form("Anna likes the window.", tags="travel", more='{"source": "chat"}')
+    assert await ann.do(f"{page}/edit", typed) == f"{page}?done=saved"
+    shown = await ann.see(page)
+    assert "Anna likes the window." in shown
+    assert "1 earlier version" in shown
+    assert "Anna likes the aisle." in shown
+
+
+async def test_saving_what_is_there_already_makes_no_version(ann: Visitor) -> None:
+    memory_id = await ann.remember("Same.", tags="a,b")
+    await ann.do(f"/dashboard/memories/{memory_id}/edit", form("Same.", tags="a,b"))
+    assert "Changed never" in await ann.see(f"/dashboard/memories/{memory_id}")
+
+
+async def test_a_deleted_memory_is_gone_and_can_be_put_back_from_the_page_alone(ann: Visitor) -> None:
+    memory_id = await ann.remember("Anna likes the window seat.", tags="travel")
+    before = (await ann.client.get(f"/api/memories/{memory_id}", headers=ann.tenant.auth)).json()
+    deleted = await ann.post(f"/dashboard/memories/{memory_id}/delete")
+    assert deleted.status_code == 200
+    assert "Memory deleted" in seen(deleted)
+    assert (await ann.get(f"/dashboard/memories/{memory_id}")).status_code == 404
+    assert "Anna" not in await ann.see(f"{ann.project}/memories")
+    where = await ann.do(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
+    assert where.endswith("?done=restored")
+    restored = (await ann.client.get("/api/memories", headers=ann.tenant.auth)).json()["results"][0]
+    assert restored["content"] == before["content"]
+    assert restored["metadata"] == before["metadata"]
+    assert restored["created_at"] == before["created_at"]
+
+
+async def test_a_memory_of_several_messages_is_put_back_whole(ann: Visitor) -> None:
+    messages = [{"role": "user", "content": "Which seat?"}, {"role": "assistant", "content": "The window."}]
+    made = await ann.client.post("/api/memories", json={"messages": messages}, headers=ann.tenant.auth)
+    deleted = await ann.post(f"/dashboard/memories/{made.json()['memory_id']}/delete")
+    await ann.do(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
+    listed = await ann.client.get("/api/memories", headers=ann.tenant.auth)
+    assert listed.json()["results"][0]["messages"] == messages
+
+
+async def test_what_is_put_back_goes_to_the_project_of_the_address(ann: Visitor, ben: Visitor) -> None:
+    deleted = await ben.post(f"/dashboard/memories/{await ben.remember('Hers now.')}/delete")
+    kept = hidden(deleted, "kept")
+    assert ben.tenant.project_id in kept
+    await ann.do(f"{ann.project}/memories/restore", {"kept": kept})
+    assert "Hers now." in await ann.see(f"{ann.project}/memories")
+    assert "Hers now." not in await ben.see(f"{ben.project}/memories")
+    refused = await ann.post(f"{ann.project}/memories/restore", {"kept": "{}"})
+    assert refused.status_code == 400
+
+
+async def test_a_viewer_is_offered_no_change_and_may_make_none(ann: Visitor, viewer: Visitor) -> None:
+    memory_id = await ann.remember("Look, do not touch.")
+    page = f"/dashboard/memories/{memory_id}"
+    shown = await viewer.get(page)
+    assert "Look, do not touch." in shown.text
+    assert "/edit" not in shown.text
+    assert "/delete" not in shown.text
+    for path in (f"{page}/delete", f"{page}/edit", f"{ann.project}/memories/new", f"{ann.project}/delete-memories"):
+        refused = await viewer.post(path, form("changed", confirm="My Memories"))
+        assert refused.status_code == 403, path
+        assert "Your role here (viewer) does not allow this." in seen(refused)
+    assert "Look, do not touch." in await ann.see(page)
+
+
+async def test_every_field_is_text_and_nothing_else(ann: Visitor) -> None:
+    typed = form(XSS, tags=XSS, people_mentioned=XSS, topic_category=XSS, user_id=XSS, more=json.dumps({XSS: XSS}))
+    page = (await ann.do(f"{ann.project}/memories/new", typed)).partition("?")[0]
+    await ann.do(f"{page}/edit", {**typed, "text": "changed " + XSS})
+    places = (page, f"{page}/edit", f"{ann.project}/memories", f"{ann.project}/memories?q=alert", ann.project)
+    for place in places:
+        response = await ann.get(place)
+        assert response.status_code == 200
+        assert "<script>alert" not in response.text, place
+        assert "<img src=x" not in response.text, place
+        assert "&lt;script&gt;alert(1)" in response.text, place
+    echoed = await ann.client.get(f"{ann.project}/memories", params={"q": XSS, "tags": XSS, "when": XSS})
+    assert "<img src=x" not in echoed.text
+    deleted = await ann.post(f"{page}/delete")
+    assert "<script>alert" not in deleted.text
+
+
+async def test_all_memories_go_when_the_name_is_typed_and_not_before(ann: Visitor) -> None:
+    await ann.remember("One.")
+    refused = await ann.post(f"{ann.project}/delete-memories", {"confirm": "my memories"})
+    assert refused.status_code == 400
+    assert "type the name exactly" in seen(refused)
+    assert "One." in await ann.see(f"{ann.project}/memories")
+    await ann.do(f"{ann.project}/delete-memories", {"confirm": "My Memories"})
+    assert "No memories yet" in await ann.see(f"{ann.project}/memories")
+
+
+async def test_an_export_is_what_an_import_takes(ann: Visitor, ben: Visitor) -> None:
+    for text in ("Anna likes the window.", "Größe, 大小, <b>"):
+        await ann.remember(text, tags="a,b")
+    file = await ann.get(f"{ann.project}/export")
+    assert file.headers["content-disposition"] == 'attachment; filename="my-memories.jsonl"'
+    assert len(file.text.splitlines()) == 2
+    told = await upload(ben, file.content)
+    assert told.status_code == 200
+    assert "2 of 2 memories read" in seen(told)
+    assert "2 memories imported" in seen(told)
+    assert "Größe, 大小, <b>" in await ben.see(f"{ben.project}/memories")
+
+
+async def test_a_file_with_a_bad_line_is_refused_whole_and_the_line_is_named(ann: Visitor) -> None:
+    good = '{"content": "fine", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'
+    told = await upload(ann, f"{good}\n{{}}\n".encode())
+    assert told.status_code == 400
+    assert "line 2" in seen(told)
+    assert "0 memories" in await ann.see(f"{ann.project}/memories")
+    assert (await upload(ann, b"\xff\xfe")).status_code == 400
+    assert (await upload(ann, b"")).status_code == 400
+    assert (await upload(ann, b"x" * 10_100_000)).status_code == 413
+
+
+async def test_a_viewer_may_not_import(ann: Visitor, viewer: Visitor) -> None:
+    file = b'{"content": "x", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'
+    refused = await viewer.client.post(
+        f"{ann.project}/transfer", files={"file": ("m.jsonl", file)}, headers={"Origin": ORIGIN}
+    )
+    assert refused.status_code == 403
+
+
+async def test_the_overview_counts_what_is_there(ann: Visitor) -> None:
+    assert "Start here" in await ann.see(ann.project)
+    await ann.remember("One.", tags="Travel,home", people_mentioned="Anna")
+    await ann.remember("Two.", tags="travel", topic_category="Plans")
+    page = await ann.see(ann.project)
+    assert "Memories 2 This week 2 Tags 2" in page
+    assert "travel 2" in page.replace("Travel", "travel")
+    assert "Anna 1" in page
+    assert "Plans 1" in page
+
+
+async def upload(visitor: Visitor, content: bytes) -> httpx.Response:
+    files = {"file": ("memories.jsonl", content)}
+    return await visitor.client.post(f"{visitor.project}/transfer", files=files, headers={"Origin": ORIGIN})

@@ -1,0 +1,147 @@
+"""Members, invitations, organizations and projects in the dashboard."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Tenant
+from tests.dashboard.visitors import Visitor, seen
+
+LINK = re.compile(r'id="link" value="http://localhost:8081(/accept-invitation/[^"]+)"')
+
+
+async def invited(inviter: Visitor, path: str, **fields: str | list[str]) -> str:
+    """Send an invitation: the path of its link."""
+    response = await inviter.post(path, fields)
+    assert response.status_code == 200, seen(response)
+    found = LINK.search(response.text)
+    assert found
+    return found[1]
+
+
+async def team(ann: Visitor) -> Visitor:
+    """Ann at an organization of hers with one project."""
+    organization = (await ann.do("/dashboard/organizations", {"name": "Team"})).partition("?")[0].rsplit("/", 1)[1]
+    made = {"name": "Shared", "organization_id": organization}
+    project = (await ann.do("/dashboard/projects", made)).partition("?")[0].rsplit("/", 1)[1]
+    placed = Tenant(**{**vars(ann.tenant), "organization_id": organization, "project_id": project})
+    return Visitor(ann.client, placed)
+
+
+async def test_an_invitation_to_a_project_is_accepted_with_its_link_and_then_shared(ann: Visitor, ben: Visitor) -> None:
+    at_team = await team(ann)
+    link = await invited(at_team, f"{at_team.project}/members", email=ben.tenant.email, role="editor")
+    assert "1 open invitation" in await ann.see(f"{at_team.project}/members")
+    assert (await ben.get(at_team.project)).status_code == 404
+    assert "Join Shared" in seen(await ben.get(link))
+    await ben.do(link, {"decision": "accept"})
+    assert "Shared" in await ben.see(at_team.project)
+    assert "bob@example.com" in await ann.see(f"{at_team.project}/members")
+    assert "joined Team" in await ann.see("/dashboard/notifications")
+
+
+async def test_an_invitation_that_waits_is_answered_from_the_dashboard(ann: Visitor, ben: Visitor) -> None:
+    at_team = await team(ann)
+    await invited(at_team, f"{at_team.organization}", email=ben.tenant.email, role="member")
+    page = await ben.get("/dashboard/notifications")
+    assert "1 invitation for you" in seen(page)
+    answer = re.search(r'action="(/dashboard/invitations/[^"]+)"', page.text)
+    assert answer
+    where = await ben.do(answer[1], {"decision": "accept"})
+    assert "Team" in await ben.see(where)
+    assert "for you" not in await ben.see("/dashboard/notifications")
+
+
+async def test_an_invitation_can_be_cancelled(ann: Visitor, ben: Visitor) -> None:
+    at_team = await team(ann)
+    link = await invited(at_team, f"{at_team.project}/members", email=ben.tenant.email, role="viewer")
+    page = await ann.get(f"{at_team.project}/members")
+    cancel = re.search(r'action="([^"]+/cancel)"', page.text)
+    assert cancel
+    await ann.do(cancel[1])
+    assert (await ben.get(link)).status_code == 410
+
+
+@pytest.fixture
+async def shared(ann: Visitor, ben: Visitor) -> Visitor:
+    """Ann at her team, of which Ben is an ordinary member who edits the project."""
+    at_team = await team(ann)
+    link = await invited(
+        at_team, at_team.organization, email=ben.tenant.email, role="member",
+        project_id=[at_team.tenant.project_id], project_role="editor",
+    )  # fmt: skip
+    await ben.do(link, {"decision": "accept"})
+    return at_team
+
+
+async def test_a_role_that_is_lowered_counts_from_the_next_page(shared: Visitor, ben: Visitor) -> None:
+    assert "Add memory" in await ben.see(f"{shared.project}/memories")
+    change = f"{shared.project}/members/{ben.tenant.user_id}/role"
+    await shared.do(change, {"role": "viewer"})
+    assert "Add memory" not in (await ben.see(f"{shared.project}/memories")).replace("Or write", "")
+    refused = await shared.post(change, {"role": "king"})
+    assert refused.status_code == 400
+    assert "Role: choose one of the list." in seen(refused)
+    assert (await ben.post(change, {"role": "admin"})).status_code == 403
+
+
+async def test_who_is_removed_or_leaves_sees_it_no_more(shared: Visitor, ben: Visitor) -> None:
+    assert (await ben.do(f"{shared.project}/members/{ben.tenant.user_id}/remove")).startswith("/dashboard?")
+    assert (await ben.get(shared.project)).status_code == 404
+    added = {"user_id": ben.tenant.user_id, "role": "viewer"}
+    await shared.do(f"{shared.project}/members/add", added)
+    assert (await ben.get(shared.project)).status_code == 200
+    await shared.do(f"{shared.organization}/members/{ben.tenant.user_id}/remove")
+    assert (await ben.get(shared.organization)).status_code == 404
+
+
+async def test_the_rule_that_forbids_is_said_on_the_page_it_was_broken_on(shared: Visitor, ben: Visitor) -> None:
+    refused = await shared.post(f"{shared.organization}/members/{shared.tenant.user_id}/remove")
+    assert refused.status_code == 409
+    assert "transfer the ownership first" in seen(refused)
+    assert "Team" in seen(refused)
+    again = await shared.post("/dashboard/organizations", {"name": "team"})
+    assert again.status_code == 409
+    assert 'value="team"' in again.text
+    bad = await shared.post(shared.organization, {"email": "nobody", "role": "member"})
+    assert bad.status_code == 400
+    assert "E-mail address: this is not an e-mail address" in seen(bad)
+
+
+async def test_ownership_moves_and_with_it_what_is_offered(shared: Visitor, ben: Visitor) -> None:
+    await shared.do(f"{shared.organization}/transfer", {"new_owner_id": ben.tenant.user_id})
+    assert "You are an admin" in await shared.see(shared.organization)
+    page = await ben.see(shared.organization)
+    assert "You are the owner" in page
+    assert "Delete organization" in page
+    assert "Delete organization" not in await shared.see(shared.organization)
+
+
+async def test_deleting_asks_for_the_name(shared: Visitor) -> None:
+    assert (await shared.post(f"{shared.project}/delete", {"confirm": ""})).status_code == 400
+    await shared.do(f"{shared.project}/delete", {"confirm": "Shared"})
+    assert (await shared.get(shared.project)).status_code == 404
+    assert (await shared.post(f"{shared.organization}/delete", {"confirm": "Shared"})).status_code == 400
+    await shared.do(f"{shared.organization}/delete", {"confirm": "Team"})
+    assert (await shared.get(shared.organization)).status_code == 404
+
+
+async def test_the_personal_organization_stays(ann: Visitor) -> None:
+    assert "Delete organization" not in await ann.see(ann.organization)
+    assert (await ann.post(f"{ann.organization}/delete", {"confirm": "Personal"})).status_code == 409
+
+
+async def test_activity_is_for_who_manages(shared: Visitor, ben: Visitor) -> None:
+    assert "Organization: created" in await shared.see(f"{shared.organization}/activity")
+    assert (await ben.get(f"{shared.organization}/activity")).status_code == 403
+
+
+async def test_names_are_text_and_nothing_else(visit: Callable[[Tenant], Visitor], alice: Tenant) -> None:
+    ann = visit(alice)
+    name = "<b onclick=alert(1)>Ann"
+    await ann.do("/dashboard/account/name", {"name": name})
+    for path in ("/dashboard/account", f"{ann.project}/members", ann.organization, f"{ann.project}/keys"):
+        response = await ann.get(path)
+        assert "<b onclick" not in response.text, path
+        assert name in seen(response).replace("you", "") or "&lt;b onclick" in response.text

@@ -1,0 +1,142 @@
+"""Signing in and out: cookies, throttling, and the way back."""
+
+import re
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from server.app import create_app
+from server.dashboard.accounts import local_path
+from server.database import Database
+from server.domain.credentials import IDLE
+from server.models import Session as SignIn
+from server.models.base import now
+from server.settings import Settings
+from tests.conftest import Tenant
+from tests.dashboard.browsers import COOKIE, PASSWORD, browser_at, fresh, sign_in, sign_up
+from tests.fakes import WordEmbedder
+from tests.started import running
+
+
+async def test_m61_the_cookie_is_for_this_site_and_no_script(client: httpx.AsyncClient) -> None:
+    given = (await sign_up(client)).headers["set-cookie"]
+    assert given.startswith(f"{COOKIE}=sm_se_")
+    attributes = {part.strip() for part in given.split(";")[1:]}
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= attributes
+    assert not [one for one in attributes if one.lower().startswith(("domain", "secure"))]
+
+
+async def test_under_https_the_cookie_is_secure(settings: Settings) -> None:
+    secure = settings.model_copy(update={"public_url": "https://memory.example.com"})
+    async with running(create_app(secure, lambda _settings: WordEmbedder())) as app:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="https://memory.example.com") as client:
+            assert "; Secure" in (await sign_up(client)).headers["set-cookie"]
+
+
+async def test_r7_a_wrong_password_and_an_unknown_address_are_answered_alike(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    browser = fresh(client)
+    wrong = await sign_in(browser, password="not the password")
+    unknown = await sign_in(browser, "eve@example.com", password="not the password")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.text.replace("ann@", "eve@") == unknown.text
+    assert "set-cookie" not in wrong.headers
+    assert (await sign_in(browser)).status_code == 303
+
+
+async def test_r10_a_session_is_new_at_sign_in_and_dies_on_the_server(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    first = client.cookies[COOKIE]
+    await sign_in(client)
+    second = client.cookies[COOKIE]
+    assert first != second
+    assert (await client.get("/api/users/me", headers={"Authorization": f"Session {first}"})).status_code == 401
+    answer = await client.post("/sign-out")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert COOKIE not in client.cookies
+    assert (await client.get("/api/users/me", headers={"Authorization": f"Session {second}"})).status_code == 401
+
+
+async def test_m61_a_cookie_that_was_set_before_is_not_adopted(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    browser = fresh(client)
+    browser.cookies.set(COOKIE, "sm_se_chosen", domain="localhost.local")
+    await sign_in(browser)
+    assert "sm_se_chosen" not in [cookie.value for cookie in browser.cookies.jar if len(cookie.value or "") > 20]
+    chosen = await client.get("/api/users/me", headers={"Authorization": "Session sm_se_chosen"})
+    assert chosen.status_code == 401
+
+
+@pytest.mark.parametrize("column", ["expires_at", "last_seen_at"])
+async def test_r10_a_session_ends_by_age_and_by_idleness(
+    client: httpx.AsyncClient, database: Database, column: str
+) -> None:
+    await sign_up(client)
+    past = now() if column == "expires_at" else now() - IDLE
+    with database.write() as session:
+        session.execute(sa.update(SignIn).values({column: past}))
+    assert (await client.get("/api/users/me")).status_code == 401
+    assert (await client.get("/dashboard")).headers["location"].startswith("/sign-in?next=")
+
+
+@pytest.mark.parametrize(
+    "path", ["/dashboard?x=1", "/oauth/authorize?state=" + "%2B%26" * 1500, "/accept-invitation/t", "/a%2Fb?c=%0d%0a"]
+)
+async def test_one_comes_back_to_where_one_came_from(client: httpx.AsyncClient, path: str) -> None:
+    await sign_up(client)
+    answer = await fresh(client).post(
+        "/sign-in", params={"next": path}, data={"email": "ann@example.com", "password": PASSWORD}
+    )
+    assert answer.headers["location"] == path
+    shown = await fresh(client).get("/sign-in", params={"next": path})
+    action = re.findall(r'action="(/sign-in[^"]*)"', shown.text)[0]
+    again = await fresh(client).post(action, data={"email": "ann@example.com", "password": PASSWORD})
+    assert again.headers["location"] == path
+    assert re.search(r'href="/sign-up\?next=', shown.text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//evil.example", "/\\evil.example", "\\\\evil.example", "https:evil.example", "https://evil.example",
+        "javascript:alert(1)", "/\r\nSet-Cookie: a=b", "/\tx", " //evil.example", "evil", "", "/a\\b",
+    ],
+)  # fmt: skip
+async def test_m62_nobody_is_sent_elsewhere(client: httpx.AsyncClient, path: str) -> None:
+    await sign_up(client)
+    answer = await client.post("/sign-in", data={"email": "ann@example.com", "password": PASSWORD, "next": path})
+    assert answer.headers["location"] == "/dashboard"
+    assert local_path(path) == "/dashboard"
+
+
+async def test_m64_no_answer_to_a_password_keeps_the_method(client: httpx.AsyncClient) -> None:
+    answers = [await sign_up(client), await sign_in(client), await client.post("/sign-out")]
+    assert {answer.status_code for answer in answers} == {303}
+
+
+async def test_pages_need_a_session_and_keys_are_none(client: httpx.AsyncClient, alice: Tenant) -> None:
+    answer = await client.get("/dashboard", params={"a": "b"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fdashboard%3Fa%3Db")
+    assert (await client.get("/")).headers["location"] == "/dashboard"
+    assert (await client.get("/dashboard", headers=alice.auth)).status_code == 303
+
+
+async def test_r8_sign_in_is_throttled_for_each_account_and_each_address(settings: Settings) -> None:
+    limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "3/hour"})
+    async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
+        async with browser_at(app, "203.0.113.1") as first, browser_at(app, "203.0.113.2") as second:
+            statuses = [(await sign_in(first, f"a{number}@example.com")).status_code for number in range(4)]
+            assert statuses == [401, 401, 401, 429]
+            by_address = await sign_in(first, "new@example.com")
+            assert int(by_address.headers["retry-after"]) > 0
+            forged = await first.post(
+                "/sign-in", data={"email": "b@example.com"}, headers={"X-Forwarded-For": "198.51.100.7"}
+            )
+            assert forged.status_code == 429  # R16
+            assert (await sign_in(second, "b@example.com")).status_code == 401
+        async with browser_at(app, "203.0.113.3") as third, browser_at(app, "203.0.113.4") as fourth:
+            assert [(await sign_in(third, "c@example.com")).status_code for _ in range(3)] == [401] * 3
+            by_account = await sign_in(fourth, " C@example.com")
+            assert by_account.status_code == 429

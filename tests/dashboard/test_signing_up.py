@@ -1,0 +1,76 @@
+"""Signing up: who may, and what is said beside a field."""
+
+import re
+
+import httpx
+import pytest
+
+from server.app import create_app
+from server.settings import Settings
+from tests.conftest import ORIGIN, Tenant
+from tests.dashboard.browsers import PASSWORD, fresh, sign_up
+from tests.fakes import WordEmbedder
+from tests.started import running
+
+
+async def test_signing_up_makes_an_account_and_signs_in(client: httpx.AsyncClient) -> None:
+    answer = await sign_up(client, " Ann@Example.com ")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/dashboard")
+    me = (await client.get("/api/users/me")).json()
+    assert (me["email"], me["name"], me["email_verified"]) == ("ann@example.com", "Ann", False)
+    assert (await client.get("/dashboard", follow_redirects=True)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"email": "nobody"}, "email"),
+        ({"email": ""}, "email"),
+        ({"password": "short"}, "password"),
+        ({"password": "x" * 201}, "password"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "two\nlines"}, "name"),
+    ],
+)
+async def test_what_is_wrong_is_said_beside_the_field(
+    client: httpx.AsyncClient, fields: dict[str, str], field: str
+) -> None:
+    answer = await sign_up(client, **fields)
+    assert answer.status_code == 400
+    assert re.search(rf'id="{field}"[^>]*aria-invalid="true" aria-describedby="{field}-error"', answer.text)
+    assert f'id="{field}-error"' in answer.text
+    assert fields.get("password", PASSWORD) not in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+async def test_an_address_has_one_account(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    again = await sign_up(fresh(client), "ANN@example.com")
+    assert again.status_code == 409
+    assert "set-cookie" not in again.headers
+
+
+@pytest.mark.parametrize(("policy", "status"), [("open", 303), ("invited", 403), ("closed", 403)])
+async def test_sign_up_follows_the_policy(
+    settings: Settings, alice: Tenant, policy: str, status: int, client: httpx.AsyncClient
+) -> None:
+    async with running(create_app(with_policy(settings, policy), lambda _settings: WordEmbedder())) as app:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as guest:
+            assert (await sign_up(guest)).status_code == status
+
+
+async def test_r26_by_invitation_the_first_account_can_always_be_made(settings: Settings) -> None:
+    async with running(create_app(with_policy(settings, "invited"), lambda _settings: WordEmbedder())) as app:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as first:
+            assert (await sign_up(first, "first@example.com")).status_code == 303
+            assert (await sign_up(fresh(first), "second@example.com")).status_code == 403
+            place = (await first.post("/api/organizations", json={"name": "Lab"})).json()["id"]
+            body = {"email": "second@example.com", "role": "member"}
+            await first.post(f"/api/organizations/{place}/invitations", json=body)
+            assert (await sign_up(fresh(first), "second@example.com")).status_code == 303
+
+
+def with_policy(settings: Settings, policy: str) -> Settings:
+    return settings.model_copy(update={"sign_up": policy})
