@@ -1,0 +1,72 @@
+# Everything lives in .venv; what has been done is not done again. Any Python from 3.11 on will do.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+MODULES := server oauth tools rest tests bench
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev run test lint format migrations bench conformance screenshots constraints clean
+
+help:                                  ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/.model                ## make .venv and all that a start needs
+
+install-dev: $(VENV)/.dev              ## and what tests and linters need
+
+run: install                           ## start the server on http://127.0.0.1:8081
+	@exec $(BIN)/python -m server
+
+test: install install-dev              ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: install-dev                      ## style and types
+	$(BIN)/ruff check $(MODULES)
+	$(BIN)/ruff format --check $(MODULES)
+	$(BIN)/mypy
+
+format: install-dev                    ## put the style right
+	$(BIN)/ruff check --fix $(MODULES)
+	$(BIN)/ruff format $(MODULES)
+
+migrations: install-dev                ## do the migrations give the models' tables, on SQLite and Postgres?
+	$(BIN)/python -m pytest tests/test_migrations.py
+
+bench: install-dev                     ## measure retrieval and speed (see docs/benchmarks.md)
+	$(BIN)/python -m bench
+
+conformance: install install-dev       ## the official MCP conformance suite (needs npm)
+	npm --prefix tests/conformance ci --no-audit --no-fund
+	$(BIN)/python -m pytest tests/conformance
+
+screenshots: install install-dev       ## a picture of every page (needs chromium)
+	$(BIN)/python -m tests.dashboard.screenshots
+
+constraints: install-dev               ## write the tested set down anew
+	{ sed -n 1p constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:                                 ## remove what was installed, never your data
+	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than 3.11: set PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and by its exact version: asked for by another package, it could come as a newer and far larger build
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing; the first time this takes some minutes."
+	$(PIP) install "$$(grep '^torch==' constraints.txt)"
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.model: $(VENV)/.runtime
+	$(BIN)/python -m server prepare-model
+	@touch $@

@@ -1,0 +1,129 @@
+"""The one place that chooses and joins everything: `create_app(settings)`."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import sqlalchemy as sa
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from oauth import upkeep
+from oauth.routes import ROUTES as OAUTH
+from rest import errors as programs
+from rest.routes import ROUTES
+from server import logs
+from server.cors import Cors
+from server.dashboard import accounts
+from server.dashboard import answers as people
+from server.dashboard.answers import is_for_people
+from server.dashboard.routes import ROUTES as PAGES
+from server.database import Database, migrate
+from server.errors import ServiceError
+from server.index import MemoryIndex
+from server.index.embeddings import Embedder, ModelUnusable, open_embedder
+from server.limits import Limits
+from server.mail import open_mailer
+from server.metrics import Metrics
+from server.middleware import Envelope
+from server.runtime import Runtime, State
+from server.settings import Settings, SettingsError, metrics_folder, read_settings
+from tools.server import mcp_routes
+
+log = logging.getLogger(__name__)
+
+THREADS = 24
+OpenEmbedder = Callable[[Settings], Embedder]
+
+
+def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Starlette:
+    """The whole service as one Starlette app. Nothing is opened before its lifespan begins, all is closed with it."""
+    mcp, sessions = mcp_routes(settings)
+    metrics = Metrics(metrics_folder())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[State]:
+        async with contextlib.AsyncExitStack() as stack:
+            runtime = await anyio.to_thread.run_sync(open_runtime, settings, embedder or default_embedder, metrics)
+            stack.callback(close_runtime, runtime)
+            await stack.enter_async_context(sessions.run())
+            await stack.enter_async_context(upkeep.running(runtime))
+            log.info("ready", extra={"public_url": settings.public_url})
+            yield {"runtime": runtime}
+
+    return Starlette(
+        routes=[*ROUTES, *OAUTH, *mcp, *accounts.ROUTES, *PAGES],
+        middleware=[
+            Middleware(Envelope, settings=settings, metrics=metrics),
+            Middleware(Cors, settings=settings),
+            Middleware(ServerErrorMiddleware, handler=answer_crash),  # inside both, so that a 500 has their headers
+        ],
+        exception_handlers={ServiceError: answer_failure, HTTPException: answer_http},
+        lifespan=lifespan,
+    )
+
+
+async def answer_failure(request: Request[State], error: Exception) -> Response:
+    """A failure that a caller may be told about, in the form of whoever asks."""
+    if is_for_people(request):
+        return await people.answer_failure(request, error)
+    return await programs.answer_failure(request, error)
+
+
+async def answer_http(request: Request[State], error: Exception) -> Response:
+    if is_for_people(request):
+        return await people.answer_http(request, error)
+    return await programs.answer_http(request, error)
+
+
+async def answer_crash(request: Request[State], error: Exception) -> Response:
+    """A bug: the log has the traceback, the caller the id to quote."""
+    answer = await programs.answer_crash(request, error)
+    return people.crashed() if is_for_people(request) else answer
+
+
+def default_embedder(settings: Settings) -> Embedder:
+    return open_embedder(settings.embedding_model, settings.data_dir)
+
+
+def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -> Runtime:
+    """Migrate, connect, load the model, start the index's owner. Blocks for a second or so. Raises SettingsError."""
+    url = settings.database_url.get_secret_value()
+    with contextlib.ExitStack() as opened:
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            migrate(url)
+            database = Database(url, connections=THREADS + 2)
+            opened.callback(database.close)
+            index = MemoryIndex(settings, database, embedder(settings))
+            opened.callback(index.close)
+            index.start()
+            limits = Limits(settings)
+        except ModelUnusable as error:
+            raise SettingsError(str(error)) from error
+        except sa.exc.OperationalError as error:
+            raise SettingsError("the database cannot be opened: check SELFMEMORY_DATABASE_URL and that it runs") from error
+        except (PermissionError, NotADirectoryError, FileExistsError) as error:
+            raise SettingsError(f"SELFMEMORY_DATA_DIR cannot be used: {error.strerror}") from error
+        mailer = open_mailer(settings, database)
+        mailer.start()
+        opened.pop_all()
+    return Runtime(settings, database, index, limits, mailer, metrics, anyio.CapacityLimiter(THREADS))
+
+
+def close_runtime(runtime: Runtime) -> None:
+    runtime.mailer.close()
+    runtime.index.close()
+    runtime.database.close()
+
+
+def from_environment() -> Starlette:
+    """For a process manager: `uvicorn --factory server.app:from_environment`."""
+    settings = read_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    return create_app(settings)

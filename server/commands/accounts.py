@@ -1,0 +1,54 @@
+"""`create-user` and `create-key`: accounts and keys without a browser, beside a running server or before the first."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlmodel import Session, col, select
+
+from server.commands.output import say
+from server.database import migrated
+from server.domain import api_keys, names, passwords, users
+from server.models import Organization, Project, User
+from server.models.organizations import OrganizationKind
+from server.settings import Settings
+
+
+def create_user(settings: Settings, given: Namespace) -> None:
+    """Make an account whose address counts as confirmed; prints its id. Raises Invalid, EmailTaken."""
+    password = sys.stdin.readline().rstrip("\r\n") if given.password_stdin else given.password
+    with writing(settings) as session:
+        hashed = None if password is None else passwords.hashed(session, password)
+        user = users.register(session, given.email, given.name, hashed, verified=True)
+    say(user.id)
+
+
+def create_key(settings: Settings, given: Namespace) -> None:
+    """Make a key, and what is missing of user, personal organization and project; prints it. Raises Invalid."""
+    with writing(settings) as session:
+        address = names.email(given.email)
+        user = users.by_email(session, address) or users.register(session, address, "", None, verified=True)
+        project = _project(session, user, given.project)
+        permissions = [part.strip() for part in given.permissions.split(",") if part.strip()]
+        _, key = api_keys.issue(session, project, user.id, "Command line", permissions, given.expires_in_days)
+    say(key)
+
+
+def _project(session: Session, user: User, name: str | None) -> Project:
+    """The project of this name in the user's personal organization, made when it is not there; else the first one."""
+    is_personal = (Organization.owner_id == user.id, Organization.kind == OrganizationKind.PERSONAL)
+    place = session.exec(select(Organization).where(*is_personal)).one()
+    query = select(Project).where(Project.organization_id == place.id).order_by(col(Project.id))
+    if name is None:
+        return session.exec(query).first() or users.add_project(session, place, user, users.FIRST_PROJECT)
+    cleaned = names.project_or_organization(name)
+    found = session.exec(query.where(Project.name_key == names.key_of(cleaned))).first()
+    return found or users.add_project(session, place, user, cleaned)
+
+
+@contextmanager
+def writing(settings: Settings) -> Iterator[Session]:
+    """A transaction on the migrated database."""
+    with migrated(settings.database_url.get_secret_value()) as database, database.write() as session:
+        yield session

@@ -1,0 +1,18 @@
+"""`create-client`: an OAuth client for an application that neither registers itself nor publishes a document."""
+
+from argparse import Namespace
+
+from server.commands.accounts import writing
+from server.commands.output import say
+from server.domain import clients
+from server.settings import Settings
+
+
+def create_client(settings: Settings, given: Namespace) -> None:
+    """Make a client; prints its id, and for a confidential one its secret on a second line. Raises Invalid."""
+    with writing(settings) as session:
+        client, secret = clients.configure(session, given.name, given.redirect_uri, is_confidential=given.confidential)
+        client_id = client.id
+    say(client_id)
+    if secret is not None:
+        say(secret)

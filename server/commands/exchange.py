@@ -1,0 +1,49 @@
+"""`export` and `import`: a project's memories as JSON lines."""
+
+import io
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+from server.app import default_embedder
+from server.commands.output import say, tell
+from server.database import migrated
+from server.domain.exchange import export_memories, import_memories
+from server.errors import Invalid
+from server.index import MemoryIndex
+from server.models import Project
+from server.settings import Settings
+
+
+def export(settings: Settings, given: Namespace) -> None:
+    """Write one line a memory, the oldest first. Raises NotFound."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # JSON is, whatever the terminal prefers
+    with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
+        project = session.get(Project, given.project)
+        total = project.memory_count if project else None
+        for line in tqdm(export_memories(session, given.project), total=total, unit="memory", file=sys.stderr):
+            say(line)
+
+
+def import_(settings: Settings, given: Namespace) -> None:
+    """Read such lines: all of them become memories, or none. Raises NotFound, Invalid with the bad line's number."""
+    with migrated(settings.database_url.get_secret_value()) as database:
+        index = MemoryIndex(settings, database, default_embedder(settings))
+        try:
+            with database.write() as session, tqdm(unit="memory", file=sys.stderr) as bar:
+                count = import_memories(session, given.project, _lines(), index, bar.update)
+        finally:
+            index.close()
+    tell(f"{count} memories were imported.")
+
+
+def _lines() -> Iterator[str]:
+    """Standard input's lines. Raises Invalid, naming the line that is not text."""
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield line.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Invalid(f"line {number}: is not UTF-8 text.") from None

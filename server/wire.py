@@ -1,0 +1,92 @@
+"""What comes in over the wire, at every door: the bytes of a body, and the model made of what they say."""
+
+from math import isfinite
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from server.errors import Invalid, TooLarge, Unsupported
+from server.runtime import State
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def require_json(request: Request[State]) -> None:
+    """Raises Unsupported unless the body says that it is JSON."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Unsupported
+
+
+async def read_body(request: Request[State], limit: int) -> bytes:
+    """At most `limit` bytes; one that announces more is refused before anything is read. Raises TooLarge."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise TooLarge(f"The body is larger than {limit // 1000} KB.")
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > limit:
+            raise TooLarge(f"The body is larger than {limit // 1000} KB.")
+    return bytes(chunks)
+
+
+def validated(model: type[Model], value: object) -> Model:
+    """Raises Invalid with one sentence: which field, and why."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise Invalid(sentence(error)) from None
+
+
+def sentence(error: ValidationError) -> str:
+    """The first thing that is wrong, as `field.path: reason.`"""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    reason = REASONS.get(first["type"], first["msg"].removeprefix("Value error, ").rstrip("."))
+    why = reason.format_map(first.get("ctx", {})) if first["type"] in REASONS else reason
+    if not where:
+        return "The body must be a JSON object." if first["type"] == "model_type" else f"{why}."
+    return f"{where}: {why}."
+
+
+REASONS = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "string_unicode": "must be text without half a character",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "does not have the right form",
+    "list_type": "must be a list",
+    "too_short": "must have {min_length} or more items",
+    "too_long": "must have at most {max_length} items",
+    "model_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+}
+"""What a caller reads where pydantic would speak to a programmer."""
+
+
+def is_unstorable(value: object) -> bool:
+    """NUL (Postgres refuses it) or a number too large for a double (JSON cannot say it back), however deep."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            waiting += part
+        elif (isinstance(part, str) and "\0" in part) or (isinstance(part, float) and not isfinite(part)):
+            return True
+    return False

@@ -1,0 +1,175 @@
+"""The app in this process, on a fresh database, with a small embedder."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlmodel import select
+from starlette.types import ASGIApp
+
+from server.app import create_app
+from server.database import Database, migrate
+from server.domain import api_keys, users
+from server.models import Organization, Project
+from server.settings import PREFIX, Settings, read_settings
+from tests.fakes import WordEmbedder
+from tests.needs import NEEDS
+from tests.postgres import Databases, running_postgres
+from tests.redis_server import running_redis
+from tests.started import running
+
+ORIGIN = "http://localhost:8081"
+# What depends on the database runs on both; pages, tools and commands ask the same operations and run on SQLite alone.
+ON_POSTGRES_TOO = ("tests/domain/", "tests/index/", "tests/rest/", "tests/test_surfaces_agree.py")
+NOT_RUN: dict[str, int] = {}
+
+for _name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+    del os.environ[_name]  # the settings of whoever runs the tests are none of theirs
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(name): is left out where a thing of `tests.needs` is missing")
+    config.addinivalue_line("markers", "sqlite_only: asks something of SQLite itself")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what depends on the database on SQLite and on Postgres."""
+    test = metafunc.definition
+    on_both = test.nodeid.startswith(ON_POSTGRES_TOO) and not test.get_closest_marker("sqlite_only")
+    if on_both and "database_url" in metafunc.fixturenames:
+        on_postgres = pytest.param("postgres", marks=pytest.mark.needs("postgres"))
+        metafunc.parametrize("database_url", ["sqlite", on_postgres], indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs something that this machine does not have."""
+    missing = {name for name, need in NEEDS.items() if not need.is_met()}
+    for item in list(items):
+        unmet = missing & {mark.args[0] for mark in item.iter_markers("needs")}
+        if unmet:
+            items.remove(item)
+            NOT_RUN.update({name: NOT_RUN.get(name, 0) + 1 for name in unmet})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for name, count in sorted(NOT_RUN.items()):
+        terminalreporter.write_line(f"Not run: {count} tests that need {name} ({NEEDS[name].advice}).")
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A user with a personal project, and a read-write and a read-only key to it."""
+
+    user_id: str
+    email: str
+    organization_id: str
+    project_id: str
+    key: str
+    read_key: str
+
+    @property
+    def auth(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    @property
+    def read_auth(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.read_key}"}
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest schema and nothing in it, to be copied."""
+    file = tmp_path_factory.mktemp("template") / "selfmemory.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Databases]:
+    """A Postgres server in which tests make their databases."""
+    with running_postgres() as url:
+        databases = Databases(url)
+        yield databases
+        databases.close()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with running_redis() as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated, empty database; on SQLite, or on what `pytest_generate_tests` chose."""
+    if getattr(request, "param", "sqlite") == "postgres":
+        databases: Databases = request.getfixturevalue("postgres")
+        url = databases.make()
+        yield url
+        databases.drop(url)
+    else:
+        (tmp_path / "data").mkdir()
+        file = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "data" / "selfmemory.db")
+        yield f"sqlite:///{file}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return read_settings(
+        env_file=None,
+        data_dir=tmp_path / "data",
+        database_url=database_url,
+        rate_limit_enabled=False,
+        public_url=ORIGIN,
+    )
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[ASGIApp]:
+    """The running app: its lifespan has begun, and ends after the test."""
+    async with running(create_app(settings, lambda _settings: WordEmbedder())) as app:
+        yield app
+
+
+@pytest.fixture
+async def client(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller without a credential."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+        yield client
+
+
+@pytest.fixture
+def database(settings: Settings, app: ASGIApp) -> Iterator[Database]:
+    """A second door to the running app's database, to arrange what no public door can."""
+    database = Database(settings.database_url.get_secret_value(), connections=2)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def make_tenant(database: Database) -> Callable[[str], Tenant]:
+    def make(email: str) -> Tenant:
+        with database.write() as session:
+            user = users.register(session, email, "", None, verified=True)
+            place = session.exec(select(Organization).where(Organization.owner_id == user.id)).one()
+            project = session.exec(select(Project).where(Project.organization_id == place.id)).one()
+            _, key = api_keys.issue(session, project, user.id, "all", ["read", "write"], None)
+            _, read_key = api_keys.issue(session, project, user.id, "reading", ["read"], None)
+            return Tenant(user.id, email, place.id, project.id, key, read_key)
+
+    return make
+
+
+@pytest.fixture
+def alice(make_tenant: Callable[[str], Tenant]) -> Tenant:
+    return make_tenant("alice@example.com")
+
+
+@pytest.fixture
+def bob(make_tenant: Callable[[str], Tenant]) -> Tenant:
+    return make_tenant("bob@example.com")

@@ -1,0 +1,143 @@
+"""The server as it is run: a process of its own, with the real model and no network."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live.server_process import ServerProcess, run, started
+
+TEXT = "Ann moved to Lisbon for the custard tarts."
+
+
+def new_key(folder: Path, **settings: str) -> str:
+    made = run(folder, "create-key", "--email", "ann@example.com", **settings)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+def calling(server: ServerProcess, key: str) -> httpx.Client:
+    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+
+
+def add(client: httpx.Client, text: str = TEXT) -> str:
+    answer = client.post("/api/memories", json={"messages": [{"role": "user", "content": text}]})
+    assert answer.status_code == 200, answer.text
+    memory_id: str = answer.json()["memory_id"]
+    return memory_id
+
+
+def search(client: httpx.Client, query: str) -> list[str]:
+    answer = client.post("/api/memories/search", json={"query": query})
+    assert answer.status_code == 200, answer.text
+    return [found["content"] for found in answer.json()["results"]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with started(tmp_path_factory.mktemp("live")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def folder(server: ServerProcess) -> Path:
+    return server.attempts.parent
+
+
+@pytest.fixture(scope="module")
+def key(server: ServerProcess, folder: Path) -> str:
+    """Made beside the running server."""
+    return new_key(folder)
+
+
+def test_a_key_made_beside_the_running_server_works_at_once(server: ServerProcess, key: str) -> None:
+    with calling(server, key) as client:
+        add(client)
+        assert search(client, "Where does Ann live?") == [TEXT]
+
+
+def test_nothing_asks_for_another_machine(server: ServerProcess, key: str) -> None:
+    with calling(server, key) as client:
+        add(client)
+        assert client.get("/docs").status_code == client.get("/health").status_code == 200
+    assert not server.attempts.exists()
+
+
+def test_the_log_tells_nothing_of_what_is_remembered_or_secret(server: ServerProcess, key: str) -> None:
+    with calling(server, key) as client:
+        add(client)
+        search(client, "custard")
+    assert any("route=/api/memories " in line for line in server.log)
+    said = "".join(server.log)
+    assert "custard" not in said
+    assert "ann@example.com" not in said
+    assert key not in said
+
+
+def test_a_second_server_on_the_same_data_is_refused_with_a_sentence(server: ServerProcess, folder: Path) -> None:
+    second = run(folder, "--port", "0")
+    assert (second.returncode, second.stdout) == (1, "")
+    assert second.stderr.startswith("selfmemory: another server uses this SELFMEMORY_DATA_DIR")
+    assert second.stderr.count("\n") == 1
+
+
+def test_an_address_that_is_taken_is_refused_with_a_sentence(server: ServerProcess, tmp_path: Path) -> None:
+    second = run(tmp_path, "--port", server.url.rpartition(":")[2])
+    assert second.returncode == 1
+    assert "cannot be listened on" in second.stderr
+    assert second.stderr.count("\n") == 1
+
+
+def test_commands_work_beside_the_running_server(server: ServerProcess, folder: Path, key: str) -> None:
+    with calling(server, key) as client:
+        add(client)
+        reindexed, examined = run(folder, "reindex"), run(folder, "doctor", PORT=server.url.rpartition(":")[2])
+        assert reindexed.returncode == 0, reindexed.stderr
+        assert examined.returncode == 0, examined.stdout
+        assert f"http://localhost:{server.url.rpartition(':')[2]} answers" in examined.stdout
+        assert TEXT in search(client, "Where does Ann live?")
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    key = new_key(tmp_path)
+    with started(tmp_path) as server, calling(server, key) as client:
+        memory_id = add(client)
+        server.kill()
+    with started(tmp_path) as server, calling(server, key) as client:
+        assert client.get(f"/api/memories/{memory_id}").json()["content"] == TEXT
+        assert search(client, "Where does Ann live?") == [TEXT]
+        assert server.stop() == 0
+        assert not any("Traceback" in line for line in server.log)
+
+
+@pytest.fixture
+def chroma_url(tmp_path: Path) -> Iterator[str]:
+    """A Chroma server of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    program = Path(sys.executable).with_name("chroma")
+    command = [str(program), "run", "--path", str(tmp_path / "chroma"), "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+                break
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+
+
+def test_workers_behind_one_address_answer_as_one(tmp_path: Path, chroma_url: str) -> None:
+    key = new_key(tmp_path)
+    with started(tmp_path, "--workers", "2", CHROMA_URL=chroma_url, RATE_LIMIT_ENABLED="false") as server:
+        for number in range(8):
+            with calling(server, key) as client:  # a new connection: any of the workers
+                add(client, f"Note {number} about tea")
+        with calling(server, key) as client:
+            assert len(search(client, "tea")) == 8
+        counted = httpx.get(f"{server.url}/metrics").text
+        assert 'selfmemory_operations_total{operation="memories.add"} 8.0' in counted
+        assert server.stop() == 0

@@ -1,0 +1,76 @@
+"""A real SMTP server on loopback that keeps what it is sent, and one that is down."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+USER, PASSWORD = "mailer", "p@ss/word"
+
+
+class Mailbox:
+    """The handler: letters as they arrived."""
+
+    def __init__(self) -> None:
+        self.letters: list[EmailMessage] = []
+        self.recipients: list[str] = []
+        self._arrived = threading.Condition()
+
+    async def wait_for(self, count: int) -> None:
+        """Until so many letters have arrived."""
+        assert await asyncio.to_thread(self._wait_for, count), "the letter did not arrive"
+
+    def _wait_for(self, count: int) -> bool:
+        with self._arrived:
+            return self._arrived.wait_for(lambda: len(self.letters) >= count, timeout=10)
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+        letter = message_from_bytes(envelope.original_content or b"", policy=default)
+        assert isinstance(letter, EmailMessage)
+        self.recipients += envelope.rcpt_tos
+        with self._arrived:
+            self.letters.append(letter)
+            self._arrived.notify_all()
+        return "250 kept"
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def mail_server(port: int = 0, *, needs_sign_in: bool = False) -> Iterator[tuple[str, Mailbox]]:
+    """The SMTP URL of a server that runs, and its mailbox."""
+    mailbox = Mailbox()
+    port = port or free_port()
+    options: dict[str, object] = {}
+    if needs_sign_in:
+        options = {"authenticator": _authenticate, "auth_required": True, "auth_require_tls": False}
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port, **options)
+    controller.start()
+    account = f"{USER}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@" if needs_sign_in else ""
+    try:
+        yield f"smtp://{account}127.0.0.1:{port}", mailbox
+    finally:
+        controller.stop()
+
+
+def _authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object) -> AuthResult:
+    right = isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+    return AuthResult(success=right)
+
+
+def link_in(letter: EmailMessage) -> str:
+    """The path of the link that a letter carries."""
+    [line] = [line for line in letter.get_content().splitlines() if line.startswith("http")]
+    return "/" + line.split("/", 3)[3].strip()

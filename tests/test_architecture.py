@@ -1,0 +1,169 @@
+"""The rules of docs/architecture.md that a syntax tree can tell: layers, sizes, and where things may be done."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("server", "rest", "tools", "oauth")
+LINES_OF_A_FUNCTION = 40
+LINES_OF_A_FILE = 400
+# Imported only where a model is exported or another one is run: each costs seconds and hundreds of megabytes.
+HEAVY = frozenset({"torch", "transformers", "sentence_transformers", "onnx", "onnxruntime.quantization"})
+
+# The number of a module's layer; the longest matching name counts. A module imports its own layer or a lower one.
+LAYERS = {
+    "server.app": 5, "server.__main__": 5, "server.commands": 5,
+    "rest": 4, "tools": 4, "oauth": 4, "server.dashboard": 4,
+    "server.runtime": 3, "server.browser": 3, "server.middleware": 3, "server.challenges": 3, "server.cors": 3,
+    "server.wire": 3, "server.metrics": 3,
+    "server.domain": 2,
+    "server.index": 1, "server.database": 1, "server.mail": 1, "server.limits": 1, "server.migrations": 1,
+    "server.models": 0, "server.errors": 0, "server.principal": 0, "server.settings": 0, "server.hashing": 0,
+    "server.logs": 0,
+    "server": 0,
+}  # fmt: skip
+DOORS = ("rest", "tools", "oauth", "server.dashboard")
+NOT_IN_THE_RULES = ("starlette", "mcp", "authlib", "chromadb", "uvicorn")
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_of(file): file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))}
+TREES = {module: ast.parse(file.read_text("utf-8")) for module, file in SOURCES.items()}
+LINES = {module: file.read_text("utf-8").splitlines() for module, file in SOURCES.items()}
+WRITTEN = {module: tree for module, tree in TREES.items() if ".versions." not in module}  # migrations are generated
+TESTS = [file for file in sorted((ROOT / "tests").rglob("*.py")) if "node_modules" not in file.parts]
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module name that is imported anywhere in the file; `from a import b` may mean the module a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def layer_of(module: str) -> int:
+    return LAYERS[max((known for known in LAYERS if is_within(module, known)), key=len)]
+
+
+def door_of(module: str) -> str | None:
+    return next((door for door in DOORS if is_within(module, door)), None)
+
+
+def test_every_module_has_a_layer() -> None:
+    """A new module under `server` must be placed in LAYERS and in docs/architecture.md."""
+    known = [name for name in LAYERS if name != "server"]
+    unplaced = [module for module in TREES if module != "server" and not any(is_within(module, name) for name in known)]
+    assert unplaced == []
+
+
+def test_imports_only_point_down() -> None:
+    assert [
+        f"{module} imports {name}"
+        for module, tree in TREES.items()
+        for name in imports(tree)
+        if name.split(".")[0] in PACKAGES and layer_of(name) > layer_of(module)
+    ] == []
+
+
+def test_doors_never_import_each_other() -> None:
+    assert [
+        f"{module} imports {name}"
+        for module, tree in TREES.items()
+        for name in imports(tree)
+        if door_of(module) and door_of(name) not in (None, door_of(module))
+    ] == []
+
+
+def test_the_rules_know_no_protocol() -> None:
+    rules = {module: tree for module, tree in TREES.items() if is_within(module, "server.domain")}
+    assert [
+        f"{module} imports {name}"
+        for module, tree in rules.items()
+        for name in imports(tree)
+        if name.split(".")[0] in NOT_IN_THE_RULES
+    ] == []
+
+
+def test_the_map_of_the_code_imports_nothing() -> None:
+    assert list(imports(TREES["server"])) == []
+
+
+def test_imports_are_at_the_top_but_for_the_heavy_ones() -> None:
+    """What is heavy is imported where it is used, so that no start pays for it."""
+    assert [
+        f"{module}:{node.lineno}"
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and any(is_heavy(name) for name in imports(node)) == (node in tree.body)
+    ] == []
+
+
+def is_heavy(name: str) -> bool:
+    return any(is_within(name, heavy) for heavy in HEAVY)
+
+
+def test_functions_are_short() -> None:
+    assert [
+        f"{module}.{node.name}"
+        for module, tree in WRITTEN.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= LINES_OF_A_FUNCTION
+    ] == []
+
+
+def test_files_are_short() -> None:
+    files = [SOURCES[module] for module in WRITTEN] + TESTS
+    assert [file.name for file in files if len(file.read_text("utf-8").splitlines()) > LINES_OF_A_FILE] == []
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    assert [module for module, tree in WRITTEN.items() if not ast.get_docstring(tree)] == []
+
+
+def test_nothing_is_caught_that_is_not_named() -> None:
+    """But for the line that hands any failure to those who wait for it, and says so."""
+    assert [
+        f"{module}:{node.lineno}"
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or re.search(r"\b(Base)?Exception\b", ast.unparse(node.type)))
+        and "# noqa: BLE001 - " not in LINES[module][node.lineno - 1]
+    ] == []
+
+
+def test_the_environment_is_read_by_the_settings_alone() -> None:
+    assert [
+        f"{module}:{node.lineno}"
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if module != "server.settings"
+        and isinstance(node, ast.Attribute)
+        and ast.unparse(node) in ("os.environ", "os.environb", "os.getenv")
+    ] == []
+
+
+def test_no_test_is_skipped_or_sleeps() -> None:
+    """A test that a machine cannot run is left out by `tests.needs`, and the run says so."""
+    unwanted = ("pytest.skip", "pytest.mark.skip", "pytest.mark.skipif", "pytest.mark.xfail", "time.sleep")
+    assert [
+        f"{file.name}:{node.lineno}"
+        for file in TESTS
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in unwanted
+    ] == []

@@ -1,0 +1,287 @@
+"""The command line: results alone on standard output, words on standard error, one clear line for what went wrong."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from server.__main__ import main
+from server.database import Database
+from server.domain import credentials
+from server.domain.credentials import Presented
+from server.hashing import is_api_key, password_matches
+from server.models import Memory, Organization, Project, User
+
+SECRET = "hunter2-hunter2-hunter2-hunter2"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def result(self) -> str:
+        """Its only line of output."""
+        assert self.code == 0, self.err
+        assert self.out.count("\n") == 1
+        return self.out.strip()
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the commands of this test keep everything: a migrated, empty database."""
+    monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def run(
+    data_dir: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Ran]]:
+    """`run("create-user", "--email", …, given=text of standard input)`."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def command(*arguments: str, given: bytes = b"") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
+        code = main(arguments)
+        sys.stdout.flush()
+        out, err = capfd.readouterr()
+        return Ran(code, out, err)
+
+    yield command
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def stored(data_dir: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{data_dir / 'selfmemory.db'}", connections=1)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def project_id(run: Run, stored: Database) -> str:
+    run("create-user", "--email", "ann@example.com")
+    with stored.read() as session:
+        return session.exec(select(Project)).one().id
+
+
+def lines(*contents: str) -> bytes:
+    memories = [
+        {
+            "content": content,
+            "metadata": {"tags": "tea, Großes"},
+            "created_at": "2026-01-02T03:04:05.678901Z",
+            "updated_at": "2026-01-02T03:04:05.678901Z",
+        }
+        for content in contents
+    ]
+    return "".join(json.dumps(memory, ensure_ascii=False) + "\n" for memory in memories).encode()
+
+
+def test_create_user_prints_the_id_alone(run: Run, stored: Database) -> None:
+    user_id = run("create-user", "--email", "Ann@Example.com", "--name", "Ann").result
+    with stored.read() as session:
+        user = session.exec(select(User)).one()
+        assert (user.id, user.email, user.name) == (user_id, "ann@example.com", "Ann")
+        assert user.email_verified_at is not None
+
+
+def test_a_new_user_has_a_personal_organization_with_one_project(run: Run, stored: Database) -> None:
+    user_id = run("create-user", "--email", "ann@example.com").result
+    with stored.read() as session:
+        place = session.exec(select(Organization)).one()
+        assert (place.owner_id, place.kind) == (user_id, "personal")
+        assert session.exec(select(Project)).one().organization_id == place.id
+
+
+@pytest.mark.parametrize("way", ["argument", "standard input"])
+def test_the_password_may_come_both_ways(run: Run, stored: Database, way: str) -> None:
+    if way == "argument":
+        run("create-user", "--email", "ann@example.com", "--password", SECRET)
+    else:
+        run("create-user", "--email", "ann@example.com", "--password-stdin", given=f"{SECRET}\n".encode())
+    with stored.read() as session:
+        assert password_matches(session.exec(select(User)).one().password_hash, SECRET)
+
+
+def test_without_a_password_nobody_can_sign_in(run: Run, stored: Database) -> None:
+    run("create-user", "--email", "ann@example.com")
+    with stored.read() as session:
+        assert session.exec(select(User)).one().password_hash is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("create-user", "--email", "nobody"), "email"),
+        (("create-user", "--email", "ann@example.com", "--password", "short"), "password: use 8 to 200 characters."),
+        (("create-key", "--email", "ann@example.com", "--permissions", "fly"), "permissions: use read, write or both."),
+        (("create-key", "--email", "ann@example.com", "--expires-in-days", "0"), "expires_in_days: use 1 to 3650."),
+        (("create-key", "--email", "ann@example.com", "--project", "/"), "name"),
+        (("export", "--project", "proj_0"), "Project not found."),
+        (("import", "--project", "proj_0"), "Project not found."),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_made(
+    run: Run, stored: Database, arguments: tuple[str, ...], why: str
+) -> None:
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert why in ran.err.splitlines()[-1]
+    assert "Traceback" not in ran.err
+    with stored.read() as session:
+        assert session.exec(select(User)).all() == []
+
+
+def test_an_address_has_one_account(run: Run) -> None:
+    run("create-user", "--email", "ann@example.com")
+    ran = run("create-user", "--email", "ANN@example.com")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "selfmemory: There is an account with this e-mail address already.\n"
+
+
+def test_create_key_makes_what_is_missing_and_prints_the_key_alone(run: Run, stored: Database) -> None:
+    key = run("create-key", "--email", "ann@example.com", "--project", "Holidays").result
+    assert is_api_key(key)
+    with stored.read() as session:
+        project = session.exec(select(Project).where(Project.name == "Holidays")).one()
+        principal = credentials.authenticate(session, Presented(key)).principal
+        assert principal.project_id == project.id
+        assert {scope.value for scope in principal.scopes} == {"memories:read", "memories:write"}
+
+
+def test_create_key_uses_what_is_there(run: Run, stored: Database) -> None:
+    run("create-key", "--email", "ann@example.com", "--project", "Holidays")
+    run("create-key", "--email", "ann@example.com", "--project", "holidays", "--permissions", "read")
+    run("create-key", "--email", "ann@example.com")
+    with stored.read() as session:
+        assert len(session.exec(select(User)).all()) == 1
+        assert len(session.exec(select(Project)).all()) == 2
+
+
+def test_what_is_imported_comes_out_again(run: Run, project_id: str) -> None:
+    brought = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
+    assert (brought.code, brought.out) == (0, "")
+    assert "2 memories were imported." in brought.err
+    first, second = run("export", "--project", project_id).out.splitlines()
+    assert json.loads(first)["content"] == "Tee ist gut."
+    assert json.loads(second)["content"] == "चाय अच्छी है"
+    assert json.loads(second)["metadata"] == {"tags": "tea, Großes"}
+
+
+@pytest.mark.parametrize("bad", [b"{not json}\n", b"\xff\xfe\n", b'{"content": ""}\n', b"[]\n"])
+def test_a_bad_line_is_named_with_its_number_and_nothing_is_half_done(
+    run: Run, stored: Database, project_id: str, bad: bytes
+) -> None:
+    ran = run("import", "--project", project_id, given=lines("Tea is good.") + b"\n" + bad + lines("Or not."))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1].startswith("selfmemory: line 3: ")
+    with stored.read() as session:
+        assert session.exec(select(Memory)).all() == []
+
+
+def test_reindex_shows_its_progress_and_prints_nothing(run: Run, project_id: str) -> None:
+    run("import", "--project", project_id, given=lines("Tea is good."))
+    ran = run("reindex")
+    assert (ran.code, ran.out) == (0, "")
+    assert "1/1" in ran.err
+    assert ran.err.endswith("The index is rebuilt.\n")
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_new_server(run: Run, data_dir: Path) -> None:
+    ran = run("doctor")
+    assert ran.code == 0, ran.out
+    verdicts = [line.split()[:2] for line in ran.out.splitlines()]
+    parts = ["settings", "database", "index", "model", "mail", "public"]
+    assert verdicts == [["ok", part] for part in parts]
+
+
+def test_the_doctor_finds_an_index_that_does_not_match_sql(run: Run, stored: Database, project_id: str) -> None:
+    run("import", "--project", project_id, given=lines("Tea is good."))
+    with stored.write() as session:
+        session.connection().exec_driver_sql("DELETE FROM memory_words")
+    ran = run("doctor")
+    assert ran.code == 1
+    assert "WRONG  index       it does not match the memories in SQL: run python -m server reindex" in ran.out
+
+
+def test_reindex_mends_what_the_doctor_found(run: Run, stored: Database, project_id: str) -> None:
+    run("import", "--project", project_id, given=lines("Tea is good."))
+    with stored.write() as session:
+        session.connection().exec_driver_sql("DELETE FROM memory_words")
+    assert run("reindex").code == 0
+    assert run("doctor").code == 0
+
+
+def test_the_doctor_finds_a_public_url_that_nobody_answers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFMEMORY_PUBLIC_URL", "https://memory.invalid")
+    monkeypatch.setenv("SELFMEMORY_SECRET_KEY", SECRET * 2)
+    ran = run("doctor")
+    assert ran.code == 1
+    assert "WRONG  public URL  https://memory.invalid does not answer" in ran.out
+
+
+def test_the_doctor_finds_a_mail_server_that_does_not_answer(
+    run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("SELFMEMORY_SMTP_URL", f"smtp://me:{SECRET}@127.0.0.1:{unused_tcp_port}")
+    ran = run("doctor")
+    assert ran.code == 1
+    assert "WRONG  mail" in ran.out
+    assert SECRET not in ran.out + ran.err
+
+
+def test_settings_that_cannot_be_used_stop_every_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", f"mysql://me:{SECRET}@127.0.0.1/x")
+    for command in (("serve",), ("doctor",), ("create-key", "--email", "ann@example.com")):
+        ran = run(*command)
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err.startswith("selfmemory: SELFMEMORY_DATABASE_URL: ")
+        assert ran.err.count("\n") == 1
+        assert SECRET not in ran.err
+
+
+def test_a_database_that_is_away_is_said_in_one_line_without_its_password(
+    run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    url = f"postgresql+psycopg://me:{SECRET}@127.0.0.1:{unused_tcp_port}/x"
+    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", url)
+    ran = run("create-user", "--email", "ann@example.com")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("selfmemory: the database cannot be used")
+    assert SECRET not in ran.err
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before the command", "after it"])
+def test_more_than_one_worker_needs_a_chroma_server(run: Run, before: bool) -> None:
+    ran = run("--workers", "2", "serve") if before else run("serve", "--workers", "2")
+    assert ran.code == 1
+    assert "needs SELFMEMORY_CHROMA_URL" in ran.err
+
+
+def test_a_port_that_is_no_number_is_refused_as_a_setting(run: Run) -> None:
+    ran = run("serve", "--port", "eighty")
+    assert (ran.code, ran.err.partition(": ")[2].partition(":")[0]) == (1, "SELFMEMORY_PORT")
+
+
+def test_an_unknown_command_is_a_wrong_command_line(run: Run) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run("fly")
+    assert stopped.value.code == 2

@@ -1,0 +1,190 @@
+"""Settings: what stops the start, with one clear line that never prints a secret."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from server.settings import Settings, SettingsError, hand_down, is_loopback, read_settings, secret_key
+
+SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
+PUBLIC = {"SELFMEMORY_PUBLIC_URL": "https://memory.example.com", "SELFMEMORY_SECRET_KEY": SECRET}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    return monkeypatch
+
+
+def read(environment: pytest.MonkeyPatch, values: dict[str, str]) -> Settings:
+    for name, value in values.items():
+        environment.setenv(name, value)
+    return read_settings(env_file=None)
+
+
+def refusal(environment: pytest.MonkeyPatch, values: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as refused:
+        read(environment, values)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_nothing_needs_to_be_set(environment: pytest.MonkeyPatch) -> None:
+    settings = read(environment, {})
+    assert (settings.host, settings.port, settings.public_url) == ("127.0.0.1", 8081, "http://localhost:8081")
+    assert settings.is_sqlite
+    assert settings.resource == "http://localhost:8081/mcp"
+
+
+def test_an_unknown_name_in_the_environment_stops_the_start(environment: pytest.MonkeyPatch) -> None:
+    assert refusal(environment, {"SELFMEMORY_PROT": "9"}).startswith("SELFMEMORY_PROT is not a setting")
+
+
+def test_an_unknown_name_in_the_file_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# SELFMEMORY_OLD=1\nOTHER=1\nSELFMEMORY_PORT=9000\nexport SELFMEMORY_PROT=9\n")
+    with pytest.raises(SettingsError, match="SELFMEMORY_PROT is not a setting"):
+        read_settings(env_file=file)
+
+
+def test_the_environment_counts_before_the_file_and_the_command_line_before_both(
+    tmp_path: Path, environment: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SELFMEMORY_PORT=9000\nSELFMEMORY_HOST=::1\n")
+    environment.setenv("SELFMEMORY_PORT", "9001")
+    assert (read_settings(env_file=file).port, read_settings(env_file=file).host) == (9001, "::1")
+    assert read_settings(env_file=file, port=9002).port == 9002
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"SELFMEMORY_PORT=\xff\xfe")
+    with pytest.raises(SettingsError, match="is not UTF-8 text"):
+        read_settings(env_file=file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "65536"),
+        ("RATE_LIMIT_ENABLED", "perhaps"),
+        ("RATE_LIMIT_MEMORY_ADD", "many/minute"),
+        ("SIGN_UP", "sometimes"),
+        ("SESSION_COOKIE", "a b"),
+        ("SESSION_DAYS", "0"),
+        ("ACCESS_TOKEN_SECONDS", "0"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("EXACT_SCAN_LIMIT", "-1"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
+        ("ALLOWED_ORIGINS", "https://app.example.com/path"),
+        ("DATABASE_URL", "mysql://root@127.0.0.1/x"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "not a url"),
+        ("CHROMA_URL", "127.0.0.1:8000"),
+        ("REDIS_URL", "localhost"),
+        ("SMTP_URL", "mail.example.com:25"),
+    ],
+)
+def test_a_malformed_value_stops_the_start_and_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    assert refusal(environment, {f"SELFMEMORY_{name}": value}).startswith(f"SELFMEMORY_{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", f"mysql://root:{SECRET}@127.0.0.1/x"),
+        ("REDIS_URL", f"http://:{SECRET}@127.0.0.1"),
+        ("SMTP_URL", f"imap://me:{SECRET}@127.0.0.1"),
+        ("CHROMA_URL", f"ftp://me:{SECRET}@127.0.0.1"),
+        ("PUBLIC_URL", f"https://me:{SECRET}@memory.example.com"),
+        ("PORT", SECRET),
+        ("SIGN_UP", SECRET),
+        ("RATE_LIMIT_SIGN_IN", SECRET),
+    ],
+)
+def test_a_refusal_never_prints_the_value(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    assert SECRET not in refusal(environment, {f"SELFMEMORY_{name}": value})
+
+
+def test_a_secret_is_not_in_the_settings_text(environment: pytest.MonkeyPatch) -> None:
+    settings = read(environment, PUBLIC | {"SELFMEMORY_DATABASE_URL": f"postgresql://me:{SECRET}@127.0.0.1/x"})
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://127.0.0.1:8081/", "http://127.0.0.1:8081"),
+        ("http://[::1]:9", "http://[::1]:9"),
+        ("http://LocalHost:80", "http://localhost"),
+        ("https://Memory.Example.com:443/", "https://memory.example.com"),
+    ],
+)
+def test_the_public_url_is_kept_as_a_plain_origin(environment: pytest.MonkeyPatch, url: str, kept: str) -> None:
+    assert read(environment, PUBLIC | {"SELFMEMORY_PUBLIC_URL": url}).public_url == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "memory.example.com",
+        "ftp://localhost",
+        "https://x.example/app",
+        "https://x.example?a",
+        "https://x.example:99999",
+    ],
+)
+def test_a_public_url_that_is_more_or_less_than_an_origin_stops_the_start(
+    environment: pytest.MonkeyPatch, url: str
+) -> None:
+    assert "PUBLIC_URL must be like" in refusal(environment, PUBLIC | {"SELFMEMORY_PUBLIC_URL": url})
+
+
+def test_plain_http_is_for_loopback_alone(environment: pytest.MonkeyPatch) -> None:
+    said = refusal(environment, PUBLIC | {"SELFMEMORY_PUBLIC_URL": "http://memory.example.com"})
+    assert said == "SELFMEMORY_PUBLIC_URL must begin with https:// unless it is a loopback address"
+
+
+@pytest.mark.parametrize("key", ["", "too short"])
+def test_a_public_server_needs_a_long_secret_key(environment: pytest.MonkeyPatch, key: str) -> None:
+    said = refusal(environment, PUBLIC | {"SELFMEMORY_SECRET_KEY": key})
+    assert said.startswith("SELFMEMORY_SECRET_KEY (32 characters or more) is required")
+
+
+def test_lists_are_written_with_commas(environment: pytest.MonkeyPatch) -> None:
+    origins, proxies = "https://a.example, https://b.example/", "10.0.0.0/8,::1"
+    settings = read(environment, {"SELFMEMORY_ALLOWED_ORIGINS": origins, "SELFMEMORY_TRUSTED_PROXIES": proxies})
+    assert settings.allowed_origins == ("https://a.example", "https://b.example")
+    assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+
+
+def test_every_lifetime_may_be_one_second(environment: pytest.MonkeyPatch) -> None:
+    settings = read(environment, {"SELFMEMORY_ACCESS_TOKEN_SECONDS": "1", "SELFMEMORY_CODE_SECONDS": "1"})
+    assert (settings.access_token_seconds, settings.code_seconds) == (1, 1)
+
+
+def test_the_own_secret_is_made_once_for_this_reader_alone(settings: Settings) -> None:
+    made = secret_key(settings)
+    assert len(made) >= 32
+    assert secret_key(settings) == made
+    assert (settings.data_dir / "secret_key").stat().st_mode & 0o077 == 0
+    assert secret_key(settings.model_copy(update={"secret_key": SecretStr(SECRET)})) == SECRET
+
+
+def test_what_the_command_line_chose_reaches_worker_processes(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SELFMEMORY_PORT", "1")
+    hand_down({"port": 9003})
+    assert read_settings(env_file=None).port == 9003
+
+
+@pytest.mark.parametrize("url", ["http://localhost", "http://app.localhost:1", "http://127.8.8.8", "http://[::1]:8081"])
+def test_loopback_has_many_names(url: str) -> None:
+    assert is_loopback(url)
+
+
+@pytest.mark.parametrize("url", ["http://localhost.example.com", "http://10.0.0.1", "http://[::2]"])
+def test_other_addresses_are_not_loopback(url: str) -> None:
+    assert not is_loopback(url)
