@@ -33,8 +33,8 @@ format: install-dev                    ## put the style right
 migrations: install-dev                ## do the migrations give the models' tables, on SQLite and Postgres?
 	$(BIN)/python -m pytest tests/test_migrations.py
 
-bench: install-dev                     ## measure retrieval and speed (see docs/benchmarks.md)
-	$(BIN)/python -m bench
+bench: install install-dev            ## measure how well and how fast searches find
+	$(BIN)/python -m bench.retrieval
 
 conformance: install install-dev       ## the official MCP conformance suite (needs npm)
 	npm --prefix tests/conformance ci --no-audit --no-fund

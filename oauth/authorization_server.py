@@ -12,6 +12,7 @@ from oauth.endpoints import Introspection, Revocation
 from oauth.grants import CodeGrant, ProofKey, RefreshGrant, require_plain_request
 from oauth.requests import ClientRefused, FlowRequest, client_credentials
 from server.domain import clients
+from server.models import AuthMethod
 from server.settings import Settings
 
 
@@ -47,7 +48,7 @@ class AuthorizationServer(BaseServer):
         refused = ClientRefused(by_header="authorization" in request.headers)
         if client is None or client.row.auth_method != given.method:
             raise refused
-        if given.secret and not clients.secret_matches(client.row, given.secret):
+        if given.method is not AuthMethod.NONE and not clients.secret_matches(client.row, given.secret):
             raise refused
         request.auth_method = given.method
         return client

@@ -1,5 +1,6 @@
 """From the error tree and Authlib's errors to what clients read (RFC 6749 section 5.2) and to pages for people."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from authlib.oauth2.base import OAuth2Error
@@ -10,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 from oauth.authorization_server import Answer
 from server import errors
 from server.runtime import State
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[Request[State]], Awaitable[Response]]
 
@@ -52,6 +55,8 @@ class ForPrograms:
 
 
 def failure(error: errors.ServiceError) -> Response:
+    if isinstance(error, errors.Unavailable):
+        log.warning("unavailable", exc_info=error.__cause__)
     status = status_of(error)
     body = {"error": CODES.get(status, "invalid_request"), "error_description": error.detail}
     return JSONResponse(body, status, retry_header(error))

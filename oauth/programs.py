@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import sqlalchemy as sa
-from authlib.oauth2.rfc6749.errors import InvalidGrantError
+from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -25,7 +25,14 @@ GUESSES = frozenset({"invalid_client", "invalid_grant"})
 
 async def token(request: Request[State]) -> Response:
     """Exchange a code or a refresh token (OAuth 2.1 section 3.2)."""
-    return await _decided(request, lambda server, flow: server.create_token_response(flow))
+
+    def decide(server: AuthorizationServer, flow: FlowRequest) -> Answer:
+        if flow.payload.grant_type is None:
+            raise InvalidRequestError("The grant_type is missing.")
+        answer: Answer = server.create_token_response(flow)
+        return answer
+
+    return await _decided(request, decide)
 
 
 async def revoke(request: Request[State]) -> Response:

@@ -35,7 +35,10 @@ async def session_call_of(request: Request[State]) -> Call:
 async def read(request: Request[State], model: type[Model], limit: int = BODY_LIMIT) -> Model:
     """The JSON body as `model`. Raises Unsupported, TooLarge (over `limit` bytes), Invalid with the field and why."""
     require_json(request)
-    return parsed(model, await read_body(request, limit))
+    body = await read_body(request, limit)
+    if len(body) > BODY_LIMIT:  # a tenth of a second of work for the loop
+        return await request.state["runtime"].in_thread(parsed, model, body)
+    return parsed(model, body)
 
 
 def read_query(request: Request[State], model: type[Model]) -> Model:

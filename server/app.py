@@ -61,9 +61,10 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
         middleware=[
             Middleware(Envelope, settings=settings, metrics=metrics),
             Middleware(Cors, settings=settings),
-            Middleware(ServerErrorMiddleware, handler=answer_crash),  # inside both, so that a 500 has their headers
+            # inside both, so that a 500 has their headers
+            Middleware(ServerErrorMiddleware, handler=answer_crash),  # type: ignore[arg-type]  # knows its own State only
         ],
-        exception_handlers={ServiceError: answer_failure, HTTPException: answer_http},
+        exception_handlers={ServiceError: answer_failure, HTTPException: answer_http},  # type: ignore[dict-item]  # the same
         lifespan=lifespan,
     )
 
@@ -107,7 +108,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         except ModelUnusable as error:
             raise SettingsError(str(error)) from error
         except sa.exc.OperationalError as error:
-            raise SettingsError("the database cannot be opened: check SELFMEMORY_DATABASE_URL and that it runs") from error
+            raise SettingsError("the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs") from error
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise SettingsError(f"SELFMEMORY_DATA_DIR cannot be used: {error.strerror}") from error
         mailer = open_mailer(settings, database)

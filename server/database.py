@@ -6,12 +6,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import event
 from sqlmodel import Session
 
 BUSY_SECONDS = 15
+MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "writes"
 _WRITER = "writer"
 _PRAGMAS = (
@@ -71,16 +70,31 @@ def paused(session: Session) -> Iterator[None]:
 
 def migrate(url: str) -> None:
     """Bring the database to the newest schema; processes that start at once wait for the first."""
-    folder = Path(__file__).parent / "migrations"
-    config = Config(config_args={"script_location": str(folder)})
-    config.set_main_option("script_location", str(folder))
     engine = _engine(url, connections=1)
     with engine.execution_options(**{_WRITES: True}).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(72627001)"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if not _is_newest(connection):
+            _upgrade(connection)
     engine.dispose()
+
+
+def _is_newest(connection: sa.Connection) -> bool:
+    """Whether there is nothing to do, told without Alembic: most starts need none of it."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return False
+    newest = max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+    return bool(connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == newest)
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - heavy, and seldom needed
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 @contextmanager

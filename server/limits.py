@@ -6,11 +6,9 @@ import time
 from enum import StrEnum
 
 from limits import RateLimitItem, parse_many
+from limits.errors import StorageError
 from limits.storage import MemoryStorage, storage_from_string
-from limits.strategies import SlidingWindowCounterRateLimiter as Window
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from limits.strategies import MovingWindowRateLimiter as Window
 
 from server.errors import RateLimited
 from server.settings import Settings
@@ -19,7 +17,6 @@ log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 5
 """How long Redis is left alone after it failed, so that not every request waits for it."""
-REDIS = {"socket_connect_timeout": 1, "socket_timeout": 1, "retry": Retry(NoBackoff(), 0)}
 
 
 class Bucket(StrEnum):
@@ -45,7 +42,7 @@ class Limits:
         self._enabled = settings.rate_limit_enabled
         self._own = Window(MemoryStorage())
         url = settings.redis_url.get_secret_value()
-        self._shared = Window(storage_from_string(url, **REDIS)) if url else None  # type: ignore[arg-type]  # redis-py's
+        self._shared = _in_redis(url) if url else None
         self._away_until = 0.0
         self._rates: dict[Bucket, list[RateLimitItem]] = {
             bucket: parse_many(getattr(settings, f"rate_limit_{bucket.value}")) for bucket in Bucket
@@ -58,8 +55,8 @@ class Limits:
         if self._shared is not None and time.monotonic() >= self._away_until:
             try:
                 self._hit(self._shared, bucket, *key)
-            except RedisError as error:
-                log.warning("redis is away", extra={"reason": type(error).__name__})
+            except StorageError as error:
+                log.warning("redis is away", extra={"reason": type(error.storage_error).__name__})
                 self._away_until = time.monotonic() + AWAY_SECONDS
             else:
                 return
@@ -70,3 +67,11 @@ class Limits:
             if not window.hit(rate, bucket.value, *key):
                 reset = window.get_window_stats(rate, bucket.value, *key).reset_time
                 raise RateLimited(max(1, math.ceil(reset - time.time())))
+
+
+def _in_redis(url: str) -> Window:
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - heavy: only who has a Redis pays for it
+    from redis.retry import Retry  # noqa: PLC0415
+
+    options = {"socket_connect_timeout": 1, "socket_timeout": 1, "retry": Retry(NoBackoff(), 0)}
+    return Window(storage_from_string(url, wrap_exceptions=True, **options))  # type: ignore[arg-type]  # redis-py's

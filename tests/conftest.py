@@ -24,7 +24,13 @@ from tests.started import running
 
 ORIGIN = "http://localhost:8081"
 # What depends on the database runs on both; pages, tools and commands ask the same operations and run on SQLite alone.
-ON_POSTGRES_TOO = ("tests/domain/", "tests/index/", "tests/rest/", "tests/test_surfaces_agree.py")
+ON_POSTGRES_TOO = (
+    "tests/domain/",
+    "tests/index/",
+    "tests/rest/",
+    "tests/oauth/test_parallel.py",
+    "tests/test_surfaces_agree.py",
+)
 NOT_RUN: dict[str, int] = {}
 
 for _name in [name for name in os.environ if name.upper().startswith(PREFIX)]:

@@ -19,7 +19,8 @@ class WordEmbedder:
     def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
         rows = [sum((_direction(word) for word in WORD.findall(text.lower())), _direction("")) for text in texts]
         matrix = np.array(rows, dtype=np.float32).reshape(len(texts), self.dimensions)
-        return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+        matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+        return matrix
 
     def close(self) -> None:
         pass

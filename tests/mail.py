@@ -53,10 +53,14 @@ def mail_server(port: int = 0, *, needs_sign_in: bool = False) -> Iterator[tuple
     """The SMTP URL of a server that runs, and its mailbox."""
     mailbox = Mailbox()
     port = port or free_port()
-    options: dict[str, object] = {}
-    if needs_sign_in:
-        options = {"authenticator": _authenticate, "auth_required": True, "auth_require_tls": False}
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port, **options)
+    controller = Controller(
+        mailbox,
+        hostname="127.0.0.1",
+        port=port,
+        authenticator=_authenticate,
+        auth_required=needs_sign_in,
+        auth_require_tls=False,
+    )
     controller.start()
     account = f"{USER}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@" if needs_sign_in else ""
     try:
@@ -72,5 +76,6 @@ def _authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _mechan
 
 def link_in(letter: EmailMessage) -> str:
     """The path of the link that a letter carries."""
-    [line] = [line for line in letter.get_content().splitlines() if line.startswith("http")]
+    text: str = letter.get_content()
+    [line] = [line for line in text.splitlines() if line.startswith("http")]
     return "/" + line.split("/", 3)[3].strip()

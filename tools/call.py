@@ -34,14 +34,14 @@ class Tools(MCPServer[dict[str, Any]]):
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """An argument that is null counts as one that was not sent. Raises MCPError for an unknown tool."""
-        if name not in {tool.name for tool in await self.list_tools()}:
-            raise MCPError(INVALID_PARAMS, f"Unknown tool: {name}")
         if is_unstorable(arguments):
             return refusal(UNSTORABLE)
         given = {key: value for key, value in arguments.items() if value is not None}
         try:
             return await super().call_tool(name, given, context)
         except ToolError as error:
+            if error.__cause__ is None:  # raised bare for a name that is not known, and for nothing else
+                raise MCPError(INVALID_PARAMS, f"Unknown tool: {name}") from None
             return refusal(sentence(error))
 
 

@@ -8,7 +8,6 @@ from typing import NoReturn
 
 import httpx
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
 from sqlmodel import Session
 from tqdm import tqdm
 
@@ -99,7 +98,7 @@ def _database(settings: Settings) -> str:
         spent = (time.perf_counter() - began) * 1000
         if database.is_sqlite and (found := session.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()) != "ok":
             raise Wrong(f"the file is damaged ({found}): restore it from a backup")
-        schema = MigrationContext.configure(session.connection()).get_current_revision()
+        schema = session.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
     return f"schema {schema}, answers in {spent:.1f} ms"
 
 

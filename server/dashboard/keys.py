@@ -2,7 +2,8 @@
 
 from starlette.responses import Response
 
-from server.dashboard.pages import Visit, go, names_of
+from server.dashboard.frame import names_of
+from server.dashboard.pages import Visit, go
 from server.domain import api_keys
 from server.domain.api_keys import NewKey
 from server.errors import Invalid

@@ -15,12 +15,15 @@ async def show(visit: Visit, invited: Sent | None = None) -> Response:
     project_id = visit.path("project_id")
     members = await visit.call.read(project_members.list_members, project_id)
     waiting = await visit.call.read(invitations.list_waiting_for_project, project_id)
+    everybody = await _everybody(visit, project_id)
+    present = {member.user_id for member in members}
     return await visit.page(
         "members.html",
         project_id,
         members=members,
         waiting=waiting,
-        others=await _others(visit, {member.user_id for member in members}),
+        others=[member for member in everybody if member.user_id not in present],
+        fixed={member.user_id for member in everybody if member.role in project_members.GOVERNING},
         invited=invited,
         roles=[role.value for role in ProjectRole],
     )
@@ -62,11 +65,10 @@ async def remove(visit: Visit) -> Response:
     return go(f"{visit.project_path}/members", "member-removed")
 
 
-async def _others(visit: Visit, present: set[str]) -> list[Member]:
-    """People of the organization who have no role here yet, for whoever may see the organization."""
-    place = await visit.place(visit.path("project_id"))
+async def _everybody(visit: Visit, project_id: str) -> list[Member]:
+    """The people of the project's organization, for whoever may see them."""
+    place = await visit.place(project_id)
     try:
-        everybody = await visit.call.read(organization_members.list_members, place.project.organization_id)
+        return await visit.call.read(organization_members.list_members, place.project.organization_id)
     except NotFound:
         return []
-    return [member for member in everybody if member.user_id not in present]

@@ -5,7 +5,8 @@ from starlette.responses import Response
 
 from server.dashboard import memories as listing
 from server.dashboard.fields import LABELLED, checked, label, metadata_of, other_details
-from server.dashboard.pages import HOME, Visit, go, names_of
+from server.dashboard.frame import names_of
+from server.dashboard.pages import HOME, Visit, go
 from server.dashboard.rendering import pretty
 from server.domain import memories
 from server.domain.memories import MemoryChange, NewMemory
@@ -14,7 +15,7 @@ from server.models import Memory
 from server.models.base import JsonObject
 
 MOST_VERSIONS = 5
-SHOWN_LENGTH = 20_000
+SHOWN_LENGTH = 12_000
 
 
 async def show(visit: Visit) -> Response:

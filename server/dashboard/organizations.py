@@ -1,12 +1,16 @@
 """Organizations: the list with their projects, and one with its people, invitations and ownership."""
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
 from server.dashboard.fields import choice
+from server.dashboard.frame import names_of, title
 from server.dashboard.invited import Sent, sent
-from server.dashboard.pages import HOME, Visit, go, names_of
+from server.dashboard.pages import HOME, Visit, go
 from server.domain import audit, invitations, organization_members, organizations, projects
 from server.domain.access import ORGANIZATION_ACTIONS, Action
+from server.domain.organization_members import Member
 from server.domain.organizations import Place
 from server.models import OrganizationRole, ProjectRole
 
@@ -17,7 +21,8 @@ EVENTS = 50
 async def show_all(visit: Visit) -> Response:
     places = await visit.call.read(organizations.list_organizations)
     makes = [place.organization for place in places if may(place, Action.CREATE_PROJECT)]
-    return await visit.page("organizations.html", organizations=places, makes=makes)
+    titles = await titles_of(visit, places)
+    return await visit.page("organizations.html", organizations=places, makes=makes, titles=titles)
 
 
 async def create(visit: Visit) -> Response:
@@ -38,7 +43,9 @@ async def show(visit: Visit, invited: Sent | None = None) -> Response:
     return await visit.page(
         "organization.html",
         place=place,
+        title=(await titles_of(visit, [place]))[organization_id],
         members=members,
+        fixed=_fixed(place, members, visit.call.principal.user_id),
         waiting=waiting,
         invited=invited,
         may_manage=may(place, Action.MANAGE_MEMBERS),
@@ -102,8 +109,24 @@ async def show_activity(visit: Visit) -> Response:
     )
 
 
+async def titles_of(visit: Visit, places: Sequence[Place]) -> dict[str, str]:
+    """What to call each organization, by its id."""
+    owners = await visit.call.read(names_of, {place.organization.owner_id for place in places})
+    me = visit.call.principal.user_id
+    found = [place.organization for place in places]
+    return {one.id: title(one, owners.get(one.owner_id, "deleted account"), me) for one in found}
+
+
 def may(place: Place, action: Action) -> bool:
     return action in ORGANIZATION_ACTIONS[place.role]
+
+
+def _fixed(place: Place, members: Sequence[Member], me: str) -> set[str]:
+    """Whose role the visitor cannot change: the owner's, and for an admin another admin's."""
+    above = {OrganizationRole.OWNER} if may(place, Action.OWN) else {OrganizationRole.OWNER, OrganizationRole.ADMIN}
+    return {member.user_id for member in members if member.role in above and member.user_id != me} | {
+        place.organization.owner_id
+    }
 
 
 def _here(visit: Visit) -> str:

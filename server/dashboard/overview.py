@@ -3,8 +3,9 @@
 from starlette.responses import Response
 
 from server.dashboard import charts
+from server.dashboard.frame import frame_of, last_place
 from server.dashboard.memories import Row
-from server.dashboard.pages import HOME, Visit, frame_of, go, last_place
+from server.dashboard.pages import HOME, LAST_PROJECT, Visit, go
 from server.domain import memories
 from server.domain.memories import Listing
 from server.domain.overview import overview
@@ -15,7 +16,7 @@ RECENT = 5
 async def home(visit: Visit) -> Response:
     """To the project that was open last in this browser, else the first."""
     frame = await visit.call.read(frame_of)
-    here = last_place(frame, visit.request)
+    here = last_place(frame, visit.request.cookies.get(LAST_PROJECT))
     if here is None:
         return await visit.page("no_projects.html")
     return go(f"{HOME}/projects/{here.project.id}", visit.request.query_params.get("done"))

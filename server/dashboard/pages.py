@@ -1,12 +1,9 @@
 """One page address: who visits, the frame around every page, and a form shown again with the reason it was refused."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 from urllib.parse import urlencode
 
-import sqlalchemy as sa
-from sqlmodel import Session, col
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,12 +13,10 @@ from starlette.types import Message, Receive, Scope, Send
 from server.browser import presented
 from server.dashboard.errors import status_of
 from server.dashboard.fields import said
+from server.dashboard.frame import Place, frame_of, last_place, place_of
 from server.dashboard.rendering import DONE, POLICY, render
-from server.domain import notifications, users
-from server.domain.access import PROJECT_ACTIONS, Action, organization_role_of, reachable_projects
+from server.domain import users
 from server.errors import Invalid, NotFound, RateLimited, ServiceError, TooLarge, Unauthenticated
-from server.models import Organization, OrganizationRole, Project, ProjectRole, User
-from server.principal import Principal
 from server.runtime import Call, State
 from server.wire import is_unstorable
 
@@ -32,27 +27,6 @@ LAST_PROJECT = "project"
 """A cookie: where one was last."""
 
 YEAR = 31_536_000
-
-
-class Place(NamedTuple):
-    """A project that the visitor reaches, whose it is, and the visitor's roles there."""
-
-    project: Project
-    organization: str
-    role: ProjectRole
-    organization_role: OrganizationRole | None
-
-    def may(self, action: str) -> bool:
-        """For templates: what a role may not do is not offered. The operation decides again."""
-        return Action(action) in PROJECT_ACTIONS[self.role]
-
-
-class Frame(NamedTuple):
-    """What surrounds every page: who is signed in, where they may go, what waits for them."""
-
-    user: User
-    places: Sequence[Place]
-    unread: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +48,7 @@ class Visit:
 
     async def place(self, project_id: str) -> Place:
         """Raises NotFound."""
-        return _place(await self.call.read(frame_of), project_id)
+        return place_of(await self.call.read(frame_of), project_id)
 
     def text(self, name: str) -> str:
         """A field of the form as typed, with line ends as they are stored; empty when it is missing."""
@@ -96,7 +70,11 @@ class Visit:
     async def page(self, template: str, project_id: str | None = None, **shown: object) -> Response:
         """A page within its frame, at a project: the last one where the page is about none. Raises NotFound."""
         frame = await self.call.read(frame_of)
-        here = last_place(frame, self.request) if project_id is None else _place(frame, project_id)
+        here = (
+            last_place(frame, self.request.cookies.get(LAST_PROJECT))
+            if project_id is None
+            else place_of(frame, project_id)
+        )
         context = {
             "frame": frame,
             "here": here,
@@ -115,31 +93,6 @@ class Visit:
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
-
-
-def frame_of(session: Session, principal: Principal) -> Frame:
-    user = users.me(session, principal)
-    governing = organization_role_of(user.id)
-    rows = session.execute(reachable_projects(principal).add_columns(col(Organization.name), governing))
-    places = [
-        Place(project, name, ProjectRole(role), own and OrganizationRole(own)) for project, role, name, own in rows
-    ]
-    places.sort(key=lambda place: (place.organization.casefold(), place.project.name.casefold()))
-    return Frame(user, places, notifications.count_unread(session, principal))
-
-
-def last_place(frame: Frame, request: Request[State]) -> Place | None:
-    """The project that was open last in this browser, else the first."""
-    project_id = request.cookies.get(LAST_PROJECT)
-    first = frame.places[0] if frame.places else None
-    return next((place for place in frame.places if place.project.id == project_id), first)
-
-
-def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:
-    """The names of people who did what the visitor may see; who deleted the account has none."""
-    wanted = sorted(user_id for user_id in user_ids if user_id)
-    query = sa.select(col(User.id), col(User.name)).where(col(User.id).in_(wanted), col(User.name) != "")
-    return {user_id: name for user_id, name in session.execute(query)}  # noqa: C416 - rows are no pairs
 
 
 def go(path: str, done: str | None = None) -> Response:
@@ -223,13 +176,6 @@ async def refusal(request: Request[State], error: ServiceError, visit: Visit | N
     context = {"problem": error.detail, "status": status_of(error), "frame": None, "here": None, "done": None}
     html = await request.state["runtime"].in_thread(render, "problem.html", context)
     return HTMLResponse(html, status_of(error), _headers(error))
-
-
-def _place(frame: Frame, project_id: str) -> Place:
-    found = next((place for place in frame.places if place.project.id == project_id), None)
-    if found is None:
-        raise NotFound("Project not found.")
-    return found
 
 
 def _headers(problem: ServiceError | None) -> dict[str, str]:

@@ -2,12 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from server.domain.metadata import CONTENT_LENGTH
 
+
+def a_number(given: object) -> object:
+    """JSON's true is no number, though Python counts it as 1."""
+    if isinstance(given, bool):
+        raise ValueError("must be a number")
+    return given
+
+
 Query = Annotated[str, StringConstraints(max_length=CONTENT_LENGTH)]
-Limit = Annotated[int, Field(ge=1, le=100)]
-Threshold = Annotated[float, Field(ge=0, le=1)]
+Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(a_number)]
+Threshold = Annotated[float, Field(ge=0, le=1), BeforeValidator(a_number)]
 PageLimit = Annotated[int, Field(ge=1, le=1000)]
 Offset = Annotated[int, Field(ge=0, le=1_000_000_000)]

@@ -36,6 +36,8 @@ NEWEST_SCORE = 1.0
 """Of each result of an empty question: nothing is compared, so nothing is far."""
 
 Scores = NDArray[np.float32]
+_BY_NUMBER = sa.select(Memory).where(col(Memory.number).in_(sa.bindparam("numbers", expanding=True)))
+_OF_PROJECT = _BY_NUMBER.where(col(Memory.project_id) == sa.bindparam("project"))
 
 
 class SortBy(StrEnum):
@@ -84,17 +86,16 @@ def search(session: Session, principal: Principal, asked: Asked, index: MemoryIn
     Filters are applied before the limit. Raises what `require_project` does.
     """
     project = require_project(session, principal, asked.project_id, Action.READ)
-    wanted = conditions(asked.filters, project.id)
     if not asked.query.strip():
-        return _newest(session, wanted, asked.limit)
+        return _newest(session, conditions(asked.filters, project.id), asked.limit)
     question = index.question(asked.query)
-    allowed = None if asked.filters.is_empty else _allowed(session, wanted)
+    allowed = None if asked.filters.is_empty else _allowed(session, conditions(asked.filters, project.id))
     words = matches.search(session, project.id, project.memory_count, asked.query, allowed)
     found: list[Found] = []
     for width in WIDTHS:
         similar = index.similar(session, project, question.result(), allowed, words.best(BY_WORDS), width)
         ranking = _ranked(similar, words, asked.threshold)
-        found = _fetched(session, wanted, ranking, similar, asked.limit)
+        found = _fetched(session, project.id, asked.filters, ranking, similar, asked.limit)
         if similar.complete or ranking.is_cut or len(found) == asked.limit:
             break
     if asked.sort_by is SortBy.TIMESTAMP:
@@ -114,28 +115,39 @@ def _allowed(session: Session, wanted: Sequence[sa.ColumnElement[bool]]) -> Sequ
 
 
 def _ranked(similar: Similar, words: Matches, threshold: float | None) -> _Ranking:
-    """Both opinions joined; a memory that only one of them knows has 0 in the other."""
-    numbers = np.union1d(similar.numbers, words.numbers)[::-1]  # the newer first, among equals
-    similarities, shares = np.zeros(len(numbers), np.float32), np.zeros(len(numbers), np.float32)
-    similarities[len(numbers) - 1 - np.searchsorted(numbers[::-1], similar.numbers)] = similar.similarities
-    shares[len(numbers) - 1 - np.searchsorted(numbers[::-1], words.numbers)] = words.shares
+    """Both opinions joined, the newer memory first among equals."""
+    numbers, similarities, shares = _joined(similar, words)
     weight = SIMILARITY_WEIGHT if words.asked else 1.0
-    scores = np.clip(weight * similarities + (1.0 - weight) * shares, 0.0, 1.0).astype(np.float32)
-    order = np.argsort(-scores, kind="stable")
+    scores = np.clip(weight * similarities + (1.0 - weight) * shares, 0.0, 1.0)
+    order = len(scores) - 1 - np.argsort(-scores[::-1], kind="stable")
     passing = len(order) if threshold is None else int(np.count_nonzero(scores >= threshold))
     is_cut, order = passing < len(order), order[:passing]
-    return _Ranking(numbers[order], scores[order], np.clip(similarities, 0.0, 1.0)[order], shares[order], is_cut)
+    return _Ranking(numbers[order], scores[order], np.clip(similarities[order], 0.0, 1.0), shares[order], is_cut)
+
+
+def _joined(similar: Similar, words: Matches) -> tuple[Numbers, Scores, Scores]:
+    """All memories (ascending), their similarities and shares; what only one of both knows has 0 in the other."""
+    numbers, similarities = similar.numbers, similar.similarities
+    unknown = np.setdiff1d(words.numbers, numbers, assume_unique=True)
+    if len(unknown):
+        numbers = np.union1d(numbers, unknown)
+        similarities = np.zeros(len(numbers), np.float32)
+        similarities[np.searchsorted(numbers, similar.numbers)] = similar.similarities
+    shares = np.zeros(len(numbers), np.float32)
+    shares[np.searchsorted(numbers, words.numbers)] = words.shares
+    return numbers, similarities, shares
 
 
 def _fetched(
-    session: Session, wanted: Sequence[sa.ColumnElement[bool]], ranking: _Ranking, similar: Similar, limit: int
+    session: Session, project_id: str, filters: Filters, ranking: _Ranking, similar: Similar, limit: int
 ) -> list[Found]:
     """The first `limit` of the ranking that SQL knows and the filters let pass."""
+    query = _OF_PROJECT if filters.is_empty else _BY_NUMBER.where(*conditions(filters, project_id))
     found: list[Found] = []
     start, step = 0, limit
     while start < len(ranking.numbers) and len(found) < limit:
         numbers = ranking.numbers[start : start + step].tolist()
-        rows = session.scalars(sa.select(Memory).where(col(Memory.number).in_(numbers), *wanted))
+        rows = session.scalars(query, {"numbers": numbers, "project": project_id})
         memories = {memory.number: memory for memory in rows}
         places = (start + at for at, number in enumerate(numbers) if number in memories)
         found += [_found(memories[int(ranking.numbers[place])], ranking, place, similar) for place in places]

@@ -21,6 +21,7 @@ from chromadb.api.collection_configuration import CreateCollectionConfiguration,
 from chromadb.config import Settings
 from chromadb.errors import ChromaError
 
+from server.index.failures import ChromaFailed
 from server.index.outbox import Vectors
 
 HNSW = CreateHNSWConfiguration(space="cosine", ef_search=200, sync_threshold=1000)
@@ -30,10 +31,6 @@ PieceId = tuple[int, int]
 _QUIET = Settings(anonymized_telemetry=False)
 _OPEN = "open"
 """A file beside the directories that is there while one of them is in use."""
-
-
-class ChromaFailed(Exception):
-    """Chroma did not do it; the message is the kind of failure."""
 
 
 class Chroma:

@@ -5,16 +5,20 @@ import logging
 import threading
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.index.chroma import Chroma, ChromaFailed, open_embedded, open_served
+from server.index.failures import ChromaFailed
 from server.index.matrix import Centre
 from server.index.outbox import Vectors
 from server.models import metadata
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.index.chroma import Chroma
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +52,7 @@ class Collections:
     def are_served(self) -> bool:
         return bool(self._settings.chroma_url)
 
-    def open(self, *, as_owner: bool) -> Chroma | None:
+    def open(self, *, as_owner: bool) -> "Chroma | None":
         """Chroma, opened when it is not yet and may be. Raises ChromaFailed."""
         if self._chroma is None and (as_owner or self.are_served):
             with self._opening:
@@ -96,7 +100,9 @@ class Collections:
             self.suspects.add(project_id)
             log.warning("chroma failed", extra={"project_id": project_id, "kind": str(error)})
 
-    def _open(self) -> Chroma:
+    def _open(self) -> "Chroma":
+        from server.index.chroma import open_embedded, open_served  # noqa: PLC0415 - a second that small users are spared
+
         if self.are_served:
             place = self._settings.public_url + self._settings.database_url.get_secret_value()
             return open_served(

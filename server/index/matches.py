@@ -61,7 +61,7 @@ def search(
         values["allowed"] = json.dumps(list(allowed))
     statement = (_sqlite_search if sqlite else _postgres_search)(len(keys), "allowed" in values)
     found = session.connection().execute(statement, values).cursor.fetchall()  # plain tuples: there may be thousands
-    total = _rows_in_index(session) if sqlite else 0
+    total = _first_varint(found.pop()[2]) if sqlite else 0
     return _added(found, [held.get(at, 0) for at in range(len(keys))], memory_count, total, allowed)
 
 
@@ -113,9 +113,7 @@ def _match(project_id: str, term: str) -> str:
     return f'"{prefix_of(project_id)}{term}"'
 
 
-def _rows_in_index(session: Session) -> int:
-    """FTS5's own count of rows: the first varint of its record of averages (ext/fts5/fts5_index.c)."""
-    block: bytes = session.execute(_AVERAGES).scalar_one()
+def _first_varint(block: bytes) -> int:
     value = 0
     for byte in block[:9]:
         value = value << 7 | byte & 0x7F
@@ -124,7 +122,8 @@ def _rows_in_index(session: Session) -> int:
     return value
 
 
-_AVERAGES = sa.text("SELECT block FROM memory_words_data WHERE id = 1")
+# FTS5's record of averages, which begins with the number of all rows (ext/fts5/fts5_index.c); the last row of an answer.
+_AVERAGES = "SELECT * FROM (SELECT NULL, NULL, block FROM memory_words_data WHERE id = 1)"
 
 
 @cache
@@ -135,7 +134,7 @@ def _sqlite_search(terms: int, narrowed: bool) -> sa.TextClause:
         f" WHERE memory_words MATCH :t{at}{narrow} ORDER BY rowid DESC LIMIT :most)"
         for at in range(terms)
     )
-    return sa.text(" UNION ALL ".join(arms))
+    return sa.text(" UNION ALL ".join((*arms, _AVERAGES)))
 
 
 @cache

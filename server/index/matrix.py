@@ -157,5 +157,6 @@ class Similar:
         if place == len(matrix.numbers) or matrix.numbers[place] != number:
             return None
         first = int(matrix.first[place])
-        row = first + int(self.rows[first : first + int(matrix.sizes[place])].argmax())
+        end = int(matrix.first[place + 1]) if place + 1 < len(matrix.first) else len(self.rows)
+        row = first + int(self.rows[first:end].argmax())
         return int(matrix.spans[row, 0]), int(matrix.spans[row, 1])

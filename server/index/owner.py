@@ -7,14 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from server.database import Database
 from server.index import purge, rebuild
-from server.index.chroma import Chroma, ChromaFailed
 from server.index.collections import Collections
 from server.index.embeddings import EmbedderClosed
+from server.index.failures import ChromaFailed
 from server.index.outbox import PURGE
 from server.index.ownership import Ownership
 from server.index.rebuild import Embed, Progress
@@ -22,6 +23,9 @@ from server.index.scans import Scans
 from server.models import metadata
 from server.models.base import now
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.index.chroma import Chroma
 
 log = logging.getLogger(__name__)
 
@@ -265,7 +269,7 @@ class Owner:
                 chroma.delete(name)
         self._sweep_at = None
 
-    def _chroma(self) -> Chroma:
+    def _chroma(self) -> "Chroma":
         chroma = self._collections.open(as_owner=True)
         if chroma is None:
             raise ChromaFailed("NotOpen")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
@@ -9,13 +10,15 @@ from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import outbox, words
-from server.index.chroma import Chroma
 from server.index.matrix import SHRINK, Centre, Matrix
 from server.index.outbox import Embedded
 from server.index.pieces import lead_from
 from server.index.scans import Scans
 from server.models import Memory, Project, ProjectIndex, metadata
 from server.models.base import now
+
+if TYPE_CHECKING:
+    from server.index.chroma import Chroma
 
 ROWS = 32
 """Rows given to Chroma at once: it freezes the process meanwhile."""
@@ -43,7 +46,7 @@ class Progress:
         return f"{self.work} {100 * self.done // max(self.whole, 1)}%"
 
 
-def build(database: Database, chroma: Chroma, scans: Scans, model: str, project_id: str) -> Iterator[Progress]:
+def build(database: Database, chroma: "Chroma", scans: Scans, model: str, project_id: str) -> Iterator[Progress]:
     """Give a project a new collection. An old one serves until then. Raises ChromaFailed."""
     project = _announced(database, project_id, model)
     if project is None:

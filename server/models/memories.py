@@ -22,7 +22,7 @@ class Memory(SQLModel, table=True):
         sa.Index("ix_memories_newest_of_user", "project_id", "user_id", "id"),
         sa.Index("ix_memories_revision", "project_id", "revision"),
         sa.Index("ix_memories_embedding_model", "embedding_model"),
-        {"sqlite_autoincrement": True},  # a number is never given out twice: the index may still hold the old one's vectors
+        {"sqlite_autoincrement": True},  # no number twice: the index may still hold the vectors of the first
     )
 
     number: int = Field(default=None, sa_column=sa.Column(Number, primary_key=True, autoincrement=True))
@@ -103,7 +103,7 @@ class IndexTask(SQLModel, table=True):
     number: int = Field(default=None, sa_column=sa.Column(Number, primary_key=True, autoincrement=True))
     project_id: str = Field(index=True)
     memory_number: int = Field(sa_type=sa.BigInteger)
-    piece_count: int = Field(default=0, description="how many pieces of it the collection held before the change, at most")
+    piece_count: int = Field(default=0, description="how many of its pieces the collection held before, at most")
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
 
 

@@ -36,9 +36,8 @@ def serving(data_dir: Path) -> Iterator[Settings]:
     """The whole app on a thread of its own, behind a socket on loopback."""
     with listening() as listener:
         settings = read_settings(None, data_dir=data_dir, public_url=url_of(listener), rate_limit_enabled=False)
-        config = uvicorn.Config(
-            create_app(settings, lambda _settings: WordEmbedder()), log_config=None, access_log=False, proxy_headers=False
-        )
+        app = create_app(settings, lambda _settings: WordEmbedder())
+        config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -107,7 +106,14 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": zone})
 
     def use_dark(self) -> None:
-        features = [{"name": "prefers-color-scheme", "value": "dark"}]
+        self._prefer("dark")
+
+    def use_light(self) -> None:
+        self._prefer("light")
+
+    def _prefer(self, scheme: str) -> None:
+        wanted = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in wanted.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def use_phone(self) -> None:

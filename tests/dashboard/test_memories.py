@@ -190,6 +190,19 @@ async def test_every_field_is_text_and_nothing_else(ann: Visitor) -> None:
     assert "<script>alert" not in deleted.text
 
 
+async def test_pages_stay_small_however_much_is_stored(ann: Visitor) -> None:
+    tags = [f"a rather long tag number {number}" for number in range(100)]
+    other = {f"key{number}": "value " * 30 for number in range(50)}
+    for _ in range(26):
+        memory_id = await ann.remember("word " * 2000, tags=tags, people_mentioned=tags, **other)
+    listed = f"{ann.project}/memories"
+    pages = (listed, f"{listed}?q=word", ann.project, f"/dashboard/memories/{memory_id}")
+    for path in pages:
+        response = await ann.get(path)
+        assert response.status_code == 200
+        assert len(response.content) <= 100_000, path
+
+
 async def test_all_memories_go_when_the_name_is_typed_and_not_before(ann: Visitor) -> None:
     await ann.remember("One.")
     refused = await ann.post(f"{ann.project}/delete-memories", {"confirm": "my memories"})

@@ -35,7 +35,9 @@ def contents(world: World) -> list[str]:
 
 def test_an_import_of_an_export_is_the_same_project(world: World) -> None:
     world.add("an old red canoe\nwith two lines", at=datetime(2019, 5, 4, 3, 2, 1, 5, UTC), user_id="ann")
-    changed = world.add("first", metadata={"tags": "water,wood", "deep": {"list": [1, 2.5, None, "żółć 🎈"]}})
+    changed = world.add(
+        "first", metadata={"tags": "water,wood", "deep": {"list": [1, 2.5, None, "żółć 🎈", r"\u0000"]}}
+    )
     world.update(changed, "second")
     world.update(changed, "third")
     said = [Message(role="user", content="Where is it?"), Message(role="assistant", content="Here.")]
@@ -64,6 +66,8 @@ def test_what_was_imported_passes_filters_and_is_counted(world: World) -> None:
         (json.dumps({**LINE, "content": " "}), "line 3: content: must not be blank"),
         (json.dumps({**LINE, "created_at": "2999-01-01"}), "line 3: created_at: must be a moment from 1970 until now"),
         (json.dumps({**LINE, "metadata": {"tags": 7}}), "line 3: metadata: tags must be comma text"),
+        (json.dumps({**LINE, "content": "a\0b"}), "line 3: content: must not contain a NUL character"),
+        (json.dumps({**LINE, "metadata": {"a": ["\0"]}}), "line 3: metadata: must not contain a NUL character"),
         (json.dumps({**LINE, "history": [{**LINE, "version": 1}]}), "line 3: history: must have the oldest"),
         ('{"content": "x", "metadata": {"n": NaN}}', "line 3: "),
     ],

@@ -99,7 +99,10 @@ class Person:
     project_id: str
 
     async def sign_in(self, page: str = "/sign-in") -> httpx.Response:
+        """Fill in the form; who is signed in already is led on."""
         shown = await self.browser.get(page)
+        if shown.is_redirect:
+            return shown
         form = form_of(shown)
         filled = form.fields | {"email": self.email, "password": PASSWORD}
         return await self.browser.post(urljoin(str(shown.url), form.action), data=filled)

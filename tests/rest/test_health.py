@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -11,10 +12,11 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from server.app import create_app
-from server.database import Database
-from server.settings import Settings
+from server.hashing import new_api_key
+from server.settings import Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
 from tests.fakes import WordEmbedder
+from tests.postgres import Databases
 from tests.started import running
 
 PARTS = {"database", "vector_index", "embedding", "memory", "disk"}
@@ -58,11 +60,21 @@ async def test_health_names_no_host_path_or_version(client: httpx.AsyncClient, s
     assert "127.0.0.1" not in text
 
 
-async def test_without_its_database_it_is_unhealthy_but_alive(client: httpx.AsyncClient, database: Database) -> None:
-    with database.engine.begin() as connection:
-        assert connection.exec_driver_sql("SELECT 1")
-    answer = await client.get("/health/live")
-    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+@pytest.mark.needs("postgres")
+async def test_without_its_database_it_is_unhealthy_but_alive_and_asks_to_come_back(
+    postgres: Databases, tmp_path: Path
+) -> None:
+    url = postgres.make()
+    settings = read_settings(env_file=None, data_dir=tmp_path, database_url=url, public_url=ORIGIN)
+    async with running(create_app(settings, lambda _settings: WordEmbedder())) as app, asking(app) as client:
+        postgres.drop(url)
+        answer, ready, live = [await client.get(path) for path in ("/health", "/health/ready", "/health/live")]
+        asked = await client.get("/api/memories", headers={"Authorization": f"Bearer {new_api_key()}"})
+    assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
+    assert answer.json()["checks"]["database"]["status"] == "unhealthy"
+    assert (ready.status_code, live.status_code) == (503, 200)
+    assert (asked.status_code, asked.headers["Retry-After"]) == (503, "1")
+    assert "postgres" not in answer.text + asked.text
 
 
 async def test_a_model_that_fails_makes_it_unhealthy_and_not_ready(broken_app: ASGIApp) -> None:

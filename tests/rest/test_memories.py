@@ -88,7 +88,9 @@ async def test_a_change_replaces_what_is_given_and_keeps_the_rest(api: Caller, a
 async def test_a_changed_memory_is_found_by_what_it_is_now(api: Caller) -> None:
     memory_id = await api.add("the cat sleeps", metadata={"tags": "cat"})
     await api.put(f"/api/memories/{memory_id}", {"text": "the parrot sings", "metadata": {"tags": "parrot"}})
-    assert await api.found("parrot") == ["the parrot sings"]
+    (found,) = await api.results({"query": "parrot", "filters": {"explain": True}})
+    assert found["match"]["piece"] == found["content"] == "the parrot sings"
+    assert found["match"]["words"] > 0
     assert await api.found(tags="cat") == []
     assert await api.found(tags="parrot") == ["the parrot sings"]
 

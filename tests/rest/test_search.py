@@ -92,6 +92,8 @@ BAD: list[tuple[dict[str, object], str]] = [
     ({"query": "x", "limit": 5, "filters": {"limit": 6}}, f"limit: {TWICE}"),
     ({"query": "x", "user_id": "a", "filters": {"user_id": "b"}}, f"user_id: {TWICE}"),
     ({"query": "x", "filters": {"limit": "ten"}}, "filters.limit: must be a whole number."),
+    ({"query": "x", "limit": True}, "limit: must be a number."),
+    ({"query": "x", "filters": {"threshold": True}}, "filters.threshold: must be a number."),
     ({"query": "x", "filters": {"limit": 101}}, "filters.limit: must be at most 100."),
     ({"query": "x", "filters": {"threshold": 1.1}}, "filters.threshold: must be at most 1.0."),
     ({"query": "x", "filters": {"threshold": "high"}}, "filters.threshold: must be a number."),

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -14,12 +15,12 @@ from tests.rest.conftest import Caller
 from tests.rest.teams.team import Team
 
 
-async def invite(team: Team, role: str = "outsider", by: str = "owner", **more: object) -> dict[str, str]:
+async def invite(team: Team, role: str = "outsider", by: str = "owner", **more: object) -> dict[str, Any]:
     """The answer to an invitation of that person to the organization."""
     body = {"email": team.emails[role], "role": "member", **more}
     answer = await team[by].post(f"/api/organizations/{team.organization_id}/invitations", body)
     assert answer.status_code == 200, answer.text
-    made: dict[str, str] = answer.json()
+    made: dict[str, Any] = answer.json()
     return made
 
 
@@ -154,10 +155,10 @@ async def test_the_list_is_empty_until_the_address_is_known_to_be_ones_own(team:
     assert [one["type"] for one in told] == ["invitation_received"]
 
 
-async def invite_elsewhere(team: Team) -> dict[str, str]:
+async def invite_elsewhere(team: Team) -> dict[str, Any]:
     body = {"email": team.emails["outsider"], "role": "viewer"}
     answer = await team["project_admin"].post(f"/api/projects/{team.project_id}/invitations", body)
-    made: dict[str, str] = answer.json()
+    made: dict[str, Any] = answer.json()
     return made
 
 

@@ -1,0 +1,189 @@
+"""How long searches and adds take over REST beside the bare model and a bare scan of the vectors; one run, one machine.
+
+python -m bench.latency [--sizes 100,1000,10000,100000] [--seconds 5]
+
+Only ratios say something: what is compared is measured in turn, so that other load falls on both alike. The bulk of the
+memories has made-up text and random vectors (embedding 100,000 texts takes ten minutes); questions and what is added
+while it is measured goes through the model.
+"""
+
+import argparse
+import itertools
+import json
+import random
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlmodel import select
+
+from bench.server import Caller, Server, started
+from server.database import Database
+from server.domain import memories
+from server.hashing import token_hash
+from server.index import bundled_model
+from server.index.bundled_model import BundledModel
+from server.index.outbox import Embedded
+from server.models import ApiKey, Memory, ProjectIndex
+from server.models.base import new_id
+
+SIZES = (100, 1_000, 10_000, 100_000)
+CLIENTS = 16
+CHUNK = 1_000
+ADD_ALLOWANCE = 3.0
+"""Milliseconds that an add may take besides: it is on the disk when it is answered."""
+
+Vectors = NDArray[np.float32]
+_random = random.Random(11)
+_TOKENS = json.loads((bundled_model.source_folder() / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+_VOCABULARY = [word for word in sorted(_TOKENS, key=_TOKENS.get) if word.isalpha() and word.isascii() and len(word) > 2]
+_WEIGHTS = list(itertools.accumulate(1 / (rank + 10) for rank in range(len(_VOCABULARY))))
+
+
+def sentence(words: int) -> str:
+    """Made up, with words as common and as rare as in a language (Zipf)."""
+    return " ".join(_random.choices(_VOCABULARY, cum_weights=_WEIGHTS, k=words)).capitalize()
+
+
+def question() -> str:
+    return f"When did {sentence(2)} go to the {sentence(3).lower()}?"
+
+
+def fill(database: Database, key: str, size: int) -> str:
+    """Write `size` memories of one piece each; the id of the key's project."""
+    vectors = np.random.default_rng(3)
+    with database.read() as session:
+        project_id = session.exec(select(ApiKey.project_id).where(ApiKey.token_hash == token_hash(key))).one()
+    for start in range(0, size, CHUNK):
+        texts = [sentence(18) for _ in range(min(CHUNK, size - start))]
+        rows = [
+            Memory(
+                id=new_id("mem_"), project_id=project_id, content=text, content_hash=memories.hash_of(text), details={}
+            )
+            for text in texts
+        ]
+        with database.write() as session:
+            memories.store(session, project_id, rows, [_made_up(text, vectors) for text in texts])
+    return project_id
+
+
+def _made_up(text: str, vectors: np.random.Generator) -> Embedded:
+    vector = vectors.standard_normal((1, 384)).astype(np.float32)
+    return Embedded(BundledModel.name, ((0, len(text)),), vector / np.linalg.norm(vector))
+
+
+def bare_search(model: BundledModel, matrix: Vectors) -> Callable[[str], object]:
+    """The model, and the ten nearest of all vectors."""
+
+    def search(text: str) -> object:
+        scores = matrix @ model.encode([text])[0]
+        return np.argpartition(-scores, min(10, len(scores) - 1))[:10]
+
+    return search
+
+
+def in_turn(
+    bare: Callable[[str], object], ours: Callable[[str], object], texts: Callable[[], str], seconds: float
+) -> tuple[list[float], list[float]]:
+    """Milliseconds of each, on different texts of one kind."""
+    times: tuple[list[float], list[float]] = ([], [])
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times[0]) < 20:
+        for call, spent in zip((bare, ours), times, strict=True):
+            text = texts()
+            began = time.perf_counter()
+            call(text)
+            spent.append((time.perf_counter() - began) * 1000)
+    return times
+
+
+def rate(call: Callable[[], Callable[[str], object]], texts: list[str], threads: int) -> float:
+    """Texts a second of so many threads, each with a caller of its own."""
+    left: Iterator[str] = iter(texts)
+    taking = threading.Lock()
+
+    def work() -> None:
+        own = call()
+        while True:
+            with taking:
+                text = next(left, None)
+            if text is None:
+                return
+            own(text)
+
+    began = time.perf_counter()
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return len(texts) / (time.perf_counter() - began)
+
+
+def searching(caller: Caller) -> Callable[[str], object]:
+    return lambda text: caller.post("/api/memories/search", {"query": text, "limit": 10})
+
+
+def adding(caller: Caller) -> Callable[[str], object]:
+    return lambda text: caller.post("/api/memories", {"messages": [{"role": "user", "content": text}]})
+
+
+def measure(server: Server, database: Database, model: BundledModel, size: int, seconds: float) -> None:
+    key = server.key(f"Size {size}")
+    project_id = fill(database, key, size)
+    caller = server.caller(key)
+    search, add = searching(caller), adding(caller)
+    search(question())
+    _wait_for_collection(database, project_id, size)
+    matrix = np.random.default_rng(4).standard_normal((size, 384)).astype(np.float32)
+    bare, ours = in_turn(bare_search(model, matrix), search, question, seconds)
+    _row(f"search, {size:,} memories", ours, statistics.median(bare))
+    bare, ours = in_turn(lambda text: model.encode([text]), add, lambda: sentence(18), seconds)
+    _row(f"add, {size:,} memories", ours, statistics.median(bare))
+    questions = [question() for _ in range(int(60 * seconds))]
+    alone = rate(lambda: lambda text: model.encode([text]), questions, model.threads)
+    together = rate(lambda: searching(server.caller(key)), [question() for _ in questions], CLIENTS)
+    print(f"{f'search, {CLIENTS} clients':<28}{alone:>9.0f}/s{together:>13.0f}/s{'':>9}{together / alone:>9.2f}")
+
+
+def _wait_for_collection(database: Database, project_id: str, size: int) -> None:
+    if size <= 5_000:
+        return
+    began = time.perf_counter()
+    while not _is_ready(database, project_id):
+        time.sleep(1)
+    print(f"  (collection of {size:,} built in the background in {time.perf_counter() - began:.0f} s)")
+
+
+def _is_ready(database: Database, project_id: str) -> bool:
+    with database.read() as session:
+        row = session.get(ProjectIndex, project_id)
+        return row is not None and row.ready_at is not None
+
+
+def _row(name: str, ours: list[float], base: float) -> None:
+    p50, p95 = statistics.median(ours), statistics.quantiles(ours, n=20)[-1]
+    print(f"{name:<28}{base:>8.2f} ms{p50:>12.2f} ms{p95:>9.2f}{p50 / base:>9.2f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
+    parser.add_argument("--seconds", type=float, default=5.0)
+    given = parser.parse_args()
+    print(f"{'':<28}{'bare':>11}{'ours p50':>15}{'p95':>9}{'ratio':>9}", flush=True)
+    with started() as server:
+        folder = Path(server.environment["SELFMEMORY_DATA_DIR"])
+        model = bundled_model.load(folder)
+        database = Database(f"sqlite:///{folder / 'selfmemory.db'}", connections=2)
+        for size in map(int, given.sizes.split(",")):
+            measure(server, database, model, size, given.seconds)
+        database.close()
+
+
+if __name__ == "__main__":
+    main()

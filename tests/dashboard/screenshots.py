@@ -1,0 +1,145 @@
+"""`make screenshots`: a picture of every page into ./screenshots, light, dark and at a phone's width."""
+
+import base64
+import random
+import shutil
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from server.models.base import now
+from tests.dashboard.browser import Browser, browsing, serving
+
+OUT = Path(__file__).parents[2] / "screenshots"
+TALLEST = 2400
+MEMORIES = (
+    "Anna prefers the window seat on trains and the aisle on planes.",
+    "The invoice for the Lisbon offsite is paid; the accountant wants the receipt by Friday.",
+    "Deploys to production happen on Thursdays after 14:00. Nobody deploys on Fridays since the March outage.",
+    "Dr Li recommended 2,000 IU of vitamin D a day until the next blood test in April.",
+    "Prefers answers in British English, short, without bullet points.",
+    "Tom is allergic to hazelnuts and shellfish. His EpiPen is in the outer pocket of the backpack.",
+    "Decided against Kubernetes for now: three machines and systemd are enough until the second region.",
+    "Portuguese lesson with Rita on Mondays at 18:30; the homework is due the evening before.",
+)
+TAGS = ("work", "travel", "family", "health", "home", "reading")
+
+
+def main() -> None:
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder)) as settings,
+        browsing(settings.public_url) as browser,
+    ):
+        signed_out = ["/setup", "/sign-up", "/sign-in", "/forgot-password", "/accept-invitation/nothing"]
+        shoot_all(browser, {path.strip("/").replace("/", "-"): path for path in signed_out})
+        browser.open("/setup")
+        browser.sign_up("alice@example.com", "Alice Moreau")
+        project = browser.path
+        shoot_all(browser, {"overview-empty": project, "memories-empty": f"{project}/memories"})
+        shoot_all(browser, fill(browser, project))
+        shoot_made(browser, project)
+    sys.stdout.write(f"{len(list(OUT.iterdir()))} pictures in {OUT}\n")
+
+
+def fill(browser: Browser, project: str) -> dict[str, str]:
+    """Half a year of memories and a team; the pages that show them, by name."""
+    browser.open(f"{project}/keys")
+    browser.write("Name", "Laptop")
+    browser.press("Make key")
+    bearer = {"Authorization": f"Bearer {browser.field('The new key').get_attribute('value')}"}
+    sent = httpx.post(f"{browser.base}/api/memories/batch", json={"memories": memories()}, headers=bearer)
+    memory = f"/dashboard/memories/{sent.json()['results'][0]['memory_id']}"
+    browser.open(f"{memory}/edit")
+    browser.write("Text", "Anna prefers the window seat, everywhere.")
+    browser.press("Save")
+    browser.open("/dashboard/organizations")
+    browser.write("Organization name", "Orchard & Co")
+    browser.press("Make organization")
+    organization = browser.path.partition("?")[0]
+    pages = ("memories", "memories/new", "keys", "members", "transfer", "settings")
+    clients = ("claude", "claude-code", "chatgpt", "cursor", "vscode", "other", "rest")
+    return {
+        "overview": project,
+        "search": f"{project}/memories?q=window+seat",
+        "filters": f"{project}/memories?tags=travel&when=last+30+days",
+        "bad-filter": f"{project}/memories?when=someday",
+        "memory": memory,
+        "memory-edit": f"{memory}/edit",
+        **{name.replace("/", "-"): f"{project}/{name}" for name in pages},
+        **{f"connect-{client}": f"{project}/connect?client={client}" for client in clients},
+        "organization": organization,
+        "activity": f"{organization}/activity",
+        **{name: f"/dashboard/{name}" for name in ("organizations", "connections", "notifications", "account")},
+        "not-found": "/dashboard/memories/nothing",
+    }
+
+
+def shoot_made(browser: Browser, project: str) -> None:
+    """Pages that are the answer to a form."""
+    browser.open(f"{project}/keys")
+    browser.write("Name", "CI")
+    browser.press("Make key")
+    shoot(browser, "key-made")
+    browser.press("Revoke")
+    shoot(browser, "key-revoke")
+    browser.open(f"{project}/members")
+    browser.choose("Role", "editor")
+    browser.write("E-mail address", "ben@example.com")
+    browser.press("Invite")
+    shoot(browser, "invited")
+    browser.open(f"{project}/memories")
+    browser.driver.find_element("css selector", ".memory a").click()
+    browser.press("Delete")
+    shoot(browser, "deleted")
+    browser.driver.find_element("css selector", ".switch > summary").click()
+    shoot(browser, "switcher")
+
+
+def memories() -> list[dict[str, object]]:
+    chance = random.Random(7)
+    made: list[dict[str, object]] = []
+    for number in range(80):
+        metadata = {
+            "tags": chance.sample(TAGS, chance.randint(0, 3)),
+            "people_mentioned": chance.sample(("Anna", "Dr Li", "Tom", "Rita"), chance.randint(0, 1)),
+            "topic_category": chance.choice(("personal", "work", "health")),
+        }
+        messages = [{"role": "user", "content": MEMORIES[number % len(MEMORIES)]}]
+        created_at = now() - timedelta(days=abs(chance.gauss(0, 55)))
+        made.append({"messages": messages, "metadata": metadata, "created_at": created_at.isoformat()})
+    return made
+
+
+def shoot_all(browser: Browser, pages: dict[str, str]) -> None:
+    for name, path in pages.items():
+        browser.open(path)
+        shoot(browser, name)
+
+
+def shoot(browser: Browser, name: str) -> None:
+    """The page that is open, three times."""
+    browser.use_light()
+    _picture(browser, f"{name}-light")
+    browser.use_dark()
+    _picture(browser, f"{name}-dark")
+    browser.use_light()
+    browser.use_phone()
+    _picture(browser, f"{name}-phone")
+    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def _picture(browser: Browser, name: str) -> None:
+    width, height = browser.driver.execute_script("return [innerWidth, document.documentElement.scrollHeight]")
+    clip = {"x": 0, "y": 0, "width": width, "height": min(height, TALLEST), "scale": 1}
+    shot = browser.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+    (OUT / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Items 53-60 and 62: what people see, and what a page cannot be made to do. Cookies and passwords: tests/dashboard."""
+
+import pytest
+from sqlmodel import select
+
+from server.database import Database
+from server.hashing import SESSION_PREFIX
+from server.models import OAuthGrant, ProjectMember, ProjectRole
+from tests.oauth.conftest import Register
+from tests.oauth.flows import CALLBACK, EVERYDAY, App, Person, answer_of, form_of, is_page, tokens_of
+
+EVIL = "https://evil.example"
+
+
+def share(database: Database, owner: Person, other: Person, role: ProjectRole) -> None:
+    with database.write() as session:
+        session.add(ProjectMember(project_id=owner.project_id, user_id=other.user_id, role=role))
+
+
+def grants(database: Database) -> int:
+    with database.read() as session:
+        return len(session.exec(select(OAuthGrant)).all())
+
+
+async def test_053_pages_cannot_be_framed_read_or_kept(notes: App, ann: Person) -> None:
+    consent = await ann.open(notes.request())
+    problem = await ann.open(notes.request(client_id="client_x"))
+    sign_in = await notes.http.get("/sign-in")
+    for page in (consent, problem, sign_in):
+        policy = page.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy
+        assert "default-src 'none'" in policy
+        assert "unsafe-inline" not in policy
+        assert "http" not in policy
+        assert "form-action" not in policy  # Chromium would apply it to the redirect to the client
+        assert page.headers["x-frame-options"] == "DENY"
+        assert page.headers["referrer-policy"] == "no-referrer"
+        assert page.headers["x-content-type-options"] == "nosniff"
+        assert page.headers["cache-control"] == "no-store"
+        assert "//" not in page.text.replace("http://www.w3.org", "")
+
+
+async def test_a_client_that_opened_a_pop_up_hears_from_it_again(notes: App, ann: Person) -> None:
+    page = await ann.open(notes.request())
+    for response in (page, await ann.decide(page)):
+        assert response.headers["cross-origin-opener-policy"] == "unsafe-none"
+
+
+@pytest.mark.parametrize("proof", ["", "0" * 64, "é", None])
+async def test_054_a_form_without_our_proof_is_refused(
+    notes: App, ann: Person, database: Database, proof: str | None
+) -> None:
+    page = await ann.open(notes.request())
+    form = form_of(page)
+    fields = {**form.fields, "decision": "allow", "proof": proof}
+    sent = {name: value for name, value in fields.items() if value is not None}
+    assert is_page(await ann.browser.post(form.action, data=sent), 403)
+    assert grants(database) == 0
+
+
+async def test_054_the_proof_of_another_request_or_session_is_refused(notes: App, ann: Person, ben: Person) -> None:
+    page, other, bens = [await person.open(notes.request()) for person in (ann, ann, ben)]
+    for proof in (form_of(other).fields["proof"], form_of(bens).fields["proof"]):
+        assert is_page(await ann.decide(page, proof=proof), 403)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": EVIL},
+        {"Origin": "null"},
+        {"Referer": f"{EVIL}/page"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:9999"},
+    ],
+)
+async def test_054_a_form_of_another_site_is_refused(notes: App, ann: Person, headers: dict[str, str]) -> None:
+    page = await ann.open(notes.request())
+    ann.browser.headers.update(headers)
+    assert is_page(await ann.decide(page), 403)
+
+
+async def test_054_browsers_that_hide_where_they_come_from_are_heard(notes: App, ann: Person) -> None:
+    """With `Referrer-Policy: no-referrer` a browser sends `Origin: null` along with its own word for the site."""
+    page = await ann.open(notes.request())
+    ann.browser.headers.update({"Origin": "null", "Sec-Fetch-Site": "same-origin"})
+    assert "code" in answer_of(await ann.decide(page))
+
+
+async def test_055_a_request_belongs_to_the_session_that_began_it(
+    notes: App, ann: Person, ben: Person, database: Database
+) -> None:
+    page = await ann.open(notes.request())
+    await ben.sign_in()
+    assert is_page(await ben.decide(page), 403)
+    own = await ben.open(notes.request())
+    form = form_of(own)
+    stolen = form.action.replace(form.action.rpartition("/")[2], form_of(page).action.rpartition("/")[2])
+    assert is_page(await ben.browser.post(stolen, data={**form.fields, "decision": "allow"}), 403)
+    ben.browser.cookies.clear()
+    assert is_page(await ben.decide(page), 403)
+    assert "code" in answer_of(await ann.decide(page))
+    assert grants(database) == 0
+
+
+async def test_055_a_key_or_token_cannot_consent(notes: App, ann: Person) -> None:
+    token = (await notes.connect(ann)).access
+    page = await ann.open(notes.request())
+    ann.browser.headers["Authorization"] = f"Bearer {token}"
+    assert is_page(await ann.decide(page), 403)
+    assert is_page(await ann.browser.get("/oauth/authorize", params=notes.request()), 403)
+
+
+async def test_056_the_page_says_who_asks_for_what_and_where_it_goes(register: Register, ann: Person) -> None:
+    local = await ann.open((await register(client_name="Local Notes")).request())
+    assert "“Local Notes”" in local.text
+    assert "nobody has checked it" in local.text
+    assert "a program on this computer" in local.text
+    assert "Any program on your computer can pretend" in local.text
+    assert "See and search the memories of one project" in local.text
+    assert "Add, change and delete" in local.text
+    assert "My Memories" in local.text
+    assert ann.email in local.text
+    uri = "https://app.example:8443/callback"
+    remote = await ann.open((await register(redirect_uris=[uri])).request(scope="memories:read"))
+    assert "app.example:8443" in remote.text
+    assert "can pretend" not in remote.text
+    assert "Add, change and delete" not in remote.text
+    installed = await ann.open((await register(redirect_uris=["cursor://app/cb"])).request())
+    assert "the application that opens cursor: links" in installed.text
+
+
+async def test_057_only_projects_within_reach_may_be_connected(
+    notes: App, ann: Person, ben: Person, database: Database
+) -> None:
+    page = await ann.open(notes.request())
+    assert form_of(page).options["project_id"] == [ann.project_id]
+    nonexistent = await ann.decide(page, project_id="proj_x")
+    unseen = await ann.decide(page, project_id=ben.project_id)
+    assert is_page(nonexistent, 404)
+    assert is_page(unseen, 404)
+    assert nonexistent.text == unseen.text
+    assert grants(database) == 0
+
+
+async def test_057_a_viewer_can_give_reading_and_no_more(
+    notes: App, ann: Person, ben: Person, database: Database
+) -> None:
+    share(database, ann, ben, ProjectRole.VIEWER)
+    page = await ben.open(notes.request())
+    assert sorted(form_of(page).options["project_id"]) == sorted([ben.project_id, ann.project_id])
+    assert page.text.count("(read only)") == 1
+    answer = answer_of(await ben.decide(page, project_id=ann.project_id))
+    tokens = tokens_of(await notes.redeem(answer["code"]))
+    assert tokens.scope == "memories:read"
+    new = {"messages": [{"role": "user", "content": "hello"}]}
+    refused = await notes.http.post("/api/memories", json=new, headers={"Authorization": f"Bearer {tokens.access}"})
+    assert refused.status_code == 403
+
+
+async def test_057_the_project_connected_last_is_chosen_already(
+    notes: App, ann: Person, ben: Person, database: Database
+) -> None:
+    share(database, ann, ben, ProjectRole.EDITOR)
+    for project_id in (ann.project_id, ben.project_id, ann.project_id):
+        await notes.connect(ben, project_id)
+        assert form_of(await ben.open(notes.request())).fields["project_id"] == project_id
+
+
+async def test_058_a_form_cannot_enlarge_what_was_asked(notes: App, ann: Person) -> None:
+    page = await ann.open(notes.request(scope="memories:read"))
+    more = {"scope": EVERYDAY, "redirect_uri": f"{EVIL}/", "resource": EVIL, "client_id": "client_x", "state": "other"}
+    answer = await ann.decide(page, **more)
+    assert answer.headers["location"].startswith(CALLBACK)
+    told = answer_of(answer)
+    assert told["state"] == "a-state"
+    assert tokens_of(await notes.redeem(told["code"])).scope == "memories:read"
+
+
+@pytest.mark.parametrize("decision", ["", "yes", "ALLOW", "approve"])
+async def test_059_nothing_but_a_plain_yes_grants(notes: App, ann: Person, decision: str, database: Database) -> None:
+    page = await ann.open(notes.request())
+    form = form_of(page)
+    assert is_page(await ann.decide(page, decision))
+    fields = {**form.fields, "decision": "allow"}
+    assert is_page(await ann.browser.get(form.action, params=fields), 405)
+    asked = notes.request() | {"approve": "1", "decision": "allow", "project_id": ann.project_id}
+    assert form_of(await ann.open(asked)).options["decision"] == ["allow", "deny"]
+    assert is_page(await ann.browser.post(form.action, data={**fields, "project_id": ""}))
+    assert grants(database) == 0
+
+
+@pytest.mark.parametrize("extra", [{}, {"prompt": "none"}, {"approval_prompt": "auto"}])
+async def test_060_consent_is_asked_for_every_time(notes: App, ann: Person, extra: dict[str, str]) -> None:
+    await notes.connect(ann)
+    for site in ("cross-site", "same-origin"):
+        ann.browser.headers["Sec-Fetch-Site"] = site
+        page = await ann.browser.get("/oauth/authorize", params=notes.request() | extra)
+        assert form_of(page).options["decision"] == ["allow", "deny"]
+
+
+async def test_061_a_session_that_was_made_up_is_nobodys(notes: App, ann: Person) -> None:
+    ann.browser.cookies.set("ory_kratos_session", SESSION_PREFIX + "x" * 32)
+    response = await ann.browser.get("/oauth/authorize", params=notes.request())
+    assert response.headers["location"].startswith("/sign-in")
+
+
+async def test_056_who_has_no_project_is_told_so(notes: App, ann: Person) -> None:
+    await ann.sign_in()
+    assert (await ann.browser.delete(f"/api/projects/{ann.project_id}")).status_code == 200
+    page = await ann.open(notes.request())
+    assert "You have no project to connect" in page.text
+    assert form_of(page).options["decision"] == ["deny"]
+
+
+async def test_signing_out_ends_what_was_begun(notes: App, ann: Person) -> None:
+    page = await ann.open(notes.request())
+    await ann.browser.post("/sign-out")
+    assert is_page(await ann.decide(page), 403)
+    await ann.sign_in()
+    assert is_page(await ann.decide(page), 403)

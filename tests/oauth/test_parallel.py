@@ -1,0 +1,70 @@
+"""Items 68, 69, 78, 82 and 52 when everything happens at once: the same on SQLite and on Postgres."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from sqlmodel import select
+
+from server.database import Database
+from server.models import AccessToken, AuthorizationCode, OAuthGrant, RefreshToken
+from tests.oauth.flows import App, Person, answer_of, error_of, tokens_of
+
+AT_ONCE = 20
+
+
+async def test_068_of_twenty_redemptions_one_succeeds(notes: App, ann: Person, database: Database) -> None:
+    code = await ann.allow(notes.request())
+    responses = await asyncio.gather(*(notes.redeem(code) for _ in range(AT_ONCE)))
+    assert Counter(response.status_code for response in responses) == {200: 1, 400: AT_ONCE - 1}
+    for response in responses:
+        if response.status_code == 400:
+            assert error_of(response) == "invalid_grant"
+        else:  # 69: the others have ended it
+            assert not await notes.works(tokens_of(response).access)
+    with database.read() as session:
+        assert session.exec(select(OAuthGrant)).all() == []
+
+
+async def test_082_twenty_processes_may_refresh_at_once(notes: App, ann: Person, database: Database) -> None:
+    first = await notes.connect(ann)
+    second = [tokens_of(one) for one in await asyncio.gather(*(notes.refresh(first.refresh) for _ in range(AT_ONCE)))]
+    third = [tokens_of(one) for one in await asyncio.gather(*(notes.refresh(one.refresh) for one in second))]
+    assert len({tokens.refresh for tokens in [*second, *third]}) == 2 * AT_ONCE
+    assert all(await asyncio.gather(*(notes.works(tokens.access) for tokens in [*second, *third])))
+    with database.read() as session:
+        assert len(session.exec(select(OAuthGrant)).all()) == 1
+        assert len(session.exec(select(AccessToken)).all()) <= 64
+        assert len([row for row in session.exec(select(RefreshToken)) if row.rotated_at is None]) <= 64
+
+
+@pytest.mark.settings(refresh_grace_seconds=0)
+async def test_081_without_grace_twenty_refreshes_give_one_and_end_it(
+    notes: App, ann: Person, database: Database
+) -> None:
+    first = await notes.connect(ann)
+    responses = await asyncio.gather(*(notes.refresh(first.refresh) for _ in range(AT_ONCE)))
+    assert Counter(response.status_code for response in responses) == {200: 1, 400: AT_ONCE - 1}
+    with database.read() as session:
+        assert session.exec(select(OAuthGrant)).all() == []
+
+
+async def test_a_revocation_among_refreshes_leaves_nothing(notes: App, ann: Person, database: Database) -> None:
+    first = await notes.connect(ann)
+    refreshes = [notes.refresh(first.refresh) for _ in range(10)]
+    responses = await asyncio.gather(
+        *refreshes[:5], notes.post("/oauth/revoke", {"token": first.refresh}), *refreshes[5:]
+    )
+    assert {response.status_code for response in responses} <= {200, 400}
+    with database.read() as session:
+        for table in (OAuthGrant, AccessToken, RefreshToken):
+            assert session.exec(select(table)).all() == []
+
+
+async def test_052_of_many_answers_one_code_is_alive(notes: App, ann: Person, database: Database) -> None:
+    page = await ann.open(notes.request())
+    codes = [answer_of(one)["code"] for one in await asyncio.gather(*(ann.decide(page) for _ in range(10)))]
+    with database.read() as session:
+        assert len(session.exec(select(AuthorizationCode)).all()) == 1
+    statuses = [(await notes.redeem(code)).status_code for code in codes]
+    assert Counter(statuses) == {200: 1, 400: 9}

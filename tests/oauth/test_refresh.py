@@ -1,0 +1,170 @@
+"""Items 79-86: refresh tokens rotate, forgive what happens to honest clients, and notice copies."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from server.database import Database
+from server.domain import cascades
+from server.models import AccessToken, OAuthClient, OAuthGrant, ProjectMember, ProjectRole, RefreshToken
+from server.models.base import now
+from tests.oauth.conftest import Register
+from tests.oauth.flows import EVERYDAY, RESOURCE, App, Person, error_of, tokens_of
+from tests.oauth.test_pages import share
+
+
+def age(database: Database, seconds: int) -> None:
+    """As if all that was exchanged had been so long ago."""
+    with database.write() as session:
+        for row in session.exec(select(RefreshToken)):
+            row.rotated_at = row.rotated_at and row.rotated_at - timedelta(seconds=seconds)
+
+
+async def test_079_the_resource_is_that_of_the_grant(notes: App, ann: Person) -> None:
+    tokens = await notes.connect(ann)
+    assert error_of(await notes.refresh(tokens.refresh, resource="https://other.example")) == "invalid_target"
+    for resource in (None, RESOURCE, f"{RESOURCE}/"):
+        tokens = tokens_of(await notes.refresh(tokens.refresh, resource=resource))
+        assert await notes.works(tokens.access)
+        assert tokens.scope == EVERYDAY
+
+
+async def test_080_each_exchange_gives_a_new_one_and_ends_the_old(notes: App, ann: Person, database: Database) -> None:
+    first = await notes.connect(ann)
+    second = tokens_of(await notes.refresh(first.refresh))
+    assert second.refresh != first.refresh
+    assert second.access != first.access
+    age(database, 61)
+    assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
+
+
+async def test_081_an_old_one_that_comes_again_ends_its_family_alone(
+    notes: App, ann: Person, database: Database
+) -> None:
+    other = await notes.connect(ann)
+    first = await notes.connect(ann)
+    second = tokens_of(await notes.refresh(first.refresh))
+    third = tokens_of(await notes.refresh(second.refresh))
+    age(database, 61)
+    assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
+    for tokens in (first, second, third):
+        assert not await notes.works(tokens.access)
+        assert error_of(await notes.refresh(tokens.refresh)) == "invalid_grant"
+    assert await notes.works(other.access)
+    assert (await notes.refresh(other.refresh)).status_code == 200
+
+
+async def test_082_within_the_grace_period_it_may_come_again(notes: App, ann: Person, database: Database) -> None:
+    """The successor may have been used meanwhile: each of several processes goes on with its own."""
+    first = await notes.connect(ann)
+    second = tokens_of(await notes.refresh(first.refresh))
+    third = tokens_of(await notes.refresh(second.refresh))
+    age(database, 59)
+    again = tokens_of(await notes.refresh(first.refresh))
+    for tokens in (third, again):
+        assert await notes.works(tokens.access)
+        assert (await notes.refresh(tokens.refresh)).status_code == 200
+
+
+async def test_082_a_family_stays_within_bounds(notes: App, ann: Person, database: Database) -> None:
+    first = await notes.connect(ann)
+    for _ in range(80):
+        newest = tokens_of(await notes.refresh(first.refresh))
+    with database.read() as session:
+        for table in (AccessToken, RefreshToken):
+            assert len(session.exec(select(table)).all()) <= 65
+    assert (await notes.refresh(newest.refresh)).status_code == 200
+
+
+@pytest.mark.settings(refresh_grace_seconds=0)
+async def test_082_without_a_grace_period_a_second_use_ends_the_family(notes: App, ann: Person) -> None:
+    first = await notes.connect(ann)
+    second = tokens_of(await notes.refresh(first.refresh))
+    assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
+    assert not await notes.works(second.access)
+
+
+async def test_083_a_refresh_token_is_its_clients(notes: App, register: Register, ann: Person) -> None:
+    tokens = await notes.connect(ann)
+    other = await register()
+    assert error_of(await other.refresh(tokens.refresh)) == "invalid_grant"
+    assert (await notes.refresh(tokens.refresh)).status_code == 200
+
+
+async def test_084_less_may_be_asked_for_and_more_may_not(notes: App, ann: Person) -> None:
+    tokens = await notes.connect(ann)
+    for scope in ("memories:read", "memories:read offline_access"):
+        less = tokens_of(await notes.refresh(tokens.refresh, scope=scope))
+        assert less.scope == "memories:read"
+        new = {"messages": [{"role": "user", "content": "hello"}]}
+        headers = {"Authorization": f"Bearer {less.access}"}
+        assert (await notes.http.post("/api/memories", json=new, headers=headers)).status_code == 403
+    assert tokens_of(await notes.refresh(less.refresh)).scope == EVERYDAY
+    reader = await notes.connect(ann, scope="memories:read")
+    for scope in (EVERYDAY, "memories:write", "admin"):
+        assert error_of(await notes.refresh(reader.refresh, scope=scope)) == "invalid_scope"
+    assert (await notes.refresh(reader.refresh)).status_code == 200
+
+
+ENDINGS = {
+    "expired": lambda session, _ann, _ben: session.execute(sa.update(RefreshToken).values(expires_at=now())),
+    "removed": lambda session, ann, ben: session.execute(
+        sa.delete(ProjectMember).where(col(ProjectMember.user_id) == ben.user_id)
+    ),
+    "client deleted": lambda session, _ann, _ben: session.execute(sa.delete(OAuthClient)),
+    "grant deleted": lambda session, _ann, _ben: session.execute(sa.delete(OAuthGrant)),
+    "project deleted": lambda session, ann, _ben: cascades.remove_projects(session, [ann.project_id]),
+    "password reset": lambda session, _ann, ben: cascades.grants_ended(session, ben.user_id),
+    "access lost": lambda session, ann, ben: cascades.access_lost(session, ben.user_id, [ann.project_id]),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_085_what_has_ended_is_refused_plainly(
+    notes: App, ann: Person, ben: Person, database: Database, ending: str
+) -> None:
+    """Access and refresh tokens, on the very next request."""
+    share(database, ann, ben, ProjectRole.EDITOR)
+    tokens = await notes.connect(ben, ann.project_id)
+    assert await notes.works(tokens.access)
+    with database.write() as session:
+        ENDINGS[ending](session, ann, ben)
+    if ending == "client deleted":
+        assert error_of(await notes.refresh(tokens.refresh), 401) == "invalid_client"
+    else:
+        assert error_of(await notes.refresh(tokens.refresh)) == "invalid_grant"
+    assert await notes.works(tokens.access) is (ending == "expired")
+
+
+async def test_085_who_deletes_their_account_ends_all_of_it(notes: App, ann: Person) -> None:
+    tokens = await notes.connect(ann)
+    deleted = await ann.browser.delete("/api/users/me")
+    assert deleted.status_code == 200, deleted.text
+    assert deleted.json()["cascades"]["grants"] == 1
+    assert not await notes.works(tokens.access)
+    assert error_of(await notes.refresh(tokens.refresh)) == "invalid_grant"
+
+
+async def test_085_a_lowered_role_counts_on_the_next_request(
+    notes: App, ann: Person, ben: Person, database: Database
+) -> None:
+    share(database, ann, ben, ProjectRole.EDITOR)
+    tokens = await notes.connect(ben, ann.project_id)
+    new, headers = {"messages": [{"role": "user", "content": "hi"}]}, {"Authorization": f"Bearer {tokens.access}"}
+    assert (await notes.http.post("/api/memories", json=new, headers=headers)).status_code == 200
+    with database.write() as session:
+        session.execute(sa.update(ProjectMember).values(role=ProjectRole.VIEWER))
+    assert (await notes.http.post("/api/memories", json=new, headers=headers)).status_code == 403
+    assert await notes.works(tokens.access)
+
+
+async def test_086_only_a_refresh_token_refreshes(notes: App, ann: Person) -> None:
+    tokens = await notes.connect(ann)
+    code = await ann.allow(notes.request())
+    session = ann.browser.cookies["ory_kratos_session"]
+    for other in (tokens.access, code, session, "sk_im_x", tokens.refresh[:-1], tokens.refresh + "x", "x" * 5000):
+        assert error_of(await notes.refresh(other)) == "invalid_grant"
+    assert error_of(await notes.refresh("")) == "invalid_request"
+    assert (await notes.refresh(tokens.refresh)).status_code == 200

@@ -1,0 +1,230 @@
+"""Items C11, C12 and 65-78: codes become tokens, once, for the client they were made for."""
+
+import base64
+import json
+import random
+from datetime import timedelta
+from urllib.parse import quote
+
+import httpx
+import pytest
+from sqlmodel import select
+
+from server.database import Database
+from server.models import AuthorizationCode
+from server.models.base import now
+from tests.oauth.conftest import Register
+from tests.oauth.flows import CALLBACK, EVERYDAY, App, Person, basic, challenge_of, error_of, tokens_of
+
+FORM = "application/x-www-form-urlencoded"
+
+
+async def test_065_only_a_posted_form_counts(notes: App, ann: Person) -> None:
+    code = await ann.allow(notes.request())
+    given = {
+        "grant_type": "authorization_code", "client_id": notes.client_id, "code_verifier": notes.verifier,
+        "redirect_uri": CALLBACK,
+    }  # fmt: skip
+    assert error_of(await notes.http.get("/oauth/token"), 405) == "invalid_request"
+    assert error_of(await notes.http.post("/oauth/token", json=given | {"code": code})) == "invalid_request"
+    assert error_of(await notes.http.post("/oauth/token", data=given, params={"code": code})) == "invalid_request"
+    assert error_of(await notes.http.post("/oauth/token", params=given)) == "invalid_request"
+    elsewhere = {"client_id": "client_x", "redirect_uri": "https://x", "grant_type": "password"}
+    response = await notes.http.post("/oauth/token", data=given | {"code": code}, params=elsewhere)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["grant_type", "code", "client_id", "code_verifier", "redirect_uri", "scope"])
+async def test_065_a_parameter_twice_is_refused(notes: App, ann: Person, name: str) -> None:
+    given = {
+        "grant_type": "authorization_code", "client_id": notes.client_id, "code_verifier": notes.verifier,
+        "redirect_uri": CALLBACK, "code": await ann.allow(notes.request()), "scope": EVERYDAY,
+    }  # fmt: skip
+    body = "&".join(f"{one}={quote(value)}" for one, value in [*given.items(), (name, given[name])])
+    headers = {"Content-Type": FORM}
+    assert error_of(await notes.http.post("/oauth/token", content=body, headers=headers)) == "invalid_request"
+    assert (await notes.http.post("/oauth/token", data=given)).status_code == 200
+
+
+async def test_c11_c12_066_the_answer_has_all_that_a_client_reads(notes: App, ann: Person) -> None:
+    response = await notes.redeem(await ann.allow(notes.request()))
+    body = response.json()
+    assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in", "scope"}
+    assert body["token_type"].lower() == "bearer"
+    assert body["expires_in"] == 3600
+    assert body["scope"] == EVERYDAY
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["content-type"] == "application/json"
+
+
+async def test_c11_a_client_that_may_not_refresh_gets_no_refresh_token(register: Register, ann: Person) -> None:
+    app = await register(grant_types=["authorization_code"])
+    body = (await app.redeem(await ann.allow(app.request(scope="memories:read offline_access")))).json()
+    assert "refresh_token" not in body
+    assert error_of(await app.refresh("sm_rt_x")) == "unauthorized_client"
+
+
+async def test_067_the_verifier_must_be_the_challenges(notes: App, ann: Person) -> None:
+    code = await ann.allow(notes.request())
+    wrong = {
+        "w" * 43: "invalid_grant", challenge_of(notes.verifier): "invalid_grant",
+        notes.verifier[:42]: "invalid_request", notes.verifier * 3: "invalid_request",
+        notes.verifier[:-1] + "!": "invalid_request",
+        notes.verifier[:-1] + "é": "invalid_request", "": "invalid_request",
+    }  # fmt: skip
+    for verifier, error in wrong.items():
+        assert error_of(await notes.redeem(code, code_verifier=verifier)) == error
+    assert error_of(await notes.redeem(code, code_verifier=None)) == "invalid_request"
+    assert (await notes.redeem(code)).status_code == 200  # 70: what was wrong has not used it up
+
+
+async def test_067_a_confidential_client_proves_itself_too(backend: App, ann: Person) -> None:
+    code = await ann.allow(backend.request())
+    assert error_of(await backend.redeem(code, code_verifier=None)) == "invalid_request"
+    assert error_of(await backend.redeem(code, code_verifier="w" * 43)) == "invalid_grant"
+
+
+async def test_069_a_second_use_ends_what_the_first_one_gave(notes: App, ann: Person) -> None:
+    code = await ann.allow(notes.request())
+    tokens = tokens_of(await notes.redeem(code))
+    later = tokens_of(await notes.refresh(tokens.refresh))
+    assert error_of(await notes.redeem(code)) == "invalid_grant"
+    assert not await notes.works(tokens.access)
+    assert not await notes.works(later.access)
+    assert error_of(await notes.refresh(later.refresh)) == "invalid_grant"
+
+
+async def test_070_who_cannot_prove_it_ends_nothing(notes: App, backend: App, ann: Person) -> None:
+    code = await ann.allow(notes.request())
+    tokens = tokens_of(await notes.redeem(code))
+    assert error_of(await notes.redeem(code, code_verifier="w" * 43)) == "invalid_grant"
+    assert error_of(await backend.redeem(code, code_verifier=notes.verifier)) == "invalid_grant"
+    assert error_of(await notes.redeem(code, redirect_uri="https://evil.example/")) == "invalid_grant"
+    assert await notes.works(tokens.access)
+    assert (await notes.refresh(tokens.refresh)).status_code == 200
+
+
+async def test_071_a_code_is_its_clients(notes: App, register: Register, ann: Person) -> None:
+    code = await ann.allow(notes.request())
+    other = await register()
+    assert error_of(await other.redeem(code, code_verifier=notes.verifier)) == "invalid_grant"
+    for uri in ("http://127.0.0.1:7778/callback", "https://evil.example/"):
+        assert error_of(await notes.redeem(code, redirect_uri=uri)) == "invalid_grant"
+    assert (await notes.redeem(code, redirect_uri=None)).status_code == 200
+
+
+async def test_071_107_a_code_is_good_for_a_minute(notes: App, ann: Person, database: Database) -> None:
+    code = await ann.allow(notes.request())
+    with database.write() as session:
+        row = session.exec(select(AuthorizationCode)).one()
+        assert timedelta(seconds=50) < row.expires_at - now() <= timedelta(seconds=60)
+        row.expires_at = now()
+    assert error_of(await notes.redeem(code)) == "invalid_grant"
+
+
+async def test_072_the_resource_is_ours_or_left_out(notes: App, ann: Person) -> None:
+    code = await ann.allow(notes.request())
+    assert error_of(await notes.redeem(code, resource="https://other.example/mcp")) == "invalid_target"
+    assert (await notes.redeem(code, resource="http://localhost:8081/mcp/")).status_code == 200
+    assert (await notes.redeem(await ann.allow(notes.request(resource=None)))).status_code == 200
+
+
+async def test_073_a_confidential_client_must_authenticate(backend: App, notes: App, ann: Person) -> None:
+    assert backend.secret
+    code = await ann.allow(backend.request())
+    given = {"grant_type": "authorization_code", "code": code, "code_verifier": backend.verifier}
+    own = {"client_id": backend.client_id}
+    right, wrong = basic(backend.client_id, backend.secret), basic(backend.client_id, backend.secret[:-1] + "x")
+    attempts: list[tuple[dict[str, str], dict[str, str]]] = [
+        (given | own, {}),
+        (given | own | {"client_secret": backend.secret}, {}),  # registered for the header
+        (given, wrong),
+        (given | own, wrong),
+        (given | own | {"client_secret": backend.secret}, right),
+        (given, basic("", "")),
+        (given, basic(backend.client_id, "")),
+        (given, {"Authorization": "Basic"}),
+        (given, {"Authorization": "Basic !!!"}),
+        (given, {"Authorization": "Basic " + base64.b64encode(b"\xff\xfe:x").decode()}),
+        (given, {"Authorization": f"Bearer {backend.secret}"}),
+        (given | {"client_id": notes.client_id}, right),  # 74
+        (given | own | {"client_id": notes.client_id, "client_secret": backend.secret}, {}),
+        (given, {}),
+    ]
+    for data, headers in attempts:
+        response = await notes.http.post("/oauth/token", data=data, headers=headers)
+        assert error_of(response, 401) == "invalid_client", (data, headers)
+        assert ("www-authenticate" in response.headers) is bool(headers)
+        assert response.headers.get("www-authenticate", "Basic").startswith("Basic")
+    assert (await notes.http.post("/oauth/token", data=given, headers=right)).status_code == 200
+
+
+async def test_073_a_secret_in_the_body_is_for_those_who_registered_so(register: Register, ann: Person) -> None:
+    app = await register(token_endpoint_auth_method="client_secret_post")
+    assert app.secret
+    given = {"grant_type": "authorization_code", "code": await ann.allow(app.request()), "code_verifier": app.verifier}
+    refused = await app.http.post("/oauth/token", data=given, headers=basic(app.client_id, app.secret))
+    assert error_of(refused, 401) == "invalid_client"
+    own = {"client_id": app.client_id, "client_secret": app.secret}
+    assert (await app.http.post("/oauth/token", data=given | own)).status_code == 200
+
+
+async def test_073_a_public_client_has_no_secret_to_show(notes: App, ann: Person) -> None:
+    code = await ann.allow(notes.request())
+    assert error_of(await notes.redeem(code, client_secret="mine"), 401) == "invalid_client"
+    assert (await notes.redeem(code, client_secret="")).status_code == 200
+
+
+async def test_074_the_header_is_form_encoded(backend: App, ann: Person) -> None:
+    assert backend.secret
+    given = {"grant_type": "authorization_code", "code": await ann.allow(backend.request()),
+             "code_verifier": backend.verifier}  # fmt: skip
+    encoded = ["".join(f"%{ord(letter):02x}" for letter in part) for part in (backend.client_id, backend.secret)]
+    response = await backend.http.post("/oauth/token", data=given, headers=basic(*encoded))
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("grant_type", "error"),
+    [
+        ("password", "unsupported_grant_type"),
+        ("client_credentials", "unsupported_grant_type"),
+        ("urn:ietf:params:oauth:grant-type:jwt-bearer", "unsupported_grant_type"),
+        ("urn:ietf:params:oauth:grant-type:device_code", "unsupported_grant_type"),
+        ("\"'é", "unsupported_grant_type"),
+        (None, "invalid_request"),
+    ],
+)
+async def test_075_no_other_grant_is_known(backend: App, grant_type: str | None, error: str) -> None:
+    assert error_of(await backend.post("/oauth/token", {"grant_type": grant_type, "username": "a"})) == error
+
+
+async def test_077_nothing_that_is_sent_breaks_it_or_comes_back(notes: App) -> None:
+    chance = random.Random(7)
+    secret = "sm_rt_Sensitive"
+    words = [secret, "grant_type", "=", "&", "%", "%ff", "%00", "code", "\x00", "é", ";", "+", "refresh_token", "[]"]
+    bodies = ["".join(chance.choices(words, k=chance.randint(0, 30))).encode() for _ in range(40)]
+    bodies += [json.dumps({"code": secret}).encode(), b"\xff" * 10, b"a=1&" * 200, f"refresh_token={secret}".encode()]
+    for path in ("/oauth/token", "/oauth/revoke", "/oauth/introspect"):
+        for body in bodies:
+            response = await notes.http.post(path, content=body, headers={"Content-Type": FORM})
+            assert 400 <= response.status_code < 500, body
+            error_of(response, response.status_code)
+            assert "Sensitive" not in response.text
+    too_much = await notes.http.post("/oauth/token", content=b"a=" + b"x" * 64_001, headers={"Content-Type": FORM})
+    assert error_of(too_much, 413)
+
+
+@pytest.mark.settings(rate_limit_enabled=True, rate_limit_token_failure="5/minute")
+async def test_078_failures_are_limited_and_lock_nobody_else_out(
+    notes: App, ann: Person, register: Register, client: httpx.AsyncClient
+) -> None:
+    tokens = await notes.connect(ann)
+    statuses = [(await notes.refresh("sm_rt_guess")).status_code for _ in range(7)]
+    assert statuses == [400] * 5 + [429] * 2
+    limited = await notes.refresh("sm_rt_guess")
+    assert int(limited.headers["retry-after"]) > 0
+    error_of(limited, 429)
+    assert (await notes.refresh(tokens.refresh)).status_code == 200
+    other = await register()
+    assert error_of(await other.refresh("sm_rt_guess")) == "invalid_grant"

@@ -1,0 +1,154 @@
+"""What one may not see answers exactly as what never was: every route with an id, from the OpenAPI document (R1)."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from rest.routes import ENDPOINTS
+from tests.conftest import Tenant
+from tests.rest.conftest import Caller, said
+from tests.rest.teams.team import Team
+
+BODIES: dict[str, object] = {
+    "PUT /api/memories/{memory_id}": {"text": "changed"},
+    "PUT /api/organizations/{organization_id}/transfer-ownership": {"new_owner_id": "user_x"},
+    "PUT /api/organizations/{organization_id}/members/{user_id}": {"role": "admin"},
+    "POST /api/organizations/{organization_id}/invitations": {"email": "n@example.com", "role": "member"},
+    "POST /api/projects/{project_id}/members": {"user_id": "user_x", "role": "viewer"},
+    "PUT /api/projects/{project_id}/members/{user_id}": {"role": "editor"},
+    "POST /api/projects/{project_id}/invitations": {"email": "n@example.com", "role": "viewer"},
+    "POST /api/projects/{project_id}/api-keys": {"name": "mine"},
+}
+IN_PROJECT = {
+    "POST /api/memories": said("Tea."),
+    "GET /api/memories": None,
+    "DELETE /api/memories": None,
+    "GET /api/memories/stats": None,
+    "POST /api/memories/batch": {"memories": [said("Tea.")]},
+    "POST /api/memories/search": {"query": "tea"},
+    "POST /v1/memories/temporal-search/": {"temporal_query": "today"},
+    "POST /v1/memories/tag-search/": {"tags": "a"},
+    "POST /v1/memories/people-search/": {"people": "a"},
+    "GET /v1/stats": None,
+}
+# A token is what opens these to anybody who holds it; what another account may do with one is tested with invitations.
+BY_TOKEN = {
+    "GET /api/invitations/{token}", "POST /api/invitations/{token}/accept", "POST /api/invitations/{token}/decline",
+}  # fmt: skip
+WITH_ID = [
+    f"{endpoint.method} {endpoint.path}"
+    for endpoint in ENDPOINTS
+    if "{" in endpoint.path and f"{endpoint.method} {endpoint.path}" not in BY_TOKEN
+]
+NEVER = {
+    "memory_id": "mem_", "organization_id": "org_", "project_id": "proj_", "user_id": "user_", "key_id": "key_",
+    "invitation_id": "inv_", "notification_id": "ntf_", "connection_id": "grant_",
+}  # fmt: skip
+
+
+@pytest.fixture
+async def theirs(team: Team) -> dict[str, str]:
+    """Something of each kind that is the team's."""
+    memory = await team["write_key"].add("The team's own.")
+    keys = (await team["owner"].get(f"/api/projects/{team.project_id}/api-keys")).json()["api_keys"]
+    body = {"email": "waiting@example.com", "role": "member"}
+    invited = await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", body)
+    await team["owner"].put(f"/api/projects/{team.project_id}/members/{team.ids['target']}", {"role": "editor"})
+    notifications = (await team["target"].get("/api/notifications")).json()["notifications"]
+    return {
+        "memory_id": memory,
+        "organization_id": team.organization_id,
+        "project_id": team.project_id,
+        "user_id": team.ids["target"],
+        "key_id": keys[0]["id"],
+        "invitation_id": invited.json()["invitation_id"],
+        "notification_id": notifications[0]["id"],
+        "connection_id": "grant_" + "1" * 32,
+    }
+
+
+@pytest.fixture(params=["session", "key"])
+def bobs(request: pytest.FixtureRequest, team: Team, client: httpx.AsyncClient, bob: Tenant) -> Caller:
+    """A stranger with either credential."""
+    return team["outsider"] if request.param == "session" else Caller(client, bob.auth)
+
+
+async def test_r1_every_route_with_an_id_answers_a_stranger_as_for_what_never_was(
+    bobs: Caller, theirs: dict[str, str], team: Team
+) -> None:
+    before = await everything(team)
+    never = {name: prefix + "0" * 32 for name, prefix in NEVER.items()}
+    for route in WITH_ID:
+        method, path = route.split()
+        answers = [
+            await bobs.send(method, path.format(**ids), body_of(route))
+            for ids in (theirs, never, nested(theirs, never))
+        ]
+        seen = {(answer.status_code, answer.text) for answer in answers}
+        assert len(seen) == 1, (route, seen)
+        assert answers[0].status_code in (403, 404), (route, answers[0].text)
+    assert await everything(team) == before
+
+
+@pytest.mark.parametrize("route", IN_PROJECT)
+async def test_r2_another_project_in_the_query_or_the_body_is_as_one_that_never_was(
+    bobs: Caller, team: Team, route: str
+) -> None:
+    method, path = route.split()
+    body = IN_PROJECT[route]
+    seen = set()
+    for project_id in (team.project_id, "proj_" + "0" * 32):
+        answer = await bobs.send(method, f"{path}?project_id={project_id}", body)
+        seen.add((answer.status_code, answer.text))
+        if isinstance(body, dict):
+            answer = await bobs.send(method, path, {**body, "project_id": project_id})
+            seen.add((answer.status_code, answer.text))
+    assert seen == {(404, '{"detail":"Project not found."}')}
+
+
+def test_every_route_that_takes_a_project_is_tried() -> None:
+    taking = {
+        f"{endpoint.method} {endpoint.path}"
+        for endpoint in ENDPOINTS
+        if "project_id" in (endpoint.query.model_fields if endpoint.query else {})
+    }
+    assert taking == set(IN_PROJECT)
+
+
+async def test_method_override_headers_are_ignored(team: Team) -> None:
+    path = f"/api/projects/{team.project_id}"
+    headers = {"X-HTTP-Method-Override": "DELETE", "X_Method_Override": "DELETE"}
+    assert (await team["owner"].send("GET", path, **headers)).status_code == 200
+    assert (await team["owner"].send("POST", path, {"_method": "DELETE"}, **headers)).status_code == 405
+    assert (await team["owner"].get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+async def test_r29_only_what_is_meant_to_is_open_to_anybody(endpoint: Any, client: httpx.AsyncClient) -> None:
+    never = {name: prefix + "0" * 32 for name, prefix in NEVER.items()} | {"token": "t"}
+    answer = await client.request(endpoint.method, endpoint.path.format(**never))
+    is_open = endpoint.path in OPEN or endpoint.path.startswith("/health")
+    assert (answer.status_code != 401) is is_open, answer.text
+
+
+OPEN = ("/v1/health", "/api/invitations/{token}", "/openapi.json", "/docs", "/docs.css", "/metrics")
+
+
+def body_of(route: str) -> object:
+    method, _ = route.split()
+    return BODIES[route] if method in ("POST", "PUT") and route in BODIES else None
+
+
+def nested(theirs: dict[str, str], never: dict[str, str]) -> dict[str, str]:
+    """The team's place with things in it that never were."""
+    places = ("organization_id", "project_id")
+    return never | {name: theirs[name] for name in places}
+
+
+async def everything(team: Team) -> list[Any]:
+    """What the team sees of itself."""
+    organization, project = f"/api/organizations/{team.organization_id}", f"/api/projects/{team.project_id}"
+    paths = (organization, f"{organization}/members", f"{organization}/audit", project, f"{project}/members")
+    memories = f"/api/memories?project_id={team.project_id}"
+    return [(await team["owner"].get(path)).json() for path in (*paths, memories)]

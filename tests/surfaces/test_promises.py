@@ -1,0 +1,87 @@
+"""Every endpoint, parameter, answer key and status of the contract, asked through HTTP."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rest.routes import ENDPOINTS
+from tests.rest.teams.team import Team
+from tests.surfaces.promises import ANYTHING, ELSEWHERE, PROMISES, Promise, Shape
+
+PROMISED = {(promise.method, promise.path) for promise in PROMISES}
+
+
+@pytest.fixture
+async def things(team: Team) -> dict[str, str]:
+    """One of each kind, for the `{…}` of a promise."""
+    key = (await team["owner"].post(f"/api/projects/{team.project_id}/api-keys", {"name": "one"})).json()
+    invitation = {"email": team.emails["outsider"], "role": "member"}
+    invited = await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", invitation)
+    told = (await team["outsider"].get("/api/notifications")).json()["notifications"]
+    places = (await team["owner"].get("/api/organizations")).json()["organizations"]
+    return {
+        "organization_id": team.organization_id,
+        "personal_id": next(place["id"] for place in places if place["type"] == "personal"),
+        "project_id": team.project_id,
+        "user_id": team.ids["target"],
+        "member_id": team.ids["member"],
+        "owner_id": team.ids["owner"],
+        "owner_email": team.emails["owner"],
+        "memory_id": await team["write_key"].add("I like tea.", metadata={"tags": "a", "people_mentioned": "Ann"}),
+        "key_id": key["id"],
+        "invitation_id": invited.json()["invitation_id"],
+        "token": invited.json()["token"],
+        "notification_id": told[0]["id"],
+    }
+
+
+def test_every_route_is_promised_and_every_promise_has_a_route() -> None:
+    served = {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    elsewhere = {(method, path) for method, path in served if path.startswith(ELSEWHERE)}
+    assert served - elsewhere == PROMISED
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: f"{promise.method} {promise.path}")
+async def test_the_promise_is_kept(promise: Promise, team: Team, things: dict[str, str]) -> None:
+    for refusal in promise.refusals:
+        path = filled(refusal.path or promise.path + promise.query, things)
+        caller = team[refusal.caller or promise.caller]
+        refused = await caller.send(promise.method, path, filled(body_of(promise, refusal), things))
+        assert refused.status_code == refusal.status, (refusal, refused.text)
+        assert list(refused.json()) == ["detail"]
+        assert isinstance(refused.json()["detail"], str)
+    path = filled(promise.path + promise.query, things)
+    answer = await team[promise.caller].send(promise.method, path, filled(promise.body, things))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["X-Request-ID"]
+    assert_shape(answer.json(), promise.shape)
+
+
+def body_of(promise: Promise, refusal: object) -> object:
+    """A refusal by status 415 sends none; others the promise's own where they name none."""
+    status, body = getattr(refusal, "status", 0), getattr(refusal, "body", None)
+    return None if status == 415 else promise.body if body is None else body
+
+
+def filled(value: Any, things: dict[str, str]) -> Any:
+    text = json.dumps(value)
+    for name, thing in things.items():
+        text = text.replace(f"{{{name}}}", thing)
+    return json.loads(text)
+
+
+def assert_shape(value: object, shape: Shape, at: str = "") -> None:
+    """The keys are exactly those, all the way down; a list has at least one to look at, or its content is free."""
+    if isinstance(shape, dict):
+        assert isinstance(value, dict), at
+        assert set(value) == set(shape), at
+        for name, inner in shape.items():
+            assert_shape(value[name], inner, f"{at}.{name}")
+    elif isinstance(shape, list):
+        assert isinstance(value, list), at
+        assert value or shape == [ANYTHING], f"{at} is empty"
+        for item in value:
+            assert_shape(item, shape[0], f"{at}[]")
+    elif shape is not ANYTHING:
+        assert not isinstance(value, dict | list), at

@@ -1,0 +1,82 @@
+"""What the documents say is so: settings and defaults, commands, links, version."""
+
+import argparse
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from server.__main__ import parser
+from server.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Defaults that depend on other settings, or on nothing being set, are said in words.
+IN_WORDS = {
+    "public_url": "`http://localhost:PORT`",
+    "database_url": "SQLite in `DATA_DIR`",
+    "secret_key": "made once, kept in `DATA_DIR`",
+    "chroma_url": "unset",
+    "redis_url": "unset",
+    "smtp_url": "unset",
+    "metrics_token": "unset",
+    "allowed_origins": "none",
+    "trusted_proxies": "none",
+}
+
+
+def settings_told() -> dict[str, str]:
+    """Name to default, from the tables of docs/configuration.md."""
+    text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    return {name.lower(): default for name, default in re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", text, re.MULTILINE)}
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
+def commands() -> set[str]:
+    verbs = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return set(verbs.choices)
+
+
+def test_every_setting_is_told_and_no_other() -> None:
+    assert settings_told().keys() == Settings.model_fields.keys()
+
+
+def test_the_defaults_that_are_told_are_the_defaults() -> None:
+    fields = {name: field.default for name, field in Settings.model_fields.items()}
+    said = {name: str(default).lower() if isinstance(default, bool) else default for name, default in fields.items()}
+    assert settings_told() == {name: IN_WORDS.get(name, f"`{default}`") for name, default in said.items()}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_commands_that_are_told_can_be_run(document: Path) -> None:
+    text = document.read_text("utf-8")
+    assert set(re.findall(r"`make ([a-z-]+)", text)) | set(re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)) <= (
+        make_targets()
+    )
+    assert set(re.findall(r"python -m server ([a-z][a-z-]+)", text)) <= commands()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", document.read_text("utf-8"))
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert first is not None
+    assert first[1] == version
+
+
+def test_the_tested_set_pins_what_the_project_asks_for() -> None:
+    pins = {name.lower() for name in re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {re.split(r"[\[<>=~ ]", requirement)[0].lower() for requirement in wanted}
+    canonical = {re.sub(r"[-_.]+", "-", pin) for pin in pins}
+    assert {name for name in names if name not in canonical} == set()

@@ -1,0 +1,168 @@
+"""Mail over a real SMTP server: sent after the commit, tried again, never able to leak or to break out of a header."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlmodel import Session
+
+from server.database import Database
+from server.domain import mailing
+from server.mail import FIRST_RETRY, KEPT_TRYING, Letter, Mailer, open_mailer
+from server.models import Mail
+from server.models.base import now
+from server.settings import Settings
+from tests.mail import free_port, mail_server
+
+LETTER = Letter(
+    to="ann@example.com", subject="Grüße", text="Hello,\n\nhttps://memory.example.com/verify-email/secret\n"
+)
+
+
+@pytest.fixture
+def post(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.database_url.get_secret_value(), connections=4)
+    yield database
+    database.close()
+
+
+def opened(settings: Settings, database: Database, url: str, **more: object) -> Mailer:
+    return open_mailer(settings.model_copy(update={"smtp_url": SecretStr(url), **more}), database)
+
+
+def waiting(database: Database) -> list[Mail]:
+    with database.read() as session:
+        return list(session.execute(sa.select(Mail)).scalars())
+
+
+def promise(database: Database, mailer: Mailer, letter: Letter = LETTER) -> str:
+    with database.write() as session:
+        mail_id = mailer.queue(session, letter)
+    assert mail_id is not None
+    return mail_id
+
+
+async def test_a_promised_letter_is_sent_after_the_commit(settings: Settings, post: Database) -> None:
+    with mail_server() as (url, mailbox):
+        mailer = opened(settings, post, url, mail_from="Grüße von Mémoire <no-reply@example.com>")
+        mailer.start()
+        promise(post, mailer)
+        await mailbox.wait_for(1)
+        mailer.close()
+    [letter] = mailbox.letters
+    assert (letter["to"], letter["subject"]) == ("ann@example.com", "Grüße")
+    assert letter["from"] == "Grüße von Mémoire <no-reply@example.com>"
+    assert letter["auto-submitted"] == "auto-generated"
+    assert letter.get_content().replace("\r\n", "\n") == LETTER.text
+    assert waiting(post) == []
+
+
+def test_what_is_rolled_back_is_not_sent(settings: Settings, post: Database) -> None:
+    def fail(session: Session) -> None:
+        mailer.queue(session, LETTER)
+        raise ZeroDivisionError
+
+    with mail_server() as (url, mailbox):
+        mailer = opened(settings, post, url)
+        with pytest.raises(ZeroDivisionError), post.write() as session:
+            fail(session)
+        mailer.start()
+        mailer.close()
+    assert waiting(post) == []
+    assert mailbox.letters == []
+
+
+def test_a_server_that_is_down_delays_a_letter_and_loses_none(settings: Settings, post: Database) -> None:
+    port = free_port()
+    mailer = opened(settings, post, f"smtp://127.0.0.1:{port}")
+    mail_id = promise(post, mailer)
+    assert mailer.deliver(mail_id) is False
+    assert mailer.check() is False
+    [kept] = waiting(post)
+    assert kept.attempts == 1
+    assert FIRST_RETRY - timedelta(seconds=5) < kept.due_at - now() <= FIRST_RETRY
+    with mail_server(port) as (_, mailbox):
+        assert mailer.check() is True
+        assert mailer.deliver(mail_id) is True
+    assert len(mailbox.letters) == 1
+    assert waiting(post) == []
+
+
+def test_after_some_days_a_letter_is_given_up(settings: Settings, post: Database) -> None:
+    mailer = opened(settings, post, f"smtp://127.0.0.1:{free_port()}")
+    mail_id = promise(post, mailer)
+    with post.write() as session:
+        session.execute(sa.update(Mail).values(created_at=now() - KEPT_TRYING - timedelta(seconds=1)))
+    assert mailer.deliver(mail_id) is False
+    assert waiting(post) == []
+
+
+def test_two_processes_send_a_letter_once(settings: Settings, post: Database) -> None:
+    with mail_server() as (url, mailbox):
+        one, other = opened(settings, post, url), opened(settings, post, url)
+        for _ in range(20):
+            promise(post, one)
+        for mailer in (one, other):
+            mailer.start()
+        one.close()
+        other.close()
+        third = opened(settings, post, url)
+        for mail in waiting(post):
+            third.deliver(mail.id)
+    assert len(mailbox.letters) == 20
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # the server of the test listens on loopback only
+def test_the_server_may_ask_for_a_sign_in(settings: Settings, post: Database) -> None:
+    with mail_server(needs_sign_in=True) as (url, mailbox):
+        right, wrong = opened(settings, post, url), opened(settings, post, url.replace("mailer:", "somebody:"))
+        assert (right.check(), wrong.check()) == (True, False)
+        assert right.deliver(promise(post, right)) is True
+    assert len(mailbox.letters) == 1
+
+
+def test_m102_a_letter_in_the_database_tells_nobody_anything(settings: Settings, post: Database) -> None:
+    mailer = opened(settings, post, "smtp://127.0.0.1:1")
+    promise(post, mailer)
+    [kept] = waiting(post)
+    assert b"secret" not in kept.sealed
+    assert b"ann@" not in kept.sealed
+
+
+def test_a_letter_that_was_sealed_with_another_key_is_given_up(settings: Settings, post: Database) -> None:
+    with mail_server() as (url, mailbox):
+        mail_id = promise(post, opened(settings, post, url, secret_key=SecretStr("x" * 40)))
+        assert opened(settings, post, url, secret_key=SecretStr("y" * 40)).deliver(mail_id) is False
+    assert mailbox.letters == []
+    assert waiting(post) == []
+
+
+@pytest.mark.parametrize(
+    ("letter", "sent"),
+    [
+        (Letter(to="ann@example.com", subject="Hi\r\nBcc: eve@example.com", text="x"), False),
+        (Letter(to="ann@example.com\r\nBcc: eve@example.com", subject="Hi", text="x"), False),
+        (Letter(to="ann@example.com, eve@example.com", subject="Hi", text="x"), False),
+        (Letter(to="ann@example.com", subject="Hi", text="\r\n.\r\nMAIL FROM:<eve@example.com>\r\n"), True),
+    ],
+)
+def test_r32_nothing_breaks_out_of_a_letter(settings: Settings, post: Database, letter: Letter, sent: bool) -> None:
+    with mail_server() as (url, mailbox):
+        mailer = opened(settings, post, url)
+        assert mailer.deliver(promise(post, mailer, letter)) is sent
+    assert mailbox.recipients == (["ann@example.com"] if sent else [])
+    assert all(one["bcc"] is None for one in mailbox.letters)
+
+
+def test_without_a_server_nothing_is_promised(settings: Settings, post: Database) -> None:
+    mailer = open_mailer(settings, post)
+    with post.write() as session:
+        assert mailing.send_invitation(session, mailer, "a@example.com", "b@example.com", "Lab", "member", "t") is None
+    assert (mailer.is_on, waiting(post)) == (False, [])
+
+
+def test_m8_links_are_built_from_the_public_url_alone(settings: Settings, post: Database) -> None:
+    public = settings.model_copy(update={"public_url": "https://memory.example.com", "smtp_url": SecretStr("smtp://x")})
+    assert mailing.invitation_link(open_mailer(public, post), "t") == "https://memory.example.com/accept-invitation/t"
