@@ -108,7 +108,9 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         except ModelUnusable as error:
             raise SettingsError(str(error)) from error
         except sa.exc.OperationalError as error:
-            raise SettingsError("the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs") from error
+            raise SettingsError(
+                "the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs"
+            ) from error
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise SettingsError(f"SELFMEMORY_DATA_DIR cannot be used: {error.strerror}") from error
         mailer = open_mailer(settings, database)

@@ -42,6 +42,8 @@ class Envelope:
         # Some servers keep blanks at the end of a header's value; RFC 9110 section 5.5 says they are not part of it.
         scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         scope["client"] = (self._client(scope), 0)
+        # Postgres takes no NUL, so nothing has a name with one: like this it is looked for and not found.
+        scope["path"] = scope["path"].replace("\0", "\N{REPLACEMENT CHARACTER}")
         name = new_id("req_")
         token = request_id.set(name)
         began, status = time.perf_counter(), 500

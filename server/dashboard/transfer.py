@@ -1,6 +1,7 @@
 """Import and export: a file of JSON lines. An import tells how far it is in the very answer to the upload."""
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from server.dashboard.rendering import render
 from server.domain import exchange, projects
 from server.domain.access import Action, require_project
 from server.domain.exchange import Progress
-from server.errors import Invalid, ServiceError
+from server.errors import Invalid, ServiceError, Unavailable
 from server.index import MemoryIndex
 from server.limits import Bucket
 from server.principal import Principal
 from server.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 FILE_BYTES = 10_000_000
 ENVELOPE_BYTES = 10_000
@@ -54,6 +57,15 @@ class Import:
         except ServiceError as problem:
             await self.news.put(Done(problem=problem))
 
+    def ended(self, task: "asyncio.Task[None]") -> None:
+        """Nobody waits for ever: a bug and a shutdown end the news as well."""
+        _running.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            log.error("import failed", exc_info=failure)
+        if task.cancelled() or failure is not None:
+            self.news.put_nowait(Done(problem=Unavailable()))
+
     def _tell(self, read: int) -> None:
         """From the worker thread."""
         anyio.from_thread.run_sync(self.news.put_nowait, read)
@@ -73,7 +85,7 @@ async def bring(visit: Visit) -> Response:
     importing = Import(visit, lines, asyncio.Queue())
     task = asyncio.create_task(importing.run())
     _running.add(task)
-    task.add_done_callback(_running.discard)
+    task.add_done_callback(importing.ended)
     first = await importing.news.get()
     if isinstance(first, Done) and first.problem:
         raise first.problem

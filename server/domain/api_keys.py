@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from server.domain import audit, notifications
+from server.domain import audit, names, notifications
 from server.domain.access import PROJECT_ACTIONS, Action, require_project_role
 from server.domain.audit import Event
 from server.domain.locks import lock_organization_of
@@ -37,8 +37,8 @@ def issue(
         raise Invalid("permissions: use read, write or both.")
     if expires_in_days is not None and not 1 <= expires_in_days <= LONGEST_DAYS:
         raise Invalid(f"expires_in_days: use 1 to {LONGEST_DAYS}.")
-    if not 1 <= len(name.strip()) <= 100:
-        raise Invalid("name: use 1 to 100 characters.")
+    if not 1 <= len(name.strip()) <= 100 or not names.is_one_line(name.strip()):
+        raise Invalid("name: use 1 to 100 characters on one line.")
     key = new_api_key()
     moment = now()
     row = ApiKey(

@@ -6,6 +6,8 @@ import unicodedata
 from server.errors import Invalid
 
 _EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[^\s@<>\"(),:;\\\[\]]{1,190}\.?[^\s@<>\"(),:;\\\[\].]+")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = frozenset("\u200c\u200d")
 _PUNCTUATION = frozenset(" -_'.&")
 
 
@@ -28,9 +30,14 @@ def key_of(name: str) -> str:
 def person(name: str) -> str:
     """A person's name: at most 100 characters on one line. Raises Invalid."""
     text = unicodedata.normalize("NFC", name).strip()
-    if len(text) > 100 or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
-        raise Invalid("name: use at most 100 characters, without line breaks.")
+    if len(text) > 100 or not is_one_line(text):
+        raise Invalid("name: use at most 100 characters, without line breaks or other control characters.")
     return text
+
+
+def is_one_line(text: str) -> bool:
+    """No control characters, and nothing that turns the direction of what follows; joiners are part of words."""
+    return not any(unicodedata.category(c) in _UNSEEN and c not in _JOINERS for c in text)
 
 
 def email(address: str) -> str:

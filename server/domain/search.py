@@ -1,8 +1,9 @@
 """Search: plans what to ask of words and vectors, joins both, and lets SQL decide what is answered.
 
 The score of a memory is 0.6 of its similarity (the cosine of its best piece with the question, both without what all
-the project's pieces have in common) and 0.4 of its share (its BM25 in that of the best match of this question), clipped
-to 0..1. A question without any word worth looking for is answered by similarity alone.
+the project's pieces have in common) and 0.4 of its words (BM25 in that of the best match, times how much of the
+question the best match covers), clipped to 0..1: about 1 for the same text, 0.3 for the same said in other words, near
+0 for what has nothing to do with it. A question without any word worth looking for is answered by similarity alone.
 """
 
 from collections.abc import Sequence

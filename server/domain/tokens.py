@@ -21,6 +21,8 @@ from server.settings import Settings
 
 # Enough for all processes that share one refresh token and exchange it at the same moment.
 MOST_LIVE = 64
+# What was read before a lock was held may have changed since.
+ANEW = {"populate_existing": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +59,20 @@ def redeem(session: Session, settings: Settings, code: AuthorizationCode, *, wit
 
     None when it does not count; the caller must commit all the same.
     """
-    moment = now()
-    unused = sa.update(AuthorizationCode).where(
-        col(AuthorizationCode.code_hash) == code.code_hash,
-        col(AuthorizationCode.used_at).is_(None),
-        col(AuthorizationCode.expires_at) > moment,
-    )
-    claim = unused.values(used_at=moment).returning(col(AuthorizationCode.code_hash))
-    if session.execute(claim, execution_options={"synchronize_session": False}).one_or_none() is None:
-        _end_replayed(session, code.code_hash)
+    if not _lock(session, code):
         return None
+    if code.used_at is not None:
+        _end_replayed(session, code)
+        return None
+    moment = now()
+    if code.expires_at <= moment:
+        return None
+    code.used_at = moment
     if not _has_role(session, code.user_id, code.project_id):
         return None
     grant = OAuthGrant(user_id=code.user_id, client_id=code.client_id, project_id=code.project_id, scopes=code.scopes)
     session.add(grant)
     session.flush()
-    session.refresh(code)
     code.grant_id = grant.id
     return _issue(session, settings, grant, code.scopes, with_refresh_token=with_refresh_token)
 
@@ -91,10 +91,10 @@ def rotate(session: Session, settings: Settings, token: RefreshToken, scopes: Se
     one token. After it the family ends. None when it does not count; the caller must commit all the same.
     """
     locked = sa.select(OAuthGrant).where(col(OAuthGrant.id) == token.grant_id).with_for_update()
-    grant = session.execute(locked, execution_options={"populate_existing": True}).scalar_one_or_none()
-    if grant is None:
+    grant = session.execute(locked, execution_options=ANEW).scalar_one_or_none()
+    same = sa.select(RefreshToken).where(col(RefreshToken.token_hash) == token.token_hash)
+    if grant is None or session.execute(same, execution_options=ANEW).one_or_none() is None:
         return None
-    session.refresh(token)
     moment = now()
     grace = timedelta(seconds=settings.refresh_grace_seconds)
     if token.rotated_at is not None and moment >= token.rotated_at + grace:
@@ -181,9 +181,14 @@ def _bound(session: Session, grant_id: str) -> None:
             session.execute(sa.delete(table).where(col(table.token_hash).in_(hashes)))
 
 
-def _end_replayed(session: Session, code_hash: str) -> None:
-    of_code = sa.select(col(AuthorizationCode.grant_id)).where(col(AuthorizationCode.code_hash) == code_hash)
-    query = sa.select(OAuthGrant).where(col(OAuthGrant.id).in_(of_code)).with_for_update()
+def _lock(session: Session, code: AuthorizationCode) -> bool:
+    """One exchange of a code at a time; it is read again, as the one before has left it. False when it is gone."""
+    query = sa.select(AuthorizationCode).where(col(AuthorizationCode.code_hash) == code.code_hash).with_for_update()
+    return session.execute(query, execution_options=ANEW).one_or_none() is not None
+
+
+def _end_replayed(session: Session, code: AuthorizationCode) -> None:
+    query = sa.select(OAuthGrant).where(col(OAuthGrant.id) == code.grant_id).with_for_update()
     grant = session.execute(query).scalar_one_or_none()
     if grant is not None:
         _end_family(session, grant, Event.TOKEN_REUSED)

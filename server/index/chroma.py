@@ -133,7 +133,9 @@ def open_served(url: str, prefix: str) -> Chroma:
 def _translating() -> Iterator[None]:
     try:
         yield
-    except (ChromaError, httpx.HTTPError, OSError) as error:
+    except ChromaError as error:
+        raise ChromaFailed(type(error).__name__, damage=True) from error
+    except (httpx.HTTPError, OSError) as error:
         raise ChromaFailed(type(error).__name__) from error
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _indexes, _tasks = metadata.tables["project_indexes"], metadata.tables["index_tasks"]
 TRIES = 2
+REST = 10.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Collections:
         self.failure: str | None = None
         """Why Chroma was not of use when it was asked last; None when it was."""
         self.suspects: set[str] = set()
-        """Projects whose collection failed: the owner builds them anew."""
+        """Projects whose collection is damaged: to be built anew."""
+        self._rests_until = 0.0
 
     @property
     def are_served(self) -> bool:
@@ -78,8 +82,13 @@ class Collections:
     def nearest(
         self, session: Session, project_id: str, collection: Collection, question: Vectors, count: int
     ) -> set[int] | None:
-        """The memories of the `count` nearest pieces, with all that are pending; None when Chroma fails twice."""
+        """The memories of the `count` nearest pieces, with all that are pending; None when Chroma fails twice.
+
+        Then it is left alone for a while: waiting for it must not slow every search down.
+        """
         pending = sa.select(_tasks.c.memory_number).where(_tasks.c.project_id == project_id, _tasks.c.memory_number > 0)
+        if time.monotonic() < self._rests_until:
+            return None
         numbers = set(session.scalars(pending))  # before Chroma is asked: what is followed meanwhile is in both
         for attempt in range(TRIES):
             try:
@@ -88,17 +97,19 @@ class Collections:
                     return None
                 numbers.update(chroma.nearest(collection.name, collection.centre.left(question), count))
             except ChromaFailed as error:
-                self._failed(project_id, error, last=attempt + 1 == TRIES)
+                if attempt + 1 == TRIES:
+                    self._failed(project_id, error)
             else:
                 self.failure = None
                 return numbers
         return None
 
-    def _failed(self, project_id: str, error: ChromaFailed, *, last: bool) -> None:
-        if last:
-            self.failure = f"Chroma failed ({error}); searches scan SQL instead"
+    def _failed(self, project_id: str, error: ChromaFailed) -> None:
+        self.failure = f"Chroma failed ({error}); searches scan SQL instead"
+        self._rests_until = time.monotonic() + REST
+        if error.damage:
             self.suspects.add(project_id)
-            log.warning("chroma failed", extra={"project_id": project_id, "kind": str(error)})
+        log.warning("chroma failed", extra={"project_id": project_id, "kind": str(error)})
 
     def _open(self) -> "Chroma":
         from server.index.chroma import open_embedded, open_served  # noqa: PLC0415 - a second that small users are spared

@@ -2,4 +2,8 @@
 
 
 class ChromaFailed(Exception):
-    """Chroma did not do it; the message is the kind of failure."""
+    """Chroma did not do it; the message is the kind of failure. Without `damage` it did not answer, that is all."""
+
+    def __init__(self, kind: str, *, damage: bool = False) -> None:
+        super().__init__(kind)
+        self.damage = damage

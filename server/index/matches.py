@@ -26,7 +26,11 @@ FEW = 2000
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Memories (numbers, ascending) that hold a term of the question, and how well (the best is 1)."""
+    """Memories (numbers, ascending) that hold a term of the question, and how well.
+
+    A share is the BM25 of a memory in that of the best match, times what the best match covers of the question (its
+    terms weighed by their rarity): 1 says every word, so that one word of five by itself does not look like an answer.
+    """
 
     numbers: NDArray[np.int64]
     shares: NDArray[np.float32]
@@ -46,7 +50,7 @@ NOTHING = Matches(np.empty(0, np.int64), np.empty(0, np.float32), asked=False)
 def search(
     session: Session, project_id: str, memory_count: int, question: str, allowed: Sequence[int] | None
 ) -> Matches:
-    """BM25 over the project's memories, or over the allowed ones; `shares` relative to the best match."""
+    """BM25 over the project's memories, or over the allowed ones."""
     terms = asked_terms(question)
     if not terms:
         return NOTHING
@@ -60,7 +64,7 @@ def search(
     if allowed is not None and memory_count > FEW:
         values["allowed"] = json.dumps(list(allowed))
     statement = (_sqlite_search if sqlite else _postgres_search)(len(keys), "allowed" in values)
-    found = session.connection().execute(statement, values).cursor.fetchall()  # plain tuples: there may be thousands
+    found = list(session.connection().execute(statement, values).cursor.fetchall())  # tuples: there may be thousands
     total = _first_varint(found.pop()[2]) if sqlite else 0
     return _added(found, [held.get(at, 0) for at in range(len(keys))], memory_count, total, allowed)
 
@@ -73,21 +77,22 @@ def _added(
     allowed: Sequence[int] | None,
 ) -> Matches:
     """Sum the terms' parts for each memory, each times the term's rarity in the project."""
-    if not found:
-        return Matches(NOTHING.numbers, NOTHING.shares, asked=True)
-    table = np.array(found, dtype=np.float64)
+    table = np.array(found, dtype=np.float64).reshape(-1, 3)
     which, numbers, parts = table[:, 0].astype(np.intp), table[:, 1].astype(np.int64), table[:, 2]
     counts = np.maximum(np.bincount(which, minlength=len(held)), held)
+    rarities = np.log1p((np.maximum(memory_count, counts) - counts + 0.5) / (counts + 0.5))
     if total:  # FTS5 has multiplied by the rarity in the whole table
         parts = parts / _fts5_rarity(total, counts)[which]
-    parts = parts * np.log1p((np.maximum(memory_count, counts) - counts + 0.5) / (counts + 0.5))[which]
     if allowed is not None:
         kept = np.isin(numbers, np.asarray(allowed, np.int64))
-        numbers, parts = numbers[kept], parts[kept]
+        which, numbers, parts = which[kept], numbers[kept], parts[kept]
+    if not len(numbers):
+        return Matches(NOTHING.numbers, NOTHING.shares, asked=True)
     different, place = np.unique(numbers, return_inverse=True)
-    sums = np.bincount(place, weights=parts, minlength=len(different))
-    best = sums.max(initial=0.0)
-    return Matches(different, (sums / best if best > 0 else sums).astype(np.float32), asked=True)
+    sums = np.bincount(place, weights=parts * rarities[which])
+    best = int(sums.argmax())
+    covered = rarities[which[place == best]].sum() / rarities.sum()
+    return Matches(different, (sums * (covered / max(sums[best], 1e-9))).astype(np.float32), asked=True)
 
 
 def _fts5_rarity(total: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -96,17 +101,16 @@ def _fts5_rarity(total: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _rarest(session: Session, project_id: str, keys: list[str]) -> tuple[list[str], dict[int, int]]:
-    """The rarest terms that together touch at most `MOST_ROWS` memories, at least one; and how many each touches."""
+    """The rarest terms that together touch at most `MOST_ROWS` memories, or one; and how many each touches."""
     sqlite = is_sqlite(session)
     values = {f"t{at}": key for at, key in enumerate(keys)} | {"project": project_id}
     counts = session.execute((_sqlite_count if sqlite else _postgres_count)(len(keys)), values).one()
-    ranked = sorted((count, key) for count, key in zip(counts, keys, strict=True) if count)
-    taken: list[tuple[int, str]] = []
-    for count, key in ranked:
-        if not taken or sum(count for count, _ in taken) + count <= MOST_ROWS:
-            taken.append((count, key))
-    taken = taken or [(0, keys[0])]
-    return [key for _, key in taken], {at: count for at, (count, _) in enumerate(taken)}
+    rows, taken = 0, dict[str, int]()
+    for count, key in sorted(zip(counts, keys, strict=True)):
+        if rows == 0 or rows + count <= MOST_ROWS:
+            taken[key] = count
+            rows += count
+    return list(taken), dict(enumerate(taken.values()))
 
 
 def _match(project_id: str, term: str) -> str:
@@ -122,7 +126,7 @@ def _first_varint(block: bytes) -> int:
     return value
 
 
-# FTS5's record of averages, which begins with the number of all rows (ext/fts5/fts5_index.c); the last row of an answer.
+# FTS5's record of averages begins with the number of all rows (ext/fts5/fts5_index.c). It is an answer's last row.
 _AVERAGES = "SELECT * FROM (SELECT NULL, NULL, block FROM memory_words_data WHERE id = 1)"
 
 

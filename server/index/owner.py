@@ -115,6 +115,7 @@ class Owner:
                 self._wake.clear()
             started = time.monotonic()
             try:
+                self._forget_damaged()
                 busy = self._ownership.is_had() and self._step()
             except EmbedderClosed:
                 break
@@ -225,8 +226,6 @@ class Owner:
         if time.monotonic() < self._look_at:
             return None
         self._look_at = time.monotonic() + LOOK
-        if self._collections.suspects:
-            self._forget(self._collections.suspects)
         if self._numbers(sa.select(_memories.c.number).where(rebuild.of_other_model(self._model)).limit(1)):
             return rebuild.reembed(self._database, self._embed, self._model)
         project_id = self._outgrown()
@@ -278,12 +277,13 @@ class Owner:
             rebuild.forget_collections(self._database)
         return chroma
 
-    def _forget(self, project_ids: set[str]) -> None:
-        with self._database.write() as session:
-            session.execute(
-                sa.update(_indexes).where(_indexes.c.project_id.in_(sorted(project_ids))).values(ready_at=None)
-            )
-        project_ids.clear()
+    def _forget_damaged(self) -> None:
+        """Every process tells of the damage that its searches met; the owner builds anew."""
+        damaged = sorted(self._collections.suspects)
+        if damaged:
+            with self._database.write() as session:
+                session.execute(sa.update(_indexes).where(_indexes.c.project_id.in_(damaged)).values(ready_at=None))
+            self._collections.suspects.difference_update(damaged)
 
     def _numbers(self, query: sa.Select[int]) -> Sequence[int]:
         with self._database.read() as session:

@@ -76,7 +76,10 @@ class AuthorizationRequest(SQLModel, table=True):
 
 
 class AuthorizationCode(SQLModel, table=True):
-    """Single use: `used_at` is set once. `grant_id` is what it was exchanged for, to be ended if it comes again."""
+    """Single use: `used_at` is set once. `grant_id` is what it was exchanged for, to be ended if it comes again.
+
+    No foreign key, since the grant may be gone and its deletion would have to lock the code.
+    """
 
     __tablename__ = "oauth_codes"
 
@@ -90,9 +93,7 @@ class AuthorizationCode(SQLModel, table=True):
     code_challenge: str
     expires_at: datetime = Field(sa_type=Utc, index=True)
     used_at: datetime | None = Field(default=None, sa_type=Utc)
-    grant_id: str | None = Field(
-        default=None, sa_column=reference("oauth_grants.id", gone="SET NULL", nullable=True, index=True)
-    )
+    grant_id: str | None = None
 
 
 class OAuthGrant(SQLModel, table=True):

@@ -1,6 +1,7 @@
 """People with browsers, and applications that want access."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from server.hashing import password_hash
 from server.models import Organization, Project
 from server.settings import Settings
 from tests.oauth.flows import CALLBACK, ORIGIN, PASSWORD, App, Person
+from tests.oauth.hosts import Host, make_certificate, serving
 
 MakePerson = Callable[[str], Awaitable[Person]]
 Register = Callable[..., Awaitable[App]]
@@ -92,3 +94,16 @@ async def notes(register: Register) -> App:
 async def backend(register: Register) -> App:
     """A confidential client."""
     return await register(client_name="Backend", token_endpoint_auth_method="client_secret_basic")
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_certificate(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+async def host(certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Host]:
+    """A host whose certificate the server trusts."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates[0]))
+    async with serving(certificates[1]) as running:
+        yield running

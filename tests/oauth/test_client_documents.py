@@ -3,7 +3,6 @@
 import asyncio
 import ipaddress
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,25 +13,12 @@ from oauth import client_documents
 from oauth.client_documents import DocumentRefused
 from server.settings import Settings
 from tests.oauth.flows import CALLBACK, App, Person, answer_of, is_page
-from tests.oauth.hosts import Host, Page, make_certificate, serving
+from tests.oauth.hosts import Host, Page
 from tests.oauth.vendors import DOCUMENTS, JSON, Vendor
 
 pytestmark = pytest.mark.settings(cimd_allow_private=True)
 
 PLAIN: JSON = {"client_name": "Notes", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return make_certificate(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-async def host(certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Host]:
-    """A host whose certificate the server trusts."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificates[0]))
-    async with serving(certificates[1]) as running:
-        yield running
 
 
 def app_at(client: httpx.AsyncClient, url: str, redirect_uri: str = CALLBACK) -> App:

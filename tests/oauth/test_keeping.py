@@ -109,8 +109,8 @@ async def test_what_has_ended_is_removed(notes: App, backend: App, ann: Person, 
         of_notes = sa.select(col(OAuthGrant.id)).where(col(OAuthGrant.client_id) == notes.client_id)
         for table in (ParkedRequest, AuthorizationRequest, AuthorizationCode):
             session.execute(sa.update(table).values(expires_at=long_ago))
-        for table in (AccessToken, RefreshToken):
-            session.execute(sa.update(table).where(col(table.grant_id).in_(of_notes)).values(expires_at=long_ago))
+        for tokens in (AccessToken, RefreshToken):
+            session.execute(sa.update(tokens).where(col(tokens.grant_id).in_(of_notes)).values(expires_at=long_ago))
     with database.write() as session:
         assert retention.remove_expired(session, 30) == 9
     with database.read() as session:

@@ -1,10 +1,11 @@
 """Items 79-86: refresh tokens rotate, forgive what happens to honest clients, and notice copies."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from server.database import Database
 from server.domain import cascades
@@ -108,7 +109,7 @@ async def test_084_less_may_be_asked_for_and_more_may_not(notes: App, ann: Perso
     assert (await notes.refresh(reader.refresh)).status_code == 200
 
 
-ENDINGS = {
+ENDINGS: dict[str, Callable[[Session, Person, Person], object]] = {
     "expired": lambda session, _ann, _ben: session.execute(sa.update(RefreshToken).values(expires_at=now())),
     "removed": lambda session, ann, ben: session.execute(
         sa.delete(ProjectMember).where(col(ProjectMember.user_id) == ben.user_id)

@@ -64,6 +64,33 @@ def upgrade() -> None:
     op.create_index(op.f("ix_oauth_authorization_requests_expires_at"), "oauth_authorization_requests", ["expires_at"])
     op.create_index(op.f("ix_oauth_authorization_requests_session_id"), "oauth_authorization_requests", ["session_id"])
     op.create_table(
+        "oauth_codes",
+        sa.Column("code_hash", sa.String(), nullable=False),
+        sa.Column("request_id", sa.String(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("user_id", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("redirect_uri", sa.String(), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("code_challenge", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("grant_id", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["client_id"], ["oauth_clients.id"], name=op.f("fk_oauth_codes_client_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_oauth_codes_project_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_oauth_codes_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("code_hash", name=op.f("pk_oauth_codes")),
+        sa.UniqueConstraint("request_id", name=op.f("uq_oauth_codes_request_id")),
+    )
+    op.create_index(op.f("ix_oauth_codes_client_id"), "oauth_codes", ["client_id"])
+    op.create_index(op.f("ix_oauth_codes_expires_at"), "oauth_codes", ["expires_at"])
+    op.create_index(op.f("ix_oauth_codes_project_id"), "oauth_codes", ["project_id"])
+    op.create_index(op.f("ix_oauth_codes_user_id"), "oauth_codes", ["user_id"])
+    op.create_table(
         "oauth_grants",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("user_id", sa.String(), nullable=False),
@@ -99,37 +126,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_oauth_access_tokens_expires_at"), "oauth_access_tokens", ["expires_at"])
     op.create_index(op.f("ix_oauth_access_tokens_grant_id"), "oauth_access_tokens", ["grant_id"])
     op.create_table(
-        "oauth_codes",
-        sa.Column("code_hash", sa.String(), nullable=False),
-        sa.Column("request_id", sa.String(), nullable=False),
-        sa.Column("client_id", sa.String(), nullable=False),
-        sa.Column("user_id", sa.String(), nullable=False),
-        sa.Column("project_id", sa.String(), nullable=False),
-        sa.Column("redirect_uri", sa.String(), nullable=False),
-        sa.Column("scopes", sa.JSON(), nullable=False),
-        sa.Column("code_challenge", sa.String(), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("grant_id", sa.String(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["client_id"], ["oauth_clients.id"], name=op.f("fk_oauth_codes_client_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["grant_id"], ["oauth_grants.id"], name=op.f("fk_oauth_codes_grant_id"), ondelete="SET NULL"
-        ),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["projects.id"], name=op.f("fk_oauth_codes_project_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_oauth_codes_user_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("code_hash", name=op.f("pk_oauth_codes")),
-        sa.UniqueConstraint("request_id", name=op.f("uq_oauth_codes_request_id")),
-    )
-    op.create_index(op.f("ix_oauth_codes_client_id"), "oauth_codes", ["client_id"])
-    op.create_index(op.f("ix_oauth_codes_expires_at"), "oauth_codes", ["expires_at"])
-    op.create_index(op.f("ix_oauth_codes_grant_id"), "oauth_codes", ["grant_id"])
-    op.create_index(op.f("ix_oauth_codes_project_id"), "oauth_codes", ["project_id"])
-    op.create_index(op.f("ix_oauth_codes_user_id"), "oauth_codes", ["user_id"])
-    op.create_table(
         "oauth_refresh_tokens",
         sa.Column("token_hash", sa.String(), nullable=False),
         sa.Column("grant_id", sa.String(), nullable=False),
@@ -149,12 +145,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_oauth_refresh_tokens_grant_id"), table_name="oauth_refresh_tokens")
     op.drop_index(op.f("ix_oauth_refresh_tokens_expires_at"), table_name="oauth_refresh_tokens")
     op.drop_table("oauth_refresh_tokens")
-    op.drop_index(op.f("ix_oauth_codes_user_id"), table_name="oauth_codes")
-    op.drop_index(op.f("ix_oauth_codes_project_id"), table_name="oauth_codes")
-    op.drop_index(op.f("ix_oauth_codes_grant_id"), table_name="oauth_codes")
-    op.drop_index(op.f("ix_oauth_codes_expires_at"), table_name="oauth_codes")
-    op.drop_index(op.f("ix_oauth_codes_client_id"), table_name="oauth_codes")
-    op.drop_table("oauth_codes")
     op.drop_index(op.f("ix_oauth_access_tokens_grant_id"), table_name="oauth_access_tokens")
     op.drop_index(op.f("ix_oauth_access_tokens_expires_at"), table_name="oauth_access_tokens")
     op.drop_table("oauth_access_tokens")
@@ -162,6 +152,11 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_oauth_grants_project_id"), table_name="oauth_grants")
     op.drop_index(op.f("ix_oauth_grants_client_id"), table_name="oauth_grants")
     op.drop_table("oauth_grants")
+    op.drop_index(op.f("ix_oauth_codes_user_id"), table_name="oauth_codes")
+    op.drop_index(op.f("ix_oauth_codes_project_id"), table_name="oauth_codes")
+    op.drop_index(op.f("ix_oauth_codes_expires_at"), table_name="oauth_codes")
+    op.drop_index(op.f("ix_oauth_codes_client_id"), table_name="oauth_codes")
+    op.drop_table("oauth_codes")
     op.drop_index(op.f("ix_oauth_authorization_requests_session_id"), table_name="oauth_authorization_requests")
     op.drop_index(op.f("ix_oauth_authorization_requests_expires_at"), table_name="oauth_authorization_requests")
     op.drop_index(op.f("ix_oauth_authorization_requests_client_id"), table_name="oauth_authorization_requests")

@@ -1,0 +1,194 @@
+"""The security bars of REST (R-numbers of oauth.md, section 4) that no other file asks about."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from server.app import create_app
+from server.domain import invitations, organizations, projects
+from server.limits import Bucket
+from server.runtime import BUCKETS
+from server.settings import Settings
+from tests.conftest import ORIGIN, Tenant
+from tests.fakes import WordEmbedder
+from tests.rest.conftest import Caller, said
+from tests.rest.teams.team import Team
+from tests.served import listening, served
+from tests.started import running
+
+INJECTIONS = (
+    "'", '"', "%", "_", "\\", "' OR 1=1 --", '" OR ""="', "*", "NEAR(a b)", "body:x", "a AND (", "-", "; DROP TABLE x",
+    "${jndi:ldap://x}", "../../etc/passwd", "\u202e", "$.a", "(((((", "{}", "null",
+)  # fmt: skip
+
+
+async def test_r3_lists_counts_and_searches_show_ones_own_alone(team: Team, alice: Tenant) -> None:
+    await team["write_key"].add("The launch code is 0000.", metadata={"tags": "launch"})
+    stranger = Caller(team["anonymous"].client, alice.auth)
+    await stranger.add("My cat sleeps.")
+    assert (await stranger.get("/api/memories")).json()["total"] == 1
+    assert (await stranger.get("/api/memories/stats")).json() == {"total": 1, "this_week": 1, "tag_count": 0}
+    assert await stranger.found("launch code") == ["My cat sleeps."]
+    assert await stranger.found("launch", tags=["launch"]) == []
+    assert (await team["outsider"].get("/api/projects")).json()["total_count"] == 1
+    assert len((await team["outsider"].get("/api/organizations")).json()["organizations"]) == 1
+
+
+async def test_r6_a_cursor_of_another_project_tells_nothing(team: Team, alice: Tenant) -> None:
+    theirs = await team["write_key"].add("The team's own.")
+    stranger = Caller(team["anonymous"].client, alice.auth)
+    await stranger.add("My cat sleeps.")
+    assert await stranger.listed(f"?before={theirs}") == []
+    page = (await stranger.get("/api/memories?before=mem_" + "f" * 32)).json()
+    assert [memory["content"] for memory in page["results"]] == ["My cat sleeps."]
+    event = (await team["owner"].get(f"/api/organizations/{team.organization_id}/audit")).json()["events"]
+    [own] = (await team["outsider"].get("/api/organizations")).json()["organizations"]
+    before = event[0]["id"] if event else "evt_" + "f" * 32
+    listed = (await team["outsider"].get(f"/api/organizations/{own['id']}/audit?before={before}")).json()["events"]
+    assert {one["actor_id"] for one in listed} <= {team.ids["outsider"]}
+
+
+async def test_r13_a_list_of_keys_shows_how_they_begin_and_no_more(team: Team) -> None:
+    key = team["write_key"].headers["Authorization"].removeprefix("Bearer ")
+    listed = await team["owner"].get(f"/api/projects/{team.project_id}/api-keys")
+    assert {len(one["prefix"]) for one in listed.json()["api_keys"]} == {len("sk_im_") + 4}
+    assert key[:11] not in listed.text
+    assert "hash" not in listed.text
+
+
+def test_r15_what_costs_is_counted() -> None:
+    assert {operation: BUCKETS[operation] for operation in (organizations.create, projects.create)} == {
+        organizations.create: Bucket.ORGANIZATION_CREATE,
+        projects.create: Bucket.PROJECT_CREATE,
+    }
+    assert BUCKETS[invitations.invite] is BUCKETS[invitations.invite_to_project] is Bucket.INVITATION
+    assert Bucket.REGISTRATION not in BUCKETS.values()  # counted at its door, where there is no caller yet
+
+
+async def test_r16_a_forged_address_resets_no_limit(settings: Settings) -> None:
+    limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "2/hour"})
+    behind_proxy = limited.model_copy(update={"trusted_proxies": ("10.0.0.0/8",)})
+    for given, peer, expected in (
+        (limited, "203.0.113.9", [401, 401, 429, 429]),
+        (behind_proxy, "10.0.0.1", [401] * 4),
+    ):
+        async with running(create_app(given, lambda _settings: WordEmbedder())) as app:
+            assert [await sign_in_from(app, peer, number) for number in range(4)] == expected
+
+
+async def sign_in_from(app: ASGIApp, peer: str, number: int) -> int:
+    """What a sign-in gets that says it was forwarded for another address each time."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(peer, 1))
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+        forwarded = {"X-Forwarded-For": f"evil, 198.51.100.{number}", "X-Real-IP": f"198.51.100.{number}"}
+        fields = {"email": f"a{number}@example.com", "password": "not this one"}
+        return (await client.post("/sign-in", data=fields, headers=forwarded)).status_code
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", ORIGIN + ".evil.example", "http://localhost"])
+async def test_r24_no_other_origin_reads_an_answer(team: Team, origin: str) -> None:
+    for caller in ("owner", "read_key", "anonymous"):
+        answer = await team[caller].send("GET", "/api/users/me", Origin=origin)
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    asked = await team["anonymous"].send("OPTIONS", "/api/users/me", Origin=origin, Access_Control_Request_Method="GET")
+    assert not [name for name in asked.headers if name.startswith("access-control")]
+
+
+async def test_r25_every_answer_is_guarded_and_says_nothing_of_the_server(team: Team) -> None:
+    for path in ("/api/users/me", "/api/nowhere", "/api/memories/mem_x"):
+        answer = await team["owner"].get(path)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+        assert "server" not in answer.headers
+    assert (await team["owner"].send("TRACE", "/api/users/me")).status_code == 405
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+async def test_r27_no_text_is_more_than_text(team: Team, text: str) -> None:
+    owner, project = team["owner"], f"project_id={team.project_id}"
+    await team["write_key"].add(f"said {text}", metadata={"tags": text, text: text, "topic_category": text})
+    asked = [
+        await owner.post(f"/api/memories/search?{project}", {"query": text, "filters": {"metadata": {text: text}}}),
+        await owner.send("GET", str(httpx.URL("/api/memories", params={"project_id": team.project_id, "tags": text}))),
+        await owner.send("GET", str(httpx.URL("/api/memories", params={"project_id": text}))),
+        await owner.get(f"/api/projects/{text.replace('/', '%2F').replace('?', '')}"),
+        await owner.post("/api/organizations", {"name": text}),
+        await owner.post(f"/api/organizations/{team.organization_id}/invitations", {"email": text, "role": "member"}),
+        await owner.post(f"/api/projects/{team.project_id}/members", {"user_id": text, "role": "viewer"}),
+    ]
+    assert max(answer.status_code for answer in asked) < 500
+    assert asked[0].json()["results"][0]["content"] == f"said {text}"
+
+
+@pytest.mark.parametrize("text", ["\0", "a\0b"])
+async def test_r27_what_cannot_be_stored_is_refused(team: Team, text: str) -> None:
+    bodies = {
+        "/api/organizations": {"name": text},
+        f"/api/projects/{team.project_id}/api-keys": {"name": text},
+        f"/api/projects/{team.project_id}/members": {"user_id": text, "role": "viewer"},
+        f"/api/organizations/{team.organization_id}/invitations": {"email": text, "role": "member"},
+    }
+    for path, body in bodies.items():
+        assert (await team["owner"].post(path, body)).status_code == 400, path
+    assert (await team["owner"].get("/api/projects/a%00b")).status_code in (400, 404)
+    assert (await team["owner"].get("/api/invitations/a%00b")).status_code in (400, 404)
+    assert (await team["owner"].get("/api/memories?project_id=a%00b")).status_code == 400
+
+
+async def test_r31_a_name_is_shown_as_text(client: httpx.AsyncClient) -> None:
+    fields = {"email": "x@example.com", "name": "<script>alert(1)</script>", "password": "correct horse"}
+    await client.post("/sign-up", data=fields)
+    place = (await client.post("/api/organizations", json={"name": "Lab"})).json()["id"]
+    body = {"email": "y@example.com", "role": "member"}
+    sent = (await client.post(f"/api/organizations/{place}/invitations", json=body)).json()
+    page = (await client.get(f"/accept-invitation/{sent['token']}")).text
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize("name", ["Ann\u202elive", "a\u200bb", "\u2066x", "a\x07b"])
+async def test_r33_nothing_unseen_hides_in_a_name(client: httpx.AsyncClient, team: Team, name: str) -> None:
+    fields = {"email": "x@example.com", "name": name, "password": "correct horse"}
+    assert (await client.post("/sign-up", data=fields)).status_code == 400
+    assert (await client.post("/sign-up", data=fields | {"name": "می\u200cخواهم"})).status_code == 303
+    for path in ("/api/organizations", f"/api/projects/{team.project_id}/api-keys"):
+        assert (await team["owner"].post(path, {"name": name})).status_code == 400
+
+
+async def test_r34_a_request_with_two_lengths_is_refused(app: ASGIApp) -> None:
+    with listening() as listener:
+        async with served(app, listener):
+            heads = (
+                "Content-Length: 5\r\nContent-Length: 6\r\n",
+                "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+            )
+            answers = [await raw(listener.getsockname()[1], head) for head in heads]
+    assert all(answer.startswith(b"HTTP/1.1 4") for answer in answers), answers
+
+
+async def raw(port: int, head: str) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"POST /api/organizations HTTP/1.1\r\nHost: localhost\r\n{head}\r\n{{}}xyz".encode())
+    writer.write_eof()
+    answer = await reader.readline()
+    writer.close()
+    return answer
+
+
+async def test_r35_what_is_deleted_is_gone_from_every_answer(team: Team) -> None:
+    memory_id = await team["write_key"].add("The zebra is called Otto.")
+    await team["write_key"].put(f"/api/memories/{memory_id}", {"text": "The zebra is called Anna."})
+    await team["write_key"].delete(f"/api/memories/{memory_id}")
+    answers = [
+        await team["read_key"].get("/api/memories"),
+        await team["read_key"].get(f"/api/memories/{memory_id}/history"),
+        await team["read_key"].post("/api/memories/search", {"query": "zebra"}),
+        await team["owner"].get(f"/api/organizations/{team.organization_id}/audit"),
+    ]
+    assert "zebra" not in json.dumps([answer.text for answer in answers])
+    assert (await team["write_key"].post("/api/memories", said("Another."))).status_code == 200
