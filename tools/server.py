@@ -1,5 +1,6 @@
 """Every tool on one screen, and the server that is mounted at /mcp."""
 
+import functools
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mcp.server.caching import CacheHint
+from mcp.server.mcpserver.tools import Tool as DescribedTool
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, ToolAnnotations
@@ -66,11 +68,20 @@ def protocol_server() -> Tools:
             version=VERSION,
             subscriptions=False,
             cache_hints={"tools/list": CacheHint(ttl_ms=LIST_SECONDS * 1000, scope="public")},
+            tools=list(described()),
         )
+    return server
+
+
+@functools.cache
+def described() -> tuple[DescribedTool, ...]:
+    """The tools with their schemas, which take longer to make than all the rest of the app."""
+    made = []
     for tool in TOOLS:
         titled = tool.hints.model_copy(update={"title": tool.title})  # where revisions before 2025-06-18 look for it
-        server.add_tool(tool.run, tool.name, tool.title, inspect.getdoc(tool.run), titled)
-    return server
+        words = inspect.getdoc(tool.run)
+        made.append(DescribedTool.from_function(tool.run, tool.name, tool.title, words, annotations=titled))
+    return tuple(made)
 
 
 def mcp_routes(settings: Settings) -> tuple[list[Route], StreamableHTTPSessionManager]:

@@ -164,7 +164,7 @@ async def accept_invitation(request: Request[State]) -> Response:
 
 async def read_form(request: Request[State]) -> Fields:
     """The fields of a form of our own pages. Raises Forbidden, Unsupported, TooLarge, Invalid."""
-    pass
+    require_same_origin(request, request.state["runtime"].settings)
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await read_body(request, FORM_LIMIT)
     if body and media != FORM:

@@ -99,13 +99,13 @@ def delete(session: Session, principal: Principal) -> Cascades:
     personal = _only_personal(session, user.id)
     counts = cascades.remove_organization(session, personal)
     _withdraw(session, user)
-    keys_elsewhere = cascades.access_lost(session, user.id)
+    lost = cascades.access_lost(session, user.id)
     sessions.end_all(session, user.id)
     for table in (OrganizationMember, ProjectMember, Notification, MailedToken):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
     user.email, user.name, user.password_hash, user.email_verified_at = None, "", None, None
     user.deleted_at = user.updated_at = now()
-    return replace(counts, api_keys=counts.api_keys + keys_elsewhere)
+    return replace(counts, api_keys=counts.api_keys + lost.api_keys, grants=counts.grants + lost.grants)
 
 
 def _organizations_of(session: Session, user_id: str) -> list[str]:

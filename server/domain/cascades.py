@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
@@ -33,6 +34,13 @@ class Cascades:
     memories: int = 0
 
 
+class Lost(NamedTuple):
+    """How much of what a person had handed out has ended."""
+
+    api_keys: int
+    grants: int
+
+
 def remove_projects(session: Session, project_ids: Sequence[str]) -> Cascades:
     """Delete projects with all below them. `members` counts memberships, `invitations` the pending ones."""
     waiting = col(Invitation.status) == InvitationStatus.PENDING
@@ -60,22 +68,26 @@ def remove_organization(session: Session, place: Organization) -> Cascades:
     return replace(counts, members=people, invitations=invited)
 
 
-def access_lost(session: Session, user_id: str, project_ids: Sequence[str] | None = None) -> int:
+def access_lost(session: Session, user_id: str, project_ids: Sequence[str] | None = None) -> Lost:
     """A person no longer reaches these projects (None: any): what was handed out there ends for good.
 
-    Coming back must not wake an old key up. Returns how many keys were deleted.
+    Coming back must not wake an old key up.
     """
     lost = [col(ApiKey.created_by) == user_id]
     if project_ids is not None:
         lost.append(col(ApiKey.project_id).in_(project_ids))
     ended = session.execute(sa.delete(ApiKey).where(*lost).returning(col(ApiKey.id))).all()
-    grants_ended(session, user_id, project_ids)
-    return len(ended)
+    return Lost(len(ended), grants_ended(session, user_id, project_ids))
 
 
-def grants_ended(session: Session, user_id: str, project_ids: Sequence[str] | None = None) -> None:
-    """End what the person granted to OAuth clients, in these projects (None: all)."""
+def grants_ended(session: Session, user_id: str, project_ids: Sequence[str] | None = None) -> int:
+    """End what the person granted to OAuth clients, in these projects (None: all); how many grants."""
+    theirs = col(OAuthGrant.user_id) == user_id
+    if project_ids is not None:
+        theirs &= col(OAuthGrant.project_id).in_(project_ids)
+    count = _count(session, OAuthGrant, theirs)
     connections.end(session, user_id, project_ids)
+    return count
 
 
 def _count(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:

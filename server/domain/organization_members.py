@@ -88,13 +88,13 @@ def remove(session: Session, principal: Principal, organization_id: str, user_id
     mine = (col(ProjectMember.user_id) == user_id, col(ProjectMember.project_id).in_(project_ids))
     session.execute(sa.delete(ProjectMember).where(*mine))
     session.delete(member)
-    ended = cascades.access_lost(session, user_id, project_ids)
+    lost = cascades.access_lost(session, user_id, project_ids)
     event = Event.MEMBER_LEFT if leaves else Event.MEMBER_REMOVED
-    audit.record(session, event, principal.user_id, place.id, user_id, api_keys=ended)
+    audit.record(session, event, principal.user_id, place.id, user_id, api_keys=lost.api_keys, grants=lost.grants)
     if not leaves:
         message, told = f"You no longer belong to {place.name}.", {"organization_id": place.id}
         notifications.notify(session, [user_id], Notice.REMOVED, f"Removed from {place.name}", message, **told)
-    return ended
+    return lost.api_keys
 
 
 def _other(session: Session, place: Organization, user_id: str) -> OrganizationMember:

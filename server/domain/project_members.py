@@ -95,13 +95,22 @@ def remove(session: Session, principal: Principal, project_id: str, user_id: str
     if member.role == ProjectRole.ADMIN:
         _require_not_last(session, principal, place, project.id)
     session.delete(member)
-    ended = cascades.access_lost(session, user_id, [project.id])
+    lost = cascades.access_lost(session, user_id, [project.id])
     event = Event.PROJECT_MEMBER_LEFT if leaves else Event.PROJECT_MEMBER_REMOVED
-    audit.record(session, event, principal.user_id, place.id, user_id, project_id=project.id, api_keys=ended)
+    audit.record(
+        session,
+        event,
+        principal.user_id,
+        place.id,
+        user_id,
+        project_id=project.id,
+        api_keys=lost.api_keys,
+        grants=lost.grants,
+    )
     if not leaves:
         message, told = f"You no longer have a role in {project.name}.", {"project_id": project.id}
         notifications.notify(session, [user_id], Notice.REMOVED, f"Removed from {project.name}", message, **told)
-    return ended
+    return lost.api_keys
 
 
 def _other(session: Session, project: Project, user_id: str) -> tuple[Organization, ProjectMember]:

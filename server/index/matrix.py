@@ -63,8 +63,8 @@ class Matrix:
         return Matrix(self.numbers[places], first, self.spans[rows], vectors, vectors)
 
     def _appended(self, new: "Matrix") -> "Matrix":
-        if not len(new.vectors):
-            return self
+        if not len(self.vectors) or not len(new.vectors):
+            return self if len(self.vectors) else new
         end = len(self.vectors) + len(new.vectors)
         room = self.room
         if end > len(room):

@@ -83,16 +83,8 @@ def project_removed(session: Session, project_ids: Sequence[str]) -> None:
 
 def _counted(session: Session, project_id: str, memories: int, pieces: int) -> int:
     """The project's new revision. The row stays locked until the commit: revisions come in the order of commits."""
-    own = _projects.c
-    statement = (
-        sa.update(_projects)
-        .where(own.id == project_id)
-        .values(
-            revision=own.revision + 1, memory_count=own.memory_count + memories, piece_count=own.piece_count + pieces
-        )
-        .returning(own.revision)
-    )
-    return int(session.execute(statement).scalar_one())
+    given = {"project": project_id, "memories": memories, "pieces": pieces}
+    return int(session.execute(_COUNT, given).scalar_one())
 
 
 def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
@@ -109,12 +101,12 @@ def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory],
         for position, ((start, end), vector) in enumerate(zip(one.spans, one.vectors, strict=True))
     ]
     if rows:
-        session.execute(sa.insert(_pieces), rows)
+        session.execute(_INSERT_PIECES, rows)
 
 
 def _write_tasks(session: Session, project_id: str, held: dict[int, int]) -> None:
     """Only a project with a collection has something to follow; the project's row is locked, so none begins unseen."""
-    if session.scalar(sa.select(_indexes.c.project_id).where(_indexes.c.project_id == project_id)) is None:
+    if session.scalar(_HAS_INDEX, {"project": project_id}) is None:
         return
     moment = now()
     session.execute(
@@ -130,3 +122,18 @@ def _write_purge(session: Session, project_id: str) -> None:
     session.execute(
         sa.insert(_tasks).values(project_id=project_id, memory_number=PURGE, piece_count=0, created_at=now())
     )
+
+
+_own = _projects.c
+_COUNT = (
+    sa.update(_projects)
+    .where(_own.id == sa.bindparam("project"))
+    .values(
+        revision=_own.revision + 1,
+        memory_count=_own.memory_count + sa.bindparam("memories", type_=sa.Integer),
+        piece_count=_own.piece_count + sa.bindparam("pieces", type_=sa.Integer),
+    )
+    .returning(_own.revision)
+)
+_HAS_INDEX = sa.select(_indexes.c.project_id).where(_indexes.c.project_id == sa.bindparam("project"))
+_INSERT_PIECES = sa.insert(_pieces)

@@ -69,8 +69,15 @@ def is_sqlite(session: Session) -> bool:
 
 def listed(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
     """The numbers as a subquery of one parameter, however many they are."""
-    given = sa.bindparam(None, json.dumps(list(numbers)), sa.String, unique=True)
-    if is_sqlite(session):
+    return _listed(is_sqlite(session), sa.bindparam(None, as_list(numbers), sa.String, unique=True))
+
+
+def as_list(numbers: Iterable[int]) -> str:
+    return json.dumps(list(numbers))
+
+
+def _listed(sqlite: bool, given: sa.BindParameter[str]) -> sa.Select[int]:
+    if sqlite:
         return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(given))
     return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(given, sa.JSON)), sa.BigInteger))
 
@@ -92,47 +99,57 @@ def _by_user(session: Session, numbers: Iterable[int]) -> dict[str | None, list[
     return users
 
 
-def _same_user(user_id: str | None, of: sa.FromClause) -> sa.ColumnElement[bool]:
-    return of.c.user_id.is_(None) if user_id is None else of.c.user_id == user_id
-
-
 def _following(session: Session, project_id: str, user_id: str | None, numbers: Sequence[int]) -> list[int]:
     """The memory after each of these, of the same user."""
-    after = _memories.alias("after")
-    following = (
-        sa.select(after.c.number)
-        .where(after.c.project_id == project_id, _same_user(user_id, after), after.c.id > _memories.c.id)
-        .order_by(after.c.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    query = sa.select(following).where(_memories.c.number.in_(listed(session, numbers)))
-    return [number for number in session.scalars(query) if number is not None]
+    query = _following_query(is_sqlite(session), user_id is None)
+    given = {"numbers": as_list(numbers), "project": project_id, "user": user_id}
+    return [number for number in session.scalars(query, given) if number is not None]
 
 
 def _rows(
-    session: Session, project_id: str, user_id: str | None, numbers: Sequence[int], gone: set[int] | None = None
+    session: Session, project_id: str, user_id: str | None, numbers: Sequence[int], gone: Iterable[int] = ()
 ) -> list[_Row]:
     """What is to be written for these memories; the context skips memories that are about to go."""
     if not numbers:
         return []
-    before, earlier = _memories.alias("before"), _memories.alias("earlier")
-    previous = (
-        sa.select(earlier.c.number)
-        .where(earlier.c.project_id == project_id, _same_user(user_id, earlier), earlier.c.id < _memories.c.id)
-        .order_by(earlier.c.id.desc())
-        .limit(1)
-    )
-    if gone:
-        previous = previous.where(earlier.c.number.not_in(listed(session, gone)))
-    own, said = _memories.c, before.c.content
-    tail = sa.func.substr(said, sa.func.length(said) - (CONTEXT_LENGTH - 1))
-    joined = _memories.outerjoin(before, before.c.number == previous.scalar_subquery())
-    query = sa.select(own.number, own.content, own.created_at, tail, before.c.created_at).select_from(joined)
+    given = {"numbers": as_list(numbers), "gone": as_list(gone), "project": project_id, "user": user_id}
     return [
         _Row(number, content, at, text if then is not None and at - then <= CONTEXT_GAP else "")
-        for number, content, at, text, then in session.execute(query.where(own.number.in_(listed(session, numbers))))
+        for number, content, at, text, then in session.execute(_rows_query(is_sqlite(session), user_id is None), given)
     ]
+
+
+@cache  # what follows is made once: putting such a query together takes longer than running it
+def _following_query(sqlite: bool, anonymous: bool) -> sa.Select[int | None]:
+    after = _memories.alias("after")
+    following = sa.select(after.c.number).where(*_same_user(after, anonymous), after.c.id > _memories.c.id)
+    first = following.order_by(after.c.id).limit(1).scalar_subquery()
+    return sa.select(first).where(_memories.c.number.in_(_listed(sqlite, sa.bindparam("numbers", type_=sa.String))))
+
+
+@cache
+def _rows_query(sqlite: bool, anonymous: bool) -> sa.Select[int, str, datetime, str | None, datetime | None]:
+    before, earlier, own = _memories.alias("before"), _memories.alias("earlier"), _memories.c
+    previous = (
+        sa.select(earlier.c.number)
+        .where(*_same_user(earlier, anonymous), earlier.c.id < own.id)
+        .where(earlier.c.number.not_in(_listed(sqlite, sa.bindparam("gone", type_=sa.String))))
+        .order_by(earlier.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    said = before.c.content
+    tail = sa.func.substr(said, sa.func.length(said) - (CONTEXT_LENGTH - 1))
+    return (
+        sa.select(own.number, own.content, own.created_at, tail, before.c.created_at)
+        .select_from(_memories.outerjoin(before, before.c.number == previous))
+        .where(own.number.in_(_listed(sqlite, sa.bindparam("numbers", type_=sa.String))))
+    )
+
+
+def _same_user(of: sa.FromClause, anonymous: bool) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    user = of.c.user_id.is_(None) if anonymous else of.c.user_id == sa.bindparam("user")
+    return of.c.project_id == sa.bindparam("project"), user
 
 
 def _write(session: Session, project_id: str, rows: Sequence[_Row]) -> None:

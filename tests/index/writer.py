@@ -34,6 +34,7 @@ def write(database_url: str, data_dir: Path) -> None:
             ids = world.add_many([f"memory number {number} {n} of {os.getpid()}" for n in range(10)])
             say("added", *ids)
             world.texts(f"number {number}")
+            say("deleting", ids[0])
             world.delete(ids[0])
             say("deleted", ids[0])
 

@@ -111,7 +111,7 @@ class Person:
         """Go along with redirects on this site, signing in on the way; stop at the client's place."""
         while response.is_redirect:
             target = urljoin(str(response.url), response.headers["location"])
-            if not target.startswith(f"{ORIGIN}/"):
+            if not target.startswith(str(self.browser.base_url)):
                 return response
             response = await (self.sign_in(target) if urlsplit(target).path == "/sign-in" else self.browser.get(target))
         return response

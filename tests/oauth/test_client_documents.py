@@ -150,6 +150,12 @@ async def test_027_what_is_no_document_is_refused(
     assert time.monotonic() - began < 5
 
 
+async def test_027_a_document_that_is_too_large_is_refused(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
+    for size, status in ((60_000, 200), (64_000, 400)):
+        url = host.publish(f"/{size}", PLAIN | {"padding": "x" * size})
+        assert (await ann.open(app_at(client, url).request())).status_code == status
+
+
 @pytest.mark.parametrize(
     "changed",
     [

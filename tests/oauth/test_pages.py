@@ -4,8 +4,12 @@ import pytest
 from sqlmodel import select
 
 from server.database import Database
+from server.domain import authorizations
+from server.domain.authorizations import RequestEnded
 from server.hashing import SESSION_PREFIX
-from server.models import OAuthGrant, ProjectMember, ProjectRole
+from server.models import AuthorizationRequest, OAuthGrant, ProjectMember, ProjectRole
+from server.models import Session as SignIn
+from server.principal import CredentialKind, Principal
 from tests.oauth.conftest import Register
 from tests.oauth.flows import CALLBACK, EVERYDAY, App, Person, answer_of, form_of, is_page, tokens_of
 
@@ -101,6 +105,18 @@ async def test_055_a_request_belongs_to_the_session_that_began_it(
     assert is_page(await ben.decide(page), 403)
     assert "code" in answer_of(await ann.decide(page))
     assert grants(database) == 0
+
+
+async def test_055_the_rule_itself_knows_the_session(notes: App, ann: Person, ben: Person, database: Database) -> None:
+    """Should a form ever get past its proof."""
+    await ann.open(notes.request())
+    await ben.sign_in()
+    with database.write() as session:
+        request = session.exec(select(AuthorizationRequest)).one()
+        bens = session.exec(select(SignIn).where(SignIn.user_id == ben.user_id)).one()
+        principal = Principal(ben.user_id, CredentialKind.SESSION, bens.id)
+        with pytest.raises(RequestEnded):
+            authorizations.approve(session, principal, request.id, ben.project_id, 60)
 
 
 async def test_055_a_key_or_token_cannot_consent(notes: App, ann: Person) -> None:

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import httpx
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from server.database import Database
 from server.domain import api_keys, names, sessions, users
 from server.domain.sessions import Visit
+from server.hashing import ACCESS_TOKEN_PREFIX, new_token, token_hash
 from server.models import Organization, OrganizationMember, OrganizationRole, Project, ProjectMember, ProjectRole, User
-from server.models.base import new_id
+from server.models.base import new_id, now
+from server.models.oauth import AccessToken, AuthMethod, ClientKind, OAuthClient, OAuthGrant
+from server.principal import Scope
 from tests.rest.conftest import Caller
 
 ORGANIZATION_ROLES = {
@@ -30,12 +34,16 @@ PROJECT_ROLES = {
     "target": ProjectRole.VIEWER,
 }
 KEYS = {"read_key": ["read"], "write_key": ["write"]}
-CALLERS = ("owner", "admin", "member", "project_admin", "editor", "viewer", "outsider", *KEYS, "anonymous")
+TOKENS: dict[str, list[str]] = {"read_token": [Scope.READ], "write_token": [Scope.WRITE]}
+CALLERS = ("owner", "admin", "member", "project_admin", "editor", "viewer", "outsider", *KEYS, *TOKENS, "anonymous")
 
 
 @dataclass(frozen=True)
 class Team:
-    """`callers` and `ids` by role; `target` is a member and viewer whom others act upon."""
+    """`callers` and `ids` by role; `target` is a member and viewer whom others act upon.
+
+    The keys and tokens are the project's admin's; `outsider_key` and `outsider_token` reach the outsider's own project.
+    """
 
     organization_id: str
     project_id: str
@@ -53,17 +61,17 @@ def make_team(client: httpx.AsyncClient, database: Database) -> Callable[[], Tea
         with database.write() as session:
             people = {role: _person(session, role) for role in (*ORGANIZATION_ROLES, "outsider")}
             place, project = _project(session, people)
-            keys = {
-                name: api_keys.issue(session, project, people["project_admin"].id, name, permissions, None)[1]
-                for name, permissions in KEYS.items()
-            }
             values = {role: sessions.begin(session, user, Visit(days=1)) for role, user in people.items()}
+            given = _credentials(session, people["project_admin"], project)
+            own = session.exec(select(Project).where(Project.created_by == people["outsider"].id)).one()
+            foreign = _credentials(session, people["outsider"], own)
+            given |= {"outsider_key": foreign["write_key"], "outsider_token": foreign["write_token"]}
             headers = {role: {"Authorization": f"Session {value}"} for role, value in values.items()}
-            headers |= {name: {"Authorization": f"Bearer {key}"} for name, key in keys.items()} | {"anonymous": {}}
+            headers |= {name: {"Authorization": f"Bearer {value}"} for name, value in given.items()} | {"anonymous": {}}
             return Team(
                 place.id,
                 project.id,
-                {role: Caller(client, given) for role, given in headers.items()},
+                {role: Caller(client, header) for role, header in headers.items()},
                 {role: user.id for role, user in people.items()},
                 {role: user.email or "" for role, user in people.items()},
             )
@@ -74,6 +82,36 @@ def make_team(client: httpx.AsyncClient, database: Database) -> Callable[[], Tea
 @pytest.fixture
 def team(make_team: Callable[[], Team]) -> Team:
     return make_team()
+
+
+def _credentials(session: Session, user: User, project: Project) -> dict[str, str]:
+    """A key and a token of each strength."""
+    keys = {
+        name: api_keys.issue(session, project, user.id, name, permissions, None)[1]
+        for name, permissions in KEYS.items()
+    }
+    return keys | {name: _token(session, user, project, scopes) for name, scopes in TOKENS.items()}
+
+
+def _token(session: Session, user: User, project: Project, scopes: list[str]) -> str:
+    """What a consent to some application would have given."""
+    client = OAuthClient(
+        id=new_id("client_"),
+        kind=ClientKind.CONFIGURED,
+        name="An assistant",
+        redirect_uris=[],
+        grant_types=[],
+        auth_method=AuthMethod.NONE,
+    )
+    session.add(client)
+    session.flush()
+    grant = OAuthGrant(user_id=user.id, client_id=client.id, project_id=project.id, scopes=scopes)
+    session.add(grant)
+    session.flush()
+    token = new_token(ACCESS_TOKEN_PREFIX)
+    expires = now() + timedelta(hours=1)
+    session.add(AccessToken(token_hash=token_hash(token), grant_id=grant.id, scopes=scopes, expires_at=expires))
+    return token
 
 
 def _person(session: Session, role: str) -> User:

@@ -113,7 +113,7 @@ async def test_deleting_an_organization_deletes_all_below_it_and_counts_it(team:
     answer = await team["owner"].delete(path)
     assert answer.status_code == 200
     assert answer.json()["cascades"] == {
-        "projects": 1, "members": 7, "invitations": 1, "api_keys": 2, "grants": 0, "memories": 1,
+        "projects": 1, "members": 7, "invitations": 1, "api_keys": 2, "grants": 2, "memories": 1,
     }  # fmt: skip
     assert (await team["owner"].get(path)).status_code == 404
     assert (await team["editor"].get(f"/api/projects/{team.project_id}")).status_code == 404

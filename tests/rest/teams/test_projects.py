@@ -62,7 +62,7 @@ async def test_deleting_a_project_deletes_all_below_it_and_counts_it(team: Team)
     await team["owner"].post(f"{path}/invitations", {"email": "n@example.com", "role": "viewer"})
     answer = await team["project_admin"].delete(path)
     assert answer.json()["cascades"] == {
-        "projects": 1, "members": 5, "invitations": 1, "api_keys": 2, "grants": 0, "memories": 1,
+        "projects": 1, "members": 5, "invitations": 1, "api_keys": 2, "grants": 2, "memories": 1,
     }  # fmt: skip
     assert (await team["owner"].get(path)).status_code == 404
     assert (await team["write_key"].get("/api/memories")).status_code == 401

@@ -9,7 +9,7 @@ from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS, SCOPE_OF
 from server.models import ProjectRole
 from server.principal import Scope
 from tests.rest.conftest import said
-from tests.rest.teams.team import CALLERS, KEYS, ORGANIZATION_ROLES, PROJECT_ROLES, Team
+from tests.rest.teams.team import CALLERS, KEYS, ORGANIZATION_ROLES, PROJECT_ROLES, TOKENS, Team
 
 GOVERNING = ("owner", "admin")
 
@@ -85,7 +85,7 @@ def expected(attempt: Attempt, caller: str) -> int:
     """The status that follows from the tables alone."""
     if caller == "anonymous":
         return 401
-    if caller in KEYS:
+    if caller in KEYS or caller in TOKENS:
         return _expected_of_key(attempt, caller)
     if caller == "outsider":
         return 404
@@ -102,7 +102,7 @@ def expected(attempt: Attempt, caller: str) -> int:
 
 def _expected_of_key(attempt: Attempt, caller: str) -> int:
     scope = SCOPE_OF.get(attempt.action) if attempt.is_in_project else None
-    has_scope = scope is Scope.READ or (scope is Scope.WRITE and caller == "write_key")
+    has_scope = scope is Scope.READ or (scope is Scope.WRITE and caller in ("write_key", "write_token"))
     return 200 if has_scope else 403
 
 

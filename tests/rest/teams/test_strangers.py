@@ -6,7 +6,6 @@ import httpx
 import pytest
 
 from rest.routes import ENDPOINTS
-from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
 from tests.rest.teams.team import Team
 
@@ -43,7 +42,7 @@ WITH_ID = [
 ]
 NEVER = {
     "memory_id": "mem_", "organization_id": "org_", "project_id": "proj_", "user_id": "user_", "key_id": "key_",
-    "invitation_id": "inv_", "notification_id": "ntf_", "connection_id": "grant_",
+    "invitation_id": "inv_", "notification_id": "ntf_", "connection_id": "con_",
 }  # fmt: skip
 
 
@@ -55,6 +54,7 @@ async def theirs(team: Team) -> dict[str, str]:
     body = {"email": "waiting@example.com", "role": "member"}
     invited = await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", body)
     await team["owner"].put(f"/api/projects/{team.project_id}/members/{team.ids['target']}", {"role": "editor"})
+    connections = (await team["project_admin"].get("/api/connections")).json()["connections"]
     notifications = (await team["target"].get("/api/notifications")).json()["notifications"]
     return {
         "memory_id": memory,
@@ -64,14 +64,14 @@ async def theirs(team: Team) -> dict[str, str]:
         "key_id": keys[0]["id"],
         "invitation_id": invited.json()["invitation_id"],
         "notification_id": notifications[0]["id"],
-        "connection_id": "grant_" + "1" * 32,
+        "connection_id": connections[0]["id"],
     }
 
 
-@pytest.fixture(params=["session", "key"])
-def bobs(request: pytest.FixtureRequest, team: Team, client: httpx.AsyncClient, bob: Tenant) -> Caller:
-    """A stranger with either credential."""
-    return team["outsider"] if request.param == "session" else Caller(client, bob.auth)
+@pytest.fixture(params=["outsider", "outsider_key", "outsider_token"])
+def bobs(request: pytest.FixtureRequest, team: Team) -> Caller:
+    """A stranger with each credential."""
+    return team[request.param]
 
 
 async def test_r1_every_route_with_an_id_answers_a_stranger_as_for_what_never_was(

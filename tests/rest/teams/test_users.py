@@ -29,9 +29,9 @@ async def test_an_account_goes_with_everything_and_its_address_is_free(team: Tea
     await team["project_admin"].post(f"/api/memories?project_id={own['id']}", said("I like tea."))
     answer = await team["project_admin"].delete("/api/users/me")
     assert answer.json()["cascades"] == {
-        "projects": 1, "members": 1, "invitations": 0, "api_keys": 2, "grants": 0, "memories": 1,
+        "projects": 1, "members": 1, "invitations": 0, "api_keys": 2, "grants": 2, "memories": 1,
     }  # fmt: skip
-    for caller in ("project_admin", "read_key", "write_key"):
+    for caller in ("project_admin", "read_key", "write_key", "read_token", "write_token"):
         assert (await team[caller].get("/api/users/me")).status_code == 401
     listed = (await team["owner"].get(f"/api/organizations/{team.organization_id}/members")).json()["members"]
     assert team.ids["project_admin"] not in [one["userId"] for one in listed]

@@ -1,0 +1,139 @@
+"""Can the tests fail? Each rule is switched off in turn, and the test that stands for it must notice."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlmodel import Session
+
+from oauth import client_documents, flow, grants, pages
+from oauth.client_documents import Address, Fetched
+from oauth.clients import Client
+from oauth.grants import PresentedRefreshToken, ProofKey
+from server import limits
+from server.domain import audit, authorizations, clients, connections, credentials, redirect_uris, retention, tokens
+from server.models import AuthorizationCode, AuthorizationRequest
+from server.models.base import now
+
+HERE = Path(__file__).parent
+Read = Callable[[httpx.AsyncClient, str, Address], Awaitable[Fetched]]
+
+
+@dataclass(frozen=True)
+class Control:
+    """A rule, how it is switched off, and the test that must then fail."""
+
+    rule: str
+    place: object
+    name: str
+    instead: object
+    test: str
+
+
+def nothing(*_args: object, **_named: object) -> None:
+    """What a rule does once it is switched off."""
+
+
+def yes(*_args: object, **_named: object) -> bool:
+    return True
+
+
+def no(*_args: object, **_named: object) -> bool:
+    return False
+
+
+async def following(
+    http: httpx.AsyncClient, url: str, address: Address, read: Read = client_documents._read
+) -> Fetched:
+    http.follow_redirects = True
+    return await read(http, url, address)
+
+
+def believing(_url: str, body: bytes, checked: Callable[[str, bytes], object] = client_documents.checked) -> object:
+    return checked(json.loads(body)["client_id"], body)
+
+
+def unused_again(_session: object, code: AuthorizationCode) -> bool:
+    code.used_at = None
+    return True
+
+
+def of_any_session(session: Session, _principal: object, request_id: str) -> AuthorizationRequest:
+    return session.get_one(AuthorizationRequest, request_id)
+
+
+def anonymous(*_args: object, answer_url: Callable[..., str] = flow.answer_url, **answer: str) -> str:
+    return answer_url(*_args, **answer).partition("&iss=")[0]
+
+
+CONTROLS = (
+    Control("which redirect URIs may be named", redirect_uris, "is_allowed", yes, "registration::test_013_a_redirect"),
+    Control("limits", limits.Limits, "hit", nothing, "registration::test_017"),
+    Control("names are cleaned", pages, "shown_name", lambda client: client.name, "registration::test_018"),
+    Control("unused clients are forgotten", retention, "remove_expired", nothing, "registration::test_021"),
+    Control("a document names its URL", client_documents, "checked", believing, "client_documents::test_023"),
+    Control("a client's URL", client_documents, "require_well_formed", nothing, "client_documents::test_024"),
+    Control("addresses inside", client_documents, "is_public", yes, "client_documents::test_025_addresses"),
+    Control("no redirects", client_documents, "_read", following, "client_documents::test_026"),
+    Control("a document's size", client_documents, "MOST_BYTES", 10**6, "client_documents::test_027_a_document"),
+    Control("documents without secrets", client_documents, "_is_public_client", yes, "client_documents::test_028"),
+    Control("documents are kept", client_documents, "is_fresh", no, "client_documents::test_030_a_good"),
+    Control("an old copy will do", client_documents, "may_be_stale", no, "client_documents::test_an_outage"),
+    Control("registered places alone", Client, "check_redirect_uri", yes, "redirect_uris::test_037_038"),
+    Control("loopback but for the port", redirect_uris, "matches", yes, "redirect_uris::test_039"),
+    Control("any port of loopback", redirect_uris, "matches", lambda a, b: a == b, "registration::test_c06"),
+    Control("a challenge is required", ProofKey, "validate_code_challenge", nothing, "authorization::test_040"),
+    Control("our resource alone", grants, "require_own_resource", nothing, "authorization::test_040"),
+    Control("no request objects", grants, "_require_plain", nothing, "authorization::test_040"),
+    Control("every parameter once", grants, "require_single", nothing, "authorization::test_042_043"),
+    Control("the issuer in every answer", flow, "answer_url", anonymous, "authorization::test_044"),
+    Control("our own form", pages, "require_own_form", nothing, "pages::test_054_a_form_without"),
+    Control("no form of another site", pages, "require_own_form", nothing, "pages::test_054_a_form_of_another"),
+    Control("bound to a session", authorizations, "_open", of_any_session, "pages::test_055_the_rule"),
+    Control("no more than the role", authorizations, "grantable", lambda _, all: tuple(all), "pages::test_057_a_v"),
+    Control("the verifier is checked", ProofKey, "validate_code_verifier", nothing, "token_endpoint::test_067_the"),
+    Control("a code once", tokens, "_lock", unused_again, "parallel::test_068"),
+    Control("a second use ends the first", tokens, "_end_replayed", nothing, "token_endpoint::test_069"),
+    Control("secrets are checked", clients, "secret_matches", yes, "token_endpoint::test_073_a_confidential"),
+    Control("failures are limited", limits.Limits, "hit", nothing, "token_endpoint::test_078"),
+    Control("a copy ends the family", tokens, "_end_family", nothing, "refresh::test_081"),
+    Control("a family within bounds", tokens, "_bound", nothing, "refresh::test_082_a_family"),
+    Control("its client's alone", PresentedRefreshToken, "check_client", yes, "refresh::test_083"),
+    Control("no more than granted", PresentedRefreshToken, "get_scope", lambda _: "memories:read memories:write admin",
+            "refresh::test_084"),
+    Control("a role is needed to refresh", tokens, "_has_role", yes, "refresh::test_085_what"),
+    Control("revocation", tokens, "revoke", nothing, "revocation::test_088_a_refresh"),
+    Control("disconnecting", connections, "disconnect", nothing, "revocation::test_092_people"),
+    Control("tokens expire", credentials, "now", lambda: now().replace(year=2020), "resource_server::test_095"),
+    Control("hashes alone are kept", tokens, "token_hash", lambda token: token, "keeping::test_102"),
+    Control("the audit trail", audit, "record", nothing, "keeping::test_108"),
+)  # fmt: skip
+
+
+class SwitchedOff:
+    """A plugin of the inner run: switches the rule off, and keeps what failed for a reason that a test gives."""
+
+    def __init__(self, control: Control) -> None:
+        self.control = control
+        self.noticed = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if report.when == "call" and report.failed and crash is not None:
+            self.noticed += crash.message.startswith(("assert ", "AssertionError", "Failed: DID NOT RAISE"))
+
+    @pytest.fixture(autouse=True)
+    def _switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(self.control.place, self.control.name, self.control.instead)
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.rule)
+def test_without_the_rule_its_test_fails(control: Control) -> None:
+    file, _, name = control.test.partition("::")
+    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", f"{HERE}/test_{file}.py", "-k", name]
+    plugin = SwitchedOff(control)
+    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
+    assert plugin.noticed == 1

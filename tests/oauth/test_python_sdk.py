@@ -1,0 +1,112 @@
+"""The MCP Python SDK's own OAuth client against a real socket: registration, step-up, refresh, revocation."""
+
+import socket
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import httpx2
+import pytest
+from mcp.client import Client
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from pydantic import AnyUrl
+from starlette.types import ASGIApp
+
+from server.database import Database
+from server.models import ProjectMember, ProjectRole
+from server.settings import Settings
+from tests.oauth.flows import CALLBACK, Person, answer_of
+from tests.oauth.test_pages import share
+from tests.served import listening, served, url_of
+
+
+class Kept:
+    """The SDK's storage, in memory."""
+
+    tokens: OAuthToken | None = None
+    client: OAuthClientInformationFull | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return self.client
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self.client = client_info
+
+
+class Opening:
+    """What the SDK has a browser for: the person allows whatever is asked, on one project."""
+
+    def __init__(self, person: Person, project_id: str, database: Database) -> None:
+        self.person, self.project_id, self.database = person, project_id, database
+        self.asked: list[str] = []
+        self._answer: dict[str, str] = {}
+
+    async def redirect(self, url: str) -> None:
+        parameters = dict(parse_qsl(urlsplit(url).query))
+        self.asked.append(parameters["scope"])
+        if len(self.asked) > 1:  # meanwhile somebody has given the person a better role
+            with self.database.write() as session:
+                member = session.get_one(ProjectMember, (self.project_id, self.person.user_id))
+                member.role = ProjectRole.EDITOR
+        page = await self.person.open(parameters)
+        self._answer = answer_of(await self.person.decide(page, project_id=self.project_id))
+
+    async def callback(self) -> AuthorizationCodeResult:
+        return AuthorizationCodeResult(**self._answer)
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with listening() as listener:
+        yield listener
+
+
+@pytest.fixture
+def settings(settings: Settings, listener: socket.socket) -> Settings:
+    return settings.model_copy(update={"public_url": url_of(listener)})
+
+
+async def test_it_registers_steps_up_refreshes_and_ends(
+    app: ASGIApp, ann: Person, ben: Person, database: Database, listener: socket.socket
+) -> None:
+    share(database, ann, ben, ProjectRole.VIEWER)
+    kept, opening = Kept(), Opening(ben, ann.project_id, database)
+    metadata = OAuthClientMetadata(
+        client_name="SDK", redirect_uris=[AnyUrl(CALLBACK)], token_endpoint_auth_method="none",
+        grant_types=["authorization_code", "refresh_token"],
+    )  # fmt: skip
+    async with served(app, listener) as url, httpx.AsyncClient(base_url=url) as rest:
+        provider = OAuthClientProvider(f"{url}/mcp", metadata, kept, opening.redirect, opening.callback)
+        async with (
+            httpx2.AsyncClient(auth=provider) as transport,
+            Client(streamable_http_client(f"{url}/mcp", http_client=transport)) as client,
+        ):
+            assert {tool.name for tool in (await client.list_tools()).tools} >= {"search", "add"}
+            assert kept.tokens is not None
+            assert kept.tokens.scope == "memories:read"
+
+            added = await client.call_tool("add", {"content": "Anna is allergic to walnuts."})
+            assert not added.is_error
+            assert [scope.split() for scope in opening.asked] == [["memories:read", "memories:write"]] * 2
+            first = kept.tokens
+            assert first.scope == "memories:read memories:write"
+
+            provider.context.token_expiry_time = 1
+            found = await client.call_tool("search", {"query": "walnuts"})
+            assert not found.is_error
+            assert kept.tokens.refresh_token not in (None, first.refresh_token)
+            assert len(opening.asked) == 2
+
+        assert kept.client is not None
+        ended = {"token": kept.tokens.refresh_token, "client_id": kept.client.client_id}
+        assert (await rest.post("/oauth/revoke", data=ended)).status_code == 200
+        headers = {"Authorization": f"Bearer {kept.tokens.access_token}"}
+        assert (await rest.get("/api/memories", headers=headers)).status_code == 401

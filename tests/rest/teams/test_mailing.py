@@ -1,0 +1,68 @@
+"""Invitations go out by mail; a mail server that is down stops none of them, and the caller is told."""
+
+from collections.abc import AsyncIterator
+from email.message import EmailMessage
+
+import pytest
+from pydantic import SecretStr
+from starlette.types import ASGIApp
+
+from server.app import create_app
+from server.settings import Settings
+from tests.fakes import WordEmbedder
+from tests.mail import Mailbox, free_port, link_in, mail_server
+from tests.rest.teams.team import Team
+from tests.started import running
+
+
+@pytest.fixture
+def mail_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def settings(settings: Settings, mail_port: int) -> Settings:
+    return settings.model_copy(update={"smtp_url": SecretStr(f"smtp://127.0.0.1:{mail_port}")})
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[ASGIApp]:
+    async with running(create_app(settings, lambda _settings: WordEmbedder())) as app:
+        yield app
+
+
+async def invite(team: Team) -> dict[str, str]:
+    body = {"email": "new@example.com", "role": "member"}
+    answer = await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", body)
+    assert answer.status_code == 200
+    made: dict[str, str] = answer.json()
+    return made
+
+
+async def test_an_invitation_is_mailed_with_its_link(team: Team, mail_port: int) -> None:
+    with mail_server(mail_port) as (_, mailbox):
+        made = await invite(team)
+    assert made["message"] == "Invitation created and mailed."
+    letter = only(mailbox)
+    assert letter["to"] == "new@example.com"
+    assert letter["subject"] == f"{team.emails['owner']} invites you to Acme"
+    assert link_in(letter) == f"/accept-invitation/{made['token']}"
+
+
+async def test_a_mail_server_that_is_down_stops_no_invitation(team: Team) -> None:
+    made = await invite(team)
+    assert "mail will be tried again" in made["message"]
+    assert made["link"].endswith(made["token"])
+    shown = await team["anonymous"].get(f"/api/invitations/{made['token']}")
+    assert shown.json()["status"] == "pending"
+
+
+async def test_whoever_sees_the_members_never_sees_the_link_again(team: Team) -> None:
+    made = await invite(team)
+    for path in ("members", "audit?limit=10"):
+        assert made["token"] not in (await team["owner"].get(f"/api/organizations/{team.organization_id}/{path}")).text
+
+
+def only(mailbox: Mailbox) -> EmailMessage:
+    [letter] = mailbox.letters
+    return letter
