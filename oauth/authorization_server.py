@@ -67,7 +67,7 @@ class AuthorizationServer(BaseServer):
             raise InvalidRequestError("The client or the redirect URI is named more than once.")
         client = self.query_client(request.payload.client_id or "")
         if client is None:
-            raise InvalidClientError("The client does not exist on this server.")
+            raise InvalidClientError("The application is not known here, or not any more: connect it anew.")
         asked = request.payload.redirect_uri or client.get_default_redirect_uri()
         if asked is None or not client.check_redirect_uri(asked):
             raise InvalidRequestError("The redirect URI is not one that the client has registered.")

@@ -56,7 +56,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
             log.info("ready", extra={"public_url": settings.public_url})
             yield {"runtime": runtime}
 
-    return Starlette(
+    app = Starlette(
         routes=[*ROUTES, *OAUTH, *mcp, *accounts.ROUTES, *PAGES],
         middleware=[
             Middleware(Envelope, settings=settings, metrics=metrics),
@@ -67,6 +67,8 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
         exception_handlers={ServiceError: answer_failure, HTTPException: answer_http},  # type: ignore[dict-item]  # the same
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a 307 would have a client send its password or secret again
+    return app
 
 
 async def answer_failure(request: Request[State], error: Exception) -> Response:

@@ -28,7 +28,7 @@ To accept, open this link within 7 days and sign in or sign up with this address
 
 If you did not expect this, ignore it: nothing happens until you accept.
 """
-    letter = Letter(to=to, subject=f"{inviter} invites you to {place}", text=text)
+    letter = Letter(to=to, subject=f"Invitation to {place}", text=text)
     return mailer.queue(session, letter, wait=CALLER_TRIES_FIRST)
 
 

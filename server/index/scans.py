@@ -14,6 +14,9 @@ from server.index.words import listed
 from server.models import Project, metadata
 
 CACHE_BYTES = 128 << 20
+ALONE_BYTES = 256 << 20
+"""A project that has outgrown exact scanning is kept, up to so many bytes, until its collection is built."""
+
 PRUNED_AT_ONCE = 5_000
 """Up to so many memories, a matrix forgets deleted ones at once; a larger one when they are one in a hundred."""
 
@@ -36,14 +39,17 @@ class _Kept:
 class Scans:
     """Scans of projects' vectors of one model. Safe for threads; what is handed out never changes."""
 
-    def __init__(self, model: str, dimensions: int, most_bytes: int = CACHE_BYTES) -> None:
-        self._model, self._dimensions, self._most_bytes = model, dimensions, most_bytes
+    def __init__(
+        self, model: str, dimensions: int, most_bytes: int = CACHE_BYTES, alone_bytes: int = ALONE_BYTES
+    ) -> None:
+        self._model, self._dimensions = model, dimensions
+        self._most_bytes, self._alone_bytes = most_bytes, alone_bytes
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     def fits(self, piece_count: int) -> bool:
         """Whether a project of so many pieces can be kept."""
-        return piece_count * self._dimensions * 4 <= self._most_bytes
+        return piece_count * self._dimensions * 4 <= self._alone_bytes
 
     def of_project(self, session: Session, project: Project) -> Scan:
         """All vectors of a project (that `fits`), as of the session's snapshot or later."""
@@ -54,6 +60,11 @@ class Scans:
             scan = self._refreshed(session, project, kept)
         self._evict()
         return scan
+
+    def release(self, project_id: str) -> None:
+        """The project is not scanned any more."""
+        with self._lock:
+            self._kept.pop(project_id, None)
 
     def of_memories(self, session: Session, numbers: Sequence[int], centre: Centre) -> Scan:
         """The vectors of these memories, read now."""

@@ -105,6 +105,7 @@ class MemoryIndex:
         collection = self._collection(session, project)
         near = collection and self._near(session, project, collection, question, allowed, also, wanted)
         if near:
+            self._scans.release(project.id)
             return near
         if self._scans.fits(project.piece_count):
             found = self._scans.of_project(session, project).similar(question)

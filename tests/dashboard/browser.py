@@ -8,9 +8,11 @@ from pathlib import Path
 
 import uvicorn
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 from server.app import create_app
 from server.settings import Settings, read_settings
@@ -18,7 +20,8 @@ from tests.fakes import WordEmbedder
 from tests.served import listening, url_of
 
 PASSWORD = "correct horse battery"
-SECONDS = 10
+SECONDS = 60
+"""The longest that a page may take to come: a machine that runs a browser beside the tests can be slow."""
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -65,6 +68,11 @@ class Browser:
     @property
     def text(self) -> str:
         return self.driver.find_element(By.TAG_NAME, "main").text
+
+    def shows(self, words: str) -> bool:
+        """Whether the page says so, now or once what was pressed has led there."""
+        wait = WebDriverWait(self.driver, SECONDS, ignored_exceptions=[WebDriverException])
+        return bool(wait.until(lambda _driver: words in self.text, f"{words} is not shown on {self.path}"))
 
     def field(self, label: str) -> WebElement:
         """The field that is labelled so, for the eye or for a screen reader."""
@@ -122,11 +130,11 @@ class Browser:
 
 
 @contextlib.contextmanager
-def browsing(base: str, *, script: bool = True) -> Iterator[Browser]:
-    """A browser with a profile of its own, which nobody used before."""
+def browsing(base: str, *, script: bool = True, network: bool = False) -> Iterator[Browser]:
+    """A browser with a profile of its own, which nobody used before; `network` keeps what it asks for, in a log."""
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"} | ({"performance": "ALL"} if network else {}))
     if not script:
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

@@ -61,7 +61,7 @@ def test_a_project_too_large_to_be_kept_is_read_in_parts(world: World, monkeypat
     world.add_many([f"canoe trip number {n}" for n in range(60)])
     world.add("a red kayak", metadata={"tags": "wanted"})
     kept = world.texts("canoe trip number 7", limit=3)
-    world.index._scans._most_bytes = 1
+    world.index._scans._alone_bytes = 1
     assert world.texts("canoe trip number 7", limit=3)[0] == kept[0]
     assert world.texts("red kayak")[0] == "a red kayak"
     assert world.texts("canoe trip", Filters(tags=("wanted",))) == ["a red kayak"]

@@ -235,3 +235,10 @@ async def test_signing_out_ends_what_was_begun(notes: App, ann: Person) -> None:
     assert is_page(await ann.decide(page), 403)
     await ann.sign_in()
     assert is_page(await ann.decide(page), 403)
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/register", "/oauth/revoke", "/oauth/consent/x", "/sign-in"])
+async def test_064_no_post_is_sent_on_with_what_it_carries(notes: App, path: str) -> None:
+    for variant in (path, f"{path}/", path.upper()):
+        response = await notes.http.post(variant, data={"client_secret": "x", "password": "x"})
+        assert response.status_code not in (301, 302, 307, 308), variant

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from server.database import Database
 from server.models import ProjectMember, ProjectRole
 from server.settings import Settings
-from tests.oauth.flows import CALLBACK, Person, answer_of
+from tests.oauth.flows import CALLBACK, EVERYDAY, Person, answer_of
 from tests.oauth.test_pages import share
 from tests.served import listening, served, url_of
 
@@ -95,9 +95,9 @@ async def test_it_registers_steps_up_refreshes_and_ends(
 
             added = await client.call_tool("add", {"content": "Anna is allergic to walnuts."})
             assert not added.is_error
-            assert [scope.split() for scope in opening.asked] == [["memories:read", "memories:write"]] * 2
+            assert [set(scope.split()) for scope in opening.asked] == [{*EVERYDAY.split(), "offline_access"}] * 2
             first = kept.tokens
-            assert first.scope == "memories:read memories:write"
+            assert first.scope == EVERYDAY
 
             provider.context.token_expiry_time = 1
             found = await client.call_tool("search", {"query": "walnuts"})

@@ -26,7 +26,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-async def test_010_a_registration_is_answered_with_what_was_registered(client: httpx.AsyncClient) -> None:
+async def test_010_020_a_registration_is_answered_with_what_was_registered(client: httpx.AsyncClient) -> None:
     given = {"client_name": "Notes", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none",
              "client_uri": "https://notes.example"}  # fmt: skip
     response = await client.post("/oauth/register", json=given)

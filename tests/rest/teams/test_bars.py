@@ -107,8 +107,12 @@ async def test_r25_every_answer_is_guarded_and_says_nothing_of_the_server(team: 
     assert (await team["owner"].send("TRACE", "/api/users/me")).status_code == 405
 
 
-@pytest.mark.parametrize("text", INJECTIONS)
-async def test_r27_no_text_is_more_than_text(team: Team, text: str) -> None:
+async def test_r27_no_text_is_more_than_text(team: Team) -> None:
+    for text in INJECTIONS:
+        await assert_is_text(team, text)
+
+
+async def assert_is_text(team: Team, text: str) -> None:
     owner, project = team["owner"], f"project_id={team.project_id}"
     await team["write_key"].add(f"said {text}", metadata={"tags": text, text: text, "topic_category": text})
     asked = [
@@ -120,7 +124,7 @@ async def test_r27_no_text_is_more_than_text(team: Team, text: str) -> None:
         await owner.post(f"/api/organizations/{team.organization_id}/invitations", {"email": text, "role": "member"}),
         await owner.post(f"/api/projects/{team.project_id}/members", {"user_id": text, "role": "viewer"}),
     ]
-    assert max(answer.status_code for answer in asked) < 500
+    assert max(answer.status_code for answer in asked) < 500, text
     assert asked[0].json()["results"][0]["content"] == f"said {text}"
 
 

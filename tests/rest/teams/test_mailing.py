@@ -45,7 +45,8 @@ async def test_an_invitation_is_mailed_with_its_link(team: Team, mail_port: int)
     assert made["message"] == "Invitation created and mailed."
     letter = only(mailbox)
     assert letter["to"] == "new@example.com"
-    assert letter["subject"] == f"{team.emails['owner']} invites you to Acme"
+    assert letter["subject"] == "Invitation to Acme"
+    assert f"{team.emails['owner']} invites you to Acme" in letter.get_content()
     assert link_in(letter) == f"/accept-invitation/{made['token']}"
 
 

@@ -1,7 +1,5 @@
 """Organizations: names, owners, what goes with them."""
 
-import pytest
-
 from tests.rest.conftest import Caller, said
 from tests.rest.teams.team import Team
 
@@ -34,20 +32,19 @@ async def test_everybody_has_a_personal_organization_with_a_project_from_the_sta
     assert project["role"] == "admin"
 
 
-@pytest.mark.parametrize("name", ["Grüße", "हिन्दी टीम", "A&B", "O'Neill-Labs v1.2_x", "ab", "x" * 100])
-async def test_names_may_be_of_any_script(team: Team, name: str) -> None:
-    await new_organization(team["outsider"], name)
-    names = [one["name"] for one in (await team["outsider"].get("/api/organizations")).json()["organizations"]]
-    assert name in names
+async def test_names_may_be_of_any_script(team: Team) -> None:
+    given = ["Grüße", "हिन्दी टीम", "A&B", "O'Neill-Labs v1.2_x", "ab", "x" * 100]
+    for name in given:
+        await new_organization(team["outsider"], name)
+    listed = (await team["outsider"].get("/api/organizations")).json()["organizations"]
+    assert [place["name"] for place in listed[1:]] == given
 
 
-@pytest.mark.parametrize(
-    "name", ["", "a", " a ", "x" * 101, "a/b", "<b>bold</b>", "a\nb", "tab\tbed", "\u202eevil", 7, None]
-)
-async def test_other_names_are_refused_and_nothing_is_stored(team: Team, name: object) -> None:
-    answer = await team["outsider"].post("/api/organizations", {"name": name})
-    assert answer.status_code == 400
-    assert answer.json()["detail"].startswith("name: ")
+async def test_other_names_are_refused_and_nothing_is_stored(team: Team) -> None:
+    for name in ("", "a", " a ", "x" * 101, "a/b", "<b>bold</b>", "a\nb", "tab\tbed", "\u202eevil", 7, None):
+        answer = await team["outsider"].post("/api/organizations", {"name": name})
+        assert answer.status_code == 400, name
+        assert answer.json()["detail"].startswith("name: ")
     assert len((await team["outsider"].get("/api/organizations")).json()["organizations"]) == 1
 
 

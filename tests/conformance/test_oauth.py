@@ -1,0 +1,136 @@
+"""The official suite's authorization-server scenario, and clients of other makers, against a real socket."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from starlette.types import ASGIApp
+
+from server.database import Database
+from server.domain import clients
+from server.models import AccessToken
+from server.models.base import now
+from server.settings import Settings
+from tests.conformance.test_mcp_server import NODE, SUITE, checks
+from tests.oauth.conftest import ann, hashed_password, make_person
+from tests.oauth.flows import EVERYDAY, Person, answer_of
+from tests.served import listening, served, url_of
+
+pytestmark = pytest.mark.needs("conformance")
+__all__ = ["ann", "hashed_password", "make_person"]
+
+HERE = Path(__file__).parent
+CALLBACK = "http://127.0.0.1:7777/callback"
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with listening() as listener:
+        yield listener
+
+
+@pytest.fixture
+def settings(settings: Settings, listener: socket.socket) -> Settings:
+    return settings.model_copy(update={"public_url": url_of(listener)})
+
+
+@dataclass
+class Program:
+    """A client in a process of its own, which says one JSON object a line."""
+
+    process: asyncio.subprocess.Process
+
+    async def heard(self) -> dict[str, object]:
+        assert self.process.stdout
+        line = await self.process.stdout.readline()
+        assert line, await self.errors()
+        said: dict[str, object] = json.loads(line)
+        return said
+
+    async def errors(self) -> str:
+        assert self.process.stderr
+        return (await self.process.stderr.read()).decode()
+
+    async def tell(self, line: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(f"{line}\n".encode())
+        await self.process.stdin.drain()
+
+
+@contextlib.asynccontextmanager
+async def running(*arguments: str) -> AsyncIterator[Program]:
+    node = str(NODE) if NODE.exists() else shutil.which("node")
+    assert node, "Node 22 or newer is needed"
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(node, *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
+    try:
+        yield Program(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def allowed(person: Person, url: object) -> httpx.Response:
+    """Where the person ends up after allowing what a client has opened for them."""
+    page = await person.open(dict(parse_qsl(urlsplit(str(url)).query)))
+    return await person.decide(page)
+
+
+async def test_the_authorization_server_conforms(
+    app: ASGIApp, ann: Person, database: Database, listener: socket.socket, tmp_path: Path
+) -> None:
+    with listening() as free:
+        port = free.getsockname()[1]
+    callback = f"http://127.0.0.1:{port}/callback"
+    with database.write() as session:
+        client_id = clients.configure(session, "Conformance", [callback], is_confidential=False)[0].id
+    async with served(app, listener) as url:
+        given = ["--url", url, "--client-id", client_id, "-p", str(port), "--resource", f"{url}/mcp"]
+        async with running(str(SUITE), "authorization", *given, "-o", str(tmp_path)) as suite:
+            assert suite.process.stdout
+            said = ""
+            async for line in suite.process.stdout:
+                said += line.decode()
+                if f"{url}/oauth/authorize?" in said and said.endswith("\n"):
+                    break
+            link = next(word for word in said.split() if word.startswith(f"{url}/oauth/authorize?"))
+            answer = await allowed(ann, link)
+            async with httpx.AsyncClient() as browser:
+                await browser.get(answer.headers["location"])
+            said += (await suite.process.stdout.read()).decode()
+            assert await suite.process.wait() == 0, said
+    statuses = checks(tmp_path)
+    assert "SUCCESS" in statuses.values(), said
+    assert {name for name, status in statuses.items() if status in ("WARNING", "FAILURE")} == set(), said
+
+
+async def test_the_typescript_sdk_connects_and_refreshes(
+    app: ASGIApp, ann: Person, database: Database, listener: socket.socket
+) -> None:
+    async with served(app, listener) as url, running(f"{HERE}/mcp_client.mjs", f"{url}/mcp", CALLBACK) as client:
+        answer = answer_of(await allowed(ann, (await client.heard())["open"]))
+        await client.tell(answer["code"])
+        listed = await client.heard()
+        assert {"search", "add"} <= set(str(listed["tools"]).replace("'", "").strip("[]").split(", "))
+        assert listed["scope"] == EVERYDAY
+        with database.write() as session:
+            session.execute(sa.update(AccessToken).values(expires_at=now()))
+        await client.tell("go on")
+        assert await client.heard() == {"failed": False, "refreshed": True}
+
+
+async def test_a_strict_library_has_no_complaint(app: ASGIApp, ann: Person, listener: socket.socket) -> None:
+    async with served(app, listener) as url, running(f"{HERE}/strict_client.mjs", f"{url}/mcp", CALLBACK) as client:
+        answer = await allowed(ann, (await client.heard())["open"])
+        await client.tell(answer.headers["location"])
+        assert await client.heard() == {"scope": EVERYDAY, "status": 200, "active": True, "ended": False}

@@ -1,0 +1,175 @@
+"""Sign-in and consent in a real browser: with the mouse, with the keyboard alone, on a phone, and without script."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx
+import pytest
+from selenium.webdriver import Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from server.settings import Settings
+from tests.dashboard.browser import PASSWORD, SECONDS, Browser, browsing, serving
+from tests.oauth.flows import challenge_of, new_verifier
+
+pytestmark = pytest.mark.needs("chromium")
+
+EMAIL = "ann@example.com"
+APP = "cursor://anysphere.cursor-mcp/oauth/callback"
+
+
+class Listener(http.server.ThreadingHTTPServer):
+    """A program on the person's own computer that waits for the answer."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Heard)
+        self.answers: list[dict[str, str]] = []
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/callback"
+
+
+class Heard(http.server.BaseHTTPRequestHandler):
+    server: Listener
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        if parts.path == "/callback":
+            self.server.answers.append(dict(parse_qsl(parts.query)))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<main>Connected. You can close this page.</main>")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with serving(tmp_path_factory.mktemp("site")) as settings:
+        with browsing(settings.public_url) as browser:
+            browser.open("/sign-up")
+            browser.sign_up(EMAIL, "Ann")
+        yield settings
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with Listener() as listener:
+        thread = threading.Thread(target=listener.serve_forever)
+        thread.start()
+        yield listener
+        listener.shutdown()
+        thread.join()
+
+
+@pytest.fixture(params=[True, False], ids=["script", "no script"])
+def browser(site: Settings, request: pytest.FixtureRequest) -> Iterator[Browser]:
+    with browsing(site.public_url, script=request.param) as browser:
+        yield browser
+
+
+@pytest.fixture
+def scripted(site: Settings) -> Iterator[Browser]:
+    with browsing(site.public_url) as browser:
+        yield browser
+
+
+def ask(browser: Browser, *uris: str, name: str = "Notes") -> str:
+    """Open a client's link, as its program does; the verifier."""
+    given = {"client_name": name, "redirect_uris": uris, "token_endpoint_auth_method": "none"}
+    client_id = httpx.post(f"{browser.base}/oauth/register", json=given).json()["client_id"]
+    verifier = new_verifier()
+    asked = {
+        "response_type": "code", "client_id": client_id, "redirect_uri": uris[0], "state": "a-state",
+        "code_challenge": challenge_of(verifier), "code_challenge_method": "S256",
+    }  # fmt: skip
+    browser.open("/oauth/authorize?" + urlencode(asked))
+    return verifier
+
+
+def sign_in(browser: Browser, password: str = PASSWORD) -> None:
+    browser.write("E-mail address", EMAIL)
+    browser.write("Password", password)
+    browser.driver.find_element(By.CSS_SELECTOR, "main button.primary").click()
+
+
+def network(browser: Browser) -> str:
+    """What the browser has asked for since the last look."""
+    return "".join(str(entry["message"]) for entry in browser.driver.get_log("performance"))
+
+
+def await_text(browser: Browser, text: str) -> None:
+    WebDriverWait(browser.driver, SECONDS).until(lambda _: text in browser.text)
+
+
+def test_a_person_signs_in_and_allows(browser: Browser, listener: Listener) -> None:
+    ask(browser, listener.uri)
+    sign_in(browser, "wrong password")
+    assert "wrong" in browser.text
+    sign_in(browser)
+    assert "Connect “Notes”?" in browser.text
+    browser.press("Allow")
+    await_text(browser, "You can close this page")
+    assert [set(answer) for answer in listener.answers] == [{"code", "state", "iss"}]
+    assert listener.answers[0]["iss"] == browser.base
+
+
+def test_a_person_denies(browser: Browser, listener: Listener) -> None:
+    ask(browser, listener.uri)
+    sign_in(browser)
+    browser.press("Deny")
+    await_text(browser, "You can close this page")
+    assert listener.answers == [{"error": "access_denied", "state": "a-state", "iss": browser.base}]
+
+
+def test_an_installed_application_is_answered(site: Settings) -> None:
+    """By its own scheme; a `form-action` in the page's policy would stop the redirect."""
+    with browsing(site.public_url, network=True) as browser:
+        ask(browser, APP)
+        sign_in(browser)
+        assert "the application that opens cursor: links" in browser.text
+        browser.press("Allow")
+        WebDriverWait(browser.driver, SECONDS).until(lambda _: f'"{APP}?code=sm_co_' in network(browser))
+        assert "Content Security Policy" not in str(browser.driver.get_log("browser"))
+
+
+def test_the_keyboard_is_enough(scripted: Browser, listener: Listener) -> None:
+    ask(scripted, listener.uri)
+    scripted.field("E-mail address").click()
+    scripted.keys(EMAIL, Keys.TAB, PASSWORD, Keys.ENTER)
+    await_text(scripted, "Connect “Notes”?")
+    for _ in range(20):
+        scripted.keys(Keys.TAB)
+        if scripted.driver.switch_to.active_element.accessible_name == "Allow":
+            break
+    outline = scripted.driver.switch_to.active_element.value_of_css_property("outline-style")
+    assert outline != "none"  # where one is can be seen
+    scripted.keys(Keys.ENTER)
+    await_text(scripted, "You can close this page")
+    assert "code" in listener.answers[0]
+
+
+def test_a_phone_shows_all_of_it(scripted: Browser, listener: Listener) -> None:
+    scripted.use_phone()
+    ask(scripted, listener.uri, name="An Application With Quite A Long Name Indeed")
+    for shown in ("Sign in", "Connect “An Application"):
+        await_text(scripted, shown)
+        width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert scripted.driver.execute_script(width) == 0
+        if shown == "Sign in":
+            sign_in(scripted)
+    for words in ("Allow", "Deny"):
+        assert scripted.named(words).size["height"] >= 36
+
+
+def test_a_page_says_why_and_leads_nowhere(scripted: Browser) -> None:
+    scripted.open("/oauth/authorize?client_id=client_unknown&redirect_uri=https://evil.example/")
+    assert "The application is not known here" in scripted.text
+    assert scripted.path.startswith("/oauth/authorize")
+    assert "evil" not in scripted.driver.find_element(By.TAG_NAME, "body").get_attribute("innerHTML")

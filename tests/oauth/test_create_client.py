@@ -1,0 +1,37 @@
+"""`create-client`: what it prints is a client that works."""
+
+import pytest
+
+from server.__main__ import main
+from server.database import Database
+from server.settings import Settings
+from tests.oauth.flows import CALLBACK, App, Person
+
+
+@pytest.fixture
+def _here(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(settings.data_dir))
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize("more", [[], ["--confidential"]])
+async def test_a_client_that_was_set_up_connects(
+    notes: App, ann: Person, database: Database, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    """Beside the running server; the id alone on the first line, a secret on the second."""
+    assert main(["create-client", "--name", "Desk", "--redirect-uri", CALLBACK, *more]) == 0
+    client_id, *secret = capsys.readouterr().out.split("\n")[:-1]
+    assert len(secret) == len(more)
+    desk = App(notes.http, client_id, *secret)
+    page = await ann.open(desk.request())
+    assert "An application that was set up on this server" in page.text
+    assert await desk.works((await desk.connect(ann)).access)
+
+
+@pytest.mark.usefixtures("_here")
+def test_where_it_may_be_answered_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["create-client", "--name", "Desk", "--redirect-uri", "javascript:alert(1)"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "redirect-uri" in told.err
