@@ -30,7 +30,7 @@ WORDS = 500
 """Memories whose words are written in one transaction."""
 
 _memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
-_indexes = metadata.tables["project_indexes"]
+_indexes, _projects = metadata.tables["project_indexes"], metadata.tables["projects"]
 Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
 
 
@@ -151,8 +151,10 @@ def _replace(session: Session, texts: dict[int, Memory], embedded: dict[int, Emb
 
 
 def rewrite_words(database: Database) -> Iterator[Progress]:
-    """Write all memories' words again."""
-    with database.read() as session:
+    """Write all memories' words again, and count memories and pieces anew."""
+    with database.write() as session:
+        words.forget_orphans(session)
+        session.execute(sa.update(_projects).values(memory_count=_count_of(_memories), piece_count=_count_of(_pieces)))
         whole = session.scalar(sa.select(sa.func.count()).select_from(_memories)) or 0
     last, done = 0, 0
     query = sa.select(_memories.c.number, _memories.c.project_id).order_by(_memories.c.number).limit(WORDS)
@@ -165,6 +167,11 @@ def rewrite_words(database: Database) -> Iterator[Progress]:
             return
         last, done = rows[-1].number, done + len(rows)
         yield Progress("writing words", done, max(whole, done))
+
+
+def _count_of(table: sa.Table) -> sa.ScalarSelect[int]:
+    counted = sa.select(sa.func.count()).select_from(table).where(table.c.project_id == _projects.c.id)
+    return counted.scalar_subquery()
 
 
 def forget_collections(database: Database) -> None:

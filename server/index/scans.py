@@ -122,9 +122,11 @@ class Scans:
         return session.execute(query).all()
 
     def _evict(self) -> None:
+        """Let go of what was not used for longest; one project that is too large for the others' room has its own."""
         with self._lock:
             sizes = {name: kept.scan.matrix.room.nbytes for name, kept in self._kept.items() if kept.scan}
-            total = sum(sizes.values())
+            largest = max(sizes.values(), default=0)
+            total = sum(sizes.values()) - (largest if largest > self._most_bytes else 0)
             while total > self._most_bytes and len(self._kept) > 1:
                 name, _ = self._kept.popitem(last=False)
                 total -= sizes.get(name, 0)

@@ -57,6 +57,12 @@ def projects_removed(session: Session, project_ids: Sequence[str]) -> None:
         session.execute(_DELETE_PROJECTS, {"projects": json.dumps(list(project_ids))})
 
 
+def forget_orphans(session: Session) -> None:
+    """Forget the words of memories that are not there."""
+    if is_sqlite(session):
+        session.execute(_DELETE_ORPHANS)
+
+
 def rewrite(session: Session, project_id: str, numbers: Sequence[int]) -> None:
     """Write the words of these memories, of any users, as they should be."""
     for user_id, own in _by_user(session, numbers).items():
@@ -179,6 +185,7 @@ _DELETE_PROJECTS = sa.text(
     "DELETE FROM memory_words WHERE rowid IN"
     " (SELECT number FROM memories WHERE project_id IN (SELECT value FROM json_each(:projects)))"
 )
+_DELETE_ORPHANS = sa.text("DELETE FROM memory_words WHERE rowid NOT IN (SELECT number FROM memories)")
 _WRITE_SQLITE = sa.text(
     "INSERT OR REPLACE INTO memory_words (rowid, body, context, dates) VALUES (:number, :body, :context, :dates)"
 )

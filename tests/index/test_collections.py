@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import select
 
 from server.domain.filters import Filters
@@ -173,6 +174,10 @@ def test_a_second_process_searches_exactly_and_leaves_chroma_alone(large: World,
 
 def test_reindex_builds_everything_anew_beside_the_running_owner(large: World, embedder: Embedder) -> None:
     before = row_of(large)
+    with large.database.write() as session:
+        session.execute(sa.update(Project).values(memory_count=7, piece_count=7))
+        session.execute(sa.text("DELETE FROM memory_words"))
+    assert large.found("canoe trip number 7")[0].words == 0
     with opened(large.settings, embedder) as command:
         seen: list[str] = []
         command.index.reindex(lambda progress: seen.append(str(progress)))
@@ -181,4 +186,7 @@ def test_reindex_builds_everything_anew_beside_the_running_owner(large: World, e
     assert after is not None
     assert after.collection != before.collection
     assert seen[0] == "writing words 100%"
-    assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
+    assert large.found("canoe trip number 7")[0].words == 1
+    with large.database.read() as session:
+        project = session.get_one(Project, large.project_id)
+        assert (project.memory_count, project.piece_count) == (40, 40)

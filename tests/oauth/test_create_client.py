@@ -1,5 +1,8 @@
 """`create-client`: what it prints is a client that works."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from server.__main__ import main
@@ -9,9 +12,15 @@ from tests.oauth.flows import CALLBACK, App, Person
 
 
 @pytest.fixture
-def _here(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def _here(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The command's settings are the test's; the logging that it sets up ends with it."""
     monkeypatch.setenv("SELFMEMORY_DATABASE_URL", settings.database_url.get_secret_value())
     monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(settings.data_dir))
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.mark.usefixtures("_here")
