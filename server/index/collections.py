@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 _indexes, _tasks = metadata.tables["project_indexes"], metadata.tables["index_tasks"]
 TRIES = 2
+MOST_PENDING = 2_000
+"""Changes of a project that Chroma has not seen; with more of them, scanning everything is quicker."""
+
 REST = 10.0
 """Seconds."""
 
@@ -82,14 +85,16 @@ class Collections:
     def nearest(
         self, session: Session, project_id: str, collection: Collection, question: Vectors, count: int
     ) -> set[int] | None:
-        """The memories of the `count` nearest pieces, with all that are pending; None when Chroma fails twice.
+        """The memories of the `count` nearest pieces, with all that are pending; None when SQL is to be scanned.
 
-        Then it is left alone for a while: waiting for it must not slow every search down.
+        So it is when Chroma has much to learn, and when it fails twice: then it rests, so that no search waits for it.
         """
         pending = sa.select(_tasks.c.memory_number).where(_tasks.c.project_id == project_id, _tasks.c.memory_number > 0)
         if time.monotonic() < self._rests_until:
             return None
         numbers = set(session.scalars(pending))  # before Chroma is asked: what is followed meanwhile is in both
+        if len(numbers) > MOST_PENDING:
+            return None
         for attempt in range(TRIES):
             try:
                 chroma = self.open(as_owner=False)

@@ -30,6 +30,7 @@ WORDS = 500
 """Memories whose words are written in one transaction."""
 
 _memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
+_tasks = metadata.tables["index_tasks"]
 _indexes, _projects = metadata.tables["project_indexes"], metadata.tables["projects"]
 Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
 
@@ -48,9 +49,10 @@ class Progress:
 
 def build(database: Database, chroma: "Chroma", scans: Scans, model: str, project_id: str) -> Iterator[Progress]:
     """Give a project a new collection. An old one serves until then. Raises ChromaFailed."""
-    project = _announced(database, project_id, model)
-    if project is None:
+    announced = _announced(database, project_id, model)
+    if announced is None:
         return
+    project, last_task = announced
     name = chroma.create()
     centre = _centre(database, scans, project_id)
     done = 0
@@ -65,28 +67,39 @@ def build(database: Database, chroma: "Chroma", scans: Scans, model: str, projec
     _finished(
         database,
         project,
+        last_task,
         ProjectIndex(
             project_id=project_id, collection=name, embedding_model=model, mean=centre.mean.astype("<f4").tobytes()
         ),
     )
 
 
-def _announced(database: Database, project_id: str, model: str) -> Project | None:
-    """From now on the project's changes leave tasks: what is read from now on misses nothing."""
+def _announced(database: Database, project_id: str, model: str) -> tuple[Project, int] | None:
+    """From now on the project's changes leave tasks: what is read from now on misses nothing.
+
+    The second value is its last task until now; the collection will know of all up to that one.
+    """
     with database.write() as session:
         project = session.scalars(sa.select(Project).where(col(Project.id) == project_id).with_for_update()).first()
-        if project is not None and session.get(ProjectIndex, project_id) is None:
+        if project is None:
+            return None
+        if session.get(ProjectIndex, project_id) is None:
             session.add(ProjectIndex(project_id=project_id, collection="", embedding_model=model, mean=b""))
-    return project
+        last = session.scalar(sa.select(sa.func.max(_tasks.c.number)).where(_tasks.c.project_id == project_id))
+        return project, last or 0
 
 
-def _finished(database: Database, project: Project, built: ProjectIndex) -> None:
+def _finished(database: Database, project: Project, last_task: int, built: ProjectIndex) -> None:
     """What is not needed any more, the old collection or this one, is for the owner to sweep."""
+    done = sa.and_(
+        _tasks.c.project_id == project.id, _tasks.c.number <= last_task, _tasks.c.memory_number != outbox.PURGE
+    )
     with database.write() as session:
         row = session.get(ProjectIndex, built.project_id)
         if row is not None:
             row.collection, row.embedding_model, row.mean = built.collection, built.embedding_model, built.mean
             row.removals, row.ready_at = project.removals, now()
+            session.execute(sa.delete(_tasks).where(done))
 
 
 def _centre(database: Database, scans: Scans, project_id: str) -> Centre:

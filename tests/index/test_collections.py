@@ -77,6 +77,13 @@ def test_changes_reach_chroma_and_their_tasks_go(large: World) -> None:
     assert large.texts("sentence about kayaks")[0] == "One sentence about kayaks."
 
 
+def test_with_many_changes_pending_everything_is_scanned(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.index.collections.MOST_PENDING", 3)
+    large.add_many([f"a red kayak {n}" for n in range(10)])
+    assert large.texts("red kayak 7")[0] == "a red kayak 7"
+    assert large.index.health().degraded is None
+
+
 def test_filters_are_applied_before_the_limit(large: World) -> None:
     large.add("something else", metadata={"tags": "wanted"}, user_id="ann")
     assert large.texts("canoe trip", Filters(tags=("wanted",))) == ["something else"]
