@@ -19,7 +19,7 @@ run: install                           ## start the server on http://127.0.0.1:8
 	@exec $(BIN)/python -m server
 
 test: install install-dev              ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: install-dev                      ## style and types
 	$(BIN)/ruff check $(MODULES)

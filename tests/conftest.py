@@ -10,6 +10,7 @@ import httpx
 import pytest
 from sqlmodel import select
 from starlette.types import ASGIApp
+from xdist.workermanage import WorkerController  # type: ignore[import-untyped]  # it has no stubs
 
 from server.app import create_app
 from server.database import Database, migrate
@@ -59,6 +60,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if unmet:
             items.remove(item)
             NOT_RUN.update({name: NOT_RUN.get(name, 0) + 1 for name in unmet})
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Each of several processes that share the tests tells the one that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["not_run"] = NOT_RUN
+
+
+def pytest_testnodedown(node: WorkerController) -> None:
+    NOT_RUN.update(node.workeroutput["not_run"])  # all of them have seen all tests
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
