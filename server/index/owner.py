@@ -119,7 +119,7 @@ class Owner:
                 busy = self._ownership.is_had() and self._step()
             except EmbedderClosed:
                 break
-            except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+            except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
                 log.warning("index waits for the database", extra={"kind": type(error).__name__})
                 self._job, busy = None, False
             # As long again for others as a step took: Chroma and the model leave them little meanwhile.

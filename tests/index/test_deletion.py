@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from server.domain import memories
-from server.index import outbox
+from server.index import outbox, purge, words
 from server.models import IndexTask, Memory, Project
 from server.models.base import now
 from tests.world import World, eventually
@@ -27,10 +27,21 @@ def test_a_deleted_memorys_words_are_off_the_disk_within_a_second(world: World) 
     world.add_many([f"we talked about the weather {n}" for n in range(300)])
     gone = world.add("The password is Xylographqua", at=moment)
     world.add("What came after that?", at=moment + timedelta(minutes=1))
-    words = ("xylographqua", "xylographq")
-    assert on_disk(folder, *words)
+    said = ("xylographqua", "xylographq")
+    assert on_disk(folder, *said)
     world.delete(gone)
-    eventually(lambda: not on_disk(folder, *words), seconds=2)
+    eventually(lambda: not on_disk(folder, *said), seconds=2)
+    assert world.texts("what came after")[0] == "What came after that?"
+
+
+@pytest.mark.sqlite_only
+def test_words_are_found_and_forgotten_however_often_something_was_deleted(world: World) -> None:
+    world.add_many([f"we talked about the weather {n}" for n in range(100)])
+    kept = world.add("What came after that?")
+    for _ in range(1_100):
+        with world.database.write() as session:
+            words.stored(session, world.project_id, None, [world.memory(kept).number])
+        assert purge.purge(world.database)
     assert world.texts("what came after")[0] == "What came after that?"
 
 
