@@ -38,10 +38,14 @@ _NONE = Filters()
 
 def conditions(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
     """Conditions over `Memory`'s columns for the project's memories that pass."""
-    wanted = [col(Memory.project_id) == project_id]
+    return [col(Memory.project_id) == project_id, *narrowing(filters, project_id)]
+
+
+def narrowing(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
+    """As `conditions`, for memories that are known to be the project's."""
+    wanted = _labelled(filters, project_id)
     if filters.user_id is not None:
         wanted.append(col(Memory.user_id) == filters.user_id)
-    wanted += _labelled(filters, project_id)
     wanted += _created(filters.created_from, filters.created_until)
     return wanted
 

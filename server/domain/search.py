@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
-from server.domain.filters import Filters, conditions
+from server.domain.filters import Filters, conditions, narrowing
 from server.index import MemoryIndex, matches
 from server.index.matches import Matches
 from server.index.matrix import Numbers, Similar
@@ -28,7 +28,7 @@ BY_WORDS = 100
 """The best matches of the words whose similarity is computed even when an index proposes others."""
 
 WIDTHS = (100, 1_000, 10_000, 1 << 40)
-"""How many similar memories are asked for, again and wider, until enough pass the filters."""
+"""How many of the best memories are looked at, again and wider, until enough pass the filters."""
 
 LISTED = 5_000
 """Filters that leave at most so many memories are applied before anything else is asked."""
@@ -38,7 +38,6 @@ NEWEST_SCORE = 1.0
 
 Scores = NDArray[np.float32]
 _BY_NUMBER = sa.select(Memory).where(col(Memory.number).in_(sa.bindparam("numbers", expanding=True)))
-_OF_PROJECT = _BY_NUMBER.where(col(Memory.project_id) == sa.bindparam("project"))
 
 
 class SortBy(StrEnum):
@@ -77,8 +76,8 @@ class _Ranking:
     scores: Scores
     similarities: Scores
     shares: Scores
-    is_cut: bool
-    """Whether the threshold left some out: what is less similar still would be left out too."""
+    is_final: bool
+    """Whether a wider look brings no more: all were looked at, or the threshold left some out already."""
 
 
 def search(session: Session, principal: Principal, asked: Asked, index: MemoryIndex) -> list[Found]:
@@ -89,15 +88,15 @@ def search(session: Session, principal: Principal, asked: Asked, index: MemoryIn
     project = require_project(session, principal, asked.project_id, Action.READ)
     if not asked.query.strip():
         return _newest(session, conditions(asked.filters, project.id), asked.limit)
-    question = index.question(asked.query)
     allowed = None if asked.filters.is_empty else _allowed(session, conditions(asked.filters, project.id))
     words = matches.search(session, project.id, project.memory_count, asked.query, allowed)
+    question = index.question(asked.query)
     found: list[Found] = []
     for width in WIDTHS:
-        similar = index.similar(session, project, question.result(), allowed, words.best(BY_WORDS), width)
-        ranking = _ranked(similar, words, asked.threshold)
+        similar = index.similar(session, project, question, allowed, words.best(BY_WORDS), width)
+        ranking = _ranked(similar, words, asked.threshold, width)
         found = _fetched(session, project.id, asked.filters, ranking, similar, asked.limit)
-        if similar.complete or ranking.is_cut or len(found) == asked.limit:
+        if ranking.is_final or len(found) == asked.limit:
             break
     if asked.sort_by is SortBy.TIMESTAMP:
         found.sort(key=lambda one: one.memory.id, reverse=True)
@@ -115,15 +114,18 @@ def _allowed(session: Session, wanted: Sequence[sa.ColumnElement[bool]]) -> Sequ
     return numbers if len(numbers) <= LISTED else None
 
 
-def _ranked(similar: Similar, words: Matches, threshold: float | None) -> _Ranking:
-    """Both opinions joined, the newer memory first among equals."""
+def _ranked(similar: Similar, words: Matches, threshold: float | None, width: int) -> _Ranking:
+    """Both opinions joined: the `width` best (and who equals the last), the newer memory first among equals."""
     numbers, similarities, shares = _joined(similar, words)
     weight = SIMILARITY_WEIGHT if words.asked else 1.0
     scores = np.clip(weight * similarities + (1.0 - weight) * shares, 0.0, 1.0)
-    order = len(scores) - 1 - np.argsort(-scores[::-1], kind="stable")
-    passing = len(order) if threshold is None else int(np.count_nonzero(scores >= threshold))
-    is_cut, order = passing < len(order), order[:passing]
-    return _Ranking(numbers[order], scores[order], np.clip(similarities[order], 0.0, 1.0), shares[order], is_cut)
+    least = np.partition(scores, -width)[-width] if width < len(scores) else 0.0
+    best = np.flatnonzero(scores >= least)[::-1]
+    order = best[np.argsort(-scores[best], kind="stable")]
+    passing = len(order) if threshold is None else int(np.count_nonzero(scores[order] >= threshold))
+    is_final = passing < len(order) or (similar.complete and len(order) == len(scores))
+    order = order[:passing]
+    return _Ranking(numbers[order], scores[order], np.clip(similarities[order], 0.0, 1.0), shares[order], is_final)
 
 
 def _joined(similar: Similar, words: Matches) -> tuple[Numbers, Scores, Scores]:
@@ -143,13 +145,13 @@ def _fetched(
     session: Session, project_id: str, filters: Filters, ranking: _Ranking, similar: Similar, limit: int
 ) -> list[Found]:
     """The first `limit` of the ranking that SQL knows and the filters let pass."""
-    query = _OF_PROJECT if filters.is_empty else _BY_NUMBER.where(*conditions(filters, project_id))
+    query = _BY_NUMBER.where(*narrowing(filters, project_id))  # with the project besides, SQLite would read all of it
     found: list[Found] = []
     start, step = 0, limit
     while start < len(ranking.numbers) and len(found) < limit:
         numbers = ranking.numbers[start : start + step].tolist()
-        rows = session.scalars(query, {"numbers": numbers, "project": project_id})
-        memories = {memory.number: memory for memory in rows}
+        rows = session.scalars(query, {"numbers": numbers})
+        memories = {memory.number: memory for memory in rows if memory.project_id == project_id}
         places = (start + at for at, number in enumerate(numbers) if number in memories)
         found += [_found(memories[int(ranking.numbers[place])], ranking, place, similar) for place in places]
         start, step = start + step, min(step * 4, LISTED)

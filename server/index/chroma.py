@@ -60,10 +60,10 @@ class Chroma:
             self._collection(name).delete(ids=_ids(pieces))
 
     def nearest(self, name: str, question: Vectors, count: int) -> list[int]:
-        """The numbers of the memories that the `count` nearest pieces belong to."""
+        """The numbers of the memories that the `count` nearest pieces belong to, the nearest first."""
         with _translating():
             found = self._collection(name).query(query_embeddings=question.reshape(1, -1), n_results=count, include=[])
-        return list({int(piece.partition(":")[0]) for piece in found["ids"][0]})
+        return list(dict.fromkeys(int(piece.partition(":")[0]) for piece in found["ids"][0]))
 
     def count(self, name: str) -> int:
         with _translating():

@@ -83,30 +83,32 @@ class Collections:
         return Collection(row.collection, Centre(np.frombuffer(row.mean, "<f4")), row.removals, row.ready_at)
 
     def nearest(
-        self, session: Session, project_id: str, collection: Collection, question: Vectors, count: int
+        self, session: Session, project_id: str, collection: Collection, question: Vectors, wanted: int, pieces: int
     ) -> set[int] | None:
-        """The memories of the `count` nearest pieces, with all that are pending; None when SQL is to be scanned.
+        """The `wanted` nearest memories (of so many pieces, about), with all that are pending; None: scan SQL.
 
         So it is when Chroma has much to learn, and when it fails twice: then it rests, so that no search waits for it.
         """
-        pending = sa.select(_tasks.c.memory_number).where(_tasks.c.project_id == project_id, _tasks.c.memory_number > 0)
+        tasks = sa.select(_tasks.c.memory_number).where(_tasks.c.project_id == project_id, _tasks.c.memory_number > 0)
+        pending = tasks.limit(MOST_PENDING + 1)
         if time.monotonic() < self._rests_until:
             return None
-        numbers = set(session.scalars(pending))  # before Chroma is asked: what is followed meanwhile is in both
-        if len(numbers) > MOST_PENDING:
+        found = session.scalars(pending).all()  # before Chroma is asked: what is followed meanwhile is in both
+        if len(found) > MOST_PENDING:
             return None
+        asked = (wanted + len(found)) * pieces  # what is pending may be deleted already
         for attempt in range(TRIES):
             try:
                 chroma = self.open(as_owner=False)
                 if chroma is None:
                     return None
-                numbers.update(chroma.nearest(collection.name, collection.centre.left(question), count))
+                near = chroma.nearest(collection.name, collection.centre.left(question), asked)
             except ChromaFailed as error:
                 if attempt + 1 == TRIES:
                     self._failed(project_id, error)
             else:
                 self.failure = None
-                return numbers
+                return {*near[: wanted + len(found)], *found}
         return None
 
     def _failed(self, project_id: str, error: ChromaFailed) -> None:

@@ -1,8 +1,8 @@
 """The index as operations see it: texts become vectors, a question becomes the memories that are similar to it."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,8 @@ from server.index.scans import Scans
 from server.models import Project
 from server.settings import Settings
 
-QUESTIONS = 24
-"""Questions that are embedded at once; the embedder joins them."""
-
 PIECES_ASKED = 3
-"""Pieces that Chroma is asked for, for each memory that is wanted."""
+"""The most pieces that Chroma is asked for, for each memory that is wanted."""
 
 MOST_ASKED = 2_000
 """More memories than that are sought by reading all."""
@@ -54,7 +51,6 @@ class MemoryIndex:
         self._nowhere = Centre(np.zeros(embedder.dimensions, np.float32))
         self._collections = Collections(settings, embedder.name)
         self._owner = Owner(settings, database, self._collections, self._scans, self.embedded, embedder.name)
-        self._questions = ThreadPoolExecutor(QUESTIONS, "question")
 
     def start(self) -> None:
         """Begin to follow the changes, when no other process does."""
@@ -63,7 +59,6 @@ class MemoryIndex:
     def close(self) -> None:
         self._owner.stop()
         self._collections.close()
-        self._questions.shutdown()
         self._embedder.close()
 
     def wake(self) -> None:
@@ -81,11 +76,8 @@ class MemoryIndex:
             for own, part in zip(pieces, parts, strict=True)
         ]
 
-    def question(self, text: str) -> Future[Vectors]:
-        """The vector of a question, in the making: the words are looked for meanwhile."""
-        return self._questions.submit(self._vector, text)
-
-    def _vector(self, text: str) -> Vectors:
+    def question(self, text: str) -> Vectors:
+        """The vector of a question."""
         vector: Vectors = self._embedder.embed([text], urgent=True)[0]
         return vector
 
@@ -138,7 +130,8 @@ class MemoryIndex:
             return self._scans.of_memories(session, allowed, collection.centre).similar(question)
         if wanted > MOST_ASKED:
             return None
-        numbers = self._collections.nearest(session, project.id, collection, question, wanted * PIECES_ASKED)
+        pieces = min(math.ceil(project.piece_count / max(project.memory_count, 1)), PIECES_ASKED)
+        numbers = self._collections.nearest(session, project.id, collection, question, wanted, pieces)
         if numbers is None:
             return None
         scan = self._scans.of_memories(session, sorted(numbers.union(also.tolist())), collection.centre)
