@@ -96,13 +96,14 @@ async def test_083_a_refresh_token_is_its_clients(notes: App, register: Register
 
 async def test_084_less_may_be_asked_for_and_more_may_not(notes: App, ann: Person) -> None:
     tokens = await notes.connect(ann)
-    for scope in ("memories:read", "memories:read offline_access"):
+    for scope in ("memories:read", "memories:read offline_access", "openid memories:read"):
         less = tokens_of(await notes.refresh(tokens.refresh, scope=scope))
         assert less.scope == "memories:read"
         new = {"messages": [{"role": "user", "content": "hello"}]}
         headers = {"Authorization": f"Bearer {less.access}"}
         assert (await notes.http.post("/api/memories", json=new, headers=headers)).status_code == 403
-    assert tokens_of(await notes.refresh(less.refresh)).scope == EVERYDAY
+    for asked in (None, "memories:write", "openid email profile"):
+        assert tokens_of(await notes.refresh(less.refresh, scope=asked)).scope == EVERYDAY
     reader = await notes.connect(ann, scope="memories:read")
     for scope in (EVERYDAY, "memories:write", "admin"):
         assert error_of(await notes.refresh(reader.refresh, scope=scope)) == "invalid_scope"
@@ -152,6 +153,7 @@ async def test_085_a_lowered_role_counts_on_the_next_request(
     notes: App, ann: Person, ben: Person, database: Database
 ) -> None:
     share(database, ann, ben, ProjectRole.EDITOR)
+    code = await ben.allow(notes.request(), ann.project_id)
     tokens = await notes.connect(ben, ann.project_id)
     new, headers = {"messages": [{"role": "user", "content": "hi"}]}, {"Authorization": f"Bearer {tokens.access}"}
     assert (await notes.http.post("/api/memories", json=new, headers=headers)).status_code == 200
@@ -159,6 +161,8 @@ async def test_085_a_lowered_role_counts_on_the_next_request(
         session.execute(sa.update(ProjectMember).values(role=ProjectRole.VIEWER))
     assert (await notes.http.post("/api/memories", json=new, headers=headers)).status_code == 403
     assert await notes.works(tokens.access)
+    assert tokens_of(await notes.refresh(tokens.refresh)).scope == "memories:read"
+    assert tokens_of(await notes.redeem(code)).scope == "memories:read"
 
 
 async def test_086_only_a_refresh_token_refreshes(notes: App, ann: Person) -> None:
