@@ -6,11 +6,11 @@ from datetime import timedelta
 import httpx
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from server.database import Database
 from server.domain import cascades
-from server.models import AccessToken, OAuthClient, OAuthGrant, ProjectRole, RefreshToken
+from server.models import AccessToken, OAuthClient, OAuthGrant, ProjectMember, ProjectRole, RefreshToken
 from server.models.base import now
 from tests.oauth.conftest import Register
 from tests.oauth.flows import EVERYDAY, RESOURCE, App, Person, bearer, error_of, tokens_of
@@ -112,6 +112,9 @@ async def test_084_less_may_be_asked_for_and_more_may_not(notes: App, ann: Perso
 ENDINGS: dict[str, Callable[[Session, Person], object]] = {
     "expired": lambda session, _ben: session.execute(sa.update(RefreshToken).values(expires_at=now())),
     "client deleted": lambda session, _ben: session.execute(sa.delete(OAuthClient)),
+    "role lost": lambda session, ben: session.execute(
+        sa.delete(ProjectMember).where(col(ProjectMember.user_id) == ben.user_id)
+    ),
     "grant deleted": lambda session, _ben: session.execute(sa.delete(OAuthGrant)),
     "password reset": lambda session, ben: cascades.grants_ended(session, ben.user_id),
 }
