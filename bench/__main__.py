@@ -1,6 +1,6 @@
-"""`python -m bench`: retrieval, then latency. Each alone: `python -m bench.retrieval`, `.latency`, `.embeddings`."""
+"""`python -m bench`: retrieval, latency, tokens. Each alone: `python -m bench.retrieval` …; `.embeddings` only so."""
 
-from bench import latency, retrieval
+from bench import latency, retrieval, tokens
 
 
 def main() -> None:
@@ -9,6 +9,7 @@ def main() -> None:
     else:
         print(f"Retrieval is not measured: {retrieval.DEFAULT_FILE} is not there.")
     latency.main()
+    tokens.main()
 
 
 if __name__ == "__main__":

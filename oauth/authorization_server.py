@@ -42,11 +42,11 @@ class AuthorizationServer(BaseServer):
         return None if row is None else Client(row)
 
     def authenticate_client(self, request: FlowRequest, _methods: object, _endpoint: str = "token") -> Client:
-        """By the one method that the client registered, at every endpoint. Raises ClientRefused."""
+        """By a method that is the client's own, the same at every endpoint. Raises ClientRefused."""
         given = client_credentials(request)
         client = self.query_client(given.client_id)
         refused = ClientRefused(by_header="authorization" in request.headers)
-        if client is None or client.row.auth_method != given.method:
+        if client is None or given.method not in client.auth_methods:
             raise refused
         if given.method is not AuthMethod.NONE and not clients.secret_matches(client.row, given.secret):
             raise refused

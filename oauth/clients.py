@@ -1,12 +1,19 @@
 """A stored client, as Authlib asks about it."""
 
+from collections.abc import Set
+
 from authlib.oauth2.rfc6749 import ClientMixin
 
 from server.domain import redirect_uris
-from server.models import OAuthClient
+from server.models import AuthMethod, ClientKind, OAuthClient
 from server.principal import Scope, with_implied
 
 DEFAULT_SCOPES = frozenset({Scope.READ, Scope.WRITE})
+
+
+def known_scopes(text: str | None) -> frozenset[Scope]:
+    """Those that we know of the words that a client asks with, and what they imply."""
+    return with_implied(frozenset(Scope(word) for word in (text or "").split(" ") if word in set(Scope)))
 
 
 class Client(ClientMixin):
@@ -17,14 +24,20 @@ class Client(ClientMixin):
     def get_client_id(self) -> str:
         return self.row.id
 
+    @property
+    def auth_methods(self) -> Set[str]:
+        """The one that it registered; a client that was set up by hand was not asked how it sends its secret."""
+        if self.row.kind == ClientKind.CONFIGURED and self.row.secret_hash is not None:
+            return {AuthMethod.BASIC, AuthMethod.POST}
+        return {self.row.auth_method}
+
     def get_default_redirect_uri(self) -> str | None:
         """The only one that is registered; with several the request must say which."""
         return self.row.redirect_uris[0] if len(self.row.redirect_uris) == 1 else None
 
     def get_allowed_scope(self, scope: str | None) -> str:
         """What is known of the scopes asked for, or else the default: some clients ask for those of OpenID Connect."""
-        known = frozenset(Scope(word) for word in (scope or "").split(" ") if word in set(Scope))
-        return " ".join(sorted(with_implied(known or DEFAULT_SCOPES)))
+        return " ".join(sorted(known_scopes(scope) or DEFAULT_SCOPES))
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return any(redirect_uris.matches(registered, redirect_uri) for registered in self.row.redirect_uris)

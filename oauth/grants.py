@@ -9,7 +9,7 @@ from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
 from authlib.oauth2.rfc7636 import CodeChallenge
 
-from oauth.clients import Client
+from oauth.clients import Client, known_scopes
 from oauth.requests import FlowRequest, require_own_resource, require_single
 from server.domain import tokens
 from server.domain.tokens import Issued
@@ -17,6 +17,8 @@ from server.models import AuthMethod, AuthorizationCode, OAuthGrant, RefreshToke
 
 AUTH_METHODS = [method.value for method in AuthMethod]
 OFFLINE_ACCESS = "offline_access"
+# What some clients ask for at every server. It adds nothing here; refused, it would sign their users out.
+OPENID = ("openid", "profile", "email", OFFLINE_ACCESS)
 _S256 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 TokenAnswer = tuple[int, dict[str, object], list[tuple[str, str]]]
@@ -50,8 +52,8 @@ class PresentedRefreshToken:
         return self.grant.client_id == client.id
 
     def get_scope(self) -> str:
-        """What may be asked for; that it works offline goes without saying."""
-        return " ".join([*self.grant.scopes, OFFLINE_ACCESS])
+        """What may be asked for."""
+        return " ".join([*self.grant.scopes, *OPENID])
 
 
 class CodeGrant(AuthorizationCodeGrant):
@@ -91,7 +93,7 @@ class RefreshGrant(RefreshTokenGrant):
 
     def create_token_response(self) -> TokenAnswer:
         presented: PresentedRefreshToken = self.request.refresh_token
-        asked = (self.request.payload.scope or "").split()
+        asked = known_scopes(self.request.payload.scope)
         scopes = [scope for scope in presented.grant.scopes if scope in asked] or presented.grant.scopes
         issued = tokens.rotate(self.server.session, self.server.settings, presented.row, scopes)
         if issued is None:

@@ -123,7 +123,7 @@ def test_the_server_may_ask_for_a_sign_in(settings: Settings, post: Database) ->
     assert len(mailbox.letters) == 1
 
 
-def test_m102_a_letter_in_the_database_tells_nobody_anything(settings: Settings, post: Database) -> None:
+def test_102_a_letter_in_the_database_tells_nobody_anything(settings: Settings, post: Database) -> None:
     mailer = opened(settings, post, "smtp://127.0.0.1:1")
     promise(post, mailer)
     [kept] = waiting(post)
@@ -163,6 +163,6 @@ def test_without_a_server_nothing_is_promised(settings: Settings, post: Database
     assert (mailer.is_on, waiting(post)) == (False, [])
 
 
-def test_m8_links_are_built_from_the_public_url_alone(settings: Settings, post: Database) -> None:
+def test_008_links_are_built_from_the_public_url_alone(settings: Settings, post: Database) -> None:
     public = settings.model_copy(update={"public_url": "https://memory.example.com", "smtp_url": SecretStr("smtp://x")})
     assert mailing.invitation_link(open_mailer(public, post), "t") == "https://memory.example.com/accept-invitation/t"

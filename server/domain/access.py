@@ -3,6 +3,7 @@
 Every load goes through what the principal can reach, so that the unseen answers as the nonexistent.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum, auto
 
 import sqlalchemy as sa
@@ -56,6 +57,7 @@ PROJECT_ACTIONS: dict[ProjectRole, frozenset[Action]] = {
 }
 
 SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope.WRITE}
+ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
 SESSION_ONLY = "This needs a signed-in session: an API key or access token cannot do it."
 
 
@@ -172,6 +174,11 @@ def require_organization(
     role = OrganizationRole(found.role)
     _allow(principal, action, ORGANIZATION_ACTIONS[role], role)
     return found[0], role
+
+
+def grantable(role: ProjectRole, scopes: Iterable[str]) -> list[str]:
+    """What of the scopes somebody of this role has to give to an application."""
+    return [scope for scope in scopes if ACTION_OF[Scope(scope)] in PROJECT_ACTIONS[role]]
 
 
 def require_session(principal: Principal) -> None:

@@ -1,6 +1,6 @@
 """A client's request for access and its user's decision: kept on the server, so that a form can change neither."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -26,7 +26,6 @@ from server.models.base import now
 from server.principal import Principal, Scope
 
 LIFETIME = timedelta(minutes=30)
-ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
 
 
 class RequestEnded(NotFound):
@@ -55,7 +54,7 @@ class Choice:
     project_id: str
     name: str
     organization: str
-    scopes: tuple[Scope, ...]
+    scopes: list[str]
     is_preferred: bool
 
 
@@ -91,22 +90,18 @@ def begin(session: Session, principal: Principal, asked: Asked) -> Authorization
     return request
 
 
-def choices(session: Session, principal: Principal, scopes: Iterable[Scope]) -> list[Choice]:
+def choices(session: Session, principal: Principal, scopes: Sequence[Scope]) -> list[Choice]:
     """The projects within the principal's reach; the one connected last is preferred."""
     last = sa.select(col(OAuthGrant.project_id)).where(col(OAuthGrant.user_id) == principal.user_id)
     preferred = session.execute(last.order_by(col(OAuthGrant.id).desc()).limit(1)).scalar_one_or_none()
     query = access.reachable_projects(principal).add_columns(col(Organization.name).label("organization"))
     rows = session.execute(query.order_by(col(Organization.kind).desc(), Organization.name, Project.name)).all()
-    wanted = tuple(scopes)
     return [
-        Choice(project.id, project.name, organization, grantable(ProjectRole(role), wanted), project.id == preferred)
+        Choice(
+            project.id, project.name, organization, access.grantable(ProjectRole(role), scopes), project.id == preferred
+        )
         for project, role, organization in rows
     ]
-
-
-def grantable(role: ProjectRole, scopes: Iterable[Scope]) -> tuple[Scope, ...]:
-    """What of the scopes a person of this role has to give."""
-    return tuple(scope for scope in scopes if ACTION_OF[scope] in access.PROJECT_ACTIONS[role])
 
 
 def approve(
@@ -119,7 +114,7 @@ def approve(
     """
     request = _open(session, principal, request_id)
     project, role = require_project_role(session, principal, project_id, Action.READ)
-    scopes = grantable(role, map(Scope, request.scopes))
+    scopes = access.grantable(role, request.scopes)
     code = new_token(CODE_PREFIX)
     session.add(
         AuthorizationCode(
@@ -129,7 +124,7 @@ def approve(
             user_id=principal.user_id,
             project_id=project.id,
             redirect_uri=request.redirect_uri,
-            scopes=[scope.value for scope in scopes],
+            scopes=scopes,
             code_challenge=request.code_challenge,
             expires_at=now() + timedelta(seconds=code_seconds),
         )

@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.domain import audit
-from server.domain.access import project_role_of
+from server.domain import access, audit
 from server.domain.audit import Event
 from server.hashing import ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX, new_token, token_hash
-from server.models import AccessToken, AuthorizationCode, OAuthGrant, Organization, Project, RefreshToken
+from server.models import AccessToken, AuthorizationCode, OAuthGrant, Organization, Project, ProjectRole, RefreshToken
 from server.models.base import now
 from server.settings import Settings
 
@@ -32,7 +31,7 @@ class Issued:
     access_token: str
     refresh_token: str | None
     expires_in: int
-    scopes: tuple[str, ...]
+    scopes: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Active:
 
     user_id: str
     client_id: str
-    scopes: tuple[str, ...]
+    scopes: Sequence[str]
     created_at: datetime
     expires_at: datetime
 
@@ -68,13 +67,15 @@ def redeem(session: Session, settings: Settings, code: AuthorizationCode, *, wit
     if code.expires_at <= moment:
         return None
     code.used_at = moment
-    if not _has_role(session, code.user_id, code.project_id):
+    role = _role(session, code.user_id, code.project_id)
+    if role is None:
         return None
     grant = OAuthGrant(user_id=code.user_id, client_id=code.client_id, project_id=code.project_id, scopes=code.scopes)
     session.add(grant)
     session.flush()
     code.grant_id = grant.id
-    return _issue(session, settings, grant, code.scopes, with_refresh_token=with_refresh_token)
+    scopes = access.grantable(role, code.scopes)
+    return _issue(session, settings, grant, scopes, with_refresh_token=with_refresh_token)
 
 
 def find_refresh_token(session: Session, token: str) -> tuple[RefreshToken, OAuthGrant] | None:
@@ -100,10 +101,11 @@ def rotate(session: Session, settings: Settings, token: RefreshToken, scopes: Se
     if token.rotated_at is not None and moment >= token.rotated_at + grace:
         _end_family(session, grant, Event.TOKEN_REUSED)
         return None
-    if token.expires_at <= moment or not _has_role(session, grant.user_id, grant.project_id):
+    role = _role(session, grant.user_id, grant.project_id)
+    if token.expires_at <= moment or role is None:
         return None
     token.rotated_at = token.rotated_at or moment
-    issued = _issue(session, settings, grant, scopes, with_refresh_token=True)
+    issued = _issue(session, settings, grant, access.grantable(role, scopes), with_refresh_token=True)
     _bound(session, grant.id)
     return issued
 
@@ -125,8 +127,9 @@ def revoke(session: Session, token: str, client_id: str) -> None:
 
 def active(session: Session, token: str, client_id: str) -> Active | None:
     """The client's own access token, if it counts now (RFC 7662)."""
+    role = access.project_role_of(col(OAuthGrant.user_id))
     query = (
-        sa.select(AccessToken, OAuthGrant)
+        sa.select(AccessToken, OAuthGrant, role)
         .join(OAuthGrant, col(OAuthGrant.id) == AccessToken.grant_id)
         .join(Project, col(Project.id) == OAuthGrant.project_id)
         .join(Organization, col(Organization.id) == Project.organization_id)
@@ -134,14 +137,15 @@ def active(session: Session, token: str, client_id: str) -> Active | None:
             col(AccessToken.token_hash) == token_hash(token),
             col(AccessToken.expires_at) > now(),
             col(OAuthGrant.client_id) == client_id,
-            project_role_of(col(OAuthGrant.user_id)).is_not(None),
+            role.is_not(None),
         )
     )
     found = session.execute(query).one_or_none()
     if found is None:
         return None
     row, grant = found[0], found[1]
-    return Active(grant.user_id, grant.client_id, tuple(row.scopes), row.created_at, row.expires_at)
+    scopes = access.grantable(ProjectRole(found[2]), row.scopes)
+    return Active(grant.user_id, grant.client_id, scopes, row.created_at, row.expires_at)
 
 
 def _issue(
@@ -166,9 +170,7 @@ def _issue(
             )
         )
     session.flush()
-    return Issued(
-        access_token, refresh_token if with_refresh_token else None, settings.access_token_seconds, tuple(scopes)
-    )
+    return Issued(access_token, refresh_token if with_refresh_token else None, settings.access_token_seconds, scopes)
 
 
 def _bound(session: Session, grant_id: str) -> None:
@@ -201,9 +203,10 @@ def _end_family(session: Session, grant: OAuthGrant, event: Event) -> None:
     session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id) == grant.id))
 
 
-def _has_role(session: Session, user_id: str, project_id: str) -> bool:
-    """Whether the user may still use the project."""
-    query = sa.select(project_role_of(user_id)).select_from(Project).join(
+def _role(session: Session, user_id: str, project_id: str) -> ProjectRole | None:
+    """The user's role in the project as it is now: what the user lost since the consent no token has."""
+    query = sa.select(access.project_role_of(user_id)).select_from(Project).join(
         Organization, col(Organization.id) == Project.organization_id
     )  # fmt: skip
-    return session.execute(query.where(col(Project.id) == project_id)).scalar_one_or_none() is not None
+    role = session.execute(query.where(col(Project.id) == project_id)).scalar_one_or_none()
+    return None if role is None else ProjectRole(role)

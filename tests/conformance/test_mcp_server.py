@@ -1,6 +1,6 @@
 """The scenarios of the official suite that apply to any MCP server, at both revisions. `make conformance` installs it.
 
-The suite cannot send a token, so something in front of the app adds one.
+The suite cannot send a token, so something in front of the app adds an OAuth access token.
 """
 
 import asyncio
@@ -14,10 +14,12 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.settings import Settings
-from tests.conftest import Tenant
+from tests.oauth.conftest import ann, hashed_password, make_person, notes, register
+from tests.oauth.flows import App, Person
 from tests.served import listening, served, url_of
 
 pytestmark = pytest.mark.needs("conformance")
+__all__ = ["ann", "hashed_password", "make_person", "notes", "register"]
 
 MODULES = Path(__file__).parent / "node_modules"
 SUITE = MODULES / "@modelcontextprotocol/conformance/dist/index.js"
@@ -53,12 +55,12 @@ NOT_TESTABLE = {
 }
 
 
-class WithKey:
+class WithToken:
     """The app, for a caller that cannot send a credential."""
 
-    def __init__(self, app: ASGIApp, key: str) -> None:
+    def __init__(self, app: ASGIApp, token: str) -> None:
         self.app = app
-        self.header = (b"authorization", f"Bearer {key}".encode())
+        self.header = (b"authorization", f"Bearer {token}".encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app({**scope, "headers": [*scope["headers"], self.header]}, receive, send)
@@ -78,9 +80,10 @@ def settings(settings: Settings, listener: socket.socket) -> Settings:
 
 @pytest.mark.parametrize(("revision", "scenario"), SCENARIOS)
 async def test_the_server_conforms(
-    app: ASGIApp, alice: Tenant, listener: socket.socket, tmp_path: Path, revision: str, scenario: str
+    app: ASGIApp, ann: Person, notes: App, listener: socket.socket, tmp_path: Path, revision: str, scenario: str
 ) -> None:
-    async with served(WithKey(app, alice.key), listener) as url:
+    token = (await notes.connect(ann, resource=None)).access
+    async with served(WithToken(app, token), listener) as url:
         said = await run_suite(
             "--url",
             f"{url}/mcp",

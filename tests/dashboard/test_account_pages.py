@@ -22,7 +22,7 @@ async def test_r23_forms_of_other_sites_are_refused(client: httpx.AsyncClient, p
 
 
 @pytest.mark.parametrize("path", [*FORMS, "/nowhere", "/reset-password/x", "/accept-invitation/x"])
-async def test_m53_pages_are_framed_by_nobody_kept_by_nobody_and_hold_nothing_inline(
+async def test_053_pages_are_framed_by_nobody_kept_by_nobody_and_hold_nothing_inline(
     client: httpx.AsyncClient, path: str
 ) -> None:
     page = await client.get(path)

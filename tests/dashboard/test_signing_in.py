@@ -19,7 +19,7 @@ from tests.fakes import WordEmbedder
 from tests.started import running
 
 
-async def test_m61_the_cookie_is_for_this_site_and_no_script(client: httpx.AsyncClient) -> None:
+async def test_061_the_cookie_is_for_this_site_and_no_script(client: httpx.AsyncClient) -> None:
     given = (await sign_up(client)).headers["set-cookie"]
     assert given.startswith(f"{COOKIE}=sm_se_")
     attributes = {part.strip() for part in given.split(";")[1:]}
@@ -35,7 +35,7 @@ async def test_under_https_the_cookie_is_secure(settings: Settings) -> None:
             assert "; Secure" in (await sign_up(client)).headers["set-cookie"]
 
 
-async def test_r7_a_wrong_password_and_an_unknown_address_are_answered_alike(client: httpx.AsyncClient) -> None:
+async def test_063_r7_a_wrong_password_and_an_unknown_address_are_answered_alike(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     browser = fresh(client)
     wrong = await sign_in(browser, password="not the password")
@@ -59,7 +59,7 @@ async def test_r10_a_session_is_new_at_sign_in_and_dies_on_the_server(client: ht
     assert (await client.get("/api/users/me", headers={"Authorization": f"Session {second}"})).status_code == 401
 
 
-async def test_m61_a_cookie_that_was_set_before_is_not_adopted(client: httpx.AsyncClient) -> None:
+async def test_061_a_cookie_that_was_set_before_is_not_adopted(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     browser = fresh(client)
     browser.cookies.set(COOKIE, "sm_se_chosen", domain="localhost.local")
@@ -104,14 +104,14 @@ async def test_one_comes_back_to_where_one_came_from(client: httpx.AsyncClient, 
         "javascript:alert(1)", "/\r\nSet-Cookie: a=b", "/\tx", " //evil.example", "evil", "", "/a\\b",
     ],
 )  # fmt: skip
-async def test_m62_nobody_is_sent_elsewhere(client: httpx.AsyncClient, path: str) -> None:
+async def test_062_nobody_is_sent_elsewhere(client: httpx.AsyncClient, path: str) -> None:
     await sign_up(client)
     answer = await client.post("/sign-in", data={"email": "ann@example.com", "password": PASSWORD, "next": path})
     assert answer.headers["location"] == "/dashboard"
     assert local_path(path) == "/dashboard"
 
 
-async def test_m64_no_answer_to_a_password_keeps_the_method(client: httpx.AsyncClient) -> None:
+async def test_064_no_answer_to_a_password_keeps_the_method(client: httpx.AsyncClient) -> None:
     answers = [await sign_up(client), await sign_in(client), await client.post("/sign-out")]
     assert {answer.status_code for answer in answers} == {303}
 
@@ -123,7 +123,7 @@ async def test_pages_need_a_session_and_keys_are_none(client: httpx.AsyncClient,
     assert (await client.get("/dashboard", headers=alice.auth)).status_code == 303
 
 
-async def test_r8_sign_in_is_throttled_for_each_account_and_each_address(settings: Settings) -> None:
+async def test_063_r8_sign_in_is_throttled_for_each_account_and_each_address(settings: Settings) -> None:
     limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "3/hour"})
     async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
         async with browser_at(app, "203.0.113.1") as first, browser_at(app, "203.0.113.2") as second:

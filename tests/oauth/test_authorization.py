@@ -47,11 +47,9 @@ async def test_c09_every_spelling_of_the_resource_is_ours(notes: App, ann: Perso
 
 
 async def test_c09_the_same_resource_twice_is_once(notes: App, ann: Person) -> None:
-    await notes.redeem(await notes_code(notes, ann, [("resource", RESOURCE), ("resource", f"{RESOURCE}/")]))
-
-
-async def notes_code(notes: App, ann: Person, more: list[tuple[str, str]]) -> str:
-    return await ann.allow([*notes.request(resource=None).items(), *more])
+    twice = [("resource", RESOURCE), ("resource", f"{RESOURCE}/")]
+    code = await ann.allow([*notes.request(resource=None).items(), *twice])
+    assert await notes.works(tokens_of(await notes.redeem(code)).access)
 
 
 STATES = ["x", "%2B/=&+ #?", "é\u4e16\U0001f642", "a" * 4096, "'\"<>\\{}|", "%00%0d%0a"]

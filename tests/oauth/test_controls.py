@@ -9,14 +9,28 @@ import httpx
 import pytest
 from sqlmodel import Session
 
+import rest.errors
 from oauth import client_documents, flow, grants, pages
 from oauth.client_documents import Address, Fetched
 from oauth.clients import Client
-from oauth.grants import PresentedRefreshToken, ProofKey
-from server import limits
-from server.domain import audit, authorizations, clients, connections, credentials, redirect_uris, retention, tokens
-from server.models import AuthorizationCode, AuthorizationRequest
+from oauth.grants import PresentedCode, PresentedRefreshToken, ProofKey
+from server import cors, limits, middleware
+from server.domain import (
+    access,
+    audit,
+    authorizations,
+    clients,
+    connections,
+    credentials,
+    redirect_uris,
+    retention,
+    tokens,
+)
+from server.hashing import token_hash
+from server.models import AuthorizationCode, AuthorizationRequest, Project, ProjectRole
 from server.models.base import now
+from server.principal import CredentialKind, Principal
+from tools import gate
 
 HERE = Path(__file__).parent
 Read = Callable[[httpx.AsyncClient, str, Address], Awaitable[Fetched]]
@@ -69,8 +83,21 @@ def anonymous(*_args: object, answer_url: Callable[..., str] = flow.answer_url, 
     return answer_url(*_args, **answer).partition("&iss=")[0]
 
 
+def any_project(session: Session, _principal: object, project_id: str, _action: object) -> tuple[Project, ProjectRole]:
+    return session.get_one(Project, project_id), ProjectRole.ADMIN
+
+
+def any_code(session: Session, code: str, _client_id: str) -> AuthorizationCode | None:
+    return session.get(AuthorizationCode, token_hash(code))
+
+
+def unbound(user_id: str, kind: CredentialKind, credential_id: str, *_project_and_scopes: object) -> Principal:
+    return Principal(user_id, kind, credential_id)
+
+
 CONTROLS = (
     Control("which redirect URIs may be named", redirect_uris, "is_allowed", yes, "registration::test_013_a_redirect"),
+    Control("looked at before sign-in", flow, "glance", nothing, "authorization::test_036_an_unknown"),
     Control("limits", limits.Limits, "hit", nothing, "registration::test_017"),
     Control("names are cleaned", pages, "shown_name", lambda client: client.name, "registration::test_018"),
     Control("unused clients are forgotten", retention, "remove_expired", nothing, "registration::test_021"),
@@ -86,15 +113,21 @@ CONTROLS = (
     Control("loopback but for the port", redirect_uris, "matches", yes, "redirect_uris::test_039"),
     Control("any port of loopback", redirect_uris, "matches", lambda a, b: a == b, "registration::test_c06"),
     Control("a challenge is required", ProofKey, "validate_code_challenge", nothing, "authorization::test_040"),
-    Control("our resource alone", grants, "require_own_resource", nothing, "authorization::test_040"),
-    Control("no request objects", grants, "_require_plain", nothing, "authorization::test_040"),
+    Control("S256 alone", ProofKey, "validate_code_challenge", nothing, "authorization::test_040 and plain"),
+    Control("our resource alone", grants, "require_own_resource", nothing, "authorization::test_040 and resource"),
+    Control("no request objects", grants, "_require_plain", nothing, "authorization::test_040 and request_uri"),
     Control("every parameter once", grants, "require_single", nothing, "authorization::test_042_043"),
     Control("the issuer in every answer", flow, "answer_url", anonymous, "authorization::test_044"),
     Control("our own form", pages, "require_own_form", nothing, "pages::test_054_a_form_without"),
     Control("no form of another site", pages, "require_own_form", nothing, "pages::test_054_a_form_of_another"),
     Control("bound to a session", authorizations, "_open", of_any_session, "pages::test_055_the_rule"),
-    Control("no more than the role", authorizations, "grantable", lambda _, all: tuple(all), "pages::test_057_a_v"),
+    Control("for people alone", Principal, "is_session", True, "pages::test_055_a_key"),
+    Control("projects within reach", authorizations, "require_project_role", any_project, "pages::test_057_only"),
+    Control("no more than the role", access, "grantable", lambda _, all: list(all), "pages::test_057_a_v"),
     Control("the verifier is checked", ProofKey, "validate_code_verifier", nothing, "token_endpoint::test_067_the"),
+    Control("codes end", tokens, "now", lambda: now().replace(year=2020), "token_endpoint::test_071_107"),
+    Control("a code is its client's", tokens, "find_code", any_code, "token_endpoint::test_071_a_code"),
+    Control("a code is its place's", PresentedCode, "get_redirect_uri", nothing, "token_endpoint::test_071_a_code"),
     Control("a code once", tokens, "_lock", unused_again, "parallel::test_068"),
     Control("a second use ends the first", tokens, "_end_replayed", nothing, "token_endpoint::test_069"),
     Control("secrets are checked", clients, "secret_matches", yes, "token_endpoint::test_073_a_confidential"),
@@ -104,10 +137,17 @@ CONTROLS = (
     Control("its client's alone", PresentedRefreshToken, "check_client", yes, "refresh::test_083"),
     Control("no more than granted", PresentedRefreshToken, "get_scope", lambda _: "memories:read memories:write admin",
             "refresh::test_084"),
-    Control("a role is needed to refresh", tokens, "_has_role", yes, "refresh::test_085_what"),
+    Control("a role is needed to refresh", tokens, "_role", lambda *_: ProjectRole.ADMIN, "refresh::test_085_what"),
     Control("revocation", tokens, "revoke", nothing, "revocation::test_088_a_refresh"),
     Control("disconnecting", connections, "disconnect", nothing, "revocation::test_092_people"),
     Control("tokens expire", credentials, "now", lambda: now().replace(year=2020), "resource_server::test_095"),
+    Control("scopes of tools", gate, "require_scopes", nothing, "resource_server::test_093_097"),
+    Control("where requests come from", gate, "require_known_source", nothing, "resource_server::test_098"),
+    Control("one project alone", credentials, "Principal", unbound, "resource_server::test_096"),
+    Control("the challenge", rest.errors, "challenge", lambda *_: "Bearer", "resource_server::test_093_a_challenge"),
+    Control("nothing is framed or kept", middleware, "SECURITY_HEADERS", dict.fromkeys(middleware.SECURITY_HEADERS, ""),
+            "pages::test_053"),
+    Control("no CORS for pages", cors, "is_shared", yes, "discovery::test_c13_pages"),
     Control("hashes alone are kept", tokens, "token_hash", lambda token: token, "keeping::test_102"),
     Control("the audit trail", audit, "record", nothing, "keeping::test_108"),
 )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from server.__main__ import main
 from server.database import Database
 from server.settings import Settings
-from tests.oauth.flows import CALLBACK, App, Person
+from tests.oauth.flows import CALLBACK, App, Person, error_of
 
 
 @pytest.fixture
@@ -36,6 +36,11 @@ async def test_a_client_that_was_set_up_connects(
     page = await ann.open(desk.request())
     assert "An application that was set up on this server" in page.text
     assert await desk.works((await desk.connect(ann)).access)
+    for given in secret:  # nobody was asked how it is sent
+        desk.secret = None
+        code = await ann.allow(desk.request())
+        assert (await desk.redeem(code, client_secret=given)).status_code == 200
+        assert error_of(await desk.redeem(code), 401) == "invalid_client"
 
 
 @pytest.mark.usefixtures("_here")

@@ -4,6 +4,7 @@ import logging
 import re
 from datetime import timedelta
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
@@ -72,6 +73,20 @@ def test_105_a_public_server_is_not_started_insecurely(url: str) -> None:
         read_settings(env_file=None, public_url=url, secret_key="x" * 32)
     with pytest.raises(SettingsError):
         read_settings(env_file=None, public_url="https://memory.example.com", secret_key="")
+
+
+HTTPS = "https://memory.example.com"
+
+
+@pytest.mark.parametrize("is_https", [pytest.param(True, marks=pytest.mark.settings(public_url=HTTPS)), False])
+async def test_106_under_https_browsers_are_held_to_it(client: httpx.AsyncClient, is_https: bool) -> None:
+    """PUBLIC_URL says whether it is; what a request claims about its scheme changes nothing."""
+    for claimed in ({}, {"X-Forwarded-Proto": "http" if is_https else "https"}):
+        given = {"email": f"ann{len(claimed)}@example.com", "name": "Ann", "password": "correct horse battery"}
+        response = await client.post("/sign-up", data=given, headers=claimed)
+        assert response.status_code == 303
+        assert ("strict-transport-security" in response.headers) is is_https
+        assert ("; Secure" in response.headers["set-cookie"]) is is_https
 
 
 async def test_108_what_changes_rights_is_written_down(

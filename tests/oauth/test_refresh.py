@@ -1,8 +1,9 @@
 """Items 79-86: refresh tokens rotate, forgive what happens to honest clients, and notice copies."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -12,7 +13,7 @@ from server.domain import cascades
 from server.models import AccessToken, OAuthClient, OAuthGrant, ProjectMember, ProjectRole, RefreshToken
 from server.models.base import now
 from tests.oauth.conftest import Register
-from tests.oauth.flows import EVERYDAY, RESOURCE, App, Person, error_of, tokens_of
+from tests.oauth.flows import EVERYDAY, RESOURCE, App, Person, bearer, error_of, tokens_of
 from tests.oauth.test_pages import share
 
 
@@ -96,29 +97,26 @@ async def test_083_a_refresh_token_is_its_clients(notes: App, register: Register
 
 async def test_084_less_may_be_asked_for_and_more_may_not(notes: App, ann: Person) -> None:
     tokens = await notes.connect(ann)
-    for scope in ("memories:read", "memories:read offline_access"):
+    for scope in ("memories:read", "memories:read offline_access", "openid memories:read"):
         less = tokens_of(await notes.refresh(tokens.refresh, scope=scope))
         assert less.scope == "memories:read"
-        new = {"messages": [{"role": "user", "content": "hello"}]}
-        headers = {"Authorization": f"Bearer {less.access}"}
-        assert (await notes.http.post("/api/memories", json=new, headers=headers)).status_code == 403
-    assert tokens_of(await notes.refresh(less.refresh)).scope == EVERYDAY
+        assert (await by_rest(notes, less.access)).status_code == 403
+    for asked in (None, "memories:write", "openid email profile"):
+        assert tokens_of(await notes.refresh(less.refresh, scope=asked)).scope == EVERYDAY
     reader = await notes.connect(ann, scope="memories:read")
     for scope in (EVERYDAY, "memories:write", "admin"):
         assert error_of(await notes.refresh(reader.refresh, scope=scope)) == "invalid_scope"
     assert (await notes.refresh(reader.refresh)).status_code == 200
 
 
-ENDINGS: dict[str, Callable[[Session, Person, Person], object]] = {
-    "expired": lambda session, _ann, _ben: session.execute(sa.update(RefreshToken).values(expires_at=now())),
-    "removed": lambda session, ann, ben: session.execute(
+ENDINGS: dict[str, Callable[[Session, Person], object]] = {
+    "expired": lambda session, _ben: session.execute(sa.update(RefreshToken).values(expires_at=now())),
+    "client deleted": lambda session, _ben: session.execute(sa.delete(OAuthClient)),
+    "role lost": lambda session, ben: session.execute(
         sa.delete(ProjectMember).where(col(ProjectMember.user_id) == ben.user_id)
     ),
-    "client deleted": lambda session, _ann, _ben: session.execute(sa.delete(OAuthClient)),
-    "grant deleted": lambda session, _ann, _ben: session.execute(sa.delete(OAuthGrant)),
-    "project deleted": lambda session, ann, _ben: cascades.remove_projects(session, [ann.project_id]),
-    "password reset": lambda session, _ann, ben: cascades.grants_ended(session, ben.user_id),
-    "access lost": lambda session, ann, ben: cascades.access_lost(session, ben.user_id, [ann.project_id]),
+    "grant deleted": lambda session, _ben: session.execute(sa.delete(OAuthGrant)),
+    "password reset": lambda session, ben: cascades.grants_ended(session, ben.user_id),
 }
 
 
@@ -131,7 +129,7 @@ async def test_085_what_has_ended_is_refused_plainly(
     tokens = await notes.connect(ben, ann.project_id)
     assert await notes.works(tokens.access)
     with database.write() as session:
-        ENDINGS[ending](session, ann, ben)
+        ENDINGS[ending](session, ben)
     if ending == "client deleted":
         assert error_of(await notes.refresh(tokens.refresh), 401) == "invalid_client"
     else:
@@ -139,26 +137,60 @@ async def test_085_what_has_ended_is_refused_plainly(
     assert await notes.works(tokens.access) is (ending == "expired")
 
 
-async def test_085_who_deletes_their_account_ends_all_of_it(notes: App, ann: Person) -> None:
-    tokens = await notes.connect(ann)
-    deleted = await ann.browser.delete("/api/users/me")
-    assert deleted.status_code == 200, deleted.text
-    assert deleted.json()["cascades"]["grants"] == 1
-    assert not await notes.works(tokens.access)
+LOSSES: dict[str, Callable[[Person, Person], Awaitable[httpx.Response]]] = {
+    "removed": lambda ann, ben: ann.browser.delete(f"/api/projects/{ann.project_id}/members/{ben.user_id}"),
+    "left": lambda ann, ben: ben.browser.delete(f"/api/projects/{ann.project_id}/members/{ben.user_id}"),
+    "project deleted": lambda ann, _ben: ann.browser.delete(f"/api/projects/{ann.project_id}"),
+    "account deleted": lambda _ann, ben: ben.browser.delete("/api/users/me"),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_085_101_who_loses_access_loses_it_on_the_next_request_of_every_door(
+    notes: App, ann: Person, ben: Person, database: Database, loss: str
+) -> None:
+    """Tokens in use and a code on its way."""
+    share(database, ann, ben, ProjectRole.EDITOR)
+    code = await ben.allow(notes.request(), ann.project_id)
+    tokens = await notes.connect(ben, ann.project_id)
+    assert [(await call(notes, tokens.access)).status_code for call in DOORS] == [200, 200]
+    await ann.sign_in()
+    assert (await LOSSES[loss](ann, ben)).status_code == 200
+    assert [(await call(notes, tokens.access)).status_code for call in DOORS] == [401, 401]
     assert error_of(await notes.refresh(tokens.refresh)) == "invalid_grant"
+    assert error_of(await notes.redeem(code)) == "invalid_grant"
 
 
-async def test_085_a_lowered_role_counts_on_the_next_request(
+async def by_rest(app: App, token: str) -> httpx.Response:
+    new = {"messages": [{"role": "user", "content": "hello"}]}
+    return await app.http.post("/api/memories", json=new, headers=bearer(token))
+
+
+async def by_mcp(app: App, token: str) -> httpx.Response:
+    add = {"name": "add", "arguments": {"content": "hello"}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": add}
+    revision = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+    return await app.http.post("/mcp", json=body, headers=bearer(token) | revision)
+
+
+DOORS = (by_rest, by_mcp)
+
+
+async def test_085_101_a_lowered_role_counts_on_the_next_request(
     notes: App, ann: Person, ben: Person, database: Database
 ) -> None:
     share(database, ann, ben, ProjectRole.EDITOR)
+    code = await ben.allow(notes.request(), ann.project_id)
     tokens = await notes.connect(ben, ann.project_id)
-    new, headers = {"messages": [{"role": "user", "content": "hi"}]}, {"Authorization": f"Bearer {tokens.access}"}
-    assert (await notes.http.post("/api/memories", json=new, headers=headers)).status_code == 200
-    with database.write() as session:
-        session.execute(sa.update(ProjectMember).values(role=ProjectRole.VIEWER))
-    assert (await notes.http.post("/api/memories", json=new, headers=headers)).status_code == 403
+    assert (await by_rest(notes, tokens.access)).status_code == 200
+    await ann.sign_in()
+    lowered = await ann.browser.put(f"/api/projects/{ann.project_id}/members/{ben.user_id}", json={"role": "viewer"})
+    assert lowered.status_code == 200
+    assert (await by_rest(notes, tokens.access)).status_code == 403
+    assert (await by_mcp(notes, tokens.access)).json()["result"]["isError"]
     assert await notes.works(tokens.access)
+    assert tokens_of(await notes.refresh(tokens.refresh)).scope == "memories:read"
+    assert tokens_of(await notes.redeem(code)).scope == "memories:read"
 
 
 async def test_086_only_a_refresh_token_refreshes(notes: App, ann: Person) -> None:

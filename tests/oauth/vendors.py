@@ -1,6 +1,6 @@
 """How well-known clients register and behave, as captured from them (November 2026). Names and URIs are theirs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 JSON = dict[str, object]
 NONE: JSON = {"token_endpoint_auth_method": "none"}
@@ -17,7 +17,6 @@ class Vendor:
     document_url: str = ""
     scope: str | None = "memories:read memories:write"
     sends_resource: bool = True
-    extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def uses_document(self) -> bool:
@@ -78,6 +77,11 @@ REGISTERING = (
             **BOTH,
         },
         "http://localhost:49152/oauth/callback",
+    ),
+    Vendor(
+        "Antigravity",
+        {"client_name": "Antigravity", "redirect_uris": ["https://antigravity.google/oauth-callback"], **NONE, **BOTH},
+        "https://antigravity.google/oauth-callback",
     ),
     Vendor(
         "Windsurf",
@@ -228,6 +232,18 @@ DOCUMENTS = (
         },
         "http://127.0.0.1:40123/",
         "/oauth/client-metadata.json",
+    ),
+    Vendor(
+        "Copilot CLI",
+        {"client_name": "Copilot CLI", "redirect_uris": ["http://127.0.0.1:33418/"], **NONE, **BOTH},
+        "http://127.0.0.1:45678/",
+        "/copilot/cli/client-metadata.json",
+    ),
+    Vendor(
+        "OpenCode",
+        {"client_name": "OpenCode", "redirect_uris": ["http://127.0.0.1/mcp/oauth/callback"], **NONE, **BOTH},
+        "http://127.0.0.1:19876/mcp/oauth/callback",
+        "/oauth/opencode/client.json",
     ),
     Vendor(
         "Zed",

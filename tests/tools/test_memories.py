@@ -20,7 +20,7 @@ async def test_what_is_added_is_found_by_the_very_next_search(mcp: Mcp) -> None:
 
 
 @pytest.mark.parametrize(("tool", "arguments"), [("search", {"query": "tea"}), ("fetch", {"id": ""})])
-async def test_the_text_of_search_and_fetch_is_one_item_with_the_same_json(
+async def test_c16_the_text_of_search_and_fetch_is_one_item_with_the_same_json(
     mcp: Mcp, tool: str, arguments: dict[str, str]
 ) -> None:
     memory_id = await mcp.add("Tea at five.\nNot coffee, “never”.", metadata={"source": ["chat", 7, None]})

@@ -44,7 +44,7 @@ async def tools(mcp: Mcp) -> dict[str, dict[str, Any]]:
     return {tool["name"]: tool for tool in (await mcp.result("tools/list"))["tools"]}
 
 
-async def test_there_are_six_tools_with_all_four_hints(tools: dict[str, dict[str, Any]]) -> None:
+async def test_c16_there_are_six_tools_with_all_four_hints(tools: dict[str, dict[str, Any]]) -> None:
     said = {name: (tool["title"], tool["annotations"]) for name, tool in tools.items()}
     assert said == {name: (title, {"title": title, **hints}) for name, (title, hints) in TOOLS.items()}
 
