@@ -7,13 +7,10 @@ from typing import NamedTuple
 
 from sqlmodel import Session, select
 
-from server.domain import audit, notifications, users
+from server.domain import audit, invitations, notifications, users
 from server.domain.access import (
     ORGANIZATION_ACTIONS,
     PROJECT_ACTIONS,
-    Action,
-    require_organization,
-    require_project,
     require_session,
 )
 from server.domain.audit import Event
@@ -33,9 +30,8 @@ from server.models import (
     ProjectRole,
     User,
 )
-from server.models.base import now
 from server.models.invitations import InvitationStatus
-from server.principal import CredentialKind, Principal
+from server.principal import Principal
 
 ID_PREFIX = "inv_"
 
@@ -78,14 +74,9 @@ def list_pending(session: Session, principal: Principal) -> list[Offer]:
     """What waits for one's own address, once it is known to be one's own. Sessions only."""
     require_session(principal)
     user = users.me(session, principal)
-    if user.email_verified_at is None:
+    if user.email is None or user.email_verified_at is None:
         return []
-    waiting = session.exec(
-        select(Invitation)
-        .where(Invitation.email == user.email, Invitation.status == InvitationStatus.PENDING)
-        .order_by(Invitation.id)
-    )
-    return [_offer(session, invitation) for invitation in waiting if _how_ended(session, invitation) is None]
+    return [_offer(session, invitation) for invitation in invitations.open_to(session, user.email)]
 
 
 def accept(session: Session, principal: Principal, handle: str) -> Joined:
@@ -144,30 +135,9 @@ def _find(session: Session, principal: Principal | None, handle: str) -> Invitat
 
 
 def _require_open(session: Session, invitation: Invitation) -> None:
-    how = _how_ended(session, invitation)
+    how = invitations.how_ended(session, invitation)
     if how is not None:
         raise InvitationEnded(how)
-
-
-def _how_ended(session: Session, invitation: Invitation) -> str | None:
-    if invitation.status != InvitationStatus.PENDING:
-        return f"was {invitation.status} already"
-    if invitation.expires_at <= now():
-        return "has expired"
-    return None if _inviter_may(session, invitation) else "has ended: whoever sent it may not invite any more"
-
-
-def _inviter_may(session: Session, invitation: Invitation) -> bool:
-    """Whether the inviter still has the right to invite, as if asking now."""
-    inviter = Principal(invitation.invited_by, CredentialKind.SESSION, "")
-    try:
-        if invitation.project_id is not None:
-            require_project(session, inviter, invitation.project_id, Action.MANAGE_MEMBERS)
-        else:
-            require_organization(session, inviter, invitation.organization_id, Action.MANAGE_MEMBERS)
-    except (NotFound, Forbidden):
-        return False
-    return True
 
 
 def _join(session: Session, place: Organization, user: User, role: OrganizationRole) -> None:

@@ -58,6 +58,9 @@ async def test_sign_up_follows_the_policy(
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as guest:
             assert (await sign_up(guest)).status_code == status
+            guest.cookies.clear()
+            assert ("<form" in (await guest.get("/sign-up")).text) is (policy != "closed")
+            assert ('href="/sign-up' in (await guest.get("/sign-in")).text) is (policy != "closed")
 
 
 async def test_r26_by_invitation_the_first_account_can_always_be_made(settings: Settings) -> None:
@@ -68,6 +71,9 @@ async def test_r26_by_invitation_the_first_account_can_always_be_made(settings: 
             assert (await sign_up(fresh(first), "second@example.com")).status_code == 403
             place = (await first.post("/api/organizations", json={"name": "Lab"})).json()["id"]
             body = {"email": "second@example.com", "role": "member"}
+            made = (await first.post(f"/api/organizations/{place}/invitations", json=body)).json()
+            await first.delete(f"/api/organizations/{place}/invitations/{made['invitation_id']}")
+            assert (await sign_up(fresh(first), "second@example.com")).status_code == 403
             await first.post(f"/api/organizations/{place}/invitations", json=body)
             assert (await sign_up(fresh(first), "second@example.com")).status_code == 303
 
