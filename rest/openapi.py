@@ -19,7 +19,8 @@ from server.runtime import State
 
 DESCRIPTION = """Store what was said, find it again by meaning, forget it for good.
 
-Send an API key or an OAuth 2.1 access token as `Authorization: Bearer …`, or a signed-in session's cookie.
+Send an API key or an OAuth 2.1 access token as `Authorization: Bearer …`, or a signed-in session as its cookie or as
+`Authorization: Session …`.
 Every error is `{"detail": "<one sentence>"}`; every answer carries `X-Request-ID`; times are UTC, ISO 8601."""
 FAILURES = {
     400: "The request is not valid: which field, and why.",
@@ -85,6 +86,12 @@ def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "an API key or an access token"},
                 "session": {"type": "apiKey", "in": "cookie", "name": session_cookie},
+                "session_header": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "`Session <value>`",
+                },
             },
         },
     }
@@ -124,7 +131,8 @@ def _tag(path: str) -> str:
 
 
 def _security(reach: Reach) -> list[JsonObject]:
-    return [{"session": []}] if reach is Reach.SESSION else [{"bearer": []}, {"session": []}]
+    sessions: list[JsonObject] = [{"session": []}, {"session_header": []}]
+    return sessions if reach is Reach.SESSION else [{"bearer": []}, *sessions]
 
 
 def _parameters(endpoint: Endpoint, definitions: JsonObject) -> Iterator[JsonObject]:

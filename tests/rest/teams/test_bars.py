@@ -88,6 +88,28 @@ async def sign_in_from(app: ASGIApp, peer: str, number: int) -> int:
         return (await client.post("/sign-in", data=fields, headers=forwarded)).status_code
 
 
+async def test_r23_a_cookie_changes_nothing_at_the_word_of_another_site(team: Team) -> None:
+    cookie = {"Cookie": team["owner"].headers["Authorization"].replace("Session ", "ory_kratos_session=")}
+    browser, key = Caller(team["anonymous"].client, cookie), team["write_key"]
+    foreign: tuple[dict[str, str], ...] = (
+        {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+    )  # fmt: skip
+    own: tuple[dict[str, str], ...] = ({}, {"Origin": ORIGIN}, {"Sec-Fetch-Site": "same-origin"})
+    for headers in foreign:
+        assert (await browser.post("/api/organizations", {"name": "Stolen"}, **headers)).status_code == 403, headers
+        assert (await browser.send("DELETE", "/api/users/me", **headers)).status_code == 403, headers
+        assert (await key.post("/api/memories", said("Tea."), **headers)).status_code == 200, headers
+        assert (await browser.send("GET", "/api/users/me", **headers)).status_code == 200, headers
+    for number, headers in enumerate(own):
+        assert (await browser.post("/api/organizations", {"name": f"Own {number}"}, **headers)).status_code == 200
+    as_text = {**cookie, "Content-Type": "text/plain"}
+    posed = await browser.client.post("/api/organizations", content='{"name": "Posed"}', headers=as_text)
+    assert posed.status_code == 415
+    both = await browser.send("GET", "/api/users/me", Authorization="Bearer nonsense")
+    assert both.status_code == 401  # the header counts
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", ORIGIN + ".evil.example", "http://localhost"])
 async def test_r24_no_other_origin_reads_an_answer(team: Team, origin: str) -> None:
     for caller in ("owner", "read_key", "anonymous"):
