@@ -10,7 +10,7 @@ from server.domain import audit, cascades, invitations, mailed_tokens, mailing, 
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.cascades import Cascades
-from server.domain.locks import lock_organization
+from server.domain.locks import lock_organization, lock_user
 from server.domain.passwords import LinkEnded
 from server.domain.sessions import Visit
 from server.errors import Conflict, Forbidden
@@ -94,6 +94,7 @@ def delete(session: Session, principal: Principal) -> Cascades:
     Raises OwnsOrganization.
     """
     require_session(principal)
+    lock_user(session, principal.user_id)
     user = users.me(session, principal)
     places = _organizations_of(session, user.id)
     for organization_id in places:

@@ -85,6 +85,7 @@ def list_keys(session: Session, principal: Principal, project_id: str) -> list[A
 
 def delete(session: Session, principal: Principal, project_id: str, key_id: str) -> ApiKey:
     """End a key: one's own, or any as an admin. Raises NotFound, Forbidden."""
+    lock_organization_of(session, project_id)
     project, role = require_project_role(session, principal, project_id, Action.CREATE_READ_KEY)
     found = session.exec(select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project.id)).one_or_none()
     is_own = found is not None and found.created_by == principal.user_id

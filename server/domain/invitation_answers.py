@@ -15,7 +15,7 @@ from server.domain.access import (
 )
 from server.domain.audit import Event
 from server.domain.conflicts import store
-from server.domain.locks import lock_organization
+from server.domain.locks import lock_organization, lock_user
 from server.domain.notifications import Notice
 from server.errors import Forbidden, Gone, NotFound
 from server.hashing import token_hash
@@ -109,9 +109,9 @@ def decline(session: Session, principal: Principal, handle: str) -> None:
 def _mine(session: Session, principal: Principal, handle: str) -> tuple[Invitation, User]:
     """An open invitation to the principal's own address, its organization locked."""
     require_session(principal)
+    lock_user(session, principal.user_id)
+    lock_organization(session, _find(session, principal, handle).organization_id)
     invitation = _find(session, principal, handle)
-    lock_organization(session, invitation.organization_id)
-    session.refresh(invitation)
     _require_open(session, invitation)
     user = users.me(session, principal)
     if user.email != invitation.email:
@@ -120,7 +120,7 @@ def _mine(session: Session, principal: Principal, handle: str) -> tuple[Invitati
 
 
 def _find(session: Session, principal: Principal | None, handle: str) -> Invitation:
-    query = select(Invitation)
+    query = select(Invitation).execution_options(populate_existing=True)
     if handle.startswith(ID_PREFIX):
         user = users.me(session, principal) if principal is not None and principal.is_session else None
         if user is None or user.email_verified_at is None:
