@@ -35,6 +35,7 @@ FAILURES = {
     500: "Something went wrong here; the sentence has the request's id.",
     503: "That cannot be done now; nothing was changed.",
 }
+SESSION = "a signed-in session; a program may send it as `Authorization: Session <value>`"
 SCHEMAS = "#/components/schemas/"
 PAGE_POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -85,13 +86,7 @@ def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject
             "responses": {f"Failure{status}": _failure(status) for status in FAILURES},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "an API key or an access token"},
-                "session": {"type": "apiKey", "in": "cookie", "name": session_cookie},
-                "session_header": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "Authorization",
-                    "description": "`Session <value>`",
-                },
+                "session": {"type": "apiKey", "in": "cookie", "name": session_cookie, "description": SESSION},
             },
         },
     }
@@ -131,8 +126,7 @@ def _tag(path: str) -> str:
 
 
 def _security(reach: Reach) -> list[JsonObject]:
-    sessions: list[JsonObject] = [{"session": []}, {"session_header": []}]
-    return sessions if reach is Reach.SESSION else [{"bearer": []}, *sessions]
+    return [{"session": []}] if reach is Reach.SESSION else [{"bearer": []}, {"session": []}]
 
 
 def _parameters(endpoint: Endpoint, definitions: JsonObject) -> Iterator[JsonObject]:

@@ -205,7 +205,8 @@ class SmtpMailer:
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=urlsplit(self.public_url).hostname)
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(letter.text)
+        # As it is where that can be: an encoding would break a long link over two lines.
+        message.set_content(letter.text, cte="7bit" if letter.text.isascii() else None)
         return message
 
 

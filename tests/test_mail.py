@@ -174,6 +174,14 @@ def test_r32_nothing_breaks_out_of_a_letter(settings: Settings, post: Database, 
     assert all(one["bcc"] is None for one in mailbox.letters)
 
 
+def test_a_long_link_stays_on_one_line(settings: Settings, post: Database) -> None:
+    text = f"https://memory.example.com/{'x' * 200}\n"
+    with mail_server() as (url, mailbox):
+        mailer = opened(settings, post, url)
+        mailer.deliver(promise(post, mailer, Letter(to="ann@example.com", subject="Hi", text=text)))
+    assert text.strip() in mailbox.letters[0].as_string()
+
+
 def test_without_a_server_nothing_is_promised(settings: Settings, post: Database) -> None:
     mailer = open_mailer(settings, post)
     with post.write() as session:
