@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from server.browser import presented, require_same_origin
+from server.browser import address_of, presented, require_same_origin
 from server.dashboard.errors import status_of
 from server.dashboard.pages import HOME, go
 from server.dashboard.rendering import render
@@ -218,10 +218,6 @@ def count(runtime: Runtime, what: str, address: str, email: str) -> None:
     """
     runtime.limits.hit(Bucket.SIGN_IN, what, "address", address)
     runtime.limits.hit(Bucket.SIGN_IN, what, "account", token_hash(names.folded_email(email)))
-
-
-def address_of(request: Request[State]) -> str:
-    return request.client.host if request.client else "unknown"
 
 
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:

@@ -74,9 +74,25 @@ async def test_r16_a_forged_address_resets_no_limit(settings: Settings) -> None:
     for given, peer, expected in (
         (limited, "203.0.113.9", [401, 401, 429, 429]),
         (behind_proxy, "10.0.0.1", [401] * 4),
+        (behind_proxy, "::ffff:10.0.0.1", [401] * 4),
     ):
         async with running(create_app(given, lambda _settings: WordEmbedder())) as app:
             assert [await sign_in_from(app, peer, number) for number in range(4)] == expected
+
+
+async def test_r16_whoever_has_a_network_has_one_address(settings: Settings) -> None:
+    limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "2/hour"})
+    peers = (
+        "2001:db8::1",
+        "2001:db8::2",
+        "2001:db8::ffff:3",
+        "2001:db8:0:1::1",
+        "::ffff:192.0.2.1",
+        "::ffff:192.0.2.2",
+    )
+    async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
+        statuses = [await sign_in_from(app, peer, number) for number, peer in enumerate(peers)]
+    assert statuses == [401, 401, 429, 401, 401, 401]
 
 
 async def sign_in_from(app: ASGIApp, peer: str, number: int) -> int:
