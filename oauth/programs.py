@@ -11,6 +11,7 @@ from oauth import registration
 from oauth.authorization_server import Answer, AuthorizationServer
 from oauth.errors import response_of
 from oauth.requests import FlowRequest, read_form, require_single
+from server.browser import address_of
 from server.domain import clients
 from server.errors import Unsupported
 from server.limits import Bucket
@@ -54,10 +55,6 @@ async def register(request: Request[State]) -> Response:
     described = registration.described(await read_body(request, BODY_LIMIT))
     client, secret = await runtime.run(clients.register, described)
     return JSONResponse(registration.registered(client, secret), 201, NO_STORE)
-
-
-def address_of(request: Request[State]) -> str:
-    return request.client.host if request.client else "unknown"
 
 
 async def _decided(request: Request[State], decide: Callable[[AuthorizationServer, FlowRequest], Answer]) -> Response:

@@ -21,7 +21,9 @@ class NewApiKey(BaseModel):
     permissions: list[Permission] = Field(
         default=["read", "write"], min_length=1, max_length=10, description="write implies read"
     )
-    expires_in_days: int | None = Field(default=None, ge=1, le=LONGEST_DAYS, description="never, when left out")
+    expires_in_days: int | None = Field(
+        default=None, strict=True, ge=1, le=LONGEST_DAYS, description="never, when left out"
+    )
 
 
 class ApiKeyCreated(BaseModel):

@@ -15,16 +15,18 @@ from server.domain.invitation_answers import ID_PREFIX, Joined, Offer
 from server.domain.invitations import Assignment, Invited, Waiting
 from server.domain.mailing import invitation_link
 from server.errors import Unauthenticated
+from server.mail import Delivery
 from server.models import OrganizationRole, ProjectRole
 from server.models.invitations import InvitationStatus
 from server.principal import Principal
 from server.runtime import Call, State
 
 NOT_MAILED = "Invitation created. No mail is sent from this server: share the link."
-MAILED = "Invitation created and mailed."
-MAILED_LATER = (
-    "Invitation created. The mail server cannot be reached just now: the mail will be tried again, or share the link."
-)
+SAID = {
+    Delivery.SENT: "Invitation created and mailed.",
+    Delivery.LATER: "Invitation created. The mail server is away: the mail will be tried again, or share the link.",
+    Delivery.REFUSED: "Invitation created. The mail server refused this address: share the link.",
+}
 
 
 class OrganizationInvitation(BaseModel):
@@ -227,8 +229,7 @@ async def _sent(call: Call, invited: Invited) -> Response:
     """The letter's first try is made now, after the commit, so that the answer can say how it went."""
     message = NOT_MAILED
     if invited.mail_id is not None:
-        sent = await call.runtime.in_thread(call.mailer.deliver, invited.mail_id)
-        message = MAILED if sent else MAILED_LATER
+        message = SAID[await call.runtime.in_thread(call.mailer.deliver, invited.mail_id)]
     return reply(InvitationSent.of(invited, invitation_link(call.mailer, invited.token), message))
 
 

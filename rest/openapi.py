@@ -19,7 +19,8 @@ from server.runtime import State
 
 DESCRIPTION = """Store what was said, find it again by meaning, forget it for good.
 
-Send an API key or an OAuth 2.1 access token as `Authorization: Bearer …`, or a signed-in session's cookie.
+Send an API key or an OAuth 2.1 access token as `Authorization: Bearer …`, or a signed-in session as its cookie or as
+`Authorization: Session …`.
 Every error is `{"detail": "<one sentence>"}`; every answer carries `X-Request-ID`; times are UTC, ISO 8601."""
 FAILURES = {
     400: "The request is not valid: which field, and why.",
@@ -34,6 +35,7 @@ FAILURES = {
     500: "Something went wrong here; the sentence has the request's id.",
     503: "That cannot be done now; nothing was changed.",
 }
+SESSION = "a signed-in session; a program may send it as `Authorization: Session <value>`"
 SCHEMAS = "#/components/schemas/"
 PAGE_POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -84,7 +86,7 @@ def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject
             "responses": {f"Failure{status}": _failure(status) for status in FAILURES},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "an API key or an access token"},
-                "session": {"type": "apiKey", "in": "cookie", "name": session_cookie},
+                "session": {"type": "apiKey", "in": "cookie", "name": session_cookie, "description": SESSION},
             },
         },
     }

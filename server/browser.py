@@ -1,5 +1,6 @@
-"""What a request brings along: its credential, and for a cookie the proof that it comes from our own pages."""
+"""What a request brings along: its credential, for a cookie the proof that it comes from our own pages, its address."""
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
@@ -50,6 +51,18 @@ def own_origins(settings: Settings) -> frozenset[str]:
         port = "" if parts.port is None else f":{parts.port}"
         own |= {f"{parts.scheme}://{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
     return frozenset(own)
+
+
+def address_of(connection: HTTPConnection[State]) -> str:
+    """Whom to count where there is no credential: the client's address, of IPv6 the /64 that one caller has whole."""
+    host = connection.client.host if connection.client else "unknown"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 4:
+        return host
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
 
 
 def _from_header(values: list[str]) -> Presented:

@@ -16,6 +16,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, make_msgid, parseaddr
+from enum import Enum, auto
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -49,6 +50,14 @@ class Letter(BaseModel):
     text: str
 
 
+class Delivery(Enum):
+    """How a try to send a letter went."""
+
+    SENT = auto()
+    LATER = auto()
+    REFUSED = auto()
+
+
 class Mailer(Protocol):
     """What operations and doors know of mail."""
 
@@ -64,8 +73,8 @@ class Mailer(Protocol):
         `wait` is how long the sending thread leaves it to somebody who calls `deliver`.
         """
 
-    def deliver(self, mail_id: str) -> bool:
-        """Try to send a promised letter now; False when it will be tried again. Blocks: call it on a worker thread."""
+    def deliver(self, mail_id: str) -> Delivery:
+        """Try to send a promised letter now. Blocks: call it on a worker thread."""
 
     def check(self) -> bool:
         """Whether the mail server can be reached and takes the sign-in."""
@@ -86,8 +95,8 @@ class NullMailer:
     def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:  # noqa: ARG002 - the protocol's
         return None
 
-    def deliver(self, mail_id: str) -> bool:  # noqa: ARG002 - the protocol's
-        return False
+    def deliver(self, mail_id: str) -> Delivery:  # noqa: ARG002 - the protocol's
+        return Delivery.REFUSED
 
     def check(self) -> bool:
         return True
@@ -129,9 +138,9 @@ class SmtpMailer:
         event.listen(session, "after_commit", lambda _session: self._due.set(), once=True)
         return mail.id
 
-    def deliver(self, mail_id: str) -> bool:
+    def deliver(self, mail_id: str) -> Delivery:
         claimed = self._claim(col(Mail.id) == mail_id)
-        return claimed is None or self._attempt(claimed)
+        return self._attempt(claimed) if claimed else Delivery.SENT
 
     def check(self) -> bool:
         try:
@@ -163,25 +172,24 @@ class SmtpMailer:
                 mail.due_at = now() + min(FIRST_RETRY * 2 ** (mail.attempts - 1), SLOWEST_RETRY)
             return mail
 
-    def _attempt(self, mail: Mail) -> bool:
-        """Whether it went out; what cannot ever be sent is given up."""
+    def _attempt(self, mail: Mail) -> Delivery:
+        """What cannot ever be sent is given up; a server that says "not now" is asked again."""
         try:
             self._server.send(self._message(Letter.model_validate_json(self._seal.decrypt(mail.sealed))))
-        except (InvalidToken, smtplib.SMTPRecipientsRefused, smtplib.SMTPNotSupportedError, ValueError) as error:
-            self._give_up(mail, error)
-            return False
+        except (InvalidToken, smtplib.SMTPNotSupportedError, ValueError) as error:
+            return self._give_up(mail, error)
         except (OSError, smtplib.SMTPException) as error:
-            if now() - mail.created_at > KEPT_TRYING:
-                self._give_up(mail, error)
-            else:
-                log.warning("mail not sent yet", extra={"attempt": mail.attempts, "reason": type(error).__name__})
-            return False
+            if _is_final(error) or now() - mail.created_at > KEPT_TRYING:
+                return self._give_up(mail, error)
+            log.warning("mail not sent yet", extra={"attempt": mail.attempts, "reason": type(error).__name__})
+            return Delivery.LATER
         self._forget(mail)
-        return True
+        return Delivery.SENT
 
-    def _give_up(self, mail: Mail, error: Exception) -> None:
+    def _give_up(self, mail: Mail, error: Exception) -> Delivery:
         log.error("mail given up", extra={"attempt": mail.attempts, "reason": type(error).__name__})
         self._forget(mail)
+        return Delivery.REFUSED
 
     def _forget(self, mail: Mail) -> None:
         with self._database.write() as session:
@@ -197,7 +205,8 @@ class SmtpMailer:
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=urlsplit(self.public_url).hostname)
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(letter.text)
+        # As it is where that can be: an encoding would break a long link over two lines.
+        message.set_content(letter.text, cte="7bit" if letter.text.isascii() else None)
         return message
 
 
@@ -248,6 +257,13 @@ def open_mailer(settings: Settings, database: Database) -> Mailer:
     if not settings.smtp_url.get_secret_value():
         return NullMailer(settings.public_url)
     return SmtpMailer(settings, database)
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the one recipient was refused for good (RFC 5321 section 4.2.1); 4xx is how greylisting says "later"."""
+    if not isinstance(error, smtplib.SMTPRecipientsRefused):
+        return False
+    return all(code >= 500 for code, _ in error.recipients.values())
 
 
 def _key(secret: str) -> bytes:

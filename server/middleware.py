@@ -84,7 +84,11 @@ def networks(addresses: Sequence[str]) -> list[Network]:
 
 
 def is_within(address: str, blocks: Sequence[Network]) -> bool:
-    return _is_address(address) and any(ipaddress.ip_address(address) in block for block in blocks)
+    if not _is_address(address):
+        return False
+    known = ipaddress.ip_address(address)
+    known = getattr(known, "ipv4_mapped", None) or known  # how a listener for both kinds shows IPv4
+    return any(known in block for block in blocks)
 
 
 def _is_address(text: str) -> bool:

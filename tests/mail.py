@@ -16,9 +16,10 @@ USER, PASSWORD = "mailer", "p@ss/word"
 
 
 class Mailbox:
-    """The handler: letters as they arrived."""
+    """The handler: letters as they arrived. `refusal` is what every recipient is answered instead of a yes."""
 
     def __init__(self) -> None:
+        self.refusal: str | None = None
         self.letters: list[EmailMessage] = []
         self.recipients: list[str] = []
         self._arrived = threading.Condition()
@@ -30,6 +31,13 @@ class Mailbox:
     def _wait_for(self, count: int) -> bool:
         with self._arrived:
             return self._arrived.wait_for(lambda: len(self.letters) >= count, timeout=10)
+
+    async def handle_RCPT(
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if self.refusal is None:
+            envelope.rcpt_tos.append(address)
+        return self.refusal or "250 welcome"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         letter = message_from_bytes(envelope.original_content or b"", policy=default)
@@ -71,7 +79,7 @@ def mail_server(port: int = 0, *, needs_sign_in: bool = False) -> Iterator[tuple
 
 def _authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object) -> AuthResult:
     right = isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode())
-    return AuthResult(success=right)
+    return AuthResult(success=right, handled=False)  # so that the server says no instead of nothing
 
 
 def link_in(letter: EmailMessage) -> str:

@@ -16,7 +16,7 @@ from server.database import Database
 from server.domain import credentials
 from server.domain.credentials import Presented
 from server.hashing import is_api_key, password_matches
-from server.models import Memory, Organization, Project, User
+from server.models import AuditEvent, Memory, Notification, Organization, Project, User
 
 SECRET = "hunter2-hunter2-hunter2-hunter2"
 
@@ -165,6 +165,14 @@ def test_create_key_makes_what_is_missing_and_prints_the_key_alone(run: Run, sto
         principal = credentials.authenticate(session, Presented(key)).principal
         assert principal.project_id == project.id
         assert {scope.value for scope in principal.scopes} == {"memories:read", "memories:write"}
+
+
+def test_a_key_of_the_command_line_is_in_the_trail_and_told(run: Run, stored: Database) -> None:
+    run("create-key", "--email", "ann@example.com")
+    with stored.read() as session:
+        [event] = session.exec(select(AuditEvent).where(AuditEvent.type == "api_key.created"))
+        assert event.actor_id is None
+        assert [told.type for told in session.exec(select(Notification))] == ["api_key_created"]
 
 
 def test_create_key_uses_what_is_there(run: Run, stored: Database) -> None:

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from server.database import Database
 from server.domain import mailing
-from server.mail import FIRST_RETRY, KEPT_TRYING, Letter, Mailer, open_mailer
+from server.mail import FIRST_RETRY, KEPT_TRYING, Delivery, Letter, Mailer, open_mailer
 from server.models import Mail
 from server.models.base import now
 from server.settings import Settings
@@ -78,16 +78,34 @@ def test_a_server_that_is_down_delays_a_letter_and_loses_none(settings: Settings
     port = free_port()
     mailer = opened(settings, post, f"smtp://127.0.0.1:{port}")
     mail_id = promise(post, mailer)
-    assert mailer.deliver(mail_id) is False
+    assert mailer.deliver(mail_id) is Delivery.LATER
     assert mailer.check() is False
     [kept] = waiting(post)
     assert kept.attempts == 1
     assert FIRST_RETRY - timedelta(seconds=5) < kept.due_at - now() <= FIRST_RETRY
     with mail_server(port) as (_, mailbox):
         assert mailer.check() is True
-        assert mailer.deliver(mail_id) is True
+        assert mailer.deliver(mail_id) is Delivery.SENT
     assert len(mailbox.letters) == 1
     assert waiting(post) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "delivery", "kept"),
+    [("450 greylisted, come back later", Delivery.LATER, 1), ("550 nobody of this name", Delivery.REFUSED, 0)],
+)
+def test_a_recipient_is_asked_for_again_unless_refused_for_good(
+    settings: Settings, post: Database, said: str, delivery: Delivery, kept: int
+) -> None:
+    with mail_server() as (url, mailbox):
+        mailbox.refusal = said
+        mailer = opened(settings, post, url)
+        mail_id = promise(post, mailer)
+        assert mailer.deliver(mail_id) is delivery
+        assert len(waiting(post)) == kept
+        mailbox.refusal = None
+        mailer.deliver(mail_id)
+    assert len(mailbox.letters) == kept
 
 
 def test_after_some_days_a_letter_is_given_up(settings: Settings, post: Database) -> None:
@@ -95,7 +113,7 @@ def test_after_some_days_a_letter_is_given_up(settings: Settings, post: Database
     mail_id = promise(post, mailer)
     with post.write() as session:
         session.execute(sa.update(Mail).values(created_at=now() - KEPT_TRYING - timedelta(seconds=1)))
-    assert mailer.deliver(mail_id) is False
+    assert mailer.deliver(mail_id) is Delivery.REFUSED
     assert waiting(post) == []
 
 
@@ -119,7 +137,7 @@ def test_the_server_may_ask_for_a_sign_in(settings: Settings, post: Database) ->
     with mail_server(needs_sign_in=True) as (url, mailbox):
         right, wrong = opened(settings, post, url), opened(settings, post, url.replace("mailer:", "somebody:"))
         assert (right.check(), wrong.check()) == (True, False)
-        assert right.deliver(promise(post, right)) is True
+        assert right.deliver(promise(post, right)) is Delivery.SENT
     assert len(mailbox.letters) == 1
 
 
@@ -134,7 +152,7 @@ def test_102_a_letter_in_the_database_tells_nobody_anything(settings: Settings, 
 def test_a_letter_that_was_sealed_with_another_key_is_given_up(settings: Settings, post: Database) -> None:
     with mail_server() as (url, mailbox):
         mail_id = promise(post, opened(settings, post, url, secret_key=SecretStr("x" * 40)))
-        assert opened(settings, post, url, secret_key=SecretStr("y" * 40)).deliver(mail_id) is False
+        assert opened(settings, post, url, secret_key=SecretStr("y" * 40)).deliver(mail_id) is Delivery.REFUSED
     assert mailbox.letters == []
     assert waiting(post) == []
 
@@ -151,9 +169,17 @@ def test_a_letter_that_was_sealed_with_another_key_is_given_up(settings: Setting
 def test_r32_nothing_breaks_out_of_a_letter(settings: Settings, post: Database, letter: Letter, sent: bool) -> None:
     with mail_server() as (url, mailbox):
         mailer = opened(settings, post, url)
-        assert mailer.deliver(promise(post, mailer, letter)) is sent
+        assert (mailer.deliver(promise(post, mailer, letter)) is Delivery.SENT) is sent
     assert mailbox.recipients == (["ann@example.com"] if sent else [])
     assert all(one["bcc"] is None for one in mailbox.letters)
+
+
+def test_a_long_link_stays_on_one_line(settings: Settings, post: Database) -> None:
+    text = f"https://memory.example.com/{'x' * 200}\n"
+    with mail_server() as (url, mailbox):
+        mailer = opened(settings, post, url)
+        mailer.deliver(promise(post, mailer, Letter(to="ann@example.com", subject="Hi", text=text)))
+    assert text.strip() in mailbox.letters[0].as_string()
 
 
 def test_without_a_server_nothing_is_promised(settings: Settings, post: Database) -> None:

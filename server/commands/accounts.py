@@ -31,7 +31,8 @@ def create_key(settings: Settings, given: Namespace) -> None:
         user = users.by_email(session, address) or users.register(session, address, "", None, verified=True)
         project = _project(session, user, given.project)
         permissions = [part.strip() for part in given.permissions.split(",") if part.strip()]
-        _, key = api_keys.issue(session, project, user.id, "Command line", permissions, given.expires_in_days)
+        row, key = api_keys.issue(session, project, user.id, "Command line", permissions, given.expires_in_days)
+        api_keys.announce(session, project, row, None)
     say(key)
 
 

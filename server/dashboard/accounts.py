@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from server.browser import presented, require_same_origin
+from server.browser import address_of, presented, require_same_origin
 from server.dashboard.errors import status_of
 from server.dashboard.pages import HOME, go
 from server.dashboard.rendering import render
@@ -64,7 +64,7 @@ async def sign_in(request: Request[State]) -> Response:
     runtime = request.state["runtime"]
     email, password = fields.get("email", ""), fields.get("password", "")
     try:
-        await runtime.in_thread(count_sign_in, runtime, address_of(request), email)
+        await runtime.in_thread(count, runtime, "sign-in", address_of(request), email)
         value = await runtime.run(sessions.sign_in, email, password, visit_of(request))
         if value is None:
             raise Unauthenticated(WRONG)
@@ -95,7 +95,7 @@ async def forgot_password(request: Request[State]) -> Response:
     runtime, email = request.state["runtime"], fields.get("email", "")
     try:
         names.email(email)
-        await runtime.in_thread(count_sign_in, runtime, address_of(request), email)
+        await runtime.in_thread(count, runtime, "reset", address_of(request), email)
     except ServiceError as error:
         return await _page(request, "forgot_password.html", error, fields, sent=False)
     response = await _page(request, "forgot_password.html", fields=fields, sent=True)
@@ -211,14 +211,13 @@ async def visitor(request: Request[State]) -> Call | None:
     return Call(runtime, principal) if principal.is_session else None
 
 
-def count_sign_in(runtime: Runtime, address: str, email: str) -> None:
-    """One try from this address, and for this account whether or not there is one. Raises RateLimited."""
-    runtime.limits.hit(Bucket.SIGN_IN, "address", address)
-    runtime.limits.hit(Bucket.SIGN_IN, "account", token_hash(names.folded_email(email)))
+def count(runtime: Runtime, what: str, address: str, email: str) -> None:
+    """One try from this address, and for this account whether or not there is one. Raises RateLimited.
 
-
-def address_of(request: Request[State]) -> str:
-    return request.client.host if request.client else "unknown"
+    Signing in and asking for a link are counted apart: whoever forgot the password has tried some.
+    """
+    runtime.limits.hit(Bucket.SIGN_IN, what, "address", address)
+    runtime.limits.hit(Bucket.SIGN_IN, what, "account", token_hash(names.folded_email(email)))
 
 
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
@@ -245,6 +244,7 @@ async def _page(
         "errors": at_field,
         "typed": typed,
         "query": f"?next={quote(path, safe='/')}" if path != HOME else "",
+        "may_sign_up": runtime.settings.sign_up != "closed",
         "no_mail": None if runtime.mailer.is_on else NO_MAIL,
     }
     html = await runtime.in_thread(render, template, context | shown)

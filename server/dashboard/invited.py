@@ -4,7 +4,14 @@ from typing import NamedTuple
 
 from server.domain.invitations import Invited
 from server.domain.mailing import invitation_link
+from server.mail import Delivery
 from server.runtime import Call
+
+SAID = {
+    Delivery.SENT: "The mail is on its way.",
+    Delivery.LATER: "The mail could not be sent yet, it will be tried again.",
+    Delivery.REFUSED: "The mail server refused this address: give them this link.",
+}
 
 
 class Sent(NamedTuple):
@@ -17,6 +24,5 @@ async def sent(call: Call, invited: Invited) -> Sent:
     """The letter's first try is made now, after the commit, so that the page can say how it went."""
     said = "No mail is sent from this server: give them this link."
     if invited.mail_id is not None:
-        went = await call.runtime.in_thread(call.mailer.deliver, invited.mail_id)
-        said = "The mail is on its way." if went else "The mail could not be sent yet, it will be tried again."
+        said = SAID[await call.runtime.in_thread(call.mailer.deliver, invited.mail_id)]
     return Sent(invited.invitation.email, invitation_link(call.mailer, invited.token), said)

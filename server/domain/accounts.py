@@ -6,10 +6,11 @@ from typing import Literal, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.domain import cascades, mailed_tokens, mailing, names, passwords, sessions, users
+from server.domain import audit, cascades, invitations, mailed_tokens, mailing, names, passwords, sessions, users
 from server.domain.access import require_session
+from server.domain.audit import Event
 from server.domain.cascades import Cascades
-from server.domain.locks import lock_organization
+from server.domain.locks import lock_organization, lock_user
 from server.domain.passwords import LinkEnded
 from server.domain.sessions import Visit
 from server.errors import Conflict, Forbidden
@@ -93,11 +94,16 @@ def delete(session: Session, principal: Principal) -> Cascades:
     Raises OwnsOrganization.
     """
     require_session(principal)
+    lock_user(session, principal.user_id)
     user = users.me(session, principal)
-    for organization_id in _organizations_of(session, user.id):
+    places = _organizations_of(session, user.id)
+    for organization_id in places:
         lock_organization(session, organization_id)
     personal = _only_personal(session, user.id)
+    joined = [organization_id for organization_id in places if organization_id != personal.id]
     counts = cascades.remove_organization(session, personal)
+    for organization_id in joined:
+        audit.record(session, Event.MEMBER_LEFT, user.id, organization_id, user.id)
     _withdraw(session, user)
     lost = cascades.access_lost(session, user.id)
     sessions.end_all(session, user.id)
@@ -142,8 +148,5 @@ def _require_admitted(session: Session, policy: SignUpPolicy, address: str) -> N
         session.execute(sa.text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
     if session.exec(select(User.id).limit(1)).first() is None:
         return
-    waiting = select(Invitation.id).where(
-        Invitation.email == address, Invitation.status == InvitationStatus.PENDING, Invitation.expires_at > now()
-    )
-    if session.exec(waiting.limit(1)).first() is None:
+    if not invitations.open_to(session, address):
         raise NotInvited

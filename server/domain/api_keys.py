@@ -61,12 +61,17 @@ def create(session: Session, principal: Principal, project_id: str, new: NewKey)
     needed = Action.CREATE_KEY if "write" in new.permissions else Action.CREATE_READ_KEY
     project, _ = require_project_role(session, principal, project_id, needed)
     row, key = issue(session, project, principal.user_id, new.name, new.permissions, new.expires_in_days)
+    announce(session, project, row, principal.user_id)
+    return row, key
+
+
+def announce(session: Session, project: Project, row: ApiKey, actor_id: str | None) -> None:
+    """A new key is written down, and told to whoever administers the project; no actor is the command line."""
     audit.record(
-        session, Event.KEY_CREATED, principal.user_id, project.organization_id, row.id,
+        session, Event.KEY_CREATED, actor_id, project.organization_id, row.id,
         project_id=project.id, permissions=row.permissions,
     )  # fmt: skip
     _tell(session, project, row, Notice.KEY_CREATED, "made")
-    return row, key
 
 
 def list_keys(session: Session, principal: Principal, project_id: str) -> list[ApiKey]:
@@ -80,6 +85,7 @@ def list_keys(session: Session, principal: Principal, project_id: str) -> list[A
 
 def delete(session: Session, principal: Principal, project_id: str, key_id: str) -> ApiKey:
     """End a key: one's own, or any as an admin. Raises NotFound, Forbidden."""
+    lock_organization_of(session, project_id)
     project, role = require_project_role(session, principal, project_id, Action.CREATE_READ_KEY)
     found = session.exec(select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project.id)).one_or_none()
     is_own = found is not None and found.created_by == principal.user_id

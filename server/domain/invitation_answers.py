@@ -7,18 +7,15 @@ from typing import NamedTuple
 
 from sqlmodel import Session, select
 
-from server.domain import audit, notifications, users
+from server.domain import audit, invitations, notifications, users
 from server.domain.access import (
     ORGANIZATION_ACTIONS,
     PROJECT_ACTIONS,
-    Action,
-    require_organization,
-    require_project,
     require_session,
 )
 from server.domain.audit import Event
 from server.domain.conflicts import store
-from server.domain.locks import lock_organization
+from server.domain.locks import lock_organization, lock_user
 from server.domain.notifications import Notice
 from server.errors import Forbidden, Gone, NotFound
 from server.hashing import token_hash
@@ -33,9 +30,8 @@ from server.models import (
     ProjectRole,
     User,
 )
-from server.models.base import now
 from server.models.invitations import InvitationStatus
-from server.principal import CredentialKind, Principal
+from server.principal import Principal
 
 ID_PREFIX = "inv_"
 
@@ -78,14 +74,9 @@ def list_pending(session: Session, principal: Principal) -> list[Offer]:
     """What waits for one's own address, once it is known to be one's own. Sessions only."""
     require_session(principal)
     user = users.me(session, principal)
-    if user.email_verified_at is None:
+    if user.email is None or user.email_verified_at is None:
         return []
-    waiting = session.exec(
-        select(Invitation)
-        .where(Invitation.email == user.email, Invitation.status == InvitationStatus.PENDING)
-        .order_by(Invitation.id)
-    )
-    return [_offer(session, invitation) for invitation in waiting if _how_ended(session, invitation) is None]
+    return [_offer(session, invitation) for invitation in invitations.open_to(session, user.email)]
 
 
 def accept(session: Session, principal: Principal, handle: str) -> Joined:
@@ -118,9 +109,9 @@ def decline(session: Session, principal: Principal, handle: str) -> None:
 def _mine(session: Session, principal: Principal, handle: str) -> tuple[Invitation, User]:
     """An open invitation to the principal's own address, its organization locked."""
     require_session(principal)
+    lock_user(session, principal.user_id)
+    lock_organization(session, _find(session, principal, handle).organization_id)
     invitation = _find(session, principal, handle)
-    lock_organization(session, invitation.organization_id)
-    session.refresh(invitation)
     _require_open(session, invitation)
     user = users.me(session, principal)
     if user.email != invitation.email:
@@ -129,7 +120,7 @@ def _mine(session: Session, principal: Principal, handle: str) -> tuple[Invitati
 
 
 def _find(session: Session, principal: Principal | None, handle: str) -> Invitation:
-    query = select(Invitation)
+    query = select(Invitation).execution_options(populate_existing=True)
     if handle.startswith(ID_PREFIX):
         user = users.me(session, principal) if principal is not None and principal.is_session else None
         if user is None or user.email_verified_at is None:
@@ -144,30 +135,9 @@ def _find(session: Session, principal: Principal | None, handle: str) -> Invitat
 
 
 def _require_open(session: Session, invitation: Invitation) -> None:
-    how = _how_ended(session, invitation)
+    how = invitations.how_ended(session, invitation)
     if how is not None:
         raise InvitationEnded(how)
-
-
-def _how_ended(session: Session, invitation: Invitation) -> str | None:
-    if invitation.status != InvitationStatus.PENDING:
-        return f"was {invitation.status} already"
-    if invitation.expires_at <= now():
-        return "has expired"
-    return None if _inviter_may(session, invitation) else "has ended: whoever sent it may not invite any more"
-
-
-def _inviter_may(session: Session, invitation: Invitation) -> bool:
-    """Whether the inviter still has the right to invite, as if asking now."""
-    inviter = Principal(invitation.invited_by, CredentialKind.SESSION, "")
-    try:
-        if invitation.project_id is not None:
-            require_project(session, inviter, invitation.project_id, Action.MANAGE_MEMBERS)
-        else:
-            require_organization(session, inviter, invitation.organization_id, Action.MANAGE_MEMBERS)
-    except (NotFound, Forbidden):
-        return False
-    return True
 
 
 def _join(session: Session, place: Organization, user: User, role: OrganizationRole) -> None:

@@ -20,7 +20,7 @@ from server.domain.access import (
 from server.domain.audit import Event
 from server.domain.conflicts import AlreadyMember, store
 from server.domain.locks import lock_organization, lock_organization_of
-from server.errors import NotFound
+from server.errors import Forbidden, NotFound
 from server.hashing import INVITATION_PREFIX, new_token, token_hash
 from server.mail import Mailer
 from server.models import (
@@ -35,7 +35,7 @@ from server.models import (
 )
 from server.models.base import now
 from server.models.invitations import InvitationStatus
-from server.principal import Principal
+from server.principal import CredentialKind, Principal
 
 LIFETIME = timedelta(days=7)
 
@@ -145,9 +145,38 @@ def belongs(session: Session, place: Organization, user_id: str) -> bool:
     return user_id == place.owner_id or session.get(OrganizationMember, (place.id, user_id)) is not None
 
 
+def open_to(session: Session, address: str) -> list[Invitation]:
+    """Those to this normalised address that may be answered, the oldest first."""
+    waiting = select(Invitation).where(Invitation.email == address, Invitation.status == InvitationStatus.PENDING)
+    return [one for one in session.exec(waiting.order_by(Invitation.id)) if how_ended(session, one) is None]
+
+
+def how_ended(session: Session, invitation: Invitation) -> str | None:
+    """Why it counts no more, in words; None while it may be answered."""
+    if invitation.status != InvitationStatus.PENDING:
+        return f"was {invitation.status} already"
+    if invitation.expires_at <= now():
+        return "has expired"
+    return None if _inviter_may(session, invitation) else "has ended: whoever sent it may not invite any more"
+
+
+def _inviter_may(session: Session, invitation: Invitation) -> bool:
+    """Whether the inviter still has the right to invite, as if asking now."""
+    inviter = Principal(invitation.invited_by, CredentialKind.SESSION, "")
+    try:
+        if invitation.project_id is not None:
+            require_project(session, inviter, invitation.project_id, Action.MANAGE_MEMBERS)
+        else:
+            require_organization(session, inviter, invitation.organization_id, Action.MANAGE_MEMBERS)
+    except (NotFound, Forbidden):
+        return False
+    return True
+
+
 def _waiting(session: Session, condition: bool) -> list[Waiting]:
-    open_ = (Invitation.status == InvitationStatus.PENDING, Invitation.expires_at > now())
-    rows = session.exec(select(Invitation).where(condition, *open_).order_by(col(Invitation.id).desc())).all()
+    pending = select(Invitation).where(condition, Invitation.status == InvitationStatus.PENDING)
+    newest = session.exec(pending.order_by(col(Invitation.id).desc()))
+    rows = [row for row in newest if how_ended(session, row) is None]
     brings: dict[str, list[Assignment]] = {row.id: [] for row in rows}
     named = select(InvitationProject, Project).join(Project).where(col(InvitationProject.invitation_id).in_(brings))
     for one, project in session.exec(named.order_by(Project.id)):

@@ -5,12 +5,12 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.domain import audit, cascades, names, notifications
+from server.domain import audit, cascades, names, notifications, users
 from server.domain.access import Action, reachable_organizations, require_organization, require_session
 from server.domain.audit import Event
 from server.domain.cascades import Cascades
 from server.domain.conflicts import store
-from server.domain.locks import lock_organization
+from server.domain.locks import lock_organization, lock_user
 from server.domain.notifications import Notice
 from server.errors import Conflict, NotFound
 from server.models import Organization, OrganizationMember, OrganizationRole
@@ -37,6 +37,8 @@ class Place(NamedTuple):
 def create(session: Session, principal: Principal, name: str) -> Organization:
     """A new organization, owned by whoever makes it. Raises Invalid, OrganizationNameTaken."""
     require_session(principal)
+    lock_user(session, principal.user_id)
+    users.me(session, principal)
     cleaned = names.project_or_organization(name)
     place = Organization(name=cleaned, name_key=names.key_of(cleaned), owner_id=principal.user_id)
     store(session, place)

@@ -11,7 +11,8 @@ from server.domain import audit, names, users
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.credentials import IDLE
-from server.errors import NotFound
+from server.domain.locks import lock_user
+from server.errors import NotFound, Unauthenticated
 from server.hashing import SESSION_PREFIX, new_token, password_matches, token_hash
 from server.models import Session as SignIn
 from server.models import User
@@ -49,7 +50,14 @@ def sign_in(session: Session, email: str, password: str, visit: Visit) -> str | 
 
 
 def begin(session: Session, user: User, visit: Visit) -> str:
-    """The value of a new session: never one that the browser brought along."""
+    """The value of a new session: never one that the browser brought along.
+
+    Raises Unauthenticated when the account was deleted at this moment.
+    """
+    lock_user(session, user.id)
+    session.refresh(user, ["deleted_at"])
+    if user.deleted_at is not None:
+        raise Unauthenticated
     if visit.previous:
         _end(session, visit.previous)
     value, moment = new_token(SESSION_PREFIX), now()

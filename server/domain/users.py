@@ -44,8 +44,8 @@ def by_email(session: Session, email: str) -> User | None:
 
 
 def me(session: Session, principal: Principal) -> User:
-    """The user who asks, with any credential."""
-    user = session.get(User, principal.user_id)
+    """The user who asks, with any credential, as it is now."""
+    user = session.get(User, principal.user_id, populate_existing=True)
     if user is None or user.deleted_at is not None:
         raise Unauthenticated(presented=True)
     return user

@@ -173,7 +173,7 @@ async def test_a_viewer_is_offered_no_change_and_may_make_none(ann: Visitor, vie
     assert "Look, do not touch." in await ann.see(page)
 
 
-async def test_every_field_is_text_and_nothing_else(ann: Visitor) -> None:
+async def test_r30_r31_every_field_is_text_and_nothing_else(ann: Visitor) -> None:
     typed = form(XSS, tags=XSS, people_mentioned=XSS, topic_category=XSS, user_id=XSS, more=json.dumps({XSS: XSS}))
     page = (await ann.do(f"{ann.project}/memories/new", typed)).partition("?")[0]
     await ann.do(f"{page}/edit", {**typed, "text": "changed " + XSS})

@@ -8,7 +8,7 @@ import pytest
 from server.app import create_app
 from server.settings import Settings
 from tests.conftest import ORIGIN, Tenant
-from tests.dashboard.browsers import PASSWORD, fresh, sign_up
+from tests.dashboard.browsers import PASSWORD, browser_at, fresh, sign_up
 from tests.fakes import WordEmbedder
 from tests.started import running
 
@@ -58,6 +58,9 @@ async def test_sign_up_follows_the_policy(
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as guest:
             assert (await sign_up(guest)).status_code == status
+            guest.cookies.clear()
+            assert ("<form" in (await guest.get("/sign-up")).text) is (policy != "closed")
+            assert ('href="/sign-up' in (await guest.get("/sign-in")).text) is (policy != "closed")
 
 
 async def test_r26_by_invitation_the_first_account_can_always_be_made(settings: Settings) -> None:
@@ -68,8 +71,23 @@ async def test_r26_by_invitation_the_first_account_can_always_be_made(settings: 
             assert (await sign_up(fresh(first), "second@example.com")).status_code == 403
             place = (await first.post("/api/organizations", json={"name": "Lab"})).json()["id"]
             body = {"email": "second@example.com", "role": "member"}
+            made = (await first.post(f"/api/organizations/{place}/invitations", json=body)).json()
+            await first.delete(f"/api/organizations/{place}/invitations/{made['invitation_id']}")
+            assert (await sign_up(fresh(first), "second@example.com")).status_code == 403
             await first.post(f"/api/organizations/{place}/invitations", json=body)
             assert (await sign_up(fresh(first), "second@example.com")).status_code == 303
+
+
+async def test_r8_sign_up_is_throttled_for_each_address_and_apart_from_clients(settings: Settings) -> None:
+    limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_registration": "2/hour"})
+    async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
+        one, other = browser_at(app, "203.0.113.1"), browser_at(app, "203.0.113.2")
+        answers = [await sign_up(one, f"a{number}@example.com") for number in range(4)]
+        assert [answer.status_code for answer in answers] == [303, 303, 429, 429]
+        assert int(answers[-1].headers["retry-after"]) > 0
+        assert (await sign_up(other)).status_code == 303
+        client = {"redirect_uris": ["http://127.0.0.1/callback"]}
+        assert (await one.post("/oauth/register", json=client)).status_code == 201
 
 
 def with_policy(settings: Settings, policy: str) -> Settings:

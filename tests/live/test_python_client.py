@@ -1,6 +1,8 @@
 """The published Python package, unchanged, against a served app: what it says works, works."""
 
 import asyncio
+import inspect
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -32,6 +34,12 @@ def everything_of(client: SelfMemoryClient) -> Iterator[tuple[str, object]]:
     yield "refused", client.delete(first["memory_id"])
     yield "emptied", client.delete_all()["deleted_count"]
     yield "empty", client.get_all()["results"]
+
+
+def test_every_method_of_the_client_is_called() -> None:
+    methods = {name for name, _ in inspect.getmembers(SelfMemoryClient, callable) if not name.startswith("_")}
+    called = set(re.findall(r"client\.(\w+)\(", inspect.getsource(everything_of)))
+    assert methods - {"close"} == called  # that one ends the `with` block
 
 
 @pytest.fixture(params=["api_key", "oauth_token"])

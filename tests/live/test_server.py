@@ -1,9 +1,9 @@
 """The server as it is run: a process of its own, with the real model and no network."""
 
-import contextlib
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,12 +122,19 @@ def chroma_url(tmp_path: Path) -> Iterator[str]:
         port = listener.getsockname()[1]
     program = Path(sys.executable).with_name("chroma")
     command = [str(program), "run", "--path", str(tmp_path / "chroma"), "--host", "127.0.0.1", "--port", str(port)]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None:
-            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-                break
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        # Not by connecting: a socket that tries a closed port of its own machine over and over meets itself one day.
+        assert any("server listening" in line for line in process.stdout)
+        reader = threading.Thread(target=process.stdout.read)  # or a full pipe would halt the server
+        reader.start()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            reader.join()
 
 
 def test_workers_behind_one_address_answer_as_one(tmp_path: Path, chroma_url: str) -> None:

@@ -28,7 +28,7 @@ async def test_even_when_the_memory_was_deleted_since(api: Caller) -> None:
     assert await api.listed() == []
 
 
-async def test_the_same_key_with_another_body_is_a_conflict(api: Caller) -> None:
+async def test_r21_the_same_key_with_another_body_is_a_conflict(api: Caller) -> None:
     await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
     for path, body in (
         ("/api/memories", said("other")),
@@ -47,7 +47,7 @@ async def test_a_batch_is_remembered_too(api: Caller) -> None:
     assert await api.listed() == ["b", "a"]
 
 
-async def test_sent_many_times_at_once_it_is_stored_once(api: Caller) -> None:
+async def test_r21_sent_many_times_at_once_it_is_stored_once(api: Caller) -> None:
     sent = (api.post("/api/memories", said("once"), Idempotency_Key=KEY) for _ in range(6))
     answers = await asyncio.gather(*sent)
     assert {answer.status_code for answer in answers} == {200}

@@ -55,6 +55,15 @@ async def test_what_json_could_not_say_back_is_refused(api: Caller) -> None:
     assert await api.listed() == []
 
 
+async def test_r14_no_depth_of_nesting_hurts(api: Caller) -> None:
+    headers = {**api.headers, "content-type": "application/json"}
+    for opening, closing in (("[", "]"), ('{"x":', "}")):
+        body = f'{{"messages": {opening * 10_000}{closing * 10_000}}}'
+        refused = await api.client.post("/api/memories", content=body, headers=headers)
+        assert refused.status_code == 400
+    assert await api.listed() == []
+
+
 async def test_what_is_just_allowed_is_stored(api: Caller) -> None:
     metadata = {"text": "x" * (16_384 - len('{"text":""}'))}
     await api.add("x" * 10_000, metadata=metadata, user_id="u" * 200)
@@ -103,13 +112,13 @@ async def test_a_change_that_changes_nothing_or_wrongly_is_refused(api: Caller) 
     assert len((await api.get(f"/api/memories/{memory_id}/history")).json()["results"]) == 1
 
 
-async def test_a_batch_has_one_to_a_thousand_memories(api: Caller) -> None:
+async def test_r14_a_batch_has_one_to_a_thousand_memories(api: Caller) -> None:
     for memories in (None, [], [said("x")] * 1001, "x"):
         assert (await api.post("/api/memories/batch", {"memories": memories})).status_code == 400
     assert await api.listed() == []
 
 
-async def test_a_body_too_large_or_not_json_is_refused(api: Caller) -> None:
+async def test_r14_a_body_too_large_or_not_json_is_refused(api: Caller) -> None:
     refused = await api.post("/api/memories", said("x", filler="x" * 100_000))
     assert (refused.status_code, refused.json()) == (413, {"detail": "The body is larger than 100 KB."})
     many = {"memories": [said("x" * 9_000)] * 20}

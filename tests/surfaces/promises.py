@@ -178,12 +178,15 @@ IN_PROJECTS = (
 
 OF_ONESELF = (
     Promise("GET", "/api/invitations/pending", OUTSIDER, [OFFER], refusals=(NOBODY, NO_KEY)),
-    Promise("GET", "/api/invitations/{token}", ANONYMOUS, OFFER, refusals=(Refusal(404, path="/api/invitations/x"),)),
+    Promise("GET", "/api/invitations/{token}", ANONYMOUS, OFFER,
+            refusals=(Refusal(404, path="/api/invitations/x"), Refusal(410, path="/api/invitations/{ended}"))),
     Promise("POST", "/api/invitations/{token}/accept", OUTSIDER,
             fields("message organization_id organization_name projects_added role"),
-            refusals=(NOBODY, NO_KEY, Refusal(403, VIEWER), Refusal(404, path="/api/invitations/x/accept"))),
+            refusals=(NOBODY, NO_KEY, Refusal(403, VIEWER), Refusal(404, path="/api/invitations/x/accept"),
+                      Refusal(410, path="/api/invitations/{ended}/accept"))),
     Promise("POST", "/api/invitations/{token}/decline", OUTSIDER, MESSAGE,
-            refusals=(NOBODY, NO_KEY, Refusal(403, VIEWER), Refusal(404, path="/api/invitations/x/decline"))),
+            refusals=(NOBODY, NO_KEY, Refusal(403, VIEWER), Refusal(404, path="/api/invitations/x/decline"),
+                      Refusal(410, path="/api/invitations/{ended}/decline"))),
     Promise("GET", "/api/notifications", OUTSIDER,
             {"notifications": [fields("id type title message read created_at", metadata=ANYTHING)],
              "unread_count": ...}, refusals=(NOBODY, NO_KEY)),

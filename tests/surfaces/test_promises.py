@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from rest.endpoint import Reach
 from rest.routes import ENDPOINTS
 from tests.rest.teams.team import Team
 from tests.surfaces.promises import ANYTHING, ELSEWHERE, PROMISES, Promise, Shape
 
+GONE = {"email": "gone@example.com", "role": "member"}
 PROMISED = {(promise.method, promise.path) for promise in PROMISES}
 
 
@@ -18,6 +20,8 @@ async def things(team: Team) -> dict[str, str]:
     key = (await team["owner"].post(f"/api/projects/{team.project_id}/api-keys", {"name": "one"})).json()
     invitation = {"email": team.emails["outsider"], "role": "member"}
     invited = await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", invitation)
+    ended = (await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", GONE)).json()
+    await team["owner"].delete(f"/api/organizations/{team.organization_id}/invitations/{ended['invitation_id']}")
     told = (await team["outsider"].get("/api/notifications")).json()["notifications"]
     places = (await team["owner"].get("/api/organizations")).json()["organizations"]
     return {
@@ -32,6 +36,7 @@ async def things(team: Team) -> dict[str, str]:
         "key_id": key["id"],
         "invitation_id": invited.json()["invitation_id"],
         "token": invited.json()["token"],
+        "ended": ended["token"],
         "notification_id": told[0]["id"],
     }
 
@@ -40,6 +45,17 @@ def test_every_route_is_promised_and_every_promise_has_a_route() -> None:
     served = {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
     elsewhere = {(method, path) for method, path in served if path.startswith(ELSEWHERE)}
     assert served - elsewhere == PROMISED
+
+
+def test_every_way_to_fail_that_is_documented_for_a_route_is_tried() -> None:
+    """Those that follow from what a route is (403, 404, 413, 429 …) are asked of all routes by tests of their own."""
+    tried = {(promise.method, promise.path): {refusal.status for refusal in promise.refusals} for promise in PROMISES}
+    for endpoint in ENDPOINTS:
+        if not endpoint.path.startswith(ELSEWHERE):
+            expected = {*endpoint.failures} - {503}
+            expected |= {400} if endpoint.body else set()
+            expected |= {401} if endpoint.reach is not Reach.ANYBODY else set()
+            assert expected <= tried[endpoint.method, endpoint.path], endpoint.path
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: f"{promise.method} {promise.path}")

@@ -48,6 +48,7 @@ WRONG: tuple[tuple[dict[str, object], str], ...] = (
     ({"name": "a", "expires_in_days": 0}, "expires_in_days"),
     ({"name": "a", "expires_in_days": 3651}, "expires_in_days"),
     ({"name": "a", "expires_in_days": "soon"}, "expires_in_days"),
+    ({"name": "a", "expires_in_days": True}, "expires_in_days"),
 )
 
 

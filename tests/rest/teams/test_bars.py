@@ -74,9 +74,25 @@ async def test_r16_a_forged_address_resets_no_limit(settings: Settings) -> None:
     for given, peer, expected in (
         (limited, "203.0.113.9", [401, 401, 429, 429]),
         (behind_proxy, "10.0.0.1", [401] * 4),
+        (behind_proxy, "::ffff:10.0.0.1", [401] * 4),
     ):
         async with running(create_app(given, lambda _settings: WordEmbedder())) as app:
             assert [await sign_in_from(app, peer, number) for number in range(4)] == expected
+
+
+async def test_r16_whoever_has_a_network_has_one_address(settings: Settings) -> None:
+    limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "2/hour"})
+    peers = (
+        "2001:db8::1",
+        "2001:db8::2",
+        "2001:db8::ffff:3",
+        "2001:db8:0:1::1",
+        "::ffff:192.0.2.1",
+        "::ffff:192.0.2.2",
+    )
+    async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
+        statuses = [await sign_in_from(app, peer, number) for number, peer in enumerate(peers)]
+    assert statuses == [401, 401, 429, 401, 401, 401]
 
 
 async def sign_in_from(app: ASGIApp, peer: str, number: int) -> int:
@@ -86,6 +102,28 @@ async def sign_in_from(app: ASGIApp, peer: str, number: int) -> int:
         forwarded = {"X-Forwarded-For": f"evil, 198.51.100.{number}", "X-Real-IP": f"198.51.100.{number}"}
         fields = {"email": f"a{number}@example.com", "password": "not this one"}
         return (await client.post("/sign-in", data=fields, headers=forwarded)).status_code
+
+
+async def test_r23_a_cookie_changes_nothing_at_the_word_of_another_site(team: Team) -> None:
+    cookie = {"Cookie": team["owner"].headers["Authorization"].replace("Session ", "ory_kratos_session=")}
+    browser, key = Caller(team["anonymous"].client, cookie), team["write_key"]
+    foreign: tuple[dict[str, str], ...] = (
+        {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+    )  # fmt: skip
+    own: tuple[dict[str, str], ...] = ({}, {"Origin": ORIGIN}, {"Sec-Fetch-Site": "same-origin"})
+    for headers in foreign:
+        assert (await browser.post("/api/organizations", {"name": "Stolen"}, **headers)).status_code == 403, headers
+        assert (await browser.send("DELETE", "/api/users/me", **headers)).status_code == 403, headers
+        assert (await key.post("/api/memories", said("Tea."), **headers)).status_code == 200, headers
+        assert (await browser.send("GET", "/api/users/me", **headers)).status_code == 200, headers
+    for number, headers in enumerate(own):
+        assert (await browser.post("/api/organizations", {"name": f"Own {number}"}, **headers)).status_code == 200
+    as_text = {**cookie, "Content-Type": "text/plain"}
+    posed = await browser.client.post("/api/organizations", content='{"name": "Posed"}', headers=as_text)
+    assert posed.status_code == 415
+    both = await browser.send("GET", "/api/users/me", Authorization="Bearer nonsense")
+    assert both.status_code == 401  # the header counts
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", ORIGIN + ".evil.example", "http://localhost"])

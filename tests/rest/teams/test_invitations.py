@@ -127,6 +127,8 @@ async def test_r19_an_invitation_dies_with_the_right_of_whoever_sent_it(team: Te
         assert (await team["admin"].delete("/api/users/me")).status_code == 200
     assert (await accept(team["outsider"], made["token"])).status_code == 410
     assert (await team["outsider"].get("/api/invitations/pending")).json() == []
+    members = (await team["owner"].get(f"/api/organizations/{team.organization_id}/members")).json()
+    assert members["pending_invitations"] == []
 
 
 async def test_the_invited_account_may_use_the_id_from_its_list(team: Team) -> None:
@@ -219,6 +221,10 @@ WRONG: tuple[tuple[dict[str, object], str], ...] = (
     ({"role": "member"}, "email"),
     ({"email": "nobody", "role": "member"}, "email"),
     ({"email": "a@b", "role": "member"}, "email"),
+    ({"email": "ann@example", "role": "member"}, "email"),
+    ({"email": "ann@example..com", "role": "member"}, "email"),
+    ({"email": ".ann@example.com", "role": "member"}, "email"),
+    ({"email": "a" * 65 + "@example.com", "role": "member"}, "email"),
     ({"email": "a@example.com\r\nBcc: b@example.com", "role": "member"}, "email"),
     ({"email": "a@example.com, b@example.com", "role": "member"}, "email"),
     ({"email": "a@example.com"}, "role"),

@@ -58,6 +58,13 @@ async def test_a_mail_server_that_is_down_stops_no_invitation(team: Team) -> Non
     assert shown.json()["status"] == "pending"
 
 
+async def test_an_address_that_the_mail_server_refuses_is_told(team: Team, mail_port: int) -> None:
+    with mail_server(mail_port) as (_, mailbox):
+        mailbox.refusal = "550 nobody of this name"
+        made = await invite(team)
+    assert made["message"] == "Invitation created. The mail server refused this address: share the link."
+
+
 async def test_whoever_sees_the_members_never_sees_the_link_again(team: Team) -> None:
     made = await invite(team)
     for path in ("members", "audit?limit=10"):

@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import httpx
 import pytest
+from sqlmodel import select
 
-from server.models import OrganizationRole
+from server.database import Database
+from server.models import Organization, OrganizationRole
 from tests.rest.conftest import Caller
 from tests.rest.teams.team import Team
 
@@ -152,3 +154,57 @@ async def test_whoever_joins_a_project_while_removed_from_the_organization_is_ou
             ]
         )
         assert (await team["member"].get(f"/api/projects/{team.project_id}")).status_code == 404
+
+
+async def test_a_key_and_an_account_are_deleted_once(team: Team) -> None:
+    keys = f"/api/projects/{team.project_id}/api-keys"
+    key_id = (await team["editor"].post(keys, {"name": "one"})).json()["id"]
+    deleted = await at_once(team["project_admin"].delete(f"{keys}/{key_id}") for _ in range(TRIES))
+    assert statuses(deleted) == {200: 1, 404: TRIES - 1}
+    gone = await at_once(team["viewer"].delete("/api/users/me") for _ in range(TRIES))
+    assert statuses(gone) == {200: 1, 401: TRIES - 1}
+
+
+async def test_nothing_outlives_an_account_that_goes_while_it_is_given(
+    make_team: Callable[[], Team], database: Database
+) -> None:
+    for _ in range(ROUNDS):
+        team = make_team()
+        user_id, outsider = team.ids["outsider"], team["outsider"]
+        invited = await team["owner"].post(
+            f"/api/organizations/{team.organization_id}/invitations",
+            {"email": team.emails["outsider"], "role": "member"},
+        )
+        accepting = f"/api/invitations/{invited.json()['token']}/accept"
+        await at_once(
+            [
+                outsider.post(accepting, None),
+                outsider.post("/api/organizations", {"name": "Left behind"}),
+                outsider.delete("/api/users/me"),
+                outsider.post("/api/organizations", {"name": "Left over"}),
+            ]
+        )
+        assert (await outsider.get("/api/users/me")).status_code in (200, 401)
+        if (await outsider.get("/api/users/me")).status_code == 401:
+            with database.read() as session:
+                assert session.exec(select(Organization).where(Organization.owner_id == user_id)).all() == []
+            members = (await team["owner"].get(f"/api/organizations/{team.organization_id}/members")).json()
+            assert user_id not in [one["userId"] for one in members["members"]]
+
+
+async def test_an_invitation_is_answered_while_its_organization_goes(make_team: Callable[[], Team]) -> None:
+    for _ in range(ROUNDS):
+        team = make_team()
+        path = f"/api/organizations/{team.organization_id}"
+        body = {"email": team.emails["outsider"], "role": "member"}
+        token = (await team["owner"].post(f"{path}/invitations", body)).json()["token"]
+        accepted, _, shown = await at_once(
+            [
+                team["outsider"].post(f"/api/invitations/{token}/accept", None),
+                team["owner"].delete(path),
+                team["anonymous"].get(f"/api/invitations/{token}"),
+            ]
+        )
+        assert accepted.status_code in (200, 404)
+        assert shown.status_code in (200, 404, 410)
+        assert (await team["outsider"].get(path)).status_code == 404

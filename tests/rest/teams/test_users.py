@@ -35,6 +35,8 @@ async def test_an_account_goes_with_everything_and_its_address_is_free(team: Tea
         assert (await team[caller].get("/api/users/me")).status_code == 401
     listed = (await team["owner"].get(f"/api/organizations/{team.organization_id}/members")).json()["members"]
     assert team.ids["project_admin"] not in [one["userId"] for one in listed]
+    [event, *_] = (await team["owner"].get(f"/api/organizations/{team.organization_id}/audit")).json()["events"]
+    assert (event["type"], event["target"]) == ("member.left", team.ids["project_admin"])
     with database.read() as session:
         row = session.get_one(User, team.ids["project_admin"])
         assert (row.email, row.name, row.password_hash) == (None, "", None)
