@@ -3,12 +3,13 @@
 import contextlib
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import uvicorn
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -19,6 +20,7 @@ from server.settings import Settings, read_settings
 from tests.fakes import WordEmbedder
 from tests.served import listening, url_of
 
+Found = TypeVar("Found")
 PASSWORD = "correct horse battery"
 SECONDS = 60
 """The longest that a page may take to come: a machine that runs a browser beside the tests can be slow."""
@@ -67,19 +69,33 @@ class Browser:
 
     @property
     def text(self) -> str:
-        return self.driver.find_element(By.TAG_NAME, "main").text
+        return self.until(lambda: self.driver.find_element(By.TAG_NAME, "main").text, "no text")
 
     def shows(self, words: str) -> bool:
         """Whether the page says so, now or once what was pressed has led there."""
-        wait = WebDriverWait(self.driver, SECONDS, ignored_exceptions=[WebDriverException])
-        return bool(wait.until(lambda _driver: words in self.text, f"{words} is not shown on {self.path}"))
+        return self.until(lambda: words in self.driver.find_element(By.TAG_NAME, "main").text, f"{words} is not shown")
+
+    def until(self, look: Callable[[], Found | None], missing: str) -> Found:
+        """What a look finds, taken anew as a whole until it does: the page may be giving way to another meanwhile."""
+        wait = WebDriverWait(self.driver, SECONDS, poll_frequency=0.05, ignored_exceptions=[WebDriverException])
+        try:
+            return wait.until(lambda _driver: look() or False)
+        except TimeoutException as late:
+            raise AssertionError(f"{missing} on {self.path}: {self.driver.page_source}") from late
 
     def field(self, label: str) -> WebElement:
         """The field that is labelled so, for the eye or for a screen reader."""
-        for element in self.driver.find_elements(By.CSS_SELECTOR, "input, textarea, select"):
-            if element.accessible_name.startswith(label) and element.is_displayed():
+        return self.until(lambda: self._called(label, "input, textarea, select"), f"no field {label}")
+
+    def named(self, words: str, within: str = "main") -> WebElement:
+        """The link, button or fold that is called so."""
+        return self.until(lambda: self._called(words, f"{within} :is(a, button, summary)"), f"nothing called {words}")
+
+    def _called(self, words: str, selector: str) -> WebElement | None:
+        for element in self.driver.find_elements(By.CSS_SELECTOR, selector):
+            if element.accessible_name.startswith(words) and element.is_displayed():
                 return element
-        raise AssertionError(f"no field {label} on {self.path}")
+        return None
 
     def write(self, label: str, text: str) -> None:
         field = self.field(label)
@@ -92,13 +108,28 @@ class Browser:
 
     def press(self, words: str, within: str = "main") -> None:
         """Press what is called so, and wait for the page that it leads to."""
-        self.named(words, within).click()
+        self._click(self.named(words, within))
 
-    def named(self, words: str, within: str = "main") -> WebElement:
-        for element in self.driver.find_elements(By.CSS_SELECTOR, f"{within} :is(a, button, summary)"):
-            if element.is_displayed() and element.accessible_name.startswith(words):
-                return element
-        raise AssertionError(f"nothing called {words} on {self.path}: {self.text}")
+    def press_at(self, selector: str) -> None:
+        """The same, of what has no words of its own to go by."""
+        self._click(self.until(lambda: self.driver.find_element(By.CSS_SELECTOR, selector), f"no {selector}"))
+
+    def _click(self, element: WebElement) -> None:
+        """A click comes back before the browser has asked for the next page: whoever looks then, looks at the old."""
+        stays = element.tag_name == "summary"
+        left = self._document
+        element.click()
+        if not stays:
+            self.until(lambda: self._document != left and self._complete, "the page stays")
+
+    @property
+    def _document(self) -> str:
+        """Another one for each page that was loaded, even from the same address."""
+        return str(self.driver.execute_cdp_cmd("Page.getFrameTree", {})["frameTree"]["frame"]["loaderId"])
+
+    @property
+    def _complete(self) -> bool:
+        return bool(self.driver.execute_script("return document.readyState === 'complete'"))
 
     def keys(self, *keys: str) -> None:
         ActionChains(self.driver).send_keys(*keys).perform()
@@ -108,7 +139,7 @@ class Browser:
         self.write("E-mail address", email)
         self.write("Name", name)
         self.write("Password", PASSWORD)
-        self.driver.find_element(By.CSS_SELECTOR, "main button.primary").click()
+        self.press_at("main button.primary")
 
     def use_zone(self, zone: str) -> None:
         self.driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": zone})

@@ -94,10 +94,10 @@ def shoot_made(browser: Browser, project: str) -> None:
     browser.press("Invite")
     shoot(browser, "invited")
     browser.open(f"{project}/memories")
-    browser.driver.find_element("css selector", ".memory a").click()
+    browser.press_at(".memory a")
     browser.press("Delete")
     shoot(browser, "deleted")
-    browser.driver.find_element("css selector", ".switch > summary").click()
+    browser.press_at(".switch > summary")
     shoot(browser, "switcher")
 
 

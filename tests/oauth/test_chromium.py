@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 import pytest
 from selenium.webdriver import Keys
-from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from server.settings import Settings
@@ -96,17 +95,13 @@ def ask(browser: Browser, *uris: str, name: str = "Notes") -> str:
 def sign_in(browser: Browser, password: str = PASSWORD) -> None:
     browser.write("E-mail address", EMAIL)
     browser.write("Password", password)
-    browser.driver.find_element(By.CSS_SELECTOR, "main button.primary").click()
+    browser.press_at("main button.primary")
 
 
 def network(browser: Browser) -> str:
     """What the browser has asked for since the last look."""
     entries = browser.driver.get_log("performance")  # type: ignore[no-untyped-call]  # selenium leaves it open
     return "".join(str(entry["message"]) for entry in entries)
-
-
-def await_text(browser: Browser, text: str) -> None:
-    WebDriverWait(browser.driver, SECONDS).until(lambda _: text in browser.text)
 
 
 def test_a_person_signs_in_and_allows(browser: Browser, listener: Listener) -> None:
@@ -116,7 +111,7 @@ def test_a_person_signs_in_and_allows(browser: Browser, listener: Listener) -> N
     sign_in(browser)
     assert "Connect “Notes”?" in browser.text
     browser.press("Allow")
-    await_text(browser, "You can close this page")
+    assert browser.shows("You can close this page")
     assert [set(answer) for answer in listener.answers] == [{"code", "state", "iss"}]
     assert listener.answers[0]["iss"] == browser.base
 
@@ -125,7 +120,7 @@ def test_a_person_denies(browser: Browser, listener: Listener) -> None:
     ask(browser, listener.uri)
     sign_in(browser)
     browser.press("Deny")
-    await_text(browser, "You can close this page")
+    assert browser.shows("You can close this page")
     assert listener.answers == [{"error": "access_denied", "state": "a-state", "iss": browser.base}]
 
 
@@ -135,7 +130,7 @@ def test_an_installed_application_is_answered(site: Settings) -> None:
         ask(browser, APP)
         sign_in(browser)
         assert "the application that opens cursor: links" in browser.text
-        browser.press("Allow")
+        browser.named("Allow").click()
         WebDriverWait(browser.driver, SECONDS).until(lambda _: f'"{APP}?code=sm_co_' in network(browser))
         said = browser.driver.get_log("browser")  # type: ignore[no-untyped-call]  # selenium leaves it open
         assert "Content Security Policy" not in str(said)
@@ -145,7 +140,7 @@ def test_the_keyboard_is_enough(scripted: Browser, listener: Listener) -> None:
     ask(scripted, listener.uri)
     scripted.field("E-mail address").click()
     scripted.keys(EMAIL, Keys.TAB, PASSWORD, Keys.ENTER)
-    await_text(scripted, "Connect “Notes”?")
+    assert scripted.shows("Connect “Notes”?")
     for _ in range(20):
         scripted.keys(Keys.TAB)
         if scripted.driver.switch_to.active_element.accessible_name == "Allow":
@@ -153,7 +148,7 @@ def test_the_keyboard_is_enough(scripted: Browser, listener: Listener) -> None:
     outline = scripted.driver.switch_to.active_element.value_of_css_property("outline-style")
     assert outline != "none"  # where one is can be seen
     scripted.keys(Keys.ENTER)
-    await_text(scripted, "You can close this page")
+    assert scripted.shows("You can close this page")
     assert "code" in listener.answers[0]
 
 
@@ -161,7 +156,7 @@ def test_a_phone_shows_all_of_it(scripted: Browser, listener: Listener) -> None:
     scripted.use_phone()
     ask(scripted, listener.uri, name="An Application With Quite A Long Name Indeed")
     for shown in ("Sign in", "Connect “An Application"):
-        await_text(scripted, shown)
+        assert scripted.shows(shown)
         width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert scripted.driver.execute_script(width) == 0
         if shown == "Sign in":
