@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from server.domain.overview import Named, Overview, Span, Step
 
-WIDTH, HEIGHT = 640, 132
+WIDTH, HEIGHT = 640, 138
 BASELINE, LEFT, GAP = 112, 36, 3
 
 

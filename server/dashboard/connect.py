@@ -71,13 +71,16 @@ _SIGN_IN = Step("Sign in when your browser opens, choose the project and allow a
 
 def _claude(url: str) -> Client:
     steps = (
-        Step("In Claude (web, desktop or phone) open Settings, then Connectors, then “Add custom connector”."),
+        Step(
+            "In Claude, on the web or in the desktop app, open Customize, then Connectors (before: Settings, "
+            "Connectors). Choose “+”, then “Add custom connector”."
+        ),
         Step(
             "Name it SelfMemory and paste this address. Leave the advanced settings empty.",
             url,
             "Remote MCP server URL",
         ),
-        Step("Choose “Connect”. Sign in, choose the project and allow access."),
+        Step("Choose “Connect”. Sign in, choose the project and allow access. Your phone has it from then on, too."),
     )
     return Client("claude", "Claude", steps, is_hosted=True)
 
@@ -98,9 +101,13 @@ def _claude_code(url: str) -> Client:
 
 def _chatgpt(url: str) -> Client:
     steps = (
-        Step("In ChatGPT on the web open Settings, Apps & Connectors, Advanced settings: turn on Developer mode."),
-        Step("Choose “Create”, name it SelfMemory, paste this address and choose OAuth.", url, "MCP Server URL"),
-        Step("Choose “Create” again. Sign in, choose the project and allow access."),
+        Step(
+            "In ChatGPT on the web open Settings, Apps (before: Connectors), Advanced settings: turn on Developer "
+            "mode; in a company’s workspace an admin has to allow it first."
+        ),
+        Step("Choose “Create app”, name it SelfMemory, paste this address and choose OAuth.", url, "MCP Server URL"),
+        Step("Choose “Create”. Sign in, choose the project and allow access."),
+        Step("In a chat choose “+”, then Developer mode, and switch SelfMemory on."),
     )
     return Client("chatgpt", "ChatGPT", steps, is_hosted=True)
 
@@ -111,7 +118,10 @@ def _cursor(url: str) -> Client:
     steps = (
         Step("Let Cursor install it.", link=link, link_name="Add to Cursor"),
         Step("Or put this into the file yourself.", _json({"mcpServers": {NAME: {"url": url}}}), "~/.cursor/mcp.json"),
-        Step("In Cursor’s settings, under MCP, choose “Needs login”. Sign in, choose the project and allow access."),
+        Step(
+            "In Cursor open Customize, then MCPs (before: Settings, MCP), and connect selfmemory. Sign in, choose the "
+            "project and allow access."
+        ),
     )
     return Client("cursor", "Cursor", steps)
 
@@ -122,7 +132,10 @@ def _vscode(url: str) -> Client:
     steps = (
         Step("Let VS Code install it.", link=link, link_name="Add to VS Code"),
         Step("Or put this into the file yourself.", _json({"servers": {NAME: server}}), ".vscode/mcp.json"),
-        Step("Start the server from the lens above its name. Sign in, choose the project and allow access."),
+        Step(
+            "Run “MCP: List Servers” from the Command Palette and start selfmemory. Sign in, choose the project and "
+            "allow access."
+        ),
     )
     return Client("vscode", "VS Code", steps)
 

@@ -3,12 +3,13 @@
 from starlette.responses import Response
 
 from server.dashboard.pages import HOME, Visit, go
+from server.dashboard.parts import part_of
 from server.domain import connections
 
 
 async def show(visit: Visit) -> Response:
     found = await visit.call.read(connections.list_connections)
-    return await visit.page("connections.html", connections=found)
+    return await visit.page("connections.html", connections=part_of(visit, found))
 
 
 async def disconnect(visit: Visit) -> Response:

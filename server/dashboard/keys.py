@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from server.dashboard.frame import names_of
 from server.dashboard.pages import Visit, go
+from server.dashboard.parts import part_of
 from server.domain import api_keys
 from server.domain.api_keys import NewKey
 from server.errors import Invalid
@@ -14,8 +15,8 @@ EXPIRIES = {"": "Never", "30": "In 30 days", "90": "In 90 days", "365": "In a ye
 async def show(visit: Visit, made: str | None = None) -> Response:
     """The keys; `made` is a new one in full."""
     project_id = visit.path("project_id")
-    keys = await visit.call.read(api_keys.list_keys, project_id)
-    makers = await visit.call.read(names_of, {key.created_by for key in keys})
+    keys = part_of(visit, await visit.call.read(api_keys.list_keys, project_id))
+    makers = await visit.call.read(names_of, {key.created_by for key in keys.rows})
     return await visit.page("keys.html", project_id, keys=keys, makers=makers, made=made, expiries=EXPIRIES)
 
 

@@ -5,10 +5,14 @@ from starlette.responses import Response
 from server.dashboard.fields import choice
 from server.dashboard.invited import Sent, sent
 from server.dashboard.pages import HOME, Visit, go
+from server.dashboard.parts import part_of
 from server.domain import invitations, organization_members, project_members
 from server.domain.organization_members import Member
 from server.errors import NotFound
 from server.models import ProjectRole
+
+MOST_OTHERS = 100
+"""People to choose from; others of the organization can be invited by their address."""
 
 
 async def show(visit: Visit, invited: Sent | None = None) -> Response:
@@ -20,9 +24,9 @@ async def show(visit: Visit, invited: Sent | None = None) -> Response:
     return await visit.page(
         "members.html",
         project_id,
-        members=members,
+        members=part_of(visit, members),
         waiting=waiting,
-        others=[member for member in everybody if member.user_id not in present],
+        others=[member for member in everybody if member.user_id not in present][:MOST_OTHERS],
         fixed={member.user_id for member in everybody if member.role in project_members.GOVERNING},
         invited=invited,
         roles=[role.value for role in ProjectRole],

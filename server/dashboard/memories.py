@@ -1,6 +1,6 @@
 """A project's memories: newest first, or searched as an assistant would, with the score and why it matched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
@@ -22,8 +22,9 @@ from server.models import Memory
 from server.models.base import JSON, JsonObject
 
 PAGE = 25
-EXCERPT = 320
+EXCERPT = 280
 MOST_RESULTS = 100
+"""As many as an assistant can ask for."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 Optional = Annotated[Text | None, BeforeValidator(lambda given: given or None)]
@@ -41,7 +42,7 @@ class Wanted(BaseModel):
     user: Optional = None
     timezone: Text = "UTC"
     before: Annotated[str | None, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")] = None
-    limit: int = Field(default=PAGE, ge=1, le=MOST_RESULTS)
+    skip: int = Field(default=0, ge=0, le=MOST_RESULTS - PAGE, description="better results that were shown before")
 
     def filters(self) -> Filters:
         """Raises Invalid."""
@@ -104,11 +105,15 @@ class Row(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What a page lists; `total` is None for a search, which has no end but its limit."""
+    """What a page lists; `total` is None for a search, which has no end but its limit.
+
+    `further` is what the address of the next page has, `back` what that of the one before has, None when there is none.
+    """
 
     rows: Sequence[Row]
     total: int | None
-    older: str | None = None
+    further: Mapping[str, str | int] | None = None
+    back: Mapping[str, str | int] | None = None
 
 
 async def show(visit: Visit, removed: Memory | None = None) -> Response:
@@ -150,14 +155,17 @@ def excerpt(content: str, piece: str = "") -> Excerpt:
 async def _results(visit: Visit, project_id: str, wanted: Wanted) -> Results:
     filters = wanted.filters()
     if wanted.q:
-        asked = Asked(wanted.q, filters, wanted.limit, project_id=project_id)
+        end = wanted.skip + PAGE
+        asked = Asked(wanted.q, filters, min(end + 1, MOST_RESULTS), project_id=project_id)
         found = await visit.call.read(search.search, asked, visit.call.index)
-        return Results([Row.of(one.memory, one) for one in found], None)
+        rows = [Row.of(one.memory, one) for one in found[wanted.skip : end]]
+        back = {"skip": max(wanted.skip - PAGE, 0)} if wanted.skip else None
+        return Results(rows, None, {"skip": end} if len(found) > end else None, back)
     listing = Listing(filters, PAGE + 1, before=wanted.before, project_id=project_id)
     page = await visit.call.read(memories.list_memories, listing)
     shown = page.memories[:PAGE]
-    older = shown[-1].id if len(page.memories) > PAGE else None
-    return Results([Row.of(memory) for memory in shown], page.total, older)
+    older = {"before": shown[-1].id} if len(page.memories) > PAGE else None
+    return Results([Row.of(memory) for memory in shown], page.total, older, {} if wanted.before else None)
 
 
 def _clipped(text: str) -> str:

@@ -1,18 +1,20 @@
 """Organizations: the list with their projects, and one with its people, invitations and ownership."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from starlette.responses import Response
 
 from server.dashboard.fields import choice
-from server.dashboard.frame import names_of, title
+from server.dashboard.frame import frame_of, names_of, title
 from server.dashboard.invited import Sent, sent
 from server.dashboard.pages import HOME, Visit, go
+from server.dashboard.parts import part_of
 from server.domain import audit, invitations, organization_members, organizations, projects
 from server.domain.access import ORGANIZATION_ACTIONS, Action
 from server.domain.organization_members import Member
 from server.domain.organizations import Place
-from server.models import OrganizationRole, ProjectRole
+from server.models import AuditEvent, OrganizationRole, ProjectRole
 
 HERE = f"{HOME}/organizations"
 EVENTS = 50
@@ -22,7 +24,7 @@ async def show_all(visit: Visit) -> Response:
     places = await visit.call.read(organizations.list_organizations)
     makes = [place.organization for place in places if may(place, Action.CREATE_PROJECT)]
     titles = await titles_of(visit, places)
-    return await visit.page("organizations.html", organizations=places, makes=makes, titles=titles)
+    return await visit.page("organizations.html", organizations=part_of(visit, places), makes=makes, titles=titles)
 
 
 async def create(visit: Visit) -> Response:
@@ -44,13 +46,14 @@ async def show(visit: Visit, invited: Sent | None = None) -> Response:
         "organization.html",
         place=place,
         title=(await titles_of(visit, [place]))[organization_id],
-        members=members,
+        members=part_of(visit, members),
         fixed=_fixed(place, members, visit.call.principal.user_id),
         waiting=waiting,
         invited=invited,
         may_manage=may(place, Action.MANAGE_MEMBERS),
         may_make=may(place, Action.CREATE_PROJECT),
         is_owner=may(place, Action.OWN),
+        part=partial(part_of, visit),
         project_roles=[role.value for role in ProjectRole],
     )
 
@@ -103,10 +106,21 @@ async def show_activity(visit: Visit) -> Response:
     organization_id, before = visit.path("organization_id"), visit.request.query_params.get("before")
     place = await visit.call.read(organizations.get, organization_id)
     events = await visit.call.read(audit.list_events, organization_id, EVENTS + 1, before)
-    actors = await visit.call.read(names_of, {event.actor_id for event in events} | {event.target for event in events})
-    return await visit.page(
-        "activity.html", place=place, events=events[:EVENTS], has_more=len(events) > EVENTS, names=actors
-    )
+    names = await visit.call.read(names_of, {event.actor_id for event in events} | {event.target for event in events})
+    frame = await visit.call.read(frame_of)
+    names |= {one.project.id: one.project.name for one in frame.places}
+    told = [(event, about(event, names)) for event in events[:EVENTS]]
+    return await visit.page("activity.html", place=place, told=told, has_more=len(events) > EVENTS)
+
+
+def about(event: AuditEvent, names: Mapping[str, str]) -> str:
+    """Who did it, to whom or what, and what is different now, as far as there are names for it."""
+    actor = names.get(event.actor_id, "a deleted account") if event.actor_id else "nobody signed in"
+    project = event.details.get("project_id")
+    things = [actor, names.get(event.target), names.get(project) if isinstance(project, str) else None]
+    before, after = event.details.get("from"), event.details.get("to", event.details.get("role"))
+    things.append(f"{before} → {after}" if before else str(after) if after else None)
+    return " · ".join(dict.fromkeys(thing for thing in things if thing))
 
 
 async def titles_of(visit: Visit, places: Sequence[Place]) -> dict[str, str]:

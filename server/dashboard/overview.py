@@ -1,5 +1,6 @@
 """A project at a glance: how much, since when, about what; and what to do first when it is empty."""
 
+from sqlmodel import Session
 from starlette.responses import Response
 
 from server.dashboard import charts
@@ -7,8 +8,9 @@ from server.dashboard.frame import frame_of, last_place
 from server.dashboard.memories import Row
 from server.dashboard.pages import HOME, LAST_PROJECT, Visit, go
 from server.domain import memories
-from server.domain.memories import Listing
-from server.domain.overview import overview
+from server.domain.memories import Listed, Listing, Stats
+from server.domain.overview import Overview, overview
+from server.principal import Principal
 
 RECENT = 5
 
@@ -25,9 +27,7 @@ async def home(visit: Visit) -> Response:
 async def show(visit: Visit) -> Response:
     """Counts, the picture over time, the most frequent labels, the newest memories."""
     project_id = visit.path("project_id")
-    seen = await visit.call.read(overview, project_id)
-    stats = await visit.call.read(memories.stats, project_id)
-    newest = await visit.call.read(memories.list_memories, Listing(limit=RECENT, project_id=project_id))
+    seen, stats, newest = await visit.call.read(at_a_glance, project_id)
     return await visit.page(
         "overview.html",
         project_id,
@@ -37,4 +37,14 @@ async def show(visit: Visit) -> Response:
         labels={kind.value: charts.rows(labels) for kind, labels in seen.labels.items()},
         newest=[Row.of(memory) for memory in newest.memories],
         picture=charts,
+    )
+
+
+def at_a_glance(session: Session, principal: Principal, project_id: str) -> tuple[Overview, Stats, Listed]:
+    """All that the page tells, of one moment: its numbers agree while others add."""
+    newest = Listing(limit=RECENT, project_id=project_id)
+    return (
+        overview(session, principal, project_id),
+        memories.stats(session, principal, project_id),
+        memories.list_memories(session, principal, newest),
     )

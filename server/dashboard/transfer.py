@@ -130,12 +130,14 @@ async def _lines_of(file: UploadFile | str | None) -> list[str]:
 
 
 async def _told(importing: Import, first: int | Done, before: str, after: str) -> AsyncIterator[str]:
-    """The page up to where it grows, a paragraph for each piece of news (only the last is seen), the rest."""
+    """The page up to where it grows, a paragraph for each percent (only the last is seen), the rest."""
     yield before
-    total, read, news = len(importing.lines), 0, first
+    total, read, told, news = len(importing.lines), 0, -1, first
     while not isinstance(news, Done):
         read += news
-        yield render("import_progress.html", {"read": read, "total": total})
+        if read * 100 // total > told:
+            told = read * 100 // total
+            yield render("import_progress.html", {"read": read, "total": total})
         news = await importing.news.get()
     yield render("import_done.html", {"done": news, "project_id": importing.visit.path("project_id")})
     yield after

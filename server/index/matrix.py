@@ -97,7 +97,7 @@ class Centre:
 
     def scales(self, vectors: Vectors) -> Vectors:
         """1 / length of each unit vector without the mean, without making all of them."""
-        squares = 1.0 - 2.0 * (vectors @ self.mean) + float(self.mean @ self.mean)
+        squares = 1.0 - 2.0 * _dots(vectors, self.mean) + float(self.mean @ self.mean)
         return np.asarray(1.0 / np.sqrt(np.maximum(squares, 1e-6)), np.float32)
 
 
@@ -121,7 +121,7 @@ class Scan:
         """The cosine of each memory's best piece with the question, both without the centre."""
         matrix = self.matrix
         asked = self.centre.left(question)
-        rows = (matrix.vectors @ asked - float(self.centre.mean @ asked)) * self.scales
+        rows = (_dots(matrix.vectors, asked) - float(self.centre.mean @ asked)) * self.scales
         best = np.maximum.reduceat(rows, matrix.first) if len(rows) else rows
         return Similar(matrix.numbers, best - self.penalties, self, rows, complete)
 
@@ -160,3 +160,8 @@ class Similar:
         end = int(matrix.first[place + 1]) if place + 1 < len(matrix.first) else len(self.rows)
         row = first + int(self.rows[first:end].argmax())
         return int(matrix.spans[row, 0]), int(matrix.spans[row, 1])
+
+
+def _dots(vectors: Vectors, one: Vectors) -> Vectors:
+    """`vectors @ one`, which BLAS would share out to threads that spin for long after, on the other requests' cores."""
+    return np.asarray(np.vecdot(vectors, one), np.float32)

@@ -159,6 +159,10 @@ class Browser:
         size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
+    def use_window(self) -> None:
+        """No longer a phone."""
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
 
 @contextlib.contextmanager
 def browsing(base: str, *, script: bool = True, network: bool = False) -> Iterator[Browser]:

@@ -131,7 +131,7 @@ def shoot(browser: Browser, name: str) -> None:
     browser.use_light()
     browser.use_phone()
     _picture(browser, f"{name}-phone")
-    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.use_window()
 
 
 def _picture(browser: Browser, name: str) -> None:

@@ -1,10 +1,12 @@
 """Keys, connected apps, notifications, one's account, and what to paste into a client."""
 
+import base64
 import html
 import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
 import pytest
@@ -56,16 +58,32 @@ async def test_a_key_that_cannot_be_made_says_why(ann: Visitor, fields: dict[str
     assert KEY.search(response.text) is None
 
 
-async def test_every_client_is_given_this_servers_address(ann: Visitor) -> None:
-    for client in ("claude", "claude-code", "chatgpt", "cursor", "vscode", "other"):
-        page = await ann.get(f"{ann.project}/connect?client={client}")
-        assert "http://localhost:8081/mcp" in html.unescape(page.text), client
-    page = await ann.get(f"{ann.project}/connect?client=vscode")
-    pasted = re.search(r"<pre[^>]*>(.*?)</pre>", page.text, re.DOTALL)
-    assert pasted
-    servers = json.loads(html.unescape(pasted[1]))["servers"]
-    assert servers == {"selfmemory": {"type": "http", "url": "http://localhost:8081/mcp"}}
+async def test_every_client_is_given_what_its_documentation_asks_for(ann: Visitor) -> None:
+    url = "http://localhost:8081/mcp"
+    assert (await pasted(ann, "claude"))[0] == (await pasted(ann, "chatgpt"))[0] == url
     assert "which only this machine can reach" in await ann.see(f"{ann.project}/connect?client=claude")
+    terminal, _, with_key = await pasted(ann, "claude-code")
+    assert terminal == f"claude mcp add --transport http --scope user selfmemory {url}"
+    assert with_key == f'{terminal} --header "Authorization: Bearer YOUR_API_KEY"'
+    assert json.loads((await pasted(ann, "cursor"))[0]) == {"mcpServers": {"selfmemory": {"url": url}}}
+    server = {"type": "http", "url": url}
+    assert json.loads((await pasted(ann, "vscode"))[0]) == {"servers": {"selfmemory": server}}
+    signing_in, sending_a_key = map(json.loads, await pasted(ann, "other"))
+    assert signing_in == {"mcpServers": {"selfmemory": server}}
+    headers = {"Authorization": "Bearer YOUR_API_KEY"}
+    assert sending_a_key == {"mcpServers": {"selfmemory": {**server, "headers": headers}}}
+
+
+async def test_an_editor_is_opened_with_all_that_it_has_to_install(ann: Visitor) -> None:
+    url = "http://localhost:8081/mcp"
+    cursor = urlsplit(await link_of(ann, "cursor"))
+    assert (cursor.scheme, cursor.netloc, cursor.path) == ("cursor", "anysphere.cursor-deeplink", "/mcp/install")
+    given = parse_qs(cursor.query)
+    assert given["name"] == ["selfmemory"]
+    assert json.loads(base64.b64decode(given["config"][0])) == {"url": url}
+    address, _, config = (await link_of(ann, "vscode")).partition("?")
+    assert address == "vscode:mcp/install"
+    assert json.loads(unquote(config)) == {"name": "selfmemory", "type": "http", "url": url}
 
 
 async def test_a_connected_app_is_listed_and_cut(ann: Visitor, ben: Visitor, database: Database) -> None:
@@ -122,6 +140,20 @@ async def test_an_account_is_deleted_by_who_types_its_address(ann: Visitor, clie
     await ann.do("/dashboard/account/delete", {"confirm": ann.tenant.email})
     assert (await ann.get("/dashboard")).headers["location"].startswith("/sign-in")
     assert (await client.get("/api/memories", headers=ann.tenant.auth)).status_code == 401
+
+
+async def pasted(visitor: Visitor, client: str) -> list[str]:
+    """The texts to paste, in their order."""
+    page = await visitor.get(f"{visitor.project}/connect?client={client}")
+    return [html.unescape(text) for text in re.findall(r"<pre[^>]*>(.*?)</pre>", page.text, re.DOTALL)]
+
+
+async def link_of(visitor: Visitor, client: str) -> str:
+    """Where the button leads that lets the client install it."""
+    page = await visitor.get(f"{visitor.project}/connect?client={client}")
+    found = re.search(r'<a class="button" href="([^"]+)">Add to', page.text)
+    assert found
+    return html.unescape(found[1])
 
 
 def connect(database: Database, tenant: Tenant) -> str:

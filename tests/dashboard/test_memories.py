@@ -1,6 +1,8 @@
 """Memories in the dashboard: add, read, search, change, delete and put back, import and export."""
 
+import html
 import json
+import re
 from collections.abc import Callable
 
 import httpx
@@ -95,14 +97,25 @@ async def test_a_filter_that_cannot_be_read_is_said_where_it_was_typed(ann: Visi
 
 
 async def test_pages_lead_on_without_losing_one(ann: Visitor) -> None:
-    for number in range(30):
-        await ann.remember(f"Memory number {number:02}.")
+    await ann.remember_all([f"Memory number {number:02}." for number in range(30)])
     first = await ann.get(f"{ann.project}/memories")
-    older = first.text.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0]
-    second = await ann.get(older.replace("&amp;", "&"))
+    second = await ann.get(next_of(first))
     assert all(f"number {number:02}." in first.text + second.text for number in range(30))
     assert "number 29." in first.text
     assert "number 00." in second.text
+
+
+async def test_a_search_leads_on_to_as_many_results_as_an_assistant_can_ask_for(ann: Visitor) -> None:
+    await ann.remember_all([f"Seat number {number:03}." for number in range(110)])
+    page = await ann.get(f"{ann.project}/memories?q=seat")
+    shown = page.text
+    for first in (26, 51, 76):
+        page = await ann.get(next_of(page))
+        assert f"Results {first} to {first + 24}, the best first" in seen(page)
+        shown += page.text
+    assert sum(f"number {number:03}." in shown for number in range(110)) == 100
+    assert 'rel="next"' not in page.text
+    assert "Results 51 to 75" in await ann.see(f"{ann.project}/memories?q=seat&skip=50")
 
 
 async def test_an_edit_keeps_the_version_before(ann: Visitor) -> None:
@@ -193,10 +206,11 @@ async def test_r30_r31_every_field_is_text_and_nothing_else(ann: Visitor) -> Non
 async def test_pages_stay_small_however_much_is_stored(ann: Visitor) -> None:
     tags = [f"a rather long tag number {number}" for number in range(100)]
     other = {f"key{number}": "value " * 30 for number in range(50)}
-    for _ in range(26):
-        memory_id = await ann.remember("word " * 2000, tags=tags, people_mentioned=tags, **other)
+    memory_id = (await ann.remember_all(["'word' <&> " * 900] * 26, tags=tags, people_mentioned=tags, **other))[0]
+    for number in range(100):
+        await ann.client.post(f"/api/projects/{ann.tenant.project_id}/api-keys", json={"name": f"Key {number}"})
     listed = f"{ann.project}/memories"
-    pages = (listed, f"{listed}?q=word", ann.project, f"/dashboard/memories/{memory_id}")
+    pages = (listed, f"{listed}?q=word", ann.project, f"/dashboard/memories/{memory_id}", f"{ann.project}/keys")
     for path in pages:
         response = await ann.get(path)
         assert response.status_code == 200
@@ -254,6 +268,13 @@ async def test_the_overview_counts_what_is_there(ann: Visitor) -> None:
     assert "travel 2" in page.replace("Travel", "travel")
     assert "Anna 1" in page
     assert "Plans 1" in page
+
+
+def next_of(page: httpx.Response) -> str:
+    """Where the page leads on to."""
+    found = re.search(r'href="([^"]+)" rel="next"', page.text)
+    assert found, "the last page"
+    return html.unescape(found[1])
 
 
 async def upload(visitor: Visitor, content: bytes) -> httpx.Response:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from server.database import Database
+from server.models import OrganizationMember, OrganizationRole, ProjectMember, ProjectRole, User
 from tests.conftest import Tenant
 from tests.dashboard.visitors import Visitor, seen
 
@@ -109,6 +111,25 @@ async def test_the_rule_that_forbids_is_said_on_the_page_it_was_broken_on(shared
     assert "E-mail address: this is not an e-mail address" in seen(bad)
 
 
+async def test_many_people_come_a_part_at_a_time(shared: Visitor, database: Database) -> None:
+    with database.write() as session:
+        for number in range(200):
+            user = User(email=f"{number:03}.{'long' * 12}@{'example' * 8}.com", name=f"Person {number:03} " + "x" * 80)
+            session.add(user)
+            session.flush()
+            place, member, viewer = shared.tenant.organization_id, OrganizationRole.MEMBER, ProjectRole.VIEWER
+            session.add(OrganizationMember(organization_id=place, user_id=user.id, role=member))
+            session.add(ProjectMember(project_id=shared.tenant.project_id, user_id=user.id, role=viewer))
+    for page in (shared.organization, f"{shared.project}/members"):
+        met: set[str] = set()
+        for start in (0, 40, 80, 120, 160, 200):
+            response = await shared.get(f"{page}?from={start}")
+            assert len(response.content) <= 100_000, page
+            met |= set(re.findall(r"Person (\d+)", response.text))
+        assert len(met) == 200, page
+        assert 'rel="next"' not in response.text, page
+
+
 async def test_ownership_moves_and_with_it_what_is_offered(shared: Visitor, ben: Visitor) -> None:
     await shared.do(f"{shared.organization}/transfer", {"new_owner_id": ben.tenant.user_id})
     assert "You are an admin" in await shared.see(shared.organization)
@@ -133,7 +154,9 @@ async def test_the_personal_organization_stays(ann: Visitor) -> None:
 
 
 async def test_activity_is_for_who_manages(shared: Visitor, ben: Visitor) -> None:
-    assert "Organization: created" in await shared.see(f"{shared.organization}/activity")
+    page = await shared.see(f"{shared.organization}/activity")
+    assert "Organization: created alice" in page
+    assert "Project: created alice · Shared" in page
     assert (await ben.get(f"{shared.organization}/activity")).status_code == 403
 
 

@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -59,6 +59,13 @@ class Visitor:
         response = await self.client.post("/api/memories", json=body, headers=self.tenant.auth)
         assert response.status_code == 200, response.text
         return str(response.json()["memory_id"])
+
+    async def remember_all(self, contents: Sequence[str], **metadata: object) -> list[str]:
+        """At once; the ids, in order."""
+        memories = [{"messages": [{"role": "user", "content": one}], "metadata": metadata} for one in contents]
+        response = await self.client.post("/api/memories/batch", json={"memories": memories}, headers=self.tenant.auth)
+        assert response.status_code == 200, response.text
+        return [made["memory_id"] for made in response.json()["results"]]
 
 
 def seen(response: httpx.Response) -> str:

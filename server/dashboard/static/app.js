@@ -12,6 +12,9 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   time.title = long.format(moment);
 }
 
+// On a phone the project's pages are one row: the open one is in sight.
+document.querySelector("nav.project [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // Days in filters begin where the reader is.
 for (const input of document.querySelectorAll("input[name=timezone]")) input.value = zone;
 for (const named of document.querySelectorAll("[data-zone]")) named.textContent = zone;
