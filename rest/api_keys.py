@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, read, reply
+from rest.http import person_call_of, read, reply
 from server.domain import api_keys
 from server.domain.api_keys import LONGEST_DAYS, NewKey
 from server.models import ApiKey
@@ -89,7 +89,7 @@ class ApiKeyDeleted(BaseModel):
 
 async def create(request: Request[State]) -> Response:
     """Make an API key for a project, with no more rights than one's own role there."""
-    call = await call_of(request)
+    call = await person_call_of(request)
     new = await read(request, NewApiKey)
     wanted = NewKey(new.name, list(new.permissions), new.expires_in_days)
     key, shown = await call.run(api_keys.create, request.path_params["project_id"], wanted)
@@ -98,13 +98,13 @@ async def create(request: Request[State]) -> Response:
 
 async def list_all(request: Request[State]) -> Response:
     """List a project's API keys; a viewer sees their own."""
-    call = await call_of(request)
+    call = await person_call_of(request)
     keys = await call.read(api_keys.list_keys, request.path_params["project_id"])
     return reply(ApiKeyList(api_keys=[ApiKeyView.of(key) for key in keys], total=len(keys)))
 
 
 async def delete(request: Request[State]) -> Response:
     """Delete an API key: it stops working at once."""
-    call = await call_of(request)
+    call = await person_call_of(request)
     key = await call.run(api_keys.delete, request.path_params["project_id"], request.path_params["key_id"])
     return reply(ApiKeyDeleted(id=key.id))

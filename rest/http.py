@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.browser import presented
-from server.domain.access import require_session
+from server.domain.access import Action, require_project, require_session
 from server.errors import Invalid
 from server.runtime import Call, State
 from server.wire import is_unstorable, read_body, require_json, validated
@@ -29,6 +29,18 @@ async def session_call_of(request: Request[State]) -> Call:
     """As `call_of`, for what only a signed-in person may do. Raises Forbidden."""
     call = await call_of(request)
     require_session(call.principal)
+    return call
+
+
+async def person_call_of(request: Request[State]) -> Call:
+    """As `call_of`, for what only a signed-in person may do in the path's project, whatever the body says.
+
+    Raises NotFound for a project that the credential does not reach, Forbidden for a key or token of its own.
+    """
+    call = await call_of(request)
+    if not call.principal.is_session:
+        await call.read(require_project, request.path_params["project_id"], Action.SEE)
+        require_session(call.principal)
     return call
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, RootModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, read, reply, session_call_of
+from rest.http import person_call_of, read, reply, session_call_of
 from server.browser import presented
 from server.domain import invitation_answers, invitations
 from server.domain.invitation_answers import ID_PREFIX, Joined, Offer
@@ -181,7 +181,7 @@ async def create(request: Request[State]) -> Response:
 
 async def create_for_project(request: Request[State]) -> Response:
     """Invite an address to one project."""
-    call = await call_of(request)
+    call = await person_call_of(request)
     new = await read(request, ProjectInvitation)
     project_id = request.path_params["project_id"]
     invited = await call.run(invitations.invite_to_project, project_id, new.email, new.role, call.mailer)

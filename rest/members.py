@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, read, reply, session_call_of
+from rest.http import call_of, person_call_of, read, reply, session_call_of
 from rest.invitations import PendingInvitation
 from server.domain import invitations, organization_members, project_members
 from server.domain.invitations import Waiting
@@ -117,7 +117,7 @@ async def list_of_project(request: Request[State]) -> Response:
 
 async def add_to_project(request: Request[State]) -> Response:
     """Give a member of the organization a role in a project."""
-    call = await call_of(request)
+    call = await person_call_of(request)
     new = await read(request, NewProjectMember)
     project_id = request.path_params["project_id"]
     await call.run(project_members.add, project_id, new.user_id, new.role)
@@ -126,7 +126,7 @@ async def add_to_project(request: Request[State]) -> Response:
 
 async def change_in_project(request: Request[State]) -> Response:
     """Change a member's role in a project."""
-    call = await call_of(request)
+    call = await person_call_of(request)
     change = await read(request, ProjectRoleChange)
     user_id = request.path_params["user_id"]
     await call.run(project_members.change_role, request.path_params["project_id"], user_id, change.role)
@@ -135,7 +135,7 @@ async def change_in_project(request: Request[State]) -> Response:
 
 async def remove_from_project(request: Request[State]) -> Response:
     """Remove a member from a project, or leave; the member's keys there end."""
-    call = await call_of(request)
+    call = await person_call_of(request)
     user_id = request.path_params["user_id"]
     ended = await call.run(project_members.remove, request.path_params["project_id"], user_id)
     return reply(MemberRemoved(user_id=user_id, api_keys=ended))

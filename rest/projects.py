@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, read, reply, session_call_of
+from rest.http import call_of, person_call_of, read, reply, session_call_of
 from rest.organizations import CascadeCounts, DeletedWithAll, Name
 from server.domain import projects
 from server.domain.access import PROJECT_ACTIONS, Action
@@ -108,6 +108,6 @@ async def get(request: Request[State]) -> Response:
 
 async def delete(request: Request[State]) -> Response:
     """Delete a project with everything in it. This cannot be undone."""
-    call = await call_of(request)
+    call = await person_call_of(request)
     counts = await call.run(projects.delete, request.path_params["project_id"])
     return reply(DeletedWithAll(message="Project deleted successfully", cascades=CascadeCounts.of(counts)))

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from rest.endpoint import Reach
 from rest.routes import ENDPOINTS
 from tests.rest.conftest import Caller, said
 from tests.rest.teams.team import Team
@@ -119,6 +120,19 @@ async def test_method_override_headers_are_ignored(team: Team) -> None:
     assert (await team["owner"].send("GET", path, **headers)).status_code == 200
     assert (await team["owner"].send("POST", path, {"_method": "DELETE"}, **headers)).status_code == 405
     assert (await team["owner"].get(path)).status_code == 200
+
+
+async def test_r18_what_needs_a_person_is_refused_to_a_key_before_its_body_is_read(
+    team: Team, theirs: dict[str, str]
+) -> None:
+    before = await everything(team)
+    for endpoint in ENDPOINTS:
+        if endpoint.reach is Reach.SESSION:
+            path = endpoint.path.format(**theirs, token="t")
+            for caller in ("write_key", "write_token"):
+                answer = await team[caller].send(endpoint.method, path)
+                assert answer.status_code == 403, (endpoint.method, path, answer.text)
+    assert await everything(team) == before
 
 
 async def test_r29_only_what_is_meant_to_is_open_to_anybody(client: httpx.AsyncClient) -> None:
