@@ -59,6 +59,7 @@ def reference(column: str, *, gone: str = "CASCADE", nullable: bool = False, ind
 
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_FIFTY_BITS = (1 << 50) - 1
 _last = 0
 _ids = threading.Lock()
 
@@ -66,10 +67,14 @@ _ids = threading.Lock()
 def new_id(prefix: str, at: datetime | None = None) -> str:
     """`prefix` + UUIDv7 (RFC 9562 section 5.7): the text order of ids is the order of their moments.
 
-    Without `at` it is now, and ids of one process never stand still; with `at` the id takes its place in the past.
+    Without `at` it is now, and ids of one process never stand still; with `at` the id takes its place in the past, and
+    those of the same moment stand in the order in which they are made.
     """
-    ticks = _next_ticks() if at is None else int(at.timestamp() * 1_000_000) * 4096 // 1000
-    value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | secrets.randbits(62)
+    ticks, rest = _next_ticks(), secrets.randbits(62)
+    if at is not None:
+        rest = (ticks & _FIFTY_BITS) << 12 | rest & 0xFFF
+        ticks = int(at.timestamp() * 1_000_000) * 4096 // 1000
+    value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | rest
     return f"{prefix}{value:032x}"
 
 
