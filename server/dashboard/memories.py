@@ -143,13 +143,14 @@ def excerpt(content: str, piece: str = "") -> Excerpt:
     """At most about EXCERPT characters, with the piece that matched best in the middle."""
     start = content.find(piece) if piece != content else -1
     if start < 0 or not piece:
-        return Excerpt(_clipped(content), "", "")
+        return Excerpt(_clipped(content, EXCERPT), "", "")
     matched = piece[:EXCERPT]
     room = (EXCERPT - len(matched)) // 2
     before, after = content[:start], content[start + len(matched) :]
-    before = before if len(before) <= room else "…" + before[len(before) - room :]
-    after = after if len(after) <= room else after[:room] + "…"
-    return Excerpt(before, matched, after)
+    if len(before) > room:
+        ending = before[len(before) - room :]
+        before = "…" + (ending.partition(" ")[2] or ending)
+    return Excerpt(before, matched, _clipped(after, room))
 
 
 async def _results(visit: Visit, project_id: str, wanted: Wanted) -> Results:
@@ -168,5 +169,7 @@ async def _results(visit: Visit, project_id: str, wanted: Wanted) -> Results:
     return Results([Row.of(memory) for memory in shown], page.total, older, {} if wanted.before else None)
 
 
-def _clipped(text: str) -> str:
-    return text if len(text) <= EXCERPT else text[:EXCERPT].rstrip() + "…"
+def _clipped(text: str, room: int) -> str:
+    """The beginning, as many whole words as there is room for."""
+    beginning = text[:room]
+    return text if len(text) <= room else (beginning.rpartition(" ")[0] or beginning) + "…"

@@ -73,6 +73,14 @@ async def test_a_search_says_how_close_and_which_part(ann: Visitor) -> None:
     assert "meaning" in seen(response)
 
 
+async def test_a_long_text_is_shown_around_the_part_that_matched_in_whole_words(ann: Visitor) -> None:
+    await ann.remember("Elephants " * 60 + ". Anna likes the window seat. " + "Giraffes " * 60)
+    page = await ann.get(f"{ann.project}/memories?q=window+seat")
+    found = re.search(r"…((?:Elephants )+\. )<mark>Anna likes the window seat\.</mark>((?: Giraffes)+)…<", page.text)
+    assert found
+    assert len(found[0]) <= 320
+
+
 async def test_filters_are_those_of_the_assistants(ann: Visitor) -> None:
     await ann.remember("Tram at nine.", tags="travel", people_mentioned="Dr Li", topic_category="Plans")
     await ann.remember("Soup with leeks.", tags="food")
