@@ -38,6 +38,7 @@ from tools.server import mcp_routes
 log = logging.getLogger(__name__)
 
 THREADS = 24
+READERS = 4
 OpenEmbedder = Callable[[Settings], Embedder]
 
 
@@ -101,7 +102,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         try:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
             migrate(url)
-            database = Database(url, connections=THREADS + 2)
+            database = Database(url, connections=THREADS + READERS + 2)
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
@@ -118,7 +119,8 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         mailer = open_mailer(settings, database)
         mailer.start()
         opened.pop_all()
-    return Runtime(settings, database, index, limits, mailer, metrics, anyio.CapacityLimiter(THREADS))
+    threads, readers = anyio.CapacityLimiter(THREADS), anyio.CapacityLimiter(READERS)
+    return Runtime(settings, database, index, limits, mailer, metrics, threads, readers)
 
 
 def close_runtime(runtime: Runtime) -> None:

@@ -48,10 +48,16 @@ class Runtime:
     mailer: Mailer
     metrics: Metrics
     threads: anyio.CapacityLimiter
+    readers: anyio.CapacityLimiter
+    """Fewer: what waits for nothing only gets in one another's way, since Python runs one thread at a time."""
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """The one crossing from the event loop: `work` may block."""
         return await anyio.to_thread.run_sync(work, *args, limiter=self.threads)
+
+    async def reading(self, work: Callable[..., T], *args: object) -> T:
+        """As `in_thread`, for what neither writes nor waits for others."""
+        return await anyio.to_thread.run_sync(work, *args, limiter=self.readers)
 
     async def run(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `Call.run`, for nobody in particular: signing up or in, a mailed link."""
@@ -59,7 +65,7 @@ class Runtime:
 
     async def read(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `Call.read`, for nobody in particular."""
-        return await self.in_thread(self._run, self.database.read, operation, args, kwargs)
+        return await self.reading(self._run, self.database.read, operation, args, kwargs)
 
     def _run(
         self,
@@ -75,7 +81,7 @@ class Runtime:
         """Raises Unauthenticated."""
         if presented is None:
             raise Unauthenticated
-        return await self.in_thread(self._authenticate, presented)
+        return await self.reading(self._authenticate, presented)
 
     def _authenticate(self, presented: Presented) -> Principal:
         with answering(), self.database.read() as session:
@@ -113,7 +119,7 @@ class Call:
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one operation that only reads, on a worker thread, in one snapshot."""
-        return await self.runtime.in_thread(self._read, operation, args, kwargs)
+        return await self.runtime.reading(self._read, operation, args, kwargs)
 
     def _run(self, operation: Operation[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
         self._count(operation)
