@@ -1,9 +1,10 @@
 """Every hour, and at the start, what has served its time is removed."""
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+
+import anyio
 
 from server.domain import retention
 from server.errors import Unavailable
@@ -16,14 +17,11 @@ SECONDS = 3600
 
 @contextlib.asynccontextmanager
 async def running(runtime: Runtime) -> AsyncIterator[None]:
-    """The task, from here to the end of the block."""
-    task = asyncio.create_task(_repeat(runtime))
-    try:
+    """The task, from here to the end of the block, which waits for a round that has begun."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_repeat, runtime)
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        group.cancel_scope.cancel()
 
 
 async def _repeat(runtime: Runtime) -> None:
@@ -33,4 +31,4 @@ async def _repeat(runtime: Runtime) -> None:
             log.info("expired rows removed", extra={"rows": removed})
         except Unavailable:  # the database is busy or away: the next round removes them as well
             log.warning("expired rows were not removed")
-        await asyncio.sleep(SECONDS)
+        await anyio.sleep(SECONDS)

@@ -151,13 +151,13 @@ class SmtpMailer:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._due.clear()
             try:
                 while (claimed := self._claim(col(Mail.due_at) <= now())) and not self._closing.is_set():
                     self._attempt(claimed)
             except sa.exc.SQLAlchemyError:
                 log.warning("mail waits for the database", exc_info=True)
             self._due.wait(POLL_SECONDS)
+            self._due.clear()  # and only then look: what is promised, or closed, from now on wakes it again
 
     def _claim(self, condition: sa.ColumnElement[bool]) -> Mail | None:
         """The next letter, put off for everybody else until this try should have ended."""
