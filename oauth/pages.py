@@ -37,8 +37,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "unsafe-none",
 }
 IN_WORDS = {
-    Right.READ: "See and search the memories of one project",
-    Right.WRITE: "Add, change and delete memories there",
+    Right.READ: "See and search memories",
+    Right.WRITE: "Add, change and delete them",
 }
 
 

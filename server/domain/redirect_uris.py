@@ -70,9 +70,8 @@ def matches(registered: str, asked: str) -> bool:
 
 
 def place(uri: str) -> str:
-    """Where it leads, for people: a host with its port, `this computer`, or an application by its scheme."""
-    if is_local(uri):
-        return "a program on this computer"
+    """Where it leads, for people: a host with its port (which may be this computer), or an application's scheme."""
     if is_app(uri):
         return f"the application that opens {uri.partition(':')[0]}: links"
-    return urlsplit(uri).netloc
+    host = urlsplit(uri).netloc
+    return f"a program on this computer ({host})" if is_local(uri) else host

@@ -131,10 +131,10 @@ async def test_056_the_page_says_who_asks_for_what_and_where_it_goes(register: R
     local = await ann.open((await register(client_name="Local Notes")).request())
     assert "“Local Notes”" in local.text
     assert "nobody has checked it" in local.text
-    assert "a program on this computer" in local.text
+    assert "a program on this computer (127.0.0.1:7777)" in local.text
     assert "Any program on your computer can pretend" in local.text
-    assert "See and search the memories of one project" in local.text
-    assert "Add, change and delete" in local.text
+    assert "See and search memories" in local.text
+    assert "Add, change and delete them" in local.text
     assert "My Memories" in local.text
     assert ann.email in local.text
     uri = "https://app.example:8443/callback"
