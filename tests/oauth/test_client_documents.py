@@ -45,53 +45,53 @@ async def test_022_the_page_names_the_hosts_of_document_and_answer(
     assert "app.example" in page.text
 
 
-@pytest.mark.parametrize("wrong", ["/Client", "/client/", "/client?a=b", "/clien", "/client%20"])
 async def test_023_the_document_must_name_its_own_url_to_the_letter(
-    host: Host, client: httpx.AsyncClient, ann: Person, wrong: str
+    host: Host, client: httpx.AsyncClient, ann: Person
 ) -> None:
-    url = host.publish("/client", PLAIN | {"client_id": host.url(wrong)})
-    assert is_page(await ann.open(app_at(client, url).request()))
+    for wrong in ("/Client", "/client/", "/client?a=b", "/clien", "/client%20"):
+        url = host.publish("/client", PLAIN | {"client_id": host.url(wrong)})
+        assert is_page(await ann.open(app_at(client, url).request())), wrong
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://localhost:{port}/client",
-        "https://localhost:{port}",
-        "https://localhost:{port}/",
-        "https://localhost:{port}/a/../client",
-        "https://localhost:{port}/a/%2e%2e/client",
-        "https://localhost:{port}/./client",
-        "https://localhost:{port}/client#part",
-        "https://me:pass@localhost:{port}/client",
-        "https://localhost:{port}/cli ent",
-        "https://localhost:{port}/" + "x" * 1000,
-        "https://:{port}/client",
-        "https://localhost:port/client",
-        "https://[::1/client",
-    ],
-)
+NO_CLIENTS = [
+    "http://localhost:{port}/client",
+    "https://localhost:{port}",
+    "https://localhost:{port}/",
+    "https://localhost:{port}/a/../client",
+    "https://localhost:{port}/a/%2e%2e/client",
+    "https://localhost:{port}/./client",
+    "https://localhost:{port}/client#part",
+    "https://me:pass@localhost:{port}/client",
+    "https://localhost:{port}/cli ent",
+    "https://localhost:{port}/" + "x" * 1000,
+    "https://:{port}/client",
+    "https://localhost:port/client",
+    "https://[::1/client",
+]
+
+
 async def test_024_a_url_that_no_client_has_is_refused_unseen(
-    host: Host, client: httpx.AsyncClient, ann: Person, url: str
+    host: Host, client: httpx.AsyncClient, ann: Person
 ) -> None:
-    app = app_at(client, url.format(port=host.port))
-    assert is_page(await ann.browser.get("/oauth/authorize", params=app.request()))
-    await ann.sign_in()
-    assert is_page(await ann.open(app.request()))
+    for _ in range(2):  # before and after sign-in
+        for url in NO_CLIENTS:
+            app = app_at(client, url.format(port=host.port))
+            assert is_page(await ann.browser.get("/oauth/authorize", params=app.request())), url
+        await ann.sign_in()
     assert host.connections == 0
 
 
+INSIDE = [
+    "127.0.0.1", "localhost", "[::1]", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
+    "100.64.0.1", "[fc00::1]", "[fe80::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "2130706433", "0x7f000001",
+    "0177.0.0.1", "localhost.", "db", "redis",
+]  # fmt: skip
+
+
 @pytest.mark.settings(cimd_allow_private=False)
-@pytest.mark.parametrize(
-    "name",
-    [
-        "127.0.0.1", "localhost", "[::1]", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
-        "100.64.0.1", "[fc00::1]", "[fe80::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "2130706433", "0x7f000001",
-        "0177.0.0.1", "localhost.", "db", "redis",
-    ],
-)  # fmt: skip
-async def test_025_no_host_inside_is_ever_asked(client: httpx.AsyncClient, ann: Person, name: str, host: Host) -> None:
-    assert is_page(await ann.open(app_at(client, f"https://{name}/client").request()))
+async def test_025_no_host_inside_is_ever_asked(client: httpx.AsyncClient, ann: Person, host: Host) -> None:
+    for name in INSIDE:
+        assert is_page(await ann.open(app_at(client, f"https://{name}/client").request())), name
     assert host.connections == 0
 
 

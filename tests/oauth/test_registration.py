@@ -66,10 +66,11 @@ async def test_012_a_client_cannot_choose_what_the_server_gives(client: httpx.As
     assert not [name for name, value in chosen.items() if body.get(name) == value]
 
 
-@pytest.mark.parametrize("uri", REFUSED)
-async def test_013_a_redirect_uri_that_leads_astray_is_refused(client: httpx.AsyncClient, uri: str) -> None:
-    response = await client.post("/oauth/register", json={"redirect_uris": [CALLBACK, uri]})
-    assert error_of(response) == "invalid_redirect_uri"
+async def test_013_a_redirect_uri_that_leads_astray_is_refused(client: httpx.AsyncClient) -> None:
+    for uri in REFUSED:
+        response = await client.post("/oauth/register", json={"redirect_uris": [CALLBACK, uri]})
+        assert response.status_code == 400, uri
+        assert error_of(response) == "invalid_redirect_uri", uri
 
 
 @pytest.mark.parametrize("uris", [[], None, "https://app.example/cb", [1], [[CALLBACK]], {"a": 1}])
