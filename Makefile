@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 MODULES := server oauth tools rest tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test lint format migrations bench conformance screenshots constraints clean
+.PHONY: help install install-dev run test lint format migrations bench soak conformance screenshots constraints clean
 
 help:                                  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,7 +34,10 @@ migrations: install-dev                ## do the migrations give the models' tab
 	$(BIN)/python -m pytest tests/test_migrations.py
 
 bench: install install-dev            ## measure how well and how fast searches find
-	$(BIN)/python -m bench.retrieval
+	$(BIN)/python -m bench
+
+soak: install                          ## kill a server at work, ten times, and look what is left
+	$(BIN)/python -m bench.soak
 
 conformance: install install-dev       ## the official MCP conformance suite (needs npm)
 	npm --prefix tests/conformance ci --no-audit --no-fund

@@ -1,6 +1,6 @@
 """`python -m bench`: retrieval, latency, tokens. Each alone: `python -m bench.retrieval` …; `.embeddings` only so."""
 
-from bench import latency, retrieval, tokens
+from bench import latency, retrieval, tokens, tokens
 
 
 def main() -> None:
@@ -9,6 +9,7 @@ def main() -> None:
     else:
         print(f"Retrieval is not measured: {retrieval.DEFAULT_FILE} is not there.")
     latency.main()
+    tokens.main()
     tokens.main()
 
 

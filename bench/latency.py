@@ -15,7 +15,6 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,9 +176,8 @@ def main() -> None:
     given = parser.parse_args()
     print(f"{'':<28}{'bare':>11}{'ours p50':>15}{'p95':>9}{'ratio':>9}", flush=True)
     with started() as server:
-        folder = Path(server.environment["SELFMEMORY_DATA_DIR"])
-        model = bundled_model.load(folder)
-        database = Database(f"sqlite:///{folder / 'selfmemory.db'}", connections=2)
+        model = bundled_model.load(server.folder)
+        database = Database(f"sqlite:///{server.folder / 'selfmemory.db'}", connections=2)
         for size in map(int, given.sizes.split(",")):
             measure(server, database, model, size, given.seconds)
         database.close()

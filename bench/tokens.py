@@ -75,7 +75,7 @@ def main() -> None:
     seconds: float = parser.parse_args().seconds
     with started() as server:
         key = server.key("Tokens")
-        token = granted(Path(server.environment["SELFMEMORY_DATA_DIR"]), key)
+        token = granted(server.folder, key)
         given = {"no credential": None, "unknown token": new_token(ACCESS_TOKEN_PREFIX), "key": key, "token": token}
         asking = {
             name: Asking(server.address, credential, 200 if name in ("key", "token") else 401)

@@ -27,6 +27,7 @@ class Bucket(StrEnum):
     ORGANIZATION_CREATE = "organization_create"
     PROJECT_CREATE = "project_create"
     INVITATION = "invitation"
+    SIGN_UP = "sign_up"
     SIGN_IN = "sign_in"
     REGISTRATION = "registration"
     TOKEN_FAILURE = "token_failure"  # noqa: S105 - the bucket's name

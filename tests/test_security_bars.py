@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-NAMES = re.compile(r"def test_((?:r\d{1,2}_)+)")
+NAMES = re.compile(r"def test_(?:\d{3}_)?((?:r\d{1,2}_)+)")
 LINES = re.compile(r"^- \*\*R(\d+)\*\* ", re.MULTILINE)
 
 

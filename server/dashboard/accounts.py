@@ -46,7 +46,7 @@ async def sign_up(request: Request[State]) -> Response:
     runtime = request.state["runtime"]
     wanted = Application(fields.get("email", ""), fields.get("name", ""), fields.get("password", ""))
     try:
-        await runtime.in_thread(runtime.limits.hit, Bucket.REGISTRATION, "sign-up", address_of(request))
+        await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_UP, address_of(request))
         visit = visit_of(request)
         value = await runtime.run(accounts.sign_up, runtime.settings.sign_up, wanted, visit, runtime.mailer)
     except ServiceError as error:

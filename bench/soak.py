@@ -1,0 +1,146 @@
+"""A server at work is killed (SIGKILL), again and again, and what it promised is looked for; exit 1 when it is not there.
+
+python -m bench.soak [--rounds 10] [--seed 1]
+
+Every other kill is aimed at a moment in which Chroma saves its files. After each restart every acknowledged memory must
+be listed, a sample of them found by its text, and nothing that was deleted may be left.
+"""
+
+import argparse
+import http.client
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.server import Caller, Server, environment_of, launched
+
+BULK = 120
+SAMPLE = 60
+LONGEST_ROUND = 25.0
+"""Seconds that a save is waited for."""
+
+
+class Ledger:
+    """What the server has acknowledged; of what was under way at the kill nothing is known, so it is in neither."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.kept: dict[str, str] = {}
+        self.deleted: set[str] = set()
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def text(self) -> str:
+        with self._lock:
+            self._count += 1
+            return f"Parcel {self._count:06d}q was left at shelf {self.random.randrange(999)} in the old harbour."
+
+    def added(self, memory_id: str, text: str) -> None:
+        with self._lock:
+            self.kept[memory_id] = text
+
+    def to_delete(self) -> str | None:
+        with self._lock:
+            return self.kept.popitem()[0] if self.kept and self.random.random() < 0.5 else None
+
+    def was_deleted(self, memory_id: str) -> None:
+        with self._lock:
+            self.deleted.add(memory_id)
+
+
+def add_one(caller: Caller, ledger: Ledger) -> None:
+    text = ledger.text()
+    ledger.added(caller.post("/api/memories", message(text))["memory_id"], text)
+    if memory_id := ledger.to_delete():
+        caller.delete(f"/api/memories/{memory_id}")
+        ledger.was_deleted(memory_id)
+
+
+def add_many(caller: Caller, ledger: Ledger) -> None:
+    texts = [ledger.text() for _ in range(BULK)]
+    results = caller.post("/api/memories/batch", {"memories": [message(text) for text in texts]})["results"]
+    for text, result in zip(texts, results, strict=True):
+        ledger.added(result["memory_id"], text)
+
+
+def message(text: str) -> dict[str, object]:
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+def repeat(work: Callable[[Caller, Ledger], None], caller: Caller, ledger: Ledger) -> None:
+    """Until the server is gone."""
+    try:
+        while True:
+            work(caller, ledger)
+    except (OSError, http.client.HTTPException):
+        return
+
+
+def work_until_killed(server: Server, key: str, ledger: Ledger, seconds: float | None) -> str:
+    """Kill it after so many seconds, or (None) when it saves its index; says which it was."""
+    writers = [
+        threading.Thread(target=repeat, args=(work, server.caller(key), ledger))
+        for work in (add_many, add_one, add_one)
+    ]
+    for writer in writers:
+        writer.start()
+    began, before = time.monotonic(), saved(server.folder)
+    while time.monotonic() - began < (LONGEST_ROUND if seconds is None else seconds):
+        if seconds is None and saved(server.folder) != before:
+            break
+        time.sleep(0.001)
+    why = "while it saved its index" if saved(server.folder) != before else "at work"
+    server.process.kill()
+    for writer in writers:
+        writer.join()
+    return f"killed {why} after {time.monotonic() - began:.1f} s"
+
+
+def saved(folder: Path) -> dict[Path, int]:
+    """When each file of the vector index was last written."""
+    return {path: path.stat().st_mtime_ns for path in folder.glob("chroma/*/*/*.bin")}
+
+
+def losses(caller: Caller, ledger: Ledger) -> list[str]:
+    """One sentence for each promise that was not kept."""
+    listed, before = set[str](), ""
+    while page := caller.get(f"/api/memories?limit=1000{before}")["results"]:
+        listed.update(memory["id"] for memory in page)
+        before = f"&before={page[-1]['id']}"
+    broken = [f"{memory_id} is lost" for memory_id in ledger.kept.keys() - listed]
+    broken += [f"{memory_id} came back" for memory_id in ledger.deleted & listed]
+    for memory_id in ledger.random.sample(sorted(ledger.kept), min(SAMPLE, len(ledger.kept))):
+        found = caller.post("/api/memories/search", {"query": ledger.kept[memory_id], "limit": 3})["results"]
+        broken += [] if memory_id in {one["id"] for one in found} else [f"{memory_id} is not found"]
+    return broken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    ledger, key = Ledger(given.seed), ""
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        environment = environment_of(folder, EXACT_SCAN_LIMIT="100")
+        for number in range(given.rounds + 1):
+            began = time.monotonic()
+            with launched(environment) as server:
+                ready = time.monotonic() - began
+                key = key or server.key("Soak")
+                broken = losses(server.caller(key), ledger)
+                counts = f"{len(ledger.kept):,} kept, {len(ledger.deleted):,} deleted, {len(broken)} broken promises"
+                print(f"round {number}: ready after {ready:.1f} s, {counts}", flush=True)
+                if broken:
+                    sys.exit("\n".join(broken[:20]))
+                if number < given.rounds:
+                    seconds = ledger.random.uniform(1, 6) if number % 2 else None
+                    print(f"         {work_until_killed(server, key, ledger, seconds)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
