@@ -1,6 +1,6 @@
 """`python -m bench`: retrieval, latency, tokens. Each alone: `python -m bench.retrieval` …; `.embeddings` only so."""
 
-from bench import latency, retrieval, tokens, tokens
+from bench import latency, retrieval, tokens
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A server at work is killed (SIGKILL), again and again, and what it promised is looked for; exit 1 when it is not there.
+"""A server at work is killed again and again, and what it promised is looked for; exit 1 when that is not there.
 
 python -m bench.soak [--rounds 10] [--seed 1]
 
