@@ -10,7 +10,6 @@ def main() -> None:
         print(f"Retrieval is not measured: {retrieval.DEFAULT_FILE} is not there.")
     latency.main()
     tokens.main()
-    tokens.main()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from server.hashing import token_hash
 from server.index import bundled_model
 from server.index.bundled_model import BundledModel
 from server.index.outbox import Embedded
-from server.models import ApiKey, Memory, ProjectIndex
+from server.models import ApiKey, IndexTask, Memory, ProjectIndex
 from server.models.base import new_id
 
 SIZES = (100, 1_000, 10_000, 100_000)
@@ -134,10 +134,10 @@ def adding(caller: Caller) -> Callable[[str], object]:
 def measure(server: Server, database: Database, model: BundledModel, size: int, seconds: float) -> None:
     key = server.key(f"Size {size}")
     project_id = fill(database, key, size)
+    searching(server.caller(key))(question())
+    _wait_for_collection(database, project_id, size)
     caller = server.caller(key)
     search, add = searching(caller), adding(caller)
-    search(question())
-    _wait_for_collection(database, project_id, size)
     matrix = np.random.default_rng(4).standard_normal((size, 384)).astype(np.float32)
     bare, ours = in_turn(bare_search(model, matrix), search, question, seconds)
     _row(f"search, {size:,} memories", ours, statistics.median(bare))
@@ -161,7 +161,8 @@ def _wait_for_collection(database: Database, project_id: str, size: int) -> None
 def _is_ready(database: Database, project_id: str) -> bool:
     with database.read() as session:
         row = session.get(ProjectIndex, project_id)
-        return row is not None and row.ready_at is not None
+        pending = session.exec(select(IndexTask.number).where(IndexTask.project_id == project_id).limit(1)).first()
+        return row is not None and row.ready_at is not None and pending is None
 
 
 def _row(name: str, ours: list[float], base: float) -> None:

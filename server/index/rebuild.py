@@ -47,16 +47,28 @@ class Progress:
         return f"{self.work} {100 * self.done // max(self.whole, 1)}%"
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The memories with numbers above `after` up to `upto`, as they are when task `seen` was the project's last."""
+
+    matrix: Matrix
+    after: int
+    upto: int
+    seen: int
+
+
 def build(database: Database, chroma: "Chroma", scans: Scans, model: str, project_id: str) -> Iterator[Progress]:
     """Give a project a new collection. An old one serves until then. Raises ChromaFailed."""
-    announced = _announced(database, project_id, model)
-    if announced is None:
+    project = _announced(database, project_id, model)
+    if project is None:
         return
-    project, last_task = announced
     name = chroma.create()
     centre = _centre(database, scans, project_id)
+    read: list[tuple[int, int, int]] = []
     done = 0
-    for matrix in _parts(database, scans, project_id):
+    for part in _parts(database, scans, project_id):
+        read.append((part.after, part.upto, part.seen))
+        matrix = part.matrix
         vectors, owners = centre.left(matrix.vectors), np.repeat(matrix.numbers, matrix.sizes)
         positions = np.arange(len(owners)) - np.repeat(matrix.first, matrix.sizes)
         pieces = list(zip(owners.tolist(), positions.tolist(), strict=True))
@@ -64,62 +76,59 @@ def build(database: Database, chroma: "Chroma", scans: Scans, model: str, projec
             chroma.put(name, pieces[start : start + ROWS], vectors[start : start + ROWS])
             done += len(pieces[start : start + ROWS])
             yield Progress("building a collection", done, max(project.piece_count, done))
-    _finished(
-        database,
-        project,
-        last_task,
-        ProjectIndex(
-            project_id=project_id, collection=name, embedding_model=model, mean=centre.mean.astype("<f4").tobytes()
-        ),
-    )
+    mean = centre.mean.astype("<f4").tobytes()
+    _finished(database, project, ProjectIndex(project_id=project_id, collection=name, embedding_model=model, mean=mean))
+    for after, upto, seen in read:
+        _clear_tasks(database, project_id, after, upto, seen)
+        yield Progress("building a collection", done, done)
 
 
-def _announced(database: Database, project_id: str, model: str) -> tuple[Project, int] | None:
-    """From now on the project's changes leave tasks: what is read from now on misses nothing.
-
-    The second value is its last task until now; the collection will know of all up to that one.
-    """
+def _announced(database: Database, project_id: str, model: str) -> Project | None:
+    """From now on the project's changes leave tasks: what is read from now on misses nothing."""
     with database.write() as session:
         project = session.scalars(sa.select(Project).where(col(Project.id) == project_id).with_for_update()).first()
-        if project is None:
-            return None
-        if session.get(ProjectIndex, project_id) is None:
+        if project is not None and session.get(ProjectIndex, project_id) is None:
             session.add(ProjectIndex(project_id=project_id, collection="", embedding_model=model, mean=b""))
-        last = session.scalar(sa.select(sa.func.max(_tasks.c.number)).where(_tasks.c.project_id == project_id))
-        return project, last or 0
+        return project
 
 
-def _finished(database: Database, project: Project, last_task: int, built: ProjectIndex) -> None:
+def _finished(database: Database, project: Project, built: ProjectIndex) -> None:
     """What is not needed any more, the old collection or this one, is for the owner to sweep."""
-    done = sa.and_(
-        _tasks.c.project_id == project.id, _tasks.c.number <= last_task, _tasks.c.memory_number != outbox.PURGE
-    )
     with database.write() as session:
         row = session.get(ProjectIndex, built.project_id)
         if row is not None:
             row.collection, row.embedding_model, row.mean = built.collection, built.embedding_model, built.mean
             row.removals, row.ready_at = project.removals, now()
-            session.execute(sa.delete(_tasks).where(done))
+
+
+def _clear_tasks(database: Database, project_id: str, after: int, upto: int, seen: int) -> None:
+    """The collection knows what these tasks tell: they were there when it read their memories."""
+    known = sa.and_(_tasks.c.project_id == project_id, _tasks.c.number <= seen)
+    with database.write() as session:
+        session.execute(sa.delete(_tasks).where(known, _tasks.c.memory_number > after, _tasks.c.memory_number <= upto))
 
 
 def _centre(database: Database, scans: Scans, project_id: str) -> Centre:
     total, count = np.zeros(0), 0
-    for matrix in _parts(database, scans, project_id):
+    for matrix in (part.matrix for part in _parts(database, scans, project_id)):
         total = matrix.vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
         count += len(matrix.vectors)
     return Centre((total / (count + SHRINK)).astype(np.float32))
 
 
-def _parts(database: Database, scans: Scans, project_id: str) -> Iterator[Matrix]:
+def _parts(database: Database, scans: Scans, project_id: str) -> Iterator[_Part]:
     """Each part in a transaction of its own: an old snapshot would keep SQLite's log from being emptied."""
+    newest = sa.select(sa.func.max(_tasks.c.number)).where(_tasks.c.project_id == project_id)
     last = 0
     while True:
         with database.read() as session:
             part = scans.part_after(session, project_id, last)
+            seen = session.scalar(newest) or 0
         if part is None:
             return
-        matrix, last = part
-        yield matrix
+        matrix, upto = part
+        yield _Part(matrix, last, upto, seen)
+        last = upto
 
 
 def of_other_model(model: str) -> sa.ColumnElement[bool]:
