@@ -59,8 +59,7 @@ def removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
     own = _memories.c
     query = sa.select(own.number, own.piece_count).where(own.number.in_(listed(session, numbers)))
     held: dict[int, int] = {row.number: row.piece_count for row in session.execute(query)}
-    words.removed(session, project_id, list(held))
-    counters = _projects.c
+    counters = _projects.c  # first, as when something is stored: whoever changes the project waits here, not crosswise
     session.execute(
         sa.update(_projects)
         .where(counters.id == project_id)
@@ -70,6 +69,7 @@ def removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
             piece_count=counters.piece_count - sum(held.values()),
         )
     )
+    words.removed(session, project_id, list(held))
     _write_tasks(session, project_id, held)
     _write_purge(session, project_id)
 

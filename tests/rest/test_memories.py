@@ -275,3 +275,13 @@ async def test_deleting_and_changing_at_the_same_time_leaves_nothing_behind(api:
         assert sorted(answer.status_code for answer in answers[1:]) == [200, 404, 404]
     assert (await api.get("/api/memories/stats")).json()["total"] == 0
     assert await api.found("changed") == []
+
+
+async def test_neighbours_that_are_added_changed_and_deleted_at_once_do_not_stop_each_other(api: Caller) -> None:
+    paths = [f"/api/memories/{await api.add(f'said {number}')}" for number in range(24)]
+    changes = [api.put(path, {"text": "changed"}) for path in paths[1::3]]
+    additions = [api.post("/api/memories", said(f"added {number}")) for number in range(16)]
+    everything = [*(api.delete(path) for path in paths[::3]), *changes, *additions]
+    answers = await asyncio.gather(*everything[::2], *everything[1::2])
+    assert {answer.status_code for answer in answers} == {200}
+    assert (await api.get("/api/memories/stats")).json()["total"] == 24 - 8 + 16
