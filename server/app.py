@@ -102,7 +102,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         try:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
             migrate(url)
-            database = Database(url, connections=THREADS + READERS + 2)
+            database = Database(url, connections=THREADS + 2 * READERS + 2)  # a read may ask a second one
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)

@@ -89,8 +89,8 @@ def search(session: Session, principal: Principal, asked: Asked, index: MemoryIn
     if not asked.query.strip():
         return _newest(session, conditions(asked.filters, project.id), asked.limit)
     allowed = None if asked.filters.is_empty else _allowed(session, conditions(asked.filters, project.id))
+    question = index.question(session, project, asked.query, WIDTHS[0] if allowed is None else None)
     words = matches.search(session, project.id, project.memory_count, asked.query, allowed)
-    question = index.question(asked.query)
     found: list[Found] = []
     for width in WIDTHS:
         similar = index.similar(session, project, question, allowed, words.best(BY_WORDS), width)

@@ -17,7 +17,7 @@ from sqlmodel import Session
 from server.index.terms import asked_terms
 from server.index.words import is_sqlite, prefix_of
 
-MOST_ROWS = 3000
+MOST_ROWS = 1500
 """Rows that one search scores, so that its cost has a bound: the rarest terms go first."""
 
 FEW = 2000

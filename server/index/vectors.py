@@ -3,7 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from sqlmodel import Session
@@ -20,6 +22,9 @@ from server.index.rebuild import Progress
 from server.index.scans import Scans
 from server.models import Project
 from server.settings import Settings
+
+QUESTIONS = 4
+"""Questions of large projects that are embedded at once."""
 
 PIECES_ASKED = 3
 """The most pieces that Chroma is asked for, for each memory that is wanted."""
@@ -42,6 +47,22 @@ class Health:
     embedding_seconds: float
 
 
+class Asked(NamedTuple):
+    """A question's vector, and the memories near it; None when SQL is to be scanned, or nobody wanted them."""
+
+    vector: Vectors
+    near: set[int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question in the making, of a project with or without a collection."""
+
+    collection: Collection | None
+    wanted: int | None
+    asked: Future[Asked]
+
+
 class MemoryIndex:
     """Vectors of one model over one database. `start` before use, `close` after it; safe for threads."""
 
@@ -51,6 +72,7 @@ class MemoryIndex:
         self._nowhere = Centre(np.zeros(embedder.dimensions, np.float32))
         self._collections = Collections(settings, embedder.name)
         self._owner = Owner(settings, database, self._collections, self._scans, self.embedded, embedder.name)
+        self._questions = ThreadPoolExecutor(QUESTIONS, "question")
 
     def start(self) -> None:
         """Begin to follow the changes, when no other process does."""
@@ -58,6 +80,7 @@ class MemoryIndex:
 
     def close(self) -> None:
         self._owner.stop()
+        self._questions.shutdown()
         self._collections.close()
         self._embedder.close()
 
@@ -76,8 +99,26 @@ class MemoryIndex:
             for own, part in zip(pieces, parts, strict=True)
         ]
 
-    def question(self, text: str) -> Vectors:
-        """The vector of a question."""
+    def question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
+        """The vector of a question; in a large project also the `wanted` memories near it (None: they are not needed).
+
+        There it is in the making while the words are looked for.
+        """
+        collection = self._collection(session, project)
+        if collection is None:
+            made: Future[Asked] = Future()
+            made.set_result(Asked(self._vector(text), None))
+            return Question(None, wanted, made)
+        return Question(collection, wanted, self._questions.submit(self._asked, project, collection, text, wanted))
+
+    def _asked(self, project: Project, collection: Collection, text: str, wanted: int | None) -> Asked:
+        vector = self._vector(text)
+        if wanted is None:
+            return Asked(vector, None)
+        with self._database.read() as session:
+            return Asked(vector, self._nearest(session, project, collection, vector, wanted))
+
+    def _vector(self, text: str) -> Vectors:
         vector: Vectors = self._embedder.embed([text], urgent=True)[0]
         return vector
 
@@ -85,7 +126,7 @@ class MemoryIndex:
         self,
         session: Session,
         project: Project,
-        question: Vectors,
+        question: Question,
         allowed: Sequence[int] | None,
         also: Numbers,
         wanted: int,
@@ -94,18 +135,18 @@ class MemoryIndex:
 
         Of a large project: at least about the `wanted` most similar ones and those in `also`, `complete` or not.
         """
-        collection = self._collection(session, project)
-        near = collection and self._near(session, project, collection, question, allowed, also, wanted)
+        near = question.collection and self._near(session, project, question, allowed, also, wanted)
         if near:
             self._scans.release(project.id)
             return near
+        vector = question.asked.result().vector
         if self._scans.fits(project.piece_count):
-            found = self._scans.of_project(session, project).similar(question)
+            found = self._scans.of_project(session, project).similar(vector)
             return found if allowed is None else found.among(allowed)
-        centre = collection.centre if collection else self._nowhere
+        centre = question.collection.centre if question.collection else self._nowhere
         if allowed is None:
-            return self._streamed(session, project, question, centre, also, wanted)
-        return self._scans.of_memories(session, allowed, centre).similar(question)
+            return self._streamed(session, project, vector, centre, also, wanted)
+        return self._scans.of_memories(session, allowed, centre).similar(vector)
 
     def _collection(self, session: Session, project: Project) -> Collection | None:
         if project.piece_count <= self._settings.exact_scan_limit:
@@ -119,23 +160,31 @@ class MemoryIndex:
         self,
         session: Session,
         project: Project,
-        collection: Collection,
-        question: Vectors,
+        question: Question,
         allowed: Sequence[int] | None,
         also: Numbers,
         wanted: int,
     ) -> Similar | None:
         """With the help of the project's collection; None when it is of none."""
+        assert question.collection is not None  # noqa: S101 - only then there is help
+        vector, near = question.asked.result()
+        centre = question.collection.centre
         if allowed is not None:
-            return self._scans.of_memories(session, allowed, collection.centre).similar(question)
+            return self._scans.of_memories(session, allowed, centre).similar(vector)
+        if wanted != question.wanted:
+            near = self._nearest(session, project, question.collection, vector, wanted)
+        if near is None:
+            return None
+        scan = self._scans.of_memories(session, sorted(near.union(also.tolist())), centre)
+        return scan.similar(vector, complete=len(scan.matrix.numbers) >= project.memory_count)
+
+    def _nearest(
+        self, session: Session, project: Project, collection: Collection, vector: Vectors, wanted: int
+    ) -> set[int] | None:
         if wanted > MOST_ASKED:
             return None
         pieces = min(math.ceil(project.piece_count / max(project.memory_count, 1)), PIECES_ASKED)
-        numbers = self._collections.nearest(session, project.id, collection, question, wanted, pieces)
-        if numbers is None:
-            return None
-        scan = self._scans.of_memories(session, sorted(numbers.union(also.tolist())), collection.centre)
-        return scan.similar(question, complete=len(scan.matrix.numbers) >= project.memory_count)
+        return self._collections.nearest(session, project.id, collection, vector, wanted, pieces)
 
     def _streamed(
         self, session: Session, project: Project, question: Vectors, centre: Centre, also: Numbers, wanted: int
