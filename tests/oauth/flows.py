@@ -223,3 +223,16 @@ def is_page(response: httpx.Response, status: int = 400) -> bool:
         and response.headers["content-type"].startswith("text/html")
         and "http-equiv" not in response.text
     )
+
+
+PLAIN: dict[str, object] = {
+    "client_name": "Notes",
+    "redirect_uris": [CALLBACK],
+    "token_endpoint_auth_method": "none",
+}
+"""What a client says of itself in a document at its own URL."""
+
+
+def app_at(client: httpx.AsyncClient, url: str, redirect_uri: str = CALLBACK) -> App:
+    """The client that the document at this URL describes."""
+    return App(client, url, redirect_uri=redirect_uri)
