@@ -4,13 +4,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.index.matrix import Centre, Matrix, PieceRow, Scan
-from server.index.words import listed
+from server.index.words import as_list, is_sqlite, numbers_in
 from server.models import Project, metadata
 
 CACHE_BYTES = 128 << 20
@@ -24,6 +25,30 @@ PART = 2_000
 """Memories that are read at once of a project that is not kept."""
 
 _memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
+
+
+Query = sa.Select[int, int | None, int | None, bytes | None]
+_PIECES = (
+    sa.select(_memories.c.number, _pieces.c.start, _pieces.c.end, _pieces.c.vector)
+    .select_from(
+        _memories.outerjoin(
+            _pieces,
+            sa.and_(
+                _pieces.c.memory_number == _memories.c.number,
+                _memories.c.embedding_model == sa.bindparam("model"),
+            ),
+        )
+    )
+    .order_by(_memories.c.number, _pieces.c.position)
+)
+_CHANGED = _PIECES.where(
+    _memories.c.project_id == sa.bindparam("project"), _memories.c.revision > sa.bindparam("revision")
+)
+
+
+@cache  # putting it together takes longer than running it
+def _by_number(sqlite: bool) -> Query:
+    return _PIECES.where(_memories.c.number.in_(numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String))))
 
 
 @dataclass(slots=True)
@@ -68,8 +93,7 @@ class Scans:
 
     def of_memories(self, session: Session, numbers: Sequence[int], centre: Centre) -> Scan:
         """The vectors of these memories, read now."""
-        chosen = _memories.c.number.in_(listed(session, numbers))
-        return Scan.of(self._read(session, chosen), centre)
+        return Scan.of(self._of_numbers(session, numbers), centre)
 
     def part_after(self, session: Session, project_id: str, number: int) -> tuple[Matrix, int] | None:
         """The vectors of the project's next memories after this one, and the last of them; None at the end."""
@@ -78,7 +102,7 @@ class Scans:
         part = session.scalars(following.order_by(own.number).limit(PART)).all()
         if not part:
             return None
-        return self._read(session, own.number.in_(listed(session, part))), part[-1]
+        return self._of_numbers(session, part), part[-1]
 
     def in_parts(self, session: Session, project_id: str) -> Iterator[Matrix]:
         """All vectors of a project, however many, some at a time."""
@@ -91,7 +115,7 @@ class Scans:
         if kept.scan is not None and kept.revision >= project.revision and not self._must_prune(project, kept):
             return kept.scan
         matrix = kept.scan.matrix if kept.scan else Matrix.of([], self._dimensions)
-        rows = self._rows(session, sa.and_(_memories.c.project_id == project.id, _memories.c.revision > kept.revision))
+        rows = self._rows(session, _CHANGED, project=project.id, revision=kept.revision)
         changed = np.unique(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
         new = Matrix.of(rows, self._dimensions)
         if kept.scan is not None and kept.removals < project.removals:
@@ -107,19 +131,14 @@ class Scans:
         removed = project.removals - kept.removals
         return removed > 0 and (project.memory_count <= PRUNED_AT_ONCE or removed * 100 > project.memory_count)
 
-    def _read(self, session: Session, chosen: sa.ColumnElement[bool]) -> Matrix:
-        return Matrix.of(self._rows(session, chosen), self._dimensions)
+    def _of_numbers(self, session: Session, numbers: Sequence[int]) -> Matrix:
+        rows = self._rows(session, _by_number(is_sqlite(session)), numbers=as_list(numbers))
+        return Matrix.of(rows, self._dimensions)
 
-    def _rows(self, session: Session, chosen: sa.ColumnElement[bool]) -> Sequence[PieceRow]:
+    def _rows(self, session: Session, query: Query, **given: str | int) -> Sequence[PieceRow]:
         """The pieces of this model of the chosen memories; a memory without has a row without a vector."""
-        own = sa.and_(_pieces.c.memory_number == _memories.c.number, _memories.c.embedding_model == self._model)
-        query = (
-            sa.select(_memories.c.number, _pieces.c.start, _pieces.c.end, _pieces.c.vector)
-            .select_from(_memories.outerjoin(_pieces, own))
-            .where(chosen)
-            .order_by(_memories.c.number, _pieces.c.position)
-        )
-        return session.execute(query).all()
+        found = session.connection().execute(query, {"model": self._model, **given})
+        return list(found.cursor.fetchall())  # tuples: there may be thousands
 
     def _evict(self) -> None:
         """Let go of what was not used for longest; one project that is too large for the others' room has its own."""

@@ -75,14 +75,15 @@ def is_sqlite(session: Session) -> bool:
 
 def listed(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
     """The numbers as a subquery of one parameter, however many they are."""
-    return _listed(is_sqlite(session), sa.bindparam(None, as_list(numbers), sa.String, unique=True))
+    return numbers_in(is_sqlite(session), sa.bindparam(None, as_list(numbers), sa.String, unique=True))
 
 
 def as_list(numbers: Iterable[int]) -> str:
     return json.dumps(list(numbers))
 
 
-def _listed(sqlite: bool, given: sa.BindParameter[str]) -> sa.Select[int]:
+def numbers_in(sqlite: bool, given: sa.BindParameter[str]) -> sa.Select[int]:
+    """The numbers that a parameter lists (`as_list`), as a subquery."""
     if sqlite:
         return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(given))
     return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(given, sa.JSON)), sa.BigInteger))
@@ -130,7 +131,7 @@ def _following_query(sqlite: bool, anonymous: bool) -> sa.Select[int | None]:
     after = _memories.alias("after")
     following = sa.select(after.c.number).where(*_same_user(after, anonymous), after.c.id > _memories.c.id)
     first = following.order_by(after.c.id).limit(1).scalar_subquery()
-    return sa.select(first).where(_memories.c.number.in_(_listed(sqlite, sa.bindparam("numbers", type_=sa.String))))
+    return sa.select(first).where(_memories.c.number.in_(numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String))))
 
 
 @cache
@@ -139,7 +140,7 @@ def _rows_query(sqlite: bool, anonymous: bool) -> sa.Select[int, str, datetime, 
     previous = (
         sa.select(earlier.c.number)
         .where(*_same_user(earlier, anonymous), earlier.c.id < own.id)
-        .where(earlier.c.number.not_in(_listed(sqlite, sa.bindparam("gone", type_=sa.String))))
+        .where(earlier.c.number.not_in(numbers_in(sqlite, sa.bindparam("gone", type_=sa.String))))
         .order_by(earlier.c.id.desc())
         .limit(1)
         .scalar_subquery()
@@ -149,7 +150,7 @@ def _rows_query(sqlite: bool, anonymous: bool) -> sa.Select[int, str, datetime, 
     return (
         sa.select(own.number, own.content, own.created_at, tail, before.c.created_at)
         .select_from(_memories.outerjoin(before, before.c.number == previous))
-        .where(own.number.in_(_listed(sqlite, sa.bindparam("numbers", type_=sa.String))))
+        .where(own.number.in_(numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String))))
     )
 
 
