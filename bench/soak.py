@@ -88,12 +88,12 @@ def work_until_killed(server: Server, key: str, ledger: Ledger, seconds: float |
     ]
     for writer in writers:
         writer.start()
-    began, before = time.monotonic(), saved(server.folder)
+    began, before, why = time.monotonic(), saved(server.folder), "at work"
     while time.monotonic() - began < (LONGEST_ROUND if seconds is None else seconds):
         if seconds is None and saved(server.folder) != before:
+            why = "while it saved its index"
             break
         time.sleep(0.001)
-    why = "while it saved its index" if saved(server.folder) != before else "at work"
     server.process.kill()
     for writer in writers:
         writer.join()

@@ -81,14 +81,9 @@ class Runtime:
         """Raises Unauthenticated."""
         if presented is None:
             raise Unauthenticated
-        return await self.reading(self._authenticate, presented)
-
-    def _authenticate(self, presented: Presented) -> Principal:
-        with answering(), self.database.read() as session:
-            found = credentials.authenticate(session, presented)
+        found = await self.read(credentials.authenticate, presented)
         if found.note_use:
-            with answering(), self.database.write() as session:
-                credentials.note_use(session, found.principal)
+            await self.run(credentials.note_use, found.principal)
         return found.principal
 
 

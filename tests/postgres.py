@@ -1,7 +1,4 @@
-"""A Postgres for the tests: the server that TEST_POSTGRES_URL names, or an own one that ends with them.
-
-`python -m tests.postgres COMMAND …` runs a command beside an own server, with its address in TEST_POSTGRES_URL.
-"""
+"""A Postgres for the tests: the server that TEST_POSTGRES_URL names, or an own one that ends with them."""
 
 import contextlib
 import os
@@ -10,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -123,13 +119,3 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-def main(command: list[str]) -> int:
-    with running_postgres() as url:
-        given = os.environ | {VARIABLE: url.render_as_string(hide_password=False)}
-        return subprocess.run(command, env=given, check=False).returncode
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

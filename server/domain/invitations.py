@@ -1,6 +1,6 @@
 """Invitations by e-mail address: making and cancelling them. A newer one to the same address replaces the older."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -148,7 +148,15 @@ def belongs(session: Session, place: Organization, user_id: str) -> bool:
 def open_to(session: Session, address: str) -> list[Invitation]:
     """Those to this normalised address that may be answered, the oldest first."""
     waiting = select(Invitation).where(Invitation.email == address, Invitation.status == InvitationStatus.PENDING)
-    return [one for one in session.exec(waiting.order_by(Invitation.id)) if how_ended(session, one) is None]
+    return _still_open(session, session.exec(waiting.order_by(Invitation.id)).all())
+
+
+def _still_open(session: Session, invitations: Sequence[Invitation]) -> list[Invitation]:
+    """Those that may be answered; of each inviter to one place one is asked about, the others end as it does."""
+    live = [one for one in invitations if one.expires_at > now()]
+    alike = {(one.invited_by, one.organization_id, one.project_id): one for one in live}
+    open_ = {place for place, one in alike.items() if how_ended(session, one) is None}
+    return [one for one in live if (one.invited_by, one.organization_id, one.project_id) in open_]
 
 
 def how_ended(session: Session, invitation: Invitation) -> str | None:
@@ -175,8 +183,7 @@ def _inviter_may(session: Session, invitation: Invitation) -> bool:
 
 def _waiting(session: Session, condition: bool) -> list[Waiting]:
     pending = select(Invitation).where(condition, Invitation.status == InvitationStatus.PENDING)
-    newest = session.exec(pending.order_by(col(Invitation.id).desc()))
-    rows = [row for row in newest if how_ended(session, row) is None]
+    rows = _still_open(session, session.exec(pending.order_by(col(Invitation.id).desc())).all())
     brings: dict[str, list[Assignment]] = {row.id: [] for row in rows}
     named = select(InvitationProject, Project).join(Project).where(col(InvitationProject.invitation_id).in_(brings))
     for one, project in session.exec(named.order_by(Project.id)):

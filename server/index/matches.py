@@ -20,8 +20,8 @@ from server.index.words import is_sqlite, prefix_of
 MOST_ROWS = 1500
 """Rows that one search scores, so that its cost has a bound: the rarest terms go first."""
 
-FEW = 2000
-"""Up to so many memories of a project, every term is scored without counting first."""
+FEW = MOST_ROWS
+"""Up to so many memories of a project, every term is scored without counting first: none of them can be cut off."""
 
 
 @dataclass(frozen=True, slots=True)
