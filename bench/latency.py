@@ -144,10 +144,9 @@ def measure(server: Server, database: Database, model: BundledModel, size: int, 
     _row(f"search, {size:,} memories", ours, statistics.median(bare))
     bare, ours = in_turn(lambda text: model.encode([text]), add, lambda: sentence(18), seconds)
     _row(f"add, {size:,} memories", ours, statistics.median(bare))
-    questions = [question() for _ in range(int(60 * seconds))]
-    alone = rate(lambda: lambda text: model.encode([text]), questions, model.threads)
-    together = rate(lambda: searching(server.caller(key)), [question() for _ in questions], CLIENTS)
-    print(f"{f'search, {CLIENTS} clients':<28}{alone:>9.0f}/s{together:>13.0f}/s{'':>9}{together / alone:>9.2f}")
+    several = int(60 * seconds)
+    _rates("search", model, lambda: searching(server.caller(key)), [question() for _ in range(several)])
+    _rates("add", model, lambda: adding(server.caller(key)), [sentence(18) for _ in range(several)])
 
 
 def _wait_for_collection(database: Database, project_id: str, size: int) -> None:
@@ -169,6 +168,15 @@ def _is_ready(database: Database, project_id: str) -> bool:
 def _row(name: str, ours: list[float], base: float) -> None:
     p50, p95 = statistics.median(ours), statistics.quantiles(ours, n=20)[-1]
     print(f"{name:<28}{base:>8.2f} ms{p50:>12.2f} ms{p95:>9.2f}{p50 / base:>9.2f}", flush=True)
+
+
+def _rates(name: str, model: BundledModel, caller: Callable[[], Callable[[str], object]], texts: list[str]) -> None:
+    alone = rate(lambda: lambda text: model.encode([text]), texts, model.threads)
+    together = rate(caller, texts, CLIENTS)
+    print(
+        f"{f'{name}, {CLIENTS} clients':<28}{alone:>9.0f}/s{together:>13.0f}/s{'':>9}{together / alone:>9.2f}",
+        flush=True,
+    )
 
 
 def main() -> None:
