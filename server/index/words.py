@@ -130,7 +130,7 @@ def _rows(
 def _following_query(sqlite: bool, anonymous: bool) -> sa.Select[int | None]:
     after = _memories.alias("after")
     following = sa.select(after.c.number).where(*_same_user(after, anonymous), after.c.id > _memories.c.id)
-    first = following.order_by(after.c.id).limit(1).scalar_subquery()
+    first = following.order_by(after.c.user_id, after.c.id).limit(1).scalar_subquery()
     return sa.select(first).where(_memories.c.number.in_(numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String))))
 
 
@@ -141,7 +141,7 @@ def _rows_query(sqlite: bool, anonymous: bool) -> sa.Select[int, str, datetime, 
         sa.select(earlier.c.number)
         .where(*_same_user(earlier, anonymous), earlier.c.id < own.id)
         .where(earlier.c.number.not_in(numbers_in(sqlite, sa.bindparam("gone", type_=sa.String))))
-        .order_by(earlier.c.id.desc())
+        .order_by(earlier.c.user_id.desc(), earlier.c.id.desc())
         .limit(1)
         .scalar_subquery()
     )
