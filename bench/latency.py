@@ -1,6 +1,6 @@
 """How long searches and adds take over REST beside the bare model and a bare scan of the vectors; one run, one machine.
 
-python -m bench.latency [--sizes 100,1000,10000,100000] [--seconds 5]
+python -m bench.latency [--sizes 100,1000,10000,100000] [--seconds 5] [--database-url postgresql://…/an_empty_one]
 
 Only ratios say something: what is compared is measured in turn, so that other load falls on both alike. The bulk of the
 memories has made-up text and random vectors (embedding 100,000 texts takes ten minutes); questions and what is added
@@ -183,11 +183,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--database-url", help="an empty database; SQLite otherwise")
     given = parser.parse_args()
     print(f"{'':<28}{'bare':>11}{'ours p50':>15}{'p95':>9}{'ratio':>9}", flush=True)
-    with started() as server:
+    with started(**({"DATABASE_URL": given.database_url} if given.database_url else {})) as server:
         model = bundled_model.load(server.folder)
-        database = Database(f"sqlite:///{server.folder / 'selfmemory.db'}", connections=2)
+        url = given.database_url or f"sqlite:///{server.folder / 'selfmemory.db'}"
+        database = Database(url, connections=2)
         for size in map(int, given.sizes.split(",")):
             measure(server, database, model, size, given.seconds)
         database.close()
