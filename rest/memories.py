@@ -122,9 +122,9 @@ class ListQuery(OfUser):
     limit: PageLimit = 10
     offset: Offset = 0
     before: MemoryId | None = Field(default=None, description="only what is older than this memory: pages by key")
-    tags: Listed = Field(default=(), description="any of them; comma text")
+    tags: Listed = Field(default=(), description="any of them; comma text, or given several times")
     match_all_tags: bool = False
-    people_mentioned: Listed = Field(default=(), description="any of them; comma text")
+    people_mentioned: Listed = Field(default=(), description="any of them; comma text, or given several times")
     topic_category: str | None = None
 
     def listing(self) -> Listing:

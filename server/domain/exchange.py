@@ -72,6 +72,12 @@ class Line(BaseModel):
     history: list[EarlierVersion] = Field(default_factory=list, description="the oldest first")
 
     @model_validator(mode="after")
+    def _only_several_messages_are_longer(self) -> Self:
+        if not self.messages and len(self.content) > CONTENT_LENGTH:
+            raise ValueError(f"content: must have at most {CONTENT_LENGTH} characters")
+        return self
+
+    @model_validator(mode="after")
     def _versions_in_order(self) -> Self:
         versions = [version.version for version in self.history] + [self.version]
         if versions != sorted(set(versions)):
