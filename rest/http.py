@@ -1,6 +1,6 @@
 """Between HTTP and the operations: who is calling, the parsed body or query, the answer."""
 
-from typing import TypeVar
+from typing import TypeVar, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import from_json
@@ -11,9 +11,10 @@ from server.browser import presented
 from server.domain.access import Action, require_project, require_session
 from server.errors import Invalid
 from server.runtime import Call, State
-from server.wire import is_unstorable, read_body, require_json, validated
+from server.wire import read_body, require_json, require_storable, validated
 
 Model = TypeVar("Model", bound=BaseModel)
+Value = TypeVar("Value")
 BODY_LIMIT = 100_000
 BULK_BODY_LIMIT = 10_000_000
 
@@ -53,12 +54,28 @@ async def read(request: Request[State], model: type[Model], limit: int = BODY_LI
     return parsed(model, body)
 
 
+async def read_if_any(request: Request[State], model: type[Model]) -> Model:
+    """As `read`, for a method whose body may be missing: what a caller did say there must count."""
+    length, chunked = request.headers.get("content-length", "0"), "transfer-encoding" in request.headers
+    return await read(request, model) if chunked or length != "0" else model()
+
+
 def read_query(request: Request[State], model: type[Model]) -> Model:
-    """The query parameters as `model`; of one that is repeated the last counts. Raises Invalid."""
-    values = dict(request.query_params)
-    if is_unstorable(values):
-        raise Invalid("The query holds a NUL character, which cannot be stored.")
+    """The query parameters as `model`: a list may be repeated, all else only with the same value. Raises Invalid."""
+    values: dict[str, object] = {}
+    for name, field in model.model_fields.items():
+        if given := request.query_params.getlist(name):
+            values[name] = given if get_origin(field.annotation) is tuple else agreed(name, *given)
+    require_storable(values)
     return validated(model, values)
+
+
+def agreed(field: str, *given: Value | None) -> Value | None:
+    """The one value that is given, anywhere. Raises Invalid for two that differ."""
+    values = [value for value in given if value is not None]
+    if any(value != values[0] for value in values):
+        raise Invalid(f"{field}: is given more than once, with different values.")
+    return values[0] if values else None
 
 
 def parsed(model: type[Model], body: bytes) -> Model:
@@ -67,8 +84,7 @@ def parsed(model: type[Model], body: bytes) -> Model:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise Invalid(f"The body is not valid JSON: {_first_words(str(error))}.") from None
-    if is_unstorable(value):
-        raise Invalid("The body holds a NUL character or an infinite number, which cannot be stored.")
+    require_storable(value)
     return validated(model, value)
 
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import BULK_BODY_LIMIT, call_of, read, read_query, reply
-from rest.scoping import InProject, Object, OfUser, agreed, project_in_query
+from rest.http import BULK_BODY_LIMIT, agreed, call_of, read, read_if_any, read_query, reply
+from rest.scoping import InProject, Object, OfUser, project_in_query
 from server.domain import memories
 from server.domain.filters import Filters
 from server.domain.labels import Listed
@@ -122,9 +122,9 @@ class ListQuery(OfUser):
     limit: PageLimit = 10
     offset: Offset = 0
     before: MemoryId | None = Field(default=None, description="only what is older than this memory: pages by key")
-    tags: Listed = Field(default=(), description="any of them; comma text")
+    tags: Listed = Field(default=(), description="any of them; comma text, or given several times")
     match_all_tags: bool = False
-    people_mentioned: Listed = Field(default=(), description="any of them; comma text")
+    people_mentioned: Listed = Field(default=(), description="any of them; comma text, or given several times")
     topic_category: str | None = None
 
     def listing(self) -> Listing:
@@ -201,8 +201,9 @@ async def delete(request: Request[State]) -> Response:
 async def delete_all(request: Request[State]) -> Response:
     """Delete all memories of the project, or of one of its end users. This cannot be undone."""
     call = await call_of(request)
-    query = read_query(request, OfUser)
-    count = await call.run(memories.delete_all, query.project_id, query.user_id)
+    query, body = read_query(request, OfUser), await read_if_any(request, OfUser)
+    project = agreed("project_id", query.project_id, body.project_id)
+    count = await call.run(memories.delete_all, project, agreed("user_id", query.user_id, body.user_id))
     return reply(DeletedAll(message=f"{counted(count)} deleted", deleted_count=count))
 
 

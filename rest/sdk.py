@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest import memories
-from rest.http import call_of, read, reply
-from rest.scoping import InProject, agreed, project_in_query
+from rest.http import agreed, call_of, read, reply
+from rest.scoping import InProject, project_in_query
 from rest.search import WithoutNulls, found_list
 from server.domain import search
 from server.domain.filters import Filters

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, read, reply
-from rest.scoping import Object, OfUser, agreed, project_in_query
+from rest.http import agreed, call_of, read, reply
+from rest.scoping import Object, OfUser, project_in_query
 from server.domain import search
 from server.domain.filters import Filters
 from server.domain.labels import Listed

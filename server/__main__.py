@@ -14,6 +14,8 @@ from server.errors import ServiceError
 from server.settings import Settings, SettingsError, read_settings
 
 Command = Callable[[Settings, argparse.Namespace], int | None]
+INTERRUPTED = 130
+"""What shells make of a command that was ended by Ctrl-C."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,13 +84,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings(**{name: vars(given)[name] for name in ("host", "port") if name in given})
         logs.configure(settings.log_level, settings.log_format)
-        return run(settings, given) or 0
+        code = run(settings, given) or 0
+        sys.stdout.flush()
+        return code
     except (SettingsError, ServiceError) as error:
         tell(f"selfmemory: {error}")
     except sa.exc.OperationalError:
         tell("selfmemory: the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs and has room")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has left; so does the rest
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # whoever read has left, and knows
+            tell(f"selfmemory: {error}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the rest would fail the same way at the end
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 1
 
 

@@ -10,12 +10,17 @@ from server.errors import Invalid, TooLarge, Unsupported
 from server.runtime import State
 
 Model = TypeVar("Model", bound=BaseModel)
+UNSTORABLE = "NUL characters and infinite numbers cannot be stored"
+PATH_LENGTH = 200
+"""Of a path in a sentence: keys are the caller's."""
 
 
 def require_json(request: Request[State]) -> None:
-    """Raises Unsupported unless the body says that it is JSON."""
+    """Raises Unsupported unless the body says that it is JSON, and not compressed."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Unsupported
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Unsupported("Send the body as it is, without Content-Encoding.")
 
 
 async def read_body(request: Request[State], limit: int) -> bytes:
@@ -78,6 +83,13 @@ REASONS = {
 """What a caller reads where pydantic would speak to a programmer."""
 
 
+def require_storable(value: object) -> None:
+    """Raises Invalid, naming the field."""
+    if is_unstorable(value):
+        where = ".".join(map(str, _path_to_unstorable(value) or ()))[:PATH_LENGTH]
+        raise Invalid(f"{where}: {UNSTORABLE}." if where else f"{UNSTORABLE}.")
+
+
 def is_unstorable(value: object) -> bool:
     """NUL (Postgres refuses it) or a number too large for a double (JSON cannot say it back), however deep."""
     waiting = [value]
@@ -90,3 +102,16 @@ def is_unstorable(value: object) -> bool:
         elif (isinstance(part, str) and "\0" in part) or (isinstance(part, float) and not isfinite(part)):
             return True
     return False
+
+
+def _path_to_unstorable(value: object) -> list[object] | None:
+    """The keys on the way to the first part that cannot be stored; a key that cannot be is not among them."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if parts is None:
+        return [] if is_unstorable(value) else None
+    for key, part in parts:
+        if is_unstorable(key):
+            return []
+        if (path := _path_to_unstorable(part)) is not None:
+            return [key, *path]
+    return None

@@ -9,9 +9,10 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult, TextContent
 from starlette.requests import Request
 
+from server.errors import Invalid
 from server.runtime import Call
-from server.wire import is_unstorable
-from tools.errors import UNSTORABLE, sentence
+from server.wire import require_storable
+from tools.errors import sentence
 from tools.gate import CALL
 
 
@@ -34,11 +35,12 @@ class Tools(MCPServer[dict[str, Any]]):
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """An argument that is null counts as one that was not sent. Raises MCPError for an unknown tool."""
-        if is_unstorable(arguments):
-            return refusal(UNSTORABLE)
         given = {key: value for key, value in arguments.items() if value is not None}
         try:
+            require_storable(given)
             return await super().call_tool(name, given, context)
+        except Invalid as error:
+            return refusal(error.detail)
         except ToolError as error:
             if error.__cause__ is None:  # raised bare for a name that is not known, and for nothing else
                 raise MCPError(INVALID_PARAMS, f"Unknown tool: {name}") from None

@@ -12,7 +12,6 @@ from server.logs import request_id
 log = logging.getLogger(__name__)
 
 NOT_FOUND = "There is no memory with this id; take an id from a result of search or list."
-UNSTORABLE = "The arguments hold a NUL character or an infinite number, which cannot be stored."
 
 
 def sentence(error: ToolError) -> str:

@@ -17,8 +17,11 @@ FOR_PROGRAMS = ("/api", "/v1", "/mcp", "/oauth", "/.well-known", "/health", "/me
 
 
 def is_for_people(connection: HTTPConnection[State]) -> bool:
+    """A path that nothing serves is for whoever asks: only browsers say that they take HTML."""
     path: str = connection.scope["path"]
-    return not any(path == prefix or path.startswith(f"{prefix}/") for prefix in FOR_PROGRAMS)
+    if any(path == prefix or path.startswith(f"{prefix}/") for prefix in FOR_PROGRAMS):
+        return False
+    return "endpoint" in connection.scope or "text/html" in connection.headers.get("accept", "")
 
 
 async def answer_failure(request: Request[State], error: Exception) -> Response:

@@ -58,18 +58,24 @@ class EarlierVersion(BaseModel):
 
 
 class Line(BaseModel):
-    """A memory as it travels: nothing in it belongs to one server."""
+    """A memory as it travels: nothing in it belongs to one server; a line from elsewhere may be its content alone."""
 
     model_config = ConfigDict(frozen=True)
 
     content: WholeContent
     metadata: Metadata = Field(default_factory=dict)
     user_id: UserId | None = None
-    created_at: Past
-    updated_at: Past
+    created_at: Past = Field(default_factory=now)
+    updated_at: Past = Field(default_factory=lambda line: line["created_at"])
     messages: list[Message] | None = Field(default=None, max_length=MOST_MESSAGES)
     version: int = Field(default=1, ge=1)
     history: list[EarlierVersion] = Field(default_factory=list, description="the oldest first")
+
+    @model_validator(mode="after")
+    def _only_several_messages_are_longer(self) -> Self:
+        if not self.messages and len(self.content) > CONTENT_LENGTH:
+            raise ValueError(f"content: must have at most {CONTENT_LENGTH} characters")
+        return self
 
     @model_validator(mode="after")
     def _versions_in_order(self) -> Self:

@@ -42,7 +42,9 @@ class NewMemory(BaseModel):
     messages: list[Message] = Field(min_length=1, max_length=MOST_MESSAGES)
     metadata: Metadata = Field(default_factory=dict, description=DESCRIPTION)
     user_id: UserId | None = Field(default=None, description="your end user: a partition of the project")
-    project_id: str | None = Field(default=None, description="needed with a session, which reaches several projects")
+    project_id: str | None = Field(
+        default=None, min_length=1, description="needed with a session, which reaches several projects"
+    )
     created_at: Annotated[datetime | None, BeforeValidator(past)] = Field(
         default=None, description="a past moment, for what is brought in from elsewhere; now otherwise"
     )

@@ -50,10 +50,11 @@ async def test_pages_can_be_used_without_a_script_and_by_a_password_manager(
 
 
 async def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(client: httpx.AsyncClient) -> None:
-    page, answer = await client.get("/nowhere"), await client.get("/api/nowhere")
-    assert page.status_code == answer.status_code == 404
-    assert page.headers["content-type"].startswith("text/html")
-    assert answer.json() == {"detail": "Not found."}
+    browsers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = await client.get("/nowhere", headers=browsers)
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    for answer in (await client.get("/nowhere"), await client.get("/api/nowhere", headers=browsers)):
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
 
 
 async def test_forms_of_another_kind_are_refused(client: httpx.AsyncClient) -> None:

@@ -58,12 +58,21 @@ def test_what_was_imported_passes_filters_and_is_counted(world: World) -> None:
         assert memories.stats(session, world.principal, world.project_id) == (1, 0, 2)
 
 
+def test_a_line_from_elsewhere_may_be_its_content_alone(world: World) -> None:
+    dated = {"content": "dated", "created_at": "2024-01-01T00:00:00Z"}
+    assert imported(world, [json.dumps({"content": "bare"}), json.dumps(dated)]) == 2
+    first, last = map(json.loads, exported(world))
+    assert first == {**dated, "updated_at": dated["created_at"]}
+    assert last["created_at"] == last["updated_at"] > "2026"
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
         ("nonsense", "line 3: "),
         ("[]", "line 3: "),
         (json.dumps({**LINE, "content": " "}), "line 3: content: must not be blank"),
+        (json.dumps({**LINE, "content": "x" * 10_001}), "line 3: content: must have at most 10000 characters"),
         (json.dumps({**LINE, "created_at": "2999-01-01"}), "line 3: created_at: must be a moment from 1970 until now"),
         (json.dumps({**LINE, "metadata": {"tags": 7}}), "line 3: metadata: tags must be comma text"),
         (json.dumps({**LINE, "content": "a\0b"}), "line 3: content: must not contain a NUL character"),

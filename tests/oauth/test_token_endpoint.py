@@ -134,7 +134,7 @@ async def test_073_a_confidential_client_must_authenticate(backend: App, notes: 
     code = await ann.allow(backend.request())
     given = {"grant_type": "authorization_code", "code": code, "code_verifier": backend.verifier}
     own = {"client_id": backend.client_id}
-    right, wrong = basic(backend.client_id, backend.secret), basic(backend.client_id, backend.secret[:-1] + "x")
+    right, wrong = basic(backend.client_id, backend.secret), basic(backend.client_id, backend.secret + "x")
     attempts: list[tuple[dict[str, str], dict[str, str]]] = [
         (given | own, {}),
         (given | own | {"client_secret": backend.secret}, {}),  # registered for the header

@@ -113,6 +113,8 @@ async def test_the_list_counts_and_shows_only_what_passes_its_filters(api: Calle
         "?user_id=u1": ["one"],
         "?tags=work": ["two", "one"],
         "?tags=work,home&match_all_tags=true": ["one"],
+        "?tags=workshop&tags=home": ["three", "one"],
+        "?user_id=u1&user_id=u1": ["one"],
         "?topic_category=plans": ["one"],
         "?user_id=nobody": [],
     }.items():

@@ -21,7 +21,7 @@ BAD_MEMORIES: list[tuple[object, str]] = [
     (said(""), "messages.0.content: must have 1 or more characters."),
     (said(" \n\t"), "messages.0.content: must not be blank."),
     (said("x" * 10_001), "messages.0.content: must have at most 10000 characters."),
-    (said("x\0y"), "The body holds a NUL character or an infinite number, which cannot be stored."),
+    (said("x\0y"), "messages.0.content: NUL characters and infinite numbers cannot be stored."),
     (said("x", metadata=[]), "metadata: must be a JSON object."),
     (said("x", metadata={str(n): n for n in range(65)}), "metadata: must have at most 64 keys."),
     (said("x", metadata={"text": "x" * 16_384}), "metadata: must be at most 16 KB."),
@@ -32,6 +32,10 @@ BAD_MEMORIES: list[tuple[object, str]] = [
     (said("x", user_id=""), "user_id: must have 1 or more characters."),
     (said("x", user_id="u" * 201), "user_id: must have at most 200 characters."),
     (said("x", project_id=7), "project_id: must be text."),
+    (said("x", project_id=""), "project_id: must have 1 or more characters."),
+    (said("x", metadata={"a": [{"b": "\0"}]}), "metadata.a.0.b: NUL characters and infinite numbers cannot be stored."),
+    (said("x", metadata={"a": {"\0": 1}}), "metadata.a: NUL characters and infinite numbers cannot be stored."),
+    ({"\0": 1}, "NUL characters and infinite numbers cannot be stored."),
     (said("x", created_at="2999-01-01"), "created_at: must be a moment from 1970 until now."),
     (said("x", created_at="1969-12-31"), "created_at: must be a moment from 1970 until now."),
     (said("x", created_at="1"), "created_at: must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z."),
@@ -88,7 +92,9 @@ BAD_PAGES = [
     ("before=yesterday", "before: does not have the right form."),
     ("match_all_tags=perhaps", "match_all_tags: must be true or false."),
     ("user_id=", "user_id: must have 1 or more characters."),
-    ("user_id=%00", "The query holds a NUL character, which cannot be stored."),
+    ("limit=1&limit=2", "limit: is given more than once, with different values."),
+    ("user_id=ann&user_id=ben", "user_id: is given more than once, with different values."),
+    ("user_id=%00", "user_id: NUL characters and infinite numbers cannot be stored."),
 ]
 
 
@@ -100,8 +106,25 @@ async def test_a_bad_page_is_refused_by_name(api: Caller) -> None:
 
 async def test_delete_all_with_a_bad_user_deletes_nothing(api: Caller) -> None:
     await api.add("stays")
-    assert (await api.delete("/api/memories?user_id=")).status_code == 400
+    for query, body in (
+        ("?user_id=", None),
+        ("?user_id=ann&user_id=ben", None),
+        ("?user_id=ann", {"user_id": "ben"}),
+        ("", {"user_id": 7}),
+        ("", ["ann"]),
+    ):
+        assert (await api.send("DELETE", f"/api/memories{query}", body)).status_code == 400
+    unread = await api.client.request("DELETE", "/api/memories", content="user_id=ann", headers=api.headers)
+    assert unread.status_code == 415
     assert await api.listed() == ["stays"]
+
+
+async def test_whose_memories_are_deleted_may_stand_in_the_body_too(api: Caller) -> None:
+    for user in ("ann", "ben"):
+        await api.add(f"of {user}", user_id=user)
+    deleted = await api.send("DELETE", "/api/memories", {"user_id": "ann"})
+    assert (deleted.status_code, deleted.json()["deleted_count"]) == (200, 1)
+    assert await api.listed() == ["of ben"]
 
 
 async def test_a_change_that_changes_nothing_or_wrongly_is_refused(api: Caller) -> None:
@@ -125,6 +148,9 @@ async def test_r14_a_body_too_large_or_not_json_is_refused(api: Caller) -> None:
     assert (await api.post("/api/memories/batch", many)).status_code == 200
     refused = await api.client.post("/api/memories", content="messages=x", headers=api.headers)
     assert refused.status_code == 415
+    refused = await api.post("/api/memories", said("x"), Content_Encoding="gzip")
+    assert refused.status_code == 415
+    assert refused.json() == {"detail": "Send the body as it is, without Content-Encoding."}
     headers = {**api.headers, "content-type": "application/json"}
     refused = await api.client.post("/api/memories", content="{", headers=headers)
     assert refused.status_code == 400

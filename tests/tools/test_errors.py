@@ -23,7 +23,7 @@ from tests.tools.conftest import MODERN, Mcp
         ("search", {"query": "x", "limit": "many"}, "limit: must be a whole number."),
         ("search", {"query": "x", "threshold": 1.5}, "threshold: must be at most 1."),
         ("search", {"query": "x", "tags": 7}, "tags: must be comma text or a list of texts."),
-        ("search", {"query": "x", "tags": ["a\0"]}, "The arguments hold a NUL character"),
+        ("search", {"query": "x", "tags": ["a\0"]}, "tags.0: NUL characters and infinite numbers cannot be stored."),
         ("search", {"query": "x", "temporal_filter": "soon"}, "temporal_filter: must be one of today, yesterday"),
         ("fetch", {"id": "nonsense"}, "There is no memory with this id"),
         ("fetch", {"id": 7}, "id: must be text."),

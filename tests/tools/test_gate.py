@@ -199,3 +199,11 @@ async def test_a_page_of_an_allowed_origin_may_call(client: httpx.AsyncClient, a
     answer = await client.post("/mcp", json=PING, headers={**ACCEPT, **alice.auth, "Origin": origin})
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == origin
+
+
+async def test_who_only_reads_is_answered_while_nothing_can_be_written(reader: Mcp, database: Database) -> None:
+    with database.write() as session:  # to SQLite an error like that of a disk that is full
+        session.execute(
+            sa.text("CREATE TRIGGER full BEFORE UPDATE ON api_keys BEGIN INSERT INTO nowhere VALUES (1); END")
+        )
+    assert await reader.found("anything") == []

@@ -1,0 +1,37 @@
+"""A command that is ended by Ctrl-C, or cannot write its result, ends with its exit code and at most one line."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.live.server_process import environment, run
+
+
+def test_a_result_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "server", "create-key", "--email", "ann@example.com"]
+    with Path(os.devnull).open("rb") as unwritable:
+        made = subprocess.run(
+            command, env=environment(tmp_path), cwd=tmp_path, stdout=unwritable, stderr=subprocess.PIPE, check=False
+        )
+    assert made.returncode == 1
+    assert made.stderr.decode() == "selfmemory: [Errno 9] Bad file descriptor\n"
+
+
+def test_ctrl_c_ends_an_import_without_a_traceback(tmp_path: Path) -> None:
+    assert run(tmp_path, "create-user", "--email", "ann@example.com").returncode == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "selfmemory.db")) as database:
+        ((project_id,),) = database.execute("SELECT id FROM projects")
+    command = [sys.executable, "-m", "server", "import", "--project", project_id]
+    with subprocess.Popen(
+        command, env=environment(tmp_path), cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.read(1)  # the progress bar: from here on it waits for the first line
+        process.send_signal(signal.SIGINT)
+        said += process.stderr.read()
+        assert process.wait() == 130
+    assert b"Traceback" not in said
