@@ -1,5 +1,6 @@
 """What is made anew from SQL: collections, vectors, words; in small steps, between which the owner does others."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from server.models.base import now
 
 if TYPE_CHECKING:
     from server.index.chroma import Chroma
+
+log = logging.getLogger(__name__)
 
 ROWS = 32
 """Rows given to Chroma at once: it freezes the process meanwhile."""
@@ -55,6 +58,16 @@ class _Part:
     after: int
     upto: int
     seen: int
+
+
+def told(job: Iterator[Progress]) -> Iterator[Progress]:
+    """The same steps; the log has the first, one for each tenth, and the last."""
+    tenth = -1
+    for step in job:
+        if (reached := 10 * step.done // max(step.whole, 1)) > tenth:
+            tenth = reached
+            log.info("background work", extra={"work": step.work, "done": step.done, "whole": step.whole})
+        yield step
 
 
 def build(database: Database, chroma: "Chroma", scans: Scans, model: str, project_id: str) -> Iterator[Progress]:
