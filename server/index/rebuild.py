@@ -1,6 +1,7 @@
 """What is made anew from SQL: collections, vectors, words; in small steps, between which the owner does others."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,6 +33,9 @@ TEXTS = 16
 WORDS = 500
 """Memories whose words are written in one transaction."""
 
+TOLD = 10.0
+"""Seconds between two lines of the log about one work."""
+
 _memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
 _tasks = metadata.tables["index_tasks"]
 _indexes, _projects = metadata.tables["project_indexes"], metadata.tables["projects"]
@@ -61,11 +65,11 @@ class _Part:
 
 
 def told(job: Iterator[Progress]) -> Iterator[Progress]:
-    """The same steps; the log has the first, one for each tenth, and the last."""
-    tenth = -1
+    """The same steps; the log has the first, the last, and one now and then between them."""
+    due = 0.0
     for step in job:
-        if (reached := 10 * step.done // max(step.whole, 1)) > tenth:
-            tenth = reached
+        if step.done == step.whole or time.monotonic() >= due:
+            due = time.monotonic() + TOLD
             log.info("background work", extra={"work": step.work, "done": step.done, "whole": step.whole})
         yield step
 
