@@ -35,6 +35,10 @@ def parser() -> argparse.ArgumentParser:
     _add_address(command("serve", serving.serve, "start the server (also without any command)"))
     _add_user(command("create-user", accounts.create_user, "make an account; prints its id"))
     _add_key(command("create-key", accounts.create_key, "make an API key, and what it needs; prints the key"))
+    reset = command(
+        "reset-password", accounts.reset_password, "print a link that sets a new password, once, within the hour"
+    )
+    reset.add_argument("--email", required=True)
     _add_client(command("create-client", clients.create_client, "make an OAuth client; prints its id, then its secret"))
     command("reindex", upkeep.reindex, "empty the vector index and refill it from SQL")
     command("doctor", upkeep.doctor, "check everything; exit 1 if anything is wrong")
@@ -63,8 +67,8 @@ def _add_user(verb: argparse.ArgumentParser) -> None:
 def _add_key(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--email", required=True)
     verb.add_argument("--project", metavar="NAME", help="a project's name; the first one otherwise")
-    verb.add_argument("--permissions", default="read,write")
-    verb.add_argument("--expires-in-days", type=int, metavar="N")
+    verb.add_argument("--permissions", default="read,write", help="read, or read,write (also without this)")
+    verb.add_argument("--expires-in-days", type=int, metavar="N", help="it lasts until revoked otherwise")
 
 
 def _add_client(verb: argparse.ArgumentParser) -> None:
@@ -74,7 +78,7 @@ def _add_client(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_project(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--project", required=True, metavar="ID")
+    verb.add_argument("--project", required=True, metavar="ID", help="proj_…, as in the address of its pages")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, ServiceError) as error:
         tell(f"selfmemory: {error}")
     except sa.exc.OperationalError:
-        tell("selfmemory: the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs and has room")
+        place = "SELFMEMORY_DATABASE_URL and SELFMEMORY_DATA_DIR, and that it runs, has room and may be written"
+        tell(f"selfmemory: the database cannot be used: check {place}")
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # whoever read has left, and knows
             tell(f"selfmemory: {error}")

@@ -32,7 +32,7 @@ from server.mail import open_mailer
 from server.metrics import Metrics
 from server.middleware import Envelope
 from server.runtime import Runtime, State
-from server.settings import Settings, SettingsError, metrics_folder, read_settings
+from server.settings import Settings, SettingsError, make_private, metrics_folder, read_settings
 from tools.server import mcp_routes
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
         try:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            make_private(settings.data_dir)
             migrate(url)
             database = Database(url, connections=THREADS + 2 * READERS + 2)  # a read may ask a second one
             opened.callback(database.close)
@@ -114,7 +114,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             raise SettingsError(
                 "the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs"
             ) from error
-        except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        except OSError as error:
             raise SettingsError(f"SELFMEMORY_DATA_DIR cannot be used: {error.strerror}") from error
         mailer = open_mailer(settings, database)
         mailer.start()

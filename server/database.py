@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlmodel import Session
+
+from server.settings import make_private
 
 BUSY_SECONDS = 15
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -116,7 +118,8 @@ def _engine(url: str, connections: int) -> sa.Engine:
         return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
     path = sa.make_url(url).database
     if path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # where none can be made none can be opened, and that is told
+            make_private(Path(path).parent)
     engine = sa.create_engine(
         url, poolclass=sa.QueuePool, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, **options
     )

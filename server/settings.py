@@ -18,6 +18,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "SELFMEMORY_"
 SECRET_LENGTH = 32
+LONGEST_DAYS = 36500
+"""A century: moments further off have no date."""
+LONGEST_SECONDS = LONGEST_DAYS * 86400
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # a name that the Prometheus library chose
 
 
@@ -76,8 +79,8 @@ def _reached_by(*schemes: str) -> AfterValidator:
 
 
 Rate = Annotated[str, AfterValidator(_a_rate)]
-Seconds = Annotated[int, Field(ge=1)]
-Days = Annotated[int, Field(ge=1)]
+Seconds = Annotated[int, Field(ge=1, le=LONGEST_SECONDS)]
+Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_an_origin)], ...], NoDecode]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_a_network)], ...], NoDecode]
 
@@ -123,7 +126,7 @@ class Settings(BaseSettings):
     client_retention_days: Days = 30
     access_token_seconds: Seconds = 3600
     refresh_token_days: Days = 60
-    refresh_grace_seconds: int = Field(60, ge=0)
+    refresh_grace_seconds: int = Field(60, ge=0, le=LONGEST_SECONDS)
     code_seconds: Seconds = 60
     cimd_allow_private: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -209,13 +212,18 @@ def secret_key(settings: Settings) -> str:
         return given
     path = settings.data_dir / "secret_key"
     if not path.exists():
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private(settings.data_dir)
         with tempfile.NamedTemporaryFile("w", dir=settings.data_dir, encoding="ascii") as file:  # mode 0600
             file.write(secrets.token_urlsafe(48))
             file.flush()
             with contextlib.suppress(FileExistsError):  # another process was first: its key counts
                 os.link(file.name, path)
     return path.read_text("ascii").strip()
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that others on this machine cannot read; one that is there stays as it is."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def is_loopback(url: str) -> bool:

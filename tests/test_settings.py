@@ -1,11 +1,12 @@
 """Settings: what stops the start, with one clear line that never prints a secret."""
 
+import stat
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from server.settings import Settings, SettingsError, hand_down, is_loopback, read_settings, secret_key
+from server.settings import Settings, SettingsError, hand_down, is_loopback, make_private, read_settings, secret_key
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 PUBLIC = {"SELFMEMORY_PUBLIC_URL": "https://memory.example.com", "SELFMEMORY_SECRET_KEY": SECRET}
@@ -74,6 +75,8 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("SIGN_UP", "sometimes"),
         ("SESSION_COOKIE", "a b"),
         ("SESSION_DAYS", "0"),
+        ("SESSION_DAYS", "36501"),
+        ("ACCESS_TOKEN_SECONDS", "99999999999"),
         ("ACCESS_TOKEN_SECONDS", "0"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
@@ -172,6 +175,11 @@ def test_the_own_secret_is_made_once_for_this_reader_alone(settings: Settings) -
     assert secret_key(settings) == made
     assert (settings.data_dir / "secret_key").stat().st_mode & 0o077 == 0
     assert secret_key(settings.model_copy(update={"secret_key": SecretStr(SECRET)})) == SECRET
+
+
+def test_a_data_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    make_private(tmp_path / "data")
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
 def test_what_the_command_line_chose_reaches_worker_processes(environment: pytest.MonkeyPatch) -> None:

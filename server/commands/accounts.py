@@ -1,4 +1,4 @@
-"""`create-user` and `create-key`: accounts and keys without a browser, beside a running server or before the first."""
+"""`create-user`, `create-key`, `reset-password`: what needs no browser, beside a running server or before the first."""
 
 import sys
 from argparse import Namespace
@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from server.commands.output import say
 from server.database import migrated
-from server.domain import api_keys, names, passwords, users
+from server.domain import api_keys, mailing, names, passwords, users
 from server.models import Organization, Project, User
 from server.models.organizations import OrganizationKind
 from server.settings import Settings
@@ -34,6 +34,13 @@ def create_key(settings: Settings, given: Namespace) -> None:
         row, key = api_keys.issue(session, project, user.id, "Command line", permissions, given.expires_in_days)
         api_keys.announce(session, project, row, None)
     say(key)
+
+
+def reset_password(settings: Settings, given: Namespace) -> None:
+    """Print a link with which a new password can be chosen, once, within the hour. Raises Invalid, NoAccount."""
+    with writing(settings) as session:
+        _, token = passwords.issue_reset(session, names.email(given.email))
+    say(mailing.reset_link(settings.public_url, token))
 
 
 def _project(session: Session, user: User, name: str | None) -> Project:

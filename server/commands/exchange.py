@@ -24,7 +24,7 @@ def export(settings: Settings, given: Namespace) -> None:
     with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
         project = session.get(Project, given.project)
         total = project.memory_count if project else None
-        for line in tqdm(export_memories(session, given.project), total=total, unit="memory", file=sys.stderr):
+        for line in tqdm(export_memories(session, given.project), total=total, unit=" memories", file=sys.stderr):
             say(line)
 
 
@@ -33,7 +33,7 @@ def import_(settings: Settings, given: Namespace) -> None:
     with migrated(settings.database_url.get_secret_value()) as database:
         index = MemoryIndex(settings, database, default_embedder(settings))
         try:
-            with database.write() as session, tqdm(unit="memory", file=sys.stderr) as bar:
+            with database.write() as session, tqdm(unit=" memories", file=sys.stderr) as bar:
                 count = import_memories(session, given.project, _lines(), index, bar.update)
         finally:
             index.close()

@@ -17,7 +17,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
-from server.settings import Settings, SettingsError, hand_down, read_settings, share_metrics
+from server.settings import Settings, SettingsError, hand_down, make_private, read_settings, share_metrics
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def only_server(settings: Settings) -> Iterator[None]:
         yield
         return
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private(settings.data_dir)
         file = (settings.data_dir / "server.lock").open("w")
     except OSError as error:
         raise SettingsError(f"SELFMEMORY_DATA_DIR cannot be used: {error.strerror}") from None
@@ -153,6 +153,12 @@ class Workers(Multiprocess):
         super().init_processes()
         if all(process.wait_until_ready(PATIENCE, self.should_exit) for process in self.processes):
             tell(self.sockets[0])
+
+    def keep_subprocess_alive(self) -> None:
+        for process in self.processes:
+            if not self.should_exit.is_set() and process.exitcode is not None:
+                log.warning("a worker ended and is replaced", extra={"pid": process.pid, "exit_code": process.exitcode})
+        super().keep_subprocess_alive()
 
 
 def tell(listener: socket.socket) -> None:

@@ -49,6 +49,7 @@ def reindex(settings: Settings, _given: Namespace) -> None:
         try:
             with tqdm(file=sys.stderr, total=1, unit="") as bar:
                 index.reindex(lambda progress: _show(bar, progress))
+                _show(bar, Progress("finished", 1, 1))
         finally:
             index.close()
     tell("The index is rebuilt.")

@@ -31,7 +31,7 @@ POLICY = (
     "frame-ancestors 'none'"
 )
 WRONG = "The e-mail address or the password is wrong."
-NO_MAIL = "This server sends no mail: ask whoever runs it."
+NO_MAIL = "This server sends no mail. Whoever runs it can print a link: python -m server reset-password"
 
 Fields = Mapping[str, str]
 

@@ -14,6 +14,10 @@ def invitation_link(mailer: Mailer, token: str) -> str:
     return f"{mailer.public_url}/accept-invitation/{token}"
 
 
+def reset_link(public_url: str, token: str) -> str:
+    return f"{public_url}/reset-password/{token}"
+
+
 def send_invitation(
     session: Session, mailer: Mailer, to: str, inviter: str, place: str, role: str, token: str
 ) -> str | None:
@@ -49,7 +53,7 @@ def send_reset(session: Session, mailer: Mailer, to: str, token: str) -> None:
 
 To choose a new password for SelfMemory, open this link within the hour:
 
-{mailer.public_url}/reset-password/{token}
+{reset_link(mailer.public_url, token)}
 
 If you did not ask for this, ignore this letter: your password stays as it is.
 """

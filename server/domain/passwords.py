@@ -1,5 +1,7 @@
 """Passwords: what they may be, changing one, and choosing a new one by a mailed link."""
 
+import contextlib
+
 from sqlmodel import Session
 
 from server.database import paused
@@ -7,7 +9,7 @@ from server.domain import audit, cascades, mailed_tokens, mailing, names, sessio
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.sessions import Visit
-from server.errors import Gone, Invalid
+from server.errors import Gone, Invalid, NotFound
 from server.hashing import password_hash, password_matches
 from server.mail import Mailer
 from server.models import User
@@ -20,6 +22,10 @@ SHORTEST, LONGEST = 8, 200
 
 class WrongPassword(Invalid):
     sentence = "current: this is not your password."
+
+
+class NoAccount(NotFound):
+    sentence = "There is no account with this e-mail address."
 
 
 class LinkEnded(Gone):
@@ -61,10 +67,17 @@ def change(session: Session, principal: Principal, current: str, new: str, visit
 
 def ask_reset(session: Session, email: str, mailer: Mailer) -> None:
     """Mail a link to choose a new password, if there is an account; the caller is told the same either way."""
-    user = users.by_email(session, names.folded_email(email))
-    if user is not None and user.email is not None:
-        token = mailed_tokens.issue(session, user.id, MailedPurpose.RESET)
-        mailing.send_reset(session, mailer, user.email, token)
+    with contextlib.suppress(NoAccount):
+        address, token = issue_reset(session, names.folded_email(email))
+        mailing.send_reset(session, mailer, address, token)
+
+
+def issue_reset(session: Session, email: str) -> tuple[str, str]:
+    """An account's address, and the only token that now lets its password be chosen anew. Raises NoAccount."""
+    user = users.by_email(session, email)
+    if user is None or user.email is None:
+        raise NoAccount
+    return user.email, mailed_tokens.issue(session, user.id, MailedPurpose.RESET)
 
 
 def is_reset_link(session: Session, token: str) -> bool:

@@ -1,5 +1,6 @@
 """Texts into vectors: all that the rest of the server knows about a model."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -63,7 +64,11 @@ def open_embedder(model: str, data_dir: Path) -> Embedder:
 def _sentence_transformer(name: str) -> "SentenceTransformer":
     try:
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - torch: 4 s and 350 MB
+        from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
+        disable_progress_bar()  # type: ignore[no-untyped-call]  # the library's own lack
+        for library in ("transformers", "huggingface_hub"):
+            logging.getLogger(library).handlers.clear()  # they would say all once more, in their own format
         return SentenceTransformer(name)
     except (ImportError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

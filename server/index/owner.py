@@ -227,11 +227,11 @@ class Owner:
             return None
         self._look_at = time.monotonic() + LOOK
         if self._numbers(sa.select(_memories.c.number).where(rebuild.of_other_model(self._model)).limit(1)):
-            return rebuild.reembed(self._database, self._embed, self._model)
+            return rebuild.told(rebuild.reembed(self._database, self._embed, self._model))
         project_id = self._outgrown()
         if project_id is None:
             return None
-        return rebuild.build(self._database, self._chroma(), self._scans, self._model, project_id)
+        return rebuild.told(rebuild.build(self._database, self._chroma(), self._scans, self._model, project_id))
 
     def _wanting(self) -> sa.Select[str]:
         """Projects that need a collection: they have none, or none that is whole and of this model."""

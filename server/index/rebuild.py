@@ -1,5 +1,7 @@
 """What is made anew from SQL: collections, vectors, words; in small steps, between which the owner does others."""
 
+import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +22,8 @@ from server.models.base import now
 if TYPE_CHECKING:
     from server.index.chroma import Chroma
 
+log = logging.getLogger(__name__)
+
 ROWS = 32
 """Rows given to Chroma at once: it freezes the process meanwhile."""
 
@@ -28,6 +32,9 @@ TEXTS = 16
 
 WORDS = 500
 """Memories whose words are written in one transaction."""
+
+TOLD = 10.0
+"""Seconds between two lines of the log about one work."""
 
 _memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
 _tasks = metadata.tables["index_tasks"]
@@ -55,6 +62,16 @@ class _Part:
     after: int
     upto: int
     seen: int
+
+
+def told(job: Iterator[Progress]) -> Iterator[Progress]:
+    """The same steps; the log has the first, the last, and one now and then between them."""
+    due = 0.0
+    for step in job:
+        if step.done == step.whole or time.monotonic() >= due:
+            due = time.monotonic() + TOLD
+            log.info("background work", extra={"work": step.work, "done": step.done, "whole": step.whole})
+        yield step
 
 
 def build(database: Database, chroma: "Chroma", scans: Scans, model: str, project_id: str) -> Iterator[Progress]:

@@ -94,7 +94,9 @@ async def test_filters_are_those_of_the_assistants(ann: Visitor) -> None:
         page = await ann.see(f"{ann.project}/memories?{query}")
         assert "Tram at nine." in page, query
         assert "Soup with leeks." not in page, query
-    assert "Nothing found" in await ann.see(f"{ann.project}/memories?people=Li")
+    nothing = await ann.see(f"{ann.project}/memories?q=tram&people=Li")
+    assert "Nothing found" in nothing
+    assert "best first" not in nothing
 
 
 async def test_a_filter_that_cannot_be_read_is_said_where_it_was_typed(ann: Visitor) -> None:

@@ -65,7 +65,8 @@ def test_search_answers_while_vectors_are_made_anew(
         assert after.texts("to be deleted soon")[0] != "to be deleted soon"
 
 
-def test_progress_is_told(settings: Settings, embedder: Embedder) -> None:
+def test_progress_is_told(settings: Settings, embedder: Embedder, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     with opened(settings, embedder) as before:
         before.add_many([f"canoe trip number {n}" for n in range(100)])
     slow = Slow()
@@ -79,3 +80,5 @@ def test_progress_is_told(settings: Settings, embedder: Embedder) -> None:
     with opened(settings, slow) as after:
         eventually(is_done)
     assert any(work and work.startswith("embedding with the new model") for work in seen)
+    told = [vars(record) for record in caplog.records if record.message == "background work"]
+    assert [one["done"] for one in told if one["work"] == "embedding with the new model"] == [16, 100]

@@ -1,5 +1,7 @@
 """The server as it is run: a process of its own, with the real model and no network."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import httpx
 import pytest
 
 from tests.live.server_process import ServerProcess, run, started
+from tests.world import eventually
 
 TEXT = "Ann moved to Lisbon for the custard tarts."
 
@@ -147,4 +150,17 @@ def test_workers_behind_one_address_answer_as_one(tmp_path: Path, chroma_url: st
             assert len(search(client, "tea")) == 8
         counted = httpx.get(f"{server.url}/metrics").text
         assert 'selfmemory_operations_total{operation="memories.add"} 8.0' in counted
+        gone = a_worker_of(server)
+        os.kill(gone, signal.SIGKILL)
+        eventually(
+            lambda: any("a worker ended and is replaced" in line and f"pid={gone}" in line for line in server.log)
+        )
+        with calling(server, key) as client:
+            assert len(search(client, "tea")) == 8
         assert server.stop() == 0
+
+
+def a_worker_of(server: ServerProcess) -> int:
+    parent = server.process.pid
+    children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()]
+    return next(child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())

@@ -1,0 +1,57 @@
+"""What whoever runs a server meets: no way in without a password or mail, a folder that cannot be used."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server.__main__ import main
+from server.settings import Settings
+from tests.dashboard.browsers import fresh, sign_in
+
+NEW = "another good one"
+
+
+@pytest.fixture
+def commands(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands beside the running server."""
+    monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("SELFMEMORY_PUBLIC_URL", settings.public_url)
+
+
+async def test_an_account_of_create_key_gets_a_password_by_a_printed_link(
+    client: httpx.AsyncClient, commands: None, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["create-key", "--email", "ann@example.com"]) == 0
+    capsys.readouterr()
+    assert main(["reset-password", "--email", "Ann@Example.com"]) == 0
+    link = capsys.readouterr().out.removesuffix("\n")
+    path = link.removeprefix(settings.public_url)
+    assert (await client.post(path, data={"password": NEW})).status_code == 303
+    assert (await sign_in(fresh(client), "ann@example.com", password=NEW)).status_code == 303
+    assert (await client.post(path, data={"password": NEW})).status_code == 410
+
+
+def test_no_link_is_printed_for_nobody(commands: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reset-password", "--email", "ann@example.com"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "selfmemory: There is no account with this e-mail address.\n"
+
+
+async def test_a_server_without_mail_promises_no_letter(client: httpx.AsyncClient) -> None:
+    asked = await client.post("/forgot-password", data={"email": "ann@example.com"})
+    assert "on its way" not in asked.text
+    assert "python -m server reset-password" in asked.text
+
+
+def test_a_data_directory_that_cannot_be_made_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(tmp_path / "file"))
+    assert main(["create-user", "--email", "ann@example.com"]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert "SELFMEMORY_DATA_DIR" in printed.err
