@@ -84,8 +84,6 @@ def _index(index: MemoryIndex) -> tuple[Status, Status]:
     """The index and the model behind it."""
     try:
         found = index.health()
-    except sa.exc.SQLAlchemyError:
-        return Status.UNHEALTHY, Status.HEALTHY
     except RuntimeError:  # what a model that fails raises
         return Status.HEALTHY, Status.UNHEALTHY
     embedding = Status.HEALTHY if found.embedding_ok else Status.UNHEALTHY

@@ -159,6 +159,20 @@ def test_after_an_unclean_stop_the_collections_are_built_in_a_fresh_directory(
         assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
 
+def test_a_directory_that_cannot_be_read_is_thrown_away_and_made_anew(
+    large: World, settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "RETRY", 0.1)
+    large.index.close()
+    (file,) = (settings.data_dir / "chroma").glob("*/chroma.sqlite3")
+    file.write_bytes(b"not a database" * 1000)
+    with opened(settings, embedder) as again:
+        again.add("a red kayak")
+        eventually(lambda: is_ready(again) and not file.exists())
+        eventually(lambda: is_ready(again) and again.index.health().degraded is None)
+        assert again.texts("red kayak")[0] == "a red kayak"
+
+
 def test_after_a_clean_stop_the_collections_are_kept(large: World, settings: Settings, embedder: Embedder) -> None:
     before = row_of(large)
     large.index.close()

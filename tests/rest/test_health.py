@@ -87,6 +87,14 @@ async def test_a_model_that_fails_makes_it_unhealthy_and_not_ready(broken_app: A
     assert live.status_code == 200
 
 
+async def test_a_chroma_server_that_is_away_leaves_it_ready(settings: Settings) -> None:
+    away = settings.model_copy(update={"chroma_url": "http://127.0.0.1:9"})
+    async with running(create_app(away, lambda _settings: WordEmbedder())) as app, asking(app) as client:
+        answer, ready = await client.get("/health"), await client.get("/health/ready")
+    assert (answer.status_code, ready.status_code) == (200, 200)
+    assert answer.json()["checks"]["embedding"]["status"] == "healthy"
+
+
 async def test_it_is_ready_when_it_can_answer(client: httpx.AsyncClient) -> None:
     answer = await client.get("/health/ready")
     assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
