@@ -1,7 +1,7 @@
 """The shell around the rules: what a process holds, what a request carries, and one authenticated call."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypedDict, TypeVar
 
@@ -83,7 +83,8 @@ class Runtime:
             raise Unauthenticated
         found = await self.read(credentials.authenticate, presented)
         if found.note_use:
-            await self.run(credentials.note_use, found.principal)
+            with suppress(Unavailable):  # a disk without room is no reason not to read
+                await self.run(credentials.note_use, found.principal)
         return found.principal
 
 
