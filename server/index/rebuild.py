@@ -144,7 +144,7 @@ def reembed(database: Database, embed: Embed, model: str) -> Iterator[Progress]:
     done = 0
     while numbers := _some(database, other):
         with database.read() as session:
-            texts = {memory.number: memory for memory in _load(session, numbers)}
+            texts = {memory.number: memory for memory in session.scalars(_of(numbers))}
         embedded = embed([(memory.content, lead_from(memory.content, memory.details)) for memory in texts.values()])
         with database.write() as session:
             _replace(session, texts, dict(zip(texts, embedded, strict=True)))
@@ -158,14 +158,14 @@ def _some(database: Database, chosen: sa.ColumnElement[bool]) -> Sequence[int]:
         return session.scalars(query).all()
 
 
-def _load(session: Session, numbers: Sequence[int]) -> Sequence[Memory]:
-    return session.scalars(sa.select(Memory).where(col(Memory.number).in_(numbers))).all()
+def _of(numbers: Sequence[int]) -> sa.Select[Memory]:
+    return sa.select(Memory).where(col(Memory.number).in_(numbers))
 
 
 def _replace(session: Session, texts: dict[int, Memory], embedded: dict[int, Embedded]) -> None:
-    """Leaves out what was changed or deleted since it was read."""
+    """Leaves out what was changed or deleted since it was read; what is left waits, so that no change comes between."""
     by_project: dict[str, list[Memory]] = {}
-    for memory in _load(session, list(texts)):
+    for memory in session.scalars(_of(list(texts)).order_by(col(Memory.number)).with_for_update()):
         if memory.revision == texts[memory.number].revision:
             by_project.setdefault(memory.project_id, []).append(memory)
     for project_id, memories in by_project.items():
