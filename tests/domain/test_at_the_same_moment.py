@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlmodel import select
 
-from server.database import Database
 from server.domain import authorizations, clients, credentials, memories, projects, sessions
 from server.domain.authorizations import Asked
 from server.domain.credentials import Presented
@@ -22,7 +20,7 @@ from server.models import Memory, Piece, User
 from server.principal import Scope
 from server.settings import Settings
 from tests.fakes import WordEmbedder
-from tests.world import World, eventually, opened
+from tests.world import World, opened, wait_for_a_waiter
 
 
 class Held(WordEmbedder):
@@ -41,17 +39,6 @@ class Held(WordEmbedder):
 
     def close(self) -> None:
         self.may.set()
-
-
-def wait_for_a_waiter(database: Database) -> None:
-    """Until somebody waits for what a transaction here has locked; SQLite cannot tell, there all writers wait."""
-
-    def is_waiting() -> bool:
-        with database.read() as session:
-            return bool(session.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
-
-    if not database.is_sqlite:
-        eventually(is_waiting)
 
 
 def add_to(world: World) -> None:
