@@ -12,7 +12,7 @@ from server.domain import clients
 from server.domain.clients import Description
 from server.models import AccessToken, AuthorizationCode, OAuthGrant, RefreshToken
 from server.models.base import now
-from tests.oauth.flows import PLAIN, App, Person, answer_of, app_at, error_of, tokens_of
+from tests.oauth.flows import CALLBACK, PLAIN, App, Person, answer_of, app_at, error_of, tokens_of
 from tests.oauth.hosts import Host
 from tests.world import wait_for_a_waiter
 
@@ -82,7 +82,7 @@ async def test_a_document_that_another_brings_at_the_same_moment_is_good_for_bot
 ) -> None:
     app = app_at(client, host.publish("/client", PLAIN))
     with database.write() as session:
-        clients.keep_document(session, app.client_id, Description("Another", PLAIN["redirect_uris"]), now())
+        clients.keep_document(session, app.client_id, Description("Another", [CALLBACK]), now())
         opening = asyncio.create_task(ann.open(app.request()))
         await asyncio.to_thread(wait_for_a_waiter, database)
     assert (await opening).status_code == 200
