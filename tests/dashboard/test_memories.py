@@ -1,5 +1,7 @@
 """Memories in the dashboard: add, read, search, change, delete and put back, import and export."""
 
+import asyncio
+import contextlib
 import html
 import json
 import re
@@ -7,6 +9,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from starlette.types import ASGIApp, Message
 
 from server.database import Database
 from server.models import OrganizationMember, ProjectMember, ProjectRole
@@ -233,6 +236,37 @@ async def test_all_memories_go_when_the_name_is_typed_and_not_before(ann: Visito
     assert "One." in await ann.see(f"{ann.project}/memories")
     await ann.do(f"{ann.project}/delete-memories", {"confirm": "My Memories"})
     assert "No memories yet" in await ann.see(f"{ann.project}/memories")
+
+
+async def test_a_download_that_nobody_takes_keeps_nothing_of_the_database(
+    app: ASGIApp, ann: Visitor, database: Database
+) -> None:
+    """An old snapshot would keep SQLite's log from being emptied, and with it what was deleted."""
+    await ann.remember("I like tea. " * 500)
+    began, taken = asyncio.Event(), asyncio.Event()
+
+    async def slowly(message: Message) -> None:
+        if message.get("body"):
+            began.set()
+            await taken.wait()
+
+    async def nothing_more() -> Message:
+        await taken.wait()
+        return {"type": "http.disconnect"}
+
+    request = ann.client.build_request("GET", f"{ann.project}/export")
+    scope = {
+        "type": "http", "method": "GET", "path": request.url.path, "query_string": b"", "client": ("127.0.0.1", 1),
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+    }  # fmt: skip
+    download = asyncio.ensure_future(app(scope, nothing_more, slowly))
+    await began.wait()
+    await ann.remember("I like coffee.")
+    with contextlib.closing(database.engine.raw_connection()) as connection:
+        busy, *_ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    taken.set()
+    await download
+    assert busy == 0
 
 
 async def test_an_export_is_what_an_import_takes(ann: Visitor, ben: Visitor) -> None:
