@@ -10,10 +10,12 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import MemoryIndex
 from server.mail import Mailer
+from server.models import IndexTask, Project
 from server.runtime import Runtime
 
 PATIENCE = 3.0
@@ -69,6 +71,12 @@ def overall(checks: dict[str, Check]) -> Status:
         return Status.UNHEALTHY
     healthy = all(check.status is Status.HEALTHY for check in checks.values())
     return Status.HEALTHY if healthy else Status.DEGRADED
+
+
+def amounts(session: Session) -> tuple[int, int]:
+    """Memories stored; changes that the index has yet to follow."""
+    memories = session.execute(sa.select(sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0))).scalar_one()
+    return memories, session.execute(sa.select(sa.func.count()).select_from(IndexTask)).scalar_one()
 
 
 def _database(database: Database) -> tuple[Status]:
