@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import MemoryIndex
+from server.index.embeddings import ModelFailed
 from server.mail import Mailer
 from server.models import IndexTask, Project
 from server.runtime import Runtime
@@ -92,7 +93,7 @@ def _index(index: MemoryIndex) -> tuple[Status, Status]:
     """The index and the model behind it."""
     try:
         found = index.health()
-    except RuntimeError:  # what a model that fails raises
+    except ModelFailed:
         return Status.HEALTHY, Status.UNHEALTHY
     embedding = Status.HEALTHY if found.embedding_ok else Status.UNHEALTHY
     return Status.DEGRADED if found.degraded else Status.HEALTHY, embedding

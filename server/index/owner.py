@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from server.database import Database
 from server.index import purge, rebuild
 from server.index.collections import Collections
-from server.index.embeddings import EmbedderClosed
+from server.index.embeddings import EmbedderClosed, ModelFailed
 from server.index.failures import ChromaFailed
 from server.index.outbox import PURGE
 from server.index.ownership import Ownership
@@ -116,8 +116,8 @@ class Owner:
                 busy = self._ownership.is_had() and self._step()
             except EmbedderClosed:
                 break
-            except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-                log.warning("index waits for the database", extra={"kind": type(error).__name__})
+            except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
+                log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
                 self._job, busy = None, False
             # As long again for others as a step took: Chroma and the model leave them little meanwhile.
             pause = min(time.monotonic() - started, POLL) if busy else POLL

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.hashing import new_api_key
+from server.index.embeddings import ModelFailed
 from server.settings import Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
 from tests.fakes import WordEmbedder
@@ -32,7 +33,7 @@ class BrokenEmbedder(WordEmbedder):
     """A model that fails from its second call on."""
 
     def embed(self, texts: object, /, *, urgent: bool = False) -> NDArray[np.float32]:
-        raise RuntimeError("the model is gone")
+        raise ModelFailed("the model is gone")
 
 
 @pytest.fixture
