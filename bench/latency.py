@@ -34,8 +34,6 @@ SIZES = (100, 1_000, 10_000, 100_000)
 CLIENTS = 16
 CHUNK = 1_000
 TURN = 20
-ADD_ALLOWANCE = 3.0
-"""Milliseconds that an add may take besides: it is on the disk when it is answered."""
 
 Vectors = NDArray[np.float32]
 _random = random.Random(11)

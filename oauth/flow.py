@@ -1,8 +1,10 @@
 """An authorization request on its way: looked at before sign-in, considered after it, answered to the client."""
 
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+import sqlalchemy as sa
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from sqlmodel import Session
 
@@ -58,7 +60,8 @@ async def know_client(call: Call, client_id: str) -> None:
         if not client_documents.may_be_stale(known):
             raise
         return
-    await call.run(_keep, client_id, fetched)
+    with suppress(sa.exc.IntegrityError):  # another request was first, and has kept the same
+        await call.run(_keep, client_id, fetched)
 
 
 def consider(session: Session, principal: Principal, settings: Settings, fields: Fields) -> Consent:

@@ -53,11 +53,11 @@ Handler = Callable[[Request[State]], Awaitable[Response]]
 
 
 class ForPeople:
-    """One method at one path; every failure is a page, and none leads anywhere."""
+    """One method at one path, and HEAD with GET; every failure is a page, and none leads anywhere."""
 
     def __init__(self, handler: Handler, method: str) -> None:
         self.handler = handler
-        self.method = method
+        self.methods = ("GET", "HEAD") if method == "GET" else (method,)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request: Request[State] = Request(scope, receive)
@@ -65,8 +65,9 @@ class ForPeople:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request[State]) -> Response:
-        if request.method != self.method:
-            return await problem(request, 405, "This address does not work that way.", {"Allow": self.method})
+        if request.method not in self.methods:
+            allowed = {"Allow": ", ".join(self.methods)}
+            return await problem(request, 405, "This address does not work that way.", allowed)
         try:
             return await self.handler(request)
         except OAuth2Error as error:

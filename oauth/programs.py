@@ -13,10 +13,9 @@ from oauth.errors import response_of
 from oauth.requests import FlowRequest, read_form, require_single
 from server.browser import address_of
 from server.domain import clients
-from server.errors import Unsupported
 from server.limits import Bucket
 from server.runtime import State, answering
-from server.wire import read_body
+from server.wire import read_body, require_json
 
 BODY_LIMIT = 64_000
 NO_STORE = {"Cache-Control": "no-store"}
@@ -50,8 +49,7 @@ async def register(request: Request[State]) -> Response:
     """Make a client known (RFC 7591)."""
     runtime = request.state["runtime"]
     await runtime.in_thread(runtime.limits.hit, Bucket.REGISTRATION, address_of(request))
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Unsupported
+    require_json(request)
     described = registration.described(await read_body(request, BODY_LIMIT))
     client, secret = await runtime.run(clients.register, described)
     return JSONResponse(registration.registered(client, secret), 201, NO_STORE)

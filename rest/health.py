@@ -5,17 +5,14 @@ import ipaddress
 from datetime import UTC, datetime
 from typing import Literal
 
-import sqlalchemy as sa
 from pydantic import BaseModel
-from sqlmodel import Session, col
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import reply
 from server.errors import Forbidden
-from server.health import Status, check_all, overall
+from server.health import Status, amounts, check_all, overall
 from server.metrics import CONTENT_TYPE
-from server.models import IndexTask, Project
 from server.runtime import State
 from server.settings import is_loopback
 
@@ -66,7 +63,7 @@ async def metrics(request: Request[State]) -> Response:
     if not (_has_token(request) or _is_from_here(request)):
         raise Forbidden("Metrics are for this machine, and for whoever sends the metrics token.")
     runtime = request.state["runtime"]
-    memories, pending = await runtime.read(_amounts)
+    memories, pending = await runtime.read(amounts)
     return Response(runtime.metrics.text(memories=memories, pending=pending), media_type=CONTENT_TYPE)
 
 
@@ -85,9 +82,3 @@ def _is_from_here(request: Request[State]) -> bool:
         return False
     is_forwarded = any(name in request.headers for name in FORWARDED)
     return is_local and not is_forwarded and is_loopback(f"//{request.headers.get('host', '')}")
-
-
-def _amounts(session: Session) -> tuple[int, int]:
-    """Memories stored; changes that the index has yet to follow."""
-    memories = session.execute(sa.select(sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0))).scalar_one()
-    return memories, session.execute(sa.select(sa.func.count()).select_from(IndexTask)).scalar_one()

@@ -54,14 +54,12 @@ Schemas = dict[tuple[type, JsonSchemaMode], JsonObject]
 
 async def document(request: Request[State]) -> Response:
     """This API as an OpenAPI 3.1 document."""
-    text = json.dumps(_document(_served(request), _cookie(request)), ensure_ascii=False)
-    return Response(text, media_type="application/json")
+    return Response(_text(_served(request), _cookie(request)), media_type="application/json")
 
 
 async def page(request: Request[State]) -> Response:
     """This API as a page for people."""
-    described, base = _document(_served(request), _cookie(request)), request.state["runtime"].settings.public_url
-    text = _templates().get_template("docs.html").render(document=described, base=base)
+    text = _html(_served(request), _cookie(request), request.state["runtime"].settings.public_url)
     return Response(text, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
 
 
@@ -178,9 +176,14 @@ def _failure(status: int) -> JsonObject:
     return {"description": FAILURES[status], "content": content, **named}
 
 
+@functools.cache  # both are made once: they are long, and anybody may ask for them
+def _text(endpoints: tuple[Endpoint, ...], session_cookie: str) -> str:
+    return json.dumps(describe(endpoints, session_cookie), ensure_ascii=False)
+
+
 @functools.cache
-def _document(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject:
-    return describe(endpoints, session_cookie)
+def _html(endpoints: tuple[Endpoint, ...], session_cookie: str, base: str) -> str:
+    return _templates().get_template("docs.html").render(document=describe(endpoints, session_cookie), base=base)
 
 
 def _served(request: Request[State]) -> tuple[Endpoint, ...]:

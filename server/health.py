@@ -10,10 +10,13 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import MemoryIndex
+from server.index.embeddings import ModelFailed
 from server.mail import Mailer
+from server.models import IndexTask, Project
 from server.runtime import Runtime
 
 PATIENCE = 3.0
@@ -71,6 +74,12 @@ def overall(checks: dict[str, Check]) -> Status:
     return Status.HEALTHY if healthy else Status.DEGRADED
 
 
+def amounts(session: Session) -> tuple[int, int]:
+    """Memories stored; changes that the index has yet to follow."""
+    memories = session.execute(sa.select(sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0))).scalar_one()
+    return memories, session.execute(sa.select(sa.func.count()).select_from(IndexTask)).scalar_one()
+
+
 def _database(database: Database) -> tuple[Status]:
     try:
         with database.read() as session:
@@ -84,9 +93,7 @@ def _index(index: MemoryIndex) -> tuple[Status, Status]:
     """The index and the model behind it."""
     try:
         found = index.health()
-    except sa.exc.SQLAlchemyError:
-        return Status.UNHEALTHY, Status.HEALTHY
-    except RuntimeError:  # what a model that fails raises
+    except ModelFailed:
         return Status.HEALTHY, Status.UNHEALTHY
     embedding = Status.HEALTHY if found.embedding_ok else Status.UNHEALTHY
     return Status.DEGRADED if found.degraded else Status.HEALTHY, embedding

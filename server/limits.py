@@ -11,12 +11,17 @@ from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter as Window
 
 from server.errors import RateLimited
+from server.hashing import token_hash
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 5
 """How long Redis is left alone after it failed, so that not every request waits for it."""
+
+
+LONGEST_KEY = 64
+"""A longer part of a key is hashed: a caller may choose it, and it is remembered until its hits are forgotten."""
 
 
 class Bucket(StrEnum):
@@ -63,7 +68,8 @@ class Limits:
                 return
         self._hit(self._own, bucket, *key)
 
-    def _hit(self, window: Window, bucket: Bucket, *key: str) -> None:
+    def _hit(self, window: Window, bucket: Bucket, *given: str) -> None:
+        key = [part if len(part) <= LONGEST_KEY else token_hash(part) for part in given]
         for rate in self._rates[bucket]:
             if not window.hit(rate, bucket.value, *key):
                 reset = window.get_window_stats(rate, bucket.value, *key).reset_time

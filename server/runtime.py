@@ -83,7 +83,7 @@ class Runtime:
             raise Unauthenticated
         found = await self.read(credentials.authenticate, presented)
         if found.note_use:
-            with suppress(Unavailable):  # a database that takes no writes can still be read
+            with suppress(Unavailable):  # what takes no writes, locked or full, can still be read
                 await self.run(credentials.note_use, found.principal)
         return found.principal
 

@@ -5,7 +5,7 @@ import ipaddress
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -39,7 +39,7 @@ def _a_rate(text: str) -> str:
 def _a_database(url: SecretStr) -> SecretStr:
     if not url.get_secret_value():
         return url
-    with contextlib.suppress(sa.exc.ArgumentError):
+    with contextlib.suppress(sa.exc.ArgumentError, ValueError):  # what is no port is repeated in its message
         parts = sa.make_url(url.get_secret_value())
         if parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg") and parts.database:
             return url
@@ -47,9 +47,11 @@ def _a_database(url: SecretStr) -> SecretStr:
 
 
 def _an_origin(text: str) -> str:
-    if _origin(text) is None:
+    """As browsers write it in `Origin`, which is compared to the letter."""
+    origin = _origin(text)
+    if origin is None:
         raise ValueError("write origins like https://app.example.com, without a path")
-    return text.rstrip("/")
+    return origin
 
 
 def _a_sender(text: str) -> str:
@@ -67,12 +69,12 @@ def _a_network(text: str) -> str:
 
 
 def _reached_by(*schemes: str) -> AfterValidator:
-    """A check that a URL has one of these schemes and a host; its message never repeats the URL."""
+    """A check that a URL can be connected to; its message never repeats the URL."""
 
     def check(url: str | SecretStr) -> str | SecretStr:
         text = url.get_secret_value() if isinstance(url, SecretStr) else url
-        if text and (urlsplit(text).scheme not in schemes or not urlsplit(text).hostname):
-            raise ValueError("write a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
+        if text and not _has_host(text, schemes):
+            raise ValueError("write a URL like " + " or ".join(f"{scheme}://host:port" for scheme in schemes))
         return url
 
     return AfterValidator(check)
@@ -228,11 +230,23 @@ def make_private(folder: Path) -> None:
 
 def is_loopback(url: str) -> bool:
     """Whether a URL's host is this machine's own (RFC 8252 section 7.3, RFC 6761 section 6.3)."""
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def _has_host(url: str, schemes: Sequence[str]) -> bool:
+    """Whether a URL has one of these schemes, a host, and for a port a number."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _origin(url: str) -> str | None:

@@ -30,7 +30,6 @@ ON_POSTGRES_TOO = (
     "tests/index/",
     "tests/rest/",
     "tests/oauth/test_parallel.py",
-    "tests/test_surfaces_agree.py",
 )
 NOT_RUN: dict[str, int] = {}
 

@@ -3,6 +3,7 @@
 Such tests are left out where the thing is missing, and a plain line at the end of the run says that they were.
 """
 
+import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ NEEDS = {
     "redis": Need(redis_server.is_available, "install redis-server or set TEST_REDIS_URL"),
     "chromium": Need(_is_installed("chromium", "chromedriver"), "install chromium and chromium-driver"),
     "node": Need(_is_installed("node", "npm"), "install node 20 or newer"),
+    "prlimit": Need(lambda: hasattr(resource, "prlimit"), "run on Linux"),
     "conformance": Need(
         lambda: (Path(__file__).parent / "conformance/node_modules").is_dir(), "run make conformance once"
     ),

@@ -1,8 +1,13 @@
 """What others rely on, written down a second time: a change here is a decision, not an accident."""
 
+import re
+
+import httpx
+
 from rest.errors import STATUS, status_of
 from rest.routes import ENDPOINTS
 from server import errors
+from server.app import create_app
 from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS
 from server.principal import Scope
 from server.settings import Settings
@@ -132,3 +137,18 @@ GET    /docs.css
 
 def test_the_rest_routes() -> None:
     assert [f"{endpoint.method:<6} {endpoint.path}" for endpoint in ENDPOINTS] == ROUTES.strip().splitlines()
+
+
+async def test_head_is_get_without_the_body_at_every_address(client: httpx.AsyncClient, settings: Settings) -> None:
+    """RFC 9110 section 9.1; and whoever asks in another way is told of both."""
+    for path in {re.sub(r"{\w+}", "x", route.path) for route in create_app(settings).routes}:  # type: ignore[attr-defined]  # Starlette's base class has none
+        get, head, other = [await client.request(method, path) for method in ("GET", "HEAD", "PATCH")]
+        assert (head.status_code, head.headers.get("allow")) == (get.status_code, get.headers.get("allow")), path
+        if get.status_code != 405 and other.status_code == 405:
+            assert {"GET", "HEAD"} <= set(other.headers["allow"].split(", ")), path
+
+
+async def test_the_forms_of_the_door_say_how_they_may_be_asked(client: httpx.AsyncClient) -> None:
+    for path in ("/sign-up", "/sign-in", "/forgot-password", "/reset-password/x", "/verify-email/x"):
+        answer = await client.put(path)
+        assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD", "POST"})

@@ -89,6 +89,9 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("CHROMA_URL", "127.0.0.1:8000"),
         ("REDIS_URL", "localhost"),
         ("SMTP_URL", "mail.example.com:25"),
+        ("SMTP_URL", "smtp://mail.example.com:99999"),
+        ("REDIS_URL", "redis://127.0.0.1:port"),
+        ("CHROMA_URL", "http://[::1"),
     ],
 )
 def test_a_malformed_value_stops_the_start_and_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -99,8 +102,10 @@ def test_a_malformed_value_stops_the_start_and_is_named(environment: pytest.Monk
     ("name", "value"),
     [
         ("DATABASE_URL", f"mysql://root:{SECRET}@127.0.0.1/x"),
+        ("DATABASE_URL", f"postgresql://me:{SECRET}/x"),
         ("REDIS_URL", f"http://:{SECRET}@127.0.0.1"),
         ("SMTP_URL", f"imap://me:{SECRET}@127.0.0.1"),
+        ("SMTP_URL", f"smtp://me:{SECRET}"),
         ("CHROMA_URL", f"ftp://me:{SECRET}@127.0.0.1"),
         ("PUBLIC_URL", f"https://me:{SECRET}@memory.example.com"),
         ("PORT", SECRET),
@@ -158,7 +163,7 @@ def test_a_public_server_needs_a_long_secret_key(environment: pytest.MonkeyPatch
 
 
 def test_lists_are_written_with_commas(environment: pytest.MonkeyPatch) -> None:
-    origins, proxies = "https://a.example, https://b.example/", "10.0.0.0/8,::1"
+    origins, proxies = "https://a.example, HTTPS://B.Example:443/", "10.0.0.0/8,::1"
     settings = read(environment, {"SELFMEMORY_ALLOWED_ORIGINS": origins, "SELFMEMORY_TRUSTED_PROXIES": proxies})
     assert settings.allowed_origins == ("https://a.example", "https://b.example")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
@@ -193,6 +198,6 @@ def test_loopback_has_many_names(url: str) -> None:
     assert is_loopback(url)
 
 
-@pytest.mark.parametrize("url", ["http://localhost.example.com", "http://10.0.0.1", "http://[::2]"])
+@pytest.mark.parametrize("url", ["http://localhost.example.com", "http://10.0.0.1", "http://[::2]", "http://[::1"])
 def test_other_addresses_are_not_loopback(url: str) -> None:
     assert not is_loopback(url)

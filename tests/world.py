@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import select
 
 from server.database import Database
@@ -105,6 +106,17 @@ def eventually(is_so: Callable[[], bool], seconds: float = 20) -> None:
     while not is_so():
         assert time.monotonic() < deadline, "it did not come to be"
         threading.Event().wait(0.02)
+
+
+def wait_for_a_waiter(database: Database) -> None:
+    """Until somebody waits for what a transaction here has locked; SQLite cannot tell, there all writers wait."""
+
+    def is_waiting() -> bool:
+        with database.read() as session:
+            return bool(session.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+    if not database.is_sqlite:
+        eventually(is_waiting)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The pages before one is in: signing up, in and out, and the links that letters carry. Plain forms, no script."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl, quote
 
 from starlette.background import BackgroundTask
@@ -34,6 +34,7 @@ WRONG = "The e-mail address or the password is wrong."
 NO_MAIL = "This server sends no mail. Whoever runs it can print a link: python -m server reset-password"
 
 Fields = Mapping[str, str]
+Handler = Callable[[Request[State]], Awaitable[Response]]
 
 
 async def show_sign_up(request: Request[State]) -> Response:
@@ -267,18 +268,21 @@ def _set_cookie(response: Response, runtime: Runtime, value: str, seconds: int) 
     )
 
 
+def _form(path: str, show: Handler, post: Handler) -> Route:
+    """One route for both: a method that is neither is told of both."""
+
+    async def answer(request: Request[State]) -> Response:
+        return await (post if request.method == "POST" else show)(request)
+
+    return Route(path, answer, methods=["GET", "POST"])
+
+
 ROUTES = [
-    Route("/sign-up", show_sign_up, methods=["GET"]),
-    Route("/sign-up", sign_up, methods=["POST"]),
-    Route("/sign-in", show_sign_in, methods=["GET"]),
-    Route("/sign-in", sign_in, methods=["POST"]),
+    _form("/sign-up", show_sign_up, sign_up),
+    _form("/sign-in", show_sign_in, sign_in),
     Route("/sign-out", sign_out, methods=["POST"]),
-    Route("/forgot-password", show_forgot_password, methods=["GET"]),
-    Route("/forgot-password", forgot_password, methods=["POST"]),
-    Route("/reset-password/{token}", show_reset_password, methods=["GET"]),
-    Route("/reset-password/{token}", reset_password, methods=["POST"]),
-    Route("/verify-email/{token}", show_verify_email, methods=["GET"]),
-    Route("/verify-email/{token}", verify_email, methods=["POST"]),
-    Route("/accept-invitation/{token}", show_accept_invitation, methods=["GET"]),
-    Route("/accept-invitation/{token}", accept_invitation, methods=["POST"]),
+    _form("/forgot-password", show_forgot_password, forgot_password),
+    _form("/reset-password/{token}", show_reset_password, reset_password),
+    _form("/verify-email/{token}", show_verify_email, verify_email),
+    _form("/accept-invitation/{token}", show_accept_invitation, accept_invitation),
 ]

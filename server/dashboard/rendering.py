@@ -39,9 +39,7 @@ DONE = {
     "name-saved": "Name saved.",
     "password-saved": "Password changed. You were signed out everywhere else.",
     "session-ended": "Signed out there.",
-    "sessions-ended": "Signed out everywhere else.",
     "verification-sent": "Look into your mailbox: the link is on its way.",
-    "welcome": "Welcome. This is where your assistants' memories live.",
 }
 
 

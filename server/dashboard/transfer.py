@@ -1,11 +1,13 @@
 """Import and export: a file of JSON lines. An import tells how far it is in the very answer to the upload."""
 
 import asyncio
+import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import anyio.from_thread
 from sqlmodel import Session
@@ -21,7 +23,7 @@ from server.errors import Invalid, ServiceError, Unavailable
 from server.index import MemoryIndex
 from server.limits import Bucket
 from server.principal import Principal
-from server.runtime import Runtime
+from server.runtime import Runtime, answering
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,10 @@ FILE_BYTES = 10_000_000
 ENVELOPE_BYTES = 10_000
 """What a form adds around its file."""
 
-LINES_AT_ONCE = 100
+SPOOLED_BYTES = 1_000_000
+"""Of an export, kept in memory; a longer one is on the disk."""
+
+CHUNK_BYTES = 64_000
 MARK = "<!-- progress -->"
 
 
@@ -97,12 +102,13 @@ async def bring(visit: Visit) -> Response:
 
 
 async def export(visit: Visit) -> Response:
-    """The whole project as a file, written while it is read. Raises NotFound before the first line."""
+    """The whole project as a file. Raises NotFound."""
+    runtime = visit.call.runtime
     workspace = await visit.call.read(projects.get, visit.path("project_id"))
     name = re.sub(r"[^A-Za-z0-9]+", "-", workspace.project.name).strip("-").lower() or "memories"
-    lines = _exported(visit.call.runtime, visit.call.principal, workspace.project.id)
+    file = await runtime.in_thread(_exported, runtime, visit.call.principal, workspace.project.id)
     headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
-    return StreamingResponse(_read(visit.call.runtime, lines), headers=headers, media_type="application/x-ndjson")
+    return StreamingResponse(_read(runtime, file), headers=headers, media_type="application/x-ndjson")
 
 
 def bring_in(
@@ -143,19 +149,21 @@ async def _told(importing: Import, first: int | Done, before: str, after: str) -
     yield after
 
 
-def _exported(runtime: Runtime, principal: Principal, project_id: str) -> Iterator[str]:
-    with runtime.database.read() as session:
-        require_project(session, principal, project_id, Action.READ)
-        some: list[str] = []
-        for line in exchange.export_memories(session, project_id):
-            some.append(line + "\n")
-            if len(some) == LINES_AT_ONCE:
-                yield "".join(some)
-                some.clear()
-        yield "".join(some)
+def _exported(runtime: Runtime, principal: Principal, project_id: str) -> IO[bytes]:
+    """Written whole before any of it is sent: a reader who takes an hour must not keep the database for as long."""
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
+        with answering(), runtime.database.read() as session:
+            require_project(session, principal, project_id, Action.READ)
+            for line in exchange.export_memories(session, project_id):
+                file.write(f"{line}\n".encode())
+        file.seek(0)
+        opened.pop_all()
+        return file
 
 
-async def _read(runtime: Runtime, chunks: Iterator[str]) -> AsyncIterator[str]:
-    """Each chunk is made on a worker thread."""
-    while (chunk := await runtime.in_thread(next, chunks, None)) is not None:
-        yield chunk
+async def _read(runtime: Runtime, file: IO[bytes]) -> AsyncIterator[bytes]:
+    """Each chunk is read on a worker thread."""
+    with file:
+        while chunk := await runtime.in_thread(file.read, CHUNK_BYTES):
+            yield chunk

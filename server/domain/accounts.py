@@ -146,7 +146,5 @@ def _require_admitted(session: Session, policy: SignUpPolicy, address: str) -> N
         raise SignUpClosed
     if session.get_bind().dialect.name == "postgresql":
         session.execute(sa.text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
-    if session.exec(select(User.id).limit(1)).first() is None:
-        return
-    if not invitations.open_to(session, address):
+    if users.has_any(session) and not invitations.open_to(session, address):
         raise NotInvited

@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 from server.domain import access, audit
 from server.domain.access import Action, require_project_role, require_session
 from server.domain.audit import Event
+from server.domain.locks import lock_organization_of
 from server.errors import Conflict, NotFound
 from server.hashing import CODE_PREFIX, new_token, token_hash
 from server.models import (
@@ -112,6 +113,7 @@ def approve(
     Answered twice (a double click), the later code counts. Raises RequestEnded, AlreadyAnswered once a code was used,
     NotFound for a project out of reach.
     """
+    lock_organization_of(session, project_id)
     request = _open(session, principal, request_id)
     project, role = require_project_role(session, principal, project_id, Action.READ)
     scopes = access.grantable(role, request.scopes)

@@ -19,6 +19,7 @@ from pydantic import (
 from sqlmodel import Session, col
 
 from server.database import paused
+from server.domain.locks import hold_project
 from server.domain.memories import embeddable, hash_of, store
 from server.domain.metadata import CONTENT_LENGTH, Metadata, UserId, said
 from server.domain.new_memories import MOST_MESSAGES, ROLE_LENGTH, Message, past
@@ -106,6 +107,7 @@ def import_memories(
     parsed = [parse(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     with paused(session):
         embedded = _embedded(parsed, index, progress)
+    hold_project(session, project_id)
     _require(session, project_id)
     for start in range(0, len(parsed), _CHUNK):
         end = start + _CHUNK

@@ -21,6 +21,15 @@ def lock_organization_of(session: Session, project_id: str) -> None:
     _lock(session, col(Organization.id) == owner)
 
 
+def hold_project(session: Session, project_id: str) -> None:
+    """Against the project being deleted meanwhile, by whoever puts something into it; holders do not wait for another.
+
+    After it the project is there until the commit, or gone.
+    """
+    held = sa.select(col(Project.id)).where(col(Project.id) == project_id).with_for_update(read=True, key_share=True)
+    session.execute(held)
+
+
 def lock_user(session: Session, user_id: str) -> None:
     """Against the account being deleted meanwhile, by whoever gives it something that would outlive it."""
     session.execute(sa.select(col(User.id)).where(col(User.id) == user_id).with_for_update(key_share=True))

@@ -14,6 +14,7 @@ from server.domain import idempotency, labels
 from server.domain.access import Action, require_memory, require_project
 from server.domain.filters import Filters, conditions
 from server.domain.idempotency import Attempt
+from server.domain.locks import hold_project
 from server.domain.new_memories import MemoryChange, NewMemory
 from server.domain.temporal import week_of
 from server.errors import Invalid
@@ -79,11 +80,12 @@ def add_many(
         return earlier
     with paused(session):
         embedded = index.embedded([embeddable(new.content, new.metadata) for new in news])
+    hold_project(session, project.id)
     require_project(session, principal, project.id, Action.WRITE)
     memories = [_row(new, project.id, principal.user_id) for new in news]
     ids = [memory.id for memory in memories]
-    if attempt and not idempotency.claim(session, attempt, ids):
-        return idempotency.answered(session, attempt) or ids
+    if attempt and not idempotency.claim(session, attempt, ids) and (earlier := idempotency.answered(session, attempt)):
+        return earlier
     store(session, project.id, memories, embedded)
     return ids
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from server.domain import audit, cascades, names, notifications, users
 from server.domain.access import Action, reachable_organizations, require_organization, require_session
@@ -101,8 +101,3 @@ def delete(session: Session, principal: Principal, organization_id: str) -> Casc
     message = f"{place.name} was deleted by its owner, with all its projects."
     notifications.notify(session, gone, Notice.REMOVED, f"{place.name} is gone", message)
     return counts
-
-
-def required(session: Session, organization_id: str) -> Organization:
-    """The organization of a row that is known to be there."""
-    return session.exec(select(Organization).where(Organization.id == organization_id)).one()

@@ -1,6 +1,7 @@
 """Who may use a project: seeing, adding, changing roles, removing, leaving.
 
-The organization's owner and admins are admins of all its projects, with or without a row of their own here.
+The organization's owner and admins are admins of all its projects. Whoever makes a project has a row of their own here
+besides, which counts when the role in the organization ends: so it may be changed and removed like any other.
 """
 
 import sqlalchemy as sa
@@ -50,14 +51,16 @@ def list_members(session: Session, principal: Principal, project_id: str) -> lis
 def add(session: Session, principal: Principal, project_id: str, user_id: str, role: ProjectRole) -> None:
     """Give a member of the organization a role in the project.
 
-    Raises NotFound (also for a person outside the organization), Forbidden, AlreadyMember.
+    Raises NotFound (also for a person outside the organization), Forbidden, AlreadyMember (also for the organization's
+    owner and admins, as when they are invited: they have their role from there).
     """
     lock_organization_of(session, project_id)
     project, _ = require_project_role(session, principal, project_id, Action.MANAGE_MEMBERS)
     place = session.get_one(Organization, project.organization_id)
-    if user_id == place.owner_id:
+    member = session.get(OrganizationMember, (place.id, user_id))
+    if user_id == place.owner_id or (member is not None and member.role in GOVERNING):
         raise AlreadyMember
-    if session.get(OrganizationMember, (place.id, user_id)) is None:
+    if member is None:
         raise NotFound("User not found in the organization.")
     store(session, ProjectMember(project_id=project.id, user_id=user_id, role=role))
     audit.record(

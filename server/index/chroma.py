@@ -28,7 +28,9 @@ HNSW = CreateHNSWConfiguration(space="cosine", ef_search=200, sync_threshold=100
 PieceId = tuple[int, int]
 """A memory's number and the position of its piece."""
 
-_QUIET = Settings(anonymized_telemetry=False)
+SECONDS = 3.0
+"""That a Chroma server has for an answer: its own client would wait for ever, and every search with it."""
+
 _OPEN = "open"
 """A file beside the directories that is there while one of them is in use."""
 
@@ -80,8 +82,8 @@ class Chroma:
         with _translating():
             self._collections.pop(name, None)
             self._client.delete_collection(name)
-        if self._folder:
-            _remove_orphans(self._folder)
+            if self._folder:
+                _remove_orphans(self._folder)
 
     def close(self) -> None:
         """After that the directory of an embedded Chroma is known to be whole."""
@@ -110,9 +112,9 @@ def open_embedded(root: Path) -> Chroma:
         folders = []
     (root / _OPEN).touch()
     folder = folders[0] if folders else root / uuid4().hex
-    _remove_orphans(folder)
     with _translating():
-        client = cast(Client, chromadb.PersistentClient(str(folder), settings=_QUIET))
+        _remove_orphans(folder)
+        client = cast(Client, chromadb.PersistentClient(str(folder), settings=_quiet()))
     return Chroma(client, folder, "memories-", fresh=not folders)
 
 
@@ -120,13 +122,20 @@ def open_served(url: str, prefix: str) -> Chroma:
     """A Chroma server, which others may use too: ours begin with the prefix. Raises ChromaFailed without an answer."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
+    host, port = parts.hostname or "localhost", parts.port or (443 if secure else 8000)
     with _translating():
+        httpx.get(f"{parts.scheme}://{parts.netloc}/api/v2/heartbeat", timeout=SECONDS)  # the client asks at once
         try:
-            host, port = parts.hostname or "localhost", parts.port or (443 if secure else 8000)
-            client = cast(Client, chromadb.HttpClient(host=host, port=port, ssl=secure, settings=_QUIET))
+            client = cast(Client, chromadb.HttpClient(host=host, port=port, ssl=secure, settings=_quiet()))
         except ValueError as error:  # what it makes of a refused connection
             raise ChromaFailed("ConnectError") from error
+    client._server._session.timeout = SECONDS  # type: ignore[attr-defined]  # there is no other way to say so
     return Chroma(client, None, prefix, fresh=False)
+
+
+def _quiet() -> Settings:
+    """Anew for each client, which writes its address into them."""
+    return Settings(anonymized_telemetry=False)
 
 
 @contextmanager
@@ -134,6 +143,8 @@ def _translating() -> Iterator[None]:
     try:
         yield
     except ChromaError as error:
+        raise ChromaFailed(type(error).__name__, damage=True) from error
+    except sqlite3.Error as error:
         raise ChromaFailed(type(error).__name__, damage=True) from error
     except (httpx.HTTPError, OSError) as error:
         raise ChromaFailed(type(error).__name__) from error

@@ -59,6 +59,10 @@ class Collections:
     def are_served(self) -> bool:
         return bool(self._settings.chroma_url)
 
+    @property
+    def is_open(self) -> bool:
+        return self._chroma is not None
+
     def open(self, *, as_owner: bool) -> "Chroma | None":
         """Chroma, opened when it is not yet and may be. Raises ChromaFailed."""
         if self._chroma is None and (as_owner or self.are_served):
@@ -111,8 +115,12 @@ class Collections:
                 return {*near[: wanted + len(found)], *found}
         return None
 
-    def _failed(self, project_id: str, error: ChromaFailed) -> None:
+    def failed(self, error: ChromaFailed) -> None:
+        """Say so in health."""
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
+
+    def _failed(self, project_id: str, error: ChromaFailed) -> None:
+        self.failed(error)
         self._rests_until = time.monotonic() + REST
         if error.damage:
             self.suspects.add(project_id)

@@ -30,6 +30,10 @@ class EmbedderClosed(RuntimeError):
     """The server is stopping: nothing more is embedded."""
 
 
+class ModelFailed(RuntimeError):
+    """The model did not embed these texts; the cause is its own, of whatever kind."""
+
+
 class Model(Protocol):
     """What can be run: up to `threads` threads at once may each hand over up to `batch_size` texts."""
 
@@ -64,7 +68,7 @@ class Collector:
             thread.start()
 
     def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
-        """Shape (len(texts), dimensions). Raises EmbedderClosed, and what the model raises."""
+        """Shape (len(texts), dimensions). Raises EmbedderClosed, ModelFailed."""
         with self._changed:
             known = {text: self._remembered[text] for text in texts if text in self._remembered}
             asked = self._ask(dict.fromkeys(text for text in texts if text not in known), urgent)
@@ -127,8 +131,10 @@ class Collector:
             vectors = self._model.encode(list(batch))
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the threads that wait for it
             self._finish(batch)
+            failed = ModelFailed(type(error).__name__)
+            failed.__cause__ = error
             for future in batch.values():
-                future.set_exception(error)
+                future.set_exception(failed)
         else:
             self._finish(batch)
             for future, vector in zip(batch.values(), vectors, strict=True):

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from server.index import bundled_model
 from server.index.bundled_model import ModelUnusable, prepare
-from server.index.collector import Collector, EmbedderClosed
+from server.index.collector import Collector, EmbedderClosed, ModelFailed
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["DEFAULT_MODEL", "Embedder", "EmbedderClosed", "ModelUnusable", "open_embedder", "prepare"]
+__all__ = ["DEFAULT_MODEL", "Embedder", "EmbedderClosed", "ModelFailed", "ModelUnusable", "open_embedder", "prepare"]
 
 DEFAULT_MODEL = bundled_model.NAME
 
@@ -32,7 +32,10 @@ class Embedder(Protocol):
         """The length of a vector."""
 
     def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
-        """Vectors of unit length, shape (len(texts), dimensions); `urgent` when a question waits for the answer."""
+        """Vectors of unit length, shape (len(texts), dimensions); `urgent` when a question waits for the answer.
+
+        Raises EmbedderClosed, ModelFailed.
+        """
 
     def close(self) -> None:
         """Let go of the model; whoever still waits, and whoever asks later, is told EmbedderClosed."""

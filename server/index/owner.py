@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from server.database import Database
 from server.index import purge, rebuild
 from server.index.collections import Collections
-from server.index.embeddings import EmbedderClosed
+from server.index.embeddings import EmbedderClosed, ModelFailed
 from server.index.failures import ChromaFailed
 from server.index.outbox import PURGE
 from server.index.ownership import Ownership
@@ -92,11 +92,8 @@ class Owner:
 
     def missing(self) -> int:
         """Projects that have outgrown exact scanning and have no collection yet."""
-        return self._count(self._wanting().with_only_columns(sa.func.count()))
-
-    def pending(self) -> int:
-        """Changes that are not followed yet."""
-        return self._count(sa.select(sa.func.count()).select_from(_tasks))
+        with self._database.read() as session:
+            return session.scalar(self._wanting().with_only_columns(sa.func.count())) or 0
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
@@ -119,8 +116,8 @@ class Owner:
                 busy = self._ownership.is_had() and self._step()
             except EmbedderClosed:
                 break
-            except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-                log.warning("index waits for the database", extra={"kind": type(error).__name__})
+            except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
+                log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
                 self._job, busy = None, False
             # As long again for others as a step took: Chroma and the model leave them little meanwhile.
             pause = min(time.monotonic() - started, POLL) if busy else POLL
@@ -141,8 +138,8 @@ class Owner:
             followed = self._follow()
             return self._advance() or followed
         except ChromaFailed as error:
-            self._collections.failure = f"Chroma failed ({error}); searches scan SQL instead"
-            self._retry_at = time.monotonic() + RETRY
+            self._collections.failed(error)
+            self._retry_at = self._sweep_at = time.monotonic() + RETRY  # the sweep asks whether it is back
             self._job = self.progress = None
             log.warning("chroma failed", extra={"kind": str(error)})
             return False
@@ -267,6 +264,8 @@ class Owner:
             for name in chroma.names() - known:
                 chroma.delete(name)
         self._sweep_at = None
+        if self._retry_at:
+            self._retry_at, self._collections.failure = 0.0, None
 
     def _chroma(self) -> "Chroma":
         chroma = self._collections.open(as_owner=True)
@@ -288,10 +287,6 @@ class Owner:
     def _numbers(self, query: sa.Select[int]) -> Sequence[int]:
         with self._database.read() as session:
             return session.scalars(query).all()
-
-    def _count(self, query: sa.Select[int]) -> int:
-        with self._database.read() as session:
-            return session.scalar(query) or 0
 
     def _clear(self, numbers: Sequence[int]) -> None:
         with self._database.write() as session:

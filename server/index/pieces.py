@@ -48,7 +48,8 @@ LONGEST_WORD = 20
 
 _CLOSING = "\"'”’»)\\]」』）】"
 _BOUNDARY = re.compile(
-    rf"(?P<stop>[.!?…]+)[{_CLOSING}]*(?=\s)"  # Latin, Cyrillic, Greek …: a space follows
+    # Latin, Cyrillic, Greek …: a space follows; begun once a run and never given back, or a line of dots takes a second
+    rf"(?<![.!?…])(?P<stop>[.!?…]++)[{_CLOSING}]*+(?=\s)"
     rf"|[。！？｡।॥؟۔]+[{_CLOSING}]*"  # Chinese, Japanese, Devanagari, Arabic, Urdu: none need follow
 )
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘]*\Z")

@@ -81,10 +81,10 @@ def build(database: Database, chroma: "Chroma", scans: Scans, model: str, projec
         return
     name = chroma.create()
     centre = _centre(database, scans, project_id)
-    read: list[tuple[int, int, int]] = []
+    read: list[sa.ColumnElement[bool]] = []
     done = 0
     for part in _parts(database, scans, project_id):
-        read.append((part.after, part.upto, part.seen))
+        read.append(_tasks_of(project_id, part))
         matrix = part.matrix
         vectors, owners = centre.left(matrix.vectors), np.repeat(matrix.numbers, matrix.sizes)
         positions = np.arange(len(owners)) - np.repeat(matrix.first, matrix.sizes)
@@ -94,10 +94,8 @@ def build(database: Database, chroma: "Chroma", scans: Scans, model: str, projec
             done += len(pieces[start : start + ROWS])
             yield Progress("building a collection", done, max(project.piece_count, done))
     mean = centre.mean.astype("<f4").tobytes()
-    _finished(database, project, ProjectIndex(project_id=project_id, collection=name, embedding_model=model, mean=mean))
-    for after, upto, seen in read:
-        _clear_tasks(database, project_id, after, upto, seen)
-        yield Progress("building a collection", done, done)
+    built = ProjectIndex(project_id=project_id, collection=name, embedding_model=model, mean=mean)
+    _finished(database, project, built, read)
 
 
 def _announced(database: Database, project_id: str, model: str) -> Project | None:
@@ -109,20 +107,27 @@ def _announced(database: Database, project_id: str, model: str) -> Project | Non
         return project
 
 
-def _finished(database: Database, project: Project, built: ProjectIndex) -> None:
-    """What is not needed any more, the old collection or this one, is for the owner to sweep."""
+def _tasks_of(project_id: str, part: _Part) -> sa.ColumnElement[bool]:
+    """The collection knows what these tasks tell: they were there when it read their memories."""
+    own = _tasks.c
+    inside = sa.and_(own.memory_number > part.after, own.memory_number <= part.upto)
+    return sa.and_(own.project_id == project_id, own.number <= part.seen, inside)
+
+
+def _finished(
+    database: Database, project: Project, built: ProjectIndex, known: Sequence[sa.ColumnElement[bool]]
+) -> None:
+    """What is not needed any more, the old collection or this one, is for the owner to sweep.
+
+    The tasks that it knows go all at once: SQLite gives the number of one that is gone to the next change.
+    """
     with database.write() as session:
+        for tasks in known:
+            session.execute(sa.delete(_tasks).where(tasks))
         row = session.get(ProjectIndex, built.project_id)
         if row is not None:
             row.collection, row.embedding_model, row.mean = built.collection, built.embedding_model, built.mean
             row.removals, row.ready_at = project.removals, now()
-
-
-def _clear_tasks(database: Database, project_id: str, after: int, upto: int, seen: int) -> None:
-    """The collection knows what these tasks tell: they were there when it read their memories."""
-    known = sa.and_(_tasks.c.project_id == project_id, _tasks.c.number <= seen)
-    with database.write() as session:
-        session.execute(sa.delete(_tasks).where(known, _tasks.c.memory_number > after, _tasks.c.memory_number <= upto))
 
 
 def _centre(database: Database, scans: Scans, project_id: str) -> Centre:
@@ -135,7 +140,8 @@ def _centre(database: Database, scans: Scans, project_id: str) -> Centre:
 
 def _parts(database: Database, scans: Scans, project_id: str) -> Iterator[_Part]:
     """Each part in a transaction of its own: an old snapshot would keep SQLite's log from being emptied."""
-    newest = sa.select(sa.func.max(_tasks.c.number)).where(_tasks.c.project_id == project_id)
+    followed = _tasks.c.memory_number != outbox.PURGE  # such a task may be gone, and its number taken, any moment
+    newest = sa.select(sa.func.max(_tasks.c.number)).where(_tasks.c.project_id == project_id, followed)
     last = 0
     while True:
         with database.read() as session:
@@ -161,7 +167,7 @@ def reembed(database: Database, embed: Embed, model: str) -> Iterator[Progress]:
     done = 0
     while numbers := _some(database, other):
         with database.read() as session:
-            texts = {memory.number: memory for memory in _load(session, numbers)}
+            texts = {memory.number: memory for memory in session.scalars(_of(numbers))}
         embedded = embed([(memory.content, lead_from(memory.content, memory.details)) for memory in texts.values()])
         with database.write() as session:
             _replace(session, texts, dict(zip(texts, embedded, strict=True)))
@@ -175,14 +181,14 @@ def _some(database: Database, chosen: sa.ColumnElement[bool]) -> Sequence[int]:
         return session.scalars(query).all()
 
 
-def _load(session: Session, numbers: Sequence[int]) -> Sequence[Memory]:
-    return session.scalars(sa.select(Memory).where(col(Memory.number).in_(numbers))).all()
+def _of(numbers: Sequence[int]) -> sa.Select[Memory]:
+    return sa.select(Memory).where(col(Memory.number).in_(numbers))
 
 
 def _replace(session: Session, texts: dict[int, Memory], embedded: dict[int, Embedded]) -> None:
-    """Leaves out what was changed or deleted since it was read."""
+    """Leaves out what was changed or deleted since it was read; what is left waits, so that no change comes between."""
     by_project: dict[str, list[Memory]] = {}
-    for memory in _load(session, list(texts)):
+    for memory in session.scalars(_of(list(texts)).order_by(col(Memory.number)).with_for_update()):
         if memory.revision == texts[memory.number].revision:
             by_project.setdefault(memory.project_id, []).append(memory)
     for project_id, memories in by_project.items():

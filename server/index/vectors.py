@@ -40,11 +40,9 @@ class Health:
     """`mode` is exact or chroma; `degraded` says why searches are slower than they should be."""
 
     mode: str
-    pending: int
     work: str | None
     degraded: str | None
     embedding_ok: bool
-    embedding_seconds: float
 
 
 class Asked(NamedTuple):
@@ -211,21 +209,17 @@ class MemoryIndex:
             missing = self._owner.missing()
 
     def health(self) -> Health:
-        """Asks the model for one vector."""
-        started = time.perf_counter()
+        """Asks the model for one vector, and Chroma for nothing: what its last use came to is known."""
         try:
             self._embedder.embed(["health"], urgent=True)
         except EmbedderClosed:
             embedding_ok = False
         else:
             embedding_ok = True
-        seconds = time.perf_counter() - started
         degraded = self._collections.failure or (None if self._owner.is_alive() else "The index's owner has stopped.")
         return Health(
-            mode="chroma" if self._collections.open(as_owner=False) else "exact",
-            pending=self._owner.pending(),
+            mode="chroma" if self._collections.is_open else "exact",
             work=str(self._owner.progress) if self._owner.progress else None,
             degraded=degraded,
             embedding_ok=embedding_ok,
-            embedding_seconds=seconds,
         )

@@ -23,6 +23,9 @@ CONTEXT_LENGTH = 200
 CONTEXT_GAP = timedelta(hours=1)
 """The memory before is context when it is no older than that, then."""
 
+MOST_BYTES = 1_000_000
+"""Of a memory's different words and their places: Postgres takes 1 MB in one vector, and a memory may have more."""
+
 _ALPHABET = "bcdfghjklmnpqrst"  # no vowels: the stemmer counts the word's own syllables
 _memories = metadata.tables["memories"]
 
@@ -178,7 +181,18 @@ def _write(session: Session, project_id: str, rows: Sequence[_Row]) -> None:
 
 
 def _text(text: str, prefix: str) -> str:
-    return " ".join([prefix + term for term in terms_of(text)])
+    return " ".join([prefix + term for term in _first(terms_of(text))])
+
+
+def _first(terms: list[str]) -> list[str]:
+    """As many as fit a vector: a longer memory is found by what comes after them through its pieces."""
+    room, different = MOST_BYTES, set[str]()
+    for place, term in enumerate(terms):
+        room -= 2 if term in different else len(term.encode()) + 5
+        if room < 0:
+            return terms[:place]
+        different.add(term)
+    return terms
 
 
 _DELETE = sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))")

@@ -1,9 +1,12 @@
-"""Two people with a browser each."""
+"""Two people with a browser each; one of them may look at what is the other's."""
 
 from collections.abc import Callable
 
 import pytest
 
+from server.database import Database
+from server.models import OrganizationMember, ProjectMember, ProjectRole
+from server.models.organizations import OrganizationRole
 from tests.conftest import Tenant
 from tests.dashboard.visitors import Visitor
 from tests.dashboard.visitors import visit as visit
@@ -16,4 +19,14 @@ def ann(visit: Callable[[Tenant], Visitor], alice: Tenant) -> Visitor:
 
 @pytest.fixture
 def ben(visit: Callable[[Tenant], Visitor], bob: Tenant) -> Visitor:
+    return visit(bob)
+
+
+@pytest.fixture
+def viewer(visit: Callable[[Tenant], Visitor], alice: Tenant, bob: Tenant, database: Database) -> Visitor:
+    """Bob, who may only look at Alice's project."""
+    with database.write() as session:
+        role = OrganizationRole.MEMBER
+        session.add(OrganizationMember(organization_id=alice.organization_id, user_id=bob.user_id, role=role))
+        session.add(ProjectMember(project_id=alice.project_id, user_id=bob.user_id, role=ProjectRole.VIEWER))
     return visit(bob)

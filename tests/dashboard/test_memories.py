@@ -1,30 +1,15 @@
-"""Memories in the dashboard: add, read, search, change, delete and put back, import and export."""
+"""Memories in the dashboard: add, read, search, change, delete and put back."""
 
 import html
 import json
 import re
-from collections.abc import Callable
 
 import httpx
 import pytest
 
-from server.database import Database
-from server.models import OrganizationMember, ProjectMember, ProjectRole
-from server.models.organizations import OrganizationRole
-from tests.conftest import ORIGIN, Tenant
 from tests.dashboard.visitors import Visitor, hidden, seen
 
 XSS = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'`{{ 7*7 }}</textarea></title>"
-
-
-@pytest.fixture
-def viewer(visit: Callable[[Tenant], Visitor], alice: Tenant, bob: Tenant, database: Database) -> Visitor:
-    """Bob, who may only look at Alice's project."""
-    with database.write() as session:
-        role = OrganizationRole.MEMBER
-        session.add(OrganizationMember(organization_id=alice.organization_id, user_id=bob.user_id, role=role))
-        session.add(ProjectMember(project_id=alice.project_id, user_id=bob.user_id, role=ProjectRole.VIEWER))
-    return visit(bob)
 
 
 def form(text: str, **given: str) -> dict[str, str]:
@@ -237,38 +222,6 @@ async def test_all_memories_go_when_the_name_is_typed_and_not_before(ann: Visito
     assert "No memories yet" in await ann.see(f"{ann.project}/memories")
 
 
-async def test_an_export_is_what_an_import_takes(ann: Visitor, ben: Visitor) -> None:
-    for text in ("Anna likes the window.", "Größe, 大小, <b>"):
-        await ann.remember(text, tags="a,b")
-    file = await ann.get(f"{ann.project}/export")
-    assert file.headers["content-disposition"] == 'attachment; filename="my-memories.jsonl"'
-    assert len(file.text.splitlines()) == 2
-    told = await upload(ben, file.content)
-    assert told.status_code == 200
-    assert "2 of 2 memories read" in seen(told)
-    assert "2 memories imported" in seen(told)
-    assert "Größe, 大小, <b>" in await ben.see(f"{ben.project}/memories")
-
-
-async def test_a_file_with_a_bad_line_is_refused_whole_and_the_line_is_named(ann: Visitor) -> None:
-    good = '{"content": "fine", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'
-    told = await upload(ann, f"{good}\n{{}}\n".encode())
-    assert told.status_code == 400
-    assert "line 2" in seen(told)
-    assert "0 memories" in await ann.see(f"{ann.project}/memories")
-    assert (await upload(ann, b"\xff\xfe")).status_code == 400
-    assert (await upload(ann, b"")).status_code == 400
-    assert (await upload(ann, b"x" * 10_100_000)).status_code == 413
-
-
-async def test_a_viewer_may_not_import(ann: Visitor, viewer: Visitor) -> None:
-    file = b'{"content": "x", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'
-    refused = await viewer.client.post(
-        f"{ann.project}/transfer", files={"file": ("m.jsonl", file)}, headers={"Origin": ORIGIN}
-    )
-    assert refused.status_code == 403
-
-
 async def test_the_overview_counts_what_is_there(ann: Visitor) -> None:
     assert "Start here" in await ann.see(ann.project)
     await ann.remember("One.", tags="Travel,home", people_mentioned="Anna")
@@ -285,8 +238,3 @@ def next_of(page: httpx.Response) -> str:
     found = re.search(r'href="([^"]+)" rel="next"', page.text)
     assert found, "the last page"
     return html.unescape(found[1])
-
-
-async def upload(visitor: Visitor, content: bytes) -> httpx.Response:
-    files = {"file": ("memories.jsonl", content)}
-    return await visitor.client.post(f"{visitor.project}/transfer", files=files, headers={"Origin": ORIGIN})

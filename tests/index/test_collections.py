@@ -1,15 +1,18 @@
 """With Chroma: a project that has outgrown exact scanning is answered as before, whatever becomes of Chroma."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import select
+from sqlmodel import col, select
 
 from server.domain.filters import Filters
-from server.index import outbox, owner
+from server.index import outbox, owner, rebuild, scans
+from server.index.chroma import open_embedded
 from server.index.embeddings import Embedder
+from server.index.rebuild import Progress
 from server.models import IndexTask, Project, ProjectIndex
 from server.settings import Settings
 from tests.world import World, eventually, opened
@@ -159,6 +162,20 @@ def test_after_an_unclean_stop_the_collections_are_built_in_a_fresh_directory(
         assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
 
+def test_a_directory_that_cannot_be_read_is_thrown_away_and_made_anew(
+    large: World, settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "RETRY", 0.1)
+    large.index.close()
+    (file,) = (settings.data_dir / "chroma").glob("*/chroma.sqlite3")
+    file.write_bytes(b"not a database" * 1000)
+    with opened(settings, embedder) as again:
+        again.add("a red kayak")
+        eventually(lambda: is_ready(again) and not file.exists())
+        eventually(lambda: is_ready(again) and again.index.health().degraded is None)
+        assert again.texts("red kayak")[0] == "a red kayak"
+
+
 def test_after_a_clean_stop_the_collections_are_kept(large: World, settings: Settings, embedder: Embedder) -> None:
     before = row_of(large)
     large.index.close()
@@ -197,3 +214,35 @@ def test_reindex_builds_everything_anew_beside_the_running_owner(large: World, e
     with large.database.read() as session:
         project = session.get_one(Project, large.project_id)
         assert (project.memory_count, project.piece_count) == (40, 40)
+
+
+def test_a_change_while_a_collection_is_built_is_never_taken_for_one_that_it_has_seen(
+    settings: Settings, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite gives the number of a task that is gone to the next one."""
+    monkeypatch.setattr(scans, "PART", 10)
+    with opened(settings.model_copy(update={"exact_scan_limit": 5000}), embedder) as world:
+        world.index._owner.stop()
+        first, second, third, *_, last = world.add_many([f"canoe trip number {n}" for n in range(40)])
+        chroma = open_embedded(tmp_path / "chroma")
+
+        def build() -> Iterator[Progress]:
+            return rebuild.build(world.database, chroma, world.index._scans, embedder.name, world.project_id)
+
+        next(build())  # from now on changes leave tasks
+        world.delete(first)
+        world.update(second, "a red kayak")
+        world.delete(third)
+        building = build()
+        next(building)
+        with world.database.write() as session:  # as the owner does when their words have left the disk
+            session.execute(sa.delete(IndexTask).where(col(IndexTask.memory_number) == outbox.PURGE))
+        world.update(second, "a blue kayak")
+        while next(building, None) and not is_ready(world):
+            pass
+        world.update(last, "a green kayak")
+        list(building)
+        chroma.close()
+        with world.database.read() as session:
+            pending = set(session.scalars(sa.select(col(IndexTask.memory_number))))
+        assert {world.memory(second).number, world.memory(last).number} <= pending

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from server.index import bundled_model, onnx_export
 from server.index.bundled_model import BundledModel
 from server.index.collector import URGENT_TURNS, Collector
-from server.index.embeddings import DEFAULT_MODEL, Embedder, EmbedderClosed, ModelUnusable, open_embedder
+from server.index.embeddings import (
+    DEFAULT_MODEL,
+    Embedder,
+    EmbedderClosed,
+    ModelFailed,
+    ModelUnusable,
+    open_embedder,
+)
 
 TEXTS = [
     "Caroline: I went to a support group yesterday and it was so powerful.",
@@ -264,10 +271,10 @@ def test_a_model_that_takes_batches_gets_what_waits_in_one_call() -> None:
 def test_what_the_model_cannot_read_fails_for_who_asked_and_for_nobody_else(held: Held) -> None:
     bad, good = held.ask("bad"), held.ask("good")
     held.model.let_go.set()
-    with pytest.raises(ValueError, match="cannot read this"):
+    with pytest.raises(ModelFailed, match="ValueError"):
         bad.result(10)
     assert good.result(10).tolist() == [[4, 1]]
-    with pytest.raises(ValueError, match="cannot read this"):
+    with pytest.raises(ModelFailed, match="ValueError"):
         held.collector.embed(["bad"], urgent=True)
 
 

@@ -143,7 +143,9 @@ def test_a_long_memory_is_packed_and_covered_to_its_end() -> None:
     assert all(any(fact in piece.text for piece in pieces) for fact in facts)
 
 
-@pytest.mark.parametrize("unit", ["a. ", "word ", "x", "Dr. ", "\n-", "user: a\n", "！", "‘", '."', "한"])
+@pytest.mark.parametrize(
+    "unit", ["a. ", "word ", "x", "Dr. ", "\n-", "user: a\n", "！", "‘", '."', "한", ".", "?!", "…"]
+)
 def test_a_hundred_kilobytes_of_anything_are_cut_in_little_time(unit: str) -> None:
     content = unit * (100_000 // len(unit))
     began = time.process_time()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlmodel import col
 
 from server.index import owner
-from server.index.embeddings import Embedder
+from server.index.embeddings import Embedder, ModelFailed
 from server.models import Memory
 from server.settings import Settings
 from tests.fakes import WordEmbedder
@@ -82,3 +82,28 @@ def test_progress_is_told(settings: Settings, embedder: Embedder, caplog: pytest
     assert any(work and work.startswith("embedding with the new model") for work in seen)
     told = [vars(record) for record in caplog.records if record.message == "background work"]
     assert [one["done"] for one in told if one["work"] == "embedding with the new model"] == [16, 100]
+
+
+class Stumbling(WordEmbedder):
+    """Another model, which fails the first time."""
+
+    name = "other/test"
+    has_failed = False
+
+    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+        if not self.has_failed:
+            self.has_failed = True
+            raise ModelFailed
+        return super().embed(texts, urgent=urgent)
+
+
+def test_a_model_that_fails_once_is_asked_again(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "LOOK", 0.1)
+    monkeypatch.setattr(owner, "POLL", 0.1)
+    with opened(settings, embedder) as before:
+        before.add("canoe trip")
+    with opened(settings, Stumbling()) as after:
+        eventually(lambda: models(after) == {"other/test"})
+        assert after.index.health().degraded is None

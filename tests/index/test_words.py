@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import Session, select
 
+from server.domain import memories
+from server.domain.new_memories import Message, NewMemory
 from server.index import matches
 from server.index.terms import asked_terms, terms_of
 from server.models import Memory, Project
@@ -118,6 +120,14 @@ def test_in_a_large_project_the_rarest_words_decide(world: World, monkeypatch: p
     assert {text for text in found if "milk" in text} == {"tea and milk 0", "tea and milk 1", "tea and milk 2"}
     assert len(found) == 3
     assert len(shares(world, "tea")) == 8
+
+
+def test_the_longest_memory_of_nothing_but_different_words_is_kept_and_found(world: World) -> None:
+    said = [" ".join(f"word{number:07}" for number in range(start, start + 800)) for start in range(0, 80_000, 800)]
+    new = NewMemory(messages=[Message(role="user", content=text) for text in said], project_id=world.project_id)
+    with world.database.write() as session:
+        memories.add(session, world.principal, new, world.index)
+    assert list(shares(world, "word0000007").values()) == [1]
 
 
 def test_terms_are_cut_in_every_script() -> None:

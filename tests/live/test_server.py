@@ -1,6 +1,7 @@
 """The server as it is run: a process of its own, with the real model and no network."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -104,6 +105,22 @@ def test_commands_work_beside_the_running_server(server: ServerProcess, folder: 
         assert examined.returncode == 0, examined.stdout
         assert f"http://localhost:{server.url.rpartition(':')[2]} answers" in examined.stdout
         assert TEXT in search(client, "Where does Ann live?")
+
+
+@pytest.mark.needs("prlimit")
+def test_on_a_disk_without_room_reading_goes_on_and_writing_is_refused(server: ServerProcess, folder: Path) -> None:
+    key = new_key(folder)  # so that its first use is worth noting
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    with calling(server, key) as client:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            read = client.get("/api/memories")
+            refused = client.post("/api/memories", json={"messages": [{"role": "user", "content": TEXT}]})
+        finally:
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
+        assert (read.status_code, refused.status_code, refused.headers["Retry-After"]) == (200, 503, "1")
+        assert client.get("/api/memories").json()["total"] == read.json()["total"]
+        add(client)
 
 
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:

@@ -3,12 +3,18 @@
 import asyncio
 from collections import Counter
 
+import httpx
 import pytest
 from sqlmodel import select
 
 from server.database import Database
+from server.domain import clients
+from server.domain.clients import Description
 from server.models import AccessToken, AuthorizationCode, OAuthGrant, RefreshToken
-from tests.oauth.flows import App, Person, answer_of, error_of, tokens_of
+from server.models.base import now
+from tests.oauth.flows import CALLBACK, PLAIN, App, Person, answer_of, app_at, error_of, tokens_of
+from tests.oauth.hosts import Host
+from tests.world import wait_for_a_waiter
 
 AT_ONCE = 20
 
@@ -68,3 +74,15 @@ async def test_052_of_many_answers_one_code_is_alive(notes: App, ann: Person, da
         assert len(session.exec(select(AuthorizationCode)).all()) == 1
     statuses = [(await notes.redeem(code)).status_code for code in codes]
     assert Counter(statuses) == {200: 1, 400: 9}
+
+
+@pytest.mark.settings(cimd_allow_private=True)
+async def test_a_document_that_another_brings_at_the_same_moment_is_good_for_both(
+    host: Host, client: httpx.AsyncClient, ann: Person, database: Database
+) -> None:
+    app = app_at(client, host.publish("/client", PLAIN))
+    with database.write() as session:
+        clients.keep_document(session, app.client_id, Description("Another", [CALLBACK]), now())
+        opening = asyncio.create_task(ann.open(app.request()))
+        await asyncio.to_thread(wait_for_a_waiter, database)
+    assert (await opening).status_code == 200

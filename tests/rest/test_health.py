@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.hashing import new_api_key
+from server.index.embeddings import ModelFailed
 from server.settings import Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
 from tests.fakes import WordEmbedder
@@ -32,7 +33,7 @@ class BrokenEmbedder(WordEmbedder):
     """A model that fails from its second call on."""
 
     def embed(self, texts: object, /, *, urgent: bool = False) -> NDArray[np.float32]:
-        raise RuntimeError("the model is gone")
+        raise ModelFailed("the model is gone")
 
 
 @pytest.fixture
@@ -85,6 +86,14 @@ async def test_a_model_that_fails_makes_it_unhealthy_and_not_ready(broken_app: A
     assert answer.json()["checks"]["database"]["status"] == "healthy"
     assert (ready.status_code, ready.json()) == (503, {"status": "not ready"})
     assert live.status_code == 200
+
+
+async def test_a_chroma_server_that_is_away_leaves_it_ready(settings: Settings) -> None:
+    away = settings.model_copy(update={"chroma_url": "http://127.0.0.1:9"})
+    async with running(create_app(away, lambda _settings: WordEmbedder())) as app, asking(app) as client:
+        answer, ready = await client.get("/health"), await client.get("/health/ready")
+    assert (answer.status_code, ready.status_code) == (200, 200)
+    assert answer.json()["checks"]["embedding"]["status"] == "healthy"
 
 
 async def test_it_is_ready_when_it_can_answer(client: httpx.AsyncClient) -> None:

@@ -1,5 +1,6 @@
 """Rate limits: counted for each credential and operation, whatever the door, before the work is done."""
 
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import httpx
@@ -84,6 +85,19 @@ async def test_a_batch_counts_as_one(client: httpx.AsyncClient, alice: Tenant) -
 
 
 @pytest.mark.needs("redis")
+def test_what_a_caller_names_counts_in_full_and_is_not_kept_in_full(settings: Settings) -> None:
+    limits = Limits(settings.model_copy(update={"rate_limit_token_failure": "1/day"}))
+    names = [f"{'x' * 60_000}{number}" for number in range(100)]
+    tracemalloc.start()
+    for name in names:
+        limits.hit(Bucket.TOKEN_FAILURE, name, "203.0.113.9")
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000
+    with pytest.raises(RateLimited):
+        limits.hit(Bucket.TOKEN_FAILURE, names[7], "203.0.113.9")
+
+
 def test_workers_count_together_in_redis(redis_url: str) -> None:
     chosen = read_settings(env_file=None, redis_url=redis_url, rate_limit_memory_add="2/day", public_url=ORIGIN)
     one, other = Limits(chosen), Limits(chosen)

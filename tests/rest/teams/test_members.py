@@ -141,7 +141,7 @@ async def test_a_member_is_added_once(team: Team) -> None:
     assert added.json() == {
         "message": "Member added successfully", "project_id": team.project_id, **body,
     }  # fmt: skip
-    for user in ("member", "viewer", "owner"):
+    for user in ("member", "viewer", "owner", "admin"):
         again = {"user_id": team.ids[user], "role": "viewer"}
         assert (await team["project_admin"].post(project(team, "members"), again)).status_code == 409
 

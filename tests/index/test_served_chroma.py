@@ -1,0 +1,116 @@
+"""A Chroma server that is away, hangs or comes back: searches go on, and health says how it is."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from uuid import UUID
+
+import pytest
+
+from server.database import Database
+from server.index import chroma, collections, owner
+from server.index.embeddings import Embedder
+from server.models import ProjectIndex
+from server.models.base import now
+from server.settings import Settings
+from tests.world import World, eventually, opened
+
+
+class Served(ThreadingHTTPServer):
+    """What a client asks of Chroma when it begins; `hangs` from then on, or has no collections."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Answers)
+        self.hangs, self.asked, self.ends = False, threading.Event(), threading.Event()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        self.ends.set()
+        self.shutdown()
+        self.server_close()
+
+
+class Answers(BaseHTTPRequestHandler):
+    server: Served
+
+    def do_GET(self) -> None:
+        if "/collections" in self.path:
+            self.server.asked.set()
+            if self.server.hangs:
+                self.server.ends.wait()
+                return
+        answer: object = {"id": str(UUID(int=0)), "name": "one", "tenant": "one"}
+        if self.path.endswith("/identity"):
+            answer = {"user_id": "", "tenant": "one", "databases": ["one"]}
+        elif self.path.partition("?")[0].endswith("/collections"):
+            answer = []
+        body = json.dumps(answer)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.setattr(chroma, "SECONDS", 0.3)
+    monkeypatch.setattr(collections, "REST", 0.0)
+    monkeypatch.setattr(owner, "RETRY", 0.1)
+    served = Served()
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def settings(settings: Settings, served: Served) -> Settings:
+    url = f"http://127.0.0.1:{served.server_port}"
+    return settings.model_copy(update={"exact_scan_limit": 0, "chroma_url": url})
+
+
+def pretend_ready(database: Database, world: World) -> None:
+    """A row that says that the project has a collection."""
+    row = ProjectIndex(
+        project_id=world.project_id,
+        collection="memories-1",
+        embedding_model="words/test",
+        mean=b"\0" * 4 * 64,
+        ready_at=now(),
+    )
+    with database.write() as session:
+        session.merge(row)
+
+
+def test_while_it_is_away_health_says_so_and_afterwards_no_more(
+    settings: Settings, served: Served, embedder: Embedder
+) -> None:
+    served.stop()
+    with opened(settings.model_copy(update={"exact_scan_limit": 5000}), embedder) as world:
+        world.add("canoe trip")
+        eventually(lambda: world.index.health().degraded is not None)
+        assert world.index.health().embedding_ok
+        assert world.texts("canoe") == ["canoe trip"]
+        back = Served(served.server_port)
+        eventually(lambda: world.index.health().degraded is None)
+        back.stop()
+
+
+def test_a_search_waits_for_a_server_that_hangs_no_longer_than_it_was_given(
+    settings: Settings, served: Served, embedder: Embedder
+) -> None:
+    with opened(settings, embedder) as world:
+        world.add("canoe trip")
+        pretend_ready(world.database, world)
+        served.hangs = True
+        found: list[str] = []
+        search = threading.Thread(target=lambda: found.extend(world.texts("canoe")))
+        search.start()
+        search.join(10)
+        assert found == ["canoe trip"]
+        assert served.asked.is_set()
