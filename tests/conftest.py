@@ -1,5 +1,6 @@
 """The app in this process, on a fresh database, with a small embedder."""
 
+import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -189,3 +190,14 @@ def alice(make_tenant: Callable[[str], Tenant]) -> Tenant:
 @pytest.fixture
 def bob(make_tenant: Callable[[str], Tenant]) -> Tenant:
     return make_tenant("bob@example.com")
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """The logging that a command sets up ends with the test, as does the standard error that it writes to."""
+    loggers = [logging.getLogger(name) for name in ("", "server", "rest", "tools", "oauth")]
+    before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
+    yield
+    for logger, handlers, level in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,11 +49,9 @@ def data_dir(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def run(
-    data_dir: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Ran]]:
+    data_dir: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_logging: None
+) -> Callable[..., Ran]:
     """`run("create-user", "--email", …, given=text of standard input)`."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
 
     def command(*arguments: str, given: bytes = b"") -> Ran:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
@@ -63,9 +60,7 @@ def run(
         out, err = capfd.readouterr()
         return Ran(code, out, err)
 
-    yield command
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    return command
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ NEW = "another good one"
 
 
 @pytest.fixture
-def commands(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def commands(settings: Settings, monkeypatch: pytest.MonkeyPatch, own_logging: None) -> None:
     """Commands beside the running server."""
     monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("SELFMEMORY_DATABASE_URL", settings.database_url.get_secret_value())
@@ -47,7 +47,7 @@ async def test_a_server_without_mail_promises_no_letter(client: httpx.AsyncClien
 
 
 def test_a_data_directory_that_cannot_be_made_is_said_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_logging: None
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(tmp_path / "file"))

@@ -89,7 +89,7 @@ def verify(session: Session, token: str) -> None:
 
 
 def delete(session: Session, principal: Principal) -> Cascades:
-    """Delete one's account with its personal organization; nothing personal is kept, the address is free again.
+    """Delete one's account with its personal organization; the address is kept nowhere and free again.
 
     Raises OwnsOrganization.
     """
@@ -136,6 +136,7 @@ def _withdraw(session: Session, user: User) -> None:
         .where(theirs, col(Invitation.status) == InvitationStatus.PENDING)
         .values(status=InvitationStatus.CANCELLED)
     )
+    session.execute(sa.update(Invitation).where(col(Invitation.email) == user.email).values(email=""))
 
 
 def _require_admitted(session: Session, policy: SignUpPolicy, address: str) -> None:

@@ -55,13 +55,15 @@ class ServerProcess:
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Ours without its SELFMEMORY_ names; data in `folder`."""
-    (folder / "guard").mkdir(exist_ok=True)
+    """Ours without its SELFMEMORY_ names; data in `folder`, and a home of its own there."""
+    for name in ("guard", "home"):
+        (folder / name).mkdir(exist_ok=True)
     (folder / "guard" / "sitecustomize.py").write_text(NO_WAY_OUT)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SELFMEMORY_")}
     paths = {"PYTHONPATH": os.pathsep.join([str(folder / "guard"), str(ROOT)]), "ATTEMPTS": str(folder / "attempts")}
     given = {f"SELFMEMORY_{name}": value for name, value in settings.items()}
-    return kept | paths | {"SELFMEMORY_DATA_DIR": str(folder / "data")} | given
+    own = {"SELFMEMORY_DATA_DIR": str(folder / "data"), "HOME": str(folder / "home")}
+    return kept | paths | own | given
 
 
 @contextlib.contextmanager

@@ -6,9 +6,20 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.live.server_process import environment, run
+
+
+@contextlib.contextmanager
+def ctrl_c_counts() -> Iterator[None]:
+    """Tests that run in the background may have been told to ignore it, and what they start would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_result_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
@@ -26,9 +37,12 @@ def test_ctrl_c_ends_an_import_without_a_traceback(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "data" / "selfmemory.db")) as database:
         ((project_id,),) = database.execute("SELECT id FROM projects")
     command = [sys.executable, "-m", "server", "import", "--project", project_id]
-    with subprocess.Popen(
-        command, env=environment(tmp_path), cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with (
+        ctrl_c_counts(),
+        subprocess.Popen(
+            command, env=environment(tmp_path), cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process,
+    ):
         assert process.stderr is not None
         said = process.stderr.read(1)  # the progress bar: from here on it waits for the first line
         process.send_signal(signal.SIGINT)

@@ -72,6 +72,13 @@ def test_nothing_asks_for_another_machine(server: ServerProcess, key: str) -> No
     assert not server.attempts.exists()
 
 
+def test_nothing_is_kept_outside_the_data_directory(server: ServerProcess, folder: Path, key: str) -> None:
+    """As libraries do that count their use."""
+    with calling(server, key) as client:
+        add(client)
+    assert [path for path in (folder / "home").rglob("*") if path.is_file()] == []
+
+
 def test_the_log_tells_nothing_of_what_is_remembered_or_secret(server: ServerProcess, key: str) -> None:
     with calling(server, key) as client:
         add(client)

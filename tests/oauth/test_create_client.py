@@ -1,8 +1,5 @@
 """`create-client`: what it prints is a client that works."""
 
-import logging
-from collections.abc import Iterator
-
 import pytest
 
 from server.__main__ import main
@@ -12,15 +9,10 @@ from tests.oauth.flows import CALLBACK, App, Person, error_of
 
 
 @pytest.fixture
-def _here(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The command's settings are the test's; the logging that it sets up ends with it."""
+def _here(settings: Settings, monkeypatch: pytest.MonkeyPatch, own_logging: None) -> None:
+    """The command's settings are the test's."""
     monkeypatch.setenv("SELFMEMORY_DATABASE_URL", settings.database_url.get_secret_value())
     monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(settings.data_dir))
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.mark.usefixtures("_here")

@@ -1,7 +1,7 @@
 """One's own account, and what one is told."""
 
 from server.database import Database
-from server.models import User
+from server.models import User, metadata
 from tests.rest.conftest import said
 from tests.rest.teams.team import Team
 
@@ -40,6 +40,18 @@ async def test_an_account_goes_with_everything_and_its_address_is_free(team: Tea
     with database.read() as session:
         row = session.get_one(User, team.ids["project_admin"])
         assert (row.email, row.name, row.password_hash) == (None, "", None)
+
+
+async def test_the_address_of_an_account_that_went_is_kept_nowhere(team: Team, database: Database) -> None:
+    address, organization = team.emails["target"], f"/api/organizations/{team.organization_id}"
+    await team["owner"].delete(f"{organization}/members/{team.ids['target']}")
+    invited = (await team["owner"].post(f"{organization}/invitations", {"email": address, "role": "member"})).json()
+    assert (await team["target"].post(f"/api/invitations/{invited['token']}/accept", {})).status_code == 200
+    assert (await team["target"].delete("/api/users/me")).status_code == 200
+    with database.read() as session:
+        rows = [str(row) for table in metadata.sorted_tables for row in session.execute(table.select())]
+    assert len(rows) > 10
+    assert [row for row in rows if address in row] == []
 
 
 async def test_notifications_are_ones_own_and_are_read(team: Team) -> None:
