@@ -102,7 +102,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         try:
             make_private(settings.data_dir)
             migrate(url)
-            database = Database(url, connections=THREADS + 2 * READERS + 2)  # a read may ask a second one
+            database = Database(url, connections=THREADS + 2 * READERS + 3)  # a read may ask a second one
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
@@ -119,8 +119,8 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         mailer = open_mailer(settings, database)
         mailer.start()
         opened.pop_all()
-    threads, readers = anyio.CapacityLimiter(THREADS), anyio.CapacityLimiter(READERS)
-    return Runtime(settings, database, index, limits, mailer, metrics, threads, readers)
+    threads, readers, noting = map(anyio.CapacityLimiter, (THREADS, READERS, 1))
+    return Runtime(settings, database, index, limits, mailer, metrics, threads, readers, noting)
 
 
 def close_runtime(runtime: Runtime) -> None:

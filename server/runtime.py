@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Concatenate, ParamSpec, TypedDict, TypeVar
 
 import anyio
@@ -24,6 +25,9 @@ from server.settings import Settings
 P = ParamSpec("P")
 T = TypeVar("T")
 Operation = Callable[Concatenate[Session, Principal, P], T]
+
+NOTING = 1.0
+"""Seconds that a request waits for its credential's use to be written down."""
 
 # One bucket an operation, whatever the door.
 BUCKETS: dict[Callable[..., object], Bucket] = {
@@ -50,6 +54,8 @@ class Runtime:
     threads: anyio.CapacityLimiter
     readers: anyio.CapacityLimiter
     """Fewer: what waits for nothing only gets in one another's way, since Python runs one thread at a time."""
+    noting: anyio.CapacityLimiter
+    """One: uses that cannot be noted hold up no other work."""
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """The one crossing from the event loop: `work` may block."""
@@ -83,9 +89,14 @@ class Runtime:
             raise Unauthenticated
         found = await self.read(credentials.authenticate, presented)
         if found.note_use:
-            with suppress(Unavailable):  # what takes no writes, locked or full, can still be read
-                await self.run(credentials.note_use, found.principal)
+            await self._noted(found.principal)
         return found.principal
+
+    async def _noted(self, principal: Principal) -> None:
+        """Write the use down, if that can be done now: a database that is full or locked can still be read."""
+        note = partial(self._run, self.database.write, credentials.note_use, (principal,), {})
+        with suppress(Unavailable), anyio.move_on_after(NOTING):
+            await anyio.to_thread.run_sync(note, limiter=self.noting, abandon_on_cancel=True)
 
 
 class State(TypedDict):

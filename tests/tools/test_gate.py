@@ -1,5 +1,6 @@
 """Who gets as far as the tools: credentials, scopes, methods, sizes, hosts and origins."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -7,7 +8,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import Database
+from server.database import BUSY_SECONDS, Database
 from server.domain import sessions
 from server.domain.sessions import Visit
 from server.models import ApiKey, User
@@ -207,3 +208,10 @@ async def test_who_only_reads_is_answered_while_nothing_can_be_written(reader: M
             sa.text("CREATE TRIGGER full BEFORE UPDATE ON api_keys BEGIN INSERT INTO nowhere VALUES (1); END")
         )
     assert await reader.found("anything") == []
+
+
+async def test_who_only_reads_is_answered_while_another_program_writes(reader: Mcp, database: Database) -> None:
+    with database.write() as session:
+        session.execute(sa.text("SELECT 1"))
+        async with asyncio.timeout(BUSY_SECONDS - 5):
+            assert await reader.found("anything") == []
