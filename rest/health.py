@@ -5,7 +5,7 @@ import ipaddress
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,6 +30,9 @@ class Ready(BaseModel):
 class CheckView(BaseModel):
     status: Status
     latency_ms: float
+    work: str | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="what is done in the background, and how far"
+    )
 
 
 class Health(BaseModel):
@@ -53,7 +56,10 @@ async def health(request: Request[State]) -> Response:
     """Tell how each part is; 503 when the whole is unhealthy."""
     checks = await check_all(request.state["runtime"])
     status = overall(checks)
-    views = {name: CheckView(status=check.status, latency_ms=check.latency_ms) for name, check in checks.items()}
+    views = {
+        name: CheckView(status=check.status, latency_ms=check.latency_ms, work=check.work)
+        for name, check in checks.items()
+    }
     view = Health(status=status, timestamp=datetime.now(UTC), checks=views)
     return reply(view, 503 if status is Status.UNHEALTHY else 200)
 

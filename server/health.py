@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -34,10 +34,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part: how it is, and how many milliseconds it took to say so."""
+    """One part: how it is, how many milliseconds it took to say so, and what it does in the background."""
 
     status: Status
     latency_ms: float
+    work: str | None = None
 
 
 async def check_all(runtime: Runtime) -> dict[str, Check]:
@@ -63,6 +64,7 @@ async def check_all(runtime: Runtime) -> dict[str, Check]:
     async with anyio.create_task_group() as group:
         for names, ask in parts.items():
             group.start_soon(check, names, ask)
+    checks["vector_index"] = replace(checks["vector_index"], work=runtime.index.work)
     return {name: checks[name] for names in parts for name in names}
 
 

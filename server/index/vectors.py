@@ -40,7 +40,6 @@ class Health:
     """`mode` is exact or chroma; `degraded` says why searches are slower than they should be."""
 
     mode: str
-    work: str | None
     degraded: str | None
     embedding_ok: bool
 
@@ -208,6 +207,11 @@ class MemoryIndex:
             time.sleep(REPORTED_EVERY)
             missing = self._owner.missing()
 
+    @property
+    def work(self) -> str | None:
+        """What is done in the background, and how far it is."""
+        return str(self._owner.progress) if self._owner.progress else None
+
     def health(self) -> Health:
         """Asks the model for one vector, and Chroma for nothing: what its last use came to is known."""
         try:
@@ -219,7 +223,6 @@ class MemoryIndex:
         degraded = self._collections.failure or (None if self._owner.is_alive() else "The index's owner has stopped.")
         return Health(
             mode="chroma" if self._collections.is_open else "exact",
-            work=str(self._owner.progress) if self._owner.progress else None,
             degraded=degraded,
             embedding_ok=embedding_ok,
         )

@@ -59,7 +59,7 @@ def test_search_answers_while_vectors_are_made_anew(
         slow.may.set()
         added = after.add("a red kayak")
         eventually(lambda: models(after) == {"other/test"})
-        eventually(lambda: after.index.health().work is None)
+        eventually(lambda: after.index.work is None)
         assert after.found("canoe trip number 7")[0].similarity > 0.5
         assert after.found("red kayak")[0].memory.id == added
         assert after.texts("to be deleted soon")[0] != "to be deleted soon"
@@ -74,7 +74,7 @@ def test_progress_is_told(settings: Settings, embedder: Embedder, caplog: pytest
     seen: set[str | None] = set()
 
     def is_done() -> bool:
-        seen.add(after.index.health().work)
+        seen.add(after.index.work)
         return models(after) == {"other/test"}
 
     with opened(settings, slow) as after:
