@@ -11,8 +11,3 @@ The code in layers; imports only point down, and `tests/test_architecture.py` ho
 0. vocabulary    `server.models`, `server.errors`, `server.principal`, `server.settings`, `server.hashing`,
                  `server.logs`
 """
-
-import os
-
-# The model's runtime would write down what it is used for, in the home directory, and send that to its maker.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

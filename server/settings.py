@@ -23,6 +23,9 @@ LONGEST_DAYS = 36500
 LONGEST_SECONDS = LONGEST_DAYS * 86400
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # a name that the Prometheus library chose
 
+# onnxruntime asks when it is imported: it would record its use in the home directory, and send that to its maker.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 class SettingsError(Exception):
     """The settings cannot be used; the one line says why and prints no value."""
