@@ -46,15 +46,13 @@ async def edit(visit: Visit) -> Response:
 
 
 async def save(visit: Visit) -> Response:
-    """Change what differs; nothing that differs is no new version."""
+    """A browser sends lines with other ends than they are stored with: that alone is no change."""
     memory_id = visit.path("memory_id")
     memory = await visit.call.read(memories.get, memory_id)
     typed = _typed(visit)
     details = metadata_of(typed, memory.details)
     text = None if typed["text"] == memory.content.replace("\r\n", "\n") else typed["text"]
-    if text is None and details == memory.details:
-        return go(f"{HOME}/memories/{memory_id}")
-    change = checked(MemoryChange, {"text": text, "metadata": None if details == memory.details else details})
+    change = checked(MemoryChange, {"text": text, "metadata": details})
     await visit.call.run(memories.update, memory_id, change, visit.call.index)
     return go(f"{HOME}/memories/{memory_id}", "saved")
 

@@ -1,6 +1,7 @@
 """Memories: add, read, change, delete. SQL keeps them; the index learns of every change in the same transaction."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
@@ -107,7 +108,10 @@ def list_memories(session: Session, principal: Principal, listing: Listing) -> L
 
 
 def update(session: Session, principal: Principal, memory_id: str, change: MemoryChange, index: MemoryIndex) -> Memory:
-    """Replace the text, the metadata or both; what it was becomes a version. Raises NotFound."""
+    """Replace the text, the metadata or both; what it was becomes a version, unless it is that already.
+
+    Raises NotFound.
+    """
     memory = require_memory(session, principal, memory_id, Action.WRITE)
     before, embedded = _text(memory), None
     text = _text(memory, change)
@@ -116,6 +120,8 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
             embedded = index.embedded([text])
         memory = require_memory(session, principal, memory_id, Action.WRITE)
         before, text = text, _text(memory, change)  # another change may have come in between: embed what is true now
+    if _is_already(memory, change):
+        return memory
     _keep_version(session, memory)
     _apply(session, memory, change, principal.user_id)
     if embedded is not None:
@@ -220,6 +226,12 @@ def _version_of(memory: Memory) -> MemoryVersion:
         updated_at=memory.updated_at,
         updated_by=memory.updated_by,
     )
+
+
+def _is_already(memory: Memory, change: MemoryChange) -> bool:
+    """Compared as JSON, in which 1 is not true."""
+    said = [(change.text, memory.content), (change.metadata, memory.details)]
+    return all(new is None or json.dumps(new, sort_keys=True) == json.dumps(old, sort_keys=True) for new, old in said)
 
 
 def _apply(session: Session, memory: Memory, change: MemoryChange, user_id: str) -> None:

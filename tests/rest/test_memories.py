@@ -85,6 +85,16 @@ async def test_a_change_replaces_what_is_given_and_keeps_the_rest(api: Caller, a
     assert versions[0]["updated_at"] == changed["updated_at"] > versions[2]["updated_at"]
 
 
+async def test_a_change_to_what_it_is_already_makes_no_version(api: Caller) -> None:
+    memory_id = await api.add("first", metadata={"tags": "a", "done": True})
+    path = f"/api/memories/{memory_id}"
+    before = (await api.get(path)).json()
+    for again in ({"text": "first"}, {"metadata": {"done": True, "tags": "a"}}, {"text": "first", "metadata": None}):
+        assert (await api.put(path, again)).json() == before
+    assert (await api.put(path, {"metadata": {"tags": "a", "done": 1}})).json()["metadata"] == {"tags": "a", "done": 1}
+    assert len((await api.get(f"{path}/history")).json()["results"]) == 2
+
+
 async def test_a_changed_memory_is_found_by_what_it_is_now(api: Caller) -> None:
     memory_id = await api.add("the cat sleeps", metadata={"tags": "cat"})
     await api.put(f"/api/memories/{memory_id}", {"text": "the parrot sings", "metadata": {"tags": "parrot"}})
