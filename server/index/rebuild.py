@@ -66,12 +66,19 @@ class _Part:
 
 def told(job: Iterator[Progress]) -> Iterator[Progress]:
     """The same steps; the log has the first, the last, and one now and then between them."""
-    due = 0.0
+    due, untold = 0.0, None
     for step in job:
-        if step.done == step.whole or time.monotonic() >= due:
-            due = time.monotonic() + TOLD
-            log.info("background work", extra={"work": step.work, "done": step.done, "whole": step.whole})
+        untold = step
+        if time.monotonic() >= due:
+            due, untold = time.monotonic() + TOLD, None
+            _tell(step)
         yield step
+    if untold:
+        _tell(untold)
+
+
+def _tell(step: Progress) -> None:
+    log.info("background work", extra={"work": step.work, "done": step.done, "whole": step.whole})
 
 
 def build(database: Database, chroma: "Chroma", scans: Scans, model: str, project_id: str) -> Iterator[Progress]:

@@ -79,6 +79,7 @@ def test_progress_is_told(settings: Settings, embedder: Embedder, caplog: pytest
 
     with opened(settings, slow) as after:
         eventually(is_done)
+        eventually(lambda: after.index.work is None)
     assert any(work and work.startswith("embedding with the new model") for work in seen)
     told = [vars(record) for record in caplog.records if record.message == "background work"]
     assert [one["done"] for one in told if one["work"] == "embedding with the new model"] == [16, 100]
