@@ -1,6 +1,6 @@
 """How the embedding queue does beside the bare model; all ratios are of one run, on whatever machine it is.
 
-python -m bench.embeddings [--fp32 FILE]     (FILE: the first file that server/index/onnx_export.py writes)
+python -m bench.embeddings [--fp32 FILE]     (FILE: the first file that server/index/model/onnx_export.py writes)
 """
 
 import argparse
@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from server.index import bundled_model
-from server.index.bundled_model import BundledModel
-from server.index.collector import Collector
+from server.index.model import bundled
+from server.index.model.batching import BatchingEmbedder
+from server.index.model.bundled import BundledModel
 
 QUESTIONS = [f"What did person {number} say about the trip to Spain?" for number in range(200)]
 MEMORIES = [f"Melanie: We spent day {number} in the mountains and the kids loved the lake." for number in range(600)]
@@ -40,7 +40,7 @@ def row(name: str, value: float, unit: str, ratio: float) -> None:
     print(f"{name:<52}{value:>9.2f} {unit:<8}×{ratio:.2f}")
 
 
-def latency(model: BundledModel, collector: Collector) -> None:
+def latency(model: BundledModel, collector: BatchingEmbedder) -> None:
     bare, queued = [], []
     for text in QUESTIONS:  # in turn, so that both meet the same weather
         bare += milliseconds(lambda question: model.encode([question]), [text])
@@ -56,7 +56,7 @@ def latency(model: BundledModel, collector: Collector) -> None:
     background.join()
 
 
-def throughput(model: BundledModel, collector: Collector) -> None:
+def throughput(model: BundledModel, collector: BatchingEmbedder) -> None:
     base = rate(lambda text: model.encode([text]), MEMORIES, model.threads)
     row(f"memories, the bare model on {model.threads} threads", base, "texts/s", 1)
     for threads in (1, 16):
@@ -79,13 +79,13 @@ def main() -> None:
     parser.add_argument("--fp32", type=Path)
     full = parser.parse_args().fp32
     with tempfile.TemporaryDirectory() as folder:
-        model = bundled_model.load(Path(folder))
-    collector = Collector(model)
+        model = bundled.load(Path(folder))
+    collector = BatchingEmbedder(model)
     model.encode(MEMORIES[:20])
     latency(model, collector)
     throughput(model, collector)
     if full:
-        precision(model, BundledModel(bundled_model.source_folder() / "tokenizer.json", full))
+        precision(model, BundledModel(bundled.source_folder() / "tokenizer.json", full))
     collector.close()
 
 

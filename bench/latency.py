@@ -22,10 +22,10 @@ from sqlmodel import select
 
 from bench.server import Caller, Server, started
 from server.database import Database
-from server.domain import memories
+from server.domain.memory import memories
 from server.hashing import token_hash
-from server.index import bundled_model
-from server.index.bundled_model import BundledModel
+from server.index.model import bundled
+from server.index.model.bundled import BundledModel
 from server.index.outbox import Embedded
 from server.models import ApiKey, IndexTask, Memory, ProjectIndex
 from server.models.base import new_id
@@ -37,7 +37,7 @@ TURN = 20
 
 Vectors = NDArray[np.float32]
 _random = random.Random(11)
-_TOKENS = json.loads((bundled_model.source_folder() / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+_TOKENS = json.loads((bundled.source_folder() / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
 _VOCABULARY = [word for word in sorted(_TOKENS, key=_TOKENS.get) if word.isalpha() and word.isascii() and len(word) > 2]
 _WEIGHTS = list(itertools.accumulate(1 / (rank + 10) for rank in range(len(_VOCABULARY))))
 
@@ -65,7 +65,7 @@ def fill(database: Database, key: str, size: int) -> str:
             for text in texts
         ]
         with database.write() as session:
-            memories.store(session, project_id, rows, [_made_up(text, vectors) for text in texts])
+            memories.insert(session, project_id, rows, [_made_up(text, vectors) for text in texts])
     return project_id
 
 
@@ -185,7 +185,7 @@ def main() -> None:
     given = parser.parse_args()
     print(f"{'':<28}{'bare':>11}{'ours p50':>15}{'p95':>9}{'ratio':>9}", flush=True)
     with started(**({"DATABASE_URL": given.database_url} if given.database_url else {})) as server:
-        model = bundled_model.load(server.folder)
+        model = bundled.load(server.folder)
         url = given.database_url or f"sqlite:///{server.folder / 'selfmemory.db'}"
         database = Database(url, connections=2)
         for size in map(int, given.sizes.split(",")):

@@ -8,10 +8,10 @@ from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestErro
 from sqlmodel import Session
 
 from oauth.clients import Client
-from oauth.endpoints import Introspection, Revocation
 from oauth.grants import CodeGrant, ProofKey, RefreshGrant, require_plain_request
 from oauth.requests import ClientRefused, FlowRequest, client_credentials
-from server.domain import clients
+from oauth.revocation import Introspection, Revocation
+from server.domain.grants import clients
 from server.models import AuthMethod
 from server.settings import Settings
 

@@ -18,8 +18,8 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from server.domain import redirect_uris
-from server.domain.clients import GRANT_TYPES, Description
+from server.domain.grants import redirect_uris
+from server.domain.grants.clients import GRANT_TYPES, Description
 from server.errors import Invalid
 from server.models import OAuthClient
 from server.models.base import now

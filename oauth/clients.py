@@ -4,7 +4,7 @@ from collections.abc import Set
 
 from authlib.oauth2.rfc6749 import ClientMixin
 
-from server.domain import redirect_uris
+from server.domain.grants import redirect_uris
 from server.models import AuthMethod, ClientKind, OAuthClient
 from server.principal import Scope, with_implied
 

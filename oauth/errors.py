@@ -11,23 +11,12 @@ from starlette.types import Receive, Scope, Send
 from oauth.authorization_server import Answer
 from server import errors
 from server.runtime import State
+from server.statuses import retry_after, status_of
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Request[State]], Awaitable[Response]]
 
-STATUS: dict[type[errors.ServiceError], int] = {
-    errors.Invalid: 400,
-    errors.Unauthenticated: 401,
-    errors.Forbidden: 403,
-    errors.NotFound: 404,
-    errors.Conflict: 409,
-    errors.Gone: 410,
-    errors.TooLarge: 413,
-    errors.Unsupported: 415,
-    errors.RateLimited: 429,
-    errors.Unavailable: 503,
-}
 CODES = {401: "invalid_client", 429: "slow_down", 503: "temporarily_unavailable"}
 
 
@@ -59,21 +48,10 @@ def failure(error: errors.ServiceError) -> Response:
         log.warning("unavailable", exc_info=error.__cause__)
     status = status_of(error)
     body = {"error": CODES.get(status, "invalid_request"), "error_description": error.detail}
-    return JSONResponse(body, status, retry_header(error))
+    return JSONResponse(body, status, retry_after(error))
 
 
 def response_of(answer: Answer) -> Response:
     response = JSONResponse(answer.body, answer.status)
     response.headers.update(dict(answer.headers))
     return response
-
-
-def status_of(error: errors.ServiceError) -> int:
-    """The status of the nearest class in the table."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-
-
-def retry_header(error: errors.ServiceError) -> dict[str, str]:
-    if isinstance(error, errors.RateLimited):
-        return {"Retry-After": str(error.retry_after)}
-    return {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {}

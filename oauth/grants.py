@@ -11,8 +11,8 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from oauth.clients import Client, known_scopes
 from oauth.requests import FlowRequest, require_own_resource, require_single
-from server.domain import tokens
-from server.domain.tokens import Issued
+from server.domain.grants import tokens
+from server.domain.grants.tokens import IssuedTokens
 from server.models import AuthMethod, AuthorizationCode, OAuthGrant, RefreshToken
 
 AUTH_METHODS = [method.value for method in AuthMethod]
@@ -131,7 +131,7 @@ def _require_plain(grant: CodeGrant, _result: None) -> None:
     require_own_resource(fields, grant.server.settings)
 
 
-def body_of(issued: Issued) -> dict[str, object]:
+def body_of(issued: IssuedTokens) -> dict[str, object]:
     """RFC 6749 section 5.1."""
     body: dict[str, object] = {
         "access_token": issued.access_token,

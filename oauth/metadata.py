@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oauth.grants import AUTH_METHODS, OFFLINE_ACCESS
-from server.domain.clients import GRANT_TYPES
+from server.domain.grants.clients import GRANT_TYPES
 from server.principal import Scope
 from server.runtime import State
 from server.settings import Settings

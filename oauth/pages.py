@@ -15,17 +15,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from oauth import flow
-from oauth.errors import retry_header, status_of
-from oauth.flow import Consent
+from oauth import authorization
+from oauth.authorization import Consent
 from oauth.requests import QUERY_LIMIT, Fields, fields_of, read_form
-from server.browser import own_origins, presented
-from server.domain import authorizations, redirect_uris
-from server.domain.clients import shown_name
+from server.domain.grants import authorizations, redirect_uris
+from server.domain.grants.clients import shown_name
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unauthenticated
 from server.models import ClientKind
 from server.principal import Scope as Right
+from server.request_credentials import credential_of, own_origins
 from server.runtime import Call, State
+from server.statuses import retry_after, status_of
 
 HEADERS = {
     # No form-action: Chromium applies it to the redirect that answers the form, and that leads to the client.
@@ -73,7 +73,7 @@ class ForPeople:
         except OAuth2Error as error:
             return await problem(request, 400, error.get_error_description())
         except ServiceError as error:
-            return await problem(request, status_of(error), error.detail, retry_header(error))
+            return await problem(request, status_of(error), error.detail, retry_after(error))
 
 
 async def authorize(request: Request[State]) -> Response:
@@ -102,10 +102,10 @@ async def decide(request: Request[State]) -> Response:
             allowed, code = await visitor.call.run(
                 authorizations.approve, request_id, project_id, settings.code_seconds
             )
-            return leave(flow.answer_url(settings, allowed.redirect_uri, allowed.state, code=code))
+            return leave(authorization.answer_url(settings, allowed.redirect_uri, allowed.state, code=code))
         case ["deny"], _:
             denied = await visitor.call.run(authorizations.deny, request_id)
-            return leave(flow.answer_url(settings, denied.redirect_uri, denied.state, error="access_denied"))
+            return leave(authorization.answer_url(settings, denied.redirect_uri, denied.state, error="access_denied"))
         case ["allow"], _:
             raise Invalid("project_id: choose the project to connect.")
     raise Invalid("decision: allow or deny.")
@@ -115,7 +115,7 @@ async def visitor_of(request: Request[State]) -> Visitor | None:
     """None when nobody is signed in. Raises Forbidden for a key or token, and for a form of another site."""
     runtime = request.state["runtime"]
     try:
-        found = presented(request, runtime.settings)
+        found = credential_of(request, runtime.settings)
         principal = await runtime.authenticate(found)
     except Unauthenticated:
         return None
@@ -161,17 +161,17 @@ async def _open(request: Request[State], query: str) -> Response:
     runtime, fields = request.state["runtime"], fields_of(query)
     visitor = await visitor_of(request)
     if visitor is None:
-        await runtime.read(flow.glance, runtime.settings, fields)
+        await runtime.read(authorization.glance, runtime.settings, fields)
         parked_id = await runtime.run(authorizations.park, query)
         return leave("/sign-in?" + urlencode({"next": f"/oauth/authorize/{parked_id}"}))
-    await flow.know_client(visitor.call, fields.get("client_id", [""])[0])
+    await authorization.know_client(visitor.call, fields.get("client_id", [""])[0])
     try:
-        consent = await visitor.call.run(flow.consider, runtime.settings, fields)
+        consent = await visitor.call.run(authorization.consider, runtime.settings, fields)
     except OAuth2Error as error:
         if not error.redirect_uri:
             raise
         told = {"error": error.error, "error_description": error.get_error_description()}
-        return leave(flow.answer_url(runtime.settings, error.redirect_uri, error.state, **told))
+        return leave(authorization.answer_url(runtime.settings, error.redirect_uri, error.state, **told))
     html = await runtime.in_thread(render, "consent.html", context_of(visitor, consent))
     return HTMLResponse(html, headers=HEADERS)
 
@@ -184,7 +184,7 @@ def context_of(visitor: Visitor, consent: Consent) -> dict[str, object]:
         "name": shown_name(client),
         "host": urlsplit(client.id).netloc if is_document else None,
         "is_configured": client.kind == ClientKind.CONFIGURED,
-        "place": redirect_uris.place(uri),
+        "place": redirect_uris.destination(uri),
         "is_local": all(redirect_uris.is_local(one) for one in client.redirect_uris),
         "rights": [IN_WORDS[scope] for scope in consent.scopes],
         "wants_write": Right.WRITE in consent.scopes,

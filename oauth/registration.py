@@ -9,8 +9,8 @@ from authlib.oauth2.rfc7591 import InvalidClientMetadataError, InvalidRedirectUR
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import from_json
 
-from server.domain import redirect_uris
-from server.domain.clients import GRANT_TYPES, Description
+from server.domain.grants import redirect_uris
+from server.domain.grants.clients import GRANT_TYPES, Description
 from server.models import AuthMethod, OAuthClient
 from server.wire import is_unstorable
 

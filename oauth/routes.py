@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from oauth import metadata, pages, programs
+from oauth import metadata, pages, token_endpoints
 from oauth.errors import ForPrograms
 from oauth.pages import ForPeople
 
@@ -19,8 +19,8 @@ ROUTES = (
     Route("/oauth/authorize", ForPeople(pages.authorize, "GET")),
     Route("/oauth/authorize/{parked_id}", ForPeople(pages.resume, "GET")),
     Route("/oauth/consent/{request_id}", ForPeople(pages.decide, "POST")),
-    Route("/oauth/token", ForPrograms(programs.token)),
-    Route("/oauth/register", ForPrograms(programs.register)),
-    Route("/oauth/revoke", ForPrograms(programs.revoke)),
-    Route("/oauth/introspect", ForPrograms(programs.introspect)),
+    Route("/oauth/token", ForPrograms(token_endpoints.token)),
+    Route("/oauth/register", ForPrograms(token_endpoints.register)),
+    Route("/oauth/revoke", ForPrograms(token_endpoints.revoke)),
+    Route("/oauth/introspect", ForPrograms(token_endpoints.introspect)),
 )

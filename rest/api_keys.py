@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import person_call_of, read, reply
-from server.domain import api_keys
-from server.domain.api_keys import LONGEST_DAYS, NewKey
+from server.domain.teams import api_keys
+from server.domain.teams.api_keys import LONGEST_DAYS, NewKey
 from server.models import ApiKey
 from server.runtime import State
 

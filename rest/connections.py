@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import reply, session_call_of
-from server.domain import connections
-from server.domain.connections import Connection
+from server.domain.grants import connections
+from server.domain.grants.connections import Connection
 from server.runtime import State
 
 

@@ -7,42 +7,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from server import errors
-from server.challenges import challenge
 from server.logs import request_id
 from server.runtime import State
+from server.statuses import challenge, retry_after, status_of
 
 log = logging.getLogger(__name__)
 
-STATUS: dict[type[errors.ServiceError], int] = {
-    errors.Invalid: 400,
-    errors.Unauthenticated: 401,
-    errors.Forbidden: 403,
-    errors.NotFound: 404,
-    errors.Conflict: 409,
-    errors.Gone: 410,
-    errors.TooLarge: 413,
-    errors.Unsupported: 415,
-    errors.RateLimited: 429,
-    errors.Unavailable: 503,
-}
 SENTENCES = {404: "Not found.", 405: "This method is not allowed here.", 413: errors.TooLarge.sentence}
-
-
-def status_of(error: errors.ServiceError) -> int:
-    """The status of the nearest class in the table."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 async def answer_failure(request: Request[State], error: Exception) -> Response:
     assert isinstance(error, errors.ServiceError)  # noqa: S101 - registered for this class
-    headers = {}
-    named = challenge(request.state["runtime"].settings, error)
-    if named:
+    headers = retry_after(error)
+    if named := challenge(request.state["runtime"].settings, error):
         headers["WWW-Authenticate"] = named
-    if isinstance(error, errors.RateLimited):
-        headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.Unavailable):
-        headers["Retry-After"] = "1"
         log.warning("unavailable", exc_info=error.__cause__)
     return JSONResponse({"detail": error.detail}, status_of(error), headers)
 

@@ -7,9 +7,9 @@ from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.browser import presented
 from server.domain.access import Action, require_project, require_session
 from server.errors import Invalid
+from server.request_credentials import credential_of
 from server.runtime import Call, State
 from server.wire import read_body, require_json, require_storable, validated
 
@@ -22,7 +22,7 @@ BULK_BODY_LIMIT = 10_000_000
 async def call_of(request: Request[State]) -> Call:
     """The authenticated call; raises Unauthenticated before the body is read."""
     runtime = request.state["runtime"]
-    principal = await runtime.authenticate(presented(request, runtime.settings))
+    principal = await runtime.authenticate(credential_of(request, runtime.settings))
     return Call(runtime, principal)
 
 

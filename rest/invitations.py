@@ -9,16 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import person_call_of, read, reply, session_call_of
-from server.browser import presented
-from server.domain import invitation_answers, invitations
-from server.domain.invitation_answers import ID_PREFIX, Joined, Offer
-from server.domain.invitations import Assignment, Invited, Waiting
-from server.domain.mailing import invitation_link
+from server.domain.letters import invitation_link
+from server.domain.teams import invitation_answers, invitations
+from server.domain.teams.invitation_answers import ID_PREFIX, AcceptedInvitation, Offer
+from server.domain.teams.invitations import Assignment, NewInvitation
 from server.errors import Unauthenticated
 from server.mail import Delivery
 from server.models import OrganizationRole, ProjectRole
 from server.models.invitations import InvitationStatus
 from server.principal import Principal
+from server.request_credentials import credential_of
 from server.runtime import Call, State
 
 NOT_MAILED = "Invitation created. No mail is sent from this server: share the link."
@@ -70,7 +70,7 @@ class InvitationSent(BaseModel):
     message: str = Field(description="also whether the mail went out")
 
     @classmethod
-    def of(cls, invited: Invited, link: str, message: str) -> Self:
+    def of(cls, invited: NewInvitation, link: str, message: str) -> Self:
         invitation = invited.invitation
         return cls(
             invitation_id=invitation.id,
@@ -100,7 +100,7 @@ class PendingInvitation(BaseModel):
     expires_at: datetime
 
     @classmethod
-    def of(cls, waiting: Waiting) -> Self:
+    def of(cls, waiting: invitations.PendingInvitation) -> Self:
         invitation = waiting.invitation
         return cls(
             id=invitation.id,
@@ -154,7 +154,7 @@ class InvitationAccepted(BaseModel):
     role: str
 
     @classmethod
-    def of(cls, joined: Joined) -> Self:
+    def of(cls, joined: AcceptedInvitation) -> Self:
         place = joined.organization
         return cls(
             organization_id=place.id,
@@ -225,7 +225,7 @@ async def decline(request: Request[State]) -> Response:
     return reply(InvitationEnded(message="Invitation declined successfully"))
 
 
-async def _sent(call: Call, invited: Invited) -> Response:
+async def _sent(call: Call, invited: NewInvitation) -> Response:
     """The letter's first try is made now, after the commit, so that the answer can say how it went."""
     message = NOT_MAILED
     if invited.mail_id is not None:
@@ -237,6 +237,6 @@ async def _visitor(request: Request[State]) -> Principal | None:
     """Who asks, if anybody is signed in: this address is open to all."""
     runtime = request.state["runtime"]
     try:
-        return await runtime.authenticate(presented(request, runtime.settings))
+        return await runtime.authenticate(credential_of(request, runtime.settings))
     except Unauthenticated:
         return None

@@ -9,9 +9,8 @@ from starlette.responses import Response
 
 from rest.http import call_of, person_call_of, read, reply, session_call_of
 from rest.invitations import PendingInvitation
-from server.domain import invitations, organization_members, project_members
-from server.domain.invitations import Waiting
-from server.domain.organization_members import Member
+from server.domain.teams import invitations, organization_members, project_members
+from server.domain.teams.organization_members import Member
 from server.models import OrganizationRole, ProjectRole
 from server.runtime import State
 
@@ -53,7 +52,7 @@ class MemberList(BaseModel):
     total_count: int = Field(description="how many members")
 
     @classmethod
-    def of(cls, members: list[Member], waiting: list[Waiting]) -> Self:
+    def of(cls, members: list[Member], waiting: list[invitations.PendingInvitation]) -> Self:
         return cls(
             members=[MemberView.of(member) for member in members],
             pending_invitations=[PendingInvitation.of(one) for one in waiting],
@@ -85,7 +84,7 @@ async def list_of_organization(request: Request[State]) -> Response:
     call = await session_call_of(request)
     organization_id = request.path_params["organization_id"]
     members = await call.read(organization_members.list_members, organization_id)
-    waiting = await call.read(invitations.list_waiting, organization_id)
+    waiting = await call.read(invitations.list_pending, organization_id)
     return reply(MemberList.of(members, waiting))
 
 
@@ -111,7 +110,7 @@ async def list_of_project(request: Request[State]) -> Response:
     call = await call_of(request)
     project_id = request.path_params["project_id"]
     members = await call.read(project_members.list_members, project_id)
-    waiting = await call.read(invitations.list_waiting_for_project, project_id)
+    waiting = await call.read(invitations.list_pending_for_project, project_id)
     return reply(MemberList.of(members, waiting))
 
 

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import BULK_BODY_LIMIT, agreed, call_of, read, read_if_any, read_query, reply
-from rest.scoping import InProject, Object, OfUser, project_in_query
-from server.domain import memories
-from server.domain.filters import Filters
-from server.domain.labels import Listed
-from server.domain.memories import Listing, MemoryChange, NewMemory
-from server.domain.questions import Offset, PageLimit
+from rest.project_param import InProject, Object, OfUser, project_in_query
+from server.domain.memory import memories
+from server.domain.memory.filters import Filters
+from server.domain.memory.labels import TagList
+from server.domain.memory.memories import ListRequest, MemoryChange, NewMemory
+from server.domain.memory.parameters import Offset, PageLimit
 from server.errors import Invalid
 from server.models import Memory, MemoryVersion
 from server.runtime import State
@@ -122,12 +122,12 @@ class ListQuery(OfUser):
     limit: PageLimit = 10
     offset: Offset = 0
     before: MemoryId | None = Field(default=None, description="only what is older than this memory: pages by key")
-    tags: Listed = Field(default=(), description="any of them; comma text, or given several times")
+    tags: TagList = Field(default=(), description="any of them; comma text, or given several times")
     match_all_tags: bool = False
-    people_mentioned: Listed = Field(default=(), description="any of them; comma text, or given several times")
+    people_mentioned: TagList = Field(default=(), description="any of them; comma text, or given several times")
     topic_category: str | None = None
 
-    def listing(self) -> Listing:
+    def listing(self) -> ListRequest:
         filters = Filters(
             user_id=self.user_id,
             tags=self.tags,
@@ -135,7 +135,7 @@ class ListQuery(OfUser):
             people=self.people_mentioned,
             category=self.topic_category,
         )
-        return Listing(filters, self.limit, self.offset, self.before, self.project_id)
+        return ListRequest(filters, self.limit, self.offset, self.before, self.project_id)
 
 
 class Batch(InProject):

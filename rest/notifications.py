@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import reply, session_call_of
-from rest.scoping import Object
+from rest.project_param import Object
 from server.domain import notifications
 from server.models import Notification
 from server.runtime import State

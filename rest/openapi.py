@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from rest.endpoint import Endpoint, Reach, Resource
 from server.models.base import JSON, JsonObject
+from server.operations import BUCKETS
 from server.runtime import State
 
 DESCRIPTION = """Store what was said, find it again by meaning, forget it for good.
@@ -103,7 +104,7 @@ def _schemas(endpoints: tuple[Endpoint, ...]) -> tuple[Schemas, JsonObject]:
 def _operation(endpoint: Endpoint, models: Schemas, definitions: JsonObject) -> JsonObject:
     summary, _, more = inspect.cleandoc(endpoint.handler.__doc__ or "").partition("\n\n")
     operation: JsonObject = {
-        "operationId": f"{endpoint.handler.__module__.rpartition('.')[2]}_{endpoint.handler.__name__}",
+        "operationId": endpoint.name,
         "tags": [_tag(endpoint.path)],
         "summary": summary,
         "description": more,
@@ -162,7 +163,7 @@ def _failures(endpoint: Endpoint) -> set[int]:
     statuses |= {413, 415} if endpoint.body else set()
     statuses |= {401, 403, 404} if endpoint.reach is not Reach.ANYBODY else set()
     statuses |= {503} if endpoint.reach is not Reach.ANYBODY else set()
-    statuses |= {429} if endpoint.bucket else set()
+    statuses |= {429} if endpoint.operation in BUCKETS else set()
     return statuses | ({409} if endpoint.is_idempotent else set())
 
 

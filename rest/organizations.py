@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import read, read_query, reply, session_call_of
-from rest.scoping import Object
-from server.domain import audit, organizations
-from server.domain.cascades import Cascades
-from server.domain.organizations import Place
+from rest.project_param import Object
+from server.domain import audit
+from server.domain.teams import organizations
+from server.domain.teams.cascades import Cascades
+from server.domain.teams.organizations import Membership
 from server.models import AuditEvent, Organization, OrganizationRole
 from server.models.organizations import OrganizationKind
 from server.runtime import State
@@ -52,7 +53,7 @@ class OrganizationView(BaseModel):
     role: OrganizationRole = Field(description="one's own")
 
     @classmethod
-    def of(cls, seen: Place) -> Self:
+    def of(cls, seen: Membership) -> Self:
         place = seen.organization
         return cls(
             id=place.id,

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from rest.http import call_of, person_call_of, read, reply, session_call_of
 from rest.organizations import CascadeCounts, DeletedWithAll, Name
-from server.domain import projects
 from server.domain.access import PROJECT_ACTIONS, Action
-from server.domain.projects import Workspace
+from server.domain.teams import projects
+from server.domain.teams.projects import Workspace
 from server.models import Project, ProjectRole
 from server.runtime import State
 

@@ -9,14 +9,14 @@ from starlette.responses import Response
 
 from rest import memories
 from rest.http import agreed, call_of, read, reply
-from rest.scoping import InProject, project_in_query
+from rest.project_param import InProject, project_in_query
 from rest.search import WithoutNulls, found_list
-from server.domain import search
-from server.domain.filters import Filters
-from server.domain.labels import Listed
-from server.domain.questions import Limit, Query
-from server.domain.search import Asked
-from server.domain.temporal import VOCABULARY, period_of, zone_of
+from server.domain.memory import search
+from server.domain.memory.filters import Filters
+from server.domain.memory.labels import TagList
+from server.domain.memory.parameters import Limit, Query
+from server.domain.memory.periods import VOCABULARY, period_of, zone_of
+from server.domain.memory.search import SearchRequest
 from server.runtime import State
 
 
@@ -26,7 +26,7 @@ def some(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-Some = Annotated[Listed, AfterValidator(some)]
+Some = Annotated[TagList, AfterValidator(some)]
 
 
 class FilteredSearch(WithoutNulls, InProject):
@@ -89,6 +89,6 @@ async def health(_request: Request[State]) -> Response:
     return reply(ServiceHealth(timestamp=datetime.now(UTC)))
 
 
-def _asked(request: Request[State], body: FilteredSearch, filters: Filters) -> Asked:
+def _asked(request: Request[State], body: FilteredSearch, filters: Filters) -> SearchRequest:
     project = agreed("project_id", project_in_query(request), body.project_id)
-    return Asked(body.semantic_query, filters, body.limit, project_id=project)
+    return SearchRequest(body.semantic_query, filters, body.limit, project_id=project)

@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import agreed, call_of, read, reply
-from rest.scoping import Object, OfUser, project_in_query
-from server.domain import search
-from server.domain.filters import Filters
-from server.domain.labels import Listed
-from server.domain.metadata import Metadata
-from server.domain.questions import Limit, Query, Threshold
-from server.domain.search import Asked, Found, SortBy
-from server.domain.temporal import VOCABULARY, period_between
+from rest.project_param import Object, OfUser, project_in_query
+from server.domain.memory import search
+from server.domain.memory.filters import Filters
+from server.domain.memory.labels import TagList
+from server.domain.memory.metadata import Metadata
+from server.domain.memory.parameters import Limit, Query, Threshold
+from server.domain.memory.periods import VOCABULARY, period_between
+from server.domain.memory.search import SearchRequest, SearchResult, SortBy
 from server.runtime import State
 
 
@@ -31,9 +31,9 @@ class WithoutNulls(BaseModel):
 
 class SearchFilters(WithoutNulls, OfUser):
     limit: Limit | None = Field(default=None, description="10 when not given")
-    tags: Listed = Field(default=(), description="any of them, unless match_all_tags")
+    tags: TagList = Field(default=(), description="any of them, unless match_all_tags")
     match_all_tags: bool = False
-    people_mentioned: Listed = Field(default=(), description="any of them")
+    people_mentioned: TagList = Field(default=(), description="any of them")
     topic_category: str | None = None
     temporal_filter: str | None = Field(default=None, description=VOCABULARY)
     timezone: str = Field(default="UTC", description="an IANA name: where the days of the filters begin")
@@ -49,10 +49,10 @@ class SearchFilters(WithoutNulls, OfUser):
 class Search(WithoutNulls, OfUser):
     query: Query = Field(description="empty: newest first within the filters")
     filters: SearchFilters = Field(default_factory=SearchFilters)
-    people_mentioned: Listed = ()
+    people_mentioned: TagList = ()
     limit: Limit | None = None
 
-    def asked(self, project_id: str | None) -> Asked:
+    def asked(self, project_id: str | None) -> SearchRequest:
         """Raises Invalid for what is said twice and not alike."""
         given = self.filters
         period = period_between(given.temporal_filter, given.timezone, given.created_after, given.created_before)
@@ -68,7 +68,7 @@ class Search(WithoutNulls, OfUser):
         )
         limit = agreed("limit", self.limit, given.limit) or 10
         project = agreed("project_id", project_id, self.project_id, given.project_id)
-        return Asked(self.query, filters, limit, given.threshold, given.sort_by, project)
+        return SearchRequest(self.query, filters, limit, given.threshold, given.sort_by, project)
 
 
 class MatchView(BaseModel):
@@ -87,7 +87,7 @@ class FoundView(BaseModel):
     match: MatchView | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @classmethod
-    def of(cls, found: Found, *, metadata: bool = True, explain: bool = False) -> Self:
+    def of(cls, found: SearchResult, *, metadata: bool = True, explain: bool = False) -> Self:
         memory = found.memory
         match = MatchView(similarity=found.similarity, words=found.words, piece=found.piece)
         return cls(
@@ -114,5 +114,5 @@ async def find(request: Request[State]) -> Response:
     return reply(found_list(found, metadata=shown.include_metadata, explain=shown.explain))
 
 
-def found_list(found: Sequence[Found], *, metadata: bool = True, explain: bool = False) -> FoundList:
+def found_list(found: Sequence[SearchResult], *, metadata: bool = True, explain: bool = False) -> FoundList:
     return FoundList(results=[FoundView.of(one, metadata=metadata, explain=explain) for one in found])

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from rest.http import call_of, reply, session_call_of
 from rest.organizations import CascadeCounts, DeletedWithAll
-from server.domain import accounts, users
+from server.domain import accounts
+from server.domain.people import users
 from server.models import User
 from server.runtime import State
 

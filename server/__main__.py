@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from server import logs
 from server.commands import accounts, clients, exchange, serving, upkeep
-from server.commands.output import tell
+from server.commands.output import print_message
 from server.errors import ServiceError
 from server.settings import Settings, SettingsError, read_settings
 
@@ -92,13 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except (SettingsError, ServiceError) as error:
-        tell(f"selfmemory: {error}")
+        print_message(f"selfmemory: {error}")
     except sa.exc.OperationalError:
         place = "SELFMEMORY_DATABASE_URL and SELFMEMORY_DATA_DIR, and that it runs, has room and may be written"
-        tell(f"selfmemory: the database cannot be used: check {place}")
+        print_message(f"selfmemory: the database cannot be used: check {place}")
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # whoever read has left, and knows
-            tell(f"selfmemory: {error}")
+            print_message(f"selfmemory: {error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the rest would fail the same way at the end
     except KeyboardInterrupt:
         return INTERRUPTED

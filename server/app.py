@@ -13,20 +13,19 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from oauth import upkeep
 from oauth.routes import ROUTES as OAUTH
 from rest import errors as programs
 from rest.routes import ROUTES
-from server import logs
+from server import housekeeping, logs
 from server.cors import Cors
-from server.dashboard import accounts
 from server.dashboard import answers as people
 from server.dashboard.answers import is_for_people
 from server.dashboard.routes import ROUTES as PAGES
+from server.dashboard.views import entrance
 from server.database import Database, migrate
 from server.errors import ServiceError
 from server.index import MemoryIndex
-from server.index.embeddings import Embedder, ModelUnusable, open_embedder
+from server.index.model.embeddings import Embedder, ModelUnusable, open_embedder
 from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
@@ -53,12 +52,12 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
             runtime = await anyio.to_thread.run_sync(open_runtime, settings, embedder or default_embedder, metrics)
             stack.callback(close_runtime, runtime)
             await stack.enter_async_context(sessions.run())
-            await stack.enter_async_context(upkeep.running(runtime))
+            await stack.enter_async_context(housekeeping.running(runtime))
             log.info("ready", extra={"public_url": settings.public_url})
             yield {"runtime": runtime}
 
     app = Starlette(
-        routes=[*ROUTES, *OAUTH, *mcp, *accounts.ROUTES, *PAGES],
+        routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *PAGES],
         middleware=[
             Middleware(Envelope, settings=settings, metrics=metrics),
             Middleware(Cors, settings=settings),

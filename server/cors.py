@@ -4,7 +4,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.browser import own_origins
+from server.request_credentials import own_origins
 from server.settings import Settings
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})

@@ -1,7 +1,8 @@
 """The SQL database: an engine for SQLite (WAL) or Postgres, read and write transactions, migrations at start."""
 
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -139,3 +140,24 @@ def _on_connect(connection: object, _record: object) -> None:
 def _on_begin(connection: sa.Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def is_sqlite(session: Session) -> bool:
+    """Return whether the session works on SQLite; Postgres is the only other database."""
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def id_subquery(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
+    """Return the numbers as a subquery with a single parameter, so that a statement takes any count of them."""
+    return numbers_in(is_sqlite(session), sa.bindparam(None, as_json(numbers), sa.String, unique=True))
+
+
+def as_json(numbers: Iterable[int]) -> str:
+    return json.dumps(list(numbers))
+
+
+def numbers_in(sqlite: bool, given: sa.BindParameter[str]) -> sa.Select[int]:
+    """Return the numbers in a parameter made by `as_json`, as a subquery."""
+    if sqlite:
+        return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(given))
+    return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(given, sa.JSON)), sa.BigInteger))

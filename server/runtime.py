@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database
-from server.domain import credentials, invitations, memories, organizations, projects, search
-from server.domain.credentials import Presented
+from server.domain import credentials
+from server.domain.credentials import PresentedCredential
 from server.errors import Unauthenticated, Unavailable
 from server.index import MemoryIndex
-from server.limits import Bucket, Limits
+from server.limits import Limits
 from server.mail import Mailer
 from server.metrics import Metrics
+from server.operations import BUCKETS, NAMES
 from server.principal import Principal
 from server.settings import Settings
 
@@ -28,17 +29,6 @@ Operation = Callable[Concatenate[Session, Principal, P], T]
 
 NOTING = 1.0
 """Seconds that a request waits for its credential's use to be written down."""
-
-# One bucket an operation, whatever the door.
-BUCKETS: dict[Callable[..., object], Bucket] = {
-    memories.add: Bucket.MEMORY_ADD,
-    memories.add_many: Bucket.MEMORY_ADD,
-    search.search: Bucket.MEMORY_SEARCH,
-    organizations.create: Bucket.ORGANIZATION_CREATE,
-    projects.create: Bucket.PROJECT_CREATE,
-    invitations.invite: Bucket.INVITATION,
-    invitations.invite_to_project: Bucket.INVITATION,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +70,10 @@ class Runtime:
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> T:
-        with answering(), transaction() as session:
+        with translating_outages(), transaction() as session:
             return operation(session, *args, **kwargs)
 
-    async def authenticate(self, presented: Presented | None) -> Principal:
+    async def authenticate(self, presented: PresentedCredential | None) -> Principal:
         """Raises Unauthenticated."""
         if presented is None:
             raise Unauthenticated
@@ -130,22 +120,24 @@ class Call:
 
     def _run(self, operation: Operation[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
         self._count(operation)
-        with answering(), self.runtime.database.write() as session:
+        with translating_outages(), self.runtime.database.write() as session:
             result = operation(session, self.principal, *args, **kwargs)
         self.index.wake()
         return result
 
     def _read(self, operation: Operation[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
         self._count(operation)
-        with answering(), self.runtime.database.read() as session:
+        with translating_outages(), self.runtime.database.read() as session:
             return operation(session, self.principal, *args, **kwargs)
 
     def _count(self, operation: Callable[..., object]) -> None:
         """Raises RateLimited, before any work is done."""
-        bucket = BUCKETS.get(operation)
-        if bucket is not None:
+        name = NAMES.get(operation)
+        if name is None:  # a door's own query, made of operations
+            return
+        if bucket := BUCKETS.get(name):
             self.runtime.limits.hit(bucket, self.limit_key)
-        self.runtime.metrics.began(f"{operation.__module__.rpartition('.')[2]}.{operation.__name__}")
+        self.runtime.metrics.began(name)
 
     @property
     def limit_key(self) -> str:
@@ -154,7 +146,7 @@ class Call:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def translating_outages() -> Iterator[None]:
     """A database that is locked, full or away is Unavailable: nothing was stored."""
     try:
         yield

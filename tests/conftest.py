@@ -15,14 +15,15 @@ from xdist.workermanage import WorkerController  # type: ignore[import-untyped] 
 
 from server.app import create_app
 from server.database import Database, migrate
-from server.domain import api_keys, users
+from server.domain.people import users
+from server.domain.teams import api_keys
 from server.models import Organization, Project
 from server.settings import PREFIX, Settings, read_settings
-from tests.fakes import WordEmbedder
-from tests.needs import NEEDS
-from tests.postgres import Databases, running_postgres
-from tests.redis_server import running_redis
-from tests.started import running
+from tests.support.fakes import WordEmbedder
+from tests.support.needs import NEEDS
+from tests.support.postgres import Databases, running_postgres
+from tests.support.redis_server import running_redis
+from tests.support.started import running
 
 ORIGIN = "http://localhost:8081"
 # What depends on the database runs on both; pages, tools and commands ask the same operations and run on SQLite alone.
@@ -39,7 +40,7 @@ for _name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(name): is left out where a thing of `tests.needs` is missing")
+    config.addinivalue_line("markers", "needs(name): is left out where a thing of `tests.support.needs` is missing")
     config.addinivalue_line("markers", "sqlite_only: asks something of SQLite itself")
 
 

@@ -13,7 +13,7 @@ from sqlmodel import select
 from server.__main__ import main
 from server.database import Database
 from server.domain import credentials
-from server.domain.credentials import Presented
+from server.domain.credentials import PresentedCredential
 from server.hashing import is_api_key, password_matches
 from server.models import AuditEvent, Memory, Notification, Organization, Project, User
 
@@ -157,7 +157,7 @@ def test_create_key_makes_what_is_missing_and_prints_the_key_alone(run: Run, sto
     assert is_api_key(key)
     with stored.read() as session:
         project = session.exec(select(Project).where(Project.name == "Holidays")).one()
-        principal = credentials.authenticate(session, Presented(key)).principal
+        principal = credentials.authenticate(session, PresentedCredential(key)).principal
         assert principal.project_id == project.id
         assert {scope.value for scope in principal.scopes} == {"memories:read", "memories:write"}
 

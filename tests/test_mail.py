@@ -9,12 +9,12 @@ from pydantic import SecretStr
 from sqlmodel import Session
 
 from server.database import Database
-from server.domain import mailing
+from server.domain import letters
 from server.mail import FIRST_RETRY, KEPT_TRYING, Delivery, Letter, Mailer, open_mailer
 from server.models import Mail
 from server.models.base import now
 from server.settings import Settings
-from tests.mail import free_port, mail_server
+from tests.support.mail import free_port, mail_server
 
 LETTER = Letter(
     to="ann@example.com", subject="Grüße", text="Hello,\n\nhttps://memory.example.com/verify-email/secret\n"
@@ -185,10 +185,10 @@ def test_a_long_link_stays_on_one_line(settings: Settings, post: Database) -> No
 def test_without_a_server_nothing_is_promised(settings: Settings, post: Database) -> None:
     mailer = open_mailer(settings, post)
     with post.write() as session:
-        assert mailing.send_invitation(session, mailer, "a@example.com", "b@example.com", "Lab", "member", "t") is None
+        assert letters.send_invitation(session, mailer, "a@example.com", "b@example.com", "Lab", "member", "t") is None
     assert (mailer.is_on, waiting(post)) == (False, [])
 
 
 def test_008_links_are_built_from_the_public_url_alone(settings: Settings, post: Database) -> None:
     public = settings.model_copy(update={"public_url": "https://memory.example.com", "smtp_url": SecretStr("smtp://x")})
-    assert mailing.invitation_link(open_mailer(public, post), "t") == "https://memory.example.com/accept-invitation/t"
+    assert letters.invitation_link(open_mailer(public, post), "t") == "https://memory.example.com/accept-invitation/t"

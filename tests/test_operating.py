@@ -7,7 +7,7 @@ import pytest
 
 from server.__main__ import main
 from server.settings import Settings
-from tests.dashboard.browsers import fresh, sign_in
+from tests.support.browsers import fresh, sign_in
 
 NEW = "another good one"
 

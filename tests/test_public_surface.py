@@ -1,16 +1,19 @@
 """What others rely on, written down a second time: a change here is a decision, not an accident."""
 
+import argparse
 import re
 
 import httpx
 
-from rest.errors import STATUS, status_of
 from rest.routes import ENDPOINTS
 from server import errors
+from server.__main__ import parser
 from server.app import create_app
 from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS
+from server.operations import BUCKETS, NAMES
 from server.principal import Scope
 from server.settings import Settings
+from server.statuses import STATUS, status_of
 
 
 def every(kind: type[errors.ServiceError]) -> set[type[errors.ServiceError]]:
@@ -76,67 +79,68 @@ def test_the_settings() -> None:
 
 
 ROUTES = """
-POST   /api/memories
-GET    /api/memories
-DELETE /api/memories
-POST   /api/memories/batch
-POST   /api/memories/search
-GET    /api/memories/stats
-GET    /api/memories/{memory_id}
-PUT    /api/memories/{memory_id}
-DELETE /api/memories/{memory_id}
-GET    /api/memories/{memory_id}/history
-POST   /api/organizations
-GET    /api/organizations
-GET    /api/organizations/{organization_id}
-DELETE /api/organizations/{organization_id}
-PUT    /api/organizations/{organization_id}/transfer-ownership
-GET    /api/organizations/{organization_id}/audit
-GET    /api/organizations/{organization_id}/members
-PUT    /api/organizations/{organization_id}/members/{user_id}
-DELETE /api/organizations/{organization_id}/members/{user_id}
-POST   /api/organizations/{organization_id}/invitations
-DELETE /api/organizations/{organization_id}/invitations/{invitation_id}
-POST   /api/projects
-GET    /api/projects
-GET    /api/projects/{project_id}
-DELETE /api/projects/{project_id}
-GET    /api/projects/{project_id}/members
-POST   /api/projects/{project_id}/members
-PUT    /api/projects/{project_id}/members/{user_id}
-DELETE /api/projects/{project_id}/members/{user_id}
-POST   /api/projects/{project_id}/invitations
-POST   /api/projects/{project_id}/api-keys
-GET    /api/projects/{project_id}/api-keys
-DELETE /api/projects/{project_id}/api-keys/{key_id}
-GET    /api/invitations/pending
-GET    /api/invitations/{token}
-POST   /api/invitations/{token}/accept
-POST   /api/invitations/{token}/decline
-GET    /api/notifications
-PUT    /api/notifications/read-all
-PUT    /api/notifications/{notification_id}/read
-GET    /api/connections
-DELETE /api/connections/{connection_id}
-GET    /api/users/me
-DELETE /api/users/me
-POST   /v1/memories/temporal-search/
-POST   /v1/memories/tag-search/
-POST   /v1/memories/people-search/
-GET    /v1/stats
-GET    /v1/health
-GET    /health
-GET    /health/live
-GET    /health/ready
-GET    /metrics
-GET    /openapi.json
-GET    /docs
-GET    /docs.css
+POST   /api/memories  memories_create
+GET    /api/memories  memories_list_all
+DELETE /api/memories  memories_delete_all
+POST   /api/memories/batch  memories_create_batch
+POST   /api/memories/search  search_find
+GET    /api/memories/stats  memories_stats
+GET    /api/memories/{memory_id}  memories_get
+PUT    /api/memories/{memory_id}  memories_update
+DELETE /api/memories/{memory_id}  memories_delete
+GET    /api/memories/{memory_id}/history  memories_history
+POST   /api/organizations  organizations_create
+GET    /api/organizations  organizations_list_all
+GET    /api/organizations/{organization_id}  organizations_get
+DELETE /api/organizations/{organization_id}  organizations_delete
+PUT    /api/organizations/{organization_id}/transfer-ownership  organizations_transfer
+GET    /api/organizations/{organization_id}/audit  organizations_list_events
+GET    /api/organizations/{organization_id}/members  members_list_of_organization
+PUT    /api/organizations/{organization_id}/members/{user_id}  members_change_in_organization
+DELETE /api/organizations/{organization_id}/members/{user_id}  members_remove_from_organization
+POST   /api/organizations/{organization_id}/invitations  invitations_create
+DELETE /api/organizations/{organization_id}/invitations/{invitation_id}  invitations_cancel
+POST   /api/projects  projects_create
+GET    /api/projects  projects_list_all
+GET    /api/projects/{project_id}  projects_get
+DELETE /api/projects/{project_id}  projects_delete
+GET    /api/projects/{project_id}/members  members_list_of_project
+POST   /api/projects/{project_id}/members  members_add_to_project
+PUT    /api/projects/{project_id}/members/{user_id}  members_change_in_project
+DELETE /api/projects/{project_id}/members/{user_id}  members_remove_from_project
+POST   /api/projects/{project_id}/invitations  invitations_create_for_project
+POST   /api/projects/{project_id}/api-keys  api_keys_create
+GET    /api/projects/{project_id}/api-keys  api_keys_list_all
+DELETE /api/projects/{project_id}/api-keys/{key_id}  api_keys_delete
+GET    /api/invitations/pending  invitations_list_pending
+GET    /api/invitations/{token}  invitations_show
+POST   /api/invitations/{token}/accept  invitations_accept
+POST   /api/invitations/{token}/decline  invitations_decline
+GET    /api/notifications  notifications_list_all
+PUT    /api/notifications/read-all  notifications_mark_all_read
+PUT    /api/notifications/{notification_id}/read  notifications_mark_read
+GET    /api/connections  connections_list_all
+DELETE /api/connections/{connection_id}  connections_delete
+GET    /api/users/me  users_me
+DELETE /api/users/me  users_delete_me
+POST   /v1/memories/temporal-search/  sdk_temporal_search
+POST   /v1/memories/tag-search/  sdk_tag_search
+POST   /v1/memories/people-search/  sdk_people_search
+GET    /v1/stats  sdk_stats
+GET    /v1/health  sdk_health
+GET    /health  health_health
+GET    /health/live  health_live
+GET    /health/ready  health_ready
+GET    /metrics  health_metrics
+GET    /openapi.json  openapi_document
+GET    /docs  openapi_page
+GET    /docs.css  openapi_style
 """
 
 
-def test_the_rest_routes() -> None:
-    assert [f"{endpoint.method:<6} {endpoint.path}" for endpoint in ENDPOINTS] == ROUTES.strip().splitlines()
+def test_the_rest_routes_and_their_operation_ids() -> None:
+    served = [f"{endpoint.method:<6} {endpoint.path}  {endpoint.name}" for endpoint in ENDPOINTS]
+    assert served == ROUTES.strip().splitlines()
 
 
 async def test_head_is_get_without_the_body_at_every_address(client: httpx.AsyncClient, settings: Settings) -> None:
@@ -152,3 +156,50 @@ async def test_the_forms_of_the_door_say_how_they_may_be_asked(client: httpx.Asy
     for path in ("/sign-up", "/sign-in", "/forgot-password", "/reset-password/x", "/verify-email/x"):
         answer = await client.put(path)
         assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD", "POST"})
+
+
+def test_the_names_of_the_operations_in_the_metrics() -> None:
+    assert " ".join(sorted(NAMES.values())) == (
+        "accounts.delete api_keys.create api_keys.delete api_keys.list_keys audit.list_events "
+        "authorizations.approve authorizations.deny connections.disconnect connections.list_connections "
+        "invitation_answers.accept invitation_answers.decline invitation_answers.list_pending "
+        "invitation_answers.show invitations.cancel invitations.invite invitations.invite_to_project "
+        "invitations.list_waiting invitations.list_waiting_for_project memories.add memories.add_many "
+        "memories.delete memories.delete_all memories.get memories.history memories.list_memories "
+        "memories.stats memories.update notifications.list_notifications notifications.mark_all_read "
+        "notifications.mark_read organization_members.change_role organization_members.list_members "
+        "organization_members.remove organizations.create organizations.delete organizations.get "
+        "organizations.list_organizations organizations.transfer overview.overview passwords.change "
+        "project_members.add project_members.change_role project_members.list_members project_members.remove "
+        "projects.create projects.delete projects.get projects.list_projects search.search sessions.list_own "
+        "sessions.revoke users.me users.rename"
+    )
+
+
+def test_every_operation_for_signed_in_callers_has_a_name() -> None:
+    """A function of the rules that takes `(session, principal, …)` and is called by a door through `Call`."""
+    assert set(BUCKETS) <= set(NAMES.values())
+    assert len(set(NAMES.values())) == len(NAMES)
+
+
+COMMANDS = """
+serve --host --port --workers
+create-user --email --name --password --password-stdin
+create-key --email --project --permissions --expires-in-days
+reset-password --email
+create-client --name --redirect-uri --confidential
+reindex
+doctor
+prepare-model
+export --project
+import --project
+"""
+
+
+def test_the_commands_and_their_options() -> None:
+    verbs = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    options = {
+        name: [option for action in verb._actions for option in action.option_strings if option not in ("-h", "--help")]
+        for name, verb in verbs.choices.items()
+    }
+    assert [" ".join([name, *given]) for name, given in options.items()] == COMMANDS.strip().splitlines()

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from server.browser import own_origins, presented
 from server.errors import Forbidden, Unauthenticated
 from server.principal import Principal, Scope
+from server.request_credentials import credential_of, own_origins
 from server.runtime import Call, State
 from server.settings import Settings, is_loopback
 from server.wire import read_body, require_json
@@ -68,7 +68,7 @@ async def call_of(request: Request[State]) -> Call:
     runtime = request.state["runtime"]
     if "authorization" not in request.headers:
         raise Unauthenticated
-    found = presented(request, runtime.settings)
+    found = credential_of(request, runtime.settings)
     if found is None or found.is_session:
         raise Unauthenticated(presented=True)
     return Call(runtime, await runtime.authenticate(found))

@@ -6,14 +6,14 @@ from typing import Annotated
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field, JsonValue, PlainValidator
 
-from server.domain import memories, search
-from server.domain.filters import Filters
-from server.domain.labels import CATEGORY, PEOPLE, TAGS, Listed, listed
-from server.domain.memories import Listing, MemoryChange, NewMemory
-from server.domain.metadata import Content, Metadata
-from server.domain.questions import Limit, Offset, PageLimit, Query, Threshold
-from server.domain.search import Asked
-from server.domain.temporal import VOCABULARY, period_between
+from server.domain.memory import memories, search
+from server.domain.memory.filters import Filters
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, TagList, parse_list
+from server.domain.memory.memories import ListRequest, MemoryChange, NewMemory
+from server.domain.memory.metadata import Content, Metadata
+from server.domain.memory.parameters import Limit, Offset, PageLimit, Query, Threshold
+from server.domain.memory.periods import VOCABULARY, period_between
+from server.domain.memory.search import SearchRequest
 from server.errors import Invalid
 from server.models import Memory
 from server.wire import validated
@@ -56,7 +56,7 @@ class Done(BaseModel):
 
 def as_sent(given: object) -> object:
     """Comma text or a list of texts, unchanged. Raises ValueError for anything else."""
-    listed(given)
+    parse_list(given)
     return given
 
 
@@ -71,8 +71,8 @@ async def search_memories(
     call: Caller,
     query: Annotated[Query, Field(description="A question or words. Empty: the newest memories.")],
     limit: Annotated[Limit, Field(description="How many results at most.")] = 10,
-    tags: Annotated[Listed, Field(description="Only memories with any of these tags.")] = (),
-    people_mentioned: Annotated[Listed, Field(description="Only memories about any of these people.")] = (),
+    tags: Annotated[TagList, Field(description="Only memories with any of these tags.")] = (),
+    people_mentioned: Annotated[TagList, Field(description="Only memories about any of these people.")] = (),
     topic_category: Annotated[str, Field(description="Only memories of this category.")] = "",
     temporal_filter: Annotated[str, Field(description=f"Only memories saved then (UTC): {VOCABULARY}.")] = "",
     threshold: Annotated[Threshold, Field(description="Only results with at least this score.")] = 0,
@@ -91,14 +91,16 @@ async def search_memories(
         created_from=period.start,
         created_until=period.end,
     )
-    found = await call.read(search.search, Asked(query, filters, limit, threshold), call.index)
-    return said(Matches.model_validate({"results": [shown(one.memory, call) | {"score": one.score} for one in found]}))
+    found = await call.read(search.search, SearchRequest(query, filters, limit, threshold), call.index)
+    return tool_result(
+        Matches.model_validate({"results": [shared_fields(one.memory, call) | {"score": one.score} for one in found]})
+    )
 
 
 async def fetch_memory(call: Caller, id: Id) -> Annotated[CallToolResult, Document]:
     """Read one memory in full by its id."""
     memory = await call.read(memories.get, id)
-    return said(Document.model_validate(shown(memory, call)))
+    return tool_result(Document.model_validate(shared_fields(memory, call)))
 
 
 async def list_memories(
@@ -110,10 +112,10 @@ async def list_memories(
 
     Use it to see what was saved lately or to go through everything; to find something, use search.
     """
-    page = await call.read(memories.list_memories, Listing(limit=limit, offset=offset))
-    results = [shown(memory, call) for memory in page.memories]
+    page = await call.read(memories.list_memories, ListRequest(limit=limit, offset=offset))
+    results = [shared_fields(memory, call) for memory in page.memories]
     sentence = f"{len(results)} of {page.total} memories, newest first."
-    return said(Page.model_validate({"results": results, "total": page.total}), sentence)
+    return tool_result(Page.model_validate({"results": results, "total": page.total}), sentence)
 
 
 async def add_memory(
@@ -162,7 +164,7 @@ async def delete_memory(call: Caller, id: Id) -> Annotated[CallToolResult, Done]
     return done(id, f"Deleted {id}.")
 
 
-def shown(memory: Memory, call: Caller) -> dict[str, object]:
+def shared_fields(memory: Memory, call: Caller) -> dict[str, object]:
     """What is shown of a memory, wherever it is shown; each view takes its part."""
     return {
         "id": memory.id,
@@ -180,10 +182,10 @@ def title_of(content: str) -> str:
 
 
 def done(memory_id: str, message: str) -> CallToolResult:
-    return said(Done(memory_id=memory_id, message=message), message)
+    return tool_result(Done(memory_id=memory_id, message=message), message)
 
 
-def said(view: BaseModel, sentence: str | None = None) -> CallToolResult:
+def tool_result(view: BaseModel, sentence: str | None = None) -> CallToolResult:
     """The view as structured content, and as text: a sentence, or the same JSON for clients that read only text."""
     text = view.model_dump_json() if sentence is None else sentence
     return CallToolResult(content=[TextContent(text=text)], structured_content=view.model_dump(mode="json"))

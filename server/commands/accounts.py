@@ -7,9 +7,11 @@ from contextlib import contextmanager
 
 from sqlmodel import Session, col, select
 
-from server.commands.output import say
+from server.commands.output import print_result
 from server.database import migrated
-from server.domain import api_keys, mailing, names, passwords, users
+from server.domain import letters, names
+from server.domain.people import passwords, users
+from server.domain.teams import api_keys
 from server.models import Organization, Project, User
 from server.models.organizations import OrganizationKind
 from server.settings import Settings
@@ -21,7 +23,7 @@ def create_user(settings: Settings, given: Namespace) -> None:
     with writing(settings) as session:
         hashed = None if password is None else passwords.hashed(session, password)
         user = users.register(session, given.email, given.name, hashed, verified=True)
-    say(user.id)
+    print_result(user.id)
 
 
 def create_key(settings: Settings, given: Namespace) -> None:
@@ -33,14 +35,14 @@ def create_key(settings: Settings, given: Namespace) -> None:
         permissions = [part.strip() for part in given.permissions.split(",") if part.strip()]
         row, key = api_keys.issue(session, project, user.id, "Command line", permissions, given.expires_in_days)
         api_keys.announce(session, project, row, None)
-    say(key)
+    print_result(key)
 
 
 def reset_password(settings: Settings, given: Namespace) -> None:
     """Print a link with which a new password can be chosen, once, within the hour. Raises Invalid, NoAccount."""
     with writing(settings) as session:
         _, token = passwords.issue_reset(session, names.email(given.email))
-    say(mailing.reset_link(settings.public_url, token))
+    print_result(letters.reset_link(settings.public_url, token))
 
 
 def _project(session: Session, user: User, name: str | None) -> Project:

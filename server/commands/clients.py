@@ -3,8 +3,8 @@
 from argparse import Namespace
 
 from server.commands.accounts import writing
-from server.commands.output import say
-from server.domain import clients
+from server.commands.output import print_result
+from server.domain.grants import clients
 from server.settings import Settings
 
 
@@ -13,6 +13,6 @@ def create_client(settings: Settings, given: Namespace) -> None:
     with writing(settings) as session:
         client, secret = clients.configure(session, given.name, given.redirect_uri, is_confidential=given.confidential)
         client_id = client.id
-    say(client_id)
+    print_result(client_id)
     if secret is not None:
-        say(secret)
+        print_result(secret)

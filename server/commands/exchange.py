@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from server.app import default_embedder
-from server.commands.output import say, tell
+from server.commands.output import print_message, print_result
 from server.database import migrated
-from server.domain.exchange import export_memories, import_memories
+from server.domain.memory.exchange import export_memories, import_memories
 from server.errors import Invalid
 from server.index import MemoryIndex
 from server.models import Project
@@ -25,7 +25,7 @@ def export(settings: Settings, given: Namespace) -> None:
         project = session.get(Project, given.project)
         total = project.memory_count if project else None
         for line in tqdm(export_memories(session, given.project), total=total, unit=" memories", file=sys.stderr):
-            say(line)
+            print_result(line)
 
 
 def import_(settings: Settings, given: Namespace) -> None:
@@ -37,7 +37,7 @@ def import_(settings: Settings, given: Namespace) -> None:
                 count = import_memories(session, given.project, _lines(), index, bar.update)
         finally:
             index.close()
-    tell(f"{count} memories were imported.")
+    print_message(f"{count} memories were imported.")
 
 
 def _lines() -> Iterator[str]:

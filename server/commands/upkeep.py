@@ -12,11 +12,11 @@ from sqlmodel import Session
 from tqdm import tqdm
 
 from server.app import default_embedder
-from server.commands.output import say, tell
+from server.commands.output import print_message, print_result
 from server.database import Database, migrated
 from server.index import MemoryIndex
-from server.index.embeddings import DEFAULT_MODEL, ModelUnusable, prepare
-from server.index.rebuild import Progress
+from server.index.model.embeddings import DEFAULT_MODEL, ModelUnusable, prepare
+from server.index.upkeep.rebuild import Progress
 from server.mail import open_mailer
 from server.models import Project
 from server.settings import Settings, SettingsError, is_loopback
@@ -52,7 +52,7 @@ def reindex(settings: Settings, _given: Namespace) -> None:
                 _show(bar, Progress("finished", 1, 1))
         finally:
             index.close()
-    tell("The index is rebuilt.")
+    print_message("The index is rebuilt.")
 
 
 def _show(bar: "tqdm[NoReturn]", progress: Progress) -> None:
@@ -82,7 +82,7 @@ def _reported(name: str, check: Callable[[Settings], str], settings: Settings) -
         verdict, words = "WRONG", str(wrong)
     except sa.exc.SQLAlchemyError as error:
         verdict, words = "WRONG", f"the database says {type(error).__name__}"
-    say(f"{verdict:<6} {name:<11} {words}")
+    print_result(f"{verdict:<6} {name:<11} {words}")
     return verdict == "ok"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from server.domain.overview import Named, Overview, Span, Step
+from server.domain.memory.overview import LabelCount, Overview, Span, Step
 
 WIDTH, HEIGHT = 640, 138
 BASELINE, LEFT, GAP = 112, 36, 3
@@ -55,7 +55,7 @@ def columns(overview: Overview) -> Columns:
     return Columns(bars, ticks, top, sum(span.memories for span in spans))
 
 
-def rows(labels: Sequence[Named]) -> list[Row]:
+def rows(labels: Sequence[LabelCount]) -> list[Row]:
     """The most frequent labels, each against the first."""
     return [Row(label.value, label.memories, label.memories / labels[0].memories) for label in labels]
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from server.domain.labels import CATEGORY, PEOPLE, TAGS
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS
 from server.errors import Invalid, ServiceError
 from server.models.base import JSON, JsonObject
 from server.wire import sentence
@@ -36,7 +36,7 @@ NAMES = {
 """What a field is called on the pages, by what it is called elsewhere."""
 
 
-def said(error: ServiceError) -> str:
+def with_field_label(error: ServiceError) -> str:
     """The sentence, beginning with the field's name as it is on the page."""
     field, colon, why = error.detail.partition(": ")
     return f"{NAMES[field]}: {why}" if colon and field in NAMES else error.detail

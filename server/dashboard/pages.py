@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from server.browser import presented
-from server.dashboard.errors import status_of
-from server.dashboard.fields import said
-from server.dashboard.frame import Place, frame_of, last_place, place_of
+from server.dashboard.fields import with_field_label
+from server.dashboard.layout import ProjectAccess, frame_of, last_project, project_access
 from server.dashboard.rendering import DONE, POLICY, render
-from server.domain import users
+from server.domain.people import users
 from server.errors import Invalid, NotFound, RateLimited, ServiceError, TooLarge, Unauthenticated
+from server.request_credentials import credential_of
 from server.runtime import Call, State
+from server.statuses import status_of
 from server.wire import is_unstorable
 
 FORM_BYTES = 1_000_000
@@ -30,7 +30,7 @@ YEAR = 31_536_000
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PageRequest:
     """A signed-in person's request; `problem` and `form` are set when a page is shown again after a refusal."""
 
     request: Request[State]
@@ -46,9 +46,9 @@ class Visit:
     def project_path(self) -> str:
         return f"{HOME}/projects/{self.path('project_id')}"
 
-    async def place(self, project_id: str) -> Place:
+    async def place(self, project_id: str) -> ProjectAccess:
         """Raises NotFound."""
-        return place_of(await self.call.read(frame_of), project_id)
+        return project_access(await self.call.read(frame_of), project_id)
 
     def text(self, name: str) -> str:
         """A field of the form as typed, with line ends as they are stored; empty when it is missing."""
@@ -63,7 +63,7 @@ class Visit:
         if self.text("confirm").strip() != name:
             raise Invalid("Nothing was deleted: type the name exactly as it is shown to confirm.")
 
-    def refused(self, problem: ServiceError) -> "Visit":
+    def refused(self, problem: ServiceError) -> "PageRequest":
         """The same visit, to be told why."""
         return replace(self, problem=problem)
 
@@ -71,15 +71,15 @@ class Visit:
         """A page within its frame, at a project: the last one where the page is about none. Raises NotFound."""
         frame = await self.call.read(frame_of)
         here = (
-            last_place(frame, self.request.cookies.get(LAST_PROJECT))
+            last_project(frame, self.request.cookies.get(LAST_PROJECT))
             if project_id is None
-            else place_of(frame, project_id)
+            else project_access(frame, project_id)
         )
         context = {
             "frame": frame,
             "here": here,
             "path": self.request.url.path,
-            "problem": said(self.problem) if self.problem else None,
+            "problem": with_field_label(self.problem) if self.problem else None,
             "done": DONE.get(self.request.query_params.get("done", "")),
             "typed": self.text,
             "settings": self.call.runtime.settings,
@@ -92,7 +92,7 @@ class Visit:
         return response
 
 
-Handler = Callable[[Visit], Awaitable[Response]]
+Handler = Callable[[PageRequest], Awaitable[Response]]
 
 
 def go(path: str, done: str | None = None) -> Response:
@@ -120,7 +120,7 @@ class Page:
         if request.method not in ("GET", "HEAD") and (request.method != "POST" or self.post is None):
             raise HTTPException(405, headers={"Allow": "GET, HEAD" + (", POST" if self.post else "")})
         try:
-            visit = await visit_of(request)
+            visit = await page_request_of(request)
         except Unauthenticated:
             return await to_sign_in(request)
         except ServiceError as error:
@@ -134,7 +134,7 @@ class Page:
         except ServiceError as error:
             return await refusal(request, error, visit)
 
-    async def _post(self, visit: Visit) -> Response:
+    async def _post(self, visit: PageRequest) -> Response:
         assert self.post is not None  # noqa: S101 - looked at before
         try:
             _require_small(visit.request, self.limit)
@@ -149,13 +149,13 @@ class Page:
             return await self.show(visit.refused(error))
 
 
-async def visit_of(request: Request[State]) -> Visit:
+async def page_request_of(request: Request[State]) -> PageRequest:
     """Raises Unauthenticated (an API key or token is not a person), Forbidden for another site's form."""
     runtime = request.state["runtime"]
-    principal = await runtime.authenticate(presented(request, runtime.settings))
+    principal = await runtime.authenticate(credential_of(request, runtime.settings))
     if not principal.is_session:
         raise Unauthenticated(presented=True)
-    return Visit(request, Call(runtime, principal))
+    return PageRequest(request, Call(runtime, principal))
 
 
 async def to_sign_in(request: Request[State]) -> Response:
@@ -167,7 +167,7 @@ async def to_sign_in(request: Request[State]) -> Response:
     return RedirectResponse("/sign-in?" + urlencode({"next": path + query}), 303)
 
 
-async def refusal(request: Request[State], error: ServiceError, visit: Visit | None = None) -> Response:
+async def refusal(request: Request[State], error: ServiceError, visit: PageRequest | None = None) -> Response:
     """A page that says why, the same for what is unseen and what never was."""
     if isinstance(error, Unauthenticated):
         return await to_sign_in(request)

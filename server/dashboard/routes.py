@@ -4,10 +4,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from server.dashboard import (
+from server.dashboard import static
+from server.dashboard.pages import HOME, SETUP, Page
+from server.dashboard.views import (
     account,
     connect,
     connections,
+    exchange,
     keys,
     members,
     memories,
@@ -17,10 +20,7 @@ from server.dashboard import (
     overview,
     projects,
     setup,
-    static,
-    transfer,
 )
-from server.dashboard.pages import HOME, SETUP, Page
 from server.runtime import State
 
 PROJECT = HOME + "/projects/{project_id}"
@@ -47,8 +47,8 @@ PAGES = {
     PROJECT + "/members/{user_id}/role": Page(members.show, members.change, only_posts=True),
     PROJECT + "/members/{user_id}/remove": Page(members.show, members.remove, only_posts=True),
     PROJECT + "/invitations/{invitation_id}/cancel": Page(members.show, members.cancel, only_posts=True),
-    PROJECT + "/transfer": Page(transfer.show, transfer.bring, limit=transfer.FILE_BYTES + transfer.ENVELOPE_BYTES),
-    PROJECT + "/export": Page(transfer.export),
+    PROJECT + "/transfer": Page(exchange.show, exchange.bring, limit=exchange.FILE_BYTES + exchange.ENVELOPE_BYTES),
+    PROJECT + "/export": Page(exchange.export),
     PROJECT + "/settings": Page(projects.show),
     PROJECT + "/delete-memories": Page(projects.show, projects.delete_memories, only_posts=True),
     PROJECT + "/delete": Page(projects.show, projects.delete, only_posts=True),

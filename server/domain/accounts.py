@@ -6,13 +6,16 @@ from typing import Literal, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.domain import audit, cascades, invitations, mailed_tokens, mailing, names, passwords, sessions, users
+from server.database import is_sqlite
+from server.domain import audit, letters, names
 from server.domain.access import require_session
 from server.domain.audit import Event
-from server.domain.cascades import Cascades
 from server.domain.locks import lock_organization, lock_user
-from server.domain.passwords import LinkEnded
-from server.domain.sessions import Visit
+from server.domain.people import mailed_tokens, passwords, sessions, users
+from server.domain.people.passwords import LinkEnded
+from server.domain.people.sessions import BrowserInfo
+from server.domain.teams import cascades, invitations
+from server.domain.teams.cascades import Cascades
 from server.errors import Conflict, Forbidden
 from server.mail import Mailer
 from server.models import (
@@ -45,7 +48,7 @@ class OwnsOrganization(Conflict):
     sentence = "You own an organization: transfer or delete it first."
 
 
-class Application(NamedTuple):
+class SignUp(NamedTuple):
     """Who wants an account."""
 
     email: str
@@ -53,7 +56,7 @@ class Application(NamedTuple):
     password: str
 
 
-def sign_up(session: Session, policy: SignUpPolicy, wanted: Application, visit: Visit, mailer: Mailer) -> str:
+def sign_up(session: Session, policy: SignUpPolicy, wanted: SignUp, visit: BrowserInfo, mailer: Mailer) -> str:
     """Make an account, mail a link that confirms its address, and sign in: the value of the new session.
 
     Raises Invalid, NotInvited, SignUpClosed, EmailTaken.
@@ -71,7 +74,7 @@ def send_verification(session: Session, user: User, mailer: Mailer) -> None:
     """Mail a link that confirms the address, unless it is confirmed."""
     if user.email is not None and user.email_verified_at is None:
         token = mailed_tokens.issue(session, user.id, MailedPurpose.VERIFY)
-        mailing.send_verification(session, mailer, user.email, token)
+        letters.send_verification(session, mailer, user.email, token)
 
 
 def is_verification_of(session: Session, token: str) -> str | None:
@@ -105,7 +108,7 @@ def delete(session: Session, principal: Principal) -> Cascades:
     for organization_id in joined:
         audit.record(session, Event.MEMBER_LEFT, user.id, organization_id, user.id)
     _withdraw(session, user)
-    lost = cascades.access_lost(session, user.id)
+    lost = cascades.revoke_access(session, user.id)
     sessions.end_all(session, user.id)
     for table in (OrganizationMember, ProjectMember, Notification, MailedToken):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
@@ -145,7 +148,7 @@ def _require_admitted(session: Session, policy: SignUpPolicy, address: str) -> N
         return
     if policy == "closed":
         raise SignUpClosed
-    if session.get_bind().dialect.name == "postgresql":
+    if not is_sqlite(session):
         session.execute(sa.text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
-    if users.has_any(session) and not invitations.open_to(session, address):
+    if users.has_any(session) and not invitations.pending_for(session, address):
         raise NotInvited

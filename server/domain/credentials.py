@@ -9,8 +9,7 @@ from sqlmodel import Session, col
 from server.domain.access import project_role_of
 from server.errors import Unauthenticated
 from server.hashing import API_KEY_PREFIX, is_api_key, token_hash
-from server.models import AccessToken, ApiKey, OAuthGrant, Organization, Project
-from server.models import Session as SignIn
+from server.models import AccessToken, ApiKey, BrowserSession, OAuthGrant, Organization, Project
 from server.models.base import now
 from server.principal import CredentialKind, Principal, Scope, with_implied
 
@@ -20,7 +19,7 @@ IDLE = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class PresentedCredential:
     """What a request brought: a bearer token, or a session's value (`is_session`)."""
 
     value: str
@@ -35,7 +34,7 @@ class Authenticated:
     note_use: bool = False
 
 
-def authenticate(session: Session, presented: Presented) -> Authenticated:
+def authenticate(session: Session, presented: PresentedCredential) -> Authenticated:
     """Raises Unauthenticated, with one body for every reason."""
     if presented.is_session:
         return _session(session, presented.value)
@@ -52,7 +51,11 @@ def note_use(session: Session, principal: Principal) -> None:
     elif principal.kind is CredentialKind.ACCESS_TOKEN:
         used = sa.update(OAuthGrant).where(col(OAuthGrant.id) == principal.credential_id).values(last_used_at=moment)
     else:
-        used = sa.update(SignIn).where(col(SignIn.id) == principal.credential_id).values(last_seen_at=moment)
+        used = (
+            sa.update(BrowserSession)
+            .where(col(BrowserSession.id) == principal.credential_id)
+            .values(last_seen_at=moment)
+        )
     session.execute(used)
 
 
@@ -85,7 +88,9 @@ _KEY = (
 
 
 def _session(session: Session, value: str) -> Authenticated:
-    found = session.execute(sa.select(SignIn).where(col(SignIn.token_hash) == token_hash(value))).scalar_one_or_none()
+    found = session.execute(
+        sa.select(BrowserSession).where(col(BrowserSession.token_hash) == token_hash(value))
+    ).scalar_one_or_none()
     moment = now()
     if found is None or found.expires_at <= moment or found.last_seen_at <= moment - IDLE:
         raise Unauthenticated(presented=True)

@@ -1,6 +1,6 @@
 """What a change of memories leaves for the index, in the same transaction: vectors, words, counters, tasks.
 
-Operations call these; the index's owner (`server.index.owner`) follows the tasks after the commit.
+Operations call these; the index's owner (`server.index.upkeep.worker`) follows the tasks after the commit.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from server.index import words
-from server.index.words import listed
+from server.database import id_subquery
+from server.index.words import word_index
 from server.models import Memory, metadata
 from server.models.base import now
 
@@ -34,7 +34,9 @@ class Embedded:
     vectors: Vectors
 
 
-def stored(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
+def memories_changed(
+    session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
+) -> None:
     """The memories' rows are new or changed (and flushed): write all that is derived from their text."""
     session.flush()
     held = {memory.number: memory.piece_count for memory in memories}
@@ -43,21 +45,22 @@ def stored(session: Session, project_id: str, memories: Sequence[Memory], embedd
     revision = _counted(session, project_id, added, pieces)
     changed = [number for number, count in held.items() if count]
     if changed:
-        session.execute(sa.delete(_pieces).where(_pieces.c.memory_number.in_(listed(session, changed))))
+        session.execute(sa.delete(_pieces).where(_pieces.c.memory_number.in_(id_subquery(session, changed))))
     for memory, one in zip(memories, embedded, strict=True):
         memory.revision, memory.piece_count, memory.embedding_model = revision, len(one.spans), one.model
     _write_pieces(session, project_id, memories, embedded)
     for user_id in {memory.user_id for memory in memories}:
-        words.stored(session, project_id, user_id, [memory.number for memory in memories if memory.user_id == user_id])
+        numbers = [memory.number for memory in memories if memory.user_id == user_id]
+        word_index.memories_changed(session, project_id, user_id, numbers)
     _write_tasks(session, project_id, held)
 
 
-def removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
+def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
     """These memories of the project are about to be deleted: forget what was derived from them."""
     if not numbers:
         return
     own = _memories.c
-    query = sa.select(own.number, own.piece_count).where(own.number.in_(listed(session, numbers)))
+    query = sa.select(own.number, own.piece_count).where(own.number.in_(id_subquery(session, numbers)))
     held: dict[int, int] = {row.number: row.piece_count for row in session.execute(query)}
     counters = _projects.c  # first, as when something is stored: whoever changes the project waits here, not crosswise
     session.execute(
@@ -69,14 +72,14 @@ def removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
             piece_count=counters.piece_count - sum(held.values()),
         )
     )
-    words.removed(session, project_id, list(held))
+    word_index.memories_removed(session, project_id, list(held))
     _write_tasks(session, project_id, held)
     _write_purge(session, project_id)
 
 
-def project_removed(session: Session, project_ids: Sequence[str]) -> None:
+def projects_removed(session: Session, project_ids: Sequence[str]) -> None:
     """These projects are about to be deleted with all their memories."""
-    words.projects_removed(session, project_ids)
+    word_index.projects_removed(session, project_ids)
     for project_id in project_ids:
         _write_purge(session, project_id)
 

@@ -19,7 +19,7 @@ from server.models.oauth import (
 )
 from server.models.organizations import Organization, OrganizationMember, OrganizationRole
 from server.models.projects import Project, ProjectMember, ProjectRole
-from server.models.users import MailedToken, Session, User
+from server.models.users import BrowserSession, MailedToken, User
 
 __all__ = [
     "AccessToken",
@@ -28,6 +28,7 @@ __all__ = [
     "AuthMethod",
     "AuthorizationCode",
     "AuthorizationRequest",
+    "BrowserSession",
     "ClientKind",
     "IdempotencyKey",
     "IndexTask",
@@ -51,7 +52,6 @@ __all__ = [
     "ProjectMember",
     "ProjectRole",
     "RefreshToken",
-    "Session",
     "User",
     "metadata",
 ]

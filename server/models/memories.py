@@ -1,7 +1,7 @@
 """Memories and all that is derived from them in the same transaction.
 
 Joins go by `number`, a short integer; callers know a memory by `id`, whose order is the order of `created_at`.
-The words index (FTS5 or tsvector) is `memory_words`, made by a migration and written by `server.index.words`.
+The word index (FTS5 or tsvector) is the table `memory_words`: a migration creates it, `word_index` writes it.
 """
 
 from datetime import datetime

@@ -24,7 +24,7 @@ class User(SQLModel, table=True):
     deleted_at: datetime | None = Field(default=None, sa_type=Utc)
 
 
-class Session(SQLModel, table=True):
+class BrowserSession(SQLModel, table=True):
     """A browser's sign-in; the cookie's value is found by its hash."""
 
     __tablename__ = "sessions"

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.settings import Settings
 from tests.oauth.conftest import ann, hashed_password, make_person, notes, register
-from tests.oauth.flows import App, Person
-from tests.served import listening, served, url_of
+from tests.support.flows import App, Person
+from tests.support.served import listening, served, url_of
 
 pytestmark = pytest.mark.needs("conformance")
 __all__ = ["ann", "hashed_password", "make_person", "notes", "register"]

@@ -16,14 +16,14 @@ import sqlalchemy as sa
 from starlette.types import ASGIApp
 
 from server.database import Database
-from server.domain import clients
+from server.domain.grants import clients
 from server.models import AccessToken
 from server.models.base import now
 from server.settings import Settings
 from tests.conformance.test_mcp_server import NODE, SUITE, checks
 from tests.oauth.conftest import ann, hashed_password, make_person
-from tests.oauth.flows import EVERYDAY, Person, answer_of
-from tests.served import listening, served, url_of
+from tests.support.flows import EVERYDAY, Person, answer_of
+from tests.support.served import listening, served, url_of
 
 pytestmark = pytest.mark.needs("conformance")
 __all__ = ["ann", "hashed_password", "make_person"]

@@ -8,8 +8,8 @@ from server.database import Database
 from server.models import OrganizationMember, ProjectMember, ProjectRole
 from server.models.organizations import OrganizationRole
 from tests.conftest import Tenant
-from tests.dashboard.visitors import Visitor
-from tests.dashboard.visitors import visit as visit
+from tests.support.visitors import Visitor
+from tests.support.visitors import visit as visit
 
 
 @pytest.fixture

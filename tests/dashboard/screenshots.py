@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from server.models.base import now
-from tests.dashboard.browser import Browser, browsing, serving
+from tests.support.browser import Browser, browsing, serving
 
 OUT = Path(__file__).parents[2] / "screenshots"
 TALLEST = 2400

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from tests.dashboard.browsers import FORMS, PASSWORD, sign_up
+from tests.support.browsers import FORMS, PASSWORD, sign_up
 
 OTHER_SITE = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
 

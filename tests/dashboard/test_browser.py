@@ -13,7 +13,7 @@ from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
 from server.settings import Settings
-from tests.dashboard.browser import SECONDS, Browser, browsing, serving
+from tests.support.browser import SECONDS, Browser, browsing, serving
 
 pytestmark = pytest.mark.needs("chromium")
 

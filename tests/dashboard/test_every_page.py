@@ -9,7 +9,7 @@ import httpx
 from server.dashboard.rendering import POLICY
 from server.dashboard.routes import PAGES
 from tests.conftest import Tenant
-from tests.dashboard.visitors import Visitor
+from tests.support.visitors import Visitor
 
 OWN = re.compile(r"^(/|\?|#)")
 CLIENTS = ("cursor://anysphere.cursor-deeplink/", "vscode:mcp/install?", "http://localhost:8081/")

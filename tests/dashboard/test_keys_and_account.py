@@ -16,7 +16,7 @@ from server.models import OAuthClient, OAuthGrant, RefreshToken
 from server.models.base import now
 from server.models.oauth import AuthMethod, ClientKind
 from tests.conftest import Tenant
-from tests.dashboard.visitors import Visitor, seen
+from tests.support.visitors import Visitor, seen
 
 KEY = re.compile(r'id="made" value="(sk_im_\w+)"')
 

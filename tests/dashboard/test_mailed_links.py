@@ -11,8 +11,8 @@ from sqlmodel import Session
 from server.database import Database
 from server.models.base import metadata
 from server.settings import Settings
-from tests.dashboard.browsers import COOKIE, PASSWORD, fresh, sign_in, sign_up
-from tests.mail import Mailbox, link_in, mail_server
+from tests.support.browsers import COOKIE, PASSWORD, fresh, sign_in, sign_up
+from tests.support.mail import Mailbox, link_in, mail_server
 
 
 @pytest.fixture

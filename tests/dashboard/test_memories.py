@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from tests.dashboard.visitors import Visitor, hidden, seen
+from tests.support.visitors import Visitor, hidden, seen
 
 XSS = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'`{{ 7*7 }}</textarea></title>"
 

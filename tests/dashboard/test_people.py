@@ -8,7 +8,7 @@ import pytest
 from server.database import Database
 from server.models import OrganizationMember, OrganizationRole, ProjectMember, ProjectRole, User
 from tests.conftest import Tenant
-from tests.dashboard.visitors import Visitor, seen
+from tests.support.visitors import Visitor, seen
 
 LINK = re.compile(r'id="link" value="http://localhost:8081(/accept-invitation/[^"]+)"')
 

@@ -7,16 +7,16 @@ import pytest
 import sqlalchemy as sa
 
 from server.app import create_app
-from server.dashboard.accounts import local_path
+from server.dashboard.views.entrance import local_path
 from server.database import Database
 from server.domain.credentials import IDLE
-from server.models import Session as SignIn
+from server.models import BrowserSession
 from server.models.base import now
 from server.settings import Settings
 from tests.conftest import Tenant
-from tests.dashboard.browsers import COOKIE, PASSWORD, browser_at, fresh, sign_in, sign_up
-from tests.fakes import WordEmbedder
-from tests.started import running
+from tests.support.browsers import COOKIE, PASSWORD, browser_at, fresh, sign_in, sign_up
+from tests.support.fakes import WordEmbedder
+from tests.support.started import running
 
 
 async def test_061_the_cookie_is_for_this_site_and_no_script(client: httpx.AsyncClient) -> None:
@@ -76,7 +76,7 @@ async def test_r10_a_session_ends_by_age_and_by_idleness(
     await sign_up(client)
     past = now() if column == "expires_at" else now() - IDLE
     with database.write() as session:
-        session.execute(sa.update(SignIn).values({column: past}))
+        session.execute(sa.update(BrowserSession).values({column: past}))
     assert (await client.get("/api/users/me")).status_code == 401
     assert (await client.get("/dashboard")).headers["location"].startswith("/sign-in?next=")
 

@@ -8,9 +8,9 @@ import pytest
 from server.app import create_app
 from server.settings import Settings
 from tests.conftest import ORIGIN, Tenant
-from tests.dashboard.browsers import PASSWORD, browser_at, fresh, sign_up
-from tests.fakes import WordEmbedder
-from tests.started import running
+from tests.support.browsers import PASSWORD, browser_at, fresh, sign_up
+from tests.support.fakes import WordEmbedder
+from tests.support.started import running
 
 
 async def test_signing_up_makes_an_account_and_signs_in(client: httpx.AsyncClient) -> None:

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message
 
 from server.database import Database
 from tests.conftest import ORIGIN
-from tests.dashboard.visitors import Visitor, seen
+from tests.support.visitors import Visitor, seen
 
 
 async def test_a_download_that_nobody_takes_keeps_nothing_of_the_database(

@@ -9,18 +9,22 @@ import pytest
 from numpy.typing import NDArray
 from sqlmodel import select
 
-from server.domain import authorizations, clients, credentials, memories, projects, sessions
-from server.domain.authorizations import Asked
-from server.domain.credentials import Presented
-from server.domain.exchange import import_memories
-from server.domain.sessions import Visit
+from server.domain import credentials
+from server.domain.credentials import PresentedCredential
+from server.domain.grants import authorizations, clients
+from server.domain.grants.authorizations import ConsentRequest
+from server.domain.memory import memories
+from server.domain.memory.exchange import import_memories
+from server.domain.people import sessions
+from server.domain.people.sessions import BrowserInfo
+from server.domain.teams import projects
 from server.errors import NotFound
-from server.index.embeddings import Embedder
+from server.index.model.embeddings import Embedder
 from server.models import Memory, Piece, User
 from server.principal import Scope
 from server.settings import Settings
-from tests.fakes import WordEmbedder
-from tests.world import World, opened, wait_for_a_waiter
+from tests.support.fakes import WordEmbedder
+from tests.support.world import World, opened, wait_for_a_waiter
 
 
 class Held(WordEmbedder):
@@ -55,9 +59,9 @@ def connect_to(world: World) -> None:
     with world.database.write() as session:
         client, _ = clients.configure(session, "App", ["https://app.example/back"], is_confidential=False)
         user = session.get_one(User, world.principal.user_id)
-        value = sessions.begin(session, user, Visit(1))
-        principal = credentials.authenticate(session, Presented(value, is_session=True)).principal
-        asked = Asked(client.id, client.redirect_uris[0], (Scope.READ,), None, "x" * 43)
+        value = sessions.begin(session, user, BrowserInfo(1))
+        principal = credentials.authenticate(session, PresentedCredential(value, is_session=True)).principal
+        asked = ConsentRequest(client.id, client.redirect_uris[0], (Scope.READ,), None, "x" * 43)
         request = authorizations.begin(session, principal, asked)
     with world.database.write() as session:
         authorizations.approve(session, principal, request.id, world.project_id, 60)

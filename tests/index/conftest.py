@@ -1,5 +1,5 @@
-"""The fixtures of `tests.world`."""
+"""The fixtures of `tests.support.world`."""
 
-from tests.world import embedder, world
+from tests.support.world import embedder, world
 
 __all__ = ["embedder", "world"]

@@ -8,14 +8,16 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from server.domain.filters import Filters
-from server.index import outbox, owner, rebuild, scans
-from server.index.chroma import open_embedded
-from server.index.embeddings import Embedder
-from server.index.rebuild import Progress
+from server.domain.memory.filters import Filters
+from server.index import outbox
+from server.index.chroma.client import open_embedded
+from server.index.exact import matrix_cache
+from server.index.model.embeddings import Embedder
+from server.index.upkeep import rebuild, worker
+from server.index.upkeep.rebuild import Progress
 from server.models import IndexTask, Project, ProjectIndex
 from server.settings import Settings
-from tests.world import World, eventually, opened
+from tests.support.world import World, eventually, opened
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_changes_reach_chroma_and_their_tasks_go(large: World) -> None:
 
 
 def test_with_many_changes_pending_everything_is_scanned(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.index.collections.MOST_PENDING", 3)
+    monkeypatch.setattr("server.index.chroma.collections.MOST_PENDING", 3)
     large.add_many([f"a red kayak {n}" for n in range(10)])
     assert large.texts("red kayak 7")[0] == "a red kayak 7"
     assert large.index.health().degraded is None
@@ -95,15 +97,15 @@ def test_filters_are_applied_before_the_limit(large: World) -> None:
 
 
 def test_wide_filters_ask_wider_until_enough_pass(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.domain.search.LISTED", 3)
-    monkeypatch.setattr("server.domain.search.WIDTHS", (2, 5, 1 << 40))
+    monkeypatch.setattr("server.domain.memory.search.LISTED", 3)
+    monkeypatch.setattr("server.domain.memory.search.WIDTHS", (2, 5, 1 << 40))
     large.add_many([f"nothing of the kind {n}" for n in range(10)], metadata={"tags": "wanted"})
     eventually(lambda: not has_tasks(large))
     assert len(large.texts("canoe trip", Filters(tags=("wanted",)), limit=10)) == 10
 
 
 def test_chroma_failing_is_not_an_outage_and_is_repaired(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(owner, "LOOK", 0.2)
+    monkeypatch.setattr(worker, "LOOK", 0.2)
     chroma, row = large.index._collections.open(as_owner=False), row_of(large)
     assert chroma is not None
     assert row is not None
@@ -122,7 +124,7 @@ def test_a_deleted_projects_collection_goes(large: World) -> None:
     chroma = large.index._collections.open(as_owner=False)
     assert chroma is not None
     with large.database.write() as session:
-        outbox.project_removed(session, [large.project_id])
+        outbox.projects_removed(session, [large.project_id])
         session.delete(session.get_one(Project, large.project_id))
     large.index.wake()
     root = large.settings.data_dir / "chroma"
@@ -165,7 +167,7 @@ def test_after_an_unclean_stop_the_collections_are_built_in_a_fresh_directory(
 def test_a_directory_that_cannot_be_read_is_thrown_away_and_made_anew(
     large: World, settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owner, "RETRY", 0.1)
+    monkeypatch.setattr(worker, "RETRY", 0.1)
     large.index.close()
     (file,) = (settings.data_dir / "chroma").glob("*/chroma.sqlite3")
     file.write_bytes(b"not a database" * 1000)
@@ -220,7 +222,7 @@ def test_a_change_while_a_collection_is_built_is_never_taken_for_one_that_it_has
     settings: Settings, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite gives the number of a task that is gone to the next one."""
-    monkeypatch.setattr(scans, "PART", 10)
+    monkeypatch.setattr(matrix_cache, "PART", 10)
     with opened(settings.model_copy(update={"exact_scan_limit": 5000}), embedder) as world:
         world.index._owner.stop()
         first, second, third, *_, last = world.add_many([f"canoe trip number {n}" for n in range(40)])

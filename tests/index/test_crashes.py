@@ -12,11 +12,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.domain.filters import Filters
-from server.index.embeddings import Embedder
+from server.domain.memory.filters import Filters
+from server.index.model.embeddings import Embedder
 from server.models import Memory
 from server.settings import Settings
-from tests.world import World, eventually, opened
+from tests.support.world import World, eventually, opened
 
 ROOT = Path(__file__).parents[2]
 KILLS = 10
@@ -34,7 +34,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(settings: S
 
 def _said_until_killed(settings: Settings, moments: random.Random) -> list[list[str]]:
     """What the writers said before each was killed."""
-    command = [sys.executable, "-m", "tests.index.writer", settings.database_url.get_secret_value()]
+    command = [sys.executable, "-m", "tests.support.writer", settings.database_url.get_secret_value()]
     said: list[list[str]] = []
     with subprocess.Popen(
         [*command, str(settings.data_dir)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -7,11 +7,12 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import select
 
-from server.domain import memories
-from server.index import outbox, purge, words
+from server.domain.memory import memories
+from server.index import outbox
+from server.index.words import purge, word_index
 from server.models import IndexTask, Memory, Project
 from server.models.base import now
-from tests.world import World, eventually
+from tests.support.world import World, eventually
 
 
 def on_disk(folder: Path, *words: str) -> set[str]:
@@ -40,7 +41,7 @@ def test_words_are_found_and_forgotten_however_often_something_was_deleted(world
     kept = world.add("What came after that?")
     for _ in range(1_100):
         with world.database.write() as session:
-            words.stored(session, world.project_id, None, [world.memory(kept).number])
+            word_index.memories_changed(session, world.project_id, None, [world.memory(kept).number])
         assert purge.purge(world.database)
     assert world.texts("what came after")[0] == "What came after that?"
 
@@ -66,7 +67,7 @@ def test_a_deleted_projects_words_leave_the_disk(world: World) -> None:
     other = world.another_project()
     other.add("The password is Xylographqua")
     with world.database.write() as session:
-        outbox.project_removed(session, [other.project_id])
+        outbox.projects_removed(session, [other.project_id])
         session.delete(session.get_one(Project, other.project_id))
     world.index.wake()
     eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"), seconds=2)

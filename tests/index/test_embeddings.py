@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from server.index import bundled_model, onnx_export
-from server.index.bundled_model import BundledModel
-from server.index.collector import URGENT_TURNS, Collector
-from server.index.embeddings import (
+from server.index.model import bundled, onnx_export
+from server.index.model.batching import URGENT_TURNS, BatchingEmbedder
+from server.index.model.bundled import BundledModel
+from server.index.model.embeddings import (
     DEFAULT_MODEL,
     Embedder,
     EmbedderClosed,
@@ -38,7 +38,7 @@ REFERENCE = """
 import sys
 import numpy as np
 from pathlib import Path
-from server.index.embeddings import ModelUnusable, open_embedder
+from server.index.model.embeddings import ModelUnusable, open_embedder
 source, texts, target = sys.argv[1:]
 embedder = open_embedder(source, Path("unused"))
 assert (embedder.name, embedder.dimensions) == (f"{source}/fp32", 384)
@@ -65,7 +65,7 @@ def run(program: str, *arguments: str, before: str = "") -> str:
 
 
 def test_the_model_agrees_with_sentence_transformers(embedder: Embedder, tmp_path: Path) -> None:
-    source = bundled_model.source_folder()
+    source = bundled.source_folder()
     refusal = run(REFERENCE, str(source), repr(TEXTS), str(tmp_path / "reference.npy"))
     reference = np.load(tmp_path / "reference.npy")
     subprocess.run(
@@ -106,7 +106,7 @@ def test_the_default_model_starts_without_torch(tmp_path: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from server.index.embeddings import DEFAULT_MODEL, open_embedder
+from server.index.model.embeddings import DEFAULT_MODEL, open_embedder
 open_embedder(DEFAULT_MODEL, Path(sys.argv[1])).embed(["a question"])
 print({"torch", "transformers", "sentence_transformers", "onnx"} & set(sys.modules))
 """
@@ -119,7 +119,7 @@ def test_a_model_with_a_wrong_checksum_is_refused(file: str, tmp_path: Path, mon
     (package / "model").mkdir(parents=True)
     (package / "__init__.py").touch()
     for name in ("tokenizer.json", "model.safetensors"):
-        (package / "model" / name).symlink_to(bundled_model.source_folder() / name)
+        (package / "model" / name).symlink_to(bundled.source_folder() / name)
     (package / "model" / file).unlink()
     (package / "model" / file).write_bytes(b"{}")
     monkeypatch.syspath_prepend(tmp_path)
@@ -131,9 +131,9 @@ def test_a_model_with_a_wrong_checksum_is_refused(file: str, tmp_path: Path, mon
 
 def test_a_damaged_preparation_is_dropped_for_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = tmp_path / "models"
-    whole = bundled_model.prepared(bundled_model.source_folder(), tmp_path)
+    whole = bundled.prepared(bundled.source_folder(), tmp_path)
     copy = Path(shutil.copytree(whole.parent, models)) / whole.name
-    damaged = models / f"{whole.name.split('.')[0]}.int8.{bundled_model.WEIGHTS_SHA256[:12]}.{'0' * 64}.onnx"
+    damaged = models / f"{whole.name.split('.')[0]}.int8.{bundled.WEIGHTS_SHA256[:12]}.{'0' * 64}.onnx"
     damaged.write_bytes(b"half of a model")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "elsewhere"))
     open_embedder(DEFAULT_MODEL, tmp_path).close()
@@ -179,7 +179,7 @@ class Held:
 
     def __init__(self, batch_size: int = 1) -> None:
         self.model = HeldModel(batch_size)
-        self.collector = Collector(self.model)
+        self.collector = BatchingEmbedder(self.model)
         self.callers = ThreadPoolExecutor(20)
         self.first = self.callers.submit(self.collector.embed, ["first"])
         self.model.started.wait(10)

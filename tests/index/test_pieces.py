@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from server.index import bundled_model
+from server.index.model import bundled
 from server.index.pieces import (
     LEAD_LENGTH,
     PIECE_LENGTH,
@@ -15,7 +15,7 @@ from server.index.pieces import (
     pieces_of,
 )
 
-TOKENIZER = Tokenizer.from_file(str(bundled_model.source_folder() / "tokenizer.json"))
+TOKENIZER = Tokenizer.from_file(str(bundled.source_folder() / "tokenizer.json"))
 TOKENIZER.no_padding()
 TOKENIZER.no_truncation()
 
@@ -61,7 +61,7 @@ def test_the_same_text_is_always_cut_alike(content: str, lead: str) -> None:
 @given(CONTENTS, LEADS)
 def test_no_piece_is_longer_than_the_model_reads(content: str, lead: str) -> None:
     encodings = TOKENIZER.encode_batch(texts(content, lead[:LEAD_LENGTH]))
-    assert all(len(encoding.ids) <= bundled_model.MAX_TOKENS for encoding in encodings)
+    assert all(len(encoding.ids) <= bundled.MAX_TOKENS for encoding in encodings)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_no_piece_is_longer_than_the_model_reads(content: str, lead: str) -> Non
 )
 def test_no_script_and_no_key_makes_a_piece_longer_than_the_model_reads(unit: str) -> None:
     encodings = TOKENIZER.encode_batch(texts(unit * (3000 // len(unit)), "A title that is as long as a lead may be"))
-    assert 100 < max(len(encoding.ids) for encoding in encodings) <= bundled_model.MAX_TOKENS
+    assert 100 < max(len(encoding.ids) for encoding in encodings) <= bundled.MAX_TOKENS
 
 
 @pytest.mark.parametrize(

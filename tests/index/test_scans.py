@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from server.domain.filters import Filters
-from server.index.embeddings import Embedder
-from server.index.matrix import Centre, Matrix, Scan
-from server.index.scans import Scans
+from server.domain.memory.filters import Filters
+from server.index.exact.matrix import Centre, Matrix, Scan
+from server.index.exact.matrix_cache import MatrixCache
+from server.index.model.embeddings import Embedder
 from server.models import Project
 from server.settings import Settings
-from tests.fakes import WordEmbedder
-from tests.world import World, opened
+from tests.support.fakes import WordEmbedder
+from tests.support.world import World, opened
 
 WORDS = ("canoe", "kayak", "tandem", "lake", "river", "red", "green", "blue", "night", "morning", "Ann", "Bob", "soup")
 
@@ -57,7 +57,7 @@ def test_only_what_changed_is_read_again(world: World) -> None:
 
 
 def test_a_project_too_large_to_be_kept_is_read_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.index.scans.PART", 7)
+    monkeypatch.setattr("server.index.exact.matrix_cache.PART", 7)
     world.add_many([f"canoe trip number {n}" for n in range(60)])
     world.add("a red kayak", metadata={"tags": "wanted"})
     kept = world.texts("canoe trip number 7", limit=3)
@@ -69,7 +69,7 @@ def test_a_project_too_large_to_be_kept_is_read_in_parts(world: World, monkeypat
 
 
 def test_the_least_recently_used_projects_go_when_there_are_too_many(world: World) -> None:
-    scans = Scans(WordEmbedder.name, WordEmbedder.dimensions, most_bytes=WordEmbedder.dimensions * 4 * 250)
+    scans = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, most_bytes=WordEmbedder.dimensions * 4 * 250)
     projects = [world, world.another_project(), world.another_project()]
     for project in projects:
         project.add_many([f"canoe {n}" for n in range(100)])

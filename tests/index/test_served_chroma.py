@@ -9,12 +9,13 @@ from uuid import UUID
 import pytest
 
 from server.database import Database
-from server.index import chroma, collections, owner
-from server.index.embeddings import Embedder
+from server.index.chroma import client, collections
+from server.index.model.embeddings import Embedder
+from server.index.upkeep import worker
 from server.models import ProjectIndex
 from server.models.base import now
 from server.settings import Settings
-from tests.world import World, eventually, opened
+from tests.support.world import World, eventually, opened
 
 
 class Served(ThreadingHTTPServer):
@@ -60,9 +61,9 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr(chroma, "SECONDS", 0.3)
+    monkeypatch.setattr(client, "SECONDS", 0.3)
     monkeypatch.setattr(collections, "REST", 0.0)
-    monkeypatch.setattr(owner, "RETRY", 0.1)
+    monkeypatch.setattr(worker, "RETRY", 0.1)
     served = Served()
     yield served
     served.stop()

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import Session, select
 
-from server.domain import memories
-from server.domain.new_memories import Message, NewMemory
-from server.index import matches
-from server.index.terms import asked_terms, terms_of
+from server.domain.memory import memories
+from server.domain.memory.inputs import Message, NewMemory
+from server.index.words import word_search
+from server.index.words.tokenizer import question_terms, terms_of
 from server.models import Memory, Project
-from tests.world import World
+from tests.support.world import World
 
 MAY = datetime(2023, 5, 8, 14, 0, tzinfo=UTC)
 
@@ -19,7 +19,7 @@ def shares(world: World, question: str) -> dict[str, float]:
     """By text: how well the words match."""
     with world.database.read() as session:
         project = session.get_one(Project, world.project_id)
-        found = matches.search(session, project.id, project.memory_count, question, None)
+        found = word_search.search(session, project.id, project.memory_count, question, None)
         pairs = zip(found.numbers.tolist(), found.shares.tolist(), strict=True)
         return {_text(session, number): share for number, share in pairs}
 
@@ -97,7 +97,7 @@ def test_another_projects_words_are_not_found_and_do_not_make_a_word_less_rare(w
 def test_a_question_of_stop_words_asks_for_nothing(world: World) -> None:
     world.add("What is it?")
     with world.database.read() as session:
-        assert not matches.search(session, world.project_id, 1, "what is it?", None).asked
+        assert not word_search.search(session, world.project_id, 1, "what is it?", None).asked
 
 
 def test_a_question_may_hold_any_characters(world: World) -> None:
@@ -112,8 +112,8 @@ def test_a_match_of_few_of_the_words_counts_for_little(world: World) -> None:
 
 
 def test_in_a_large_project_the_rarest_words_decide(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matches, "FEW", 10)
-    monkeypatch.setattr(matches, "MOST_ROWS", 8)
+    monkeypatch.setattr(word_search, "FEW", 10)
+    monkeypatch.setattr(word_search, "MOST_ROWS", 8)
     world.add_many([f"tea {n}" for n in range(30)], at=MAY, user_id="ann")
     world.add_many([f"tea and milk {n}" for n in range(3)], at=MAY, user_id="bob")
     found = shares(world, "tea milk")
@@ -134,4 +134,4 @@ def test_terms_are_cut_in_every_script() -> None:
     assert terms_of("It's Café_2, no?") == ["it", "s", "café", "2", "no"]
     assert terms_of("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
     assert terms_of("小明喜欢tea") == ["小明", "明喜", "喜欢", "tea"]
-    assert asked_terms("Where is the tea, the Tea?") == ["tea"]
+    assert question_terms("Where is the tea, the Tea?") == ["tea"]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.live.server_process import environment, run
+from tests.support.server_process import environment, run
 
 
 @contextlib.contextmanager

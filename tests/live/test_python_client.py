@@ -10,7 +10,7 @@ from selfmemory.client.main import SelfMemoryClient  # type: ignore[import-untyp
 from starlette.types import ASGIApp
 
 from tests.conftest import Tenant
-from tests.served import listening, served
+from tests.support.served import listening, served
 
 
 def everything_of(client: SelfMemoryClient) -> Iterator[tuple[str, object]]:

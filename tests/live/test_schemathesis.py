@@ -9,11 +9,11 @@ import pytest
 from starlette.types import ASGIApp
 
 from server.database import Database
-from server.domain import sessions
-from server.domain.sessions import Visit
+from server.domain.people import sessions
+from server.domain.people.sessions import BrowserInfo
 from server.models import User
 from tests.conftest import Tenant
-from tests.served import listening, served
+from tests.support.served import listening, served
 
 CHECKS = (
     "not_a_server_error",
@@ -29,7 +29,7 @@ CHECKS = (
 @pytest.fixture
 def session_value(alice: Tenant, database: Database) -> str:
     with database.write() as session:
-        return sessions.begin(session, session.get_one(User, alice.user_id), Visit(days=1))
+        return sessions.begin(session, session.get_one(User, alice.user_id), BrowserInfo(days=1))
 
 
 async def test_no_request_of_a_person_brings_what_the_document_does_not_name(

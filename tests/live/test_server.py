@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.live.server_process import ServerProcess, run, started
-from tests.world import eventually
+from tests.support.server_process import ServerProcess, run, started
+from tests.support.world import eventually
 
 TEXT = "Ann moved to Lisbon for the custard tarts."
 

@@ -9,12 +9,12 @@ from sqlmodel import select
 from starlette.types import ASGIApp
 
 from server.database import Database
-from server.domain import users
+from server.domain.people import users
 from server.hashing import password_hash
 from server.models import Organization, Project
 from server.settings import Settings
-from tests.oauth.flows import CALLBACK, ORIGIN, PASSWORD, App, Person
-from tests.oauth.hosts import Host, make_certificate, serving
+from tests.support.flows import CALLBACK, ORIGIN, PASSWORD, App, Person
+from tests.support.hosts import Host, make_certificate, serving
 
 MakePerson = Callable[[str], Awaitable[Person]]
 Register = Callable[..., Awaitable[App]]

@@ -9,7 +9,7 @@ from sqlmodel import select
 from server.database import Database
 from server.models import AuthorizationCode, OAuthGrant, ParkedRequest
 from tests.oauth.conftest import Register
-from tests.oauth.flows import (
+from tests.support.flows import (
     EVERYDAY,
     ORIGIN,
     RESOURCE,

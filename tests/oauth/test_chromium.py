@@ -11,8 +11,8 @@ from selenium.webdriver import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from server.settings import Settings
-from tests.dashboard.browser import PASSWORD, SECONDS, Browser, browsing, serving
-from tests.oauth.flows import challenge_of, new_verifier
+from tests.support.browser import PASSWORD, SECONDS, Browser, browsing, serving
+from tests.support.flows import challenge_of, new_verifier
 
 pytestmark = pytest.mark.needs("chromium")
 

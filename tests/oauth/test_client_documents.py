@@ -12,9 +12,9 @@ import pytest
 from oauth import client_documents
 from oauth.client_documents import DocumentRefused
 from server.settings import Settings
-from tests.oauth.flows import CALLBACK, PLAIN, App, Person, app_at, is_page
-from tests.oauth.hosts import Host, Page
-from tests.oauth.vendors import DOCUMENTS, JSON, Vendor
+from tests.support.flows import CALLBACK, PLAIN, App, Person, app_at, is_page
+from tests.support.hosts import Host, Page
+from tests.support.vendors import DOCUMENTS, JSON, Vendor
 
 pytestmark = pytest.mark.settings(cimd_allow_private=True)
 

@@ -10,22 +10,13 @@ import pytest
 from sqlmodel import Session
 
 import rest.errors
-from oauth import client_documents, flow, grants, pages
+from oauth import authorization, client_documents, grants, pages
 from oauth.client_documents import Address, Fetched
 from oauth.clients import Client
 from oauth.grants import PresentedCode, PresentedRefreshToken, ProofKey
 from server import cors, limits, middleware
-from server.domain import (
-    access,
-    audit,
-    authorizations,
-    clients,
-    connections,
-    credentials,
-    redirect_uris,
-    retention,
-    tokens,
-)
+from server.domain import access, audit, credentials
+from server.domain.grants import authorizations, clients, connections, redirect_uris, retention, tokens
 from server.hashing import token_hash
 from server.models import AuthorizationCode, AuthorizationRequest, Project, ProjectRole
 from server.models.base import now
@@ -79,7 +70,7 @@ def of_any_session(session: Session, _principal: object, request_id: str) -> Aut
     return session.get_one(AuthorizationRequest, request_id)
 
 
-def anonymous(*_args: object, answer_url: Callable[..., str] = flow.answer_url, **answer: str) -> str:
+def anonymous(*_args: object, answer_url: Callable[..., str] = authorization.answer_url, **answer: str) -> str:
     return answer_url(*_args, **answer).partition("&iss=")[0]
 
 
@@ -97,7 +88,7 @@ def unbound(user_id: str, kind: CredentialKind, credential_id: str, *_project_an
 
 CONTROLS = (
     Control("which redirect URIs may be named", redirect_uris, "is_allowed", yes, "registration::test_013_a_redirect"),
-    Control("looked at before sign-in", flow, "glance", nothing, "authorization::test_036_an_unknown"),
+    Control("looked at before sign-in", authorization, "glance", nothing, "authorization::test_036_an_unknown"),
     Control("limits", limits.Limits, "hit", nothing, "registration::test_017"),
     Control("names are cleaned", pages, "shown_name", lambda client: client.name, "registration::test_018"),
     Control("unused clients are forgotten", retention, "remove_expired", nothing, "registration::test_021"),
@@ -117,7 +108,7 @@ CONTROLS = (
     Control("our resource alone", grants, "require_own_resource", nothing, "authorization::test_040"),
     Control("no request objects", grants, "_require_plain", nothing, "authorization::test_040"),
     Control("every parameter once", grants, "require_single", nothing, "authorization::test_042_043"),
-    Control("the issuer in every answer", flow, "answer_url", anonymous, "authorization::test_044"),
+    Control("the issuer in every answer", authorization, "answer_url", anonymous, "authorization::test_044"),
     Control("our own form", pages, "require_own_form", nothing, "pages::test_054_a_form_without"),
     Control("no form of another site", pages, "require_own_form", nothing, "pages::test_054_a_form_of_another"),
     Control("bound to a session", authorizations, "_open", of_any_session, "pages::test_055_the_rule"),

@@ -5,7 +5,7 @@ import pytest
 from server.__main__ import main
 from server.database import Database
 from server.settings import Settings
-from tests.oauth.flows import CALLBACK, App, Person, error_of
+from tests.support.flows import CALLBACK, App, Person, error_of
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.oauth.flows import ORIGIN, RESOURCE, App, Person, error_of
+from tests.support.flows import ORIGIN, RESOURCE, App, Person, error_of
 
 SERVER = "/.well-known/oauth-authorization-server"
 PROTECTED = "/.well-known/oauth-protected-resource"

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from oauth import client_documents
-from tests.oauth.flows import CALLBACK, PLAIN, Person, answer_of, app_at, is_page
-from tests.oauth.hosts import Host, Page
+from tests.support.flows import CALLBACK, PLAIN, Person, answer_of, app_at, is_page
+from tests.support.hosts import Host, Page
 
 pytestmark = pytest.mark.settings(cimd_allow_private=True)
 

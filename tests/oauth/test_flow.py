@@ -1,6 +1,6 @@
 """The flow as a whole."""
 
-from tests.oauth.flows import App, Person, tokens_of
+from tests.support.flows import App, Person, tokens_of
 
 
 async def test_an_application_is_connected_and_refreshes(notes: App, ann: Person) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from server.database import Database
-from server.domain import retention
+from server.domain.grants import retention
 from server.hashing import new_token
 from server.models import (
     AccessToken,
@@ -24,7 +24,7 @@ from server.models import (
 )
 from server.models.base import now
 from server.settings import SettingsError, read_settings
-from tests.oauth.flows import App, Person, error_of, tokens_of
+from tests.support.flows import App, Person, error_of, tokens_of
 
 
 async def whole_flow(app: App, person: Person) -> list[str]:

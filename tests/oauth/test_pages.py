@@ -4,14 +4,13 @@ import pytest
 from sqlmodel import select
 
 from server.database import Database
-from server.domain import authorizations
-from server.domain.authorizations import RequestEnded
+from server.domain.grants import authorizations
+from server.domain.grants.authorizations import RequestEnded
 from server.hashing import SESSION_PREFIX
-from server.models import AuthorizationRequest, OAuthGrant, ProjectMember, ProjectRole
-from server.models import Session as SignIn
+from server.models import AuthorizationRequest, BrowserSession, OAuthGrant, ProjectMember, ProjectRole
 from server.principal import CredentialKind, Principal
 from tests.oauth.conftest import Register
-from tests.oauth.flows import CALLBACK, EVERYDAY, App, Person, answer_of, form_of, is_page, tokens_of
+from tests.support.flows import CALLBACK, EVERYDAY, App, Person, answer_of, form_of, is_page, tokens_of
 
 EVIL = "https://evil.example"
 
@@ -113,7 +112,7 @@ async def test_055_the_rule_itself_knows_the_session(notes: App, ann: Person, be
     await ben.sign_in()
     with database.write() as session:
         request = session.exec(select(AuthorizationRequest)).one()
-        bens = session.exec(select(SignIn).where(SignIn.user_id == ben.user_id)).one()
+        bens = session.exec(select(BrowserSession).where(BrowserSession.user_id == ben.user_id)).one()
         principal = Principal(ben.user_id, CredentialKind.SESSION, bens.id)
         with pytest.raises(RequestEnded):
             authorizations.approve(session, principal, request.id, ben.project_id, 60)

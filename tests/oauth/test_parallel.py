@@ -8,13 +8,13 @@ import pytest
 from sqlmodel import select
 
 from server.database import Database
-from server.domain import clients
-from server.domain.clients import Description
+from server.domain.grants import clients
+from server.domain.grants.clients import Description
 from server.models import AccessToken, AuthorizationCode, OAuthGrant, RefreshToken
 from server.models.base import now
-from tests.oauth.flows import CALLBACK, PLAIN, App, Person, answer_of, app_at, error_of, tokens_of
-from tests.oauth.hosts import Host
-from tests.world import wait_for_a_waiter
+from tests.support.flows import CALLBACK, PLAIN, App, Person, answer_of, app_at, error_of, tokens_of
+from tests.support.hosts import Host
+from tests.support.world import wait_for_a_waiter
 
 AT_ONCE = 20
 

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp
 from server.database import Database
 from server.models import ProjectMember, ProjectRole
 from server.settings import Settings
-from tests.oauth.flows import CALLBACK, EVERYDAY, Person, answer_of
 from tests.oauth.test_pages import share
-from tests.served import listening, served, url_of
+from tests.support.flows import CALLBACK, EVERYDAY, Person, answer_of
+from tests.support.served import listening, served, url_of
 
 
 class Kept:

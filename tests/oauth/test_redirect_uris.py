@@ -1,7 +1,7 @@
 """Items 37-39: an answer goes to a registered place and to no other."""
 
 from tests.oauth.conftest import Register
-from tests.oauth.flows import CALLBACK, App, Person, is_page
+from tests.support.flows import CALLBACK, App, Person, is_page
 
 SAFE = "https://app.example/a/callback?keep=%20this&flag"
 ELSEWHERE = [

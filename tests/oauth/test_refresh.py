@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.database import Database
-from server.domain import cascades
+from server.domain.teams import cascades
 from server.models import AccessToken, OAuthClient, OAuthGrant, ProjectMember, ProjectRole, RefreshToken
 from server.models.base import now
 from tests.oauth.conftest import Register
-from tests.oauth.flows import EVERYDAY, RESOURCE, App, Person, bearer, error_of, tokens_of
 from tests.oauth.test_pages import share
+from tests.support.flows import EVERYDAY, RESOURCE, App, Person, bearer, error_of, tokens_of
 
 
 def age(database: Database, seconds: int) -> None:
@@ -116,7 +116,7 @@ ENDINGS: dict[str, Callable[[Session, Person], object]] = {
         sa.delete(ProjectMember).where(col(ProjectMember.user_id) == ben.user_id)
     ),
     "grant deleted": lambda session, _ben: session.execute(sa.delete(OAuthGrant)),
-    "password reset": lambda session, ben: cascades.grants_ended(session, ben.user_id),
+    "password reset": lambda session, ben: cascades.end_grants(session, ben.user_id),
 }
 
 

@@ -7,13 +7,13 @@ import pytest
 from sqlmodel import select
 
 from server.database import Database
-from server.domain import retention
+from server.domain.grants import retention
 from server.models import OAuthClient
 from server.models.base import now
 from server.settings import Settings
 from tests.oauth.conftest import Register
-from tests.oauth.flows import CALLBACK, Person, error_of, is_page
-from tests.oauth.vendors import DOCUMENTS, REGISTERING, Vendor
+from tests.support.flows import CALLBACK, Person, error_of, is_page
+from tests.support.vendors import DOCUMENTS, REGISTERING, Vendor
 
 REFUSED = [
     "javascript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "blob:https://example.com/1",

@@ -10,7 +10,7 @@ from sqlmodel import select
 from server.database import Database
 from server.models import AccessToken
 from server.models.base import now
-from tests.oauth.flows import ORIGIN, App, Person, bearer
+from tests.support.flows import ORIGIN, App, Person, bearer
 
 METADATA = f'resource_metadata="{ORIGIN}/.well-known/oauth-protected-resource/mcp"'
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}

@@ -10,7 +10,7 @@ from server.database import Database
 from server.models import AccessToken
 from server.models.base import now
 from tests.oauth.conftest import Register
-from tests.oauth.flows import EVERYDAY, ORIGIN, RESOURCE, App, Person, basic, bearer, error_of, tokens_of
+from tests.support.flows import EVERYDAY, ORIGIN, RESOURCE, App, Person, basic, bearer, error_of, tokens_of
 
 INACTIVE = {"active": False}
 

@@ -14,7 +14,7 @@ from server.database import Database
 from server.models import AuthorizationCode
 from server.models.base import now
 from tests.oauth.conftest import Register
-from tests.oauth.flows import CALLBACK, EVERYDAY, App, Person, basic, challenge_of, error_of, tokens_of
+from tests.support.flows import CALLBACK, EVERYDAY, App, Person, basic, challenge_of, error_of, tokens_of
 
 FORM = "application/x-www-form-urlencoded"
 

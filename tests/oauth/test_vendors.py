@@ -6,9 +6,9 @@ import re
 import httpx
 import pytest
 
-from tests.oauth.flows import EVERYDAY, RESOURCE, App, Person, bearer, tokens_of
-from tests.oauth.hosts import Host
-from tests.oauth.vendors import DOCUMENTS, REGISTERING, Vendor
+from tests.support.flows import EVERYDAY, RESOURCE, App, Person, bearer, tokens_of
+from tests.support.hosts import Host
+from tests.support.vendors import DOCUMENTS, REGISTERING, Vendor
 
 JSON_RPC = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}

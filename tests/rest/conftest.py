@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from server.database import Database
-from server.domain import sessions
-from server.domain.sessions import Visit
+from server.domain.people import sessions
+from server.domain.people.sessions import BrowserInfo
 from server.models import ProjectMember, ProjectRole, User
 from tests.conftest import Tenant
 
@@ -91,7 +91,7 @@ def signed_in(client: httpx.AsyncClient, database: Database) -> Callable[[Tenant
     def sign_in(tenant: Tenant) -> Caller:
         with database.write() as session:
             user = session.get_one(User, tenant.user_id)
-            value = sessions.begin(session, user, Visit(days=1))
+            value = sessions.begin(session, user, BrowserInfo(days=1))
         return Caller(client, {"Authorization": f"Session {value}"})
 
     return sign_in

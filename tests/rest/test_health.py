@@ -13,12 +13,12 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.hashing import new_api_key
-from server.index.embeddings import ModelFailed
+from server.index.model.embeddings import ModelFailed
 from server.settings import Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
-from tests.fakes import WordEmbedder
-from tests.postgres import Databases
-from tests.started import running
+from tests.support.fakes import WordEmbedder
+from tests.support.postgres import Databases
+from tests.support.started import running
 
 PARTS = {"database", "vector_index", "embedding", "memory", "disk"}
 

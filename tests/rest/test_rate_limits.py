@@ -12,8 +12,8 @@ from server.errors import RateLimited
 from server.limits import Bucket, Limits
 from server.settings import Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
-from tests.fakes import WordEmbedder
-from tests.started import running
+from tests.support.fakes import WordEmbedder
+from tests.support.started import running
 
 MEMORY = {"messages": [{"role": "user", "content": "I like tea."}]}
 LEGACY = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}
@@ -84,7 +84,6 @@ async def test_a_batch_counts_as_one(client: httpx.AsyncClient, alice: Tenant) -
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
 
 
-@pytest.mark.needs("redis")
 def test_what_a_caller_names_counts_in_full_and_is_not_kept_in_full(settings: Settings) -> None:
     limits = Limits(settings.model_copy(update={"rate_limit_token_failure": "1/day"}))
     names = [f"{'x' * 60_000}{number}" for number in range(100)]
@@ -98,6 +97,7 @@ def test_what_a_caller_names_counts_in_full_and_is_not_kept_in_full(settings: Se
         limits.hit(Bucket.TOKEN_FAILURE, names[7], "203.0.113.9")
 
 
+@pytest.mark.needs("redis")
 def test_workers_count_together_in_redis(redis_url: str) -> None:
     chosen = read_settings(env_file=None, redis_url=redis_url, rate_limit_memory_add="2/day", public_url=ORIGIN)
     one, other = Limits(chosen), Limits(chosen)

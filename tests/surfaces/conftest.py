@@ -1,5 +1,5 @@
-"""The fixtures of `tests.rest.teams.team`."""
+"""The fixtures of `tests.support.team`."""
 
-from tests.rest.teams.team import make_team, team
+from tests.support.team import make_team, team
 
 __all__ = ["make_team", "team"]

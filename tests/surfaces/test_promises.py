@@ -7,7 +7,7 @@ import pytest
 
 from rest.endpoint import Reach
 from rest.routes import ENDPOINTS
-from tests.rest.teams.team import Team
+from tests.support.team import Team
 from tests.surfaces.promises import ANYTHING, ELSEWHERE, PROMISES, Promise, Shape
 
 GONE = {"email": "gone@example.com", "role": "member"}

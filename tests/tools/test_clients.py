@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from server.settings import Settings
 from tests.conftest import Tenant
-from tests.served import listening, served, url_of
+from tests.support.served import listening, served, url_of
 
 
 @pytest.fixture

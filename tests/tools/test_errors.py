@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.database import Database
-from server.domain import api_keys
+from server.domain.teams import api_keys
 from server.models import Project, ProjectMember, ProjectRole
 from server.settings import Settings
 from tests.conftest import Tenant

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from server.database import BUSY_SECONDS, Database
-from server.domain import sessions
-from server.domain.sessions import Visit
+from server.domain.people import sessions
+from server.domain.people.sessions import BrowserInfo
 from server.models import ApiKey, User
 from server.settings import Settings
 from tests.conftest import ORIGIN, Tenant
@@ -65,7 +65,7 @@ async def test_two_headers_are_no_credential(client: httpx.AsyncClient, alice: T
 
 async def test_only_the_header_carries_a_token(client: httpx.AsyncClient, alice: Tenant, database: Database) -> None:
     with database.write() as session:
-        value = sessions.begin(session, session.get_one(User, alice.user_id), Visit(days=1))
+        value = sessions.begin(session, session.get_one(User, alice.user_id), BrowserInfo(days=1))
     for answer in (
         await client.post(f"/mcp?access_token={alice.key}&token={alice.key}", json=PING),
         await client.post("/mcp", data={"access_token": alice.key}),

@@ -6,7 +6,7 @@ from datetime import datetime
 from server.database import Database
 from server.models import ApiKey
 from tests.rest.conftest import said
-from tests.rest.teams.team import Team
+from tests.support.team import Team
 
 
 def keys(team: Team, *more: str) -> str:

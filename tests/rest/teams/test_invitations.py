@@ -12,7 +12,7 @@ from server.database import Database
 from server.models import Invitation, User
 from server.models.base import now
 from tests.rest.conftest import Caller
-from tests.rest.teams.team import Team
+from tests.support.team import Team
 
 
 async def invite(team: Team, role: str = "outsider", by: str = "owner", **more: object) -> dict[str, Any]:

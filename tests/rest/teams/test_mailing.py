@@ -9,10 +9,10 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.settings import Settings
-from tests.fakes import WordEmbedder
-from tests.mail import Mailbox, free_port, link_in, mail_server
-from tests.rest.teams.team import Team
-from tests.started import running
+from tests.support.fakes import WordEmbedder
+from tests.support.mail import Mailbox, free_port, link_in, mail_server
+from tests.support.started import running
+from tests.support.team import Team
 
 
 @pytest.fixture

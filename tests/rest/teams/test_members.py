@@ -2,7 +2,7 @@
 
 from server.database import Database
 from tests.rest.conftest import said
-from tests.rest.teams.team import Team
+from tests.support.team import Team
 
 
 def organization(team: Team, *more: str) -> str:

@@ -1,7 +1,7 @@
 """Organizations: names, owners, what goes with them."""
 
 from tests.rest.conftest import Caller, said
-from tests.rest.teams.team import Team
+from tests.support.team import Team
 
 UNSEEN = {"detail": "Organization not found."}
 

@@ -1,7 +1,7 @@
 """Projects: names, roles, what goes with them."""
 
 from tests.rest.conftest import said
-from tests.rest.teams.team import Team
+from tests.support.team import Team
 
 
 async def test_whoever_makes_a_project_is_its_admin(team: Team) -> None:

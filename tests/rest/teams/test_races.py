@@ -11,7 +11,7 @@ from sqlmodel import select
 from server.database import Database
 from server.models import Organization, OrganizationRole
 from tests.rest.conftest import Caller
-from tests.rest.teams.team import Team
+from tests.support.team import Team
 
 TRIES = 20
 ROUNDS = 5

@@ -9,7 +9,7 @@ from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS, SCOPE_OF
 from server.models import ProjectRole
 from server.principal import Scope
 from tests.rest.conftest import said
-from tests.rest.teams.team import CALLERS, KEYS, ORGANIZATION_ROLES, PROJECT_ROLES, TOKENS, Team
+from tests.support.team import CALLERS, KEYS, ORGANIZATION_ROLES, PROJECT_ROLES, TOKENS, Team
 
 GOVERNING = ("owner", "admin")
 

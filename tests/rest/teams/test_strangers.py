@@ -8,7 +8,7 @@ import pytest
 from rest.endpoint import Reach
 from rest.routes import ENDPOINTS
 from tests.rest.conftest import Caller, said
-from tests.rest.teams.team import Team
+from tests.support.team import Team
 
 BODIES: dict[str, object] = {
     "PUT /api/memories/{memory_id}": {"text": "changed"},

@@ -3,7 +3,7 @@
 from server.database import Database
 from server.models import User, metadata
 from tests.rest.conftest import said
-from tests.rest.teams.team import Team
+from tests.support.team import Team
 
 
 async def test_every_credential_knows_whose_it_is(team: Team) -> None:

@@ -1,0 +1,98 @@
+"""An authorization request on its way: looked at before sign-in, considered after it, answered to the client."""
+
+from contextlib import suppress
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from authlib.oauth2.rfc6749.errors import InvalidRequestError
+from sqlmodel import Session
+
+from oauth import client_documents
+from oauth.authorization_server import AuthorizationServer
+from oauth.client_documents import DocumentUnavailable, Fetched
+from oauth.requests import Fields, FlowRequest
+from server.domain.grants import authorizations, clients
+from server.domain.grants.authorizations import ConsentRequest, ProjectChoice
+from server.models import AuthorizationRequest, OAuthClient, User
+from server.principal import Principal, Scope
+from server.runtime import Call
+from server.settings import Settings
+
+
+class Consent(NamedTuple):
+    """What somebody is to decide about."""
+
+    request: AuthorizationRequest
+    client: OAuthClient
+    scopes: tuple[Scope, ...]
+    choices: list[ProjectChoice]
+    user: User
+
+
+def glance(session: Session, settings: Settings, fields: Fields) -> None:
+    """Refuse a client or a redirect URI that will not do, before anybody has to sign in; nothing is fetched yet.
+
+    Raises OAuth2Error, DocumentRefused.
+    """
+    client_id = fields.get("client_id", [""])[0]
+    if client_documents.is_document_url(client_id):
+        client_documents.require_well_formed(client_id, any_port=settings.cimd_allow_private)
+        if len(fields["client_id"]) > 1 or len(fields.get("redirect_uri", ())) > 1:
+            raise InvalidRequestError("The client or the redirect URI is named more than once.")
+        return
+    AuthorizationServer(settings, session).registered_redirect_uri(FlowRequest(settings, "GET", fields, {}))
+
+
+async def know_client(call: Call, client_id: str) -> None:
+    """Read the client's document, if it has one and the last copy is too old. Raises DocumentRefused.
+
+    Only for people who are signed in, so that strangers cannot make this server fetch.
+    """
+    if not client_documents.is_document_url(client_id):
+        return
+    known = await call.read(_find, client_id)
+    if client_documents.is_fresh(known):
+        return
+    try:
+        fetched = await client_documents.fetch(client_id, call.runtime.settings)
+    except DocumentUnavailable:
+        if not client_documents.may_be_stale(known):
+            raise
+        return
+    with suppress(sa.exc.IntegrityError):  # another request was first, and has kept the same
+        await call.run(_keep, client_id, fetched)
+
+
+def consider(session: Session, principal: Principal, settings: Settings, fields: Fields) -> Consent:
+    """Check the whole request and open it in the principal's session.
+
+    Raises OAuth2Error; with a `redirect_uri` it is for the client, without one for a page.
+    """
+    grant = AuthorizationServer(settings, session).get_consent_grant(FlowRequest(settings, "GET", fields, {}))
+    client: OAuthClient = grant.client.row
+    scopes = tuple(Scope(word) for word in grant.request.scope.split())
+    asked = ConsentRequest(
+        client_id=client.id,
+        redirect_uri=grant.redirect_uri,
+        scopes=scopes,
+        state=grant.request.payload.state,
+        code_challenge=grant.request.payload.data["code_challenge"],
+    )
+    request = authorizations.begin(session, principal, asked)
+    choices = authorizations.choices(session, principal, scopes)
+    return Consent(request, client, scopes, choices, session.get_one(User, principal.user_id))
+
+
+def answer_url(settings: Settings, redirect_uri: str, state: str | None, **answer: str) -> str:
+    """The redirect URI as it was registered, with the answer, the client's state and our issuer (RFC 9207)."""
+    parameters = {**answer, **({"state": state} if state else {}), "iss": settings.public_url}
+    return redirect_uri + ("&" if "?" in redirect_uri else "?") + urlencode(parameters)
+
+
+def _find(session: Session, _principal: Principal, client_id: str) -> OAuthClient | None:
+    return clients.find(session, client_id)
+
+
+def _keep(session: Session, _principal: Principal, url: str, fetched: Fetched) -> None:
+    clients.keep_document(session, url, fetched.described, fetched.fresh_until)

@@ -1,0 +1,18 @@
+"""The first page of a new server: make the first account. It closes with that."""
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from server.dashboard.rendering import render
+from server.dashboard.views.entrance import POLICY
+from server.domain.people import users
+from server.runtime import State
+
+
+async def show(request: Request[State]) -> Response:
+    """The form posts to /sign-up, whose rules hold for the first account too."""
+    runtime = request.state["runtime"]
+    if await runtime.read(users.has_any):
+        return RedirectResponse("/sign-in", 303)
+    html = await runtime.in_thread(render, "setup.html", {"settings": runtime.settings})
+    return HTMLResponse(html, headers={"Content-Security-Policy": POLICY})

@@ -1,0 +1,1 @@
+"""Grants: OAuth clients, consent, codes and tokens."""

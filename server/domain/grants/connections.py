@@ -1,0 +1,60 @@
+"""Connections: which applications a person has given access, to which project, and cutting them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain import audit
+from server.domain.access import require_session
+from server.domain.audit import Event
+from server.domain.grants.clients import shown_name
+from server.errors import NotFound
+from server.models import AuthorizationCode, OAuthClient, OAuthGrant, Project
+from server.principal import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    grant: OAuthGrant
+    client_name: str
+    project_name: str
+
+
+def list_connections(session: Session, principal: Principal) -> list[Connection]:
+    """The principal's own, newest first. Raises Forbidden for a key or token."""
+    require_session(principal)
+    query = (
+        sa.select(OAuthGrant, OAuthClient, col(Project.name))
+        .join(OAuthClient, col(OAuthClient.id) == OAuthGrant.client_id)
+        .join(Project, col(Project.id) == OAuthGrant.project_id)
+        .where(col(OAuthGrant.user_id) == principal.user_id)
+        .order_by(col(OAuthGrant.id).desc())
+    )
+    return [Connection(grant, shown_name(client), name) for grant, client, name in session.execute(query).all()]
+
+
+def disconnect(session: Session, principal: Principal, connection_id: str) -> None:
+    """Cut one connection: its tokens end with it. Raises NotFound, Forbidden for a key or token."""
+    require_session(principal)
+    query = (
+        sa.select(OAuthGrant, col(Project.organization_id))
+        .join(Project, col(Project.id) == OAuthGrant.project_id)
+        .where(col(OAuthGrant.id) == connection_id, col(OAuthGrant.user_id) == principal.user_id)
+    )
+    found = session.execute(query).one_or_none()
+    if found is None:
+        raise NotFound("Connection not found.")
+    grant, organization_id = found[0], found[1]
+    audit.record(
+        session, Event.ACCESS_DISCONNECTED, principal.user_id, organization_id, grant.id, client_id=grant.client_id
+    )
+    session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id) == grant.id))
+
+
+def end(session: Session, user_id: str, project_ids: Collection[str] | None = None) -> None:
+    """Cut a user's connections to these projects (None: all), those under way too: a lost role, a reset password."""
+    for table in (AuthorizationCode, OAuthGrant):
+        ended = sa.delete(table).where(col(table.user_id) == user_id)
+        session.execute(ended if project_ids is None else ended.where(col(table.project_id).in_(project_ids)))

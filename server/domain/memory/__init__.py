@@ -1,0 +1,1 @@
+"""Memories: what is stored, how it is searched, and how it moves in and out."""

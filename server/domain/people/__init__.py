@@ -1,0 +1,1 @@
+"""People: accounts, browser sessions, passwords and mailed links."""

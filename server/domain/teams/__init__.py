@@ -1,0 +1,1 @@
+"""Teams: organizations, projects, their members, invitations and API keys."""

@@ -1,0 +1,34 @@
+"""Every hour, and at the start, what has served its time is removed."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+import anyio
+
+from server.domain.grants import retention
+from server.errors import Unavailable
+from server.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+SECONDS = 3600
+
+
+@contextlib.asynccontextmanager
+async def running(runtime: Runtime) -> AsyncIterator[None]:
+    """The task, from here to the end of the block, which waits for a round that has begun."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_repeat, runtime)
+        yield
+        group.cancel_scope.cancel()
+
+
+async def _repeat(runtime: Runtime) -> None:
+    while True:
+        try:
+            removed = await runtime.run(retention.remove_expired, runtime.settings.client_retention_days)
+            log.info("expired rows removed", extra={"rows": removed})
+        except Unavailable:  # the database is busy or away: the next round removes them as well
+            log.warning("expired rows were not removed")
+        await anyio.sleep(SECONDS)

@@ -1,0 +1,1 @@
+"""Chroma: its client, the projects' collections and its failures."""

@@ -1,0 +1,1 @@
+"""Exact search: one matrix of vectors a project, kept in memory."""

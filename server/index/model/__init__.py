@@ -1,0 +1,1 @@
+"""The embedding model: loading, export and batching."""

@@ -1,0 +1,1 @@
+"""Background work on the index: one worker, its lock and rebuilding."""

@@ -1,0 +1,73 @@
+"""What a request brings along: its credential, for a cookie the proof that it comes from our own pages, its address."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from server.domain.credentials import PresentedCredential
+from server.errors import Forbidden, Unauthenticated
+from server.runtime import State
+from server.settings import Settings, is_loopback
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def credential_of(connection: HTTPConnection[State], settings: Settings) -> PresentedCredential | None:
+    """The credential of a request; a header counts before a cookie.
+
+    Raises Unauthenticated for a malformed header, Forbidden for a changing cookie request of another site.
+    """
+    headers = connection.headers.getlist("authorization")
+    if headers:
+        return _from_header(headers)
+    value = connection.cookies.get(settings.session_cookie)
+    if not value:
+        return None
+    require_same_origin(connection, settings)
+    return PresentedCredential(value, is_session=True)
+
+
+def require_same_origin(connection: HTTPConnection[State], settings: Settings) -> None:
+    """Refuse what another site makes a browser send (Fetch Metadata; Origin for older browsers).
+
+    A request with neither header does not come from a browser that could be misled. Raises Forbidden.
+    """
+    if connection.scope.get("method", "GET") in SAFE_METHODS:
+        return
+    site, origin = connection.headers.get("sec-fetch-site"), connection.headers.get("origin")
+    if origin is not None and origin in own_origins(settings):
+        return
+    if site in ("same-origin", "none") or (site is None and origin is None):
+        return
+    raise Forbidden("This request comes from another site; a cookie is not accepted for it.")
+
+
+def own_origins(settings: Settings) -> frozenset[str]:
+    """The public origin and those that are configured; on loopback all of its names."""
+    own = {settings.public_url, *settings.allowed_origins}
+    if is_loopback(settings.public_url):
+        parts = urlsplit(settings.public_url)
+        port = "" if parts.port is None else f":{parts.port}"
+        own |= {f"{parts.scheme}://{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
+    return frozenset(own)
+
+
+def address_of(connection: HTTPConnection[State]) -> str:
+    """Whom to count where there is no credential: the client's address, of IPv6 the /64 that one caller has whole."""
+    host = connection.client.host if connection.client else "unknown"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 4:
+        return host
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
+
+
+def _from_header(values: list[str]) -> PresentedCredential:
+    scheme, _, value = values[0].partition(" ")
+    value = value.strip()
+    if len(values) > 1 or not value or scheme.lower() not in ("bearer", "session"):
+        raise Unauthenticated(presented=True)
+    return PresentedCredential(value, is_session=scheme.lower() == "session")

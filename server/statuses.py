@@ -1,0 +1,50 @@
+"""What every door sends with a failure: its status, Retry-After, and the challenge of RFC 6750 section 3."""
+
+from server import errors
+from server.principal import Scope
+from server.settings import Settings
+
+METADATA_PATH = "/.well-known/oauth-protected-resource/mcp"
+EVERYDAY_SCOPES = (Scope.READ, Scope.WRITE)
+
+STATUS: dict[type[errors.ServiceError], int] = {
+    errors.Invalid: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Gone: 410,
+    errors.TooLarge: 413,
+    errors.Unsupported: 415,
+    errors.RateLimited: 429,
+    errors.Unavailable: 503,
+}
+
+
+def status_of(error: errors.ServiceError) -> int:
+    """Return the status of the error's nearest class in `STATUS`."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def retry_after(error: errors.ServiceError) -> dict[str, str]:
+    """Return the Retry-After header, in seconds, for an error that passes with time; else no header."""
+    if isinstance(error, errors.RateLimited):
+        return {"Retry-After": str(error.retry_after)}
+    return {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {}
+
+
+def challenge(settings: Settings, error: errors.ServiceError) -> str | None:
+    """Return the value of WWW-Authenticate, or None when no other credential would help.
+
+    A request without a credential gets no error code (RFC 6750 section 3.1). Its challenge names the everyday scopes,
+    because some clients cannot ask for more later.
+    """
+    scopes: tuple[str, ...]
+    if isinstance(error, errors.Unauthenticated):
+        code, scopes = ("invalid_token" if error.presented else None), EVERYDAY_SCOPES
+    elif isinstance(error, errors.InsufficientScope):
+        code, scopes = "insufficient_scope", error.needed
+    else:
+        return None
+    named = f'error="{code}", error_description="{error.detail}", ' if code else ""
+    return f'Bearer {named}resource_metadata="{settings.public_url}{METADATA_PATH}", scope="{" ".join(scopes)}"'

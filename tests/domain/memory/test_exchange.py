@@ -1,0 +1,104 @@
+"""Export and import: what leaves a project can enter another and is the same there; a bad line changes nothing."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from server.domain.memory import memories
+from server.domain.memory.exchange import export_memories, import_memories
+from server.domain.memory.inputs import Message, NewMemory
+from server.domain.memory.memories import ListRequest
+from server.errors import Invalid, NotFound
+from tests.support.world import World
+
+LINE = {"content": "x", "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z"}
+
+
+def exported(world: World) -> list[str]:
+    with world.database.read() as session:
+        return list(export_memories(session, world.project_id))
+
+
+def imported(world: World, lines: Sequence[str]) -> int:
+    with world.database.write() as session:
+        return import_memories(session, world.project_id, lines, world.index)
+
+
+def contents(world: World) -> list[str]:
+    with world.database.read() as session:
+        listing = ListRequest(limit=1000, project_id=world.project_id)
+        return [memory.content for memory in memories.list_memories(session, world.principal, listing).memories]
+
+
+def test_an_import_of_an_export_is_the_same_project(world: World) -> None:
+    world.add("an old red canoe\nwith two lines", at=datetime(2019, 5, 4, 3, 2, 1, 5, UTC), user_id="ann")
+    changed = world.add(
+        "first", metadata={"tags": "water,wood", "deep": {"list": [1, 2.5, None, "żółć 🎈", r"\u0000"]}}
+    )
+    world.update(changed, "second")
+    world.update(changed, "third")
+    said = [Message(role="user", content="Where is it?"), Message(role="assistant", content="Here.")]
+    with world.database.write() as session:
+        memories.add(session, world.principal, NewMemory(messages=said, project_id=world.project_id), world.index)
+    lines = exported(world)
+    other = world.another_project()
+    assert imported(other, lines) == 3
+    assert exported(other) == lines
+    assert [version["content"] for version in json.loads(lines[1])["history"]] == ["first", "second"]
+    assert other.texts("red canoe")[0] == "an old red canoe\nwith two lines"
+
+
+def test_what_was_imported_passes_filters_and_is_counted(world: World) -> None:
+    line: dict[str, Any] = {**LINE, "metadata": {"tags": ["a", "b"]}, "user_id": "ann"}
+    assert imported(world, [json.dumps(line), "", "\n"]) == 1
+    with world.database.read() as session:
+        assert memories.stats(session, world.principal, world.project_id) == (1, 0, 2)
+
+
+def test_a_line_from_elsewhere_may_be_its_content_alone(world: World) -> None:
+    dated = {"content": "dated", "created_at": "2024-01-01T00:00:00Z"}
+    assert imported(world, [json.dumps({"content": "bare"}), json.dumps(dated)]) == 2
+    first, last = map(json.loads, exported(world))
+    assert first == {**dated, "updated_at": dated["created_at"]}
+    assert last["created_at"] == last["updated_at"] > "2026"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("nonsense", "line 3: "),
+        ("[]", "line 3: "),
+        (json.dumps({**LINE, "content": " "}), "line 3: content: must not be blank"),
+        (json.dumps({**LINE, "content": "x" * 10_001}), "line 3: content: must have at most 10000 characters"),
+        (json.dumps({**LINE, "created_at": "2999-01-01"}), "line 3: created_at: must be a moment from 1970 until now"),
+        (json.dumps({**LINE, "metadata": {"tags": 7}}), "line 3: metadata: tags must be comma text"),
+        (json.dumps({**LINE, "content": "a\0b"}), "line 3: content: must not contain a NUL character"),
+        (json.dumps({**LINE, "metadata": {"a": ["\0"]}}), "line 3: metadata: must not contain a NUL character"),
+        (json.dumps({**LINE, "history": [{**LINE, "version": 1}]}), "line 3: history: must have the oldest"),
+        ('{"content": "x", "metadata": {"n": NaN}}', "line 3: "),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_half_done(world: World, line: str, reason: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        imported(world, [json.dumps(LINE), "", line, json.dumps(LINE)])
+    assert refused.value.detail.startswith(reason)
+    assert contents(world) == []
+
+
+def test_progress_is_heard_for_every_memory(world: World) -> None:
+    heard: list[int] = []
+    lines = [json.dumps({**LINE, "content": f"memory {number}"}) for number in range(70)]
+    with world.database.write() as session:
+        import_memories(session, world.project_id, lines, world.index, heard.append)
+    assert sum(heard) == 70
+    assert len(contents(world)) == 70
+
+
+def test_a_project_that_is_not_there_is_named(world: World) -> None:
+    with world.database.write() as session, pytest.raises(NotFound, match=r"^Project not found\.$"):
+        import_memories(session, "proj_nothere", [], world.index)
+    with world.database.read() as session, pytest.raises(NotFound, match=r"^Project not found\.$"):
+        next(export_memories(session, "proj_nothere"))

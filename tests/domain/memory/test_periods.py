@@ -1,0 +1,92 @@
+"""Words and dates for a span of time: which moments each of them means."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from server.domain.memory.periods import moment_of, period_between, period_of
+from server.errors import Invalid
+
+NOW = datetime(2026, 3, 1, 13, 45, 30, tzinfo=UTC)  # a Sunday
+
+
+def written(moment: datetime | None) -> str:
+    """`03-01 05:00` within 2026, the whole date otherwise, `…` for an open end."""
+    if moment is None:
+        return "…"
+    text = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+    return text.removeprefix("2026-").removesuffix(" 00:00")
+
+
+@pytest.mark.parametrize(
+    ("words", "start", "end"),
+    [
+        ("today", "03-01", "03-02"),
+        ("yesterday", "02-28", "03-01"),
+        ("this_week", "02-23", "03-02"),
+        ("last_week", "02-16", "02-23"),
+        ("this_month", "03-01", "04-01"),
+        ("last_month", "02-01", "03-01"),
+        ("this_year", "01-01", "2027-01-01"),
+        ("last_year", "2025-01-01", "01-01"),
+        ("last_7_days", "02-22 13:45", "…"),
+        ("last_1_day", "02-28 13:45", "…"),
+        ("last_36_hours", "02-28 01:45", "…"),
+        ("2026-02-22", "02-22", "02-23"),
+        ("2026-02-01..2026-02-22", "02-01", "02-23"),
+        (" Last Week ", "02-16", "02-23"),
+        ("LAST 7 DAYS", "02-22 13:45", "…"),
+    ],
+)
+def test_words_mean_calendar_periods_and_last_n_is_rolling(words: str, start: str, end: str) -> None:
+    period = period_of(words, UTC, NOW)
+    assert (written(period.start), written(period.end)) == (start, end)
+
+
+def test_days_begin_where_the_caller_is() -> None:
+    period = period_of("today", ZoneInfo("Pacific/Auckland"), NOW)  # it is 2 March there
+    assert (written(period.start), written(period.end)) == ("03-01 11:00", "03-02 11:00")
+    period = period_of("this_week", ZoneInfo("America/New_York"), NOW)
+    assert (written(period.start), written(period.end)) == ("02-23 05:00", "03-02 05:00")
+
+
+def test_a_day_on_which_the_clock_changes_is_as_long_as_it_is() -> None:
+    period = period_of("2026-03-29", ZoneInfo("Europe/Berlin"), NOW)
+    assert period.start is not None
+    assert period.end is not None
+    assert (period.end - period.start).total_seconds() == 23 * 3600
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "", " ", "tomorrow", "next_week", "last_days", "last_0_days", "last_-1_days", "last_9999999_days", "2026-02-30",
+        "2026-2-1", "2026-02-22..2026-02-01", "2026-02-01..", "0001-01-01", "9999-12-31", "today today", "last_٣_days",
+    ],
+)  # fmt: skip
+def test_other_words_are_refused(words: str) -> None:
+    with pytest.raises(Invalid, match=r"^temporal_filter: must be one of today"):
+        period_of(words, ZoneInfo("Asia/Tokyo"), NOW)
+
+
+def test_all_that_is_given_must_hold() -> None:
+    period = period_between("this_month", "UTC", "2026-03-10", "2026-12-01T00:00:00+02:00", moment=NOW)
+    assert (written(period.start), written(period.end)) == ("03-10", "04-01")
+    period = period_between(None, "Europe/Berlin", "2026-02-01", None)
+    assert (written(period.start), written(period.end)) == ("01-31 23:00", "…")
+
+
+@pytest.mark.parametrize("zone", ["", "Nowhere", "America", "../../etc/passwd", "/etc/localtime", "UTC\0", "A" * 5000])
+def test_a_time_zone_is_an_iana_name(zone: str) -> None:
+    with pytest.raises(Invalid, match=r"^timezone: "):
+        period_between("today", zone)
+
+
+def test_a_moment_is_iso_8601() -> None:
+    for text in ("2026-02-22T10:30:00Z", "2026-02-22t12:30+02:00", "2026-02-22 10:30", "2026-02-22T10:30:00.0000000Z"):
+        assert written(moment_of(text)) == "02-22 10:30", text
+    assert written(moment_of("2026-02-22", ZoneInfo("Asia/Tokyo"))) == "02-21 15:00"
+    for text in ("", "22.02.2026", "20260222", "2026-W08-7", "2026-02-22T25:00", "17717562", "0001-01-01T00:00+14"):
+        with pytest.raises(ValueError, match=r"^must be an ISO 8601"):
+            moment_of(text)

@@ -1,0 +1,131 @@
+"""Search: what is found, in what order, within which filters."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from server.domain.memory.filters import Filters
+from server.domain.memory.search import SearchRequest, SortBy, search
+from server.errors import NotFound
+from server.models.base import now
+from tests.support.world import World
+
+YEAR = timedelta(days=365)
+
+
+def test_the_only_memory_is_found_at_once(world: World) -> None:
+    world.add("We bought a red canoe")
+    (found,) = world.found("red canoe")
+    assert found.memory.content == found.piece == "We bought a red canoe"
+    assert 0.5 < found.score <= 1
+    assert found.words == 1
+    assert found.score == pytest.approx(0.6 * found.similarity + 0.4 * found.words, abs=1e-5)
+
+
+def test_results_are_sorted_by_score_within_0_and_1(world: World) -> None:
+    world.add_many([f"canoe number {n} in the lake" if n % 3 else f"Something else {n}" for n in range(60)])
+    scores = [one.score for one in world.found("canoe number 7", limit=60)]
+    assert len(scores) == 60
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def test_unrelated_text_scores_low_and_a_threshold_leaves_it_out(world: World) -> None:
+    world.add_many(["We bought a red canoe", "Taxes are due on Friday", "Her cousin plays chess"])
+    assert world.found("red canoe")[-1].score < 0.2
+    assert [one.memory.content for one in world.found("red canoe", threshold=0.4)] == ["We bought a red canoe"]
+    assert world.found("red canoe", threshold=1.0) == []
+
+
+def test_the_best_piece_of_a_long_text_counts_and_is_named(world: World) -> None:
+    said = "The weather was fine that day. Grandfather repaired the lighthouse clock. We had soup for dinner."
+    world.add(said)
+    world.add("Clocks are sold here and there and everywhere")
+    found = world.found("who repaired the lighthouse clock")[0]
+    assert (found.memory.content, found.piece) == (said, "Grandfather repaired the lighthouse clock.")
+
+
+def test_an_empty_question_means_the_newest_first(world: World) -> None:
+    texts = [f"memory {n}" for n in range(12)]
+    for text in texts:
+        world.add(text)
+    assert world.texts("  ", limit=3) == texts[:-4:-1]
+    assert {one.score for one in world.found("")} == {1.0}
+
+
+def test_sorted_by_time_the_most_relevant_come_newest_first(world: World) -> None:
+    for days, text in ((3, "red canoe"), (1, "a red canoe again"), (2, "nothing of the kind"), (9, "that red canoe")):
+        world.add(text, at=now() - timedelta(days=days))
+    asked = SearchRequest("red canoe", limit=3, sort_by=SortBy.TIMESTAMP, project_id=world.project_id)
+    with world.database.read() as session:
+        found = [one.memory.content for one in search(session, world.principal, asked, world.index)]
+    assert found == ["a red canoe again", "red canoe", "that red canoe"]
+
+
+def test_a_match_is_never_lost_behind_a_thousand_nearer_memories(world: World) -> None:
+    world.add("canoe trip once", metadata={"tags": "wanted"}, at=now() - YEAR, user_id="ann")
+    near = [f"red canoe trip number {n}" for n in range(1000)]
+    world.add_many(near, metadata={"tags": "near", "people_mentioned": "Li"})
+    assert world.texts("red canoe trip", Filters(tags=("Wanted",))) == ["canoe trip once"]
+    assert world.texts("red canoe trip", Filters(user_id="ann")) == ["canoe trip once"]
+    assert world.texts("red canoe trip", Filters(created_until=now() - YEAR / 2)) == ["canoe trip once"]
+    assert len(world.texts("red canoe trip", Filters(people=("li",)), limit=100)) == 100
+    assert world.texts("red canoe trip", Filters(tags=("wanted",), people=("Li",))) == []
+
+
+def test_what_was_added_changed_or_deleted_is_so_for_the_very_next_search(world: World) -> None:
+    first = world.add("red canoe")
+    assert world.texts("red canoe") == ["red canoe"]
+    second = world.add("blue canoe")
+    assert world.texts("blue canoe") == ["blue canoe", "red canoe"]
+    world.update(first, "green kayak")
+    assert world.texts("green kayak")[0] == "green kayak"
+    assert "red canoe" not in world.texts("red canoe")
+    world.delete(second)
+    assert world.texts("blue canoe") == ["green kayak"]
+
+
+def test_another_projects_memories_do_not_exist(world: World) -> None:
+    world.add("red canoe")
+    assert world.another_project().texts("red canoe") == []
+    asked = SearchRequest("red canoe", project_id="proj_unknown")
+    with world.database.read() as session, pytest.raises(NotFound):
+        search(session, world.principal, asked, world.index)
+
+
+def test_a_question_of_words_that_say_nothing_is_answered_by_similarity(world: World) -> None:
+    world.add_many(["who is it", "red canoe"])
+    found = world.found("who is it")[0]
+    assert (found.memory.content, found.words) == ("who is it", 0)
+    assert found.score == pytest.approx(found.similarity)
+
+
+def test_every_answer_is_a_number_even_for_a_single_memory(world: World) -> None:
+    world.add("x")
+    for question in ("x", "y", "who is it", "\x00", "?"):
+        assert all(np.isfinite(one.score) for one in world.found(question))
+
+
+def test_equals_are_answered_newest_first(world: World) -> None:
+    ids = [world.add("the same", at=datetime(2024, 1, day, tzinfo=UTC)) for day in (1, 2, 3)]
+    scored = world.found("the same")
+    assert len({round(one.similarity, 5) for one in scored}) == 1
+    assert {one.memory.id for one in scored} == set(ids)
+
+
+def test_a_search_asks_sql_little(world: World) -> None:
+    world.add_many([f"canoe {n}" for n in range(20)])
+    world.texts("canoe")
+    asked: list[str] = []
+    own = threading.get_ident()
+
+    @sa.event.listens_for(world.database.engine, "before_cursor_execute")
+    def _note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if threading.get_ident() == own:  # the index's owner asks too, in its thread
+            asked.append(statement)
+
+    world.texts("canoe")
+    assert len([statement for statement in asked if "SELECT" in statement]) == 3, asked

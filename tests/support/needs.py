@@ -1,0 +1,36 @@
+"""What some tests need that a machine may not have. `@pytest.mark.needs("redis")` says so; `tests.conftest` heeds it.
+
+Such tests are left out where the thing is missing, and a plain line at the end of the run says that they were.
+"""
+
+import resource
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import postgres, redis_server
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something outside the virtual environment, and what would bring it."""
+
+    is_met: Callable[[], bool]
+    advice: str
+
+
+def _is_installed(*programs: str) -> Callable[[], bool]:
+    return lambda: all(shutil.which(program) for program in programs)
+
+
+NEEDS = {
+    "postgres": Need(postgres.is_available, "install postgresql or set TEST_POSTGRES_URL"),
+    "redis": Need(redis_server.is_available, "install redis-server or set TEST_REDIS_URL"),
+    "chromium": Need(_is_installed("chromium", "chromedriver"), "install chromium and chromium-driver"),
+    "node": Need(_is_installed("node", "npm"), "install node 20 or newer"),
+    "prlimit": Need(lambda: hasattr(resource, "prlimit"), "run on Linux"),
+    "conformance": Need(
+        lambda: (Path(__file__).parent.parent / "conformance/node_modules").is_dir(), "run make conformance once"
+    ),
+}

@@ -1,0 +1,133 @@
+"""An organization with one project and everybody who may meet it: each role, each credential, and strangers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlmodel import Session, select
+
+from server.database import Database
+from server.domain import names
+from server.domain.people import sessions, users
+from server.domain.people.sessions import BrowserInfo
+from server.domain.teams import api_keys
+from server.hashing import ACCESS_TOKEN_PREFIX, new_token, token_hash
+from server.models import Organization, OrganizationMember, OrganizationRole, Project, ProjectMember, ProjectRole, User
+from server.models.base import new_id, now
+from server.models.oauth import AccessToken, AuthMethod, ClientKind, OAuthClient, OAuthGrant
+from server.principal import Scope
+from tests.rest.conftest import Caller
+
+ORGANIZATION_ROLES = {
+    "owner": OrganizationRole.OWNER,
+    "admin": OrganizationRole.ADMIN,
+    "member": OrganizationRole.MEMBER,
+    "project_admin": OrganizationRole.MEMBER,
+    "editor": OrganizationRole.MEMBER,
+    "viewer": OrganizationRole.MEMBER,
+    "target": OrganizationRole.MEMBER,
+}
+PROJECT_ROLES = {
+    "project_admin": ProjectRole.ADMIN,
+    "editor": ProjectRole.EDITOR,
+    "viewer": ProjectRole.VIEWER,
+    "target": ProjectRole.VIEWER,
+}
+KEYS = {"read_key": ["read"], "write_key": ["write"]}
+TOKENS: dict[str, list[str]] = {"read_token": [Scope.READ], "write_token": [Scope.WRITE]}
+CALLERS = ("owner", "admin", "member", "project_admin", "editor", "viewer", "outsider", *KEYS, *TOKENS, "anonymous")
+
+
+@dataclass(frozen=True)
+class Team:
+    """`callers` and `ids` by role; `target` is a member and viewer whom others act upon.
+
+    The keys and tokens are the project's admin's; `outsider_key` and `outsider_token` reach the outsider's own project.
+    """
+
+    organization_id: str
+    project_id: str
+    callers: dict[str, Caller]
+    ids: dict[str, str]
+    emails: dict[str, str]
+
+    def __getitem__(self, role: str) -> Caller:
+        return self.callers[role]
+
+
+@pytest.fixture
+def make_team(client: httpx.AsyncClient, database: Database) -> Callable[[], Team]:
+    def make() -> Team:
+        with database.write() as session:
+            people = {role: _person(session, role) for role in (*ORGANIZATION_ROLES, "outsider")}
+            place, project = _project(session, people)
+            values = {role: sessions.begin(session, user, BrowserInfo(days=1)) for role, user in people.items()}
+            given = _credentials(session, people["project_admin"], project)
+            own = session.exec(select(Project).where(Project.created_by == people["outsider"].id)).one()
+            foreign = _credentials(session, people["outsider"], own)
+            given |= {"outsider_key": foreign["write_key"], "outsider_token": foreign["write_token"]}
+            headers = {role: {"Authorization": f"Session {value}"} for role, value in values.items()}
+            headers |= {name: {"Authorization": f"Bearer {value}"} for name, value in given.items()} | {"anonymous": {}}
+            return Team(
+                place.id,
+                project.id,
+                {role: Caller(client, header) for role, header in headers.items()},
+                {role: user.id for role, user in people.items()},
+                {role: user.email or "" for role, user in people.items()},
+            )
+
+    return make
+
+
+@pytest.fixture
+def team(make_team: Callable[[], Team]) -> Team:
+    return make_team()
+
+
+def _credentials(session: Session, user: User, project: Project) -> dict[str, str]:
+    """A key and a token of each strength."""
+    keys = {
+        name: api_keys.issue(session, project, user.id, name, permissions, None)[1]
+        for name, permissions in KEYS.items()
+    }
+    return keys | {name: _token(session, user, project, scopes) for name, scopes in TOKENS.items()}
+
+
+def _token(session: Session, user: User, project: Project, scopes: list[str]) -> str:
+    """What a consent to some application would have given."""
+    client = OAuthClient(
+        id=new_id("client_"),
+        kind=ClientKind.CONFIGURED,
+        name="An assistant",
+        redirect_uris=[],
+        grant_types=[],
+        auth_method=AuthMethod.NONE,
+    )
+    session.add(client)
+    session.flush()
+    grant = OAuthGrant(user_id=user.id, client_id=client.id, project_id=project.id, scopes=scopes)
+    session.add(grant)
+    session.flush()
+    token = new_token(ACCESS_TOKEN_PREFIX)
+    expires = now() + timedelta(hours=1)
+    session.add(AccessToken(token_hash=token_hash(token), grant_id=grant.id, scopes=scopes, expires_at=expires))
+    return token
+
+
+def _person(session: Session, role: str) -> User:
+    return users.register(session, f"{role}-{new_id('')}@example.com", role.capitalize(), None, verified=True)
+
+
+def _project(session: Session, people: dict[str, User]) -> tuple[Organization, Project]:
+    place = Organization(name="Acme", name_key=names.key_of("Acme"), owner_id=people["owner"].id)
+    session.add(place)
+    session.flush()
+    project = users.add_project(session, place, people["owner"], "Wiki")
+    for name, role in ORGANIZATION_ROLES.items():
+        if role is not OrganizationRole.OWNER:
+            session.add(OrganizationMember(organization_id=place.id, user_id=people[name].id, role=role))
+    for name, project_role in PROJECT_ROLES.items():
+        session.add(ProjectMember(project_id=project.id, user_id=people[name].id, role=project_role))
+    return place, project
