@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from oauth import authorization
 from oauth.authorization import Consent
 from oauth.requests import QUERY_LIMIT, Fields, fields_of, read_form
+from server import csp
 from server.domain.grants import authorizations, redirect_uris
 from server.domain.grants.clients import shown_name
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unauthenticated
@@ -28,11 +29,7 @@ from server.runtime import Call, State
 from server.statuses import retry_after, status_of
 
 HEADERS = {
-    # No form-action: Chromium applies it to the redirect that answers the form, and that leads to the client.
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": csp.FLOW,
     # A client that opened this page as a pop-up hears from it again when it comes back to the client's own.
     "Cross-Origin-Opener-Policy": "unsafe-none",
 }
@@ -107,8 +104,8 @@ async def decide(request: Request[State]) -> Response:
             denied = await visitor.call.run(authorizations.deny, request_id)
             return leave(authorization.answer_url(settings, denied.redirect_uri, denied.state, error="access_denied"))
         case ["allow"], _:
-            raise Invalid("project_id: choose the project to connect.")
-    raise Invalid("decision: allow or deny.")
+            raise Invalid("choose the project to connect.", field="project_id")
+    raise Invalid("allow or deny.", field="decision")
 
 
 async def visitor_of(request: Request[State]) -> Visitor | None:

@@ -74,7 +74,7 @@ def agreed(field: str, *given: Value | None) -> Value | None:
     """The one value that is given, anywhere. Raises Invalid for two that differ."""
     values = [value for value in given if value is not None]
     if any(value != values[0] for value in values):
-        raise Invalid(f"{field}: is given more than once, with different values.")
+        raise Invalid("is given more than once, with different values.", field=field)
     return values[0] if values else None
 
 

@@ -226,7 +226,7 @@ def idempotency_key(request: Request[State]) -> str | None:
     """Raises Invalid."""
     key = request.headers.get("idempotency-key")
     if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise Invalid("Idempotency-Key: must be 1 to 255 printable ASCII characters.")
+        raise Invalid("must be 1 to 255 printable ASCII characters.", field="Idempotency-Key")
     return key
 
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rest.endpoint import Endpoint, Reach, Resource
+from server import csp
 from server.models.base import JSON, JsonObject
 from server.operations import BUCKETS
 from server.runtime import State
@@ -38,7 +39,6 @@ FAILURES = {
 }
 SESSION = "a signed-in session; a program may send it as `Authorization: Session <value>`"
 SCHEMAS = "#/components/schemas/"
-PAGE_POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 _ERROR: JsonObject = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
@@ -61,7 +61,7 @@ async def document(request: Request[State]) -> Response:
 async def page(request: Request[State]) -> Response:
     """This API as a page for people."""
     text = _html(_served(request), _cookie(request), request.state["runtime"].settings.public_url)
-    return Response(text, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+    return Response(text, media_type="text/html", headers={"Content-Security-Policy": csp.DOCS})
 
 
 async def style(_request: Request[State]) -> Response:

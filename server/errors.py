@@ -28,7 +28,13 @@ class ServiceError(Exception):
 
 
 class Invalid(ServiceError):
+    """`field` is the path of the field at fault, if one is; `reason` says what to do. `detail` joins them."""
+
     sentence = "The request is not valid."
+
+    def __init__(self, reason: str | None = None, *, field: str | None = None) -> None:
+        self.reason, self.field = reason or self.sentence, field
+        super().__init__(f"{field}: {self.reason}" if field else self.reason)
 
 
 class Unsupported(Invalid):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server import csp
 from server.logs import request_id
 from server.metrics import Metrics
 from server.models.base import new_id
@@ -21,7 +22,7 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": csp.API,
     "Cache-Control": "no-store",
 }
 HSTS = "max-age=31536000; includeSubDomains"

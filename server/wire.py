@@ -2,6 +2,7 @@
 
 from math import isfinite
 from typing import TypeVar
+from urllib.parse import parse_qs
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -10,6 +11,8 @@ from server.errors import Invalid, TooLarge, Unsupported
 from server.runtime import State
 
 Model = TypeVar("Model", bound=BaseModel)
+FORM = "application/x-www-form-urlencoded"
+NUL_IN_FORM = "A form field holds a NUL character, which cannot be stored."
 UNSTORABLE = "NUL characters and infinite numbers cannot be stored"
 PATH_LENGTH = 200
 """Of a path in a sentence: keys are the caller's."""
@@ -17,7 +20,7 @@ PATH_LENGTH = 200
 
 def require_json(request: Request[State]) -> None:
     """Raises Unsupported unless the body says that it is JSON, and not compressed."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if media_type(request) != "application/json":
         raise Unsupported
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Unsupported("Send the body as it is, without Content-Encoding.")
@@ -36,23 +39,51 @@ async def read_body(request: Request[State], limit: int) -> bytes:
     return bytes(chunks)
 
 
+async def read_form(request: Request[State], limit: int, most_fields: int) -> dict[str, list[str]]:
+    """Return the values of each field of a form-encoded body, in order.
+
+    Raises Unsupported for another media type, TooLarge over `limit` bytes, Invalid for what is not UTF-8, has more
+    than `most_fields` fields or holds a NUL character.
+    """
+    body = await read_body(request, limit)
+    if body and media_type(request) != FORM:
+        raise Unsupported(f"Send the form as {FORM}.")
+    return form_fields(body, most_fields)
+
+
+def form_fields(body: bytes, most_fields: int) -> dict[str, list[str]]:
+    """Return the values of each field. Raises Invalid as `read_form` does."""
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=most_fields)
+    except ValueError:
+        raise Invalid(f"The form must be UTF-8 text with at most {most_fields} fields.") from None
+    if is_unstorable(list(fields.items())):
+        raise Invalid(NUL_IN_FORM)
+    return fields
+
+
+def media_type(request: Request[State]) -> str:
+    """Return the body's media type in lower case, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def validated(model: type[Model], value: object) -> Model:
     """Raises Invalid with one sentence: which field, and why."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise Invalid(sentence(error)) from None
+        raise invalid(error) from None
 
 
-def sentence(error: ValidationError) -> str:
-    """The first thing that is wrong, as `field.path: reason.`"""
+def invalid(error: ValidationError) -> Invalid:
+    """Return the first problem that pydantic found, with the path of its field."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     reason = REASONS.get(first["type"], first["msg"].removeprefix("Value error, ").rstrip("."))
     why = reason.format_map(first.get("ctx", {})) if first["type"] in REASONS else reason
     if not where:
-        return "The body must be a JSON object." if first["type"] == "model_type" else f"{why}."
-    return f"{where}: {why}."
+        return Invalid("The body must be a JSON object." if first["type"] == "model_type" else f"{why}.")
+    return Invalid(f"{why}.", field=where)
 
 
 REASONS = {
@@ -87,7 +118,7 @@ def require_storable(value: object) -> None:
     """Raises Invalid, naming the field."""
     if is_unstorable(value):
         where = ".".join(map(str, _path_to_unstorable(value) or ()))[:PATH_LENGTH]
-        raise Invalid(f"{where}: {UNSTORABLE}." if where else f"{UNSTORABLE}.")
+        raise Invalid(f"{UNSTORABLE}.", field=where or None)
 
 
 def is_unstorable(value: object) -> bool:
@@ -97,7 +128,7 @@ def is_unstorable(value: object) -> bool:
         part = waiting.pop()
         if isinstance(part, dict):
             waiting += [*part.keys(), *part.values()]
-        elif isinstance(part, list):
+        elif isinstance(part, list | tuple):
             waiting += part
         elif (isinstance(part, str) and "\0" in part) or (isinstance(part, float) and not isfinite(part)):
             return True

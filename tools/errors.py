@@ -22,6 +22,6 @@ def sentence(error: ToolError) -> str:
     if isinstance(cause, ServiceError):
         return cause.detail
     if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
-        return wire.sentence(cause)
+        return wire.invalid(cause).detail
     log.error("crash", exc_info=cause)
     return f"Something went wrong here; quote request id {request_id.get()}."

@@ -46,4 +46,4 @@ def _lines() -> Iterator[str]:
         try:
             yield line.decode("utf-8")
         except UnicodeDecodeError:
-            raise Invalid(f"line {number}: is not UTF-8 text.") from None
+            raise Invalid("is not UTF-8 text.", field=f"line {number}") from None

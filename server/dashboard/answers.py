@@ -6,8 +6,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 
+from server import csp
 from server.dashboard.pages import refusal
-from server.dashboard.rendering import POLICY, render
+from server.dashboard.rendering import render
 from server.errors import NotFound, ServiceError
 from server.logs import request_id
 from server.runtime import State
@@ -44,4 +45,6 @@ def crashed() -> Response:
 
 def _problem(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
     context = {"problem": sentence, "status": status, "frame": None, "here": None, "done": None}
-    return HTMLResponse(render("problem.html", context), status, {"Content-Security-Policy": POLICY, **(headers or {})})
+    return HTMLResponse(
+        render("problem.html", context), status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})}
+    )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS
 from server.errors import Invalid, ServiceError
 from server.models.base import JSON, JsonObject
-from server.wire import sentence
+from server.wire import invalid
 
 Model = TypeVar("Model", bound=BaseModel)
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -38,8 +38,9 @@ NAMES = {
 
 def with_field_label(error: ServiceError) -> str:
     """The sentence, beginning with the field's name as it is on the page."""
-    field, colon, why = error.detail.partition(": ")
-    return f"{NAMES[field]}: {why}" if colon and field in NAMES else error.detail
+    if isinstance(error, Invalid) and error.field in NAMES:
+        return f"{NAMES[error.field]}: {error.reason}"
+    return error.detail
 
 
 def checked(model: type[Model], value: Mapping[str, object]) -> Model:
@@ -47,9 +48,9 @@ def checked(model: type[Model], value: Mapping[str, object]) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        where, _, why = sentence(error).rpartition(": ")
-        names = [part for part in where.split(".") if part and not part.isdecimal()] or ["This"]
-        raise Invalid(f"{NAMES.get(names[-1], names[-1].capitalize())}: {why}") from None
+        problem = invalid(error)
+        names = [part for part in (problem.field or "").split(".") if part and not part.isdecimal()] or ["This"]
+        raise Invalid(problem.reason, field=NAMES.get(names[-1], names[-1].capitalize())) from None
 
 
 def choice(kind: type[Choice], name: str, text: str) -> Choice:
@@ -57,7 +58,7 @@ def choice(kind: type[Choice], name: str, text: str) -> Choice:
     try:
         return kind(text)
     except ValueError:
-        raise Invalid(f"{name}: choose one of the list.") from None
+        raise Invalid("Choose one of the list.", field=name) from None
 
 
 def metadata_of(fields: Mapping[str, str], before: JsonObject) -> JsonObject:
@@ -89,7 +90,7 @@ def _object(text: str) -> JsonObject:
     try:
         value: JSON = json.loads(text)
     except (ValueError, RecursionError):
-        raise Invalid('Other details: write a JSON object such as {"source": "notes"}.') from None
+        raise Invalid('Write a JSON object such as {"source": "notes"}.', field=NAMES["metadata"]) from None
     if not isinstance(value, dict) or set(value) & set(LABELLED):
-        raise Invalid("Other details: write a JSON object without tags, people and category, which have fields.")
+        raise Invalid("Tags, people and category have fields of their own.", field=NAMES["metadata"])
     return {**value}

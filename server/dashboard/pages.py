@@ -10,15 +10,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from server import csp
 from server.dashboard.fields import with_field_label
 from server.dashboard.layout import ProjectAccess, frame_of, last_project, project_access
-from server.dashboard.rendering import DONE, POLICY, render
+from server.dashboard.rendering import DONE, render
 from server.domain.people import users
 from server.errors import Invalid, NotFound, RateLimited, ServiceError, TooLarge, Unauthenticated
 from server.request_credentials import credential_of
 from server.runtime import Call, State
 from server.statuses import status_of
-from server.wire import is_unstorable
+from server.wire import NUL_IN_FORM, is_unstorable
 
 FORM_BYTES = 1_000_000
 HOME = "/dashboard"
@@ -140,7 +141,7 @@ class Page:
             _require_small(visit.request, self.limit)
             async with visit.request.form(max_files=1, max_fields=300) as form:
                 if is_unstorable([value for _, value in form.multi_items()]):
-                    raise Invalid("The form holds a NUL character, which cannot be stored.")
+                    raise Invalid(NUL_IN_FORM)
                 visit = replace(visit, form=form)
                 return await self.post(visit)
         except (NotFound, Unauthenticated):
@@ -179,7 +180,7 @@ async def refusal(request: Request[State], error: ServiceError, visit: PageReque
 
 
 def _headers(problem: ServiceError | None) -> dict[str, str]:
-    headers = {"Content-Security-Policy": POLICY}
+    headers = {"Content-Security-Policy": csp.DASHBOARD}
     return headers | {"Retry-After": str(problem.retry_after)} if isinstance(problem, RateLimited) else headers
 
 

@@ -9,10 +9,6 @@ from markupsafe import Markup
 
 from server.models.base import JSON
 
-POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
 """The Content-Security-Policy of every page: nothing inline, nobody else's."""
 
 # What `?done=` may say; any other word says nothing, so that nobody can put words into our mouth.

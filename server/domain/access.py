@@ -133,7 +133,7 @@ def require_project_role(
     """As `require_project`, with the role that the principal has there."""
     wanted = project_id or principal.project_id
     if wanted is None:
-        raise Invalid("project_id: name the project, since a session reaches several.")
+        raise Invalid("name the project, since a session reaches several.", field="project_id")
     found = None
     if principal.project_id in (None, wanted):
         found = session.execute(_PROJECT, {"user_id": principal.user_id, "project_id": wanted}).one_or_none()

@@ -19,7 +19,7 @@ def project_or_organization(name: str) -> str:
     """
     text = unicodedata.normalize("NFC", name).strip()
     if not 2 <= len(text) <= 100 or not all(c in _PUNCTUATION or unicodedata.category(c)[0] in "LMN" for c in text):
-        raise Invalid("name: use 2 to 100 letters, digits, spaces or any of - _ ' . &")
+        raise Invalid("use 2 to 100 letters, digits, spaces or any of - _ ' . &", field="name")
     return text
 
 
@@ -32,7 +32,7 @@ def person(name: str) -> str:
     """A person's name: at most 100 characters on one line. Raises Invalid."""
     text = unicodedata.normalize("NFC", name).strip()
     if len(text) > 100 or not is_one_line(text):
-        raise Invalid("name: use at most 100 characters, without line breaks or other control characters.")
+        raise Invalid("use at most 100 characters, without line breaks or other control characters.", field="name")
     return text
 
 
@@ -45,7 +45,7 @@ def email(address: str) -> str:
     """The address as it is stored and compared: normalised and casefolded. Raises Invalid."""
     text = folded_email(address)
     if len(text) > 254 or not _EMAIL.fullmatch(text) or not text.isprintable():
-        raise Invalid("email: this is not an e-mail address.")
+        raise Invalid("this is not an e-mail address.", field="email")
     return text
 
 

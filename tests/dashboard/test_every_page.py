@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import httpx
 
-from server.dashboard.rendering import POLICY
+from server import csp
 from server.dashboard.routes import PAGES
 from tests.conftest import Tenant
 from tests.support.visitors import Visitor
@@ -43,7 +43,7 @@ async def test_a_page_runs_and_loads_nothing_but_our_own_files(ann: Visitor) -> 
         if response.status_code == 303:
             response = await ann.get(response.headers["location"])
         assert response.status_code == 200, path
-        assert response.headers["content-security-policy"] == POLICY, path
+        assert response.headers["content-security-policy"] == csp.DASHBOARD, path
         assert response.headers["cache-control"] == "no-store", path
         found = Found()
         found.feed(response.text)

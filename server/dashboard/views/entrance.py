@@ -1,13 +1,14 @@
 """The pages before one is in: signing up, in and out, and the links that letters carry. Plain forms, no script."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from server import csp, wire
 from server.dashboard.pages import HOME, go
 from server.dashboard.rendering import render
 from server.domain import accounts, names
@@ -16,22 +17,15 @@ from server.domain.people import passwords, sessions, users
 from server.domain.people.passwords import LinkEnded
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import invitation_answers
-from server.errors import Forbidden, RateLimited, ServiceError, Unauthenticated, Unsupported
+from server.errors import Forbidden, Invalid, RateLimited, ServiceError, Unauthenticated
 from server.hashing import token_hash
 from server.limits import Bucket
 from server.request_credentials import address_of, credential_of, require_same_origin
 from server.runtime import Call, Runtime, State
 from server.statuses import status_of
-from server.wire import is_unstorable, read_body
 
-FORM = "application/x-www-form-urlencoded"
 FORM_LIMIT = 64_000
 MOST_FIELDS = 20
-# No form-action: Chromium applies it to the redirects that answer a form, and signing in may lead to an app's own page.
-POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
 WRONG = "The e-mail address or the password is wrong."
 NO_MAIL = "This server sends no mail. Whoever runs it can print a link: python -m server reset-password"
 
@@ -166,19 +160,10 @@ async def accept_invitation(request: Request[State]) -> Response:
 
 
 async def read_form(request: Request[State]) -> Fields:
-    """The fields of a form of our own pages. Raises Forbidden, Unsupported, TooLarge, Invalid."""
+    """Return the fields of one of our own forms; the last value of each. Raises Forbidden, and as `wire.read_form`."""
     require_same_origin(request, request.state["runtime"].settings)
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await read_body(request, FORM_LIMIT)
-    if body and media != FORM:
-        raise Unsupported(f"Send the form as {FORM}.")
-    try:
-        fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
-    except ValueError:
-        raise Unsupported(f"Send the form as {FORM}, in UTF-8.") from None
-    if is_unstorable(fields):
-        raise Unsupported("The form holds a NUL character.")
-    return fields
+    fields = await wire.read_form(request, FORM_LIMIT, MOST_FIELDS)
+    return {name: values[-1] for name, values in fields.items()}
 
 
 def next_of(request: Request[State], fields: Fields) -> str:
@@ -238,8 +223,9 @@ async def _page(
 ) -> HTMLResponse:
     """A page; after a refusal with the reason at the field that it is about, and what was typed, but no password."""
     runtime = request.state["runtime"]
-    field, _, reason = problem.detail.partition(": ") if problem else ("", "", "")
-    at_field = {field: reason[:1].upper() + reason[1:]} if reason and field.isidentifier() else {}
+    at_field = {}
+    if isinstance(problem, Invalid) and problem.field:
+        at_field = {problem.field: problem.reason[:1].upper() + problem.reason[1:]}
     typed = {"email": "", "name": ""} | {name: value for name, value in (fields or {}).items() if name != "password"}
     path = next_of(request, fields or {})
     context = {
@@ -251,7 +237,7 @@ async def _page(
         "no_mail": None if runtime.mailer.is_on else NO_MAIL,
     }
     html = await runtime.in_thread(render, template, context | shown)
-    headers = {"Content-Security-Policy": POLICY}
+    headers = {"Content-Security-Policy": csp.FLOW}
     if isinstance(problem, RateLimited):
         headers["Retry-After"] = str(problem.retry_after)
     return HTMLResponse(html, status_of(problem) if problem else 200, headers)

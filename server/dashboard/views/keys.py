@@ -25,7 +25,7 @@ async def create(visit: PageRequest) -> Response:
     permissions = {"read": ["read"], "write": ["read", "write"]}.get(visit.text("permission"), [])
     expires = visit.text("expires_in_days")
     if expires not in EXPIRIES:
-        raise Invalid("Expires: choose one of the list.")
+        raise Invalid("Choose one of the list.", field="Expires")
     new = NewKey(visit.text("name"), permissions, int(expires) if expires else None)
     _, made = await visit.call.run(api_keys.create, visit.path("project_id"), new)
     return await show(visit, made)

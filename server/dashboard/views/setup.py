@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from server import csp
 from server.dashboard.rendering import render
-from server.dashboard.views.entrance import POLICY
 from server.domain.people import users
 from server.runtime import State
 
@@ -15,4 +15,4 @@ async def show(request: Request[State]) -> Response:
     if await runtime.read(users.has_any):
         return RedirectResponse("/sign-in", 303)
     html = await runtime.in_thread(render, "setup.html", {"settings": runtime.settings})
-    return HTMLResponse(html, headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(html, headers={"Content-Security-Policy": csp.FLOW})

@@ -49,7 +49,7 @@ def configure(
 ) -> tuple[OAuthClient, str | None]:
     """A client that the operator sets up; it is never removed as unused. Raises Invalid."""
     if not uris or not all(map(redirect_uris.is_allowed, uris)):
-        raise Invalid("redirect-uri: use https, http on localhost, or the private scheme of an application.")
+        raise Invalid("use https, http on localhost, or the private scheme of an application.", field="redirect-uri")
     method = AuthMethod.BASIC if is_confidential else AuthMethod.NONE
     client, secret = _new(ClientKind.CONFIGURED, Description(name, tuple(uris), method))
     session.add(client)

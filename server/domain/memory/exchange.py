@@ -117,13 +117,13 @@ def import_memories(
 def parse(number: int, line: str) -> Line:
     """Raises Invalid, naming the line."""
     if len(line) > LINE_BYTES:
-        raise Invalid(f"line {number}: must be at most {LINE_BYTES // 1_000_000} MB.")
+        raise Invalid(f"must be at most {LINE_BYTES // 1_000_000} MB.", field=f"line {number}")
     try:
         return Line.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = "".join(f"{part}: " for part in (".".join(map(str, first["loc"])),) if part)
-        raise Invalid(f"line {number}: {where}{first['msg'].removeprefix('Value error, ')}.") from None
+        raise Invalid(f"{where}{first['msg'].removeprefix('Value error, ')}.", field=f"line {number}") from None
 
 
 def _require(session: Session, project_id: str) -> None:

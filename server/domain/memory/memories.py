@@ -73,7 +73,7 @@ def add_many(
     Raises Invalid when they name several, KeyUsedForAnother.
     """
     if len({new.project_id for new in news}) > 1:
-        raise Invalid("project_id: all memories of one request must name the same project.")
+        raise Invalid("all memories of one request must name the same project.", field="project_id")
     project = require_project(session, principal, news[0].project_id, Action.WRITE)
     attempt = _attempt(project.id, principal, news, idempotency_key)
     if attempt and (earlier := idempotency.earlier_answer(session, attempt)):

@@ -47,7 +47,7 @@ def period_between(
     after = _named("created_after", created_after, zone)
     before = _named("created_before", created_before, zone)
     if after and before and before <= after:
-        raise Invalid("created_before: must be later than created_after.")
+        raise Invalid("must be later than created_after.", field="created_before")
     period = Period()
     if temporal_filter is not None:
         period = period_of(temporal_filter, zone, moment or datetime.now(UTC))
@@ -68,7 +68,7 @@ def period_of(text: str, zone: tzinfo, moment: datetime, field: str = "temporal_
             return _days(*_CALENDAR[words](moment.astimezone(zone).date()), zone)
     except (ValueError, OverflowError):
         pass
-    raise Invalid(f"{field}: must be one of {VOCABULARY}.")
+    raise Invalid(f"must be one of {VOCABULARY}.", field=field)
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -76,7 +76,7 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise Invalid("timezone: must be an IANA name such as Europe/Berlin.") from None
+        raise Invalid("must be an IANA name such as Europe/Berlin.", field="timezone") from None
 
 
 def moment_of(text: str, zone: tzinfo = UTC) -> datetime:
@@ -103,7 +103,7 @@ def _named(field: str, text: str | None, zone: tzinfo) -> datetime | None:
     try:
         return None if text is None else moment_of(text, zone)
     except ValueError as reason:
-        raise Invalid(f"{field}: {reason}.") from None
+        raise Invalid(f"{reason}.", field=field) from None
 
 
 def _month_of(day: date) -> tuple[date, date]:

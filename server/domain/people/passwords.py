@@ -37,7 +37,7 @@ class LinkEnded(Gone):
 def require_good(password: str) -> None:
     """Raises Invalid."""
     if not SHORTEST <= len(password) <= LONGEST:
-        raise Invalid(f"password: use {SHORTEST} to {LONGEST} characters.")
+        raise Invalid(f"use {SHORTEST} to {LONGEST} characters.", field="password")
 
 
 def hashed(session: Session, password: str) -> str:

@@ -61,7 +61,7 @@ def rename(session: Session, principal: Principal, name: str) -> User:
     require_session(principal)
     cleaned = names.person(name)
     if not cleaned:
-        raise Invalid("name: write a name.")
+        raise Invalid("write a name.", field="name")
     user = me(session, principal)
     user.name, user.updated_at = cleaned, now()
     return user

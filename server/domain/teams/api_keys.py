@@ -34,11 +34,11 @@ def issue(
 ) -> tuple[ApiKey, str]:
     """The row and the key itself, which nobody can show again. Raises Invalid."""
     if not permissions or set(permissions) - set(PERMISSIONS):
-        raise Invalid("permissions: use read, write or both.")
+        raise Invalid("use read, write or both.", field="permissions")
     if expires_in_days is not None and not 1 <= expires_in_days <= LONGEST_DAYS:
-        raise Invalid(f"expires_in_days: use 1 to {LONGEST_DAYS}.")
+        raise Invalid(f"use 1 to {LONGEST_DAYS}.", field="expires_in_days")
     if not 1 <= len(name.strip()) <= 100 or not names.is_one_line(name.strip()):
-        raise Invalid("name: use 1 to 100 characters on one line.")
+        raise Invalid("use 1 to 100 characters on one line.", field="name")
     key = new_api_key()
     moment = now()
     row = ApiKey(
