@@ -1,4 +1,4 @@
-"""`python -m server`: reads the command line and hands over to `server.commands`."""
+"""`python -m server`: parse the command line and run one of `server.commands`."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ from server.settings import Settings, SettingsError, read_settings
 
 Command = Callable[[Settings, argparse.Namespace], int | None]
 INTERRUPTED = 130
-"""What shells make of a command that was ended by Ctrl-C."""
+"""The exit code that shells expect after Ctrl-C: 128 + SIGINT."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,26 +25,32 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
 
-    def command(name: str, run: Command, words: str) -> argparse.ArgumentParser:
-        verb = verbs.add_parser(name, help=words, description=words)
+    def command(name: str, run: Command, summary: str) -> argparse.ArgumentParser:
+        verb = verbs.add_parser(name, help=summary, description=summary)
         verb.set_defaults(run=run)
         return verb
 
     top.set_defaults(run=serving.serve, workers=1)
     _add_address(top)
     _add_address(command("serve", serving.serve, "start the server (also without any command)"))
-    _add_user(command("create-user", accounts.create_user, "make an account; prints its id"))
-    _add_key(command("create-key", accounts.create_key, "make an API key, and what it needs; prints the key"))
+    _add_user(command("create-user", accounts.create_user, "create an account; prints its id"))
+    _add_key(
+        command(
+            "create-key", accounts.create_key, "create an API key, and its user and project if missing; prints the key"
+        )
+    )
     reset = command(
-        "reset-password", accounts.reset_password, "print a link that sets a new password, once, within the hour"
+        "reset-password", accounts.reset_password, "print a link that sets a new password once within an hour"
     )
     reset.add_argument("--email", required=True)
-    _add_client(command("create-client", clients.create_client, "make an OAuth client; prints its id, then its secret"))
-    command("reindex", upkeep.reindex, "empty the vector index and refill it from SQL")
-    command("doctor", upkeep.doctor, "check everything; exit 1 if anything is wrong")
-    command("prepare-model", upkeep.prepare_model, "make the embedding model ready ahead of the first start")
-    _add_project(command("export", exchange.export, "a project's memories as JSON lines on standard output"))
-    _add_project(command("import", exchange.import_, "add such lines from standard input; all or nothing"))
+    _add_client(
+        command("create-client", clients.create_client, "create an OAuth client; prints its id, then its secret")
+    )
+    command("reindex", upkeep.reindex, "rebuild the vector index from SQL")
+    command("doctor", upkeep.doctor, "check settings, database, index, model, mail and URL; exit 1 on a problem")
+    command("prepare-model", upkeep.prepare_model, "prepare the embedding model before the first start")
+    _add_project(command("export", exchange.export, "write a project's memories as JSON lines to standard output"))
+    _add_project(command("import", exchange.import_, "read such lines from standard input; imports all or none"))
     return top
 
 
@@ -52,7 +58,10 @@ def _add_address(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--host", default=argparse.SUPPRESS, help="address to listen on")
     verb.add_argument("--port", default=argparse.SUPPRESS, help="port to listen on; 0 for any")
     verb.add_argument(
-        "--workers", type=int, default=argparse.SUPPRESS, help="processes; more than one needs SELFMEMORY_CHROMA_URL"
+        "--workers",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="number of processes; more than 1 needs SELFMEMORY_CHROMA_URL",
     )
 
 
@@ -60,29 +69,29 @@ def _add_user(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--email", required=True)
     verb.add_argument("--name", default="")
     password = verb.add_mutually_exclusive_group()
-    password.add_argument("--password", help="seen by everybody on this machine while the command runs")
+    password.add_argument("--password", help="visible to other users of this machine while the command runs")
     password.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
 
 def _add_key(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--email", required=True)
-    verb.add_argument("--project", metavar="NAME", help="a project's name; the first one otherwise")
-    verb.add_argument("--permissions", default="read,write", help="read, or read,write (also without this)")
-    verb.add_argument("--expires-in-days", type=int, metavar="N", help="it lasts until revoked otherwise")
+    verb.add_argument("--project", metavar="NAME", help="project name; default: the oldest project")
+    verb.add_argument("--permissions", default="read,write", help="read or read,write (default)")
+    verb.add_argument("--expires-in-days", type=int, metavar="N", help="default: never expires")
 
 
 def _add_client(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--name", required=True, help="shown to people who are asked to allow it")
-    verb.add_argument("--redirect-uri", required=True, action="append", metavar="URI", help="may be given again")
-    verb.add_argument("--confidential", action="store_true", help="it can keep a secret, and gets one")
+    verb.add_argument("--name", required=True, help="shown on the consent page")
+    verb.add_argument("--redirect-uri", required=True, action="append", metavar="URI", help="may be repeated")
+    verb.add_argument("--confidential", action="store_true", help="the client can keep a secret; one is created")
 
 
 def _add_project(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--project", required=True, metavar="ID", help="proj_…, as in the address of its pages")
+    verb.add_argument("--project", required=True, metavar="ID", help="proj_…, as in the URL of its pages")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0, 1 for what went wrong with one clear line on standard error, 2 for a wrong command line."""
+    """Return the exit code: 0; 1 after an error, with one line on standard error; 2 for a wrong command line."""
     given = parser().parse_args(arguments)
     run: Command = given.run
     try:
@@ -94,12 +103,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, ServiceError) as error:
         print_message(f"selfmemory: {error}")
     except sa.exc.OperationalError:
-        place = "SELFMEMORY_DATABASE_URL and SELFMEMORY_DATA_DIR, and that it runs, has room and may be written"
-        print_message(f"selfmemory: the database cannot be used: check {place}")
+        print_message(
+            "selfmemory: the database is not usable: check SELFMEMORY_DATABASE_URL and SELFMEMORY_DATA_DIR, "
+            "and that it runs, has free space and is writable"
+        )
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):  # whoever read has left, and knows
+        if not isinstance(error, BrokenPipeError):  # the reader closed the pipe and needs no message
             print_message(f"selfmemory: {error}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the rest would fail the same way at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushing at exit would fail the same way
     except KeyboardInterrupt:
         return INTERRUPTED
     return 1

@@ -1,4 +1,4 @@
-"""The one place that chooses and joins everything: `create_app(settings)`."""
+"""Composition: `create_app(settings)` chooses and connects all parts."""
 
 import contextlib
 import logging
@@ -42,7 +42,7 @@ OpenEmbedder = Callable[[Settings], Embedder]
 
 
 def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Starlette:
-    """The whole service as one Starlette app. Nothing is opened before its lifespan begins, all is closed with it."""
+    """Return the whole service as one Starlette app. Its lifespan opens and closes every resource."""
     mcp, sessions = mcp_routes(settings)
     metrics = Metrics(metrics_folder())
 
@@ -61,18 +61,18 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
         middleware=[
             Middleware(Envelope, settings=settings, metrics=metrics),
             Middleware(Cors, settings=settings),
-            # inside both, so that a 500 has their headers
-            Middleware(ServerErrorMiddleware, handler=answer_crash),  # type: ignore[arg-type]  # knows its own State only
+            # innermost, so that a 500 also gets the headers of the other two
+            Middleware(ServerErrorMiddleware, handler=answer_crash),  # type: ignore[arg-type]  # typed for Starlette's own State
         ],
         exception_handlers={ServiceError: answer_failure, HTTPException: answer_http},  # type: ignore[dict-item]  # the same
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # a 307 would have a client send its password or secret again
+    app.router.redirect_slashes = False  # a 307 would make the client send its password or secret again
     return app
 
 
 async def answer_failure(request: Request[State], error: Exception) -> Response:
-    """A failure that a caller may be told about, in the form of whoever asks."""
+    """Answer a ServiceError as a page for people and as JSON for programs."""
     if is_for_people(request):
         return await people.answer_failure(request, error)
     return await programs.answer_failure(request, error)
@@ -85,7 +85,7 @@ async def answer_http(request: Request[State], error: Exception) -> Response:
 
 
 async def answer_crash(request: Request[State], error: Exception) -> Response:
-    """A bug: the log has the traceback, the caller the id to quote."""
+    """Answer a bug: the traceback goes to the log, the request id to the caller."""
     answer = await programs.answer_crash(request, error)
     return people.crashed() if is_for_people(request) else answer
 
@@ -95,13 +95,13 @@ def default_embedder(settings: Settings) -> Embedder:
 
 
 def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -> Runtime:
-    """Migrate, connect, load the model, start the index's owner. Blocks for a second or so. Raises SettingsError."""
+    """Migrate, connect, load the model, start the index's worker. Blocks about a second. Raises SettingsError."""
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
         try:
             make_private(settings.data_dir)
             migrate(url)
-            database = Database(url, connections=THREADS + 2 * READERS + 3)  # a read may ask a second one
+            database = Database(url, connections=THREADS + 2 * READERS + 3)  # a read may use a second one
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
@@ -129,7 +129,7 @@ def close_runtime(runtime: Runtime) -> None:
 
 
 def from_environment() -> Starlette:
-    """For a process manager: `uvicorn --factory server.app:from_environment`."""
+    """Create the app for a process manager: `uvicorn --factory server.app:from_environment`."""
     settings = read_settings()
     logs.configure(settings.log_level, settings.log_format)
     return create_app(settings)

@@ -1,4 +1,4 @@
-"""Every hour, and at the start, what has served its time is removed."""
+"""Remove expired rows at the start and every hour."""
 
 import contextlib
 import logging
@@ -12,12 +12,12 @@ from server.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-SECONDS = 3600
+INTERVAL_SECONDS = 3600
 
 
 @contextlib.asynccontextmanager
 async def running(runtime: Runtime) -> AsyncIterator[None]:
-    """The task, from here to the end of the block, which waits for a round that has begun."""
+    """Run the task until the block ends. Leaving the block waits for a round in progress."""
     async with anyio.create_task_group() as group:
         group.start_soon(_repeat, runtime)
         yield
@@ -29,6 +29,6 @@ async def _repeat(runtime: Runtime) -> None:
         try:
             removed = await runtime.run(retention.remove_expired, runtime.settings.client_retention_days)
             log.info("expired rows removed", extra={"rows": removed})
-        except Unavailable:  # the database is busy or away: the next round removes them as well
+        except Unavailable:  # the database is busy or unreachable: the next round removes the same rows
             log.warning("expired rows were not removed")
-        await anyio.sleep(SECONDS)
+        await anyio.sleep(INTERVAL_SECONDS)

@@ -1,4 +1,4 @@
-"""Rate limits: one bucket an operation, counted by a library, in this process or in Redis for several workers."""
+"""Rate limits: one bucket an operation, counted in this process, or in Redis for several workers."""
 
 import logging
 import math
@@ -17,15 +17,14 @@ from server.settings import Settings
 log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 5
-"""How long Redis is left alone after it failed, so that not every request waits for it."""
-
+"""Seconds without another try after Redis failed, so that not every request waits for it."""
 
 LONGEST_KEY = 64
-"""A longer part of a key is hashed: a caller may choose it, and it is remembered until its hits are forgotten."""
+"""Characters of a key's part. Longer ones are hashed: callers choose them, and the limiter keeps them in memory."""
 
 
 class Bucket(StrEnum):
-    """Each is the setting RATE_LIMIT_<NAME>."""
+    """Each bucket's rate is the setting RATE_LIMIT_<NAME>."""
 
     MEMORY_ADD = "memory_add"
     MEMORY_SEARCH = "memory_search"
@@ -39,9 +38,9 @@ class Bucket(StrEnum):
 
 
 class Limits:
-    """Counts hits by (bucket, key); a key is a credential's id or a client address.
+    """Counts hits by (bucket, key). A key is a credential id or a client address.
 
-    While Redis is away each process counts for itself: a limit must neither stop the service nor fall open.
+    While Redis is unreachable each process counts alone: a limit must neither stop the service nor vanish.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -55,14 +54,14 @@ class Limits:
         }
 
     def hit(self, bucket: Bucket, *key: str) -> None:
-        """Count one; raises RateLimited when that is too many. May block on Redis: call it on a worker thread."""
+        """Count one hit. Raises RateLimited above the rate. May block on Redis: call it on a worker thread."""
         if not self._enabled:
             return
         if self._shared is not None and time.monotonic() >= self._away_until:
             try:
                 self._hit(self._shared, bucket, *key)
             except StorageError as error:
-                log.warning("redis is away", extra={"reason": type(error.storage_error).__name__})
+                log.warning("redis is unreachable", extra={"reason": type(error.storage_error).__name__})
                 self._away_until = time.monotonic() + AWAY_SECONDS
             else:
                 return
@@ -77,7 +76,7 @@ class Limits:
 
 
 def _in_redis(url: str) -> Window:
-    from redis.backoff import NoBackoff  # noqa: PLC0415 - heavy: only who has a Redis pays for it
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - slow to import; only REDIS_URL needs it
     from redis.retry import Retry  # noqa: PLC0415
 
     options = {"socket_connect_timeout": 1, "socket_timeout": 1, "retry": Retry(NoBackoff(), 0)}

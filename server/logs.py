@@ -1,4 +1,4 @@
-"""Logging: one event a line with fields, as text or JSON; never a token, address, query or memory text."""
+"""Logging: one event a line, with fields, as text or JSON. Never a token, address, query or memory text."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 
 
 def configure(level: str, style: str) -> None:
-    """Send all logs to stderr in one format; libraries' chatter only as warnings."""
+    """Send all logs to stderr in one format. Libraries log warnings and errors only."""
     logging.getLogger("uvicorn.error").addFilter(without_traceback)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
@@ -43,7 +43,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
-    """uvicorn tells a refused start as a traceback; when our own sentence ends it, that is all there is to say."""
+    """Reduce uvicorn's traceback of a refused start to our own sentence, if it ends with one."""
     _, ours, sentence = record.getMessage().rpartition(_REFUSED)
     if ours:
         record.msg, record.args = sentence.strip(), ()
@@ -51,7 +51,7 @@ def without_traceback(record: logging.LogRecord) -> bool:
 
 
 def redacted(line: str) -> str:
-    """The last net under rule 14: a token that reaches a log line all the same keeps only its prefix."""
+    """Cut every token in a log line down to its prefix: a safety net, since no code logs tokens."""
     return _TOKEN.sub(r"\1…", line)
 
 

@@ -1,6 +1,6 @@
-"""Mail: letters are promised in a transaction as sealed rows, sent after its commit by one thread, and tried again.
+"""Mail: an operation queues a letter as an encrypted row; after the commit one thread sends it, with retries.
 
-Without SMTP_URL the null twin promises nothing; links are in answers and in the dashboard either way.
+Without SMTP_URL `NullMailer` queues nothing. Links also appear in answers and in the dashboard.
 """
 
 import base64
@@ -39,7 +39,7 @@ CONNECT_SECONDS = 10
 POLL_SECONDS = 30
 FIRST_RETRY = timedelta(seconds=30)
 SLOWEST_RETRY = timedelta(hours=1)
-KEPT_TRYING = timedelta(days=3)
+GIVE_UP_AFTER = timedelta(days=3)
 
 
 class Letter(BaseModel):
@@ -51,7 +51,7 @@ class Letter(BaseModel):
 
 
 class Delivery(Enum):
-    """How a try to send a letter went."""
+    """The outcome of one attempt to send a letter."""
 
     SENT = auto()
     LATER = auto()
@@ -59,7 +59,7 @@ class Delivery(Enum):
 
 
 class Mailer(Protocol):
-    """What operations and doors know of mail."""
+    """What operations and doors use of mail."""
 
     @property
     def is_on(self) -> bool: ...
@@ -68,16 +68,16 @@ class Mailer(Protocol):
     def public_url(self) -> str: ...
 
     def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:
-        """Promise a letter within the transaction; its id, or None when no mail is sent here.
+        """Queue a letter in the transaction. Return its id, or None when this server sends no mail.
 
-        `wait` is how long the sending thread leaves it to somebody who calls `deliver`.
+        The sending thread leaves the letter alone for `wait`, so that the caller can `deliver` it first.
         """
 
     def deliver(self, mail_id: str) -> Delivery:
-        """Try to send a promised letter now. Blocks: call it on a worker thread."""
+        """Send a queued letter now. Blocks: call it on a worker thread."""
 
     def check(self) -> bool:
-        """Whether the mail server can be reached and takes the sign-in."""
+        """Return whether the mail server answers and accepts the credentials."""
 
     def start(self) -> None: ...
 
@@ -85,7 +85,7 @@ class Mailer(Protocol):
 
 
 class NullMailer:
-    """No SMTP_URL: nothing is promised, nothing is sent."""
+    """Used without SMTP_URL: queues nothing and sends nothing."""
 
     is_on = False
 
@@ -109,7 +109,7 @@ class NullMailer:
 
 
 class SmtpMailer:
-    """Sends through one SMTP server. Several processes may share the table: each try is claimed first."""
+    """Sends through one SMTP server. Processes that share the table claim a letter before they send it."""
 
     is_on = True
 
@@ -155,12 +155,12 @@ class SmtpMailer:
                 while (claimed := self._claim(col(Mail.due_at) <= now())) and not self._closing.is_set():
                     self._attempt(claimed)
             except sa.exc.SQLAlchemyError:
-                log.warning("mail waits for the database", exc_info=True)
+                log.warning("mail paused: the database is unavailable", exc_info=True)
             self._due.wait(POLL_SECONDS)
-            self._due.clear()  # and only then look: what is promised, or closed, from now on wakes it again
+            self._due.clear()  # clear before looking: a letter queued from here on wakes the thread again
 
     def _claim(self, condition: sa.ColumnElement[bool]) -> Mail | None:
-        """The next letter, put off for everybody else until this try should have ended."""
+        """Return the next due letter, and postpone it for other processes until this attempt has ended."""
         query = select(Mail).where(condition).order_by(col(Mail.due_at)).limit(1)
         with self._database.read() as session:
             if session.exec(query).first() is None:
@@ -173,30 +173,30 @@ class SmtpMailer:
             return mail
 
     def _attempt(self, mail: Mail) -> Delivery:
-        """What cannot ever be sent is given up; a server that says "not now" is asked again."""
+        """Send the letter. Drop it after a permanent failure; keep it for a retry after a temporary one."""
         try:
             self._server.send(self._message(Letter.model_validate_json(self._seal.decrypt(mail.sealed))))
         except (InvalidToken, smtplib.SMTPNotSupportedError, ValueError) as error:
             return self._give_up(mail, error)
         except (OSError, smtplib.SMTPException) as error:
-            if _is_final(error) or now() - mail.created_at > KEPT_TRYING:
+            if _is_final(error) or now() - mail.created_at > GIVE_UP_AFTER:
                 return self._give_up(mail, error)
             log.warning("mail not sent yet", extra={"attempt": mail.attempts, "reason": type(error).__name__})
             return Delivery.LATER
-        self._forget(mail)
+        self._delete(mail)
         return Delivery.SENT
 
     def _give_up(self, mail: Mail, error: Exception) -> Delivery:
         log.error("mail given up", extra={"attempt": mail.attempts, "reason": type(error).__name__})
-        self._forget(mail)
+        self._delete(mail)
         return Delivery.REFUSED
 
-    def _forget(self, mail: Mail) -> None:
+    def _delete(self, mail: Mail) -> None:
         with self._database.write() as session:
             session.execute(sa.delete(Mail).where(col(Mail.id) == mail.id))
 
     def _message(self, letter: Letter) -> EmailMessage:
-        """Raises ValueError for what would break out of a header."""
+        """Raises ValueError when a value would break out of its header."""
         message = EmailMessage(policy=SMTP)
         name, address = parseaddr(self._sender)
         message["From"] = Address(name, addr_spec=address)
@@ -205,14 +205,14 @@ class SmtpMailer:
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=urlsplit(self.public_url).hostname)
         message["Auto-Submitted"] = "auto-generated"
-        # As it is where that can be: an encoding would break a long link over two lines.
+        # Plain ASCII stays unencoded: quoted-printable would break a long link over two lines.
         message.set_content(letter.text, cte="7bit" if letter.text.isascii() else None)
         return message
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`smtp://user:password@host:port`, with `?starttls` to encrypt after connecting; `smtps://` encrypts at once."""
+    """The parts of SMTP_URL. `smtps://` uses TLS from the start, `?starttls` after connecting."""
 
     host: str
     port: int
@@ -223,7 +223,7 @@ class Server:
 
     @classmethod
     def at(cls, url: str) -> "Server":
-        """The URL was checked by the settings."""
+        """Parse a URL that the settings have validated."""
         parts: SplitResult = urlsplit(url)
         is_tls = parts.scheme == "smtps"
         wants_starttls = "starttls" in parts.query
@@ -253,14 +253,14 @@ class Server:
 
 
 def open_mailer(settings: Settings, database: Database) -> Mailer:
-    """The mailer that the settings ask for, not started yet."""
+    """Return the mailer for these settings, not started."""
     if not settings.smtp_url.get_secret_value():
         return NullMailer(settings.public_url)
     return SmtpMailer(settings, database)
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether the one recipient was refused for good (RFC 5321 section 4.2.1); 4xx is how greylisting says "later"."""
+    """Return whether the server refused the recipient for good (5xx; RFC 5321 section 4.2.1)."""
     if not isinstance(error, smtplib.SMTPRecipientsRefused):
         return False
     return all(code >= 500 for code, _ in error.recipients.values())

@@ -1,4 +1,4 @@
-"""The shell around the rules: what a process holds, what a request carries, and one authenticated call."""
+"""The shell around the rules: what a process holds, and one authenticated call."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -27,13 +27,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Operation = Callable[Concatenate[Session, Principal, P], T]
 
-NOTING = 1.0
-"""Seconds that a request waits for its credential's use to be written down."""
+NOTE_USE_SECONDS = 1.0
+"""A request waits this long at most until its credential's use is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What one process holds from start to end; opened and closed in the app's lifespan."""
+    """The resources of one process. The app's lifespan opens and closes them."""
 
     settings: Settings
     database: Database
@@ -43,24 +43,24 @@ class Runtime:
     metrics: Metrics
     threads: anyio.CapacityLimiter
     readers: anyio.CapacityLimiter
-    """Fewer: what waits for nothing only gets in one another's way, since Python runs one thread at a time."""
+    """Smaller than `threads`: reads are CPU-bound, and the GIL runs one thread at a time."""
     noting: anyio.CapacityLimiter
-    """One: uses that cannot be noted hold up no other work."""
+    """One thread: recording uses must not hold up other work."""
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
-        """The one crossing from the event loop: `work` may block."""
+        """Run `work`, which may block, on a worker thread."""
         return await anyio.to_thread.run_sync(work, *args, limiter=self.threads)
 
     async def reading(self, work: Callable[..., T], *args: object) -> T:
-        """As `in_thread`, for what neither writes nor waits for others."""
+        """Like `in_thread`, for work that neither writes nor waits."""
         return await anyio.to_thread.run_sync(work, *args, limiter=self.readers)
 
     async def run(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `Call.run`, for nobody in particular: signing up or in, a mailed link."""
+        """Like `Call.run`, without a principal: sign-up, sign-in, mailed links."""
         return await self.in_thread(self._run, self.database.write, operation, args, kwargs)
 
     async def read(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `Call.read`, for nobody in particular."""
+        """Like `Call.read`, without a principal."""
         return await self.reading(self._run, self.database.read, operation, args, kwargs)
 
     def _run(
@@ -73,31 +73,31 @@ class Runtime:
         with translating_outages(), transaction() as session:
             return operation(session, *args, **kwargs)
 
-    async def authenticate(self, presented: PresentedCredential | None) -> Principal:
+    async def authenticate(self, credential: PresentedCredential | None) -> Principal:
         """Raises Unauthenticated."""
-        if presented is None:
+        if credential is None:
             raise Unauthenticated
-        found = await self.read(credentials.authenticate, presented)
+        found = await self.read(credentials.authenticate, credential)
         if found.note_use:
-            await self._noted(found.principal)
+            await self._note_use(found.principal)
         return found.principal
 
-    async def _noted(self, principal: Principal) -> None:
-        """Write the use down, if that can be done now: a database that is full or locked can still be read."""
+    async def _note_use(self, principal: Principal) -> None:
+        """Record the use if the database takes writes now. A full or locked database still answers reads."""
         note = partial(self._run, self.database.write, credentials.note_use, (principal,), {})
-        with suppress(Unavailable), anyio.move_on_after(NOTING):
+        with suppress(Unavailable), anyio.move_on_after(NOTE_USE_SECONDS):
             await anyio.to_thread.run_sync(note, limiter=self.noting, abandon_on_cancel=True)
 
 
 class State(TypedDict):
-    """What `request.state` holds."""
+    """The type of `request.state`."""
 
     runtime: Runtime
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated request through any door: who is asking, and the running process."""
+    """One authenticated request through any door: its principal and the process that serves it."""
 
     runtime: Runtime
     principal: Principal
@@ -111,11 +111,11 @@ class Call:
         return self.runtime.mailer
 
     async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run one operation that may write, in one transaction, on a worker thread; committed when it returns."""
+        """Run an operation that may write in one transaction on a worker thread, and commit it."""
         return await self.runtime.in_thread(self._run, operation, args, kwargs)
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run one operation that only reads, on a worker thread, in one snapshot."""
+        """Run an operation that only reads in one snapshot on a worker thread."""
         return await self.runtime.reading(self._read, operation, args, kwargs)
 
     def _run(self, operation: Operation[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
@@ -131,9 +131,9 @@ class Call:
             return operation(session, self.principal, *args, **kwargs)
 
     def _count(self, operation: Callable[..., object]) -> None:
-        """Raises RateLimited, before any work is done."""
+        """Count the call. Raises RateLimited before any work is done."""
         name = NAMES.get(operation)
-        if name is None:  # a door's own query, made of operations
+        if name is None:  # a door's own query, composed of operations
             return
         if bucket := BUCKETS.get(name):
             self.runtime.limits.hit(bucket, self.limit_key)
@@ -141,13 +141,13 @@ class Call:
 
     @property
     def limit_key(self) -> str:
-        """A key or token counts for itself, a session for its user."""
+        """Keys and tokens are counted one by one, sessions by user."""
         return self.principal.user_id if self.principal.is_session else self.principal.credential_id
 
 
 @contextmanager
 def translating_outages() -> Iterator[None]:
-    """A database that is locked, full or away is Unavailable: nothing was stored."""
+    """Translate a database that is locked, full or unreachable into Unavailable: nothing was stored."""
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:

@@ -1,4 +1,4 @@
-"""Every setting, typed, read once from the environment and `.env`, frozen and handed down."""
+"""Every setting: typed, read once from the environment and `.env`, frozen, then passed down."""
 
 import contextlib
 import ipaddress
@@ -19,19 +19,19 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX = "SELFMEMORY_"
 SECRET_LENGTH = 32
 LONGEST_DAYS = 36500
-"""A century: moments further off have no date."""
+"""A century. Dates far beyond that overflow."""
 LONGEST_SECONDS = LONGEST_DAYS * 86400
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # a name that the Prometheus library chose
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the Prometheus client library defines this name
 
-# onnxruntime asks when it is imported: it would record its use in the home directory, and send that to its maker.
+# onnxruntime reads this when it is imported. Otherwise it writes a usage record to the home directory to upload it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 class SettingsError(Exception):
-    """The settings cannot be used; the one line says why and prints no value."""
+    """The settings are not usable. The message is one line and never contains a value."""
 
 
-def _a_rate(text: str) -> str:
+def _check_rate(text: str) -> str:
     try:
         limits.parse_many(text)
     except ValueError:
@@ -39,31 +39,31 @@ def _a_rate(text: str) -> str:
     return text
 
 
-def _a_database(url: SecretStr) -> SecretStr:
+def _check_database(url: SecretStr) -> SecretStr:
     if not url.get_secret_value():
         return url
-    with contextlib.suppress(sa.exc.ArgumentError, ValueError):  # what is no port is repeated in its message
+    with contextlib.suppress(sa.exc.ArgumentError, ValueError):  # a ValueError would repeat an invalid port
         parts = sa.make_url(url.get_secret_value())
         if parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg") and parts.database:
             return url
     raise ValueError("write sqlite:////path/to/file or postgresql+psycopg://user:password@host/name")
 
 
-def _an_origin(text: str) -> str:
-    """As browsers write it in `Origin`, which is compared to the letter."""
+def _check_origin(text: str) -> str:
+    """Return the origin as browsers send it, since origins are compared as text."""
     origin = _origin(text)
     if origin is None:
         raise ValueError("write origins like https://app.example.com, without a path")
     return origin
 
 
-def _a_sender(text: str) -> str:
+def _check_sender(text: str) -> str:
     if "@" not in parseaddr(text)[1] or not text.isprintable():
         raise ValueError("write a sender like SelfMemory <no-reply@example.com>")
     return text
 
 
-def _a_network(text: str) -> str:
+def _check_network(text: str) -> str:
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -71,8 +71,8 @@ def _a_network(text: str) -> str:
     return text
 
 
-def _reached_by(*schemes: str) -> AfterValidator:
-    """A check that a URL can be connected to; its message never repeats the URL."""
+def _with_scheme(*schemes: str) -> AfterValidator:
+    """Return a validator that requires one of the schemes and a host. Its message never repeats the URL."""
 
     def check(url: str | SecretStr) -> str | SecretStr:
         text = url.get_secret_value() if isinstance(url, SecretStr) else url
@@ -83,11 +83,11 @@ def _reached_by(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Rate = Annotated[str, AfterValidator(_a_rate)]
+Rate = Annotated[str, AfterValidator(_check_rate)]
 Seconds = Annotated[int, Field(ge=1, le=LONGEST_SECONDS)]
 Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(_an_origin)], ...], NoDecode]
-Networks = Annotated[tuple[Annotated[str, AfterValidator(_a_network)], ...], NoDecode]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -104,14 +104,14 @@ class Settings(BaseSettings):
     port: int = Field(8081, ge=0, le=65535)
     public_url: str = ""
     data_dir: Path = Path("data")
-    database_url: Annotated[SecretStr, AfterValidator(_a_database)] = SecretStr("")
-    chroma_url: Annotated[str, _reached_by("http", "https")] = ""
-    redis_url: Annotated[SecretStr, _reached_by("redis", "rediss")] = SecretStr("")
+    database_url: Annotated[SecretStr, AfterValidator(_check_database)] = SecretStr("")
+    chroma_url: Annotated[str, _with_scheme("http", "https")] = ""
+    redis_url: Annotated[SecretStr, _with_scheme("redis", "rediss")] = SecretStr("")
     embedding_model: str = "all-MiniLM-L6-v2"
     exact_scan_limit: int = Field(5000, ge=0)
     secret_key: SecretStr = SecretStr("")
-    smtp_url: Annotated[SecretStr, _reached_by("smtp", "smtps")] = SecretStr("")
-    mail_from: Annotated[str, AfterValidator(_a_sender)] = "SelfMemory <no-reply@localhost>"
+    smtp_url: Annotated[SecretStr, _with_scheme("smtp", "smtps")] = SecretStr("")
+    mail_from: Annotated[str, AfterValidator(_check_sender)] = "SelfMemory <no-reply@localhost>"
     sign_up: Literal["open", "invited", "closed"] = "open"
     session_cookie: str = Field("ory_kratos_session", pattern=r"^[A-Za-z0-9_\-]+$")
     session_days: Days = 30
@@ -148,8 +148,8 @@ class Settings(BaseSettings):
         return value.lower() if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _joined(self) -> Self:
-        """What one setting asks of another, and the defaults that follow from others."""
+    def _derive(self) -> Self:
+        """Check rules across settings and fill in derived defaults."""
         url = _origin(self.public_url or f"http://localhost:{self.port}")
         if url is None:
             raise ValueError("PUBLIC_URL must be like https://memory.example.com, without a path")
@@ -181,7 +181,7 @@ class Settings(BaseSettings):
 
 
 def read_settings(env_file: Path | None = Path(".env"), **given: object) -> Settings:
-    """Settings from the environment, a file and what is given. Raises SettingsError with one clear line."""
+    """Read settings from the environment and a file; `given` overrides both. Raises SettingsError with one line."""
     ours = (name for name in (*os.environ, *_names_in_file(env_file)) if name.upper().startswith(PREFIX))
     unknown = sorted(name for name in ours if name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields)
     if unknown:
@@ -196,13 +196,13 @@ def read_settings(env_file: Path | None = Path(".env"), **given: object) -> Sett
 
 
 def hand_down(values: Mapping[str, object]) -> None:
-    """Set what the command line chose in the environment, for the worker processes that read it anew."""
+    """Put the command line's choices into the environment, from which worker processes read their settings."""
     for name, value in values.items():
         os.environ[PREFIX + name.upper()] = str(value)
 
 
 def share_metrics(folder: str) -> None:
-    """Let all worker processes count into one folder; it must be done before they start."""
+    """Let all worker processes count into one folder. Call it before they start."""
     os.environ[METRICS_FOLDER] = folder
 
 
@@ -211,7 +211,7 @@ def metrics_folder() -> str | None:
 
 
 def secret_key(settings: Settings) -> str:
-    """The secret that seals what must be read back; made once and kept in DATA_DIR when the setting is empty."""
+    """Return the key that encrypts queued mail. Without the setting, create one in DATA_DIR once and keep it."""
     given = settings.secret_key.get_secret_value()
     if given:
         return given
@@ -221,18 +221,18 @@ def secret_key(settings: Settings) -> str:
         with tempfile.NamedTemporaryFile("w", dir=settings.data_dir, encoding="ascii") as file:  # mode 0600
             file.write(secrets.token_urlsafe(48))
             file.flush()
-            with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+            with contextlib.suppress(FileExistsError):  # another process created it first: use that key
                 os.link(file.name, path)
     return path.read_text("ascii").strip()
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that others on this machine cannot read; one that is there stays as it is."""
+    """Create a folder that only its owner can read. Leave an existing one unchanged."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL's host is this machine's own (RFC 8252 section 7.3, RFC 6761 section 6.3)."""
+    """Return whether the URL's host is a loopback address (RFC 8252 section 7.3, RFC 6761 section 6.3)."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -244,7 +244,7 @@ def is_loopback(url: str) -> bool:
 
 
 def _has_host(url: str, schemes: Sequence[str]) -> bool:
-    """Whether a URL has one of these schemes, a host, and for a port a number."""
+    """Return whether the URL has one of the schemes, a host and, if any, a numeric port."""
     try:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
@@ -253,7 +253,7 @@ def _has_host(url: str, schemes: Sequence[str]) -> bool:
 
 
 def _origin(url: str) -> str | None:
-    """`scheme://host[:port]` in lower case, or None when the URL is anything else or more than that."""
+    """Return `scheme://host[:port]` in lower case, or None when the URL has anything else."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port

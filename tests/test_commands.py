@@ -182,7 +182,7 @@ def test_create_key_uses_what_is_there(run: Run, stored: Database) -> None:
 def test_what_is_imported_comes_out_again(run: Run, project_id: str) -> None:
     brought = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
     assert (brought.code, brought.out) == (0, "")
-    assert "2 memories were imported." in brought.err
+    assert "Imported 2 memories." in brought.err
     first, second = run("export", "--project", project_id).out.splitlines()
     assert json.loads(first)["content"] == "Tee ist gut."
     assert json.loads(second)["content"] == "चाय अच्छी है"
@@ -205,7 +205,7 @@ def test_reindex_shows_its_progress_and_prints_nothing(run: Run, project_id: str
     ran = run("reindex")
     assert (ran.code, ran.out) == (0, "")
     assert "1/1" in ran.err
-    assert ran.err.endswith("The index is rebuilt.\n")
+    assert ran.err.endswith("Index rebuilt.\n")
 
 
 def test_the_doctor_finds_nothing_wrong_with_a_new_server(run: Run, data_dir: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_database_that_is_away_is_said_in_one_line_without_its_password(
     monkeypatch.setenv("SELFMEMORY_DATABASE_URL", url)
     ran = run("create-user", "--email", "ann@example.com")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.startswith("selfmemory: the database cannot be used")
+    assert ran.err.startswith("selfmemory: the database is not usable")
     assert SECRET not in ran.err
 
 

@@ -1,1 +1,1 @@
-"""What each command of `python -m server` does: results to standard output, words for people to standard error."""
+"""The commands of `python -m server`. Results go to standard output, messages for people to standard error."""

@@ -1,4 +1,4 @@
-"""`create-user`, `create-key`, `reset-password`: what needs no browser, beside a running server or before the first."""
+"""`create-user`, `create-key`, `reset-password`: accounts without a browser, whether or not a server runs."""
 
 import sys
 from argparse import Namespace
@@ -18,7 +18,7 @@ from server.settings import Settings
 
 
 def create_user(settings: Settings, given: Namespace) -> None:
-    """Make an account whose address counts as confirmed; prints its id. Raises Invalid, EmailTaken."""
+    """Create an account with a confirmed address and print its id. Raises Invalid, EmailTaken."""
     password = sys.stdin.readline().rstrip("\r\n") if given.password_stdin else given.password
     with writing(settings) as session:
         hashed = None if password is None else passwords.hashed(session, password)
@@ -27,7 +27,7 @@ def create_user(settings: Settings, given: Namespace) -> None:
 
 
 def create_key(settings: Settings, given: Namespace) -> None:
-    """Make a key, and what is missing of user, personal organization and project; prints it. Raises Invalid."""
+    """Create a key, and the user and project if they are missing. Print the key. Raises Invalid."""
     with writing(settings) as session:
         address = names.email(given.email)
         user = users.by_email(session, address) or users.register(session, address, "", None, verified=True)
@@ -39,14 +39,14 @@ def create_key(settings: Settings, given: Namespace) -> None:
 
 
 def reset_password(settings: Settings, given: Namespace) -> None:
-    """Print a link with which a new password can be chosen, once, within the hour. Raises Invalid, NoAccount."""
+    """Print a link that sets a new password once within an hour. Raises Invalid, NoAccount."""
     with writing(settings) as session:
         _, token = passwords.issue_reset(session, names.email(given.email))
     print_result(letters.reset_link(settings.public_url, token))
 
 
 def _project(session: Session, user: User, name: str | None) -> Project:
-    """The project of this name in the user's personal organization, made when it is not there; else the first one."""
+    """Return the named project of the personal organization, created if missing; without a name, the oldest one."""
     is_personal = (Organization.owner_id == user.id, Organization.kind == OrganizationKind.PERSONAL)
     place = session.exec(select(Organization).where(*is_personal)).one()
     query = select(Project).where(Project.organization_id == place.id).order_by(col(Project.id))

@@ -1,4 +1,4 @@
-"""`create-client`: an OAuth client for an application that neither registers itself nor publishes a document."""
+"""`create-client`: an OAuth client for an application that cannot register itself."""
 
 from argparse import Namespace
 
@@ -9,7 +9,7 @@ from server.settings import Settings
 
 
 def create_client(settings: Settings, given: Namespace) -> None:
-    """Make a client; prints its id, and for a confidential one its secret on a second line. Raises Invalid."""
+    """Create a client. Print its id and, for a confidential one, its secret on a second line. Raises Invalid."""
     with writing(settings) as session:
         client, secret = clients.configure(session, given.name, given.redirect_uri, is_confidential=given.confidential)
         client_id = client.id

@@ -18,9 +18,9 @@ from server.settings import Settings
 
 
 def export(settings: Settings, given: Namespace) -> None:
-    """Write one line a memory, the oldest first. Raises NotFound."""
+    """Write one JSON line a memory, oldest first. Raises NotFound."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # JSON is, whatever the terminal prefers
+        sys.stdout.reconfigure(encoding="utf-8")  # JSON is UTF-8, also on a terminal with another encoding
     with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
         project = session.get(Project, given.project)
         total = project.memory_count if project else None
@@ -29,7 +29,7 @@ def export(settings: Settings, given: Namespace) -> None:
 
 
 def import_(settings: Settings, given: Namespace) -> None:
-    """Read such lines: all of them become memories, or none. Raises NotFound, Invalid with the bad line's number."""
+    """Import all lines or none. Raises NotFound, Invalid with the number of the bad line."""
     with migrated(settings.database_url.get_secret_value()) as database:
         index = MemoryIndex(settings, database, default_embedder(settings))
         try:
@@ -37,13 +37,13 @@ def import_(settings: Settings, given: Namespace) -> None:
                 count = import_memories(session, given.project, _lines(), index, bar.update)
         finally:
             index.close()
-    print_message(f"{count} memories were imported.")
+    print_message(f"Imported {count} memories.")
 
 
 def _lines() -> Iterator[str]:
-    """Standard input's lines. Raises Invalid, naming the line that is not text."""
+    """Yield the lines of standard input. Raises Invalid with the number of a line that is not UTF-8."""
     for number, line in enumerate(sys.stdin.buffer, 1):
         try:
             yield line.decode("utf-8")
         except UnicodeDecodeError:
-            raise Invalid("is not UTF-8 text.", field=f"line {number}") from None
+            raise Invalid("must be UTF-8 text.", field=f"line {number}") from None

@@ -1,4 +1,4 @@
-"""`serve`: one process, or several workers behind one socket."""
+"""`serve`: one process, or several worker processes that share one socket."""
 
 import contextlib
 import fcntl
@@ -21,16 +21,16 @@ from server.settings import Settings, SettingsError, hand_down, make_private, re
 
 log = logging.getLogger(__name__)
 
-GRACE = 10
-"""Seconds that requests have to end after SIGTERM."""
-PATIENCE = 60
-"""Seconds that a worker may take to start, or to say that it lives."""
-KEEP_ALIVE = 75
-"""Seconds that an idle connection stays, longer than clients keep one: so it is they who close it."""
+STOP_SECONDS = 10
+"""Requests have this long to end after SIGTERM."""
+WORKER_SECONDS = 60
+"""A worker must start, and answer a health check, within this time."""
+KEEP_ALIVE_SECONDS = 75
+"""Idle connections stay open longer than clients keep them, so that clients close first."""
 
 
 class Options(TypedDict):
-    """What one process and each worker are told alike."""
+    """The uvicorn options shared by one process and by workers."""
 
     lifespan: Literal["on"]
     ws: Literal["none"]
@@ -47,35 +47,33 @@ OPTIONS: Options = {
     "ws": "none",
     "log_config": None,
     "access_log": False,
-    "proxy_headers": False,  # addresses are forwarded by TRUSTED_PROXIES only, see server.middleware
+    "proxy_headers": False,  # server.middleware trusts TRUSTED_PROXIES only
     "server_header": False,
-    "timeout_keep_alive": KEEP_ALIVE,
-    "timeout_graceful_shutdown": GRACE,
+    "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+    "timeout_graceful_shutdown": STOP_SECONDS,
 }
 
 
 def serve(settings: Settings, given: Namespace) -> int:
-    """Start the server; the exit code when it has been stopped. Raises SettingsError."""
+    """Run the server until it is stopped. Return the exit code. Raises SettingsError."""
     if given.workers < 1:
-        raise SettingsError("--workers: use 1 or more")
+        raise SettingsError("--workers must be 1 or more")
     if given.workers > 1 and not settings.chroma_url:
-        raise SettingsError(
-            "--workers: more than one needs SELFMEMORY_CHROMA_URL, since an embedded Chroma has one owner process"
-        )
-    with bound(settings.host, settings.port) as listener:
+        raise SettingsError("--workers above 1 needs SELFMEMORY_CHROMA_URL: embedded Chroma runs in one process only")
+    with bind(settings.host, settings.port) as listener:
         chosen = {"host": settings.host, "port": listener.getsockname()[1]}
         if given.workers > 1:
             hand_down(chosen)
             return serve_in_workers(settings, given.workers, listener)
-        with only_server(settings):
-            return serve_here(read_settings(**chosen), listener)
+        with lock_data_dir(settings):
+            return serve_in_process(read_settings(**chosen), listener)
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket at the address, not listening yet; port 0 means any. Raises SettingsError."""
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the address, not listening yet. Port 0 picks a free one. Raises SettingsError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY only where the protocol is named
+        listener = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY only if the protocol is given
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)
@@ -83,14 +81,14 @@ def bound(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise SettingsError(f"{host}:{port} cannot be listened on: {error.strerror}") from None
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}") from None
     listener.set_inheritable(True)
     return listener
 
 
 @contextlib.contextmanager
-def only_server(settings: Settings) -> Iterator[None]:
-    """Hold the data directory, unless Chroma is served to all. Raises SettingsError when another server holds it."""
+def lock_data_dir(settings: Settings) -> Iterator[None]:
+    """Lock the data directory against a second server; with a Chroma server there is no need. Raises SettingsError."""
     if settings.chroma_url:
         yield
         return
@@ -104,15 +102,17 @@ def only_server(settings: Settings) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SettingsError(
-                "another server uses this SELFMEMORY_DATA_DIR: an embedded Chroma has one owner process, "
-                "several need SELFMEMORY_CHROMA_URL"
+                "another server uses this SELFMEMORY_DATA_DIR: stop it, choose another folder, "
+                "or set SELFMEMORY_CHROMA_URL so that several servers can share the index"
             ) from None
         yield
 
 
-def serve_here(settings: Settings, listener: socket.socket) -> int:
+def serve_in_process(settings: Settings, listener: socket.socket) -> int:
     server = Server(uvicorn.Config(create_app(settings), **OPTIONS))
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))  # uvicorn raises it again when all is closed
+    signal.signal(
+        signal.SIGTERM, lambda _number, _frame: sys.exit(0)
+    )  # uvicorn raises the signal again after it has closed everything
     try:
         server.run([listener])
     except KeyboardInterrupt:
@@ -123,44 +123,44 @@ def serve_here(settings: Settings, listener: socket.socket) -> int:
 
 
 def serve_in_workers(settings: Settings, workers: int, listener: socket.socket) -> int:
-    """Each worker reads the settings anew. They share the socket, and a folder for their metrics."""
+    """Run workers that share the socket and a metrics folder. Each reads the settings from the environment."""
     if settings.rate_limit_enabled and not settings.redis_url.get_secret_value():
-        log.warning("each worker counts rate limits for itself: set SELFMEMORY_REDIS_URL")
+        log.warning("each worker counts rate limits alone: set SELFMEMORY_REDIS_URL to share them")
     with tempfile.TemporaryDirectory(prefix="selfmemory-metrics-") as folder:
         share_metrics(folder)
         config = uvicorn.Config("server.app:from_environment", factory=True, workers=workers, **OPTIONS)
-        config.timeout_worker_healthcheck = PATIENCE
+        config.timeout_worker_healthcheck = WORKER_SECONDS
         supervisor = Workers(config, [listener])
         supervisor.run()
     return 1 if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes) else 0
 
 
 class Server(uvicorn.Server):
-    """Says so when it listens."""
+    """Logs the address once it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         gc.collect()
-        gc.freeze()  # what a start leaves stays for good: looking through it again would stop all requests for 80 ms
+        gc.freeze()  # objects made at the start live on; collecting them again would stop all requests for 80 ms
         for listener in sockets or []:
-            tell(listener)
+            log_address(listener)
 
 
 class Workers(Multiprocess):
-    """Says so when all of them listen."""
+    """Logs the address once all workers listen."""
 
     def init_processes(self) -> None:
         super().init_processes()
-        if all(process.wait_until_ready(PATIENCE, self.should_exit) for process in self.processes):
-            tell(self.sockets[0])
+        if all(process.wait_until_ready(WORKER_SECONDS, self.should_exit) for process in self.processes):
+            log_address(self.sockets[0])
 
     def keep_subprocess_alive(self) -> None:
         for process in self.processes:
             if not self.should_exit.is_set() and process.exitcode is not None:
-                log.warning("a worker ended and is replaced", extra={"pid": process.pid, "exit_code": process.exitcode})
+                log.warning("worker ended, starting another", extra={"pid": process.pid, "exit_code": process.exitcode})
         super().keep_subprocess_alive()
 
 
-def tell(listener: socket.socket) -> None:
+def log_address(listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     log.info("listening", extra={"address": f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"})

@@ -1,4 +1,4 @@
-"""`doctor`, `reindex` and `prepare-model`: what whoever runs the server does with it."""
+"""`doctor`, `reindex` and `prepare-model`: commands for the operator."""
 
 import sys
 import time
@@ -22,16 +22,16 @@ from server.models import Project
 from server.settings import Settings, SettingsError, is_loopback
 
 CONNECTIONS = 4
-PATIENCE = 5
-"""Seconds that the public URL has to answer."""
+PUBLIC_URL_SECONDS = 5
+"""The public URL must answer within this time."""
 
 
-class Wrong(Exception):
-    """What a check found; the sentence is for whoever runs the server."""
+class CheckFailed(Exception):
+    """A problem found by a check, with one sentence for the operator."""
 
 
 def prepare_model(settings: Settings, _given: Namespace) -> None:
-    """Export the default model, or load the configured one once. Raises SettingsError."""
+    """Export the default model, or load the configured one. Raises SettingsError."""
     try:
         if settings.embedding_model == DEFAULT_MODEL:
             prepare(settings.data_dir)
@@ -42,7 +42,7 @@ def prepare_model(settings: Settings, _given: Namespace) -> None:
 
 
 def reindex(settings: Settings, _given: Namespace) -> None:
-    """Write the index anew from SQL; beside a running server, the server does what only an owner may."""
+    """Rebuild the index from SQL. Beside a running server, that server builds the collections."""
     with migrated(settings.database_url.get_secret_value(), connections=CONNECTIONS) as database:
         index = MemoryIndex(settings, database, default_embedder(settings))
         index.start()
@@ -52,7 +52,7 @@ def reindex(settings: Settings, _given: Namespace) -> None:
                 _show(bar, Progress("finished", 1, 1))
         finally:
             index.close()
-    print_message("The index is rebuilt.")
+    print_message("Index rebuilt.")
 
 
 def _show(bar: "tqdm[NoReturn]", progress: Progress) -> None:
@@ -62,7 +62,7 @@ def _show(bar: "tqdm[NoReturn]", progress: Progress) -> None:
 
 
 def doctor(settings: Settings, _given: Namespace) -> int:
-    """One line each, on standard output; 1 if anything is wrong."""
+    """Print one line a check. Return 1 if any check failed."""
     checks: dict[str, Callable[[Settings], str]] = {
         "settings": _settings,
         "database": _database,
@@ -71,18 +71,18 @@ def doctor(settings: Settings, _given: Namespace) -> int:
         "mail": _mail,
         "public URL": _public_url,
     }
-    healthy = [_reported(name, check, settings) for name, check in checks.items()]
+    healthy = [_report(name, check, settings) for name, check in checks.items()]
     return 0 if all(healthy) else 1
 
 
-def _reported(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
+def _report(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
     try:
-        verdict, words = "ok", check(settings)
-    except (Wrong, SettingsError, ModelUnusable) as wrong:
-        verdict, words = "WRONG", str(wrong)
+        verdict, message = "ok", check(settings)
+    except (CheckFailed, SettingsError, ModelUnusable) as error:
+        verdict, message = "WRONG", str(error)
     except sa.exc.SQLAlchemyError as error:
-        verdict, words = "WRONG", f"the database says {type(error).__name__}"
-    print_result(f"{verdict:<6} {name:<11} {words}")
+        verdict, message = "WRONG", f"the database says {type(error).__name__}"
+    print_result(f"{verdict:<6} {name:<11} {message}")
     return verdict == "ok"
 
 
@@ -98,21 +98,23 @@ def _database(settings: Settings) -> str:
         session.execute(sa.text("SELECT 1"))
         spent = (time.perf_counter() - began) * 1000
         if database.is_sqlite and (found := session.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()) != "ok":
-            raise Wrong(f"the file is damaged ({found}): restore it from a backup")
+            raise CheckFailed(f"the file is damaged ({found}): restore a backup")
         schema = session.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
     return f"schema {schema}, answers in {spent:.1f} ms"
 
 
 def _index(settings: Settings) -> str:
-    """What SQL says of itself: each memory has its words and its vectors, and the counters are right."""
+    """Compare memories, words, vectors and counters in SQL."""
     with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
         memories, pieces, pending = (_count(session, table) for table in ("memories", "pieces", "index_tasks"))
         counted = session.execute(
-            sa.select(*(sa.func.coalesce(sa.func.sum(own), 0) for own in (Project.memory_count, Project.piece_count)))
+            sa.select(
+                *(sa.func.coalesce(sa.func.sum(column), 0) for column in (Project.memory_count, Project.piece_count))
+            )
         ).one()
         if (memories, pieces) != tuple(counted) or _count(session, "memory_words") != memories:
-            raise Wrong("it does not match the memories in SQL: run python -m server reindex")
-    return f"{memories} memories in {pieces} pieces; {pending} changes to follow"
+            raise CheckFailed("does not match the memories in SQL: run python -m server reindex")
+    return f"{memories} memories in {pieces} pieces; {pending} changes pending"
 
 
 def _count(session: Session, table: str) -> int:
@@ -124,7 +126,7 @@ def _model(settings: Settings) -> str:
     embedder = default_embedder(settings)
     try:
         began = time.perf_counter()
-        embedder.embed(["Is anybody there?"], urgent=True)
+        embedder.embed(["Hello"], urgent=True)
         spent = (time.perf_counter() - began) * 1000
         return f"{embedder.name}, {embedder.dimensions} dimensions, {spent:.1f} ms a text"
     finally:
@@ -133,11 +135,11 @@ def _model(settings: Settings) -> str:
 
 def _mail(settings: Settings) -> str:
     if not settings.smtp_url.get_secret_value():
-        return "off (SELFMEMORY_SMTP_URL): links are shown in answers and in the dashboard"
+        return "off (set SELFMEMORY_SMTP_URL): links are shown in answers and in the dashboard"
     database = Database(settings.database_url.get_secret_value(), connections=1)
     try:
         if not open_mailer(settings, database).check():
-            raise Wrong("the mail server cannot be reached or refuses the sign-in: check SELFMEMORY_SMTP_URL")
+            raise CheckFailed("the mail server is unreachable or refuses the credentials: check SELFMEMORY_SMTP_URL")
     finally:
         database.close()
     return "the mail server answers"
@@ -145,11 +147,11 @@ def _mail(settings: Settings) -> str:
 
 def _public_url(settings: Settings) -> str:
     try:
-        answer = httpx.get(f"{settings.public_url}/health/live", timeout=PATIENCE)
+        answer = httpx.get(f"{settings.public_url}/health/live", timeout=PUBLIC_URL_SECONDS)
     except httpx.HTTPError as error:
         if is_loopback(settings.public_url) and isinstance(error, httpx.ConnectError):
-            return f"{settings.public_url} (no server is running there now)"
-        raise Wrong(f"{settings.public_url} does not answer ({type(error).__name__})") from None
+            return f"{settings.public_url} (no server is running there)"
+        raise CheckFailed(f"{settings.public_url} does not answer ({type(error).__name__})") from None
     if answer.status_code != httpx.codes.OK or "X-Request-ID" not in answer.headers:
-        raise Wrong(f"{settings.public_url} is answered by something else: {answer.status_code}")
+        raise CheckFailed(f"something else answers at {settings.public_url}: {answer.status_code}")
     return f"{settings.public_url} answers"
