@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from server.database import Database, migrate
+from tests.support.earlier import ROWS, database_at
 
 SCRIPTS = Path(__file__).parent.parent / "server" / "migrations"
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))]
@@ -68,3 +69,12 @@ def test_the_words_index_is_there(empty_url: str, engine: sa.Engine) -> None:
     migrate(empty_url)
     with engine.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM memory_words")).scalar_one() == 0
+
+
+def test_the_data_of_the_version_before_is_kept(empty_url: str, engine: sa.Engine) -> None:
+    database_at(empty_url, "0004")
+    migrate(empty_url)
+    with engine.connect() as connection:
+        kept = [name for name in ROWS if sa.inspect(connection).has_table(name)]
+        counts = {name: connection.scalar(sa.text(f"SELECT count(*) FROM {name}")) for name in kept}
+    assert counts == {name: len(ROWS[name]) for name in kept}
