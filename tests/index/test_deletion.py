@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from server.domain.memory import memories
 from server.index import outbox
-from server.index.words import purge, word_index
+from server.index.words import word_index
 from server.models import IndexTask, Memory, Project
 from server.models.base import now
 from tests.support.world import World, eventually
@@ -42,7 +42,7 @@ def test_words_are_found_and_forgotten_however_often_something_was_deleted(world
     for _ in range(1_100):
         with world.database.write() as session:
             word_index.memories_changed(session, world.project_id, None, [world.memory(kept).number])
-        assert purge.purge(world.database)
+        assert word_index.purge(world.database)
     assert world.texts("what came after")[0] == "What came after that?"
 
 

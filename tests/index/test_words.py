@@ -112,8 +112,8 @@ def test_a_match_of_few_of_the_words_counts_for_little(world: World) -> None:
 
 
 def test_in_a_large_project_the_rarest_words_decide(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word_search, "FEW", 10)
-    monkeypatch.setattr(word_search, "MOST_ROWS", 8)
+    monkeypatch.setattr(word_search, "COUNT_ABOVE", 10)
+    monkeypatch.setattr(word_search, "MAX_ROWS", 8)
     world.add_many([f"tea {n}" for n in range(30)], at=MAY, user_id="ann")
     world.add_many([f"tea and milk {n}" for n in range(3)], at=MAY, user_id="bob")
     found = shares(world, "tea milk")
