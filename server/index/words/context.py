@@ -41,7 +41,7 @@ def word_rows(
 ) -> list[WordRow]:
     """Return what the index must store for these memories of one user.
 
-    `removed` are memories that are about to be deleted: they are nobody's context.
+    Memories in `removed` are about to be deleted, so they are skipped as context.
     """
     if not numbers:
         return []

@@ -1,6 +1,6 @@
 """The word index on SQLite: an FTS5 table `memory_words` whose `rowid` is the memory's number.
 
-FTS5 keeps one index for all projects. Two measures make a search see its own project only:
+FTS5 keeps one index for all projects. Two measures keep the projects apart:
 
 - *A prefix.* Every stored word begins with a prefix of its project, so that a search reads only that project's entries.
   The prefix has no vowels. FTS5's Porter stemmer decides by the syllables of a word, which it finds by their vowels;

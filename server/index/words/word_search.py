@@ -18,10 +18,10 @@ from server.index.words.tokenizer import question_terms
 MAX_ROWS = 1500
 """A search scores about this many rows, so that its cost has a bound. The rarest terms go first."""
 
-COUNT_ABOVE = MAX_ROWS
-"""In a project with more memories than this, a search counts its terms first, to leave out the common ones.
+COUNT_ABOVE_MEMORIES = MAX_ROWS
+"""In a project with more memories than this, a search first counts the matches of each term.
 
-In a smaller project `MAX_ROWS` cuts off no match of a term.
+It then leaves out the most common terms. In a smaller project no term can have more than `MAX_ROWS` matches.
 """
 
 
@@ -59,7 +59,7 @@ def search(
     if not terms:
         return NO_TERMS
     index = word_index_of(session)
-    if memory_count > COUNT_ABOVE:
+    if memory_count > COUNT_ABOVE_MEMORIES:
         counts = _rarest(dict(zip(terms, index.counts(session, project_id, terms), strict=True)))
         scores = index.scores(session, project_id, counts, MAX_ROWS, allowed)
     else:
