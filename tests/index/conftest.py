@@ -1,4 +1,4 @@
-"""The fixtures of `tests.support.world`."""
+"""Make the fixtures of `tests.support.world` available to the tests of the index."""
 
 from tests.support.world import embedder, world
 

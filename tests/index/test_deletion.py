@@ -1,4 +1,4 @@
-"""Deleted is deleted: out of every answer at once, off the disk within about a second."""
+"""A deleted memory is out of every search result at once, and erased from disk within about a second."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -9,45 +9,45 @@ from sqlmodel import select
 
 from server.domain.memory import memories
 from server.index import outbox
-from server.index.words import purge, word_index
+from server.index.words import word_index
 from server.models import IndexTask, Memory, Project
 from server.models.base import now
 from tests.support.world import World, eventually
 
 
 def on_disk(folder: Path, *words: str) -> set[str]:
-    """Which of the words are anywhere in the files of this directory."""
-    held = b"".join(path.read_bytes().lower() for path in folder.rglob("*") if path.is_file())
-    return {word for word in words if word.encode() in held}
+    """Return those of the words, in lower case, that any file under `folder` contains."""
+    content = b"".join(path.read_bytes().lower() for path in folder.rglob("*") if path.is_file())
+    return {word for word in words if word.encode() in content}
 
 
 @pytest.mark.sqlite_only
-def test_a_deleted_memorys_words_are_off_the_disk_within_a_second(world: World) -> None:
+def test_a_deleted_memorys_words_are_erased_from_disk_within_a_second(world: World) -> None:
     folder = world.settings.data_dir
     moment = now() - timedelta(minutes=10)
     world.add_many([f"we talked about the weather {n}" for n in range(300)])
-    gone = world.add("The password is Xylographqua", at=moment)
+    deleted = world.add("The password is Xylographqua", at=moment)
     world.add("What came after that?", at=moment + timedelta(minutes=1))
-    said = ("xylographqua", "xylographq")
-    assert on_disk(folder, *said)
-    world.delete(gone)
-    eventually(lambda: not on_disk(folder, *said), seconds=2)
+    forms = ("xylographqua", "xylographq")  # the word and its stem
+    assert on_disk(folder, *forms)
+    world.delete(deleted)
+    eventually(lambda: not on_disk(folder, *forms), seconds=2)
     assert world.texts("what came after")[0] == "What came after that?"
 
 
 @pytest.mark.sqlite_only
-def test_words_are_found_and_forgotten_however_often_something_was_deleted(world: World) -> None:
+def test_words_are_found_and_erased_after_many_deletions(world: World) -> None:
     world.add_many([f"we talked about the weather {n}" for n in range(100)])
     kept = world.add("What came after that?")
     for _ in range(1_100):
         with world.database.write() as session:
             word_index.memories_changed(session, world.project_id, None, [world.memory(kept).number])
-        assert purge.purge(world.database)
+        assert word_index.purge(world.database)
     assert world.texts("what came after")[0] == "What came after that?"
 
 
 @pytest.mark.sqlite_only
-def test_a_deleted_memorys_former_versions_leave_the_disk_too(world: World) -> None:
+def test_a_deleted_memorys_earlier_versions_are_erased_too(world: World) -> None:
     memory_id = world.add("The password is Xylographqua")
     world.update(memory_id, "The password is Zephyrquill")
     world.delete(memory_id)
@@ -55,15 +55,15 @@ def test_a_deleted_memorys_former_versions_leave_the_disk_too(world: World) -> N
 
 
 @pytest.mark.sqlite_only
-def test_what_another_process_deleted_leaves_the_disk(world: World) -> None:
+def test_a_memory_that_another_process_deleted_is_erased(world: World) -> None:
     memory_id = world.add("The password is Xylographqua")
-    with world.database.write() as session:  # nobody wakes the owner
+    with world.database.write() as session:  # another process cannot wake this process's worker
         memories.delete(session, world.principal, memory_id)
     eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"), seconds=4)
 
 
 @pytest.mark.sqlite_only
-def test_a_deleted_projects_words_leave_the_disk(world: World) -> None:
+def test_a_deleted_projects_words_are_erased(world: World) -> None:
     other = world.another_project()
     other.add("The password is Xylographqua")
     with world.database.write() as session:
@@ -73,7 +73,7 @@ def test_a_deleted_projects_words_leave_the_disk(world: World) -> None:
     eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"), seconds=2)
 
 
-def test_deleting_all_of_one_user_leaves_the_others(world: World) -> None:
+def test_deleting_all_memories_of_one_user_keeps_those_of_others(world: World) -> None:
     world.add_many(["red canoe one", "red canoe two"], user_id="ann")
     world.add("red canoe three", user_id="bob")
     with world.database.write() as session:
@@ -91,11 +91,11 @@ def test_the_counters_follow_every_change(world: World) -> None:
         assert project.revision == session.exec(select(Memory.revision)).one() == 2
 
 
-def test_no_task_is_left_when_all_is_followed(world: World) -> None:
+def test_no_task_is_left_when_the_index_is_up_to_date(world: World) -> None:
     world.delete(world.add("red canoe"))
 
-    def tasks() -> int:
+    def task_count() -> int:
         with world.database.read() as session:
             return session.scalar(sa.select(sa.func.count()).select_from(IndexTask)) or 0
 
-    eventually(lambda: tasks() == 0)
+    eventually(lambda: task_count() == 0)

@@ -1,4 +1,4 @@
-"""The words index, on both databases: what is said, the context before it, the date."""
+"""The word index on both databases: a memory's own words, its context and its date."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,11 +16,11 @@ MAY = datetime(2023, 5, 8, 14, 0, tzinfo=UTC)
 
 
 def shares(world: World, question: str) -> dict[str, float]:
-    """By text: how well the words match."""
+    """Search by words and return the share of each matching memory, by its text."""
     with world.database.read() as session:
         project = session.get_one(Project, world.project_id)
-        found = word_search.search(session, project.id, project.memory_count, question, None)
-        pairs = zip(found.numbers.tolist(), found.shares.tolist(), strict=True)
+        matches = word_search.search(session, project.id, project.memory_count, question, None)
+        pairs = zip(matches.numbers.tolist(), matches.shares.tolist(), strict=True)
         return {_text(session, number): share for number, share in pairs}
 
 
@@ -30,18 +30,18 @@ def _text(session: Session, number: int) -> str:
 
 def test_the_memory_with_the_rarer_word_matches_best(world: World) -> None:
     world.add_many(["We like coffee", "We like tea", "We like tea and a zeppelin"])
-    found = shares(world, "tea zeppelin")
-    assert found["We like tea and a zeppelin"] == 1.0
-    assert 0 < found["We like tea"] < 1
-    assert "We like coffee" not in found
+    results = shares(world, "tea zeppelin")
+    assert results["We like tea and a zeppelin"] == 1.0
+    assert 0 < results["We like tea"] < 1
+    assert "We like coffee" not in results
 
 
-def test_words_match_in_their_other_forms(world: World) -> None:
+def test_words_match_other_forms_of_the_same_word(world: World) -> None:
     world.add("She was running marathons")
     assert shares(world, "run a marathon") == {"She was running marathons": 1.0}
 
 
-def test_the_memory_before_is_context_for_an_hour(world: World) -> None:
+def test_the_previous_memory_is_context_for_an_hour(world: World) -> None:
     world.add("Where did you buy the violin?", at=MAY)
     world.add("In Cremona.", at=MAY + timedelta(minutes=1))
     world.add("I am tired.", at=MAY + timedelta(hours=3))
@@ -49,7 +49,7 @@ def test_the_memory_before_is_context_for_an_hour(world: World) -> None:
     assert shares(world, "Cremona") == {"In Cremona.": 1.0}
 
 
-def test_a_memory_brought_in_between_becomes_the_context_of_the_next(world: World) -> None:
+def test_a_memory_inserted_between_two_becomes_the_context_of_the_second(world: World) -> None:
     world.add("Where did you buy the violin?", at=MAY)
     world.add("In Cremona.", at=MAY + timedelta(minutes=2))
     world.add("Or was it a cello?", at=MAY + timedelta(minutes=1))
@@ -57,22 +57,22 @@ def test_a_memory_brought_in_between_becomes_the_context_of_the_next(world: Worl
     assert "In Cremona." in shares(world, "cello")
 
 
-def test_the_context_is_the_same_users(world: World) -> None:
+def test_another_users_memory_is_not_context(world: World) -> None:
     world.add("My violin", at=MAY, user_id="ann")
     world.add("Nothing", at=MAY, user_id="bob")
     assert set(shares(world, "violin")) == {"My violin"}
 
 
-def test_a_deleted_memorys_words_are_nobodys_context(world: World) -> None:
+def test_a_deleted_memory_is_no_longer_context(world: World) -> None:
     world.add("The first", at=MAY)
-    gone = world.add("The violin", at=MAY + timedelta(minutes=1))
+    deleted = world.add("The violin", at=MAY + timedelta(minutes=1))
     world.add("The last", at=MAY + timedelta(minutes=2))
-    world.delete(gone)
+    world.delete(deleted)
     assert shares(world, "violin") == {}
     assert set(shares(world, "first")) == {"The first", "The last"}
 
 
-def test_a_changed_text_is_found_by_its_new_words_and_changes_the_context(world: World) -> None:
+def test_an_updated_text_is_found_by_its_new_words_and_changes_the_context(world: World) -> None:
     changed = world.add("The violin", at=MAY)
     world.add("The last", at=MAY + timedelta(minutes=2))
     world.update(changed, "The cello")
@@ -80,57 +80,57 @@ def test_a_changed_text_is_found_by_its_new_words_and_changes_the_context(world:
     assert set(shares(world, "cello")) == {"The cello", "The last"}
 
 
-def test_a_date_is_found_by_how_people_say_it(world: World) -> None:
+def test_a_memory_is_found_by_its_date_as_people_say_it(world: World) -> None:
     world.add("Tea", at=MAY)
     world.add("Coffee", at=MAY + timedelta(days=40))
-    found = shares(world, "what did I drink on 8 May 2023?")
-    assert found["Tea"] > 2 * found["Coffee"] > 0
+    results = shares(world, "what did I drink on 8 May 2023?")
+    assert results["Tea"] > 2 * results["Coffee"] > 0
 
 
-def test_another_projects_words_are_not_found_and_do_not_make_a_word_less_rare(world: World) -> None:
+def test_another_projects_words_are_not_found_and_do_not_change_a_words_rarity(world: World) -> None:
     world.add_many(["tea with milk", "coffee"])
     before = shares(world, "tea milk")
     world.another_project().add_many(["tea", "tea and tea", "more tea"])
-    assert shares(world, "tea milk") == pytest.approx(before, rel=0.01)  # only the mean length is everybody's
+    assert shares(world, "tea milk") == pytest.approx(before, rel=0.01)  # the projects share only the mean length
 
 
-def test_a_question_of_stop_words_asks_for_nothing(world: World) -> None:
+def test_a_question_of_stop_words_has_no_terms(world: World) -> None:
     world.add("What is it?")
     with world.database.read() as session:
         assert not word_search.search(session, world.project_id, 1, "what is it?", None).asked
 
 
-def test_a_question_may_hold_any_characters(world: World) -> None:
+def test_a_question_may_contain_any_character(world: World) -> None:
     world.add("quote")
     assert set(shares(world, "quote \" ' ) ( * : ^ - AND NOT NEAR {a} \x00 :x ' | & !")) == {"quote"}
 
 
-def test_a_match_of_few_of_the_words_counts_for_little(world: World) -> None:
+def test_a_match_of_few_of_the_words_has_a_low_share(world: World) -> None:
     world.add_many(["We like tea", "Nothing", "Of the kind"])
     assert shares(world, "tea") == pytest.approx({"We like tea": 1, "Nothing": 0.5}, abs=0.15)
     assert shares(world, "tea kayak zeppelin")["We like tea"] < 0.35
 
 
 def test_in_a_large_project_the_rarest_words_decide(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word_search, "FEW", 10)
-    monkeypatch.setattr(word_search, "MOST_ROWS", 8)
+    monkeypatch.setattr(word_search, "COUNT_ABOVE_MEMORIES", 10)
+    monkeypatch.setattr(word_search, "MAX_ROWS", 8)
     world.add_many([f"tea {n}" for n in range(30)], at=MAY, user_id="ann")
     world.add_many([f"tea and milk {n}" for n in range(3)], at=MAY, user_id="bob")
-    found = shares(world, "tea milk")
-    assert {text for text in found if "milk" in text} == {"tea and milk 0", "tea and milk 1", "tea and milk 2"}
-    assert len(found) == 3
+    results = shares(world, "tea milk")
+    assert {text for text in results if "milk" in text} == {"tea and milk 0", "tea and milk 1", "tea and milk 2"}
+    assert len(results) == 3
     assert len(shares(world, "tea")) == 8
 
 
-def test_the_longest_memory_of_nothing_but_different_words_is_kept_and_found(world: World) -> None:
-    said = [" ".join(f"word{number:07}" for number in range(start, start + 800)) for start in range(0, 80_000, 800)]
-    new = NewMemory(messages=[Message(role="user", content=text) for text in said], project_id=world.project_id)
+def test_the_longest_memory_with_only_different_words_is_stored_and_found(world: World) -> None:
+    texts = [" ".join(f"word{number:07}" for number in range(start, start + 800)) for start in range(0, 80_000, 800)]
+    new = NewMemory(messages=[Message(role="user", content=text) for text in texts], project_id=world.project_id)
     with world.database.write() as session:
         memories.add(session, world.principal, new, world.index)
     assert list(shares(world, "word0000007").values()) == [1]
 
 
-def test_terms_are_cut_in_every_script() -> None:
+def test_every_script_is_cut_into_terms() -> None:
     assert terms_of("It's Café_2, no?") == ["it", "s", "café", "2", "no"]
     assert terms_of("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
     assert terms_of("小明喜欢tea") == ["小明", "明喜", "喜欢", "tea"]

@@ -20,7 +20,7 @@ from server.index.outbox import PURGE
 from server.index.upkeep import rebuild
 from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.rebuild import Embed, Progress
-from server.index.words import purge
+from server.index.words import word_index
 from server.models import metadata
 from server.models.base import now
 from server.settings import Settings
@@ -135,7 +135,7 @@ class Worker:
         """One small piece of what is to be done; whether there may be more."""
         if not self.owns:
             self.owns = True
-            purge.prepare(self._database)
+            word_index.prepare(self._database)
             log.info("owns the index")
         self._purge()
         if time.monotonic() < self._retry_at:
@@ -154,7 +154,7 @@ class Worker:
     def _purge(self) -> None:
         """Deleted words leave the disk; the tasks stay until that is so."""
         numbers = self._numbers(sa.select(_tasks.c.number).where(_tasks.c.memory_number == PURGE))
-        if numbers and purge.purge(self._database):
+        if numbers and word_index.purge(self._database):
             self._clear(numbers)
             self._sweep_at = self._sweep_at or time.monotonic()  # a project may have gone with its collection
 

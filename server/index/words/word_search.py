@@ -1,36 +1,36 @@
-"""Which memories hold the words of a question: BM25 over the words index (see `server.index.words.word_index`).
+"""Search by words: which memories of a project hold the terms of a question, and how well (BM25).
 
-Each term is asked for alone and the parts are added here, so that a term's rarity is that within the project: no
-tenant's words weigh on another's, and no search costs more because others store much.
+The index scores each term by itself. This module weighs a term by its rarity in the project and adds up the scores of a
+memory. So no other project's words influence a result, and no search costs more because other projects store much.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from server.database import is_sqlite
+from server.index.words.backend import word_index_of
+from server.index.words.protocol import TermScores
 from server.index.words.tokenizer import question_terms
-from server.index.words.word_index import prefix_of
 
-MOST_ROWS = 1500
-"""Rows that one search scores, so that its cost has a bound: the rarest terms go first."""
+MAX_ROWS = 1500
+"""A search scores about this many rows, so that its cost has a bound. The rarest terms go first."""
 
-FEW = MOST_ROWS
-"""Up to so many memories of a project, every term is scored without counting first: none of them can be cut off."""
+COUNT_ABOVE_MEMORIES = MAX_ROWS
+"""In a project with more memories than this, a search first counts the matches of each term.
+
+It then leaves out the most common terms. In a smaller project no term can have more than `MAX_ROWS` matches.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class WordMatches:
-    """Memories (numbers, ascending) that hold a term of the question, and how well.
+    """The memories that hold a term of the question: their `numbers`, ascending, and the `shares` of each (0 to 1).
 
-    A share is the BM25 of a memory in that of the best match, times what the best match covers of the question (its
-    terms weighed by their rarity): 1 says every word, so that one word of five by itself does not look like an answer.
+    `share = bm25 / bm25(best) × coverage(best)`. Coverage is the part of the question's terms that the best match
+    holds, weighed by their rarity. A share of 1 means every term; one common word of five gives a low share.
     """
 
     numbers: NDArray[np.int64]
@@ -39,132 +39,58 @@ class WordMatches:
     """Whether the question had any term to look for."""
 
     def best(self, count: int) -> NDArray[np.int64]:
-        """The numbers of the `count` best, in any order."""
+        """Return the numbers of the `count` best matches, in any order."""
         if count >= len(self.numbers):
             return self.numbers
         return self.numbers[np.argpartition(-self.shares, count)[:count]]
 
 
-NOTHING = WordMatches(np.empty(0, np.int64), np.empty(0, np.float32), asked=False)
+NO_TERMS = WordMatches(np.empty(0, np.int64), np.empty(0, np.float32), asked=False)
+"""The answer to a question without terms, for example one of stop words."""
+
+NO_MATCHES = WordMatches(NO_TERMS.numbers, NO_TERMS.shares, asked=True)
 
 
 def search(
     session: Session, project_id: str, memory_count: int, question: str, allowed: Sequence[int] | None
 ) -> WordMatches:
-    """BM25 over the project's memories, or over the allowed ones."""
+    """Search the project's memories, or only the `allowed` ones. `memory_count` is the size of the whole project."""
     terms = question_terms(question)
     if not terms:
-        return NOTHING
-    sqlite = is_sqlite(session)
-    keys = [_match(project_id, term) if sqlite else term for term in terms]
-    held: dict[int, int] = {}
-    if memory_count > FEW:
-        keys, held = _rarest(session, project_id, keys)
-    values: dict[str, str | int] = {f"t{at}": key for at, key in enumerate(keys)}
-    values |= {"project": project_id, "most": MOST_ROWS}
-    if allowed is not None and memory_count > FEW:
-        values["allowed"] = json.dumps(list(allowed))
-    statement = (_sqlite_search if sqlite else _postgres_search)(len(keys), "allowed" in values)
-    found = list(session.connection().execute(statement, values).cursor.fetchall())  # tuples: there may be thousands
-    total = _first_varint(found.pop()[2]) if sqlite else 0
-    return _added(found, [held.get(at, 0) for at in range(len(keys))], memory_count, total, allowed)
+        return NO_TERMS
+    index = word_index_of(session)
+    if memory_count > COUNT_ABOVE_MEMORIES:
+        counts = _rarest(dict(zip(terms, index.counts(session, project_id, terms), strict=True)))
+        scores = index.scores(session, project_id, counts, MAX_ROWS, allowed)
+    else:
+        # Fetch all matches, not only the allowed ones: their number is the count of the term.
+        scores = index.scores(session, project_id, dict.fromkeys(terms, 0), MAX_ROWS, None)
+    return _matches(scores, memory_count, allowed)
 
 
-def _added(
-    found: Sequence[tuple[int, int, float]],
-    held: list[int],
-    memory_count: int,
-    total: int,
-    allowed: Sequence[int] | None,
-) -> WordMatches:
-    """Sum the terms' parts for each memory, each times the term's rarity in the project."""
-    table = np.array(found, dtype=np.float64).reshape(-1, 3)
-    which, numbers, parts = table[:, 0].astype(np.intp), table[:, 1].astype(np.int64), table[:, 2]
-    counts = np.maximum(np.bincount(which, minlength=len(held)), held)
+def _rarest(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the rarest terms that together have at most `MAX_ROWS` matches, at least one term, rarest first."""
+    rows = 0
+    rarest: dict[str, int] = {}
+    for count, term in sorted((count, term) for term, count in counts.items()):
+        if rows == 0 or rows + count <= MAX_ROWS:
+            rarest[term] = count
+            rows += count
+    return rarest
+
+
+def _matches(matches: TermScores, memory_count: int, allowed: Sequence[int] | None) -> WordMatches:
+    """Add up the scores of each memory, each times the rarity (IDF) of its term in the project."""
+    counts = matches.counts
     rarities = np.log1p((np.maximum(memory_count, counts) - counts + 0.5) / (counts + 0.5))
-    if total:  # FTS5 has multiplied by the rarity in the whole table
-        parts = parts / _fts5_rarity(total, counts)[which]
+    terms, numbers, scores = matches.terms, matches.numbers, matches.scores
     if allowed is not None:
         kept = np.isin(numbers, np.asarray(allowed, np.int64))
-        which, numbers, parts = which[kept], numbers[kept], parts[kept]
+        terms, numbers, scores = terms[kept], numbers[kept], scores[kept]
     if not len(numbers):
-        return WordMatches(NOTHING.numbers, NOTHING.shares, asked=True)
-    different, place = np.unique(numbers, return_inverse=True)
-    sums = np.bincount(place, weights=parts * rarities[which])
+        return NO_MATCHES
+    memories, positions = np.unique(numbers, return_inverse=True)
+    sums = np.bincount(positions, weights=scores * rarities[terms])
     best = int(sums.argmax())
-    covered = rarities[which[place == best]].sum() / rarities.sum()
-    return WordMatches(different, (sums * (covered / max(sums[best], 1e-9))).astype(np.float32), asked=True)
-
-
-def _fts5_rarity(total: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The inverse document frequency of FTS5's bm25() (its ext/fts5/fts5_aux.c)."""
-    return np.maximum(np.log((np.maximum(total, counts) - counts + 0.5) / (counts + 0.5)), 1e-6)
-
-
-def _rarest(session: Session, project_id: str, keys: list[str]) -> tuple[list[str], dict[int, int]]:
-    """The rarest terms that together touch at most `MOST_ROWS` memories, or one; and how many each touches."""
-    sqlite = is_sqlite(session)
-    values = {f"t{at}": key for at, key in enumerate(keys)} | {"project": project_id}
-    counts = session.execute((_sqlite_count if sqlite else _postgres_count)(len(keys)), values).one()
-    rows, taken = 0, dict[str, int]()
-    for count, key in sorted(zip(counts, keys, strict=True)):
-        if rows == 0 or rows + count <= MOST_ROWS:
-            taken[key] = count
-            rows += count
-    return list(taken), dict(enumerate(taken.values()))
-
-
-def _match(project_id: str, term: str) -> str:
-    return f'"{prefix_of(project_id)}{term}"'
-
-
-def _first_varint(block: bytes) -> int:
-    value = 0
-    for byte in block[:9]:
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            break
-    return value
-
-
-# FTS5's record of averages begins with the number of all rows (ext/fts5/fts5_index.c). It is an answer's last row.
-_AVERAGES = "SELECT * FROM (SELECT NULL, NULL, block FROM memory_words_data WHERE id = 1)"
-
-
-@cache
-def _sqlite_search(terms: int, narrowed: bool) -> sa.TextClause:
-    narrow = " AND +rowid IN (SELECT value FROM json_each(:allowed))" if narrowed else ""
-    arms = (
-        f"SELECT * FROM (SELECT {at}, rowid, -bm25(memory_words, 1.0, 0.5, 1.0) FROM memory_words"  # noqa: S608 - numbers
-        f" WHERE memory_words MATCH :t{at}{narrow} ORDER BY rowid DESC LIMIT :most)"
-        for at in range(terms)
-    )
-    return sa.text(" UNION ALL ".join((*arms, _AVERAGES)))
-
-
-@cache
-def _sqlite_count(terms: int) -> sa.TextClause:
-    arms = (f"(SELECT count(*) FROM memory_words WHERE memory_words MATCH :t{at})" for at in range(terms))  # noqa: S608
-    return sa.text("SELECT " + ", ".join(arms))
-
-
-@cache
-def _postgres_search(terms: int, narrowed: bool) -> sa.TextClause:
-    narrow = " AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))" if narrowed else ""
-    arms = (
-        f"(SELECT {at}, memory_number, ts_rank('{{0,0,0.5,1}}', words, plainto_tsquery('english', :t{at}), 0)"  # noqa: S608
-        f" FROM memory_words WHERE project_id = :project AND words @@ plainto_tsquery('english', :t{at}){narrow}"
-        " ORDER BY memory_number DESC LIMIT :most)"
-        for at in range(terms)
-    )
-    return sa.text(" UNION ALL ".join(arms))
-
-
-@cache
-def _postgres_count(terms: int) -> sa.TextClause:
-    arms = (
-        "(SELECT count(*) FROM memory_words WHERE project_id = :project"  # noqa: S608 - numbers
-        f" AND words @@ plainto_tsquery('english', :t{at}))"
-        for at in range(terms)
-    )
-    return sa.text("SELECT " + ", ".join(arms))
+    coverage = rarities[terms[positions == best]].sum() / rarities.sum()
+    return WordMatches(memories, (sums * (coverage / max(sums[best], 1e-9))).astype(np.float32), asked=True)

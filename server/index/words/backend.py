@@ -1,0 +1,17 @@
+"""Which implementation of the word index a database uses. No other module of this package asks that."""
+
+from sqlmodel import Session
+
+from server.database import Database, is_sqlite
+from server.index.words.fts5 import Fts5
+from server.index.words.protocol import WordIndex
+from server.index.words.tsvector import Tsvector
+
+_FTS5 = Fts5()
+_TSVECTOR = Tsvector()
+
+
+def word_index_of(source: Session | Database) -> WordIndex:
+    """Return the word index of a database, or of the database that a session uses."""
+    on_sqlite = source.is_sqlite if isinstance(source, Database) else is_sqlite(source)
+    return _FTS5 if on_sqlite else _TSVECTOR

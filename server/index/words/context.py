@@ -1,0 +1,99 @@
+"""Which words the index stores for a memory, and which memories a change affects.
+
+The memories of one user in one project follow each other by id, as in a conversation. The end of the previous memory
+is the context of a memory: an answer is found by the words of its question.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.database import as_json
+from server.index.words.backend import word_index_of
+from server.index.words.protocol import WordRow
+from server.index.words.tokenizer import date_words, indexed_terms
+from server.models import metadata
+
+CONTEXT_CHARACTERS = 200
+"""The length of the context: the last characters of the previous memory."""
+
+CONTEXT_GAP = timedelta(hours=1)
+"""The previous memory is context only if it is at most this much older."""
+
+NumbersIn = Callable[[str], sa.Select[int]]
+"""`WordIndex.numbers_in` of a database."""
+
+_memories = metadata.tables["memories"]
+
+
+def next_numbers(session: Session, project_id: str, user_id: str | None, numbers: Sequence[int]) -> list[int]:
+    """Return the memories that follow these memories of one user."""
+    query = _next_query(word_index_of(session).numbers_in, user_id is None)
+    parameters = {"numbers": as_json(numbers), "project": project_id, "user": user_id}
+    return [number for number in session.scalars(query, parameters) if number is not None]
+
+
+def word_rows(
+    session: Session, project_id: str, user_id: str | None, numbers: Sequence[int], removed: Iterable[int] = ()
+) -> list[WordRow]:
+    """Return what the index must store for these memories of one user.
+
+    Memories in `removed` are about to be deleted, so they are skipped as context.
+    """
+    if not numbers:
+        return []
+    query = _rows_query(word_index_of(session).numbers_in, user_id is None)
+    parameters = {
+        "numbers": as_json(numbers),
+        "removed": as_json(removed),
+        "project": project_id,
+        "user": user_id,
+    }
+    return [_word_row(*row) for row in session.execute(query, parameters)]
+
+
+def _word_row(
+    number: int, content: str, created_at: datetime, previous_end: str | None, previous_created_at: datetime | None
+) -> WordRow:
+    is_recent = previous_created_at is not None and created_at - previous_created_at <= CONTEXT_GAP
+    context = previous_end if is_recent and previous_end else ""
+    return WordRow(number, indexed_terms(content), indexed_terms(context), indexed_terms(date_words(created_at)))
+
+
+@cache  # Building these queries takes longer than running them.
+def _next_query(numbers_in: NumbersIn, is_anonymous: bool) -> sa.Select[int | None]:
+    later = _memories.alias("later")
+    following = sa.select(later.c.number).where(*_same_user(later, is_anonymous), later.c.id > _memories.c.id)
+    first = following.order_by(later.c.user_id, later.c.id).limit(1).scalar_subquery()
+    return sa.select(first).where(_memories.c.number.in_(numbers_in("numbers")))
+
+
+@cache
+def _rows_query(
+    numbers_in: NumbersIn, is_anonymous: bool
+) -> sa.Select[int, str, datetime, str | None, datetime | None]:
+    memory = _memories.c
+    earlier, previous = _memories.alias("earlier"), _memories.alias("previous")
+    previous_number = (
+        sa.select(earlier.c.number)
+        .where(*_same_user(earlier, is_anonymous), earlier.c.id < memory.id)
+        .where(earlier.c.number.not_in(numbers_in("removed")))
+        .order_by(earlier.c.user_id.desc(), earlier.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    content = previous.c.content
+    previous_end = sa.func.substr(content, sa.func.length(content) - (CONTEXT_CHARACTERS - 1))
+    return (
+        sa.select(memory.number, memory.content, memory.created_at, previous_end, previous.c.created_at)
+        .select_from(_memories.outerjoin(previous, previous.c.number == previous_number))
+        .where(memory.number.in_(numbers_in("numbers")))
+    )
+
+
+def _same_user(memories: sa.FromClause, is_anonymous: bool) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    user = memories.c.user_id.is_(None) if is_anonymous else memories.c.user_id == sa.bindparam("user")
+    return memories.c.project_id == sa.bindparam("project"), user

@@ -1,0 +1,154 @@
+"""The word index on SQLite: an FTS5 table `memory_words` whose `rowid` is the memory's number.
+
+FTS5 keeps one index for all projects. Two measures keep the projects apart:
+
+- *A prefix.* Every stored word begins with a prefix of its project, so that a search reads only that project's entries.
+  The prefix has no vowels. FTS5's Porter stemmer decides by the syllables of a word, which it finds by their vowels;
+  with such a prefix it counts the syllables of the word itself.
+- *A division.* bm25() multiplies by the rarity (IDF) of a word in the whole table. `scores` divides by it, and
+  `word_search` multiplies by the rarity in the project instead. One trait of the whole table remains: bm25() compares
+  the length of a memory with the mean length of all memories.
+
+The division needs the number of rows in the table, and `count(*)` would read all of them. FTS5 keeps that number in the
+"averages" record of its shadow table `memory_words_data`, as the first of several varints. The search fetches the
+record as the last row of its result, so that a search stays one query.
+
+The record, the varint and the IDF are described in SQLite's sources: ext/fts5/fts5_index.c and ext/fts5/fts5_aux.c.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlmodel import Session
+
+from server.database import Database, as_json, numbers_in
+from server.index.words import fts5_purge
+from server.index.words.protocol import TermScores, WordRow
+
+_CONSONANTS = "bcdfghjklmnpqrst"
+
+
+class Fts5:
+    """`WordIndex` on SQLite."""
+
+    def numbers_in(self, parameter: str) -> sa.Select[int]:
+        return numbers_in(True, sa.bindparam(parameter, type_=sa.String))
+
+    def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
+        prefix = _prefix_of(project_id)
+        values = [
+            {
+                "number": row.number,
+                "body": _prefixed(prefix, row.body),
+                "context": _prefixed(prefix, row.context),
+                "dates": _prefixed(prefix, row.dates),
+            }
+            for row in rows
+        ]
+        session.execute(_WRITE, values)
+
+    def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
+        session.execute(_REMOVE_MEMORIES, {"numbers": as_json(numbers)})
+
+    def remove_projects(self, session: Session, project_ids: Sequence[str]) -> None:
+        session.execute(_REMOVE_PROJECTS, {"projects": json.dumps(list(project_ids))})
+
+    def remove_orphans(self, session: Session) -> None:
+        session.execute(_REMOVE_ORPHANS)
+
+    def counts(self, session: Session, project_id: str, terms: Sequence[str]) -> Sequence[int]:
+        return session.execute(_count_query(len(terms)), _queries(project_id, terms)).one()
+
+    def scores(
+        self,
+        session: Session,
+        project_id: str,
+        counts: Mapping[str, int],
+        max_rows: int,
+        allowed: Sequence[int] | None,
+    ) -> TermScores:
+        values: dict[str, str | int] = {**_queries(project_id, counts), "max_rows": max_rows}
+        if allowed is not None:
+            values["allowed"] = as_json(allowed)
+        statement = _score_query(len(counts), allowed is not None)
+        # The cursor's own tuples: a search may fetch thousands of rows.
+        *rows, averages = session.connection().execute(statement, values).cursor.fetchall()
+        matches = TermScores.of_rows(rows, list(counts.values()))
+        rarities = _bm25_rarities(_first_varint(averages[2]), matches.counts)
+        return TermScores(matches.terms, matches.numbers, matches.scores / rarities[matches.terms], matches.counts)
+
+    def prepare(self, database: Database, /) -> None:
+        fts5_purge.prepare(database)
+
+    def purge(self, database: Database, /) -> bool:
+        return fts5_purge.purge(database)
+
+
+@cache
+def _prefix_of(project_id: str) -> str:
+    digest = hashlib.sha256(project_id.encode()).digest()
+    return "".join(_CONSONANTS[byte % 16] + _CONSONANTS[byte // 16] for byte in digest[:5])
+
+
+def _prefixed(prefix: str, terms: Sequence[str]) -> str:
+    return " ".join([prefix + term for term in terms])
+
+
+def _queries(project_id: str, terms: Iterable[str]) -> dict[str, str]:
+    """Return the parameters `t0`, `t1`, …: an FTS5 query for each term, quoted so that no term is an operator."""
+    prefix = _prefix_of(project_id)
+    return {f"t{position}": f'"{prefix}{term}"' for position, term in enumerate(terms)}
+
+
+def _bm25_rarities(row_count: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the inverse document frequency that bm25() gives to terms, each in `counts` of `row_count` rows."""
+    return np.maximum(np.log((np.maximum(row_count, counts) - counts + 0.5) / (counts + 0.5)), 1e-6)
+
+
+def _first_varint(record: bytes) -> int:
+    """Decode SQLite's variable-length integer: 7 bits in each byte; the highest bit says that another byte follows."""
+    value = 0
+    for byte in record[:9]:
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            break
+    return value
+
+
+_AVERAGES = "SELECT * FROM (SELECT NULL, NULL, block FROM memory_words_data WHERE id = 1)"
+
+
+@cache
+def _score_query(term_count: int, is_narrowed: bool) -> sa.TextClause:
+    narrow = " AND +rowid IN (SELECT value FROM json_each(:allowed))" if is_narrowed else ""
+    parts = (
+        f"SELECT * FROM (SELECT {term}, rowid, -bm25(memory_words, 1.0, 0.5, 1.0) FROM memory_words"  # noqa: S608 - numbers
+        f" WHERE memory_words MATCH :t{term}{narrow} ORDER BY rowid DESC LIMIT :max_rows)"
+        for term in range(term_count)
+    )
+    return sa.text(" UNION ALL ".join((*parts, _AVERAGES)))
+
+
+@cache
+def _count_query(term_count: int) -> sa.TextClause:
+    parts = (
+        f"(SELECT count(*) FROM memory_words WHERE memory_words MATCH :t{term})"  # noqa: S608 - numbers
+        for term in range(term_count)
+    )
+    return sa.text("SELECT " + ", ".join(parts))
+
+
+_WRITE = sa.text(
+    "INSERT OR REPLACE INTO memory_words (rowid, body, context, dates) VALUES (:number, :body, :context, :dates)"
+)
+_REMOVE_MEMORIES = sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))")
+_REMOVE_PROJECTS = sa.text(
+    "DELETE FROM memory_words WHERE rowid IN"
+    " (SELECT number FROM memories WHERE project_id IN (SELECT value FROM json_each(:projects)))"
+)
+_REMOVE_ORPHANS = sa.text("DELETE FROM memory_words WHERE rowid NOT IN (SELECT number FROM memories)")

@@ -1,0 +1,90 @@
+"""The interface of the word index. `fts5` implements it for SQLite, `tsvector` for Postgres."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlmodel import Session
+
+from server.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class WordRow:
+    """The terms to store for one memory. `context` is the end of the previous memory, `dates` is the date in words."""
+
+    number: int
+    body: Sequence[str]
+    context: Sequence[str]
+    dates: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TermScores:
+    """The matches of a search: entry `i` says that memory `numbers[i]` holds term `terms[i]` and scores `scores[i]`.
+
+    A term is its position in the question. A score weighs how often and in which columns the memory holds the term;
+    it does not weigh how rare the term is. `counts[term]` is the number of the project's memories that hold the term.
+    """
+
+    terms: NDArray[np.intp]
+    numbers: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[tuple[int, int, float]], counts: Sequence[int]) -> "TermScores":
+        """Make the arrays from rows of (term, number, score). A count of 0 becomes the number of the term's rows."""
+        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        terms = table[:, 0].astype(np.intp)
+        known = np.maximum(np.bincount(terms, minlength=len(counts)), counts)
+        return cls(terms, table[:, 1].astype(np.int64), table[:, 2], known)
+
+
+class WordIndex(Protocol):
+    """The table `memory_words`: the words of every memory, searched in three columns.
+
+    The weights are 1 for `body`, 0.5 for `context` and 1 for `dates`. All methods work in the session's transaction,
+    except `prepare` and `purge`, which open their own.
+    """
+
+    def numbers_in(self, parameter: str) -> sa.Select[int]:
+        """Return a subquery of the numbers in a statement's `parameter`, which holds a JSON list."""
+
+    def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
+        """Insert the rows, replacing those of the same memories."""
+
+    def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
+        """Delete the words of these memories, before or while the memories themselves are deleted."""
+
+    def remove_projects(self, session: Session, project_ids: Sequence[str]) -> None:
+        """Delete the words of these projects, before or while the projects themselves are deleted."""
+
+    def remove_orphans(self, session: Session) -> None:
+        """Delete the words of memories that no longer exist."""
+
+    def counts(self, session: Session, project_id: str, terms: Sequence[str]) -> Sequence[int]:
+        """Return how many of the project's memories hold each term, with one query."""
+
+    def scores(
+        self,
+        session: Session,
+        project_id: str,
+        counts: Mapping[str, int],
+        max_rows: int,
+        allowed: Sequence[int] | None,
+    ) -> TermScores:
+        """Score the project's memories for each term in `counts`, with one query.
+
+        Each term gets its `max_rows` newest memories. `allowed` narrows the query to these memories.
+        The values of `counts` come from the method `counts`, or are 0 when `max_rows` and `allowed` cut nothing off.
+        """
+
+    def prepare(self, database: Database, /) -> None:
+        """Set up the erasing of deleted words, which the database then remembers."""
+
+    def purge(self, database: Database, /) -> bool:
+        """Erase deleted words from disk. Return False when a reader was in the way: call it again later."""

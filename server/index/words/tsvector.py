@@ -1,0 +1,112 @@
+"""The word index on Postgres: a table `memory_words` with one tsvector per memory.
+
+A GIN index covers project and words, so a search reads its own project's entries only.
+
+- *Terms.* `plainto_tsquery` stems a term as `to_tsvector` stems the stored words ('english'), and treats no character
+  as an operator.
+- *Weights.* A tsvector has no columns, so its words carry a letter: A for `body` and `dates`, B for `context`.
+  `ts_rank` takes the weights of the letters in the order D, C, B, A. It ignores rarity, so there is none to divide out.
+
+A row's foreign key deletes it together with its memory, and autovacuum erases deleted rows from disk. The methods that
+remove and purge therefore do nothing here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.database import Database, as_json, numbers_in
+from server.index.words.protocol import TermScores, WordRow
+
+
+class Tsvector:
+    """`WordIndex` on Postgres."""
+
+    def numbers_in(self, parameter: str) -> sa.Select[int]:
+        return numbers_in(False, sa.bindparam(parameter, type_=sa.String))
+
+    def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
+        values = [
+            {
+                "number": row.number,
+                "project": project_id,
+                "body": " ".join(row.body),
+                "context": " ".join(row.context),
+                "dates": " ".join(row.dates),
+            }
+            for row in rows
+        ]
+        session.execute(_WRITE, values)
+
+    def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
+        """Do nothing: the foreign key cascades."""
+
+    def remove_projects(self, session: Session, project_ids: Sequence[str]) -> None:
+        """Do nothing: the foreign key cascades."""
+
+    def remove_orphans(self, session: Session) -> None:
+        """Do nothing: the foreign key allows no orphans."""
+
+    def counts(self, session: Session, project_id: str, terms: Sequence[str]) -> Sequence[int]:
+        return session.execute(_count_query(len(terms)), _parameters(project_id, terms)).one()
+
+    def scores(
+        self,
+        session: Session,
+        project_id: str,
+        counts: Mapping[str, int],
+        max_rows: int,
+        allowed: Sequence[int] | None,
+    ) -> TermScores:
+        values: dict[str, str | int] = {**_parameters(project_id, counts), "max_rows": max_rows}
+        if allowed is not None:
+            values["allowed"] = as_json(allowed)
+        statement = _score_query(len(counts), allowed is not None)
+        # The cursor's own tuples: a search may fetch thousands of rows.
+        rows = session.connection().execute(statement, values).cursor.fetchall()
+        return TermScores.of_rows(rows, list(counts.values()))
+
+    def prepare(self, _database: Database, /) -> None:
+        """Do nothing: autovacuum is on by default."""
+
+    def purge(self, _database: Database, /) -> bool:
+        """Do nothing and return True: autovacuum erases deleted words in its own time."""
+        return True
+
+
+def _parameters(project_id: str, terms: Iterable[str]) -> dict[str, str]:
+    return {"project": project_id} | {f"t{position}": term for position, term in enumerate(terms)}
+
+
+@cache
+def _score_query(term_count: int, is_narrowed: bool) -> sa.TextClause:
+    narrow = (
+        " AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))" if is_narrowed else ""
+    )
+    parts = (
+        f"(SELECT {term}, memory_number, ts_rank('{{0,0,0.5,1}}', words, plainto_tsquery('english', :t{term}), 0)"  # noqa: S608 - numbers
+        f" FROM memory_words WHERE project_id = :project AND words @@ plainto_tsquery('english', :t{term}){narrow}"
+        " ORDER BY memory_number DESC LIMIT :max_rows)"
+        for term in range(term_count)
+    )
+    return sa.text(" UNION ALL ".join(parts))
+
+
+@cache
+def _count_query(term_count: int) -> sa.TextClause:
+    parts = (
+        "(SELECT count(*) FROM memory_words WHERE project_id = :project"  # noqa: S608 - numbers
+        f" AND words @@ plainto_tsquery('english', :t{term}))"
+        for term in range(term_count)
+    )
+    return sa.text("SELECT " + ", ".join(parts))
+
+
+_WRITE = sa.text(
+    "INSERT INTO memory_words (memory_number, project_id, words) VALUES (:number, :project,"
+    " setweight(to_tsvector('english', :body), 'A') || setweight(to_tsvector('english', :context), 'B')"
+    " || setweight(to_tsvector('english', :dates), 'A'))"
+    " ON CONFLICT (memory_number) DO UPDATE SET words = EXCLUDED.words"
+)
