@@ -31,7 +31,7 @@ def letters(mailbox: tuple[str, Mailbox]) -> Mailbox:
     return mailbox[1]
 
 
-async def test_r9_a_reset_link_works_once_and_ends_all_sessions(client: httpx.AsyncClient, letters: Mailbox) -> None:
+async def test_r09_a_reset_link_works_once_and_ends_all_sessions(client: httpx.AsyncClient, letters: Mailbox) -> None:
     await sign_up(client)
     await letters.wait_for(1)
     browser = fresh(client)
@@ -53,7 +53,7 @@ async def test_r9_a_reset_link_works_once_and_ends_all_sessions(client: httpx.As
         assert answer.status_code == 410
 
 
-async def test_r9_a_newer_reset_link_ends_the_older(client: httpx.AsyncClient, letters: Mailbox) -> None:
+async def test_r09_a_newer_reset_link_ends_the_older(client: httpx.AsyncClient, letters: Mailbox) -> None:
     await sign_up(client)
     await letters.wait_for(1)
     for count in (2, 3):
@@ -64,7 +64,7 @@ async def test_r9_a_newer_reset_link_ends_the_older(client: httpx.AsyncClient, l
     assert (await client.get(newer)).status_code == 200
 
 
-async def test_r9_mailed_tokens_are_hashed_and_letters_are_sealed(
+async def test_r09_mailed_tokens_are_hashed_and_letters_are_sealed(
     client: httpx.AsyncClient, letters: Mailbox, database: Database
 ) -> None:
     await sign_up(client)

@@ -78,7 +78,7 @@ async def test_r26_by_invitation_the_first_account_can_always_be_made(settings: 
             assert (await sign_up(fresh(first), "second@example.com")).status_code == 303
 
 
-async def test_r8_sign_up_is_throttled_for_each_address_and_apart_from_clients(settings: Settings) -> None:
+async def test_r08_sign_up_is_throttled_for_each_address_and_apart_from_clients(settings: Settings) -> None:
     limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_up": "2/hour"})
     async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
         one, other = browser_at(app, "203.0.113.1"), browser_at(app, "203.0.113.2")

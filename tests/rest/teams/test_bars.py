@@ -25,7 +25,7 @@ INJECTIONS = (
 )  # fmt: skip
 
 
-async def test_r3_lists_counts_and_searches_show_ones_own_alone(team: Team, alice: Tenant) -> None:
+async def test_r03_lists_counts_and_searches_show_ones_own_alone(team: Team, alice: Tenant) -> None:
     await team["write_key"].add("The launch code is 0000.", metadata={"tags": "launch"})
     stranger = Caller(team["anonymous"].client, alice.auth)
     await stranger.add("My cat sleeps.")
@@ -37,7 +37,7 @@ async def test_r3_lists_counts_and_searches_show_ones_own_alone(team: Team, alic
     assert len((await team["outsider"].get("/api/organizations")).json()["organizations"]) == 1
 
 
-async def test_r6_a_cursor_of_another_project_tells_nothing(team: Team, alice: Tenant) -> None:
+async def test_r06_a_cursor_of_another_project_tells_nothing(team: Team, alice: Tenant) -> None:
     theirs = await team["write_key"].add("The team's own.")
     stranger = Caller(team["anonymous"].client, alice.auth)
     await stranger.add("My cat sleeps.")
