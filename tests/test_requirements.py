@@ -19,8 +19,9 @@ DIGITS = {"c": 2, "": 3, "r": 2}
 
 def claims_of(source: str) -> Iterator[str]:
     """Yield the ids in the names of the test functions that pytest collects: those of the module and its classes."""
-    tree = ast.parse(source)
-    for scope in (tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))):
+    module = ast.parse(source)
+    scopes: list[ast.Module | ast.ClassDef] = [module, *(one for one in module.body if isinstance(one, ast.ClassDef))]
+    for scope in scopes:
         for node in scope.body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (claims := CLAIMS.match(node.name)):
                 yield from claims[1].removeprefix("_").split("_")

@@ -46,7 +46,7 @@ def test_words_are_found_and_forgotten_however_often_something_was_deleted(world
 
 
 @pytest.mark.sqlite_only
-def test_a_deleted_memorys_former_versions_leave_the_disk_too(world: World) -> None:
+def test_r35_a_deleted_memorys_former_versions_leave_the_disk_too(world: World) -> None:
     memory_id = world.add("The password is Xylographqua")
     world.update(memory_id, "The password is Zephyrquill")
     world.delete(memory_id)

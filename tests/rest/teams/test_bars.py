@@ -1,13 +1,15 @@
-"""The security bars of REST (R-numbers of oauth.md, section 4) that no other file asks about."""
+"""The requirements R1-R35 of tests/requirements/bars.py that no other file tests."""
 
 import asyncio
 import json
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from starlette.types import ASGIApp
 
 from server.app import create_app
+from server.database import Database
 from server.domain import invitations, organizations, projects
 from server.limits import Bucket
 from server.runtime import BUCKETS
@@ -143,6 +145,17 @@ async def test_r25_every_answer_is_guarded_and_says_nothing_of_the_server(team: 
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
         assert "server" not in answer.headers
     assert (await team["owner"].send("TRACE", "/api/users/me")).status_code == 405
+
+
+@pytest.mark.sqlite_only
+async def test_r25_an_error_of_ours_says_no_more_than_its_request_id(team: Team, database: Database) -> None:
+    with database.write() as session:
+        session.execute(sa.text("""UPDATE api_keys SET permissions = '{"broken'"""))
+    answer = await team["read_key"].get("/api/memories")
+    assert answer.status_code == 500
+    detail = answer.json().pop("detail")
+    assert answer.headers["X-Request-ID"] in detail
+    assert not [word for word in ("Traceback", "Error", "broken", "json", ".py", "sqlite") if word in detail]
 
 
 async def test_r27_no_text_is_more_than_text(team: Team) -> None:

@@ -1,4 +1,4 @@
-"""Invitations: bound to an address, used once, dead with the right of whoever sent them (oauth.md R19)."""
+"""Invitations: bound to an address, used once, dead with the right of whoever sent them (R19)."""
 
 import re
 from datetime import timedelta

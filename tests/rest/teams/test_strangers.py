@@ -114,7 +114,7 @@ def test_every_route_that_takes_a_project_is_tried() -> None:
     assert taking == set(IN_PROJECT)
 
 
-async def test_method_override_headers_are_ignored(team: Team) -> None:
+async def test_r17_method_override_headers_are_ignored(team: Team) -> None:
     path = f"/api/projects/{team.project_id}"
     headers = {"X-HTTP-Method-Override": "DELETE", "X_Method_Override": "DELETE"}
     assert (await team["owner"].send("GET", path, **headers)).status_code == 200
