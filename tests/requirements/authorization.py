@@ -2,7 +2,7 @@
 
 from tests.requirements.requirement import Requirement
 
-# "CIMD" is the draft about OAuth client ID metadata documents.
+# "CIMD" is the draft about OAuth client ID metadata documents. docs/oauth.md lists the differences from specifications.
 AUTHORIZATION: dict[str, Requirement] = {
     # Discovery
     "001": Requirement("The server metadata is JSON, and its issuer equals PUBLIC_URL.", "RFC 8414 section 3.3"),
