@@ -1,4 +1,4 @@
-"""Items C7 and 22-35: a client described at its own URL, and what a stranger's URL cannot make this server do."""
+"""Requirements C7 and 22-35: a client described at its own URL, and what such a URL cannot make the server do."""
 
 import asyncio
 import ipaddress

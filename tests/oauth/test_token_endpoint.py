@@ -1,4 +1,4 @@
-"""Items C11, C12 and 65-78: codes become tokens, once, for the client they were made for."""
+"""Requirements C11, C12 and 65-78: codes become tokens, once, for the client they were made for."""
 
 import base64
 import json
