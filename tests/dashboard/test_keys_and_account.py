@@ -16,6 +16,7 @@ from server.models import OAuthClient, OAuthGrant, RefreshToken
 from server.models.base import now
 from server.models.oauth import AuthMethod, ClientKind
 from tests.conftest import Tenant
+from tests.support.browsers import COOKIE, PASSWORD, fresh, sign_in, sign_up
 from tests.support.visitors import Visitor, seen
 
 KEY = re.compile(r'id="made" value="(sk_im_\w+)"')
@@ -133,6 +134,19 @@ async def test_a_wrong_password_changes_nothing(ann: Visitor) -> None:
     assert refused.status_code == 400
     assert "this is not your password" in seen(refused)
     assert "long enough" not in refused.text
+
+
+async def test_063_r10_a_new_password_ends_the_other_sessions(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    elsewhere, before = fresh(client), client.cookies[COOKIE]
+    await sign_in(elsewhere)
+    changed = await client.post("/dashboard/account/password", data={"current": PASSWORD, "password": "a new good one"})
+    assert changed.status_code == 303
+    assert (await client.get("/api/users/me")).status_code == 200
+    assert (await elsewhere.get("/api/users/me")).status_code == 401
+    assert (await client.get("/api/users/me", headers={"Authorization": f"Session {before}"})).status_code == 401
+    assert (await sign_in(fresh(client))).status_code == 401
+    assert (await sign_in(fresh(client), password="a new good one")).status_code == 303
 
 
 async def test_an_account_is_deleted_by_who_types_its_address(ann: Visitor, client: httpx.AsyncClient) -> None:

@@ -1,6 +1,8 @@
 """Links that letters carry: choosing a new password, confirming an address, accepting an invitation."""
 
+import asyncio
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import httpx
@@ -31,7 +33,9 @@ def letters(mailbox: tuple[str, Mailbox]) -> Mailbox:
     return mailbox[1]
 
 
-async def test_r9_a_reset_link_works_once_and_ends_all_sessions(client: httpx.AsyncClient, letters: Mailbox) -> None:
+async def test_r07_r09_r10_a_reset_link_works_once_and_ends_all_sessions(
+    client: httpx.AsyncClient, letters: Mailbox
+) -> None:
     await sign_up(client)
     await letters.wait_for(1)
     browser = fresh(client)
@@ -53,7 +57,20 @@ async def test_r9_a_reset_link_works_once_and_ends_all_sessions(client: httpx.As
         assert answer.status_code == 410
 
 
-async def test_r9_a_newer_reset_link_ends_the_older(client: httpx.AsyncClient, letters: Mailbox) -> None:
+async def test_r09_of_many_uses_of_a_reset_link_at_once_one_counts(client: httpx.AsyncClient, letters: Mailbox) -> None:
+    await sign_up(client)
+    await letters.wait_for(1)
+    await client.post("/forgot-password", data={"email": "ann@example.com"})
+    await letters.wait_for(2)
+    path = link_in(letters.letters[1])
+    chosen = [f"another good one {number}" for number in range(6)]
+    answers = await asyncio.gather(*(fresh(client).post(path, data={"password": one}) for one in chosen))
+    assert Counter(answer.status_code for answer in answers) == {303: 1, 410: 5}
+    signed_in = [(await sign_in(fresh(client), password=one)).status_code for one in chosen]
+    assert signed_in == [303 if answer.status_code == 303 else 401 for answer in answers]
+
+
+async def test_r09_a_newer_reset_link_ends_the_older(client: httpx.AsyncClient, letters: Mailbox) -> None:
     await sign_up(client)
     await letters.wait_for(1)
     for count in (2, 3):
@@ -64,7 +81,7 @@ async def test_r9_a_newer_reset_link_ends_the_older(client: httpx.AsyncClient, l
     assert (await client.get(newer)).status_code == 200
 
 
-async def test_r9_mailed_tokens_are_hashed_and_letters_are_sealed(
+async def test_r09_mailed_tokens_are_hashed_and_letters_are_sealed(
     client: httpx.AsyncClient, letters: Mailbox, database: Database
 ) -> None:
     await sign_up(client)

@@ -35,7 +35,7 @@ async def test_under_https_the_cookie_is_secure(settings: Settings) -> None:
             assert "; Secure" in (await sign_up(client)).headers["set-cookie"]
 
 
-async def test_063_r7_a_wrong_password_and_an_unknown_address_are_answered_alike(client: httpx.AsyncClient) -> None:
+async def test_063_r07_a_wrong_password_and_an_unknown_address_are_answered_alike(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     browser = fresh(client)
     wrong = await sign_in(browser, password="not the password")
@@ -123,7 +123,7 @@ async def test_pages_need_a_session_and_keys_are_none(client: httpx.AsyncClient,
     assert (await client.get("/dashboard", headers=alice.auth)).status_code == 303
 
 
-async def test_063_r8_sign_in_is_throttled_for_each_account_and_each_address(settings: Settings) -> None:
+async def test_063_r08_sign_in_is_throttled_for_each_account_and_each_address(settings: Settings) -> None:
     limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "3/hour"})
     async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
         async with browser_at(app, "203.0.113.1") as first, browser_at(app, "203.0.113.2") as second:

@@ -1,6 +1,8 @@
 """Signing up: who may, and what is said beside a field."""
 
+import asyncio
 import re
+from collections import Counter
 
 import httpx
 import pytest
@@ -78,7 +80,14 @@ async def test_r26_by_invitation_the_first_account_can_always_be_made(settings: 
             assert (await sign_up(fresh(first), "second@example.com")).status_code == 303
 
 
-async def test_r8_sign_up_is_throttled_for_each_address_and_apart_from_clients(settings: Settings) -> None:
+async def test_r26_of_several_first_accounts_at_once_one_is_made(settings: Settings) -> None:
+    async with running(create_app(with_policy(settings, "invited"), lambda _settings: WordEmbedder())) as app:
+        browsers = [browser_at(app, f"203.0.113.{number}") for number in range(8)]
+        answers = await asyncio.gather(*(sign_up(one, f"a{n}@example.com") for n, one in enumerate(browsers)))
+    assert Counter(answer.status_code for answer in answers) == {303: 1, 403: 7}
+
+
+async def test_r08_sign_up_is_throttled_for_each_address_and_apart_from_clients(settings: Settings) -> None:
     limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_up": "2/hour"})
     async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
         one, other = browser_at(app, "203.0.113.1"), browser_at(app, "203.0.113.2")

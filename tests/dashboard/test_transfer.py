@@ -55,6 +55,20 @@ async def test_an_export_is_what_an_import_takes(ann: Visitor, ben: Visitor) -> 
     assert "Größe, 大小, <b>" in await ben.see(f"{ben.project}/memories")
 
 
+async def test_r28_no_name_becomes_a_path(ann: Visitor) -> None:
+    await ann.remember("I like tea.")
+    exported = (await ann.get(f"{ann.project}/export")).content
+    names = {"..": "memories", ".. .. etc": "etc", "Größe.&'x": "gr-e-x", "-_'.&": "memories"}
+    for name, file_name in names.items():
+        body = {"name": name, "organization_id": ann.tenant.organization_id}
+        project = (await ann.client.post("/api/projects", json=body)).json()["project_id"]
+        file = await ann.get(f"/dashboard/projects/{project}/export")
+        assert file.headers["content-disposition"] == f'attachment; filename="{file_name}.jsonl"'
+    for name in ("../../etc/passwd", "/etc/passwd", "C:\\x", "a\0b"):
+        told = await upload(ann, exported, name)
+        assert (told.status_code, "passwd" in told.text) == (200, False)
+
+
 async def test_a_file_with_a_bad_line_is_refused_whole_and_the_line_is_named(ann: Visitor) -> None:
     good = '{"content": "fine", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'
     told = await upload(ann, f"{good}\n{{}}\n".encode())
@@ -74,6 +88,6 @@ async def test_a_viewer_may_not_import(ann: Visitor, viewer: Visitor) -> None:
     assert refused.status_code == 403
 
 
-async def upload(visitor: Visitor, content: bytes) -> httpx.Response:
-    files = {"file": ("memories.jsonl", content)}
+async def upload(visitor: Visitor, content: bytes, name: str = "memories.jsonl") -> httpx.Response:
+    files = {"file": (name, content)}
     return await visitor.client.post(f"{visitor.project}/transfer", files=files, headers={"Origin": ORIGIN})

@@ -47,7 +47,7 @@ def test_words_are_found_and_erased_after_many_deletions(world: World) -> None:
 
 
 @pytest.mark.sqlite_only
-def test_a_deleted_memorys_earlier_versions_are_erased_too(world: World) -> None:
+def test_r35_a_deleted_memorys_earlier_versions_are_erased_too(world: World) -> None:
     memory_id = world.add("The password is Xylographqua")
     world.update(memory_id, "The password is Zephyrquill")
     world.delete(memory_id)

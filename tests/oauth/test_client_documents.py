@@ -1,4 +1,4 @@
-"""Items C7 and 22-35: a client described at its own URL, and what a stranger's URL cannot make this server do."""
+"""Requirements C7 and 22-35: a client described at its own URL, and what such a URL cannot make the server do."""
 
 import asyncio
 import ipaddress
@@ -83,7 +83,7 @@ INSIDE = [
 
 
 @pytest.mark.settings(cimd_allow_private=False)
-async def test_025_no_host_inside_is_ever_asked(client: httpx.AsyncClient, ann: Person, host: Host) -> None:
+async def test_025_r22_no_host_inside_is_ever_asked(client: httpx.AsyncClient, ann: Person, host: Host) -> None:
     for name in INSIDE:
         assert is_page(await ann.open(app_at(client, f"https://{name}/client").request())), name
     assert host.connections == 0
@@ -108,7 +108,7 @@ async def test_032_other_ports_are_not_asked(host: Host, client: httpx.AsyncClie
     assert host.connections == 0
 
 
-async def test_026_a_redirect_is_not_followed(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
+async def test_026_r22_a_redirect_is_not_followed(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
     target = host.publish("/target", PLAIN)
     for status in ("301 Moved", "302 Found", "307 Temporary Redirect"):
         host.pages["/client"] = Page(b"", status, {"Location": target, "Content-Type": "application/json"})

@@ -121,7 +121,7 @@ CONTROLS = (
     Control("a code is its place's", PresentedCode, "get_redirect_uri", nothing, "token_endpoint::test_071_a_code"),
     Control("a code once", tokens, "_lock", unused_again, "parallel::test_068"),
     Control("a second use ends the first", tokens, "_end_replayed", nothing, "token_endpoint::test_069"),
-    Control("secrets are checked", clients, "secret_matches", yes, "token_endpoint::test_073_a_confidential"),
+    Control("secrets are checked", clients, "secret_matches", yes, "token_endpoint::test_073_074_a_confidential"),
     Control("failures are limited", limits.Limits, "hit", nothing, "token_endpoint::test_078"),
     Control("a copy ends the family", tokens, "_end_family", nothing, "refresh::test_081"),
     Control("a family within bounds", tokens, "_bound", nothing, "refresh::test_082_a_family"),

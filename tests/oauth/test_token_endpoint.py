@@ -1,4 +1,4 @@
-"""Items C11, C12 and 65-78: codes become tokens, once, for the client they were made for."""
+"""Requirements C11, C12 and 65-78: codes become tokens, once, for the client they were made for."""
 
 import base64
 import json
@@ -129,7 +129,7 @@ async def test_072_the_resource_is_ours_or_left_out(notes: App, ann: Person) -> 
     assert (await notes.redeem(await ann.allow(notes.request(resource=None)))).status_code == 200
 
 
-async def test_073_a_confidential_client_must_authenticate(backend: App, notes: App, ann: Person) -> None:
+async def test_073_074_a_confidential_client_must_authenticate(backend: App, notes: App, ann: Person) -> None:
     assert backend.secret
     code = await ann.allow(backend.request())
     given = {"grant_type": "authorization_code", "code": code, "code_verifier": backend.verifier}
@@ -159,7 +159,7 @@ async def test_073_a_confidential_client_must_authenticate(backend: App, notes: 
     assert (await notes.http.post("/oauth/token", data=given, headers=right)).status_code == 200
 
 
-async def test_073_a_secret_in_the_body_is_for_those_who_registered_so(register: Register, ann: Person) -> None:
+async def test_c12_073_a_secret_in_the_body_is_for_those_who_registered_so(register: Register, ann: Person) -> None:
     app = await register(token_endpoint_auth_method="client_secret_post")
     assert app.secret
     given = {"grant_type": "authorization_code", "code": await ann.allow(app.request()), "code_verifier": app.verifier}

@@ -53,7 +53,7 @@ async def test_a_healthy_server_says_so_of_each_part(client: httpx.AsyncClient) 
     assert datetime.fromisoformat(body["timestamp"]).tzinfo is not None
 
 
-async def test_health_names_no_host_path_or_version(client: httpx.AsyncClient, settings: Settings) -> None:
+async def test_r26_health_names_no_host_path_or_version(client: httpx.AsyncClient, settings: Settings) -> None:
     text = (await client.get("/health")).text
     assert str(settings.data_dir) not in text
     assert "sqlite" not in text
@@ -134,7 +134,7 @@ async def test_a_path_that_is_not_served_makes_no_series_of_its_own(client: http
     ],
     ids=["another machine", "a proxy here", "another proxy here", "a public name", "an empty token"],
 )
-async def test_metrics_are_not_for_others(app: ASGIApp, peer: str, base_url: str, headers: dict[str, str]) -> None:
+async def test_r26_metrics_are_not_for_others(app: ASGIApp, peer: str, base_url: str, headers: dict[str, str]) -> None:
     async with asking(app, peer, base_url) as client:
         answer = await client.get("/metrics", headers=headers)
     assert answer.status_code == 403

@@ -23,7 +23,7 @@ async def document(client: httpx.AsyncClient) -> dict[str, Any]:
     return found
 
 
-async def test_every_route_is_described_once(document: dict[str, Any]) -> None:
+async def test_r29_every_route_is_described_once(document: dict[str, Any]) -> None:
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     assert described == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]

@@ -137,7 +137,7 @@ async def test_a_deleted_memory_is_gone_from_every_answer(mcp: Mcp) -> None:
     assert await mcp.refusal("fetch", id=memory_id) == await mcp.refusal("delete", id=memory_id)
 
 
-async def test_a_stranger_finds_nothing_and_is_told_no_more_than_of_what_never_was(mcp: Mcp, stranger: Mcp) -> None:
+async def test_096_a_stranger_finds_nothing_and_is_told_no_more_than_of_what_never_was(mcp: Mcp, stranger: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.")
     never = memory_id[:-4] + ("0000" if memory_id[-4:] != "0000" else "1111")
     assert await stranger.found("tea") == []
@@ -146,4 +146,14 @@ async def test_a_stranger_finds_nothing_and_is_told_no_more_than_of_what_never_w
         refused = await stranger.refusal(tool, id=memory_id, **arguments)
         assert refused == await stranger.refusal(tool, id=never, **arguments)
         assert "no memory with this id" in refused
+    assert await mcp.found("tea") == ["Tea at five."]
+
+
+async def test_096_r30_no_argument_selects_another_project(mcp: Mcp, stranger: Mcp, alice: Tenant) -> None:
+    await mcp.add("Tea at five.")
+    for tool, arguments in (("search", {"query": "tea"}), ("list", {}), ("add", {"content": "Tea at six."})):
+        for name in ("project_id", "project", "organization_id", "user_id"):
+            given = {**arguments, name: alice.user_id if name == "user_id" else alice.project_id}
+            answer = await stranger.send("tools/call", {"name": tool, "arguments": given})
+            assert "at five" not in answer.text, given
     assert await mcp.found("tea") == ["Tea at five."]

@@ -13,7 +13,7 @@ def keys(team: Team, *more: str) -> str:
     return "/".join((f"/api/projects/{team.project_id}/api-keys", *more))
 
 
-async def test_a_key_is_shown_once_and_works(team: Team, database: Database) -> None:
+async def test_r13_a_key_is_shown_once_and_works(team: Team, database: Database) -> None:
     made = (await team["editor"].post(keys(team), {"name": " Laptop ", "expires_in_days": 30})).json()
     assert re.fullmatch(r"sk_im_[0-9A-Za-z]{38,}", made["api_key"])
     assert made["api_key"].startswith(made["prefix"])

@@ -1,13 +1,15 @@
-"""The security bars of REST (R-numbers of oauth.md, section 4) that no other file asks about."""
+"""The requirements R1-R35 of tests/requirements/bars.py that no other file tests."""
 
 import asyncio
 import json
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from starlette.types import ASGIApp
 
 from server.app import create_app
+from server.database import Database
 from server.limits import Bucket
 from server.operations import BUCKETS
 from server.settings import Settings
@@ -24,7 +26,7 @@ INJECTIONS = (
 )  # fmt: skip
 
 
-async def test_r3_lists_counts_and_searches_show_ones_own_alone(team: Team, alice: Tenant) -> None:
+async def test_r03_lists_counts_and_searches_show_ones_own_alone(team: Team, alice: Tenant) -> None:
     await team["write_key"].add("The launch code is 0000.", metadata={"tags": "launch"})
     stranger = Caller(team["anonymous"].client, alice.auth)
     await stranger.add("My cat sleeps.")
@@ -36,7 +38,7 @@ async def test_r3_lists_counts_and_searches_show_ones_own_alone(team: Team, alic
     assert len((await team["outsider"].get("/api/organizations")).json()["organizations"]) == 1
 
 
-async def test_r6_a_cursor_of_another_project_tells_nothing(team: Team, alice: Tenant) -> None:
+async def test_r06_a_cursor_of_another_project_tells_nothing(team: Team, alice: Tenant) -> None:
     theirs = await team["write_key"].add("The team's own.")
     stranger = Caller(team["anonymous"].client, alice.auth)
     await stranger.add("My cat sleeps.")
@@ -140,6 +142,17 @@ async def test_r25_every_answer_is_guarded_and_says_nothing_of_the_server(team: 
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
         assert "server" not in answer.headers
     assert (await team["owner"].send("TRACE", "/api/users/me")).status_code == 405
+
+
+@pytest.mark.sqlite_only
+async def test_r25_an_error_of_ours_says_no_more_than_its_request_id(team: Team, database: Database) -> None:
+    with database.write() as session:
+        session.execute(sa.text("""UPDATE api_keys SET permissions = '{"broken'"""))
+    answer = await team["read_key"].get("/api/memories")
+    assert answer.status_code == 500
+    detail = answer.json().pop("detail")
+    assert answer.headers["X-Request-ID"] in detail
+    assert not [word for word in ("Traceback", "Error", "broken", "json", ".py", "sqlite") if word in detail]
 
 
 async def test_r27_no_text_is_more_than_text(team: Team) -> None:

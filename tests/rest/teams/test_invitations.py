@@ -1,4 +1,4 @@
-"""Invitations: bound to an address, used once, dead with the right of whoever sent them (oauth.md R19)."""
+"""Invitations: bound to an address, used once, dead with the right of whoever sent them (R19)."""
 
 import re
 from datetime import timedelta
@@ -208,7 +208,7 @@ async def test_accepting_never_lowers_a_role(team: Team) -> None:
     assert (await team["member"].get(f"/api/projects/{team.project_id}")).json()["role"] == "editor"
 
 
-async def test_r4_projects_of_others_cannot_be_brought(team: Team) -> None:
+async def test_r04_projects_of_others_cannot_be_brought(team: Team) -> None:
     [foreign] = (await team["outsider"].get("/api/projects")).json()["projects"]
     path = f"/api/organizations/{team.organization_id}/invitations"
     for project_id in (foreign["id"], "proj_" + "0" * 32):

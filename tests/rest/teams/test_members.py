@@ -87,7 +87,7 @@ async def test_a_person_who_does_not_belong_is_as_one_who_never_was(team: Team) 
         assert (added.status_code, added.json()) == (404, {"detail": "User not found in the organization."})
 
 
-async def test_r5_a_removed_member_is_refused_on_the_next_request(team: Team) -> None:
+async def test_r05_a_removed_member_is_refused_on_the_next_request(team: Team) -> None:
     key = await new_key(team, "editor")
     memories = f"/api/memories?project_id={team.project_id}"
     assert (await team["editor"].get(memories)).status_code == 200
@@ -109,7 +109,7 @@ async def test_coming_back_does_not_wake_an_old_key_up(team: Team) -> None:
     assert (await team["anonymous"].send("GET", "/api/memories", **key)).status_code == 401
 
 
-async def test_r5_a_lowered_role_counts_on_the_next_request_and_is_told(team: Team) -> None:
+async def test_r05_a_lowered_role_counts_on_the_next_request_and_is_told(team: Team) -> None:
     key = await new_key(team, "editor")
     path = "/api/memories"
     changed = await team["project_admin"].put(project(team, "members", team.ids["editor"]), {"role": "viewer"})

@@ -50,7 +50,7 @@ async def test_an_organization_has_each_name_once(team: Team) -> None:
     assert (await team["owner"].post("/api/projects", elsewhere)).status_code == 200
 
 
-async def test_r4_a_project_is_not_made_in_an_organization_out_of_reach(team: Team) -> None:
+async def test_r04_a_project_is_not_made_in_an_organization_out_of_reach(team: Team) -> None:
     for organization_id in (team.organization_id, "org_" + "0" * 32):
         answer = await team["outsider"].post("/api/projects", {"name": "Mine", "organization_id": organization_id})
         assert (answer.status_code, answer.json()) == (404, {"detail": "Organization not found."})

@@ -75,7 +75,7 @@ def bobs(request: pytest.FixtureRequest, team: Team) -> Caller:
     return team[request.param]
 
 
-async def test_r1_every_route_with_an_id_answers_a_stranger_as_for_what_never_was(
+async def test_r01_every_route_with_an_id_answers_a_stranger_as_for_what_never_was(
     bobs: Caller, theirs: dict[str, str], team: Team
 ) -> None:
     before = await everything(team)
@@ -92,7 +92,7 @@ async def test_r1_every_route_with_an_id_answers_a_stranger_as_for_what_never_wa
     assert await everything(team) == before
 
 
-async def test_r2_another_project_in_the_query_or_the_body_is_as_one_that_never_was(bobs: Caller, team: Team) -> None:
+async def test_r02_another_project_in_the_query_or_the_body_is_as_one_that_never_was(bobs: Caller, team: Team) -> None:
     for route, body in IN_PROJECT.items():
         method, path = route.split()
         seen = set()
@@ -114,7 +114,7 @@ def test_every_route_that_takes_a_project_is_tried() -> None:
     assert taking == set(IN_PROJECT)
 
 
-async def test_method_override_headers_are_ignored(team: Team) -> None:
+async def test_r17_method_override_headers_are_ignored(team: Team) -> None:
     path = f"/api/projects/{team.project_id}"
     headers = {"X-HTTP-Method-Override": "DELETE", "X_Method_Override": "DELETE"}
     assert (await team["owner"].send("GET", path, **headers)).status_code == 200
