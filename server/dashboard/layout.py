@@ -1,14 +1,14 @@
 """What surrounds every page: who is signed in, the projects they reach with their roles, what waits for them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from server.domain import notifications
-from server.domain.access import PROJECT_ACTIONS, Action, organization_role_of, reachable_projects
+from server.domain.access import PROJECT_ACTIONS, Action
 from server.domain.people import users
+from server.domain.teams import projects
 from server.errors import NotFound
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
 from server.models.organizations import OrganizationKind
@@ -38,12 +38,9 @@ class Frame(NamedTuple):
 
 def frame_of(session: Session, principal: Principal) -> Frame:
     user = users.me(session, principal)
-    governing = organization_role_of(user.id)
-    query = reachable_projects(principal).add_columns(Organization, col(User.name), governing)
-    rows = session.execute(query.join(User, col(User.id) == Organization.owner_id))
     places = [
-        ProjectAccess(project, title(organization, owner, user.id), ProjectRole(role), own and OrganizationRole(own))
-        for project, role, organization, owner, own in rows
+        ProjectAccess(one.project, title(one.organization, one.owner_name, user.id), one.role, one.organization_role)
+        for one in projects.reachable(session, principal)
     ]
     places.sort(key=lambda place: (place.organization.casefold(), place.project.name.casefold()))
     return Frame(user, places, notifications.count_unread(session, principal))
@@ -59,13 +56,6 @@ def last_project(frame: Frame, project_id: str | None) -> ProjectAccess | None:
     """The project that was open last in this browser, else the first."""
     first = frame.places[0] if frame.places else None
     return next((place for place in frame.places if place.project.id == project_id), first)
-
-
-def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:
-    """The names of people who did what the visitor may see; who deleted the account has none."""
-    wanted = sorted(user_id for user_id in user_ids if user_id)
-    query = sa.select(col(User.id), col(User.name)).where(col(User.id).in_(wanted), col(User.name) != "")
-    return {user_id: name for user_id, name in session.execute(query)}  # noqa: C416 - rows are no pairs
 
 
 def project_access(frame: Frame, project_id: str) -> ProjectAccess:

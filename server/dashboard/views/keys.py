@@ -2,9 +2,9 @@
 
 from starlette.responses import Response
 
-from server.dashboard.layout import names_of
 from server.dashboard.pages import PageRequest, go
 from server.dashboard.pagination import part_of
+from server.domain.people import users
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.errors import Invalid
@@ -16,7 +16,7 @@ async def show(visit: PageRequest, made: str | None = None) -> Response:
     """The keys; `made` is a new one in full."""
     project_id = visit.path("project_id")
     keys = part_of(visit, await visit.call.read(api_keys.list_keys, project_id))
-    makers = await visit.call.read(names_of, {key.created_by for key in keys.rows})
+    makers = await visit.call.read(users.names_of, {key.created_by for key in keys.rows})
     return await visit.page("keys.html", project_id, keys=keys, makers=makers, made=made, expiries=EXPIRIES)
 
 

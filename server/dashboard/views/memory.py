@@ -4,12 +4,12 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from server.dashboard.fields import LABELLED, checked, label, metadata_of, other_details
-from server.dashboard.layout import names_of
 from server.dashboard.pages import HOME, PageRequest, go
 from server.dashboard.rendering import pretty
 from server.dashboard.views import memories as listing
 from server.domain.memory import memories
 from server.domain.memory.memories import MemoryChange, NewMemory
+from server.domain.people import users
 from server.errors import Invalid
 from server.models import Memory
 from server.models.base import JsonObject
@@ -23,7 +23,7 @@ async def show(visit: PageRequest) -> Response:
     memory = await visit.call.read(memories.get, visit.path("memory_id"))
     versions = await visit.call.read(memories.history, memory.id)
     people = {memory.created_by, *(version.updated_by for version in versions)}
-    authors = await visit.call.read(names_of, people)
+    authors = await visit.call.read(users.names_of, people)
     whole = "whole" in visit.request.query_params
     return await visit.page(
         "memory.html",

@@ -6,12 +6,13 @@ from functools import partial
 from starlette.responses import Response
 
 from server.dashboard.fields import choice
-from server.dashboard.layout import frame_of, names_of, title
+from server.dashboard.layout import frame_of, title
 from server.dashboard.pages import HOME, PageRequest, go
 from server.dashboard.pagination import part_of
 from server.dashboard.views.invited import Sent, sent
 from server.domain import audit
 from server.domain.access import ORGANIZATION_ACTIONS, Action
+from server.domain.people import users
 from server.domain.teams import invitations, organization_members, organizations, projects
 from server.domain.teams.organization_members import Member
 from server.domain.teams.organizations import Membership
@@ -107,7 +108,9 @@ async def show_activity(visit: PageRequest) -> Response:
     organization_id, before = visit.path("organization_id"), visit.request.query_params.get("before")
     place = await visit.call.read(organizations.get, organization_id)
     events = await visit.call.read(audit.list_events, organization_id, EVENTS + 1, before)
-    names = await visit.call.read(names_of, {event.actor_id for event in events} | {event.target for event in events})
+    names = await visit.call.read(
+        users.names_of, {event.actor_id for event in events} | {event.target for event in events}
+    )
     frame = await visit.call.read(frame_of)
     names |= {one.project.id: one.project.name for one in frame.places}
     told = [(event, about(event, names)) for event in events[:EVENTS]]
@@ -126,7 +129,7 @@ def about(event: AuditEvent, names: Mapping[str, str]) -> str:
 
 async def titles_of(visit: PageRequest, places: Sequence[Membership]) -> dict[str, str]:
     """What to call each organization, by its id."""
-    owners = await visit.call.read(names_of, {place.organization.owner_id for place in places})
+    owners = await visit.call.read(users.names_of, {place.organization.owner_id for place in places})
     me = visit.call.principal.user_id
     found = [place.organization for place in places]
     return {one.id: title(one, owners.get(one.owner_id, "deleted account"), me) for one in found}

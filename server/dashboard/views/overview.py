@@ -1,18 +1,12 @@
 """A project at a glance: how much, since when, about what; and what to do first when it is empty."""
 
-from sqlmodel import Session
 from starlette.responses import Response
 
 from server.dashboard import charts
 from server.dashboard.layout import frame_of, last_project
 from server.dashboard.pages import HOME, LAST_PROJECT, PageRequest, go
 from server.dashboard.views.memories import Row
-from server.domain.memory import memories
-from server.domain.memory.memories import ListRequest, MemoryPage, Stats
-from server.domain.memory.overview import Overview, overview
-from server.principal import Principal
-
-RECENT = 5
+from server.domain.memory import overview
 
 
 async def home(visit: PageRequest) -> Response:
@@ -27,7 +21,7 @@ async def home(visit: PageRequest) -> Response:
 async def show(visit: PageRequest) -> Response:
     """Counts, the picture over time, the most frequent labels, the newest memories."""
     project_id = visit.path("project_id")
-    seen, stats, newest = await visit.call.read(at_a_glance, project_id)
+    seen, stats, newest = await visit.call.read(overview.at_a_glance, project_id)
     return await visit.page(
         "overview.html",
         project_id,
@@ -37,14 +31,4 @@ async def show(visit: PageRequest) -> Response:
         labels={kind.value: charts.rows(labels) for kind, labels in seen.labels.items()},
         newest=[Row.of(memory) for memory in newest.memories],
         picture=charts,
-    )
-
-
-def at_a_glance(session: Session, principal: Principal, project_id: str) -> tuple[Overview, Stats, MemoryPage]:
-    """All that the page tells, of one moment: its numbers agree while others add."""
-    newest = ListRequest(limit=RECENT, project_id=project_id)
-    return (
-        overview(session, principal, project_id),
-        memories.stats(session, principal, project_id),
-        memories.list_memories(session, principal, newest),
     )
