@@ -1,26 +1,23 @@
-"""What people see when no page answered: nothing there, not allowed, or a bug."""
-
-from collections.abc import Mapping
+"""Error pages for people: a missing page, a forbidden page, a bug."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
-from server import csp
 from server.dashboard.pages import refusal
-from server.dashboard.rendering import render
+from server.dashboard.rendering import problem_page
 from server.errors import NotFound, ServiceError
 from server.logs import request_id
 from server.runtime import State
 
-# Everything else is for people.
-FOR_PROGRAMS = ("/api", "/v1", "/mcp", "/oauth", "/.well-known", "/health", "/metrics", "/openapi.json", "/docs")
+PROGRAM_PATHS = ("/api", "/v1", "/mcp", "/oauth", "/.well-known", "/health", "/metrics", "/openapi.json", "/docs")
+"""Paths whose errors are for programs. All other pages are for people."""
 
 
 def is_for_people(connection: HTTPConnection[State]) -> bool:
-    """A path that nothing serves is for whoever asks: only browsers say that they take HTML."""
+    """Return whether an error is shown as a page. For an unknown path this is so if the client accepts HTML."""
     path: str = connection.scope["path"]
-    if any(path == prefix or path.startswith(f"{prefix}/") for prefix in FOR_PROGRAMS):
+    if any(path == prefix or path.startswith(f"{prefix}/") for prefix in PROGRAM_PATHS):
         return False
     return "endpoint" in connection.scope or "text/html" in connection.headers.get("accept", "")
 
@@ -31,20 +28,13 @@ async def answer_failure(request: Request[State], error: Exception) -> Response:
 
 
 async def answer_http(request: Request[State], error: Exception) -> Response:
-    """What routing itself refuses: no such path, no such method."""
+    """Return the page for an error of routing: an unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == 404:
         return await refusal(request, NotFound())
-    return _problem(error.status_code, error.detail, error.headers)
+    return problem_page(error.status_code, error.detail, error.headers)
 
 
 def crashed() -> Response:
-    """A bug: the id to quote."""
-    return _problem(500, f"Something went wrong here; quote request id {request_id.get()}.")
-
-
-def _problem(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
-    context = {"problem": sentence, "status": status, "frame": None, "here": None, "done": None}
-    return HTMLResponse(
-        render("problem.html", context), status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})}
-    )
+    """Return the page for a bug, with the id of the request."""
+    return problem_page(500, f"Something went wrong. If you report this, include the request ID {request_id.get()}.")

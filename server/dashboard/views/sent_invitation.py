@@ -1,4 +1,4 @@
-"""An invitation that was just sent: its link, which is shown this once, and whether the mail went out."""
+"""An invitation that was just created: its link, which is shown only once, and whether the email was sent."""
 
 from typing import NamedTuple
 
@@ -7,22 +7,24 @@ from server.domain.teams.invitations import NewInvitation
 from server.mail import Delivery
 from server.runtime import Call
 
-SAID = {
-    Delivery.SENT: "The mail is on its way.",
-    Delivery.LATER: "The mail could not be sent yet, it will be tried again.",
-    Delivery.REFUSED: "The mail server refused this address: give them this link.",
+MAIL_IS_OFF = "This server does not send email. Share this link with them."
+DELIVERY_MESSAGES = {
+    Delivery.SENT: "We sent them an email.",
+    Delivery.LATER: "The email could not be sent yet. We will try again.",
+    Delivery.REFUSED: "The mail server rejected this address. Share this link with them.",
 }
 
 
-class Sent(NamedTuple):
+class SentInvitation(NamedTuple):
     email: str
     link: str
-    said: str
+    delivery: str
+    """A sentence for the page."""
 
 
-async def sent(call: Call, invited: NewInvitation) -> Sent:
-    """The letter's first try is made now, after the commit, so that the page can say how it went."""
-    said = "No mail is sent from this server: give them this link."
-    if invited.mail_id is not None:
-        said = SAID[await call.runtime.in_thread(call.mailer.deliver, invited.mail_id)]
-    return Sent(invited.invitation.email, invitation_link(call.mailer, invited.token), said)
+async def deliver(call: Call, invitation: NewInvitation) -> SentInvitation:
+    """Try to send the email now, after the commit, so that the page can show the outcome."""
+    delivery = MAIL_IS_OFF
+    if invitation.mail_id is not None:
+        delivery = DELIVERY_MESSAGES[await call.runtime.in_thread(call.mailer.deliver, invitation.mail_id)]
+    return SentInvitation(invitation.invitation.email, invitation_link(call.mailer, invitation.token), delivery)
