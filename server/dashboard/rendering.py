@@ -52,10 +52,8 @@ def problem_page(status: int, problem: str, headers: Mapping[str, str] | None = 
     return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
 
 
-def moment(value: datetime | None, never: str = "never") -> Markup | str:
+def moment(value: datetime) -> Markup:
     """Return a time in UTC. A script shows it in the reader's time zone."""
-    if value is None:
-        return never
     value = value.astimezone(UTC)
     markup = Markup('<time datetime="{}">{:%b} {}, {:%Y, %H:%M} UTC</time>')
     return markup.format(value.strftime("%Y-%m-%dT%H:%M:%SZ"), value, value.day, value)

@@ -85,7 +85,7 @@ def shoot_form_results(browser: Browser, project: str) -> None:
     browser.open(f"{project}/keys")
     browser.write("Name", "CI")
     browser.press("Create API key")
-    shoot(browser, "key-made")
+    shoot(browser, "key-created")
     browser.press("Revoke")
     shoot(browser, "key-revoke")
     browser.open(f"{project}/members")

@@ -149,8 +149,8 @@ async def test_a_deleted_memory_can_be_restored_only_from_the_page(ann: Visitor)
 
 async def test_a_memory_of_several_messages_is_restored_completely(ann: Visitor) -> None:
     messages = [{"role": "user", "content": "Which seat?"}, {"role": "assistant", "content": "The window."}]
-    made = await ann.client.post("/api/memories", json={"messages": messages}, headers=ann.tenant.auth)
-    deleted = await ann.post(f"/dashboard/memories/{made.json()['memory_id']}/delete")
+    added = await ann.client.post("/api/memories", json={"messages": messages}, headers=ann.tenant.auth)
+    deleted = await ann.post(f"/dashboard/memories/{added.json()['memory_id']}/delete")
     await ann.do(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
     listed = await ann.client.get("/api/memories", headers=ann.tenant.auth)
     assert listed.json()["results"][0]["messages"] == messages

@@ -156,8 +156,8 @@ async def test_the_personal_organization_cannot_be_deleted(ann: Visitor) -> None
 
 async def test_only_managers_see_the_activity(shared: Visitor, ben: Visitor) -> None:
     page = await shared.see(f"{shared.organization}/activity")
-    assert "Organization: created alice" in page
-    assert "Project: created alice · Shared" in page
+    assert "Organization created alice" in page
+    assert "Project created alice · Shared" in page
     assert (await ben.get(f"{shared.organization}/activity")).status_code == 403
 
 

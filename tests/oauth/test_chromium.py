@@ -107,7 +107,7 @@ def network(browser: Browser) -> str:
 def test_a_person_signs_in_and_allows(browser: Browser, listener: Listener) -> None:
     ask(browser, listener.uri)
     sign_in(browser, "wrong password")
-    assert "wrong" in browser.text
+    assert "Incorrect" in browser.text
     sign_in(browser)
     assert "Connect “Notes”?" in browser.text
     browser.press("Allow")

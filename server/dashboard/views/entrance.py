@@ -29,7 +29,8 @@ FORM_BYTES = 64_000
 MAX_FIELDS = 20
 WRONG_CREDENTIALS = "Incorrect email address or password."
 MAIL_IS_OFF = (
-    "This server does not send email. Ask your administrator for a link: python -m server reset-password prints one."
+    "This server does not send email. Ask your administrator for a reset link. "
+    "They can create one with: python -m server reset-password"
 )
 
 Fields = Mapping[str, str]
@@ -149,7 +150,7 @@ async def verify_email(request: Request[State]) -> Response:
 
 
 async def show_accept_invitation(request: Request[State]) -> Response:
-    """Show the invitation, with links to sign in and come back when nobody is signed in."""
+    """Show the invitation, with links to sign in and come back when no one is signed in."""
     token = request.path_params["token"]
     offer = await request.state["runtime"].read(invitation_answers.show, None, token)
     call = await call_of(request)
