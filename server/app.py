@@ -18,8 +18,8 @@ from rest import errors as programs
 from rest.routes import ROUTES
 from server import housekeeping, logs
 from server.cors import Cors
-from server.dashboard import answers as people
-from server.dashboard.answers import is_for_people
+from server.dashboard import errors as people
+from server.dashboard.errors import is_for_people
 from server.dashboard.routes import ROUTES as PAGES
 from server.dashboard.views import entrance
 from server.database import Database, migrate

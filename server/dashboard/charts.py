@@ -1,4 +1,4 @@
-"""The geometry of the pictures, drawn as SVG by the server: every bar has its place before a template sees it."""
+"""The coordinates of the charts, which templates draw as SVG."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,11 +6,15 @@ from typing import NamedTuple
 from server.domain.memory.overview import LabelCount, Overview, Span, Step
 
 WIDTH, HEIGHT = 640, 138
-BASELINE, LEFT, GAP = 112, 36, 3
+BASELINE, LEFT = 112, 36
+GAP = 3
+WIDEST_BAR = 40
+TICK_ROOM = 50
+"""The width that a tick's name needs. A tick closer to the right edge is left out."""
 
 
 class Bar(NamedTuple):
-    """A column in the coordinates of a WIDTH x HEIGHT picture; `name` is its span of time in words."""
+    """A column in the coordinates of a WIDTH x HEIGHT picture. `name` is its span of time in words."""
 
     x: float
     y: float
@@ -26,7 +30,7 @@ class Tick(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A label with its share of the most frequent one, 0..1."""
+    """A label. `share` is its count relative to the most frequent label, from 0 to 1."""
 
     name: str
     memories: int
@@ -34,6 +38,8 @@ class Row(NamedTuple):
 
 
 class Columns(NamedTuple):
+    """`top` is the number at the end of the vertical scale; `total` is the number of memories in all bars."""
+
     bars: Sequence[Bar]
     ticks: Sequence[Tick]
     top: int
@@ -41,50 +47,55 @@ class Columns(NamedTuple):
 
 
 def columns(overview: Overview) -> Columns:
-    """Memories over time: one column a span, a name under every sixth or so."""
+    """Return one bar per span, with a name under about every fourth part of the bars."""
     spans = overview.spans
-    top = _rounded(max(span.memories for span in spans))
+    top = _round_up(max(span.memories for span in spans))
     pitch = (WIDTH - LEFT) / len(spans)
-    bars = [_bar(span, overview.step, LEFT + place * pitch, pitch, top) for place, span in enumerate(spans)]
+    bars = [_bar(span, overview.step, LEFT + index * pitch, pitch, top) for index, span in enumerate(spans)]
     every = max(1, len(bars) // 4)
     ticks = [
-        Tick(round(bar.x, 1), _short(span, overview.step))
+        Tick(round(bar.x, 1), _short_name(span, overview.step))
         for bar, span in list(zip(bars, spans, strict=True))[::every]
-        if bar.x < WIDTH - 50 or len(bars) < 5
+        if bar.x < WIDTH - TICK_ROOM or len(bars) < 5
     ]
     return Columns(bars, ticks, top, sum(span.memories for span in spans))
 
 
 def rows(labels: Sequence[LabelCount]) -> list[Row]:
-    """The most frequent labels, each against the first."""
+    """Return the labels, which are sorted by count, with their shares."""
     return [Row(label.value, label.memories, label.memories / labels[0].memories) for label in labels]
 
 
 def _bar(span: Span, step: Step, x: float, pitch: float, top: int) -> Bar:
     height = 0.0 if span.memories == 0 else max(2.0, span.memories / top * (BASELINE - 8))
-    width = min(pitch - min(GAP, pitch / 3), 40)
+    width = min(pitch - min(GAP, pitch / 3), WIDEST_BAR)
     return Bar(
-        round(x, 1), round(BASELINE - height, 1), round(width, 1), round(height, 1), _long(span, step), span.memories
+        round(x, 1),
+        round(BASELINE - height, 1),
+        round(width, 1),
+        round(height, 1),
+        _long_name(span, step),
+        span.memories,
     )
 
 
-def _long(span: Span, step: Step) -> str:
+def _long_name(span: Span, step: Step) -> str:
     if step is Step.WEEK:
-        return f"week of {span.start.day} {span.start:%B %Y}"
+        return f"Week of {span.start:%B} {span.start.day}, {span.start:%Y}"
     return f"{span.start:%B %Y}" if step is Step.MONTH else f"{span.start:%Y}"
 
 
-def _short(span: Span, step: Step) -> str:
+def _short_name(span: Span, step: Step) -> str:
     if step is Step.WEEK:
-        return f"{span.start.day} {span.start:%b}"
+        return f"{span.start:%b} {span.start.day}"
     return f"{span.start:%b %Y}" if step is Step.MONTH else f"{span.start:%Y}"
 
 
-def _rounded(count: int) -> int:
-    """The next 1, 2 or 5 times a power of ten: where the scale ends."""
+def _round_up(count: int) -> int:
+    """Return the next number that is 1, 2 or 5 times a power of ten."""
     power = 1
     while True:
-        for step in (1, 2, 5):
-            if count <= step * power:
-                return step * power
+        for factor in (1, 2, 5):
+            if count <= factor * power:
+                return factor * power
         power *= 10

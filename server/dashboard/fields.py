@@ -1,4 +1,4 @@
-"""From what a form's fields say to the domain's own types, with reasons in the form's words."""
+"""Convert form fields to the domain's types, and name the fields in errors as the pages do."""
 
 import json
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from server.wire import invalid
 Model = TypeVar("Model", bound=BaseModel)
 Choice = TypeVar("Choice", bound=StrEnum)
 
-LABELLED = (TAGS, PEOPLE, CATEGORY)
-"""Metadata with a field of its own; everything else is edited as JSON."""
+LABEL_KEYS = (TAGS, PEOPLE, CATEGORY)
+"""Metadata keys with their own form field. All other metadata is edited as JSON."""
 
-NAMES = {
+FIELD_LABELS = {
     "content": "Text",
     "text": "Text",
     "metadata": "Other details",
@@ -29,42 +29,45 @@ NAMES = {
     "temporal_filter": "When",
     "timezone": "Time zone",
     "name": "Name",
-    "email": "E-mail address",
+    "email": "Email address",
     "password": "New password",
-    "current": "Password now",
+    "current": "Current password",
 }
-"""What a field is called on the pages, by what it is called elsewhere."""
+"""The labels on the pages, by the names that the domain and the forms use."""
 
 
 def with_field_label(error: ServiceError) -> str:
-    """The sentence, beginning with the field's name as it is on the page."""
-    if isinstance(error, Invalid) and error.field in NAMES:
-        return f"{NAMES[error.field]}: {error.reason}"
+    """Return the error's sentence after the field's label, if the error is about a field."""
+    if isinstance(error, Invalid) and error.field in FIELD_LABELS:
+        return f"{FIELD_LABELS[error.field]}: {error.reason}"
     return error.detail
 
 
-def checked(model: type[Model], value: Mapping[str, object]) -> Model:
-    """Raises Invalid: which field, and why."""
+def parse_fields(model: type[Model], values: Mapping[str, object]) -> Model:
+    """Return the model made of the values. Raises Invalid, which names the field by its label."""
     try:
-        return model.model_validate(value)
+        return model.model_validate(values)
     except ValidationError as error:
         problem = invalid(error)
         names = [part for part in (problem.field or "").split(".") if part and not part.isdecimal()] or ["This"]
-        raise Invalid(problem.reason, field=NAMES.get(names[-1], names[-1].capitalize())) from None
+        raise Invalid(problem.reason, field=FIELD_LABELS.get(names[-1], names[-1].capitalize())) from None
 
 
-def choice(kind: type[Choice], name: str, text: str) -> Choice:
-    """One of a list. Raises Invalid."""
+def parse_choice(choices: type[Choice], label: str, text: str) -> Choice:
+    """Return the member of `choices` with this value. Raises Invalid."""
     try:
-        return kind(text)
+        return choices(text)
     except ValueError:
-        raise Invalid("Choose one of the list.", field=name) from None
+        raise Invalid("choose one of the options.", field=label) from None
 
 
 def metadata_of(fields: Mapping[str, str], before: JsonObject) -> JsonObject:
-    """The metadata that a form's fields mean; an empty field removes only what said something. Raises Invalid."""
-    details = _object(fields["more"])
-    for key in LABELLED:
+    """Return the metadata of a form. Raises Invalid.
+
+    An empty field removes a label, but keeps a label that was empty `before`: that is no change.
+    """
+    details = _json_object(fields["more"])
+    for key in LABEL_KEYS:
         value = fields[key].strip()
         if value:
             details[key] = value
@@ -74,23 +77,29 @@ def metadata_of(fields: Mapping[str, str], before: JsonObject) -> JsonObject:
 
 
 def other_details(details: JsonObject) -> JsonObject:
-    """What has no field of its own."""
-    return {key: value for key, value in details.items() if key not in LABELLED}
+    """Return the metadata without the labels."""
+    return {key: value for key, value in details.items() if key not in LABEL_KEYS}
 
 
-def label(details: JsonObject, key: str) -> str:
-    """A labelled value as it stands in its field."""
+def label_text(details: JsonObject, key: str) -> str:
+    """Return a label as its form field shows it."""
     value = details.get(key)
     return value if isinstance(value, str) else ""
 
 
-def _object(text: str) -> JsonObject:
+def _json_object(text: str) -> JsonObject:
     if not text.strip():
         return {}
     try:
         value: JSON = json.loads(text)
     except (ValueError, RecursionError):
-        raise Invalid('Write a JSON object such as {"source": "notes"}.', field=NAMES["metadata"]) from None
-    if not isinstance(value, dict) or set(value) & set(LABELLED):
-        raise Invalid("Tags, people and category have fields of their own.", field=NAMES["metadata"])
+        raise _not_an_object() from None
+    if not isinstance(value, dict):
+        raise _not_an_object()
+    if set(value) & set(LABEL_KEYS):
+        raise Invalid("enter tags, people and category in their own fields.", field=FIELD_LABELS["metadata"])
     return {**value}
+
+
+def _not_an_object() -> Invalid:
+    return Invalid('enter a JSON object such as {"source": "notes"}.', field=FIELD_LABELS["metadata"])

@@ -1,22 +1,23 @@
-"""What surrounds every page: who is signed in, the projects they reach with their roles, what waits for them."""
+"""The navigation around every page: the user, the projects that they can reach, and unread notifications."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from server.domain import notifications
-from server.domain.access import PROJECT_ACTIONS, Action, organization_role_of, reachable_projects
+from server.domain.access import PROJECT_ACTIONS, Action
 from server.domain.people import users
+from server.domain.teams import projects
+from server.domain.teams.projects import ProjectAccess
 from server.errors import NotFound
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
 from server.models.organizations import OrganizationKind
 from server.principal import Principal
 
 
-class ProjectAccess(NamedTuple):
-    """A project that the visitor reaches, whose it is, and the visitor's roles there."""
+class ProjectEntry(NamedTuple):
+    """A project in the navigation, with its organization's title and the user's role in each."""
 
     project: Project
     organization: str
@@ -24,52 +25,49 @@ class ProjectAccess(NamedTuple):
     organization_role: OrganizationRole | None
 
     def may(self, action: str) -> bool:
-        """For templates: what a role may not do is not offered. The operation decides again."""
+        """Return whether templates offer the action. The operation checks permission again."""
         return Action(action) in PROJECT_ACTIONS[self.role]
 
 
 class Frame(NamedTuple):
-    """What surrounds every page: who is signed in, where they may go, what waits for them."""
+    """What the navigation shows."""
 
     user: User
-    places: Sequence[ProjectAccess]
+    projects: Sequence[ProjectEntry]
     unread: int
 
 
 def frame_of(session: Session, principal: Principal) -> Frame:
+    """Return the navigation, with projects sorted by organization and name."""
     user = users.me(session, principal)
-    governing = organization_role_of(user.id)
-    query = reachable_projects(principal).add_columns(Organization, col(User.name), governing)
-    rows = session.execute(query.join(User, col(User.id) == Organization.owner_id))
-    places = [
-        ProjectAccess(project, title(organization, owner, user.id), ProjectRole(role), own and OrganizationRole(own))
-        for project, role, organization, owner, own in rows
-    ]
-    places.sort(key=lambda place: (place.organization.casefold(), place.project.name.casefold()))
-    return Frame(user, places, notifications.count_unread(session, principal))
+    entries = [_entry(access, user) for access in projects.reachable(session, principal)]
+    entries.sort(key=lambda entry: (entry.organization.casefold(), entry.project.name.casefold()))
+    return Frame(user, entries, notifications.count_unread(session, principal))
 
 
-def title(organization: Organization, owner: str, visitor_id: str) -> str:
-    """An organization's name; everybody's personal one is called the same, so another's says whose it is."""
-    is_anothers = organization.kind == OrganizationKind.PERSONAL and organization.owner_id != visitor_id
-    return f"{organization.name} ({owner})" if is_anothers else organization.name
+def organization_title(organization: Organization, owner_name: str, user_id: str) -> str:
+    """Return the organization's name, with the owner's name if it is the personal organization of another user.
+
+    All personal organizations have the same name.
+    """
+    is_foreign = organization.kind == OrganizationKind.PERSONAL and organization.owner_id != user_id
+    return f"{organization.name} ({owner_name})" if is_foreign else organization.name
 
 
-def last_project(frame: Frame, project_id: str | None) -> ProjectAccess | None:
-    """The project that was open last in this browser, else the first."""
-    first = frame.places[0] if frame.places else None
-    return next((place for place in frame.places if place.project.id == project_id), first)
+def last_project(frame: Frame, project_id: str | None) -> ProjectEntry | None:
+    """Return the project that was open last in this browser, else the first project."""
+    first = frame.projects[0] if frame.projects else None
+    return next((entry for entry in frame.projects if entry.project.id == project_id), first)
 
 
-def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:
-    """The names of people who did what the visitor may see; who deleted the account has none."""
-    wanted = sorted(user_id for user_id in user_ids if user_id)
-    query = sa.select(col(User.id), col(User.name)).where(col(User.id).in_(wanted), col(User.name) != "")
-    return {user_id: name for user_id, name in session.execute(query)}  # noqa: C416 - rows are no pairs
-
-
-def project_access(frame: Frame, project_id: str) -> ProjectAccess:
-    found = next((place for place in frame.places if place.project.id == project_id), None)
-    if found is None:
+def find_project(frame: Frame, project_id: str) -> ProjectEntry:
+    """Raises NotFound."""
+    entry = next((entry for entry in frame.projects if entry.project.id == project_id), None)
+    if entry is None:
         raise NotFound("Project not found.")
-    return found
+    return entry
+
+
+def _entry(access: ProjectAccess, user: User) -> ProjectEntry:
+    title = organization_title(access.organization, access.owner_name, user.id)
+    return ProjectEntry(access.project, title, access.role, access.organization_role)

@@ -1,210 +1,213 @@
-"""One page address: who visits, the frame around every page, and a form shown again with the reason it was refused."""
+"""The pages for signed-in people: read the request, render the page, and show a refused form again with the reason."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message
 
 from server import csp
 from server.dashboard.fields import with_field_label
-from server.dashboard.layout import ProjectAccess, frame_of, last_project, project_access
-from server.dashboard.rendering import DONE, render
+from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
+from server.dashboard.rendering import DONE, problem_page, render
+from server.dispatch import Methods
 from server.domain.people import users
-from server.errors import Invalid, NotFound, RateLimited, ServiceError, TooLarge, Unauthenticated
+from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated
 from server.request_credentials import credential_of
 from server.runtime import Call, State
-from server.statuses import status_of
-from server.wire import NUL_IN_FORM, is_unstorable
+from server.statuses import retry_after, status_of
+from server.wire import NUL_IN_FORM, is_unstorable, read_body
 
 FORM_BYTES = 1_000_000
+MAX_FIELDS = 300
 HOME = "/dashboard"
 SETUP = "/setup"
-LAST_PROJECT = "project"
-"""A cookie: where one was last."""
+LAST_PROJECT_COOKIE = "project"
+"""Remembers the project that was open last in this browser."""
 
-YEAR = 31_536_000
+COOKIE_SECONDS = 31_536_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PageRequest:
-    """A signed-in person's request; `problem` and `form` are set when a page is shown again after a refusal."""
+    """A request of a signed-in person. `problem` and `form` are set when a page is shown again after a refusal."""
 
-    request: Request[State]
+    http: Request[State]
     call: Call
     form: FormData = field(default_factory=FormData)
     problem: ServiceError | None = None
+    _frame: Frame | None = None
 
-    def path(self, name: str) -> str:
-        value: str = self.request.path_params[name]
+    def path_param(self, name: str) -> str:
+        value: str = self.http.path_params[name]
         return value
 
     @property
-    def project_path(self) -> str:
-        return f"{HOME}/projects/{self.path('project_id')}"
+    def project_id(self) -> str:
+        return self.path_param("project_id")
 
-    async def place(self, project_id: str) -> ProjectAccess:
-        """Raises NotFound."""
-        return project_access(await self.call.read(frame_of), project_id)
+    @property
+    def project_path(self) -> str:
+        return f"{HOME}/projects/{self.project_id}"
+
+    async def frame(self) -> Frame:
+        """Return the navigation, which is read once per request."""
+        if self._frame is None:
+            self._frame = await self.call.read(frame_of)
+        return self._frame
+
+    async def project(self) -> ProjectEntry:
+        """Return the project in the path. Raises NotFound."""
+        return find_project(await self.frame(), self.project_id)
 
     def text(self, name: str) -> str:
-        """A field of the form as typed, with line ends as they are stored; empty when it is missing."""
+        """Return a form field with line ends as they are stored, or "" when it is missing."""
         value = self.form.get(name, "")
         return value.replace("\r\n", "\n") if isinstance(value, str) else ""
 
     def texts(self, name: str) -> list[str]:
         return [value for value in self.form.getlist(name) if isinstance(value, str)]
 
-    def require_typed(self, name: str) -> None:
-        """What cannot be undone asks for the thing's name. Raises Invalid."""
+    def require_confirmation(self, name: str) -> None:
+        """Raises Invalid unless the field `confirm` holds `name`. For deletions that cannot be undone."""
         if self.text("confirm").strip() != name:
-            raise Invalid("Nothing was deleted: type the name exactly as it is shown to confirm.")
+            raise Invalid("Nothing was deleted. To confirm, type the name exactly as shown.")
 
-    def refused(self, problem: ServiceError) -> "PageRequest":
-        """The same visit, to be told why."""
+    def with_problem(self, problem: ServiceError) -> "PageRequest":
         return replace(self, problem=problem)
 
-    async def page(self, template: str, project_id: str | None = None, **shown: object) -> Response:
-        """A page within its frame, at a project: the last one where the page is about none. Raises NotFound."""
-        frame = await self.call.read(frame_of)
-        here = (
-            last_project(frame, self.request.cookies.get(LAST_PROJECT))
-            if project_id is None
-            else project_access(frame, project_id)
-        )
+    async def render(self, template: str, project_id: str | None = None, **values: object) -> Response:
+        """Render the template with the navigation open at `project_id`, or at the last project. Raises NotFound."""
+        frame = await self.frame()
+        last_project_id = self.http.cookies.get(LAST_PROJECT_COOKIE)
+        current = last_project(frame, last_project_id) if project_id is None else find_project(frame, project_id)
         context = {
             "frame": frame,
-            "here": here,
-            "path": self.request.url.path,
+            "current": current,
+            "path": self.http.url.path,
             "problem": with_field_label(self.problem) if self.problem else None,
-            "done": DONE.get(self.request.query_params.get("done", "")),
+            "done": DONE.get(self.http.query_params.get("done", "")),
             "typed": self.text,
             "settings": self.call.runtime.settings,
         }
-        html = await self.call.runtime.in_thread(render, template, context | shown)
-        response = HTMLResponse(html, status_of(self.problem) if self.problem else 200, _headers(self.problem))
-        if project_id not in (None, self.request.cookies.get(LAST_PROJECT)):
-            secure = self.call.runtime.settings.is_https
-            response.set_cookie(LAST_PROJECT, project_id, YEAR, path=HOME, secure=secure, httponly=True, samesite="lax")
+        html = await self.call.runtime.in_thread(render, template, context | values)
+        headers = {"Content-Security-Policy": csp.DASHBOARD}
+        if self.problem:
+            headers |= retry_after(self.problem)
+        response = HTMLResponse(html, status_of(self.problem) if self.problem else 200, headers)
+        if project_id is not None and project_id != last_project_id:
+            self._remember_project(response, project_id)
         return response
 
+    def _remember_project(self, response: Response, project_id: str) -> None:
+        response.set_cookie(
+            LAST_PROJECT_COOKIE,
+            project_id,
+            COOKIE_SECONDS,
+            path=HOME,
+            secure=self.call.runtime.settings.is_https,
+            httponly=True,
+            samesite="lax",
+        )
 
-Handler = Callable[[PageRequest], Awaitable[Response]]
+
+View = Callable[[PageRequest], Awaitable[Response]]
 
 
-def go(path: str, done: str | None = None) -> Response:
-    """See what came of it: 303, with a sentence from a fixed table."""
+def redirect(path: str, done: str | None = None) -> Response:
+    """Redirect after a form. `done` is the key of the message that the next page shows."""
     return RedirectResponse(f"{path}?{urlencode({'done': done})}" if done else path, 303)
 
 
-class Page:
-    """GET shows; POST does one thing and leads on, or is refused: then `show` is shown with the reason and its status.
+class Page(Methods):
+    """GET renders `show`. POST runs `post`, which redirects; on a ServiceError it renders `show` with the message.
 
-    An address that only does is no page: who opens it is led to the dashboard.
+    With `only_posts`, GET redirects to the dashboard. `limit` is the largest form in bytes.
     """
 
     def __init__(
-        self, show: Handler, post: Handler | None = None, *, only_posts: bool = False, limit: int = FORM_BYTES
+        self, show: View, post: View | None = None, *, only_posts: bool = False, limit: int = FORM_BYTES
     ) -> None:
-        self.show, self.post, self.only_posts, self.limit = show, post, only_posts, limit
+        self.show = show
+        self.post = post
+        self.only_posts = only_posts
+        self.limit = limit
+        handlers = {"GET": partial(self._answer, self._open)}
+        if post is not None:
+            handlers["POST"] = partial(self._answer, partial(self._submit, post))
+        super().__init__(handlers)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request: Request[State] = Request(scope, _limited(receive, self.limit), send)
-        response = await self._answer(request)
-        await response(scope, receive, send)
-
-    async def _answer(self, request: Request[State]) -> Response:
-        if request.method not in ("GET", "HEAD") and (request.method != "POST" or self.post is None):
-            raise HTTPException(405, headers={"Allow": "GET, HEAD" + (", POST" if self.post else "")})
+    async def _answer(self, view: View, http: Request[State]) -> Response:
+        """Run the view for the signed-in person. A failure becomes a page."""
+        request = None
         try:
-            visit = await page_request_of(request)
-        except Unauthenticated:
-            return await to_sign_in(request)
-        except ServiceError as error:
-            return await refusal(request, error)
-        try:
-            if is_unstorable(dict(request.query_params)):
+            request = await page_request_of(http)
+            if is_unstorable(dict(http.query_params)):
                 raise Invalid("The address holds a NUL character.")
-            if request.method == "POST":
-                return await self._post(visit)
-            return go(HOME) if self.only_posts else await self.show(visit)
+            return await view(request)
         except ServiceError as error:
-            return await refusal(request, error, visit)
+            return await refusal(http, error, request)
 
-    async def _post(self, visit: PageRequest) -> Response:
-        assert self.post is not None  # noqa: S101 - looked at before
+    async def _open(self, request: PageRequest) -> Response:
+        return redirect(HOME) if self.only_posts else await self.show(request)
+
+    async def _submit(self, post: View, request: PageRequest) -> Response:
         try:
-            _require_small(visit.request, self.limit)
-            async with visit.request.form(max_files=1, max_fields=300) as form:
+            http = await _buffered(request.http, self.limit)
+            async with http.form(max_files=1, max_fields=MAX_FIELDS) as form:
                 if is_unstorable([value for _, value in form.multi_items()]):
                     raise Invalid(NUL_IN_FORM)
-                visit = replace(visit, form=form)
-                return await self.post(visit)
+                request = replace(request, form=form)
+                return await post(request)
         except (NotFound, Unauthenticated):
             raise
         except ServiceError as error:
-            return await self.show(visit.refused(error))
+            return await self.show(request.with_problem(error))
 
 
-async def page_request_of(request: Request[State]) -> PageRequest:
-    """Raises Unauthenticated (an API key or token is not a person), Forbidden for another site's form."""
-    runtime = request.state["runtime"]
-    principal = await runtime.authenticate(credential_of(request, runtime.settings))
+async def page_request_of(http: Request[State]) -> PageRequest:
+    """Raises Unauthenticated (also for an API key or token, which is not a person), Forbidden for a foreign form."""
+    runtime = http.state["runtime"]
+    principal = await runtime.authenticate(credential_of(http, runtime.settings))
     if not principal.is_session:
         raise Unauthenticated(presented=True)
-    return PageRequest(request, Call(runtime, principal))
+    return PageRequest(http, Call(runtime, principal))
 
 
-async def to_sign_in(request: Request[State]) -> Response:
-    """And back to the page; a form that was posted is not sent again by itself. Who is the first makes an account."""
-    if not await request.state["runtime"].read(users.has_any):
+async def to_sign_in(http: Request[State]) -> Response:
+    """Redirect to the sign-in page, which leads back here. A new server redirects to the setup page.
+
+    A form is not sent again after signing in, so its page leads back to the dashboard.
+    """
+    if not await http.state["runtime"].read(users.has_any):
         return RedirectResponse(SETUP, 303)
-    path = request.url.path if request.method != "POST" else HOME
-    query = f"?{request.url.query}" if request.url.query and request.method != "POST" else ""
+    path = http.url.path if http.method != "POST" else HOME
+    query = f"?{http.url.query}" if http.url.query and http.method != "POST" else ""
     return RedirectResponse("/sign-in?" + urlencode({"next": path + query}), 303)
 
 
-async def refusal(request: Request[State], error: ServiceError, visit: PageRequest | None = None) -> Response:
-    """A page that says why, the same for what is unseen and what never was."""
+async def refusal(http: Request[State], error: ServiceError, request: PageRequest | None = None) -> Response:
+    """Return a page with the reason, or redirect to the sign-in page. With `request` it has the navigation."""
     if isinstance(error, Unauthenticated):
-        return await to_sign_in(request)
-    if visit is not None:
-        return await visit.refused(error).page("problem.html", status=status_of(error))
-    context = {"problem": error.detail, "status": status_of(error), "frame": None, "here": None, "done": None}
-    html = await request.state["runtime"].in_thread(render, "problem.html", context)
-    return HTMLResponse(html, status_of(error), _headers(error))
+        return await to_sign_in(http)
+    status = status_of(error)
+    if request is not None:
+        return await request.with_problem(error).render("problem.html", status=status)
+    return await http.state["runtime"].in_thread(problem_page, status, error.detail, retry_after(error))
 
 
-def _headers(problem: ServiceError | None) -> dict[str, str]:
-    headers = {"Content-Security-Policy": csp.DASHBOARD}
-    return headers | {"Retry-After": str(problem.retry_after)} if isinstance(problem, RateLimited) else headers
+async def _buffered(http: Request[State], limit: int) -> Request[State]:
+    """Return the same request with its whole body read. Raises TooLarge."""
+    try:
+        body = await read_body(http, limit)
+    except TooLarge:
+        raise TooLarge(f"This is too large: send at most {limit // 1_000_000} MB.") from None
 
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
 
-def _require_small(request: Request[State], limit: int) -> None:
-    """Refuse what announces too much before any of it is read. Raises TooLarge."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise too_large(limit)
-
-
-def too_large(limit: int) -> TooLarge:
-    return TooLarge(f"That is larger than {limit // 1_000_000} MB.")
-
-
-def _limited(receive: Receive, limit: int) -> Receive:
-    """The body, up to `limit` bytes. Raises TooLarge."""
-    count = 0
-
-    async def receiving() -> Message:
-        nonlocal count
-        message = await receive()
-        count += len(message.get("body", b""))
-        if count > limit:
-            raise too_large(limit)
-        return message
-
-    return receiving
+    return Request(http.scope, receive)

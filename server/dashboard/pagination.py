@@ -1,4 +1,4 @@
-"""A list that may be long, a page of it at a time: so that no page grows without end."""
+"""Show a long list one page at a time."""
 
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -7,31 +7,37 @@ from server.dashboard.pages import PageRequest
 
 T = TypeVar("T")
 
-SIZE = 40
+PAGE_SIZE = 40
+MAX_DIGITS = 6
+"""Of a position in the address; a longer number is ignored."""
 
 
-class Part(NamedTuple, Generic[T]):
-    """Some of `total` rows, `start` of which come before; `name` is what the address calls that number."""
+class ListPage(NamedTuple, Generic[T]):
+    """Rows `start` (from 0, inclusive) to `end` (exclusive) of `total`. `parameter` names the start in the address."""
 
     rows: Sequence[T]
     start: int
     total: int
-    name: str
+    parameter: str
 
     @property
-    def before(self) -> int | None:
-        """Where the part before begins."""
-        return max(self.start - SIZE, 0) if self.start else None
+    def end(self) -> int:
+        return self.start + len(self.rows)
 
     @property
-    def after(self) -> int | None:
-        end = self.start + len(self.rows)
-        return end if self.rows and end < self.total else None
+    def previous_start(self) -> int | None:
+        return max(self.start - PAGE_SIZE, 0) if self.start else None
+
+    @property
+    def next_start(self) -> int | None:
+        return self.end if self.rows and self.end < self.total else None
 
 
-def part_of(visit: PageRequest, rows: Sequence[T], name: str = "from") -> Part[T]:
-    """The part that the address asks for; the first when it asks for none that there is."""
-    wanted = visit.request.query_params.get(name, "")
-    start = int(wanted) if wanted.isdecimal() and wanted.isascii() and len(wanted) < 7 else 0
-    start = start if start < len(rows) else 0
-    return Part(rows[start : start + SIZE], start, len(rows), name)
+def paginate(request: PageRequest, rows: Sequence[T], parameter: str = "from") -> ListPage[T]:
+    """Return the page that the address asks for, or the first page when there is no such page."""
+    text = request.http.query_params.get(parameter, "")
+    is_number = text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS
+    start = int(text) if is_number else 0
+    if start >= len(rows):
+        start = 0
+    return ListPage(rows[start : start + PAGE_SIZE], start, len(rows), parameter)

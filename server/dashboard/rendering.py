@@ -1,70 +1,76 @@
-"""Templates to HTML: always escaped, a missing name is an error. What a form did is told from a fixed table."""
+"""Render templates to HTML. Values are always escaped, and an unknown name is an error."""
 
 import functools
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
+from starlette.responses import HTMLResponse
 
+from server import csp, templating
 from server.models.base import JSON
 
-"""The Content-Security-Policy of every page: nothing inline, nobody else's."""
-
-# What `?done=` may say; any other word says nothing, so that nobody can put words into our mouth.
 DONE = {
-    "added": "Memory added. The next search finds it.",
-    "restored": "Memory put back. Its earlier versions are not kept.",
-    "saved": "Saved. The version before is kept in the history.",
-    "all-deleted": "All memories of the project are deleted.",
-    "key-revoked": "Key revoked. It stopped working at once.",
-    "disconnected": "App disconnected. Its access ended at once.",
-    "organization-made": "Organization made.",
-    "organization-deleted": "Organization deleted, with everything in it.",
-    "project-made": "Project made.",
+    "added": "Memory added. Searches find it right away.",
+    "restored": "Memory restored, without its earlier versions.",
+    "saved": "Saved. The previous version stays in history.",
+    "all-deleted": "Memories deleted.",
+    "key-revoked": "API key revoked. It no longer works.",
+    "disconnected": "App disconnected. It no longer has access.",
+    "organization-created": "Organization created.",
+    "organization-deleted": "Organization deleted, with all its projects and memories.",
+    "project-created": "Project created.",
     "project-deleted": "Project deleted, with all its memories.",
-    "transferred": "Ownership transferred. You are an admin now.",
-    "role-changed": "Role changed. It counts from the next request.",
+    "transferred": "Ownership transferred. You are now an admin.",
+    "role-changed": "Role changed. It takes effect immediately.",
     "member-added": "Member added.",
-    "member-removed": "Member removed. Their keys and apps lost access at once.",
-    "left": "You left.",
-    "invitation-cancelled": "Invitation cancelled. Its link no longer works.",
+    "member-removed": "Member removed. Their API keys and connected apps no longer have access.",
+    "left-organization": "You left the organization.",
+    "left-project": "You left the project.",
+    "invitation-canceled": "Invitation canceled. Its link no longer works.",
     "accepted": "Invitation accepted.",
     "declined": "Invitation declined.",
-    "all-read": "All notifications are read.",
+    "all-read": "All notifications marked as read.",
     "name-saved": "Name saved.",
-    "password-saved": "Password changed. You were signed out everywhere else.",
-    "session-ended": "Signed out there.",
-    "verification-sent": "Look into your mailbox: the link is on its way.",
+    "password-saved": "Password changed. You are signed out everywhere else.",
+    "session-ended": "Signed out of that browser.",
+    "verification-sent": "Email sent. Open the link in it to confirm your address.",
 }
+"""The messages that `?done=` can show. Any other value shows nothing, so that a link cannot put words on our pages."""
 
 
 def render(template: str, context: dict[str, object]) -> str:
-    """The page as text. CPU only, some milliseconds: call it on a worker thread."""
+    """Return the page as HTML. Takes some milliseconds of CPU: call it on a worker thread."""
     return _environment().get_template(template).render(context)
 
 
-def moment(value: datetime | None, never: str = "never") -> Markup | str:
-    """A time in UTC that says so; a script puts it into the reader's zone."""
-    if value is None:
-        return never
+def problem_page(status: int, problem: str, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+    """Return an error page without navigation."""
+    html = render("problem.html", {"problem": problem, "status": status, "frame": None, "current": None, "done": None})
+    return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
+
+
+def moment(value: datetime) -> Markup:
+    """Return a time in UTC. A script shows it in the reader's time zone."""
     value = value.astimezone(UTC)
-    form = Markup('<time datetime="{}">{} {:%b %Y, %H:%M} UTC</time>')
-    return form.format(value.strftime("%Y-%m-%dT%H:%M:%SZ"), value.day, value)
+    markup = Markup('<time datetime="{}">{:%b} {}, {:%Y, %H:%M} UTC</time>')
+    return markup.format(value.strftime("%Y-%m-%dT%H:%M:%SZ"), value, value.day, value)
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """`1 memory`, `12,000 memories`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """Return `1 memory`, `12,000 memories`."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def pretty(value: JSON) -> str:
-    """JSON for reading and editing."""
+    """Return indented JSON."""
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def shown(value: JSON) -> str:
-    """A metadata value on one line: text as it is, anything else as JSON."""
+def one_line(value: JSON) -> str:
+    """Return text unchanged, and any other metadata value as JSON on one line."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -73,27 +79,22 @@ SYSTEMS = (
     ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Mac OS", "macOS"), ("Windows", "Windows"),
     ("CrOS", "ChromeOS"), ("Linux", "Linux"),
 )  # fmt: skip
+UNKNOWN_AGENT_LENGTH = 60
 
 
 def browser(agent: str) -> str:
-    """A User-Agent in words that a person recognises; its beginning when it is of no kind that is known."""
-    name = next((words for mark, words in BROWSERS if mark in agent), None)
-    system = next((words for mark, words in SYSTEMS if mark in agent), None)
+    """Return a User-Agent as browser and system (`Firefox on Linux`), or its beginning when the browser is unknown."""
+    name = next((name for mark, name in BROWSERS if mark in agent), None)
+    system = next((name for mark, name in SYSTEMS if mark in agent), None)
     if name is None:
-        return agent[:60] or "Unknown browser"
+        return agent[:UNKNOWN_AGENT_LENGTH] or "Unknown browser"
     return f"{name} on {system}" if system else name
 
 
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("server.dashboard"), PackageLoader("server")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templating.environment("server.dashboard", "server")
     environment.filters |= {
-        "moment": moment, "count": count, "pretty": pretty, "shown": shown, "browser": browser,
+        "moment": moment, "count": count, "pretty": pretty, "one_line": one_line, "browser": browser,
     }  # fmt: skip
     return environment

@@ -1,4 +1,4 @@
-"""The files that every page needs: style, script, picture. Read once; a browser asks whether its copy is still good."""
+"""The files that every page needs: style, script and icon. Browsers revalidate their copies with an ETag."""
 
 import functools
 import hashlib
@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-MEDIA = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
+MEDIA_TYPES = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
 class Asset(NamedTuple):
@@ -20,13 +20,13 @@ class Asset(NamedTuple):
 async def send(request: Request) -> Response:
     """Raises HTTPException 404."""
     name = request.path_params["name"]
-    if name not in MEDIA:
+    if name not in MEDIA_TYPES:
         raise HTTPException(404)
     asset = _asset(name)
     headers = {"ETag": asset.tag, "Cache-Control": "public, no-cache"}
     if asset.tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(asset.content, media_type=MEDIA[name], headers=headers)
+    return Response(asset.content, media_type=MEDIA_TYPES[name], headers=headers)
 
 
 @functools.cache

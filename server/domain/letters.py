@@ -24,13 +24,13 @@ def send_invitation(
     """The letter's id for `Mailer.deliver`, or None when no mail is sent here."""
     text = f"""Hello,
 
-{inviter} invites you to {place} on SelfMemory, as {role}.
+{inviter} invites you to {place} on SelfMemory as {role}.
 
-To accept, open this link within 7 days and sign in or sign up with this address:
+To accept, open this link and sign in or sign up with this email address. The link expires after 7 days:
 
 {invitation_link(mailer, token)}
 
-If you did not expect this, ignore it: nothing happens until you accept.
+If you did not expect this invitation, you can ignore this email. Nothing happens until you accept.
 """
     letter = Letter(to=to, subject=f"Invitation to {place}", text=text)
     return mailer.queue(session, letter, wait=CALLER_TRIES_FIRST)
@@ -39,22 +39,22 @@ If you did not expect this, ignore it: nothing happens until you accept.
 def send_verification(session: Session, mailer: Mailer, to: str, token: str) -> None:
     text = f"""Hello,
 
-To confirm that this is your address, open this link within the hour:
+To confirm your email address, open this link. It expires after one hour:
 
 {mailer.public_url}/verify-email/{token}
 
-If you did not sign up for SelfMemory, ignore this letter.
+If you did not sign up for SelfMemory, you can ignore this email.
 """
-    mailer.queue(session, Letter(to=to, subject="Confirm your e-mail address", text=text))
+    mailer.queue(session, Letter(to=to, subject="Confirm your email address", text=text))
 
 
 def send_reset(session: Session, mailer: Mailer, to: str, token: str) -> None:
     text = f"""Hello,
 
-To choose a new password for SelfMemory, open this link within the hour:
+To reset your SelfMemory password, open this link. It expires after one hour:
 
 {reset_link(mailer.public_url, token)}
 
-If you did not ask for this, ignore this letter: your password stays as it is.
+If you did not request this, you can ignore this email. Your password will not change.
 """
-    mailer.queue(session, Letter(to=to, subject="Choose a new password", text=text))
+    mailer.queue(session, Letter(to=to, subject="Reset your password", text=text))

@@ -1,4 +1,4 @@
-"""Two people with a browser each; one of them may look at what is the other's."""
+"""Two users with a browser each, and one who can view the other's project."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def ben(visit: Callable[[Tenant], Visitor], bob: Tenant) -> Visitor:
 
 @pytest.fixture
 def viewer(visit: Callable[[Tenant], Visitor], alice: Tenant, bob: Tenant, database: Database) -> Visitor:
-    """Bob, who may only look at Alice's project."""
+    """Bob as a viewer of Alice's project."""
     with database.write() as session:
         role = OrganizationRole.MEMBER
         session.add(OrganizationMember(organization_id=alice.organization_id, user_id=bob.user_id, role=role))

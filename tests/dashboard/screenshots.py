@@ -1,4 +1,4 @@
-"""`make screenshots`: a picture of every page into ./screenshots, light, dark and at a phone's width."""
+"""`make screenshots`: write a screenshot of every page to ./screenshots, light, dark and at the width of a phone."""
 
 import base64
 import random
@@ -14,7 +14,7 @@ from server.models.base import now
 from tests.support.browser import Browser, browsing, serving
 
 OUT = Path(__file__).parents[2] / "screenshots"
-TALLEST = 2400
+MAX_HEIGHT = 2400
 MEMORIES = (
     "Anna prefers the window seat on trains and the aisle on planes.",
     "The invoice for the Lisbon offsite is paid; the accountant wants the receipt by Friday.",
@@ -43,24 +43,24 @@ def main() -> None:
         project = browser.path
         shoot_all(browser, {"overview-empty": project, "memories-empty": f"{project}/memories"})
         shoot_all(browser, fill(browser, project))
-        shoot_made(browser, project)
-    sys.stdout.write(f"{len(list(OUT.iterdir()))} pictures in {OUT}\n")
+        shoot_form_results(browser, project)
+    sys.stdout.write(f"{len(list(OUT.iterdir()))} screenshots in {OUT}\n")
 
 
 def fill(browser: Browser, project: str) -> dict[str, str]:
-    """Half a year of memories and a team; the pages that show them, by name."""
+    """Create memories, an edit and an organization. Return the pages that show them, by name."""
     browser.open(f"{project}/keys")
     browser.write("Name", "Laptop")
-    browser.press("Make key")
-    bearer = {"Authorization": f"Bearer {browser.field('The new key').get_attribute('value')}"}
-    sent = httpx.post(f"{browser.base}/api/memories/batch", json={"memories": memories()}, headers=bearer)
-    memory = f"/dashboard/memories/{sent.json()['results'][0]['memory_id']}"
+    browser.press("Create API key")
+    bearer = {"Authorization": f"Bearer {browser.field('New API key').get_attribute('value')}"}
+    response = httpx.post(f"{browser.base}/api/memories/batch", json={"memories": memories()}, headers=bearer)
+    memory = f"/dashboard/memories/{response.json()['results'][0]['memory_id']}"
     browser.open(f"{memory}/edit")
     browser.write("Text", "Anna prefers the window seat, everywhere.")
     browser.press("Save")
     browser.open("/dashboard/organizations")
     browser.write("Organization name", "Orchard & Co")
-    browser.press("Make organization")
+    browser.press("Create organization")
     organization = browser.path.partition("?")[0]
     pages = ("memories", "memories/new", "keys", "members", "transfer", "settings")
     clients = ("claude", "claude-code", "chatgpt", "cursor", "vscode", "other", "rest")
@@ -80,18 +80,18 @@ def fill(browser: Browser, project: str) -> dict[str, str]:
     }
 
 
-def shoot_made(browser: Browser, project: str) -> None:
-    """Pages that are the answer to a form."""
+def shoot_form_results(browser: Browser, project: str) -> None:
+    """Take screenshots of pages that answer a form."""
     browser.open(f"{project}/keys")
     browser.write("Name", "CI")
-    browser.press("Make key")
-    shoot(browser, "key-made")
+    browser.press("Create API key")
+    shoot(browser, "key-created")
     browser.press("Revoke")
     shoot(browser, "key-revoke")
     browser.open(f"{project}/members")
-    browser.choose("Role", "editor")
-    browser.write("E-mail address", "ben@example.com")
-    browser.press("Invite")
+    browser.choose("Role", "Editor")
+    browser.write("Email address", "ben@example.com")
+    browser.press("Send invitation")
     shoot(browser, "invited")
     browser.open(f"{project}/memories")
     browser.press_at(".memory a")
@@ -103,7 +103,7 @@ def shoot_made(browser: Browser, project: str) -> None:
 
 def memories() -> list[dict[str, object]]:
     chance = random.Random(7)
-    made: list[dict[str, object]] = []
+    batch: list[dict[str, object]] = []
     for number in range(80):
         metadata = {
             "tags": chance.sample(TAGS, chance.randint(0, 3)),
@@ -112,8 +112,8 @@ def memories() -> list[dict[str, object]]:
         }
         messages = [{"role": "user", "content": MEMORIES[number % len(MEMORIES)]}]
         created_at = now() - timedelta(days=abs(chance.gauss(0, 55)))
-        made.append({"messages": messages, "metadata": metadata, "created_at": created_at.isoformat()})
-    return made
+        batch.append({"messages": messages, "metadata": metadata, "created_at": created_at.isoformat()})
+    return batch
 
 
 def shoot_all(browser: Browser, pages: dict[str, str]) -> None:
@@ -123,7 +123,7 @@ def shoot_all(browser: Browser, pages: dict[str, str]) -> None:
 
 
 def shoot(browser: Browser, name: str) -> None:
-    """The page that is open, three times."""
+    """Take three screenshots of the open page."""
     browser.use_light()
     _picture(browser, f"{name}-light")
     browser.use_dark()
@@ -136,7 +136,7 @@ def shoot(browser: Browser, name: str) -> None:
 
 def _picture(browser: Browser, name: str) -> None:
     width, height = browser.driver.execute_script("return [innerWidth, document.documentElement.scrollHeight]")
-    clip = {"x": 0, "y": 0, "width": width, "height": min(height, TALLEST), "scale": 1}
+    clip = {"x": 0, "y": 0, "width": width, "height": min(height, MAX_HEIGHT), "scale": 1}
     shot = browser.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
     (OUT / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 

@@ -1,4 +1,4 @@
-"""The pages before one is in, as pages: headers, forms of other sites, use without a script."""
+"""The pages for signed-out visitors: headers, forms of other sites, use without script."""
 
 import re
 
@@ -22,7 +22,7 @@ async def test_r23_forms_of_other_sites_are_refused(client: httpx.AsyncClient, p
 
 
 @pytest.mark.parametrize("path", [*FORMS, "/nowhere", "/reset-password/x", "/accept-invitation/x"])
-async def test_053_pages_are_framed_by_nobody_kept_by_nobody_and_hold_nothing_inline(
+async def test_053_pages_cannot_be_framed_or_cached_and_have_no_inline_code(
     client: httpx.AsyncClient, path: str
 ) -> None:
     page = await client.get(path)
@@ -38,9 +38,7 @@ async def test_053_pages_are_framed_by_nobody_kept_by_nobody_and_hold_nothing_in
 
 
 @pytest.mark.parametrize("path", FORMS)
-async def test_pages_can_be_used_without_a_script_and_by_a_password_manager(
-    client: httpx.AsyncClient, path: str
-) -> None:
+async def test_pages_work_without_script_and_with_a_password_manager(client: httpx.AsyncClient, path: str) -> None:
     text = (await client.get(path)).text
     assert '<html lang="en">' in text
     assert text.count("<h1>") == 1
@@ -49,7 +47,7 @@ async def test_pages_can_be_used_without_a_script_and_by_a_password_manager(
     assert all(f'<label for="{field}">' in text for field in fields)
 
 
-async def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(client: httpx.AsyncClient) -> None:
+async def test_a_missing_address_is_a_page_for_people_and_json_for_programs(client: httpx.AsyncClient) -> None:
     browsers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     page = await client.get("/nowhere", headers=browsers)
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
@@ -57,7 +55,7 @@ async def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(clie
         assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
 
 
-async def test_forms_of_another_kind_are_refused(client: httpx.AsyncClient) -> None:
+async def test_malformed_forms_are_refused(client: httpx.AsyncClient) -> None:
     assert (await client.post("/sign-in", json={"email": "a@example.com", "password": "x"})).status_code == 415
     large = await client.post("/sign-in", data={"email": "x" * 100_000})
     assert large.status_code == 413

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, as people use it."""
+"""The dashboard in a real browser."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
 from server.settings import Settings
-from tests.support.browser import SECONDS, Browser, browsing, serving
+from tests.support.browser import TIMEOUT_SECONDS, Browser, browsing, serving
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -41,7 +41,7 @@ def ben(site: Settings) -> Iterator[Browser]:
 
 @pytest.fixture
 def plain(site: Settings) -> Iterator[Browser]:
-    """A browser that runs no script."""
+    """A browser without script."""
     with browsing(site.public_url, script=False) as browser:
         yield browser
 
@@ -49,48 +49,54 @@ def plain(site: Settings) -> Iterator[Browser]:
 def make_key(browser: Browser, name: str) -> str:
     browser.press("API keys", "nav")
     browser.write("Name", name)
-    browser.press("Make key")
-    return browser.field("The new key").get_attribute("value") or ""
+    browser.press("Create API key")
+    return browser.field("New API key").get_attribute("value") or ""
 
 
 def remember(browser: Browser, key: str, content: str, **metadata: str) -> str:
     body = {"messages": [{"role": "user", "content": content}], "metadata": metadata}
     headers = {"Authorization": f"Bearer {key}"}
-    response = httpx.post(f"{browser.base}/api/memories", json=body, timeout=SECONDS, headers=headers)
+    response = httpx.post(f"{browser.base}/api/memories", json=body, timeout=TIMEOUT_SECONDS, headers=headers)
     assert response.status_code == 200, response.text
     return str(response.json()["memory_id"])
 
 
 def authorize(browser: Browser) -> tuple[str, str]:
-    """Register a client and open its request for access: the client's id and where it wants to be answered."""
-    back = f"{browser.base}/client-callback"
-    told = {"client_name": "Test Assistant", "redirect_uris": [back], "token_endpoint_auth_method": "none"}
-    client_id = httpx.post(f"{browser.base}/oauth/register", timeout=SECONDS, json=told).json()["client_id"]
+    """Register a client and open its authorization request. Return the client's id and redirect URI."""
+    redirect_uri = f"{browser.base}/client-callback"
+    registration = {
+        "client_name": "Test Assistant",
+        "redirect_uris": [redirect_uri],
+        "token_endpoint_auth_method": "none",
+    }
+    client_id = httpx.post(f"{browser.base}/oauth/register", timeout=TIMEOUT_SECONDS, json=registration).json()[
+        "client_id"
+    ]
     digest = hashlib.sha256(VERIFIER.encode()).digest()
-    asked = {
-        "response_type": "code", "client_id": client_id, "redirect_uri": back, "state": "s",
+    parameters = {
+        "response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "state": "s",
         "scope": "memories:read memories:write", "code_challenge_method": "S256",
         "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
     }  # fmt: skip
-    browser.open(f"/oauth/authorize?{urlencode(asked)}")
-    return str(client_id), back
+    browser.open(f"/oauth/authorize?{urlencode(parameters)}")
+    return str(client_id), redirect_uri
 
 
-def exchange(browser: Browser, client_id: str, back: str) -> str:
-    """The access token for the code that the browser came back with."""
+def exchange(browser: Browser, client_id: str, redirect_uri: str) -> str:
+    """Exchange the code in the browser's address for an access token."""
     code = parse_qs(urlsplit(browser.driver.current_url).query)["code"][0]
     fields = {
-        "grant_type": "authorization_code", "code": code, "redirect_uri": back,
+        "grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri,
         "client_id": client_id, "code_verifier": VERIFIER,
     }  # fmt: skip
-    return str(httpx.post(f"{browser.base}/oauth/token", timeout=SECONDS, data=fields).json()["access_token"])
+    return str(httpx.post(f"{browser.base}/oauth/token", timeout=TIMEOUT_SECONDS, data=fields).json()["access_token"])
 
 
 def test_from_the_first_account_to_a_connected_app(ann: Browser, ben: Browser) -> None:
     ann.open("/")
     assert ann.path == "/setup"
     ann.sign_up("ann@example.com", "Ann")
-    assert ann.shows("Start here")
+    assert ann.shows("Get started")
 
     key = make_key(ann, "Laptop")
     memory_id = remember(ann, key, "Anna likes the window seat.", tags="travel")
@@ -122,9 +128,9 @@ def test_from_the_first_account_to_a_connected_app(ann: Browser, ben: Browser) -
 
 def invite_and_accept(ann: Browser, ben: Browser) -> None:
     ann.press("Members", "nav")
-    ann.write("E-mail address", "ben@example.com")
-    ann.choose("Role", "editor")
-    ann.press("Invite")
+    ann.write("Email address", "ben@example.com")
+    ann.choose("Role", "Editor")
+    ann.press("Send invitation")
     link = ann.field("Invitation link").get_attribute("value") or ""
     ben.driver.get(link)
     ben.press("Sign up")
@@ -139,27 +145,27 @@ def invite_and_accept(ann: Browser, ben: Browser) -> None:
 
 
 def connect_and_disconnect(ann: Browser) -> None:
-    client_id, back = authorize(ann)
+    client_id, redirect_uri = authorize(ann)
     assert ann.shows("Test Assistant")
     ann.press("Allow")
-    bearer = {"Authorization": f"Bearer {exchange(ann, client_id, back)}"}
-    assert httpx.get(f"{ann.base}/api/memories", timeout=SECONDS, headers=bearer).json()["total"] == 2
+    bearer = {"Authorization": f"Bearer {exchange(ann, client_id, redirect_uri)}"}
+    assert httpx.get(f"{ann.base}/api/memories", timeout=TIMEOUT_SECONDS, headers=bearer).json()["total"] == 2
     ann.open("/dashboard/connections")
     assert ann.shows("Test Assistant")
     ann.press("Disconnect")
     ann.press("Disconnect Test Assistant")
     assert ann.shows("App disconnected.")
-    assert httpx.get(f"{ann.base}/api/memories", timeout=SECONDS, headers=bearer).status_code == 401
+    assert httpx.get(f"{ann.base}/api/memories", timeout=TIMEOUT_SECONDS, headers=bearer).status_code == 401
 
 
 def signed_up(browser: Browser, name: str) -> str:
-    """A new person, at their project; the path of the project."""
+    """Sign up and return the path of the new project."""
     browser.open("/sign-up")
     browser.sign_up(f"{name.lower()}@example.org", name)
     return browser.path
 
 
-def test_all_of_it_works_without_script(plain: Browser) -> None:
+def test_everything_works_without_script(plain: Browser) -> None:
     signed_up(plain, "Plain")
     plain.press("Add memory")
     plain.write("Text", "Written without script.")
@@ -171,19 +177,19 @@ def test_all_of_it_works_without_script(plain: Browser) -> None:
     plain.press("API keys", "nav")
     plain.press("Revoke")
     plain.press("Revoke sk_im_")
-    assert plain.shows("Key revoked")
+    assert plain.shows("API key revoked")
     plain.press("Memories", "nav")
     plain.write("Search memories", "without")
     plain.press("Search")
     plain.press_at(".memory a")
     plain.press("Delete")
     plain.press("Undo")
-    assert plain.shows("Memory put back")
+    assert plain.shows("Memory restored")
     plain.press("Sign out", ".side")
     assert plain.path == "/sign-in"
 
 
-def test_markup_in_every_field_stays_text(ann: Browser) -> None:
+def test_markup_in_every_field_is_escaped(ann: Browser) -> None:
     project = signed_up(ann, "Mallory")
     key = make_key(ann, XSS)
     labels = {"tags": XSS, "people_mentioned": XSS, "topic_category": XSS, XSS: XSS}
@@ -200,16 +206,18 @@ def test_markup_in_every_field_stays_text(ann: Browser) -> None:
         ann.open(path)
         assert ann.driver.title != "owned", path
         assert ann.driver.find_elements(By.CSS_SELECTOR, "img[src=x]") == []
-    told = ann.driver.get_log("browser")  # type: ignore[no-untyped-call]  # selenium's own
-    assert [entry["message"] for entry in told if "Content Security Policy" in entry["message"]] == []
+    entries = ann.driver.get_log("browser")  # type: ignore[no-untyped-call]  # selenium's own
+    assert [entry["message"] for entry in entries if "Content Security Policy" in entry["message"]] == []
 
 
-def test_times_and_days_are_those_of_the_reader(ann: Browser) -> None:
+def test_times_are_shown_in_the_readers_time_zone(ann: Browser) -> None:
     ann.use_zone("Asia/Tokyo")
     project = signed_up(ann, "Kenji")
     body = {"messages": [{"role": "user", "content": "New year."}], "created_at": "2025-12-31T20:00:00Z"}
     key = make_key(ann, "Laptop")
-    httpx.post(f"{ann.base}/api/memories", json=body, timeout=SECONDS, headers={"Authorization": f"Bearer {key}"})
+    httpx.post(
+        f"{ann.base}/api/memories", json=body, timeout=TIMEOUT_SECONDS, headers={"Authorization": f"Bearer {key}"}
+    )
     ann.open(f"{project}/memories")
     assert ann.shows("Jan 1, 2026, 5:00")
     ann.press("Filters")
@@ -220,7 +228,7 @@ def test_times_and_days_are_those_of_the_reader(ann: Browser) -> None:
     assert "timezone=Asia%2FTokyo" in ann.path
 
 
-def test_the_keyboard_is_enough(ann: Browser) -> None:
+def test_the_dashboard_works_with_the_keyboard_alone(ann: Browser) -> None:
     project = signed_up(ann, "Kay")
     remember(ann, make_key(ann, "Laptop"), "Only keys were pressed.")
     ann.open(f"{project}/memories")
@@ -236,9 +244,9 @@ def test_the_keyboard_is_enough(ann: Browser) -> None:
     assert ann.driver.switch_to.active_element.text == "Revoke"
 
 
-def test_no_page_is_wider_than_a_phone_and_axe_finds_nothing_serious(ann: Browser) -> None:
+def test_pages_fit_a_phone_and_have_no_serious_accessibility_problems(ann: Browser) -> None:
     signed_out = ("/sign-in", "/sign-up", "/forgot-password", "/accept-invitation/nothing")
-    wrong = [one for path in signed_out for one in wrong_with(ann, path)]
+    problems = [problem for path in signed_out for problem in problems_on(ann, path)]
     project = signed_up(ann, "Axel")
     key = make_key(ann, "Laptop")
     content = "A very" + "long" * 50 + " word and " + "x" * 300
@@ -254,21 +262,26 @@ def test_no_page_is_wider_than_a_phone_and_axe_finds_nothing_serious(ann: Browse
         "/dashboard/organizations", "/dashboard/connections", "/dashboard/notifications", "/dashboard/account",
         "/dashboard/memories/nothing",
     ]  # fmt: skip
-    wrong += [one for path in pages for one in wrong_with(ann, path)]
-    assert wrong == []
+    problems += [problem for path in pages for problem in problems_on(ann, path)]
+    assert problems == []
 
 
-def wrong_with(browser: Browser, path: str) -> list[str]:
-    """What axe calls serious or critical in light, in dark and on a phone; and whether the page is wider than that."""
+def problems_on(browser: Browser, path: str) -> list[str]:
+    """Return what axe finds serious or critical in light, dark and on a phone, and whether the page is too wide."""
     browser.open(path)
     axe = Axe(browser.driver)
     axe.inject()
-    wrong = []
-    for look in (browser.use_light, browser.use_dark, browser.use_phone):
-        look()
-        found = [one for one in axe.run()["violations"] if one["impact"] in ("serious", "critical")]
-        wrong += [f"{path}, {look.__name__}: {one['id']}: {one['nodes'][0]['html']}" for one in found]
+    problems = []
+    for use_look in (browser.use_light, browser.use_dark, browser.use_phone):
+        use_look()
+        violations = [
+            violation for violation in axe.run()["violations"] if violation["impact"] in ("serious", "critical")
+        ]
+        problems += [
+            f"{path}, {use_look.__name__}: {violation['id']}: {violation['nodes'][0]['html']}"
+            for violation in violations
+        ]
     if browser.driver.execute_script("return document.documentElement.scrollWidth") > 390:
-        wrong.append(f"{path} is wider than a phone")
+        problems.append(f"{path} is wider than a phone")
     browser.use_window()
-    return wrong
+    return problems

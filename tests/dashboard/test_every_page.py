@@ -1,4 +1,4 @@
-"""What holds for all pages alike: who may see them, and what a browser is allowed to do with them."""
+"""Rules for all pages: who can see them, and what a browser may do with them."""
 
 import re
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from server.dashboard.routes import PAGES
 from tests.conftest import Tenant
 from tests.support.visitors import Visitor
 
-OWN = re.compile(r"^(/|\?|#)")
-CLIENTS = ("cursor://anysphere.cursor-deeplink/", "vscode:mcp/install?", "http://localhost:8081/")
-IN_A_PROJECT = [path for path in PAGES if "{project_id}" in path and not PAGES[path].only_posts]
-SHOWN = [path for path, page in PAGES.items() if not page.only_posts and not path.endswith("/export")]
+OWN_LINK = re.compile(r"^(/|\?|#)")
+CLIENT_LINKS = ("cursor://anysphere.cursor-deeplink/", "vscode:mcp/install?", "http://localhost:8081/")
+PROJECT_PAGES = [path for path in PAGES if "{project_id}" in path and not PAGES[path].only_posts]
+SHOWN_PAGES = [path for path, page in PAGES.items() if not page.only_posts and not path.endswith("/export")]
 
 
-class Found(HTMLParser):
-    """What a browser would run, load or follow."""
+class PageContents(HTMLParser):
+    """Collects what a browser would run, load or follow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,55 +27,57 @@ class Found(HTMLParser):
         self.scripts: list[dict[str, str | None]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
-        self.inline += [name for name in named if name.startswith("on") or name == "style"]
-        self.links += [named[name] or "" for name in ("href", "src", "action") if name in named]
+        attributes = dict(attrs)
+        self.inline += [name for name in attributes if name.startswith("on") or name == "style"]
+        self.links += [attributes[name] or "" for name in ("href", "src", "action") if name in attributes]
         if tag == "script":
-            self.scripts.append(named)
+            self.scripts.append(attributes)
         assert tag not in ("style", "iframe", "object", "embed")
 
 
-async def test_a_page_runs_and_loads_nothing_but_our_own_files(ann: Visitor) -> None:
+async def test_pages_run_and_load_only_our_own_files(ann: Visitor) -> None:
     memory_id = await ann.remember("Anna likes the window seat.", tags="travel", topic_category="likes")
     ids = {"project_id": ann.tenant.project_id, "organization_id": ann.tenant.organization_id, "memory_id": memory_id}
-    for path in SHOWN:
+    for path in SHOWN_PAGES:
         response = await ann.get(path.format(**ids))
         if response.status_code == 303:
             response = await ann.get(response.headers["location"])
         assert response.status_code == 200, path
         assert response.headers["content-security-policy"] == csp.DASHBOARD, path
         assert response.headers["cache-control"] == "no-store", path
-        found = Found()
-        found.feed(response.text)
-        assert found.inline == [], path
-        assert all(set(script) == {"src", "defer"} for script in found.scripts), path
-        assert [link for link in found.links if not OWN.match(link) and not link.startswith(CLIENTS)] == [], path
+        contents = PageContents()
+        contents.feed(response.text)
+        assert contents.inline == [], path
+        assert all(set(script) == {"src", "defer"} for script in contents.scripts), path
+        assert [
+            link for link in contents.links if not OWN_LINK.match(link) and not link.startswith(CLIENT_LINKS)
+        ] == [], path
 
 
-async def test_who_is_not_signed_in_is_led_there_and_back(client: httpx.AsyncClient, alice: Tenant) -> None:
-    for path in SHOWN:
+async def test_signed_out_visitors_are_redirected_to_sign_in_and_back(client: httpx.AsyncClient, alice: Tenant) -> None:
+    for path in SHOWN_PAGES:
         response = await client.get(path.format(project_id="p", organization_id="o", memory_id="m") + "?a=1")
         assert response.status_code == 303, path
         assert response.headers["location"].startswith("/sign-in?next=%2Fdashboard"), path
         assert response.headers["location"].endswith("%3Fa%3D1"), path
 
 
-async def test_a_key_opens_no_page(client: httpx.AsyncClient, alice: Tenant) -> None:
+async def test_an_api_key_cannot_open_a_page(client: httpx.AsyncClient, alice: Tenant) -> None:
     for path in PAGES:
         response = await client.get(path, headers=alice.auth)
         assert response.status_code == 303, path
         assert response.headers["location"].startswith("/sign-in?"), path
 
 
-async def test_another_persons_project_looks_like_one_that_never_was(ann: Visitor, bob: Tenant) -> None:
-    for path in IN_A_PROJECT:
+async def test_another_users_project_looks_like_a_missing_one(ann: Visitor, bob: Tenant) -> None:
+    for path in PROJECT_PAGES:
         foreign = await ann.get(path.format(project_id=bob.project_id))
         unknown = await ann.get(path.format(project_id="proj_nobody"))
         assert foreign.status_code == unknown.status_code == 404, path
         assert foreign.text == unknown.text, path
 
 
-async def test_another_persons_memory_looks_like_one_that_never_was(ann: Visitor, ben: Visitor) -> None:
+async def test_another_users_memory_looks_like_a_missing_one(ann: Visitor, ben: Visitor) -> None:
     memory_id = await ben.remember("Ben keeps this to himself.")
     foreign = await ann.get(f"/dashboard/memories/{memory_id}")
     unknown = await ann.get("/dashboard/memories/mem_" + "0" * 32)
@@ -84,7 +86,7 @@ async def test_another_persons_memory_looks_like_one_that_never_was(ann: Visitor
     assert (await ben.get(f"/dashboard/memories/{memory_id}")).status_code == 200
 
 
-async def test_a_form_of_another_site_does_nothing_at_any_address(ann: Visitor) -> None:
+async def test_forms_of_other_sites_are_refused_on_every_page(ann: Visitor) -> None:
     memory_id = await ann.remember("Stays.")
     ids = dict.fromkeys(("key_id", "user_id", "invitation_id", "connection_id", "notification_id", "session_id"), "x")
     ids |= {"project_id": ann.tenant.project_id, "organization_id": ann.tenant.organization_id, "memory_id": memory_id}
@@ -99,35 +101,35 @@ async def test_a_form_of_another_site_does_nothing_at_any_address(ann: Visitor) 
     assert "Stays." in await ann.see(f"/dashboard/memories/{memory_id}")
 
 
-async def test_an_address_that_only_does_leads_to_the_dashboard_when_it_is_opened(ann: Visitor) -> None:
+async def test_opening_an_address_for_posts_only_redirects_to_the_dashboard(ann: Visitor) -> None:
     for path in (path for path, page in PAGES.items() if page.only_posts):
         response = await ann.get(path)
         assert (response.status_code, response.headers["location"]) == (303, "/dashboard")
 
 
-async def test_other_methods_are_not_for_pages(ann: Visitor) -> None:
+async def test_pages_refuse_other_methods(ann: Visitor) -> None:
     response = await ann.client.put("/dashboard/account")
     assert response.status_code == 405
     assert (await ann.client.head(ann.project)).status_code == 200
 
 
-async def test_a_new_server_asks_for_its_first_account_and_then_no_more(
+async def test_a_new_server_asks_for_the_first_account_only_once(
     client: httpx.AsyncClient, make_tenant: Callable[[str], Tenant]
 ) -> None:
     assert (await client.get("/")).headers["location"] == "/dashboard"
     assert (await client.get("/dashboard")).headers["location"] == "/setup"
-    assert "Make the first account" in (await client.get("/setup")).text
+    assert "Create the first account" in (await client.get("/setup")).text
     make_tenant("first@example.com")
     assert (await client.get("/dashboard")).headers["location"].startswith("/sign-in")
     assert (await client.get("/setup")).headers["location"] == "/sign-in"
 
 
-async def test_what_was_done_is_told_in_our_words_only(ann: Visitor) -> None:
-    assert "Key revoked" in await ann.see(f"{ann.project}/keys?done=key-revoked")
+async def test_done_messages_come_from_a_fixed_table(ann: Visitor) -> None:
+    assert "API key revoked" in await ann.see(f"{ann.project}/keys?done=key-revoked")
     assert "your account is locked" not in await ann.see(f"{ann.project}/keys?done=your account is locked")
 
 
-async def test_a_stylesheet_is_sent_once(client: httpx.AsyncClient) -> None:
+async def test_a_cached_stylesheet_is_not_sent_again(client: httpx.AsyncClient) -> None:
     first = await client.get("/static/app.css")
     assert first.headers["content-type"].startswith("text/css")
     again = await client.get("/static/app.css", headers={"If-None-Match": first.headers["etag"]})
@@ -135,6 +137,6 @@ async def test_a_stylesheet_is_sent_once(client: httpx.AsyncClient) -> None:
     assert (await client.get("/static/..%2Fpages.py")).status_code == 404
 
 
-async def test_an_address_that_cannot_be_read_is_said_on_the_page(ann: Visitor) -> None:
+async def test_an_invalid_query_is_a_bad_request(ann: Visitor) -> None:
     for query in ("q=%00", "when=%00", "before=x", "skip=101", "skip=x"):
         assert (await ann.get(f"{ann.project}/memories?{query}")).status_code == 400, query

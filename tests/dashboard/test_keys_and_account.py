@@ -1,4 +1,4 @@
-"""Keys, connected apps, notifications, one's account, and what to paste into a client."""
+"""API keys, connected apps, notifications, the account, and the instructions for clients."""
 
 import base64
 import html
@@ -19,19 +19,19 @@ from tests.conftest import Tenant
 from tests.support.browsers import COOKIE, PASSWORD, fresh, sign_in, sign_up
 from tests.support.visitors import Visitor, seen
 
-KEY = re.compile(r'id="made" value="(sk_im_\w+)"')
+KEY = re.compile(r'id="new-key" value="(sk_im_\w+)"')
 
 
-async def made(ann: Visitor, permission: str = "write", name: str = "Laptop") -> str:
+async def create_key(ann: Visitor, permission: str = "write", name: str = "Laptop") -> str:
     response = await ann.post(f"{ann.project}/keys", {"name": name, "permission": permission, "expires_in_days": "30"})
     assert response.status_code == 200, seen(response)
-    found = KEY.search(response.text)
-    assert found
-    return found[1]
+    key = KEY.search(response.text)
+    assert key
+    return key[1]
 
 
 async def test_a_key_is_shown_once_and_works_until_it_is_revoked(ann: Visitor, client: httpx.AsyncClient) -> None:
-    key = await made(ann, name="<i>Laptop</i>")
+    key = await create_key(ann, name="<i>Laptop</i>")
     bearer = {"Authorization": f"Bearer {key}"}
     assert (await client.get("/api/memories", headers=bearer)).status_code == 200
     page = await ann.get(f"{ann.project}/keys")
@@ -45,71 +45,73 @@ async def test_a_key_is_shown_once_and_works_until_it_is_revoked(ann: Visitor, c
 
 
 async def test_a_read_only_key_only_reads(ann: Visitor, client: httpx.AsyncClient) -> None:
-    bearer = {"Authorization": f"Bearer {await made(ann, 'read')}"}
+    bearer = {"Authorization": f"Bearer {await create_key(ann, 'read')}"}
     body = {"messages": [{"role": "user", "content": "no"}]}
     assert (await client.get("/api/memories", headers=bearer)).status_code == 200
     assert (await client.post("/api/memories", json=body, headers=bearer)).status_code == 403
 
 
 @pytest.mark.parametrize("fields", [{"name": " "}, {"permission": "all"}, {"expires_in_days": "9"}])
-async def test_a_key_that_cannot_be_made_says_why(ann: Visitor, fields: dict[str, str]) -> None:
+async def test_an_invalid_key_form_is_refused(ann: Visitor, fields: dict[str, str]) -> None:
     typed = {"name": "Laptop", "permission": "write", "expires_in_days": "", **fields}
     response = await ann.post(f"{ann.project}/keys", typed)
     assert response.status_code == 400
     assert KEY.search(response.text) is None
 
 
-async def test_every_client_is_given_what_its_documentation_asks_for(ann: Visitor) -> None:
+async def test_every_client_gets_the_text_that_its_documentation_asks_for(ann: Visitor) -> None:
     url = "http://localhost:8081/mcp"
-    assert (await pasted(ann, "claude"))[0] == (await pasted(ann, "chatgpt"))[0] == url
-    assert "which only this machine can reach" in await ann.see(f"{ann.project}/connect?client=claude")
-    terminal, _, with_key = await pasted(ann, "claude-code")
+    assert (await snippets(ann, "claude"))[0] == (await snippets(ann, "chatgpt"))[0] == url
+    assert "only this computer can reach" in await ann.see(f"{ann.project}/connect?client=claude")
+    terminal, _, with_key = await snippets(ann, "claude-code")
     assert terminal == f"claude mcp add --transport http --scope user selfmemory {url}"
     assert with_key == f'{terminal} --header "Authorization: Bearer YOUR_API_KEY"'
-    assert json.loads((await pasted(ann, "cursor"))[0]) == {"mcpServers": {"selfmemory": {"url": url}}}
+    assert json.loads((await snippets(ann, "cursor"))[0]) == {"mcpServers": {"selfmemory": {"url": url}}}
     server = {"type": "http", "url": url}
-    assert json.loads((await pasted(ann, "vscode"))[0]) == {"servers": {"selfmemory": server}}
-    signing_in, sending_a_key = map(json.loads, await pasted(ann, "other"))
+    assert json.loads((await snippets(ann, "vscode"))[0]) == {"servers": {"selfmemory": server}}
+    signing_in, sending_a_key = map(json.loads, await snippets(ann, "other"))
     assert signing_in == {"mcpServers": {"selfmemory": server}}
     headers = {"Authorization": "Bearer YOUR_API_KEY"}
     assert sending_a_key == {"mcpServers": {"selfmemory": {**server, "headers": headers}}}
 
 
-async def test_an_editor_is_opened_with_all_that_it_has_to_install(ann: Visitor) -> None:
+async def test_install_links_carry_the_complete_configuration(ann: Visitor) -> None:
     url = "http://localhost:8081/mcp"
     cursor = urlsplit(await link_of(ann, "cursor"))
     assert (cursor.scheme, cursor.netloc, cursor.path) == ("cursor", "anysphere.cursor-deeplink", "/mcp/install")
-    given = parse_qs(cursor.query)
-    assert given["name"] == ["selfmemory"]
-    assert json.loads(base64.b64decode(given["config"][0])) == {"url": url}
+    query = parse_qs(cursor.query)
+    assert query["name"] == ["selfmemory"]
+    assert json.loads(base64.b64decode(query["config"][0])) == {"url": url}
     address, _, config = (await link_of(ann, "vscode")).partition("?")
     assert address == "vscode:mcp/install"
     assert json.loads(unquote(config)) == {"name": "selfmemory", "type": "http", "url": url}
 
 
-async def test_a_connected_app_is_listed_and_cut(ann: Visitor, ben: Visitor, database: Database) -> None:
+async def test_a_connected_app_is_listed_and_can_be_disconnected(
+    ann: Visitor, ben: Visitor, database: Database
+) -> None:
     grant_id = connect(database, ann.tenant)
     assert "Evil <b>App</b>" in await ann.see("/dashboard/connections")
     assert (await ben.post(f"/dashboard/connections/{grant_id}/disconnect")).status_code == 404
     await ann.do(f"/dashboard/connections/{grant_id}/disconnect")
-    assert "No app is connected" in await ann.see("/dashboard/connections")
+    assert "No connected apps" in await ann.see("/dashboard/connections")
 
 
-async def test_notifications_are_counted_until_they_are_read(ann: Visitor) -> None:
-    await made(ann)
+async def test_unread_notifications_are_counted(ann: Visitor) -> None:
+    await create_key(ann)
     page = await ann.get("/dashboard/notifications")
     assert "1 unread" in seen(page)
     read = re.search(r'action="(/dashboard/notifications/ntf_\w+/read)"', page.text)
     assert read
     await ann.do(read[1])
-    await made(ann)
-    await made(ann)
+    await create_key(ann)
+    await create_key(ann)
     assert "2 unread" in await ann.see(ann.project)
     await ann.do("/dashboard/notifications/read-all")
     assert "unread" not in await ann.see(ann.project)
 
 
-async def test_a_session_elsewhere_is_seen_and_ended(visit: Callable[[Tenant], Visitor], alice: Tenant) -> None:
+async def test_a_session_in_another_browser_can_be_ended(visit: Callable[[Tenant], Visitor], alice: Tenant) -> None:
     here, there = visit(alice), visit(alice)
     page = await here.get("/dashboard/account")
     assert seen(page).count("Firefox on Linux") >= 2
@@ -120,7 +122,7 @@ async def test_a_session_elsewhere_is_seen_and_ended(visit: Callable[[Tenant], V
     assert (await here.post(ends[0])).status_code == 404
 
 
-async def test_a_name_must_say_something(ann: Visitor) -> None:
+async def test_a_name_must_not_be_blank(ann: Visitor) -> None:
     await ann.do("/dashboard/account/name", {"name": "Ann Other"})
     assert "Ann Other" in await ann.see("/dashboard/account")
     refused = await ann.post("/dashboard/account/name", {"name": "  "})
@@ -149,29 +151,29 @@ async def test_063_r10_a_new_password_ends_the_other_sessions(client: httpx.Asyn
     assert (await sign_in(fresh(client), password="a new good one")).status_code == 303
 
 
-async def test_an_account_is_deleted_by_who_types_its_address(ann: Visitor, client: httpx.AsyncClient) -> None:
+async def test_deleting_the_account_requires_typing_its_address(ann: Visitor, client: httpx.AsyncClient) -> None:
     assert (await ann.post("/dashboard/account/delete", {"confirm": "bob@example.com"})).status_code == 400
     await ann.do("/dashboard/account/delete", {"confirm": ann.tenant.email})
     assert (await ann.get("/dashboard")).headers["location"].startswith("/sign-in")
     assert (await client.get("/api/memories", headers=ann.tenant.auth)).status_code == 401
 
 
-async def pasted(visitor: Visitor, client: str) -> list[str]:
-    """The texts to paste, in their order."""
+async def snippets(visitor: Visitor, client: str) -> list[str]:
+    """Return the texts to paste, in order."""
     page = await visitor.get(f"{visitor.project}/connect?client={client}")
     return [html.unescape(text) for text in re.findall(r"<pre[^>]*>(.*?)</pre>", page.text, re.DOTALL)]
 
 
 async def link_of(visitor: Visitor, client: str) -> str:
-    """Where the button leads that lets the client install it."""
+    """Return the install link."""
     page = await visitor.get(f"{visitor.project}/connect?client={client}")
-    found = re.search(r'<a class="button" href="([^"]+)">Add to', page.text)
-    assert found
-    return html.unescape(found[1])
+    link = re.search(r'<a class="button" href="([^"]+)">Add to', page.text)
+    assert link
+    return html.unescape(link[1])
 
 
 def connect(database: Database, tenant: Tenant) -> str:
-    """What consenting to a client leaves behind."""
+    """Store what a consent stores, and return the id of the grant."""
     with database.write() as session:
         client = OAuthClient(
             id="client", kind=ClientKind.REGISTERED, name="Evil <b>App</b>", redirect_uris=["https://a.example/"],

@@ -1,4 +1,4 @@
-"""Links that letters carry: choosing a new password, confirming an address, accepting an invitation."""
+"""Links in emails: reset a password, confirm an address, accept an invitation."""
 
 import asyncio
 import re
@@ -70,7 +70,7 @@ async def test_r09_of_many_uses_of_a_reset_link_at_once_one_counts(client: httpx
     assert signed_in == [303 if answer.status_code == 303 else 401 for answer in answers]
 
 
-async def test_r09_a_newer_reset_link_ends_the_older(client: httpx.AsyncClient, letters: Mailbox) -> None:
+async def test_r09_a_newer_reset_link_replaces_the_older_one(client: httpx.AsyncClient, letters: Mailbox) -> None:
     await sign_up(client)
     await letters.wait_for(1)
     for count in (2, 3):
@@ -81,7 +81,7 @@ async def test_r09_a_newer_reset_link_ends_the_older(client: httpx.AsyncClient, 
     assert (await client.get(newer)).status_code == 200
 
 
-async def test_r09_mailed_tokens_are_hashed_and_letters_are_sealed(
+async def test_r09_mailed_tokens_are_hashed_and_emails_are_encrypted(
     client: httpx.AsyncClient, letters: Mailbox, database: Database
 ) -> None:
     await sign_up(client)
@@ -93,7 +93,7 @@ async def test_r09_mailed_tokens_are_hashed_and_letters_are_sealed(
         assert client.cookies[COOKIE] not in dump(session)
 
 
-async def test_a_mailed_link_verifies_the_address(client: httpx.AsyncClient, letters: Mailbox) -> None:
+async def test_a_mailed_link_confirms_the_address(client: httpx.AsyncClient, letters: Mailbox) -> None:
     await sign_up(client)
     await letters.wait_for(1)
     path = link_in(letters.letters[0])
@@ -105,7 +105,7 @@ async def test_a_mailed_link_verifies_the_address(client: httpx.AsyncClient, let
     assert (await client.get(path)).status_code == 410
 
 
-async def test_ones_own_link_verifies_at_once(client: httpx.AsyncClient, letters: Mailbox) -> None:
+async def test_opening_your_own_link_confirms_at_once(client: httpx.AsyncClient, letters: Mailbox) -> None:
     await sign_up(client)
     await letters.wait_for(1)
     assert (await client.get(link_in(letters.letters[0]))).status_code == 200
@@ -114,9 +114,9 @@ async def test_ones_own_link_verifies_at_once(client: httpx.AsyncClient, letters
 
 async def test_an_invitation_leads_through_sign_up_and_back(client: httpx.AsyncClient, letters: Mailbox) -> None:
     await sign_up(client, "boss@example.com")
-    place = (await client.post("/api/organizations", json={"name": "Lab"})).json()["id"]
+    organization_id = (await client.post("/api/organizations", json={"name": "Lab"})).json()["id"]
     body = {"email": "ann@example.com", "role": "member"}
-    sent = (await client.post(f"/api/organizations/{place}/invitations", json=body)).json()
+    sent = (await client.post(f"/api/organizations/{organization_id}/invitations", json=body)).json()
     assert sent["message"] == "Invitation created and mailed."
     path = link_in(next(letter for letter in letters.letters if letter["to"] == "ann@example.com"))
     assert path == f"/accept-invitation/{sent['token']}"
@@ -130,10 +130,10 @@ async def test_an_invitation_leads_through_sign_up_and_back(client: httpx.AsyncC
     assert 'value="accept"' in (await guest.get(path)).text
     accepted = await guest.post(path, data={"decision": "accept"})
     assert (accepted.status_code, accepted.headers["location"]) == (303, "/dashboard?done=accepted")
-    assert (await guest.get(f"/api/organizations/{place}")).json()["role"] == "member"
+    assert (await guest.get(f"/api/organizations/{organization_id}")).json()["role"] == "member"
     assert (await guest.get(path)).status_code == 410
 
 
 def dump(session: Session) -> str:
-    """Every row of every table."""
+    """Return every row of every table."""
     return "\n".join(str(row) for table in metadata.tables.values() for row in session.execute(sa.select(table)))

@@ -1,4 +1,4 @@
-"""Memories in the dashboard: add, read, search, change, delete and put back."""
+"""Memories in the dashboard: add, read, search, edit, delete, restore."""
 
 import html
 import json
@@ -12,53 +12,53 @@ from tests.support.visitors import Visitor, hidden, seen
 XSS = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'`{{ 7*7 }}</textarea></title>"
 
 
-def form(text: str, **given: str) -> dict[str, str]:
+def form(text: str, **values: str) -> dict[str, str]:
     empty = {"tags": "", "people_mentioned": "", "topic_category": "", "more": "", "user_id": ""}
-    return {"text": text, **empty, **given}
+    return {"text": text, **empty, **values}
 
 
-async def test_a_memory_that_is_added_can_be_read_and_found_at_once(ann: Visitor) -> None:
+async def test_an_added_memory_can_be_read_and_found_immediately(ann: Visitor) -> None:
     typed = form(
         "Anna likes\r\nthe window seat.", tags="travel, trains", people_mentioned="Anna", more='{"source": "me"}'
     )
-    where = await ann.do(f"{ann.project}/memories/new", typed)
-    page = await ann.see(where)
+    location = await ann.do(f"{ann.project}/memories/new", typed)
+    page = await ann.see(location)
     assert "Memory added" in page
     assert "Anna likes the window seat." in page
     assert "#travel #trains @Anna" in page
     assert "source me" in page
-    stored = await ann.client.get(f"/api/memories/{where.split('/')[3].split('?')[0]}", headers=ann.tenant.auth)
+    stored = await ann.client.get(f"/api/memories/{location.split('/')[3].split('?')[0]}", headers=ann.tenant.auth)
     assert stored.json()["content"] == "Anna likes\nthe window seat."
     assert "Anna likes" in await ann.see(f"{ann.project}/memories?q=window+seat")
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "reason"),
     [
         (form("  "), "Text: must not be blank"),
         (form("x" * 10_001), "Text: must have at most 10000 characters"),
-        (form("fine", more="[1]"), "Other details: write a JSON object"),
-        (form("fine", more='{"tags": "a"}'), "Other details: write a JSON object without tags"),
+        (form("fine", more="[1]"), "Other details: enter a JSON object"),
+        (form("fine", more='{"tags": "a"}'), "Other details: enter tags, people and category in their own fields"),
         (form("fine", more='{"a": NaN}'), "Other details: must be JSON without NaN"),
         (form("fine\0"), "NUL"),
     ],
 )
-async def test_what_cannot_be_stored_comes_back_with_the_reason(ann: Visitor, typed: dict[str, str], said: str) -> None:
+async def test_an_invalid_memory_is_refused_with_the_reason(ann: Visitor, typed: dict[str, str], reason: str) -> None:
     response = await ann.post(f"{ann.project}/memories/new", typed)
     assert response.status_code == 400
-    assert said in seen(response)
+    assert reason in seen(response)
     assert "0 memories" in await ann.see(f"{ann.project}/memories")
 
 
-async def test_a_search_says_how_close_and_which_part(ann: Visitor) -> None:
+async def test_search_results_show_scores_and_the_matching_passage(ann: Visitor) -> None:
     await ann.remember("The train leaves at nine. Anna likes the window seat.")
     response = await ann.get(f"{ann.project}/memories?q=window+seat")
     assert "<mark>Anna likes the window seat.</mark>" in response.text
-    assert "score" in seen(response)
-    assert "meaning" in seen(response)
+    assert "Score" in seen(response)
+    assert "Meaning" in seen(response)
 
 
-async def test_a_long_text_is_shown_around_the_part_that_matched_in_whole_words(ann: Visitor) -> None:
+async def test_a_long_result_is_cut_around_the_match_at_whole_words(ann: Visitor) -> None:
     await ann.remember("Elephants " * 60 + ". Anna likes the window seat. " + "Giraffes " * 60)
     page = await ann.get(f"{ann.project}/memories?q=window+seat")
     found = re.search(r"…((?:Elephants )+\. )<mark>Anna likes the window seat\.</mark>((?: Giraffes)+)…<", page.text)
@@ -66,7 +66,7 @@ async def test_a_long_text_is_shown_around_the_part_that_matched_in_whole_words(
     assert len(found[0]) <= 320
 
 
-async def test_filters_are_those_of_the_assistants(ann: Visitor) -> None:
+async def test_filters_work_as_for_assistants(ann: Visitor) -> None:
     await ann.remember("Tram at nine.", tags="travel", people_mentioned="Dr Li", topic_category="Plans")
     await ann.remember("Soup with leeks.", tags="food")
     for query in (
@@ -80,18 +80,18 @@ async def test_filters_are_those_of_the_assistants(ann: Visitor) -> None:
         assert "Tram at nine." in page, query
         assert "Soup with leeks." not in page, query
     nothing = await ann.see(f"{ann.project}/memories?q=tram&people=Li")
-    assert "Nothing found" in nothing
-    assert "best first" not in nothing
+    assert "No memories found" in nothing
+    assert "best match first" not in nothing
 
 
-async def test_a_filter_that_cannot_be_read_is_said_where_it_was_typed(ann: Visitor) -> None:
+async def test_an_invalid_filter_is_refused_and_kept_in_its_field(ann: Visitor) -> None:
     response = await ann.get(f"{ann.project}/memories?when=someday")
     assert response.status_code == 400
     assert "When: must be one of today" in seen(response)
     assert 'value="someday"' in response.text
 
 
-async def test_pages_lead_on_without_losing_one(ann: Visitor) -> None:
+async def test_pagination_shows_every_memory(ann: Visitor) -> None:
     await ann.remember_all([f"Memory number {number:02}." for number in range(30)])
     first = await ann.get(f"{ann.project}/memories")
     second = await ann.get(next_of(first))
@@ -100,20 +100,20 @@ async def test_pages_lead_on_without_losing_one(ann: Visitor) -> None:
     assert "number 00." in second.text
 
 
-async def test_a_search_leads_on_to_as_many_results_as_an_assistant_can_ask_for(ann: Visitor) -> None:
+async def test_search_pagination_ends_at_the_limit_of_assistants(ann: Visitor) -> None:
     await ann.remember_all([f"Seat number {number:03}." for number in range(110)])
     page = await ann.get(f"{ann.project}/memories?q=seat")
     shown = page.text
     for first in (26, 51, 76):
         page = await ann.get(next_of(page))
-        assert f"Results {first} to {first + 24}, the best first" in seen(page)
+        assert f"Results {first}–{first + 24}, best match first" in seen(page)
         shown += page.text
     assert sum(f"number {number:03}." in shown for number in range(110)) == 100
     assert 'rel="next"' not in page.text
-    assert "Results 51 to 75" in await ann.see(f"{ann.project}/memories?q=seat&skip=50")
+    assert "Results 51–75" in await ann.see(f"{ann.project}/memories?q=seat&skip=50")
 
 
-async def test_an_edit_keeps_the_version_before(ann: Visitor) -> None:
+async def test_an_edit_keeps_the_previous_version(ann: Visitor) -> None:
     memory_id = await ann.remember("Anna likes the aisle.", tags="travel", source="chat")
     page = f"/dashboard/memories/{memory_id}"
     assert "Anna likes the aisle." in (await ann.get(f"{page}/edit")).text
@@ -125,13 +125,13 @@ async def test_an_edit_keeps_the_version_before(ann: Visitor) -> None:
     assert "Anna likes the aisle." in shown
 
 
-async def test_saving_what_is_there_already_makes_no_version(ann: Visitor) -> None:
+async def test_saving_without_changes_creates_no_version(ann: Visitor) -> None:
     memory_id = await ann.remember("Same.", tags="a,b")
     await ann.do(f"/dashboard/memories/{memory_id}/edit", form("Same.", tags="a,b"))
-    assert "Changed never" in await ann.see(f"/dashboard/memories/{memory_id}")
+    assert "Last edited Never" in await ann.see(f"/dashboard/memories/{memory_id}")
 
 
-async def test_a_deleted_memory_is_gone_and_can_be_put_back_from_the_page_alone(ann: Visitor) -> None:
+async def test_a_deleted_memory_can_be_restored_only_from_the_page(ann: Visitor) -> None:
     memory_id = await ann.remember("Anna likes the window seat.", tags="travel")
     before = (await ann.client.get(f"/api/memories/{memory_id}", headers=ann.tenant.auth)).json()
     deleted = await ann.post(f"/dashboard/memories/{memory_id}/delete")
@@ -139,24 +139,24 @@ async def test_a_deleted_memory_is_gone_and_can_be_put_back_from_the_page_alone(
     assert "Memory deleted" in seen(deleted)
     assert (await ann.get(f"/dashboard/memories/{memory_id}")).status_code == 404
     assert "Anna" not in await ann.see(f"{ann.project}/memories")
-    where = await ann.do(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
-    assert where.endswith("?done=restored")
+    location = await ann.do(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
+    assert location.endswith("?done=restored")
     restored = (await ann.client.get("/api/memories", headers=ann.tenant.auth)).json()["results"][0]
     assert restored["content"] == before["content"]
     assert restored["metadata"] == before["metadata"]
     assert restored["created_at"] == before["created_at"]
 
 
-async def test_a_memory_of_several_messages_is_put_back_whole(ann: Visitor) -> None:
+async def test_a_memory_of_several_messages_is_restored_completely(ann: Visitor) -> None:
     messages = [{"role": "user", "content": "Which seat?"}, {"role": "assistant", "content": "The window."}]
-    made = await ann.client.post("/api/memories", json={"messages": messages}, headers=ann.tenant.auth)
-    deleted = await ann.post(f"/dashboard/memories/{made.json()['memory_id']}/delete")
+    added = await ann.client.post("/api/memories", json={"messages": messages}, headers=ann.tenant.auth)
+    deleted = await ann.post(f"/dashboard/memories/{added.json()['memory_id']}/delete")
     await ann.do(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
     listed = await ann.client.get("/api/memories", headers=ann.tenant.auth)
     assert listed.json()["results"][0]["messages"] == messages
 
 
-async def test_what_is_put_back_goes_to_the_project_of_the_address(ann: Visitor, ben: Visitor) -> None:
+async def test_a_memory_is_restored_into_the_project_of_the_address(ann: Visitor, ben: Visitor) -> None:
     deleted = await ben.post(f"/dashboard/memories/{await ben.remember('Hers now.')}/delete")
     kept = hidden(deleted, "kept")
     assert ben.tenant.project_id in kept
@@ -167,7 +167,7 @@ async def test_what_is_put_back_goes_to_the_project_of_the_address(ann: Visitor,
     assert refused.status_code == 400
 
 
-async def test_a_viewer_is_offered_no_change_and_may_make_none(ann: Visitor, viewer: Visitor) -> None:
+async def test_viewers_see_no_edit_actions_and_cannot_edit(ann: Visitor, viewer: Visitor) -> None:
     memory_id = await ann.remember("Look, do not touch.")
     page = f"/dashboard/memories/{memory_id}"
     shown = await viewer.get(page)
@@ -181,24 +181,24 @@ async def test_a_viewer_is_offered_no_change_and_may_make_none(ann: Visitor, vie
     assert "Look, do not touch." in await ann.see(page)
 
 
-async def test_r30_r31_every_field_is_text_and_nothing_else(ann: Visitor) -> None:
+async def test_r30_r31_every_field_is_escaped(ann: Visitor) -> None:
     typed = form(XSS, tags=XSS, people_mentioned=XSS, topic_category=XSS, user_id=XSS, more=json.dumps({XSS: XSS}))
     page = (await ann.do(f"{ann.project}/memories/new", typed)).partition("?")[0]
     await ann.do(f"{page}/edit", {**typed, "text": "changed " + XSS})
-    places = (page, f"{page}/edit", f"{ann.project}/memories", f"{ann.project}/memories?q=alert", ann.project)
-    for place in places:
-        response = await ann.get(place)
+    pages = (page, f"{page}/edit", f"{ann.project}/memories", f"{ann.project}/memories?q=alert", ann.project)
+    for path in pages:
+        response = await ann.get(path)
         assert response.status_code == 200
-        assert "<script>alert" not in response.text, place
-        assert "<img src=x" not in response.text, place
-        assert "&lt;script&gt;alert(1)" in response.text, place
+        assert "<script>alert" not in response.text, path
+        assert "<img src=x" not in response.text, path
+        assert "&lt;script&gt;alert(1)" in response.text, path
     echoed = await ann.client.get(f"{ann.project}/memories", params={"q": XSS, "tags": XSS, "when": XSS})
     assert "<img src=x" not in echoed.text
     deleted = await ann.post(f"{page}/delete")
     assert "<script>alert" not in deleted.text
 
 
-async def test_pages_stay_small_however_much_is_stored(ann: Visitor) -> None:
+async def test_pages_stay_small_with_large_data(ann: Visitor) -> None:
     tags = [f"a rather long tag number {number}" for number in range(100)]
     other = {f"key{number}": "value " * 30 for number in range(50)}
     memory_id = (await ann.remember_all(["'word' <&> " * 900] * 26, tags=tags, people_mentioned=tags, **other))[0]
@@ -212,7 +212,7 @@ async def test_pages_stay_small_however_much_is_stored(ann: Visitor) -> None:
         assert len(response.content) <= 100_000, path
 
 
-async def test_all_memories_go_when_the_name_is_typed_and_not_before(ann: Visitor) -> None:
+async def test_deleting_all_memories_requires_typing_the_name(ann: Visitor) -> None:
     await ann.remember("One.")
     refused = await ann.post(f"{ann.project}/delete-memories", {"confirm": "my memories"})
     assert refused.status_code == 400
@@ -222,8 +222,8 @@ async def test_all_memories_go_when_the_name_is_typed_and_not_before(ann: Visito
     assert "No memories yet" in await ann.see(f"{ann.project}/memories")
 
 
-async def test_the_overview_counts_what_is_there(ann: Visitor) -> None:
-    assert "Start here" in await ann.see(ann.project)
+async def test_the_overview_counts_memories_and_labels(ann: Visitor) -> None:
+    assert "Get started" in await ann.see(ann.project)
     await ann.remember("One.", tags="Travel,home", people_mentioned="Anna")
     await ann.remember("Two.", tags="travel", topic_category="Plans")
     page = await ann.see(ann.project)
@@ -234,7 +234,7 @@ async def test_the_overview_counts_what_is_there(ann: Visitor) -> None:
 
 
 def next_of(page: httpx.Response) -> str:
-    """Where the page leads on to."""
+    """Return the address of the next page."""
     found = re.search(r'href="([^"]+)" rel="next"', page.text)
     assert found, "the last page"
     return html.unescape(found[1])

@@ -13,28 +13,28 @@ from tests.support.visitors import Visitor, seen
 LINK = re.compile(r'id="link" value="http://localhost:8081(/accept-invitation/[^"]+)"')
 
 
-async def invited(inviter: Visitor, path: str, **fields: str | list[str]) -> str:
-    """Send an invitation: the path of its link."""
+async def invite(inviter: Visitor, path: str, **fields: str | list[str]) -> str:
+    """Send an invitation and return the path of its link."""
     response = await inviter.post(path, fields)
     assert response.status_code == 200, seen(response)
-    found = LINK.search(response.text)
-    assert found
-    return found[1]
+    link = LINK.search(response.text)
+    assert link
+    return link[1]
 
 
 async def team(ann: Visitor) -> Visitor:
-    """Ann at an organization of hers with one project."""
+    """Return Ann, at a new organization that she owns, with one project."""
     organization = (await ann.do("/dashboard/organizations", {"name": "Team"})).partition("?")[0].rsplit("/", 1)[1]
-    made = {"name": "Shared", "organization_id": organization}
-    project = (await ann.do("/dashboard/projects", made)).partition("?")[0].rsplit("/", 1)[1]
-    placed = Tenant(**{**vars(ann.tenant), "organization_id": organization, "project_id": project})
-    return Visitor(ann.client, placed)
+    fields = {"name": "Shared", "organization_id": organization}
+    project = (await ann.do("/dashboard/projects", fields)).partition("?")[0].rsplit("/", 1)[1]
+    tenant = Tenant(**{**vars(ann.tenant), "organization_id": organization, "project_id": project})
+    return Visitor(ann.client, tenant)
 
 
-async def test_an_invitation_to_a_project_is_accepted_with_its_link_and_then_shared(ann: Visitor, ben: Visitor) -> None:
+async def test_accepting_an_invitation_link_gives_access_to_the_project(ann: Visitor, ben: Visitor) -> None:
     at_team = await team(ann)
-    link = await invited(at_team, f"{at_team.project}/members", email=ben.tenant.email, role="editor")
-    assert "1 open invitation" in await ann.see(f"{at_team.project}/members")
+    link = await invite(at_team, f"{at_team.project}/members", email=ben.tenant.email, role="editor")
+    assert "1 pending invitation" in await ann.see(f"{at_team.project}/members")
     assert (await ben.get(at_team.project)).status_code == 404
     assert "Join Shared" in seen(await ben.get(link))
     await ben.do(link, {"decision": "accept"})
@@ -43,21 +43,21 @@ async def test_an_invitation_to_a_project_is_accepted_with_its_link_and_then_sha
     assert "joined Team" in await ann.see("/dashboard/notifications")
 
 
-async def test_an_invitation_that_waits_is_answered_from_the_dashboard(ann: Visitor, ben: Visitor) -> None:
+async def test_a_pending_invitation_can_be_accepted_in_the_dashboard(ann: Visitor, ben: Visitor) -> None:
     at_team = await team(ann)
-    await invited(at_team, f"{at_team.organization}", email=ben.tenant.email, role="member")
+    await invite(at_team, f"{at_team.organization}", email=ben.tenant.email, role="member")
     page = await ben.get("/dashboard/notifications")
-    assert "1 invitation for you" in seen(page)
+    assert "1 pending invitation" in seen(page)
     answer = re.search(r'action="(/dashboard/invitations/[^"]+)"', page.text)
     assert answer
-    where = await ben.do(answer[1], {"decision": "accept"})
-    assert "Team" in await ben.see(where)
-    assert "for you" not in await ben.see("/dashboard/notifications")
+    location = await ben.do(answer[1], {"decision": "accept"})
+    assert "Team" in await ben.see(location)
+    assert "pending invitation" not in await ben.see("/dashboard/notifications")
 
 
-async def test_an_invitation_can_be_cancelled(ann: Visitor, ben: Visitor) -> None:
+async def test_an_invitation_can_be_canceled(ann: Visitor, ben: Visitor) -> None:
     at_team = await team(ann)
-    link = await invited(at_team, f"{at_team.project}/members", email=ben.tenant.email, role="viewer")
+    link = await invite(at_team, f"{at_team.project}/members", email=ben.tenant.email, role="viewer")
     page = await ann.get(f"{at_team.project}/members")
     cancel = re.search(r'action="([^"]+/cancel)"', page.text)
     assert cancel
@@ -67,9 +67,9 @@ async def test_an_invitation_can_be_cancelled(ann: Visitor, ben: Visitor) -> Non
 
 @pytest.fixture
 async def shared(ann: Visitor, ben: Visitor) -> Visitor:
-    """Ann at her team, of which Ben is an ordinary member who edits the project."""
+    """Return Ann at her team, where Ben is a member and an editor of the project."""
     at_team = await team(ann)
-    link = await invited(
+    link = await invite(
         at_team, at_team.organization, email=ben.tenant.email, role="member",
         project_id=[at_team.tenant.project_id], project_role="editor",
     )  # fmt: skip
@@ -77,18 +77,18 @@ async def shared(ann: Visitor, ben: Visitor) -> Visitor:
     return at_team
 
 
-async def test_a_role_that_is_lowered_counts_from_the_next_page(shared: Visitor, ben: Visitor) -> None:
+async def test_a_lower_role_takes_effect_on_the_next_page(shared: Visitor, ben: Visitor) -> None:
     assert "Add memory" in await ben.see(f"{shared.project}/memories")
     change = f"{shared.project}/members/{ben.tenant.user_id}/role"
     await shared.do(change, {"role": "viewer"})
     assert "Add memory" not in (await ben.see(f"{shared.project}/memories")).replace("Or write", "")
     refused = await shared.post(change, {"role": "king"})
     assert refused.status_code == 400
-    assert "Role: choose one of the list." in seen(refused)
+    assert "Role: choose one of the options." in seen(refused)
     assert (await ben.post(change, {"role": "admin"})).status_code == 403
 
 
-async def test_who_is_removed_or_leaves_sees_it_no_more(shared: Visitor, ben: Visitor) -> None:
+async def test_members_who_leave_or_are_removed_lose_access(shared: Visitor, ben: Visitor) -> None:
     assert (await ben.do(f"{shared.project}/members/{ben.tenant.user_id}/remove")).startswith("/dashboard?")
     assert (await ben.get(shared.project)).status_code == 404
     added = {"user_id": ben.tenant.user_id, "role": "viewer"}
@@ -98,7 +98,7 @@ async def test_who_is_removed_or_leaves_sees_it_no_more(shared: Visitor, ben: Vi
     assert (await ben.get(shared.organization)).status_code == 404
 
 
-async def test_the_rule_that_forbids_is_said_on_the_page_it_was_broken_on(shared: Visitor, ben: Visitor) -> None:
+async def test_a_refused_form_shows_the_reason_on_its_page(shared: Visitor, ben: Visitor) -> None:
     refused = await shared.post(f"{shared.organization}/members/{shared.tenant.user_id}/remove")
     assert refused.status_code == 409
     assert "transfer the ownership first" in seen(refused)
@@ -108,29 +108,30 @@ async def test_the_rule_that_forbids_is_said_on_the_page_it_was_broken_on(shared
     assert 'value="team"' in again.text
     bad = await shared.post(shared.organization, {"email": "nobody", "role": "member"})
     assert bad.status_code == 400
-    assert "E-mail address: this is not an e-mail address" in seen(bad)
+    assert "Email address: this is not an e-mail address" in seen(bad)
 
 
-async def test_many_people_come_a_part_at_a_time(shared: Visitor, database: Database) -> None:
+async def test_long_member_lists_are_paginated(shared: Visitor, database: Database) -> None:
     with database.write() as session:
         for number in range(200):
             user = User(email=f"{number:03}.{'long' * 12}@{'example' * 8}.com", name=f"Person {number:03} " + "x" * 80)
             session.add(user)
             session.flush()
-            place, member, viewer = shared.tenant.organization_id, OrganizationRole.MEMBER, ProjectRole.VIEWER
-            session.add(OrganizationMember(organization_id=place, user_id=user.id, role=member))
+            organization_id = shared.tenant.organization_id
+            member, viewer = OrganizationRole.MEMBER, ProjectRole.VIEWER
+            session.add(OrganizationMember(organization_id=organization_id, user_id=user.id, role=member))
             session.add(ProjectMember(project_id=shared.tenant.project_id, user_id=user.id, role=viewer))
     for page in (shared.organization, f"{shared.project}/members"):
-        met: set[str] = set()
+        names: set[str] = set()
         for start in (0, 40, 80, 120, 160, 200):
             response = await shared.get(f"{page}?from={start}")
             assert len(response.content) <= 100_000, page
-            met |= set(re.findall(r"Person (\d+)", response.text))
-        assert len(met) == 200, page
+            names |= set(re.findall(r"Person (\d+)", response.text))
+        assert len(names) == 200, page
         assert 'rel="next"' not in response.text, page
 
 
-async def test_ownership_moves_and_with_it_what_is_offered(shared: Visitor, ben: Visitor) -> None:
+async def test_transferring_ownership_moves_the_owners_actions(shared: Visitor, ben: Visitor) -> None:
     await shared.do(f"{shared.organization}/transfer", {"new_owner_id": ben.tenant.user_id})
     assert "You are an admin" in await shared.see(shared.organization)
     page = await ben.see(shared.organization)
@@ -139,7 +140,7 @@ async def test_ownership_moves_and_with_it_what_is_offered(shared: Visitor, ben:
     assert "Delete organization" not in await shared.see(shared.organization)
 
 
-async def test_deleting_asks_for_the_name(shared: Visitor) -> None:
+async def test_deleting_requires_typing_the_name(shared: Visitor) -> None:
     assert (await shared.post(f"{shared.project}/delete", {"confirm": ""})).status_code == 400
     await shared.do(f"{shared.project}/delete", {"confirm": "Shared"})
     assert (await shared.get(shared.project)).status_code == 404
@@ -148,19 +149,19 @@ async def test_deleting_asks_for_the_name(shared: Visitor) -> None:
     assert (await shared.get(shared.organization)).status_code == 404
 
 
-async def test_the_personal_organization_stays(ann: Visitor) -> None:
+async def test_the_personal_organization_cannot_be_deleted(ann: Visitor) -> None:
     assert "Delete organization" not in await ann.see(ann.organization)
     assert (await ann.post(f"{ann.organization}/delete", {"confirm": "Personal"})).status_code == 409
 
 
-async def test_activity_is_for_who_manages(shared: Visitor, ben: Visitor) -> None:
+async def test_only_managers_see_the_activity(shared: Visitor, ben: Visitor) -> None:
     page = await shared.see(f"{shared.organization}/activity")
-    assert "Organization: created alice" in page
-    assert "Project: created alice · Shared" in page
+    assert "Organization created alice" in page
+    assert "Project created alice · Shared" in page
     assert (await ben.get(f"{shared.organization}/activity")).status_code == 403
 
 
-async def test_names_are_text_and_nothing_else(visit: Callable[[Tenant], Visitor], alice: Tenant) -> None:
+async def test_names_are_escaped(visit: Callable[[Tenant], Visitor], alice: Tenant) -> None:
     ann = visit(alice)
     name = "<b onclick=alert(1)>Ann"
     await ann.do("/dashboard/account/name", {"name": name})

@@ -1,4 +1,4 @@
-"""Signing in and out: cookies, throttling, and the way back."""
+"""Sign-in and sign-out: cookies, rate limits, and the redirect back."""
 
 import re
 
@@ -19,10 +19,10 @@ from tests.support.fakes import WordEmbedder
 from tests.support.started import running
 
 
-async def test_061_the_cookie_is_for_this_site_and_no_script(client: httpx.AsyncClient) -> None:
-    given = (await sign_up(client)).headers["set-cookie"]
-    assert given.startswith(f"{COOKIE}=sm_se_")
-    attributes = {part.strip() for part in given.split(";")[1:]}
+async def test_061_the_cookie_is_limited_to_this_site_and_hidden_from_scripts(client: httpx.AsyncClient) -> None:
+    cookie = (await sign_up(client)).headers["set-cookie"]
+    assert cookie.startswith(f"{COOKIE}=sm_se_")
+    attributes = {part.strip() for part in cookie.split(";")[1:]}
     assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= attributes
     assert not [one for one in attributes if one.lower().startswith(("domain", "secure"))]
 
@@ -35,7 +35,7 @@ async def test_under_https_the_cookie_is_secure(settings: Settings) -> None:
             assert "; Secure" in (await sign_up(client)).headers["set-cookie"]
 
 
-async def test_063_r07_a_wrong_password_and_an_unknown_address_are_answered_alike(client: httpx.AsyncClient) -> None:
+async def test_063_r07_a_wrong_password_and_an_unknown_address_get_the_same_answer(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     browser = fresh(client)
     wrong = await sign_in(browser, password="not the password")
@@ -46,7 +46,7 @@ async def test_063_r07_a_wrong_password_and_an_unknown_address_are_answered_alik
     assert (await sign_in(browser)).status_code == 303
 
 
-async def test_r10_a_session_is_new_at_sign_in_and_dies_on_the_server(client: httpx.AsyncClient) -> None:
+async def test_r10_sign_in_creates_a_new_session_and_sign_out_ends_it_on_the_server(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     first = client.cookies[COOKIE]
     await sign_in(client)
@@ -59,7 +59,7 @@ async def test_r10_a_session_is_new_at_sign_in_and_dies_on_the_server(client: ht
     assert (await client.get("/api/users/me", headers={"Authorization": f"Session {second}"})).status_code == 401
 
 
-async def test_061_a_cookie_that_was_set_before_is_not_adopted(client: httpx.AsyncClient) -> None:
+async def test_061_a_cookie_chosen_before_sign_in_is_not_adopted(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     browser = fresh(client)
     browser.cookies.set(COOKIE, "sm_se_chosen", domain="localhost.local")
@@ -70,7 +70,7 @@ async def test_061_a_cookie_that_was_set_before_is_not_adopted(client: httpx.Asy
 
 
 @pytest.mark.parametrize("column", ["expires_at", "last_seen_at"])
-async def test_r10_a_session_ends_by_age_and_by_idleness(
+async def test_r10_a_session_expires_by_age_and_by_inactivity(
     client: httpx.AsyncClient, database: Database, column: str
 ) -> None:
     await sign_up(client)
@@ -84,7 +84,7 @@ async def test_r10_a_session_ends_by_age_and_by_idleness(
 @pytest.mark.parametrize(
     "path", ["/dashboard?x=1", "/oauth/authorize?state=" + "%2B%26" * 1500, "/accept-invitation/t", "/a%2Fb?c=%0d%0a"]
 )
-async def test_one_comes_back_to_where_one_came_from(client: httpx.AsyncClient, path: str) -> None:
+async def test_sign_in_redirects_back_to_the_previous_page(client: httpx.AsyncClient, path: str) -> None:
     await sign_up(client)
     answer = await fresh(client).post(
         "/sign-in", params={"next": path}, data={"email": "ann@example.com", "password": PASSWORD}
@@ -104,26 +104,26 @@ async def test_one_comes_back_to_where_one_came_from(client: httpx.AsyncClient, 
         "javascript:alert(1)", "/\r\nSet-Cookie: a=b", "/\tx", " //evil.example", "evil", "", "/a\\b",
     ],
 )  # fmt: skip
-async def test_062_nobody_is_sent_elsewhere(client: httpx.AsyncClient, path: str) -> None:
+async def test_062_sign_in_never_redirects_to_another_site(client: httpx.AsyncClient, path: str) -> None:
     await sign_up(client)
     answer = await client.post("/sign-in", data={"email": "ann@example.com", "password": PASSWORD, "next": path})
     assert answer.headers["location"] == "/dashboard"
     assert local_path(path) == "/dashboard"
 
 
-async def test_064_no_answer_to_a_password_keeps_the_method(client: httpx.AsyncClient) -> None:
+async def test_064_responses_to_a_password_are_303_redirects(client: httpx.AsyncClient) -> None:
     answers = [await sign_up(client), await sign_in(client), await client.post("/sign-out")]
     assert {answer.status_code for answer in answers} == {303}
 
 
-async def test_pages_need_a_session_and_keys_are_none(client: httpx.AsyncClient, alice: Tenant) -> None:
+async def test_pages_need_a_session_and_refuse_api_keys(client: httpx.AsyncClient, alice: Tenant) -> None:
     answer = await client.get("/dashboard", params={"a": "b"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fdashboard%3Fa%3Db")
     assert (await client.get("/")).headers["location"] == "/dashboard"
     assert (await client.get("/dashboard", headers=alice.auth)).status_code == 303
 
 
-async def test_063_r08_sign_in_is_throttled_for_each_account_and_each_address(settings: Settings) -> None:
+async def test_063_r08_sign_in_is_limited_per_account_and_per_address(settings: Settings) -> None:
     limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "3/hour"})
     async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
         async with browser_at(app, "203.0.113.1") as first, browser_at(app, "203.0.113.2") as second:
@@ -140,6 +140,6 @@ async def test_063_r08_sign_in_is_throttled_for_each_account_and_each_address(se
             assert [(await sign_in(third, "c@example.com")).status_code for _ in range(3)] == [401] * 3
             by_account = await sign_in(fourth, " C@example.com")
             assert by_account.status_code == 429
-            # Asking for a link is counted apart: whoever forgot the password has tried some.
+            # Reset links have their own count, because people who ask for one have often tried passwords before.
             asked = [await fourth.post("/forgot-password", data={"email": "c@example.com"}) for _ in range(4)]
             assert [answer.status_code for answer in asked] == [200, 200, 200, 429]

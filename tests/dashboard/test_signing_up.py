@@ -1,4 +1,4 @@
-"""Signing up: who may, and what is said beside a field."""
+"""Sign-up: who may create an account, and errors next to their fields."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ from tests.support.fakes import WordEmbedder
 from tests.support.started import running
 
 
-async def test_signing_up_makes_an_account_and_signs_in(client: httpx.AsyncClient) -> None:
+async def test_sign_up_creates_an_account_and_signs_in(client: httpx.AsyncClient) -> None:
     answer = await sign_up(client, " Ann@Example.com ")
     assert (answer.status_code, answer.headers["location"]) == (303, "/dashboard")
     me = (await client.get("/api/users/me")).json()
@@ -34,7 +34,7 @@ async def test_signing_up_makes_an_account_and_signs_in(client: httpx.AsyncClien
         ({"name": "two\nlines"}, "name"),
     ],
 )
-async def test_what_is_wrong_is_said_beside_the_field(
+async def test_an_error_is_shown_next_to_its_field(
     client: httpx.AsyncClient, fields: dict[str, str], field: str
 ) -> None:
     answer = await sign_up(client, **fields)
@@ -45,7 +45,7 @@ async def test_what_is_wrong_is_said_beside_the_field(
     assert "set-cookie" not in answer.headers
 
 
-async def test_an_address_has_one_account(client: httpx.AsyncClient) -> None:
+async def test_an_email_address_can_have_only_one_account(client: httpx.AsyncClient) -> None:
     await sign_up(client)
     again = await sign_up(fresh(client), "ANN@example.com")
     assert again.status_code == 409
@@ -65,18 +65,18 @@ async def test_sign_up_follows_the_policy(
             assert ('href="/sign-up' in (await guest.get("/sign-in")).text) is (policy != "closed")
 
 
-async def test_r26_by_invitation_the_first_account_can_always_be_made(settings: Settings) -> None:
+async def test_r26_the_first_account_needs_no_invitation(settings: Settings) -> None:
     async with running(create_app(with_policy(settings, "invited"), lambda _settings: WordEmbedder())) as app:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as first:
             assert (await sign_up(first, "first@example.com")).status_code == 303
             assert (await sign_up(fresh(first), "second@example.com")).status_code == 403
-            place = (await first.post("/api/organizations", json={"name": "Lab"})).json()["id"]
+            organization_id = (await first.post("/api/organizations", json={"name": "Lab"})).json()["id"]
             body = {"email": "second@example.com", "role": "member"}
-            made = (await first.post(f"/api/organizations/{place}/invitations", json=body)).json()
-            await first.delete(f"/api/organizations/{place}/invitations/{made['invitation_id']}")
+            invitation = (await first.post(f"/api/organizations/{organization_id}/invitations", json=body)).json()
+            await first.delete(f"/api/organizations/{organization_id}/invitations/{invitation['invitation_id']}")
             assert (await sign_up(fresh(first), "second@example.com")).status_code == 403
-            await first.post(f"/api/organizations/{place}/invitations", json=body)
+            await first.post(f"/api/organizations/{organization_id}/invitations", json=body)
             assert (await sign_up(fresh(first), "second@example.com")).status_code == 303
 
 
@@ -87,7 +87,7 @@ async def test_r26_of_several_first_accounts_at_once_one_is_made(settings: Setti
     assert Counter(answer.status_code for answer in answers) == {303: 1, 403: 7}
 
 
-async def test_r08_sign_up_is_throttled_for_each_address_and_apart_from_clients(settings: Settings) -> None:
+async def test_r08_sign_up_is_limited_per_address_and_apart_from_client_registration(settings: Settings) -> None:
     limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_up": "2/hour"})
     async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
         one, other = browser_at(app, "203.0.113.1"), browser_at(app, "203.0.113.2")

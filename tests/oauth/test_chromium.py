@@ -11,7 +11,7 @@ from selenium.webdriver import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from server.settings import Settings
-from tests.support.browser import PASSWORD, SECONDS, Browser, browsing, serving
+from tests.support.browser import PASSWORD, TIMEOUT_SECONDS, Browser, browsing, serving
 from tests.support.flows import challenge_of, new_verifier
 
 pytestmark = pytest.mark.needs("chromium")
@@ -93,7 +93,7 @@ def ask(browser: Browser, *uris: str, name: str = "Notes") -> str:
 
 
 def sign_in(browser: Browser, password: str = PASSWORD) -> None:
-    browser.write("E-mail address", EMAIL)
+    browser.write("Email address", EMAIL)
     browser.write("Password", password)
     browser.press_at("main button.primary")
 
@@ -107,7 +107,7 @@ def network(browser: Browser) -> str:
 def test_a_person_signs_in_and_allows(browser: Browser, listener: Listener) -> None:
     ask(browser, listener.uri)
     sign_in(browser, "wrong password")
-    assert "wrong" in browser.text
+    assert "Incorrect" in browser.text
     sign_in(browser)
     assert "Connect “Notes”?" in browser.text
     browser.press("Allow")
@@ -131,14 +131,14 @@ def test_an_installed_application_is_answered(site: Settings) -> None:
         sign_in(browser)
         assert "the application that opens cursor: links" in browser.text
         browser.named("Allow").click()
-        WebDriverWait(browser.driver, SECONDS).until(lambda _: f'"{APP}?code=sm_co_' in network(browser))
+        WebDriverWait(browser.driver, TIMEOUT_SECONDS).until(lambda _: f'"{APP}?code=sm_co_' in network(browser))
         said = browser.driver.get_log("browser")  # type: ignore[no-untyped-call]  # selenium leaves it open
         assert "Content Security Policy" not in str(said)
 
 
 def test_the_keyboard_is_enough(scripted: Browser, listener: Listener) -> None:
     ask(scripted, listener.uri)
-    scripted.field("E-mail address").click()
+    scripted.field("Email address").click()
     scripted.keys(EMAIL, Keys.TAB, PASSWORD, Keys.ENTER)
     assert scripted.shows("Connect “Notes”?")
     for _ in range(20):

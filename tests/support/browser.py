@@ -1,4 +1,4 @@
-"""A real Chromium, headless, and a real server on loopback for it; used by the tests and by `make screenshots`."""
+"""A headless Chromium and a server on loopback, for tests and `make screenshots`."""
 
 import contextlib
 import tempfile
@@ -20,10 +20,10 @@ from server.settings import Settings, read_settings
 from tests.support.fakes import WordEmbedder
 from tests.support.served import listening, url_of
 
-Found = TypeVar("Found")
+T = TypeVar("T")
 PASSWORD = "correct horse battery"
-SECONDS = 60
-"""The longest that a page may take to come: a machine that runs a browser beside the tests can be slow."""
+TIMEOUT_SECONDS = 60
+"""A page may take this long, because a machine that runs tests and a browser can be slow."""
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -38,7 +38,7 @@ FLAGS = (
 
 @contextlib.contextmanager
 def serving(data_dir: Path) -> Iterator[Settings]:
-    """The whole app on a thread of its own, behind a socket on loopback."""
+    """Run the app on its own thread, on a free port of loopback."""
     with listening() as listener:
         settings = read_settings(None, data_dir=data_dir, public_url=url_of(listener), rate_limit_enabled=False)
         app = create_app(settings, lambda _settings: WordEmbedder())
@@ -54,7 +54,7 @@ def serving(data_dir: Path) -> Iterator[Settings]:
 
 
 class Browser:
-    """One person at one browser: pages by their path, fields by their label, buttons by their words."""
+    """One user's browser. Pages are found by path, fields by label, buttons and links by name."""
 
     def __init__(self, driver: webdriver.Chrome, base: str) -> None:
         self.driver = driver
@@ -72,26 +72,26 @@ class Browser:
         return self.until(lambda: self.driver.find_element(By.TAG_NAME, "main").text, "no text")
 
     def shows(self, words: str) -> bool:
-        """Whether the page says so, now or once what was pressed has led there."""
+        """Return True when the page shows `words`. Waits while a page loads."""
         return self.until(lambda: words in self.driver.find_element(By.TAG_NAME, "main").text, f"{words} is not shown")
 
-    def until(self, look: Callable[[], Found | None], missing: str) -> Found:
-        """What a look finds, taken anew as a whole until it does: the page may be giving way to another meanwhile."""
-        wait = WebDriverWait(self.driver, SECONDS, poll_frequency=0.05, ignored_exceptions=[WebDriverException])
+    def until(self, look: Callable[[], T | None], missing: str) -> T:
+        """Call `look` until it returns something, because another page may still be loading."""
+        wait = WebDriverWait(self.driver, TIMEOUT_SECONDS, poll_frequency=0.05, ignored_exceptions=[WebDriverException])
         try:
             return wait.until(lambda _driver: look() or False)
         except TimeoutException as late:
             raise AssertionError(f"{missing} on {self.path}: {self.driver.page_source}") from late
 
     def field(self, label: str) -> WebElement:
-        """The field that is labelled so, for the eye or for a screen reader."""
-        return self.until(lambda: self._called(label, "input, textarea, select"), f"no field {label}")
+        """Return the field with this accessible name."""
+        return self.until(lambda: self._find(label, "input, textarea, select"), f"no field {label}")
 
     def named(self, words: str, within: str = "main") -> WebElement:
-        """The link, button or fold that is called so."""
-        return self.until(lambda: self._called(words, f"{within} :is(a, button, summary)"), f"nothing called {words}")
+        """Return the link, button or summary whose accessible name starts with `words`."""
+        return self.until(lambda: self._find(words, f"{within} :is(a, button, summary)"), f"nothing named {words}")
 
-    def _called(self, words: str, selector: str) -> WebElement | None:
+    def _find(self, words: str, selector: str) -> WebElement | None:
         for element in self.driver.find_elements(By.CSS_SELECTOR, selector):
             if element.accessible_name.startswith(words) and element.is_displayed():
                 return element
@@ -107,36 +107,36 @@ class Browser:
         field.find_element(By.XPATH, f".//option[normalize-space()='{option}']").click()
 
     def press(self, words: str, within: str = "main") -> None:
-        """Press what is called so, and wait for the page that it leads to."""
+        """Click the link, button or summary, and wait for the next page."""
         self._click(self.named(words, within))
 
     def press_at(self, selector: str) -> None:
-        """The same, of what has no words of its own to go by."""
+        """Like `press`, for an element without a name."""
         self._click(self.until(lambda: self.driver.find_element(By.CSS_SELECTOR, selector), f"no {selector}"))
 
     def _click(self, element: WebElement) -> None:
-        """A click comes back before the browser has asked for the next page: whoever looks then, looks at the old."""
-        stays = element.tag_name == "summary"
-        left = self._document
+        """Click and wait for the next page: a click returns before the browser requests it."""
+        is_summary = element.tag_name == "summary"
+        document = self._document
         element.click()
-        if not stays:
-            self.until(lambda: self._document != left and self._complete, "the page stays")
+        if not is_summary:
+            self.until(lambda: self._document != document and self._is_complete, "the page stays")
 
     @property
     def _document(self) -> str:
-        """Another one for each page that was loaded, even from the same address."""
+        """Return an id that changes with every page load, even at the same address."""
         return str(self.driver.execute_cdp_cmd("Page.getFrameTree", {})["frameTree"]["frame"]["loaderId"])
 
     @property
-    def _complete(self) -> bool:
+    def _is_complete(self) -> bool:
         return bool(self.driver.execute_script("return document.readyState === 'complete'"))
 
     def keys(self, *keys: str) -> None:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def sign_up(self, email: str, name: str) -> None:
-        """From the page that is open, to where it leads."""
-        self.write("E-mail address", email)
+        """Fill in the sign-up form that is open."""
+        self.write("Email address", email)
         self.write("Name", name)
         self.write("Password", PASSWORD)
         self.press_at("main button.primary")
@@ -160,13 +160,13 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def use_window(self) -> None:
-        """No longer a phone."""
+        """Back to a desktop window."""
         self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @contextlib.contextmanager
 def browsing(base: str, *, script: bool = True, network: bool = False) -> Iterator[Browser]:
-    """A browser with a profile of its own, which nobody used before; `network` keeps what it asks for, in a log."""
+    """Start a browser with a new profile. With `network` it logs its requests."""
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"} | ({"performance": "ALL"} if network else {}))

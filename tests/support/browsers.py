@@ -1,4 +1,4 @@
-"""Browsers without script, and how somebody who has nothing yet signs up and in."""
+"""HTTP clients that act as browsers without script, and the sign-up and sign-in forms."""
 
 import httpx
 from starlette.types import ASGIApp
@@ -21,7 +21,7 @@ async def sign_in(
 
 
 def fresh(client: httpx.AsyncClient) -> httpx.AsyncClient:
-    """Another browser at the same server."""
+    """Return a client without cookies, for the same server."""
     return httpx.AsyncClient(transport=client._transport, base_url=ORIGIN)
 
 

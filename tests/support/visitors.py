@@ -1,4 +1,4 @@
-"""People who are signed in: what they open and what they send is said once here."""
+"""Signed-in users: open pages and send forms."""
 
 import html
 import re
@@ -22,7 +22,7 @@ Fields = Mapping[str, str | list[str]]
 
 @dataclass(frozen=True)
 class Visitor:
-    """A browser without script, signed in; it follows no redirect by itself."""
+    """A signed-in browser without script. It does not follow redirects."""
 
     client: httpx.AsyncClient
     tenant: Tenant
@@ -39,17 +39,17 @@ class Visitor:
         return await self.client.get(path)
 
     async def see(self, path: str) -> str:
-        """What is written on a page that is there."""
+        """Return the text of an existing page."""
         response = await self.client.get(path)
         assert response.status_code == 200, response.text
         return seen(response)
 
     async def post(self, path: str, fields: Fields | None = None, **headers: str) -> httpx.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.client.post(path, data=fields or {}, headers={"Origin": ORIGIN, **named})
+        header_fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.post(path, data=fields or {}, headers={"Origin": ORIGIN, **header_fields})
 
     async def do(self, path: str, fields: Fields | None = None) -> str:
-        """Send a form that is accepted: where it leads."""
+        """Send a form that is accepted, and return where it redirects."""
         response = await self.post(path, fields)
         assert response.status_code == 303, response.text
         return response.headers["location"]
@@ -61,28 +61,28 @@ class Visitor:
         return str(response.json()["memory_id"])
 
     async def remember_all(self, contents: Sequence[str], **metadata: object) -> list[str]:
-        """At once; the ids, in order."""
-        memories = [{"messages": [{"role": "user", "content": one}], "metadata": metadata} for one in contents]
+        """Add the memories in one request and return their ids in order."""
+        memories = [{"messages": [{"role": "user", "content": content}], "metadata": metadata} for content in contents]
         response = await self.client.post("/api/memories/batch", json={"memories": memories}, headers=self.tenant.auth)
         assert response.status_code == 200, response.text
-        return [made["memory_id"] for made in response.json()["results"]]
+        return [result["memory_id"] for result in response.json()["results"]]
 
 
 def seen(response: httpx.Response) -> str:
-    """The text of a page, on one line."""
+    """Return the text of a page on one line."""
     return " ".join(html.unescape(TAG.sub(" ", response.text)).split())
 
 
 def hidden(response: httpx.Response, name: str) -> str:
-    """The value of a form's hidden field."""
-    found = re.search(rf'name="{name}" value="([^"]*)"', response.text)
-    assert found, f"no hidden field {name}"
-    return html.unescape(found[1])
+    """Return the value of a hidden field."""
+    field = re.search(rf'name="{name}" value="([^"]*)"', response.text)
+    assert field, f"no hidden field {name}"
+    return html.unescape(field[1])
 
 
 @pytest.fixture
 def visit(app: ASGIApp, database: Database) -> Callable[[Tenant], Visitor]:
-    """Sign somebody in."""
+    """Return a function that signs a user in."""
 
     def signed_in(tenant: Tenant) -> Visitor:
         with database.write() as session:

@@ -1,9 +1,9 @@
-// Comfort only: every page works without it.
+// Every page works without this script.
 "use strict";
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-// Times in the reader's zone; the server writes UTC and says so.
+// The server writes times in UTC. Show them in the reader's time zone.
 const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const long = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 for (const time of document.querySelectorAll("time[datetime]")) {
@@ -12,21 +12,21 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   time.title = long.format(moment);
 }
 
-// On a phone the project's pages are one row: the open one is in sight.
+// On a phone the project's pages are one row. Scroll to the current one.
 document.querySelector("nav.project [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
-// Days in filters begin where the reader is.
+// Days in filters begin at midnight in the reader's time zone.
 for (const input of document.querySelectorAll("input[name=timezone]")) input.value = zone;
-for (const named of document.querySelectorAll("[data-zone]")) named.textContent = zone;
+for (const element of document.querySelectorAll("[data-zone]")) element.textContent = zone;
 
-// "Saved." is told once: a reload or a shared address does not repeat it.
+// Show a message such as "Saved." once: remove it from the address, which may be reloaded or shared.
 const address = new URL(location.href);
 if (address.searchParams.has("done")) {
   address.searchParams.delete("done");
   history.replaceState(null, "", address);
 }
 
-// A copy button beside everything that is meant to be pasted elsewhere.
+// A copy button next to everything that is meant to be pasted.
 async function copy(button, text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -37,23 +37,23 @@ async function copy(button, text) {
   setTimeout(() => { button.textContent = "Copy"; }, 2000);
 }
 
-for (const place of document.querySelectorAll("[data-copy]")) {
-  const source = document.getElementById(place.dataset.copy);
+for (const container of document.querySelectorAll("[data-copy]")) {
+  const source = document.getElementById(container.dataset.copy);
   const button = document.createElement("button");
   button.type = "button";
   button.className = "button small";
   button.textContent = "Copy";
   button.setAttribute("aria-live", "polite");
-  button.setAttribute("aria-label", `Copy ${place.dataset.what || "text"}`);
+  button.setAttribute("aria-label", `Copy ${container.dataset.what || "text"}`);
   button.addEventListener("click", () => {
     if (source.select) source.select();
     copy(button, source.value ?? source.textContent);
     button.removeAttribute("aria-label");
   });
-  place.append(button);
+  container.append(button);
 }
 
-// What opens over the page closes by Escape, and by a click beside it.
+// Menus and confirmations close on Escape and on a click outside.
 const floating = "details.switch[open], details.confirm[open]";
 document.addEventListener("click", (event) => {
   for (const open of document.querySelectorAll(floating)) {
@@ -76,7 +76,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// One click, one request; a page that comes back from the browser's cache can send again.
+// Prevent double submission. A page that is restored from the browser's cache can be submitted again.
 document.addEventListener("submit", (event) => {
   const button = event.submitter;
   if (button && event.target.method === "post") setTimeout(() => { button.disabled = true; });
@@ -85,11 +85,11 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) for (const button of document.querySelectorAll("button[disabled]")) button.disabled = false;
 });
 
-// A file that is too large is refused before it travels.
+// Refuse a file that is too large before it is uploaded.
 for (const input of document.querySelectorAll("input[type=file][data-limit]")) {
   input.addEventListener("change", () => {
     const tooLarge = input.files[0] && input.files[0].size > Number(input.dataset.limit);
-    input.setCustomValidity(tooLarge ? "This file is too large: split it." : "");
+    input.setCustomValidity(tooLarge ? "This file is too large. Split it into smaller files." : "");
     input.reportValidity();
   });
 }

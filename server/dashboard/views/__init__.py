@@ -1,1 +1,1 @@
-"""The pages, one module a noun."""
+"""The pages, one module per noun."""

@@ -1,9 +1,9 @@
-"""One's own account: name, password, where one is signed in, leaving for good."""
+"""The user's account: name, password, browser sessions, deletion."""
 
 from sqlmodel import Session
 from starlette.responses import RedirectResponse, Response
 
-from server.dashboard.pages import HOME, PageRequest, go
+from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.views.entrance import browser_info_of, signed_in
 from server.domain import accounts
 from server.domain.people import passwords, sessions, users
@@ -11,48 +11,49 @@ from server.limits import Bucket
 from server.mail import Mailer
 from server.principal import Principal
 
-HERE = f"{HOME}/account"
+ACCOUNT = f"{HOME}/account"
 
 
-async def show(visit: PageRequest) -> Response:
-    signed = await visit.call.read(sessions.list_own)
-    return await visit.page(
-        "account.html", sessions=signed, current=visit.call.principal.credential_id, sends_mail=visit.call.mailer.is_on
+async def show(request: PageRequest) -> Response:
+    return await request.render(
+        "account.html",
+        sessions=await request.call.read(sessions.list_own),
+        current_session_id=request.call.principal.credential_id,
+        sends_mail=request.call.mailer.is_on,
     )
 
 
-async def rename(visit: PageRequest) -> Response:
-    await visit.call.run(users.rename, visit.text("name"))
-    return go(HERE, "name-saved")
+async def rename(request: PageRequest) -> Response:
+    await request.call.run(users.rename, request.text("name"))
+    return redirect(ACCOUNT, "name-saved")
 
 
-async def change_password(visit: PageRequest) -> Response:
-    """Every session ends; this browser gets a new one."""
-    await _count(visit)
-    value = await visit.call.run(
-        passwords.change, visit.text("current"), visit.text("password"), browser_info_of(visit.request)
+async def change_password(request: PageRequest) -> Response:
+    """End every session and start a new one in this browser."""
+    await _limit_attempts(request)
+    session_value = await request.call.run(
+        passwords.change, request.text("current"), request.text("password"), browser_info_of(request.http)
     )
-    return signed_in(visit.request, value, f"{HERE}?done=password-saved")
+    return signed_in(request.http, session_value, f"{ACCOUNT}?done=password-saved")
 
 
-async def end_session(visit: PageRequest) -> Response:
-    session_id = visit.path("session_id")
-    await visit.call.run(sessions.revoke, session_id)
-    return go(HERE, "session-ended")
+async def end_session(request: PageRequest) -> Response:
+    await request.call.run(sessions.revoke, request.path_param("session_id"))
+    return redirect(ACCOUNT, "session-ended")
 
 
-async def verify(visit: PageRequest) -> Response:
-    """Send the link that confirms the address once more."""
-    await _count(visit)
-    await visit.call.run(send_verification, visit.call.mailer)
-    return go(HERE, "verification-sent")
+async def verify(request: PageRequest) -> Response:
+    """Send another link that confirms the address."""
+    await _limit_attempts(request)
+    await request.call.run(send_verification, request.call.mailer)
+    return redirect(ACCOUNT, "verification-sent")
 
 
-async def delete(visit: PageRequest) -> Response:
-    """The account with its personal organization; the browser is signed out with it."""
-    user = await visit.call.read(users.me)
-    visit.require_typed(user.email or "")
-    await visit.call.run(accounts.delete)
+async def delete(request: PageRequest) -> Response:
+    """Delete the account and the personal organization. This ends all sessions."""
+    user = await request.call.read(users.me)
+    request.require_confirmation(user.email or "")
+    await request.call.run(accounts.delete)
     return RedirectResponse("/sign-up", 303)
 
 
@@ -60,7 +61,10 @@ def send_verification(session: Session, principal: Principal, mailer: Mailer) ->
     accounts.send_verification(session, users.me(session, principal), mailer)
 
 
-async def _count(visit: PageRequest) -> None:
-    """Guessing a password, or sending letters, is as limited here as at the door. Raises RateLimited."""
-    runtime = visit.call.runtime
-    await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_IN, "account", visit.call.principal.user_id)
+async def _limit_attempts(request: PageRequest) -> None:
+    """Apply the sign-in limit, because these forms too allow guessing a password or sending mail.
+
+    Raises RateLimited.
+    """
+    runtime = request.call.runtime
+    await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_IN, "account", request.call.principal.user_id)

@@ -1,4 +1,4 @@
-"""Connect an assistant: for each client the exact text to paste, for this server and no other."""
+"""Instructions for connecting an assistant: for each client, the exact text to paste."""
 
 import base64
 import json
@@ -11,49 +11,52 @@ from starlette.responses import Response
 from server.dashboard.pages import PageRequest
 from server.settings import Settings, is_loopback
 
-NAME = "selfmemory"
-KEY = "YOUR_API_KEY"
+SERVER_NAME = "selfmemory"
+KEY_PLACEHOLDER = "YOUR_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do, with the text to paste when there is one; `link` opens the client itself."""
+    """One instruction, with the snippet to paste into `target` if there is one. `link` opens the client itself."""
 
-    say: str
-    paste: str | None = None
-    into: str | None = None
+    instruction: str
+    snippet: str | None = None
+    target: str | None = None
     link: str | None = None
     link_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """`is_hosted`: it runs at its vendor's, so this server must be reachable from the internet over https."""
+    """A client with its instructions.
+
+    `vendor` is set if the client connects from its vendor's servers, so that it needs a public https address.
+    """
 
     id: str
     name: str
     steps: Sequence[Step]
-    is_hosted: bool = False
+    vendor: str | None = None
     needs_key: bool = False
 
 
-async def show(visit: PageRequest) -> Response:
-    """One client at a time, chosen in the address."""
-    settings = visit.call.runtime.settings
-    offered = clients(settings)
-    wanted = visit.request.query_params.get("client", "")
-    chosen = next((client for client in offered if client.id == wanted), offered[0])
-    return await visit.page(
+async def show(request: PageRequest) -> Response:
+    """Show the client that the address names, else the first one."""
+    settings = request.call.runtime.settings
+    all_clients = clients(settings)
+    client_id = request.http.query_params.get("client", "")
+    chosen = next((client for client in all_clients if client.id == client_id), all_clients[0])
+    return await request.render(
         "connect.html",
-        visit.path("project_id"),
-        clients=offered,
+        request.project_id,
+        clients=all_clients,
         chosen=chosen,
-        is_unreachable=chosen.is_hosted and is_loopback(settings.public_url),
+        is_unreachable=chosen.vendor is not None and is_loopback(settings.public_url),
     )
 
 
 def clients(settings: Settings) -> list[Client]:
-    """In the order in which people ask for them."""
+    """Return the clients, the most common ones first."""
     url = settings.resource
     return [
         _claude(url),
@@ -66,33 +69,34 @@ def clients(settings: Settings) -> list[Client]:
     ]
 
 
-_SIGN_IN = Step("Sign in when your browser opens, choose the project and allow access.")
+_SIGN_IN = Step("Sign in when your browser opens, choose a project and allow access.")
 
 
 def _claude(url: str) -> Client:
     steps = (
         Step(
-            "In Claude, on the web or in the desktop app, open Customize, then Connectors (before: Settings, "
-            "Connectors). Choose “+”, then “Add custom connector”."
+            "In Claude on the web or desktop, open Customize, then Connectors (in older versions: Settings, then "
+            "Connectors). Select “+”, then “Add custom connector”."
         ),
         Step(
-            "Name it SelfMemory and paste this address. Leave the advanced settings empty.",
+            "Name it SelfMemory and paste this URL. Leave the advanced settings empty.",
             url,
             "Remote MCP server URL",
         ),
-        Step("Choose “Connect”. Sign in, choose the project and allow access. Your phone has it from then on, too."),
+        Step("Select “Connect”. Sign in, choose a project and allow access. It works in the mobile app too."),
     )
-    return Client("claude", "Claude", steps, is_hosted=True)
+    return Client("claude", "Claude", steps, vendor="Anthropic")
 
 
 def _claude_code(url: str) -> Client:
+    command = f"claude mcp add --transport http --scope user {SERVER_NAME} {url}"
     steps = (
-        Step("Run this in a terminal.", f"claude mcp add --transport http --scope user {NAME} {url}", "Terminal"),
-        Step("Start Claude Code, type /mcp and choose “Authenticate”.", "/mcp", "Claude Code"),
+        Step("Run this in a terminal.", command, "Terminal"),
+        Step("Start Claude Code, enter /mcp and select “Authenticate”.", "/mcp", "Claude Code"),
         _SIGN_IN,
         Step(
-            "Without a browser, on a server for instance: use an API key instead.",
-            f'claude mcp add --transport http --scope user {NAME} {url} --header "Authorization: Bearer {KEY}"',
+            "Without a browser, for example on a server, use an API key instead.",
+            f'{command} --header "Authorization: Bearer {KEY_PLACEHOLDER}"',
             "Terminal",
         ),
     )
@@ -102,25 +106,29 @@ def _claude_code(url: str) -> Client:
 def _chatgpt(url: str) -> Client:
     steps = (
         Step(
-            "In ChatGPT on the web open Settings, Apps (before: Connectors), Advanced settings: turn on Developer "
-            "mode; in a company’s workspace an admin has to allow it first."
+            "In ChatGPT on the web, open Settings, then Apps (in older versions: Connectors), then Advanced settings, "
+            "and turn on Developer mode. In a company workspace, an admin must allow it first."
         ),
-        Step("Choose “Create app”, name it SelfMemory, paste this address and choose OAuth.", url, "MCP Server URL"),
-        Step("Choose “Create”. Sign in, choose the project and allow access."),
-        Step("In a chat choose “+”, then Developer mode, and switch SelfMemory on."),
+        Step("Select “Create app”, name it SelfMemory, paste this URL and choose OAuth.", url, "MCP Server URL"),
+        Step("Select “Create”. Sign in, choose a project and allow access."),
+        Step("In a chat, select “+”, then Developer mode, and turn on SelfMemory."),
     )
-    return Client("chatgpt", "ChatGPT", steps, is_hosted=True)
+    return Client("chatgpt", "ChatGPT", steps, vendor="OpenAI")
 
 
 def _cursor(url: str) -> Client:
     config = base64.b64encode(_json({"url": url}, indent=None).encode()).decode()
-    link = f"cursor://anysphere.cursor-deeplink/mcp/install?name={NAME}&config={quote(config)}"
+    link = f"cursor://anysphere.cursor-deeplink/mcp/install?name={SERVER_NAME}&config={quote(config)}"
     steps = (
-        Step("Let Cursor install it.", link=link, link_name="Add to Cursor"),
-        Step("Or put this into the file yourself.", _json({"mcpServers": {NAME: {"url": url}}}), "~/.cursor/mcp.json"),
+        Step("Install the server in Cursor.", link=link, link_name="Add to Cursor"),
         Step(
-            "In Cursor open Customize, then MCPs (before: Settings, MCP), and connect selfmemory. Sign in, choose the "
-            "project and allow access."
+            "Or add it to the configuration file yourself.",
+            _json({"mcpServers": {SERVER_NAME: {"url": url}}}),
+            "~/.cursor/mcp.json",
+        ),
+        Step(
+            "In Cursor, open Customize, then MCPs (in older versions: Settings, then MCP), and connect selfmemory. "
+            "Sign in, choose a project and allow access."
         ),
     )
     return Client("cursor", "Cursor", steps)
@@ -128,12 +136,16 @@ def _cursor(url: str) -> Client:
 
 def _vscode(url: str) -> Client:
     server = {"type": "http", "url": url}
-    link = "vscode:mcp/install?" + quote(_json({"name": NAME, **server}, indent=None))
+    link = "vscode:mcp/install?" + quote(_json({"name": SERVER_NAME, **server}, indent=None))
     steps = (
-        Step("Let VS Code install it.", link=link, link_name="Add to VS Code"),
-        Step("Or put this into the file yourself.", _json({"servers": {NAME: server}}), ".vscode/mcp.json"),
+        Step("Install the server in VS Code.", link=link, link_name="Add to VS Code"),
         Step(
-            "Run “MCP: List Servers” from the Command Palette and start selfmemory. Sign in, choose the project and "
+            "Or add it to the configuration file yourself.",
+            _json({"servers": {SERVER_NAME: server}}),
+            ".vscode/mcp.json",
+        ),
+        Step(
+            "Run “MCP: List Servers” from the Command Palette and start selfmemory. Sign in, choose a project and "
             "allow access."
         ),
     )
@@ -141,38 +153,38 @@ def _vscode(url: str) -> Client:
 
 
 def _any_client(url: str) -> Client:
-    with_key = {"type": "http", "url": url, "headers": {"Authorization": f"Bearer {KEY}"}}
+    with_key = {"type": "http", "url": url, "headers": {"Authorization": f"Bearer {KEY_PLACEHOLDER}"}}
     steps = (
         Step(
-            "Clients that can sign in need the address alone.",
-            _json({"mcpServers": {NAME: {"type": "http", "url": url}}}),
+            "Clients that can sign in need only the URL.",
+            _json({"mcpServers": {SERVER_NAME: {"type": "http", "url": url}}}),
             "JSON",
         ),
-        Step("Others send an API key.", _json({"mcpServers": {NAME: with_key}}), "JSON, with a key"),
+        Step("Other clients send an API key.", _json({"mcpServers": {SERVER_NAME: with_key}}), "JSON with an API key"),
     )
     return Client("other", "Other clients", steps, needs_key=True)
 
 
 def _rest(public_url: str) -> Client:
-    add = (
+    add_command = (
         f"curl {public_url}/api/memories \\\n"
-        f'  -H "Authorization: Bearer {KEY}" \\\n'
+        f'  -H "Authorization: Bearer {KEY_PLACEHOLDER}" \\\n'
         '  -H "Content-Type: application/json" \\\n'
         """  -d '{"messages": [{"role": "user", "content": "Anna prefers the window seat."}]}'"""
     )
-    find = (
+    search_command = (
         f"curl {public_url}/api/memories/search \\\n"
-        f'  -H "Authorization: Bearer {KEY}" \\\n'
+        f'  -H "Authorization: Bearer {KEY_PLACEHOLDER}" \\\n'
         '  -H "Content-Type: application/json" \\\n'
         """  -d '{"query": "Where does Anna like to sit?"}'"""
     )
     steps = (
-        Step("Remember something.", add, "Terminal"),
-        Step("Find it again.", find, "Terminal"),
+        Step("Add a memory.", add_command, "Terminal"),
+        Step("Search for it.", search_command, "Terminal"),
         Step(
-            "Every route is described at /docs on this server.",
+            "See the API reference for all routes.",
             link=f"{public_url}/docs",
-            link_name="Open the reference",
+            link_name="Open API reference",
         ),
     )
     return Client("rest", "REST", steps, needs_key=True)

@@ -1,17 +1,17 @@
-"""Connected apps: which programs reach which project through OAuth, and cutting them off."""
+"""Connected apps: the OAuth clients with access to a project, and disconnecting them."""
 
 from starlette.responses import Response
 
-from server.dashboard.pages import HOME, PageRequest, go
-from server.dashboard.pagination import part_of
+from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.pagination import paginate
 from server.domain.grants import connections
 
 
-async def show(visit: PageRequest) -> Response:
-    found = await visit.call.read(connections.list_connections)
-    return await visit.page("connections.html", connections=part_of(visit, found))
+async def show(request: PageRequest) -> Response:
+    all_connections = await request.call.read(connections.list_connections)
+    return await request.render("connections.html", connections=paginate(request, all_connections))
 
 
-async def disconnect(visit: PageRequest) -> Response:
-    await visit.call.run(connections.disconnect, visit.path("connection_id"))
-    return go(f"{HOME}/connections", "disconnected")
+async def disconnect(request: PageRequest) -> Response:
+    await request.call.run(connections.disconnect, request.path_param("connection_id"))
+    return redirect(f"{HOME}/connections", "disconnected")

@@ -1,6 +1,6 @@
-"""The pages before one is in: signing up, in and out, and the links that letters carry. Plain forms, no script."""
+"""The pages for people who are not signed in: sign-up, sign-in, sign-out, and the links in emails."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from starlette.background import BackgroundTask
@@ -9,28 +9,31 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from server import csp, wire
-from server.dashboard.pages import HOME, go
+from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
+from server.dispatch import Handler, Methods
 from server.domain import accounts, names
 from server.domain.accounts import SignUp
 from server.domain.people import passwords, sessions, users
 from server.domain.people.passwords import LinkEnded
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import invitation_answers
-from server.errors import Forbidden, Invalid, RateLimited, ServiceError, Unauthenticated
+from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated
 from server.hashing import token_hash
 from server.limits import Bucket
 from server.request_credentials import address_of, credential_of, require_same_origin
 from server.runtime import Call, Runtime, State
-from server.statuses import status_of
+from server.statuses import retry_after, status_of
 
-FORM_LIMIT = 64_000
-MOST_FIELDS = 20
-WRONG = "The e-mail address or the password is wrong."
-NO_MAIL = "This server sends no mail. Whoever runs it can print a link: python -m server reset-password"
+FORM_BYTES = 64_000
+MAX_FIELDS = 20
+WRONG_CREDENTIALS = "Incorrect email address or password."
+MAIL_IS_OFF = (
+    "This server does not send email. Ask your administrator for a reset link. "
+    "They can create one with: python -m server reset-password"
+)
 
 Fields = Mapping[str, str]
-Handler = Callable[[Request[State]], Awaitable[Response]]
 
 
 async def show_sign_up(request: Request[State]) -> Response:
@@ -38,17 +41,19 @@ async def show_sign_up(request: Request[State]) -> Response:
 
 
 async def sign_up(request: Request[State]) -> Response:
-    """Makes an account and signs in."""
+    """Create an account and sign in."""
     fields = await read_form(request)
     runtime = request.state["runtime"]
-    wanted = SignUp(fields.get("email", ""), fields.get("name", ""), fields.get("password", ""))
+    new_account = SignUp(fields.get("email", ""), fields.get("name", ""), fields.get("password", ""))
     try:
         await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_UP, address_of(request))
-        visit = browser_info_of(request)
-        value = await runtime.run(accounts.sign_up, runtime.settings.sign_up, wanted, visit, runtime.mailer)
+        browser_info = browser_info_of(request)
+        session_value = await runtime.run(
+            accounts.sign_up, runtime.settings.sign_up, new_account, browser_info, runtime.mailer
+        )
     except ServiceError as error:
         return await _page(request, "sign_up.html", error, fields)
-    return signed_in(request, value, next_of(request, fields))
+    return signed_in(request, session_value, next_of(request, fields))
 
 
 async def show_sign_in(request: Request[State]) -> Response:
@@ -56,27 +61,27 @@ async def show_sign_in(request: Request[State]) -> Response:
 
 
 async def sign_in(request: Request[State]) -> Response:
-    """Back to where one came from; a wrong password and an unknown address are told apart by nobody."""
+    """Sign in and redirect to `next`. A wrong password and an unknown address get the same answer."""
     fields = await read_form(request)
     runtime = request.state["runtime"]
     email, password = fields.get("email", ""), fields.get("password", "")
     try:
-        await runtime.in_thread(count, runtime, "sign-in", address_of(request), email)
-        value = await runtime.run(sessions.sign_in, email, password, browser_info_of(request))
-        if value is None:
-            raise Unauthenticated(WRONG)
+        await runtime.in_thread(count_attempt, runtime, "sign-in", address_of(request), email)
+        session_value = await runtime.run(sessions.sign_in, email, password, browser_info_of(request))
+        if session_value is None:
+            raise Unauthenticated(WRONG_CREDENTIALS)
     except ServiceError as error:
         return await _page(request, "sign_in.html", error, fields)
-    return signed_in(request, value, next_of(request, fields))
+    return signed_in(request, session_value, next_of(request, fields))
 
 
 async def sign_out(request: Request[State]) -> Response:
-    """Ends the session here and in the browser."""
+    """End the session on the server and delete its cookie."""
     runtime = request.state["runtime"]
     require_same_origin(request, runtime.settings)
-    value = request.cookies.get(runtime.settings.session_cookie)
-    if value:
-        await runtime.run(sessions.sign_out, value)
+    session_value = request.cookies.get(runtime.settings.session_cookie)
+    if session_value:
+        await runtime.run(sessions.sign_out, session_value)
     response = RedirectResponse("/sign-in", 303)
     _set_cookie(response, runtime, "", 0)
     return response
@@ -87,12 +92,15 @@ async def show_forgot_password(request: Request[State]) -> Response:
 
 
 async def forgot_password(request: Request[State]) -> Response:
-    """The same answer for every address; what an account brings is done after the answer was sent."""
+    """Send a link if the address has an account.
+
+    The answer is the same for every address, and the account is looked up after it was sent: the time reveals nothing.
+    """
     fields = await read_form(request)
     runtime, email = request.state["runtime"], fields.get("email", "")
     try:
         names.email(email)
-        await runtime.in_thread(count, runtime, "reset", address_of(request), email)
+        await runtime.in_thread(count_attempt, runtime, "reset", address_of(request), email)
     except ServiceError as error:
         return await _page(request, "forgot_password.html", error, fields, sent=False)
     response = await _page(request, "forgot_password.html", fields=fields, sent=True)
@@ -107,25 +115,28 @@ async def show_reset_password(request: Request[State]) -> Response:
 
 
 async def reset_password(request: Request[State]) -> Response:
-    """Sets the password, ends all sessions, signs in here."""
+    """Set the password, end all sessions and sign in here."""
     fields = await read_form(request)
     runtime, token = request.state["runtime"], request.path_params["token"]
     try:
-        value = await runtime.run(passwords.reset, token, fields.get("password", ""), browser_info_of(request))
+        session_value = await runtime.run(passwords.reset, token, fields.get("password", ""), browser_info_of(request))
     except LinkEnded:
         raise
     except ServiceError as error:
         return await _page(request, "reset_password.html", error, fields)
-    return signed_in(request, value, HOME)
+    return signed_in(request, session_value, HOME)
 
 
 async def show_verify_email(request: Request[State]) -> Response:
-    """A button, since mail filters open links too; at once for who is signed in with the account itself."""
+    """Verify at once if the account of the link is signed in here. Otherwise show a button.
+
+    Mail filters open links too, so opening one is no proof.
+    """
     runtime, token = request.state["runtime"], request.path_params["token"]
     user_id = await runtime.read(accounts.is_verification_of, token)
     if user_id is None:
         raise LinkEnded
-    call = await visitor(request)
+    call = await call_of(request)
     if call is not None and call.principal.user_id == user_id:
         await runtime.run(accounts.verify, token)
         return await _page(request, "verify_email.html", done=True)
@@ -139,30 +150,33 @@ async def verify_email(request: Request[State]) -> Response:
 
 
 async def show_accept_invitation(request: Request[State]) -> Response:
-    """What is offered, and to whom; who is not signed in is led there and back."""
+    """Show the invitation, with links to sign in and come back when no one is signed in."""
     token = request.path_params["token"]
     offer = await request.state["runtime"].read(invitation_answers.show, None, token)
-    call = await visitor(request)
+    call = await call_of(request)
     user = await call.read(users.me) if call else None
     return await _page(request, "accept_invitation.html", offer=offer, user=user, token=token)
 
 
 async def accept_invitation(request: Request[State]) -> Response:
     fields = await read_form(request)
-    call = await visitor(request)
+    call = await call_of(request)
     if call is None:
         return RedirectResponse(f"/sign-in?next={quote(request.url.path, safe='')}", 303)
     if fields.get("decision") == "decline":
         await call.run(invitation_answers.decline, request.path_params["token"])
-        return go(HOME, "declined")
+        return redirect(HOME, "declined")
     await call.run(invitation_answers.accept, request.path_params["token"])
-    return go(HOME, "accepted")
+    return redirect(HOME, "accepted")
 
 
 async def read_form(request: Request[State]) -> Fields:
-    """Return the fields of one of our own forms; the last value of each. Raises Forbidden, and as `wire.read_form`."""
+    """Return the last value of each field.
+
+    Raises Forbidden for a form of another site, and the errors of `wire.read_form`.
+    """
     require_same_origin(request, request.state["runtime"].settings)
-    fields = await wire.read_form(request, FORM_LIMIT, MOST_FIELDS)
+    fields = await wire.read_form(request, FORM_BYTES, MAX_FIELDS)
     return {name: values[-1] for name, values in fields.items()}
 
 
@@ -171,15 +185,19 @@ def next_of(request: Request[State], fields: Fields) -> str:
 
 
 def local_path(text: str) -> str:
-    """A path on this site, or the dashboard for anything that a browser could take for another site."""
+    """Return `text` if it is a path on this site, else the dashboard's path.
+
+    Browsers take `//host` and backslashes for another site.
+    """
     is_path = text.startswith("/") and not text.startswith("//")
     return text if is_path and text.isprintable() and "\\" not in text else HOME
 
 
-def signed_in(request: Request[State], value: str, path: str) -> Response:
+def signed_in(request: Request[State], session_value: str, path: str) -> Response:
+    """Redirect to `path` with the cookie of a new session."""
     runtime = request.state["runtime"]
     response = RedirectResponse(path, 303)
-    _set_cookie(response, runtime, value, runtime.settings.session_days * 24 * 3600)
+    _set_cookie(response, runtime, session_value, runtime.settings.session_days * 24 * 3600)
     return response
 
 
@@ -189,8 +207,8 @@ def browser_info_of(request: Request[State]) -> BrowserInfo:
     return BrowserInfo(settings.session_days, agent, request.cookies.get(settings.session_cookie))
 
 
-async def visitor(request: Request[State]) -> Call | None:
-    """Who is signed in here, if anybody."""
+async def call_of(request: Request[State]) -> Call | None:
+    """Return the call of the person who is signed in, or None."""
     runtime = request.state["runtime"]
     try:
         principal = await runtime.authenticate(credential_of(request, runtime.settings))
@@ -199,17 +217,18 @@ async def visitor(request: Request[State]) -> Call | None:
     return Call(runtime, principal) if principal.is_session else None
 
 
-def count(runtime: Runtime, what: str, address: str, email: str) -> None:
-    """One try from this address, and for this account whether or not there is one. Raises RateLimited.
+def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None:
+    """Count one attempt for the client's address and one for the account, even if it does not exist.
 
-    Signing in and asking for a link are counted apart: whoever forgot the password has tried some.
+    Each form has its own count, because people who ask for a reset link have often tried passwords before.
+    Raises RateLimited.
     """
-    runtime.limits.hit(Bucket.SIGN_IN, what, "address", address)
-    runtime.limits.hit(Bucket.SIGN_IN, what, "account", token_hash(names.folded_email(email)))
+    runtime.limits.hit(Bucket.SIGN_IN, form, "address", address)
+    runtime.limits.hit(Bucket.SIGN_IN, form, "account", token_hash(names.folded_email(email)))
 
 
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
-    if await visitor(request) is not None:
+    if await call_of(request) is not None:
         return RedirectResponse(next_of(request, {}), 303)
     return await _page(request, template)
 
@@ -219,32 +238,30 @@ async def _page(
     template: str,
     problem: ServiceError | None = None,
     fields: Fields | None = None,
-    **shown: object,
+    **values: object,
 ) -> HTMLResponse:
-    """A page; after a refusal with the reason at the field that it is about, and what was typed, but no password."""
+    """Return the page. After a refusal it shows the reason at its field, and what was typed except the password."""
     runtime = request.state["runtime"]
-    at_field = {}
+    field_errors = {}
     if isinstance(problem, Invalid) and problem.field:
-        at_field = {problem.field: problem.reason[:1].upper() + problem.reason[1:]}
+        field_errors = {problem.field: problem.reason[:1].upper() + problem.reason[1:]}
     typed = {"email": "", "name": ""} | {name: value for name, value in (fields or {}).items() if name != "password"}
     path = next_of(request, fields or {})
     context = {
-        "problem": problem.detail if problem and not at_field else None,
-        "errors": at_field,
+        "problem": problem.detail if problem and not field_errors else None,
+        "errors": field_errors,
         "typed": typed,
         "query": f"?next={quote(path, safe='/')}" if path != HOME else "",
         "may_sign_up": runtime.settings.sign_up != "closed",
-        "no_mail": None if runtime.mailer.is_on else NO_MAIL,
+        "mail_is_off": None if runtime.mailer.is_on else MAIL_IS_OFF,
     }
-    html = await runtime.in_thread(render, template, context | shown)
-    headers = {"Content-Security-Policy": csp.FLOW}
-    if isinstance(problem, RateLimited):
-        headers["Retry-After"] = str(problem.retry_after)
+    html = await runtime.in_thread(render, template, context | values)
+    headers = {"Content-Security-Policy": csp.FLOW} | (retry_after(problem) if problem else {})
     return HTMLResponse(html, status_of(problem) if problem else 200, headers)
 
 
 def _set_cookie(response: Response, runtime: Runtime, value: str, seconds: int) -> None:
-    """No seconds: the browser forgets it."""
+    """Set the session's cookie. With 0 `seconds` the browser deletes it."""
     settings = runtime.settings
     response.set_cookie(
         settings.session_cookie,
@@ -256,13 +273,8 @@ def _set_cookie(response: Response, runtime: Runtime, value: str, seconds: int) 
     )
 
 
-def _form(path: str, show: Handler, post: Handler) -> Route:
-    """One route for both: a method that is neither is told of both."""
-
-    async def answer(request: Request[State]) -> Response:
-        return await (post if request.method == "POST" else show)(request)
-
-    return Route(path, answer, methods=["GET", "POST"])
+def _form(path: str, show: Handler, submit: Handler) -> Route:
+    return Route(path, Methods({"GET": show, "POST": submit}))
 
 
 ROUTES = [

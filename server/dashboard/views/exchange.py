@@ -1,4 +1,4 @@
-"""Import and export: a file of JSON lines. An import tells how far it is in the very answer to the upload."""
+"""Import and export of a project as a file of JSON lines. The response to an upload shows the import's progress."""
 
 import asyncio
 import contextlib
@@ -29,18 +29,19 @@ from server.runtime import Runtime, translating_outages
 log = logging.getLogger(__name__)
 
 FILE_BYTES = 10_000_000
-ENVELOPE_BYTES = 10_000
-"""What a form adds around its file."""
+FORM_BYTES = FILE_BYTES + 10_000
+"""The largest upload: a file and what the form adds to it."""
 
 SPOOLED_BYTES = 1_000_000
-"""Of an export, kept in memory; a longer one is on the disk."""
+"""The part of an export that is kept in memory. A larger export goes to disk."""
 
 CHUNK_BYTES = 64_000
-MARK = "<!-- progress -->"
+PROGRESS_MARK = "<!-- progress -->"
+"""Where the page is split, so that progress can be sent between the two halves."""
 
 
-class Done(NamedTuple):
-    """The import's end: how many memories, or why none."""
+class Outcome(NamedTuple):
+    """How an import ended: the number of memories, or the problem."""
 
     memories: int = 0
     problem: ServiceError | None = None
@@ -48,71 +49,76 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An import under way: what comes through `news` is how many more memories are read, at last how it ended."""
+    """A running import. `updates` receives how many more memories were read, and finally the outcome."""
 
-    visit: PageRequest
+    request: PageRequest
     lines: Sequence[str]
-    news: "asyncio.Queue[int | Done]"
+    updates: "asyncio.Queue[int | Outcome]"
 
     async def run(self) -> None:
-        """On a worker thread, to its end, even when nobody is listening any more."""
-        call, project_id = self.visit.call, self.visit.path("project_id")
+        """Import to the end, even if the reader of the page has left."""
+        call = self.request.call
         try:
-            count = await call.run(bring_in, project_id, self.lines, call.index, self._tell)
-            await self.news.put(Done(count))
+            count = await call.run(import_lines, self.request.project_id, self.lines, call.index, self._report)
+            await self.updates.put(Outcome(count))
         except ServiceError as problem:
-            await self.news.put(Done(problem=problem))
+            await self.updates.put(Outcome(problem=problem))
 
-    def ended(self, task: "asyncio.Task[None]") -> None:
-        """Nobody waits for ever: a bug and a shutdown end the news as well."""
+    def finish(self, task: "asyncio.Task[None]") -> None:
+        """Send an outcome after a bug or a shutdown too, so that no reader waits forever."""
         _running.discard(task)
         failure = None if task.cancelled() else task.exception()
         if failure is not None:
             log.error("import failed", exc_info=failure)
         if task.cancelled() or failure is not None:
-            self.news.put_nowait(Done(problem=Unavailable()))
+            self.updates.put_nowait(Outcome(problem=Unavailable()))
 
-    def _tell(self, read: int) -> None:
-        """From the worker thread."""
-        anyio.from_thread.run_sync(self.news.put_nowait, read)
+    def _report(self, count: int) -> None:
+        """Called from the worker thread."""
+        anyio.from_thread.run_sync(self.updates.put_nowait, count)
 
 
 _running: set[asyncio.Task[None]] = set()
+"""References to the running imports: asyncio itself keeps only weak ones."""
 
 
-async def show(visit: PageRequest) -> Response:
-    return await visit.page("transfer.html", visit.path("project_id"))
+async def show(request: PageRequest) -> Response:
+    return await request.render("exchange.html", request.project_id)
 
 
-async def bring(visit: PageRequest) -> Response:
-    """What cannot be read is refused before anything is shown; then the page grows until the import has ended."""
-    lines = await _lines_of(visit.form.get("file"))
-    await visit.call.runtime.in_thread(visit.call.runtime.limits.hit, Bucket.MEMORY_ADD, visit.call.limit_key)
-    importing = Import(visit, lines, asyncio.Queue())
-    task = asyncio.create_task(importing.run())
+async def import_file(request: PageRequest) -> Response:
+    """Start an import and stream a page that shows its progress.
+
+    An invalid file is refused before the page begins.
+    """
+    lines = await _lines_of(request.form.get("file"))
+    runtime = request.call.runtime
+    await runtime.in_thread(runtime.limits.hit, Bucket.MEMORY_ADD, request.call.limit_key)
+    running = Import(request, lines, asyncio.Queue())
+    task = asyncio.create_task(running.run())
     _running.add(task)
-    task.add_done_callback(importing.ended)
-    first = await importing.news.get()
-    if isinstance(first, Done) and first.problem:
+    task.add_done_callback(running.finish)
+    first = await running.updates.get()
+    if isinstance(first, Outcome) and first.problem:
         raise first.problem
-    page = await visit.page("importing.html", visit.path("project_id"), mark=MARK)
-    before, _, after = bytes(page.body).decode().partition(MARK)
+    page = await request.render("importing.html", request.project_id, mark=PROGRESS_MARK)
+    before, _, after = bytes(page.body).decode().partition(PROGRESS_MARK)
     headers = {name: value for name, value in page.headers.items() if name != "content-length"}
-    streamed = _told(importing, first, before, after)
-    return StreamingResponse(streamed, headers=headers | {"X-Accel-Buffering": "no"}, media_type="text/html")
+    content = _progress_page(running, first, before, after)
+    return StreamingResponse(content, headers=headers | {"X-Accel-Buffering": "no"}, media_type="text/html")
 
 
-async def export(visit: PageRequest) -> Response:
-    """The whole project as a file. Raises NotFound."""
-    runtime = visit.call.runtime
-    workspace = await visit.call.read(projects.get, visit.path("project_id"))
+async def export_file(request: PageRequest) -> Response:
+    """Return the project as a file. Raises NotFound."""
+    runtime = request.call.runtime
+    workspace = await request.call.read(projects.get, request.project_id)
     name = re.sub(r"[^A-Za-z0-9]+", "-", workspace.project.name).strip("-").lower() or "memories"
-    file = await runtime.in_thread(_exported, runtime, visit.call.principal, workspace.project.id)
+    file = await runtime.in_thread(_write_export, runtime, request.call.principal, workspace.project.id)
     headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
-    return StreamingResponse(_read(runtime, file), headers=headers, media_type="application/x-ndjson")
+    return StreamingResponse(_chunks(runtime, file), headers=headers, media_type="application/x-ndjson")
 
 
-def bring_in(
+def import_lines(
     session: Session,
     principal: Principal,
     project_id: str,
@@ -120,7 +126,10 @@ def bring_in(
     index: MemoryIndex,
     progress: Progress,
 ) -> int:
-    """Import with the right to write, which must still be there when the model has read all of it."""
+    """Import the lines and return their number. Checks permission again at the end, because embedding takes long.
+
+    Raises Invalid, NotFound, Forbidden.
+    """
     require_project(session, principal, project_id, Action.WRITE)
     count = exchange.import_memories(session, project_id, lines, index, progress)
     require_project(session, principal, project_id, Action.WRITE)
@@ -129,29 +138,33 @@ def bring_in(
 
 async def _lines_of(file: UploadFile | str | None) -> list[str]:
     if not isinstance(file, UploadFile) or not file.size:
-        raise Invalid("Choose a file that an export wrote.")
+        raise Invalid("Choose a file to import.")
     try:
         return [line for line in (await file.read()).decode("utf-8-sig").split("\n") if line.strip()]
     except UnicodeDecodeError:
-        raise Invalid("This is not a text file in UTF-8.") from None
+        raise Invalid("This file is not UTF-8 text.") from None
 
 
-async def _told(importing: Import, first: int | Done, before: str, after: str) -> AsyncIterator[str]:
-    """The page up to where it grows, a paragraph for each percent (only the last is seen), the rest."""
+async def _progress_page(running: Import, first: int | Outcome, before: str, after: str) -> AsyncIterator[str]:
+    """Yield the page, with a paragraph for each percent in the middle. The stylesheet shows only the last one."""
     yield before
-    total, read, told, news = len(importing.lines), 0, -1, first
-    while not isinstance(news, Done):
-        read += news
-        if read * 100 // total > told:
-            told = read * 100 // total
+    total = len(running.lines)
+    read = 0
+    shown_percent = -1
+    update = first
+    while not isinstance(update, Outcome):
+        read += update
+        percent = read * 100 // total
+        if percent > shown_percent:
+            shown_percent = percent
             yield render("import_progress.html", {"read": read, "total": total})
-        news = await importing.news.get()
-    yield render("import_done.html", {"done": news, "project_id": importing.visit.path("project_id")})
+        update = await running.updates.get()
+    yield render("import_done.html", {"outcome": update, "project_id": running.request.project_id})
     yield after
 
 
-def _exported(runtime: Runtime, principal: Principal, project_id: str) -> IO[bytes]:
-    """Written whole before any of it is sent: a reader who takes an hour must not keep the database for as long."""
+def _write_export(runtime: Runtime, principal: Principal, project_id: str) -> IO[bytes]:
+    """Return the complete export, so that a slow download does not keep a database snapshot open."""
     with contextlib.ExitStack() as opened:
         file = opened.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
         with translating_outages(), runtime.database.read() as session:
@@ -163,8 +176,8 @@ def _exported(runtime: Runtime, principal: Principal, project_id: str) -> IO[byt
         return file
 
 
-async def _read(runtime: Runtime, file: IO[bytes]) -> AsyncIterator[bytes]:
-    """Each chunk is read on a worker thread."""
+async def _chunks(runtime: Runtime, file: IO[bytes]) -> AsyncIterator[bytes]:
+    """Yield the file's content. Each chunk is read on a worker thread."""
     with file:
         while chunk := await runtime.in_thread(file.read, CHUNK_BYTES):
             yield chunk

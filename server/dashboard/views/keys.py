@@ -1,36 +1,38 @@
-"""API keys of a project: make one, which is shown this once, see when each was used last, revoke."""
+"""API keys of a project: list, create, revoke."""
 
 from starlette.responses import Response
 
-from server.dashboard.layout import names_of
-from server.dashboard.pages import PageRequest, go
-from server.dashboard.pagination import part_of
+from server.dashboard.pages import PageRequest, redirect
+from server.dashboard.pagination import paginate
+from server.domain.people import users
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.errors import Invalid
 
-EXPIRIES = {"": "Never", "30": "In 30 days", "90": "In 90 days", "365": "In a year"}
+EXPIRATIONS = {"": "Never", "30": "In 30 days", "90": "In 90 days", "365": "In 1 year"}
+"""The choices of the form, by days."""
 
 
-async def show(visit: PageRequest, made: str | None = None) -> Response:
-    """The keys; `made` is a new one in full."""
-    project_id = visit.path("project_id")
-    keys = part_of(visit, await visit.call.read(api_keys.list_keys, project_id))
-    makers = await visit.call.read(names_of, {key.created_by for key in keys.rows})
-    return await visit.page("keys.html", project_id, keys=keys, makers=makers, made=made, expiries=EXPIRIES)
+async def show(request: PageRequest, new_key: str | None = None) -> Response:
+    """List the keys. `new_key` is a key that was just created, in full."""
+    keys = paginate(request, await request.call.read(api_keys.list_keys, request.project_id))
+    creators = await request.call.read(users.names_of, {key.created_by for key in keys.rows})
+    return await request.render(
+        "keys.html", request.project_id, keys=keys, creators=creators, new_key=new_key, expirations=EXPIRATIONS
+    )
 
 
-async def create(visit: PageRequest) -> Response:
-    """The answer itself shows the key: it is stored nowhere, so no other page could."""
-    permissions = {"read": ["read"], "write": ["read", "write"]}.get(visit.text("permission"), [])
-    expires = visit.text("expires_in_days")
-    if expires not in EXPIRIES:
-        raise Invalid("Choose one of the list.", field="Expires")
-    new = NewKey(visit.text("name"), permissions, int(expires) if expires else None)
-    _, made = await visit.call.run(api_keys.create, visit.path("project_id"), new)
-    return await show(visit, made)
+async def create(request: PageRequest) -> Response:
+    """Show the key in the response itself: only its hash is stored, so no later page can."""
+    permissions = {"read": ["read"], "write": ["read", "write"]}.get(request.text("permission"), [])
+    expires_in_days = request.text("expires_in_days")
+    if expires_in_days not in EXPIRATIONS:
+        raise Invalid("choose one of the options.", field="Expires")
+    new = NewKey(request.text("name"), permissions, int(expires_in_days) if expires_in_days else None)
+    _, key = await request.call.run(api_keys.create, request.project_id, new)
+    return await show(request, key)
 
 
-async def revoke(visit: PageRequest) -> Response:
-    await visit.call.run(api_keys.delete, visit.path("project_id"), visit.path("key_id"))
-    return go(f"{visit.project_path}/keys", "key-revoked")
+async def revoke(request: PageRequest) -> Response:
+    await request.call.run(api_keys.delete, request.project_id, request.path_param("key_id"))
+    return redirect(f"{request.project_path}/keys", "key-revoked")

@@ -1,78 +1,78 @@
-"""Who may use a project: roles, invitations, and people of the organization who can be added at once."""
+"""Members of a project: roles, invitations, and adding members of the organization."""
 
 from starlette.responses import Response
 
-from server.dashboard.fields import choice
-from server.dashboard.pages import HOME, PageRequest, go
-from server.dashboard.pagination import part_of
-from server.dashboard.views.invited import Sent, sent
+from server.dashboard.fields import parse_choice
+from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.pagination import paginate
+from server.dashboard.views.sent_invitation import SentInvitation, deliver
 from server.domain.teams import invitations, organization_members, project_members
 from server.domain.teams.organization_members import Member
 from server.errors import NotFound
 from server.models import ProjectRole
 
-MOST_OTHERS = 100
-"""People to choose from; others of the organization can be invited by their address."""
+MAX_CANDIDATES = 100
+"""Members of the organization in the list to choose from. Others can be invited by email address."""
 
 
-async def show(visit: PageRequest, invited: Sent | None = None) -> Response:
-    project_id = visit.path("project_id")
-    members = await visit.call.read(project_members.list_members, project_id)
-    waiting = await visit.call.read(invitations.list_pending_for_project, project_id)
-    everybody = await _everybody(visit, project_id)
-    present = {member.user_id for member in members}
-    return await visit.page(
+async def show(request: PageRequest, sent: SentInvitation | None = None) -> Response:
+    members = await request.call.read(project_members.list_members, request.project_id)
+    pending = await request.call.read(invitations.list_pending_for_project, request.project_id)
+    colleagues = await _organization_members(request)
+    member_ids = {member.user_id for member in members}
+    candidates = [colleague for colleague in colleagues if colleague.user_id not in member_ids]
+    return await request.render(
         "members.html",
-        project_id,
-        members=part_of(visit, members),
-        waiting=waiting,
-        others=[member for member in everybody if member.user_id not in present][:MOST_OTHERS],
-        fixed={member.user_id for member in everybody if member.role in project_members.GOVERNING},
-        invited=invited,
+        request.project_id,
+        members=paginate(request, members),
+        pending=pending,
+        candidates=candidates[:MAX_CANDIDATES],
+        fixed={colleague.user_id for colleague in colleagues if colleague.role in project_members.GOVERNING},
+        sent=sent,
         roles=[role.value for role in ProjectRole],
     )
 
 
-async def invite(visit: PageRequest) -> Response:
-    """The answer itself shows the link: only its hash is stored."""
-    role = choice(ProjectRole, "Role", visit.text("role"))
-    made = await visit.call.run(
-        invitations.invite_to_project, visit.path("project_id"), visit.text("email"), role, visit.call.mailer
+async def invite(request: PageRequest) -> Response:
+    """Show the link in the response itself: only its hash is stored."""
+    role = parse_choice(ProjectRole, "Role", request.text("role"))
+    invitation = await request.call.run(
+        invitations.invite_to_project, request.project_id, request.text("email"), role, request.call.mailer
     )
-    return await show(visit, await sent(visit.call, made))
+    return await show(request, await deliver(request.call, invitation))
 
 
-async def cancel(visit: PageRequest) -> Response:
-    place = await visit.place(visit.path("project_id"))
-    await visit.call.run(invitations.cancel, place.project.organization_id, visit.path("invitation_id"))
-    return go(f"{visit.project_path}/members", "invitation-cancelled")
+async def cancel(request: PageRequest) -> Response:
+    organization_id = (await request.project()).project.organization_id
+    await request.call.run(invitations.cancel, organization_id, request.path_param("invitation_id"))
+    return redirect(f"{request.project_path}/members", "invitation-canceled")
 
 
-async def add(visit: PageRequest) -> Response:
-    role = choice(ProjectRole, "Role", visit.text("role"))
-    await visit.call.run(project_members.add, visit.path("project_id"), visit.text("user_id"), role)
-    return go(f"{visit.project_path}/members", "member-added")
+async def add(request: PageRequest) -> Response:
+    role = parse_choice(ProjectRole, "Role", request.text("role"))
+    await request.call.run(project_members.add, request.project_id, request.text("user_id"), role)
+    return redirect(f"{request.project_path}/members", "member-added")
 
 
-async def change(visit: PageRequest) -> Response:
-    role = choice(ProjectRole, "Role", visit.text("role"))
-    await visit.call.run(project_members.change_role, visit.path("project_id"), visit.path("user_id"), role)
-    return go(f"{visit.project_path}/members", "role-changed")
+async def change_role(request: PageRequest) -> Response:
+    role = parse_choice(ProjectRole, "Role", request.text("role"))
+    await request.call.run(project_members.change_role, request.project_id, request.path_param("user_id"), role)
+    return redirect(f"{request.project_path}/members", "role-changed")
 
 
-async def remove(visit: PageRequest) -> Response:
-    """Remove a person, or leave: then the project may be out of sight."""
-    user_id = visit.path("user_id")
-    await visit.call.run(project_members.remove, visit.path("project_id"), user_id)
-    if user_id == visit.call.principal.user_id:
-        return go(HOME, "left")
-    return go(f"{visit.project_path}/members", "member-removed")
+async def remove(request: PageRequest) -> Response:
+    """Remove a member. Users who leave are redirected home, because they may have lost access to the project."""
+    user_id = request.path_param("user_id")
+    await request.call.run(project_members.remove, request.project_id, user_id)
+    if user_id == request.call.principal.user_id:
+        return redirect(HOME, "left-project")
+    return redirect(f"{request.project_path}/members", "member-removed")
 
 
-async def _everybody(visit: PageRequest, project_id: str) -> list[Member]:
-    """The people of the project's organization, for whoever may see them."""
-    place = await visit.place(project_id)
+async def _organization_members(request: PageRequest) -> list[Member]:
+    """Return the members of the project's organization, or none if the user cannot see them."""
+    organization_id = (await request.project()).project.organization_id
     try:
-        return await visit.call.read(organization_members.list_members, place.project.organization_id)
+        return await request.call.read(organization_members.list_members, organization_id)
     except NotFound:
         return []

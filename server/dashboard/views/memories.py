@@ -1,4 +1,4 @@
-"""A project's memories: newest first, or searched as an assistant would, with the score and why it matched."""
+"""The memories of a project: newest first, or as search results with their scores."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 from starlette.responses import Response
 
-from server.dashboard.fields import checked
+from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest
 from server.domain.memory import memories, search
 from server.domain.memory.filters import Filters
@@ -21,17 +21,17 @@ from server.errors import Invalid, RateLimited
 from server.models import Memory
 from server.models.base import JSON, JsonObject
 
-PAGE = 25
-EXCERPT = 280
-MOST_RESULTS = 100
-"""As many as an assistant can ask for."""
+PAGE_SIZE = 25
+EXCERPT_LENGTH = 280
+MAX_RESULTS = 100
+"""The same limit that assistants have."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
-Optional = Annotated[Text | None, BeforeValidator(lambda given: given or None)]
+Optional = Annotated[Text | None, BeforeValidator(lambda value: value or None)]
 
 
-class Wanted(BaseModel):
-    """The address's query: what is searched for, the filters, and where a page begins."""
+class ListQuery(BaseModel):
+    """The query of the address: search text, filters, and the start of the page."""
 
     q: Annotated[str, StringConstraints(strip_whitespace=True, max_length=CONTENT_LENGTH)] = ""
     tags: TagList = ()
@@ -42,7 +42,7 @@ class Wanted(BaseModel):
     user: Optional = None
     timezone: Text = "UTC"
     before: Annotated[str | None, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")] = None
-    skip: int = Field(default=0, ge=0, le=MOST_RESULTS - PAGE, description="better results that were shown before")
+    skip: int = Field(default=0, ge=0, le=MAX_RESULTS - PAGE_SIZE, description="results on the previous pages")
 
     def filters(self) -> Filters:
         """Raises Invalid."""
@@ -53,9 +53,9 @@ class Wanted(BaseModel):
     def is_filtered(self) -> bool:
         return bool(self.tags or self.people or self.category or self.when or self.user)
 
-    def query(self, **other: str | int | None) -> str:
-        """The same address with something else in it."""
-        given: dict[str, str | int | None] = {
+    def query(self, **changes: str | int | None) -> str:
+        """Return the query string with these parameters changed or added."""
+        parameters: dict[str, str | int | None] = {
             "q": self.q or None,
             "tags": ",".join(self.tags) or None,
             "all_tags": "1" if self.all_tags else None,
@@ -65,11 +65,11 @@ class Wanted(BaseModel):
             "user": self.user,
             "timezone": self.timezone if self.when else None,
         }
-        return "?" + urlencode({key: value for key, value in (given | other).items() if value is not None})
+        return "?" + urlencode({key: value for key, value in (parameters | changes).items() if value is not None})
 
 
 class Excerpt(NamedTuple):
-    """A part of the text around what matched; `matched` is empty in a list."""
+    """A part of a memory's text. `matched` is the best match of a search, and empty in a list."""
 
     before: str
     matched: str
@@ -77,7 +77,7 @@ class Excerpt(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A memory in a list; `found` when it was searched for."""
+    """A memory in a list. `result` has the scores of a search."""
 
     id: str
     excerpt: Excerpt
@@ -86,90 +86,103 @@ class Row(NamedTuple):
     people: Sequence[str]
     category: str | None
     user_id: str | None
-    found: SearchResult | None = None
+    result: SearchResult | None = None
 
     @classmethod
-    def of(cls, memory: Memory, found: SearchResult | None = None) -> "Row":
+    def of(cls, memory: Memory, result: SearchResult | None = None) -> "Row":
         details = memory.details
         category = details.get(CATEGORY)
         return cls(
             memory.id,
-            excerpt(memory.content, found.piece if found else ""),
+            excerpt(memory.content, result.piece if result else ""),
             memory.created_at,
             parse_list(details.get(TAGS)),
             parse_list(details.get(PEOPLE)),
             category if isinstance(category, str) else None,
             memory.user_id,
-            found,
+            result,
         )
 
 
-class Results(NamedTuple):
-    """What a page lists; `total` is None for a search, which has no end but its limit.
+class RowPage(NamedTuple):
+    """One page of rows. `total` is None for a search.
 
-    `further` is what the address of the next page has, `back` what that of the one before has, None when there is none.
+    `next` and `previous` are the query parameters of the neighboring pages; None when there is no such page.
     """
 
     rows: Sequence[Row]
     total: int | None
-    further: Mapping[str, str | int] | None = None
-    back: Mapping[str, str | int] | None = None
+    next: Mapping[str, str | int] | None = None
+    previous: Mapping[str, str | int] | None = None
 
 
-async def show(visit: PageRequest, removed: Memory | None = None) -> Response:
-    """The list, whatever came of the last action; a filter that cannot be read is said on the page."""
-    project_id = removed.project_id if removed else visit.path("project_id")
-    wanted, results = Wanted(), Results([], 0)
+async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
+    """Show the list. `deleted` is a memory that was just deleted, which the page offers to restore.
+
+    An invalid filter is reported on the page.
+    """
+    project_id = deleted.project_id if deleted else request.project_id
+    query, results = ListQuery(), RowPage([], 0)
     try:
-        wanted = Wanted() if removed else checked(Wanted, dict(visit.request.query_params))
-        results = await _results(visit, project_id, wanted)
+        query = ListQuery() if deleted else parse_fields(ListQuery, dict(request.http.query_params))
+        results = await _row_page(request, project_id, query)
     except (Invalid, RateLimited) as problem:
-        visit = visit.refused(problem)
-    kept = kept_form(removed) if removed else visit.text("kept") or None
-    return await visit.page("memories.html", project_id, wanted=wanted, results=results, kept=kept)
+        request = request.with_problem(problem)
+    kept = restore_form(deleted) if deleted else request.text("kept") or None
+    return await request.render("memories.html", project_id, query=query, results=results, kept=kept)
 
 
-def kept_form(memory: Memory) -> str:
-    """All that is needed to add the memory again, as JSON for a form: the server keeps nothing of what was deleted."""
-    said: list[JSON] = [{**message} for message in memory.messages or [{"role": "user", "content": memory.content}]]
-    kept: JsonObject = {"messages": said, "metadata": memory.details, "user_id": memory.user_id}
-    new = NewMemory.model_validate(
-        kept | {"created_at": memory.created_at.isoformat(), "project_id": memory.project_id}
-    )
-    return new.model_dump_json()
+def restore_form(memory: Memory) -> str:
+    """Return the memory as JSON for a form that adds it again. The server keeps nothing of a deleted memory."""
+    messages: list[JSON] = [{**message} for message in memory.messages or [{"role": "user", "content": memory.content}]]
+    fields: JsonObject = {
+        "messages": messages,
+        "metadata": memory.details,
+        "user_id": memory.user_id,
+        "created_at": memory.created_at.isoformat(),
+        "project_id": memory.project_id,
+    }
+    return NewMemory.model_validate(fields).model_dump_json()
 
 
 def excerpt(content: str, piece: str = "") -> Excerpt:
-    """At most about EXCERPT characters, with the piece that matched best in the middle."""
+    """Return about EXCERPT_LENGTH characters, with the piece that matched best in the middle."""
     start = content.find(piece) if piece != content else -1
     if start < 0 or not piece:
-        return Excerpt(_clipped(content, EXCERPT), "", "")
-    matched = piece[:EXCERPT]
-    room = (EXCERPT - len(matched)) // 2
+        return Excerpt(_shorten(content, EXCERPT_LENGTH), "", "")
+    matched = piece[:EXCERPT_LENGTH]
+    room = (EXCERPT_LENGTH - len(matched)) // 2
     before, after = content[:start], content[start + len(matched) :]
     if len(before) > room:
         ending = before[len(before) - room :]
         before = "…" + (ending.partition(" ")[2] or ending)
-    return Excerpt(before, matched, _clipped(after, room))
+    return Excerpt(before, matched, _shorten(after, room))
 
 
-async def _results(visit: PageRequest, project_id: str, wanted: Wanted) -> Results:
-    filters = wanted.filters()
-    if wanted.q:
-        end = wanted.skip + PAGE
-        asked = SearchRequest(wanted.q, filters, min(end + 1, MOST_RESULTS), project_id=project_id)
-        found = await visit.call.read(search.search, asked, visit.call.index)
-        rows = [Row.of(one.memory, one) for one in found[wanted.skip : end]]
-        back = {"skip": max(wanted.skip - PAGE, 0)} if wanted.skip else None
-        return Results(rows, None, {"skip": end} if len(found) > end else None, back)
-    listing = ListRequest(filters, PAGE + 1, before=wanted.before, project_id=project_id)
-    page = await visit.call.read(memories.list_memories, listing)
-    shown = page.memories[:PAGE]
-    older = {"before": shown[-1].id} if len(page.memories) > PAGE else None
-    return Results([Row.of(memory) for memory in shown], page.total, older, {} if wanted.before else None)
+async def _row_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:
+    """Raises Invalid for a filter, RateLimited."""
+    if query.q:
+        return await _search_page(request, project_id, query)
+    list_request = ListRequest(query.filters(), PAGE_SIZE + 1, before=query.before, project_id=project_id)
+    page = await request.call.read(memories.list_memories, list_request)
+    shown = page.memories[:PAGE_SIZE]
+    older = {"before": shown[-1].id} if len(page.memories) > PAGE_SIZE else None
+    newest: dict[str, str | int] | None = {} if query.before else None
+    return RowPage([Row.of(memory) for memory in shown], page.total, older, newest)
 
 
-def _clipped(text: str, room: int) -> str:
-    """The beginning, as many whole words as there is room for."""
+async def _search_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:
+    end = query.skip + PAGE_SIZE
+    limit = min(end + 1, MAX_RESULTS)
+    search_request = SearchRequest(query.q, query.filters(), limit, project_id=project_id)
+    results = await request.call.read(search.search, search_request, request.call.index)
+    rows = [Row.of(result.memory, result) for result in results[query.skip : end]]
+    following = {"skip": end} if len(results) > end else None
+    previous = {"skip": max(query.skip - PAGE_SIZE, 0)} if query.skip else None
+    return RowPage(rows, None, following, previous)
+
+
+def _shorten(text: str, room: int) -> str:
+    """Return as many whole words as fit into `room` characters."""
     beginning = text[:room]
     return text if len(text) <= room else (beginning.rpartition(" ")[0] or beginning) + "…"

@@ -1,34 +1,35 @@
-"""Notifications, and the invitations that wait for one's answer."""
+"""Notifications, and the invitations that wait for the user's answer."""
 
 from starlette.responses import Response
 
-from server.dashboard.pages import HOME, PageRequest, go
+from server.dashboard.pages import HOME, PageRequest, redirect
 from server.domain import notifications
 from server.domain.teams import invitation_answers
 
-HERE = f"{HOME}/notifications"
+NOTIFICATIONS = f"{HOME}/notifications"
 
 
-async def show(visit: PageRequest) -> Response:
-    newest, _ = await visit.call.read(notifications.list_notifications)
-    offers = await visit.call.read(invitation_answers.list_pending)
-    return await visit.page("notifications.html", notifications=newest, offers=offers)
+async def show(request: PageRequest) -> Response:
+    newest, _ = await request.call.read(notifications.list_notifications)
+    offers = await request.call.read(invitation_answers.list_pending)
+    return await request.render("notifications.html", notifications=newest, offers=offers)
 
 
-async def read(visit: PageRequest) -> Response:
-    await visit.call.run(notifications.mark_read, visit.path("notification_id"))
-    return go(HERE)
+async def mark_read(request: PageRequest) -> Response:
+    await request.call.run(notifications.mark_read, request.path_param("notification_id"))
+    return redirect(NOTIFICATIONS)
 
 
-async def read_all(visit: PageRequest) -> Response:
-    await visit.call.run(notifications.mark_all_read)
-    return go(HERE, "all-read")
+async def mark_all_read(request: PageRequest) -> Response:
+    await request.call.run(notifications.mark_all_read)
+    return redirect(NOTIFICATIONS, "all-read")
 
 
-async def answer(visit: PageRequest) -> Response:
-    """Accept or decline an invitation to one's own, confirmed address."""
-    if visit.text("decision") == "decline":
-        await visit.call.run(invitation_answers.decline, visit.path("invitation_id"))
-        return go(HERE, "declined")
-    joined = await visit.call.run(invitation_answers.accept, visit.path("invitation_id"))
-    return go(f"{HOME}/organizations/{joined.organization.id}", "accepted")
+async def answer_invitation(request: PageRequest) -> Response:
+    """Accept or decline an invitation to the user's confirmed address."""
+    invitation_id = request.path_param("invitation_id")
+    if request.text("decision") == "decline":
+        await request.call.run(invitation_answers.decline, invitation_id)
+        return redirect(NOTIFICATIONS, "declined")
+    accepted = await request.call.run(invitation_answers.accept, invitation_id)
+    return redirect(f"{HOME}/organizations/{accepted.organization.id}", "accepted")

@@ -1,148 +1,176 @@
-"""Organizations: the list with their projects, and one with its people, invitations and ownership."""
+"""Organizations: the list, and one organization with its projects, members, invitations and ownership."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 from starlette.responses import Response
 
-from server.dashboard.fields import choice
-from server.dashboard.layout import frame_of, names_of, title
-from server.dashboard.pages import HOME, PageRequest, go
-from server.dashboard.pagination import part_of
-from server.dashboard.views.invited import Sent, sent
+from server.dashboard.fields import parse_choice
+from server.dashboard.layout import organization_title
+from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.pagination import paginate
+from server.dashboard.views.sent_invitation import SentInvitation, deliver
 from server.domain import audit
 from server.domain.access import ORGANIZATION_ACTIONS, Action
+from server.domain.people import users
 from server.domain.teams import invitations, organization_members, organizations, projects
 from server.domain.teams.organization_members import Member
 from server.domain.teams.organizations import Membership
 from server.models import AuditEvent, OrganizationRole, ProjectRole
 
-HERE = f"{HOME}/organizations"
-EVENTS = 50
+ORGANIZATIONS = f"{HOME}/organizations"
+EVENTS_PER_PAGE = 50
+DELETED_ACCOUNT = "Deleted account"
 
 
-async def show_all(visit: PageRequest) -> Response:
-    places = await visit.call.read(organizations.list_organizations)
-    makes = [place.organization for place in places if may(place, Action.CREATE_PROJECT)]
-    titles = await titles_of(visit, places)
-    return await visit.page("organizations.html", organizations=part_of(visit, places), makes=makes, titles=titles)
+async def show_all(request: PageRequest) -> Response:
+    memberships = await request.call.read(organizations.list_organizations)
+    return await request.render(
+        "organizations.html",
+        memberships=paginate(request, memberships),
+        project_owners=[one.organization for one in memberships if may(one, Action.CREATE_PROJECT)],
+        titles=await titles_of(request, memberships),
+    )
 
 
-async def create(visit: PageRequest) -> Response:
-    made = await visit.call.run(organizations.create, visit.text("name"))
-    return go(f"{HERE}/{made.id}", "organization-made")
+async def create(request: PageRequest) -> Response:
+    organization = await request.call.run(organizations.create, request.text("name"))
+    return redirect(f"{ORGANIZATIONS}/{organization.id}", "organization-created")
 
 
-async def create_project(visit: PageRequest) -> Response:
-    made = await visit.call.run(projects.create, visit.text("organization_id"), visit.text("name"))
-    return go(f"{HOME}/projects/{made.id}", "project-made")
+async def create_project(request: PageRequest) -> Response:
+    project = await request.call.run(projects.create, request.text("organization_id"), request.text("name"))
+    return redirect(f"{HOME}/projects/{project.id}", "project-created")
 
 
-async def show(visit: PageRequest, invited: Sent | None = None) -> Response:
-    organization_id = visit.path("organization_id")
-    place = await visit.call.read(organizations.get, organization_id)
-    members = await visit.call.read(organization_members.list_members, organization_id)
-    waiting = await visit.call.read(invitations.list_pending, organization_id)
-    return await visit.page(
+async def show(request: PageRequest, sent: SentInvitation | None = None) -> Response:
+    organization_id = request.path_param("organization_id")
+    membership = await request.call.read(organizations.get, organization_id)
+    members = await request.call.read(organization_members.list_members, organization_id)
+    pending = await request.call.read(invitations.list_pending, organization_id)
+    titles = await titles_of(request, [membership])
+    return await request.render(
         "organization.html",
-        place=place,
-        title=(await titles_of(visit, [place]))[organization_id],
-        members=part_of(visit, members),
-        fixed=_fixed(place, members, visit.call.principal.user_id),
-        waiting=waiting,
-        invited=invited,
-        may_manage=may(place, Action.MANAGE_MEMBERS),
-        may_make=may(place, Action.CREATE_PROJECT),
-        is_owner=may(place, Action.OWN),
-        part=partial(part_of, visit),
+        organization=membership.organization,
+        title=titles[organization_id],
+        members=paginate(request, members),
+        fixed=_fixed(membership, members, request.call.principal.user_id),
+        pending=pending,
+        sent=sent,
+        may_manage=may(membership, Action.MANAGE_MEMBERS),
+        may_create=may(membership, Action.CREATE_PROJECT),
+        is_owner=may(membership, Action.OWN),
+        paginate=partial(paginate, request),
         project_roles=[role.value for role in ProjectRole],
     )
 
 
-async def invite(visit: PageRequest) -> Response:
-    """To the organization, and to the projects that are ticked, all with one role."""
-    role = choice(OrganizationRole, "Role", visit.text("role"))
-    project_role = choice(ProjectRole, "Role in projects", visit.text("project_role") or ProjectRole.VIEWER.value)
-    brings = dict.fromkeys(visit.texts("project_id"), project_role)
-    made = await visit.call.run(
-        invitations.invite, visit.path("organization_id"), visit.text("email"), role, brings, visit.call.mailer
+async def invite(request: PageRequest) -> Response:
+    """Invite to the organization and, with one role, to the selected projects."""
+    role = parse_choice(OrganizationRole, "Role", request.text("role"))
+    project_role = parse_choice(ProjectRole, "Role in projects", request.text("project_role") or ProjectRole.VIEWER)
+    invitation = await request.call.run(
+        invitations.invite,
+        request.path_param("organization_id"),
+        request.text("email"),
+        role,
+        dict.fromkeys(request.texts("project_id"), project_role),
+        request.call.mailer,
     )
-    return await show(visit, await sent(visit.call, made))
+    return await show(request, await deliver(request.call, invitation))
 
 
-async def cancel(visit: PageRequest) -> Response:
-    await visit.call.run(invitations.cancel, visit.path("organization_id"), visit.path("invitation_id"))
-    return go(_here(visit), "invitation-cancelled")
+async def cancel(request: PageRequest) -> Response:
+    invitation_id = request.path_param("invitation_id")
+    await request.call.run(invitations.cancel, request.path_param("organization_id"), invitation_id)
+    return redirect(_organization_path(request), "invitation-canceled")
 
 
-async def change(visit: PageRequest) -> Response:
-    role = choice(OrganizationRole, "Role", visit.text("role"))
-    await visit.call.run(organization_members.change_role, visit.path("organization_id"), visit.path("user_id"), role)
-    return go(_here(visit), "role-changed")
+async def change_role(request: PageRequest) -> Response:
+    role = parse_choice(OrganizationRole, "Role", request.text("role"))
+    organization_id, user_id = request.path_param("organization_id"), request.path_param("user_id")
+    await request.call.run(organization_members.change_role, organization_id, user_id, role)
+    return redirect(_organization_path(request), "role-changed")
 
 
-async def remove(visit: PageRequest) -> Response:
-    """Remove a person, or leave: then the organization is out of sight."""
-    user_id = visit.path("user_id")
-    await visit.call.run(organization_members.remove, visit.path("organization_id"), user_id)
-    if user_id == visit.call.principal.user_id:
-        return go(HERE, "left")
-    return go(_here(visit), "member-removed")
+async def remove(request: PageRequest) -> Response:
+    """Remove a member. Users who leave are redirected to the list, because they no longer see the organization."""
+    user_id = request.path_param("user_id")
+    await request.call.run(organization_members.remove, request.path_param("organization_id"), user_id)
+    if user_id == request.call.principal.user_id:
+        return redirect(ORGANIZATIONS, "left-organization")
+    return redirect(_organization_path(request), "member-removed")
 
 
-async def transfer(visit: PageRequest) -> Response:
-    await visit.call.run(organizations.transfer, visit.path("organization_id"), visit.text("new_owner_id"))
-    return go(_here(visit), "transferred")
+async def transfer(request: PageRequest) -> Response:
+    new_owner_id = request.text("new_owner_id")
+    await request.call.run(organizations.transfer, request.path_param("organization_id"), new_owner_id)
+    return redirect(_organization_path(request), "transferred")
 
 
-async def delete(visit: PageRequest) -> Response:
-    place = await visit.call.read(organizations.get, visit.path("organization_id"))
-    visit.require_typed(place.organization.name)
-    await visit.call.run(organizations.delete, place.organization.id)
-    return go(HERE, "organization-deleted")
+async def delete(request: PageRequest) -> Response:
+    membership = await request.call.read(organizations.get, request.path_param("organization_id"))
+    request.require_confirmation(membership.organization.name)
+    await request.call.run(organizations.delete, membership.organization.id)
+    return redirect(ORGANIZATIONS, "organization-deleted")
 
 
-async def show_activity(visit: PageRequest) -> Response:
-    """Who changed what about rights, the newest first."""
-    organization_id, before = visit.path("organization_id"), visit.request.query_params.get("before")
-    place = await visit.call.read(organizations.get, organization_id)
-    events = await visit.call.read(audit.list_events, organization_id, EVENTS + 1, before)
-    names = await visit.call.read(names_of, {event.actor_id for event in events} | {event.target for event in events})
-    frame = await visit.call.read(frame_of)
-    names |= {one.project.id: one.project.name for one in frame.places}
-    told = [(event, about(event, names)) for event in events[:EVENTS]]
-    return await visit.page("activity.html", place=place, told=told, has_more=len(events) > EVENTS)
+async def show_activity(request: PageRequest) -> Response:
+    """List changes to access and membership, newest first."""
+    organization_id, before = request.path_param("organization_id"), request.http.query_params.get("before")
+    membership = await request.call.read(organizations.get, organization_id)
+    events = await request.call.read(audit.list_events, organization_id, EVENTS_PER_PAGE + 1, before)
+    actors, targets = {event.actor_id for event in events}, {event.target for event in events}
+    names = await request.call.read(users.names_of, actors | targets)
+    names |= {entry.project.id: entry.project.name for entry in (await request.frame()).projects}
+    return await request.render(
+        "activity.html",
+        organization=membership.organization,
+        events=[(event, summary(event, names)) for event in events[:EVENTS_PER_PAGE]],
+        has_more=len(events) > EVENTS_PER_PAGE,
+    )
 
 
-def about(event: AuditEvent, names: Mapping[str, str]) -> str:
-    """Who did it, to whom or what, and what is different now, as far as there are names for it."""
-    actor = names.get(event.actor_id, "a deleted account") if event.actor_id else "nobody signed in"
-    project = event.details.get("project_id")
-    things = [actor, names.get(event.target), names.get(project) if isinstance(project, str) else None]
-    before, after = event.details.get("from"), event.details.get("to", event.details.get("role"))
-    things.append(f"{before} → {after}" if before else str(after) if after else None)
-    return " · ".join(dict.fromkeys(thing for thing in things if thing))
+def summary(event: AuditEvent, names: Mapping[str, str]) -> str:
+    """Return who did it, to which user or project, and the change of role. Targets without a name are left out."""
+    actor = names.get(event.actor_id, DELETED_ACCOUNT) if event.actor_id else "Not signed in"
+    project_id = event.details.get("project_id")
+    project = names.get(project_id) if isinstance(project_id, str) else None
+    parts = [actor, names.get(event.target), project, _role_change(event)]
+    return " · ".join(dict.fromkeys(part for part in parts if part))
 
 
-async def titles_of(visit: PageRequest, places: Sequence[Membership]) -> dict[str, str]:
-    """What to call each organization, by its id."""
-    owners = await visit.call.read(names_of, {place.organization.owner_id for place in places})
-    me = visit.call.principal.user_id
-    found = [place.organization for place in places]
-    return {one.id: title(one, owners.get(one.owner_id, "deleted account"), me) for one in found}
-
-
-def may(place: Membership, action: Action) -> bool:
-    return action in ORGANIZATION_ACTIONS[place.role]
-
-
-def _fixed(place: Membership, members: Sequence[Member], me: str) -> set[str]:
-    """Whose role the visitor cannot change: the owner's, and for an admin another admin's."""
-    above = {OrganizationRole.OWNER} if may(place, Action.OWN) else {OrganizationRole.OWNER, OrganizationRole.ADMIN}
-    return {member.user_id for member in members if member.role in above and member.user_id != me} | {
-        place.organization.owner_id
+async def titles_of(request: PageRequest, memberships: Sequence[Membership]) -> dict[str, str]:
+    """Return the title of each organization by its id."""
+    all_organizations = [membership.organization for membership in memberships]
+    owners = await request.call.read(users.names_of, {organization.owner_id for organization in all_organizations})
+    return {
+        organization.id: organization_title(
+            organization, owners.get(organization.owner_id, DELETED_ACCOUNT), request.call.principal.user_id
+        )
+        for organization in all_organizations
     }
 
 
-def _here(visit: PageRequest) -> str:
-    return f"{HERE}/{visit.path('organization_id')}"
+def may(membership: Membership, action: Action) -> bool:
+    return action in ORGANIZATION_ACTIONS[membership.role]
+
+
+def _role_change(event: AuditEvent) -> str | None:
+    before, after = event.details.get("from"), event.details.get("to", event.details.get("role"))
+    if before:
+        return f"{before} → {after}"
+    return str(after) if after else None
+
+
+def _fixed(membership: Membership, members: Sequence[Member], user_id: str) -> set[str]:
+    """Return the ids of members whose role the user cannot change: the owner and, for an admin, other admins."""
+    above = {OrganizationRole.OWNER}
+    if not may(membership, Action.OWN):
+        above.add(OrganizationRole.ADMIN)
+    fixed = {member.user_id for member in members if member.role in above and member.user_id != user_id}
+    return fixed | {membership.organization.owner_id}
+
+
+def _organization_path(request: PageRequest) -> str:
+    return f"{ORGANIZATIONS}/{request.path_param('organization_id')}"

@@ -1,50 +1,31 @@
-"""A project at a glance: how much, since when, about what; and what to do first when it is empty."""
+"""The overview of a project: counts, memories over time, frequent labels, newest memories."""
 
-from sqlmodel import Session
 from starlette.responses import Response
 
 from server.dashboard import charts
-from server.dashboard.layout import frame_of, last_project
-from server.dashboard.pages import HOME, LAST_PROJECT, PageRequest, go
+from server.dashboard.layout import last_project
+from server.dashboard.pages import HOME, LAST_PROJECT_COOKIE, PageRequest, redirect
 from server.dashboard.views.memories import Row
-from server.domain.memory import memories
-from server.domain.memory.memories import ListRequest, MemoryPage, Stats
-from server.domain.memory.overview import Overview, overview
-from server.principal import Principal
-
-RECENT = 5
+from server.domain.memory import overview
 
 
-async def home(visit: PageRequest) -> Response:
-    """To the project that was open last in this browser, else the first."""
-    frame = await visit.call.read(frame_of)
-    here = last_project(frame, visit.request.cookies.get(LAST_PROJECT))
-    if here is None:
-        return await visit.page("no_projects.html")
-    return go(f"{HOME}/projects/{here.project.id}", visit.request.query_params.get("done"))
+async def home(request: PageRequest) -> Response:
+    """Redirect to the project that was open last in this browser, else to the first project."""
+    entry = last_project(await request.frame(), request.http.cookies.get(LAST_PROJECT_COOKIE))
+    if entry is None:
+        return await request.render("no_projects.html")
+    return redirect(f"{HOME}/projects/{entry.project.id}", request.http.query_params.get("done"))
 
 
-async def show(visit: PageRequest) -> Response:
-    """Counts, the picture over time, the most frequent labels, the newest memories."""
-    project_id = visit.path("project_id")
-    seen, stats, newest = await visit.call.read(at_a_glance, project_id)
-    return await visit.page(
+async def show(request: PageRequest) -> Response:
+    project_overview, stats, newest = await request.call.read(overview.at_a_glance, request.project_id)
+    return await request.render(
         "overview.html",
-        project_id,
+        request.project_id,
         stats=stats,
-        columns=charts.columns(seen),
-        step=seen.step.value,
-        labels={kind.value: charts.rows(labels) for kind, labels in seen.labels.items()},
+        columns=charts.columns(project_overview),
+        step=project_overview.step.value,
+        labels={kind.value: charts.rows(labels) for kind, labels in project_overview.labels.items()},
         newest=[Row.of(memory) for memory in newest.memories],
-        picture=charts,
-    )
-
-
-def at_a_glance(session: Session, principal: Principal, project_id: str) -> tuple[Overview, Stats, MemoryPage]:
-    """All that the page tells, of one moment: its numbers agree while others add."""
-    newest = ListRequest(limit=RECENT, project_id=project_id)
-    return (
-        overview(session, principal, project_id),
-        memories.stats(session, principal, project_id),
-        memories.list_memories(session, principal, newest),
+        chart=charts,
     )

@@ -1,26 +1,26 @@
-"""A project's settings: what it is, forgetting everything in it, deleting it."""
+"""Settings of a project: facts, deleting memories, deleting the project."""
 
 from starlette.responses import Response
 
-from server.dashboard.pages import HOME, PageRequest, go
+from server.dashboard.pages import HOME, PageRequest, redirect
 from server.domain.memory import memories
 from server.domain.teams import projects
 
 
-async def show(visit: PageRequest) -> Response:
-    return await visit.page("settings.html", visit.path("project_id"))
+async def show(request: PageRequest) -> Response:
+    return await request.render("settings.html", request.project_id)
 
 
-async def delete_memories(visit: PageRequest) -> Response:
-    """All of them, or those of one end user."""
-    place = await visit.place(visit.path("project_id"))
-    visit.require_typed(place.project.name)
-    await visit.call.run(memories.delete_all, place.project.id, visit.text("user_id").strip() or None)
-    return go(f"{visit.project_path}/memories", "all-deleted")
+async def delete_memories(request: PageRequest) -> Response:
+    """Delete all memories of the project, or of one end user."""
+    project = (await request.project()).project
+    request.require_confirmation(project.name)
+    await request.call.run(memories.delete_all, project.id, request.text("user_id").strip() or None)
+    return redirect(f"{request.project_path}/memories", "all-deleted")
 
 
-async def delete(visit: PageRequest) -> Response:
-    place = await visit.place(visit.path("project_id"))
-    visit.require_typed(place.project.name)
-    await visit.call.run(projects.delete, place.project.id)
-    return go(HOME, "project-deleted")
+async def delete(request: PageRequest) -> Response:
+    project = (await request.project()).project
+    request.require_confirmation(project.name)
+    await request.call.run(projects.delete, project.id)
+    return redirect(HOME, "project-deleted")

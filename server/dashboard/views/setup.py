@@ -1,4 +1,4 @@
-"""The first page of a new server: make the first account. It closes with that."""
+"""The first page of a new server: create the first account. Later it redirects to the sign-in page."""
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -10,7 +10,7 @@ from server.runtime import State
 
 
 async def show(request: Request[State]) -> Response:
-    """The form posts to /sign-up, whose rules hold for the first account too."""
+    """Show the form. It posts to /sign-up, whose rules apply to the first account too."""
     runtime = request.state["runtime"]
     if await runtime.read(users.has_any):
         return RedirectResponse("/sign-in", 303)

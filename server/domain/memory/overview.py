@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
+from server.domain.memory import memories
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, folded, parse_list
+from server.domain.memory.memories import ListRequest, MemoryPage, Stats
 from server.models import Label, Memory
 from server.models.base import JsonObject, new_id, now
 from server.models.memories import LabelKind
@@ -19,6 +21,7 @@ from server.principal import Principal
 
 MOST_LABELS = 8
 MOST_SPANS = 27
+NEWEST_SHOWN = 5
 KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
 
 
@@ -59,6 +62,16 @@ def overview(session: Session, principal: Principal, project_id: str) -> Overvie
     ).one_or_none()
     step, starts = _spans((first or now()).date(), now().date())
     return Overview(step, _counts(session, project.id, starts), _labels(session, project.id))
+
+
+def at_a_glance(session: Session, principal: Principal, project_id: str) -> tuple[Overview, Stats, MemoryPage]:
+    """Return the overview, the counts and the newest memories from one snapshot, so that their numbers agree."""
+    newest = ListRequest(limit=NEWEST_SHOWN, project_id=project_id)
+    return (
+        overview(session, principal, project_id),
+        memories.stats(session, principal, project_id),
+        memories.list_memories(session, principal, newest),
+    )
 
 
 def _spans(first: date, today: date) -> tuple[Step, list[date]]:

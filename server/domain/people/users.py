@@ -1,6 +1,9 @@
 """Users: a person with a personal organization and a first project from the start."""
 
-from sqlmodel import Session, select
+from collections.abc import Collection
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
 
 from server.domain import names, notifications
 from server.domain.access import require_session
@@ -49,6 +52,13 @@ def me(session: Session, principal: Principal) -> User:
     if user is None or user.deleted_at is not None:
         raise Unauthenticated(presented=True)
     return user
+
+
+def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:
+    """Return the name of each user by id. A deleted account has no name and is left out."""
+    wanted = sorted(user_id for user_id in user_ids if user_id)
+    query = sa.select(col(User.id), col(User.name)).where(col(User.id).in_(wanted), col(User.name) != "")
+    return {user_id: name for user_id, name in session.execute(query)}  # noqa: C416 - rows are not tuples to mypy
 
 
 def has_any(session: Session) -> bool:

@@ -6,13 +6,19 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain import audit, names
-from server.domain.access import Action, reachable_projects, require_organization, require_project_role
+from server.domain.access import (
+    Action,
+    organization_role_of,
+    reachable_projects,
+    require_organization,
+    require_project_role,
+)
 from server.domain.audit import Event
 from server.domain.locks import lock_organization, lock_organization_of
 from server.domain.people import users
 from server.domain.teams import cascades
 from server.domain.teams.cascades import Cascades
-from server.models import Organization, Project, ProjectRole
+from server.models import Organization, OrganizationRole, Project, ProjectRole, User
 from server.principal import Principal
 
 
@@ -22,6 +28,16 @@ class Workspace(NamedTuple):
     project: Project
     role: ProjectRole
     owner_id: str
+
+
+class ProjectAccess(NamedTuple):
+    """A project that the user can reach, its organization, and the user's role in each."""
+
+    project: Project
+    organization: Organization
+    owner_name: str
+    role: ProjectRole
+    organization_role: OrganizationRole | None
 
 
 def create(session: Session, principal: Principal, organization_id: str, name: str) -> Project:
@@ -38,6 +54,17 @@ def list_projects(session: Session, principal: Principal) -> list[Workspace]:
     """All that the principal reaches, the oldest first; with a key or token its one project."""
     query = reachable_projects(principal).add_columns(col(Organization.owner_id)).order_by(col(Project.id))
     return [Workspace(project, ProjectRole(role), owner_id) for project, role, owner_id in session.execute(query)]
+
+
+def reachable(session: Session, principal: Principal) -> list[ProjectAccess]:
+    """Return every project that the principal can reach, in no particular order."""
+    organization_role = organization_role_of(principal.user_id)
+    query = reachable_projects(principal).add_columns(Organization, col(User.name), organization_role)
+    rows = session.execute(query.join(User, col(User.id) == Organization.owner_id))
+    return [
+        ProjectAccess(project, organization, owner, ProjectRole(role), own_role and OrganizationRole(own_role))
+        for project, role, organization, owner, own_role in rows
+    ]
 
 
 def get(session: Session, principal: Principal, project_id: str) -> Workspace:

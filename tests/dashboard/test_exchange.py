@@ -1,4 +1,4 @@
-"""A project's memories as a file: taken away and brought in."""
+"""Export and import of a project's memories as a file."""
 
 import asyncio
 import contextlib
@@ -11,20 +11,18 @@ from tests.conftest import ORIGIN
 from tests.support.visitors import Visitor, seen
 
 
-async def test_a_download_that_nobody_takes_keeps_nothing_of_the_database(
-    app: ASGIApp, ann: Visitor, database: Database
-) -> None:
-    """An old snapshot would keep SQLite's log from being emptied, and with it what was deleted."""
+async def test_a_stalled_download_does_not_block_the_database(app: ASGIApp, ann: Visitor, database: Database) -> None:
+    """An old snapshot would keep SQLite from truncating its log, which still holds deleted memories."""
     await ann.remember("I like tea. " * 500)
-    began, taken = asyncio.Event(), asyncio.Event()
+    started, resumed = asyncio.Event(), asyncio.Event()
 
-    async def slowly(message: Message) -> None:
+    async def send_slowly(message: Message) -> None:
         if message.get("body"):
-            began.set()
-            await taken.wait()
+            started.set()
+            await resumed.wait()
 
-    async def nothing_more() -> Message:
-        await taken.wait()
+    async def receive_disconnect() -> Message:
+        await resumed.wait()
         return {"type": "http.disconnect"}
 
     request = ann.client.build_request("GET", f"{ann.project}/export")
@@ -32,26 +30,26 @@ async def test_a_download_that_nobody_takes_keeps_nothing_of_the_database(
         "type": "http", "method": "GET", "path": request.url.path, "query_string": b"", "client": ("127.0.0.1", 1),
         "headers": [(name.lower(), value) for name, value in request.headers.raw],
     }  # fmt: skip
-    download = asyncio.ensure_future(app(scope, nothing_more, slowly))
-    await began.wait()
+    download = asyncio.ensure_future(app(scope, receive_disconnect, send_slowly))
+    await started.wait()
     await ann.remember("I like coffee.")
     with contextlib.closing(database.engine.raw_connection()) as connection:
         busy, *_ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    taken.set()
+    resumed.set()
     await download
     assert busy == 0
 
 
-async def test_an_export_is_what_an_import_takes(ann: Visitor, ben: Visitor) -> None:
+async def test_an_export_can_be_imported(ann: Visitor, ben: Visitor) -> None:
     for text in ("Anna likes the window.", "Größe, 大小, <b>"):
         await ann.remember(text, tags="a,b")
     file = await ann.get(f"{ann.project}/export")
     assert file.headers["content-disposition"] == 'attachment; filename="my-memories.jsonl"'
     assert len(file.text.splitlines()) == 2
-    told = await upload(ben, file.content)
-    assert told.status_code == 200
-    assert "2 of 2 memories read" in seen(told)
-    assert "2 memories imported" in seen(told)
+    response = await upload(ben, file.content)
+    assert response.status_code == 200
+    assert "2 of 2 memories read" in seen(response)
+    assert "2 memories imported" in seen(response)
     assert "Größe, 大小, <b>" in await ben.see(f"{ben.project}/memories")
 
 
@@ -69,18 +67,18 @@ async def test_r28_no_name_becomes_a_path(ann: Visitor) -> None:
         assert (told.status_code, "passwd" in told.text) == (200, False)
 
 
-async def test_a_file_with_a_bad_line_is_refused_whole_and_the_line_is_named(ann: Visitor) -> None:
+async def test_a_file_with_an_invalid_line_is_refused_and_the_line_is_named(ann: Visitor) -> None:
     good = '{"content": "fine", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'
-    told = await upload(ann, f"{good}\n{{}}\n".encode())
-    assert told.status_code == 400
-    assert "line 2" in seen(told)
+    response = await upload(ann, f"{good}\n{{}}\n".encode())
+    assert response.status_code == 400
+    assert "line 2" in seen(response)
     assert "0 memories" in await ann.see(f"{ann.project}/memories")
     assert (await upload(ann, b"\xff\xfe")).status_code == 400
     assert (await upload(ann, b"")).status_code == 400
     assert (await upload(ann, b"x" * 10_100_000)).status_code == 413
 
 
-async def test_a_viewer_may_not_import(ann: Visitor, viewer: Visitor) -> None:
+async def test_viewers_cannot_import(ann: Visitor, viewer: Visitor) -> None:
     file = b'{"content": "x", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'
     refused = await viewer.client.post(
         f"{ann.project}/transfer", files={"file": ("m.jsonl", file)}, headers={"Origin": ORIGIN}

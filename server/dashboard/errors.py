@@ -1,0 +1,40 @@
+"""Error pages for people: a missing page, a forbidden page, a bug."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from server.dashboard.pages import refusal
+from server.dashboard.rendering import problem_page
+from server.errors import NotFound, ServiceError
+from server.logs import request_id
+from server.runtime import State
+
+PROGRAM_PATHS = ("/api", "/v1", "/mcp", "/oauth", "/.well-known", "/health", "/metrics", "/openapi.json", "/docs")
+"""Paths whose errors are for programs. All other pages are for people."""
+
+
+def is_for_people(connection: HTTPConnection[State]) -> bool:
+    """Return whether an error is shown as a page. For an unknown path this is so if the client accepts HTML."""
+    path: str = connection.scope["path"]
+    if any(path == prefix or path.startswith(f"{prefix}/") for prefix in PROGRAM_PATHS):
+        return False
+    return "endpoint" in connection.scope or "text/html" in connection.headers.get("accept", "")
+
+
+async def answer_failure(request: Request[State], error: Exception) -> Response:
+    assert isinstance(error, ServiceError)  # noqa: S101 - registered for this class
+    return await refusal(request, error)
+
+
+async def answer_http(request: Request[State], error: Exception) -> Response:
+    """Return the page for an error of routing: an unknown path or method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    if error.status_code == 404:
+        return await refusal(request, NotFound())
+    return problem_page(error.status_code, error.detail, error.headers)
+
+
+def crashed() -> Response:
+    """Return the page for a bug, with the id of the request."""
+    return problem_page(500, f"Something went wrong. If you report this, include the request ID {request_id.get()}.")
