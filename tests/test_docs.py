@@ -14,6 +14,7 @@ from server.settings import Settings
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
     *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "SECURITY")),
+    ROOT / "examples" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 # Defaults that depend on other settings, or on nothing being set, are said in words.
