@@ -13,7 +13,9 @@ RUN python -m venv .venv
 COPY pyproject.toml constraints.txt README.md ./
 # what changes seldom first: torch by its exact version, then everything else that the project names
 RUN .venv/bin/pip install "$(grep '^torch==' constraints.txt)"
-RUN mkdir server oauth tools rest && .venv/bin/pip install -c constraints.txt -e .
+# the version is read from here
+COPY server/__init__.py server/
+RUN mkdir oauth tools rest && .venv/bin/pip install -c constraints.txt -e .
 COPY . .
 # the model is made ready beside the installation, so that a container starts at once and without network
 RUN .venv/bin/python -m server prepare-model

@@ -3,10 +3,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
-MODULES := server oauth tools rest tests bench
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test lint format migrations bench soak conformance screenshots constraints clean
+.PHONY: help install install-dev run check test coverage lint format migrations bench soak conformance screenshots \
+        constraints clean
 
 help:                                  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,17 +19,22 @@ install-dev: $(VENV)/.dev              ## and what tests and linters need
 run: install                           ## start the server on http://127.0.0.1:8081
 	@exec $(BIN)/python -m server
 
-test: install install-dev              ## the whole test suite
-	$(BIN)/python -m pytest -n auto --dist worksteal
+check: lint test                       ## all that must hold before a change lands, as in CI
+
+test: install install-dev              ## the whole test suite, the migrations among it
+	$(PYTEST)
+
+coverage: install install-dev          ## the same, measured: fails where too little is tested
+	$(PYTEST) --cov
 
 lint: install-dev                      ## style and types
-	$(BIN)/ruff check $(MODULES)
-	$(BIN)/ruff format --check $(MODULES)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
 format: install-dev                    ## put the style right
-	$(BIN)/ruff check --fix $(MODULES)
-	$(BIN)/ruff format $(MODULES)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 migrations: install-dev                ## do the migrations give the models' tables, on SQLite and Postgres?
 	$(BIN)/python -m pytest tests/test_migrations.py
@@ -51,7 +57,7 @@ constraints: install-dev               ## write the tested set down anew
 	mv constraints.new constraints.txt
 
 clean:                                 ## remove what was installed, never your data
-	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3" >&2; exit 1; }

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rest.endpoint import Endpoint, Reach, Resource
-from server import csp
+from server import __version__, csp
 from server.models.base import JSON, JsonObject
 from server.operations import BUCKETS
 from server.runtime import State
@@ -77,7 +77,7 @@ def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, models, definitions)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "SelfMemory Server", "version": "1", "description": DESCRIPTION},
+        "info": {"title": "SelfMemory Server", "version": __version__, "description": DESCRIPTION},
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {

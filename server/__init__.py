@@ -11,3 +11,5 @@ The code in layers; imports only point down, and `tests/test_architecture.py` ho
 0. vocabulary    `server.models`, `server.errors`, `server.principal`, `server.settings`, `server.hashing`,
                  `server.logs`
 """
+
+__version__ = "0.1.0"

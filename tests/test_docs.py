@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from server import __version__
 from server.__main__ import parser
 from server.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")),
+    ROOT / "examples" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 # Defaults that depend on other settings, or on nothing being set, are said in words.
 IN_WORDS = {
     "public_url": "`http://localhost:PORT`",
@@ -51,7 +56,7 @@ def test_the_defaults_that_are_told_are_the_defaults() -> None:
     assert settings_told() == {name: IN_WORDS.get(name, f"`{default}`") for name, default in said.items()}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_commands_that_are_told_can_be_run(document: Path) -> None:
     text = document.read_text("utf-8")
     assert set(re.findall(r"`make ([a-z-]+)", text)) | set(re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)) <= (
@@ -60,17 +65,21 @@ def test_commands_that_are_told_can_be_run(document: Path) -> None:
     assert set(re.findall(r"python -m server ([a-z][a-z-]+)", text)) <= commands()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", document.read_text("utf-8"))
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-def test_the_changelog_begins_with_this_version() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert first is not None
-    assert first[1] == version
+def test_the_changelog_begins_with_what_is_unreleased_and_this_version() -> None:
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", __version__]
+
+
+def test_the_version_is_written_down_once() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert "version" not in pyproject["project"]
+    assert pyproject["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "server.__version__"}
 
 
 def test_the_tested_set_pins_what_the_project_asks_for() -> None:

@@ -14,13 +14,13 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, ToolAnnotations
 from starlette.routing import Route
 
+from server import __version__
 from server.principal import Scope
 from server.settings import Settings
 from tools import memories
 from tools.call import Tools
 from tools.gate import BODY_LIMIT, gate
 
-VERSION = "0.1.0"
 INSTRUCTIONS = (
     "SelfMemory keeps what the user wants remembered, across conversations and assistants. Search it before you answer "
     "what may depend on earlier conversations; add to it when the user tells you something worth keeping; update or "
@@ -65,7 +65,7 @@ def protocol_server() -> Tools:
             "SelfMemory",
             title="SelfMemory",
             instructions=INSTRUCTIONS,
-            version=VERSION,
+            version=__version__,
             subscriptions=False,
             cache_hints={"tools/list": CacheHint(ttl_ms=LIST_SECONDS * 1000, scope="public")},
             tools=list(described()),

@@ -1,16 +1,14 @@
 """What the server says of itself and its tools; this pins what models and clients rely on."""
 
 import logging
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from server import __version__
 from tests.tools.conftest import MODERN, Mcp
-from tools.server import INSTRUCTIONS, VERSION, protocol_server
+from tools.server import INSTRUCTIONS, protocol_server
 
-ROOT = Path(__file__).parent.parent.parent
 READS = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
 TOOLS = {
     "search": ("Search memories", READS),
@@ -81,7 +79,7 @@ async def test_the_server_introduces_itself(mcp: Mcp) -> None:
         said = await mcp.result("initialize", protocolVersion=mcp.revision, **hello)
         assert said["protocolVersion"] == mcp.revision
         info = said["serverInfo"]
-    assert info == {"name": "SelfMemory", "title": "SelfMemory", "version": VERSION}
+    assert info == {"name": "SelfMemory", "title": "SelfMemory", "version": __version__}
     assert said["instructions"] == INSTRUCTIONS
     assert "tools" in said["capabilities"]
 
@@ -100,10 +98,6 @@ async def test_a_list_of_tools_may_be_kept_by_anyone(mcp: Mcp) -> None:
     assert (said.get("ttlMs"), said.get("cacheScope")) == (
         (300_000, "public") if mcp.revision == MODERN else (None, None)
     )
-
-
-def test_the_version_is_the_projects() -> None:
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
 def test_where_logs_go_is_left_alone() -> None:
