@@ -1,15 +1,13 @@
 """SelfMemory Server: store what was said, find it again by meaning, forget it for good.
 
-The code in layers; imports only point down, and `tests/test_architecture.py` holds them to it:
+Imports only point down; `tests/test_architecture.py` enforces it, and docs/architecture.md has the whole table:
 
 5. composition   `server.app`, `server.__main__`, `server.commands`
-4. doors         `rest`, `tools`, `oauth`, `server.dashboard` (never one another)
-3. shell         `server.runtime`, `server.request_credentials`, `server.wire`, `server.statuses`, `server.cors`,
-                 `server.middleware`, `server.metrics`, `server.health`
+4. doors         `rest`, `tools`, `oauth`, `server.dashboard` (never each other)
+3. shell         `server.runtime` and what turns requests into calls
 2. rules         `server.domain`
 1. adapters      `server.index`, `server.database`, `server.mail`, `server.limits`
-0. vocabulary    `server.models`, `server.errors`, `server.principal`, `server.settings`, `server.hashing`,
-                 `server.logs`
+0. vocabulary    `server.models`, `server.errors`, `server.principal`, `server.settings` and their like
 """
 
 __version__ = "0.1.0"

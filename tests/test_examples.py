@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.live.server_process import ROOT, run, started
+from tests.support.server_process import ROOT, run, started
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
