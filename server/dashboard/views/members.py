@@ -6,6 +6,7 @@ from server.dashboard.fields import choice
 from server.dashboard.pages import HOME, PageRequest, go
 from server.dashboard.pagination import part_of
 from server.dashboard.views.invited import Sent, sent
+from server.domain.access import governs
 from server.domain.teams import invitations, organization_members, project_members
 from server.domain.teams.organization_members import Member
 from server.errors import NotFound
@@ -27,7 +28,7 @@ async def show(visit: PageRequest, invited: Sent | None = None) -> Response:
         members=part_of(visit, members),
         waiting=waiting,
         others=[member for member in everybody if member.user_id not in present][:MOST_OTHERS],
-        fixed={member.user_id for member in everybody if member.role in project_members.GOVERNING},
+        fixed={member.user_id for member in everybody if governs(member.role)},
         invited=invited,
         roles=[role.value for role in ProjectRole],
     )

@@ -11,7 +11,7 @@ from server.dashboard.pages import HOME, PageRequest, go
 from server.dashboard.pagination import part_of
 from server.dashboard.views.invited import Sent, sent
 from server.domain import audit
-from server.domain.access import ORGANIZATION_ACTIONS, Action
+from server.domain.access import ORGANIZATION_ACTIONS, Action, may_change
 from server.domain.teams import invitations, organization_members, organizations, projects
 from server.domain.teams.organization_members import Member
 from server.domain.teams.organizations import Membership
@@ -137,10 +137,9 @@ def may(place: Membership, action: Action) -> bool:
 
 
 def _fixed(place: Membership, members: Sequence[Member], me: str) -> set[str]:
-    """Whose role the visitor cannot change: the owner's, and for an admin another admin's."""
-    above = {OrganizationRole.OWNER} if may(place, Action.OWN) else {OrganizationRole.OWNER, OrganizationRole.ADMIN}
-    return {member.user_id for member in members if member.role in above and member.user_id != me} | {
-        place.organization.owner_id
+    """Return the ids of the people whose role the visitor cannot change."""
+    return {
+        member.user_id for member in members if not may_change(place.role, member.role, is_self=member.user_id == me)
     }
 
 

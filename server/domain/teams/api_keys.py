@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from server.domain import audit, names, notifications
+from server.domain import access, audit, names, notifications
 from server.domain.access import PROJECT_ACTIONS, Action, require_project_role
 from server.domain.audit import Event
 from server.domain.locks import lock_organization_of
@@ -104,5 +104,5 @@ def _tell(session: Session, project: Project, key: ApiKey, notice: Notice, verb:
     """Everybody who administers the project, whoever it was."""
     told = {"project_id": project.id, "api_key_id": key.id, "prefix": key.prefix}
     message = f"The API key {key.name} of {project.name} was {verb}."
-    people = notifications.administrators(session, project.id)
+    people = access.project_administrators(session, project.id)
     notifications.notify(session, people, notice, f"API key {verb}", message, **told)

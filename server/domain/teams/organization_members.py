@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain import audit, notifications
-from server.domain.access import Action, require_organization
+from server.domain.access import Action, may_change, require_organization
 from server.domain.audit import Event
 from server.domain.constraints import flush_or_conflict
 from server.domain.locks import lock_organization
@@ -110,9 +110,8 @@ def _other(session: Session, place: Organization, user_id: str) -> OrganizationM
 
 def _require_above(principal: Principal, own: OrganizationRole, member: OrganizationMember) -> None:
     """An admin acts on members and on themselves, not on another admin. Raises Forbidden."""
-    is_peer = own is not OrganizationRole.OWNER and member.role == OrganizationRole.ADMIN
-    if is_peer and member.user_id != principal.user_id:
-        raise Forbidden("Only the owner may act on an admin.")
+    if not may_change(own, member.role, is_self=member.user_id == principal.user_id):
+        raise Forbidden("Only the owner may change or remove an admin.")
 
 
 def _projects(session: Session, organization_id: str) -> Sequence[str]:

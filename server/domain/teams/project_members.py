@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain import audit, notifications
-from server.domain.access import Action, require_project_role
+from server.domain.access import Action, governs, require_project_role
 from server.domain.audit import Event
 from server.domain.constraints import AlreadyMember, flush_or_conflict
 from server.domain.locks import lock_organization_of
@@ -16,10 +16,8 @@ from server.domain.notifications import Notice
 from server.domain.teams import cascades
 from server.domain.teams.organization_members import Member, OwnerStays, everybody
 from server.errors import Conflict, NotFound
-from server.models import Organization, OrganizationMember, OrganizationRole, Project, ProjectMember, ProjectRole, User
+from server.models import Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
 from server.principal import Principal
-
-GOVERNING = (OrganizationRole.OWNER, OrganizationRole.ADMIN)
 
 
 class LastAdmin(Conflict):
@@ -44,7 +42,7 @@ def list_members(session: Session, principal: Principal, project_id: str) -> lis
     governing = {
         member.user_id: Member(member.user_id, member.email, member.name, ProjectRole.ADMIN, member.joined_at)
         for member in everybody(session, place)
-        if member.role in GOVERNING
+        if governs(member.role)
     }
     return [*governing.values(), *(member for member in own if member.user_id not in governing)]
 
@@ -59,7 +57,7 @@ def add(session: Session, principal: Principal, project_id: str, user_id: str, r
     project, _ = require_project_role(session, principal, project_id, Action.MANAGE_MEMBERS)
     place = session.get_one(Organization, project.organization_id)
     member = session.get(OrganizationMember, (place.id, user_id))
-    if user_id == place.owner_id or (member is not None and member.role in GOVERNING):
+    if user_id == place.owner_id or (member is not None and governs(member.role)):
         raise AlreadyMember
     if member is None:
         raise NotFound("User not found in the organization.")
@@ -126,7 +124,7 @@ def _other(session: Session, project: Project, user_id: str) -> tuple[Organizati
     if member is not None:
         return place, member
     governing = session.get(OrganizationMember, (place.id, user_id))
-    if governing is not None and governing.role == OrganizationRole.ADMIN:
+    if governing is not None and governs(governing.role):
         raise RoleOfOrganization
     raise NotFound("Member not found.")
 
