@@ -18,7 +18,7 @@ from server.models.base import JsonObject, now
 
 ID_PREFIX = "client_"
 GRANT_TYPES = ("authorization_code", "refresh_token")
-SHOWN_NAME = 60
+SHOWN_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,9 @@ def shown_name(client: OAuthClient) -> str:
     """Its name for people: no control, direction or invisible characters, one line, not longer than one is read."""
     visible = "".join(c for c in client.name if c.isspace() or unicodedata.category(c)[0] != "C")
     text = " ".join(visible.split())
-    return (text if len(text) <= SHOWN_NAME else text[: SHOWN_NAME - 1] + "…") or "An application without a name"
+    return (
+        text if len(text) <= SHOWN_NAME_LENGTH else text[: SHOWN_NAME_LENGTH - 1] + "…"
+    ) or "An application without a name"
 
 
 def _new(kind: ClientKind, described: Description) -> tuple[OAuthClient, str | None]:

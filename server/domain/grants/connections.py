@@ -53,7 +53,7 @@ def disconnect(session: Session, principal: Principal, connection_id: str) -> No
     session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id) == grant.id))
 
 
-def end(session: Session, user_id: str, project_ids: Collection[str] | None = None) -> None:
+def end_grants(session: Session, user_id: str, project_ids: Collection[str] | None = None) -> None:
     """Cut a user's connections to these projects (None: all), those under way too: a lost role, a reset password."""
     for table in (AuthorizationCode, OAuthGrant):
         ended = sa.delete(table).where(col(table.user_id) == user_id)

@@ -18,7 +18,7 @@ from server.models import (
 from server.models.base import now
 
 # A code that was used is remembered for a while, so that its second use is noticed.
-CODES_REMEMBERED = timedelta(days=1)
+CODE_RETENTION = timedelta(days=1)
 
 
 def remove_expired(session: Session, client_retention_days: int) -> int:
@@ -36,7 +36,7 @@ def remove_expired(session: Session, client_retention_days: int) -> int:
     ended: list[tuple[type[SQLModel], sa.ColumnElement[bool]]] = [
         (ParkedRequest, col(ParkedRequest.expires_at) <= moment),
         (AuthorizationRequest, col(AuthorizationRequest.expires_at) <= moment),
-        (AuthorizationCode, col(AuthorizationCode.expires_at) <= moment - CODES_REMEMBERED),
+        (AuthorizationCode, col(AuthorizationCode.expires_at) <= moment - CODE_RETENTION),
         (AccessToken, col(AccessToken.expires_at) <= moment),
         (RefreshToken, col(RefreshToken.expires_at) <= moment),
         (OAuthGrant, ~alive),

@@ -34,15 +34,15 @@ class LinkEnded(Gone):
     sentence = "This link has ended: it works once, within the hour, and only the newest one."
 
 
-def require_good(password: str) -> None:
+def require_acceptable(password: str) -> None:
     """Raises Invalid."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise Invalid(f"use {SHORTEST} to {LONGEST} characters.", field="password")
 
 
-def hashed(session: Session, password: str) -> str:
+def new_hash(session: Session, password: str) -> str:
     """The hash of an acceptable password, made while the transaction is paused. Raises Invalid."""
-    require_good(password)
+    require_acceptable(password)
     with paused(session):
         return password_hash(password)
 
@@ -53,7 +53,7 @@ def change(session: Session, principal: Principal, current: str, new: str, visit
     Raises WrongPassword, Invalid.
     """
     require_session(principal)
-    require_good(new)
+    require_acceptable(new)
     user = session.get_one(User, principal.user_id)
     stored = user.password_hash
     with paused(session):
@@ -67,7 +67,7 @@ def change(session: Session, principal: Principal, current: str, new: str, visit
     return sessions.begin(session, user, visit)
 
 
-def ask_reset(session: Session, email: str, mailer: Mailer) -> None:
+def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
     """Mail a link to choose a new password, if there is an account; the caller is told the same either way."""
     with contextlib.suppress(NoAccount):
         address, token = issue_reset(session, names.folded_email(email))
@@ -93,7 +93,7 @@ def reset(session: Session, token: str, new: str, visit: BrowserInfo) -> str:
     """
     if not is_reset_link(session, token):
         raise LinkEnded
-    replacement = hashed(session, new)
+    replacement = new_hash(session, new)
     user_id = mailed_tokens.redeem(session, token, MailedPurpose.RESET)
     user = session.get(User, user_id) if user_id else None
     if user is None:

@@ -19,7 +19,7 @@ from server.models import BrowserSession, User
 from server.models.base import now
 from server.principal import Principal
 
-LONGEST_AGENT = 200
+USER_AGENT_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def begin(session: Session, user: User, visit: BrowserInfo) -> str:
     if visit.previous:
         _end(session, visit.previous)
     value, moment = new_token(SESSION_PREFIX), now()
-    expires, agent = moment + timedelta(days=visit.days), visit.user_agent[:LONGEST_AGENT]
+    expires, agent = moment + timedelta(days=visit.days), visit.user_agent[:USER_AGENT_LENGTH]
     session.execute(
         sa.delete(BrowserSession).where(
             col(BrowserSession.user_id) == user.id, col(BrowserSession.expires_at) <= moment

@@ -14,7 +14,7 @@ from server.models.invitations import InvitationStatus
 from server.models.organizations import OrganizationKind
 from server.principal import Principal
 
-PERSONAL = "Personal"
+PERSONAL_NAME = "Personal"
 FIRST_PROJECT = "My Memories"
 
 
@@ -30,7 +30,7 @@ def register(session: Session, email: str, name: str, password_hash: str | None,
     user.email_verified_at = now() if verified else None
     flush_or_conflict(session, user)
     place = Organization(
-        name=PERSONAL, name_key=names.key_of(PERSONAL), kind=OrganizationKind.PERSONAL, owner_id=user.id
+        name=PERSONAL_NAME, name_key=names.key_of(PERSONAL_NAME), kind=OrganizationKind.PERSONAL, owner_id=user.id
     )
     flush_or_conflict(session, place)
     add_project(session, place, user, FIRST_PROJECT)

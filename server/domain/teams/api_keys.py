@@ -18,7 +18,7 @@ from server.principal import Principal
 
 PERMISSIONS = ("read", "write")
 LONGEST_DAYS = 3650
-SHOWN = len(API_KEY_PREFIX) + 4
+PREFIX_LENGTH = len(API_KEY_PREFIX) + 4
 
 
 class NewKey(NamedTuple):
@@ -45,7 +45,7 @@ def issue(
         project_id=project.id,
         created_by=user_id,
         name=name.strip(),
-        prefix=key[:SHOWN],
+        prefix=key[:PREFIX_LENGTH],
         token_hash=token_hash(key),
         permissions=[permission for permission in PERMISSIONS if permission in permissions],
         created_at=moment,

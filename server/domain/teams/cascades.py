@@ -23,7 +23,7 @@ from server.models.invitations import InvitationStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Cascades:
+class DeletedCounts:
     """How much was deleted along with something."""
 
     projects: int = 0
@@ -41,10 +41,10 @@ class RevokedAccess(NamedTuple):
     grants: int
 
 
-def remove_projects(session: Session, project_ids: Sequence[str]) -> Cascades:
+def remove_projects(session: Session, project_ids: Sequence[str]) -> DeletedCounts:
     """Delete projects with all below them. `members` counts memberships, `invitations` the pending ones."""
     waiting = col(Invitation.status) == InvitationStatus.PENDING
-    counts = Cascades(
+    counts = DeletedCounts(
         projects=len(project_ids),
         members=_count(session, ProjectMember, col(ProjectMember.project_id).in_(project_ids)),
         invitations=_count(session, Invitation, col(Invitation.project_id).in_(project_ids) & waiting),
@@ -57,7 +57,7 @@ def remove_projects(session: Session, project_ids: Sequence[str]) -> Cascades:
     return counts
 
 
-def remove_organization(session: Session, place: Organization) -> Cascades:
+def remove_organization(session: Session, place: Organization) -> DeletedCounts:
     """Delete an organization with all below it. `members` counts its people, `invitations` the pending ones."""
     inside = sa.select(col(Project.id)).where(col(Project.organization_id) == place.id)
     waiting = col(Invitation.status) == InvitationStatus.PENDING
@@ -86,7 +86,7 @@ def end_grants(session: Session, user_id: str, project_ids: Sequence[str] | None
     if project_ids is not None:
         theirs &= col(OAuthGrant.project_id).in_(project_ids)
     count = _count(session, OAuthGrant, theirs)
-    connections.end(session, user_id, project_ids)
+    connections.end_grants(session, user_id, project_ids)
     return count
 
 

@@ -37,10 +37,10 @@ class Member:
 def list_members(session: Session, principal: Principal, organization_id: str) -> list[Member]:
     """The owner first, then the others in the order in which they came. Raises NotFound."""
     place, _ = require_organization(session, principal, organization_id, Action.SEE)
-    return everybody(session, place)
+    return members_of(session, place)
 
 
-def everybody(session: Session, place: Organization) -> list[Member]:
+def members_of(session: Session, place: Organization) -> list[Member]:
     """The owner first, then the others in the order in which they came."""
     owner = session.get_one(User, place.owner_id)
     rows = session.exec(

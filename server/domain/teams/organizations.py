@@ -13,7 +13,7 @@ from server.domain.locks import lock_organization, lock_user
 from server.domain.notifications import Notice
 from server.domain.people import users
 from server.domain.teams import cascades
-from server.domain.teams.cascades import Cascades
+from server.domain.teams.cascades import DeletedCounts
 from server.errors import Conflict, NotFound
 from server.models import Organization, OrganizationMember, OrganizationRole
 from server.models.base import now
@@ -89,7 +89,7 @@ def transfer(session: Session, principal: Principal, organization_id: str, new_o
     return place
 
 
-def delete(session: Session, principal: Principal, organization_id: str) -> Cascades:
+def delete(session: Session, principal: Principal, organization_id: str) -> DeletedCounts:
     """Delete an organization with all below it. Raises NotFound, Forbidden, PersonalStays."""
     lock_organization(session, organization_id)
     place, _ = require_organization(session, principal, organization_id, Action.OWN)

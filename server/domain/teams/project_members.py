@@ -14,7 +14,7 @@ from server.domain.constraints import AlreadyMember, flush_or_conflict
 from server.domain.locks import lock_organization_of
 from server.domain.notifications import Notice
 from server.domain.teams import cascades
-from server.domain.teams.organization_members import Member, OwnerStays, everybody
+from server.domain.teams.organization_members import Member, OwnerStays, members_of
 from server.errors import Conflict, NotFound
 from server.models import Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
 from server.principal import Principal
@@ -41,7 +41,7 @@ def list_members(session: Session, principal: Principal, project_id: str) -> lis
     own = [Member(user.id, user.email, user.name, member.role, member.joined_at) for member, user in rows]
     governing = {
         member.user_id: Member(member.user_id, member.email, member.name, ProjectRole.ADMIN, member.joined_at)
-        for member in everybody(session, place)
+        for member in members_of(session, place)
         if governs(member.role)
     }
     return [*governing.values(), *(member for member in own if member.user_id not in governing)]

@@ -11,12 +11,12 @@ from server.domain.audit import Event
 from server.domain.locks import lock_organization, lock_organization_of
 from server.domain.people import users
 from server.domain.teams import cascades
-from server.domain.teams.cascades import Cascades
+from server.domain.teams.cascades import DeletedCounts
 from server.models import Organization, Project, ProjectRole
 from server.principal import Principal
 
 
-class Workspace(NamedTuple):
+class ProjectWithRole(NamedTuple):
     """A project as one person sees it; `owner_id` is its organization's owner."""
 
     project: Project
@@ -34,19 +34,19 @@ def create(session: Session, principal: Principal, organization_id: str, name: s
     return project
 
 
-def list_projects(session: Session, principal: Principal) -> list[Workspace]:
+def list_projects(session: Session, principal: Principal) -> list[ProjectWithRole]:
     """All that the principal reaches, the oldest first; with a key or token its one project."""
     query = reachable_projects(principal).add_columns(col(Organization.owner_id)).order_by(col(Project.id))
-    return [Workspace(project, ProjectRole(role), owner_id) for project, role, owner_id in session.execute(query)]
+    return [ProjectWithRole(project, ProjectRole(role), owner_id) for project, role, owner_id in session.execute(query)]
 
 
-def get(session: Session, principal: Principal, project_id: str) -> Workspace:
+def get(session: Session, principal: Principal, project_id: str) -> ProjectWithRole:
     """Raises NotFound."""
     project, role = require_project_role(session, principal, project_id, Action.SEE)
-    return Workspace(project, role, owner_of(session, project))
+    return ProjectWithRole(project, role, owner_of(session, project))
 
 
-def delete(session: Session, principal: Principal, project_id: str) -> Cascades:
+def delete(session: Session, principal: Principal, project_id: str) -> DeletedCounts:
     """Delete a project with all below it. Raises NotFound, Forbidden."""
     lock_organization_of(session, project_id)
     project, _ = require_project_role(session, principal, project_id, Action.DELETE_PROJECT)
