@@ -15,8 +15,9 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from oauth.clients import Client, known_scopes
 from oauth.requests import FlowRequest, require_own_resource, require_single
-from server.domain.grants import tokens
-from server.domain.grants.tokens import IssuedTokens, Refusal
+from server.domain.grants import refusals, tokens
+from server.domain.grants.refusals import Refusal
+from server.domain.grants.tokens import IssuedTokens
 from server.models import AuthMethod, AuthorizationCode, OAuthGrant, RefreshToken
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class RefreshGrant(RefreshTokenGrant):
             return None
         presented = PresentedRefreshToken(*found)
         if not presented.check_client(client):
-            reason = tokens.refuse(self.server.session, presented.grant, Refusal.OTHER_CLIENT)
+            reason = refusals.refuse_token(self.server.session, presented.grant, Refusal.OTHER_CLIENT)
             log_token_refusal(client.id, presented.grant.id, reason)
         return presented
 

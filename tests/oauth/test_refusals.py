@@ -12,7 +12,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from server.database import Database
 from server.domain.grants import tokens
-from server.domain.grants.tokens import Refusal
+from server.domain.grants.refusals import Refusal
 from server.models import AuditEvent, AuthorizationCode, OAuthGrant, ProjectMember, ProjectRole, RefreshToken
 from server.models.base import now
 from tests.oauth.conftest import Register

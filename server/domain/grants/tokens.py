@@ -7,17 +7,17 @@ should not be has been copied, so its grant is deleted with the whole family (OA
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum, auto
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain import access, audit
 from server.domain.audit import Event
+from server.domain.grants import refusals
+from server.domain.grants.refusals import Refusal, organization_of
 from server.hashing import ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX, new_token, token_hash
 from server.models import (
     AccessToken,
-    AuditEvent,
     AuthorizationCode,
     OAuthGrant,
     Organization,
@@ -25,37 +25,14 @@ from server.models import (
     ProjectRole,
     RefreshToken,
 )
-from server.models.base import JSON, new_id, now
+from server.models.base import JSON, now
 from server.settings import Settings
 
 MAX_LIVE_TOKENS = 64
 """Per family: enough for many processes that share one refresh token and exchange it at the same moment."""
 
-REFUSAL_RECORDED_EVERY = timedelta(hours=1)
-"""A client may repeat a refused request for ever; the audit trail gets one event per interval, client and reason."""
-
 REREAD = {"populate_existing": True}
 """Execution option for rows that may have changed before the lock was held."""
-
-
-class Refusal(StrEnum):
-    """Why a code or refresh token was refused: for the log and the audit trail, not for the client."""
-
-    UNKNOWN = auto()
-    """Never issued, or deleted together with its grant."""
-    OTHER_CLIENT = auto()
-    """Issued to another client."""
-    EXPIRED = auto()
-    ROLE_LOST = auto()
-    """The user no longer has a role in the project."""
-    ALREADY_USED = auto()
-    """A code that was exchanged before."""
-    REUSED = auto()
-    """A refresh token that was exchanged before, after its grace period."""
-    GRANT_ENDED = auto()
-    """The code or the grant was deleted while this exchange waited for its lock."""
-    DISCARDED = auto()
-    """The refresh token alone was deleted during that wait: its family had too many live tokens, or it expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +76,13 @@ def redeem(
     moment = now()
     if code.used_at is not None:
         _end_replayed(session, code)
-        return _refuse_code(session, code, Refusal.ALREADY_USED)
+        return refusals.refuse_code(session, code, Refusal.ALREADY_USED)
     if code.expires_at <= moment:
-        return _refuse_code(session, code, Refusal.EXPIRED)
+        return refusals.refuse_code(session, code, Refusal.EXPIRED)
     code.used_at = moment
     role = _role(session, code.user_id, code.project_id)
     if role is None:
-        return _refuse_code(session, code, Refusal.ROLE_LOST)
+        return refusals.refuse_code(session, code, Refusal.ROLE_LOST)
     grant = OAuthGrant(user_id=code.user_id, client_id=code.client_id, project_id=code.project_id, scopes=code.scopes)
     session.add(grant)
     session.flush()
@@ -132,27 +109,21 @@ def rotate(session: Session, settings: Settings, token: RefreshToken, scopes: Se
         return Refusal.GRANT_ENDED
     same_token = sa.select(RefreshToken).where(col(RefreshToken.token_hash) == token.token_hash)
     if session.execute(same_token, execution_options=REREAD).one_or_none() is None:
-        return refuse(session, grant, Refusal.DISCARDED)
+        return refusals.refuse_token(session, grant, Refusal.DISCARDED)
     moment = now()
     grace = timedelta(seconds=settings.refresh_grace_seconds)
     if token.rotated_at is not None and moment >= token.rotated_at + grace:
         _end_family(session, grant, Event.TOKEN_REUSED, reason=Refusal.REUSED)
-        return Refusal.REUSED
+        return Refusal.REUSED  # the event above is its record
     if token.expires_at <= moment:
-        return refuse(session, grant, Refusal.EXPIRED)
+        return refusals.refuse_token(session, grant, Refusal.EXPIRED)
     role = _role(session, grant.user_id, grant.project_id)
     if role is None:
-        return refuse(session, grant, Refusal.ROLE_LOST)
+        return refusals.refuse_token(session, grant, Refusal.ROLE_LOST)
     token.rotated_at = token.rotated_at or moment
     issued = _issue(session, settings, grant, access.grantable(role, scopes), with_refresh_token=True)
     _bound(session, grant.id)
     return issued
-
-
-def refuse(session: Session, grant: OAuthGrant, reason: Refusal) -> Refusal:
-    """Record that a refresh token of this grant was refused. Return `reason`."""
-    _record_refusal(session, Event.TOKEN_REFUSED, grant, grant.id, reason)
-    return reason
 
 
 def revoke(session: Session, token: str, client_id: str) -> None:
@@ -254,38 +225,9 @@ def _end_replayed(session: Session, code: AuthorizationCode) -> None:
 
 
 def _end_family(session: Session, grant: OAuthGrant, event: Event, **details: JSON) -> None:
-    organization_id = session.execute(_organization_of(grant.project_id)).scalar_one()
+    organization_id = session.execute(organization_of(grant.project_id)).scalar_one()
     audit.record(session, event, grant.user_id, organization_id, grant.id, client_id=grant.client_id, **details)
     session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id) == grant.id))
-
-
-def _refuse_code(session: Session, code: AuthorizationCode, reason: Refusal) -> Refusal:
-    """Record that this code was refused. Return `reason`."""
-    _record_refusal(session, Event.CODE_REFUSED, code, code.project_id, reason)
-    return reason
-
-
-def _record_refusal(
-    session: Session, event: Event, subject: AuthorizationCode | OAuthGrant, target: str, reason: Refusal
-) -> None:
-    """Write the refusal to the audit trail, unless the same one was written within `REFUSAL_RECORDED_EVERY`."""
-    organization_id = session.execute(_organization_of(subject.project_id)).scalar_one()
-    same = sa.select(col(AuditEvent.id)).where(
-        col(AuditEvent.organization_id) == organization_id,
-        # Ids sort by time, and the index is on organization and id.
-        col(AuditEvent.id) > new_id("evt_", at=now() - REFUSAL_RECORDED_EVERY),
-        col(AuditEvent.type) == event,
-        col(AuditEvent.target) == target,
-        col(AuditEvent.details)["client_id"].as_string() == subject.client_id,
-        col(AuditEvent.details)["reason"].as_string() == reason,
-    )
-    if session.execute(same.limit(1)).one_or_none() is None:
-        details = {"client_id": subject.client_id, "reason": reason}
-        audit.record(session, event, subject.user_id, organization_id, target, **details)
-
-
-def _organization_of(project_id: str) -> sa.Select[str]:
-    return sa.select(col(Project.organization_id)).where(col(Project.id) == project_id)
 
 
 def _role(session: Session, user_id: str, project_id: str) -> ProjectRole | None:

@@ -106,7 +106,7 @@ async def test_administrators_are_notified_of_new_and_deleted_keys(team: Team) -
     created = (await team["editor"].post(keys(team), {"name": "mine"})).json()
     await team["editor"].delete(keys(team, created["id"]))
     for role in ("owner", "admin", "project_admin"):
-        told = (await team[role].get("/api/notifications")).json()
-        assert [one["type"] for one in told["notifications"]] == ["api_key_deleted", "api_key_created"]
-        assert told["unread_count"] == 2
+        answer = (await team[role].get("/api/notifications")).json()
+        assert [one["type"] for one in answer["notifications"]] == ["api_key_deleted", "api_key_created"]
+        assert answer["unread_count"] == 2
     assert (await team["viewer"].get("/api/notifications")).json()["notifications"] == []

@@ -128,8 +128,10 @@ async def test_r24_no_other_origin_can_read_an_answer(team: Team, origin: str) -
     for caller in ("owner", "read_key", "anonymous"):
         answer = await team[caller].send("GET", "/api/users/me", Origin=origin)
         assert not [name for name in answer.headers if name.startswith("access-control")]
-    asked = await team["anonymous"].send("OPTIONS", "/api/users/me", Origin=origin, Access_Control_Request_Method="GET")
-    assert not [name for name in asked.headers if name.startswith("access-control")]
+    preflight = await team["anonymous"].send(
+        "OPTIONS", "/api/users/me", Origin=origin, Access_Control_Request_Method="GET"
+    )
+    assert not [name for name in preflight.headers if name.startswith("access-control")]
 
 
 async def test_r25_every_answer_has_security_headers_and_hides_the_server(team: Team) -> None:
@@ -150,7 +152,7 @@ async def test_r27_injected_text_stays_text(team: Team) -> None:
 async def assert_is_text(team: Team, text: str) -> None:
     owner, project = team["owner"], f"project_id={team.project_id}"
     await team["write_key"].add(f"said {text}", metadata={"tags": text, text: text, "topic_category": text})
-    asked = [
+    answers = [
         await owner.post(f"/api/memories/search?{project}", {"query": text, "filters": {"metadata": {text: text}}}),
         await owner.send("GET", str(httpx.URL("/api/memories", params={"project_id": team.project_id, "tags": text}))),
         await owner.send("GET", str(httpx.URL("/api/memories", params={"project_id": text}))),
@@ -159,8 +161,8 @@ async def assert_is_text(team: Team, text: str) -> None:
         await owner.post(f"/api/organizations/{team.organization_id}/invitations", {"email": text, "role": "member"}),
         await owner.post(f"/api/projects/{team.project_id}/members", {"user_id": text, "role": "viewer"}),
     ]
-    assert max(answer.status_code for answer in asked) < 500, text
-    assert asked[0].json()["results"][0]["content"] == f"said {text}"
+    assert max(answer.status_code for answer in answers) < 500, text
+    assert answers[0].json()["results"][0]["content"] == f"said {text}"
 
 
 @pytest.mark.parametrize("text", ["\0", "a\0b"])
@@ -181,9 +183,9 @@ async def test_r27_text_that_cannot_be_stored_is_refused(team: Team, text: str) 
 async def test_r31_a_name_is_shown_as_text(client: httpx.AsyncClient) -> None:
     fields = {"email": "x@example.com", "name": "<script>alert(1)</script>", "password": "correct horse"}
     await client.post("/sign-up", data=fields)
-    place = (await client.post("/api/organizations", json={"name": "Lab"})).json()["id"]
+    organization_id = (await client.post("/api/organizations", json={"name": "Lab"})).json()["id"]
     body = {"email": "y@example.com", "role": "member"}
-    sent = (await client.post(f"/api/organizations/{place}/invitations", json=body)).json()
+    sent = (await client.post(f"/api/organizations/{organization_id}/invitations", json=body)).json()
     page = (await client.get(f"/accept-invitation/{sent['token']}")).text
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
