@@ -1,5 +1,9 @@
-"""The two grants: an authorization code with a proof key (RFC 7636), and a refresh token that rotates."""
+"""The two grants: an authorization code with a proof key (RFC 7636), and a refresh token that rotates.
 
+The log says why a code or token was refused. The client reads one sentence for all reasons.
+"""
+
+import logging
 import re
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,14 +15,17 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from oauth.clients import Client, known_scopes
 from oauth.requests import FlowRequest, require_own_resource, require_single
-from server.domain.grants import tokens
+from server.domain.grants import refusals, tokens
+from server.domain.grants.refusals import Refusal
 from server.domain.grants.tokens import IssuedTokens
 from server.models import AuthMethod, AuthorizationCode, OAuthGrant, RefreshToken
 
+log = logging.getLogger(__name__)
+
 AUTH_METHODS = [method.value for method in AuthMethod]
 OFFLINE_ACCESS = "offline_access"
-# What some clients ask for at every server. It adds nothing here; refused, it would sign their users out.
 OPENID = ("openid", "profile", "email", OFFLINE_ACCESS)
+"""Scopes that some clients request from every server. They grant nothing; refusing them would sign out the users."""
 _S256 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 TokenAnswer = tuple[int, dict[str, object], list[tuple[str, str]]]
@@ -26,7 +33,10 @@ TokenAnswer = tuple[int, dict[str, object], list[tuple[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class PresentedCode:
-    """A code as Authlib asks about it; the redirect URI counts only if the token request names one (OAuth 2.1)."""
+    """An authorization code in the form that Authlib expects.
+
+    Its redirect URI is compared only if the token request names one (OAuth 2.1).
+    """
 
     row: AuthorizationCode
     names_redirect_uri: bool
@@ -52,7 +62,7 @@ class PresentedRefreshToken:
         return self.grant.client_id == client.id
 
     def get_scope(self) -> str:
-        """What may be asked for."""
+        """Return the scopes that the client may request."""
         return " ".join([*self.grant.scopes, *OPENID])
 
 
@@ -61,11 +71,14 @@ class CodeGrant(AuthorizationCodeGrant):
 
     @staticmethod
     def validate_no_multiple_request_parameter(request: FlowRequest) -> None:
-        """Done by `require_plain_request`, for all parameters."""
+        """Do nothing: `require_plain_request` checks all parameters."""
 
     def query_authorization_code(self, code: str, client: Client) -> PresentedCode | None:
-        row = tokens.find_code(self.server.session, code, client.id)
-        return None if row is None else PresentedCode(row, self.request.payload.redirect_uri is not None)
+        found = tokens.find_code(self.server.session, code, client.id)
+        if isinstance(found, Refusal):
+            log_code_refusal(client.id, found)
+            return None
+        return PresentedCode(found, self.request.payload.redirect_uri is not None)
 
     def validate_token_request(self) -> None:
         super().validate_token_request()
@@ -75,7 +88,8 @@ class CodeGrant(AuthorizationCodeGrant):
         with_refresh = self.request.client.check_grant_type(RefreshGrant.GRANT_TYPE)
         code: PresentedCode = self.request.authorization_code
         issued = tokens.redeem(self.server.session, self.server.settings, code.row, with_refresh_token=with_refresh)
-        if issued is None:
+        if isinstance(issued, Refusal):
+            log_code_refusal(code.row.client_id, issued)
             raise InvalidGrantError("The code was used already or has ended.")
         return 200, body_of(issued), self.TOKEN_RESPONSE_HEADER
 
@@ -84,8 +98,16 @@ class RefreshGrant(RefreshTokenGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
     def authenticate_refresh_token(self, refresh_token: str) -> PresentedRefreshToken | None:
+        client: Client = self.request.client
         found = tokens.find_refresh_token(self.server.session, refresh_token)
-        return None if found is None else PresentedRefreshToken(*found)
+        if found is None:
+            log_token_refusal(client.id, None, Refusal.UNKNOWN)
+            return None
+        presented = PresentedRefreshToken(*found)
+        if not presented.check_client(client):
+            reason = refusals.refuse_token(self.server.session, presented.grant, Refusal.OTHER_CLIENT)
+            log_token_refusal(client.id, presented.grant.id, reason)
+        return presented
 
     def validate_token_request(self) -> None:
         super().validate_token_request()
@@ -93,16 +115,18 @@ class RefreshGrant(RefreshTokenGrant):
 
     def create_token_response(self) -> TokenAnswer:
         presented: PresentedRefreshToken = self.request.refresh_token
-        asked = known_scopes(self.request.payload.scope)
-        scopes = [scope for scope in presented.grant.scopes if scope in asked] or presented.grant.scopes
+        grant_id = presented.grant.id
+        requested = known_scopes(self.request.payload.scope)
+        scopes = [scope for scope in presented.grant.scopes if scope in requested] or presented.grant.scopes
         issued = tokens.rotate(self.server.session, self.server.settings, presented.row, scopes)
-        if issued is None:
+        if isinstance(issued, Refusal):
+            log_token_refusal(self.request.client.id, grant_id, issued)
             raise InvalidGrantError("The refresh token was used already or has ended.")
         return 200, body_of(issued), self.TOKEN_RESPONSE_HEADER
 
 
 class ProofKey(CodeChallenge):
-    """S256 and nothing else, of every client."""
+    """Require a code challenge by S256, the only method, from every client."""
 
     SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
 
@@ -118,7 +142,7 @@ class ProofKey(CodeChallenge):
 
 
 def require_plain_request(grant: CodeGrant) -> None:
-    """An extension: every parameter once, no request objects, our resource (RFC 9101, RFC 8707)."""
+    """Register a check: each parameter once, no request objects (RFC 9101), our resource only (RFC 8707)."""
     grant.register_hook("after_validate_authorization_request_payload", _require_plain)
 
 
@@ -131,8 +155,18 @@ def _require_plain(grant: CodeGrant, _result: None) -> None:
     require_own_resource(fields, grant.server.settings)
 
 
+def log_code_refusal(client_id: str, reason: Refusal) -> None:
+    log.info("code refused", extra={"client_id": client_id, "reason": reason.value})
+
+
+def log_token_refusal(client_id: str, grant_id: str | None, reason: Refusal) -> None:
+    """Log the reason. `grant_id` is None when the token is unknown."""
+    grant = {} if grant_id is None else {"grant_id": grant_id}
+    log.info("refresh token refused", extra={"client_id": client_id, **grant, "reason": reason.value})
+
+
 def body_of(issued: IssuedTokens) -> dict[str, object]:
-    """RFC 6749 section 5.1."""
+    """Return the body of a token response (RFC 6749 section 5.1)."""
     body: dict[str, object] = {
         "access_token": issued.access_token,
         "token_type": "Bearer",

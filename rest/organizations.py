@@ -12,7 +12,7 @@ from rest.http import read, read_query, reply, session_call_of
 from rest.project_param import Object
 from server.domain import audit
 from server.domain.teams import organizations
-from server.domain.teams.cascades import Cascades
+from server.domain.teams.cascades import DeletedCounts
 from server.domain.teams.organizations import Membership
 from server.models import AuditEvent, Organization, OrganizationRole
 from server.models.organizations import OrganizationKind
@@ -88,7 +88,7 @@ class CascadeCounts(BaseModel):
     memories: int
 
     @classmethod
-    def of(cls, counts: Cascades) -> Self:
+    def of(cls, counts: DeletedCounts) -> Self:
         return cls(**asdict(counts))
 
 

@@ -11,7 +11,7 @@ from rest.http import call_of, person_call_of, read, reply, session_call_of
 from rest.organizations import CascadeCounts, DeletedWithAll, Name
 from server.domain.access import PROJECT_ACTIONS, Action
 from server.domain.teams import projects
-from server.domain.teams.projects import Workspace
+from server.domain.teams.projects import ProjectWithRole
 from server.models import Project, ProjectRole
 from server.runtime import State
 
@@ -64,7 +64,7 @@ class ProjectView(BaseModel):
     user_permissions: Permissions = Field(serialization_alias="userPermissions")
 
     @classmethod
-    def of(cls, seen: Workspace) -> Self:
+    def of(cls, seen: ProjectWithRole) -> Self:
         project = seen.project
         return cls(
             id=project.id,

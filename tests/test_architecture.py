@@ -65,6 +65,14 @@ ORDER = {
     ),
 }
 DOORS = ("rest", "tools", "oauth", "server.dashboard")
+# What each package of the rules may import from the others; the modules beside the packages are below all of them.
+DOMAIN_PACKAGES: dict[str, set[str]] = {
+    "grants": set(),
+    "memory": set(),
+    "people": {"grants"},
+    "teams": {"grants", "memory", "people"},
+    "accounts": {"grants", "memory", "people", "teams"},
+}
 NOT_IN_THE_RULES = ("starlette", "mcp", "authlib", "chromadb", "uvicorn")
 
 
@@ -155,6 +163,20 @@ def test_the_rules_know_no_protocol() -> None:
         for module, tree in rules.items()
         for name in imports(tree)
         if name.split(".")[0] in NOT_IN_THE_RULES
+    ] == []
+
+
+def test_packages_of_the_rules_only_import_lower_ones() -> None:
+    def package_of(module: str) -> str | None:
+        return next((name for name in DOMAIN_PACKAGES if is_within(module, f"server.domain.{name}")), None)
+
+    assert [
+        f"{module} imports {name}"
+        for module, tree in TREES.items()
+        if is_within(module, "server.domain")
+        for name in imports(tree)
+        if package_of(name) not in (None, package_of(module))
+        and package_of(name) not in DOMAIN_PACKAGES.get(package_of(module) or "", set())
     ] == []
 
 

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from server.database import Database
 from server.domain import letters
-from server.mail import FIRST_RETRY, KEPT_TRYING, Delivery, Letter, Mailer, open_mailer
+from server.mail import FIRST_RETRY, GIVE_UP_AFTER, Delivery, Letter, Mailer, open_mailer
 from server.models import Mail
 from server.models.base import now
 from server.settings import Settings
@@ -112,7 +112,7 @@ def test_after_some_days_a_letter_is_given_up(settings: Settings, post: Database
     mailer = opened(settings, post, f"smtp://127.0.0.1:{free_port()}")
     mail_id = promise(post, mailer)
     with post.write() as session:
-        session.execute(sa.update(Mail).values(created_at=now() - KEPT_TRYING - timedelta(seconds=1)))
+        session.execute(sa.update(Mail).values(created_at=now() - GIVE_UP_AFTER - timedelta(seconds=1)))
     assert mailer.deliver(mail_id) is Delivery.REFUSED
     assert waiting(post) == []
 

@@ -37,7 +37,7 @@ def test_no_link_is_printed_for_nobody(commands: None, capsys: pytest.CaptureFix
     assert main(["reset-password", "--email", "ann@example.com"]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == "selfmemory: There is no account with this e-mail address.\n"
+    assert printed.err == "selfmemory: There is no account with this email address.\n"
 
 
 async def test_a_server_without_mail_promises_no_letter(client: httpx.AsyncClient) -> None:

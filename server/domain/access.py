@@ -1,6 +1,7 @@
-"""Who may do what, and whether it exists for them at all: the one home of permission.
+"""Who may do what: the one home of permission.
 
-Every load goes through what the principal can reach, so that the unseen answers as the nonexistent.
+Every query starts from what the principal can reach, so a thing out of reach gets the same answer as one that does not
+exist.
 """
 
 from collections.abc import Iterable
@@ -56,16 +57,73 @@ PROJECT_ACTIONS: dict[ProjectRole, frozenset[Action]] = {
     ProjectRole.ADMIN: _EDITOR | {Action.MANAGE_MEMBERS, Action.DELETE_ANY_KEY, Action.DELETE_PROJECT},
 }
 
+GOVERNING = frozenset({OrganizationRole.OWNER, OrganizationRole.ADMIN})
+"""The roles in an organization that make a person an admin of all its projects."""
+
+_GOVERNING_VALUES = sorted(role.value for role in GOVERNING)
+
+ORGANIZATION_PHRASES: dict[Action, str] = {
+    Action.SEE: "see this organization",
+    Action.LEAVE: "leave this organization",
+    Action.MANAGE_MEMBERS: "invite or manage people in this organization",
+    Action.CREATE_PROJECT: "create projects in this organization",
+    Action.SEE_AUDIT: "see the activity of this organization",
+    Action.OWN: "transfer or delete this organization",
+}
+PROJECT_PHRASES: dict[Action, str] = {
+    Action.SEE: "see this project",
+    Action.LEAVE: "leave this project",
+    Action.MANAGE_MEMBERS: "manage members of this project",
+    Action.READ: "read in this project",
+    Action.WRITE: "write in this project",
+    Action.CREATE_READ_KEY: "create or list API keys of this project",
+    Action.CREATE_KEY: "create an API key that can write in this project",
+    Action.DELETE_ANY_KEY: "delete other people's API keys of this project",
+    Action.DELETE_PROJECT: "delete this project",
+}
+"""What follows "may not" when a role does not allow an action."""
+
 SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope.WRITE}
+"""The scope that an API key or access token needs for an action. All other actions need a session."""
+
 ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
+"""The action that a role must allow before its user can grant a scope.
+
+`SEE` is missing because it decides nothing: every role may see, and a scope stands for access to memories.
+"""
+
 SESSION_ONLY = "This needs a signed-in session: an API key or access token cannot do it."
 
-
+Role = OrganizationRole | ProjectRole
 UserId = str | sa.SQLColumnExpression[str]
 
 
+def governs(role: str | None) -> bool:
+    """Return whether this role in an organization makes its holder an admin of all the organization's projects."""
+    return role in GOVERNING
+
+
+def may_change(actor_role: OrganizationRole, target_role: str, *, is_self: bool) -> bool:
+    """Return whether a person may change the role of a member of the organization, or remove that member.
+
+    Nobody changes the owner. Admins change members and themselves, but no other admin.
+    """
+    if target_role == OrganizationRole.OWNER:
+        return False
+    if is_self or actor_role is OrganizationRole.OWNER:
+        return True
+    return actor_role is OrganizationRole.ADMIN and target_role == OrganizationRole.MEMBER
+
+
+def refusal(role: Role, action: Action) -> str:
+    """Return the sentence that says which role does not allow which action."""
+    phrases = ORGANIZATION_PHRASES if isinstance(role, OrganizationRole) else PROJECT_PHRASES
+    article = "An" if role.value[0] in "aeiou" else "A"
+    return f"{article} {role.value} may not {phrases[action]}."
+
+
 def organization_role_of(user_id: UserId) -> sa.Case[str | None]:
-    """The user's role in the organization of the row at hand, as SQL; None when there is none."""
+    """Return an SQL expression: the user's role in the query's organization, NULL without one."""
     member = (
         sa.select(col(OrganizationMember.role))
         .where(col(OrganizationMember.organization_id) == Organization.id, col(OrganizationMember.user_id) == user_id)
@@ -75,14 +133,33 @@ def organization_role_of(user_id: UserId) -> sa.Case[str | None]:
 
 
 def project_role_of(user_id: UserId) -> sa.Case[str | None]:
-    """The user's role in the project of the row at hand (joined with its organization), as SQL; None when none."""
+    """Return an SQL expression: the user's role in the query's project, NULL without one.
+
+    The query must join the project with its organization.
+    """
     member = (
         sa.select(col(ProjectMember.role))
         .where(col(ProjectMember.project_id) == Project.id, col(ProjectMember.user_id) == user_id)
         .scalar_subquery()
     )
-    governs = organization_role_of(user_id).in_([OrganizationRole.OWNER.value, OrganizationRole.ADMIN.value])
-    return sa.case((governs, ProjectRole.ADMIN.value), else_=member)
+    is_governing = organization_role_of(user_id).in_(_GOVERNING_VALUES)
+    return sa.case((is_governing, ProjectRole.ADMIN.value), else_=member)
+
+
+def project_administrators(session: Session, project_id: str) -> list[str]:
+    """Return the ids of the users who are admins of the project, by a role in it or in its organization."""
+    organization_id = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
+    user_ids = sa.union(
+        sa.select(col(ProjectMember.user_id)).where(
+            col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
+        ),
+        sa.select(col(Organization.owner_id)).where(col(Organization.id) == organization_id),
+        sa.select(col(OrganizationMember.user_id)).where(
+            col(OrganizationMember.organization_id) == organization_id,
+            col(OrganizationMember.role).in_(_GOVERNING_VALUES),
+        ),
+    )
+    return list(session.execute(user_ids).scalars())
 
 
 def _projects_of(user_id: UserId) -> sa.Select[Project, str | None]:
@@ -96,7 +173,7 @@ def _organizations_of(user_id: UserId) -> sa.Select[Organization, str | None]:
     return sa.select(Organization, role.label("role")).where(role.is_not(None))
 
 
-# Built once: putting such a statement together costs more than running it.
+# Built once, because building such a statement costs more than running it.
 _USER = sa.bindparam("user_id", type_=sa.String)
 _PROJECT = _projects_of(_USER).where(col(Project.id) == sa.bindparam("project_id"))
 _ORGANIZATION = _organizations_of(_USER).where(col(Organization.id) == sa.bindparam("organization_id"))
@@ -109,20 +186,21 @@ _MEMORY = (
 
 
 def reachable_projects(principal: Principal) -> sa.Select[Project, str | None]:
-    """The only query that turns a principal into projects: (Project, role) rows."""
+    """Return the only query that turns a principal into projects: (project, role) rows."""
     query = _projects_of(principal.user_id)
     return query if principal.project_id is None else query.where(col(Project.id) == principal.project_id)
 
 
 def reachable_organizations(principal: Principal) -> sa.Select[Organization, str | None]:
-    """(Organization, role) rows of the user."""
+    """Return the query for the user's organizations: (organization, role) rows."""
     return _organizations_of(principal.user_id)
 
 
 def require_project(session: Session, principal: Principal, project_id: str | None, action: Action) -> Project:
-    """The project, if the principal reaches it and may do this there.
+    """Return the project, if the principal can reach it and may do this in it.
 
-    Raises Invalid when a session names none, NotFound for one out of reach, Forbidden, InsufficientScope.
+    `project_id` None means the one project of a key or token. Raises Invalid when a session names no project, NotFound
+    when the project is out of reach, Forbidden, InsufficientScope.
     """
     return require_project_role(session, principal, project_id, action)[0]
 
@@ -130,54 +208,58 @@ def require_project(session: Session, principal: Principal, project_id: str | No
 def require_project_role(
     session: Session, principal: Principal, project_id: str | None, action: Action
 ) -> tuple[Project, ProjectRole]:
-    """As `require_project`, with the role that the principal has there."""
-    wanted = project_id or principal.project_id
-    if wanted is None:
+    """Like `require_project`, but also return the principal's role in the project."""
+    wanted_id = project_id or principal.project_id
+    if wanted_id is None:
         raise Invalid("name the project, since a session reaches several.", field="project_id")
-    found = None
-    if principal.project_id in (None, wanted):
-        found = session.execute(_PROJECT, {"user_id": principal.user_id, "project_id": wanted}).one_or_none()
-    if found is None:
+    row = None
+    if principal.project_id in (None, wanted_id):
+        row = session.execute(_PROJECT, {"user_id": principal.user_id, "project_id": wanted_id}).one_or_none()
+    if row is None:
         raise NotFound("Project not found.")
-    role = ProjectRole(found.role)
-    _allow(principal, action, PROJECT_ACTIONS[role], role)
-    return found[0], role
+    role = ProjectRole(row.role)
+    _require_allowed(principal, role, action, PROJECT_ACTIONS[role])
+    return row[0], role
 
 
 def require_memory(session: Session, principal: Principal, memory_id: str, action: Action) -> Memory:
-    """The memory as it is now, within what the principal reaches; to write, locked until the transaction ends.
+    """Return the memory as it is now. For `WRITE`, also lock its row until the transaction ends.
 
-    Raises NotFound, Forbidden, InsufficientScope.
+    Raises NotFound when the memory is out of reach, Forbidden, InsufficientScope.
     """
+    if not is_id("mem_", memory_id):
+        raise NotFound("Memory not found.")
     query = _MEMORY if principal.project_id is None else _MEMORY.where(col(Memory.project_id) == principal.project_id)
     query = query.with_for_update(of=Memory) if action is Action.WRITE else query
-    named = {"user_id": principal.user_id, "memory_id": memory_id}
-    fresh = {"populate_existing": True}
-    found = session.execute(query, named, execution_options=fresh).one_or_none() if is_id("mem_", memory_id) else None
-    if found is None:
+    parameters = {"user_id": principal.user_id, "memory_id": memory_id}
+    row = session.execute(query, parameters, execution_options={"populate_existing": True}).one_or_none()
+    if row is None:
         raise NotFound("Memory not found.")
-    role = ProjectRole(found.role)
-    _allow(principal, action, PROJECT_ACTIONS[role], role)
-    memory: Memory = found[0]
+    role = ProjectRole(row.role)
+    _require_allowed(principal, role, action, PROJECT_ACTIONS[role])
+    memory: Memory = row[0]
     return memory
 
 
 def require_organization(
     session: Session, principal: Principal, organization_id: str, action: Action
 ) -> tuple[Organization, OrganizationRole]:
-    """The organization and the principal's role in it. Raises NotFound, Forbidden; sessions only."""
+    """Return the organization and the principal's role in it.
+
+    Raises NotFound when it is out of reach, Forbidden when the role does not allow the action or for a key or token.
+    """
     require_session(principal)
-    named = {"user_id": principal.user_id, "organization_id": organization_id}
-    found = session.execute(_ORGANIZATION, named).one_or_none()
-    if found is None:
+    parameters = {"user_id": principal.user_id, "organization_id": organization_id}
+    row = session.execute(_ORGANIZATION, parameters).one_or_none()
+    if row is None:
         raise NotFound("Organization not found.")
-    role = OrganizationRole(found.role)
-    _allow(principal, action, ORGANIZATION_ACTIONS[role], role)
-    return found[0], role
+    role = OrganizationRole(row.role)
+    _require_allowed(principal, role, action, ORGANIZATION_ACTIONS[role])
+    return row[0], role
 
 
 def grantable(role: ProjectRole, scopes: Iterable[str]) -> list[str]:
-    """What of the scopes somebody of this role has to give to an application."""
+    """Return those of `scopes` that a user with this role can grant to an application."""
     return [scope for scope in scopes if ACTION_OF[Scope(scope)] in PROJECT_ACTIONS[role]]
 
 
@@ -187,11 +269,12 @@ def require_session(principal: Principal) -> None:
         raise Forbidden(SESSION_ONLY)
 
 
-def _allow(principal: Principal, action: Action, allowed: frozenset[Action], role: StrEnum) -> None:
+def _require_allowed(principal: Principal, role: Role, action: Action, allowed: frozenset[Action]) -> None:
+    """Raises Forbidden, InsufficientScope."""
     scope = SCOPE_OF.get(action)
     if scope is None:
         require_session(principal)
     else:
         principal.require(scope)
     if action not in allowed:
-        raise Forbidden(f"Your role here ({role.value}) does not allow this.")
+        raise Forbidden(refusal(role, action))

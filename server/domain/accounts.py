@@ -15,7 +15,7 @@ from server.domain.people import mailed_tokens, passwords, sessions, users
 from server.domain.people.passwords import LinkEnded
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import cascades, invitations
-from server.domain.teams.cascades import Cascades
+from server.domain.teams.cascades import DeletedCounts
 from server.errors import Conflict, Forbidden
 from server.mail import Mailer
 from server.models import (
@@ -63,7 +63,7 @@ def sign_up(session: Session, policy: SignUpPolicy, wanted: SignUp, visit: Brows
     """
     address = names.email(wanted.email)
     names.person(wanted.name)
-    hashed = passwords.hashed(session, wanted.password)
+    hashed = passwords.new_hash(session, wanted.password)
     _require_admitted(session, policy, address)
     user = users.register(session, address, wanted.name, hashed)
     send_verification(session, user, mailer)
@@ -91,7 +91,7 @@ def verify(session: Session, token: str) -> None:
     users.verify_email(session, user)
 
 
-def delete(session: Session, principal: Principal) -> Cascades:
+def delete(session: Session, principal: Principal) -> DeletedCounts:
     """Delete one's account with its personal organization; the address is kept nowhere and free again.
 
     Raises OwnsOrganization.

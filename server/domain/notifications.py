@@ -8,15 +8,7 @@ from sqlmodel import Session, col, select
 
 from server.domain.access import require_session
 from server.errors import NotFound
-from server.models import (
-    Notification,
-    Organization,
-    OrganizationMember,
-    OrganizationRole,
-    Project,
-    ProjectMember,
-    ProjectRole,
-)
+from server.models import Notification
 from server.models.base import JSON, now
 from server.principal import Principal
 
@@ -39,21 +31,6 @@ def notify(
     """Tell each of these people once."""
     for user_id in sorted(set(user_ids)):
         session.add(Notification(user_id=user_id, type=notice, title=title, message=message, details=details))
-
-
-def administrators(session: Session, project_id: str) -> list[str]:
-    """The people who administer the project, by a role in it or in its organization."""
-    place = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
-    everyone = sa.union(
-        sa.select(col(ProjectMember.user_id)).where(
-            col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
-        ),
-        sa.select(col(Organization.owner_id)).where(col(Organization.id) == place),
-        sa.select(col(OrganizationMember.user_id)).where(
-            col(OrganizationMember.organization_id) == place, col(OrganizationMember.role) == OrganizationRole.ADMIN
-        ),
-    )
-    return list(session.execute(everyone).scalars())
 
 
 def list_notifications(session: Session, principal: Principal) -> tuple[list[Notification], int]:

@@ -177,7 +177,7 @@ async def test_viewers_see_no_edit_actions_and_cannot_edit(ann: Visitor, viewer:
     for path in (f"{page}/delete", f"{page}/edit", f"{ann.project}/memories/new", f"{ann.project}/delete-memories"):
         refused = await viewer.post(path, form("changed", confirm="My Memories"))
         assert refused.status_code == 403, path
-        assert "Your role here (viewer) does not allow this." in seen(refused)
+        assert "A viewer may not write in this project." in seen(refused)
     assert "Look, do not touch." in await ann.see(page)
 
 

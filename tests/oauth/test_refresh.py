@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.database import Database
-from server.domain.teams import cascades
+from server.domain.grants import connections
 from server.models import AccessToken, OAuthClient, OAuthGrant, ProjectMember, ProjectRole, RefreshToken
 from server.models.base import now
 from tests.oauth.conftest import Register
@@ -116,7 +116,7 @@ ENDINGS: dict[str, Callable[[Session, Person], object]] = {
         sa.delete(ProjectMember).where(col(ProjectMember.user_id) == ben.user_id)
     ),
     "grant deleted": lambda session, _ben: session.execute(sa.delete(OAuthGrant)),
-    "password reset": lambda session, ben: cascades.end_grants(session, ben.user_id),
+    "password reset": lambda session, ben: connections.end_grants(session, ben.user_id),
 }
 
 

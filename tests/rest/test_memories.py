@@ -199,7 +199,7 @@ async def test_who_may_only_read_changes_nothing_and_is_told_why(
         refused = await viewer.send(method, f"{path}?project_id={alice.project_id}", body)
         assert (refused.status_code, refused.json()) == (
             403,
-            {"detail": "Your role here (viewer) does not allow this."},
+            {"detail": "A viewer may not write in this project."},
         )
     assert await reader.listed() == ["stays"]
     assert await viewer.listed(f"?project_id={alice.project_id}") == ["stays"]

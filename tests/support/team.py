@@ -1,4 +1,4 @@
-"""An organization with one project and everybody who may meet it: each role, each credential, and strangers."""
+"""An organization with one project, and callers with every role and credential, strangers included."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,9 +42,10 @@ CALLERS = ("owner", "admin", "member", "project_admin", "editor", "viewer", "out
 
 @dataclass(frozen=True)
 class Team:
-    """`callers` and `ids` by role; `target` is a member and viewer whom others act upon.
+    """`callers`, `ids` and `emails` are keyed by role. `target` is a member and viewer whom tests change or remove.
 
-    The keys and tokens are the project's admin's; `outsider_key` and `outsider_token` reach the outsider's own project.
+    The keys and tokens belong to the project's admin; `outsider_key` and `outsider_token` reach the outsider's own
+    project.
     """
 
     organization_id: str
@@ -62,16 +63,17 @@ def make_team(client: httpx.AsyncClient, database: Database) -> Callable[[], Tea
     def make() -> Team:
         with database.write() as session:
             people = {role: _person(session, role) for role in (*ORGANIZATION_ROLES, "outsider")}
-            place, project = _project(session, people)
+            organization, project = _project(session, people)
             values = {role: sessions.begin(session, user, BrowserInfo(days=1)) for role, user in people.items()}
-            given = _credentials(session, people["project_admin"], project)
-            own = session.exec(select(Project).where(Project.created_by == people["outsider"].id)).one()
-            foreign = _credentials(session, people["outsider"], own)
-            given |= {"outsider_key": foreign["write_key"], "outsider_token": foreign["write_token"]}
+            credentials = _credentials(session, people["project_admin"], project)
+            own_project = session.exec(select(Project).where(Project.created_by == people["outsider"].id)).one()
+            foreign = _credentials(session, people["outsider"], own_project)
+            credentials |= {"outsider_key": foreign["write_key"], "outsider_token": foreign["write_token"]}
             headers = {role: {"Authorization": f"Session {value}"} for role, value in values.items()}
-            headers |= {name: {"Authorization": f"Bearer {value}"} for name, value in given.items()} | {"anonymous": {}}
+            headers |= {name: {"Authorization": f"Bearer {value}"} for name, value in credentials.items()}
+            headers["anonymous"] = {}
             return Team(
-                place.id,
+                organization.id,
                 project.id,
                 {role: Caller(client, header) for role, header in headers.items()},
                 {role: user.id for role, user in people.items()},
@@ -87,7 +89,7 @@ def team(make_team: Callable[[], Team]) -> Team:
 
 
 def _credentials(session: Session, user: User, project: Project) -> dict[str, str]:
-    """A key and a token of each strength."""
+    """Return a key and a token for each permission, by name."""
     keys = {
         name: api_keys.issue(session, project, user.id, name, permissions, None)[1]
         for name, permissions in KEYS.items()
@@ -96,7 +98,7 @@ def _credentials(session: Session, user: User, project: Project) -> dict[str, st
 
 
 def _token(session: Session, user: User, project: Project, scopes: list[str]) -> str:
-    """What a consent to some application would have given."""
+    """Return an access token as if the user had given an application consent."""
     client = OAuthClient(
         id=new_id("client_"),
         kind=ClientKind.CONFIGURED,
@@ -121,13 +123,13 @@ def _person(session: Session, role: str) -> User:
 
 
 def _project(session: Session, people: dict[str, User]) -> tuple[Organization, Project]:
-    place = Organization(name="Acme", name_key=names.key_of("Acme"), owner_id=people["owner"].id)
-    session.add(place)
+    organization = Organization(name="Acme", name_key=names.key_of("Acme"), owner_id=people["owner"].id)
+    session.add(organization)
     session.flush()
-    project = users.add_project(session, place, people["owner"], "Wiki")
+    project = users.add_project(session, organization, people["owner"], "Wiki")
     for name, role in ORGANIZATION_ROLES.items():
         if role is not OrganizationRole.OWNER:
-            session.add(OrganizationMember(organization_id=place.id, user_id=people[name].id, role=role))
+            session.add(OrganizationMember(organization_id=organization.id, user_id=people[name].id, role=role))
     for name, project_role in PROJECT_ROLES.items():
         session.add(ProjectMember(project_id=project.id, user_id=people[name].id, role=project_role))
-    return place, project
+    return organization, project

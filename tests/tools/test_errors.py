@@ -90,7 +90,7 @@ async def test_a_role_that_may_not_is_said(
         _, key = api_keys.issue(session, project, bob.user_id, "from when Bob was an editor", ["read", "write"], None)
     viewer = Mcp(client, {"Authorization": f"Bearer {key}"}, MODERN)
     assert await viewer.found("tea") == []
-    assert await viewer.refusal("add", content="Tea at five.") == "Your role here (viewer) does not allow this."
+    assert await viewer.refusal("add", content="Tea at five.") == "A viewer may not write in this project."
 
 
 class TestRateLimits:

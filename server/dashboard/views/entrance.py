@@ -104,7 +104,7 @@ async def forgot_password(request: Request[State]) -> Response:
     except ServiceError as error:
         return await _page(request, "forgot_password.html", error, fields, sent=False)
     response = await _page(request, "forgot_password.html", fields=fields, sent=True)
-    response.background = BackgroundTask(runtime.run, passwords.ask_reset, email, runtime.mailer)
+    response.background = BackgroundTask(runtime.run, passwords.mail_reset_link, email, runtime.mailer)
     return response
 
 

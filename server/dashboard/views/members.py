@@ -6,6 +6,7 @@ from server.dashboard.fields import parse_choice
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
 from server.dashboard.views.sent_invitation import SentInvitation, deliver
+from server.domain.access import governs
 from server.domain.teams import invitations, organization_members, project_members
 from server.domain.teams.organization_members import Member
 from server.errors import NotFound
@@ -27,7 +28,7 @@ async def show(request: PageRequest, sent: SentInvitation | None = None) -> Resp
         members=paginate(request, members),
         pending=pending,
         candidates=candidates[:MAX_CANDIDATES],
-        fixed={colleague.user_id for colleague in colleagues if colleague.role in project_members.GOVERNING},
+        fixed={colleague.user_id for colleague in colleagues if governs(colleague.role)},
         sent=sent,
         roles=[role.value for role in ProjectRole],
     )

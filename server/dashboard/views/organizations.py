@@ -11,7 +11,7 @@ from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
 from server.dashboard.views.sent_invitation import SentInvitation, deliver
 from server.domain import audit
-from server.domain.access import ORGANIZATION_ACTIONS, Action
+from server.domain.access import ORGANIZATION_ACTIONS, Action, may_change
 from server.domain.people import users
 from server.domain.teams import invitations, organization_members, organizations, projects
 from server.domain.teams.organization_members import Member
@@ -164,12 +164,12 @@ def _role_change(event: AuditEvent) -> str | None:
 
 
 def _fixed(membership: Membership, members: Sequence[Member], user_id: str) -> set[str]:
-    """Return the ids of members whose role the user cannot change: the owner and, for an admin, other admins."""
-    above = {OrganizationRole.OWNER}
-    if not may(membership, Action.OWN):
-        above.add(OrganizationRole.ADMIN)
-    fixed = {member.user_id for member in members if member.role in above and member.user_id != user_id}
-    return fixed | {membership.organization.owner_id}
+    """Return the ids of the members whose role the user cannot change."""
+    return {
+        member.user_id
+        for member in members
+        if not may_change(membership.role, member.role, is_self=member.user_id == user_id)
+    }
 
 
 def _organization_path(request: PageRequest) -> str:

@@ -1,4 +1,4 @@
-"""A client's request for access and its user's decision: kept on the server, so that a form can change neither."""
+"""A client's request for access and its user's decision. Both stay on the server, so that a form can change neither."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ class RequestEnded(NotFound):
 
 
 class AlreadyAnswered(Conflict):
-    sentence = "This request was answered already, and the application is connected."
+    sentence = "This request was already answered, and the application is connected."
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequest:
-    """A request whose every part has been checked against its client."""
+    """An authorization request that has been checked against its client."""
 
     client_id: str
     redirect_uri: str
@@ -50,7 +50,7 @@ class ConsentRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProjectChoice:
-    """A project that may be connected, and how much of what is asked its user can give there."""
+    """A project that the user can connect; `scopes` are the requested ones that the user can grant there."""
 
     project_id: str
     name: str
@@ -60,31 +60,31 @@ class ProjectChoice:
 
 
 def park(session: Session, query: str) -> str:
-    """Keep the query of a request whose user is not signed in yet; the id brings it back."""
+    """Store the query of a request whose user must sign in first. Returns the id for `parked_query`."""
     parked = ParkedRequest(id=new_token("parked_"), query=query, expires_at=now() + LIFETIME)
     session.add(parked)
     return parked.id
 
 
 def parked_query(session: Session, parked_id: str) -> str:
-    """Raises RequestEnded."""
+    """Return the stored query. Raises RequestEnded."""
     parked = session.get(ParkedRequest, parked_id)
     if parked is None or parked.expires_at <= now():
         raise RequestEnded
     return parked.query
 
 
-def begin(session: Session, principal: Principal, asked: ConsentRequest) -> AuthorizationRequest:
-    """Open a request in the principal's browser session; only there can it be answered."""
+def begin(session: Session, principal: Principal, consent: ConsentRequest) -> AuthorizationRequest:
+    """Store a request that can be answered only in the principal's browser session."""
     require_session(principal)
     request = AuthorizationRequest(
         id=new_token("request_"),
         session_id=principal.credential_id,
-        client_id=asked.client_id,
-        redirect_uri=asked.redirect_uri,
-        scopes=[scope.value for scope in asked.scopes],
-        state=asked.state,
-        code_challenge=asked.code_challenge,
+        client_id=consent.client_id,
+        redirect_uri=consent.redirect_uri,
+        scopes=[scope.value for scope in consent.scopes],
+        state=consent.state,
+        code_challenge=consent.code_challenge,
         expires_at=now() + LIFETIME,
     )
     session.add(request)
@@ -92,14 +92,18 @@ def begin(session: Session, principal: Principal, asked: ConsentRequest) -> Auth
 
 
 def choices(session: Session, principal: Principal, scopes: Sequence[Scope]) -> list[ProjectChoice]:
-    """The projects within the principal's reach; the one connected last is preferred."""
-    last = sa.select(col(OAuthGrant.project_id)).where(col(OAuthGrant.user_id) == principal.user_id)
-    preferred = session.execute(last.order_by(col(OAuthGrant.id).desc()).limit(1)).scalar_one_or_none()
+    """Return the projects that the principal can reach. The one that was connected last is preferred."""
+    connected = sa.select(col(OAuthGrant.project_id)).where(col(OAuthGrant.user_id) == principal.user_id)
+    preferred_id = session.execute(connected.order_by(col(OAuthGrant.id).desc()).limit(1)).scalar_one_or_none()
     query = access.reachable_projects(principal).add_columns(col(Organization.name).label("organization"))
     rows = session.execute(query.order_by(col(Organization.kind).desc(), Organization.name, Project.name)).all()
     return [
         ProjectChoice(
-            project.id, project.name, organization, access.grantable(ProjectRole(role), scopes), project.id == preferred
+            project_id=project.id,
+            name=project.name,
+            organization=organization,
+            scopes=access.grantable(ProjectRole(role), scopes),
+            is_preferred=project.id == preferred_id,
         )
         for project, role, organization in rows
     ]
@@ -108,10 +112,10 @@ def choices(session: Session, principal: Principal, scopes: Sequence[Scope]) -> 
 def approve(
     session: Session, principal: Principal, request_id: str, project_id: str, code_seconds: int
 ) -> tuple[AuthorizationRequest, str]:
-    """Grant the request on one project; returns it with the authorization code.
+    """Grant the request on one project. Returns the request with the authorization code.
 
-    Answered twice (a double click), the later code counts. Raises RequestEnded, AlreadyAnswered once a code was used,
-    NotFound for a project out of reach.
+    A second answer (a double click) replaces the first code. Raises RequestEnded, AlreadyAnswered once a code was
+    used, NotFound for a project out of reach.
     """
     lock_organization_of(session, project_id)
     request = _open(session, principal, request_id)
@@ -140,14 +144,17 @@ def approve(
 
 
 def deny(session: Session, principal: Principal, request_id: str) -> AuthorizationRequest:
-    """Raises RequestEnded, AlreadyAnswered."""
+    """Deny the request. Raises RequestEnded, AlreadyAnswered."""
     request = _open(session, principal, request_id)
     audit.record_own(session, Event.ACCESS_DENIED, principal.user_id, client_id=request.client_id)
     return request
 
 
 def _open(session: Session, principal: Principal, request_id: str) -> AuthorizationRequest:
-    """The request of this very session, locked, without the code that an earlier answer may have made."""
+    """Return the request of this session, locked. Deletes the unused code of an earlier answer.
+
+    Raises RequestEnded, AlreadyAnswered.
+    """
     require_session(principal)
     query = sa.select(AuthorizationRequest).where(
         col(AuthorizationRequest.id) == request_id,
@@ -157,11 +164,12 @@ def _open(session: Session, principal: Principal, request_id: str) -> Authorizat
     request: AuthorizationRequest | None = session.execute(query.with_for_update()).scalar_one_or_none()
     if request is None:
         raise RequestEnded
-    made = sa.select(AuthorizationCode).where(col(AuthorizationCode.request_id) == request.id).with_for_update()
-    code = session.execute(made).scalar_one_or_none()
-    if code is not None:
-        if code.used_at is not None:
-            raise AlreadyAnswered
-        session.delete(code)
-        session.flush()
+    earlier = sa.select(AuthorizationCode).where(col(AuthorizationCode.request_id) == request.id).with_for_update()
+    code = session.execute(earlier).scalar_one_or_none()
+    if code is None:
+        return request
+    if code.used_at is not None:
+        raise AlreadyAnswered
+    session.delete(code)
+    session.flush()
     return request

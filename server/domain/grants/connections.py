@@ -1,4 +1,4 @@
-"""Connections: which applications a person has given access, to which project, and cutting them."""
+"""Connections: which applications a person has given access to which project, and how to end that access."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,13 +17,15 @@ from server.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Connection:
+    """A grant with the names that people read."""
+
     grant: OAuthGrant
     client_name: str
     project_name: str
 
 
 def list_connections(session: Session, principal: Principal) -> list[Connection]:
-    """The principal's own, newest first. Raises Forbidden for a key or token."""
+    """Return the principal's own connections, newest first. Raises Forbidden for a key or token."""
     require_session(principal)
     query = (
         sa.select(OAuthGrant, OAuthClient, col(Project.name))
@@ -36,25 +38,29 @@ def list_connections(session: Session, principal: Principal) -> list[Connection]
 
 
 def disconnect(session: Session, principal: Principal, connection_id: str) -> None:
-    """Cut one connection: its tokens end with it. Raises NotFound, Forbidden for a key or token."""
+    """End one of the principal's connections with all its tokens. Raises NotFound, Forbidden for a key or token."""
     require_session(principal)
     query = (
         sa.select(OAuthGrant, col(Project.organization_id))
         .join(Project, col(Project.id) == OAuthGrant.project_id)
         .where(col(OAuthGrant.id) == connection_id, col(OAuthGrant.user_id) == principal.user_id)
     )
-    found = session.execute(query).one_or_none()
-    if found is None:
+    row = session.execute(query).one_or_none()
+    if row is None:
         raise NotFound("Connection not found.")
-    grant, organization_id = found[0], found[1]
+    grant, organization_id = row
     audit.record(
         session, Event.ACCESS_DISCONNECTED, principal.user_id, organization_id, grant.id, client_id=grant.client_id
     )
     session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id) == grant.id))
 
 
-def end(session: Session, user_id: str, project_ids: Collection[str] | None = None) -> None:
-    """Cut a user's connections to these projects (None: all), those under way too: a lost role, a reset password."""
-    for table in (AuthorizationCode, OAuthGrant):
-        ended = sa.delete(table).where(col(table.user_id) == user_id)
-        session.execute(ended if project_ids is None else ended.where(col(table.project_id).in_(project_ids)))
+def end_grants(session: Session, user_id: str, project_ids: Collection[str] | None = None) -> int:
+    """Delete a user's grants and codes in these projects (None: all). Returns the number of deleted grants."""
+    codes = sa.delete(AuthorizationCode).where(col(AuthorizationCode.user_id) == user_id)
+    grants = sa.delete(OAuthGrant).where(col(OAuthGrant.user_id) == user_id)
+    if project_ids is not None:
+        codes = codes.where(col(AuthorizationCode.project_id).in_(project_ids))
+        grants = grants.where(col(OAuthGrant.project_id).in_(project_ids))
+    session.execute(codes)
+    return len(session.execute(grants.returning(col(OAuthGrant.id))).all())

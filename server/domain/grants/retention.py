@@ -1,4 +1,4 @@
-"""What has served its time is removed: expired tokens, codes and requests, clients that were never used."""
+"""Housekeeping: deletes expired tokens, codes and requests, and clients that were never used."""
 
 from datetime import timedelta
 
@@ -17,33 +17,37 @@ from server.models import (
 )
 from server.models.base import now
 
-# A code that was used is remembered for a while, so that its second use is noticed.
-CODES_REMEMBERED = timedelta(days=1)
+CODE_RETENTION = timedelta(days=1)
+"""How long a code is kept after it expires, so that a second use is noticed."""
 
 
 def remove_expired(session: Session, client_retention_days: int) -> int:
-    """Delete what has ended; returns how many rows (those that go with them not counted)."""
+    """Delete expired rows, grants without tokens, and unused clients older than `client_retention_days`.
+
+    Returns the number of deleted rows, without those that foreign keys delete.
+    """
     moment = now()
-    alive = sa.or_(
+    has_tokens = sa.or_(
         sa.exists().where(col(AccessToken.grant_id) == OAuthGrant.id),
         sa.exists().where(col(RefreshToken.grant_id) == OAuthGrant.id),
     )
-    unused = sa.and_(
+    is_unused = sa.and_(
         col(OAuthClient.kind) != ClientKind.CONFIGURED,
         col(OAuthClient.authorized_at).is_(None),
         col(OAuthClient.created_at) <= moment - timedelta(days=client_retention_days),
     )
-    ended: list[tuple[type[SQLModel], sa.ColumnElement[bool]]] = [
+    # Tokens come before grants, because a grant ends with its last token.
+    conditions: list[tuple[type[SQLModel], sa.ColumnElement[bool]]] = [
         (ParkedRequest, col(ParkedRequest.expires_at) <= moment),
         (AuthorizationRequest, col(AuthorizationRequest.expires_at) <= moment),
-        (AuthorizationCode, col(AuthorizationCode.expires_at) <= moment - CODES_REMEMBERED),
+        (AuthorizationCode, col(AuthorizationCode.expires_at) <= moment - CODE_RETENTION),
         (AccessToken, col(AccessToken.expires_at) <= moment),
         (RefreshToken, col(RefreshToken.expires_at) <= moment),
-        (OAuthGrant, ~alive),
-        (OAuthClient, unused),
+        (OAuthGrant, ~has_tokens),
+        (OAuthClient, is_unused),
     ]
     removed = 0
-    for table, condition in ended:
+    for table, condition in conditions:
         result = session.connection().execute(sa.delete(table).where(condition))
         removed += result.rowcount
     return removed

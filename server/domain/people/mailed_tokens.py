@@ -1,4 +1,4 @@
-"""Single-use links that reach a person by mail: they prove that the mailbox is this person's."""
+"""Single-use tokens in mailed links. A person who has one can read the mailbox that it was sent to."""
 
 from datetime import timedelta
 
@@ -14,32 +14,35 @@ LIFETIME = timedelta(hours=1)
 
 
 def issue(session: Session, user_id: str, purpose: MailedPurpose) -> str:
-    """A new token, which ends all earlier ones of this purpose."""
+    """Return a new token. The user's earlier tokens for this purpose end."""
     discard(session, user_id, purpose)
     token = new_token(MAILED_PREFIX)
-    hashed, expires = token_hash(token), now() + LIFETIME
-    session.add(MailedToken(user_id=user_id, purpose=purpose, token_hash=hashed, expires_at=expires))
+    session.add(
+        MailedToken(user_id=user_id, purpose=purpose, token_hash=token_hash(token), expires_at=now() + LIFETIME)
+    )
     return token
 
 
 def owner_of(session: Session, token: str, purpose: MailedPurpose) -> str | None:
-    """The id of the user whom this token was sent to, while it counts."""
-    return session.execute(sa.select(col(MailedToken.user_id)).where(*_counts(token, purpose))).scalar_one_or_none()
+    """Return the id of the user whom a valid token was sent to."""
+    query = sa.select(col(MailedToken.user_id)).where(*_is_valid(token, purpose))
+    return session.execute(query).scalar_one_or_none()
 
 
 def redeem(session: Session, token: str, purpose: MailedPurpose) -> str | None:
-    """As `owner_of`, and used up: of several at once one wins."""
-    used = sa.delete(MailedToken).where(*_counts(token, purpose)).returning(col(MailedToken.user_id))
-    return session.execute(used).scalar_one_or_none()
+    """Like `owner_of`, and delete the token, so that only one of several simultaneous requests succeeds."""
+    deletion = sa.delete(MailedToken).where(*_is_valid(token, purpose)).returning(col(MailedToken.user_id))
+    return session.execute(deletion).scalar_one_or_none()
 
 
 def discard(session: Session, user_id: str, purpose: MailedPurpose) -> None:
+    """Delete the user's tokens for this purpose."""
     session.execute(
         sa.delete(MailedToken).where(col(MailedToken.user_id) == user_id, col(MailedToken.purpose) == purpose)
     )
 
 
-def _counts(token: str, purpose: MailedPurpose) -> tuple[sa.ColumnElement[bool], ...]:
+def _is_valid(token: str, purpose: MailedPurpose) -> tuple[sa.ColumnElement[bool], ...]:
     return (
         col(MailedToken.token_hash) == token_hash(token),
         col(MailedToken.purpose) == purpose,

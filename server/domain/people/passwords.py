@@ -1,4 +1,4 @@
-"""Passwords: what they may be, changing one, and choosing a new one by a mailed link."""
+"""Passwords: their rules, changing one, and setting a new one through a mailed link."""
 
 import contextlib
 
@@ -8,9 +8,9 @@ from server.database import paused
 from server.domain import audit, letters, names
 from server.domain.access import require_session
 from server.domain.audit import Event
+from server.domain.grants import connections
 from server.domain.people import mailed_tokens, sessions, users
 from server.domain.people.sessions import BrowserInfo
-from server.domain.teams import cascades
 from server.errors import Gone, Invalid, NotFound
 from server.hashing import password_hash, password_matches
 from server.mail import Mailer
@@ -19,63 +19,65 @@ from server.models.base import now
 from server.models.users import MailedPurpose
 from server.principal import Principal
 
-SHORTEST, LONGEST = 8, 200
+MIN_LENGTH = 8
+MAX_LENGTH = 200
 
 
 class WrongPassword(Invalid):
-    sentence = "current: this is not your password."
+    def __init__(self) -> None:
+        super().__init__("this is not your password.", field="current")
 
 
 class NoAccount(NotFound):
-    sentence = "There is no account with this e-mail address."
+    sentence = "There is no account with this email address."
 
 
 class LinkEnded(Gone):
-    sentence = "This link has ended: it works once, within the hour, and only the newest one."
+    sentence = "This link has ended: it works once, within an hour, and only if it is the newest one."
 
 
-def require_good(password: str) -> None:
-    """Raises Invalid."""
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise Invalid(f"use {SHORTEST} to {LONGEST} characters.", field="password")
+def require_acceptable(password: str) -> None:
+    """Raises Invalid for a password of the wrong length."""
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise Invalid(f"use {MIN_LENGTH} to {MAX_LENGTH} characters.", field="password")
 
 
-def hashed(session: Session, password: str) -> str:
-    """The hash of an acceptable password, made while the transaction is paused. Raises Invalid."""
-    require_good(password)
+def new_hash(session: Session, password: str) -> str:
+    """Return the hash of an acceptable password. Hashing is slow, so the transaction is paused. Raises Invalid."""
+    require_acceptable(password)
     with paused(session):
         return password_hash(password)
 
 
-def change(session: Session, principal: Principal, current: str, new: str, visit: BrowserInfo) -> str:
-    """Replace one's password; every session ends, and the value of a new one is returned.
+def change(session: Session, principal: Principal, current: str, new: str, browser: BrowserInfo) -> str:
+    """Replace the principal's password and end all sessions. Returns the value of a new session.
 
     Raises WrongPassword, Invalid.
     """
     require_session(principal)
-    require_good(new)
+    require_acceptable(new)
     user = session.get_one(User, principal.user_id)
-    stored = user.password_hash
+    stored_hash = user.password_hash
     with paused(session):
-        matches = password_matches(stored, current)
-        replacement = password_hash(new)
+        matches = password_matches(stored_hash, current)
+        replacement_hash = password_hash(new)
     session.refresh(user)
-    if not matches or user.password_hash != stored:
+    if not matches or user.password_hash != stored_hash:
         raise WrongPassword
-    _set(session, user, replacement)
+    _set_hash(session, user, replacement_hash)
     audit.record_own(session, Event.PASSWORD_CHANGED, user.id)
-    return sessions.begin(session, user, visit)
+    return sessions.begin(session, user, browser)
 
 
-def ask_reset(session: Session, email: str, mailer: Mailer) -> None:
-    """Mail a link to choose a new password, if there is an account; the caller is told the same either way."""
+def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
+    """Mail a link for setting a new password, if the address has an account. The caller cannot tell which."""
     with contextlib.suppress(NoAccount):
         address, token = issue_reset(session, names.folded_email(email))
         letters.send_reset(session, mailer, address, token)
 
 
 def issue_reset(session: Session, email: str) -> tuple[str, str]:
-    """An account's address, and the only token that now lets its password be chosen anew. Raises NoAccount."""
+    """Return the account's address and a new reset token; earlier ones end. Raises NoAccount."""
     user = users.by_email(session, email)
     if user is None or user.email is None:
         raise NoAccount
@@ -83,30 +85,32 @@ def issue_reset(session: Session, email: str) -> tuple[str, str]:
 
 
 def is_reset_link(session: Session, token: str) -> bool:
+    """Return whether a password can be reset with this token now."""
     return mailed_tokens.owner_of(session, token, MailedPurpose.RESET) is not None
 
 
-def reset(session: Session, token: str, new: str, visit: BrowserInfo) -> str:
-    """Set a new password by a mailed link and sign in: the value of the only session that is left.
+def reset(session: Session, token: str, new: str, browser: BrowserInfo) -> str:
+    """Set a new password by a mailed link, end all sessions and grants, and sign in.
 
-    Raises LinkEnded, Invalid (the link then still works).
+    Returns the value of the new session. Raises LinkEnded, Invalid (the link then still works).
     """
     if not is_reset_link(session, token):
         raise LinkEnded
-    replacement = hashed(session, new)
+    replacement_hash = new_hash(session, new)
     user_id = mailed_tokens.redeem(session, token, MailedPurpose.RESET)
     user = session.get(User, user_id) if user_id else None
     if user is None:
         raise LinkEnded
-    _set(session, user, replacement)
-    cascades.end_grants(session, user.id)
+    _set_hash(session, user, replacement_hash)
+    connections.end_grants(session, user.id)
     users.verify_email(session, user)
     audit.record_own(session, Event.PASSWORD_RESET, user.id)
-    return sessions.begin(session, user, visit)
+    return sessions.begin(session, user, browser)
 
 
-def _set(session: Session, user: User, replacement: str) -> None:
-    """A new password ends what the old one opened: sessions, and links to replace it."""
-    user.password_hash, user.updated_at = replacement, now()
+def _set_hash(session: Session, user: User, replacement_hash: str) -> None:
+    """Store the hash of a new password, and end the reset links and sessions that the old one leaves."""
+    user.password_hash = replacement_hash
+    user.updated_at = now()
     mailed_tokens.discard(session, user.id, MailedPurpose.RESET)
     sessions.end_all(session, user.id)

@@ -1,4 +1,4 @@
-"""Sessions: signing in and out, and the list of where one is signed in."""
+"""Browser sessions: signing in and out, and the list of a user's sessions."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,29 +19,32 @@ from server.models import BrowserSession, User
 from server.models.base import now
 from server.principal import Principal
 
-LONGEST_AGENT = 200
+USER_AGENT_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserInfo:
-    """The browser that asks: how long a session may last, and the session that it held before, which ends."""
+    """The browser that signs in.
+
+    `days` is the lifetime of its new session. `previous` is the value of the session that it held before, which ends.
+    """
 
     days: int
     user_agent: str = ""
     previous: str | None = None
 
 
-def sign_in(session: Session, email: str, password: str, visit: BrowserInfo) -> str | None:
-    """The value of a new session; None, in the same time, for a wrong password and for an unknown address."""
+def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -> str | None:
+    """Return the value of a new session, or None. A wrong password and an unknown address take the same time."""
     user = users.by_email(session, names.folded_email(email))
-    stored = user.password_hash if user else None
+    stored_hash = user.password_hash if user else None
     with paused(session):
-        matches = password_matches(stored, password)
+        matches = password_matches(stored_hash, password)
     if user is not None and matches:
         session.refresh(user)
-        if user.password_hash == stored:
+        if user.password_hash == stored_hash:
             audit.record_own(session, Event.SIGNED_IN, user.id)
-            return begin(session, user, visit)
+            return begin(session, user, browser)
     if user is not None:
         audit.record_own(session, Event.SIGN_IN_FAILED, user.id)
     else:
@@ -49,66 +52,71 @@ def sign_in(session: Session, email: str, password: str, visit: BrowserInfo) -> 
     return None
 
 
-def begin(session: Session, user: User, visit: BrowserInfo) -> str:
-    """The value of a new session: never one that the browser brought along.
+def begin(session: Session, user: User, browser: BrowserInfo) -> str:
+    """Return the value of a new session. Never reuses the value that the browser sent (session fixation).
 
-    Raises Unauthenticated when the account was deleted at this moment.
+    Deletes the user's expired sessions. Raises Unauthenticated when the account was just deleted.
     """
     lock_user(session, user.id)
     session.refresh(user, ["deleted_at"])
     if user.deleted_at is not None:
         raise Unauthenticated
-    if visit.previous:
-        _end(session, visit.previous)
-    value, moment = new_token(SESSION_PREFIX), now()
-    expires, agent = moment + timedelta(days=visit.days), visit.user_agent[:LONGEST_AGENT]
+    if browser.previous:
+        _end(session, browser.previous)
+    value = new_token(SESSION_PREFIX)
+    moment = now()
     session.execute(
         sa.delete(BrowserSession).where(
             col(BrowserSession.user_id) == user.id, col(BrowserSession.expires_at) <= moment
         )
     )
-    session.add(BrowserSession(user_id=user.id, token_hash=token_hash(value), user_agent=agent, expires_at=expires))
+    session.add(
+        BrowserSession(
+            user_id=user.id,
+            token_hash=token_hash(value),
+            user_agent=browser.user_agent[:USER_AGENT_LENGTH],
+            expires_at=moment + timedelta(days=browser.days),
+        )
+    )
     return value
 
 
 def sign_out(session: Session, value: str) -> None:
-    """End the session of this value, if there is one."""
+    """End the session with this value, if there is one."""
     user_id = _end(session, value)
     if user_id is not None:
         audit.record_own(session, Event.SIGNED_OUT, user_id)
 
 
 def list_own(session: Session, principal: Principal) -> list[BrowserSession]:
-    """Where one is signed in, the newest first. Sessions only."""
+    """Return the principal's live sessions, newest first. Raises Forbidden for a key or token."""
     require_session(principal)
     moment = now()
-    mine = select(BrowserSession).where(
+    own = select(BrowserSession).where(
         BrowserSession.user_id == principal.user_id,
         BrowserSession.expires_at > moment,
         BrowserSession.last_seen_at > moment - IDLE,
     )
-    return list(session.exec(mine.order_by(col(BrowserSession.id).desc())))
+    return list(session.exec(own.order_by(col(BrowserSession.id).desc())))
 
 
 def revoke(session: Session, principal: Principal, session_id: str) -> None:
-    """End one of one's own sessions. Raises NotFound."""
+    """End one of the principal's own sessions. Raises NotFound, Forbidden for a key or token."""
     require_session(principal)
-    mine = select(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.user_id == principal.user_id)
-    found = session.exec(mine).one_or_none()
-    if found is None:
+    own = select(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.user_id == principal.user_id)
+    browser_session = session.exec(own).one_or_none()
+    if browser_session is None:
         raise NotFound("Session not found.")
-    session.delete(found)
+    session.delete(browser_session)
     audit.record_own(session, Event.SESSION_REVOKED, principal.user_id, session_id)
 
 
 def end_all(session: Session, user_id: str) -> None:
+    """Delete all sessions of the user."""
     session.execute(sa.delete(BrowserSession).where(col(BrowserSession.user_id) == user_id))
 
 
 def _end(session: Session, value: str) -> str | None:
-    ended = (
-        sa.delete(BrowserSession)
-        .where(col(BrowserSession.token_hash) == token_hash(value))
-        .returning(col(BrowserSession.user_id))
-    )
-    return session.execute(ended).scalar_one_or_none()
+    """Delete the session with this value and return its user's id."""
+    deletion = sa.delete(BrowserSession).where(col(BrowserSession.token_hash) == token_hash(value))
+    return session.execute(deletion.returning(col(BrowserSession.user_id))).scalar_one_or_none()

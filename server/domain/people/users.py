@@ -1,4 +1,4 @@
-"""Users: a person with a personal organization and a first project from the start."""
+"""Users: each has a personal organization and a first project from the start."""
 
 from collections.abc import Collection
 
@@ -17,14 +17,14 @@ from server.models.invitations import InvitationStatus
 from server.models.organizations import OrganizationKind
 from server.principal import Principal
 
-PERSONAL = "Personal"
+PERSONAL_NAME = "Personal"
 FIRST_PROJECT = "My Memories"
 
 
 def register(session: Session, email: str, name: str, password_hash: str | None, *, verified: bool = False) -> User:
-    """A new account with its personal organization and first project.
+    """Create an account with its personal organization and first project.
 
-    `password_hash` None: no sign-in until a password is set. Raises Invalid, EmailTaken.
+    With `password_hash` None nobody can sign in until a password is set. Raises Invalid, EmailTaken.
     """
     address = names.email(email)
     if by_email(session, address) is not None:
@@ -32,22 +32,22 @@ def register(session: Session, email: str, name: str, password_hash: str | None,
     user = User(email=address, name=names.person(name) or address.partition("@")[0], password_hash=password_hash)
     user.email_verified_at = now() if verified else None
     flush_or_conflict(session, user)
-    place = Organization(
-        name=PERSONAL, name_key=names.key_of(PERSONAL), kind=OrganizationKind.PERSONAL, owner_id=user.id
+    organization = Organization(
+        name=PERSONAL_NAME, name_key=names.key_of(PERSONAL_NAME), kind=OrganizationKind.PERSONAL, owner_id=user.id
     )
-    flush_or_conflict(session, place)
-    add_project(session, place, user, FIRST_PROJECT)
+    flush_or_conflict(session, organization)
+    add_project(session, organization, user, FIRST_PROJECT)
     record_own(session, Event.SIGNED_UP, user.id, user.id)
     return user
 
 
 def by_email(session: Session, email: str) -> User | None:
-    """The account with this normalised address."""
+    """Return the account with this normalized address."""
     return session.exec(select(User).where(User.email == email)).one_or_none()
 
 
 def me(session: Session, principal: Principal) -> User:
-    """The user who asks, with any credential, as it is now."""
+    """Return the principal's user, read again from the database. Raises Unauthenticated for a deleted account."""
     user = session.get(User, principal.user_id, populate_existing=True)
     if user is None or user.deleted_at is not None:
         raise Unauthenticated(presented=True)
@@ -55,56 +55,60 @@ def me(session: Session, principal: Principal) -> User:
 
 
 def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:
-    """Return the name of each user by id. A deleted account has no name and is left out."""
-    wanted = sorted(user_id for user_id in user_ids if user_id)
-    query = sa.select(col(User.id), col(User.name)).where(col(User.id).in_(wanted), col(User.name) != "")
-    return {user_id: name for user_id, name in session.execute(query)}  # noqa: C416 - rows are not tuples to mypy
+    """Return people's names by user id. Deleted accounts have no name and are left out.
+
+    Asks no permission: pass only ids from rows that the principal may see.
+    """
+    wanted_ids = sorted({user_id for user_id in user_ids if user_id})
+    query = sa.select(col(User.id), col(User.name)).where(col(User.id).in_(wanted_ids), col(User.name) != "")
+    return {row.id: row.name for row in session.execute(query)}
 
 
 def has_any(session: Session) -> bool:
-    """Whether anybody ever made an account here."""
+    """Return whether an account was ever created on this server."""
     return session.exec(select(User.id).limit(1)).first() is not None
 
 
 def rename(session: Session, principal: Principal, name: str) -> User:
-    """Change one's own name. Sessions only. Raises Invalid."""
+    """Change the principal's own name. Raises Invalid, Forbidden for a key or token."""
     require_session(principal)
     cleaned = names.person(name)
     if not cleaned:
         raise Invalid("write a name.", field="name")
     user = me(session, principal)
-    user.name, user.updated_at = cleaned, now()
+    user.name = cleaned
+    user.updated_at = now()
     return user
 
 
-def add_project(session: Session, place: Organization, user: User, name: str) -> Project:
-    """A project with its creator as admin. Raises ProjectNameTaken."""
-    project = Project(organization_id=place.id, name=name, name_key=names.key_of(name), created_by=user.id)
+def add_project(session: Session, organization: Organization, user: User, name: str) -> Project:
+    """Create a project with `user` as its admin. Raises ProjectNameTaken."""
+    project = Project(organization_id=organization.id, name=name, name_key=names.key_of(name), created_by=user.id)
     flush_or_conflict(session, project)
     flush_or_conflict(session, ProjectMember(project_id=project.id, user_id=user.id, role=ProjectRole.ADMIN))
     return project
 
 
 def verify_email(session: Session, user: User) -> None:
-    """The mailbox has been shown to be this person's: now the invitations that wait for it may be seen."""
+    """Mark the address as confirmed, and notify the user of the invitations that wait for it."""
     if user.email_verified_at is not None:
         return
     user.email_verified_at = now()
     record_own(session, Event.EMAIL_VERIFIED, user.id)
-    waiting = select(Invitation, Organization).join(Organization).where(
+    pending = select(Invitation, Organization).join(Organization).where(
         Invitation.email == user.email, Invitation.status == InvitationStatus.PENDING, Invitation.expires_at > now()
     )  # fmt: skip
-    for invitation, place in session.exec(waiting):
-        notify_invited(session, user, invitation, place.name)
+    for invitation, organization in session.exec(pending):
+        notify_invited(session, user, invitation, organization.name)
 
 
-def notify_invited(session: Session, user: User, invitation: Invitation, place: str) -> None:
+def notify_invited(session: Session, user: User, invitation: Invitation, organization_name: str) -> None:
     notifications.notify(
         session,
         [user.id],
         Notice.INVITATION_RECEIVED,
-        f"Invitation to {place}",
-        f"You are invited to {place}.",
+        f"Invitation to {organization_name}",
+        f"You are invited to {organization_name}.",
         invitation_id=invitation.id,
         organization_id=invitation.organization_id,
     )

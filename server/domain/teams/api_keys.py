@@ -1,11 +1,11 @@
-"""API keys: made for one project, shown once, found by their hash."""
+"""API keys: each belongs to one project and is stored as a hash, so it is shown only when it is created."""
 
 from datetime import timedelta
 from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
-from server.domain import audit, names, notifications
+from server.domain import access, audit, names, notifications
 from server.domain.access import PROJECT_ACTIONS, Action, require_project_role
 from server.domain.audit import Event
 from server.domain.locks import lock_organization_of
@@ -18,11 +18,12 @@ from server.principal import Principal
 
 PERMISSIONS = ("read", "write")
 LONGEST_DAYS = 3650
-SHOWN = len(API_KEY_PREFIX) + 4
+PREFIX_LENGTH = len(API_KEY_PREFIX) + 4
+"""How many of a key's first characters are stored, so that people can recognize it."""
 
 
 class NewKey(NamedTuple):
-    """What is asked for."""
+    """What a new key should be; `expires_in_days` None means never."""
 
     name: str
     permissions: list[str]
@@ -32,7 +33,7 @@ class NewKey(NamedTuple):
 def issue(
     session: Session, project: Project, user_id: str, name: str, permissions: list[str], expires_in_days: int | None
 ) -> tuple[ApiKey, str]:
-    """The row and the key itself, which nobody can show again. Raises Invalid."""
+    """Return the new row and the key in full, without asking permission. Raises Invalid."""
     if not permissions or set(permissions) - set(PERMISSIONS):
         raise Invalid("use read, write or both.", field="permissions")
     if expires_in_days is not None and not 1 <= expires_in_days <= LONGEST_DAYS:
@@ -45,7 +46,7 @@ def issue(
         project_id=project.id,
         created_by=user_id,
         name=name.strip(),
-        prefix=key[:SHOWN],
+        prefix=key[:PREFIX_LENGTH],
         token_hash=token_hash(key),
         permissions=[permission for permission in PERMISSIONS if permission in permissions],
         created_at=moment,
@@ -56,26 +57,30 @@ def issue(
 
 
 def create(session: Session, principal: Principal, project_id: str, new: NewKey) -> tuple[ApiKey, str]:
-    """A key of one's own, with no more rights than one's role has. Raises Invalid, NotFound, Forbidden."""
+    """Create a key for the principal, with no more permissions than the principal's role has.
+
+    Returns the row and the key in full. Raises Invalid, NotFound, Forbidden.
+    """
     lock_organization_of(session, project_id)
-    needed = Action.CREATE_KEY if "write" in new.permissions else Action.CREATE_READ_KEY
-    project, _ = require_project_role(session, principal, project_id, needed)
+    action = Action.CREATE_KEY if "write" in new.permissions else Action.CREATE_READ_KEY
+    project, _ = require_project_role(session, principal, project_id, action)
     row, key = issue(session, project, principal.user_id, new.name, new.permissions, new.expires_in_days)
     announce(session, project, row, principal.user_id)
     return row, key
 
 
 def announce(session: Session, project: Project, row: ApiKey, actor_id: str | None) -> None:
-    """A new key is written down, and told to whoever administers the project; no actor is the command line."""
-    audit.record(
-        session, Event.KEY_CREATED, actor_id, project.organization_id, row.id,
-        project_id=project.id, permissions=row.permissions,
-    )  # fmt: skip
-    _tell(session, project, row, Notice.KEY_CREATED, "made")
+    """Record the new key and notify the project's administrators. `actor_id` None means the command line."""
+    details = {"project_id": project.id, "permissions": row.permissions}
+    audit.record(session, Event.KEY_CREATED, actor_id, project.organization_id, row.id, **details)
+    _notify_administrators(session, project, row, Notice.KEY_CREATED, "created")
 
 
 def list_keys(session: Session, principal: Principal, project_id: str) -> list[ApiKey]:
-    """The newest first: all keys of the project, or one's own where the role allows no more. Raises NotFound."""
+    """Return the project's keys, newest first; only the principal's own if the role may not create writing keys.
+
+    Raises NotFound.
+    """
     project, role = require_project_role(session, principal, project_id, Action.CREATE_READ_KEY)
     query = select(ApiKey).where(ApiKey.project_id == project.id)
     if Action.CREATE_KEY not in PROJECT_ACTIONS[role]:
@@ -84,25 +89,26 @@ def list_keys(session: Session, principal: Principal, project_id: str) -> list[A
 
 
 def delete(session: Session, principal: Principal, project_id: str, key_id: str) -> ApiKey:
-    """End a key: one's own, or any as an admin. Raises NotFound, Forbidden."""
+    """Delete the principal's own key, or any key as an admin. Raises NotFound, Forbidden."""
     lock_organization_of(session, project_id)
     project, role = require_project_role(session, principal, project_id, Action.CREATE_READ_KEY)
-    found = session.exec(select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project.id)).one_or_none()
-    is_own = found is not None and found.created_by == principal.user_id
-    if found is None or not (is_own or Action.CREATE_KEY in PROJECT_ACTIONS[role]):
+    key = session.exec(select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project.id)).one_or_none()
+    if key is None:
         raise NotFound("API key not found.")
-    if not (is_own or Action.DELETE_ANY_KEY in PROJECT_ACTIONS[role]):
-        raise Forbidden("Only its creator or an admin may delete a key.")
-    session.delete(found)
-    about = {"project_id": project.id}
-    audit.record(session, Event.KEY_DELETED, principal.user_id, project.organization_id, found.id, **about)
-    _tell(session, project, found, Notice.KEY_DELETED, "deleted")
-    return found
+    if key.created_by != principal.user_id:
+        if Action.CREATE_KEY not in PROJECT_ACTIONS[role]:  # the role cannot see other people's keys
+            raise NotFound("API key not found.")
+        if Action.DELETE_ANY_KEY not in PROJECT_ACTIONS[role]:
+            raise Forbidden(access.refusal(role, Action.DELETE_ANY_KEY))
+    session.delete(key)
+    audit.record(session, Event.KEY_DELETED, principal.user_id, project.organization_id, key.id, project_id=project.id)
+    _notify_administrators(session, project, key, Notice.KEY_DELETED, "deleted")
+    return key
 
 
-def _tell(session: Session, project: Project, key: ApiKey, notice: Notice, verb: str) -> None:
-    """Everybody who administers the project, whoever it was."""
-    told = {"project_id": project.id, "api_key_id": key.id, "prefix": key.prefix}
+def _notify_administrators(session: Session, project: Project, key: ApiKey, notice: Notice, verb: str) -> None:
+    """Notify all administrators of the project, the person who acts included."""
+    details = {"project_id": project.id, "api_key_id": key.id, "prefix": key.prefix}
     message = f"The API key {key.name} of {project.name} was {verb}."
-    people = notifications.administrators(session, project.id)
-    notifications.notify(session, people, notice, f"API key {verb}", message, **told)
+    user_ids = access.project_administrators(session, project.id)
+    notifications.notify(session, user_ids, notice, f"API key {verb}", message, **details)

@@ -1,4 +1,4 @@
-"""What goes with a project, an organization, an account or a membership; counted for whoever asked for it."""
+"""What is deleted together with a project, an organization or a membership, and how much of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +23,8 @@ from server.models.invitations import InvitationStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Cascades:
-    """How much was deleted along with something."""
+class DeletedCounts:
+    """How many rows of each kind were deleted."""
 
     projects: int = 0
     members: int = 0
@@ -35,19 +35,22 @@ class Cascades:
 
 
 class RevokedAccess(NamedTuple):
-    """How much of what a person had handed out has ended."""
+    """How many of a user's API keys and grants were deleted."""
 
     api_keys: int
     grants: int
 
 
-def remove_projects(session: Session, project_ids: Sequence[str]) -> Cascades:
-    """Delete projects with all below them. `members` counts memberships, `invitations` the pending ones."""
-    waiting = col(Invitation.status) == InvitationStatus.PENDING
-    counts = Cascades(
+def remove_projects(session: Session, project_ids: Sequence[str]) -> DeletedCounts:
+    """Delete the projects with everything in them.
+
+    `members` counts memberships of the projects, `invitations` the pending ones.
+    """
+    is_pending = col(Invitation.status) == InvitationStatus.PENDING
+    counts = DeletedCounts(
         projects=len(project_ids),
         members=_count(session, ProjectMember, col(ProjectMember.project_id).in_(project_ids)),
-        invitations=_count(session, Invitation, col(Invitation.project_id).in_(project_ids) & waiting),
+        invitations=_count(session, Invitation, col(Invitation.project_id).in_(project_ids) & is_pending),
         api_keys=_count(session, ApiKey, col(ApiKey.project_id).in_(project_ids)),
         grants=_count(session, OAuthGrant, col(OAuthGrant.project_id).in_(project_ids)),
         memories=_count(session, Memory, col(Memory.project_id).in_(project_ids)),
@@ -57,39 +60,33 @@ def remove_projects(session: Session, project_ids: Sequence[str]) -> Cascades:
     return counts
 
 
-def remove_organization(session: Session, place: Organization) -> Cascades:
-    """Delete an organization with all below it. `members` counts its people, `invitations` the pending ones."""
-    inside = sa.select(col(Project.id)).where(col(Project.organization_id) == place.id)
-    waiting = col(Invitation.status) == InvitationStatus.PENDING
-    people = _count(session, OrganizationMember, col(OrganizationMember.organization_id) == place.id) + 1
-    invited = _count(session, Invitation, (col(Invitation.organization_id) == place.id) & waiting)
-    counts = remove_projects(session, list(session.execute(inside).scalars()))
-    session.execute(sa.delete(Organization).where(col(Organization.id) == place.id))
-    return replace(counts, members=people, invitations=invited)
+def remove_organization(session: Session, organization: Organization) -> DeletedCounts:
+    """Delete the organization with everything in it.
+
+    `members` counts its people including the owner, `invitations` the pending ones.
+    """
+    is_inside = col(Project.organization_id) == organization.id
+    is_pending = col(Invitation.status) == InvitationStatus.PENDING
+    members = _count(session, OrganizationMember, col(OrganizationMember.organization_id) == organization.id)
+    pending = _count(session, Invitation, (col(Invitation.organization_id) == organization.id) & is_pending)
+    project_ids = list(session.execute(sa.select(col(Project.id)).where(is_inside)).scalars())
+    counts = remove_projects(session, project_ids)
+    session.execute(sa.delete(Organization).where(col(Organization.id) == organization.id))
+    return replace(counts, members=members + 1, invitations=pending)
 
 
 def revoke_access(session: Session, user_id: str, project_ids: Sequence[str] | None = None) -> RevokedAccess:
-    """A person no longer reaches these projects (None: any): what was handed out there ends for good.
+    """Delete the API keys and grants that the user created in these projects (None: all).
 
-    Coming back must not wake an old key up.
+    They are deleted, so that rejoining does not revive them.
     """
-    lost = [col(ApiKey.created_by) == user_id]
+    conditions = [col(ApiKey.created_by) == user_id]
     if project_ids is not None:
-        lost.append(col(ApiKey.project_id).in_(project_ids))
-    ended = session.execute(sa.delete(ApiKey).where(*lost).returning(col(ApiKey.id))).all()
-    return RevokedAccess(len(ended), end_grants(session, user_id, project_ids))
-
-
-def end_grants(session: Session, user_id: str, project_ids: Sequence[str] | None = None) -> int:
-    """End what the person granted to OAuth clients, in these projects (None: all); how many grants."""
-    theirs = col(OAuthGrant.user_id) == user_id
-    if project_ids is not None:
-        theirs &= col(OAuthGrant.project_id).in_(project_ids)
-    count = _count(session, OAuthGrant, theirs)
-    connections.end(session, user_id, project_ids)
-    return count
+        conditions.append(col(ApiKey.project_id).in_(project_ids))
+    deleted_keys = session.execute(sa.delete(ApiKey).where(*conditions).returning(col(ApiKey.id))).all()
+    return RevokedAccess(len(deleted_keys), connections.end_grants(session, user_id, project_ids))
 
 
 def _count(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
-    counted: int = session.execute(sa.select(sa.func.count()).select_from(table).where(condition)).scalar_one()
-    return counted
+    count: int = session.execute(sa.select(sa.func.count()).select_from(table).where(condition)).scalar_one()
+    return count

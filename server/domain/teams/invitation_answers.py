@@ -1,6 +1,7 @@
-"""Invitations from the side of whoever is invited: looking at one, accepting, declining.
+"""Invitations as the invited person sees them: reading one, accepting, declining.
 
-A `handle` is the token of the link or, for the invited account itself, the id from its pending list.
+A `handle` is the token of the mailed link or, for the invited account itself, an id from its list of pending
+invitations.
 """
 
 from typing import NamedTuple
@@ -8,11 +9,7 @@ from typing import NamedTuple
 from sqlmodel import Session, select
 
 from server.domain import audit, notifications
-from server.domain.access import (
-    ORGANIZATION_ACTIONS,
-    PROJECT_ACTIONS,
-    require_session,
-)
+from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS, require_session
 from server.domain.audit import Event
 from server.domain.constraints import flush_or_conflict
 from server.domain.locks import lock_organization, lock_user
@@ -39,16 +36,21 @@ ID_PREFIX = "inv_"
 
 
 class AnotherAccount(Forbidden):
-    sentence = "This invitation names another e-mail address: sign in with the account of that address."
+    sentence = "This invitation is for another email address: sign in with the account of that address."
 
 
 class InvitationEnded(Gone):
+    """`how` ends the sentence: "has expired"."""
+
     def __init__(self, how: str) -> None:
         super().__init__(f"This invitation {how}.")
 
 
 class Offer(NamedTuple):
-    """An invitation in words; `role` is the project's where it invites to one project."""
+    """An invitation with the names of what it offers.
+
+    `role` is the role in the project for an invitation to one project; `invited_by` is the inviter's name.
+    """
 
     invitation: Invitation
     organization_name: str
@@ -58,7 +60,7 @@ class Offer(NamedTuple):
 
 
 class AcceptedInvitation(NamedTuple):
-    """What accepting brought: `projects_added` is how many projects are new."""
+    """What a person joined; `projects_added` counts the projects in which the person had no role before."""
 
     organization: Organization
     role: str
@@ -66,14 +68,17 @@ class AcceptedInvitation(NamedTuple):
 
 
 def show(session: Session, principal: Principal | None, handle: str) -> Offer:
-    """What an open invitation offers. Raises NotFound, InvitationEnded."""
+    """Return what a pending invitation offers. Raises NotFound, InvitationEnded."""
     invitation = _find(session, principal, handle)
-    _require_open(session, invitation)
+    _require_pending(session, invitation)
     return _offer(session, invitation)
 
 
 def list_pending(session: Session, principal: Principal) -> list[Offer]:
-    """What waits for one's own address, once it is known to be one's own. Sessions only."""
+    """Return the invitations to the principal's own address; none until the address is confirmed.
+
+    Raises Forbidden for a key or token.
+    """
     require_session(principal)
     user = users.me(session, principal)
     if user.email is None or user.email_verified_at is None:
@@ -82,39 +87,42 @@ def list_pending(session: Session, principal: Principal) -> list[Offer]:
 
 
 def accept(session: Session, principal: Principal, handle: str) -> AcceptedInvitation:
-    """Join: a role that one has already is never lowered. Raises NotFound, InvitationEnded, AnotherAccount."""
-    invitation, user = _mine(session, principal, handle)
-    place = session.get_one(Organization, invitation.organization_id)
+    """Join the organization and the projects. A role that the person already has is never lowered.
+
+    Raises NotFound, InvitationEnded, AnotherAccount.
+    """
+    invitation, user = _require_own(session, principal, handle)
+    organization = session.get_one(Organization, invitation.organization_id)
     invitation.status = InvitationStatus.ACCEPTED
     if not handle.startswith(ID_PREFIX):
         users.verify_email(session, user)
-    _join(session, place, user, invitation.role)
-    brings = session.exec(select(InvitationProject).where(InvitationProject.invitation_id == invitation.id)).all()
-    added = sum(_join_project(session, one, user) for one in brings)
+    _join_organization(session, organization, user, invitation.role)
+    included = session.exec(select(InvitationProject).where(InvitationProject.invitation_id == invitation.id)).all()
+    projects_added = sum(_join_project(session, row, user) for row in included)
     offer = _offer(session, invitation)
-    audit.record(session, Event.INVITATION_ACCEPTED, user.id, place.id, invitation.id, role=offer.role)
+    audit.record(session, Event.INVITATION_ACCEPTED, user.id, organization.id, invitation.id, role=offer.role)
     notifications.notify(
-        session, [invitation.invited_by], Notice.INVITATION_ACCEPTED, f"{user.name} joined {place.name}",
-        f"{user.name} accepted your invitation to {offer.project_name or place.name}.",
-        organization_id=place.id, user_id=user.id,
+        session, [invitation.invited_by], Notice.INVITATION_ACCEPTED, f"{user.name} joined {organization.name}",
+        f"{user.name} accepted your invitation to {offer.project_name or organization.name}.",
+        organization_id=organization.id, user_id=user.id,
     )  # fmt: skip
-    return AcceptedInvitation(place, offer.role, added)
+    return AcceptedInvitation(organization, offer.role, projects_added)
 
 
 def decline(session: Session, principal: Principal, handle: str) -> None:
     """Raises NotFound, InvitationEnded, AnotherAccount."""
-    invitation, user = _mine(session, principal, handle)
+    invitation, user = _require_own(session, principal, handle)
     invitation.status = InvitationStatus.DECLINED
     audit.record(session, Event.INVITATION_DECLINED, user.id, invitation.organization_id, invitation.id)
 
 
-def _mine(session: Session, principal: Principal, handle: str) -> tuple[Invitation, User]:
-    """An open invitation to the principal's own address, its organization locked."""
+def _require_own(session: Session, principal: Principal, handle: str) -> tuple[Invitation, User]:
+    """Return a pending invitation to the principal's own address, with the user; its organization is locked."""
     require_session(principal)
     lock_user(session, principal.user_id)
     lock_organization(session, _find(session, principal, handle).organization_id)
     invitation = _find(session, principal, handle)
-    _require_open(session, invitation)
+    _require_pending(session, invitation)
     user = users.me(session, principal)
     if user.email != invitation.email:
         raise AnotherAccount
@@ -122,6 +130,7 @@ def _mine(session: Session, principal: Principal, handle: str) -> tuple[Invitati
 
 
 def _find(session: Session, principal: Principal | None, handle: str) -> Invitation:
+    """Raises NotFound; for an id also unless the principal is the invited account with a confirmed address."""
     query = select(Invitation).execution_options(populate_existing=True)
     if handle.startswith(ID_PREFIX):
         user = users.me(session, principal) if principal is not None and principal.is_session else None
@@ -130,45 +139,47 @@ def _find(session: Session, principal: Principal | None, handle: str) -> Invitat
         query = query.where(Invitation.id == handle, Invitation.email == user.email)
     else:
         query = query.where(Invitation.token_hash == token_hash(handle))
-    found = session.exec(query).one_or_none()
-    if found is None:
+    invitation = session.exec(query).one_or_none()
+    if invitation is None:
         raise NotFound("Invitation not found.")
-    return found
+    return invitation
 
 
-def _require_open(session: Session, invitation: Invitation) -> None:
+def _require_pending(session: Session, invitation: Invitation) -> None:
+    """Raises InvitationEnded."""
     how = invitations.how_ended(session, invitation)
     if how is not None:
         raise InvitationEnded(how)
 
 
-def _join(session: Session, place: Organization, user: User, role: OrganizationRole) -> None:
-    if user.id == place.owner_id:
+def _join_organization(session: Session, organization: Organization, user: User, role: OrganizationRole) -> None:
+    if user.id == organization.owner_id:
         return
-    member = session.get(OrganizationMember, (place.id, user.id))
+    member = session.get(OrganizationMember, (organization.id, user.id))
     if member is None:
-        flush_or_conflict(session, OrganizationMember(organization_id=place.id, user_id=user.id, role=role))
-        audit.record(session, Event.MEMBER_JOINED, user.id, place.id, user.id, role=role)
+        flush_or_conflict(session, OrganizationMember(organization_id=organization.id, user_id=user.id, role=role))
+        audit.record(session, Event.MEMBER_JOINED, user.id, organization.id, user.id, role=role)
     elif ORGANIZATION_ACTIONS[OrganizationRole(member.role)] < ORGANIZATION_ACTIONS[OrganizationRole(role)]:
         member.role = role
 
 
-def _join_project(session: Session, brought: InvitationProject, user: User) -> bool:
-    """Whether the project is new to the user."""
-    member = session.get(ProjectMember, (brought.project_id, user.id))
+def _join_project(session: Session, included: InvitationProject, user: User) -> bool:
+    """Return whether the user had no role in the project before."""
+    member = session.get(ProjectMember, (included.project_id, user.id))
     if member is None:
-        flush_or_conflict(session, ProjectMember(project_id=brought.project_id, user_id=user.id, role=brought.role))
+        flush_or_conflict(session, ProjectMember(project_id=included.project_id, user_id=user.id, role=included.role))
         return True
-    if PROJECT_ACTIONS[ProjectRole(member.role)] < PROJECT_ACTIONS[ProjectRole(brought.role)]:
-        member.role = brought.role
+    if PROJECT_ACTIONS[ProjectRole(member.role)] < PROJECT_ACTIONS[ProjectRole(included.role)]:
+        member.role = included.role
     return False
 
 
 def _offer(session: Session, invitation: Invitation) -> Offer:
-    place = session.get_one(Organization, invitation.organization_id)
+    organization = session.get_one(Organization, invitation.organization_id)
     inviter = session.get_one(User, invitation.invited_by)
-    role, project_name = str(invitation.role), None
+    role = str(invitation.role)
+    project_name = None
     if invitation.project_id is not None:
         project_name = session.get_one(Project, invitation.project_id).name
         role = session.get_one(InvitationProject, (invitation.id, invitation.project_id)).role
-    return Offer(invitation, place.name, project_name, role, inviter.name)
+    return Offer(invitation, organization.name, project_name, role, inviter.name)

@@ -1,4 +1,7 @@
-"""Invitations by e-mail address: making and cancelling them. A newer one to the same address replaces the older."""
+"""Invitations by email address: sending, listing and cancelling them.
+
+A newer invitation to the same address replaces the older one.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -42,14 +45,18 @@ LIFETIME = timedelta(days=7)
 
 
 class Assignment(NamedTuple):
-    """A project that an invitation brings."""
+    """A project that an invitation includes, with the role in it."""
 
     project: Project
     role: ProjectRole
 
 
 class NewInvitation(NamedTuple):
-    """What was made: the token is known now and never again; `mail_id` is the promised letter, if mail is sent here."""
+    """An invitation that was just created. Only its hash is stored, so `token` cannot be shown again.
+
+    `role` is the role in the project for an invitation to one project. `mail_id` is the queued letter, None when this
+    server sends no mail.
+    """
 
     invitation: Invitation
     token: str
@@ -59,7 +66,7 @@ class NewInvitation(NamedTuple):
 
 
 class PendingInvitation(NamedTuple):
-    """A pending invitation; `role` is the project's where it invites to one project."""
+    """A pending invitation; `role` is the role in the project for an invitation to one project."""
 
     invitation: Invitation
     role: str
@@ -75,102 +82,113 @@ def invite(
     projects: Mapping[str, ProjectRole],
     mailer: Mailer,
 ) -> NewInvitation:
-    """Invite an address to an organization, and to some of its projects with a role in each.
+    """Invite an address to an organization and to some of its projects, given as roles by project id.
 
     Raises Invalid, NotFound (also for a project of another organization), Forbidden, AlreadyMember.
     """
     lock_organization(session, organization_id)
-    place, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
+    organization, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
     address = names.email(email)
     user = users.by_email(session, address)
-    if user is not None and is_member(session, place, user.id):
+    if user is not None and is_member(session, organization, user.id):
         raise AlreadyMember
-    inside = select(Project).where(Project.organization_id == place.id, col(Project.id).in_(projects))
+    inside = select(Project).where(Project.organization_id == organization.id, col(Project.id).in_(projects))
     assignments = [Assignment(project, projects[project.id]) for project in session.exec(inside.order_by(Project.id))]
     if len(assignments) < len(projects):
         raise NotFound("Project not found.")
-    new = _new(place, None, address, role, principal)
-    return _send(session, new, place, user, role, assignments, mailer)
+    invitation = _new_invitation(organization, None, address, role, principal)
+    return _send(session, invitation, organization, user, role, assignments, mailer)
 
 
 def invite_to_project(
     session: Session, principal: Principal, project_id: str, email: str, role: ProjectRole, mailer: Mailer
 ) -> NewInvitation:
-    """Invite an address to one project; accepting makes a stranger a member of its organization.
+    """Invite an address to one project. Accepting it also makes the person a member of the organization.
 
     Raises Invalid, NotFound, Forbidden, AlreadyMember.
     """
     lock_organization_of(session, project_id)
     project = require_project(session, principal, project_id, Action.MANAGE_MEMBERS)
-    place = session.get_one(Organization, project.organization_id)
+    organization = session.get_one(Organization, project.organization_id)
     address = names.email(email)
     user = users.by_email(session, address)
     if user is not None and _role_in(session, project, user) is not None:
         raise AlreadyMember
-    new = _new(place, project, address, OrganizationRole.MEMBER, principal)
-    return _send(session, new, place, user, role, [Assignment(project, role)], mailer)
+    invitation = _new_invitation(organization, project, address, OrganizationRole.MEMBER, principal)
+    return _send(session, invitation, organization, user, role, [Assignment(project, role)], mailer)
 
 
 def cancel(session: Session, principal: Principal, organization_id: str, invitation_id: str) -> Invitation:
-    """End a pending invitation. Raises NotFound, Forbidden."""
+    """Cancel a pending invitation. Raises NotFound, Forbidden."""
     lock_organization(session, organization_id)
-    place, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
-    found = session.exec(
-        select(Invitation).where(Invitation.id == invitation_id, Invitation.organization_id == place.id)
-    ).one_or_none()
-    if found is None or found.status != InvitationStatus.PENDING:
+    organization, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
+    query = select(Invitation).where(Invitation.id == invitation_id, Invitation.organization_id == organization.id)
+    invitation = session.exec(query).one_or_none()
+    if invitation is None or invitation.status != InvitationStatus.PENDING:
         raise NotFound("Invitation not found.")
-    found.status = InvitationStatus.CANCELLED
-    audit.record(session, Event.INVITATION_CANCELLED, principal.user_id, place.id, found.id)
-    return found
+    invitation.status = InvitationStatus.CANCELLED
+    audit.record(session, Event.INVITATION_CANCELLED, principal.user_id, organization.id, invitation.id)
+    return invitation
 
 
 def list_pending(session: Session, principal: Principal, organization_id: str) -> list[PendingInvitation]:
-    """What waits in an organization, the newest first; nothing for who may not invite there. Raises NotFound."""
+    """Return the pending invitations to an organization, newest first.
+
+    The list is empty for a person who may not invite there. Raises NotFound.
+    """
     _, role = require_organization(session, principal, organization_id, Action.SEE)
     if Action.MANAGE_MEMBERS not in ORGANIZATION_ACTIONS[role]:
         return []
-    return _waiting(session, Invitation.organization_id == organization_id)
+    return _list_pending_where(session, Invitation.organization_id == organization_id)
 
 
 def list_pending_for_project(session: Session, principal: Principal, project_id: str) -> list[PendingInvitation]:
-    """As `list_waiting`, for one project; nothing for a key or token."""
+    """Like `list_pending`, for one project. The list is empty for a key or token."""
     project, role = require_project_role(session, principal, project_id, Action.SEE)
     if not principal.is_session or Action.MANAGE_MEMBERS not in PROJECT_ACTIONS[role]:
         return []
-    return _waiting(session, Invitation.project_id == project.id)
+    return _list_pending_where(session, Invitation.project_id == project.id)
 
 
-def is_member(session: Session, place: Organization, user_id: str) -> bool:
-    """Whether the person is the organization's owner or member."""
-    return user_id == place.owner_id or session.get(OrganizationMember, (place.id, user_id)) is not None
+def is_member(session: Session, organization: Organization, user_id: str) -> bool:
+    """Return whether the user is the organization's owner or a member."""
+    return user_id == organization.owner_id or session.get(OrganizationMember, (organization.id, user_id)) is not None
 
 
 def pending_for(session: Session, address: str) -> list[Invitation]:
-    """Those to this normalised address that may be answered, the oldest first."""
-    waiting = select(Invitation).where(Invitation.email == address, Invitation.status == InvitationStatus.PENDING)
-    return _still_open(session, session.exec(waiting.order_by(Invitation.id)).all())
-
-
-def _still_open(session: Session, invitations: Sequence[Invitation]) -> list[Invitation]:
-    """Those that may be answered; of each inviter to one place one is asked about, the others end as it does."""
-    live = [one for one in invitations if one.expires_at > now()]
-    alike = {(one.invited_by, one.organization_id, one.project_id): one for one in live}
-    open_ = {place for place, one in alike.items() if how_ended(session, one) is None}
-    return [one for one in live if (one.invited_by, one.organization_id, one.project_id) in open_]
+    """Return the invitations to this normalized address that can be answered, oldest first."""
+    query = select(Invitation).where(Invitation.email == address, Invitation.status == InvitationStatus.PENDING)
+    return _answerable(session, session.exec(query.order_by(Invitation.id)).all())
 
 
 def how_ended(session: Session, invitation: Invitation) -> str | None:
-    """Why it counts no more, in words; None while it may be answered."""
+    """Return why the invitation cannot be answered, as the end of a sentence; None while it can."""
     if invitation.status != InvitationStatus.PENDING:
         return f"was {invitation.status} already"
     if invitation.expires_at <= now():
         return "has expired"
-    return None if _inviter_may(session, invitation) else "has ended: whoever sent it may not invite any more"
+    if not _inviter_may(session, invitation):
+        return "has ended: its sender is no longer allowed to invite people"
+    return None
+
+
+def _answerable(session: Session, invitations: Sequence[Invitation]) -> list[Invitation]:
+    """Return the invitations that can be answered.
+
+    Checks the inviter once per inviter, organization and project, because each check is a query.
+    """
+    live = [invitation for invitation in invitations if invitation.expires_at > now()]
+    samples = {_scope_of(invitation): invitation for invitation in live}
+    answerable = {scope for scope, invitation in samples.items() if how_ended(session, invitation) is None}
+    return [invitation for invitation in live if _scope_of(invitation) in answerable]
+
+
+def _scope_of(invitation: Invitation) -> tuple[str, str, str | None]:
+    return invitation.invited_by, invitation.organization_id, invitation.project_id
 
 
 def _inviter_may(session: Session, invitation: Invitation) -> bool:
-    """Whether the inviter still has the right to invite, as if asking now."""
+    """Return whether the inviter would be allowed to invite now."""
     inviter = Principal(invitation.invited_by, CredentialKind.SESSION, "")
     try:
         if invitation.project_id is not None:
@@ -182,25 +200,30 @@ def _inviter_may(session: Session, invitation: Invitation) -> bool:
     return True
 
 
-def _waiting(session: Session, condition: bool) -> list[PendingInvitation]:
-    pending = select(Invitation).where(condition, Invitation.status == InvitationStatus.PENDING)
-    rows = _still_open(session, session.exec(pending.order_by(col(Invitation.id).desc())).all())
-    brings: dict[str, list[Assignment]] = {row.id: [] for row in rows}
-    named = select(InvitationProject, Project).join(Project).where(col(InvitationProject.invitation_id).in_(brings))
-    for one, project in session.exec(named.order_by(Project.id)):
-        brings[one.invitation_id].append(Assignment(project, ProjectRole(one.role)))
-    return [PendingInvitation(row, _offered_role(row, brings[row.id]), brings[row.id]) for row in rows]
+def _list_pending_where(session: Session, condition: bool) -> list[PendingInvitation]:
+    query = select(Invitation).where(condition, Invitation.status == InvitationStatus.PENDING)
+    pending = _answerable(session, session.exec(query.order_by(col(Invitation.id).desc())).all())
+    assignments: dict[str, list[Assignment]] = {invitation.id: [] for invitation in pending}
+    included = select(InvitationProject, Project).join(Project)
+    included = included.where(col(InvitationProject.invitation_id).in_(assignments))
+    for row, project in session.exec(included.order_by(Project.id)):
+        assignments[row.invitation_id].append(Assignment(project, ProjectRole(row.role)))
+    return [
+        PendingInvitation(invitation, _offered_role(invitation, assignments[invitation.id]), assignments[invitation.id])
+        for invitation in pending
+    ]
 
 
-def _offered_role(invitation: Invitation, brings: list[Assignment]) -> str:
-    return brings[0].role if invitation.project_id is not None else invitation.role
+def _offered_role(invitation: Invitation, assignments: list[Assignment]) -> str:
+    return assignments[0].role if invitation.project_id is not None else invitation.role
 
 
-def _new(
-    place: Organization, project: Project | None, address: str, role: OrganizationRole, principal: Principal
+def _new_invitation(
+    organization: Organization, project: Project | None, address: str, role: OrganizationRole, principal: Principal
 ) -> Invitation:
+    """Return an invitation whose token is still to be set."""
     return Invitation(
-        organization_id=place.id,
+        organization_id=organization.id,
         project_id=project.id if project else None,
         email=address,
         role=role,
@@ -212,34 +235,36 @@ def _new(
 
 def _send(
     session: Session,
-    new: Invitation,
-    place: Organization,
+    invitation: Invitation,
+    organization: Organization,
     user: User | None,
     role: str,
     assignments: list[Assignment],
     mailer: Mailer,
 ) -> NewInvitation:
-    """Put the invitation in the place of an older one, tell the account if there is one, promise the letter."""
+    """Store the invitation in place of an older one, notify the account if there is one, and queue the letter."""
     token = new_token(INVITATION_PREFIX)
-    new.token_hash = token_hash(token)
-    _replace(session, new)
-    flush_or_conflict(session, new)
+    invitation.token_hash = token_hash(token)
+    _cancel_older(session, invitation)
+    flush_or_conflict(session, invitation)
     for project, project_role in assignments:
-        session.add(InvitationProject(invitation_id=new.id, project_id=project.id, role=project_role))
+        session.add(InvitationProject(invitation_id=invitation.id, project_id=project.id, role=project_role))
     if user is not None and user.email_verified_at is not None:
-        users.notify_invited(session, user, new, place.name)
-    brings = [project.id for project, _ in assignments]
-    audit.record(session, Event.INVITATION_SENT, new.invited_by, place.id, new.id, role=role, projects=brings)
-    inviter = session.get_one(User, new.invited_by)
-    mail_id = letters.send_invitation(session, mailer, new.email, inviter.email or "", place.name, role, token)
-    return NewInvitation(new, token, role, assignments, mail_id)
+        users.notify_invited(session, user, invitation, organization.name)
+    details = {"role": role, "projects": [project.id for project, _ in assignments]}
+    audit.record(session, Event.INVITATION_SENT, invitation.invited_by, organization.id, invitation.id, **details)
+    inviter = session.get_one(User, invitation.invited_by)
+    mail_id = letters.send_invitation(
+        session, mailer, invitation.email, inviter.email or "", organization.name, role, token
+    )
+    return NewInvitation(invitation, token, role, assignments, mail_id)
 
 
-def _replace(session: Session, new: Invitation) -> None:
+def _cancel_older(session: Session, invitation: Invitation) -> None:
     older = sa.update(Invitation).where(
-        col(Invitation.organization_id) == new.organization_id,
-        col(Invitation.project_id).is_not_distinct_from(new.project_id),
-        col(Invitation.email) == new.email,
+        col(Invitation.organization_id) == invitation.organization_id,
+        col(Invitation.project_id).is_not_distinct_from(invitation.project_id),
+        col(Invitation.email) == invitation.email,
         col(Invitation.status) == InvitationStatus.PENDING,
     )
     session.execute(older.values(status=InvitationStatus.CANCELLED))

@@ -1,4 +1,4 @@
-"""Who belongs to an organization: seeing, changing roles, removing, leaving."""
+"""Members of an organization: listing them, changing roles, removing, leaving."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain import audit, notifications
-from server.domain.access import Action, require_organization
+from server.domain.access import Action, may_change, require_organization
 from server.domain.audit import Event
 from server.domain.constraints import flush_or_conflict
 from server.domain.locks import lock_organization
@@ -35,91 +35,92 @@ class Member:
 
 
 def list_members(session: Session, principal: Principal, organization_id: str) -> list[Member]:
-    """The owner first, then the others in the order in which they came. Raises NotFound."""
-    place, _ = require_organization(session, principal, organization_id, Action.SEE)
-    return everybody(session, place)
+    """Return the owner, then the other members, oldest membership first. Raises NotFound."""
+    organization, _ = require_organization(session, principal, organization_id, Action.SEE)
+    return members_of(session, organization)
 
 
-def everybody(session: Session, place: Organization) -> list[Member]:
-    """The owner first, then the others in the order in which they came."""
-    owner = session.get_one(User, place.owner_id)
+def members_of(session: Session, organization: Organization) -> list[Member]:
+    """Return the owner, then the other members, oldest membership first."""
+    owner = session.get_one(User, organization.owner_id)
     rows = session.exec(
         select(OrganizationMember, User)
         .join(User)
-        .where(OrganizationMember.organization_id == place.id)
+        .where(OrganizationMember.organization_id == organization.id)
         .order_by(col(OrganizationMember.joined_at), col(User.id))
     )
     others = [Member(user.id, user.email, user.name, member.role, member.joined_at) for member, user in rows]
-    return [Member(owner.id, owner.email, owner.name, OrganizationRole.OWNER, place.owner_since), *others]
+    return [Member(owner.id, owner.email, owner.name, OrganizationRole.OWNER, organization.owner_since), *others]
 
 
 def change_role(
     session: Session, principal: Principal, organization_id: str, user_id: str, role: OrganizationRole
 ) -> None:
-    """Make a member admin or an admin member. Raises NotFound, Forbidden, OwnerStays."""
+    """Change a member's role to `admin` or `member`. Raises NotFound, Forbidden, OwnerStays."""
     lock_organization(session, organization_id)
-    place, own = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
-    member = _other(session, place, user_id)
-    _require_above(principal, own, member)
+    organization, own_role = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
+    member = _require_changeable(session, principal, organization, own_role, user_id)
     if member.role == role:
         return
-    before, member.role = member.role, role
+    old_role = member.role
+    member.role = role
     flush_or_conflict(session, member)
     if role == OrganizationRole.MEMBER:
-        cascades.revoke_access(session, user_id, _only_by_the_organization(session, place.id, user_id))
-    changed = {"from": before, "to": role}
-    audit.record(session, Event.MEMBER_ROLE_CHANGED, principal.user_id, place.id, user_id, **changed)
-    message = f"Your role in {place.name} is now {role}."
-    told = {"organization_id": place.id, "role": role}
-    notifications.notify(session, [user_id], Notice.ROLE_CHANGED, "Your role has changed", message, **told)
+        cascades.revoke_access(session, user_id, _projects_without_own_role(session, organization.id, user_id))
+    changes = {"from": old_role, "to": role}
+    audit.record(session, Event.MEMBER_ROLE_CHANGED, principal.user_id, organization.id, user_id, **changes)
+    notifications.notify(
+        session, [user_id], Notice.ROLE_CHANGED, "Your role has changed",
+        f"Your role in {organization.name} is now {role}.", organization_id=organization.id, role=role,
+    )  # fmt: skip
 
 
 def remove(session: Session, principal: Principal, organization_id: str, user_id: str) -> int:
-    """Remove a member, or leave: with the memberships in its projects, and what was handed out there.
+    """Remove a member from the organization and its projects, or leave. The member's keys and grants there end.
 
-    Returns how many API keys ended. Raises NotFound, Forbidden, OwnerStays.
+    Returns the number of deleted API keys. Raises NotFound, Forbidden, OwnerStays.
     """
     lock_organization(session, organization_id)
-    leaves = user_id == principal.user_id
-    needed = Action.LEAVE if leaves else Action.MANAGE_MEMBERS
-    place, own = require_organization(session, principal, organization_id, needed)
-    member = _other(session, place, user_id)
-    _require_above(principal, own, member)
-    project_ids = _projects(session, place.id)
-    mine = (col(ProjectMember.user_id) == user_id, col(ProjectMember.project_id).in_(project_ids))
-    session.execute(sa.delete(ProjectMember).where(*mine))
+    is_leaving = user_id == principal.user_id
+    action = Action.LEAVE if is_leaving else Action.MANAGE_MEMBERS
+    organization, own_role = require_organization(session, principal, organization_id, action)
+    member = _require_changeable(session, principal, organization, own_role, user_id)
+    project_ids = _project_ids(session, organization.id)
+    memberships = (col(ProjectMember.user_id) == user_id, col(ProjectMember.project_id).in_(project_ids))
+    session.execute(sa.delete(ProjectMember).where(*memberships))
     session.delete(member)
-    lost = cascades.revoke_access(session, user_id, project_ids)
-    event = Event.MEMBER_LEFT if leaves else Event.MEMBER_REMOVED
-    audit.record(session, event, principal.user_id, place.id, user_id, api_keys=lost.api_keys, grants=lost.grants)
-    if not leaves:
-        message, told = f"You no longer belong to {place.name}.", {"organization_id": place.id}
-        notifications.notify(session, [user_id], Notice.REMOVED, f"Removed from {place.name}", message, **told)
-    return lost.api_keys
+    revoked = cascades.revoke_access(session, user_id, project_ids)
+    event = Event.MEMBER_LEFT if is_leaving else Event.MEMBER_REMOVED
+    audit.record(
+        session, event, principal.user_id, organization.id, user_id, api_keys=revoked.api_keys, grants=revoked.grants
+    )
+    if not is_leaving:
+        notifications.notify(
+            session, [user_id], Notice.REMOVED, f"Removed from {organization.name}",
+            f"You no longer belong to {organization.name}.", organization_id=organization.id,
+        )  # fmt: skip
+    return revoked.api_keys
 
 
-def _other(session: Session, place: Organization, user_id: str) -> OrganizationMember:
-    """A member who is not the owner. Raises OwnerStays, NotFound."""
-    if user_id == place.owner_id:
+def _require_changeable(
+    session: Session, principal: Principal, organization: Organization, own_role: OrganizationRole, user_id: str
+) -> OrganizationMember:
+    """Return a member whom the principal may change or remove. Raises OwnerStays, NotFound, Forbidden."""
+    if user_id == organization.owner_id:
         raise OwnerStays
-    member = session.get(OrganizationMember, (place.id, user_id))
+    member = session.get(OrganizationMember, (organization.id, user_id))
     if member is None:
         raise NotFound("Member not found.")
+    if not may_change(own_role, member.role, is_self=member.user_id == principal.user_id):
+        raise Forbidden("Only the owner may change or remove an admin.")
     return member
 
 
-def _require_above(principal: Principal, own: OrganizationRole, member: OrganizationMember) -> None:
-    """An admin acts on members and on themselves, not on another admin. Raises Forbidden."""
-    is_peer = own is not OrganizationRole.OWNER and member.role == OrganizationRole.ADMIN
-    if is_peer and member.user_id != principal.user_id:
-        raise Forbidden("Only the owner may act on an admin.")
-
-
-def _projects(session: Session, organization_id: str) -> Sequence[str]:
+def _project_ids(session: Session, organization_id: str) -> Sequence[str]:
     return session.exec(select(Project.id).where(Project.organization_id == organization_id)).all()
 
 
-def _only_by_the_organization(session: Session, organization_id: str, user_id: str) -> list[str]:
-    """The projects that an admin reaches without a role of their own in them."""
-    own = set(session.exec(select(ProjectMember.project_id).where(ProjectMember.user_id == user_id)))
-    return [project_id for project_id in _projects(session, organization_id) if project_id not in own]
+def _projects_without_own_role(session: Session, organization_id: str, user_id: str) -> list[str]:
+    """Return the ids of the projects in which the user has no role other than the organization's."""
+    with_own_role = set(session.exec(select(ProjectMember.project_id).where(ProjectMember.user_id == user_id)))
+    return [project_id for project_id in _project_ids(session, organization_id) if project_id not in with_own_role]

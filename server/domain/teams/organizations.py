@@ -1,4 +1,4 @@
-"""Organizations: making, seeing, handing over and deleting them."""
+"""Organizations: creating, reading, transferring and deleting them."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from server.domain.locks import lock_organization, lock_user
 from server.domain.notifications import Notice
 from server.domain.people import users
 from server.domain.teams import cascades
-from server.domain.teams.cascades import Cascades
+from server.domain.teams.cascades import DeletedCounts
 from server.errors import Conflict, NotFound
 from server.models import Organization, OrganizationMember, OrganizationRole
 from server.models.base import now
@@ -22,37 +22,37 @@ from server.principal import Principal
 
 
 class PersonalStays(Conflict):
-    sentence = "The personal organization can be neither deleted nor transferred."
+    sentence = "A personal organization cannot be transferred or deleted."
 
 
 class AlreadyOwner(Conflict):
-    sentence = "This person owns the organization already."
+    sentence = "This person already owns the organization."
 
 
 class Membership(NamedTuple):
-    """An organization as one person sees it."""
+    """An organization and one person's role in it."""
 
     organization: Organization
     role: OrganizationRole
 
 
 def create(session: Session, principal: Principal, name: str) -> Organization:
-    """A new organization, owned by whoever makes it. Raises Invalid, OrganizationNameTaken."""
+    """Create an organization that the principal owns. Raises Invalid, OrganizationNameTaken."""
     require_session(principal)
     lock_user(session, principal.user_id)
-    users.me(session, principal)
+    users.me(session, principal)  # the account may have been deleted before the lock was held
     cleaned = names.project_or_organization(name)
-    place = Organization(name=cleaned, name_key=names.key_of(cleaned), owner_id=principal.user_id)
-    flush_or_conflict(session, place)
-    audit.record(session, Event.ORGANIZATION_CREATED, principal.user_id, place.id, place.id)
-    return place
+    organization = Organization(name=cleaned, name_key=names.key_of(cleaned), owner_id=principal.user_id)
+    flush_or_conflict(session, organization)
+    audit.record(session, Event.ORGANIZATION_CREATED, principal.user_id, organization.id, organization.id)
+    return organization
 
 
 def list_organizations(session: Session, principal: Principal) -> list[Membership]:
-    """All that the principal belongs to, the oldest first."""
+    """Return the organizations that the principal belongs to, oldest first. Raises Forbidden for a key or token."""
     require_session(principal)
     rows = session.execute(reachable_organizations(principal).order_by(col(Organization.id)))
-    return [Membership(place, OrganizationRole(role)) for place, role in rows]
+    return [Membership(organization, OrganizationRole(role)) for organization, role in rows]
 
 
 def get(session: Session, principal: Principal, organization_id: str) -> Membership:
@@ -63,43 +63,50 @@ def get(session: Session, principal: Principal, organization_id: str) -> Members
 def transfer(session: Session, principal: Principal, organization_id: str, new_owner_id: str) -> Organization:
     """Make a member the owner; the old owner becomes an admin.
 
-    Raises NotFound, Forbidden, PersonalStays, AlreadyOwner, OrganizationNameTaken (by another of the new owner's).
+    Raises NotFound, Forbidden, PersonalStays, AlreadyOwner, OrganizationNameTaken when the new owner has an
+    organization of the same name.
     """
     lock_organization(session, organization_id)
-    place, _ = require_organization(session, principal, organization_id, Action.OWN)
-    if place.kind == OrganizationKind.PERSONAL:
-        raise PersonalStays
-    if new_owner_id == place.owner_id:
+    organization = _require_own_custom(session, principal, organization_id)
+    if new_owner_id == organization.owner_id:
         raise AlreadyOwner
-    heir = session.get(OrganizationMember, (organization_id, new_owner_id))
-    if heir is None:
+    membership = session.get(OrganizationMember, (organization_id, new_owner_id))
+    if membership is None:
         raise NotFound("Member not found.")
-    session.delete(heir)
-    place.owner_id, place.owner_since, place.updated_at = new_owner_id, now(), now()
+    session.delete(membership)
+    organization.owner_id = new_owner_id
+    organization.owner_since = organization.updated_at = now()
     flush_or_conflict(
         session,
-        OrganizationMember(organization_id=place.id, user_id=principal.user_id, role=OrganizationRole.ADMIN),
+        OrganizationMember(organization_id=organization.id, user_id=principal.user_id, role=OrganizationRole.ADMIN),
     )
-    audit.record(session, Event.OWNERSHIP_TRANSFERRED, principal.user_id, place.id, new_owner_id)
-    message = f"You own {place.name} now."
-    told = {"organization_id": place.id}
+    audit.record(session, Event.OWNERSHIP_TRANSFERRED, principal.user_id, organization.id, new_owner_id)
     notifications.notify(
-        session, [new_owner_id], Notice.OWNERSHIP_TRANSFERRED, "You are the owner now", message, **told
-    )
-    return place
+        session, [new_owner_id], Notice.OWNERSHIP_TRANSFERRED, "You are now the owner",
+        f"You now own {organization.name}.", organization_id=organization.id,
+    )  # fmt: skip
+    return organization
 
 
-def delete(session: Session, principal: Principal, organization_id: str) -> Cascades:
-    """Delete an organization with all below it. Raises NotFound, Forbidden, PersonalStays."""
+def delete(session: Session, principal: Principal, organization_id: str) -> DeletedCounts:
+    """Delete an organization with everything in it. Raises NotFound, Forbidden, PersonalStays."""
     lock_organization(session, organization_id)
-    place, _ = require_organization(session, principal, organization_id, Action.OWN)
-    if place.kind == OrganizationKind.PERSONAL:
-        raise PersonalStays
-    members = sa.select(col(OrganizationMember.user_id)).where(col(OrganizationMember.organization_id) == place.id)
-    gone = list(session.execute(members).scalars())
-    counts = cascades.remove_organization(session, place)
-    # Its own trail goes with it, so whoever deleted it finds the event among their own.
+    organization = _require_own_custom(session, principal, organization_id)
+    members = sa.select(col(OrganizationMember.user_id)).where(
+        col(OrganizationMember.organization_id) == organization.id
+    )
+    member_ids = list(session.execute(members).scalars())
+    counts = cascades.remove_organization(session, organization)
+    # The organization's own audit trail is deleted with it, so the event goes to the owner's personal one.
     audit.record_own(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
-    message = f"{place.name} was deleted by its owner, with all its projects."
-    notifications.notify(session, gone, Notice.REMOVED, f"{place.name} is gone", message)
+    message = f"The owner deleted {organization.name} and all its projects."
+    notifications.notify(session, member_ids, Notice.REMOVED, f"{organization.name} was deleted", message)
     return counts
+
+
+def _require_own_custom(session: Session, principal: Principal, organization_id: str) -> Organization:
+    """Return an organization that the principal owns. Raises NotFound, Forbidden, PersonalStays."""
+    organization, _ = require_organization(session, principal, organization_id, Action.OWN)
+    if organization.kind == OrganizationKind.PERSONAL:
+        raise PersonalStays
+    return organization

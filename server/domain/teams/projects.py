@@ -1,4 +1,4 @@
-"""Projects: making, seeing and deleting them."""
+"""Projects: creating, reading and deleting them."""
 
 from typing import NamedTuple
 
@@ -17,13 +17,13 @@ from server.domain.audit import Event
 from server.domain.locks import lock_organization, lock_organization_of
 from server.domain.people import users
 from server.domain.teams import cascades
-from server.domain.teams.cascades import Cascades
+from server.domain.teams.cascades import DeletedCounts
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
 from server.principal import Principal
 
 
-class Workspace(NamedTuple):
-    """A project as one person sees it; `owner_id` is its organization's owner."""
+class ProjectWithRole(NamedTuple):
+    """A project and one person's role in it; `owner_id` is the owner of its organization."""
 
     project: Project
     role: ProjectRole
@@ -31,50 +31,61 @@ class Workspace(NamedTuple):
 
 
 class ProjectAccess(NamedTuple):
-    """A project that the user can reach, its organization, and the user's role in each."""
+    """A project that a person can reach, whose it is, and the person's roles there.
+
+    `organization_role` is None for a person who has a role in the project but not in its organization.
+    """
 
     project: Project
     organization: Organization
+    organization_name: str
     owner_name: str
     role: ProjectRole
     organization_role: OrganizationRole | None
 
 
 def create(session: Session, principal: Principal, organization_id: str, name: str) -> Project:
-    """A new project with whoever makes it as its admin. Raises Invalid, NotFound, Forbidden, ProjectNameTaken."""
+    """Create a project with the principal as its admin. Raises Invalid, NotFound, Forbidden, ProjectNameTaken."""
     lock_organization(session, organization_id)
-    place, _ = require_organization(session, principal, organization_id, Action.CREATE_PROJECT)
+    organization, _ = require_organization(session, principal, organization_id, Action.CREATE_PROJECT)
     cleaned = names.project_or_organization(name)
-    project = users.add_project(session, place, users.me(session, principal), cleaned)
-    audit.record(session, Event.PROJECT_CREATED, principal.user_id, place.id, project.id)
+    project = users.add_project(session, organization, users.me(session, principal), cleaned)
+    audit.record(session, Event.PROJECT_CREATED, principal.user_id, organization.id, project.id)
     return project
 
 
-def list_projects(session: Session, principal: Principal) -> list[Workspace]:
-    """All that the principal reaches, the oldest first; with a key or token its one project."""
+def list_projects(session: Session, principal: Principal) -> list[ProjectWithRole]:
+    """Return the projects that the principal can reach, oldest first; for a key or token, its one project."""
     query = reachable_projects(principal).add_columns(col(Organization.owner_id)).order_by(col(Project.id))
-    return [Workspace(project, ProjectRole(role), owner_id) for project, role, owner_id in session.execute(query)]
+    return [ProjectWithRole(project, ProjectRole(role), owner_id) for project, role, owner_id in session.execute(query)]
 
 
 def reachable(session: Session, principal: Principal) -> list[ProjectAccess]:
-    """Return every project that the principal can reach, in no particular order."""
+    """Return the projects that the principal can reach, oldest first, each with its organization and both roles."""
     organization_role = organization_role_of(principal.user_id)
     query = reachable_projects(principal).add_columns(Organization, col(User.name), organization_role)
-    rows = session.execute(query.join(User, col(User.id) == Organization.owner_id))
+    query = query.join(User, col(User.id) == Organization.owner_id).order_by(col(Project.id))
     return [
-        ProjectAccess(project, organization, owner, ProjectRole(role), own_role and OrganizationRole(own_role))
-        for project, role, organization, owner, own_role in rows
+        ProjectAccess(
+            project=project,
+            organization=organization,
+            organization_name=organization.name,
+            owner_name=owner_name,
+            role=ProjectRole(role),
+            organization_role=None if own_role is None else OrganizationRole(own_role),
+        )
+        for project, role, organization, owner_name, own_role in session.execute(query)
     ]
 
 
-def get(session: Session, principal: Principal, project_id: str) -> Workspace:
+def get(session: Session, principal: Principal, project_id: str) -> ProjectWithRole:
     """Raises NotFound."""
     project, role = require_project_role(session, principal, project_id, Action.SEE)
-    return Workspace(project, role, owner_of(session, project))
+    return ProjectWithRole(project, role, owner_of(session, project))
 
 
-def delete(session: Session, principal: Principal, project_id: str) -> Cascades:
-    """Delete a project with all below it. Raises NotFound, Forbidden."""
+def delete(session: Session, principal: Principal, project_id: str) -> DeletedCounts:
+    """Delete a project with everything in it. Raises NotFound, Forbidden."""
     lock_organization_of(session, project_id)
     project, _ = require_project_role(session, principal, project_id, Action.DELETE_PROJECT)
     counts = cascades.remove_projects(session, [project.id])
@@ -83,7 +94,7 @@ def delete(session: Session, principal: Principal, project_id: str) -> Cascades:
 
 
 def owner_of(session: Session, project: Project) -> str:
-    """The id of the owner of the project's organization."""
+    """Return the id of the owner of the project's organization."""
     query = sa.select(col(Organization.owner_id)).where(col(Organization.id) == project.organization_id)
     owner_id: str = session.execute(query).scalar_one()
     return owner_id

@@ -1,4 +1,4 @@
-"""API keys: shown once, no stronger than their maker, dead when deleted."""
+"""API keys: shown once, no stronger than their creator's role, invalid once deleted."""
 
 import re
 from datetime import datetime
@@ -14,27 +14,27 @@ def keys(team: Team, *more: str) -> str:
 
 
 async def test_r13_a_key_is_shown_once_and_works(team: Team, database: Database) -> None:
-    made = (await team["editor"].post(keys(team), {"name": " Laptop ", "expires_in_days": 30})).json()
-    assert re.fullmatch(r"sk_im_[0-9A-Za-z]{38,}", made["api_key"])
-    assert made["api_key"].startswith(made["prefix"])
-    assert made["prefix"] == made["key_prefix"]
-    assert made["id"] == made["api_key_id"]
-    assert (made["name"], made["permissions"]) == ("Laptop", ["read", "write"])
-    lifetime = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
+    created = (await team["editor"].post(keys(team), {"name": " Laptop ", "expires_in_days": 30})).json()
+    assert re.fullmatch(r"sk_im_[0-9A-Za-z]{38,}", created["api_key"])
+    assert created["api_key"].startswith(created["prefix"])
+    assert created["prefix"] == created["key_prefix"]
+    assert created["id"] == created["api_key_id"]
+    assert (created["name"], created["permissions"]) == ("Laptop", ["read", "write"])
+    lifetime = datetime.fromisoformat(created["expires_at"]) - datetime.fromisoformat(created["created_at"])
     assert lifetime.days == 30
     used = await team["anonymous"].send(
-        "POST", "/api/memories", said("Tea."), Authorization=f"Bearer {made['api_key']}"
+        "POST", "/api/memories", said("Tea."), Authorization=f"Bearer {created['api_key']}"
     )
     assert used.status_code == 200
     listed = await team["editor"].get(keys(team))
-    assert made["api_key"] not in listed.text
-    [shown] = [one for one in listed.json()["api_keys"] if one["id"] == made["id"]]
+    assert created["api_key"] not in listed.text
+    [shown] = [one for one in listed.json()["api_keys"] if one["id"] == created["id"]]
     assert shown["created_by"] == team.ids["editor"]
     assert shown["last_used_at"] is not None
     assert listed.json()["total"] == 3
     with database.read() as session:
-        row = session.get_one(ApiKey, made["id"])
-        assert made["api_key"] not in repr(row)
+        row = session.get_one(ApiKey, created["id"])
+        assert created["api_key"] not in repr(row)
 
 
 WRONG: tuple[tuple[dict[str, object], str], ...] = (
@@ -52,7 +52,7 @@ WRONG: tuple[tuple[dict[str, object], str], ...] = (
 )
 
 
-async def test_what_is_wrong_is_named_and_nothing_is_made(team: Team) -> None:
+async def test_a_refusal_names_the_wrong_field_and_creates_no_key(team: Team) -> None:
     for body, field in WRONG:
         answer = await team["owner"].post(keys(team), body)
         assert answer.status_code == 400
@@ -60,35 +60,35 @@ async def test_what_is_wrong_is_named_and_nothing_is_made(team: Team) -> None:
     assert (await team["owner"].get(keys(team))).json()["total"] == 2
 
 
-async def test_r18_a_key_never_makes_a_key(team: Team) -> None:
+async def test_r18_a_key_cannot_create_a_key(team: Team) -> None:
     for key in ("read_key", "write_key"):
         answer = await team[key].post(keys(team), {"name": "more"})
         assert answer.status_code == 403
 
 
-async def test_a_viewer_makes_and_sees_read_only_keys_of_its_own(team: Team) -> None:
+async def test_a_viewer_creates_and_sees_only_its_own_read_only_keys(team: Team) -> None:
     assert (await team["viewer"].post(keys(team), {"name": "writing"})).status_code == 403
-    made = await team["viewer"].post(keys(team), {"name": "reading", "permissions": ["read"]})
+    created = await team["viewer"].post(keys(team), {"name": "reading", "permissions": ["read"]})
     listed = (await team["viewer"].get(keys(team))).json()
-    assert [one["id"] for one in listed["api_keys"]] == [made.json()["id"]]
+    assert [one["id"] for one in listed["api_keys"]] == [created.json()["id"]]
     assert (await team["editor"].get(keys(team))).json()["total"] == 3
 
 
-async def test_a_key_is_deleted_by_its_maker_or_an_admin(team: Team) -> None:
-    made = (await team["editor"].post(keys(team), {"name": "mine"})).json()
-    path = keys(team, made["id"])
+async def test_a_key_is_deleted_by_its_creator_or_an_admin(team: Team) -> None:
+    created = (await team["editor"].post(keys(team), {"name": "mine"})).json()
+    path = keys(team, created["id"])
     assert (await team["viewer"].delete(path)).status_code == 404
     of_admin = (await team["project_admin"].get(keys(team))).json()["api_keys"][-1]
     assert (await team["editor"].delete(keys(team, of_admin["id"]))).status_code == 403
     assert (await team["project_admin"].delete(path)).status_code == 200
     assert (await team["project_admin"].delete(path)).status_code == 404
-    gone = await team["anonymous"].send("GET", "/api/memories", Authorization=f"Bearer {made['api_key']}")
+    gone = await team["anonymous"].send("GET", "/api/memories", Authorization=f"Bearer {created['api_key']}")
     assert gone.status_code == 401
     own = (await team["editor"].post(keys(team), {"name": "mine"})).json()
     assert (await team["editor"].delete(keys(team, own["id"]))).status_code == 200
 
 
-async def test_r11_every_credential_that_does_not_count_is_refused_alike(team: Team) -> None:
+async def test_r11_all_invalid_credentials_get_the_same_answer(team: Team) -> None:
     key = team["read_key"].headers["Authorization"].removeprefix("Bearer ")
     session = team["owner"].headers["Authorization"].removeprefix("Session ")
     others = [
@@ -102,11 +102,11 @@ async def test_r11_every_credential_that_does_not_count_is_refused_alike(team: T
     assert cookie.status_code == 401
 
 
-async def test_making_and_deleting_a_key_is_told_to_whoever_administers(team: Team) -> None:
-    made = (await team["editor"].post(keys(team), {"name": "mine"})).json()
-    await team["editor"].delete(keys(team, made["id"]))
+async def test_administrators_are_notified_of_new_and_deleted_keys(team: Team) -> None:
+    created = (await team["editor"].post(keys(team), {"name": "mine"})).json()
+    await team["editor"].delete(keys(team, created["id"]))
     for role in ("owner", "admin", "project_admin"):
-        told = (await team[role].get("/api/notifications")).json()
-        assert [one["type"] for one in told["notifications"]] == ["api_key_deleted", "api_key_created"]
-        assert told["unread_count"] == 2
+        answer = (await team[role].get("/api/notifications")).json()
+        assert [one["type"] for one in answer["notifications"]] == ["api_key_deleted", "api_key_created"]
+        assert answer["unread_count"] == 2
     assert (await team["viewer"].get("/api/notifications")).json()["notifications"] == []

@@ -52,7 +52,7 @@ async def test_r06_a_cursor_of_another_project_tells_nothing(team: Team, alice: 
     assert {one["actor_id"] for one in listed} <= {team.ids["outsider"]}
 
 
-async def test_r13_a_list_of_keys_shows_how_they_begin_and_no_more(team: Team) -> None:
+async def test_r13_a_list_of_keys_shows_only_their_prefixes(team: Team) -> None:
     key = team["write_key"].headers["Authorization"].removeprefix("Bearer ")
     listed = await team["owner"].get(f"/api/projects/{team.project_id}/api-keys")
     assert {len(one["prefix"]) for one in listed.json()["api_keys"]} == {len("sk_im_") + 4}
@@ -60,14 +60,14 @@ async def test_r13_a_list_of_keys_shows_how_they_begin_and_no_more(team: Team) -
     assert "hash" not in listed.text
 
 
-def test_r15_what_costs_is_counted() -> None:
+def test_r15_expensive_operations_are_rate_limited() -> None:
     assert BUCKETS["organizations.create"] is Bucket.ORGANIZATION_CREATE
     assert BUCKETS["projects.create"] is Bucket.PROJECT_CREATE
     assert BUCKETS["invitations.invite"] is BUCKETS["invitations.invite_to_project"] is Bucket.INVITATION
-    assert Bucket.REGISTRATION not in BUCKETS.values()  # counted at its door, where there is no caller yet
+    assert Bucket.REGISTRATION not in BUCKETS.values()  # the door counts it, because nobody is signed in yet
 
 
-async def test_r16_a_forged_address_resets_no_limit(settings: Settings) -> None:
+async def test_r16_a_forged_address_does_not_reset_a_limit(settings: Settings) -> None:
     limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "2/hour"})
     behind_proxy = limited.model_copy(update={"trusted_proxies": ("10.0.0.0/8",)})
     for given, peer, expected in (
@@ -79,7 +79,7 @@ async def test_r16_a_forged_address_resets_no_limit(settings: Settings) -> None:
             assert [await sign_in_from(app, peer, number) for number in range(4)] == expected
 
 
-async def test_r16_whoever_has_a_network_has_one_address(settings: Settings) -> None:
+async def test_r16_an_ipv6_network_counts_as_one_address(settings: Settings) -> None:
     limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "2/hour"})
     peers = (
         "2001:db8::1",
@@ -95,7 +95,7 @@ async def test_r16_whoever_has_a_network_has_one_address(settings: Settings) -> 
 
 
 async def sign_in_from(app: ASGIApp, peer: str, number: int) -> int:
-    """What a sign-in gets that says it was forwarded for another address each time."""
+    """Return the status of a sign-in that claims to be forwarded for another address each time."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(peer, 1))
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         forwarded = {"X-Forwarded-For": f"evil, 198.51.100.{number}", "X-Real-IP": f"198.51.100.{number}"}
@@ -103,7 +103,7 @@ async def sign_in_from(app: ASGIApp, peer: str, number: int) -> int:
         return (await client.post("/sign-in", data=fields, headers=forwarded)).status_code
 
 
-async def test_r23_a_cookie_changes_nothing_at_the_word_of_another_site(team: Team) -> None:
+async def test_r23_a_request_from_another_site_cannot_use_the_cookie_for_changes(team: Team) -> None:
     cookie = {"Cookie": team["owner"].headers["Authorization"].replace("Session ", "ory_kratos_session=")}
     browser, key = Caller(team["anonymous"].client, cookie), team["write_key"]
     foreign: tuple[dict[str, str], ...] = (
@@ -122,19 +122,21 @@ async def test_r23_a_cookie_changes_nothing_at_the_word_of_another_site(team: Te
     posed = await browser.client.post("/api/organizations", content='{"name": "Posed"}', headers=as_text)
     assert posed.status_code == 415
     both = await browser.send("GET", "/api/users/me", Authorization="Bearer nonsense")
-    assert both.status_code == 401  # the header counts
+    assert both.status_code == 401  # the header decides
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", ORIGIN + ".evil.example", "http://localhost"])
-async def test_r24_no_other_origin_reads_an_answer(team: Team, origin: str) -> None:
+async def test_r24_no_other_origin_can_read_an_answer(team: Team, origin: str) -> None:
     for caller in ("owner", "read_key", "anonymous"):
         answer = await team[caller].send("GET", "/api/users/me", Origin=origin)
         assert not [name for name in answer.headers if name.startswith("access-control")]
-    asked = await team["anonymous"].send("OPTIONS", "/api/users/me", Origin=origin, Access_Control_Request_Method="GET")
-    assert not [name for name in asked.headers if name.startswith("access-control")]
+    preflight = await team["anonymous"].send(
+        "OPTIONS", "/api/users/me", Origin=origin, Access_Control_Request_Method="GET"
+    )
+    assert not [name for name in preflight.headers if name.startswith("access-control")]
 
 
-async def test_r25_every_answer_is_guarded_and_says_nothing_of_the_server(team: Team) -> None:
+async def test_r25_every_answer_has_security_headers_and_hides_the_server(team: Team) -> None:
     for path in ("/api/users/me", "/api/nowhere", "/api/memories/mem_x"):
         answer = await team["owner"].get(path)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -155,7 +157,7 @@ async def test_r25_an_error_of_ours_says_no_more_than_its_request_id(team: Team,
     assert not [word for word in ("Traceback", "Error", "broken", "json", ".py", "sqlite") if word in detail]
 
 
-async def test_r27_no_text_is_more_than_text(team: Team) -> None:
+async def test_r27_injected_text_stays_text(team: Team) -> None:
     for text in INJECTIONS:
         await assert_is_text(team, text)
 
@@ -163,7 +165,7 @@ async def test_r27_no_text_is_more_than_text(team: Team) -> None:
 async def assert_is_text(team: Team, text: str) -> None:
     owner, project = team["owner"], f"project_id={team.project_id}"
     await team["write_key"].add(f"said {text}", metadata={"tags": text, text: text, "topic_category": text})
-    asked = [
+    answers = [
         await owner.post(f"/api/memories/search?{project}", {"query": text, "filters": {"metadata": {text: text}}}),
         await owner.send("GET", str(httpx.URL("/api/memories", params={"project_id": team.project_id, "tags": text}))),
         await owner.send("GET", str(httpx.URL("/api/memories", params={"project_id": text}))),
@@ -172,12 +174,12 @@ async def assert_is_text(team: Team, text: str) -> None:
         await owner.post(f"/api/organizations/{team.organization_id}/invitations", {"email": text, "role": "member"}),
         await owner.post(f"/api/projects/{team.project_id}/members", {"user_id": text, "role": "viewer"}),
     ]
-    assert max(answer.status_code for answer in asked) < 500, text
-    assert asked[0].json()["results"][0]["content"] == f"said {text}"
+    assert max(answer.status_code for answer in answers) < 500, text
+    assert answers[0].json()["results"][0]["content"] == f"said {text}"
 
 
 @pytest.mark.parametrize("text", ["\0", "a\0b"])
-async def test_r27_what_cannot_be_stored_is_refused(team: Team, text: str) -> None:
+async def test_r27_text_that_cannot_be_stored_is_refused(team: Team, text: str) -> None:
     bodies = {
         "/api/organizations": {"name": text},
         f"/api/projects/{team.project_id}/api-keys": {"name": text},
@@ -194,16 +196,16 @@ async def test_r27_what_cannot_be_stored_is_refused(team: Team, text: str) -> No
 async def test_r31_a_name_is_shown_as_text(client: httpx.AsyncClient) -> None:
     fields = {"email": "x@example.com", "name": "<script>alert(1)</script>", "password": "correct horse"}
     await client.post("/sign-up", data=fields)
-    place = (await client.post("/api/organizations", json={"name": "Lab"})).json()["id"]
+    organization_id = (await client.post("/api/organizations", json={"name": "Lab"})).json()["id"]
     body = {"email": "y@example.com", "role": "member"}
-    sent = (await client.post(f"/api/organizations/{place}/invitations", json=body)).json()
+    sent = (await client.post(f"/api/organizations/{organization_id}/invitations", json=body)).json()
     page = (await client.get(f"/accept-invitation/{sent['token']}")).text
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
 
 
 @pytest.mark.parametrize("name", ["Ann\u202elive", "a\u200bb", "\u2066x", "a\x07b"])
-async def test_r33_nothing_unseen_hides_in_a_name(client: httpx.AsyncClient, team: Team, name: str) -> None:
+async def test_r33_a_name_cannot_hold_invisible_characters(client: httpx.AsyncClient, team: Team, name: str) -> None:
     fields = {"email": "x@example.com", "name": name, "password": "correct horse"}
     assert (await client.post("/sign-up", data=fields)).status_code == 400
     assert (await client.post("/sign-up", data=fields | {"name": "می\u200cخواهم"})).status_code == 303
@@ -232,7 +234,7 @@ async def raw(port: int, head: str) -> bytes:
     return answer
 
 
-async def test_r35_what_is_deleted_is_gone_from_every_answer(team: Team) -> None:
+async def test_r35_a_deleted_memory_is_in_no_answer(team: Team) -> None:
     memory_id = await team["write_key"].add("The zebra is called Otto.")
     await team["write_key"].put(f"/api/memories/{memory_id}", {"text": "The zebra is called Anna."})
     await team["write_key"].delete(f"/api/memories/{memory_id}")

@@ -16,12 +16,12 @@ from tests.support.team import Team
 
 
 async def invite(team: Team, role: str = "outsider", by: str = "owner", **more: object) -> dict[str, Any]:
-    """The answer to an invitation of that person to the organization."""
+    """Invite that person to the organization and return the answer."""
     body = {"email": team.emails[role], "role": "member", **more}
     answer = await team[by].post(f"/api/organizations/{team.organization_id}/invitations", body)
     assert answer.status_code == 200, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+    invited: dict[str, Any] = answer.json()
+    return invited
 
 
 async def accept(caller: Caller, handle: str) -> httpx.Response:
@@ -33,19 +33,19 @@ def unverify(database: Database, user_id: str) -> None:
         session.execute(sa.update(User).where(sa.column("id") == user_id).values(email_verified_at=None))
 
 
-async def test_an_invitation_brings_a_role_and_projects(team: Team) -> None:
-    made = await invite(team, projectIds=[team.project_id], projectRoles={team.project_id: "editor"})
-    assert made["email"] == team.emails["outsider"]
-    assert made["organization_id"] == team.organization_id
-    assert made["project_assignments"] == [{"project_id": team.project_id, "project_name": "Wiki", "role": "editor"}]
-    assert made["link"].endswith(f"/accept-invitation/{made['token']}")
-    shown = await team["anonymous"].get(f"/api/invitations/{made['token']}")
+async def test_an_invitation_grants_a_role_and_projects(team: Team) -> None:
+    invited = await invite(team, projectIds=[team.project_id], projectRoles={team.project_id: "editor"})
+    assert invited["email"] == team.emails["outsider"]
+    assert invited["organization_id"] == team.organization_id
+    assert invited["project_assignments"] == [{"project_id": team.project_id, "project_name": "Wiki", "role": "editor"}]
+    assert invited["link"].endswith(f"/accept-invitation/{invited['token']}")
+    shown = await team["anonymous"].get(f"/api/invitations/{invited['token']}")
     assert shown.json() == {
-        "invitation_id": made["invitation_id"], "email": team.emails["outsider"], "organization_name": "Acme",
-        "project_name": None, "role": "member", "status": "pending", "expires_at": made["expires_at"],
+        "invitation_id": invited["invitation_id"], "email": team.emails["outsider"], "organization_name": "Acme",
+        "project_name": None, "role": "member", "status": "pending", "expires_at": invited["expires_at"],
         "invited_by": "Owner",
     }  # fmt: skip
-    joined = await accept(team["outsider"], made["token"])
+    joined = await accept(team["outsider"], invited["token"])
     assert joined.json() == {
         "message": "Invitation accepted successfully", "organization_id": team.organization_id,
         "organization_name": "Acme", "projects_added": 1, "role": "member",
@@ -53,40 +53,40 @@ async def test_an_invitation_brings_a_role_and_projects(team: Team) -> None:
     assert (await team["outsider"].get(f"/api/projects/{team.project_id}")).json()["role"] == "editor"
 
 
-async def test_an_invitation_to_a_project_makes_a_stranger_a_member_of_the_organization(team: Team) -> None:
+async def test_an_invitation_to_a_project_adds_the_person_to_the_organization(team: Team) -> None:
     body = {"email": team.emails["outsider"], "role": "editor"}
-    made = (await team["project_admin"].post(f"/api/projects/{team.project_id}/invitations", body)).json()
-    assert made["role"] == "editor"
-    assert (await team["anonymous"].get(f"/api/invitations/{made['token']}")).json()["project_name"] == "Wiki"
-    joined = (await accept(team["outsider"], made["token"])).json()
+    invited = (await team["project_admin"].post(f"/api/projects/{team.project_id}/invitations", body)).json()
+    assert invited["role"] == "editor"
+    assert (await team["anonymous"].get(f"/api/invitations/{invited['token']}")).json()["project_name"] == "Wiki"
+    joined = (await accept(team["outsider"], invited["token"])).json()
     assert (joined["projects_added"], joined["role"]) == (1, "editor")
     organization = (await team["outsider"].get(f"/api/organizations/{team.organization_id}")).json()
     assert organization["role"] == "member"
 
 
 async def test_r19_a_token_is_random_hashed_and_works_once(team: Team, database: Database) -> None:
-    made = await invite(team)
-    assert re.fullmatch(r"sm_in_[0-9A-Za-z]{32}", made["token"])
+    invited = await invite(team)
+    assert re.fullmatch(r"sm_in_[0-9A-Za-z]{32}", invited["token"])
     with database.read() as session:
-        assert made["token"] not in repr(session.get_one(Invitation, made["invitation_id"]))
-    assert (await accept(team["outsider"], made["token"])).status_code == 200
-    again = await accept(team["outsider"], made["token"])
+        assert invited["token"] not in repr(session.get_one(Invitation, invited["invitation_id"]))
+    assert (await accept(team["outsider"], invited["token"])).status_code == 200
+    again = await accept(team["outsider"], invited["token"])
     assert (again.status_code, again.json()) == (410, {"detail": "This invitation was accepted already."})
-    assert (await team["anonymous"].get(f"/api/invitations/{made['token']}")).status_code == 410
+    assert (await team["anonymous"].get(f"/api/invitations/{invited['token']}")).status_code == 410
 
 
 async def test_r19_another_account_is_refused_and_the_invitation_stays_usable(team: Team) -> None:
-    made = await invite(team)
+    invited = await invite(team)
     for verb in ("accept", "decline"):
-        answer = await team["member"].post(f"/api/invitations/{made['token']}/{verb}", None)
+        answer = await team["member"].post(f"/api/invitations/{invited['token']}/{verb}", None)
         assert answer.status_code == 403
-    assert (await accept(team["outsider"], made["token"])).status_code == 200
+    assert (await accept(team["outsider"], invited["token"])).status_code == 200
 
 
-async def test_r19_addresses_are_compared_whatever_their_case(team: Team) -> None:
+async def test_r19_addresses_are_compared_without_case(team: Team) -> None:
     body = {"email": f" {team.emails['outsider'].upper()} ", "role": "member"}
-    made = (await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", body)).json()
-    assert (await accept(team["outsider"], made["token"])).status_code == 200
+    invited = (await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", body)).json()
+    assert (await accept(team["outsider"], invited["token"])).status_code == 200
 
 
 async def test_r19_a_newer_invitation_replaces_the_older(team: Team) -> None:
@@ -98,26 +98,26 @@ async def test_r19_a_newer_invitation_replaces_the_older(team: Team) -> None:
 
 
 async def test_a_cancelled_invitation_has_ended(team: Team) -> None:
-    made = await invite(team)
-    path = f"/api/organizations/{team.organization_id}/invitations/{made['invitation_id']}"
+    invited = await invite(team)
+    path = f"/api/organizations/{team.organization_id}/invitations/{invited['invitation_id']}"
     assert (await team["member"].delete(path)).status_code == 403
     assert (await team["admin"].delete(path)).status_code == 200
     assert (await team["admin"].delete(path)).status_code == 404
-    assert (await accept(team["outsider"], made["token"])).status_code == 410
+    assert (await accept(team["outsider"], invited["token"])).status_code == 410
     assert (await team["outsider"].get("/api/invitations/pending")).json() == []
 
 
 async def test_an_expired_invitation_has_ended(team: Team, database: Database) -> None:
-    made = await invite(team)
+    invited = await invite(team)
     with database.write() as session:
-        session.get_one(Invitation, made["invitation_id"]).expires_at = now() - timedelta(seconds=1)
-    assert (await accept(team["outsider"], made["token"])).status_code == 410
+        session.get_one(Invitation, invited["invitation_id"]).expires_at = now() - timedelta(seconds=1)
+    assert (await accept(team["outsider"], invited["token"])).status_code == 410
     assert (await team["outsider"].get("/api/invitations/pending")).json() == []
 
 
 @pytest.mark.parametrize("loss", ["removed", "lowered", "account deleted"])
-async def test_r19_an_invitation_dies_with_the_right_of_whoever_sent_it(team: Team, loss: str) -> None:
-    made = await invite(team, by="admin")
+async def test_r19_an_invitation_ends_when_its_sender_may_no_longer_invite(team: Team, loss: str) -> None:
+    invited = await invite(team, by="admin")
     path = f"/api/organizations/{team.organization_id}/members/{team.ids['admin']}"
     if loss == "removed":
         await team["owner"].delete(path)
@@ -125,25 +125,25 @@ async def test_r19_an_invitation_dies_with_the_right_of_whoever_sent_it(team: Te
         await team["owner"].put(path, {"role": "member"})
     else:
         assert (await team["admin"].delete("/api/users/me")).status_code == 200
-    assert (await accept(team["outsider"], made["token"])).status_code == 410
+    assert (await accept(team["outsider"], invited["token"])).status_code == 410
     assert (await team["outsider"].get("/api/invitations/pending")).json() == []
     members = (await team["owner"].get(f"/api/organizations/{team.organization_id}/members")).json()
     assert members["pending_invitations"] == []
 
 
-async def test_the_invited_account_may_use_the_id_from_its_list(team: Team) -> None:
-    made = await invite(team)
+async def test_the_invited_account_can_use_the_id_from_its_list(team: Team) -> None:
+    invited = await invite(team)
     [waiting] = (await team["outsider"].get("/api/invitations/pending")).json()
-    assert waiting["invitation_id"] == made["invitation_id"]
-    path = f"/api/invitations/{made['invitation_id']}"
+    assert waiting["invitation_id"] == invited["invitation_id"]
+    path = f"/api/invitations/{invited['invitation_id']}"
     assert (await team["outsider"].get(path)).json() == waiting
     for other in ("anonymous", "member", "owner"):
         assert (await team[other].get(path)).status_code == 404
-    assert (await accept(team["member"], made["invitation_id"])).status_code == 404
-    assert (await accept(team["outsider"], made["invitation_id"])).status_code == 200
+    assert (await accept(team["member"], invited["invitation_id"])).status_code == 404
+    assert (await accept(team["outsider"], invited["invitation_id"])).status_code == 200
 
 
-async def test_the_list_is_empty_until_the_address_is_known_to_be_ones_own(team: Team, database: Database) -> None:
+async def test_the_list_is_empty_until_the_address_is_confirmed(team: Team, database: Database) -> None:
     unverify(database, team.ids["outsider"])
     first, second = await invite(team), await invite_elsewhere(team)
     assert (await team["outsider"].get("/api/invitations/pending")).json() == []
@@ -153,35 +153,38 @@ async def test_the_list_is_empty_until_the_address_is_known_to_be_ones_own(team:
     [waiting] = (await team["outsider"].get("/api/invitations/pending")).json()
     assert waiting["invitation_id"] == second["invitation_id"]
     assert (await team["outsider"].get("/api/users/me")).json()["email_verified"] is True
-    told = (await team["outsider"].get("/api/notifications")).json()["notifications"]
-    assert [one["type"] for one in told] == ["invitation_received"]
+    notifications = (await team["outsider"].get("/api/notifications")).json()["notifications"]
+    assert [one["type"] for one in notifications] == ["invitation_received"]
 
 
 async def invite_elsewhere(team: Team) -> dict[str, Any]:
     body = {"email": team.emails["outsider"], "role": "viewer"}
     answer = await team["project_admin"].post(f"/api/projects/{team.project_id}/invitations", body)
-    made: dict[str, Any] = answer.json()
-    return made
+    invited: dict[str, Any] = answer.json()
+    return invited
 
 
-async def test_both_sides_are_told(team: Team) -> None:
-    made = await invite(team)
-    [told] = (await team["outsider"].get("/api/notifications")).json()["notifications"]
-    assert (told["type"], told["metadata"]["invitation_id"]) == ("invitation_received", made["invitation_id"])
-    await accept(team["outsider"], made["token"])
-    [heard] = (await team["owner"].get("/api/notifications")).json()["notifications"]
-    assert (heard["type"], heard["metadata"]["user_id"]) == ("invitation_accepted", team.ids["outsider"])
+async def test_inviter_and_invited_person_are_notified(team: Team) -> None:
+    invited = await invite(team)
+    [received] = (await team["outsider"].get("/api/notifications")).json()["notifications"]
+    assert (received["type"], received["metadata"]["invitation_id"]) == (
+        "invitation_received",
+        invited["invitation_id"],
+    )
+    await accept(team["outsider"], invited["token"])
+    [accepted] = (await team["owner"].get("/api/notifications")).json()["notifications"]
+    assert (accepted["type"], accepted["metadata"]["user_id"]) == ("invitation_accepted", team.ids["outsider"])
 
 
-async def test_declining_ends_it(team: Team) -> None:
-    made = await invite(team)
-    answer = await team["outsider"].post(f"/api/invitations/{made['invitation_id']}/decline", None)
+async def test_declining_ends_the_invitation(team: Team) -> None:
+    invited = await invite(team)
+    answer = await team["outsider"].post(f"/api/invitations/{invited['invitation_id']}/decline", None)
     assert answer.status_code == 200
-    assert (await accept(team["outsider"], made["token"])).status_code == 410
+    assert (await accept(team["outsider"], invited["token"])).status_code == 410
     assert (await team["outsider"].get(f"/api/organizations/{team.organization_id}")).status_code == 404
 
 
-async def test_who_is_a_member_already_is_not_invited(team: Team) -> None:
+async def test_a_member_cannot_be_invited(team: Team) -> None:
     path = f"/api/organizations/{team.organization_id}/invitations"
     for role in ("owner", "viewer"):
         assert (await team["owner"].post(path, {"email": team.emails[role], "role": "admin"})).status_code == 409
@@ -193,14 +196,14 @@ async def test_who_is_a_member_already_is_not_invited(team: Team) -> None:
 
 async def test_accepting_never_lowers_a_role(team: Team) -> None:
     body = {"email": team.emails["member"], "role": "viewer"}
-    made = (await team["owner"].post(f"/api/projects/{team.project_id}/invitations", body)).json()
+    invited = (await team["owner"].post(f"/api/projects/{team.project_id}/invitations", body)).json()
     await team["owner"].post(
         f"/api/projects/{team.project_id}/members", {"user_id": team.ids["member"], "role": "editor"}
     )
     await team["owner"].put(
         f"/api/organizations/{team.organization_id}/members/{team.ids['member']}", {"role": "admin"}
     )
-    assert (await accept(team["member"], made["token"])).json()["projects_added"] == 0
+    assert (await accept(team["member"], invited["token"])).json()["projects_added"] == 0
     assert (await team["member"].get(f"/api/organizations/{team.organization_id}")).json()["role"] == "admin"
     await team["owner"].put(
         f"/api/organizations/{team.organization_id}/members/{team.ids['member']}", {"role": "member"}
@@ -234,7 +237,7 @@ WRONG: tuple[tuple[dict[str, object], str], ...] = (
 )
 
 
-async def test_what_is_wrong_is_named(team: Team) -> None:
+async def test_a_refusal_names_the_wrong_field(team: Team) -> None:
     for body, field in WRONG:
         answer = await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", body)
         assert answer.status_code == 400

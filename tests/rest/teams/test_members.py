@@ -1,4 +1,4 @@
-"""Members: roles, removing, leaving, and what a person loses with it, on the very next request."""
+"""Members: roles, removing, leaving, and the access that ends with the next request."""
 
 from server.database import Database
 from tests.rest.conftest import said
@@ -28,7 +28,7 @@ async def test_members_are_listed_with_the_owner_first(team: Team) -> None:
     assert listed["total_count"] == len(listed["members"]) == 7
 
 
-async def test_whoever_governs_the_organization_is_admin_of_its_projects(team: Team) -> None:
+async def test_owner_and_admins_of_the_organization_are_admins_of_its_projects(team: Team) -> None:
     listed = (await team["read_key"].get(project(team, "members"))).json()["members"]
     roles = {one["userId"]: one["role"] for one in listed}
     assert roles == {
@@ -40,7 +40,7 @@ async def test_whoever_governs_the_organization_is_admin_of_its_projects(team: T
     }  # fmt: skip
 
 
-async def test_pending_invitations_are_shown_to_whoever_may_invite(team: Team) -> None:
+async def test_pending_invitations_are_shown_to_people_who_may_invite(team: Team) -> None:
     await team["owner"].post(organization(team, "invitations"), {"email": "N@Example.com", "role": "member"})
     [waiting] = (await team["admin"].get(organization(team, "members"))).json()["pending_invitations"]
     assert waiting["email"] == "n@example.com"
@@ -49,7 +49,7 @@ async def test_pending_invitations_are_shown_to_whoever_may_invite(team: Team) -
     assert (await team["member"].get(organization(team, "members"))).json()["pending_invitations"] == []
 
 
-async def test_nobody_acts_on_the_owner(team: Team) -> None:
+async def test_nobody_can_change_or_remove_the_owner(team: Team) -> None:
     owner = team.ids["owner"]
     for path in (organization(team, "members", owner), project(team, "members", owner)):
         assert (await team["admin"].put(path, {"role": "admin"})).status_code == 409
@@ -57,7 +57,7 @@ async def test_nobody_acts_on_the_owner(team: Team) -> None:
         assert (await team["owner"].delete(path)).status_code == 409
 
 
-async def test_an_admin_does_not_act_on_another_admin(team: Team) -> None:
+async def test_an_admin_cannot_change_or_remove_another_admin(team: Team) -> None:
     await team["owner"].put(organization(team, "members", team.ids["target"]), {"role": "admin"})
     path = organization(team, "members", team.ids["target"])
     assert (await team["admin"].put(path, {"role": "member"})).status_code == 403
@@ -68,7 +68,7 @@ async def test_an_admin_does_not_act_on_another_admin(team: Team) -> None:
     assert (await team["admin"].put(own, {"role": "admin"})).status_code == 403
 
 
-async def test_roles_are_those_of_the_contract(team: Team) -> None:
+async def test_unknown_roles_are_refused(team: Team) -> None:
     target = team.ids["target"]
     for role in ("owner", "viewer", "", None, 1):
         answer = await team["owner"].put(organization(team, "members", target), {"role": role})
@@ -78,7 +78,7 @@ async def test_roles_are_those_of_the_contract(team: Team) -> None:
         assert (await team["owner"].put(project(team, "members", target), {"role": role})).status_code == 400
 
 
-async def test_a_person_who_does_not_belong_is_as_one_who_never_was(team: Team) -> None:
+async def test_an_outsider_and_an_unknown_user_get_the_same_answer(team: Team) -> None:
     for user_id in (team.ids["outsider"], "user_" + "0" * 32):
         for path in (organization(team, "members", user_id), project(team, "members", user_id)):
             answers = [await team["owner"].put(path, {"role": "admin"}), await team["owner"].delete(path)]
@@ -96,11 +96,11 @@ async def test_r05_a_removed_member_is_refused_on_the_next_request(team: Team) -
     assert (await team["editor"].get(memories)).status_code == 404
     assert (await team["editor"].get(organization(team))).status_code == 404
     assert (await team["anonymous"].send("GET", "/api/memories", **key)).status_code == 401
-    told = (await team["editor"].get("/api/notifications")).json()["notifications"]
-    assert told[0]["type"] == "removed"
+    notifications = (await team["editor"].get("/api/notifications")).json()["notifications"]
+    assert notifications[0]["type"] == "removed"
 
 
-async def test_coming_back_does_not_wake_an_old_key_up(team: Team) -> None:
+async def test_rejoining_does_not_revive_an_old_key(team: Team) -> None:
     key = await new_key(team, "editor")
     await team["project_admin"].delete(project(team, "members", team.ids["editor"]))
     assert (await team["anonymous"].send("GET", "/api/memories", **key)).status_code == 401
@@ -118,14 +118,14 @@ async def test_r05_a_lowered_role_counts_on_the_next_request_and_is_told(team: T
     assert refused.status_code == 403
     assert (await team["anonymous"].send("POST", path, said("I like tea."), **key)).status_code == 403
     assert (await team["anonymous"].send("GET", path, **key)).status_code == 200
-    told = (await team["editor"].get("/api/notifications")).json()["notifications"]
-    assert told[0]["type"] == "role_changed"
-    assert told[0]["metadata"]["role"] == "viewer"
+    notifications = (await team["editor"].get("/api/notifications")).json()["notifications"]
+    assert notifications[0]["type"] == "role_changed"
+    assert notifications[0]["metadata"]["role"] == "viewer"
 
 
-async def test_the_last_admin_of_a_project_stays_unless_the_owner_acts(team: Team) -> None:
-    made = await team["admin"].post("/api/projects", {"name": "Own", "organization_id": team.organization_id})
-    path = f"/api/projects/{made.json()['id']}/members"
+async def test_only_the_owner_can_remove_the_last_admin_of_a_project(team: Team) -> None:
+    created = await team["admin"].post("/api/projects", {"name": "Own", "organization_id": team.organization_id})
+    path = f"/api/projects/{created.json()['id']}/members"
     mine = f"{path}/{team.ids['admin']}"
     assert (await team["admin"].put(mine, {"role": "viewer"})).status_code == 409
     assert (await team["admin"].delete(mine)).status_code == 409
@@ -146,20 +146,20 @@ async def test_a_member_is_added_once(team: Team) -> None:
         assert (await team["project_admin"].post(project(team, "members"), again)).status_code == 409
 
 
-async def test_an_admins_role_in_a_project_is_changed_in_the_organization(team: Team) -> None:
+async def test_an_organization_admins_role_cannot_be_changed_in_a_project(team: Team) -> None:
     path = project(team, "members", team.ids["admin"])
     assert (await team["project_admin"].delete(path)).status_code == 409
     assert (await team["owner"].put(path, {"role": "viewer"})).status_code == 409
 
 
-async def test_leaving_takes_the_projects_along(team: Team, database: Database) -> None:
+async def test_leaving_an_organization_also_leaves_its_projects(team: Team, database: Database) -> None:
     assert (await team["viewer"].delete(organization(team, "members", team.ids["viewer"]))).status_code == 200
     assert (await team["viewer"].get(project(team))).status_code == 404
     [event, *_] = (await team["owner"].get(organization(team, "audit"))).json()["events"]
     assert event["type"] == "member.left"
 
 
-async def test_an_admin_who_becomes_a_member_loses_what_only_that_role_reached(team: Team) -> None:
+async def test_a_demoted_admin_loses_keys_of_projects_without_a_role_there(team: Team) -> None:
     key = await new_key(team, "admin")
     await team["owner"].put(organization(team, "members", team.ids["admin"]), {"role": "member"})
     assert (await team["anonymous"].send("GET", "/api/memories", **key)).status_code == 401

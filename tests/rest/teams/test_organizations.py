@@ -1,9 +1,9 @@
-"""Organizations: names, owners, what goes with them."""
+"""Organizations: names, owners, and what is deleted with them."""
 
 from tests.rest.conftest import Caller, said
 from tests.support.team import Team
 
-UNSEEN = {"detail": "Organization not found."}
+NOT_FOUND = {"detail": "Organization not found."}
 
 
 async def new_organization(caller: Caller, name: str = "Lab") -> str:
@@ -12,7 +12,7 @@ async def new_organization(caller: Caller, name: str = "Lab") -> str:
     return str(answer.json()["organization_id"])
 
 
-async def test_whoever_makes_an_organization_owns_it(team: Team) -> None:
+async def test_the_creator_of_an_organization_owns_it(team: Team) -> None:
     organization_id = await new_organization(team["outsider"])
     seen = (await team["outsider"].get(f"/api/organizations/{organization_id}")).json()
     assert seen["role"] == "owner"
@@ -24,7 +24,7 @@ async def test_whoever_makes_an_organization_owns_it(team: Team) -> None:
     assert members["total_count"] == 1
 
 
-async def test_everybody_has_a_personal_organization_with_a_project_from_the_start(team: Team) -> None:
+async def test_every_user_starts_with_a_personal_organization_and_a_project(team: Team) -> None:
     [personal] = (await team["outsider"].get("/api/organizations")).json()["organizations"]
     [project] = (await team["outsider"].get("/api/projects")).json()["projects"]
     assert personal["type"] == "personal"
@@ -32,12 +32,12 @@ async def test_everybody_has_a_personal_organization_with_a_project_from_the_sta
     assert project["role"] == "admin"
 
 
-async def test_names_may_be_of_any_script(team: Team) -> None:
-    given = ["Grüße", "हिन्दी टीम", "A&B", "O'Neill-Labs v1.2_x", "ab", "x" * 100]
-    for name in given:
+async def test_names_can_use_any_script(team: Team) -> None:
+    names = ["Grüße", "हिन्दी टीम", "A&B", "O'Neill-Labs v1.2_x", "ab", "x" * 100]
+    for name in names:
         await new_organization(team["outsider"], name)
     listed = (await team["outsider"].get("/api/organizations")).json()["organizations"]
-    assert [place["name"] for place in listed[1:]] == given
+    assert [organization["name"] for organization in listed[1:]] == names
 
 
 async def test_other_names_are_refused_and_nothing_is_stored(team: Team) -> None:
@@ -48,7 +48,7 @@ async def test_other_names_are_refused_and_nothing_is_stored(team: Team) -> None
     assert len((await team["outsider"].get("/api/organizations")).json()["organizations"]) == 1
 
 
-async def test_an_owner_has_each_name_once_whatever_its_case(team: Team) -> None:
+async def test_names_are_unique_per_owner_without_case(team: Team) -> None:
     await new_organization(team["owner"], "Straße")
     for same in ("straße", "STRASSE", " Straße "):
         answer = await team["owner"].post("/api/organizations", {"name": same})
@@ -56,13 +56,13 @@ async def test_an_owner_has_each_name_once_whatever_its_case(team: Team) -> None
     await new_organization(team["outsider"], "Straße")
 
 
-async def test_the_unseen_is_as_what_never_was(team: Team) -> None:
+async def test_an_organization_out_of_reach_answers_like_an_unknown_one(team: Team) -> None:
     for organization_id in (team.organization_id, "org_" + "0" * 32, "nonsense"):
         answer = await team["outsider"].get(f"/api/organizations/{organization_id}")
-        assert (answer.status_code, answer.json()) == (404, UNSEEN)
+        assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
 
 
-async def test_ownership_goes_to_a_member_and_the_old_owner_stays_as_admin(team: Team) -> None:
+async def test_a_transfer_makes_a_member_owner_and_the_old_owner_admin(team: Team) -> None:
     path = f"/api/organizations/{team.organization_id}"
     answer = await team["owner"].put(f"{path}/transfer-ownership", {"new_owner_id": team.ids["member"]})
     assert answer.status_code == 200
@@ -73,11 +73,11 @@ async def test_ownership_goes_to_a_member_and_the_old_owner_stays_as_admin(team:
     assert roles[team.ids["owner"]] == "admin"
     assert list(roles.values()).count("owner") == 1
     assert (await team["owner"].delete(path)).status_code == 403
-    told = (await team["member"].get("/api/notifications")).json()["notifications"]
-    assert [one["type"] for one in told] == ["ownership_transferred"]
+    notifications = (await team["member"].get("/api/notifications")).json()["notifications"]
+    assert [one["type"] for one in notifications] == ["ownership_transferred"]
 
 
-async def test_ownership_goes_to_members_only(team: Team) -> None:
+async def test_ownership_can_be_transferred_only_to_a_member(team: Team) -> None:
     path = f"/api/organizations/{team.organization_id}/transfer-ownership"
     stranger = await team["owner"].put(path, {"new_owner_id": team.ids["outsider"]})
     nobody = await team["owner"].put(path, {"new_owner_id": "user_" + "0" * 32})
@@ -95,7 +95,7 @@ async def test_a_transfer_cannot_give_an_owner_two_organizations_of_one_name(tea
     assert (await team["owner"].get(path)).json()["role"] == "owner"
 
 
-async def test_the_personal_organization_can_be_neither_deleted_nor_transferred(team: Team) -> None:
+async def test_a_personal_organization_cannot_be_deleted_or_transferred(team: Team) -> None:
     [personal] = (await team["outsider"].get("/api/organizations")).json()["organizations"]
     path = f"/api/organizations/{personal['id']}"
     assert (await team["outsider"].delete(path)).status_code == 409
@@ -103,7 +103,7 @@ async def test_the_personal_organization_can_be_neither_deleted_nor_transferred(
     assert moved.status_code == 409
 
 
-async def test_deleting_an_organization_deletes_all_below_it_and_counts_it(team: Team) -> None:
+async def test_deleting_an_organization_deletes_and_counts_everything_in_it(team: Team) -> None:
     memory = await team["editor"].post(f"/api/memories?project_id={team.project_id}", said("I like tea."))
     path = f"/api/organizations/{team.organization_id}"
     invited = await team["owner"].post(f"{path}/invitations", {"email": "n@example.com", "role": "member"})
@@ -119,12 +119,12 @@ async def test_deleting_an_organization_deletes_all_below_it_and_counts_it(team:
     assert (await team["anonymous"].get(f"/api/invitations/{invited.json()['token']}")).status_code == 404
 
 
-async def test_r12_fields_that_are_not_the_callers_are_ignored(team: Team) -> None:
-    given = {
+async def test_r12_fields_that_the_caller_may_not_set_are_ignored(team: Team) -> None:
+    body = {
         "name": "Mine", "owner_id": team.ids["owner"], "ownerId": team.ids["owner"], "type": "personal",
         "id": "org_x", "created_at": "2001-01-01T00:00:00Z", "role": "member",
     }  # fmt: skip
-    organization_id = (await team["outsider"].post("/api/organizations", given)).json()["organization_id"]
+    organization_id = (await team["outsider"].post("/api/organizations", body)).json()["organization_id"]
     seen = (await team["outsider"].get(f"/api/organizations/{organization_id}")).json()
     assert seen["ownerId"] == team.ids["outsider"]
     assert seen["type"] == "custom"
@@ -132,7 +132,7 @@ async def test_r12_fields_that_are_not_the_callers_are_ignored(team: Team) -> No
     assert not seen["createdAt"].startswith("2001")
 
 
-async def test_the_trail_tells_who_changed_rights_newest_first(team: Team) -> None:
+async def test_the_audit_trail_lists_changes_newest_first(team: Team) -> None:
     path = f"/api/organizations/{team.organization_id}"
     await team["owner"].put(f"{path}/members/{team.ids['target']}", {"role": "admin"})
     await team["admin"].delete(f"{path}/members/{team.ids['editor']}")

@@ -1,13 +1,13 @@
-"""Projects: names, roles, what goes with them."""
+"""Projects: names, roles, and what is deleted with them."""
 
 from tests.rest.conftest import said
 from tests.support.team import Team
 
 
-async def test_whoever_makes_a_project_is_its_admin(team: Team) -> None:
-    made = await team["admin"].post("/api/projects", {"name": "Notes", "organization_id": team.organization_id})
-    assert made.status_code == 200
-    project_id = made.json()["project_id"]
+async def test_the_creator_of_a_project_is_its_admin(team: Team) -> None:
+    created = await team["admin"].post("/api/projects", {"name": "Notes", "organization_id": team.organization_id})
+    assert created.status_code == 200
+    project_id = created.json()["project_id"]
     seen = (await team["admin"].get(f"/api/projects/{project_id}")).json()
     assert seen["role"] == "admin"
     assert seen["organizationId"] == team.organization_id
@@ -15,7 +15,7 @@ async def test_whoever_makes_a_project_is_its_admin(team: Team) -> None:
     assert seen["userPermissions"] == {"canRead": True, "canWrite": True, "canDelete": True, "canInvite": True}
 
 
-async def test_permissions_are_those_of_the_role(team: Team) -> None:
+async def test_permissions_follow_from_the_role(team: Team) -> None:
     seen = {
         role: (await team[role].get(f"/api/projects/{team.project_id}")).json()["userPermissions"]
         for role in ("editor", "viewer")
@@ -26,7 +26,7 @@ async def test_permissions_are_those_of_the_role(team: Team) -> None:
     }
 
 
-async def test_everybody_lists_what_they_reach(team: Team) -> None:
+async def test_people_and_keys_list_the_projects_that_they_can_reach(team: Team) -> None:
     for role in ("owner", "admin", "viewer"):
         listed = (await team[role].get("/api/projects")).json()
         assert team.project_id in [project["id"] for project in listed["projects"]]
@@ -37,7 +37,7 @@ async def test_everybody_lists_what_they_reach(team: Team) -> None:
     assert [project["id"] for project in of_key["projects"]] == [team.project_id]
 
 
-async def test_an_organization_has_each_name_once(team: Team) -> None:
+async def test_project_names_are_unique_in_an_organization(team: Team) -> None:
     for name in ("Wiki", "wiki", "WIKI "):
         body = {"name": name, "organization_id": team.organization_id}
         assert (await team["owner"].post("/api/projects", body)).status_code == 409
@@ -56,7 +56,7 @@ async def test_r04_a_project_is_not_made_in_an_organization_out_of_reach(team: T
         assert (answer.status_code, answer.json()) == (404, {"detail": "Organization not found."})
 
 
-async def test_deleting_a_project_deletes_all_below_it_and_counts_it(team: Team) -> None:
+async def test_deleting_a_project_deletes_and_counts_everything_in_it(team: Team) -> None:
     path = f"/api/projects/{team.project_id}"
     await team["editor"].post(f"/api/memories?project_id={team.project_id}", said("I like tea."))
     await team["owner"].post(f"{path}/invitations", {"email": "n@example.com", "role": "viewer"})

@@ -1,4 +1,4 @@
-"""Races: constraints and locks decide them; 20 parallel tries give one winner, and the others a clear sentence."""
+"""Races: constraints and locks decide them. One of 20 parallel requests wins, the others get a clear sentence."""
 
 import asyncio
 from collections import Counter
@@ -28,7 +28,7 @@ def statuses(answers: Iterable[httpx.Response]) -> Counter[int]:
     return Counter(answer.status_code for answer in answers)
 
 
-async def test_a_name_is_given_once(team: Team) -> None:
+async def test_of_simultaneous_equal_names_one_is_created(team: Team) -> None:
     organizations = await at_once(team["outsider"].post("/api/organizations", {"name": "Same"}) for _ in range(TRIES))
     assert statuses(organizations) == {200: 1, 409: TRIES - 1}
     body = {"name": "Same", "organization_id": team.organization_id}
@@ -39,8 +39,8 @@ async def test_a_name_is_given_once(team: Team) -> None:
 async def test_r19_an_invitation_is_accepted_once(team: Team) -> None:
     path = f"/api/organizations/{team.organization_id}"
     body = {"email": team.emails["outsider"], "role": "member", "projectIds": [team.project_id]}
-    made = (await team["owner"].post(f"{path}/invitations", body)).json()
-    handles = (made["token"], made["invitation_id"])
+    created = (await team["owner"].post(f"{path}/invitations", body)).json()
+    handles = (created["token"], created["invitation_id"])
     answers = await at_once(
         team["outsider"].post(f"/api/invitations/{handles[n % 2]}/accept", None) for n in range(TRIES)
     )
@@ -72,9 +72,9 @@ async def test_a_member_is_added_once(team: Team) -> None:
 
 
 @pytest.mark.parametrize("verb", ["leave", "demote"])
-async def test_one_admin_of_a_project_always_stays(team: Team, verb: str) -> None:
-    made = await team["admin"].post("/api/projects", {"name": "Shared", "organization_id": team.organization_id})
-    members = f"/api/projects/{made.json()['id']}/members"
+async def test_a_project_always_keeps_one_admin(team: Team, verb: str) -> None:
+    created = await team["admin"].post("/api/projects", {"name": "Shared", "organization_id": team.organization_id})
+    members = f"/api/projects/{created.json()['id']}/members"
     admins = ("project_admin", "editor")
     for role in admins:
         await team["owner"].post(members, {"user_id": team.ids[role], "role": "admin"})
@@ -88,7 +88,7 @@ async def test_one_admin_of_a_project_always_stays(team: Team, verb: str) -> Non
 
     answers = await at_once(attempt(number) for number in range(TRIES))
     winners = {number % 2 for number, answer in enumerate(answers) if answer.status_code == 200}
-    assert len(winners) == 1  # demoting somebody again is no change
+    assert len(winners) == 1  # demoting the same person again changes nothing
     assert set(statuses(answers)) <= {200, 403, 404, 409}
     left = (await team["owner"].get(members)).json()["members"]
     assert sum(one["userId"] in (team.ids[role] for role in admins) and one["role"] == "admin" for one in left) == 1
@@ -109,7 +109,7 @@ async def test_r20_there_is_always_one_owner(make_team: Callable[[], Team]) -> N
         assert all(one["email"] for one in members)
 
 
-async def test_transfer_against_delete(make_team: Callable[[], Team]) -> None:
+async def test_of_a_transfer_and_a_deletion_one_wins(make_team: Callable[[], Team]) -> None:
     for _ in range(ROUNDS):
         team = make_team()
         path = f"/api/organizations/{team.organization_id}"
@@ -122,11 +122,11 @@ async def test_transfer_against_delete(make_team: Callable[[], Team]) -> None:
         assert (transfer.status_code, delete.status_code) in {(200, 403), (404, 200)}
 
 
-async def test_a_key_made_while_its_maker_is_removed_never_works_again(make_team: Callable[[], Team]) -> None:
+async def test_a_key_created_while_its_creator_is_removed_never_works_again(make_team: Callable[[], Team]) -> None:
     for _ in range(ROUNDS):
         team = make_team()
         member = f"/api/projects/{team.project_id}/members/{team.ids['editor']}"
-        made, _removed = await at_once(
+        created, _removed = await at_once(
             [
                 team["editor"].post(f"/api/projects/{team.project_id}/api-keys", {"name": "late"}),
                 team["project_admin"].delete(member),
@@ -135,12 +135,12 @@ async def test_a_key_made_while_its_maker_is_removed_never_works_again(make_team
         await team["project_admin"].post(
             f"/api/projects/{team.project_id}/members", {"user_id": team.ids["editor"], "role": "editor"}
         )
-        if made.status_code == 200:
-            key = Caller(team["anonymous"].client, {"Authorization": f"Bearer {made.json()['api_key']}"})
+        if created.status_code == 200:
+            key = Caller(team["anonymous"].client, {"Authorization": f"Bearer {created.json()['api_key']}"})
             assert (await key.get("/api/memories")).status_code == 401
 
 
-async def test_whoever_joins_a_project_while_removed_from_the_organization_is_out(
+async def test_joining_a_project_while_removed_from_the_organization_gives_no_access(
     make_team: Callable[[], Team],
 ) -> None:
     for _ in range(ROUNDS):
@@ -165,7 +165,7 @@ async def test_a_key_and_an_account_are_deleted_once(team: Team) -> None:
     assert statuses(gone) == {200: 1, 401: TRIES - 1}
 
 
-async def test_nothing_outlives_an_account_that_goes_while_it_is_given(
+async def test_nothing_outlives_an_account_that_is_deleted_at_the_same_moment(
     make_team: Callable[[], Team], database: Database
 ) -> None:
     for _ in range(ROUNDS):
@@ -192,7 +192,7 @@ async def test_nothing_outlives_an_account_that_goes_while_it_is_given(
             assert user_id not in [one["userId"] for one in members["members"]]
 
 
-async def test_an_invitation_is_answered_while_its_organization_goes(make_team: Callable[[], Team]) -> None:
+async def test_an_invitation_can_be_answered_while_its_organization_is_deleted(make_team: Callable[[], Team]) -> None:
     for _ in range(ROUNDS):
         team = make_team()
         path = f"/api/organizations/{team.organization_id}"

@@ -1,22 +1,28 @@
-"""Who may do what: every action of the role tables, tried over HTTP by every role and credential."""
+"""Permissions: every role and credential tries every action of the role tables over HTTP."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS, SCOPE_OF, Action
-from server.models import ProjectRole
+from server.domain import access
+from server.domain.access import (
+    ORGANIZATION_ACTIONS,
+    ORGANIZATION_PHRASES,
+    PROJECT_ACTIONS,
+    PROJECT_PHRASES,
+    SCOPE_OF,
+    Action,
+)
+from server.models import OrganizationRole, ProjectRole
 from server.principal import Scope
 from tests.rest.conftest import said
 from tests.support.team import CALLERS, KEYS, ORGANIZATION_ROLES, PROJECT_ROLES, TOKENS, Team
 
-GOVERNING = ("owner", "admin")
-
 
 @dataclass(frozen=True)
 class Attempt:
-    """One way to do what an action allows; `{…}` in the path and the body are filled in from the team."""
+    """A request that needs an action. The team fills in each `{…}` in the path and the body."""
 
     action: Action
     method: str
@@ -63,8 +69,8 @@ ATTEMPTS = (
     Attempt(Action.CREATE_READ_KEY, "GET", IN_PROJECT + "/api-keys"),
     Attempt(Action.DELETE_PROJECT, "DELETE", IN_PROJECT),
 )
-# Tried in a test of its own: the key must be somebody else's.
 ELSEWHERE = {Action.DELETE_ANY_KEY}
+"""Has a test of its own, because the key must be another person's."""
 
 
 def test_every_action_is_tried() -> None:
@@ -77,12 +83,12 @@ async def test_r17_each_role_may_do_what_the_table_says(attempt: Attempt, make_t
     refused = {caller: expected(attempt, caller) for caller in CALLERS if expected(attempt, caller) != 200}
     assert {caller: await answer_of(attempt, caller, team) for caller in refused} == refused
     for caller in set(CALLERS) - set(refused):
-        asked = team if attempt.method == "GET" else make_team()
-        assert await answer_of(attempt, caller, asked) == 200, caller
+        team_to_change = team if attempt.method == "GET" else make_team()
+        assert await answer_of(attempt, caller, team_to_change) == 200, caller
 
 
 def expected(attempt: Attempt, caller: str) -> int:
-    """The status that follows from the tables alone."""
+    """Return the status that follows from the tables alone."""
     if caller == "anonymous":
         return 401
     if caller in KEYS or caller in TOKENS:
@@ -91,13 +97,13 @@ def expected(attempt: Attempt, caller: str) -> int:
         return 404
     if not attempt.is_in_project:
         allowed = attempt.action in ORGANIZATION_ACTIONS[ORGANIZATION_ROLES[caller]]
-    elif caller in GOVERNING:
+    elif access.governs(ORGANIZATION_ROLES[caller]):
         allowed = attempt.action in PROJECT_ACTIONS[ProjectRole.ADMIN]
     elif caller not in PROJECT_ROLES:
         return 404
     else:
         allowed = attempt.action in PROJECT_ACTIONS[PROJECT_ROLES[caller]]
-    return _stays(attempt, caller) if allowed else 403
+    return _status_if_allowed(attempt, caller) if allowed else 403
 
 
 def _expected_of_key(attempt: Attempt, caller: str) -> int:
@@ -106,14 +112,15 @@ def _expected_of_key(attempt: Attempt, caller: str) -> int:
     return 200 if has_scope else 403
 
 
-def _stays(attempt: Attempt, caller: str) -> int:
-    """Who owns or governs cannot leave without handing that over first; a project's creator-owner stays its admin."""
+def _status_if_allowed(attempt: Attempt, caller: str) -> int:
+    """Return 409 for leaving as the owner, or for leaving a project as an admin of its organization; else 200."""
     if attempt.action is not Action.LEAVE:
         return 200
     return 409 if caller == "owner" or (attempt.is_in_project and caller == "admin") else 200
 
 
 async def answer_of(attempt: Attempt, caller: str, team: Team) -> int:
+    """Return the status of the answer."""
     filled = {
         "{organization}": team.organization_id,
         "{project}": team.project_id,
@@ -128,3 +135,91 @@ async def answer_of(attempt: Attempt, caller: str, team: Team) -> int:
             body = {key: value if given == name else given for key, given in body.items()}
     answer = await team[caller].send(attempt.method, path, body)
     return answer.status_code
+
+
+SENTENCES = """
+A member may not invite or manage people in this organization.
+A member may not create projects in this organization.
+A member may not see the activity of this organization.
+A member may not transfer or delete this organization.
+An admin may not transfer or delete this organization.
+A viewer may not manage members of this project.
+A viewer may not write in this project.
+A viewer may not create an API key that can write in this project.
+A viewer may not delete other people's API keys of this project.
+A viewer may not delete this project.
+An editor may not manage members of this project.
+An editor may not delete other people's API keys of this project.
+An editor may not delete this project.
+"""
+
+
+def test_a_refusal_names_the_role_and_the_action() -> None:
+    """All pairs of a role and an action that it does not allow."""
+    in_organization = [
+        access.refusal(role, action)
+        for role, allowed in ORGANIZATION_ACTIONS.items()
+        for action in ORGANIZATION_PHRASES
+        if action not in allowed
+    ]
+    in_project = [
+        access.refusal(role, action)
+        for role, allowed in PROJECT_ACTIONS.items()
+        for action in PROJECT_PHRASES
+        if action not in allowed
+    ]
+    assert in_organization + in_project == SENTENCES.strip().splitlines()
+
+
+def test_every_action_has_a_phrase_where_a_role_may_allow_it() -> None:
+    assert set(ORGANIZATION_PHRASES) == ORGANIZATION_ACTIONS[OrganizationRole.OWNER]
+    assert set(PROJECT_PHRASES) == PROJECT_ACTIONS[ProjectRole.ADMIN]
+
+
+REFUSALS = (
+    ("viewer", "POST", "/api/memories?project_id={project}", said("Tea."), "A viewer may not write in this project."),
+    (
+        "editor", "POST", IN_PROJECT + "/members", {"user_id": "user_x", "role": "viewer"},
+        "An editor may not manage members of this project.",
+    ),
+    (
+        "editor", "POST", IN_PROJECT + "/invitations", {"email": "n@example.com", "role": "viewer"},
+        "An editor may not manage members of this project.",
+    ),
+    (
+        "member", "POST", IN_ORGANIZATION + "/invitations", {"email": "n@example.com", "role": "member"},
+        "A member may not invite or manage people in this organization.",
+    ),
+    ("admin", "DELETE", IN_ORGANIZATION, None, "An admin may not transfer or delete this organization."),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("role", "method", "path", "body", "sentence"), REFUSALS)
+async def test_rest_says_which_role_may_not_do_what(
+    team: Team, role: str, method: str, path: str, body: object, sentence: str
+) -> None:
+    filled = path.replace("{organization}", team.organization_id).replace("{project}", team.project_id)
+    answer = await team[role].send(method, filled, body)
+    assert (answer.status_code, answer.json()) == (403, {"detail": sentence})
+
+
+async def test_an_editor_may_not_delete_another_persons_key(team: Team) -> None:
+    keys = f"/api/projects/{team.project_id}/api-keys"
+    [key, *_] = (await team["project_admin"].get(keys)).json()["api_keys"]
+    answer = await team["editor"].delete(f"{keys}/{key['id']}")
+    assert answer.status_code == 403
+    assert answer.json()["detail"] == "An editor may not delete other people's API keys of this project."
+
+
+CHANGES = {
+    OrganizationRole.OWNER: {OrganizationRole.ADMIN, OrganizationRole.MEMBER},
+    OrganizationRole.ADMIN: {OrganizationRole.MEMBER},
+    OrganizationRole.MEMBER: set(),
+}
+
+
+@pytest.mark.parametrize("actor", OrganizationRole)
+@pytest.mark.parametrize("target", OrganizationRole)
+def test_whom_a_role_may_change(actor: OrganizationRole, target: OrganizationRole) -> None:
+    assert access.may_change(actor, target, is_self=False) is (target in CHANGES[actor])
+    assert access.may_change(target, target, is_self=True) is (target is not OrganizationRole.OWNER)

@@ -32,7 +32,7 @@ IN_PROJECT = {
     "POST /v1/memories/people-search/": {"people": "a"},
     "GET /v1/stats": None,
 }
-# A token is what opens these to anybody who holds it; what another account may do with one is tested with invitations.
+# Anybody who has the token may call these; test_invitations tests what another account may do with one.
 BY_TOKEN = {
     "GET /api/invitations/{token}", "POST /api/invitations/{token}/accept", "POST /api/invitations/{token}/decline",
 }  # fmt: skip
@@ -41,7 +41,7 @@ WITH_ID = [
     for endpoint in ENDPOINTS
     if "{" in endpoint.path and f"{endpoint.method} {endpoint.path}" not in BY_TOKEN
 ]
-NEVER = {
+ID_PREFIXES = {
     "memory_id": "mem_", "organization_id": "org_", "project_id": "proj_", "user_id": "user_", "key_id": "key_",
     "invitation_id": "inv_", "notification_id": "ntf_", "connection_id": "con_",
 }  # fmt: skip
@@ -49,7 +49,7 @@ NEVER = {
 
 @pytest.fixture
 async def theirs(team: Team) -> dict[str, str]:
-    """Something of each kind that is the team's."""
+    """The id of one thing of each kind that belongs to the team."""
     memory = await team["write_key"].add("The team's own.")
     keys = (await team["owner"].get(f"/api/projects/{team.project_id}/api-keys")).json()["api_keys"]
     body = {"email": "waiting@example.com", "role": "member"}
@@ -70,21 +70,21 @@ async def theirs(team: Team) -> dict[str, str]:
 
 
 @pytest.fixture(params=["outsider", "outsider_key", "outsider_token"])
-def bobs(request: pytest.FixtureRequest, team: Team) -> Caller:
+def outsider(request: pytest.FixtureRequest, team: Team) -> Caller:
     """A stranger with each credential."""
     return team[request.param]
 
 
 async def test_r01_every_route_with_an_id_answers_a_stranger_as_for_what_never_was(
-    bobs: Caller, theirs: dict[str, str], team: Team
+    outsider: Caller, theirs: dict[str, str], team: Team
 ) -> None:
     before = await everything(team)
-    never = {name: prefix + "0" * 32 for name, prefix in NEVER.items()}
+    unknown = {name: prefix + "0" * 32 for name, prefix in ID_PREFIXES.items()}
     for route in WITH_ID:
         method, path = route.split()
         answers = [
-            await bobs.send(method, path.format(**ids), body_of(route))
-            for ids in (theirs, never, nested(theirs, never))
+            await outsider.send(method, path.format(**ids), body_of(route))
+            for ids in (theirs, unknown, nested(theirs, unknown))
         ]
         seen = {(answer.status_code, answer.text) for answer in answers}
         assert len(seen) == 1, (route, seen)
@@ -92,15 +92,17 @@ async def test_r01_every_route_with_an_id_answers_a_stranger_as_for_what_never_w
     assert await everything(team) == before
 
 
-async def test_r02_another_project_in_the_query_or_the_body_is_as_one_that_never_was(bobs: Caller, team: Team) -> None:
+async def test_r02_another_project_in_the_query_or_the_body_is_as_one_that_never_was(
+    outsider: Caller, team: Team
+) -> None:
     for route, body in IN_PROJECT.items():
         method, path = route.split()
         seen = set()
         for project_id in (team.project_id, "proj_" + "0" * 32):
-            answer = await bobs.send(method, f"{path}?project_id={project_id}", body)
+            answer = await outsider.send(method, f"{path}?project_id={project_id}", body)
             seen.add((answer.status_code, answer.text))
             if isinstance(body, dict):
-                answer = await bobs.send(method, path, {**body, "project_id": project_id})
+                answer = await outsider.send(method, path, {**body, "project_id": project_id})
                 seen.add((answer.status_code, answer.text))
         assert seen == {(404, '{"detail":"Project not found."}')}, route
 
@@ -122,9 +124,7 @@ async def test_r17_method_override_headers_are_ignored(team: Team) -> None:
     assert (await team["owner"].get(path)).status_code == 200
 
 
-async def test_r18_what_needs_a_person_is_refused_to_a_key_before_its_body_is_read(
-    team: Team, theirs: dict[str, str]
-) -> None:
+async def test_r18_routes_for_people_refuse_keys_before_reading_the_body(team: Team, theirs: dict[str, str]) -> None:
     before = await everything(team)
     for endpoint in ENDPOINTS:
         if endpoint.reach is Reach.SESSION:
@@ -135,10 +135,10 @@ async def test_r18_what_needs_a_person_is_refused_to_a_key_before_its_body_is_re
     assert await everything(team) == before
 
 
-async def test_r29_only_what_is_meant_to_is_open_to_anybody(client: httpx.AsyncClient) -> None:
-    never = {name: prefix + "0" * 32 for name, prefix in NEVER.items()} | {"token": "t"}
+async def test_r29_only_the_listed_routes_are_open_without_a_credential(client: httpx.AsyncClient) -> None:
+    unknown = {name: prefix + "0" * 32 for name, prefix in ID_PREFIXES.items()} | {"token": "t"}
     for endpoint in ENDPOINTS:
-        answer = await client.request(endpoint.method, endpoint.path.format(**never))
+        answer = await client.request(endpoint.method, endpoint.path.format(**unknown))
         is_open = endpoint.path in OPEN or endpoint.path.startswith("/health")
         assert (answer.status_code != 401) is is_open, (endpoint.path, answer.text)
 
@@ -151,14 +151,14 @@ def body_of(route: str) -> object:
     return BODIES[route] if method in ("POST", "PUT") and route in BODIES else None
 
 
-def nested(theirs: dict[str, str], never: dict[str, str]) -> dict[str, str]:
-    """The team's place with things in it that never were."""
-    places = ("organization_id", "project_id")
-    return never | {name: theirs[name] for name in places}
+def nested(theirs: dict[str, str], unknown: dict[str, str]) -> dict[str, str]:
+    """Return the team's organization and project with unknown ids of things in them."""
+    containers = ("organization_id", "project_id")
+    return unknown | {name: theirs[name] for name in containers}
 
 
 async def everything(team: Team) -> list[Any]:
-    """What the team sees of itself."""
+    """Return what the owner sees of the team."""
     organization, project = f"/api/organizations/{team.organization_id}", f"/api/projects/{team.project_id}"
     paths = (organization, f"{organization}/members", f"{organization}/audit", project, f"{project}/members")
     memories = f"/api/memories?project_id={team.project_id}"

@@ -1,4 +1,4 @@
-"""One's own account, and what one is told."""
+"""The caller's own account and notifications."""
 
 from server.database import Database
 from server.models import User, metadata
@@ -6,7 +6,7 @@ from tests.rest.conftest import said
 from tests.support.team import Team
 
 
-async def test_every_credential_knows_whose_it_is(team: Team) -> None:
+async def test_every_credential_shows_its_own_user(team: Team) -> None:
     for caller, role in (("owner", "owner"), ("read_key", "project_admin"), ("write_key", "project_admin")):
         me = (await team[caller].get("/api/users/me")).json()
         assert me["id"] == me["user_id"] == team.ids[role]
@@ -14,19 +14,19 @@ async def test_every_credential_knows_whose_it_is(team: Team) -> None:
         assert not {"password_hash", "password"} & set(me)
 
 
-async def test_r20_whoever_owns_an_organization_cannot_go(team: Team) -> None:
+async def test_r20_an_owner_cannot_delete_the_account(team: Team) -> None:
     answer = await team["owner"].delete("/api/users/me")
     assert answer.status_code == 409
     assert (await team["owner"].get("/api/users/me")).status_code == 200
 
 
-async def test_an_account_goes_with_everything_and_its_address_is_free(team: Team, database: Database) -> None:
-    [own] = [
+async def test_deleting_an_account_deletes_everything_and_frees_its_address(team: Team, database: Database) -> None:
+    [own_project] = [
         one
         for one in (await team["project_admin"].get("/api/projects")).json()["projects"]
         if one["id"] != team.project_id
     ]
-    await team["project_admin"].post(f"/api/memories?project_id={own['id']}", said("I like tea."))
+    await team["project_admin"].post(f"/api/memories?project_id={own_project['id']}", said("I like tea."))
     answer = await team["project_admin"].delete("/api/users/me")
     assert answer.json()["cascades"] == {
         "projects": 1, "members": 1, "invitations": 0, "api_keys": 2, "grants": 2, "memories": 1,
@@ -42,7 +42,7 @@ async def test_an_account_goes_with_everything_and_its_address_is_free(team: Tea
         assert (row.email, row.name, row.password_hash) == (None, "", None)
 
 
-async def test_the_address_of_an_account_that_went_is_kept_nowhere(team: Team, database: Database) -> None:
+async def test_the_address_of_a_deleted_account_is_kept_nowhere(team: Team, database: Database) -> None:
     address, organization = team.emails["target"], f"/api/organizations/{team.organization_id}"
     await team["owner"].delete(f"{organization}/members/{team.ids['target']}")
     invited = (await team["owner"].post(f"{organization}/invitations", {"email": address, "role": "member"})).json()
@@ -54,12 +54,12 @@ async def test_the_address_of_an_account_that_went_is_kept_nowhere(team: Team, d
     assert [row for row in rows if address in row] == []
 
 
-async def test_notifications_are_ones_own_and_are_read(team: Team) -> None:
+async def test_people_read_only_their_own_notifications(team: Team) -> None:
     for role in ("viewer", "editor", "viewer"):
         await team["owner"].put(f"/api/projects/{team.project_id}/members/{team.ids['target']}", {"role": role})
-    told = (await team["target"].get("/api/notifications")).json()
-    assert told["unread_count"] == len(told["notifications"]) == 2
-    first = told["notifications"][0]
+    answer = (await team["target"].get("/api/notifications")).json()
+    assert answer["unread_count"] == len(answer["notifications"]) == 2
+    first = answer["notifications"][0]
     assert set(first) == {"id", "type", "title", "message", "metadata", "read", "created_at"}
     path = f"/api/notifications/{first['id']}/read"
     for other in ("owner", "outsider"):
@@ -70,7 +70,7 @@ async def test_notifications_are_ones_own_and_are_read(team: Team) -> None:
     assert (await team["target"].get("/api/notifications")).json()["unread_count"] == 0
 
 
-async def test_r18_keys_see_no_account_business(team: Team) -> None:
+async def test_r18_keys_cannot_use_account_routes(team: Team) -> None:
     for path in ("/api/organizations", "/api/notifications", "/api/invitations/pending"):
         assert (await team["write_key"].get(path)).status_code == 403
     assert (await team["write_key"].delete("/api/users/me")).status_code == 403

@@ -1,0 +1,71 @@
+"""Refused codes and refresh tokens: the reasons, and their events in the audit trail."""
+
+from datetime import timedelta
+from enum import StrEnum, auto
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain import audit
+from server.domain.audit import Event
+from server.models import AuditEvent, AuthorizationCode, OAuthGrant, Project
+from server.models.base import new_id, now
+
+RECORDED_EVERY = timedelta(hours=1)
+"""A client may repeat a refused request for ever; the trail gets one event per interval, target, client and reason."""
+
+
+class Refusal(StrEnum):
+    """Why a code or refresh token was refused: for the log and the audit trail, not for the client."""
+
+    UNKNOWN = auto()
+    """Never issued, or deleted together with its grant."""
+    OTHER_CLIENT = auto()
+    """Issued to another client."""
+    EXPIRED = auto()
+    ROLE_LOST = auto()
+    """The user no longer has a role in the project."""
+    ALREADY_USED = auto()
+    """A code that was exchanged before."""
+    REUSED = auto()
+    """A refresh token that was exchanged before, after its grace period."""
+    GRANT_ENDED = auto()
+    """The code or the grant was deleted while this exchange waited for its lock."""
+    DISCARDED = auto()
+    """The refresh token alone was deleted during that wait: its family had too many live tokens, or it expired."""
+
+
+def refuse_code(session: Session, code: AuthorizationCode, reason: Refusal) -> Refusal:
+    """Record that this code was refused. Returns `reason`."""
+    _record(session, Event.CODE_REFUSED, code, code.project_id, reason)
+    return reason
+
+
+def refuse_token(session: Session, grant: OAuthGrant, reason: Refusal) -> Refusal:
+    """Record that a refresh token of this grant was refused. Returns `reason`."""
+    _record(session, Event.TOKEN_REFUSED, grant, grant.id, reason)
+    return reason
+
+
+def organization_of(project_id: str) -> sa.Select[str]:
+    """Return the query for the id of the project's organization."""
+    return sa.select(col(Project.organization_id)).where(col(Project.id) == project_id)
+
+
+def _record(
+    session: Session, event: Event, subject: AuthorizationCode | OAuthGrant, target: str, reason: Refusal
+) -> None:
+    """Write the event, unless the same one was written within `RECORDED_EVERY`."""
+    organization_id = session.execute(organization_of(subject.project_id)).scalar_one()
+    same = sa.select(col(AuditEvent.id)).where(
+        col(AuditEvent.organization_id) == organization_id,
+        # Ids sort by time, and the index is on organization and id.
+        col(AuditEvent.id) > new_id("evt_", at=now() - RECORDED_EVERY),
+        col(AuditEvent.type) == event,
+        col(AuditEvent.target) == target,
+        col(AuditEvent.details)["client_id"].as_string() == subject.client_id,
+        col(AuditEvent.details)["reason"].as_string() == reason,
+    )
+    if session.execute(same.limit(1)).one_or_none() is None:
+        details = {"client_id": subject.client_id, "reason": reason}
+        audit.record(session, event, subject.user_id, organization_id, target, **details)
