@@ -222,7 +222,7 @@ def test_the_doctor_finds_an_index_that_does_not_match_sql(run: Run, stored: Dat
         session.connection().exec_driver_sql("DELETE FROM memory_words")
     ran = run("doctor")
     assert ran.code == 1
-    assert "WRONG  index       it does not match the memories in SQL: run python -m server reindex" in ran.out
+    assert "WRONG  index       does not match the memories in SQL: run python -m server reindex" in ran.out
 
 
 def test_reindex_mends_what_the_doctor_found(run: Run, stored: Database, project_id: str) -> None:
