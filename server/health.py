@@ -19,10 +19,10 @@ from server.mail import Mailer
 from server.models import IndexTask, Project
 from server.runtime import Runtime
 
-PATIENCE = 3.0
+CHECK_TIMEOUT_SECONDS = 3.0
 """Seconds after which a part that has not answered counts as failing."""
-LOW_MEMORY = 0.05
-LOW_DISK = 512 * 1024**2
+LOW_MEMORY_SHARE = 0.05
+LOW_DISK_BYTES = 512 * 1024**2
 MEMORY_FILE = Path("/proc/meminfo")
 
 
@@ -56,7 +56,7 @@ async def check_all(runtime: Runtime) -> dict[str, Check]:
 
     async def check(names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> None:
         began, found = time.perf_counter(), (Status.UNHEALTHY,) * len(names)
-        with anyio.move_on_after(PATIENCE):
+        with anyio.move_on_after(CHECK_TIMEOUT_SECONDS):
             found = await anyio.to_thread.run_sync(ask, limiter=threads, abandon_on_cancel=True)
         spent = round((time.perf_counter() - began) * 1000, 1)
         checks.update({name: Check(status, spent) for name, status in zip(names, found, strict=True)})
@@ -68,7 +68,7 @@ async def check_all(runtime: Runtime) -> dict[str, Check]:
     return {name: checks[name] for names in parts for name in names}
 
 
-def overall(checks: dict[str, Check]) -> Status:
+def overall_status(checks: dict[str, Check]) -> Status:
     """Without its database or its model the service is unhealthy; anything else only degrades it."""
     if any(checks[name].status is Status.UNHEALTHY for name in ("database", "embedding")):
         return Status.UNHEALTHY
@@ -76,7 +76,7 @@ def overall(checks: dict[str, Check]) -> Status:
     return Status.HEALTHY if healthy else Status.DEGRADED
 
 
-def amounts(session: Session) -> tuple[int, int]:
+def count_memories_and_pending(session: Session) -> tuple[int, int]:
     """Memories stored; changes that the index has yet to follow."""
     memories = session.execute(sa.select(sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0))).scalar_one()
     return memories, session.execute(sa.select(sa.func.count()).select_from(IndexTask)).scalar_one()
@@ -107,12 +107,12 @@ def _memory() -> tuple[Status]:
         return (Status.HEALTHY,)
     lines = (line.split() for line in MEMORY_FILE.read_text("ascii").splitlines())
     sizes = {words[0]: int(words[1]) for words in lines}
-    is_low = sizes["MemAvailable:"] < LOW_MEMORY * sizes["MemTotal:"]
+    is_low = sizes["MemAvailable:"] < LOW_MEMORY_SHARE * sizes["MemTotal:"]
     return (Status.DEGRADED if is_low else Status.HEALTHY,)
 
 
 def _disk(folder: Path) -> tuple[Status]:
-    return (Status.DEGRADED if shutil.disk_usage(folder).free < LOW_DISK else Status.HEALTHY,)
+    return (Status.DEGRADED if shutil.disk_usage(folder).free < LOW_DISK_BYTES else Status.HEALTHY,)
 
 
 def _smtp(mailer: Mailer) -> tuple[Status]:

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from server.database import Database
 from server.index.chroma.collections import Collection, Collections
-from server.index.exact.matrix import Centre, Numbers, Scan, Similar
+from server.index.exact.matrix import Centre, Numbers, Scan, SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import Embedder, EmbedderClosed
 from server.index.outbox import Embedded, Vectors
@@ -23,16 +23,16 @@ from server.index.upkeep.worker import Worker
 from server.models import Project
 from server.settings import Settings
 
-QUESTIONS = 4
+QUESTION_THREADS = 4
 """Questions of large projects that are embedded at once."""
 
-PIECES_ASKED = 3
+MAX_PIECES_PER_MEMORY = 3
 """The most pieces that Chroma is asked for, for each memory that is wanted."""
 
-MOST_ASKED = 2_000
+MAX_CHROMA_MEMORIES = 2_000
 """More memories than that are sought by reading all."""
 
-REPORTED_EVERY = 0.2
+REPORT_EVERY_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class MemoryIndex:
         self._nowhere = Centre(np.zeros(embedder.dimensions, np.float32))
         self._collections = Collections(settings, embedder.name)
         self._owner = Worker(settings, database, self._collections, self._scans, self.embedded, embedder.name)
-        self._questions = ThreadPoolExecutor(QUESTIONS, "question")
+        self._questions = ThreadPoolExecutor(QUESTION_THREADS, "question")
 
     def start(self) -> None:
         """Begin to follow the changes, when no other process does."""
@@ -127,7 +127,7 @@ class MemoryIndex:
         allowed: Sequence[int] | None,
         also: Numbers,
         wanted: int,
-    ) -> Similar:
+    ) -> SimilarMemories:
         """How similar the project's memories (or the allowed ones) are to the question.
 
         Of a large project: at least about the `wanted` most similar ones and those in `also`, `complete` or not.
@@ -161,7 +161,7 @@ class MemoryIndex:
         allowed: Sequence[int] | None,
         also: Numbers,
         wanted: int,
-    ) -> Similar | None:
+    ) -> SimilarMemories | None:
         """With the help of the project's collection; None when it is of none."""
         assert question.collection is not None  # noqa: S101 - only then there is help
         vector, near = question.asked.result()
@@ -178,14 +178,14 @@ class MemoryIndex:
     def _nearest(
         self, session: Session, project: Project, collection: Collection, vector: Vectors, wanted: int
     ) -> set[int] | None:
-        if wanted > MOST_ASKED:
+        if wanted > MAX_CHROMA_MEMORIES:
             return None
-        pieces = min(math.ceil(project.piece_count / max(project.memory_count, 1)), PIECES_ASKED)
+        pieces = min(math.ceil(project.piece_count / max(project.memory_count, 1)), MAX_PIECES_PER_MEMORY)
         return self._collections.nearest(session, project.id, collection, vector, wanted, pieces)
 
     def _streamed(
         self, session: Session, project: Project, question: Vectors, centre: Centre, also: Numbers, wanted: int
-    ) -> Similar:
+    ) -> SimilarMemories:
         """Read all of the project, keep the best."""
         best: list[tuple[float, int]] = []
         for matrix in self._scans.in_parts(session, project.id):
@@ -204,7 +204,7 @@ class MemoryIndex:
         whole = missing = self._owner.missing()
         while missing and self._owner.is_alive():
             report(self._owner.progress or Progress("building collections", whole - missing, whole))
-            time.sleep(REPORTED_EVERY)
+            time.sleep(REPORT_EVERY_SECONDS)
             missing = self._owner.missing()
 
     @property

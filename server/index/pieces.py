@@ -11,13 +11,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-SENTENCE_PIECES = 32
+MAX_SENTENCE_PIECES = 32
 """Up to so many sentences are a piece each; those of a longer memory are packed."""
 
-SHORT_FRAGMENT = 10
+SHORT_SENTENCE_LENGTH = 10
 """Characters below which a sentence ("Wow!", "Thanks!") says too little to be found by and joins its neighbour."""
 
-PIECE_LENGTH = 300
+MAX_PIECE_LENGTH = 300
 """The most characters of a piece; a longer sentence is cut."""
 
 PACKED_LENGTH = 150
@@ -25,10 +25,10 @@ PACKED_LENGTH = 150
 
 PACKED_PIECES = 64
 
-PIECE_TOKENS = 230
+MAX_PIECE_TOKENS = 230
 """The most tokens of a piece with its lead, as estimated: the model reads 256, two of them marks."""
 
-LEAD_LENGTH = 40
+MAX_LEAD_LENGTH = 40
 """The most characters of a lead: a name, a role, the beginning of a title."""
 
 UNPENALISED_PIECES = 16
@@ -43,8 +43,8 @@ ABBREVIATIONS = frozenset(
     | {"jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"}
 )
 BEFORE_A_NUMBER = frozenset({"no", "nos", "fig", "vol", "pp", "p", "ch"})
-LONGEST_ABBREVIATION = 8
-LONGEST_WORD = 20
+MAX_ABBREVIATION_LENGTH = 8
+MAX_WORD_LENGTH = 20
 
 _CLOSING = "\"'”’»)\\]」』）】"
 _BOUNDARY = re.compile(
@@ -83,8 +83,8 @@ def pieces_of(content: str, lead: str = "") -> list[Piece]:
     """
     sentences = [part for line in _lines(content, lead) for part in _sentences(content, line)]
     spans = [part for span in _joined_when_short(sentences) for part in _cut(content, span)]
-    if len(spans) > SENTENCE_PIECES:
-        length = min(max(PACKED_LENGTH, len(content) // PACKED_PIECES), PIECE_LENGTH)
+    if len(spans) > MAX_SENTENCE_PIECES:
+        length = min(max(PACKED_LENGTH, len(content) // PACKED_PIECES), MAX_PIECE_LENGTH)
         spans = _packed(content, spans, length)
     return [Piece(span.start, span.end, _text(content, span)) for span in spans]
 
@@ -93,7 +93,7 @@ def lead_of(content: str, speaker_or_title: str | None) -> str:
     """Who or what a memory is about, for the front of its pieces: from the metadata, unless the text says it."""
     if speaker_or_title is None or _lead_in(content):
         return ""
-    return " ".join(speaker_or_title.split()).rstrip(":：")[:LEAD_LENGTH].strip()
+    return " ".join(speaker_or_title.split()).rstrip(":：")[:MAX_LEAD_LENGTH].strip()
 
 
 def lead_from(content: str, details: Mapping[str, object]) -> str:
@@ -123,7 +123,7 @@ def _lines(content: str, lead: str) -> Iterator[_Span]:
 
 def _lead_in(line: str) -> str:
     """The name a line begins with ("Caroline: …", "Dr. Li: …", "user: …", "小明：…"), or nothing."""
-    name, colon, rest = line[: LEAD_LENGTH + 2].lstrip().replace("：", ": ").partition(": ")
+    name, colon, rest = line[: MAX_LEAD_LENGTH + 2].lstrip().replace("：", ": ").partition(": ")
     words = name.split()
     if not colon or not rest.strip() or not 1 <= len(words) <= 3 or not all(map(_is_name_word, words)):
         return ""
@@ -146,7 +146,7 @@ def _sentences(content: str, line: _Span) -> Iterator[_Span]:
 
 def _abbreviates(content: str, start: int, stop: int) -> bool:
     """Whether the full stop at `stop` belongs to a word ("Dr.", "J.") or counts a list ("3."), and ends no sentence."""
-    before = content[max(start, stop - LONGEST_ABBREVIATION) : stop]
+    before = content[max(start, stop - MAX_ABBREVIATION_LENGTH) : stop]
     match = _LAST_WORD.search(before)
     word = match[0].lower() if match else ""
     counts = word.isdigit() and content[start:stop].strip() == word
@@ -167,7 +167,7 @@ def _joined_when_short(spans: Iterable[_Span]) -> list[_Span]:
     joined: list[_Span] = []
     for span in spans:
         before = joined[-1] if joined else None
-        if before and _same_speaker(before, span) and min(map(_said, (before, span))) < SHORT_FRAGMENT:
+        if before and _same_speaker(before, span) and min(map(_said, (before, span))) < SHORT_SENTENCE_LENGTH:
             joined[-1] = replace(before, end=span.end)
         else:
             joined.append(span)
@@ -185,11 +185,11 @@ def _said(span: _Span) -> int:
 
 def _cut(content: str, span: _Span) -> list[_Span]:
     """Cut a sentence that is too long for one piece between words, and a word that is too long anywhere."""
-    if span.end - span.start <= PIECE_LENGTH and _tokens(_text(content, span)) <= PIECE_TOKENS:
+    if span.end - span.start <= MAX_PIECE_LENGTH and _tokens(_text(content, span)) <= MAX_PIECE_TOKENS:
         return [span]
     words = _WORD.finditer(content, span.start, span.end)
     first, *rest = [_Span(word.start(), word.end(), span.lead) for word in words]
-    return _packed(content, [replace(first, named=span.named), *rest], PIECE_LENGTH)
+    return _packed(content, [replace(first, named=span.named), *rest], MAX_PIECE_LENGTH)
 
 
 def _packed(content: str, spans: Iterable[_Span], length: int) -> list[_Span]:
@@ -202,7 +202,7 @@ def _packed(content: str, spans: Iterable[_Span], length: int) -> list[_Span]:
             packed[-1] = replace(packed[-1], end=span.end)
         else:
             packed.append(span)
-            room = PIECE_TOKENS - (0 if span.named else _tokens(span.lead) + 1)
+            room = MAX_PIECE_TOKENS - (0 if span.named else _tokens(span.lead) + 1)
         room -= cost
     return packed
 
@@ -220,4 +220,4 @@ def _tokens(text: str) -> int:
 def _atom_tokens(atom: str) -> int:
     if not atom.isascii():
         return len(unicodedata.normalize("NFD", atom))  # the tokenizer decomposes it: a Korean syllable is three
-    return (len(atom) + 1) // 2 if len(atom) <= LONGEST_WORD else len(atom)
+    return (len(atom) + 1) // 2 if len(atom) <= MAX_WORD_LENGTH else len(atom)

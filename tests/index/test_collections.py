@@ -83,7 +83,7 @@ def test_changes_reach_chroma_and_their_tasks_go(large: World) -> None:
 
 
 def test_with_many_changes_pending_everything_is_scanned(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.index.chroma.collections.MOST_PENDING", 3)
+    monkeypatch.setattr("server.index.chroma.collections.MAX_PENDING_TASKS", 3)
     large.add_many([f"a red kayak {n}" for n in range(10)])
     assert large.texts("red kayak 7")[0] == "a red kayak 7"
     assert large.index.health().degraded is None
@@ -105,7 +105,7 @@ def test_wide_filters_ask_wider_until_enough_pass(large: World, monkeypatch: pyt
 
 
 def test_chroma_failing_is_not_an_outage_and_is_repaired(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "LOOK", 0.2)
+    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.2)
     chroma, row = large.index._collections.open(as_owner=False), row_of(large)
     assert chroma is not None
     assert row is not None
@@ -167,7 +167,7 @@ def test_after_an_unclean_stop_the_collections_are_built_in_a_fresh_directory(
 def test_a_directory_that_cannot_be_read_is_thrown_away_and_made_anew(
     large: World, settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "RETRY", 0.1)
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
     large.index.close()
     (file,) = (settings.data_dir / "chroma").glob("*/chroma.sqlite3")
     file.write_bytes(b"not a database" * 1000)
@@ -222,7 +222,7 @@ def test_a_change_while_a_collection_is_built_is_never_taken_for_one_that_it_has
     settings: Settings, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite gives the number of a task that is gone to the next one."""
-    monkeypatch.setattr(matrix_cache, "PART", 10)
+    monkeypatch.setattr(matrix_cache, "PART_MEMORIES", 10)
     with opened(settings.model_copy(update={"exact_scan_limit": 5000}), embedder) as world:
         world.index._owner.stop()
         first, second, third, *_, last = world.add_many([f"canoe trip number {n}" for n in range(40)])

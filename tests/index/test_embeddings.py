@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from server.index.model import bundled, onnx_export
-from server.index.model.batching import URGENT_TURNS, BatchingEmbedder
+from server.index.model.batching import MAX_URGENT_TURNS, BatchingEmbedder
 from server.index.model.bundled import BundledModel
 from server.index.model.embeddings import (
     DEFAULT_MODEL,
@@ -131,7 +131,7 @@ def test_a_model_with_a_wrong_checksum_is_refused(file: str, tmp_path: Path, mon
 
 def test_a_damaged_preparation_is_dropped_for_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = tmp_path / "models"
-    whole = bundled.prepared(bundled.source_folder(), tmp_path)
+    whole = bundled.prepared_file(bundled.source_folder(), tmp_path)
     copy = Path(shutil.copytree(whole.parent, models)) / whole.name
     damaged = models / f"{whole.name.split('.')[0]}.int8.{bundled.WEIGHTS_SHA256[:12]}.{'0' * 64}.onnx"
     damaged.write_bytes(b"half of a model")
@@ -225,7 +225,7 @@ def test_a_flood_of_questions_leaves_every_ninth_turn_to_the_others(held: Held) 
     imported.result(10)
     turns = [text for text in held.given() if text.startswith("fact") or text == "first"]
     places = [held.given().index(text) for text in turns]
-    assert [later - earlier for earlier, later in pairwise(places)] == [URGENT_TURNS + 1] * 2
+    assert [later - earlier for earlier, later in pairwise(places)] == [MAX_URGENT_TURNS + 1] * 2
 
 
 def test_imports_take_turns_text_by_text(held: Held) -> None:

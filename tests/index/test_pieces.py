@@ -7,9 +7,9 @@ from tokenizers import Tokenizer
 
 from server.index.model import bundled
 from server.index.pieces import (
-    LEAD_LENGTH,
-    PIECE_LENGTH,
-    SENTENCE_PIECES,
+    MAX_LEAD_LENGTH,
+    MAX_PIECE_LENGTH,
+    MAX_SENTENCE_PIECES,
     lead_of,
     length_penalty,
     pieces_of,
@@ -49,7 +49,7 @@ def test_a_piece_is_what_stands_at_its_place_with_at_most_a_lead_before_it(conte
         assert said.strip()
         assert piece.text.endswith(said)
         assert before == "" or before.endswith(": ")
-        assert len(said) <= PIECE_LENGTH + LEAD_LENGTH
+        assert len(said) <= MAX_PIECE_LENGTH + MAX_LEAD_LENGTH
 
 
 @given(CONTENTS, LEADS)
@@ -60,7 +60,7 @@ def test_the_same_text_is_always_cut_alike(content: str, lead: str) -> None:
 @settings(deadline=None)
 @given(CONTENTS, LEADS)
 def test_no_piece_is_longer_than_the_model_reads(content: str, lead: str) -> None:
-    encodings = TOKENIZER.encode_batch(texts(content, lead[:LEAD_LENGTH]))
+    encodings = TOKENIZER.encode_batch(texts(content, lead[:MAX_LEAD_LENGTH]))
     assert all(len(encoding.ids) <= bundled.MAX_TOKENS for encoding in encodings)
 
 
@@ -133,13 +133,13 @@ def test_the_lead_from_the_metadata_is_in_front_of_every_piece_unless_the_text_n
     assert lead_of("I like tea.", " Mel:\n") == "Mel"
     assert lead_of("I like tea.", None) == ""
     assert lead_of("Caroline: I like tea.", "Mel") == ""
-    assert len(lead_of("I like tea.", "x" * 500)) == LEAD_LENGTH
+    assert len(lead_of("I like tea.", "x" * 500)) == MAX_LEAD_LENGTH
 
 
 def test_a_long_memory_is_packed_and_covered_to_its_end() -> None:
     facts = [f"Fact number {number} is about city {number * 7}." for number in range(2500)]
     pieces = pieces_of(" ".join(facts))
-    assert SENTENCE_PIECES < len(pieces) < len(facts) / 4
+    assert MAX_SENTENCE_PIECES < len(pieces) < len(facts) / 4
     assert all(any(fact in piece.text for piece in pieces) for fact in facts)
 
 

@@ -45,7 +45,7 @@ def models(world: World) -> set[str]:
 def test_search_answers_while_vectors_are_made_anew(
     settings: Settings, embedder: Embedder, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "LOOK", 0.2)
+    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.2)
     settings = settings.model_copy(update={"exact_scan_limit": limit})
     with opened(settings, embedder) as before:
         before.add_many([f"canoe trip number {n}" for n in range(40)])
@@ -101,8 +101,8 @@ class Stumbling(WordEmbedder):
 def test_a_model_that_fails_once_is_asked_again(
     settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "LOOK", 0.1)
-    monkeypatch.setattr(worker, "POLL", 0.1)
+    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.1)
     with opened(settings, embedder) as before:
         before.add("canoe trip")
     with opened(settings, Stumbling()) as after:

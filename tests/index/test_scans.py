@@ -57,7 +57,7 @@ def test_only_what_changed_is_read_again(world: World) -> None:
 
 
 def test_a_project_too_large_to_be_kept_is_read_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.index.exact.matrix_cache.PART", 7)
+    monkeypatch.setattr("server.index.exact.matrix_cache.PART_MEMORIES", 7)
     world.add_many([f"canoe trip number {n}" for n in range(60)])
     world.add("a red kayak", metadata={"tags": "wanted"})
     kept = world.texts("canoe trip number 7", limit=3)

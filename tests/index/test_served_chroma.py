@@ -61,9 +61,9 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr(client, "SECONDS", 0.3)
-    monkeypatch.setattr(collections, "REST", 0.0)
-    monkeypatch.setattr(worker, "RETRY", 0.1)
+    monkeypatch.setattr(client, "REQUEST_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(collections, "COOLDOWN_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
     served = Served()
     yield served
     served.stop()

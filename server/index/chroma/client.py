@@ -28,7 +28,7 @@ HNSW = CreateHNSWConfiguration(space="cosine", ef_search=200, sync_threshold=100
 PieceId = tuple[int, int]
 """A memory's number and the position of its piece."""
 
-SECONDS = 3.0
+REQUEST_TIMEOUT_SECONDS = 3.0
 """That a Chroma server has for an answer: its own client would wait for ever, and every search with it."""
 
 _OPEN = "open"
@@ -124,12 +124,14 @@ def open_served(url: str, prefix: str) -> Chroma:
     secure = parts.scheme == "https"
     host, port = parts.hostname or "localhost", parts.port or (443 if secure else 8000)
     with _translating():
-        httpx.get(f"{parts.scheme}://{parts.netloc}/api/v2/heartbeat", timeout=SECONDS)  # the client asks at once
+        httpx.get(
+            f"{parts.scheme}://{parts.netloc}/api/v2/heartbeat", timeout=REQUEST_TIMEOUT_SECONDS
+        )  # the client asks at once
         try:
             client = cast(Client, chromadb.HttpClient(host=host, port=port, ssl=secure, settings=_quiet()))
         except ValueError as error:  # what it makes of a refused connection
             raise ChromaFailed("ConnectError") from error
-    client._server._session.timeout = SECONDS  # type: ignore[attr-defined]  # there is no other way to say so
+    client._server._session.timeout = REQUEST_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # there is no other way to say so
     return Chroma(client, None, prefix, fresh=False)
 
 

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _indexes, _tasks = metadata.tables["project_indexes"], metadata.tables["index_tasks"]
-TRIES = 2
-MOST_PENDING = 2_000
+ATTEMPTS = 2
+MAX_PENDING_TASKS = 2_000
 """Changes of a project that Chroma has not seen; with more of them, scanning everything is quicker."""
 
-REST = 10.0
+COOLDOWN_SECONDS = 10.0
 """Seconds."""
 
 
@@ -94,21 +94,21 @@ class Collections:
         So it is when Chroma has much to learn, and when it fails twice: then it rests, so that no search waits for it.
         """
         tasks = sa.select(_tasks.c.memory_number).where(_tasks.c.project_id == project_id, _tasks.c.memory_number > 0)
-        pending = tasks.limit(MOST_PENDING + 1)
+        pending = tasks.limit(MAX_PENDING_TASKS + 1)
         if time.monotonic() < self._rests_until:
             return None
         found = session.scalars(pending).all()  # before Chroma is asked: what is followed meanwhile is in both
-        if len(found) > MOST_PENDING:
+        if len(found) > MAX_PENDING_TASKS:
             return None
         asked = (wanted + len(found)) * pieces  # what is pending may be deleted already
-        for attempt in range(TRIES):
+        for attempt in range(ATTEMPTS):
             try:
                 chroma = self.open(as_owner=False)
                 if chroma is None:
                     return None
                 near = chroma.nearest(collection.name, collection.centre.left(question), asked)
             except ChromaFailed as error:
-                if attempt + 1 == TRIES:
+                if attempt + 1 == ATTEMPTS:
                     self._failed(project_id, error)
             else:
                 self.failure = None
@@ -121,7 +121,7 @@ class Collections:
 
     def _failed(self, project_id: str, error: ChromaFailed) -> None:
         self.failed(error)
-        self._rests_until = time.monotonic() + REST
+        self._rests_until = time.monotonic() + COOLDOWN_SECONDS
         if error.damage:
             self.suspects.add(project_id)
         log.warning("chroma failed", extra={"project_id": project_id, "kind": str(error)})

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from server.index.outbox import Vectors
 from server.index.pieces import length_penalty
 
-SHRINK = 50
+MEAN_PRIOR_PIECES = 50
 """So many pieces at the origin are counted with a project's own for its mean: a few memories have no centre yet."""
 
 Numbers = NDArray[np.int64]
@@ -88,7 +88,7 @@ class Centre:
 
     @staticmethod
     def of(vectors: Vectors) -> "Centre":
-        return Centre((vectors.sum(axis=0, dtype=np.float64) / (len(vectors) + SHRINK)).astype(np.float32))
+        return Centre((vectors.sum(axis=0, dtype=np.float64) / (len(vectors) + MEAN_PRIOR_PIECES)).astype(np.float32))
 
     def left(self, vectors: Vectors) -> Vectors:
         """The vectors without the mean, at unit length again."""
@@ -117,17 +117,17 @@ class Scan:
         penalties = np.array([length_penalty(int(size)) for size in sizes], np.float32)[inverse]
         return Scan(matrix, centre, centre.scales(matrix.vectors), penalties)
 
-    def similar(self, question: Vectors, *, complete: bool = True) -> "Similar":
+    def similar(self, question: Vectors, *, complete: bool = True) -> "SimilarMemories":
         """The cosine of each memory's best piece with the question, both without the centre."""
         matrix = self.matrix
         asked = self.centre.left(question)
         rows = (_dots(matrix.vectors, asked) - float(self.centre.mean @ asked)) * self.scales
         best = np.maximum.reduceat(rows, matrix.first) if len(rows) else rows
-        return Similar(matrix.numbers, best - self.penalties, self, rows, complete)
+        return SimilarMemories(matrix.numbers, best - self.penalties, self, rows, complete)
 
 
 @dataclass(frozen=True, slots=True)
-class Similar:
+class SimilarMemories:
     """Memories (numbers, ascending) and how similar each is to a question, about -1..1.
 
     `complete` tells that every memory with vectors that could be asked about is among them.
@@ -139,10 +139,10 @@ class Similar:
     rows: Vectors = field(repr=False)
     complete: bool
 
-    def among(self, allowed: Sequence[int]) -> "Similar":
+    def among(self, allowed: Sequence[int]) -> "SimilarMemories":
         """Only these memories."""
         kept = np.flatnonzero(np.isin(self.numbers, np.asarray(allowed, np.int64)))
-        return Similar(self.numbers[kept], self.similarities[kept], self.scan, self.rows, self.complete)
+        return SimilarMemories(self.numbers[kept], self.similarities[kept], self.scan, self.rows, self.complete)
 
     def best(self, count: int) -> Numbers:
         """The numbers of the `count` most similar, in any order."""

@@ -15,13 +15,13 @@ from server.index.exact.matrix import Centre, Matrix, PieceRow, Scan
 from server.models import Project, metadata
 
 CACHE_BYTES = 128 << 20
-ALONE_BYTES = 256 << 20
+LARGE_PROJECT_BYTES = 256 << 20
 """A project that has outgrown exact scanning is kept, up to so many bytes, until its collection is built."""
 
-PRUNED_AT_ONCE = 5_000
+PRUNE_AT_ONCE_MEMORIES = 5_000
 """Up to so many memories, a matrix forgets deleted ones at once; a larger one when they are one in a hundred."""
 
-PART = 2_000
+PART_MEMORIES = 2_000
 """Memories that are read at once of a project that is not kept."""
 
 _memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
@@ -52,7 +52,7 @@ def _by_number(sqlite: bool) -> Query:
 
 
 @dataclass(slots=True)
-class _Kept:
+class _CachedMatrix:
     """A project's matrix as of its counters; the lock is held while it is refreshed."""
 
     refreshing: threading.Lock = field(default_factory=threading.Lock)
@@ -65,12 +65,12 @@ class MatrixCache:
     """Scans of projects' vectors of one model. Safe for threads; what is handed out never changes."""
 
     def __init__(
-        self, model: str, dimensions: int, most_bytes: int = CACHE_BYTES, alone_bytes: int = ALONE_BYTES
+        self, model: str, dimensions: int, most_bytes: int = CACHE_BYTES, alone_bytes: int = LARGE_PROJECT_BYTES
     ) -> None:
         self._model, self._dimensions = model, dimensions
         self._most_bytes, self._alone_bytes = most_bytes, alone_bytes
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, _CachedMatrix] = OrderedDict()
 
     def fits(self, piece_count: int) -> bool:
         """Whether a project of so many pieces can be kept."""
@@ -79,7 +79,7 @@ class MatrixCache:
     def of_project(self, session: Session, project: Project) -> Scan:
         """All vectors of a project (that `fits`), as of the session's snapshot or later."""
         with self._lock:
-            kept = self._kept.setdefault(project.id, _Kept())
+            kept = self._kept.setdefault(project.id, _CachedMatrix())
             self._kept.move_to_end(project.id)
         with kept.refreshing:
             scan = self._refreshed(session, project, kept)
@@ -99,7 +99,7 @@ class MatrixCache:
         """The vectors of the project's next memories after this one, and the last of them; None at the end."""
         own = _memories.c
         following = sa.select(own.number).where(own.project_id == project_id, own.number > number)
-        part = session.scalars(following.order_by(own.number).limit(PART)).all()
+        part = session.scalars(following.order_by(own.number).limit(PART_MEMORIES)).all()
         if not part:
             return None
         return self._of_numbers(session, part), part[-1]
@@ -111,7 +111,7 @@ class MatrixCache:
             matrix, last = part
             yield matrix
 
-    def _refreshed(self, session: Session, project: Project, kept: _Kept) -> Scan:
+    def _refreshed(self, session: Session, project: Project, kept: _CachedMatrix) -> Scan:
         if kept.scan is not None and kept.revision >= project.revision and not self._must_prune(project, kept):
             return kept.scan
         matrix = kept.scan.matrix if kept.scan else Matrix.of([], self._dimensions)
@@ -126,10 +126,10 @@ class MatrixCache:
         kept.revision, kept.removals = max(kept.revision, project.revision), max(kept.removals, project.removals)
         return kept.scan
 
-    def _must_prune(self, project: Project, kept: _Kept) -> bool:
+    def _must_prune(self, project: Project, kept: _CachedMatrix) -> bool:
         """What is deleted never comes back from SQL, so that only the room it takes matters."""
         removed = project.removals - kept.removals
-        return removed > 0 and (project.memory_count <= PRUNED_AT_ONCE or removed * 100 > project.memory_count)
+        return removed > 0 and (project.memory_count <= PRUNE_AT_ONCE_MEMORIES or removed * 100 > project.memory_count)
 
     def _of_numbers(self, session: Session, numbers: Sequence[int]) -> Matrix:
         rows = self._rows(session, _by_number(is_sqlite(session)), numbers=as_json(numbers))

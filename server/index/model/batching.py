@@ -20,9 +20,9 @@ Batch: TypeAlias = dict[str, Future[Vector]]
 Line: TypeAlias = deque[deque[str]]
 """Requests in turn, each with the texts it has still to hand in."""
 
-REMEMBERED_QUESTIONS = 1024
+CACHED_QUESTIONS = 1024
 
-URGENT_TURNS = 8
+MAX_URGENT_TURNS = 8
 """After so many urgent turns in a row one goes to the others: a flood of questions must not stop all writing."""
 
 
@@ -108,7 +108,7 @@ class BatchingEmbedder:
             for text, vector in known.items():
                 self._remembered[text] = vector
                 self._remembered.move_to_end(text)
-            while len(self._remembered) > REMEMBERED_QUESTIONS:
+            while len(self._remembered) > CACHED_QUESTIONS:
                 self._remembered.popitem(last=False)
 
     def _work(self) -> None:
@@ -162,7 +162,7 @@ class BatchingEmbedder:
         return batch
 
     def _next_line(self) -> Line:
-        others = self._others and (not self._urgent or self._urgent_turns >= URGENT_TURNS)
+        others = self._others and (not self._urgent or self._urgent_turns >= MAX_URGENT_TURNS)
         self._urgent_turns = 0 if others else self._urgent_turns + 1
         return self._others if others else self._urgent
 

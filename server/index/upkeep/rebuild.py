@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import outbox
-from server.index.exact.matrix import SHRINK, Centre, Matrix
+from server.index.exact.matrix import MEAN_PRIOR_PIECES, Centre, Matrix
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.outbox import Embedded
 from server.index.pieces import lead_from
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROWS = 32
+CHROMA_BATCH = 32
 """Rows given to Chroma at once: it freezes the process meanwhile."""
 
-TEXTS = 16
+EMBED_BATCH = 16
 """Memories embedded anew at once."""
 
-WORDS = 500
+WORDS_BATCH = 500
 """Memories whose words are written in one transaction."""
 
-TOLD = 10.0
+LOG_EVERY_SECONDS = 10.0
 """Seconds between two lines of the log about one work."""
 
 _memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
@@ -71,7 +71,7 @@ def log_progress(job: Iterator[Progress]) -> Iterator[Progress]:
     for step in job:
         untold = step
         if time.monotonic() >= due:
-            due, untold = time.monotonic() + TOLD, None
+            due, untold = time.monotonic() + LOG_EVERY_SECONDS, None
             _tell(step)
         yield step
     if untold:
@@ -97,9 +97,9 @@ def build(database: Database, chroma: "Chroma", scans: MatrixCache, model: str, 
         vectors, owners = centre.left(matrix.vectors), np.repeat(matrix.numbers, matrix.sizes)
         positions = np.arange(len(owners)) - np.repeat(matrix.first, matrix.sizes)
         pieces = list(zip(owners.tolist(), positions.tolist(), strict=True))
-        for start in range(0, len(pieces), ROWS):
-            chroma.put(name, pieces[start : start + ROWS], vectors[start : start + ROWS])
-            done += len(pieces[start : start + ROWS])
+        for start in range(0, len(pieces), CHROMA_BATCH):
+            chroma.put(name, pieces[start : start + CHROMA_BATCH], vectors[start : start + CHROMA_BATCH])
+            done += len(pieces[start : start + CHROMA_BATCH])
             yield Progress("building a collection", done, max(project.piece_count, done))
     mean = centre.mean.astype("<f4").tobytes()
     built = ProjectIndex(project_id=project_id, collection=name, embedding_model=model, mean=mean)
@@ -143,7 +143,7 @@ def _centre(database: Database, scans: MatrixCache, project_id: str) -> Centre:
     for matrix in (part.matrix for part in _parts(database, scans, project_id)):
         total = matrix.vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
         count += len(matrix.vectors)
-    return Centre((total / (count + SHRINK)).astype(np.float32))
+    return Centre((total / (count + MEAN_PRIOR_PIECES)).astype(np.float32))
 
 
 def _parts(database: Database, scans: MatrixCache, project_id: str) -> Iterator[_Part]:
@@ -184,7 +184,7 @@ def reembed(database: Database, embed: Embed, model: str) -> Iterator[Progress]:
 
 
 def _some(database: Database, chosen: sa.ColumnElement[bool]) -> Sequence[int]:
-    query = sa.select(_memories.c.number).where(chosen).order_by(_memories.c.number.desc()).limit(TEXTS)
+    query = sa.select(_memories.c.number).where(chosen).order_by(_memories.c.number.desc()).limit(EMBED_BATCH)
     with database.read() as session:
         return session.scalars(query).all()
 
@@ -210,7 +210,7 @@ def rewrite_words(database: Database) -> Iterator[Progress]:
         session.execute(sa.update(_projects).values(memory_count=_count_of(_memories), piece_count=_count_of(_pieces)))
         whole = session.scalar(sa.select(sa.func.count()).select_from(_memories)) or 0
     last, done = 0, 0
-    query = sa.select(_memories.c.number, _memories.c.project_id).order_by(_memories.c.number).limit(WORDS)
+    query = sa.select(_memories.c.number, _memories.c.project_id).order_by(_memories.c.number).limit(WORDS_BATCH)
     while True:
         with database.write() as session:
             rows = session.execute(query.where(_memories.c.number > last)).all()

@@ -30,25 +30,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL = 1.0
+POLL_SECONDS = 1.0
 """Seconds after which tasks of other processes are seen."""
 
-AGE = 1.0
+GATHER_SECONDS = 1.0
 """Seconds that changes are gathered for before Chroma is written: it freezes the process for each write."""
 
-BREATH = 0.1
+COOLDOWN_SECONDS = 0.1
 """Seconds between two looks at the tasks however often it is woken."""
 
-GATHERED = 256
-LOOK = 5.0
+TASK_BATCH = 256
+CHECK_EVERY_SECONDS = 5.0
 """Seconds between looks for work that no task announces."""
 
-RETRY = 30.0
+RETRY_SECONDS = 30.0
 """Seconds after which a Chroma that failed is tried again."""
 
-COMPACTED_AFTER = timedelta(hours=20)
+COMPACT_AFTER = timedelta(hours=20)
 """Deleted vectors leave the collection within a day; sooner when they are one in `COMPACTED_SHARE`."""
-COMPACTED_SHARE = 5
+COMPACT_ONE_IN = 5
 
 _projects, _indexes = metadata.tables["projects"], metadata.tables["project_indexes"]
 _tasks, _memories = metadata.tables["index_tasks"], metadata.tables["memories"]
@@ -115,7 +115,7 @@ class Worker:
         pause = 0.0
         while not self._stopping.is_set():
             if self._wake.wait(pause):
-                self._stopping.wait(BREATH)
+                self._stopping.wait(COOLDOWN_SECONDS)
                 self._wake.clear()
             started = time.monotonic()
             try:
@@ -127,7 +127,7 @@ class Worker:
                 log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
                 self._job, busy = None, False
             # As long again for others as a step took: Chroma and the model leave them little meanwhile.
-            pause = min(time.monotonic() - started, POLL) if busy else POLL
+            pause = min(time.monotonic() - started, POLL_SECONDS) if busy else POLL_SECONDS
         self._job = None
         self._ownership.give_up()
 
@@ -146,7 +146,7 @@ class Worker:
             return self._advance() or followed
         except ChromaFailed as error:
             self._collections.failed(error)
-            self._retry_at = self._sweep_at = time.monotonic() + RETRY  # the sweep asks whether it is back
+            self._retry_at = self._sweep_at = time.monotonic() + RETRY_SECONDS  # the sweep asks whether it is back
             self._job = self.progress = None
             log.warning("chroma failed", extra={"kind": str(error)})
             return False
@@ -179,13 +179,13 @@ class Worker:
                 own.memory_number != PURGE, sa.or_(_indexes.c.project_id.is_(None), _indexes.c.ready_at.is_not(None))
             )
             .order_by(own.number)
-            .limit(GATHERED)
+            .limit(TASK_BATCH)
         )
         if self._job is not None:
             return []  # a collection that is being built is brought up at its end
         with self._database.read() as session:
             rows = session.execute(query).all()
-        if len(rows) < GATHERED and (not rows or now() - rows[0].created_at < timedelta(seconds=AGE)):
+        if len(rows) < TASK_BATCH and (not rows or now() - rows[0].created_at < timedelta(seconds=GATHER_SECONDS)):
             return []
         return [_Task(row.number, row.project_id, row.memory_number, row.piece_count) for row in rows]
 
@@ -205,10 +205,10 @@ class Worker:
         ]
         present = [(number, position) for number in matrix.numbers.tolist() for position in range(sizes[number])]
         vectors = collection.centre.left(matrix.vectors)
-        for start in range(0, len(gone), GATHERED):
-            chroma.drop(collection.name, gone[start : start + GATHERED])
-        for start in range(0, len(present), rebuild.ROWS):
-            end = start + rebuild.ROWS
+        for start in range(0, len(gone), TASK_BATCH):
+            chroma.drop(collection.name, gone[start : start + TASK_BATCH])
+        for start in range(0, len(present), rebuild.CHROMA_BATCH):
+            end = start + rebuild.CHROMA_BATCH
             chroma.put(collection.name, present[start:end], vectors[start:end])
             time.sleep(0)  # let a waiting thread have the interpreter
 
@@ -222,14 +222,16 @@ class Worker:
         self.progress = next(self._job, None)
         if self.progress is None:
             self._job, self._look_at = None, 0.0
-            self._sweep_at = time.monotonic() + LOOK  # searches that began before may still ask an old collection
+            self._sweep_at = (
+                time.monotonic() + CHECK_EVERY_SECONDS
+            )  # searches that began before may still ask an old collection
             self._collections.failure = None
         return True
 
     def _choose(self) -> Iterator[Progress] | None:
         if time.monotonic() < self._look_at:
             return None
-        self._look_at = time.monotonic() + LOOK
+        self._look_at = time.monotonic() + CHECK_EVERY_SECONDS
         if self._numbers(sa.select(_memories.c.number).where(rebuild.of_other_model(self._model)).limit(1)):
             return rebuild.log_progress(rebuild.reembed(self._database, self._embed, self._model))
         project_id = self._outgrown()
@@ -248,9 +250,9 @@ class Worker:
         """Projects whose collection still holds deleted vectors, a day old or many."""
         own, index = _projects.c, _indexes.c
         removed = own.removals - index.removals
-        old = sa.and_(removed > 0, index.ready_at < now() - COMPACTED_AFTER)
+        old = sa.and_(removed > 0, index.ready_at < now() - COMPACT_AFTER)
         joined = _projects.join(_indexes, index.project_id == own.id)
-        return sa.select(own.id).select_from(joined).where(sa.or_(old, removed * COMPACTED_SHARE > own.memory_count))
+        return sa.select(own.id).select_from(joined).where(sa.or_(old, removed * COMPACT_ONE_IN > own.memory_count))
 
     def _outgrown(self) -> str | None:
         """A project that needs a collection, the smallest first, or else a new one."""
