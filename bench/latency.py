@@ -26,7 +26,7 @@ from server.domain.memory import memories
 from server.hashing import token_hash
 from server.index.model import bundled
 from server.index.model.bundled import BundledModel
-from server.index.outbox import Embedded
+from server.index.types import Embedded
 from server.models import ApiKey, IndexTask, Memory, ProjectIndex
 from server.models.base import new_id
 

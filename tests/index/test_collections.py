@@ -109,10 +109,10 @@ def test_chroma_failing_is_not_an_outage_and_is_repaired(large: World, monkeypat
     chroma, row = large.index._collections.open(as_owner=False), row_of(large)
     assert chroma is not None
     assert row is not None
-    chroma.delete(row.collection)
+    chroma.delete_collection(row.collection)
     assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
     assert "Chroma failed" in str(large.index.health().degraded)
-    large.index._owner.look()
+    large.index._worker.check_soon()
     eventually(lambda: large.index.health().degraded is None)
     repaired = row_of(large)
     assert repaired is not None
@@ -128,7 +128,7 @@ def test_a_deleted_projects_collection_goes(large: World) -> None:
         session.delete(session.get_one(Project, large.project_id))
     large.index.wake()
     root = large.settings.data_dir / "chroma"
-    eventually(lambda: not chroma.names() and not any(path.is_dir() for path in root.glob("*/*")))
+    eventually(lambda: not chroma.list_names() and not any(path.is_dir() for path in root.glob("*/*")))
 
 
 def test_deleted_vectors_leave_when_they_are_many(large: World) -> None:
@@ -136,7 +136,7 @@ def test_deleted_vectors_leave_when_they_are_many(large: World) -> None:
     assert before is not None
     for found in large.found("canoe", limit=15):
         large.delete(found.memory.id)
-    large.index._owner.look()
+    large.index._worker.check_soon()
 
     def is_rebuilt() -> bool:
         row = row_of(large)
@@ -224,12 +224,14 @@ def test_a_change_while_a_collection_is_built_is_never_taken_for_one_that_it_has
     """SQLite gives the number of a task that is gone to the next one."""
     monkeypatch.setattr(matrix_cache, "PART_MEMORIES", 10)
     with opened(settings.model_copy(update={"exact_scan_limit": 5000}), embedder) as world:
-        world.index._owner.stop()
+        world.index._worker.stop()
         first, second, third, *_, last = world.add_many([f"canoe trip number {n}" for n in range(40)])
         chroma = open_embedded(tmp_path / "chroma")
 
         def build() -> Iterator[Progress]:
-            return rebuild.build(world.database, chroma, world.index._scans, embedder.name, world.project_id)
+            return rebuild.build_collection(
+                world.database, chroma, world.index._matrices, embedder.name, world.project_id
+            )
 
         next(build())  # from now on changes leave tasks
         world.delete(first)

@@ -28,7 +28,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(settings: S
     kept, deleted = _ids(said, "added") - _ids(said, "deleting"), _ids(said, "deleted")
     with opened(settings, embedder) as world:
         _check(world, kept, deleted)  # while collections are being built
-        eventually(lambda: world.index._owner.missing() == 0)
+        eventually(lambda: world.index._worker.count_missing() == 0)
         _check(world, kept, deleted)
 
 

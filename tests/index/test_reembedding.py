@@ -52,7 +52,7 @@ def test_search_answers_while_vectors_are_made_anew(
         gone = before.add("to be deleted soon")
     slow = Slow()
     with opened(settings, slow) as after:
-        eventually(lambda: after.index._owner._job is not None)
+        eventually(lambda: after.index._worker._job is not None)
         assert after.texts("canoe trip number 7")[0] == "canoe trip number 7"
         assert after.found("canoe trip number 7")[0].similarity == 0
         after.delete(gone)

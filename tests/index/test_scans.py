@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from server.domain.memory.filters import Filters
-from server.index.exact.matrix import Centre, Matrix, Scan
+from server.index.centre import Centre
+from server.index.exact.matrix import Matrix, Scan
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import Embedder
 from server.models import Project
@@ -61,7 +62,7 @@ def test_a_project_too_large_to_be_kept_is_read_in_parts(world: World, monkeypat
     world.add_many([f"canoe trip number {n}" for n in range(60)])
     world.add("a red kayak", metadata={"tags": "wanted"})
     kept = world.texts("canoe trip number 7", limit=3)
-    world.index._scans._alone_bytes = 1
+    world.index._matrices._large_project_bytes = 1
     assert world.texts("canoe trip number 7", limit=3)[0] == kept[0]
     assert world.texts("red kayak")[0] == "a red kayak"
     assert world.texts("canoe trip", Filters(tags=("wanted",))) == ["a red kayak"]
@@ -69,14 +70,14 @@ def test_a_project_too_large_to_be_kept_is_read_in_parts(world: World, monkeypat
 
 
 def test_the_least_recently_used_projects_go_when_there_are_too_many(world: World) -> None:
-    scans = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, most_bytes=WordEmbedder.dimensions * 4 * 250)
+    scans = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, cache_bytes=WordEmbedder.dimensions * 4 * 250)
     projects = [world, world.another_project(), world.another_project()]
     for project in projects:
         project.add_many([f"canoe {n}" for n in range(100)])
     with world.database.read() as session:
         for project in projects:
-            scans.of_project(session, session.get_one(Project, project.project_id))
-    assert list(scans._kept) == [project.project_id for project in projects[1:]]
+            scans.scan_project(session, session.get_one(Project, project.project_id))
+    assert list(scans._cached) == [project.project_id for project in projects[1:]]
 
 
 def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_centre() -> None:
@@ -86,19 +87,19 @@ def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_centre() -> 
     rows = [
         (owner, at, at + 1, vector.tobytes()) for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
     ]
-    matrix, centre, question = Matrix.of(rows, 8), Centre.of(vectors), vectors[1]
-    similar = Scan.of(matrix, centre).similar(question)
-    cosines = centre.left(vectors) @ centre.left(question)
+    matrix, centre, question = Matrix.from_rows(rows, 8), Centre.of(vectors), vectors[1]
+    similar = Scan.of(matrix, centre).compare(question)
+    cosines = centre.subtract_from(vectors) @ centre.subtract_from(question)
     assert similar.numbers.tolist() == [3, 7, 9]
     assert similar.similarities == pytest.approx([cosines[:2].max(), cosines[2], cosines[3:].max()], abs=1e-5)
     assert similar.similarities[0] == pytest.approx(1, abs=1e-5)
-    assert similar.span_of(3) == (1, 2)
-    assert similar.span_of(8) is None
+    assert similar.best_span(3) == (1, 2)
+    assert similar.best_span(8) is None
 
 
 def test_a_matrix_with_changes_keeps_its_order_and_the_old_one_stays_as_it_was() -> None:
     def rows(*numbers: int) -> Matrix:
-        return Matrix.of([(number, 0, number, np.full(4, number, "<f4").tobytes()) for number in numbers], 4)
+        return Matrix.from_rows([(number, 0, number, np.full(4, number, "<f4").tobytes()) for number in numbers], 4)
 
     first = rows(1, 3, 5)
     grown = first.with_changes(rows(6, 7), np.array([], np.int64))

@@ -18,7 +18,8 @@ from sqlmodel import Session, col
 from server.domain.access import Action, require_project
 from server.domain.memory.filters import Filters, conditions, narrowing
 from server.index import MemoryIndex
-from server.index.exact.matrix import Numbers, SimilarMemories
+from server.index.exact.matrix import SimilarMemories
+from server.index.types import Numbers
 from server.index.words import word_search
 from server.index.words.word_search import WordMatches
 from server.models import Memory
@@ -90,11 +91,11 @@ def search(session: Session, principal: Principal, asked: SearchRequest, index: 
     if not asked.query.strip():
         return _newest(session, conditions(asked.filters, project.id), asked.limit)
     allowed = None if asked.filters.is_empty else _allowed(session, conditions(asked.filters, project.id))
-    question = index.question(session, project, asked.query, WIDTHS[0] if allowed is None else None)
+    question = index.embed_question(session, project, asked.query, WIDTHS[0] if allowed is None else None)
     words = word_search.search(session, project.id, project.memory_count, asked.query, allowed)
     found: list[SearchResult] = []
     for width in WIDTHS:
-        similar = index.similar(session, project, question, allowed, words.best(BY_WORDS), width)
+        similar = index.find_similar(session, project, question, allowed, words.best(BY_WORDS), width)
         ranking = _ranked(similar, words, asked.threshold, width)
         found = _fetched(session, project.id, asked.filters, ranking, similar, asked.limit)
         if ranking.is_final or len(found) == asked.limit:
@@ -160,7 +161,7 @@ def _fetched(
 
 
 def _found(memory: Memory, ranking: _Ranking, place: int, similar: SimilarMemories) -> SearchResult:
-    span = similar.span_of(memory.number)
+    span = similar.best_span(memory.number)
     return SearchResult(
         memory,
         score=float(ranking.scores[place]),
