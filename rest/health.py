@@ -70,7 +70,7 @@ async def metrics(request: Request[State]) -> Response:
         raise Forbidden("Metrics are for this machine, and for whoever sends the metrics token.")
     runtime = request.state["runtime"]
     memories, pending = await runtime.read(count_memories_and_pending)
-    return Response(runtime.metrics.text(memories=memories, pending=pending), media_type=CONTENT_TYPE)
+    return Response(runtime.metrics.render(memories=memories, pending=pending), media_type=CONTENT_TYPE)
 
 
 def _has_token(request: Request[State]) -> bool:

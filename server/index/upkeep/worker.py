@@ -81,7 +81,7 @@ class Worker:
         self._model = model
         self._exact_scan_limit = settings.exact_scan_limit
         self._lock = OwnerLock(settings.data_dir / "index.lock", database)
-        self._thread = threading.Thread(target=self._run, name="index-owner", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="index-worker", daemon=True)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._job: Iterator[Progress] | None = None
