@@ -145,7 +145,7 @@ def _sentences(content: str, line: _Span) -> Iterator[_Span]:
 
 
 def _abbreviates(content: str, start: int, stop: int) -> bool:
-    """Return whether the period at `stop` belongs to a word ("Dr.", "J.") or a list number ("3."), not to a sentence."""
+    """Return whether the period at `stop` belongs to a word ("Dr.", "J.") or list number ("3."), not to a sentence."""
     before = content[max(start, stop - MAX_ABBREVIATION_LENGTH) : stop]
     match = _LAST_WORD.search(before)
     word = match[0].lower() if match else ""
