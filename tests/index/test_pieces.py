@@ -1,3 +1,5 @@
+"""Memories are cut into pieces at sentences, within the model's window and in little time."""
+
 import time
 
 import pytest
@@ -42,24 +44,45 @@ def test_every_character_that_is_not_blank_is_in_exactly_one_piece(content: str,
 
 
 @given(CONTENTS, LEADS)
-def test_a_piece_is_what_stands_at_its_place_with_at_most_a_lead_before_it(content: str, lead: str) -> None:
+def test_a_piece_is_a_slice_of_the_text_with_at_most_a_lead_before_it(content: str, lead: str) -> None:
     for piece in pieces_of(content, lead):
-        said = content[piece.start : piece.end]
-        before = piece.text.removesuffix(said)
-        assert said.strip()
-        assert piece.text.endswith(said)
+        slice_ = content[piece.start : piece.end]
+        before = piece.text.removesuffix(slice_)
+        assert slice_.strip() == slice_ != ""
+        assert piece.text.endswith(slice_)
         assert before == "" or before.endswith(": ")
-        assert len(said) <= MAX_PIECE_LENGTH + MAX_LEAD_LENGTH
+        assert len(slice_) <= MAX_PIECE_LENGTH + MAX_LEAD_LENGTH
 
 
 @given(CONTENTS, LEADS)
-def test_the_same_text_is_always_cut_alike(content: str, lead: str) -> None:
+def test_the_same_text_is_always_cut_the_same_way(content: str, lead: str) -> None:
     assert pieces_of(content, lead) == pieces_of(content, lead)
+
+
+@given(CONTENTS, LEADS)
+def test_a_piece_begins_with_the_lead_at_most_once(content: str, lead: str) -> None:
+    for piece in pieces_of(content, lead):
+        before = piece.text.removesuffix(content[piece.start : piece.end])
+        assert not before or not piece.text.removeprefix(before).startswith(before)
+
+
+@given(st.text(max_size=200), st.one_of(st.none(), st.text(max_size=200)))
+def test_a_lead_is_one_short_line_of_at_most_forty_characters(content: str, speaker: str | None) -> None:
+    lead = lead_of(content, speaker)
+    assert len(lead) <= MAX_LEAD_LENGTH
+    assert lead == lead.strip()
+    assert len(lead.splitlines()) <= 1
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_more_pieces_never_have_a_smaller_penalty(one: int, other: int) -> None:
+    few, many = sorted((one, other))
+    assert 0 <= length_penalty(few) <= length_penalty(many)
 
 
 @settings(deadline=None)
 @given(CONTENTS, LEADS)
-def test_no_piece_is_longer_than_the_model_reads(content: str, lead: str) -> None:
+def test_no_piece_is_longer_than_the_models_window(content: str, lead: str) -> None:
     encodings = TOKENIZER.encode_batch(texts(content, lead[:MAX_LEAD_LENGTH]))
     assert all(len(encoding.ids) <= bundled.MAX_TOKENS for encoding in encodings)
 
@@ -68,7 +91,7 @@ def test_no_piece_is_longer_than_the_model_reads(content: str, lead: str) -> Non
     "unit",
     ["안녕하세요 ", "你好", "मैं दिल्ली में ", "مرحبا بكم ", "!?", "qxzjkvwqxzjkvwqxzjkvwqxzjkvw ", "4f9c07e1" * 8 + " "],
 )
-def test_no_script_and_no_key_makes_a_piece_longer_than_the_model_reads(unit: str) -> None:
+def test_no_script_and_no_key_exceeds_the_models_window(unit: str) -> None:
     encodings = TOKENIZER.encode_batch(texts(unit * (3000 // len(unit)), "A title that is as long as a lead may be"))
     assert 100 < max(len(encoding.ids) for encoding in encodings) <= bundled.MAX_TOKENS
 
@@ -124,7 +147,7 @@ def test_a_text_is_cut_where_its_sentences_end(content: str, pieces: list[str]) 
     "content",
     ["http://example.com: is down", "Note to self about 3: buy milk", "10:30 we met", "I said: no", "12: the answer"],
 )
-def test_what_only_looks_like_a_speaker_leads_nothing(content: str) -> None:
+def test_text_that_only_looks_like_a_speaker_is_no_lead(content: str) -> None:
     assert texts(f"{content}. And then some more was said.")[-1] == "And then some more was said."
 
 
@@ -146,13 +169,13 @@ def test_a_long_memory_is_packed_and_covered_to_its_end() -> None:
 @pytest.mark.parametrize(
     "unit", ["a. ", "word ", "x", "Dr. ", "\n-", "user: a\n", "！", "‘", '."', "한", ".", "?!", "…"]
 )
-def test_a_hundred_kilobytes_of_anything_are_cut_in_little_time(unit: str) -> None:
+def test_a_hundred_kilobytes_of_anything_are_cut_within_five_seconds(unit: str) -> None:
     content = unit * (100_000 // len(unit))
     began = time.process_time()
     pieces_of(content)
     assert time.process_time() - began < 5
 
 
-def test_only_memories_of_many_pieces_are_penalised_and_more_the_more_they_have() -> None:
+def test_the_length_penalty_begins_above_16_pieces_and_grows() -> None:
     assert [length_penalty(pieces) for pieces in (0, 1, 2, 16)] == [0, 0, 0, 0]
     assert 0 < length_penalty(17) < length_penalty(100) < length_penalty(1000) < 0.25
