@@ -11,7 +11,7 @@ import numpy as np
 from sqlmodel import Session
 
 from server.database import Database
-from server.index.centre import Centre
+from server.index.center import Center
 from server.index.chroma.collections import Collection, Collections
 from server.index.exact.matrix import Scan, SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache
@@ -69,7 +69,7 @@ class MemoryIndex:
         self._database = database
         self._embedder = embedder
         self._matrices = MatrixCache(embedder.name, embedder.dimensions)
-        self._zero_centre = Centre(np.zeros(embedder.dimensions, np.float32))
+        self._zero_center = Center(np.zeros(embedder.dimensions, np.float32))
         self._collections = Collections(settings, embedder.name)
         self._worker = Worker(settings, database, self._collections, self._matrices, self.embed, embedder.name)
         self._question_threads = ThreadPoolExecutor(QUESTION_THREADS, "question")
@@ -134,10 +134,10 @@ class MemoryIndex:
         if self._matrices.fits(project.piece_count):
             similar = self._matrices.scan_project(session, project).compare(vector)
             return similar if allowed is None else similar.only(allowed)
-        centre = question.collection.centre if question.collection else self._zero_centre
+        center = question.collection.center if question.collection else self._zero_center
         if allowed is None:
-            return self._scan_in_parts(session, project, vector, centre, also, wanted)
-        return self._matrices.scan_memories(session, allowed, centre).compare(vector)
+            return self._scan_in_parts(session, project, vector, center, also, wanted)
+        return self._matrices.scan_memories(session, allowed, center).compare(vector)
 
     def reindex(self, report: Callable[[Progress], None]) -> None:
         """Rebuild the words and mark all collections for rebuilding, then report until they are built.
@@ -216,25 +216,25 @@ class MemoryIndex:
         """Return None if the whole project must be scanned."""
         assert question.collection is not None  # noqa: S101 - the caller has checked it
         vector, near = question.result.result()
-        centre = question.collection.centre
+        center = question.collection.center
         if allowed is not None:
-            return self._matrices.scan_memories(session, allowed, centre).compare(vector)
+            return self._matrices.scan_memories(session, allowed, center).compare(vector)
         if wanted != question.wanted:
             near = self._find_nearest(session, project, question.collection, vector, wanted)
         if near is None:
             return None
-        scan = self._matrices.scan_memories(session, sorted(near.union(also.tolist())), centre)
+        scan = self._matrices.scan_memories(session, sorted(near.union(also.tolist())), center)
         return scan.compare(vector, complete=len(scan.matrix.numbers) >= project.memory_count)
 
     def _scan_in_parts(
-        self, session: Session, project: Project, question: Vector, centre: Centre, also: Numbers, wanted: int
+        self, session: Session, project: Project, question: Vector, center: Center, also: Numbers, wanted: int
     ) -> SimilarMemories:
         """Read the whole project in parts and keep the best memories of each."""
         best: list[tuple[float, int]] = []
         for matrix in self._matrices.read_in_parts(session, project.id):
-            part = Scan.of(matrix, centre).compare(question)
+            part = Scan.of(matrix, center).compare(question)
             best += zip(part.similarities.tolist(), part.numbers.tolist(), strict=True)
             best = sorted(best, reverse=True)[:wanted]
         numbers = sorted({*(number for _, number in best), *also.tolist()})
-        scan = self._matrices.scan_memories(session, numbers, centre)
+        scan = self._matrices.scan_memories(session, numbers, center)
         return scan.compare(question, complete=len(best) < wanted)

@@ -31,7 +31,7 @@ MAX_PIECE_TOKENS = 230
 MAX_LEAD_LENGTH = 40
 """Characters. A lead is a name, a role or the beginning of a title."""
 
-UNPENALISED_PIECES = 16
+UNPENALIZED_PIECES = 16
 """Memories with at most this many pieces have no length penalty."""
 
 SPEAKERS = ("speaker", "author", "title")
@@ -110,7 +110,7 @@ def length_penalty(pieces: int) -> float:
     long memories are noise, the penalty regains half of what they cost. Where they hold the answers, it costs nothing
     up to ten turns and one point at 25 turns. A penalty from the second piece on would cost three points.
     """
-    return 0.05 * math.log(pieces / UNPENALISED_PIECES) if pieces > UNPENALISED_PIECES else 0.0
+    return 0.05 * math.log(pieces / UNPENALIZED_PIECES) if pieces > UNPENALIZED_PIECES else 0.0
 
 
 def _lines(content: str, lead: str) -> Iterator[_Span]:

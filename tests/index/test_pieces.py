@@ -46,12 +46,12 @@ def test_every_character_that_is_not_blank_is_in_exactly_one_piece(content: str,
 @given(CONTENTS, LEADS)
 def test_a_piece_is_a_slice_of_the_text_with_at_most_a_lead_before_it(content: str, lead: str) -> None:
     for piece in pieces_of(content, lead):
-        slice_ = content[piece.start : piece.end]
-        before = piece.text.removesuffix(slice_)
-        assert slice_.strip() == slice_ != ""
-        assert piece.text.endswith(slice_)
+        part = content[piece.start : piece.end]
+        before = piece.text.removesuffix(part)
+        assert part == part.strip() != ""
+        assert piece.text.endswith(part)
         assert before == "" or before.endswith(": ")
-        assert len(slice_) <= MAX_PIECE_LENGTH + MAX_LEAD_LENGTH
+        assert len(part) <= MAX_PIECE_LENGTH + MAX_LEAD_LENGTH
 
 
 @given(CONTENTS, LEADS)

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.domain.memory.filters import Filters
-from server.index.centre import Centre
+from server.index.center import Center
 from server.index.exact.matrix import Matrix, Scan
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import Embedder
@@ -80,16 +80,16 @@ def test_the_least_recently_used_projects_are_evicted(world: World) -> None:
     assert list(cache._cached) == [project.project_id for project in projects[1:]]
 
 
-def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_centre() -> None:
+def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> None:
     vectors = np.random.default_rng(1).standard_normal((5, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     owners = (3, 3, 7, 9, 9)
     rows = [
         (owner, at, at + 1, vector.tobytes()) for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
     ]
-    matrix, centre, question = Matrix.from_rows(rows, 8), Centre.of(vectors), vectors[1]
-    similar = Scan.of(matrix, centre).compare(question)
-    cosines = centre.subtract_from(vectors) @ centre.subtract_from(question)
+    matrix, center, question = Matrix.from_rows(rows, 8), Center.of(vectors), vectors[1]
+    similar = Scan.of(matrix, center).compare(question)
+    cosines = center.subtract_from(vectors) @ center.subtract_from(question)
     assert similar.numbers.tolist() == [3, 7, 9]
     assert similar.similarities == pytest.approx([cosines[:2].max(), cosines[2], cosines[3:].max()], abs=1e-5)
     assert similar.similarities[0] == pytest.approx(1, abs=1e-5)

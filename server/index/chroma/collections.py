@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.index.centre import Centre
+from server.index.center import Center
 from server.index.chroma.failures import ChromaFailed
 from server.index.types import Vector
 from server.models import metadata
@@ -39,7 +39,7 @@ class Collection:
     """A project's collection. It is complete except for the changes that are pending in SQL."""
 
     name: str
-    centre: Centre
+    center: Center
     removals: int
     ready_at: datetime
 
@@ -91,7 +91,7 @@ class Collections:
         row = session.execute(query).one_or_none()
         if row is None:
             return None
-        return Collection(row.collection, Centre(np.frombuffer(row.mean, "<f4")), row.removals, row.ready_at)
+        return Collection(row.collection, Center(np.frombuffer(row.mean, "<f4")), row.removals, row.ready_at)
 
     def find_nearest(
         self, session: Session, project_id: str, collection: Collection, question: Vector, wanted: int, pieces: int
@@ -109,20 +109,20 @@ class Collections:
         if len(pending) > MAX_PENDING_TASKS:
             return None
         count = wanted + len(pending)  # Chroma may still return pending memories that were deleted
-        near = self._query(project_id, collection.name, collection.centre.subtract_from(question), count * pieces)
+        near = self._query(project_id, collection.name, collection.center.subtract_from(question), count * pieces)
         return None if near is None else {*near[:count], *pending}
 
     def report_failure(self, error: ChromaFailed) -> None:
         """Show the failure in the health check."""
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
 
-    def _query(self, project_id: str, name: str, centred: Vector, count: int) -> list[int] | None:
+    def _query(self, project_id: str, name: str, centered: Vector, count: int) -> list[int] | None:
         for _ in range(ATTEMPTS):
             try:
                 chroma = self.open(as_owner=False)
                 if chroma is None:
                     return None
-                near = chroma.find_nearest(name, centred, count)
+                near = chroma.find_nearest(name, centered, count)
             except ChromaFailed as failed:
                 error = failed
             else:

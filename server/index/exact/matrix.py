@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from server.index.centre import Centre, dot_products
+from server.index.center import Center, dot_products
 from server.index.pieces import length_penalty
 from server.index.types import Numbers, Vector, Vectors
 
@@ -89,7 +89,7 @@ class Scan:
     """A matrix with all that does not depend on the question computed in advance."""
 
     matrix: Matrix
-    centre: Centre
+    center: Center
     scales: Vector
     """For each piece: 1 / |vector - mean|."""
 
@@ -97,16 +97,16 @@ class Scan:
     """For each memory: the length penalty."""
 
     @staticmethod
-    def of(matrix: Matrix, centre: Centre) -> "Scan":
+    def of(matrix: Matrix, center: Center) -> "Scan":
         sizes, inverse = np.unique(matrix.sizes, return_inverse=True)
         penalties = np.array([length_penalty(int(size)) for size in sizes], np.float32)[inverse]
-        return Scan(matrix, centre, centre.inverse_lengths(matrix.vectors), penalties)
+        return Scan(matrix, center, center.inverse_lengths(matrix.vectors), penalties)
 
     def compare(self, question: Vector, *, complete: bool = True) -> "SimilarMemories":
         """Return the similarity of each memory's best piece to the question."""
         matrix = self.matrix
-        centred = self.centre.subtract_from(question)
-        cosines = (dot_products(matrix.vectors, centred) - float(self.centre.mean @ centred)) * self.scales
+        centered = self.center.subtract_from(question)
+        cosines = (dot_products(matrix.vectors, centered) - float(self.center.mean @ centered)) * self.scales
         best = np.maximum.reduceat(cosines, matrix.starts) if len(cosines) else cosines
         return SimilarMemories(matrix.numbers, best - self.penalties, self, cosines, complete)
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import as_json, is_sqlite, numbers_in
-from server.index.centre import Centre
+from server.index.center import Center
 from server.index.exact.matrix import Matrix, PieceRow, Scan
 from server.models import Project, metadata
 
@@ -98,9 +98,9 @@ class MatrixCache:
         with self._lock:
             self._cached.pop(project_id, None)
 
-    def scan_memories(self, session: Session, numbers: Sequence[int], centre: Centre) -> Scan:
+    def scan_memories(self, session: Session, numbers: Sequence[int], center: Center) -> Scan:
         """Read the vectors of these memories."""
-        return Scan.of(self._read_memories(session, numbers), centre)
+        return Scan.of(self._read_memories(session, numbers), center)
 
     def read_part(self, session: Session, project_id: str, after: int) -> tuple[Matrix, int] | None:
         """Read the project's next memories above the number `after`, and return the last number. None at the end."""
@@ -129,7 +129,7 @@ class MatrixCache:
             stored = session.scalars(sa.select(_memories.c.number).where(_memories.c.project_id == project.id)).all()
             changed = np.union1d(changed, np.setdiff1d(matrix.numbers, np.asarray(stored, np.int64)))
         matrix = matrix.with_changes(new, changed)
-        cached.scan = Scan.of(matrix, Centre.of(matrix.vectors))
+        cached.scan = Scan.of(matrix, Center.of(matrix.vectors))
         cached.revision = max(cached.revision, project.revision)
         cached.removals = max(cached.removals, project.removals)
         return cached.scan

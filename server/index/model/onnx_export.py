@@ -9,9 +9,9 @@ from pathlib import Path
 OPSET = 17
 
 
-def main(source: str, full: str, quantised: str) -> None:
+def main(source: str, full: str, quantized: str) -> None:
     export(Path(source), Path(full))
-    quantise(Path(full), Path(quantised))
+    quantize(Path(full), Path(quantized))
 
 
 def export(source: Path, target: Path) -> None:
@@ -47,7 +47,7 @@ def export(source: Path, target: Path) -> None:
     )
 
 
-def quantise(full: Path, target: Path) -> None:
+def quantize(full: Path, target: Path) -> None:
     """Convert the weights to int8 with one scale a channel. Activations get their scale at run time."""
     # imports onnx: 60 MB that only this process needs
     from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-untyped]  # noqa: PLC0415

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import outbox
-from server.index.centre import Centre
+from server.index.center import Center
 from server.index.exact.matrix import Matrix
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.pieces import lead_from
@@ -98,19 +98,19 @@ def build_collection(
     if project is None:
         return
     name = chroma.create_collection()
-    centre = _read_centre(database, matrices, project_id)
+    center = _read_center(database, matrices, project_id)
     included: list[sa.ColumnElement[bool]] = []
     done = 0
     for part in _read_parts(database, matrices, project_id):
         included.append(_tasks_before(project_id, part))
-        vectors = centre.subtract_from(part.matrix.vectors)
+        vectors = center.subtract_from(part.matrix.vectors)
         pieces = _piece_ids(part.matrix)
         for start in range(0, len(pieces), CHROMA_BATCH):
             batch = pieces[start : start + CHROMA_BATCH]
             chroma.upsert(name, batch, vectors[start : start + CHROMA_BATCH])
             done += len(batch)
             yield Progress("building a collection", done, max(project.piece_count, done))
-    mean = centre.mean.astype("<f4").tobytes()
+    mean = center.mean.astype("<f4").tobytes()
     built = ProjectIndex(project_id=project_id, collection=name, embedding_model=model, mean=mean)
     _publish(database, project, built, included)
 
@@ -160,13 +160,13 @@ def _publish(
             row.ready_at = now()
 
 
-def _read_centre(database: Database, matrices: MatrixCache, project_id: str) -> Centre:
+def _read_center(database: Database, matrices: MatrixCache, project_id: str) -> Center:
     total, count = np.zeros(0), 0
     for part in _read_parts(database, matrices, project_id):
         vectors = part.matrix.vectors
         total = vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
         count += len(vectors)
-    return Centre.of_sum(total, count)
+    return Center.of_sum(total, count)
 
 
 def _read_parts(database: Database, matrices: MatrixCache, project_id: str) -> Iterator[_Part]:

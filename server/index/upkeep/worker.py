@@ -199,7 +199,7 @@ class Worker:
             collection = self._collections.find(session, project_id)
             if collection is None:
                 return
-            matrix = self._matrices.scan_memories(session, numbers, collection.centre).matrix
+            matrix = self._matrices.scan_memories(session, numbers, collection.center).matrix
         chroma = self._open_chroma()
         sizes = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
         removed = [
@@ -208,7 +208,7 @@ class Worker:
             for position in range(sizes.get(task.memory_number, 0), task.piece_count)
         ]
         present = [(number, position) for number in matrix.numbers.tolist() for position in range(sizes[number])]
-        vectors = collection.centre.subtract_from(matrix.vectors)
+        vectors = collection.center.subtract_from(matrix.vectors)
         for start in range(0, len(removed), TASK_BATCH):
             chroma.delete_pieces(collection.name, removed[start : start + TASK_BATCH])
         for start in range(0, len(present), rebuild.CHROMA_BATCH):

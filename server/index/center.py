@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 from server.index.types import Vector, Vectors
 
 MEAN_PRIOR_PIECES = 50
-"""Pieces at the origin that are added before the mean is taken: a few memories have no meaningful centre."""
+"""Pieces at the origin that are added before the mean is taken: a few memories have no meaningful center."""
 
 
 @dataclass(frozen=True, slots=True)
-class Centre:
+class Center:
     """`mean` is float32 (dimensions,)."""
 
     mean: Vector
 
     @staticmethod
-    def of(vectors: Vectors) -> "Centre":
-        return Centre.of_sum(vectors.sum(axis=0, dtype=np.float64), len(vectors))
+    def of(vectors: Vectors) -> "Center":
+        return Center.of_sum(vectors.sum(axis=0, dtype=np.float64), len(vectors))
 
     @staticmethod
-    def of_sum(total: NDArray[np.float64], count: int) -> "Centre":
-        """Return the centre of `count` vectors whose sum is `total`."""
-        return Centre((total / (count + MEAN_PRIOR_PIECES)).astype(np.float32))
+    def of_sum(total: NDArray[np.float64], count: int) -> "Center":
+        """Return the center of `count` vectors whose sum is `total`."""
+        return Center((total / (count + MEAN_PRIOR_PIECES)).astype(np.float32))
 
     def subtract_from(self, vectors: Vectors) -> Vectors:
         """Return the vectors without the mean, scaled back to unit length."""
