@@ -1,4 +1,4 @@
-"""`python -m bench`: retrieval, latency, tokens. Each alone: `python -m bench.retrieval` …; `.embeddings` only so."""
+"""`python -m bench` runs retrieval, latency and tokens; `python -m bench.NAME` runs one of them, or embeddings."""
 
 from bench import latency, retrieval, tokens
 
@@ -7,7 +7,7 @@ def main() -> None:
     if retrieval.DEFAULT_FILE.exists():
         retrieval.report(retrieval.measure(retrieval.DEFAULT_FILE, "users"))
     else:
-        print(f"Retrieval is not measured: {retrieval.DEFAULT_FILE} is not there.")
+        print(f"Retrieval is not measured: {retrieval.DEFAULT_FILE} does not exist.")
     latency.main()
     tokens.main()
 

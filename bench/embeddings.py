@@ -1,6 +1,6 @@
-"""How the embedding queue does beside the bare model; all ratios are of one run, on whatever machine it is.
+"""Measures the embedding queue against the bare model. The ratios come from one run on one machine.
 
-python -m bench.embeddings [--fp32 FILE]     (FILE: the first file that server/index/model/onnx_export.py writes)
+python -m bench.embeddings [--fp32 FILE]     (FILE: the FP32.onnx of server/index/model/onnx_export.py)
 """
 
 import argparse
@@ -30,6 +30,7 @@ def milliseconds(call: Callable[[str], object], texts: Sequence[str]) -> list[fl
 
 
 def rate(call: Callable[[str], object], texts: Sequence[str], threads: int) -> float:
+    """Return the texts a second."""
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(call, texts))
@@ -40,28 +41,28 @@ def row(name: str, value: float, unit: str, ratio: float) -> None:
     print(f"{name:<52}{value:>9.2f} {unit:<8}×{ratio:.2f}")
 
 
-def latency(model: BundledModel, collector: BatchingEmbedder) -> None:
+def latency(model: BundledModel, embedder: BatchingEmbedder) -> None:
     bare, queued = [], []
-    for text in QUESTIONS:  # in turn, so that both meet the same weather
+    for text in QUESTIONS:  # alternating, so that other load affects both
         bare += milliseconds(lambda question: model.encode([question]), [text])
-        queued += milliseconds(lambda question: collector.embed([question]), [text])
+        queued += milliseconds(lambda question: embedder.embed([question]), [text])
     base = statistics.median(bare)
     row("one question, the bare model", base, "ms", 1)
     row("one question, through the queue", statistics.median(queued), "ms", statistics.median(queued) / base)
     imported = [f"{number} {text}" for number in range(4) for text in MEMORIES[:500]]
-    background = threading.Thread(target=collector.embed, args=(imported,))
+    background = threading.Thread(target=embedder.embed, args=(imported,))
     background.start()
-    busy = statistics.median(milliseconds(lambda text: collector.embed([text], urgent=True), QUESTIONS[:50]))
+    busy = statistics.median(milliseconds(lambda text: embedder.embed([text], urgent=True), QUESTIONS[:50]))
     row("one question, during an import of 2,000 texts", busy, "ms", busy / base)
     background.join()
 
 
-def throughput(model: BundledModel, collector: BatchingEmbedder) -> None:
+def throughput(model: BundledModel, embedder: BatchingEmbedder) -> None:
     base = rate(lambda text: model.encode([text]), MEMORIES, model.threads)
     row(f"memories, the bare model on {model.threads} threads", base, "texts/s", 1)
     for threads in (1, 16):
-        found = rate(lambda text: collector.embed([text]), MEMORIES, threads)
-        row(f"memories, {threads} callers through the queue", found, "texts/s", found / base)
+        queued = rate(lambda text: embedder.embed([text]), MEMORIES, threads)
+        row(f"memories, {threads} callers through the queue", queued, "texts/s", queued / base)
     unguarded = rate(lambda text: model.encode([text]), MEMORIES, 16)
     row("memories, 16 callers without the queue", unguarded, "texts/s", unguarded / base)
 
@@ -69,7 +70,7 @@ def throughput(model: BundledModel, collector: BatchingEmbedder) -> None:
 def precision(model: BundledModel, full: BundledModel) -> None:
     short = statistics.median(milliseconds(lambda text: model.encode([text]), QUESTIONS))
     exact = statistics.median(milliseconds(lambda text: full.encode([text]), QUESTIONS))
-    row("one question, fp32 beside int8", exact, "ms", exact / short)
+    row("one question, fp32 against int8", exact, "ms", exact / short)
     cosine = (model.encode(MEMORIES[:100]) * full.encode(MEMORIES[:100])).sum(axis=1).mean()
     print(f"mean cosine of int8 to fp32: {cosine:.4f}")
 
@@ -80,13 +81,13 @@ def main() -> None:
     full = parser.parse_args().fp32
     with tempfile.TemporaryDirectory() as folder:
         model = bundled.load(Path(folder))
-    collector = BatchingEmbedder(model)
+    embedder = BatchingEmbedder(model)
     model.encode(MEMORIES[:20])
-    latency(model, collector)
-    throughput(model, collector)
+    latency(model, embedder)
+    throughput(model, embedder)
     if full:
         precision(model, BundledModel(bundled.source_folder() / "tokenizer.json", full))
-    collector.close()
+    embedder.close()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How long searches and adds take over REST beside the bare model and a bare scan of the vectors; one run, one machine.
+"""Measures searches and adds over REST against the bare model and a bare scan of the vectors.
 
 python -m bench.latency [--sizes 100,1000,10000,100000] [--seconds 5] [--database-url postgresql://…/an_empty_one]
 
-Only ratios say something: what is compared is measured in turn, so that other load falls on both alike. The bulk of the
-memories has made-up text and random vectors (embedding 100,000 texts takes ten minutes); questions and what is added
-while it is measured goes through the model.
+Only the ratios are meaningful: both sides are measured alternately, so that other load affects them equally. The stored
+memories have random text and random vectors, since embedding 100,000 texts takes ten minutes. Questions and the texts
+that are added during the measurement go through the model.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlmodel import select
 
 from bench.server import Caller, Server, started
@@ -26,16 +25,15 @@ from server.domain.memory import memories
 from server.hashing import token_hash
 from server.index.model import bundled
 from server.index.model.bundled import BundledModel
-from server.index.outbox import Embedded
+from server.index.types import Embedded, Vectors
 from server.models import ApiKey, IndexTask, Memory, ProjectIndex
 from server.models.base import new_id
 
 SIZES = (100, 1_000, 10_000, 100_000)
 CLIENTS = 16
-CHUNK = 1_000
-TURN = 20
+INSERT_BATCH = 1_000
+TURN_CALLS = 20
 
-Vectors = NDArray[np.float32]
 _random = random.Random(11)
 _TOKENS = json.loads((bundled.source_folder() / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
 _VOCABULARY = [word for word in sorted(_TOKENS, key=_TOKENS.get) if word.isalpha() and word.isascii() and len(word) > 2]
@@ -43,7 +41,7 @@ _WEIGHTS = list(itertools.accumulate(1 / (rank + 10) for rank in range(len(_VOCA
 
 
 def sentence(words: int) -> str:
-    """Made up, with words as common and as rare as in a language (Zipf)."""
+    """Return random words, as frequent as in a natural language (Zipf)."""
     return " ".join(_random.choices(_VOCABULARY, cum_weights=_WEIGHTS, k=words)).capitalize()
 
 
@@ -52,12 +50,12 @@ def question() -> str:
 
 
 def fill(database: Database, key: str, size: int) -> str:
-    """Write `size` memories of one piece each; the id of the key's project."""
+    """Write `size` memories of one piece each into the key's project, and return its id."""
     vectors = np.random.default_rng(3)
     with database.read() as session:
         project_id = session.exec(select(ApiKey.project_id).where(ApiKey.token_hash == token_hash(key))).one()
-    for start in range(0, size, CHUNK):
-        texts = [sentence(18) for _ in range(min(CHUNK, size - start))]
+    for start in range(0, size, INSERT_BATCH):
+        texts = [sentence(18) for _ in range(min(INSERT_BATCH, size - start))]
         rows = [
             Memory(
                 id=new_id("mem_"), project_id=project_id, content=text, content_hash=memories.hash_of(text), details={}
@@ -65,17 +63,17 @@ def fill(database: Database, key: str, size: int) -> str:
             for text in texts
         ]
         with database.write() as session:
-            memories.insert(session, project_id, rows, [_made_up(text, vectors) for text in texts])
+            memories.insert(session, project_id, rows, [_random_vector(text, vectors) for text in texts])
     return project_id
 
 
-def _made_up(text: str, vectors: np.random.Generator) -> Embedded:
+def _random_vector(text: str, vectors: np.random.Generator) -> Embedded:
     vector = vectors.standard_normal((1, 384)).astype(np.float32)
     return Embedded(BundledModel.name, ((0, len(text)),), vector / np.linalg.norm(vector))
 
 
 def bare_search(model: BundledModel, matrix: Vectors) -> Callable[[str], object]:
-    """The model, and the ten nearest of all vectors."""
+    """Return a search that embeds the question and finds the ten nearest vectors."""
 
     def search(text: str) -> object:
         scores = matrix @ model.encode([text])[0]
@@ -87,12 +85,12 @@ def bare_search(model: BundledModel, matrix: Vectors) -> Callable[[str], object]
 def in_turn(
     bare: Callable[[str], object], ours: Callable[[str], object], texts: Callable[[], str], seconds: float
 ) -> tuple[list[float], list[float]]:
-    """Milliseconds of each, on different texts of one kind; by turns of `TURN`, or each would run on cold caches."""
+    """Return the milliseconds of each call, alternating every `TURN_CALLS` so that neither has cold caches."""
     times: tuple[list[float], list[float]] = ([], [])
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 2 * TURN:
+    while time.perf_counter() < end or len(times[0]) < 2 * TURN_CALLS:
         for call, spent in zip((bare, ours), times, strict=True):
-            for text in [texts() for _ in range(TURN)]:
+            for text in [texts() for _ in range(TURN_CALLS)]:
                 began = time.perf_counter()
                 call(text)
                 spent.append((time.perf_counter() - began) * 1000)
@@ -100,18 +98,18 @@ def in_turn(
 
 
 def rate(call: Callable[[], Callable[[str], object]], texts: list[str], threads: int) -> float:
-    """Texts a second of so many threads, each with a caller of its own."""
+    """Return the texts a second of `threads` threads. `call` makes the function of each thread."""
     left: Iterator[str] = iter(texts)
-    taking = threading.Lock()
+    lock = threading.Lock()
 
     def work() -> None:
-        own = call()
+        run = call()
         while True:
-            with taking:
+            with lock:
                 text = next(left, None)
             if text is None:
                 return
-            own(text)
+            run(text)
 
     began = time.perf_counter()
     workers = [threading.Thread(target=work) for _ in range(threads)]
@@ -181,15 +179,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--database-url", help="an empty database; SQLite otherwise")
-    given = parser.parse_args()
+    parser.add_argument("--database-url", help="an empty database (default: SQLite)")
+    options = parser.parse_args()
     print(f"{'':<28}{'bare':>11}{'ours p50':>15}{'p95':>9}{'ratio':>9}", flush=True)
-    with started(**({"DATABASE_URL": given.database_url} if given.database_url else {})) as server:
+    with started(**({"DATABASE_URL": options.database_url} if options.database_url else {})) as server:
         model = bundled.load(server.folder)
-        url = given.database_url or f"sqlite:///{server.folder / 'selfmemory.db'}"
+        url = options.database_url or f"sqlite:///{server.folder / 'selfmemory.db'}"
         database = Database(url, connections=2)
-        for size in map(int, given.sizes.split(",")):
-            measure(server, database, model, size, given.seconds)
+        for size in map(int, options.sizes.split(",")):
+            measure(server, database, model, size, options.seconds)
         database.close()
 
 

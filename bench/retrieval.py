@@ -1,9 +1,10 @@
-"""How well searches find what answers a question: hit@k and recall@k through the API of a real server, on LoCoMo.
+"""Measures retrieval on LoCoMo: hit@k and recall@k through the API of a real server.
 
 python -m bench.retrieval [FILE] [--scheme users|projects]
 
-`users`: all conversations in one project, a user_id each; `projects`: a project each. A hit is a question of whose
-evidence at least one memory is among the first k; recall is the mean share of its evidence among them.
+`users` stores all conversations in one project with a user_id each; `projects` uses one project each. hit@k is the
+share of questions with at least one memory of their evidence among the first k results; recall@k is the mean share of
+the evidence among them.
 """
 
 import argparse
@@ -19,7 +20,8 @@ from bench.server import Caller, Server, started
 DEFAULT_FILE = Path("../shared/data/locomo/conversations.jsonl")
 KS = (1, 5, 10, 20)
 TUNED_ON = 3
-"""So many conversations were looked at when the recipe was made; the others tell how it does on what is new."""
+"""The ranking was tuned on this many conversations; the others show how it does on new ones."""
+
 BATCH = 500
 ADVERSARIAL = "adversarial"
 
@@ -40,7 +42,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Answer:
-    """One question's evidence, and what was found, the best first."""
+    """One question's evidence, and the memories that were found, best first."""
 
     conversation: int
     category: str
@@ -56,24 +58,28 @@ def read(file: Path) -> list[Conversation]:
     for line in file.read_text("utf-8").splitlines():
         data = json.loads(line)
         known = {memory["id"] for memory in data["memories"]}
-        asked = [Question(q["question"], q["category"], frozenset(q["evidence"]) & known) for q in data["questions"]]
-        conversations.append(Conversation(data["id"], data["memories"], [one for one in asked if one.evidence]))
+        questions = [
+            Question(q["question"], q["category"], frozenset(q["evidence"]) & known) for q in data["questions"]
+        ]
+        conversations.append(
+            Conversation(data["id"], data["memories"], [question for question in questions if question.evidence])
+        )
     return conversations
 
 
 def measure(file: Path, scheme: str) -> list[Answer]:
-    """Store every turn as a memory, ask every question."""
+    """Store every turn as a memory and search for every question."""
     answers: list[Answer] = []
     with started() as server:
         for number, conversation in enumerate(read(file)):
             user = conversation.name if scheme == "users" else None
             caller = server.caller(_key(server, conversation.name if scheme == "projects" else "all"))
             names = _store(caller, conversation, user)
-            for one in conversation.questions:
-                body = {"query": one.text, "limit": max(KS), "user_id": user}
+            for question in conversation.questions:
+                body = {"query": question.text, "limit": max(KS), "user_id": user}
                 results = caller.post("/api/memories/search", body)["results"]
                 found = [names[result["id"]] for result in results]
-                answers.append(Answer(number, one.category, one.evidence, found))
+                answers.append(Answer(number, question.category, question.evidence, found))
     return answers
 
 
@@ -82,7 +88,7 @@ def _key(server: Server, project: str) -> str:
 
 
 def _store(caller: Caller, conversation: Conversation, user: str | None) -> dict[str, str]:
-    """The conversation's own names of the memories, by the ids that they got."""
+    """Store the memories, and return the data set's name of each by its id."""
     names: dict[str, str] = {}
     for start in range(0, len(conversation.memories), BATCH):
         part = conversation.memories[start : start + BATCH]
@@ -95,7 +101,7 @@ def _store(caller: Caller, conversation: Conversation, user: str | None) -> dict
             for memory in part
         ]
         results = caller.post("/api/memories/batch", {"memories": body})["results"]
-        names |= {made["memory_id"]: memory["id"] for made, memory in zip(results, part, strict=True)}
+        names |= {result["memory_id"]: memory["id"] for result, memory in zip(results, part, strict=True)}
     return names
 
 
@@ -126,10 +132,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, default=DEFAULT_FILE)
     parser.add_argument("--scheme", choices=["users", "projects"], default="users")
-    given = parser.parse_args()
-    if not given.file.exists():
-        raise SystemExit(f"{given.file} is not there: give the path of conversations.jsonl")
-    report(measure(given.file, given.scheme))
+    options = parser.parse_args()
+    if not options.file.exists():
+        raise SystemExit(f"{options.file} does not exist. Pass the path of conversations.jsonl.")
+    report(measure(options.file, options.scheme))
 
 
 if __name__ == "__main__":

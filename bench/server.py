@@ -1,4 +1,4 @@
-"""A real server in a process of its own for measuring, and a caller that costs little."""
+"""A real server in its own process, and a caller with little overhead."""
 
 import contextlib
 import http.client
@@ -18,7 +18,7 @@ LISTENING = re.compile(r"listening address=http://([\d.]+):(\d+)")
 
 
 class Caller:
-    """One connection with one key; not for several threads."""
+    """One connection with one API key. Not safe for threads."""
 
     def __init__(self, address: tuple[str, int], key: str) -> None:
         self._connection = http.client.HTTPConnection(*address, timeout=600)
@@ -44,17 +44,19 @@ class Caller:
 
 class Server:
     def __init__(self, process: subprocess.Popen[str], address: tuple[str, int], environment: dict[str, str]) -> None:
-        self.process, self.address, self.environment = process, address, environment
+        self.process = process
+        self.address = address
+        self.environment = environment
 
     @property
     def folder(self) -> Path:
         return Path(self.environment["SELFMEMORY_DATA_DIR"])
 
     def key(self, project: str) -> str:
-        """A key to a project, which is made when it is missing."""
+        """Create an API key for the project, and the project if it does not exist."""
         command = [sys.executable, "-m", "server", "create-key", "--email", "bench@example.com", "--project", project]
-        made = subprocess.run(command, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True)
-        return made.stdout.strip()
+        completed = subprocess.run(command, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True)
+        return completed.stdout.strip()
 
     def caller(self, key: str) -> Caller:
         return Caller(self.address, key)
@@ -62,21 +64,21 @@ class Server:
 
 @contextlib.contextmanager
 def started(**settings: str) -> Iterator[Server]:
-    """On a free loopback port, with data of its own that is thrown away."""
+    """Run a server on a free loopback port with a temporary data directory."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, launched(environment_of(folder, **settings)) as server:
         yield server
 
 
 def environment_of(folder: str, **settings: str) -> dict[str, str]:
-    """For a server with its data in this folder, and nothing of what is set for another."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("SELFMEMORY_")}
-    given = {"RATE_LIMIT_ENABLED": "false", "DATA_DIR": folder} | settings
-    return own | {f"SELFMEMORY_{name}": value for name, value in given.items()}
+    """Return an environment with the data in `folder` and without the caller's SELFMEMORY_ settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SELFMEMORY_")}
+    chosen = {"RATE_LIMIT_ENABLED": "false", "DATA_DIR": folder} | settings
+    return inherited | {f"SELFMEMORY_{name}": value for name, value in chosen.items()}
 
 
 @contextlib.contextmanager
 def launched(environment: dict[str, str]) -> Iterator[Server]:
-    """On a free loopback port; stopped at the end, unless it was killed before."""
+    """Run a server on a free loopback port and stop it at the end."""
     command = [sys.executable, "-m", "server", "--port", "0"]
     with subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

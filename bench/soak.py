@@ -1,9 +1,9 @@
-"""A server at work is killed again and again, and what it promised is looked for; exit 1 when that is not there.
+"""Kills a busy server again and again and checks what it acknowledged. Exits with 1 if something is missing.
 
 python -m bench.soak [--rounds 10] [--seed 1]
 
-Every other kill is aimed at a moment in which Chroma saves its files. After each restart every acknowledged memory must
-be listed, a sample of them found by its text, and nothing that was deleted may be left.
+Every other kill happens while Chroma saves its files. After each restart, every acknowledged memory must be listed, a
+sample must be found by its text, and no deleted memory may be left.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from pathlib import Path
 
 from bench.server import Caller, Server, environment_of, launched
 
-BULK = 120
+BATCH = 120
 SAMPLE = 60
-LONGEST_ROUND = 25.0
-"""Seconds that a save is waited for."""
+MAX_ROUND_SECONDS = 25.0
+"""How long to wait for Chroma to save."""
 
 
 class Ledger:
-    """What the server has acknowledged; of what was under way at the kill nothing is known, so it is in neither."""
+    """The acknowledged adds and deletes. A request that a kill interrupted is in neither."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -61,7 +61,7 @@ def add_one(caller: Caller, ledger: Ledger) -> None:
 
 
 def add_many(caller: Caller, ledger: Ledger) -> None:
-    texts = [ledger.text() for _ in range(BULK)]
+    texts = [ledger.text() for _ in range(BATCH)]
     results = caller.post("/api/memories/batch", {"memories": [message(text) for text in texts]})["results"]
     for text, result in zip(texts, results, strict=True):
         ledger.added(result["memory_id"], text)
@@ -72,7 +72,7 @@ def message(text: str) -> dict[str, object]:
 
 
 def repeat(work: Callable[[Caller, Ledger], None], caller: Caller, ledger: Ledger) -> None:
-    """Until the server is gone."""
+    """Call `work` until the server is gone."""
     try:
         while True:
             work(caller, ledger)
@@ -81,32 +81,34 @@ def repeat(work: Callable[[Caller, Ledger], None], caller: Caller, ledger: Ledge
 
 
 def work_until_killed(server: Server, key: str, ledger: Ledger, seconds: float | None) -> str:
-    """Kill it after so many seconds, or (None) when it saves its index; says which it was."""
+    """Kill the server after `seconds`, or (None) when Chroma saves. Return a sentence that says when."""
     writers = [
         threading.Thread(target=repeat, args=(work, server.caller(key), ledger))
         for work in (add_many, add_one, add_one)
     ]
     for writer in writers:
         writer.start()
-    began, before, why = time.monotonic(), saved(server.folder), "at work"
-    while time.monotonic() - began < (LONGEST_ROUND if seconds is None else seconds):
-        if seconds is None and saved(server.folder) != before:
-            why = "while it saved its index"
+    began = time.monotonic()
+    before = saved_at(server.folder)
+    moment = "at work"
+    while time.monotonic() - began < (MAX_ROUND_SECONDS if seconds is None else seconds):
+        if seconds is None and saved_at(server.folder) != before:
+            moment = "while it saved its index"
             break
         time.sleep(0.001)
     server.process.kill()
     for writer in writers:
         writer.join()
-    return f"killed {why} after {time.monotonic() - began:.1f} s"
+    return f"killed {moment} after {time.monotonic() - began:.1f} s"
 
 
-def saved(folder: Path) -> dict[Path, int]:
-    """When each file of the vector index was last written."""
+def saved_at(folder: Path) -> dict[Path, int]:
+    """Return when each file of the vector index was last written."""
     return {path: path.stat().st_mtime_ns for path in folder.glob("chroma/*/*/*.bin")}
 
 
 def losses(caller: Caller, ledger: Ledger) -> list[str]:
-    """One sentence for each promise that was not kept."""
+    """Return a sentence for each broken promise."""
     listed, before = set[str](), ""
     while page := caller.get(f"/api/memories?limit=1000{before}")["results"]:
         listed.update(memory["id"] for memory in page)
@@ -115,7 +117,7 @@ def losses(caller: Caller, ledger: Ledger) -> list[str]:
     broken += [f"{memory_id} came back" for memory_id in ledger.deleted & listed]
     for memory_id in ledger.random.sample(sorted(ledger.kept), min(SAMPLE, len(ledger.kept))):
         found = caller.post("/api/memories/search", {"query": ledger.kept[memory_id], "limit": 3})["results"]
-        broken += [] if memory_id in {one["id"] for one in found} else [f"{memory_id} is not found"]
+        broken += [] if memory_id in {result["id"] for result in found} else [f"{memory_id} is not found"]
     return broken
 
 
@@ -123,11 +125,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    ledger, key = Ledger(given.seed), ""
+    options = parser.parse_args()
+    ledger, key = Ledger(options.seed), ""
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         environment = environment_of(folder, EXACT_SCAN_LIMIT="100")
-        for number in range(given.rounds + 1):
+        for number in range(options.rounds + 1):
             began = time.monotonic()
             with launched(environment) as server:
                 ready = time.monotonic() - began
@@ -137,7 +139,7 @@ def main() -> None:
                 print(f"round {number}: ready after {ready:.1f} s, {counts}", flush=True)
                 if broken:
                     sys.exit("\n".join(broken[:20]))
-                if number < given.rounds:
+                if number < options.rounds:
                     seconds = ledger.random.uniform(1, 6) if number % 2 else None
                     print(f"         {work_until_killed(server, key, ledger, seconds)}", flush=True)
 

@@ -1,9 +1,9 @@
-"""What checking a credential adds to a request over REST; one run, one machine.
+"""Measures what the check of a credential adds to a REST request.
 
 python -m bench.tokens [--seconds 5]
 
-Without a credential and with an unknown token the answer is the same 401: what lies between them is the check alone. A
-key and a token are checked and then do the same work. All are measured in turn, so that other load falls on all alike.
+A request without a credential and one with an unknown token both get 401, so the difference is the check. A key and a
+token do the same work after the check. All are measured alternately, so that other load affects them equally.
 """
 
 import argparse
@@ -25,8 +25,8 @@ PATH = "/api/users/me"
 WARM_UP = 50
 
 
-class Asking:
-    """One connection that asks the same again and again; what each took, in milliseconds."""
+class Probe:
+    """One connection that repeats a request. `times` are milliseconds."""
 
     def __init__(self, address: tuple[str, int], credential: str | None, status: int) -> None:
         self._connection = http.client.HTTPConnection(*address, timeout=60)
@@ -34,7 +34,7 @@ class Asking:
         self._status = status
         self.times: list[float] = []
 
-    def ask(self) -> None:
+    def run(self) -> None:
         began = time.perf_counter()
         self._connection.request("GET", PATH, headers=self._headers)
         response = self._connection.getresponse()
@@ -48,23 +48,27 @@ class Asking:
         return statistics.median(self.times[WARM_UP:])
 
 
-def granted(folder: Path, key: str) -> str:
-    """An access token to the key's project, as its user would have granted it."""
+def create_token(folder: Path, key: str) -> str:
+    """Create an access token for the key's project, as if its user had granted it."""
     token = new_token(ACCESS_TOKEN_PREFIX)
     database = Database(f"sqlite:///{folder / 'selfmemory.db'}", connections=1)
     with database.write() as session:
-        made = session.exec(select(ApiKey).where(ApiKey.token_hash == token_hash(key))).one()
+        api_key = session.exec(select(ApiKey).where(ApiKey.token_hash == token_hash(key))).one()
         client = OAuthClient(
             id="client_bench", kind=ClientKind.CONFIGURED, redirect_uris=[], grant_types=[], auth_method=AuthMethod.NONE
         )
         scopes = ["memories:read", "memories:write"]
         grant = OAuthGrant(
-            user_id=made.created_by, client_id=client.id, project_id=made.project_id, scopes=scopes, last_used_at=now()
+            user_id=api_key.created_by,
+            client_id=client.id,
+            project_id=api_key.project_id,
+            scopes=scopes,
+            last_used_at=now(),
         )
-        ends = now() + timedelta(hours=1)
+        expires_at = now() + timedelta(hours=1)
         session.add_all([client, grant])
         session.flush()
-        session.add(AccessToken(token_hash=token_hash(token), grant_id=grant.id, scopes=scopes, expires_at=ends))
+        session.add(AccessToken(token_hash=token_hash(token), grant_id=grant.id, scopes=scopes, expires_at=expires_at))
     database.close()
     return token
 
@@ -75,21 +79,26 @@ def main() -> None:
     seconds: float = parser.parse_args().seconds
     with started() as server:
         key = server.key("Tokens")
-        token = granted(server.folder, key)
-        given = {"no credential": None, "unknown token": new_token(ACCESS_TOKEN_PREFIX), "key": key, "token": token}
-        asking = {
-            name: Asking(server.address, credential, 200 if name in ("key", "token") else 401)
-            for name, credential in given.items()
+        token = create_token(server.folder, key)
+        credentials = {
+            "no credential": None,
+            "unknown token": new_token(ACCESS_TOKEN_PREFIX),
+            "key": key,
+            "token": token,
+        }
+        probes = {
+            name: Probe(server.address, credential, 200 if name in ("key", "token") else 401)
+            for name, credential in credentials.items()
         }
         end = time.perf_counter() + seconds
-        while time.perf_counter() < end or len(asking["token"].times) < 2 * WARM_UP:
-            for one in asking.values():
-                one.ask()
-    for name, one in asking.items():
-        print(f"{name:<16}{one.median:>8.2f} ms")
-    check = asking["unknown token"].median - asking["no credential"].median
+        while time.perf_counter() < end or len(probes["token"].times) < 2 * WARM_UP:
+            for probe in probes.values():
+                probe.run()
+    for name, probe in probes.items():
+        print(f"{name:<16}{probe.median:>8.2f} ms")
+    check = probes["unknown token"].median - probes["no credential"].median
     print(f"{'the check':<16}{check:>8.2f} ms, which must be at most 1")
-    print(f"{'token : key':<16}{asking['token'].median / asking['key'].median:>8.2f}")
+    print(f"{'token : key':<16}{probes['token'].median / probes['key'].median:>8.2f}")
 
 
 if __name__ == "__main__":

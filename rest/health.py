@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from rest.http import reply
 from server.errors import Forbidden
-from server.health import Status, amounts, check_all, overall
+from server.health import Status, check_all, count_memories_and_pending, overall_status
 from server.metrics import CONTENT_TYPE
 from server.runtime import State
 from server.settings import is_loopback
@@ -48,14 +48,14 @@ async def live(_request: Request[State]) -> Response:
 
 async def ready(request: Request[State]) -> Response:
     """Tell whether requests can be served: 503 while the database or the model cannot."""
-    is_ready = overall(await check_all(request.state["runtime"])) is not Status.UNHEALTHY
+    is_ready = overall_status(await check_all(request.state["runtime"])) is not Status.UNHEALTHY
     return reply(Ready(status="ready" if is_ready else "not ready"), 200 if is_ready else 503)
 
 
 async def health(request: Request[State]) -> Response:
     """Tell how each part is; 503 when the whole is unhealthy."""
     checks = await check_all(request.state["runtime"])
-    status = overall(checks)
+    status = overall_status(checks)
     views = {
         name: CheckView(status=check.status, latency_ms=check.latency_ms, work=check.work)
         for name, check in checks.items()
@@ -69,8 +69,8 @@ async def metrics(request: Request[State]) -> Response:
     if not (_has_token(request) or _is_from_here(request)):
         raise Forbidden("Metrics are for this machine, and for whoever sends the metrics token.")
     runtime = request.state["runtime"]
-    memories, pending = await runtime.read(amounts)
-    return Response(runtime.metrics.text(memories=memories, pending=pending), media_type=CONTENT_TYPE)
+    memories, pending = await runtime.read(count_memories_and_pending)
+    return Response(runtime.metrics.render(memories=memories, pending=pending), media_type=CONTENT_TYPE)
 
 
 def _has_token(request: Request[State]) -> bool:

@@ -1,4 +1,4 @@
-"""The SQL database: an engine for SQLite (WAL) or Postgres, read and write transactions, migrations at start."""
+"""The SQL database, SQLite (WAL) or Postgres: its engine, read and write transactions, and migrations at start."""
 
 import json
 import threading
@@ -13,15 +13,17 @@ from sqlmodel import Session
 from server.settings import make_private
 
 BUSY_SECONDS = 15
+"""How long a statement waits for a lock, and a caller for a connection."""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "writes"
 _WRITER = "writer"
 _SNAPSHOT = "REPEATABLE READ"
 _PRAGMAS = (
     "journal_mode=WAL",
-    "synchronous=FULL",  # what is acknowledged survives a power cut
+    "synchronous=FULL",  # an acknowledged write survives a power cut
     "foreign_keys=ON",
-    "secure_delete=ON",  # a deleted memory's text leaves the file, not only the tables
+    "secure_delete=ON",  # overwrites deleted text in the file
     f"busy_timeout={BUSY_SECONDS * 1000}",
     "cache_size=-32000",
     "temp_store=MEMORY",
@@ -29,7 +31,7 @@ _PRAGMAS = (
 
 
 class Database:
-    """One engine. SQLite has one writer at a time: this process's writers queue at a lock instead of busy-waiting."""
+    """One engine. SQLite allows one writer at a time, so this process's writers queue at a lock instead of polling."""
 
     def __init__(self, url: str, *, connections: int) -> None:
         self.engine = _engine(url, connections)
@@ -40,13 +42,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that only reads: one snapshot that never waits for a writer."""
+        """Begin a transaction that only reads: one snapshot, which never waits for a writer."""
         with Session(self._reading, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that may write: committed at the end, rolled back by any exception."""
+        """Begin a transaction that may write. Commits at the end; any exception rolls back."""
         with self._writer or nullcontext(), Session(self._writing, expire_on_commit=False) as session:
             session.info[_WRITER] = self._writer
             yield session
@@ -58,9 +60,9 @@ class Database:
 
 @contextmanager
 def paused(session: Session) -> Iterator[None]:
-    """End the transaction while something slow runs, so that no writer waits; the next statement begins a new one.
+    """Commit the transaction while something slow runs, so that no writer waits. The next statement begins a new one.
 
-    To be used before the first write of an operation: what it read so far may have changed afterwards.
+    Use it before an operation's first write. Rows that were read before may have changed afterwards.
     """
     writer: threading.Lock | None = session.info.get(_WRITER)
     session.commit()
@@ -74,7 +76,7 @@ def paused(session: Session) -> Iterator[None]:
 
 
 def migrate(url: str) -> None:
-    """Bring the database to the newest schema; processes that start at once wait for the first."""
+    """Upgrade the database to the newest schema. Processes that start at the same time wait for the first."""
     engine = _engine(url, connections=1)
     with engine.execution_options(**{_WRITES: True}).begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -85,7 +87,7 @@ def migrate(url: str) -> None:
 
 
 def _is_newest(connection: sa.Connection) -> bool:
-    """Whether there is nothing to do, told without Alembic: most starts need none of it."""
+    """Return whether the schema is current. Does not import Alembic, which most starts do not need."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return False
     newest = max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
@@ -93,7 +95,7 @@ def _is_newest(connection: sa.Connection) -> bool:
 
 
 def _upgrade(connection: sa.Connection) -> None:
-    from alembic import command  # noqa: PLC0415 - heavy, and seldom needed
+    from alembic import command  # noqa: PLC0415 - heavy, and rarely needed
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
@@ -104,7 +106,7 @@ def _upgrade(connection: sa.Connection) -> None:
 
 @contextmanager
 def migrated(url: str, *, connections: int = 2) -> Iterator[Database]:
-    """The database with the newest schema, closed in the end."""
+    """Open the database, upgraded to the newest schema, and close it at the end."""
     migrate(url)
     database = Database(url, connections=connections)
     try:
@@ -119,7 +121,7 @@ def _engine(url: str, connections: int) -> sa.Engine:
         return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
     path = sa.make_url(url).database
     if path:
-        with suppress(OSError):  # where none can be made none can be opened, and that is told
+        with suppress(OSError):  # opening the database reports the failure
             make_private(Path(path).parent)
     engine = sa.create_engine(
         url, poolclass=sa.QueuePool, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, **options
@@ -130,7 +132,7 @@ def _engine(url: str, connections: int) -> sa.Engine:
 
 
 def _on_connect(connection: object, _record: object) -> None:
-    connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3: we say BEGIN, not the driver
+    connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3: `_on_begin` sends BEGIN, not the driver
     cursor = connection.cursor()  # type: ignore[attr-defined]  # sqlite3
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
@@ -143,7 +145,7 @@ def _on_begin(connection: sa.Connection) -> None:
 
 
 def is_sqlite(session: Session) -> bool:
-    """Return whether the session works on SQLite; Postgres is the only other database."""
+    """Return whether the session uses SQLite; Postgres is the only other database."""
     return session.get_bind().dialect.name == "sqlite"
 
 
@@ -153,11 +155,12 @@ def id_subquery(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
 
 
 def as_json(numbers: Iterable[int]) -> str:
+    """Return the value of a parameter for `numbers_in`."""
     return json.dumps(list(numbers))
 
 
-def numbers_in(sqlite: bool, given: sa.BindParameter[str]) -> sa.Select[int]:
-    """Return the numbers in a parameter made by `as_json`, as a subquery."""
+def numbers_in(sqlite: bool, parameter: sa.BindParameter[str]) -> sa.Select[int]:
+    """Return the numbers of a JSON parameter (see `as_json`) as a subquery."""
     if sqlite:
-        return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(given))
-    return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(given, sa.JSON)), sa.BigInteger))
+        return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(parameter))
+    return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)), sa.BigInteger))

@@ -1,4 +1,4 @@
-"""How each part of this process is: healthy, degraded (all is answered, but slowly or not for long), unhealthy."""
+"""Checks each part of this process: healthy, degraded (works, but slowly or not for long) or unhealthy."""
 
 import shutil
 import time
@@ -19,10 +19,11 @@ from server.mail import Mailer
 from server.models import IndexTask, Project
 from server.runtime import Runtime
 
-PATIENCE = 3.0
-"""Seconds after which a part that has not answered counts as failing."""
-LOW_MEMORY = 0.05
-LOW_DISK = 512 * 1024**2
+CHECK_TIMEOUT_SECONDS = 3.0
+"""A part that has not answered within this time is unhealthy."""
+
+LOW_MEMORY_SHARE = 0.05
+LOW_DISK_BYTES = 512 * 1024**2
 MEMORY_FILE = Path("/proc/meminfo")
 
 
@@ -34,7 +35,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part: how it is, how many milliseconds it took to say so, and what it does in the background."""
+    """The result of one part's check, with its duration and the part's background work."""
 
     status: Status
     latency_ms: float
@@ -42,7 +43,7 @@ class Check:
 
 
 async def check_all(runtime: Runtime) -> dict[str, Check]:
-    """Ask all parts at once. None waits in the queue of ordinary work, so that a busy server is not called ill."""
+    """Check all parts at once. Uses threads of its own, so that a busy server is not reported as unhealthy."""
     parts: dict[tuple[str, ...], Callable[[], tuple[Status, ...]]] = {
         ("database",): lambda: _database(runtime.database),
         ("vector_index", "embedding"): lambda: _index(runtime.index),
@@ -55,11 +56,12 @@ async def check_all(runtime: Runtime) -> dict[str, Check]:
     checks: dict[str, Check] = {}
 
     async def check(names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> None:
-        began, found = time.perf_counter(), (Status.UNHEALTHY,) * len(names)
-        with anyio.move_on_after(PATIENCE):
-            found = await anyio.to_thread.run_sync(ask, limiter=threads, abandon_on_cancel=True)
-        spent = round((time.perf_counter() - began) * 1000, 1)
-        checks.update({name: Check(status, spent) for name, status in zip(names, found, strict=True)})
+        began = time.perf_counter()
+        statuses: tuple[Status, ...] = (Status.UNHEALTHY,) * len(names)
+        with anyio.move_on_after(CHECK_TIMEOUT_SECONDS):
+            statuses = await anyio.to_thread.run_sync(ask, limiter=threads, abandon_on_cancel=True)
+        latency_ms = round((time.perf_counter() - began) * 1000, 1)
+        checks.update({name: Check(status, latency_ms) for name, status in zip(names, statuses, strict=True)})
 
     async with anyio.create_task_group() as group:
         for names, ask in parts.items():
@@ -68,16 +70,16 @@ async def check_all(runtime: Runtime) -> dict[str, Check]:
     return {name: checks[name] for names in parts for name in names}
 
 
-def overall(checks: dict[str, Check]) -> Status:
-    """Without its database or its model the service is unhealthy; anything else only degrades it."""
+def overall_status(checks: dict[str, Check]) -> Status:
+    """Return UNHEALTHY if the database or the model is; any other problem only degrades the service."""
     if any(checks[name].status is Status.UNHEALTHY for name in ("database", "embedding")):
         return Status.UNHEALTHY
     healthy = all(check.status is Status.HEALTHY for check in checks.values())
     return Status.HEALTHY if healthy else Status.DEGRADED
 
 
-def amounts(session: Session) -> tuple[int, int]:
-    """Memories stored; changes that the index has yet to follow."""
+def count_memories_and_pending(session: Session) -> tuple[int, int]:
+    """Return the number of stored memories, and of changes that the index has not applied yet."""
     memories = session.execute(sa.select(sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0))).scalar_one()
     return memories, session.execute(sa.select(sa.func.count()).select_from(IndexTask)).scalar_one()
 
@@ -92,27 +94,27 @@ def _database(database: Database) -> tuple[Status]:
 
 
 def _index(index: MemoryIndex) -> tuple[Status, Status]:
-    """The index and the model behind it."""
+    """Return the status of the index and of the model."""
     try:
-        found = index.health()
+        health = index.health()
     except ModelFailed:
         return Status.HEALTHY, Status.UNHEALTHY
-    embedding = Status.HEALTHY if found.embedding_ok else Status.UNHEALTHY
-    return Status.DEGRADED if found.degraded else Status.HEALTHY, embedding
+    embedding = Status.HEALTHY if health.embedding_ok else Status.UNHEALTHY
+    return Status.DEGRADED if health.degraded else Status.HEALTHY, embedding
 
 
 def _memory() -> tuple[Status]:
-    """By what the kernel could still hand out; unknown elsewhere than on Linux, and then not complained about."""
+    """Check the memory that the kernel can still provide. Only Linux reports it; elsewhere the answer is HEALTHY."""
     if not MEMORY_FILE.exists():
         return (Status.HEALTHY,)
     lines = (line.split() for line in MEMORY_FILE.read_text("ascii").splitlines())
     sizes = {words[0]: int(words[1]) for words in lines}
-    is_low = sizes["MemAvailable:"] < LOW_MEMORY * sizes["MemTotal:"]
+    is_low = sizes["MemAvailable:"] < LOW_MEMORY_SHARE * sizes["MemTotal:"]
     return (Status.DEGRADED if is_low else Status.HEALTHY,)
 
 
 def _disk(folder: Path) -> tuple[Status]:
-    return (Status.DEGRADED if shutil.disk_usage(folder).free < LOW_DISK else Status.HEALTHY,)
+    return (Status.DEGRADED if shutil.disk_usage(folder).free < LOW_DISK_BYTES else Status.HEALTHY,)
 
 
 def _smtp(mailer: Mailer) -> tuple[Status]:

@@ -1,4 +1,4 @@
-"""What Prometheus may ask: requests by route, operations by name, and how much there is."""
+"""The Prometheus metrics: requests by route, operations by name, and the amounts stored and pending."""
 
 import os
 import resource
@@ -14,7 +14,7 @@ PROCESS_FILE = Path("/proc/self/statm")
 
 
 class Metrics:
-    """Counted in this process; with `shared` (a folder that all workers were given) told for all workers together."""
+    """Counts in this process. With `shared`, a folder that all workers use, reports the sum of all workers."""
 
     def __init__(self, shared: str | None = None) -> None:
         self._shared = shared
@@ -32,33 +32,35 @@ class Metrics:
             "selfmemory_operations", "Operations begun, through any door.", ["operation"], registry=self._registry
         )
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """`route` is the pattern, never the path: its values are few, and none holds a token."""
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request. `route` is the pattern, not the path, which may hold a token."""
         self._requests.labels(method if method in METHODS else "other", route, status).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def began(self, operation: str) -> None:
+    def count_operation(self, operation: str) -> None:
         self._operations.labels(operation).inc()
 
-    def text(self, *, memories: int, pending: int) -> bytes:
-        """Prometheus text: what was counted, and what is true at this moment."""
+    def render(self, *, memories: int, pending: int) -> bytes:
+        """Return the counters and the current amounts in the Prometheus text format."""
         counted = self._registry
         if self._shared:
             counted = CollectorRegistry()
-            MultiProcessCollector(counted, path=self._shared)  # type: ignore[no-untyped-call]  # the library's own lack
-        return generate_latest(counted) + generate_latest(_moment(memories, pending))
+            MultiProcessCollector(counted, path=self._shared)  # type: ignore[no-untyped-call]  # the class has no types
+        return generate_latest(counted) + generate_latest(_gauges(memories, pending))
 
 
-def _moment(memories: int, pending: int) -> CollectorRegistry:
+def _gauges(memories: int, pending: int) -> CollectorRegistry:
     registry = CollectorRegistry()
     Gauge("selfmemory_memories", "Memories stored.", registry=registry).set(memories)
     Gauge("selfmemory_index_pending", "Changes the vector index has yet to follow.", registry=registry).set(pending)
-    Gauge("process_resident_memory_bytes", "Memory of the process that answered.", registry=registry).set(_resident())
+    Gauge("process_resident_memory_bytes", "Memory of the process that answered.", registry=registry).set(
+        _resident_bytes()
+    )
     return registry
 
 
-def _resident() -> int:
-    """Bytes; the peak where the kernel does not tell the present."""
+def _resident_bytes() -> int:
+    """Return the process's memory in bytes: the current amount on Linux, the peak elsewhere."""
     if PROCESS_FILE.exists():
         return int(PROCESS_FILE.read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

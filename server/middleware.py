@@ -65,7 +65,7 @@ class Envelope:
             spent, route = time.perf_counter() - began, _route(scope)
             told = {"method": scope["method"], "route": route, "status": status, "ms": round(spent * 1000, 1)}
             log.info("request", extra=told)
-            self.metrics.answered(scope["method"], route, status, spent)
+            self.metrics.count_request(scope["method"], route, status, spent)
             request_id.reset(token)
 
     def _client(self, scope: Scope) -> str:

@@ -137,7 +137,7 @@ class Call:
             return
         if bucket := BUCKETS.get(name):
             self.runtime.limits.hit(bucket, self.limit_key)
-        self.runtime.metrics.began(name)
+        self.runtime.metrics.count_operation(name)
 
     @property
     def limit_key(self) -> str:

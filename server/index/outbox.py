@@ -1,93 +1,90 @@
-"""What a change of memories leaves for the index, in the same transaction: vectors, words, counters, tasks.
+"""What a change of memories writes for the index in the same transaction: vectors, words, counters and tasks.
 
-Operations call these; the index's owner (`server.index.upkeep.worker`) follows the tasks after the commit.
+Operations call these functions; `server.index.upkeep.worker` processes the tasks after the commit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import id_subquery
+from server.index.types import Embedded
 from server.index.words import word_index
 from server.models import Memory, metadata
 from server.models.base import now
 
-Vectors = NDArray[np.float32]
 PURGE = 0
-"""The memory number of a task that says: something was removed, whose words must leave the disk."""
+"""The memory number of a task that asks to erase deleted words from the disk."""
 
-_memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
-_projects, _tasks = metadata.tables["projects"], metadata.tables["index_tasks"]
+_memories = metadata.tables["memories"]
+_pieces = metadata.tables["pieces"]
+_projects = metadata.tables["projects"]
+_tasks = metadata.tables["index_tasks"]
 _indexes = metadata.tables["project_indexes"]
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A text's pieces, `content[start:end]` each, with their vectors: float32 (pieces, dimensions), unit length."""
-
-    model: str
-    spans: tuple[tuple[int, int], ...]
-    vectors: Vectors
 
 
 def memories_changed(
     session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
 ) -> None:
-    """The memories' rows are new or changed (and flushed): write all that is derived from their text."""
+    """Write everything that is derived from the text of new or changed memories. Flushes the session first."""
     session.flush()
-    held = {memory.number: memory.piece_count for memory in memories}
-    added = sum(memory.revision == 0 for memory in memories)
-    pieces = sum(len(one.spans) for one in embedded) - sum(held.values())
-    revision = _counted(session, project_id, added, pieces)
-    changed = [number for number, count in held.items() if count]
-    if changed:
-        session.execute(sa.delete(_pieces).where(_pieces.c.memory_number.in_(id_subquery(session, changed))))
-    for memory, one in zip(memories, embedded, strict=True):
-        memory.revision, memory.piece_count, memory.embedding_model = revision, len(one.spans), one.model
+    old_counts = {memory.number: memory.piece_count for memory in memories}
+    new_memories = sum(memory.revision == 0 for memory in memories)
+    new_pieces = sum(len(result.spans) for result in embedded) - sum(old_counts.values())
+    revision = _advance_revision(session, project_id, new_memories, new_pieces)
+    with_pieces = [number for number, count in old_counts.items() if count]
+    if with_pieces:
+        session.execute(sa.delete(_pieces).where(_pieces.c.memory_number.in_(id_subquery(session, with_pieces))))
+    for memory, result in zip(memories, embedded, strict=True):
+        memory.revision = revision
+        memory.piece_count = len(result.spans)
+        memory.embedding_model = result.model
     _write_pieces(session, project_id, memories, embedded)
     for user_id in {memory.user_id for memory in memories}:
         numbers = [memory.number for memory in memories if memory.user_id == user_id]
         word_index.memories_changed(session, project_id, user_id, numbers)
-    _write_tasks(session, project_id, held)
+    _write_tasks(session, project_id, old_counts)
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
-    """These memories of the project are about to be deleted: forget what was derived from them."""
+    """Delete what was derived from these memories of the project. Call it before their rows are deleted."""
     if not numbers:
         return
-    own = _memories.c
-    query = sa.select(own.number, own.piece_count).where(own.number.in_(id_subquery(session, numbers)))
-    held: dict[int, int] = {row.number: row.piece_count for row in session.execute(query)}
-    counters = _projects.c  # first, as when something is stored: whoever changes the project waits here, not crosswise
+    columns = _memories.c
+    query = sa.select(columns.number, columns.piece_count).where(columns.number.in_(id_subquery(session, numbers)))
+    piece_counts: dict[int, int] = {row.number: row.piece_count for row in session.execute(query)}
+    counters = _projects.c
+    # First, as in `memories_changed`: all writers of a project wait for this row, so none can deadlock.
     session.execute(
         sa.update(_projects)
         .where(counters.id == project_id)
         .values(
-            removals=counters.removals + len(held),
-            memory_count=counters.memory_count - len(held),
-            piece_count=counters.piece_count - sum(held.values()),
+            removals=counters.removals + len(piece_counts),
+            memory_count=counters.memory_count - len(piece_counts),
+            piece_count=counters.piece_count - sum(piece_counts.values()),
         )
     )
-    word_index.memories_removed(session, project_id, list(held))
-    _write_tasks(session, project_id, held)
+    word_index.memories_removed(session, project_id, list(piece_counts))
+    _write_tasks(session, project_id, piece_counts)
     _write_purge(session, project_id)
 
 
 def projects_removed(session: Session, project_ids: Sequence[str]) -> None:
-    """These projects are about to be deleted with all their memories."""
+    """Delete the words of these projects. Call it before their rows are deleted."""
     word_index.projects_removed(session, project_ids)
     for project_id in project_ids:
         _write_purge(session, project_id)
 
 
-def _counted(session: Session, project_id: str, memories: int, pieces: int) -> int:
-    """The project's new revision. The row stays locked until the commit: revisions come in the order of commits."""
-    given = {"project": project_id, "memories": memories, "pieces": pieces}
-    return int(session.execute(_COUNT, given).scalar_one())
+def _advance_revision(session: Session, project_id: str, memories: int, pieces: int) -> int:
+    """Add to the project's counters and return its new revision.
+
+    The row stays locked until the commit, so revisions are in the order of commits.
+    """
+    parameters = {"project": project_id, "memories": memories, "pieces": pieces}
+    return int(session.execute(_ADVANCE, parameters).scalar_one())
 
 
 def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
@@ -100,23 +97,26 @@ def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory],
             "end": end,
             "vector": np.ascontiguousarray(vector, dtype="<f4").tobytes(),
         }
-        for memory, one in zip(memories, embedded, strict=True)
-        for position, ((start, end), vector) in enumerate(zip(one.spans, one.vectors, strict=True))
+        for memory, result in zip(memories, embedded, strict=True)
+        for position, ((start, end), vector) in enumerate(zip(result.spans, result.vectors, strict=True))
     ]
     if rows:
         session.execute(_INSERT_PIECES, rows)
 
 
-def _write_tasks(session: Session, project_id: str, held: dict[int, int]) -> None:
-    """Only a project with a collection has something to follow; the project's row is locked, so none begins unseen."""
+def _write_tasks(session: Session, project_id: str, old_counts: dict[int, int]) -> None:
+    """Write a task for each memory, with the number of pieces that its collection may still hold.
+
+    A project without a collection needs no tasks. Its row is locked here, so no collection can be begun unnoticed.
+    """
     if session.scalar(_HAS_INDEX, {"project": project_id}) is None:
         return
-    moment = now()
+    created_at = now()
     session.execute(
         sa.insert(_tasks),
         [
-            {"project_id": project_id, "memory_number": number, "piece_count": count, "created_at": moment}
-            for number, count in held.items()
+            {"project_id": project_id, "memory_number": number, "piece_count": count, "created_at": created_at}
+            for number, count in old_counts.items()
         ],
     )
 
@@ -127,16 +127,15 @@ def _write_purge(session: Session, project_id: str) -> None:
     )
 
 
-_own = _projects.c
-_COUNT = (
+_ADVANCE = (
     sa.update(_projects)
-    .where(_own.id == sa.bindparam("project"))
+    .where(_projects.c.id == sa.bindparam("project"))
     .values(
-        revision=_own.revision + 1,
-        memory_count=_own.memory_count + sa.bindparam("memories", type_=sa.Integer),
-        piece_count=_own.piece_count + sa.bindparam("pieces", type_=sa.Integer),
+        revision=_projects.c.revision + 1,
+        memory_count=_projects.c.memory_count + sa.bindparam("memories", type_=sa.Integer),
+        piece_count=_projects.c.piece_count + sa.bindparam("pieces", type_=sa.Integer),
     )
-    .returning(_own.revision)
+    .returning(_projects.c.revision)
 )
 _HAS_INDEX = sa.select(_indexes.c.project_id).where(_indexes.c.project_id == sa.bindparam("project"))
 _INSERT_PIECES = sa.insert(_pieces)

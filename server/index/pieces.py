@@ -1,8 +1,8 @@
-"""Cuts a memory into the pieces that are embedded: a sentence each, or a few sentences each when it is long.
+"""Cuts a memory into the pieces that are embedded: one sentence each, or a few sentences each if it is long.
 
-A memory is as close to a question as its best piece, so a piece should say one thing, and say who said it. On
-conversations kept as memories of 1, 5, 10 or about 25 turns the finest cut that was tried found most, and a vector
-of the whole text besides found nothing more.
+A memory is as similar to a question as its best piece, so a piece should say one thing and name its speaker. On
+conversations stored as memories of 1, 5, 10 or about 25 turns, the finest cut that was tried found most. An additional
+vector of the whole text found nothing more.
 """
 
 import math
@@ -11,30 +11,31 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-SENTENCE_PIECES = 32
-"""Up to so many sentences are a piece each; those of a longer memory are packed."""
+MAX_SENTENCE_PIECES = 32
+"""Up to this many sentences become a piece each. The sentences of a longer memory are packed."""
 
-SHORT_FRAGMENT = 10
-"""Characters below which a sentence ("Wow!", "Thanks!") says too little to be found by and joins its neighbour."""
+SHORT_SENTENCE_LENGTH = 10
+"""A sentence with fewer characters ("Wow!", "Thanks!") says too little to be found and joins its neighbor."""
 
-PIECE_LENGTH = 300
-"""The most characters of a piece; a longer sentence is cut."""
+MAX_PIECE_LENGTH = 300
+"""Characters. A longer sentence is cut."""
 
 PACKED_LENGTH = 150
-"""Characters that sentences are packed into, growing to PIECE_LENGTH where PACKED_PIECES of them would not do."""
+"""Characters of a packed piece. Grows to at most MAX_PIECE_LENGTH if a memory has more than PACKED_PIECES pieces."""
 
 PACKED_PIECES = 64
 
-PIECE_TOKENS = 230
-"""The most tokens of a piece with its lead, as estimated: the model reads 256, two of them marks."""
+MAX_PIECE_TOKENS = 230
+"""Estimated tokens of a piece with its lead. The model reads 256, including two marks."""
 
-LEAD_LENGTH = 40
-"""The most characters of a lead: a name, a role, the beginning of a title."""
+MAX_LEAD_LENGTH = 40
+"""Characters. A lead is a name, a role or the beginning of a title."""
 
-UNPENALISED_PIECES = 16
+UNPENALIZED_PIECES = 16
+"""Memories with at most this many pieces have no length penalty."""
 
 SPEAKERS = ("speaker", "author", "title")
-"""Metadata that says who or what a memory is about."""
+"""The metadata keys that say who or what a memory is about, in order of preference."""
 
 ABBREVIATIONS = frozenset(
     {"mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "mt", "gen", "col", "sgt", "capt", "lt", "rev", "hon", "gov"}
@@ -43,14 +44,14 @@ ABBREVIATIONS = frozenset(
     | {"jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"}
 )
 BEFORE_A_NUMBER = frozenset({"no", "nos", "fig", "vol", "pp", "p", "ch"})
-LONGEST_ABBREVIATION = 8
-LONGEST_WORD = 20
+MAX_ABBREVIATION_LENGTH = 8
+MAX_WORD_LENGTH = 20
 
 _CLOSING = "\"'”’»)\\]」』）】"
 _BOUNDARY = re.compile(
-    # Latin, Cyrillic, Greek …: a space follows; begun once a run and never given back, or a line of dots takes a second
+    # Latin, Cyrillic, Greek …: a space follows. Possessive and matched once a run, or a line of dots takes a second.
     rf"(?<![.!?…])(?P<stop>[.!?…]++)[{_CLOSING}]*+(?=\s)"
-    rf"|[。！？｡।॥؟۔]+[{_CLOSING}]*"  # Chinese, Japanese, Devanagari, Arabic, Urdu: none need follow
+    rf"|[。！？｡।॥؟۔]+[{_CLOSING}]*"  # Chinese, Japanese, Devanagari, Arabic, Urdu: no space needed
 )
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘]*\Z")
 _ATOM = re.compile(r"[A-Za-z0-9]+|[^\sA-Za-z0-9]")
@@ -60,7 +61,7 @@ _WORD = re.compile(r"\S{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`content[start:end]`, and the text that is embedded for it: the same with the lead in front."""
+    """`content[start:end]`. `text` is what is embedded: the same text, after the lead if it has one."""
 
     start: int
     end: int
@@ -73,57 +74,56 @@ class _Span:
     end: int
     lead: str
     named: bool = False
-    """Whether the text of the span begins with the lead already."""
+    """Whether the text of the span already begins with the lead."""
 
 
 def pieces_of(content: str, lead: str = "") -> list[Piece]:
-    """Cut `content` so that every character that is not blank is in exactly one piece, in order.
+    """Cut `content` into pieces in order. Every character that is not blank is in exactly one piece.
 
-    `lead` (see `lead_of`) is put in front of the pieces whose own line names no speaker.
+    `lead` (see `lead_of`) is put before the pieces whose own line names no speaker.
     """
     sentences = [part for line in _lines(content, lead) for part in _sentences(content, line)]
     spans = [part for span in _joined_when_short(sentences) for part in _cut(content, span)]
-    if len(spans) > SENTENCE_PIECES:
-        length = min(max(PACKED_LENGTH, len(content) // PACKED_PIECES), PIECE_LENGTH)
+    if len(spans) > MAX_SENTENCE_PIECES:
+        length = min(max(PACKED_LENGTH, len(content) // PACKED_PIECES), MAX_PIECE_LENGTH)
         spans = _packed(content, spans, length)
     return [Piece(span.start, span.end, _text(content, span)) for span in spans]
 
 
 def lead_of(content: str, speaker_or_title: str | None) -> str:
-    """Who or what a memory is about, for the front of its pieces: from the metadata, unless the text says it."""
+    """Return the text to put before the pieces: the speaker or title, or "" if the text itself names a speaker."""
     if speaker_or_title is None or _lead_in(content):
         return ""
-    return " ".join(speaker_or_title.split()).rstrip(":：")[:LEAD_LENGTH].strip()
+    return " ".join(speaker_or_title.split()).rstrip(":：")[:MAX_LEAD_LENGTH].strip()
 
 
 def lead_from(content: str, details: Mapping[str, object]) -> str:
-    """`lead_of` with what the caller's metadata says, the first of `SPEAKERS` that is there."""
+    """Return `lead_of` for the first of `SPEAKERS` that the metadata has."""
     named = (value for key in SPEAKERS if isinstance(value := details.get(key), str) and value.strip())
     return lead_of(content, next(named, None))
 
 
 def length_penalty(pieces: int) -> float:
-    """What to take off the similarity of a memory of so many pieces.
+    """Return what to subtract from the similarity of a memory with this many pieces: 0.05 ln(pieces / 16), at least 0.
 
-    The best of many pieces is close to any question by chance, but a long memory also answers more questions. None up
-    to 16 pieces, then 0.05 times the logarithm: where long memories are noise this regains half of what they cost,
-    where they hold the answers it costs nothing up to ten turns and one point at 25; taking it from the second piece
-    on costs three.
+    The best of many pieces is close to any question by chance, but a long memory also answers more questions. Where
+    long memories are noise, the penalty regains half of what they cost. Where they hold the answers, it costs nothing
+    up to ten turns and one point at 25 turns. A penalty from the second piece on would cost three points.
     """
-    return 0.05 * math.log(pieces / UNPENALISED_PIECES) if pieces > UNPENALISED_PIECES else 0.0
+    return 0.05 * math.log(pieces / UNPENALIZED_PIECES) if pieces > UNPENALIZED_PIECES else 0.0
 
 
 def _lines(content: str, lead: str) -> Iterator[_Span]:
-    """The lines that hold text; one that names no speaker belongs to the last one named."""
+    """Yield the lines. A line that names no speaker gets the last named one as its lead."""
     for match in _LINE.finditer(content):
-        own = _lead_in(match[0])
-        lead = own or lead
-        yield _Span(match.start(), match.end(), lead, named=bool(own))
+        speaker = _lead_in(match[0])
+        lead = speaker or lead
+        yield _Span(match.start(), match.end(), lead, named=bool(speaker))
 
 
 def _lead_in(line: str) -> str:
-    """The name a line begins with ("Caroline: …", "Dr. Li: …", "user: …", "小明：…"), or nothing."""
-    name, colon, rest = line[: LEAD_LENGTH + 2].lstrip().replace("：", ": ").partition(": ")
+    """Return the speaker that the line begins with ("Caroline: …", "Dr. Li: …", "user: …", "小明：…"), or ""."""
+    name, colon, rest = line[: MAX_LEAD_LENGTH + 2].lstrip().replace("：", ": ").partition(": ")
     words = name.split()
     if not colon or not rest.strip() or not 1 <= len(words) <= 3 or not all(map(_is_name_word, words)):
         return ""
@@ -145,17 +145,18 @@ def _sentences(content: str, line: _Span) -> Iterator[_Span]:
 
 
 def _abbreviates(content: str, start: int, stop: int) -> bool:
-    """Whether the full stop at `stop` belongs to a word ("Dr.", "J.") or counts a list ("3."), and ends no sentence."""
-    before = content[max(start, stop - LONGEST_ABBREVIATION) : stop]
+    """Return whether the period at `stop` belongs to a word ("Dr.", "J.") or list number ("3."), not to a sentence."""
+    before = content[max(start, stop - MAX_ABBREVIATION_LENGTH) : stop]
     match = _LAST_WORD.search(before)
     word = match[0].lower() if match else ""
-    counts = word.isdigit() and content[start:stop].strip() == word
-    numbers = word in BEFORE_A_NUMBER and content[stop + 1 : stop + 3].strip().isdigit()
-    initial = len(word) == 1 and word.isalpha() and word != "i"
-    return counts or numbers or initial or word in ABBREVIATIONS
+    is_list_number = word.isdigit() and content[start:stop].strip() == word
+    is_before_number = word in BEFORE_A_NUMBER and content[stop + 1 : stop + 3].strip().isdigit()
+    is_initial = len(word) == 1 and word.isalpha() and word != "i"
+    return is_list_number or is_before_number or is_initial or word in ABBREVIATIONS
 
 
 def _stripped(content: str, span: _Span) -> Iterator[_Span]:
+    """Yield the span without blanks around it, or nothing if it is blank."""
     text = content[span.start : span.end]
     start = span.start + len(text) - len(text.lstrip())
     if text.strip():
@@ -163,11 +164,15 @@ def _stripped(content: str, span: _Span) -> Iterator[_Span]:
 
 
 def _joined_when_short(spans: Iterable[_Span]) -> list[_Span]:
-    """Join a short fragment to its neighbour of the same speaker."""
+    """Join short sentences to a neighbor of the same speaker."""
     joined: list[_Span] = []
     for span in spans:
         before = joined[-1] if joined else None
-        if before and _same_speaker(before, span) and min(map(_said, (before, span))) < SHORT_FRAGMENT:
+        if (
+            before
+            and _same_speaker(before, span)
+            and min(_spoken_length(before), _spoken_length(span)) < SHORT_SENTENCE_LENGTH
+        ):
             joined[-1] = replace(before, end=span.end)
         else:
             joined.append(span)
@@ -178,22 +183,22 @@ def _same_speaker(before: _Span, span: _Span) -> bool:
     return before.lead == span.lead and not span.named
 
 
-def _said(span: _Span) -> int:
-    """Characters of the span without the name in front."""
+def _spoken_length(span: _Span) -> int:
+    """Return the number of characters without the speaker's name."""
     return span.end - span.start - (len(span.lead) + 2 if span.named else 0)
 
 
 def _cut(content: str, span: _Span) -> list[_Span]:
-    """Cut a sentence that is too long for one piece between words, and a word that is too long anywhere."""
-    if span.end - span.start <= PIECE_LENGTH and _tokens(_text(content, span)) <= PIECE_TOKENS:
+    """Cut a sentence that is too long between words, and a word that is too long anywhere."""
+    if span.end - span.start <= MAX_PIECE_LENGTH and _tokens(_text(content, span)) <= MAX_PIECE_TOKENS:
         return [span]
     words = _WORD.finditer(content, span.start, span.end)
     first, *rest = [_Span(word.start(), word.end(), span.lead) for word in words]
-    return _packed(content, [replace(first, named=span.named), *rest], PIECE_LENGTH)
+    return _packed(content, [replace(first, named=span.named), *rest], MAX_PIECE_LENGTH)
 
 
 def _packed(content: str, spans: Iterable[_Span], length: int) -> list[_Span]:
-    """Join neighbours for as long as they are at most `length` characters and fit the model."""
+    """Join neighbors while they have at most `length` characters and fit the model."""
     packed: list[_Span] = []
     room = 0
     for span in spans:
@@ -202,7 +207,7 @@ def _packed(content: str, spans: Iterable[_Span], length: int) -> list[_Span]:
             packed[-1] = replace(packed[-1], end=span.end)
         else:
             packed.append(span)
-            room = PIECE_TOKENS - (0 if span.named else _tokens(span.lead) + 1)
+            room = MAX_PIECE_TOKENS - (0 if span.named else _tokens(span.lead) + 1)
         room -= cost
     return packed
 
@@ -213,11 +218,11 @@ def _text(content: str, span: _Span) -> str:
 
 
 def _tokens(text: str) -> int:
-    """An estimate that errs upwards: a token for any two letters of a word, and for any other character or long key."""
+    """Estimate the tokens, rather too many: one for two letters of a word, one for any other character."""
     return sum(map(_atom_tokens, _ATOM.findall(text)))
 
 
 def _atom_tokens(atom: str) -> int:
     if not atom.isascii():
-        return len(unicodedata.normalize("NFD", atom))  # the tokenizer decomposes it: a Korean syllable is three
-    return (len(atom) + 1) // 2 if len(atom) <= LONGEST_WORD else len(atom)
+        return len(unicodedata.normalize("NFD", atom))  # as the tokenizer does: a Korean syllable is three
+    return (len(atom) + 1) // 2 if len(atom) <= MAX_WORD_LENGTH else len(atom)

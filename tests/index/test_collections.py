@@ -1,4 +1,4 @@
-"""With Chroma: a project that has outgrown exact scanning is answered as before, whatever becomes of Chroma."""
+"""A project that has outgrown exact scanning gets the same answers through Chroma, also when Chroma fails."""
 
 import shutil
 from collections.abc import Iterator
@@ -54,13 +54,15 @@ def test_a_project_that_outgrows_exact_scanning_gets_a_collection(large: World) 
     assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
 
-def test_the_scores_are_those_of_exact_scanning(large: World, settings: Settings, embedder: Embedder) -> None:
-    through_chroma = [(one.memory.id, round(one.score, 2)) for one in large.found("trip number 12")]
+def test_the_scores_equal_those_of_exact_scanning(large: World, settings: Settings, embedder: Embedder) -> None:
+    through_chroma = [(result.memory.id, round(result.score, 2)) for result in large.found("trip number 12")]
     with opened(settings.model_copy(update={"exact_scan_limit": 5000}), embedder) as exact:
-        assert [(one.memory.id, round(one.score, 2)) for one in exact.found("trip number 12")] == through_chroma
+        assert [
+            (result.memory.id, round(result.score, 2)) for result in exact.found("trip number 12")
+        ] == through_chroma
 
 
-def test_what_chroma_has_not_seen_yet_is_found_and_what_is_gone_is_not(large: World) -> None:
+def test_pending_changes_are_found_and_deleted_memories_are_not(large: World) -> None:
     first = large.add("a red kayak")
     assert large.texts("red kayak")[0] == "a red kayak"
     large.update(first, "a green tandem")
@@ -69,7 +71,7 @@ def test_what_chroma_has_not_seen_yet_is_found_and_what_is_gone_is_not(large: Wo
     assert "a green tandem" not in large.texts("green tandem", limit=100)
 
 
-def test_changes_reach_chroma_and_their_tasks_go(large: World) -> None:
+def test_changes_reach_chroma_and_their_tasks_are_deleted(large: World) -> None:
     changed = large.add("One sentence about kayaks. Another sentence about tandems.")
     gone = large.add("a red kayak")
     large.update(changed, "One sentence about kayaks.")
@@ -83,7 +85,7 @@ def test_changes_reach_chroma_and_their_tasks_go(large: World) -> None:
 
 
 def test_with_many_changes_pending_everything_is_scanned(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.index.chroma.collections.MOST_PENDING", 3)
+    monkeypatch.setattr("server.index.chroma.collections.MAX_PENDING_TASKS", 3)
     large.add_many([f"a red kayak {n}" for n in range(10)])
     assert large.texts("red kayak 7")[0] == "a red kayak 7"
     assert large.index.health().degraded is None
@@ -96,7 +98,7 @@ def test_filters_are_applied_before_the_limit(large: World) -> None:
     assert len(large.texts("canoe trip", Filters(tags=("trips",)), limit=100)) == 40
 
 
-def test_wide_filters_ask_wider_until_enough_pass(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_with_wide_filters_widens_until_enough_pass(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.domain.memory.search.LISTED", 3)
     monkeypatch.setattr("server.domain.memory.search.WIDTHS", (2, 5, 1 << 40))
     large.add_many([f"nothing of the kind {n}" for n in range(10)], metadata={"tags": "wanted"})
@@ -104,15 +106,15 @@ def test_wide_filters_ask_wider_until_enough_pass(large: World, monkeypatch: pyt
     assert len(large.texts("canoe trip", Filters(tags=("wanted",)), limit=10)) == 10
 
 
-def test_chroma_failing_is_not_an_outage_and_is_repaired(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "LOOK", 0.2)
+def test_a_damaged_collection_is_no_outage_and_is_rebuilt(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.2)
     chroma, row = large.index._collections.open(as_owner=False), row_of(large)
     assert chroma is not None
     assert row is not None
-    chroma.delete(row.collection)
+    chroma.delete_collection(row.collection)
     assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
     assert "Chroma failed" in str(large.index.health().degraded)
-    large.index._owner.look()
+    large.index._worker.check_soon()
     eventually(lambda: large.index.health().degraded is None)
     repaired = row_of(large)
     assert repaired is not None
@@ -120,7 +122,7 @@ def test_chroma_failing_is_not_an_outage_and_is_repaired(large: World, monkeypat
     assert large.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
 
-def test_a_deleted_projects_collection_goes(large: World) -> None:
+def test_a_deleted_projects_collection_is_deleted(large: World) -> None:
     chroma = large.index._collections.open(as_owner=False)
     assert chroma is not None
     with large.database.write() as session:
@@ -128,15 +130,15 @@ def test_a_deleted_projects_collection_goes(large: World) -> None:
         session.delete(session.get_one(Project, large.project_id))
     large.index.wake()
     root = large.settings.data_dir / "chroma"
-    eventually(lambda: not chroma.names() and not any(path.is_dir() for path in root.glob("*/*")))
+    eventually(lambda: not chroma.list_names() and not any(path.is_dir() for path in root.glob("*/*")))
 
 
-def test_deleted_vectors_leave_when_they_are_many(large: World) -> None:
+def test_many_deleted_vectors_make_the_collection_be_rebuilt(large: World) -> None:
     before = row_of(large)
     assert before is not None
     for found in large.found("canoe", limit=15):
         large.delete(found.memory.id)
-    large.index._owner.look()
+    large.index._worker.check_soon()
 
     def is_rebuilt() -> bool:
         row = row_of(large)
@@ -146,28 +148,28 @@ def test_deleted_vectors_leave_when_they_are_many(large: World) -> None:
     assert len(large.texts("canoe", limit=100)) == 25
 
 
-def test_after_an_unclean_stop_the_collections_are_built_in_a_fresh_directory(
+def test_after_an_unclean_stop_the_collections_are_rebuilt_in_a_new_directory(
     large: World, settings: Settings, embedder: Embedder, tmp_path: Path
 ) -> None:
     root = settings.data_dir / "chroma"
-    shutil.copytree(root, tmp_path / "as-it-was")
+    shutil.copytree(root, tmp_path / "copy")
     large.index.close()
     assert not (root / "open").exists()
     shutil.rmtree(root)
-    shutil.copytree(tmp_path / "as-it-was", root)
-    left = {path.name for path in root.iterdir() if path.is_dir()}
+    shutil.copytree(tmp_path / "copy", root)
+    before = {path.name for path in root.iterdir() if path.is_dir()}
     with opened(settings, embedder) as again:
         assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
-        eventually(lambda: is_ready(again) and {path.name for path in root.iterdir() if path.is_dir()} != left)
+        eventually(lambda: is_ready(again) and {path.name for path in root.iterdir() if path.is_dir()} != before)
         eventually(lambda: is_ready(again))
-        assert not left & {path.name for path in root.iterdir()}
+        assert not before & {path.name for path in root.iterdir()}
         assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
 
-def test_a_directory_that_cannot_be_read_is_thrown_away_and_made_anew(
+def test_an_unreadable_directory_is_replaced(
     large: World, settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "RETRY", 0.1)
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
     large.index.close()
     (file,) = (settings.data_dir / "chroma").glob("*/chroma.sqlite3")
     file.write_bytes(b"not a database" * 1000)
@@ -189,7 +191,7 @@ def test_after_a_clean_stop_the_collections_are_kept(large: World, settings: Set
         assert again.texts("canoe trip number 7")[0] == "canoe trip number 7"
 
 
-def test_a_second_process_searches_exactly_and_leaves_chroma_alone(large: World, embedder: Embedder) -> None:
+def test_a_second_process_scans_exactly_and_does_not_open_chroma(large: World, embedder: Embedder) -> None:
     with opened(large.settings, embedder) as second:
         assert second.texts("canoe trip number 7")[0] == "canoe trip number 7"
         assert second.index.health().mode == "exact"
@@ -198,7 +200,7 @@ def test_a_second_process_searches_exactly_and_leaves_chroma_alone(large: World,
         assert large.texts("red kayak")[0] == "a red kayak"
 
 
-def test_reindex_builds_everything_anew_beside_the_running_owner(large: World, embedder: Embedder) -> None:
+def test_reindex_rebuilds_everything_while_another_process_owns_the_index(large: World, embedder: Embedder) -> None:
     before = row_of(large)
     with large.database.write() as session:
         session.execute(sa.update(Project).values(memory_count=7, piece_count=7))
@@ -218,26 +220,28 @@ def test_reindex_builds_everything_anew_beside_the_running_owner(large: World, e
         assert (project.memory_count, project.piece_count) == (40, 40)
 
 
-def test_a_change_while_a_collection_is_built_is_never_taken_for_one_that_it_has_seen(
+def test_a_change_while_a_collection_is_built_keeps_its_task(
     settings: Settings, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite gives the number of a task that is gone to the next one."""
-    monkeypatch.setattr(matrix_cache, "PART", 10)
+    """SQLite gives the number of a deleted task to the next one."""
+    monkeypatch.setattr(matrix_cache, "PART_MEMORIES", 10)
     with opened(settings.model_copy(update={"exact_scan_limit": 5000}), embedder) as world:
-        world.index._owner.stop()
+        world.index._worker.stop()
         first, second, third, *_, last = world.add_many([f"canoe trip number {n}" for n in range(40)])
         chroma = open_embedded(tmp_path / "chroma")
 
         def build() -> Iterator[Progress]:
-            return rebuild.build(world.database, chroma, world.index._scans, embedder.name, world.project_id)
+            return rebuild.build_collection(
+                world.database, chroma, world.index._matrices, embedder.name, world.project_id
+            )
 
-        next(build())  # from now on changes leave tasks
+        next(build())  # from now on, changes write tasks
         world.delete(first)
         world.update(second, "a red kayak")
         world.delete(third)
         building = build()
         next(building)
-        with world.database.write() as session:  # as the owner does when their words have left the disk
+        with world.database.write() as session:  # as the worker does after a purge
             session.execute(sa.delete(IndexTask).where(col(IndexTask.memory_number) == outbox.PURGE))
         world.update(second, "a blue kayak")
         while next(building, None) and not is_ready(world):

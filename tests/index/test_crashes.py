@@ -1,4 +1,4 @@
-"""Killed at any moment, ten times: what was acknowledged is found, what was deleted is gone."""
+"""After ten kills at random moments, acknowledged memories are found and deleted ones are gone."""
 
 import os
 import random
@@ -24,18 +24,19 @@ KILLS = 10
 
 def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(settings: Settings, embedder: Embedder) -> None:
     settings = settings.model_copy(update={"exact_scan_limit": 0})
-    said = _said_until_killed(settings, random.Random(7))
-    kept, deleted = _ids(said, "added") - _ids(said, "deleting"), _ids(said, "deleted")
+    lines = _lines_until_killed(settings, random.Random(7))
+    kept = _ids(lines, "added") - _ids(lines, "deleting")
+    deleted = _ids(lines, "deleted")
     with opened(settings, embedder) as world:
         _check(world, kept, deleted)  # while collections are being built
-        eventually(lambda: world.index._owner.missing() == 0)
+        eventually(lambda: world.index._worker.count_missing() == 0)
         _check(world, kept, deleted)
 
 
-def _said_until_killed(settings: Settings, moments: random.Random) -> list[list[str]]:
-    """What the writers said before each was killed."""
+def _lines_until_killed(settings: Settings, moments: random.Random) -> list[list[str]]:
+    """Return the words of each line that the writers printed."""
     command = [sys.executable, "-m", "tests.support.writer", settings.database_url.get_secret_value()]
-    said: list[list[str]] = []
+    lines: list[list[str]] = []
     with subprocess.Popen(
         [*command, str(settings.data_dir)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as writers:
@@ -44,13 +45,13 @@ def _said_until_killed(settings: Settings, moments: random.Random) -> list[list[
         for _ in range(KILLS):
             writers.stdin.write("\n")
             writers.stdin.flush()
-            said += _until_ended(writers.stdout, moments.uniform(0.1, 0.8))
+            lines += _until_ended(writers.stdout, moments.uniform(0.1, 0.8))
         writers.stdin.close()
-    return said
+    return lines
 
 
 def _until_ended(lines: Iterable[str], after: float) -> Iterator[list[str]]:
-    """The writer's lines; it is killed so many seconds after the first thing that it has written."""
+    """Yield the writer's lines. Kill it `after` seconds after its first change."""
     pid, killing = 0, None
     for line in lines:
         word, *ids = line.split()
@@ -64,8 +65,8 @@ def _until_ended(lines: Iterable[str], after: float) -> Iterator[list[str]]:
         yield [word, *ids]
 
 
-def _ids(lines: list[list[str]], what: str) -> set[str]:
-    return {memory_id for word, *ids in lines if word == what for memory_id in ids}
+def _ids(lines: list[list[str]], event: str) -> set[str]:
+    return {memory_id for word, *ids in lines if word == event for memory_id in ids}
 
 
 def _check(world: World, kept: set[str], deleted: set[str]) -> None:
@@ -75,7 +76,7 @@ def _check(world: World, kept: set[str], deleted: set[str]) -> None:
     assert not deleted & stored.keys()
     for memory_id in random.Random(7).sample(sorted(kept), min(60, len(kept))):
         found = world.found(stored[memory_id], Filters(), limit=3)
-        assert memory_id in {one.memory.id for one in found}
+        assert memory_id in {result.memory.id for result in found}
         assert found[0].similarity > 0.9
-    everything = {one.memory.id for one in world.found("memory number", limit=100)}
+    everything = {result.memory.id for result in world.found("memory number", limit=100)}
     assert not everything & deleted

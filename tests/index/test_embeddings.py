@@ -1,4 +1,4 @@
-"""The bundled model against its reference, and the queue before it."""
+"""The bundled model matches its reference, and the queue in front of it is fair."""
 
 import shutil
 import subprocess
@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from server.index.model import bundled, onnx_export
-from server.index.model.batching import URGENT_TURNS, BatchingEmbedder
+from server.index.model.batching import MAX_URGENT_TURNS, BatchingEmbedder
 from server.index.model.bundled import BundledModel
 from server.index.model.embeddings import (
     DEFAULT_MODEL,
@@ -24,6 +23,7 @@ from server.index.model.embeddings import (
     ModelUnusable,
     open_embedder,
 )
+from server.index.types import Vectors
 
 TEXTS = [
     "Caroline: I went to a support group yesterday and it was so powerful.",
@@ -59,7 +59,7 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedder]:
 
 
 def run(program: str, *arguments: str, before: str = "") -> str:
-    """What a process of its own prints, so that torch stays out of this one."""
+    """Run the program in a new process, so that this one does not import torch, and return what it prints."""
     command = [sys.executable, "-W", "ignore", "-c", before + program, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -85,7 +85,7 @@ def test_the_model_agrees_with_sentence_transformers(embedder: Embedder, tmp_pat
     assert "cannot be loaded" in refusal
 
 
-def test_vectors_have_unit_length_and_the_shape_that_was_promised(embedder: Embedder) -> None:
+def test_vectors_have_unit_length_and_the_documented_shape(embedder: Embedder) -> None:
     vectors = embedder.embed(TEXTS)
     assert (embedder.name, embedder.dimensions) == ("all-MiniLM-L6-v2/int8", 384)
     assert vectors.shape == (len(TEXTS), 384)
@@ -94,7 +94,7 @@ def test_vectors_have_unit_length_and_the_shape_that_was_promised(embedder: Embe
     assert embedder.embed([]).shape == (0, 384)
 
 
-def test_sixteen_threads_get_the_vectors_that_one_gets(embedder: Embedder) -> None:
+def test_sixteen_threads_get_the_same_vectors_as_one(embedder: Embedder) -> None:
     texts = [f"Fact {number} of a text of some length" for number in range(64)]
     alone = embedder.embed(texts)
     with ThreadPoolExecutor(16) as threads:
@@ -129,9 +129,9 @@ def test_a_model_with_a_wrong_checksum_is_refused(file: str, tmp_path: Path, mon
         open_embedder(DEFAULT_MODEL, tmp_path / "data")
 
 
-def test_a_damaged_preparation_is_dropped_for_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_export_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = tmp_path / "models"
-    whole = bundled.prepared(bundled.source_folder(), tmp_path)
+    whole = bundled.prepared_file(bundled.source_folder(), tmp_path)
     copy = Path(shutil.copytree(whole.parent, models)) / whole.name
     damaged = models / f"{whole.name.split('.')[0]}.int8.{bundled.WEIGHTS_SHA256[:12]}.{'0' * 64}.onnx"
     damaged.write_bytes(b"half of a model")
@@ -141,21 +141,21 @@ def test_a_damaged_preparation_is_dropped_for_a_whole_one(tmp_path: Path, monkey
 
 
 class Latch(list[str]):
-    """Texts that tell when they are lined up: they are read under the collector's lock."""
+    """Texts that signal when they are queued: the embedder reads them while it holds its lock."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         super().__init__(texts)
-        self.lined_up = threading.Event()
+        self.queued = threading.Event()
 
     def __iter__(self) -> Iterator[str]:
-        self.lined_up.set()
+        self.queued.set()
         return super().__iter__()
 
 
-class HeldModel:
-    """A model of one thread that writes down what it is given and answers when it is let go."""
+class BlockedModel:
+    """A model of one thread that records its batches and answers once `released` is set."""
 
-    name = "held/test"
+    name = "blocked/test"
     dimensions = 2
     threads = 1
 
@@ -163,129 +163,129 @@ class HeldModel:
         self.batch_size = batch_size
         self.batches: list[list[str]] = []
         self.started = threading.Event()
-        self.let_go = threading.Event()
+        self.released = threading.Event()
 
-    def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], /) -> Vectors:
         self.batches.append(list(texts))
         self.started.set()
-        self.let_go.wait(10)
+        self.released.wait(10)
         if "bad" in texts:
             raise ValueError("cannot read this")
         return np.array([[len(text), 1] for text in texts], dtype=np.float32)
 
 
-class Held:
-    """A collector whose only model thread is busy with the text "first", and requests lined up behind it."""
+class BusyEmbedder:
+    """An embedder whose only model thread is busy with the text "first", and the requests queued behind it."""
 
     def __init__(self, batch_size: int = 1) -> None:
-        self.model = HeldModel(batch_size)
-        self.collector = BatchingEmbedder(self.model)
+        self.model = BlockedModel(batch_size)
+        self.embedder = BatchingEmbedder(self.model)
         self.callers = ThreadPoolExecutor(20)
-        self.first = self.callers.submit(self.collector.embed, ["first"])
+        self.first = self.callers.submit(self.embedder.embed, ["first"])
         self.model.started.wait(10)
 
-    def ask(self, *texts: str, urgent: bool = False) -> Future[NDArray[np.float32]]:
-        """Ask in a thread, and come back when the texts are lined up."""
+    def ask(self, *texts: str, urgent: bool = False) -> Future[Vectors]:
+        """Embed the texts in a thread, and return when they are queued."""
         latch = Latch(texts)
-        answer = self.callers.submit(self.collector.embed, latch, urgent=urgent)
-        assert latch.lined_up.wait(10)
+        answer = self.callers.submit(self.embedder.embed, latch, urgent=urgent)
+        assert latch.queued.wait(10)
         return answer
 
-    def given(self) -> list[str]:
+    def texts_run(self) -> list[str]:
         return [text for batch in self.model.batches for text in batch]
 
     def finish(self) -> None:
-        self.model.let_go.set()
-        self.collector.close()
+        self.model.released.set()
+        self.embedder.close()
         self.callers.shutdown()
 
 
 @pytest.fixture
-def held() -> Iterator[Held]:
-    held = Held()
-    yield held
-    held.finish()
+def busy() -> Iterator[BusyEmbedder]:
+    busy = BusyEmbedder()
+    yield busy
+    busy.finish()
 
 
-def test_a_question_overtakes_an_import_of_two_thousand_texts(held: Held) -> None:
+def test_a_question_overtakes_an_import_of_two_thousand_texts(busy: BusyEmbedder) -> None:
     texts = [f"fact {number}" for number in range(2000)]
-    imported = held.ask(*texts)
-    question = held.ask("a question", urgent=True)
-    held.model.let_go.set()
+    imported = busy.ask(*texts)
+    question = busy.ask("a question", urgent=True)
+    busy.model.released.set()
     assert question.result(10).tolist() == [[10, 1]]
     assert len(imported.result(10)) == 2000
-    assert held.given() == ["first", "a question", *texts]
+    assert busy.texts_run() == ["first", "a question", *texts]
 
 
-def test_a_flood_of_questions_leaves_every_ninth_turn_to_the_others(held: Held) -> None:
-    imported = held.ask("fact 1", "fact 2")
-    questions = held.ask(*(f"question {number}" for number in range(30)), urgent=True)
-    held.model.let_go.set()
+def test_every_ninth_turn_is_left_to_imports_however_many_questions_wait(busy: BusyEmbedder) -> None:
+    imported = busy.ask("fact 1", "fact 2")
+    questions = busy.ask(*(f"question {number}" for number in range(30)), urgent=True)
+    busy.model.released.set()
     questions.result(10)
     imported.result(10)
-    turns = [text for text in held.given() if text.startswith("fact") or text == "first"]
-    places = [held.given().index(text) for text in turns]
-    assert [later - earlier for earlier, later in pairwise(places)] == [URGENT_TURNS + 1] * 2
+    turns = [text for text in busy.texts_run() if text.startswith("fact") or text == "first"]
+    positions = [busy.texts_run().index(text) for text in turns]
+    assert [later - earlier for earlier, later in pairwise(positions)] == [MAX_URGENT_TURNS + 1] * 2
 
 
-def test_imports_take_turns_text_by_text(held: Held) -> None:
-    answers = [held.ask("a1", "a2", "a3", "a4"), held.ask("b1"), held.ask("c1", "c2")]
-    held.model.let_go.set()
+def test_imports_take_turns_text_by_text(busy: BusyEmbedder) -> None:
+    answers = [busy.ask("a1", "a2", "a3", "a4"), busy.ask("b1"), busy.ask("c1", "c2")]
+    busy.model.released.set()
     for answer in answers:
         answer.result(10)
-    assert held.given() == ["first", "a1", "b1", "c1", "a2", "c2", "a3", "a4"]
+    assert busy.texts_run() == ["first", "a1", "b1", "c1", "a2", "c2", "a3", "a4"]
 
 
-def test_a_text_that_many_wait_for_is_computed_once(held: Held) -> None:
-    answers = [held.ask("same", "same") for _ in range(4)]
-    answers += [held.ask("same", urgent=True) for _ in range(4)]
-    answers.append(held.ask("first"))
-    held.model.let_go.set()
+def test_a_text_that_several_callers_wait_for_is_computed_once(busy: BusyEmbedder) -> None:
+    answers = [busy.ask("same", "same") for _ in range(4)]
+    answers += [busy.ask("same", urgent=True) for _ in range(4)]
+    answers.append(busy.ask("first"))
+    busy.model.released.set()
     assert [answer.result(10)[-1].tolist() for answer in answers] == [[4, 1]] * 8 + [[5, 1]]
-    assert held.given() == ["first", "same"]
+    assert busy.texts_run() == ["first", "same"]
 
 
-def test_a_question_asked_again_is_remembered_and_a_memory_is_not(held: Held) -> None:
-    held.model.let_go.set()
+def test_repeated_questions_are_cached_and_memories_are_not(busy: BusyEmbedder) -> None:
+    busy.model.released.set()
     for urgent in (True, True, False):
-        held.collector.embed(["a question"], urgent=urgent)
+        busy.embedder.embed(["a question"], urgent=urgent)
     for _ in range(2):
-        held.collector.embed(["a memory"])
-    assert held.given() == ["first", "a question", "a memory", "a memory"]
+        busy.embedder.embed(["a memory"])
+    assert busy.texts_run() == ["first", "a question", "a memory", "a memory"]
 
 
-def test_a_model_that_takes_batches_gets_what_waits_in_one_call() -> None:
-    held = Held(batch_size=4)
-    answers = [held.ask(f"text {number}") for number in range(6)]
-    held.model.let_go.set()
+def test_a_model_with_batches_gets_the_waiting_texts_in_one_call() -> None:
+    busy = BusyEmbedder(batch_size=4)
+    answers = [busy.ask(f"text {number}") for number in range(6)]
+    busy.model.released.set()
     for answer in answers:
         answer.result(10)
-    held.finish()
-    assert held.model.batches == [
+    busy.finish()
+    assert busy.model.batches == [
         ["first"],
         ["text 0", "text 1", "text 2", "text 3"],
         ["text 4", "text 5"],
     ]
 
 
-def test_what_the_model_cannot_read_fails_for_who_asked_and_for_nobody_else(held: Held) -> None:
-    bad, good = held.ask("bad"), held.ask("good")
-    held.model.let_go.set()
+def test_a_text_that_the_model_rejects_fails_only_for_its_callers(busy: BusyEmbedder) -> None:
+    bad, good = busy.ask("bad"), busy.ask("good")
+    busy.model.released.set()
     with pytest.raises(ModelFailed, match="ValueError"):
         bad.result(10)
     assert good.result(10).tolist() == [[4, 1]]
     with pytest.raises(ModelFailed, match="ValueError"):
-        held.collector.embed(["bad"], urgent=True)
+        busy.embedder.embed(["bad"], urgent=True)
 
 
-def test_closing_finishes_what_is_in_work_and_tells_everyone_else(held: Held) -> None:
-    waiting = held.ask("second")
-    closing = held.callers.submit(held.collector.close)
+def test_closing_finishes_the_running_texts_and_fails_the_others(busy: BusyEmbedder) -> None:
+    waiting = busy.ask("second")
+    closing = busy.callers.submit(busy.embedder.close)
     with pytest.raises(EmbedderClosed):
         waiting.result(10)
-    held.model.let_go.set()
-    assert held.first.result(10).tolist() == [[5, 1]]
+    busy.model.released.set()
+    assert busy.first.result(10).tolist() == [[5, 1]]
     closing.result(10)
     with pytest.raises(EmbedderClosed):
-        held.collector.embed(["third"])
-    assert held.given() == ["first"]
+        busy.embedder.embed(["third"])
+    assert busy.texts_run() == ["first"]

@@ -1,3 +1,5 @@
+"""Memories are cut into pieces at sentences, within the model's window and in little time."""
+
 import time
 
 import pytest
@@ -7,9 +9,9 @@ from tokenizers import Tokenizer
 
 from server.index.model import bundled
 from server.index.pieces import (
-    LEAD_LENGTH,
-    PIECE_LENGTH,
-    SENTENCE_PIECES,
+    MAX_LEAD_LENGTH,
+    MAX_PIECE_LENGTH,
+    MAX_SENTENCE_PIECES,
     lead_of,
     length_penalty,
     pieces_of,
@@ -42,25 +44,46 @@ def test_every_character_that_is_not_blank_is_in_exactly_one_piece(content: str,
 
 
 @given(CONTENTS, LEADS)
-def test_a_piece_is_what_stands_at_its_place_with_at_most_a_lead_before_it(content: str, lead: str) -> None:
+def test_a_piece_is_a_slice_of_the_text_with_at_most_a_lead_before_it(content: str, lead: str) -> None:
     for piece in pieces_of(content, lead):
-        said = content[piece.start : piece.end]
-        before = piece.text.removesuffix(said)
-        assert said.strip()
-        assert piece.text.endswith(said)
+        part = content[piece.start : piece.end]
+        before = piece.text.removesuffix(part)
+        assert part == part.strip() != ""
+        assert piece.text.endswith(part)
         assert before == "" or before.endswith(": ")
-        assert len(said) <= PIECE_LENGTH + LEAD_LENGTH
+        assert len(part) <= MAX_PIECE_LENGTH + MAX_LEAD_LENGTH
 
 
 @given(CONTENTS, LEADS)
-def test_the_same_text_is_always_cut_alike(content: str, lead: str) -> None:
+def test_the_same_text_is_always_cut_the_same_way(content: str, lead: str) -> None:
     assert pieces_of(content, lead) == pieces_of(content, lead)
+
+
+@given(CONTENTS, LEADS)
+def test_a_piece_begins_with_the_lead_at_most_once(content: str, lead: str) -> None:
+    for piece in pieces_of(content, lead):
+        before = piece.text.removesuffix(content[piece.start : piece.end])
+        assert not before or not piece.text.removeprefix(before).startswith(before)
+
+
+@given(st.text(max_size=200), st.one_of(st.none(), st.text(max_size=200)))
+def test_a_lead_is_one_short_line_of_at_most_forty_characters(content: str, speaker: str | None) -> None:
+    lead = lead_of(content, speaker)
+    assert len(lead) <= MAX_LEAD_LENGTH
+    assert lead == lead.strip()
+    assert len(lead.splitlines()) <= 1
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_more_pieces_never_have_a_smaller_penalty(one: int, other: int) -> None:
+    few, many = sorted((one, other))
+    assert 0 <= length_penalty(few) <= length_penalty(many)
 
 
 @settings(deadline=None)
 @given(CONTENTS, LEADS)
-def test_no_piece_is_longer_than_the_model_reads(content: str, lead: str) -> None:
-    encodings = TOKENIZER.encode_batch(texts(content, lead[:LEAD_LENGTH]))
+def test_no_piece_is_longer_than_the_models_window(content: str, lead: str) -> None:
+    encodings = TOKENIZER.encode_batch(texts(content, lead[:MAX_LEAD_LENGTH]))
     assert all(len(encoding.ids) <= bundled.MAX_TOKENS for encoding in encodings)
 
 
@@ -68,7 +91,7 @@ def test_no_piece_is_longer_than_the_model_reads(content: str, lead: str) -> Non
     "unit",
     ["안녕하세요 ", "你好", "मैं दिल्ली में ", "مرحبا بكم ", "!?", "qxzjkvwqxzjkvwqxzjkvwqxzjkvw ", "4f9c07e1" * 8 + " "],
 )
-def test_no_script_and_no_key_makes_a_piece_longer_than_the_model_reads(unit: str) -> None:
+def test_no_script_and_no_key_exceeds_the_models_window(unit: str) -> None:
     encodings = TOKENIZER.encode_batch(texts(unit * (3000 // len(unit)), "A title that is as long as a lead may be"))
     assert 100 < max(len(encoding.ids) for encoding in encodings) <= bundled.MAX_TOKENS
 
@@ -124,7 +147,7 @@ def test_a_text_is_cut_where_its_sentences_end(content: str, pieces: list[str]) 
     "content",
     ["http://example.com: is down", "Note to self about 3: buy milk", "10:30 we met", "I said: no", "12: the answer"],
 )
-def test_what_only_looks_like_a_speaker_leads_nothing(content: str) -> None:
+def test_text_that_only_looks_like_a_speaker_is_no_lead(content: str) -> None:
     assert texts(f"{content}. And then some more was said.")[-1] == "And then some more was said."
 
 
@@ -133,26 +156,26 @@ def test_the_lead_from_the_metadata_is_in_front_of_every_piece_unless_the_text_n
     assert lead_of("I like tea.", " Mel:\n") == "Mel"
     assert lead_of("I like tea.", None) == ""
     assert lead_of("Caroline: I like tea.", "Mel") == ""
-    assert len(lead_of("I like tea.", "x" * 500)) == LEAD_LENGTH
+    assert len(lead_of("I like tea.", "x" * 500)) == MAX_LEAD_LENGTH
 
 
 def test_a_long_memory_is_packed_and_covered_to_its_end() -> None:
     facts = [f"Fact number {number} is about city {number * 7}." for number in range(2500)]
     pieces = pieces_of(" ".join(facts))
-    assert SENTENCE_PIECES < len(pieces) < len(facts) / 4
+    assert MAX_SENTENCE_PIECES < len(pieces) < len(facts) / 4
     assert all(any(fact in piece.text for piece in pieces) for fact in facts)
 
 
 @pytest.mark.parametrize(
     "unit", ["a. ", "word ", "x", "Dr. ", "\n-", "user: a\n", "！", "‘", '."', "한", ".", "?!", "…"]
 )
-def test_a_hundred_kilobytes_of_anything_are_cut_in_little_time(unit: str) -> None:
+def test_a_hundred_kilobytes_of_anything_are_cut_within_five_seconds(unit: str) -> None:
     content = unit * (100_000 // len(unit))
     began = time.process_time()
     pieces_of(content)
     assert time.process_time() - began < 5
 
 
-def test_only_memories_of_many_pieces_are_penalised_and_more_the_more_they_have() -> None:
+def test_the_length_penalty_begins_above_16_pieces_and_grows() -> None:
     assert [length_penalty(pieces) for pieces in (0, 1, 2, 16)] == [0, 0, 0, 0]
     assert 0 < length_penalty(17) < length_penalty(100) < length_penalty(1000) < 0.25

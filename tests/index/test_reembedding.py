@@ -1,4 +1,4 @@
-"""Another embedding model: vectors are made anew in the background while searches keep answering."""
+"""After a change of the embedding model, vectors are rebuilt in the background while searches work."""
 
 import threading
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from sqlmodel import col
 
 from server.index.model.embeddings import Embedder, ModelFailed
+from server.index.types import Vectors
 from server.index.upkeep import worker
 from server.models import Memory
 from server.settings import Settings
@@ -17,23 +17,23 @@ from tests.support.fakes import WordEmbedder
 from tests.support.world import World, eventually, opened
 
 
-class Slow:
-    """Another model with longer vectors, which embeds nothing but questions until it is let."""
+class BlockedEmbedder:
+    """Another model, with longer vectors. Until `released` is set, it embeds only questions."""
 
     name = "other/test"
     dimensions = 96
 
     def __init__(self) -> None:
-        self.may = threading.Event()
+        self.released = threading.Event()
         self._words = WordEmbedder()
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
         if not urgent:
-            self.may.wait(20)
+            self.released.wait(20)
         return np.concatenate([self._words.embed(texts), np.zeros((len(texts), 32), np.float32)], axis=1)
 
     def close(self) -> None:
-        self.may.set()
+        self.released.set()
 
 
 def models(world: World) -> set[str]:
@@ -42,21 +42,21 @@ def models(world: World) -> set[str]:
 
 
 @pytest.mark.parametrize("limit", [5000, 0])
-def test_search_answers_while_vectors_are_made_anew(
+def test_search_works_while_vectors_are_rebuilt(
     settings: Settings, embedder: Embedder, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "LOOK", 0.2)
+    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.2)
     settings = settings.model_copy(update={"exact_scan_limit": limit})
     with opened(settings, embedder) as before:
         before.add_many([f"canoe trip number {n}" for n in range(40)])
-        gone = before.add("to be deleted soon")
-    slow = Slow()
+        deleted = before.add("to be deleted soon")
+    slow = BlockedEmbedder()
     with opened(settings, slow) as after:
-        eventually(lambda: after.index._owner._job is not None)
+        eventually(lambda: after.index._worker._job is not None)
         assert after.texts("canoe trip number 7")[0] == "canoe trip number 7"
         assert after.found("canoe trip number 7")[0].similarity == 0
-        after.delete(gone)
-        slow.may.set()
+        after.delete(deleted)
+        slow.released.set()
         added = after.add("a red kayak")
         eventually(lambda: models(after) == {"other/test"})
         eventually(lambda: after.index.work is None)
@@ -65,12 +65,12 @@ def test_search_answers_while_vectors_are_made_anew(
         assert after.texts("to be deleted soon")[0] != "to be deleted soon"
 
 
-def test_progress_is_told(settings: Settings, embedder: Embedder, caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_is_reported(settings: Settings, embedder: Embedder, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     with opened(settings, embedder) as before:
         before.add_many([f"canoe trip number {n}" for n in range(100)])
-    slow = Slow()
-    slow.may.set()
+    slow = BlockedEmbedder()
+    slow.released.set()
     seen: set[str | None] = set()
 
     def is_done() -> bool:
@@ -81,30 +81,30 @@ def test_progress_is_told(settings: Settings, embedder: Embedder, caplog: pytest
         eventually(is_done)
         eventually(lambda: after.index.work is None)
     assert any(work and work.startswith("embedding with the new model") for work in seen)
-    told = [vars(record) for record in caplog.records if record.message == "background work"]
-    assert [one["done"] for one in told if one["work"] == "embedding with the new model"] == [16, 100]
+    logged = [vars(record) for record in caplog.records if record.message == "background work"]
+    assert [line["done"] for line in logged if line["work"] == "embedding with the new model"] == [16, 100]
 
 
-class Stumbling(WordEmbedder):
+class FailingOnce(WordEmbedder):
     """Another model, which fails the first time."""
 
     name = "other/test"
     has_failed = False
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
         if not self.has_failed:
             self.has_failed = True
             raise ModelFailed
         return super().embed(texts, urgent=urgent)
 
 
-def test_a_model_that_fails_once_is_asked_again(
+def test_a_model_that_fails_once_is_tried_again(
     settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "LOOK", 0.1)
-    monkeypatch.setattr(worker, "POLL", 0.1)
+    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.1)
     with opened(settings, embedder) as before:
         before.add("canoe trip")
-    with opened(settings, Stumbling()) as after:
+    with opened(settings, FailingOnce()) as after:
         eventually(lambda: models(after) == {"other/test"})
         assert after.index.health().degraded is None

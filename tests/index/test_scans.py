@@ -1,4 +1,4 @@
-"""Exact scanning: what is kept in memory is what SQL says, and is bounded."""
+"""Exact scanning: the cached matrices match SQL and their size is bounded."""
 
 import random
 
@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from server.domain.memory.filters import Filters
-from server.index.exact.matrix import Centre, Matrix, Scan
+from server.index.center import Center
+from server.index.exact.matrix import Matrix, Scan
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import Embedder
 from server.models import Project
@@ -18,28 +19,28 @@ from tests.support.world import World, opened
 WORDS = ("canoe", "kayak", "tandem", "lake", "river", "red", "green", "blue", "night", "morning", "Ann", "Bob", "soup")
 
 
-def test_a_matrix_that_was_refreshed_step_by_step_is_as_one_read_at_once(
+def test_a_matrix_refreshed_step_by_step_equals_one_read_at_once(
     world: World, settings: Settings, embedder: Embedder
 ) -> None:
-    chance = random.Random(5)
+    rng = random.Random(5)
     ids: list[str] = []
     for _ in range(40):
-        match chance.choice(["add", "add", "update", "delete"]):
+        match rng.choice(["add", "add", "update", "delete"]):
             case "add":
-                ids.append(world.add(". ".join(" ".join(chance.choices(WORDS, k=6)) for _ in range(3))))
+                ids.append(world.add(". ".join(" ".join(rng.choices(WORDS, k=6)) for _ in range(3))))
             case "update" if ids:
-                world.update(chance.choice(ids), " ".join(chance.choices(WORDS, k=5)))
+                world.update(rng.choice(ids), " ".join(rng.choices(WORDS, k=5)))
             case "delete" if ids:
-                world.delete(ids.pop(chance.randrange(len(ids))))
+                world.delete(ids.pop(rng.randrange(len(ids))))
         world.texts("red canoe")
-    stepwise = [(one.memory.id, round(one.score, 4)) for one in world.found("red canoe at night", limit=100)]
+    stepwise = [(result.memory.id, round(result.score, 4)) for result in world.found("red canoe at night", limit=100)]
     with opened(settings, embedder) as fresh:
         found = fresh.found("red canoe at night", limit=100)
-    assert [(one.memory.id, round(one.score, 4)) for one in found] == stepwise
+    assert [(result.memory.id, round(result.score, 4)) for result in found] == stepwise
     assert len(stepwise) == len(ids)
 
 
-def test_only_what_changed_is_read_again(world: World) -> None:
+def test_only_changed_memories_are_read_again(world: World) -> None:
     world.add_many([f"canoe {n}" for n in range(200)])
     world.texts("canoe")
     read: list[int] = []
@@ -56,49 +57,49 @@ def test_only_what_changed_is_read_again(world: World) -> None:
     assert read == [1]
 
 
-def test_a_project_too_large_to_be_kept_is_read_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.index.exact.matrix_cache.PART", 7)
+def test_a_project_too_large_for_the_cache_is_read_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.index.exact.matrix_cache.PART_MEMORIES", 7)
     world.add_many([f"canoe trip number {n}" for n in range(60)])
     world.add("a red kayak", metadata={"tags": "wanted"})
-    kept = world.texts("canoe trip number 7", limit=3)
-    world.index._scans._alone_bytes = 1
-    assert world.texts("canoe trip number 7", limit=3)[0] == kept[0]
+    cached = world.texts("canoe trip number 7", limit=3)
+    world.index._matrices._large_project_bytes = 1
+    assert world.texts("canoe trip number 7", limit=3)[0] == cached[0]
     assert world.texts("red kayak")[0] == "a red kayak"
     assert world.texts("canoe trip", Filters(tags=("wanted",))) == ["a red kayak"]
     assert len(world.texts("canoe trip", limit=100)) == 61
 
 
-def test_the_least_recently_used_projects_go_when_there_are_too_many(world: World) -> None:
-    scans = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, most_bytes=WordEmbedder.dimensions * 4 * 250)
+def test_the_least_recently_used_projects_are_evicted(world: World) -> None:
+    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, cache_bytes=WordEmbedder.dimensions * 4 * 250)
     projects = [world, world.another_project(), world.another_project()]
     for project in projects:
         project.add_many([f"canoe {n}" for n in range(100)])
     with world.database.read() as session:
         for project in projects:
-            scans.of_project(session, session.get_one(Project, project.project_id))
-    assert list(scans._kept) == [project.project_id for project in projects[1:]]
+            cache.scan_project(session, session.get_one(Project, project.project_id))
+    assert list(cache._cached) == [project.project_id for project in projects[1:]]
 
 
-def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_centre() -> None:
+def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> None:
     vectors = np.random.default_rng(1).standard_normal((5, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     owners = (3, 3, 7, 9, 9)
     rows = [
         (owner, at, at + 1, vector.tobytes()) for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
     ]
-    matrix, centre, question = Matrix.of(rows, 8), Centre.of(vectors), vectors[1]
-    similar = Scan.of(matrix, centre).similar(question)
-    cosines = centre.left(vectors) @ centre.left(question)
+    matrix, center, question = Matrix.from_rows(rows, 8), Center.of(vectors), vectors[1]
+    similar = Scan.of(matrix, center).compare(question)
+    cosines = center.subtract_from(vectors) @ center.subtract_from(question)
     assert similar.numbers.tolist() == [3, 7, 9]
     assert similar.similarities == pytest.approx([cosines[:2].max(), cosines[2], cosines[3:].max()], abs=1e-5)
     assert similar.similarities[0] == pytest.approx(1, abs=1e-5)
-    assert similar.span_of(3) == (1, 2)
-    assert similar.span_of(8) is None
+    assert similar.best_span(3) == (1, 2)
+    assert similar.best_span(8) is None
 
 
-def test_a_matrix_with_changes_keeps_its_order_and_the_old_one_stays_as_it_was() -> None:
+def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> None:
     def rows(*numbers: int) -> Matrix:
-        return Matrix.of([(number, 0, number, np.full(4, number, "<f4").tobytes()) for number in numbers], 4)
+        return Matrix.from_rows([(number, 0, number, np.full(4, number, "<f4").tobytes()) for number in numbers], 4)
 
     first = rows(1, 3, 5)
     grown = first.with_changes(rows(6, 7), np.array([], np.int64))

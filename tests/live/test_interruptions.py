@@ -1,4 +1,4 @@
-"""A command that is ended by Ctrl-C, or cannot write its result, ends with its exit code and at most one line."""
+"""A command that is interrupted, or cannot write its result, ends with an exit code and at most one line."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ from tests.support.server_process import environment, run
 
 
 @contextlib.contextmanager
-def ctrl_c_counts() -> Iterator[None]:
-    """Tests that run in the background may have been told to ignore it, and what they start would inherit that."""
+def ctrl_c_enabled() -> Iterator[None]:
+    """Handle SIGINT, which a background job may ignore; child processes inherit that."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -22,14 +22,14 @@ def ctrl_c_counts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def test_a_result_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_result_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "server", "create-key", "--email", "ann@example.com"]
     with Path(os.devnull).open("rb") as unwritable:
-        made = subprocess.run(
+        completed = subprocess.run(
             command, env=environment(tmp_path), cwd=tmp_path, stdout=unwritable, stderr=subprocess.PIPE, check=False
         )
-    assert made.returncode == 1
-    assert made.stderr.decode() == "selfmemory: [Errno 9] Bad file descriptor\n"
+    assert completed.returncode == 1
+    assert completed.stderr.decode() == "selfmemory: [Errno 9] Bad file descriptor\n"
 
 
 def test_ctrl_c_ends_an_import_without_a_traceback(tmp_path: Path) -> None:
@@ -38,14 +38,14 @@ def test_ctrl_c_ends_an_import_without_a_traceback(tmp_path: Path) -> None:
         ((project_id,),) = database.execute("SELECT id FROM projects")
     command = [sys.executable, "-m", "server", "import", "--project", project_id]
     with (
-        ctrl_c_counts(),
+        ctrl_c_enabled(),
         subprocess.Popen(
             command, env=environment(tmp_path), cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process,
     ):
         assert process.stderr is not None
-        said = process.stderr.read(1)  # the progress bar: from here on it waits for the first line
+        output = process.stderr.read(1)  # the progress bar; the command now waits for the first line
         process.send_signal(signal.SIGINT)
-        said += process.stderr.read()
+        output += process.stderr.read()
         assert process.wait() == 130
-    assert b"Traceback" not in said
+    assert b"Traceback" not in output

@@ -1,4 +1,4 @@
-"""The published Python package, unchanged, against a served app: what it says works, works."""
+"""The published Python package, unchanged, works against a served app."""
 
 import asyncio
 import inspect
@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from selfmemory.client.main import SelfMemoryClient  # type: ignore[import-untyped]  # it has no py.typed
+from selfmemory.client.main import SelfMemoryClient  # type: ignore[import-untyped]  # it has no types
 from starlette.types import ASGIApp
 
 from tests.conftest import Tenant
 from tests.support.served import listening, served
 
 
-def everything_of(client: SelfMemoryClient) -> Iterator[tuple[str, object]]:
-    """What each of the client's methods brings, in the order of a first afternoon with it."""
+def every_result_of(client: SelfMemoryClient) -> Iterator[tuple[str, object]]:
+    """Call each of the client's methods and yield what it returns."""
     first = client.add("I had pizza with Sarah", tags="food,evening", people_mentioned="Sarah", topic_category="life")
     client.add([{"role": "user", "content": "Where is the key?"}, {"role": "assistant", "content": "Under the mat."}])
     client.add({"role": "user", "content": "The report is due"}, metadata={"source": "mail"})
@@ -38,8 +38,8 @@ def everything_of(client: SelfMemoryClient) -> Iterator[tuple[str, object]]:
 
 def test_every_method_of_the_client_is_called() -> None:
     methods = {name for name, _ in inspect.getmembers(SelfMemoryClient, callable) if not name.startswith("_")}
-    called = set(re.findall(r"client\.(\w+)\(", inspect.getsource(everything_of)))
-    assert methods - {"close"} == called  # that one ends the `with` block
+    called = set(re.findall(r"client\.(\w+)\(", inspect.getsource(every_result_of)))
+    assert methods - {"close"} == called  # the `with` block calls it
 
 
 @pytest.fixture(params=["api_key", "oauth_token"])
@@ -51,7 +51,7 @@ def credential(request: pytest.FixtureRequest, alice: Tenant) -> dict[str, str]:
 async def test_the_published_client_works_unchanged(app: ASGIApp, credential: dict[str, str]) -> None:
     def run(url: str) -> dict[str, object]:
         with SelfMemoryClient(host=url, **credential) as client:
-            return dict(everything_of(client))
+            return dict(every_result_of(client))
 
     with listening() as listener:
         async with served(app, listener) as url:
@@ -75,7 +75,7 @@ async def test_the_published_client_works_unchanged(app: ASGIApp, credential: di
     }
 
 
-async def test_a_key_that_does_not_count_is_said_to_be_wrong(app: ASGIApp) -> None:
+async def test_a_wrong_key_is_reported(app: ASGIApp) -> None:
     def run(url: str) -> dict[str, object]:
         with SelfMemoryClient(host=url, api_key="sk_im_wrong") as client:
             found: dict[str, object] = client.search("pizza")

@@ -1,4 +1,4 @@
-"""The server as it is run: a process of its own, with the real model and no network."""
+"""The server in its own process, with the real model and no network."""
 
 import os
 import resource
@@ -20,12 +20,12 @@ TEXT = "Ann moved to Lisbon for the custard tarts."
 
 
 def new_key(folder: Path, **settings: str) -> str:
-    made = run(folder, "create-key", "--email", "ann@example.com", **settings)
-    assert made.returncode == 0, made.stderr
-    return made.stdout.strip()
+    completed = run(folder, "create-key", "--email", "ann@example.com", **settings)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.strip()
 
 
-def calling(server: ServerProcess, key: str) -> httpx.Client:
+def client_of(server: ServerProcess, key: str) -> httpx.Client:
     return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
 
@@ -55,59 +55,60 @@ def folder(server: ServerProcess) -> Path:
 
 @pytest.fixture(scope="module")
 def key(server: ServerProcess, folder: Path) -> str:
-    """Made beside the running server."""
+    """An API key that is created while the server runs."""
     return new_key(folder)
 
 
-def test_a_key_made_beside_the_running_server_works_at_once(server: ServerProcess, key: str) -> None:
-    with calling(server, key) as client:
+def test_a_key_created_while_the_server_runs_works_at_once(server: ServerProcess, key: str) -> None:
+    with client_of(server, key) as client:
         add(client)
         assert search(client, "Where does Ann live?") == [TEXT]
 
 
-def test_nothing_asks_for_another_machine(server: ServerProcess, key: str) -> None:
-    with calling(server, key) as client:
+def test_the_server_connects_to_no_other_machine(server: ServerProcess, key: str) -> None:
+    with client_of(server, key) as client:
         add(client)
         assert client.get("/docs").status_code == client.get("/health").status_code == 200
     assert not server.attempts.exists()
 
 
-def test_nothing_is_kept_outside_the_data_directory(server: ServerProcess, folder: Path, key: str) -> None:
-    """As libraries do that count their use."""
-    with calling(server, key) as client:
+def test_no_file_is_written_outside_the_data_directory(server: ServerProcess, folder: Path, key: str) -> None:
+    """Some libraries keep usage counters in the home directory."""
+    with client_of(server, key) as client:
         add(client)
     assert [path for path in (folder / "home").rglob("*") if path.is_file()] == []
 
 
-def test_the_log_tells_nothing_of_what_is_remembered_or_secret(server: ServerProcess, key: str) -> None:
-    with calling(server, key) as client:
+def test_the_log_holds_no_memory_and_no_secret(server: ServerProcess, key: str) -> None:
+    with client_of(server, key) as client:
         add(client)
         search(client, "custard")
     assert any("route=/api/memories " in line for line in server.log)
-    said = "".join(server.log)
-    assert "custard" not in said
-    assert "ann@example.com" not in said
-    assert key not in said
+    log = "".join(server.log)
+    assert "custard" not in log
+    assert "ann@example.com" not in log
+    assert key not in log
 
 
-def test_a_second_server_on_the_same_data_is_refused_with_a_sentence(server: ServerProcess, folder: Path) -> None:
+def test_a_second_server_on_the_same_data_refuses_to_start(server: ServerProcess, folder: Path) -> None:
     second = run(folder, "--port", "0")
     assert (second.returncode, second.stdout) == (1, "")
     assert second.stderr.startswith("selfmemory: another server uses this SELFMEMORY_DATA_DIR")
     assert second.stderr.count("\n") == 1
 
 
-def test_an_address_that_is_taken_is_refused_with_a_sentence(server: ServerProcess, tmp_path: Path) -> None:
+def test_a_server_refuses_to_start_on_a_used_address(server: ServerProcess, tmp_path: Path) -> None:
     second = run(tmp_path, "--port", server.url.rpartition(":")[2])
     assert second.returncode == 1
     assert "cannot listen on" in second.stderr
     assert second.stderr.count("\n") == 1
 
 
-def test_commands_work_beside_the_running_server(server: ServerProcess, folder: Path, key: str) -> None:
-    with calling(server, key) as client:
+def test_commands_work_while_the_server_runs(server: ServerProcess, folder: Path, key: str) -> None:
+    with client_of(server, key) as client:
         add(client)
-        reindexed, examined = run(folder, "reindex"), run(folder, "doctor", PORT=server.url.rpartition(":")[2])
+        reindexed = run(folder, "reindex")
+        examined = run(folder, "doctor", PORT=server.url.rpartition(":")[2])
         assert reindexed.returncode == 0, reindexed.stderr
         assert examined.returncode == 0, examined.stdout
         assert f"http://localhost:{server.url.rpartition(':')[2]} answers" in examined.stdout
@@ -115,10 +116,10 @@ def test_commands_work_beside_the_running_server(server: ServerProcess, folder: 
 
 
 @pytest.mark.needs("prlimit")
-def test_on_a_disk_without_room_reading_goes_on_and_writing_is_refused(server: ServerProcess, folder: Path) -> None:
-    key = new_key(folder)  # so that its first use is worth noting
+def test_on_a_full_disk_reads_work_and_writes_are_refused(server: ServerProcess, folder: Path) -> None:
+    key = new_key(folder)  # its first use writes a row
     limits = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
-    with calling(server, key) as client:
+    with client_of(server, key) as client:
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, limits[1]))
         try:
             read = client.get("/api/memories")
@@ -130,12 +131,12 @@ def test_on_a_disk_without_room_reading_goes_on_and_writing_is_refused(server: S
         add(client)
 
 
-def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+def test_an_acknowledged_memory_survives_a_kill(tmp_path: Path) -> None:
     key = new_key(tmp_path)
-    with started(tmp_path) as server, calling(server, key) as client:
+    with started(tmp_path) as server, client_of(server, key) as client:
         memory_id = add(client)
         server.kill()
-    with started(tmp_path) as server, calling(server, key) as client:
+    with started(tmp_path) as server, client_of(server, key) as client:
         assert client.get(f"/api/memories/{memory_id}").json()["content"] == TEXT
         assert search(client, "Where does Ann live?") == [TEXT]
         assert server.stop() == 0
@@ -144,7 +145,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
 
 @pytest.fixture
 def chroma_url(tmp_path: Path) -> Iterator[str]:
-    """A Chroma server of its own."""
+    """A new Chroma server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     program = Path(sys.executable).with_name("chroma")
@@ -153,9 +154,9 @@ def chroma_url(tmp_path: Path) -> Iterator[str]:
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
-        # Not by connecting: a socket that tries a closed port of its own machine over and over meets itself one day.
+        # Do not poll by connecting: a socket that retries a closed local port may connect to itself.
         assert any("server listening" in line for line in process.stdout)
-        reader = threading.Thread(target=process.stdout.read)  # or a full pipe would halt the server
+        reader = threading.Thread(target=process.stdout.read)  # a full pipe would block the server
         reader.start()
         try:
             yield f"http://127.0.0.1:{port}"
@@ -164,27 +165,27 @@ def chroma_url(tmp_path: Path) -> Iterator[str]:
             reader.join()
 
 
-def test_workers_behind_one_address_answer_as_one(tmp_path: Path, chroma_url: str) -> None:
+def test_several_workers_answer_like_one(tmp_path: Path, chroma_url: str) -> None:
     key = new_key(tmp_path)
     with started(tmp_path, "--workers", "2", CHROMA_URL=chroma_url, RATE_LIMIT_ENABLED="false") as server:
         for number in range(8):
-            with calling(server, key) as client:  # a new connection: any of the workers
+            with client_of(server, key) as client:  # a new connection, which any worker may get
                 add(client, f"Note {number} about tea")
-        with calling(server, key) as client:
+        with client_of(server, key) as client:
             assert len(search(client, "tea")) == 8
         counted = httpx.get(f"{server.url}/metrics").text
         assert 'selfmemory_operations_total{operation="memories.add"} 8.0' in counted
-        gone = a_worker_of(server)
-        os.kill(gone, signal.SIGKILL)
+        killed = worker_pid_of(server)
+        os.kill(killed, signal.SIGKILL)
         eventually(
-            lambda: any("worker ended, starting another" in line and f"pid={gone}" in line for line in server.log)
+            lambda: any("worker ended, starting another" in line and f"pid={killed}" in line for line in server.log)
         )
-        with calling(server, key) as client:
+        with client_of(server, key) as client:
             assert len(search(client, "tea")) == 8
         assert server.stop() == 0
 
 
-def a_worker_of(server: ServerProcess) -> int:
+def worker_pid_of(server: ServerProcess) -> int:
     parent = server.process.pid
     children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()]
     return next(child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())

@@ -1,22 +1,23 @@
-"""Small real stand-ins behind our own protocols."""
+"""Small working implementations of our protocols."""
 
 import hashlib
 import re
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from server.index.types import Vector, Vectors
 
 WORD = re.compile(r"\w+")
 
 
 class WordEmbedder:
-    """Texts that share words are near: each word adds a fixed random direction. Deterministic, instant."""
+    """Makes texts that share words similar: each word adds a fixed random direction. Deterministic and fast."""
 
     name = "words/test"
     dimensions = 64
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
         rows = [sum((_direction(word) for word in WORD.findall(text.lower())), _direction("")) for text in texts]
         matrix = np.array(rows, dtype=np.float32).reshape(len(texts), self.dimensions)
         matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
@@ -26,6 +27,6 @@ class WordEmbedder:
         pass
 
 
-def _direction(word: str) -> NDArray[np.float32]:
+def _direction(word: str) -> Vector:
     seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
     return np.random.default_rng(seed).standard_normal(WordEmbedder.dimensions).astype(np.float32)

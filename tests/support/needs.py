@@ -1,6 +1,6 @@
-"""What some tests need that a machine may not have. `@pytest.mark.needs("redis")` says so; `tests.conftest` heeds it.
+"""The programs that some tests need. Mark such a test with `@pytest.mark.needs("redis")`.
 
-Such tests are left out where the thing is missing, and a plain line at the end of the run says that they were.
+`tests.conftest` leaves the test out if the program is missing, and reports that at the end of the run.
 """
 
 import resource
@@ -14,7 +14,7 @@ from tests.support import postgres, redis_server
 
 @dataclass(frozen=True)
 class Need:
-    """Something outside the virtual environment, and what would bring it."""
+    """Something outside the virtual environment. `advice` says how to install it."""
 
     is_met: Callable[[], bool]
     advice: str

@@ -1,4 +1,4 @@
-"""A Postgres for the tests: the server that TEST_POSTGRES_URL names, or an own one that ends with them."""
+"""A Postgres server for the tests: that of TEST_POSTGRES_URL, or a new one that is stopped after them."""
 
 import contextlib
 import os
@@ -17,13 +17,15 @@ import sqlalchemy as sa
 from server.database import migrate
 
 VARIABLE = "TEST_POSTGRES_URL"
-# Nothing here outlives the tests, so nothing has to survive a power cut.
-FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
-USER = "postgres" if os.geteuid() == 0 else None  # root is refused
+FAST_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
+"""The data need not survive a power cut."""
+
+USER = "postgres" if os.geteuid() == 0 else None
+"""Postgres refuses to run as root."""
 
 
-def binaries() -> Path | None:
-    """The folder of the newest installed `postgres` and `initdb`."""
+def find_programs() -> Path | None:
+    """Return the folder of the newest installed `postgres` and `initdb`."""
     on_path = shutil.which("initdb")
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
     candidates = [*([Path(on_path).resolve().parent] if on_path else []), *folders]
@@ -31,11 +33,11 @@ def binaries() -> Path | None:
 
 
 def is_available() -> bool:
-    return VARIABLE in os.environ or binaries() is not None
+    return VARIABLE in os.environ or find_programs() is not None
 
 
 class Databases:
-    """Fresh databases in one server: each is a copy of a template that was migrated once."""
+    """Creates databases in one server, as copies of a template that was migrated once."""
 
     def __init__(self, server: sa.URL) -> None:
         self._url = server
@@ -44,43 +46,44 @@ class Databases:
         migrate(self._template)
 
     def make(self) -> str:
-        """The URL of a new database with the newest schema and nothing in it."""
+        """Create an empty database with the newest schema and return its URL."""
         return self._create(f"TEMPLATE {sa.make_url(self._template).database}")
 
     def make_empty(self) -> str:
-        """The URL of a new database without any table."""
+        """Create a database without tables and return its URL."""
         return self._create("")
 
     def drop(self, url: str) -> None:
-        self._say(f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
+        self._execute(f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
 
     def close(self) -> None:
         self.drop(self._template)
         self._server.dispose()
 
-    def _create(self, how: str) -> str:
+    def _create(self, options: str) -> str:
         name = f"test_{secrets.token_hex(6)}"
-        self._say(f"CREATE DATABASE {name} {how}")
+        self._execute(f"CREATE DATABASE {name} {options}")
         return self._url.set(database=name).render_as_string(hide_password=False)
 
-    def _say(self, statement: str) -> None:
+    def _execute(self, statement: str) -> None:
         with self._server.connect() as connection:
             connection.exec_driver_sql(statement)
 
 
 @contextlib.contextmanager
 def running_postgres() -> Iterator[sa.URL]:
-    """A server: the given one, or one started here on loopback and ended by its own process id."""
+    """Yield the URL of the configured server, or of a new one on loopback that is stopped at the end."""
     if VARIABLE in os.environ:
         yield sa.make_url(os.environ[VARIABLE])
         return
-    programs = binaries()
+    programs = find_programs()
     if programs is None:
-        raise FileNotFoundError("there is no Postgres on this machine")
+        raise FileNotFoundError("Postgres is not installed")
     with tempfile.TemporaryDirectory(prefix="postgres-", dir="/tmp") as folder:
         if USER:
             shutil.chown(folder, USER)
-        data, port = Path(folder) / "data", _free_port()
+        data = Path(folder) / "data"
+        port = _free_port()
         command: list[str | Path] = [
             programs / "initdb",
             "-D",
@@ -100,18 +103,18 @@ def running_postgres() -> Iterator[sa.URL]:
 
 @contextlib.contextmanager
 def _started(program: Path, data: Path, port: int) -> Iterator[None]:
-    chosen = ("listen_addresses=127.0.0.1", "unix_socket_directories=", f"port={port}", *FAST)
-    command: list[str | Path] = [program, "-D", data, *(part for option in chosen for part in ("-c", option))]
+    options = ("listen_addresses=127.0.0.1", "unix_socket_directories=", f"port={port}", *FAST_OPTIONS)
+    command: list[str | Path] = [program, "-D", data, *(part for option in options for part in ("-c", option))]
     with subprocess.Popen(command, user=USER, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
         if not any("ready to accept connections" in line for line in process.stderr):
             raise RuntimeError("Postgres did not start")
-        reader = threading.Thread(target=process.stderr.read)  # or a full pipe would halt the server
+        reader = threading.Thread(target=process.stderr.read)  # a full pipe would block the server
         reader.start()
         try:
             yield
         finally:
-            process.send_signal(signal.SIGINT)  # its "fast" way to stop
+            process.send_signal(signal.SIGINT)  # Postgres calls this a fast shutdown
             reader.join()
 
 

@@ -1,4 +1,4 @@
-"""A Redis for the tests: the server that TEST_REDIS_URL names, or an own one that ends with them."""
+"""A Redis server for the tests: that of TEST_REDIS_URL, or a new one that is stopped after them."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ def is_available() -> bool:
 
 @contextlib.contextmanager
 def running_redis() -> Iterator[str]:
-    """The URL of a server: a given one, or one started here on loopback and ended by its own process id."""
+    """Yield the URL of the configured server, or of a new one on loopback that is stopped at the end."""
     if VARIABLE in os.environ:
         yield os.environ[VARIABLE]
         return

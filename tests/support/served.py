@@ -10,8 +10,8 @@ from starlette.types import ASGIApp
 
 
 def listening() -> socket.socket:
-    """A socket on a free port; who connects before the server runs is kept waiting by the system, not refused."""
-    # Named as TCP, so that asyncio sets TCP_NODELAY: else answers wait up to 40 ms for the caller's kernel.
+    """Return a socket that listens on a free port. Clients that connect before the server runs wait."""
+    # With the protocol given, asyncio sets TCP_NODELAY. Without it, answers are delayed by up to 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
@@ -24,7 +24,7 @@ def url_of(listener: socket.socket) -> str:
 
 @contextlib.asynccontextmanager
 async def served(app: ASGIApp, listener: socket.socket) -> AsyncIterator[str]:
-    """The app (its lifespan has begun) as uvicorn serves it, configured as `python -m server` does it; its URL."""
+    """Serve the app, whose lifespan has begun, with the uvicorn configuration of `python -m server`. Yields the URL."""
     config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, proxy_headers=False)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

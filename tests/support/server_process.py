@@ -1,4 +1,4 @@
-"""`python -m server` as a process of its own, on a free port, without any way out to the network."""
+"""Runs `python -m server` in its own process, on a free port and without access to the network."""
 
 import contextlib
 import os
@@ -14,30 +14,30 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 LISTENING = re.compile(r" listening address=(\S+)")
 
-# Put before everything else in the process: whatever asks for another machine is written down and refused.
-NO_WAY_OUT = """
+# Runs in the process before everything else. It records and refuses every connection to another machine.
+NETWORK_GUARD = """
 import os, socket
 
-def guarded(name, place):
+def guard(name, position):
     real = getattr(socket.socket, name)
     def call(self, *arguments):
-        address = arguments[place]
+        address = arguments[position]
         if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
             with open(os.environ["ATTEMPTS"], "a") as file:
                 file.write(f"{address}\\n")
-            raise OSError("there is no way out")
+            raise OSError("the network is blocked")
         return real(self, *arguments)
     setattr(socket.socket, name, call)
 
-guarded("connect", 0)
-guarded("connect_ex", 0)
-guarded("sendto", -1)
+guard("connect", 0)
+guard("connect_ex", 0)
+guard("sendto", -1)
 """
 
 
 @dataclass
 class ServerProcess:
-    """Started, listening at `url`. `log` is what it has said so far."""
+    """A server that listens at `url`. `log` holds its log lines so far; `attempts` is the guard's record."""
 
     process: subprocess.Popen[str]
     url: str
@@ -45,7 +45,7 @@ class ServerProcess:
     log: list[str] = field(default_factory=list)
 
     def stop(self) -> int:
-        """Ask it to end, as a process manager does; the exit code."""
+        """Stop it as a process manager does, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait()
 
@@ -55,46 +55,47 @@ class ServerProcess:
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Ours without its SELFMEMORY_ names; data in `folder`, and a home of its own there."""
+    """Return our environment without its SELFMEMORY_ settings, with data and home directory in `folder`."""
     for name in ("guard", "home"):
         (folder / name).mkdir(exist_ok=True)
-    (folder / "guard" / "sitecustomize.py").write_text(NO_WAY_OUT)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SELFMEMORY_")}
+    (folder / "guard" / "sitecustomize.py").write_text(NETWORK_GUARD)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SELFMEMORY_")}
     paths = {"PYTHONPATH": os.pathsep.join([str(folder / "guard"), str(ROOT)]), "ATTEMPTS": str(folder / "attempts")}
-    given = {f"SELFMEMORY_{name}": value for name, value in settings.items()}
-    own = {"SELFMEMORY_DATA_DIR": str(folder / "data"), "HOME": str(folder / "home")}
-    return kept | paths | own | given
+    chosen = {f"SELFMEMORY_{name}": value for name, value in settings.items()}
+    defaults = {"SELFMEMORY_DATA_DIR": str(folder / "data"), "HOME": str(folder / "home")}
+    return inherited | paths | defaults | chosen
 
 
 @contextlib.contextmanager
 def started(folder: Path, *arguments: str, **settings: str) -> Iterator[ServerProcess]:
-    """Run it until the end of the block, or until it is stopped or killed in it."""
+    """Run a server until the end of the block, unless the block stops or kills it."""
     command = [sys.executable, "-m", "server", "--port", "0", *arguments]
     with subprocess.Popen(
         command, env=environment(folder, **settings), cwd=folder, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         log: list[str] = []
-        found = next((match for line in _heard(process.stderr, log) if (match := LISTENING.search(line))), None)
-        assert found is not None, "".join(log)
+        listening = next((match for line in _recorded(process.stderr, log) if (match := LISTENING.search(line))), None)
+        assert listening is not None, "".join(log)
         reader = threading.Thread(target=log.extend, args=[process.stderr])
         reader.start()
         try:
-            yield ServerProcess(process, found[1], folder / "attempts", log)
+            yield ServerProcess(process, listening[1], folder / "attempts", log)
         finally:
             process.terminate()
             process.wait()
             reader.join()
 
 
-def _heard(lines: Iterator[str], log: list[str]) -> Iterator[str]:
+def _recorded(lines: Iterator[str], log: list[str]) -> Iterator[str]:
+    """Yield the lines and append them to the log."""
     for line in lines:
         log.append(line)
         yield line
 
 
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """One command to its end."""
+    """Run one command to its end."""
     command = [sys.executable, "-m", "server", *arguments]
     return subprocess.run(
         command, env=environment(folder, **settings), cwd=folder, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""A tenant's project over both databases, with the operations that the index serves."""
+"""A user's project with a running index, and the operations that use the index."""
 
 import threading
 import time
@@ -77,21 +77,21 @@ class World:
     def found(
         self, query: str, filters: Filters | None = None, *, limit: int = 10, threshold: float | None = None
     ) -> list[SearchResult]:
-        asked = SearchRequest(query, filters or Filters(), limit, threshold, project_id=self.project_id)
+        request = SearchRequest(query, filters or Filters(), limit, threshold, project_id=self.project_id)
         with self.database.read() as session:
-            return search.search(session, self.principal, asked, self.index)
+            return search.search(session, self.principal, request, self.index)
 
     def texts(self, query: str, filters: Filters | None = None, *, limit: int = 10) -> list[str]:
-        return [one.memory.content for one in self.found(query, filters, limit=limit)]
+        return [result.memory.content for result in self.found(query, filters, limit=limit)]
 
     def another_project(self) -> "World":
-        """The same user's other project, over the same index."""
+        """Create another project of the same user, with the same index."""
         with self.database.write() as session:
-            place = session.exec(select(Organization)).first()
+            organization = session.exec(select(Organization)).first()
             owner = self.principal.user_id
-            assert place is not None
+            assert organization is not None
             name = new_id("")
-            project = Project(organization_id=place.id, name=name, name_key=name, created_by=owner)
+            project = Project(organization_id=organization.id, name=name, name_key=name, created_by=owner)
             session.add(project)
             session.flush()
             return World(self.settings, self.database, self.index, self.principal, project.id)
@@ -101,16 +101,16 @@ class World:
             return session.exec(select(Memory).where(Memory.id == memory_id)).one()
 
 
-def eventually(is_so: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for what the index's owner does in its own time."""
+def eventually(is_true: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until the condition is true, for what happens in the background."""
     deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come to be"
+    while not is_true():
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         threading.Event().wait(0.02)
 
 
 def wait_for_a_waiter(database: Database) -> None:
-    """Until somebody waits for what a transaction here has locked; SQLite cannot tell, there all writers wait."""
+    """Wait until a transaction waits for a lock. Does nothing on SQLite, which does not show its waiters."""
 
     def is_waiting() -> bool:
         with database.read() as session:
@@ -133,7 +133,7 @@ def world(settings: Settings, embedder: Embedder) -> Iterator[World]:
 
 @contextmanager
 def opened(settings: Settings, embedder: Embedder) -> Iterator[World]:
-    """The first user's project, made when it is not there, over a running index."""
+    """Open the first user's project, created if necessary, with a running index."""
     database = Database(settings.database_url.get_secret_value(), connections=8)
     index = MemoryIndex(settings, database, embedder)
     index.start()

@@ -1,7 +1,7 @@
-"""Adds and deletes memories until it is killed; says on standard output what was acknowledged, a line each.
+"""Adds and deletes memories until it is killed, and prints one line for each acknowledged change.
 
-`python -m tests.support.writer DATABASE_URL DATA_DIR` starts a new writer, in a process of its own, for each
-line that it reads, and says `started PID` and `ended` besides.
+`python -m tests.support.writer DATABASE_URL DATA_DIR` starts a new writer process for each line on its standard input,
+and prints `started PID` and `ended` for it.
 """
 
 import itertools
@@ -14,12 +14,12 @@ from server.settings import read_settings
 from tests.support.fakes import WordEmbedder
 from tests.support.world import opened
 
-client.HNSW["sync_threshold"] = client.HNSW["batch_size"] = 10  # saves its files all the time, so it is killed in that
+client.HNSW["sync_threshold"] = client.HNSW["batch_size"] = 10  # saves often, so that some kills hit a save
 
 
 def main(database_url: str, data_dir: str) -> None:
     for _ in sys.stdin:
-        child = os.fork()  # before any thread and any connection: only what was imported is shared
+        child = os.fork()  # there are no threads or connections yet, so forking is safe
         if child == 0:
             write(database_url, Path(data_dir))
         say("started", str(child))
@@ -40,7 +40,7 @@ def write(database_url: str, data_dir: Path) -> None:
 
 
 def say(*words: str) -> None:
-    """In one piece, whatever another process says meanwhile."""
+    """Print a line with a single write, so that lines of two processes do not mix."""
     os.write(1, (" ".join(words) + "\n").encode())
 
 

@@ -25,7 +25,7 @@ from server.domain.memory.memories import embeddable, hash_of, insert
 from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, UserId, require_text
 from server.errors import Invalid, NotFound
 from server.index import MemoryIndex
-from server.index.outbox import Embedded
+from server.index.types import Embedded
 from server.models import Memory, MemoryVersion, Project
 from server.models.base import new_id, now
 
@@ -166,7 +166,7 @@ def _embedded(lines: Sequence[Line], index: MemoryIndex, progress: Progress) -> 
     embedded: list[Embedded] = []
     for start in range(0, len(lines), _EMBEDDED_AT_ONCE):
         few = lines[start : start + _EMBEDDED_AT_ONCE]
-        embedded += index.embedded([embeddable(line.content, line.metadata) for line in few])
+        embedded += index.embed([embeddable(line.content, line.metadata) for line in few])
         progress(len(few))
     return embedded
 

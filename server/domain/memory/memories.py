@@ -20,8 +20,8 @@ from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
 from server.errors import Invalid
 from server.index import MemoryIndex, outbox
-from server.index.outbox import Embedded
 from server.index.pieces import lead_from
+from server.index.types import Embedded
 from server.models import Label, Memory, MemoryVersion
 from server.models.base import JsonObject, new_id, now
 from server.models.memories import LabelKind
@@ -79,7 +79,7 @@ def add_many(
     if attempt and (earlier := idempotency.earlier_answer(session, attempt)):
         return earlier
     with paused(session):
-        embedded = index.embedded([embeddable(new.content, new.metadata) for new in news])
+        embedded = index.embed([embeddable(new.content, new.metadata) for new in news])
     hold_project(session, project.id)
     require_project(session, principal, project.id, Action.WRITE)
     memories = [_row(new, project.id, principal.user_id) for new in news]
@@ -120,7 +120,7 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
     text = _text(memory, change)
     while text != before:
         with paused(session):
-            embedded = index.embedded([text])
+            embedded = index.embed([text])
         memory = require_memory(session, principal, memory_id, Action.WRITE)
         before, text = text, _text(memory, change)  # another change may have come in between: embed what is true now
     if _is_already(memory, change):

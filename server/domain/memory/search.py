@@ -18,7 +18,8 @@ from sqlmodel import Session, col
 from server.domain.access import Action, require_project
 from server.domain.memory.filters import Filters, conditions, narrowing
 from server.index import MemoryIndex
-from server.index.exact.matrix import Numbers, Similar
+from server.index.exact.matrix import SimilarMemories
+from server.index.types import Numbers
 from server.index.words import word_search
 from server.index.words.word_search import WordMatches
 from server.models import Memory
@@ -90,11 +91,11 @@ def search(session: Session, principal: Principal, asked: SearchRequest, index: 
     if not asked.query.strip():
         return _newest(session, conditions(asked.filters, project.id), asked.limit)
     allowed = None if asked.filters.is_empty else _allowed(session, conditions(asked.filters, project.id))
-    question = index.question(session, project, asked.query, WIDTHS[0] if allowed is None else None)
+    question = index.embed_question(session, project, asked.query, WIDTHS[0] if allowed is None else None)
     words = word_search.search(session, project.id, project.memory_count, asked.query, allowed)
     found: list[SearchResult] = []
     for width in WIDTHS:
-        similar = index.similar(session, project, question, allowed, words.best(BY_WORDS), width)
+        similar = index.find_similar(session, project, question, allowed, words.best(BY_WORDS), width)
         ranking = _ranked(similar, words, asked.threshold, width)
         found = _fetched(session, project.id, asked.filters, ranking, similar, asked.limit)
         if ranking.is_final or len(found) == asked.limit:
@@ -115,7 +116,7 @@ def _allowed(session: Session, wanted: Sequence[sa.ColumnElement[bool]]) -> Sequ
     return numbers if len(numbers) <= LISTED else None
 
 
-def _ranked(similar: Similar, words: WordMatches, threshold: float | None, width: int) -> _Ranking:
+def _ranked(similar: SimilarMemories, words: WordMatches, threshold: float | None, width: int) -> _Ranking:
     """Both opinions joined: the `width` best (and who equals the last), the newer memory first among equals."""
     numbers, similarities, shares = _joined(similar, words)
     weight = SIMILARITY_WEIGHT if words.asked else 1.0
@@ -129,7 +130,7 @@ def _ranked(similar: Similar, words: WordMatches, threshold: float | None, width
     return _Ranking(numbers[order], scores[order], np.clip(similarities[order], 0.0, 1.0), shares[order], is_final)
 
 
-def _joined(similar: Similar, words: WordMatches) -> tuple[Numbers, Scores, Scores]:
+def _joined(similar: SimilarMemories, words: WordMatches) -> tuple[Numbers, Scores, Scores]:
     """All memories (ascending), their similarities and shares; what only one of both knows has 0 in the other."""
     numbers, similarities = similar.numbers, similar.similarities
     unknown = np.setdiff1d(words.numbers, numbers, assume_unique=True)
@@ -143,7 +144,7 @@ def _joined(similar: Similar, words: WordMatches) -> tuple[Numbers, Scores, Scor
 
 
 def _fetched(
-    session: Session, project_id: str, filters: Filters, ranking: _Ranking, similar: Similar, limit: int
+    session: Session, project_id: str, filters: Filters, ranking: _Ranking, similar: SimilarMemories, limit: int
 ) -> list[SearchResult]:
     """The first `limit` of the ranking that SQL knows and the filters let pass."""
     query = _BY_NUMBER.where(*narrowing(filters, project_id))  # with the project besides, SQLite would read all of it
@@ -159,8 +160,8 @@ def _fetched(
     return found[:limit]
 
 
-def _found(memory: Memory, ranking: _Ranking, place: int, similar: Similar) -> SearchResult:
-    span = similar.span_of(memory.number)
+def _found(memory: Memory, ranking: _Ranking, place: int, similar: SimilarMemories) -> SearchResult:
+    span = similar.best_span(memory.number)
     return SearchResult(
         memory,
         score=float(ranking.scores[place]),

@@ -1,6 +1,6 @@
-"""The one file that knows Chroma: collections of vectors, embedded or served. It keeps ids and vectors, nothing else.
+"""The only file that uses Chroma's API. Chroma holds ids and vectors, nothing else, and is embedded or a server.
 
-An embedded Chroma that was not closed may be corrupt in ways that show later: its directory is thrown away, whole.
+An embedded Chroma that was not closed may be corrupt in ways that show only later, so its directory is deleted.
 """
 
 import resource
@@ -22,28 +22,31 @@ from chromadb.config import Settings
 from chromadb.errors import ChromaError
 
 from server.index.chroma.failures import ChromaFailed
-from server.index.outbox import Vectors
+from server.index.types import Vector, Vectors
 
 HNSW = CreateHNSWConfiguration(space="cosine", ef_search=200, sync_threshold=1000)
 PieceId = tuple[int, int]
 """A memory's number and the position of its piece."""
 
-SECONDS = 3.0
-"""That a Chroma server has for an answer: its own client would wait for ever, and every search with it."""
+REQUEST_TIMEOUT_SECONDS = 3.0
+"""The limit for an answer of a Chroma server. Chroma's client has none, so every search would wait forever."""
 
 _OPEN = "open"
-"""A file beside the directories that is there while one of them is in use."""
+"""The name of a file that exists while the embedded Chroma is in use."""
 
 
 class Chroma:
-    """Collections by name, of one installation. `fresh` tells that nothing is left of what there was."""
+    """The collections of this installation, by name. `fresh` is true if the directory was new or had to be deleted."""
 
     def __init__(self, client: Client, folder: Path | None, prefix: str, *, fresh: bool) -> None:
-        self._client, self._folder, self._prefix, self.fresh = client, folder, prefix, fresh
+        self._client = client
+        self._folder = folder
+        self._prefix = prefix
+        self.fresh = fresh
         self._collections: dict[str, chromadb.Collection] = {}
 
-    def create(self) -> str:
-        """The name of a new, empty collection."""
+    def create_collection(self) -> str:
+        """Create an empty collection and return its name."""
         name = f"{self._prefix}{uuid4().hex}"
         with _translating():
             self._collections[name] = self._client.create_collection(
@@ -51,34 +54,35 @@ class Chroma:
             )
         return name
 
-    def put(self, name: str, pieces: Sequence[PieceId], vectors: Vectors) -> None:
-        """Freezes the process (Chroma holds the interpreter) for some 20 ms and 1 ms a row: few rows at once."""
+    def upsert(self, name: str, pieces: Sequence[PieceId], vectors: Vectors) -> None:
+        """Write the vectors. Pass few rows: Chroma holds the GIL for about 20 ms plus 1 ms a row."""
         with _translating():
             self._collection(name).upsert(ids=_ids(pieces), embeddings=np.ascontiguousarray(vectors, np.float32))
 
-    def drop(self, name: str, pieces: Sequence[PieceId]) -> None:
-        """Those that are not there do not matter."""
+    def delete_pieces(self, name: str, pieces: Sequence[PieceId]) -> None:
+        """Delete the pieces that exist; ignore the others."""
         with _translating():
             self._collection(name).delete(ids=_ids(pieces))
 
-    def nearest(self, name: str, question: Vectors, count: int) -> list[int]:
-        """The numbers of the memories that the `count` nearest pieces belong to, the nearest first."""
+    def find_nearest(self, name: str, question: Vector, count: int) -> list[int]:
+        """Return the numbers of the memories that own the `count` nearest pieces, nearest first."""
         with _translating():
-            found = self._collection(name).query(query_embeddings=question.reshape(1, -1), n_results=count, include=[])
-        return list(dict.fromkeys(int(piece.partition(":")[0]) for piece in found["ids"][0]))
+            result = self._collection(name).query(query_embeddings=question.reshape(1, -1), n_results=count, include=[])
+        return list(dict.fromkeys(int(piece.partition(":")[0]) for piece in result["ids"][0]))
 
     def count(self, name: str) -> int:
+        """Return the number of pieces in the collection."""
         with _translating():
             return self._collection(name).count()
 
-    def names(self) -> set[str]:
-        """All collections that are ours."""
+    def list_names(self) -> set[str]:
+        """Return the names of all collections of this installation."""
         with _translating():
             names = {collection.name for collection in self._client.list_collections()}
         return {name for name in names if name.startswith(self._prefix)}
 
-    def delete(self, name: str) -> None:
-        """With its files, which Chroma itself would leave."""
+    def delete_collection(self, name: str) -> None:
+        """Delete the collection and its files, which Chroma itself leaves behind."""
         with _translating():
             self._collections.pop(name, None)
             self._client.delete_collection(name)
@@ -86,7 +90,7 @@ class Chroma:
                 _remove_orphans(self._folder)
 
     def close(self) -> None:
-        """After that the directory of an embedded Chroma is known to be whole."""
+        """Close Chroma, and record that an embedded one's directory is intact."""
         with _translating():
             self._client.close()
         if self._folder:
@@ -99,9 +103,9 @@ class Chroma:
 
 
 def open_embedded(root: Path) -> Chroma:
-    """The Chroma in this directory; a fresh one when the last was not closed. Raises ChromaFailed.
+    """Open the Chroma in `root`, or a fresh one if the last was not closed. Raises ChromaFailed.
 
-    Only one process may: see `server.index.upkeep.owner_lock`.
+    Only the process that holds `server.index.upkeep.owner_lock` may call this.
     """
     _raise_file_limit()
     root.mkdir(parents=True, exist_ok=True)
@@ -119,27 +123,33 @@ def open_embedded(root: Path) -> Chroma:
 
 
 def open_served(url: str, prefix: str) -> Chroma:
-    """A Chroma server, which others may use too: ours begin with the prefix. Raises ChromaFailed without an answer."""
+    """Connect to a Chroma server. `prefix` marks our collections, since others may use the server too.
+
+    Raises ChromaFailed if the server does not answer.
+    """
     parts = urlsplit(url)
     secure = parts.scheme == "https"
-    host, port = parts.hostname or "localhost", parts.port or (443 if secure else 8000)
+    host = parts.hostname or "localhost"
+    port = parts.port or (443 if secure else 8000)
     with _translating():
-        httpx.get(f"{parts.scheme}://{parts.netloc}/api/v2/heartbeat", timeout=SECONDS)  # the client asks at once
+        # Chroma's client sends a request when it is created, before a timeout can be set.
+        httpx.get(f"{parts.scheme}://{parts.netloc}/api/v2/heartbeat", timeout=REQUEST_TIMEOUT_SECONDS)
         try:
             client = cast(Client, chromadb.HttpClient(host=host, port=port, ssl=secure, settings=_quiet()))
-        except ValueError as error:  # what it makes of a refused connection
+        except ValueError as error:  # Chroma's client raises it for a refused connection
             raise ChromaFailed("ConnectError") from error
-    client._server._session.timeout = SECONDS  # type: ignore[attr-defined]  # there is no other way to say so
+    client._server._session.timeout = REQUEST_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # the client has no option for it
     return Chroma(client, None, prefix, fresh=False)
 
 
 def _quiet() -> Settings:
-    """Anew for each client, which writes its address into them."""
+    """Return new settings for each client, because the client writes its address into them."""
     return Settings(anonymized_telemetry=False)
 
 
 @contextmanager
 def _translating() -> Iterator[None]:
+    """Turn the exceptions of Chroma and its libraries into ChromaFailed."""
     try:
         yield
     except ChromaError as error:
@@ -155,7 +165,7 @@ def _ids(pieces: Sequence[PieceId]) -> list[str]:
 
 
 def _raise_file_limit() -> None:
-    """Each open collection has four files; Chroma keeps a fifth of the limit open and fails beyond it."""
+    """Raise the limit of open files. A collection has four; Chroma uses a fifth of the limit and fails beyond that."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
     if soft < wanted:
@@ -163,7 +173,7 @@ def _raise_file_limit() -> None:
 
 
 def _remove_orphans(folder: Path) -> None:
-    """Remove the directories of segments that no collection has any more."""
+    """Delete the directories of segments that no collection uses."""
     file = folder / "chroma.sqlite3"
     if not file.exists():
         return

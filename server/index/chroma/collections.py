@@ -1,4 +1,4 @@
-"""Projects' collections in Chroma as a search sees them: what is near a question, or None when SQL must be scanned."""
+"""Projects' collections in Chroma: finds the memories near a question, or returns None if SQL must be scanned."""
 
 import hashlib
 import logging
@@ -12,9 +12,9 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from server.index.center import Center
 from server.index.chroma.failures import ChromaFailed
-from server.index.exact.matrix import Centre
-from server.index.outbox import Vectors
+from server.index.types import Vector
 from server.models import metadata
 from server.settings import Settings
 
@@ -23,40 +23,44 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_indexes, _tasks = metadata.tables["project_indexes"], metadata.tables["index_tasks"]
-TRIES = 2
-MOST_PENDING = 2_000
-"""Changes of a project that Chroma has not seen; with more of them, scanning everything is quicker."""
+ATTEMPTS = 2
+MAX_PENDING_TASKS = 2_000
+"""Above this many changes that Chroma has not seen, scanning all of a project is faster."""
 
-REST = 10.0
-"""Seconds."""
+COOLDOWN_SECONDS = 10.0
+"""How long searches do not use Chroma after it failed, so that they do not wait for it."""
+
+_indexes = metadata.tables["project_indexes"]
+_tasks = metadata.tables["index_tasks"]
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A project's collection that is whole but for what is pending in SQL."""
+    """A project's collection. It is complete except for the changes that are pending in SQL."""
 
     name: str
-    centre: Centre
+    center: Center
     removals: int
     ready_at: datetime
 
 
 class Collections:
-    """One Chroma. An embedded one is opened by the index's owner only; whoever has none scans SQL."""
+    """The collections of one Chroma. Only the index's owner opens an embedded one; other processes scan SQL."""
 
     def __init__(self, settings: Settings, model: str) -> None:
-        self._settings, self._model = settings, model
+        self._settings = settings
+        self._model = model
         self._opening = threading.Lock()
         self._chroma: Chroma | None = None
+        self._paused_until = 0.0
         self.failure: str | None = None
-        """Why Chroma was not of use when it was asked last; None when it was."""
-        self.suspects: set[str] = set()
-        """Projects whose collection is damaged: to be built anew."""
-        self._rests_until = 0.0
+        """Why the last use of Chroma failed; None if it succeeded."""
+
+        self.damaged_projects: set[str] = set()
+        """Projects whose collection must be rebuilt."""
 
     @property
-    def are_served(self) -> bool:
+    def uses_server(self) -> bool:
         return bool(self._settings.chroma_url)
 
     @property
@@ -64,8 +68,11 @@ class Collections:
         return self._chroma is not None
 
     def open(self, *, as_owner: bool) -> "Chroma | None":
-        """Chroma, opened when it is not yet and may be. Raises ChromaFailed."""
-        if self._chroma is None and (as_owner or self.are_served):
+        """Return Chroma, opened if necessary. None if it is embedded and was not opened by the owner.
+
+        Raises ChromaFailed.
+        """
+        if self._chroma is None and (as_owner or self.uses_server):
             with self._opening:
                 self._chroma = self._chroma or self._open()
         return self._chroma
@@ -75,63 +82,67 @@ class Collections:
             self._chroma.close()
             self._chroma = None
 
-    def of_project(self, session: Session, project_id: str) -> Collection | None:
-        """None while there is none of the current model that may be asked."""
-        own = _indexes.c
-        query = sa.select(own.collection, own.mean, own.removals, own.ready_at).where(
-            own.project_id == project_id, own.embedding_model == self._model, own.ready_at.is_not(None)
+    def find(self, session: Session, project_id: str) -> Collection | None:
+        """Return the project's collection, or None if it is not ready or holds another model's vectors."""
+        columns = _indexes.c
+        query = sa.select(columns.collection, columns.mean, columns.removals, columns.ready_at).where(
+            columns.project_id == project_id, columns.embedding_model == self._model, columns.ready_at.is_not(None)
         )
         row = session.execute(query).one_or_none()
         if row is None:
             return None
-        return Collection(row.collection, Centre(np.frombuffer(row.mean, "<f4")), row.removals, row.ready_at)
+        return Collection(row.collection, Center(np.frombuffer(row.mean, "<f4")), row.removals, row.ready_at)
 
-    def nearest(
-        self, session: Session, project_id: str, collection: Collection, question: Vectors, wanted: int, pieces: int
+    def find_nearest(
+        self, session: Session, project_id: str, collection: Collection, question: Vector, wanted: int, pieces: int
     ) -> set[int] | None:
-        """The `wanted` nearest memories (of so many pieces, about), with all that are pending; None: scan SQL.
+        """Return about the `wanted` memories nearest to the question, plus all pending ones.
 
-        So it is when Chroma has much to learn, and when it fails twice: then it rests, so that no search waits for it.
+        `pieces` is how many pieces to request for each memory. None means "scan SQL": too many changes are pending,
+        or Chroma failed twice and searches do not use it for `COOLDOWN_SECONDS`.
         """
+        if time.monotonic() < self._paused_until:
+            return None
         tasks = sa.select(_tasks.c.memory_number).where(_tasks.c.project_id == project_id, _tasks.c.memory_number > 0)
-        pending = tasks.limit(MOST_PENDING + 1)
-        if time.monotonic() < self._rests_until:
+        # Read before Chroma: a change that Chroma learns in between is then in both, not in neither.
+        pending = session.scalars(tasks.limit(MAX_PENDING_TASKS + 1)).all()
+        if len(pending) > MAX_PENDING_TASKS:
             return None
-        found = session.scalars(pending).all()  # before Chroma is asked: what is followed meanwhile is in both
-        if len(found) > MOST_PENDING:
-            return None
-        asked = (wanted + len(found)) * pieces  # what is pending may be deleted already
-        for attempt in range(TRIES):
+        count = wanted + len(pending)  # Chroma may still return pending memories that were deleted
+        near = self._query(project_id, collection.name, collection.center.subtract_from(question), count * pieces)
+        return None if near is None else {*near[:count], *pending}
+
+    def report_failure(self, error: ChromaFailed) -> None:
+        """Show the failure in the health check."""
+        self.failure = f"Chroma failed ({error}); searches scan SQL instead"
+
+    def _query(self, project_id: str, name: str, centered: Vector, count: int) -> list[int] | None:
+        for _ in range(ATTEMPTS):
             try:
                 chroma = self.open(as_owner=False)
                 if chroma is None:
                     return None
-                near = chroma.nearest(collection.name, collection.centre.left(question), asked)
-            except ChromaFailed as error:
-                if attempt + 1 == TRIES:
-                    self._failed(project_id, error)
+                near = chroma.find_nearest(name, centered, count)
+            except ChromaFailed as failed:
+                error = failed
             else:
                 self.failure = None
-                return {*near[: wanted + len(found)], *found}
+                return near
+        self._pause(project_id, error)
         return None
 
-    def failed(self, error: ChromaFailed) -> None:
-        """Say so in health."""
-        self.failure = f"Chroma failed ({error}); searches scan SQL instead"
-
-    def _failed(self, project_id: str, error: ChromaFailed) -> None:
-        self.failed(error)
-        self._rests_until = time.monotonic() + REST
+    def _pause(self, project_id: str, error: ChromaFailed) -> None:
+        self.report_failure(error)
+        self._paused_until = time.monotonic() + COOLDOWN_SECONDS
         if error.damage:
-            self.suspects.add(project_id)
+            self.damaged_projects.add(project_id)
         log.warning("chroma failed", extra={"project_id": project_id, "kind": str(error)})
 
     def _open(self) -> "Chroma":
-        from server.index.chroma.client import open_embedded, open_served  # noqa: PLC0415 - a second that small users are spared
+        from server.index.chroma.client import open_embedded, open_served  # noqa: PLC0415 - takes a second
 
-        if self.are_served:
-            place = self._settings.public_url + self._settings.database_url.get_secret_value()
-            return open_served(
-                self._settings.chroma_url, f"memories-{hashlib.sha256(place.encode()).hexdigest()[:12]}-"
-            )
-        return open_embedded(self._settings.data_dir / "chroma")
+        if not self.uses_server:
+            return open_embedded(self._settings.data_dir / "chroma")
+        installation = self._settings.public_url + self._settings.database_url.get_secret_value()
+        prefix = f"memories-{hashlib.sha256(installation.encode()).hexdigest()[:12]}-"
+        return open_served(self._settings.chroma_url, prefix)

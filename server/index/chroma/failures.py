@@ -1,8 +1,8 @@
-"""What can go wrong with the index; never an outage, since SQL can be scanned instead."""
+"""The failure of Chroma. It is never an outage, since a search can scan SQL instead."""
 
 
 class ChromaFailed(Exception):
-    """Chroma did not do it; the message is the kind of failure. Without `damage` it did not answer, that is all."""
+    """The message is the kind of failure. `damage` is true if Chroma's data may be broken, not just unreachable."""
 
     def __init__(self, kind: str, *, damage: bool = False) -> None:
         super().__init__(kind)

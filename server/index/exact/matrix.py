@@ -1,4 +1,7 @@
-"""Exact scanning: the vectors of some memories as one matrix, and how similar each memory is to a question."""
+"""Exact scanning: the vectors of some memories as one matrix, and how similar each memory is to a question.
+
+`similarity = cos(question - mean, best piece - mean) - length_penalty(pieces)`
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,16 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from server.index.outbox import Vectors
+from server.index.center import Center, dot_products
 from server.index.pieces import length_penalty
+from server.index.types import Numbers, Vector, Vectors
 
-SHRINK = 50
-"""So many pieces at the origin are counted with a project's own for its mean: a few memories have no centre yet."""
-
-Numbers = NDArray[np.int64]
-Places = NDArray[np.intp]
+Positions = NDArray[np.intp]
 PieceRow = tuple[int, int | None, int | None, bytes | None]
-"""A memory's number, and one of its pieces: start, end, vector; None when it has none."""
+"""A memory's number, then start, end and vector of one of its pieces; all three are None if it has no pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,145 +23,121 @@ class Matrix:
     """The pieces of some memories: unit vectors, float32 (pieces, dimensions), grouped by memory, numbers ascending."""
 
     numbers: Numbers
-    first: Places
-    """The first piece of each memory."""
+    starts: Positions
+    """The row of each memory's first piece."""
+
     spans: NDArray[np.int32]
     vectors: Vectors
-    room: Vectors = field(repr=False)
-    """The array whose beginning `vectors` is; later pieces are written behind it instead of copying all."""
+    buffer: Vectors = field(repr=False)
+    """The array that `vectors` is the beginning of. New pieces are written behind it, which saves copying all."""
 
     @staticmethod
-    def of(rows: Sequence[PieceRow], dimensions: int) -> "Matrix":
-        """From SQL, ordered by memory and position."""
-        whole = [row for row in rows if row[3] is not None]
-        owners = np.fromiter((row[0] for row in whole), np.int64, len(whole))
-        numbers, first = np.unique(owners, return_index=True)
-        spans = np.array([row[1:3] for row in whole], np.int32).reshape(-1, 2)
-        vectors = np.frombuffer(b"".join(row[3] or b"" for row in whole), "<f4").reshape(-1, dimensions)
-        return Matrix(numbers, first, spans, vectors, vectors)
+    def from_rows(rows: Sequence[PieceRow], dimensions: int) -> "Matrix":
+        """Build the matrix from SQL rows, which are ordered by memory and position."""
+        pieces = [row for row in rows if row[3] is not None]
+        owners = np.fromiter((row[0] for row in pieces), np.int64, len(pieces))
+        numbers, starts = np.unique(owners, return_index=True)
+        spans = np.array([row[1:3] for row in pieces], np.int32).reshape(-1, 2)
+        vectors = np.frombuffer(b"".join(row[3] or b"" for row in pieces), "<f4").reshape(-1, dimensions)
+        return Matrix(numbers, starts, spans, vectors, vectors)
 
     @property
-    def sizes(self) -> Places:
-        """How many pieces each memory has."""
-        return np.diff(self.first, append=len(self.vectors))
+    def sizes(self) -> Positions:
+        """The number of pieces of each memory."""
+        return np.diff(self.starts, append=len(self.vectors))
 
-    def with_changes(self, new: "Matrix", gone: Numbers) -> "Matrix":
-        """Without `gone`, with `new` (of which none is left here). Writes behind `vectors` when it can."""
-        stays = ~np.isin(self.numbers, gone)
-        if stays.all() and (not len(self.numbers) or not len(new.numbers) or new.numbers[0] > self.numbers[-1]):
-            return self._appended(new)
-        kept = self.taken(np.flatnonzero(stays))
-        both = kept._appended(new)
-        return both.taken(np.argsort(both.numbers, kind="stable"))
+    def with_changes(self, new: "Matrix", removed: Numbers) -> "Matrix":
+        """Return the matrix without `removed` and with `new`, whose memories must not stay in this one.
 
-    def taken(self, places: Places) -> "Matrix":
-        """The memories at these places, in this order, in arrays of their own."""
-        sizes = self.sizes[places]
-        first = np.cumsum(sizes) - sizes
-        rows = np.arange(sizes.sum()) + np.repeat(self.first[places] - first, sizes)
+        `self` does not change, but its buffer is filled up when `new` fits behind it.
+        """
+        stays = ~np.isin(self.numbers, removed)
+        is_last = not len(self.numbers) or not len(new.numbers) or new.numbers[0] > self.numbers[-1]
+        if stays.all() and is_last:
+            return self._append(new)
+        both = self.take(np.flatnonzero(stays))._append(new)
+        return both.take(np.argsort(both.numbers, kind="stable"))
+
+    def take(self, positions: Positions) -> "Matrix":
+        """Copy the memories at `positions`, in that order."""
+        sizes = self.sizes[positions]
+        starts = np.cumsum(sizes) - sizes
+        rows = np.arange(sizes.sum()) + np.repeat(self.starts[positions] - starts, sizes)
         vectors = self.vectors[rows]
-        return Matrix(self.numbers[places], first, self.spans[rows], vectors, vectors)
+        return Matrix(self.numbers[positions], starts, self.spans[rows], vectors, vectors)
 
-    def _appended(self, new: "Matrix") -> "Matrix":
+    def _append(self, new: "Matrix") -> "Matrix":
         if not len(self.vectors) or not len(new.vectors):
             return self if len(self.vectors) else new
         end = len(self.vectors) + len(new.vectors)
-        room = self.room
-        if end > len(room):
-            room = np.empty((end + end // 4 + 16, self.vectors.shape[1]), np.float32)
-            room[: len(self.vectors)] = self.vectors
-        room[len(self.vectors) : end] = new.vectors
+        buffer = self.buffer
+        if end > len(buffer):
+            buffer = np.empty((end + end // 4 + 16, self.vectors.shape[1]), np.float32)
+            buffer[: len(self.vectors)] = self.vectors
+        buffer[len(self.vectors) : end] = new.vectors
         return Matrix(
             np.concatenate([self.numbers, new.numbers]),
-            np.concatenate([self.first, new.first + len(self.vectors)]),
+            np.concatenate([self.starts, new.starts + len(self.vectors)]),
             np.concatenate([self.spans, new.spans]),
-            room[:end],
-            room,
+            buffer[:end],
+            buffer,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Centre:
-    """What all vectors of a project have in common (float32, dimensions): what is left of them tells them apart."""
-
-    mean: Vectors
-
-    @staticmethod
-    def of(vectors: Vectors) -> "Centre":
-        return Centre((vectors.sum(axis=0, dtype=np.float64) / (len(vectors) + SHRINK)).astype(np.float32))
-
-    def left(self, vectors: Vectors) -> Vectors:
-        """The vectors without the mean, at unit length again."""
-        without = vectors - self.mean
-        return np.asarray(without / np.maximum(np.linalg.norm(without, axis=-1, keepdims=True), 1e-6), np.float32)
-
-    def scales(self, vectors: Vectors) -> Vectors:
-        """1 / length of each unit vector without the mean, without making all of them."""
-        squares = 1.0 - 2.0 * _dots(vectors, self.mean) + float(self.mean @ self.mean)
-        return np.asarray(1.0 / np.sqrt(np.maximum(squares, 1e-6)), np.float32)
-
-
-@dataclass(frozen=True, slots=True)
 class Scan:
-    """A matrix made ready for questions."""
+    """A matrix with all that does not depend on the question computed in advance."""
 
     matrix: Matrix
-    centre: Centre
-    scales: Vectors
-    penalties: Vectors
-    """By memory: what is taken off for many pieces."""
+    center: Center
+    scales: Vector
+    """For each piece: 1 / |vector - mean|."""
+
+    penalties: Vector
+    """For each memory: the length penalty."""
 
     @staticmethod
-    def of(matrix: Matrix, centre: Centre) -> "Scan":
+    def of(matrix: Matrix, center: Center) -> "Scan":
         sizes, inverse = np.unique(matrix.sizes, return_inverse=True)
         penalties = np.array([length_penalty(int(size)) for size in sizes], np.float32)[inverse]
-        return Scan(matrix, centre, centre.scales(matrix.vectors), penalties)
+        return Scan(matrix, center, center.inverse_lengths(matrix.vectors), penalties)
 
-    def similar(self, question: Vectors, *, complete: bool = True) -> "Similar":
-        """The cosine of each memory's best piece with the question, both without the centre."""
+    def compare(self, question: Vector, *, complete: bool = True) -> "SimilarMemories":
+        """Return the similarity of each memory's best piece to the question."""
         matrix = self.matrix
-        asked = self.centre.left(question)
-        rows = (_dots(matrix.vectors, asked) - float(self.centre.mean @ asked)) * self.scales
-        best = np.maximum.reduceat(rows, matrix.first) if len(rows) else rows
-        return Similar(matrix.numbers, best - self.penalties, self, rows, complete)
+        centered = self.center.subtract_from(question)
+        cosines = (dot_products(matrix.vectors, centered) - float(self.center.mean @ centered)) * self.scales
+        best = np.maximum.reduceat(cosines, matrix.starts) if len(cosines) else cosines
+        return SimilarMemories(matrix.numbers, best - self.penalties, self, cosines, complete)
 
 
 @dataclass(frozen=True, slots=True)
-class Similar:
+class SimilarMemories:
     """Memories (numbers, ascending) and how similar each is to a question, about -1..1.
 
-    `complete` tells that every memory with vectors that could be asked about is among them.
+    `complete` is true if no memory with vectors was left out.
     """
 
     numbers: Numbers
-    similarities: Vectors
+    similarities: Vector
     scan: Scan = field(repr=False)
-    rows: Vectors = field(repr=False)
+    cosines: Vector = field(repr=False)
+    """For each piece of the scan."""
+
     complete: bool
 
-    def among(self, allowed: Sequence[int]) -> "Similar":
-        """Only these memories."""
+    def only(self, allowed: Sequence[int]) -> "SimilarMemories":
+        """Keep only the allowed memories."""
         kept = np.flatnonzero(np.isin(self.numbers, np.asarray(allowed, np.int64)))
-        return Similar(self.numbers[kept], self.similarities[kept], self.scan, self.rows, self.complete)
+        return SimilarMemories(self.numbers[kept], self.similarities[kept], self.scan, self.cosines, self.complete)
 
-    def best(self, count: int) -> Numbers:
-        """The numbers of the `count` most similar, in any order."""
-        if count >= len(self.numbers):
-            return self.numbers
-        return self.numbers[np.argpartition(-self.similarities, count)[:count]]
-
-    def span_of(self, number: int) -> tuple[int, int] | None:
-        """Start and end of the memory's best piece in its text; None when it has no vectors here."""
+    def best_span(self, number: int) -> tuple[int, int] | None:
+        """Return start and end of the memory's best piece in its text, or None if the scan has no vectors of it."""
         matrix = self.scan.matrix
-        place = int(np.searchsorted(matrix.numbers, number))
-        if place == len(matrix.numbers) or matrix.numbers[place] != number:
+        position = int(np.searchsorted(matrix.numbers, number))
+        if position == len(matrix.numbers) or matrix.numbers[position] != number:
             return None
-        first = int(matrix.first[place])
-        end = int(matrix.first[place + 1]) if place + 1 < len(matrix.first) else len(self.rows)
-        row = first + int(self.rows[first:end].argmax())
+        start = int(matrix.starts[position])
+        end = int(matrix.starts[position + 1]) if position + 1 < len(matrix.starts) else len(self.cosines)
+        row = start + int(self.cosines[start:end].argmax())
         return int(matrix.spans[row, 0]), int(matrix.spans[row, 1])
-
-
-def _dots(vectors: Vectors, one: Vectors) -> Vectors:
-    """`vectors @ one`, which BLAS would share out to threads that spin for long after, on the other requests' cores."""
-    return np.asarray(np.vecdot(vectors, one), np.float32)

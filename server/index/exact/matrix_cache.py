@@ -1,4 +1,4 @@
-"""Reads vectors from SQL for exact scanning; projects' matrices are kept, a bounded number of bytes, and refreshed."""
+"""Reads vectors from SQL for exact scanning, and keeps projects' matrices within a bound of bytes."""
 
 import threading
 from collections import OrderedDict
@@ -11,20 +11,22 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import as_json, is_sqlite, numbers_in
-from server.index.exact.matrix import Centre, Matrix, PieceRow, Scan
+from server.index.center import Center
+from server.index.exact.matrix import Matrix, PieceRow, Scan
 from server.models import Project, metadata
 
 CACHE_BYTES = 128 << 20
-ALONE_BYTES = 256 << 20
-"""A project that has outgrown exact scanning is kept, up to so many bytes, until its collection is built."""
+LARGE_PROJECT_BYTES = 256 << 20
+"""A project that has outgrown exact scanning is cached up to this size until its collection is built."""
 
-PRUNED_AT_ONCE = 5_000
-"""Up to so many memories, a matrix forgets deleted ones at once; a larger one when they are one in a hundred."""
+PRUNE_AT_ONCE_MEMORIES = 5_000
+"""A matrix of at most this many memories drops deleted ones at once; a larger one when they exceed one in a hundred."""
 
-PART = 2_000
-"""Memories that are read at once of a project that is not kept."""
+PART_MEMORIES = 2_000
+"""Memories that are read at a time of a project that is too large to cache."""
 
-_memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
+_memories = metadata.tables["memories"]
+_pieces = metadata.tables["pieces"]
 
 
 Query = sa.Select[int, int | None, int | None, bytes | None]
@@ -46,14 +48,14 @@ _CHANGED = _PIECES.where(
 )
 
 
-@cache  # putting it together takes longer than running it
+@cache  # building the query takes longer than running it
 def _by_number(sqlite: bool) -> Query:
     return _PIECES.where(_memories.c.number.in_(numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String))))
 
 
 @dataclass(slots=True)
-class _Kept:
-    """A project's matrix as of its counters; the lock is held while it is refreshed."""
+class _CachedMatrix:
+    """A project's matrix as of its counters. Hold the lock while refreshing it."""
 
     refreshing: threading.Lock = field(default_factory=threading.Lock)
     revision: int = -1
@@ -62,90 +64,97 @@ class _Kept:
 
 
 class MatrixCache:
-    """Scans of projects' vectors of one model. Safe for threads; what is handed out never changes."""
+    """Scans of projects' vectors of one model. Safe for threads; a returned scan never changes."""
 
     def __init__(
-        self, model: str, dimensions: int, most_bytes: int = CACHE_BYTES, alone_bytes: int = ALONE_BYTES
+        self,
+        model: str,
+        dimensions: int,
+        cache_bytes: int = CACHE_BYTES,
+        large_project_bytes: int = LARGE_PROJECT_BYTES,
     ) -> None:
-        self._model, self._dimensions = model, dimensions
-        self._most_bytes, self._alone_bytes = most_bytes, alone_bytes
+        self._model = model
+        self._dimensions = dimensions
+        self._cache_bytes = cache_bytes
+        self._large_project_bytes = large_project_bytes
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._cached: OrderedDict[str, _CachedMatrix] = OrderedDict()
 
     def fits(self, piece_count: int) -> bool:
-        """Whether a project of so many pieces can be kept."""
-        return piece_count * self._dimensions * 4 <= self._alone_bytes
+        """Return whether a project with this many pieces can be cached."""
+        return piece_count * self._dimensions * 4 <= self._large_project_bytes
 
-    def of_project(self, session: Session, project: Project) -> Scan:
-        """All vectors of a project (that `fits`), as of the session's snapshot or later."""
+    def scan_project(self, session: Session, project: Project) -> Scan:
+        """Return all vectors of a project that `fits`, as of the session's snapshot or later."""
         with self._lock:
-            kept = self._kept.setdefault(project.id, _Kept())
-            self._kept.move_to_end(project.id)
-        with kept.refreshing:
-            scan = self._refreshed(session, project, kept)
+            cached = self._cached.setdefault(project.id, _CachedMatrix())
+            self._cached.move_to_end(project.id)
+        with cached.refreshing:
+            scan = self._refresh(session, project, cached)
         self._evict()
         return scan
 
-    def release(self, project_id: str) -> None:
-        """The project is not scanned any more."""
+    def forget(self, project_id: str) -> None:
         with self._lock:
-            self._kept.pop(project_id, None)
+            self._cached.pop(project_id, None)
 
-    def of_memories(self, session: Session, numbers: Sequence[int], centre: Centre) -> Scan:
-        """The vectors of these memories, read now."""
-        return Scan.of(self._of_numbers(session, numbers), centre)
+    def scan_memories(self, session: Session, numbers: Sequence[int], center: Center) -> Scan:
+        """Read the vectors of these memories."""
+        return Scan.of(self._read_memories(session, numbers), center)
 
-    def part_after(self, session: Session, project_id: str, number: int) -> tuple[Matrix, int] | None:
-        """The vectors of the project's next memories after this one, and the last of them; None at the end."""
-        own = _memories.c
-        following = sa.select(own.number).where(own.project_id == project_id, own.number > number)
-        part = session.scalars(following.order_by(own.number).limit(PART)).all()
-        if not part:
+    def read_part(self, session: Session, project_id: str, after: int) -> tuple[Matrix, int] | None:
+        """Read the project's next memories above the number `after`, and return the last number. None at the end."""
+        columns = _memories.c
+        following = sa.select(columns.number).where(columns.project_id == project_id, columns.number > after)
+        numbers = session.scalars(following.order_by(columns.number).limit(PART_MEMORIES)).all()
+        if not numbers:
             return None
-        return self._of_numbers(session, part), part[-1]
+        return self._read_memories(session, numbers), numbers[-1]
 
-    def in_parts(self, session: Session, project_id: str) -> Iterator[Matrix]:
-        """All vectors of a project, however many, some at a time."""
+    def read_in_parts(self, session: Session, project_id: str) -> Iterator[Matrix]:
+        """Read a project of any size, `PART_MEMORIES` at a time."""
         last = 0
-        while part := self.part_after(session, project_id, last):
+        while part := self.read_part(session, project_id, last):
             matrix, last = part
             yield matrix
 
-    def _refreshed(self, session: Session, project: Project, kept: _Kept) -> Scan:
-        if kept.scan is not None and kept.revision >= project.revision and not self._must_prune(project, kept):
-            return kept.scan
-        matrix = kept.scan.matrix if kept.scan else Matrix.of([], self._dimensions)
-        rows = self._rows(session, _CHANGED, project=project.id, revision=kept.revision)
+    def _refresh(self, session: Session, project: Project, cached: _CachedMatrix) -> Scan:
+        if cached.scan is not None and cached.revision >= project.revision and not _must_prune(project, cached):
+            return cached.scan
+        matrix = cached.scan.matrix if cached.scan else Matrix.from_rows([], self._dimensions)
+        rows = self._read_rows(session, _CHANGED, project=project.id, revision=cached.revision)
         changed = np.unique(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
-        new = Matrix.of(rows, self._dimensions)
-        if kept.scan is not None and kept.removals < project.removals:
-            own = session.scalars(sa.select(_memories.c.number).where(_memories.c.project_id == project.id)).all()
-            changed = np.union1d(changed, np.setdiff1d(matrix.numbers, np.asarray(own, np.int64)))
+        new = Matrix.from_rows(rows, self._dimensions)
+        if cached.scan is not None and cached.removals < project.removals:
+            stored = session.scalars(sa.select(_memories.c.number).where(_memories.c.project_id == project.id)).all()
+            changed = np.union1d(changed, np.setdiff1d(matrix.numbers, np.asarray(stored, np.int64)))
         matrix = matrix.with_changes(new, changed)
-        kept.scan = Scan.of(matrix, Centre.of(matrix.vectors))
-        kept.revision, kept.removals = max(kept.revision, project.revision), max(kept.removals, project.removals)
-        return kept.scan
+        cached.scan = Scan.of(matrix, Center.of(matrix.vectors))
+        cached.revision = max(cached.revision, project.revision)
+        cached.removals = max(cached.removals, project.removals)
+        return cached.scan
 
-    def _must_prune(self, project: Project, kept: _Kept) -> bool:
-        """What is deleted never comes back from SQL, so that only the room it takes matters."""
-        removed = project.removals - kept.removals
-        return removed > 0 and (project.memory_count <= PRUNED_AT_ONCE or removed * 100 > project.memory_count)
+    def _read_memories(self, session: Session, numbers: Sequence[int]) -> Matrix:
+        rows = self._read_rows(session, _by_number(is_sqlite(session)), numbers=as_json(numbers))
+        return Matrix.from_rows(rows, self._dimensions)
 
-    def _of_numbers(self, session: Session, numbers: Sequence[int]) -> Matrix:
-        rows = self._rows(session, _by_number(is_sqlite(session)), numbers=as_json(numbers))
-        return Matrix.of(rows, self._dimensions)
-
-    def _rows(self, session: Session, query: Query, **given: str | int) -> Sequence[PieceRow]:
-        """The pieces of this model of the chosen memories; a memory without has a row without a vector."""
-        found = session.connection().execute(query, {"model": self._model, **given})
-        return list(found.cursor.fetchall())  # tuples: there may be thousands
+    def _read_rows(self, session: Session, query: Query, **parameters: str | int) -> Sequence[PieceRow]:
+        """Return one row for each piece of this model, and one without a vector for a memory without such pieces."""
+        result = session.connection().execute(query, {"model": self._model, **parameters})
+        return list(result.cursor.fetchall())  # plain tuples: there may be thousands
 
     def _evict(self) -> None:
-        """Let go of what was not used for longest; one project that is too large for the others' room has its own."""
+        """Drop the least recently used. The largest project does not count if it alone exceeds the cache."""
         with self._lock:
-            sizes = {name: kept.scan.matrix.room.nbytes for name, kept in self._kept.items() if kept.scan}
+            sizes = {name: cached.scan.matrix.buffer.nbytes for name, cached in self._cached.items() if cached.scan}
             largest = max(sizes.values(), default=0)
-            total = sum(sizes.values()) - (largest if largest > self._most_bytes else 0)
-            while total > self._most_bytes and len(self._kept) > 1:
-                name, _ = self._kept.popitem(last=False)
+            total = sum(sizes.values()) - (largest if largest > self._cache_bytes else 0)
+            while total > self._cache_bytes and len(self._cached) > 1:
+                name, _ = self._cached.popitem(last=False)
                 total -= sizes.get(name, 0)
+
+
+def _must_prune(project: Project, cached: _CachedMatrix) -> bool:
+    """Return whether deleted memories take too much space. They do no other harm: SQL no longer returns them."""
+    removed = project.removals - cached.removals
+    return removed > 0 and (project.memory_count <= PRUNE_AT_ONCE_MEMORIES or removed * 100 > project.memory_count)

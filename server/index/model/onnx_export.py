@@ -1,4 +1,4 @@
-"""A program of its own, so that torch leaves the memory with it: writes a BERT sentence model as ONNX.
+"""A program that writes a BERT sentence model as ONNX. It is a process of its own, so that torch's memory is freed.
 
 python onnx_export.py SOURCE_FOLDER FP32.onnx INT8.onnx
 """
@@ -9,17 +9,17 @@ from pathlib import Path
 OPSET = 17
 
 
-def main(source: str, full: str, quantised: str) -> None:
+def main(source: str, full: str, quantized: str) -> None:
     export(Path(source), Path(full))
-    quantise(Path(full), Path(quantised))
+    quantize(Path(full), Path(quantized))
 
 
 def export(source: Path, target: Path) -> None:
     """Write `source` as a graph: input_ids, attention_mask (batch × length) → vector (batch × dimensions).
 
-    Mean pooling under the mask and normalising are part of the graph, as sentence-transformers does them.
+    The graph includes mean pooling under the mask and normalizing, as in sentence-transformers.
     """
-    import torch  # noqa: PLC0415 - 350 MB, wanted only in this process
+    import torch  # noqa: PLC0415 - 350 MB that only this process needs
     from transformers import AutoModel  # noqa: PLC0415
 
     class Sentence(torch.nn.Module):
@@ -47,9 +47,9 @@ def export(source: Path, target: Path) -> None:
     )
 
 
-def quantise(full: Path, target: Path) -> None:
-    """Weights to int8 with a scale for each channel; activations are scaled as they come."""
-    # it brings onnx, 60 MB that only this process needs
+def quantize(full: Path, target: Path) -> None:
+    """Convert the weights to int8 with one scale a channel. Activations get their scale at run time."""
+    # imports onnx: 60 MB that only this process needs
     from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-untyped]  # noqa: PLC0415
 
     quantize_dynamic(full, target, per_channel=True, weight_type=QuantType.QInt8)

@@ -1,4 +1,4 @@
-"""Who may write the index: one process at a time, chosen by a lock that ends with its holder."""
+"""The lock that lets one process at a time write the index. It ends with the process that holds it."""
 
 import fcntl
 import os
@@ -9,31 +9,29 @@ import sqlalchemy as sa
 from server.database import Database
 
 _ADVISORY = 72_627_002
-"""The number of the lock in Postgres; migrations hold the one before."""
+"""The number of the Postgres lock; `server.database` uses the one before it for migrations."""
 
 
 class OwnerLock:
-    """Tried for again and again until it is had. A file in DATA_DIR; with Postgres, a lock there besides."""
+    """A file lock in DATA_DIR, plus an advisory lock on Postgres. Call `acquire()` until it returns True."""
 
     def __init__(self, file: Path, database: Database) -> None:
-        self._file, self._database = file, database
+        self._file = file
+        self._database = database
         self._descriptor: int | None = None
         self._connection: sa.Connection | None = None
 
-    def is_had(self) -> bool:
-        """Whether this process is the owner, now; tries to become it."""
-        return self._locks_file() and (self._database.is_sqlite or self._locks_database())
+    def acquire(self) -> bool:
+        """Take the lock, or check that this process still holds it. Return False if another process holds it."""
+        return self._lock_file() and (self._database.is_sqlite or self._lock_database())
 
-    def give_up(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()  # a session's lock ends with the session, not with its return to the pool
-            self._connection.close()
-            self._connection = None
+    def release(self) -> None:
+        self._drop_connection()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _locks_file(self) -> bool:
+    def _lock_file(self) -> bool:
         if self._descriptor is not None:
             return True
         self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -46,18 +44,15 @@ class OwnerLock:
         self._descriptor = descriptor
         return True
 
-    def _locks_database(self) -> bool:
-        """Asks again each time: a broken connection has lost the lock."""
+    def _lock_database(self) -> bool:
+        """Check the connection every time, because a broken one has lost the lock."""
         try:
             if self._connection is None:
                 self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
                 return self._try_advisory(self._connection)
             self._connection.exec_driver_sql("SELECT 1")
         except sa.exc.OperationalError:
-            if self._connection is not None:
-                self._connection.invalidate()
-                self._connection.close()
-                self._connection = None
+            self._drop_connection()
             return False
         return True
 
@@ -67,3 +62,10 @@ class OwnerLock:
         connection.close()
         self._connection = None
         return False
+
+    def _drop_connection(self) -> None:
+        if self._connection is None:
+            return
+        self._connection.invalidate()  # returned to the pool, the session would keep its lock
+        self._connection.close()
+        self._connection = None

@@ -1,4 +1,4 @@
-"""What is made anew from SQL: collections, vectors, words; in small steps, between which the owner does others."""
+"""Rebuilds collections, vectors and words from SQL, in small steps so that the worker can do other work in between."""
 
 import logging
 import time
@@ -12,10 +12,12 @@ from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import outbox
-from server.index.exact.matrix import SHRINK, Centre, Matrix
+from server.index.center import Center
+from server.index.exact.matrix import Matrix
 from server.index.exact.matrix_cache import MatrixCache
-from server.index.outbox import Embedded
 from server.index.pieces import lead_from
+from server.index.types import Embedded
+from server.index.upkeep.candidates import memories_of_other_models
 from server.index.words import word_index
 from server.models import Memory, Project, ProjectIndex, metadata
 from server.models.base import now
@@ -25,27 +27,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROWS = 32
-"""Rows given to Chroma at once: it freezes the process meanwhile."""
+CHROMA_BATCH = 32
+"""Rows that are written to Chroma at a time. Chroma holds the GIL while it writes."""
 
-TEXTS = 16
-"""Memories embedded anew at once."""
+EMBED_BATCH = 16
+"""Memories that are embedded at a time."""
 
-WORDS = 500
+WORDS_BATCH = 500
 """Memories whose words are written in one transaction."""
 
-TOLD = 10.0
-"""Seconds between two lines of the log about one work."""
+LOG_EVERY_SECONDS = 10.0
+"""The least time between two log lines about one job."""
 
-_memories, _pieces = metadata.tables["memories"], metadata.tables["pieces"]
+_memories = metadata.tables["memories"]
+_pieces = metadata.tables["pieces"]
 _tasks = metadata.tables["index_tasks"]
-_indexes, _projects = metadata.tables["project_indexes"], metadata.tables["projects"]
+_indexes = metadata.tables["project_indexes"]
+_projects = metadata.tables["projects"]
+
 Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `whole` steps of some work."""
+    """`done` of `whole` steps of a job."""
 
     work: str
     done: int
@@ -57,57 +62,71 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The memories with numbers above `after` up to `upto`, as they are when task `seen` was the project's last."""
+    """The memories with `after` < number <= `last`, read when `seen` was the number of the project's newest task."""
 
     matrix: Matrix
     after: int
-    upto: int
+    last: int
     seen: int
 
 
 def log_progress(job: Iterator[Progress]) -> Iterator[Progress]:
-    """The same steps; the log has the first, the last, and one now and then between them."""
-    due, untold = 0.0, None
+    """Yield the job's steps and log the first, the last, and one every `LOG_EVERY_SECONDS` in between."""
+    due = 0.0
+    unlogged: Progress | None = None
     for step in job:
-        untold = step
         if time.monotonic() >= due:
-            due, untold = time.monotonic() + TOLD, None
-            _tell(step)
+            due = time.monotonic() + LOG_EVERY_SECONDS
+            unlogged = None
+            _log(step)
+        else:
+            unlogged = step
         yield step
-    if untold:
-        _tell(untold)
+    if unlogged:
+        _log(unlogged)
 
 
-def _tell(step: Progress) -> None:
+def _log(step: Progress) -> None:
     log.info("background work", extra={"work": step.work, "done": step.done, "whole": step.whole})
 
 
-def build(database: Database, chroma: "Chroma", scans: MatrixCache, model: str, project_id: str) -> Iterator[Progress]:
-    """Give a project a new collection. An old one serves until then. Raises ChromaFailed."""
-    project = _announced(database, project_id, model)
+def build_collection(
+    database: Database, chroma: "Chroma", matrices: MatrixCache, model: str, project_id: str
+) -> Iterator[Progress]:
+    """Build a new collection for a project. An old one stays in use until the end. Raises ChromaFailed."""
+    project = _announce(database, project_id, model)
     if project is None:
         return
-    name = chroma.create()
-    centre = _centre(database, scans, project_id)
-    read: list[sa.ColumnElement[bool]] = []
+    name = chroma.create_collection()
+    center = _read_center(database, matrices, project_id)
+    included: list[sa.ColumnElement[bool]] = []
     done = 0
-    for part in _parts(database, scans, project_id):
-        read.append(_tasks_of(project_id, part))
-        matrix = part.matrix
-        vectors, owners = centre.left(matrix.vectors), np.repeat(matrix.numbers, matrix.sizes)
-        positions = np.arange(len(owners)) - np.repeat(matrix.first, matrix.sizes)
-        pieces = list(zip(owners.tolist(), positions.tolist(), strict=True))
-        for start in range(0, len(pieces), ROWS):
-            chroma.put(name, pieces[start : start + ROWS], vectors[start : start + ROWS])
-            done += len(pieces[start : start + ROWS])
+    for part in _read_parts(database, matrices, project_id):
+        included.append(_tasks_before(project_id, part))
+        vectors = center.subtract_from(part.matrix.vectors)
+        pieces = _piece_ids(part.matrix)
+        for start in range(0, len(pieces), CHROMA_BATCH):
+            batch = pieces[start : start + CHROMA_BATCH]
+            chroma.upsert(name, batch, vectors[start : start + CHROMA_BATCH])
+            done += len(batch)
             yield Progress("building a collection", done, max(project.piece_count, done))
-    mean = centre.mean.astype("<f4").tobytes()
+    mean = center.mean.astype("<f4").tobytes()
     built = ProjectIndex(project_id=project_id, collection=name, embedding_model=model, mean=mean)
-    _finished(database, project, built, read)
+    _publish(database, project, built, included)
 
 
-def _announced(database: Database, project_id: str, model: str) -> Project | None:
-    """From now on the project's changes leave tasks: what is read from now on misses nothing."""
+def _piece_ids(matrix: Matrix) -> list[tuple[int, int]]:
+    """Return the memory number and position of each row."""
+    owners = np.repeat(matrix.numbers, matrix.sizes)
+    positions = np.arange(len(owners)) - np.repeat(matrix.starts, matrix.sizes)
+    return list(zip(owners.tolist(), positions.tolist(), strict=True))
+
+
+def _announce(database: Database, project_id: str, model: str) -> Project | None:
+    """Make the project's changes leave tasks, so that none is missed while the collection is built.
+
+    None if the project is gone.
+    """
     with database.write() as session:
         project = session.scalars(sa.select(Project).where(col(Project.id) == project_id).with_for_update()).first()
         if project is not None and session.get(ProjectIndex, project_id) is None:
@@ -115,102 +134,102 @@ def _announced(database: Database, project_id: str, model: str) -> Project | Non
         return project
 
 
-def _tasks_of(project_id: str, part: _Part) -> sa.ColumnElement[bool]:
-    """The collection knows what these tasks tell: they were there when it read their memories."""
-    own = _tasks.c
-    inside = sa.and_(own.memory_number > part.after, own.memory_number <= part.upto)
-    return sa.and_(own.project_id == project_id, own.number <= part.seen, inside)
+def _tasks_before(project_id: str, part: _Part) -> sa.ColumnElement[bool]:
+    """Match the tasks whose changes are in the part, because they existed when its memories were read."""
+    columns = _tasks.c
+    in_part = sa.and_(columns.memory_number > part.after, columns.memory_number <= part.last)
+    return sa.and_(columns.project_id == project_id, columns.number <= part.seen, in_part)
 
 
-def _finished(
-    database: Database, project: Project, built: ProjectIndex, known: Sequence[sa.ColumnElement[bool]]
+def _publish(
+    database: Database, project: Project, built: ProjectIndex, included: Sequence[sa.ColumnElement[bool]]
 ) -> None:
-    """What is not needed any more, the old collection or this one, is for the owner to sweep.
+    """Put the new collection to use. The worker deletes the old one, or this one if the project is gone.
 
-    The tasks that it knows go all at once: SQLite gives the number of one that is gone to the next change.
+    Deletes the included tasks only here, all at once: SQLite gives the number of a deleted task to the next one.
     """
     with database.write() as session:
-        for tasks in known:
+        for tasks in included:
             session.execute(sa.delete(_tasks).where(tasks))
         row = session.get(ProjectIndex, built.project_id)
         if row is not None:
-            row.collection, row.embedding_model, row.mean = built.collection, built.embedding_model, built.mean
-            row.removals, row.ready_at = project.removals, now()
+            row.collection = built.collection
+            row.embedding_model = built.embedding_model
+            row.mean = built.mean
+            row.removals = project.removals
+            row.ready_at = now()
 
 
-def _centre(database: Database, scans: MatrixCache, project_id: str) -> Centre:
+def _read_center(database: Database, matrices: MatrixCache, project_id: str) -> Center:
     total, count = np.zeros(0), 0
-    for matrix in (part.matrix for part in _parts(database, scans, project_id)):
-        total = matrix.vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
-        count += len(matrix.vectors)
-    return Centre((total / (count + SHRINK)).astype(np.float32))
+    for part in _read_parts(database, matrices, project_id):
+        vectors = part.matrix.vectors
+        total = vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
+        count += len(vectors)
+    return Center.of_sum(total, count)
 
 
-def _parts(database: Database, scans: MatrixCache, project_id: str) -> Iterator[_Part]:
-    """Each part in a transaction of its own: an old snapshot would keep SQLite's log from being emptied."""
-    followed = _tasks.c.memory_number != outbox.PURGE  # such a task may be gone, and its number taken, any moment
-    newest = sa.select(sa.func.max(_tasks.c.number)).where(_tasks.c.project_id == project_id, followed)
-    last = 0
+def _read_parts(database: Database, matrices: MatrixCache, project_id: str) -> Iterator[_Part]:
+    """Read each part in its own transaction: SQLite cannot empty its log while an old snapshot is open."""
+    # Purge tasks are left out: one may be deleted at any moment, and the next task then gets its number.
+    not_purge = _tasks.c.memory_number != outbox.PURGE
+    newest_task = sa.select(sa.func.max(_tasks.c.number)).where(_tasks.c.project_id == project_id, not_purge)
+    after = 0
     while True:
         with database.read() as session:
-            part = scans.part_after(session, project_id, last)
-            seen = session.scalar(newest) or 0
+            part = matrices.read_part(session, project_id, after)
+            seen = session.scalar(newest_task) or 0
         if part is None:
             return
-        matrix, upto = part
-        yield _Part(matrix, last, upto, seen)
-        last = upto
-
-
-def of_other_model(model: str) -> sa.ColumnElement[bool]:
-    """Memories whose vectors are not of this model; unlike !=, it can use the index."""
-    return sa.or_(_memories.c.embedding_model < model, _memories.c.embedding_model > model)
+        matrix, last = part
+        yield _Part(matrix, after, last, seen)
+        after = last
 
 
 def reembed(database: Database, embed: Embed, model: str) -> Iterator[Progress]:
-    """Give the memories whose vectors are of another model vectors of this one, the newest first."""
-    other = of_other_model(model)
+    """Embed the memories whose vectors are of another model, newest first."""
+    outdated = memories_of_other_models(model)
     with database.read() as session:
-        whole = session.scalar(sa.select(sa.func.count()).select_from(_memories).where(other)) or 0
+        total = session.scalar(sa.select(sa.func.count()).select_from(_memories).where(outdated)) or 0
     done = 0
-    while numbers := _some(database, other):
+    while numbers := _next_numbers(database, outdated):
         with database.read() as session:
-            texts = {memory.number: memory for memory in session.scalars(_of(numbers))}
-        embedded = embed([(memory.content, lead_from(memory.content, memory.details)) for memory in texts.values()])
+            memories = {memory.number: memory for memory in session.scalars(_with_numbers(numbers))}
+        embedded = embed([(memory.content, lead_from(memory.content, memory.details)) for memory in memories.values()])
         with database.write() as session:
-            _replace(session, texts, dict(zip(texts, embedded, strict=True)))
+            _replace_vectors(session, memories, dict(zip(memories, embedded, strict=True)))
         done += len(numbers)
-        yield Progress("embedding with the new model", done, max(whole, done))
+        yield Progress("embedding with the new model", done, max(total, done))
 
 
-def _some(database: Database, chosen: sa.ColumnElement[bool]) -> Sequence[int]:
-    query = sa.select(_memories.c.number).where(chosen).order_by(_memories.c.number.desc()).limit(TEXTS)
+def _next_numbers(database: Database, condition: sa.ColumnElement[bool]) -> Sequence[int]:
+    query = sa.select(_memories.c.number).where(condition).order_by(_memories.c.number.desc()).limit(EMBED_BATCH)
     with database.read() as session:
         return session.scalars(query).all()
 
 
-def _of(numbers: Sequence[int]) -> sa.Select[Memory]:
+def _with_numbers(numbers: Sequence[int]) -> sa.Select[Memory]:
     return sa.select(Memory).where(col(Memory.number).in_(numbers))
 
 
-def _replace(session: Session, texts: dict[int, Memory], embedded: dict[int, Embedded]) -> None:
-    """Leaves out what was changed or deleted since it was read; what is left waits, so that no change comes between."""
+def _replace_vectors(session: Session, read: dict[int, Memory], embedded: dict[int, Embedded]) -> None:
+    """Write the new vectors, skipping memories changed since they were read. Locks the rows first."""
     by_project: dict[str, list[Memory]] = {}
-    for memory in session.scalars(_of(list(texts)).order_by(col(Memory.number)).with_for_update()):
-        if memory.revision == texts[memory.number].revision:
+    for memory in session.scalars(_with_numbers(list(read)).order_by(col(Memory.number)).with_for_update()):
+        if memory.revision == read[memory.number].revision:
             by_project.setdefault(memory.project_id, []).append(memory)
     for project_id, memories in by_project.items():
         outbox.memories_changed(session, project_id, memories, [embedded[memory.number] for memory in memories])
 
 
 def rewrite_words(database: Database) -> Iterator[Progress]:
-    """Write all memories' words again, and count memories and pieces anew."""
+    """Write the words of all memories again, and recount the memories and pieces of each project."""
     with database.write() as session:
         word_index.forget_orphans(session)
         session.execute(sa.update(_projects).values(memory_count=_count_of(_memories), piece_count=_count_of(_pieces)))
-        whole = session.scalar(sa.select(sa.func.count()).select_from(_memories)) or 0
+        total = session.scalar(sa.select(sa.func.count()).select_from(_memories)) or 0
     last, done = 0, 0
-    query = sa.select(_memories.c.number, _memories.c.project_id).order_by(_memories.c.number).limit(WORDS)
+    query = sa.select(_memories.c.number, _memories.c.project_id).order_by(_memories.c.number).limit(WORDS_BATCH)
     while True:
         with database.write() as session:
             rows = session.execute(query.where(_memories.c.number > last)).all()
@@ -218,16 +237,18 @@ def rewrite_words(database: Database) -> Iterator[Progress]:
                 word_index.rewrite(session, project_id, [row.number for row in rows if row.project_id == project_id])
         if not rows:
             return
-        last, done = rows[-1].number, done + len(rows)
-        yield Progress("writing words", done, max(whole, done))
+        last = rows[-1].number
+        done += len(rows)
+        yield Progress("writing words", done, max(total, done))
 
 
 def _count_of(table: sa.Table) -> sa.ScalarSelect[int]:
-    counted = sa.select(sa.func.count()).select_from(table).where(table.c.project_id == _projects.c.id)
-    return counted.scalar_subquery()
+    """Return the number of rows of `table` that belong to the project of the surrounding statement."""
+    query = sa.select(sa.func.count()).select_from(table).where(table.c.project_id == _projects.c.id)
+    return query.scalar_subquery()
 
 
 def forget_collections(database: Database) -> None:
-    """All collections are to be built anew."""
+    """Mark all collections for rebuilding."""
     with database.write() as session:
         session.execute(sa.update(_indexes).values(ready_at=None))

@@ -1,4 +1,4 @@
-"""The owner: one thread of one process, which follows the tasks that changes leave and keeps the index in order."""
+"""The worker: one thread of one process, which applies the outbox's tasks to Chroma and keeps the index in order."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ from server.index.chroma.failures import ChromaFailed
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import EmbedderClosed, ModelFailed
 from server.index.outbox import PURGE
-from server.index.upkeep import rebuild
+from server.index.upkeep import candidates, rebuild
 from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.rebuild import Embed, Progress
 from server.index.words import word_index
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL = 1.0
-"""Seconds after which tasks of other processes are seen."""
+POLL_SECONDS = 1.0
+"""How often the worker looks for tasks of other processes."""
 
-AGE = 1.0
-"""Seconds that changes are gathered for before Chroma is written: it freezes the process for each write."""
+GATHER_SECONDS = 1.0
+"""How long changes are gathered before they are written to Chroma, which holds the GIL during each write."""
 
-BREATH = 0.1
-"""Seconds between two looks at the tasks however often it is woken."""
+COOLDOWN_SECONDS = 0.1
+"""The least time between two looks at the tasks, however often the worker is woken."""
 
-GATHERED = 256
-LOOK = 5.0
-"""Seconds between looks for work that no task announces."""
+TASK_BATCH = 256
+"""Tasks that are applied at a time."""
 
-RETRY = 30.0
-"""Seconds after which a Chroma that failed is tried again."""
+CHECK_EVERY_SECONDS = 5.0
+"""How often the worker looks for work that has no task."""
 
-COMPACTED_AFTER = timedelta(hours=20)
-"""Deleted vectors leave the collection within a day; sooner when they are one in `COMPACTED_SHARE`."""
-COMPACTED_SHARE = 5
+RETRY_SECONDS = 30.0
+"""When Chroma is tried again after it failed."""
 
-_projects, _indexes = metadata.tables["projects"], metadata.tables["project_indexes"]
-_tasks, _memories = metadata.tables["index_tasks"], metadata.tables["memories"]
+_projects = metadata.tables["projects"]
+_indexes = metadata.tables["project_indexes"]
+_tasks = metadata.tables["index_tasks"]
+_memories = metadata.tables["memories"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,47 +63,38 @@ class _Task:
 
 
 class Worker:
-    """`start` it in every process: at any time one of them is the owner, the others wait to become it."""
+    """Call `start` in every process. One worker at a time owns the index; the others wait to become the owner."""
 
     def __init__(
         self,
         settings: Settings,
         database: Database,
         collections: Collections,
-        scans: MatrixCache,
+        matrices: MatrixCache,
         embed: Embed,
         model: str,
     ) -> None:
-        self._database, self._collections, self._scans = database, collections, scans
-        self._embed, self._model, self._limit = embed, model, settings.exact_scan_limit
-        self._ownership = OwnerLock(settings.data_dir / "index.lock", database)
-        self._thread = threading.Thread(target=self._run, name="index-owner", daemon=True)
-        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._database = database
+        self._collections = collections
+        self._matrices = matrices
+        self._embed = embed
+        self._model = model
+        self._exact_scan_limit = settings.exact_scan_limit
+        self._lock = OwnerLock(settings.data_dir / "index.lock", database)
+        self._thread = threading.Thread(target=self._run, name="index-worker", daemon=True)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
         self._job: Iterator[Progress] | None = None
-        self._look_at = self._retry_at = 0.0
+        self._check_at = 0.0
+        self._retry_at = 0.0
         self._sweep_at: float | None = 0.0
         self.progress: Progress | None = None
-        """Of the work in the background; None when there is none."""
-        self.owns = False
+        """The progress of the current job; None if there is none."""
+
+        self.is_owner = False
 
     def start(self) -> None:
         self._thread.start()
-
-    def wake(self) -> None:
-        self._wake.set()
-
-    def look(self) -> None:
-        """There may be work that no task announces."""
-        self._look_at = 0.0
-        self._wake.set()
-
-    def missing(self) -> int:
-        """Projects that have outgrown exact scanning and have no collection yet."""
-        with self._database.read() as session:
-            return session.scalar(self._wanting().with_only_columns(sa.func.count())) or 0
-
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -111,30 +102,49 @@ class Worker:
         if self._thread.ident is not None:
             self._thread.join()
 
+    def wake(self) -> None:
+        """Look for tasks now."""
+        self._wake.set()
+
+    def check_soon(self) -> None:
+        """Look for work that has no task, without waiting for `CHECK_EVERY_SECONDS`."""
+        self._check_at = 0.0
+        self._wake.set()
+
+    def count_missing(self) -> int:
+        """Return how many projects have outgrown exact scanning and have no collection yet."""
+        query = candidates.projects_without_collection(self._model, self._exact_scan_limit)
+        with self._database.read() as session:
+            return session.scalar(query.with_only_columns(sa.func.count())) or 0
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         pause = 0.0
         while not self._stopping.is_set():
             if self._wake.wait(pause):
-                self._stopping.wait(BREATH)
+                self._stopping.wait(COOLDOWN_SECONDS)
                 self._wake.clear()
             started = time.monotonic()
             try:
-                self._forget_damaged()
-                busy = self._ownership.is_had() and self._step()
+                self._mark_damaged()
+                busy = self._lock.acquire() and self._step()
             except EmbedderClosed:
                 break
             except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
                 log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
-                self._job, busy = None, False
-            # As long again for others as a step took: Chroma and the model leave them little meanwhile.
-            pause = min(time.monotonic() - started, POLL) if busy else POLL
+                self._job = None
+                busy = False
+            # Rest as long as the step took: Chroma and the model leave other threads little time meanwhile.
+            pause = min(time.monotonic() - started, POLL_SECONDS) if busy else POLL_SECONDS
         self._job = None
-        self._ownership.give_up()
+        self._lock.release()
 
     def _step(self) -> bool:
-        """One small piece of what is to be done; whether there may be more."""
-        if not self.owns:
-            self.owns = True
+        """Do a small piece of work. Return whether there may be more."""
+        if not self.is_owner:
+            self.is_owner = True
             word_index.prepare(self._database)
             log.info("owns the index")
         self._purge()
@@ -142,139 +152,125 @@ class Worker:
             return False
         try:
             self._sweep()
-            followed = self._follow()
-            return self._advance() or followed
+            applied = self._apply_tasks()
+            return self._continue_job() or applied
         except ChromaFailed as error:
-            self._collections.failed(error)
-            self._retry_at = self._sweep_at = time.monotonic() + RETRY  # the sweep asks whether it is back
+            self._collections.report_failure(error)
+            self._retry_at = self._sweep_at = time.monotonic() + RETRY_SECONDS  # the sweep finds out if it is back
             self._job = self.progress = None
             log.warning("chroma failed", extra={"kind": str(error)})
             return False
 
     def _purge(self) -> None:
-        """Deleted words leave the disk; the tasks stay until that is so."""
-        numbers = self._numbers(sa.select(_tasks.c.number).where(_tasks.c.memory_number == PURGE))
+        """Erase deleted words from disk, then clear the purge tasks."""
+        numbers = self._read_numbers(sa.select(_tasks.c.number).where(_tasks.c.memory_number == PURGE))
         if numbers and word_index.purge(self._database):
-            self._clear(numbers)
-            self._sweep_at = self._sweep_at or time.monotonic()  # a project may have gone with its collection
+            self._delete_tasks(numbers)
+            self._sweep_at = self._sweep_at or time.monotonic()  # a project with a collection may be deleted
 
-    def _follow(self) -> bool:
-        """Bring Chroma up to the memories as they are now; repeating or reordering that does no harm."""
-        tasks = self._due()
+    def _apply_tasks(self) -> bool:
+        """Bring Chroma up to the memories as they are now. Repeating or reordering tasks does no harm."""
+        tasks = self._due_tasks()
         by_project: dict[str, list[_Task]] = defaultdict(list)
         for task in tasks:
             by_project[task.project_id].append(task)
-        for project_id, own in by_project.items():
-            self._bring_up(project_id, own)
-            self._clear([task.number for task in own])
+        for project_id, group in by_project.items():
+            self._update_collection(project_id, group)
+            self._delete_tasks([task.number for task in group])
         return bool(tasks)
 
-    def _due(self) -> Sequence[_Task]:
-        """Tasks of projects with a collection or without need of one, unless they are few and new."""
-        own = _tasks.c
-        query = (
-            sa.select(own.number, own.project_id, own.memory_number, own.piece_count, own.created_at)
-            .select_from(_tasks.outerjoin(_indexes, _indexes.c.project_id == own.project_id))
-            .where(
-                own.memory_number != PURGE, sa.or_(_indexes.c.project_id.is_(None), _indexes.c.ready_at.is_not(None))
-            )
-            .order_by(own.number)
-            .limit(GATHERED)
-        )
+    def _due_tasks(self) -> Sequence[_Task]:
+        """Return the oldest tasks, except of projects whose collection is yet to be built.
+
+        None are due while they are few and new, or while a job runs: it would compete for Chroma.
+        """
         if self._job is not None:
-            return []  # a collection that is being built is brought up at its end
+            return []
         with self._database.read() as session:
-            rows = session.execute(query).all()
-        if len(rows) < GATHERED and (not rows or now() - rows[0].created_at < timedelta(seconds=AGE)):
+            rows = session.execute(candidates.applicable_tasks().limit(TASK_BATCH)).all()
+        is_full = len(rows) == TASK_BATCH
+        if not rows or (not is_full and now() - rows[0].created_at < timedelta(seconds=GATHER_SECONDS)):
             return []
         return [_Task(row.number, row.project_id, row.memory_number, row.piece_count) for row in rows]
 
-    def _bring_up(self, project_id: str, tasks: Sequence[_Task]) -> None:
+    def _update_collection(self, project_id: str, tasks: Sequence[_Task]) -> None:
         numbers = sorted({task.memory_number for task in tasks})
         with self._database.read() as session:
-            collection = self._collections.of_project(session, project_id)
+            collection = self._collections.find(session, project_id)
             if collection is None:
                 return
-            matrix = self._scans.of_memories(session, numbers, collection.centre).matrix
-        chroma = self._chroma()
+            matrix = self._matrices.scan_memories(session, numbers, collection.center).matrix
+        chroma = self._open_chroma()
         sizes = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
-        gone = [
+        removed = [
             (task.memory_number, position)
             for task in tasks
             for position in range(sizes.get(task.memory_number, 0), task.piece_count)
         ]
         present = [(number, position) for number in matrix.numbers.tolist() for position in range(sizes[number])]
-        vectors = collection.centre.left(matrix.vectors)
-        for start in range(0, len(gone), GATHERED):
-            chroma.drop(collection.name, gone[start : start + GATHERED])
-        for start in range(0, len(present), rebuild.ROWS):
-            end = start + rebuild.ROWS
-            chroma.put(collection.name, present[start:end], vectors[start:end])
-            time.sleep(0)  # let a waiting thread have the interpreter
+        vectors = collection.center.subtract_from(matrix.vectors)
+        for start in range(0, len(removed), TASK_BATCH):
+            chroma.delete_pieces(collection.name, removed[start : start + TASK_BATCH])
+        for start in range(0, len(present), rebuild.CHROMA_BATCH):
+            end = start + rebuild.CHROMA_BATCH
+            chroma.upsert(collection.name, present[start:end], vectors[start:end])
+            time.sleep(0)  # lets a waiting thread take the GIL
 
-    def _advance(self) -> bool:
-        """A step of the job in hand, or the choice of one."""
+    def _continue_job(self) -> bool:
+        """Do a step of the current job, or of the next one. Return False if there is none."""
         if self._job is None:
-            self._job = self._choose()
+            self._job = self._next_job()
         if self._job is None:
             self.progress = None
             return False
         self.progress = next(self._job, None)
         if self.progress is None:
-            self._job, self._look_at = None, 0.0
-            self._sweep_at = time.monotonic() + LOOK  # searches that began before may still ask an old collection
+            self._job = None
+            self._check_at = 0.0
+            self._sweep_at = time.monotonic() + CHECK_EVERY_SECONDS  # running searches may still use an old collection
             self._collections.failure = None
         return True
 
-    def _choose(self) -> Iterator[Progress] | None:
-        if time.monotonic() < self._look_at:
+    def _next_job(self) -> Iterator[Progress] | None:
+        if time.monotonic() < self._check_at:
             return None
-        self._look_at = time.monotonic() + LOOK
-        if self._numbers(sa.select(_memories.c.number).where(rebuild.of_other_model(self._model)).limit(1)):
+        self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
+        outdated = candidates.memories_of_other_models(self._model)
+        if self._read_numbers(sa.select(_memories.c.number).where(outdated).limit(1)):
             return rebuild.log_progress(rebuild.reembed(self._database, self._embed, self._model))
-        project_id = self._outgrown()
+        project_id = self._next_project()
         if project_id is None:
             return None
-        return rebuild.log_progress(rebuild.build(self._database, self._chroma(), self._scans, self._model, project_id))
+        chroma = self._open_chroma()
+        return rebuild.log_progress(
+            rebuild.build_collection(self._database, chroma, self._matrices, self._model, project_id)
+        )
 
-    def _wanting(self) -> sa.Select[str]:
-        """Projects that need a collection: they have none, or none that is whole and of this model."""
-        own, index = _projects.c, _indexes.c
-        lacks = sa.or_(index.project_id.is_(None), index.ready_at.is_(None), index.embedding_model != self._model)
-        joined = _projects.outerjoin(_indexes, index.project_id == own.id)
-        return sa.select(own.id).select_from(joined).where(own.piece_count > self._limit, lacks)
-
-    def _bloated(self) -> sa.Select[str]:
-        """Projects whose collection still holds deleted vectors, a day old or many."""
-        own, index = _projects.c, _indexes.c
-        removed = own.removals - index.removals
-        old = sa.and_(removed > 0, index.ready_at < now() - COMPACTED_AFTER)
-        joined = _projects.join(_indexes, index.project_id == own.id)
-        return sa.select(own.id).select_from(joined).where(sa.or_(old, removed * COMPACTED_SHARE > own.memory_count))
-
-    def _outgrown(self) -> str | None:
-        """A project that needs a collection, the smallest first, or else a new one."""
+    def _next_project(self) -> str | None:
+        """Return the smallest project without a collection, or else one whose collection should be compacted."""
+        missing = candidates.projects_without_collection(self._model, self._exact_scan_limit)
         with self._database.read() as session:
-            smallest = self._wanting().order_by(_projects.c.piece_count).limit(1)
-            return session.scalar(smallest) or session.scalar(self._bloated().limit(1))
+            smallest = session.scalar(missing.order_by(_projects.c.piece_count).limit(1))
+            return smallest or session.scalar(candidates.projects_to_compact().limit(1))
 
     def _sweep(self) -> None:
-        """Delete the collections that no project needs any more, when there may be some."""
+        """Delete the collections that no project needs, if there may be some."""
         if self._sweep_at is None or self._sweep_at > time.monotonic() or self._job is not None:
             return
-        small = sa.select(_projects.c.id).where(_projects.c.piece_count * 2 <= self._limit)
+        small = sa.select(_projects.c.id).where(_projects.c.piece_count * 2 <= self._exact_scan_limit)
         with self._database.write() as session:
             session.execute(sa.delete(_indexes).where(_indexes.c.project_id.in_(small)))
-            known = set(session.scalars(sa.select(_indexes.c.collection)))
-        if known or self._collections.are_served or self._collections.open(as_owner=False):
-            chroma = self._chroma()
-            for name in chroma.names() - known:
-                chroma.delete(name)
+            needed = set(session.scalars(sa.select(_indexes.c.collection)))
+        if needed or self._collections.uses_server or self._collections.open(as_owner=False):
+            chroma = self._open_chroma()
+            for name in chroma.list_names() - needed:
+                chroma.delete_collection(name)
         self._sweep_at = None
         if self._retry_at:
-            self._retry_at, self._collections.failure = 0.0, None
+            self._retry_at = 0.0
+            self._collections.failure = None
 
-    def _chroma(self) -> "Chroma":
+    def _open_chroma(self) -> "Chroma":
         chroma = self._collections.open(as_owner=True)
         if chroma is None:
             raise ChromaFailed("NotOpen")
@@ -283,18 +279,18 @@ class Worker:
             rebuild.forget_collections(self._database)
         return chroma
 
-    def _forget_damaged(self) -> None:
-        """Every process tells of the damage that its searches met; the owner builds anew."""
-        damaged = sorted(self._collections.suspects)
+    def _mark_damaged(self) -> None:
+        """Mark the collections that failed in this process for rebuilding. Every process does so, owner or not."""
+        damaged = sorted(self._collections.damaged_projects)
         if damaged:
             with self._database.write() as session:
                 session.execute(sa.update(_indexes).where(_indexes.c.project_id.in_(damaged)).values(ready_at=None))
-            self._collections.suspects.difference_update(damaged)
+            self._collections.damaged_projects.difference_update(damaged)
 
-    def _numbers(self, query: sa.Select[int]) -> Sequence[int]:
+    def _read_numbers(self, query: sa.Select[int]) -> Sequence[int]:
         with self._database.read() as session:
             return session.scalars(query).all()
 
-    def _clear(self, numbers: Sequence[int]) -> None:
+    def _delete_tasks(self, numbers: Sequence[int]) -> None:
         with self._database.write() as session:
             session.execute(sa.delete(_tasks).where(_tasks.c.number.in_(numbers)))

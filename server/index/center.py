@@ -1,0 +1,45 @@
+"""The mean of a project's vectors. Similarity is measured without it, since all pieces of a project share it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.index.types import Vector, Vectors
+
+MEAN_PRIOR_PIECES = 50
+"""Pieces at the origin that are added before the mean is taken: a few memories have no meaningful center."""
+
+
+@dataclass(frozen=True, slots=True)
+class Center:
+    """`mean` is float32 (dimensions,)."""
+
+    mean: Vector
+
+    @staticmethod
+    def of(vectors: Vectors) -> "Center":
+        return Center.of_sum(vectors.sum(axis=0, dtype=np.float64), len(vectors))
+
+    @staticmethod
+    def of_sum(total: NDArray[np.float64], count: int) -> "Center":
+        """Return the center of `count` vectors whose sum is `total`."""
+        return Center((total / (count + MEAN_PRIOR_PIECES)).astype(np.float32))
+
+    def subtract_from(self, vectors: Vectors) -> Vectors:
+        """Return the vectors without the mean, scaled back to unit length."""
+        without = vectors - self.mean
+        return np.asarray(without / np.maximum(np.linalg.norm(without, axis=-1, keepdims=True), 1e-6), np.float32)
+
+    def inverse_lengths(self, vectors: Vectors) -> Vector:
+        """Return 1 / |vector - mean| of each unit vector, without building the differences."""
+        squares = 1.0 - 2.0 * dot_products(vectors, self.mean) + float(self.mean @ self.mean)
+        return np.asarray(1.0 / np.sqrt(np.maximum(squares, 1e-6)), np.float32)
+
+
+def dot_products(vectors: Vectors, vector: Vector) -> Vector:
+    """Return `vectors @ vector` on this thread alone.
+
+    BLAS would use several threads, which spin for a while afterwards and take the cores of other requests.
+    """
+    return np.asarray(np.vecdot(vectors, vector), np.float32)

@@ -1,0 +1,58 @@
+"""The queries that choose background work: which tasks, which memories' vectors and which projects' collections."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from server.index.outbox import PURGE
+from server.models import metadata
+from server.models.base import now
+
+COMPACT_AFTER = timedelta(hours=20)
+"""Collections with deleted vectors are rebuilt at this age, so that the vectors are gone within a day."""
+
+COMPACT_ONE_IN = 5
+"""Collections are rebuilt at once when more than one vector in this many is deleted."""
+
+_memories = metadata.tables["memories"]
+_tasks = metadata.tables["index_tasks"]
+_projects = metadata.tables["projects"]
+_indexes = metadata.tables["project_indexes"]
+
+
+def applicable_tasks() -> sa.Select[int, str, int, int, datetime]:
+    """Select the tasks that Chroma can follow, oldest first: not those of a project whose collection is being built.
+
+    Tasks of a project without any collection are included, so that they are cleared.
+    """
+    columns = _tasks.c
+    is_applicable = sa.or_(_indexes.c.project_id.is_(None), _indexes.c.ready_at.is_not(None))
+    return (
+        sa.select(columns.number, columns.project_id, columns.memory_number, columns.piece_count, columns.created_at)
+        .select_from(_tasks.outerjoin(_indexes, _indexes.c.project_id == columns.project_id))
+        .where(columns.memory_number != PURGE, is_applicable)
+        .order_by(columns.number)
+    )
+
+
+def memories_of_other_models(model: str) -> sa.ColumnElement[bool]:
+    """Match the memories whose vectors are not of `model`. Unlike !=, this can use the database's index."""
+    return sa.or_(_memories.c.embedding_model < model, _memories.c.embedding_model > model)
+
+
+def projects_without_collection(model: str, exact_scan_limit: int) -> sa.Select[str]:
+    """Select the projects that have outgrown exact scanning and have no ready collection of `model`."""
+    project, index = _projects.c, _indexes.c
+    lacks = sa.or_(index.project_id.is_(None), index.ready_at.is_(None), index.embedding_model != model)
+    joined = _projects.outerjoin(_indexes, index.project_id == project.id)
+    return sa.select(project.id).select_from(joined).where(project.piece_count > exact_scan_limit, lacks)
+
+
+def projects_to_compact() -> sa.Select[str]:
+    """Select the projects whose collection holds old deleted vectors, or many."""
+    project, index = _projects.c, _indexes.c
+    removed = project.removals - index.removals
+    is_old = sa.and_(removed > 0, index.ready_at < now() - COMPACT_AFTER)
+    is_bloated = removed * COMPACT_ONE_IN > project.memory_count
+    joined = _projects.join(_indexes, index.project_id == project.id)
+    return sa.select(project.id).select_from(joined).where(sa.or_(is_old, is_bloated))
