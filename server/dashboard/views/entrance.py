@@ -99,7 +99,7 @@ async def forgot_password(request: Request[State]) -> Response:
     fields = await read_form(request)
     runtime, email = request.state["runtime"], fields.get("email", "")
     try:
-        names.email(email)
+        names.parse_email(email)
         await runtime.in_thread(count_attempt, runtime, "reset", address_of(request), email)
     except ServiceError as error:
         return await _page(request, "forgot_password.html", error, fields, sent=False)
@@ -133,7 +133,7 @@ async def show_verify_email(request: Request[State]) -> Response:
     Mail filters open links too, so opening one is no proof.
     """
     runtime, token = request.state["runtime"], request.path_params["token"]
-    user_id = await runtime.read(accounts.is_verification_of, token)
+    user_id = await runtime.read(accounts.verification_owner, token)
     if user_id is None:
         raise LinkEnded
     call = await call_of(request)
@@ -224,7 +224,7 @@ def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None
     Raises RateLimited.
     """
     runtime.limits.hit(Bucket.SIGN_IN, form, "address", address)
-    runtime.limits.hit(Bucket.SIGN_IN, form, "account", token_hash(names.folded_email(email)))
+    runtime.limits.hit(Bucket.SIGN_IN, form, "account", token_hash(names.fold_email(email)))
 
 
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
 from server.domain.memory import memories
-from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, folded, parse_list
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
 from server.domain.memory.memories import ListRequest, MemoryPage, Stats
 from server.models import Label, Memory
 from server.models.base import JsonObject, new_id, now
@@ -146,4 +146,4 @@ def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:
     """A label is compared in lower case; people wrote "Anna"."""
     written = details.get(KEYS[kind])
     values = [written] if kind is LabelKind.CATEGORY and isinstance(written, str) else parse_list(written)
-    return next((one for one in values if folded(one) == value), value)
+    return next((one for one in values if fold(one) == value), value)

@@ -65,14 +65,14 @@ def change(session: Session, principal: Principal, current: str, new: str, brows
     if not matches or user.password_hash != stored_hash:
         raise WrongPassword
     _set_hash(session, user, replacement_hash)
-    audit.record_own(session, Event.PASSWORD_CHANGED, user.id)
+    audit.record_account_event(session, Event.PASSWORD_CHANGED, user.id)
     return sessions.begin(session, user, browser)
 
 
 def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
     """Mail a link for setting a new password, if the address has an account. The caller cannot tell which."""
     with contextlib.suppress(NoAccount):
-        address, token = issue_reset(session, names.folded_email(email))
+        address, token = issue_reset(session, names.fold_email(email))
         letters.send_reset(session, mailer, address, token)
 
 
@@ -104,7 +104,7 @@ def reset(session: Session, token: str, new: str, browser: BrowserInfo) -> str:
     _set_hash(session, user, replacement_hash)
     connections.end_grants(session, user.id)
     users.verify_email(session, user)
-    audit.record_own(session, Event.PASSWORD_RESET, user.id)
+    audit.record_account_event(session, Event.PASSWORD_RESET, user.id)
     return sessions.begin(session, user, browser)
 
 

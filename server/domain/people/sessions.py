@@ -10,7 +10,7 @@ from server.database import paused
 from server.domain import audit, names
 from server.domain.access import require_session
 from server.domain.audit import Event
-from server.domain.credentials import IDLE
+from server.domain.credentials import IDLE_TIMEOUT
 from server.domain.locks import lock_user
 from server.domain.people import users
 from server.errors import NotFound, Unauthenticated
@@ -36,17 +36,17 @@ class BrowserInfo:
 
 def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -> str | None:
     """Return the value of a new session, or None. A wrong password and an unknown address take the same time."""
-    user = users.by_email(session, names.folded_email(email))
+    user = users.by_email(session, names.fold_email(email))
     stored_hash = user.password_hash if user else None
     with paused(session):
         matches = password_matches(stored_hash, password)
     if user is not None and matches:
         session.refresh(user)
         if user.password_hash == stored_hash:
-            audit.record_own(session, Event.SIGNED_IN, user.id)
+            audit.record_account_event(session, Event.SIGNED_IN, user.id)
             return begin(session, user, browser)
     if user is not None:
-        audit.record_own(session, Event.SIGN_IN_FAILED, user.id)
+        audit.record_account_event(session, Event.SIGN_IN_FAILED, user.id)
     else:
         audit.record(session, Event.SIGN_IN_FAILED, None, None)
     return None
@@ -85,7 +85,7 @@ def sign_out(session: Session, value: str) -> None:
     """End the session with this value, if there is one."""
     user_id = _end(session, value)
     if user_id is not None:
-        audit.record_own(session, Event.SIGNED_OUT, user_id)
+        audit.record_account_event(session, Event.SIGNED_OUT, user_id)
 
 
 def list_own(session: Session, principal: Principal) -> list[BrowserSession]:
@@ -95,7 +95,7 @@ def list_own(session: Session, principal: Principal) -> list[BrowserSession]:
     own = select(BrowserSession).where(
         BrowserSession.user_id == principal.user_id,
         BrowserSession.expires_at > moment,
-        BrowserSession.last_seen_at > moment - IDLE,
+        BrowserSession.last_seen_at > moment - IDLE_TIMEOUT,
     )
     return list(session.exec(own.order_by(col(BrowserSession.id).desc())))
 
@@ -108,7 +108,7 @@ def revoke(session: Session, principal: Principal, session_id: str) -> None:
     if browser_session is None:
         raise NotFound("Session not found.")
     session.delete(browser_session)
-    audit.record_own(session, Event.SESSION_REVOKED, principal.user_id, session_id)
+    audit.record_account_event(session, Event.SESSION_REVOKED, principal.user_id, session_id)
 
 
 def end_all(session: Session, user_id: str) -> None:

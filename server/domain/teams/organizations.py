@@ -41,7 +41,7 @@ def create(session: Session, principal: Principal, name: str) -> Organization:
     require_session(principal)
     lock_user(session, principal.user_id)
     users.me(session, principal)  # the account may have been deleted before the lock was held
-    cleaned = names.project_or_organization(name)
+    cleaned = names.parse_name(name)
     organization = Organization(name=cleaned, name_key=names.key_of(cleaned), owner_id=principal.user_id)
     flush_or_conflict(session, organization)
     audit.record(session, Event.ORGANIZATION_CREATED, principal.user_id, organization.id, organization.id)
@@ -98,7 +98,7 @@ def delete(session: Session, principal: Principal, organization_id: str) -> Dele
     member_ids = list(session.execute(members).scalars())
     counts = cascades.remove_organization(session, organization)
     # The organization's own audit trail is deleted with it, so the event goes to the owner's personal one.
-    audit.record_own(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
+    audit.record_account_event(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
     message = f"The owner deleted {organization.name} and all its projects."
     notifications.notify(session, member_ids, Notice.REMOVED, f"{organization.name} was deleted", message)
     return counts

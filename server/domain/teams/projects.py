@@ -48,7 +48,7 @@ def create(session: Session, principal: Principal, organization_id: str, name: s
     """Create a project with the principal as its admin. Raises Invalid, NotFound, Forbidden, ProjectNameTaken."""
     lock_organization(session, organization_id)
     organization, _ = require_organization(session, principal, organization_id, Action.CREATE_PROJECT)
-    cleaned = names.project_or_organization(name)
+    cleaned = names.parse_name(name)
     project = users.add_project(session, organization, users.me(session, principal), cleaned)
     audit.record(session, Event.PROJECT_CREATED, principal.user_id, organization.id, project.id)
     return project
