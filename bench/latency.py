@@ -60,7 +60,11 @@ def fill(database: Database, key: str, size: int) -> str:
         texts = [sentence(18) for _ in range(min(CHUNK, size - start))]
         rows = [
             Memory(
-                id=new_id("mem_"), project_id=project_id, content=text, content_hash=memories.hash_of(text), details={}
+                id=new_id("mem_"),
+                project_id=project_id,
+                content=text,
+                content_hash=memories.hash_content(text),
+                details={},
             )
             for text in texts
         ]

@@ -29,7 +29,7 @@ def create_user(settings: Settings, given: Namespace) -> None:
 def create_key(settings: Settings, given: Namespace) -> None:
     """Make a key, and what is missing of user, personal organization and project; prints it. Raises Invalid."""
     with writing(settings) as session:
-        address = names.email(given.email)
+        address = names.parse_email(given.email)
         user = users.by_email(session, address) or users.register(session, address, "", None, verified=True)
         project = _project(session, user, given.project)
         permissions = [part.strip() for part in given.permissions.split(",") if part.strip()]
@@ -41,7 +41,7 @@ def create_key(settings: Settings, given: Namespace) -> None:
 def reset_password(settings: Settings, given: Namespace) -> None:
     """Print a link with which a new password can be chosen, once, within the hour. Raises Invalid, NoAccount."""
     with writing(settings) as session:
-        _, token = passwords.issue_reset(session, names.email(given.email))
+        _, token = passwords.issue_reset(session, names.parse_email(given.email))
     print_result(letters.reset_link(settings.public_url, token))
 
 
@@ -52,7 +52,7 @@ def _project(session: Session, user: User, name: str | None) -> Project:
     query = select(Project).where(Project.organization_id == place.id).order_by(col(Project.id))
     if name is None:
         return session.exec(query).first() or users.add_project(session, place, user, users.FIRST_PROJECT)
-    cleaned = names.project_or_organization(name)
+    cleaned = names.parse_name(name)
     found = session.exec(query.where(Project.name_key == names.key_of(cleaned))).first()
     return found or users.add_project(session, place, user, cleaned)
 

@@ -61,8 +61,8 @@ def sign_up(session: Session, policy: SignUpPolicy, wanted: SignUp, visit: Brows
 
     Raises Invalid, NotInvited, SignUpClosed, EmailTaken.
     """
-    address = names.email(wanted.email)
-    names.person(wanted.name)
+    address = names.parse_email(wanted.email)
+    names.parse_person_name(wanted.name)
     hashed = passwords.hashed(session, wanted.password)
     _require_admitted(session, policy, address)
     user = users.register(session, address, wanted.name, hashed)
@@ -77,7 +77,7 @@ def send_verification(session: Session, user: User, mailer: Mailer) -> None:
         letters.send_verification(session, mailer, user.email, token)
 
 
-def is_verification_of(session: Session, token: str) -> str | None:
+def verification_owner(session: Session, token: str) -> str | None:
     """The id of the user whose address this link would confirm."""
     return mailed_tokens.owner_of(session, token, MailedPurpose.VERIFY)
 

@@ -55,7 +55,7 @@ def record(
     session.add(row)
 
 
-def record_own(session: Session, event: str, user_id: str, target: str = "", **details: JSON) -> None:
+def record_account_event(session: Session, event: str, user_id: str, target: str = "", **details: JSON) -> None:
     """Write an event of a person's own account, where that person can see it: in the personal organization."""
     personal = select(Organization.id).where(
         Organization.owner_id == user_id, Organization.kind == OrganizationKind.PERSONAL

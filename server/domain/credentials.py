@@ -14,7 +14,7 @@ from server.models.base import now
 from server.principal import CredentialKind, Principal, Scope, with_implied
 
 USED_EVERY = timedelta(minutes=1)
-IDLE = timedelta(days=14)
+IDLE_TIMEOUT = timedelta(days=14)
 """A session that was not used for so long has ended."""
 
 
@@ -92,7 +92,7 @@ def _session(session: Session, value: str) -> Authenticated:
         sa.select(BrowserSession).where(col(BrowserSession.token_hash) == token_hash(value))
     ).scalar_one_or_none()
     moment = now()
-    if found is None or found.expires_at <= moment or found.last_seen_at <= moment - IDLE:
+    if found is None or found.expires_at <= moment or found.last_seen_at <= moment - IDLE_TIMEOUT:
         raise Unauthenticated(presented=True)
     principal = Principal(found.user_id, CredentialKind.SESSION, found.id)
     return Authenticated(principal, _is_stale(found.last_seen_at, moment))

@@ -21,7 +21,7 @@ def lock_organization_of(session: Session, project_id: str) -> None:
     _lock(session, col(Organization.id) == owner)
 
 
-def hold_project(session: Session, project_id: str) -> None:
+def lock_project_shared(session: Session, project_id: str) -> None:
     """Against the project being deleted meanwhile, by whoever puts something into it; holders do not wait for another.
 
     After it the project is there until the commit, or gone.

@@ -12,7 +12,7 @@ _JOINERS = frozenset("\u200c\u200d")
 _PUNCTUATION = frozenset(" -_'.&")
 
 
-def project_or_organization(name: str) -> str:
+def parse_name(name: str) -> str:
     """The name without outer blanks: 2-100 letters and marks of any script, digits, spaces and `-_'.&`.
 
     Raises Invalid.
@@ -28,7 +28,7 @@ def key_of(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
-def person(name: str) -> str:
+def parse_person_name(name: str) -> str:
     """A person's name: at most 100 characters on one line. Raises Invalid."""
     text = unicodedata.normalize("NFC", name).strip()
     if len(text) > 100 or not is_one_line(text):
@@ -41,14 +41,14 @@ def is_one_line(text: str) -> bool:
     return not any(unicodedata.category(c) in _UNSEEN and c not in _JOINERS for c in text)
 
 
-def email(address: str) -> str:
+def parse_email(address: str) -> str:
     """The address as it is stored and compared: normalised and casefolded. Raises Invalid."""
-    text = folded_email(address)
+    text = fold_email(address)
     if len(text) > 254 or not _EMAIL.fullmatch(text) or not text.isprintable():
-        raise Invalid("this is not an e-mail address.", field="email")
+        raise Invalid("this is not an e-mail address.", field="parse_email")
     return text
 
 
-def folded_email(address: str) -> str:
+def fold_email(address: str) -> str:
     """As `email`, of any text at all."""
     return unicodedata.normalize("NFKC", address).strip().casefold()

@@ -41,7 +41,7 @@ def notify(
         session.add(Notification(user_id=user_id, type=notice, title=title, message=message, details=details))
 
 
-def administrators(session: Session, project_id: str) -> list[str]:
+def list_project_admins(session: Session, project_id: str) -> list[str]:
     """The people who administer the project, by a role in it or in its organization."""
     place = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
     everyone = sa.union(

@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import Utc, new_id, now, reference
+from server.models.base import Utc, foreign_key, new_id, now
 
 
 class ApiKey(SQLModel, table=True):
@@ -14,8 +14,8 @@ class ApiKey(SQLModel, table=True):
     __tablename__ = "api_keys"
 
     id: str = Field(default_factory=lambda: new_id("key_"), primary_key=True)
-    project_id: str = Field(sa_column=reference("projects.id", index=True))
-    created_by: str = Field(sa_column=reference("users.id", index=True))
+    project_id: str = Field(sa_column=foreign_key("projects.id", index=True))
+    created_by: str = Field(sa_column=foreign_key("users.id", index=True))
     name: str
     prefix: str
     token_hash: str = Field(unique=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import JsonObject, Utc, new_id, now, reference
+from server.models.base import JsonObject, Utc, foreign_key, new_id, now
 
 
 class AuditEvent(SQLModel, table=True):
@@ -13,7 +13,7 @@ class AuditEvent(SQLModel, table=True):
     __table_args__ = (sa.Index("ix_audit_events_newest", "organization_id", "id"),)
 
     id: str = Field(default_factory=lambda: new_id("evt_"), primary_key=True)
-    organization_id: str | None = Field(default=None, sa_column=reference("organizations.id", nullable=True))
+    organization_id: str | None = Field(default=None, sa_column=foreign_key("organizations.id", nullable=True))
     type: str
     actor_id: str | None = None
     target: str = ""

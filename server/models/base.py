@@ -47,15 +47,17 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def one_of(name: str, column: str, values: type[StrEnum]) -> sa.CheckConstraint:
+def enum_check(name: str, column: str, values: type[StrEnum]) -> sa.CheckConstraint:
     """A check constraint that keeps a column to an enumeration's values."""
     listed = ", ".join(f"'{value.value}'" for value in values)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=name)
 
 
-def reference(column: str, *, gone: str = "CASCADE", nullable: bool = False, index: bool = False, **more: Any) -> Any:
-    """A foreign key column; `gone` is what happens here when the other row is deleted."""
-    return sa.Column(sa.ForeignKey(column, ondelete=gone), nullable=nullable, index=index, **more)
+def foreign_key(
+    column: str, *, on_delete: str = "CASCADE", nullable: bool = False, index: bool = False, **options: Any
+) -> Any:
+    """Return a foreign key column. `on_delete` is what SQL does to this row when the referenced row is deleted."""
+    return sa.Column(sa.ForeignKey(column, ondelete=on_delete), nullable=nullable, index=index, **options)
 
 
 _ID = re.compile(r"[0-9a-f]{32}")

@@ -6,7 +6,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import Utc, new_id, now, one_of, reference
+from server.models.base import Utc, enum_check, foreign_key, new_id, now
 from server.models.organizations import OrganizationRole
 from server.models.projects import ProjectRole
 
@@ -29,19 +29,19 @@ class Invitation(SQLModel, table=True):
 
     __tablename__ = "invitations"
     __table_args__ = (
-        one_of("status", "status", InvitationStatus),
+        enum_check("status", "status", InvitationStatus),
         sa.CheckConstraint("role IN ('admin', 'member')", name="role"),
         _pending("uq_invitations_pending_organization", "organization_id", "email", also="project_id IS NULL"),
         _pending("uq_invitations_pending_project", "project_id", "email", also="project_id IS NOT NULL"),
     )
 
     id: str = Field(default_factory=lambda: new_id("inv_"), primary_key=True)
-    organization_id: str = Field(sa_column=reference("organizations.id"))
-    project_id: str | None = Field(default=None, sa_column=reference("projects.id", nullable=True, index=True))
+    organization_id: str = Field(sa_column=foreign_key("organizations.id"))
+    project_id: str | None = Field(default=None, sa_column=foreign_key("projects.id", nullable=True, index=True))
     email: str = Field(index=True, description="normalised")
     role: OrganizationRole = Field(sa_type=sa.String)
     token_hash: str = Field(unique=True)
-    invited_by: str = Field(sa_column=reference("users.id", index=True))
+    invited_by: str = Field(sa_column=foreign_key("users.id", index=True))
     status: InvitationStatus = Field(default=InvitationStatus.PENDING, sa_type=sa.String)
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     expires_at: datetime = Field(sa_type=Utc)
@@ -51,8 +51,8 @@ class InvitationProject(SQLModel, table=True):
     """A project that an invitation brings, with the role in it."""
 
     __tablename__ = "invitation_projects"
-    __table_args__ = (one_of("role", "role", ProjectRole),)
+    __table_args__ = (enum_check("role", "role", ProjectRole),)
 
-    invitation_id: str = Field(sa_column=reference("invitations.id", primary_key=True))
-    project_id: str = Field(sa_column=reference("projects.id", primary_key=True))
+    invitation_id: str = Field(sa_column=foreign_key("invitations.id", primary_key=True))
+    project_id: str = Field(sa_column=foreign_key("projects.id", primary_key=True))
     role: ProjectRole = Field(sa_type=sa.String)

@@ -10,7 +10,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import JsonObject, Utc, new_id, now, one_of, reference
+from server.models.base import JsonObject, Utc, enum_check, foreign_key, new_id, now
 
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -27,7 +27,7 @@ class Memory(SQLModel, table=True):
 
     number: int = Field(default=None, sa_column=sa.Column(Number, primary_key=True, autoincrement=True))
     id: str = Field(default_factory=lambda: new_id("mem_"), unique=True)
-    project_id: str = Field(sa_column=reference("projects.id"))
+    project_id: str = Field(sa_column=foreign_key("projects.id"))
     user_id: str | None = Field(default=None, description="the caller's end user: a partition of the project")
     content: str = Field(sa_type=sa.Text)
     content_hash: str = Field(description="SHA-256 of the content")
@@ -37,8 +37,8 @@ class Memory(SQLModel, table=True):
     revision: int = Field(default=0, sa_type=sa.BigInteger)
     embedding_model: str = ""
     piece_count: int = 0
-    created_by: str | None = Field(default=None, sa_column=reference("users.id", gone="SET NULL", nullable=True))
-    updated_by: str | None = Field(default=None, sa_column=reference("users.id", gone="SET NULL", nullable=True))
+    created_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
+    updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
 
@@ -48,12 +48,12 @@ class MemoryVersion(SQLModel, table=True):
 
     __tablename__ = "memory_versions"
 
-    memory_number: int = Field(sa_column=reference("memories.number", primary_key=True))
+    memory_number: int = Field(sa_column=foreign_key("memories.number", primary_key=True))
     version: int = Field(primary_key=True)
     content: str = Field(sa_type=sa.Text)
     details: JsonObject = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
     updated_at: datetime = Field(sa_type=Utc)
-    updated_by: str | None = Field(default=None, sa_column=reference("users.id", gone="SET NULL", nullable=True))
+    updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
 
 
 class LabelKind(StrEnum):
@@ -68,14 +68,14 @@ class Label(SQLModel, table=True):
 
     __tablename__ = "labels"
     __table_args__ = (
-        one_of("kind", "kind", LabelKind),
+        enum_check("kind", "kind", LabelKind),
         sa.Index("ix_labels_value", "project_id", "kind", "value", "memory_number"),
     )
 
-    memory_number: int = Field(sa_column=reference("memories.number", primary_key=True))
+    memory_number: int = Field(sa_column=foreign_key("memories.number", primary_key=True))
     kind: LabelKind = Field(sa_type=sa.String, primary_key=True)
     value: str = Field(primary_key=True, description="casefolded; a hash when long")
-    project_id: str = Field(sa_column=reference("projects.id"))
+    project_id: str = Field(sa_column=foreign_key("projects.id"))
 
 
 class Piece(SQLModel, table=True):
@@ -84,9 +84,9 @@ class Piece(SQLModel, table=True):
     __tablename__ = "pieces"
     __table_args__ = (sa.Index("ix_pieces_project", "project_id", "memory_number"),)
 
-    memory_number: int = Field(sa_column=reference("memories.number", primary_key=True))
+    memory_number: int = Field(sa_column=foreign_key("memories.number", primary_key=True))
     position: int = Field(primary_key=True)
-    project_id: str = Field(sa_column=reference("projects.id"))
+    project_id: str = Field(sa_column=foreign_key("projects.id"))
     start: int
     end: int
     vector: bytes = Field(sa_type=sa.LargeBinary)
@@ -116,7 +116,7 @@ class ProjectIndex(SQLModel, table=True):
 
     __tablename__ = "project_indexes"
 
-    project_id: str = Field(sa_column=reference("projects.id", primary_key=True))
+    project_id: str = Field(sa_column=foreign_key("projects.id", primary_key=True))
     collection: str
     embedding_model: str
     mean: bytes = Field(sa_type=sa.LargeBinary)
@@ -129,7 +129,7 @@ class IdempotencyKey(SQLModel, table=True):
 
     __tablename__ = "idempotency_keys"
 
-    project_id: str = Field(sa_column=reference("projects.id", primary_key=True))
+    project_id: str = Field(sa_column=foreign_key("projects.id", primary_key=True))
     created_by: str = Field(primary_key=True)
     key_hash: str = Field(primary_key=True)
     body_hash: str

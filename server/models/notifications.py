@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import JsonObject, Utc, new_id, now, reference
+from server.models.base import JsonObject, Utc, foreign_key, new_id, now
 
 
 class Notification(SQLModel, table=True):
@@ -13,7 +13,7 @@ class Notification(SQLModel, table=True):
     __table_args__ = (sa.Index("ix_notifications_newest", "user_id", "id"),)
 
     id: str = Field(default_factory=lambda: new_id("ntf_"), primary_key=True)
-    user_id: str = Field(sa_column=reference("users.id"))
+    user_id: str = Field(sa_column=foreign_key("users.id"))
     type: str
     title: str
     message: str

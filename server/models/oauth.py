@@ -9,7 +9,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import JsonObject, Utc, new_id, now, one_of, reference
+from server.models.base import JsonObject, Utc, enum_check, foreign_key, new_id, now
 
 
 class ClientKind(StrEnum):
@@ -34,7 +34,7 @@ class OAuthClient(SQLModel, table=True):
     """
 
     __tablename__ = "oauth_clients"
-    __table_args__ = (one_of("kind", "kind", ClientKind), one_of("auth_method", "auth_method", AuthMethod))
+    __table_args__ = (enum_check("kind", "kind", ClientKind), enum_check("auth_method", "auth_method", AuthMethod))
 
     id: str = Field(primary_key=True)
     kind: ClientKind = Field(sa_type=sa.String)
@@ -66,8 +66,8 @@ class AuthorizationRequest(SQLModel, table=True):
     __tablename__ = "oauth_authorization_requests"
 
     id: str = Field(primary_key=True)
-    session_id: str = Field(sa_column=reference("sessions.id", index=True))
-    client_id: str = Field(sa_column=reference("oauth_clients.id", index=True))
+    session_id: str = Field(sa_column=foreign_key("sessions.id", index=True))
+    client_id: str = Field(sa_column=foreign_key("oauth_clients.id", index=True))
     redirect_uri: str
     scopes: list[str] = Field(sa_type=sa.JSON)
     state: str | None = None
@@ -85,9 +85,9 @@ class AuthorizationCode(SQLModel, table=True):
 
     code_hash: str = Field(primary_key=True)
     request_id: str = Field(unique=True, description="one request has at most one live code")
-    client_id: str = Field(sa_column=reference("oauth_clients.id", index=True))
-    user_id: str = Field(sa_column=reference("users.id", index=True))
-    project_id: str = Field(sa_column=reference("projects.id", index=True))
+    client_id: str = Field(sa_column=foreign_key("oauth_clients.id", index=True))
+    user_id: str = Field(sa_column=foreign_key("users.id", index=True))
+    project_id: str = Field(sa_column=foreign_key("projects.id", index=True))
     redirect_uri: str
     scopes: list[str] = Field(sa_type=sa.JSON)
     code_challenge: str
@@ -102,9 +102,9 @@ class OAuthGrant(SQLModel, table=True):
     __tablename__ = "oauth_grants"
 
     id: str = Field(default_factory=lambda: new_id("con_"), primary_key=True)
-    user_id: str = Field(sa_column=reference("users.id", index=True))
-    client_id: str = Field(sa_column=reference("oauth_clients.id", index=True))
-    project_id: str = Field(sa_column=reference("projects.id", index=True))
+    user_id: str = Field(sa_column=foreign_key("users.id", index=True))
+    client_id: str = Field(sa_column=foreign_key("oauth_clients.id", index=True))
+    project_id: str = Field(sa_column=foreign_key("projects.id", index=True))
     scopes: list[str] = Field(sa_type=sa.JSON)
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     last_used_at: datetime | None = Field(default=None, sa_type=Utc)
@@ -114,7 +114,7 @@ class AccessToken(SQLModel, table=True):
     __tablename__ = "oauth_access_tokens"
 
     token_hash: str = Field(primary_key=True)
-    grant_id: str = Field(sa_column=reference("oauth_grants.id", index=True))
+    grant_id: str = Field(sa_column=foreign_key("oauth_grants.id", index=True))
     scopes: list[str] = Field(sa_type=sa.JSON)
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     expires_at: datetime = Field(sa_type=Utc, index=True)
@@ -126,7 +126,7 @@ class RefreshToken(SQLModel, table=True):
     __tablename__ = "oauth_refresh_tokens"
 
     token_hash: str = Field(primary_key=True)
-    grant_id: str = Field(sa_column=reference("oauth_grants.id", index=True))
+    grant_id: str = Field(sa_column=foreign_key("oauth_grants.id", index=True))
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     expires_at: datetime = Field(sa_type=Utc, index=True)
     rotated_at: datetime | None = Field(default=None, sa_type=Utc)

@@ -6,7 +6,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import Utc, new_id, now, one_of, reference
+from server.models.base import Utc, enum_check, foreign_key, new_id, now
 
 
 class OrganizationKind(StrEnum):
@@ -26,7 +26,7 @@ class Organization(SQLModel, table=True):
     __tablename__ = "organizations"
     __table_args__ = (
         sa.UniqueConstraint("owner_id", "name_key"),
-        one_of("kind", "kind", OrganizationKind),
+        enum_check("kind", "kind", OrganizationKind),
         sa.Index("uq_organizations_personal", "owner_id", unique=True, sqlite_where=sa.text("kind = 'personal'"),
                  postgresql_where=sa.text("kind = 'personal'")),
     )  # fmt: skip
@@ -35,7 +35,7 @@ class Organization(SQLModel, table=True):
     name: str
     name_key: str = Field(description="the name as compared: casefolded, NFKC")
     kind: OrganizationKind = Field(default=OrganizationKind.CUSTOM, sa_type=sa.String)
-    owner_id: str = Field(sa_column=reference("users.id", gone="RESTRICT"))
+    owner_id: str = Field(sa_column=foreign_key("users.id", on_delete="RESTRICT"))
     owner_since: datetime = Field(default_factory=now, sa_type=Utc)
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
@@ -47,7 +47,7 @@ class OrganizationMember(SQLModel, table=True):
     __tablename__ = "organization_members"
     __table_args__ = (sa.CheckConstraint("role IN ('admin', 'member')", name="role"),)
 
-    organization_id: str = Field(sa_column=reference("organizations.id", primary_key=True))
-    user_id: str = Field(sa_column=reference("users.id", primary_key=True, index=True))
+    organization_id: str = Field(sa_column=foreign_key("organizations.id", primary_key=True))
+    user_id: str = Field(sa_column=foreign_key("users.id", primary_key=True, index=True))
     role: OrganizationRole = Field(sa_type=sa.String)
     joined_at: datetime = Field(default_factory=now, sa_type=Utc)

@@ -6,7 +6,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import Utc, new_id, now, one_of, reference
+from server.models.base import Utc, enum_check, foreign_key, new_id, now
 
 
 class ProjectRole(StrEnum):
@@ -26,10 +26,10 @@ class Project(SQLModel, table=True):
     __table_args__ = (sa.UniqueConstraint("organization_id", "name_key"),)
 
     id: str = Field(default_factory=lambda: new_id("proj_"), primary_key=True)
-    organization_id: str = Field(sa_column=reference("organizations.id"))
+    organization_id: str = Field(sa_column=foreign_key("organizations.id"))
     name: str
     name_key: str = Field(description="the name as compared: casefolded, NFKC")
-    created_by: str = Field(sa_column=reference("users.id", gone="RESTRICT", index=True))
+    created_by: str = Field(sa_column=foreign_key("users.id", on_delete="RESTRICT", index=True))
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
     revision: int = Field(default=0, sa_type=sa.BigInteger)
@@ -40,9 +40,9 @@ class Project(SQLModel, table=True):
 
 class ProjectMember(SQLModel, table=True):
     __tablename__ = "project_members"
-    __table_args__ = (one_of("role", "role", ProjectRole),)
+    __table_args__ = (enum_check("role", "role", ProjectRole),)
 
-    project_id: str = Field(sa_column=reference("projects.id", primary_key=True))
-    user_id: str = Field(sa_column=reference("users.id", primary_key=True, index=True))
+    project_id: str = Field(sa_column=foreign_key("projects.id", primary_key=True))
+    user_id: str = Field(sa_column=foreign_key("users.id", primary_key=True, index=True))
     role: ProjectRole = Field(sa_type=sa.String)
     joined_at: datetime = Field(default_factory=now, sa_type=Utc)

@@ -6,7 +6,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import Utc, new_id, now, one_of, reference
+from server.models.base import Utc, enum_check, foreign_key, new_id, now
 
 
 class User(SQLModel, table=True):
@@ -30,7 +30,7 @@ class BrowserSession(SQLModel, table=True):
     __tablename__ = "sessions"
 
     id: str = Field(default_factory=lambda: new_id("ses_"), primary_key=True)
-    user_id: str = Field(sa_column=reference("users.id", index=True))
+    user_id: str = Field(sa_column=foreign_key("users.id", index=True))
     token_hash: str = Field(unique=True)
     user_agent: str = ""
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
@@ -47,10 +47,10 @@ class MailedToken(SQLModel, table=True):
     """A single-use link that was sent to a user's address."""
 
     __tablename__ = "mailed_tokens"
-    __table_args__ = (one_of("purpose", "purpose", MailedPurpose),)
+    __table_args__ = (enum_check("purpose", "purpose", MailedPurpose),)
 
     id: str = Field(default_factory=lambda: new_id("mtk_"), primary_key=True)
-    user_id: str = Field(sa_column=reference("users.id", index=True))
+    user_id: str = Field(sa_column=foreign_key("users.id", index=True))
     purpose: MailedPurpose = Field(sa_type=sa.String)
     token_hash: str = Field(unique=True)
     created_at: datetime = Field(default_factory=now, sa_type=Utc)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from server.app import create_app
 from server.dashboard.views.entrance import local_path
 from server.database import Database
-from server.domain.credentials import IDLE
+from server.domain.credentials import IDLE_TIMEOUT
 from server.models import BrowserSession
 from server.models.base import now
 from server.settings import Settings
@@ -74,7 +74,7 @@ async def test_r10_a_session_ends_by_age_and_by_idleness(
     client: httpx.AsyncClient, database: Database, column: str
 ) -> None:
     await sign_up(client)
-    past = now() if column == "expires_at" else now() - IDLE
+    past = now() if column == "expires_at" else now() - IDLE_TIMEOUT
     with database.write() as session:
         session.execute(sa.update(BrowserSession).values({column: past}))
     assert (await client.get("/api/users/me")).status_code == 401

@@ -91,7 +91,7 @@ async def forgot_password(request: Request[State]) -> Response:
     fields = await read_form(request)
     runtime, email = request.state["runtime"], fields.get("email", "")
     try:
-        names.email(email)
+        names.parse_email(email)
         await runtime.in_thread(count, runtime, "reset", address_of(request), email)
     except ServiceError as error:
         return await _page(request, "forgot_password.html", error, fields, sent=False)
@@ -122,7 +122,7 @@ async def reset_password(request: Request[State]) -> Response:
 async def show_verify_email(request: Request[State]) -> Response:
     """A button, since mail filters open links too; at once for who is signed in with the account itself."""
     runtime, token = request.state["runtime"], request.path_params["token"]
-    user_id = await runtime.read(accounts.is_verification_of, token)
+    user_id = await runtime.read(accounts.verification_owner, token)
     if user_id is None:
         raise LinkEnded
     call = await visitor(request)
@@ -205,7 +205,7 @@ def count(runtime: Runtime, what: str, address: str, email: str) -> None:
     Signing in and asking for a link are counted apart: whoever forgot the password has tried some.
     """
     runtime.limits.hit(Bucket.SIGN_IN, what, "address", address)
-    runtime.limits.hit(Bucket.SIGN_IN, what, "account", token_hash(names.folded_email(email)))
+    runtime.limits.hit(Bucket.SIGN_IN, what, "account", token_hash(names.fold_email(email)))
 
 
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:

@@ -142,7 +142,7 @@ def approve(
 def deny(session: Session, principal: Principal, request_id: str) -> AuthorizationRequest:
     """Raises RequestEnded, AlreadyAnswered."""
     request = _open(session, principal, request_id)
-    audit.record_own(session, Event.ACCESS_DENIED, principal.user_id, client_id=request.client_id)
+    audit.record_account_event(session, Event.ACCESS_DENIED, principal.user_id, client_id=request.client_id)
     return request
 
 

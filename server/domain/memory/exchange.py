@@ -19,9 +19,9 @@ from pydantic import (
 from sqlmodel import Session, col
 
 from server.database import id_subquery, paused
-from server.domain.locks import hold_project
-from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, past
-from server.domain.memory.memories import embeddable, hash_of, insert
+from server.domain.locks import lock_project_shared
+from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
+from server.domain.memory.memories import embedding_input, hash_content, insert
 from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, UserId, require_text
 from server.errors import Invalid, NotFound
 from server.index import MemoryIndex
@@ -40,7 +40,7 @@ WholeContent = Annotated[
     StringConstraints(min_length=1, max_length=MOST_MESSAGES * (CONTENT_LENGTH + ROLE_LENGTH + 3)),
     AfterValidator(require_text),
 ]
-Past = Annotated[datetime, BeforeValidator(past)]
+Past = Annotated[datetime, BeforeValidator(parse_past)]
 Progress = Callable[[int], object]
 
 
@@ -106,7 +106,7 @@ def import_memories(
     parsed = [parse(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     with paused(session):
         embedded = _embedded(parsed, index, progress)
-    hold_project(session, project_id)
+    lock_project_shared(session, project_id)
     _require(session, project_id)
     for start in range(0, len(parsed), _CHUNK):
         end = start + _CHUNK
@@ -166,7 +166,7 @@ def _embedded(lines: Sequence[Line], index: MemoryIndex, progress: Progress) -> 
     embedded: list[Embedded] = []
     for start in range(0, len(lines), _EMBEDDED_AT_ONCE):
         few = lines[start : start + _EMBEDDED_AT_ONCE]
-        embedded += index.embedded([embeddable(line.content, line.metadata) for line in few])
+        embedded += index.embedded([embedding_input(line.content, line.metadata) for line in few])
         progress(len(few))
     return embedded
 
@@ -188,7 +188,7 @@ def _memory(project_id: str, line: Line) -> Memory:
         project_id=project_id,
         user_id=line.user_id,
         content=line.content,
-        content_hash=hash_of(line.content),
+        content_hash=hash_content(line.content),
         messages=[message.model_dump() for message in line.messages] if line.messages else None,
         details=line.metadata,
         version=line.version,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlmodel import col
 
-from server.domain.memory.labels import entry, folded
+from server.domain.memory.labels import fold, hash_entry
 from server.models import Label, Memory
 from server.models.base import JsonObject
 from server.models.memories import LabelKind
@@ -38,10 +38,10 @@ _NONE = Filters()
 
 def conditions(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
     """Conditions over `Memory`'s columns for the project's memories that pass."""
-    return [col(Memory.project_id) == project_id, *narrowing(filters, project_id)]
+    return [col(Memory.project_id) == project_id, *conditions_within_project(filters, project_id)]
 
 
-def narrowing(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
+def conditions_within_project(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
     """As `conditions`, for memories that are known to be the project's."""
     wanted = _labelled(filters, project_id)
     if filters.user_id is not None:
@@ -51,11 +51,11 @@ def narrowing(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]
 
 
 def _labelled(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
-    tags = sorted({folded(tag) for tag in filters.tags})
+    tags = sorted({fold(tag) for tag in filters.tags})
     sets = [(LabelKind.TAG, [tag]) for tag in tags] if filters.match_all_tags else [(LabelKind.TAG, tags)]
-    sets.append((LabelKind.PERSON, sorted({folded(person) for person in filters.people})))
-    sets.append((LabelKind.CATEGORY, [folded(filters.category)] if filters.category else []))
-    sets += [(LabelKind.METADATA, [entry(key, value)]) for key, value in filters.metadata.items()]
+    sets.append((LabelKind.PERSON, sorted({fold(person) for person in filters.people})))
+    sets.append((LabelKind.CATEGORY, [fold(filters.category)] if filters.category else []))
+    sets += [(LabelKind.METADATA, [hash_entry(key, value)]) for key, value in filters.metadata.items()]
     return [_has_any(project_id, kind, values) for kind, values in sets if values]
 
 

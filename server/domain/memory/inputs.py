@@ -15,7 +15,7 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_SKEW = timedelta(minutes=1)
 
 
-def past(given: object) -> datetime | None:
+def parse_past(given: object) -> datetime | None:
     """A moment from 1970 until now; a caller's clock may be a minute ahead. Raises ValueError with a reason to show."""
     if given is None:
         return None
@@ -45,7 +45,7 @@ class NewMemory(BaseModel):
     project_id: str | None = Field(
         default=None, min_length=1, description="needed with a session, which reaches several projects"
     )
-    created_at: Annotated[datetime | None, BeforeValidator(past)] = Field(
+    created_at: Annotated[datetime | None, BeforeValidator(parse_past)] = Field(
         default=None, description="a past moment, for what is brought in from elsewhere; now otherwise"
     )
 

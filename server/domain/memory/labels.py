@@ -59,13 +59,13 @@ def replace(session: Session, memory: Memory) -> None:
     write(session, [memory])
 
 
-def folded(value: str) -> str:
+def fold(value: str) -> str:
     """A tag, person or category as it is compared: whatever its case, spacing or Unicode form; a hash when long."""
     text = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
     return text if len(text) <= _LONGEST else hashlib.sha256(text.encode()).hexdigest()
 
 
-def entry(key: str, value: JSON) -> str:
+def hash_entry(key: str, value: JSON) -> str:
     """A metadata entry as it is compared: exactly, as JSON (1 is 1.0, but not true or "1")."""
     text = json.dumps([key, _plain(value)], ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -77,11 +77,11 @@ def _values(details: JsonObject) -> Iterator[tuple[LabelKind, str]]:
     category = details.get(CATEGORY)
     yield from _folded(LabelKind.CATEGORY, [category] if isinstance(category, str) else [])
     for key, value in details.items():
-        yield LabelKind.METADATA, entry(key, value)
+        yield LabelKind.METADATA, hash_entry(key, value)
 
 
 def _folded(kind: LabelKind, values: Iterable[str]) -> Iterator[tuple[LabelKind, str]]:
-    for value in map(folded, values):
+    for value in map(fold, values):
         if value:
             yield kind, value
 

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from server.database import id_subquery, paused
 from server.domain.access import Action, require_memory, require_project
-from server.domain.locks import hold_project
+from server.domain.locks import lock_project_shared
 from server.domain.memory import idempotency, labels
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.idempotency import CreateRequest
@@ -79,8 +79,8 @@ def add_many(
     if attempt and (earlier := idempotency.earlier_answer(session, attempt)):
         return earlier
     with paused(session):
-        embedded = index.embedded([embeddable(new.content, new.metadata) for new in news])
-    hold_project(session, project.id)
+        embedded = index.embedded([embedding_input(new.content, new.metadata) for new in news])
+    lock_project_shared(session, project.id)
     require_project(session, principal, project.id, Action.WRITE)
     memories = [_row(new, project.id, principal.user_id) for new in news]
     ids = [memory.id for memory in memories]
@@ -175,12 +175,12 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
     outbox.memories_changed(session, project_id, memories, embedded)
 
 
-def embeddable(content: str, details: JsonObject) -> tuple[str, str]:
+def embedding_input(content: str, details: JsonObject) -> tuple[str, str]:
     """The text by which a memory is found, and the lead that goes in front of its pieces."""
     return content, lead_from(content, details)
 
 
-def hash_of(content: str) -> str:
+def hash_content(content: str) -> str:
     """SHA-256, 64 hexadecimal digits."""
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -192,7 +192,7 @@ def _row(new: NewMemory, project_id: str, user_id: str) -> Memory:
         project_id=project_id,
         user_id=new.user_id,
         content=new.content,
-        content_hash=hash_of(new.content),
+        content_hash=hash_content(new.content),
         messages=[message.model_dump() for message in new.messages] if len(new.messages) > 1 else None,
         details=new.metadata,
         created_by=user_id,
@@ -212,7 +212,7 @@ def _text(memory: Memory, change: MemoryChange | None = None) -> tuple[str, str]
     """The text and the lead by which the memory is found, as they will be after the change."""
     content = memory.content if change is None or change.text is None else change.text
     details = memory.details if change is None or change.metadata is None else change.metadata
-    return embeddable(content, details)
+    return embedding_input(content, details)
 
 
 def _keep_version(session: Session, memory: Memory) -> None:
@@ -239,7 +239,7 @@ def _is_already(memory: Memory, change: MemoryChange) -> bool:
 
 def _apply(session: Session, memory: Memory, change: MemoryChange, user_id: str) -> None:
     if change.text is not None:
-        memory.content, memory.content_hash, memory.messages = change.text, hash_of(change.text), None
+        memory.content, memory.content_hash, memory.messages = change.text, hash_content(change.text), None
     if change.metadata is not None:
         memory.details = change.metadata
         labels.replace(session, memory)

@@ -23,7 +23,7 @@ DESCRIPTION = (
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def kept(given: object) -> JsonObject:
+def parse_metadata(given: object) -> JsonObject:
     """Metadata as it is kept: lists of tags and people as comma text, everything else as it was sent.
 
     Raises ValueError with a reason to show.
@@ -63,7 +63,7 @@ _FORM: JsonObject = {
 if TYPE_CHECKING:  # pydantic would build the recursive type from its parts; it is checked here as a whole
     Metadata = JsonObject
 else:
-    Metadata = Annotated[dict, PlainValidator(kept), WithJsonSchema(_FORM)]
+    Metadata = Annotated[dict, PlainValidator(parse_metadata), WithJsonSchema(_FORM)]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_LENGTH), AfterValidator(require_text)]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=USER_ID_LENGTH), AfterValidator(require_text)]
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
-from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, folded, parse_list
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
 from server.models import Label, Memory
 from server.models.base import JsonObject, new_id, now
 from server.models.memories import LabelKind
@@ -133,4 +133,4 @@ def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:
     """A label is compared in lower case; people wrote "Anna"."""
     written = details.get(KEYS[kind])
     values = [written] if kind is LabelKind.CATEGORY and isinstance(written, str) else parse_list(written)
-    return next((one for one in values if folded(one) == value), value)
+    return next((one for one in values if fold(one) == value), value)

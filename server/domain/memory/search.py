@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
-from server.domain.memory.filters import Filters, conditions, narrowing
+from server.domain.memory.filters import Filters, conditions, conditions_within_project
 from server.index import MemoryIndex
 from server.index.exact.matrix import Numbers, Similar
 from server.index.words import word_search
@@ -146,7 +146,9 @@ def _fetched(
     session: Session, project_id: str, filters: Filters, ranking: _Ranking, similar: Similar, limit: int
 ) -> list[SearchResult]:
     """The first `limit` of the ranking that SQL knows and the filters let pass."""
-    query = _BY_NUMBER.where(*narrowing(filters, project_id))  # with the project besides, SQLite would read all of it
+    query = _BY_NUMBER.where(
+        *conditions_within_project(filters, project_id)
+    )  # with the project besides, SQLite would read all of it
     found: list[SearchResult] = []
     start, step = 0, limit
     while start < len(ranking.numbers) and len(found) < limit:

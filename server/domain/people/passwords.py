@@ -63,14 +63,14 @@ def change(session: Session, principal: Principal, current: str, new: str, visit
     if not matches or user.password_hash != stored:
         raise WrongPassword
     _set(session, user, replacement)
-    audit.record_own(session, Event.PASSWORD_CHANGED, user.id)
+    audit.record_account_event(session, Event.PASSWORD_CHANGED, user.id)
     return sessions.begin(session, user, visit)
 
 
 def ask_reset(session: Session, email: str, mailer: Mailer) -> None:
     """Mail a link to choose a new password, if there is an account; the caller is told the same either way."""
     with contextlib.suppress(NoAccount):
-        address, token = issue_reset(session, names.folded_email(email))
+        address, token = issue_reset(session, names.fold_email(email))
         letters.send_reset(session, mailer, address, token)
 
 
@@ -101,7 +101,7 @@ def reset(session: Session, token: str, new: str, visit: BrowserInfo) -> str:
     _set(session, user, replacement)
     cascades.end_grants(session, user.id)
     users.verify_email(session, user)
-    audit.record_own(session, Event.PASSWORD_RESET, user.id)
+    audit.record_account_event(session, Event.PASSWORD_RESET, user.id)
     return sessions.begin(session, user, visit)
 
 

@@ -10,7 +10,7 @@ from server.database import paused
 from server.domain import audit, names
 from server.domain.access import require_session
 from server.domain.audit import Event
-from server.domain.credentials import IDLE
+from server.domain.credentials import IDLE_TIMEOUT
 from server.domain.locks import lock_user
 from server.domain.people import users
 from server.errors import NotFound, Unauthenticated
@@ -33,17 +33,17 @@ class BrowserInfo:
 
 def sign_in(session: Session, email: str, password: str, visit: BrowserInfo) -> str | None:
     """The value of a new session; None, in the same time, for a wrong password and for an unknown address."""
-    user = users.by_email(session, names.folded_email(email))
+    user = users.by_email(session, names.fold_email(email))
     stored = user.password_hash if user else None
     with paused(session):
         matches = password_matches(stored, password)
     if user is not None and matches:
         session.refresh(user)
         if user.password_hash == stored:
-            audit.record_own(session, Event.SIGNED_IN, user.id)
+            audit.record_account_event(session, Event.SIGNED_IN, user.id)
             return begin(session, user, visit)
     if user is not None:
-        audit.record_own(session, Event.SIGN_IN_FAILED, user.id)
+        audit.record_account_event(session, Event.SIGN_IN_FAILED, user.id)
     else:
         audit.record(session, Event.SIGN_IN_FAILED, None, None)
     return None
@@ -75,7 +75,7 @@ def sign_out(session: Session, value: str) -> None:
     """End the session of this value, if there is one."""
     user_id = _end(session, value)
     if user_id is not None:
-        audit.record_own(session, Event.SIGNED_OUT, user_id)
+        audit.record_account_event(session, Event.SIGNED_OUT, user_id)
 
 
 def list_own(session: Session, principal: Principal) -> list[BrowserSession]:
@@ -85,7 +85,7 @@ def list_own(session: Session, principal: Principal) -> list[BrowserSession]:
     mine = select(BrowserSession).where(
         BrowserSession.user_id == principal.user_id,
         BrowserSession.expires_at > moment,
-        BrowserSession.last_seen_at > moment - IDLE,
+        BrowserSession.last_seen_at > moment - IDLE_TIMEOUT,
     )
     return list(session.exec(mine.order_by(col(BrowserSession.id).desc())))
 
@@ -98,7 +98,7 @@ def revoke(session: Session, principal: Principal, session_id: str) -> None:
     if found is None:
         raise NotFound("Session not found.")
     session.delete(found)
-    audit.record_own(session, Event.SESSION_REVOKED, principal.user_id, session_id)
+    audit.record_account_event(session, Event.SESSION_REVOKED, principal.user_id, session_id)
 
 
 def end_all(session: Session, user_id: str) -> None:

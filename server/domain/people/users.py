@@ -4,7 +4,7 @@ from sqlmodel import Session, select
 
 from server.domain import names, notifications
 from server.domain.access import require_session
-from server.domain.audit import Event, record_own
+from server.domain.audit import Event, record_account_event
 from server.domain.constraints import EmailTaken, flush_or_conflict
 from server.domain.notifications import Notice
 from server.errors import Invalid, Unauthenticated
@@ -23,10 +23,12 @@ def register(session: Session, email: str, name: str, password_hash: str | None,
 
     `password_hash` None: no sign-in until a password is set. Raises Invalid, EmailTaken.
     """
-    address = names.email(email)
+    address = names.parse_email(email)
     if by_email(session, address) is not None:
         raise EmailTaken
-    user = User(email=address, name=names.person(name) or address.partition("@")[0], password_hash=password_hash)
+    user = User(
+        email=address, name=names.parse_person_name(name) or address.partition("@")[0], password_hash=password_hash
+    )
     user.email_verified_at = now() if verified else None
     flush_or_conflict(session, user)
     place = Organization(
@@ -34,7 +36,7 @@ def register(session: Session, email: str, name: str, password_hash: str | None,
     )
     flush_or_conflict(session, place)
     add_project(session, place, user, FIRST_PROJECT)
-    record_own(session, Event.SIGNED_UP, user.id, user.id)
+    record_account_event(session, Event.SIGNED_UP, user.id, user.id)
     return user
 
 
@@ -59,7 +61,7 @@ def has_any(session: Session) -> bool:
 def rename(session: Session, principal: Principal, name: str) -> User:
     """Change one's own name. Sessions only. Raises Invalid."""
     require_session(principal)
-    cleaned = names.person(name)
+    cleaned = names.parse_person_name(name)
     if not cleaned:
         raise Invalid("write a name.", field="name")
     user = me(session, principal)
@@ -80,7 +82,7 @@ def verify_email(session: Session, user: User) -> None:
     if user.email_verified_at is not None:
         return
     user.email_verified_at = now()
-    record_own(session, Event.EMAIL_VERIFIED, user.id)
+    record_account_event(session, Event.EMAIL_VERIFIED, user.id)
     waiting = select(Invitation, Organization).join(Organization).where(
         Invitation.email == user.email, Invitation.status == InvitationStatus.PENDING, Invitation.expires_at > now()
     )  # fmt: skip

@@ -104,5 +104,5 @@ def _tell(session: Session, project: Project, key: ApiKey, notice: Notice, verb:
     """Everybody who administers the project, whoever it was."""
     told = {"project_id": project.id, "api_key_id": key.id, "prefix": key.prefix}
     message = f"The API key {key.name} of {project.name} was {verb}."
-    people = notifications.administrators(session, project.id)
+    people = notifications.list_project_admins(session, project.id)
     notifications.notify(session, people, notice, f"API key {verb}", message, **told)

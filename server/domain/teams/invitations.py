@@ -81,7 +81,7 @@ def invite(
     """
     lock_organization(session, organization_id)
     place, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
-    address = names.email(email)
+    address = names.parse_email(email)
     user = users.by_email(session, address)
     if user is not None and is_member(session, place, user.id):
         raise AlreadyMember
@@ -103,7 +103,7 @@ def invite_to_project(
     lock_organization_of(session, project_id)
     project = require_project(session, principal, project_id, Action.MANAGE_MEMBERS)
     place = session.get_one(Organization, project.organization_id)
-    address = names.email(email)
+    address = names.parse_email(email)
     user = users.by_email(session, address)
     if user is not None and _role_in(session, project, user) is not None:
         raise AlreadyMember

@@ -41,7 +41,7 @@ def create(session: Session, principal: Principal, name: str) -> Organization:
     require_session(principal)
     lock_user(session, principal.user_id)
     users.me(session, principal)
-    cleaned = names.project_or_organization(name)
+    cleaned = names.parse_name(name)
     place = Organization(name=cleaned, name_key=names.key_of(cleaned), owner_id=principal.user_id)
     flush_or_conflict(session, place)
     audit.record(session, Event.ORGANIZATION_CREATED, principal.user_id, place.id, place.id)
@@ -99,7 +99,7 @@ def delete(session: Session, principal: Principal, organization_id: str) -> Casc
     gone = list(session.execute(members).scalars())
     counts = cascades.remove_organization(session, place)
     # Its own trail goes with it, so whoever deleted it finds the event among their own.
-    audit.record_own(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
+    audit.record_account_event(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
     message = f"{place.name} was deleted by its owner, with all its projects."
     notifications.notify(session, gone, Notice.REMOVED, f"{place.name} is gone", message)
     return counts

@@ -28,7 +28,7 @@ def create(session: Session, principal: Principal, organization_id: str, name: s
     """A new project with whoever makes it as its admin. Raises Invalid, NotFound, Forbidden, ProjectNameTaken."""
     lock_organization(session, organization_id)
     place, _ = require_organization(session, principal, organization_id, Action.CREATE_PROJECT)
-    cleaned = names.project_or_organization(name)
+    cleaned = names.parse_name(name)
     project = users.add_project(session, place, users.me(session, principal), cleaned)
     audit.record(session, Event.PROJECT_CREATED, principal.user_id, place.id, project.id)
     return project
