@@ -1,4 +1,4 @@
-"""API keys: each reaches one project with fixed permissions."""
+"""API keys. Each key opens one project with fixed permissions."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from server.models.base import Utc, foreign_key, new_id, now
 
 
 class ApiKey(SQLModel, table=True):
-    """Found by `token_hash`; the key itself was shown once. `prefix` is its first letters, for people."""
+    """An API key, looked up by `token_hash`. `prefix` is the start of the key, so that people can tell keys apart."""
 
     __tablename__ = "api_keys"
 

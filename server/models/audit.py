@@ -1,4 +1,4 @@
-"""Audit: everything that changes rights, who did it and when; no secrets, no memory text."""
+"""Audit events: who changed which rights, and when. They hold no secrets and no memory text."""
 
 from datetime import datetime
 

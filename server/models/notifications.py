@@ -1,4 +1,4 @@
-"""What a user is told: in the dashboard, and by mail."""
+"""Notifications in the dashboard, and mail that waits to be sent."""
 
 from datetime import datetime
 
@@ -23,7 +23,7 @@ class Notification(SQLModel, table=True):
 
 
 class Mail(SQLModel, table=True):
-    """A letter that a transaction promised; `sealed` is its address and text, encrypted, since it holds a token."""
+    """Mail to be sent. `sealed` is its address and text, encrypted because the text may hold a token."""
 
     __tablename__ = "mails"
 
