@@ -59,9 +59,9 @@ def test_an_empty_query_lists_the_newest_first(world: World) -> None:
 def test_sorting_by_time_puts_the_most_relevant_newest_first(world: World) -> None:
     for days, text in ((3, "red canoe"), (1, "a red canoe again"), (2, "nothing of the kind"), (9, "that red canoe")):
         world.add(text, at=now() - timedelta(days=days))
-    asked = SearchRequest("red canoe", limit=3, sort_by=SortBy.TIMESTAMP, project_id=world.project_id)
+    request = SearchRequest("red canoe", limit=3, sort_by=SortBy.TIMESTAMP, project_id=world.project_id)
     with world.database.read() as session:
-        found = [one.memory.content for one in search(session, world.principal, asked, world.index)]
+        found = [one.memory.content for one in search(session, world.principal, request, world.index)]
     assert found == ["a red canoe again", "red canoe", "that red canoe"]
 
 
@@ -91,9 +91,9 @@ def test_the_next_search_sees_every_change(world: World) -> None:
 def test_another_projects_memories_do_not_exist(world: World) -> None:
     world.add("red canoe")
     assert world.another_project().texts("red canoe") == []
-    asked = SearchRequest("red canoe", project_id="proj_unknown")
+    request = SearchRequest("red canoe", project_id="proj_unknown")
     with world.database.read() as session, pytest.raises(NotFound):
-        search(session, world.principal, asked, world.index)
+        search(session, world.principal, request, world.index)
 
 
 def test_a_query_of_stop_words_is_scored_by_similarity(world: World) -> None:
