@@ -1,24 +1,24 @@
-"""Every failure that a caller may be told about. Each door keeps one table from this tree to its own answers.
+"""The errors that callers see. `server.statuses.STATUS` gives each its HTTP status.
 
 ServiceError
-├── Invalid            the request breaks a rule of form; the sentence names the field
-│   └── Unsupported    the body's media type is not one that is read here
-├── Unauthenticated    no credential, or one that does not count (any more)
-├── Forbidden          known, but may not
-│   └── InsufficientScope   the credential was not given this right, its user may have it
-├── NotFound           not there, or not to be seen: the same answer
-├── Conflict           true as the request may be, it contradicts what is stored
-├── Gone               was there and has ended
-├── TooLarge           more than is taken in one request
-├── RateLimited        too often; says when to come back
-└── Unavailable        cannot be done now, nothing was changed
+├── Invalid            the request is malformed; names the field
+│   └── Unsupported    the media type of the body is not supported
+├── Unauthenticated    no credential, or one that is not valid
+├── Forbidden          the caller is known but has no permission
+│   └── InsufficientScope   the credential lacks a scope; its user may have the permission
+├── NotFound           does not exist, or the caller may not see it: the answer is the same
+├── Conflict           valid, but contradicts stored state
+├── Gone               existed and has ended
+├── TooLarge           exceeds the size limit of a request
+├── RateLimited        too many requests; says when to try again
+└── Unavailable        cannot be done now; nothing was changed
 """
 
 from collections.abc import Sequence
 
 
 class ServiceError(Exception):
-    """A failure with one sentence for the caller; `detail` never holds a secret."""
+    """An error that a caller sees. `detail` is one sentence and never holds a secret."""
 
     sentence = "The request failed."
 
@@ -28,12 +28,13 @@ class ServiceError(Exception):
 
 
 class Invalid(ServiceError):
-    """`field` is the path of the field at fault, if one is; `reason` says what to do. `detail` joins them."""
+    """`field` is the path of the field at fault, if there is one; `reason` says what is wrong. `detail` joins both."""
 
     sentence = "The request is not valid."
 
     def __init__(self, reason: str | None = None, *, field: str | None = None) -> None:
-        self.reason, self.field = reason or self.sentence, field
+        self.reason = reason or self.sentence
+        self.field = field
         super().__init__(f"{field}: {self.reason}" if field else self.reason)
 
 
@@ -42,7 +43,7 @@ class Unsupported(Invalid):
 
 
 class Unauthenticated(ServiceError):
-    """`presented` tells a challenge whether there was a credential to call invalid (RFC 6750 section 3.1)."""
+    """`presented` is whether the request had a credential, which decides the challenge (RFC 6750 section 3.1)."""
 
     sentence = "Authentication is required: send a valid API key, access token or session."
 
@@ -56,7 +57,7 @@ class Forbidden(ServiceError):
 
 
 class InsufficientScope(Forbidden):
-    """`needed` are the scopes that would do, for the challenge (RFC 6750 section 3.1)."""
+    """`needed` lists the scopes that are required, for the challenge (RFC 6750 section 3.1)."""
 
     def __init__(self, needed: Sequence[str]) -> None:
         super().__init__("This credential may not do that: it needs " + " and ".join(needed) + ".")
@@ -80,7 +81,7 @@ class TooLarge(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """`retry_after` is whole seconds, at least one."""
+    """`retry_after` is in seconds, at least one."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"Too many requests: try again in {retry_after} seconds.")

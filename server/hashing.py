@@ -1,7 +1,7 @@
-"""Secrets: random tokens and their hashes at rest, and passwords.
+"""Random tokens, and the hashes that tokens and passwords are stored as.
 
-A token is `prefix + base62 random`; it is stored as SHA-256 and found by it (a slow hash would be wrong for 190 random
-bits). A password is stored as argon2id.
+A token is a prefix and 32 random base62 characters. It is stored and looked up as SHA-256: 190 random bits need no slow
+hash. A password is stored as argon2id.
 """
 
 import hashlib
@@ -25,41 +25,44 @@ MAILED_PREFIX = "sm_ml_"
 _RANDOM_LENGTH = 32
 _CHECKSUM_LENGTH = 6
 _passwords = PasswordHasher()
-_NOBODY = _passwords.hash(secrets.token_urlsafe(16))
+_HASH_OF_NO_PASSWORD = _passwords.hash(secrets.token_urlsafe(16))
 
 
 def new_token(prefix: str) -> str:
-    """A token of 190 random bits."""
+    """Return `prefix` and 190 random bits."""
     return prefix + "".join(secrets.choice(BASE62) for _ in range(_RANDOM_LENGTH))
 
 
 def new_api_key() -> str:
-    """`sk_im_` + 32 random characters + 6 of checksum, so that scanners and a mistyped key need no database."""
+    """Return `sk_im_` + 32 random characters + a checksum of 6.
+
+    The checksum tells a mistyped key, and lets secret scanners recognize one, without a database.
+    """
     body = new_token(API_KEY_PREFIX)
     return body + _checksum(body)
 
 
 def is_api_key(text: str) -> bool:
-    """Whether the text has a key's shape and its checksum is right."""
+    """Return whether the text has the form of an API key and the checksum is right."""
     body, checksum = text[:-_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
     long_enough = len(body) >= len(API_KEY_PREFIX) + _RANDOM_LENGTH
     return body.startswith(API_KEY_PREFIX) and long_enough and body.isascii() and _checksum(body) == checksum
 
 
 def token_hash(token: str) -> str:
-    """SHA-256, 64 hexadecimal digits."""
+    """Return SHA-256 as 64 hexadecimal digits."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def password_hash(password: str) -> str:
-    """argon2id with the library's current parameters; tens of milliseconds."""
+    """Return the argon2id hash, with the library's current parameters. Takes tens of milliseconds."""
     return _passwords.hash(password)
 
 
 def password_matches(stored: str | None, password: str) -> bool:
-    """Compares in the same time whether or not there is an account (`stored` None)."""
+    """Return whether the password is right. Takes as long without an account (`stored` is None) as with one."""
     try:
-        _passwords.verify(stored or _NOBODY, password)
+        _passwords.verify(stored or _HASH_OF_NO_PASSWORD, password)
     except (VerifyMismatchError, InvalidHashError):
         return False
     return stored is not None

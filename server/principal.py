@@ -1,4 +1,4 @@
-"""Who is asking, and how far the credential reaches."""
+"""The authenticated caller and the scopes of its credential."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ class Scope(StrEnum):
     WRITE = "memories:write"
 
 
-IMPLIED = {Scope.READ: frozenset({Scope.READ}), Scope.WRITE: frozenset({Scope.READ, Scope.WRITE})}
+INCLUDED = {Scope.READ: frozenset({Scope.READ}), Scope.WRITE: frozenset({Scope.READ, Scope.WRITE})}
 ALL_SCOPES = frozenset(Scope)
 
 
@@ -23,7 +23,7 @@ class CredentialKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """One authenticated caller. `project_id` is None for a session, which reaches all that its user does."""
+    """An authenticated caller. `project_id` is None for a session, which reaches every project of its user."""
 
     user_id: str
     kind: CredentialKind
@@ -36,11 +36,11 @@ class Principal:
         return self.kind is CredentialKind.SESSION
 
     def require(self, scope: Scope) -> None:
-        """Raises InsufficientScope, naming all scopes that the credential would need (write implies read)."""
+        """Raises InsufficientScope, naming every scope that is needed: write also needs read."""
         if scope not in self.scopes:
-            raise InsufficientScope(sorted(IMPLIED[scope]))
+            raise InsufficientScope(sorted(INCLUDED[scope]))
 
 
 def with_implied(scopes: frozenset[Scope]) -> frozenset[Scope]:
-    """Write implies read."""
-    return frozenset().union(*(IMPLIED[scope] for scope in scopes))
+    """Return the scopes, with those that they include: write includes read."""
+    return frozenset().union(*(INCLUDED[scope] for scope in scopes))

@@ -1,1 +1,1 @@
-"""The rules: plain functions of a session and a principal. Nothing here knows a request or a protocol."""
+"""The rules, as functions of a database session and a principal. They know no requests and no protocols."""

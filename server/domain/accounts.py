@@ -1,4 +1,4 @@
-"""Accounts: signing up, confirming the address, and leaving for good."""
+"""Accounts: signing up, confirming the e-mail address, and deleting the account."""
 
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -37,11 +37,11 @@ SignUpPolicy = Literal["open", "invited", "closed"]
 
 
 class NotInvited(Forbidden):
-    sentence = "Sign-up is by invitation here: ask somebody to invite this address."
+    sentence = "Sign-up is by invitation only: ask a member to invite this address."
 
 
 class SignUpClosed(Forbidden):
-    sentence = "Sign-up is closed here: ask whoever runs this server for an account."
+    sentence = "Sign-up is closed: ask the administrator of this server for an account."
 
 
 class OwnsOrganization(Conflict):
@@ -49,41 +49,41 @@ class OwnsOrganization(Conflict):
 
 
 class SignUp(NamedTuple):
-    """Who wants an account."""
+    """The sign-up form."""
 
     email: str
     name: str
     password: str
 
 
-def sign_up(session: Session, policy: SignUpPolicy, wanted: SignUp, visit: BrowserInfo, mailer: Mailer) -> str:
-    """Make an account, mail a link that confirms its address, and sign in: the value of the new session.
+def sign_up(session: Session, policy: SignUpPolicy, form: SignUp, browser: BrowserInfo, mailer: Mailer) -> str:
+    """Create an account, mail a link that confirms its address, and sign in. Return the new session's value.
 
     Raises Invalid, NotInvited, SignUpClosed, EmailTaken.
     """
-    address = names.parse_email(wanted.email)
-    names.parse_person_name(wanted.name)
-    hashed = passwords.new_hash(session, wanted.password)
+    address = names.parse_email(form.email)
+    names.parse_person_name(form.name)
+    password_hash = passwords.new_hash(session, form.password)
     _require_admitted(session, policy, address)
-    user = users.register(session, address, wanted.name, hashed)
+    user = users.register(session, address, form.name, password_hash)
     send_verification(session, user, mailer)
-    return sessions.begin(session, user, visit)
+    return sessions.begin(session, user, browser)
 
 
 def send_verification(session: Session, user: User, mailer: Mailer) -> None:
-    """Mail a link that confirms the address, unless it is confirmed."""
+    """Mail a link that confirms the address, unless the address is confirmed already."""
     if user.email is not None and user.email_verified_at is None:
         token = mailed_tokens.issue(session, user.id, MailedPurpose.VERIFY)
         letters.send_verification(session, mailer, user.email, token)
 
 
 def verification_owner(session: Session, token: str) -> str | None:
-    """The id of the user whose address this link would confirm."""
+    """Return the id of the user whose address the link confirms, or None if the link is not valid."""
     return mailed_tokens.owner_of(session, token, MailedPurpose.VERIFY)
 
 
 def verify(session: Session, token: str) -> None:
-    """Confirm an address by a mailed link. Raises LinkEnded."""
+    """Confirm the address that the link was mailed to. Raises LinkEnded."""
     user_id = mailed_tokens.redeem(session, token, MailedPurpose.VERIFY)
     user = session.get(User, user_id) if user_id else None
     if user is None:
@@ -92,58 +92,73 @@ def verify(session: Session, token: str) -> None:
 
 
 def delete(session: Session, principal: Principal) -> DeletedCounts:
-    """Delete one's account with its personal organization; the address is kept nowhere and free again.
+    """Delete the principal's account and its personal organization. Nothing keeps the address: it can sign up again.
 
-    Raises OwnsOrganization.
+    Raises OwnsOrganization, Forbidden without a session.
     """
     require_session(principal)
     lock_user(session, principal.user_id)
     user = users.me(session, principal)
-    places = _organizations_of(session, user.id)
-    for organization_id in places:
+    organization_ids = _organizations_of(session, user.id)
+    for organization_id in organization_ids:
         lock_organization(session, organization_id)
-    personal = _only_personal(session, user.id)
-    joined = [organization_id for organization_id in places if organization_id != personal.id]
+    personal = _require_only_personal(session, user.id)
+    joined = [organization_id for organization_id in organization_ids if organization_id != personal.id]
     counts = cascades.remove_organization(session, personal)
     for organization_id in joined:
         audit.record(session, Event.MEMBER_LEFT, user.id, organization_id, user.id)
-    _withdraw(session, user)
-    lost = cascades.revoke_access(session, user.id)
+    _end_invitations(session, user)
+    revoked = cascades.revoke_access(session, user.id)
     sessions.end_all(session, user.id)
     for table in (OrganizationMember, ProjectMember, Notification, MailedToken):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
-    user.email, user.name, user.password_hash, user.email_verified_at = None, "", None, None
-    user.deleted_at = user.updated_at = now()
-    return replace(counts, api_keys=counts.api_keys + lost.api_keys, grants=counts.grants + lost.grants)
+    _erase_personal_data(user)
+    return replace(counts, api_keys=counts.api_keys + revoked.api_keys, grants=counts.grants + revoked.grants)
+
+
+def _erase_personal_data(user: User) -> None:
+    user.email = None
+    user.name = ""
+    user.password_hash = None
+    user.email_verified_at = None
+    user.deleted_at = now()
+    user.updated_at = user.deleted_at
 
 
 def _organizations_of(session: Session, user_id: str) -> list[str]:
-    """All that the user owns or belongs to, in the order in which everybody locks them."""
+    """Return the ids of all organizations that the user owns or belongs to, sorted: always lock them in this order."""
     owned = sa.select(col(Organization.id)).where(col(Organization.owner_id) == user_id)
     joined = sa.select(col(OrganizationMember.organization_id)).where(col(OrganizationMember.user_id) == user_id)
     return sorted(session.execute(sa.union(owned, joined)).scalars())
 
 
-def _only_personal(session: Session, user_id: str) -> Organization:
+def _require_only_personal(session: Session, user_id: str) -> Organization:
+    """Return the user's personal organization. Raises OwnsOrganization if the user owns another one."""
     owned = session.exec(select(Organization).where(Organization.owner_id == user_id)).all()
-    if any(place.kind != OrganizationKind.PERSONAL for place in owned):
+    if any(organization.kind != OrganizationKind.PERSONAL for organization in owned):
         raise OwnsOrganization
     return owned[0]
 
 
-def _withdraw(session: Session, user: User) -> None:
-    """Invitations that this person sent end; those to this address are not for whoever may have it next."""
-    theirs = (col(Invitation.invited_by) == user.id) | (col(Invitation.email) == user.email)
+def _end_invitations(session: Session, user: User) -> None:
+    """Cancel the invitations that the user sent or received, and erase the address from them.
+
+    Cancelled, so that they do not work for the next person who signs up with this address.
+    """
+    sent_or_received = (col(Invitation.invited_by) == user.id) | (col(Invitation.email) == user.email)
     session.execute(
         sa.update(Invitation)
-        .where(theirs, col(Invitation.status) == InvitationStatus.PENDING)
+        .where(sent_or_received, col(Invitation.status) == InvitationStatus.PENDING)
         .values(status=InvitationStatus.CANCELLED)
     )
     session.execute(sa.update(Invitation).where(col(Invitation.email) == user.email).values(email=""))
 
 
 def _require_admitted(session: Session, policy: SignUpPolicy, address: str) -> None:
-    """Invited: the first account can always be made, of several at once one; then only invited addresses."""
+    """Raise NotInvited or SignUpClosed unless the policy admits the address.
+
+    `invited` admits the first account and invited addresses. On Postgres the lock decides which account is first.
+    """
     if policy == "open":
         return
     if policy == "closed":

@@ -1,4 +1,4 @@
-"""The audit trail: everything that changes rights, who did it and when."""
+"""The audit trail: who changed which rights, and when."""
 
 from enum import StrEnum
 
@@ -52,13 +52,13 @@ class Event(StrEnum):
 def record(
     session: Session, event: str, actor_id: str | None, organization_id: str | None, target: str = "", **details: JSON
 ) -> None:
-    """Write one event; `target` is the id of what it was done to. No secrets, no addresses, no memory text."""
+    """Record an event. `target` is the id of what was changed. Never pass secrets, addresses or memory text."""
     row = AuditEvent(type=event, actor_id=actor_id, organization_id=organization_id, target=target, details=details)
     session.add(row)
 
 
 def record_account_event(session: Session, event: str, user_id: str, target: str = "", **details: JSON) -> None:
-    """Write an event of a person's own account, where that person can see it: in the personal organization."""
+    """Record an event of the user's account in the personal organization, where only that user sees it."""
     personal = select(Organization.id).where(
         Organization.owner_id == user_id, Organization.kind == OrganizationKind.PERSONAL
     )
@@ -68,7 +68,10 @@ def record_account_event(session: Session, event: str, user_id: str, target: str
 def list_events(
     session: Session, principal: Principal, organization_id: str, limit: int, before: str | None
 ) -> list[AuditEvent]:
-    """Newest first, at most `limit`, those older than the event `before`. Raises NotFound, Forbidden."""
+    """Return at most `limit` events, newest first; with `before` (an event id), only older ones.
+
+    Raises NotFound, Forbidden.
+    """
     require_organization(session, principal, organization_id, Action.SEE_AUDIT)
     query = select(AuditEvent).where(AuditEvent.organization_id == organization_id)
     if before is not None:

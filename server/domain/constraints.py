@@ -1,4 +1,4 @@
-"""Constraints decide races: from the constraint that was broken to the conflict that a caller is told about."""
+"""Turns a broken unique constraint, which is how a race ends, into a Conflict for the caller."""
 
 import re
 
@@ -10,23 +10,23 @@ from server.models import metadata
 
 
 class EmailTaken(Conflict):
-    sentence = "There is an account with this e-mail address already."
+    sentence = "An account with this e-mail address already exists."
 
 
 class OrganizationNameTaken(Conflict):
-    sentence = "The owner has an organization of this name already."
+    sentence = "The owner already has an organization with this name: choose another name."
 
 
 class ProjectNameTaken(Conflict):
-    sentence = "The organization has a project of this name already."
+    sentence = "The organization already has a project with this name: choose another name."
 
 
 class AlreadyMember(Conflict):
-    sentence = "This person is a member already."
+    sentence = "This person is already a member."
 
 
 class InvitedJustNow(Conflict):
-    sentence = "This address was invited by somebody else at the same moment."
+    sentence = "Somebody else invited this address at the same time: reload to see the invitation."
 
 
 CONFLICTS: dict[str, type[Conflict]] = {
@@ -41,7 +41,10 @@ CONFLICTS: dict[str, type[Conflict]] = {
 
 
 def flush_or_conflict(session: Session, *rows: SQLModel) -> None:
-    """Write these rows, and all changes so far, now. Raises the Conflict that a broken constraint stands for."""
+    """Write these rows and all pending changes.
+
+    Raises the Conflict from CONFLICTS if a constraint is broken.
+    """
     session.add_all(rows)
     try:
         session.flush()
@@ -53,21 +56,24 @@ def flush_or_conflict(session: Session, *rows: SQLModel) -> None:
 
 
 def _constraint_of(error: sa.exc.IntegrityError) -> str:
-    """Postgres names the constraint; SQLite names its columns."""
+    """Return the constraint's name. Postgres names the constraint; SQLite names its columns."""
     diagnosis = getattr(error.orig, "diag", None)
     if diagnosis is not None:
         return str(diagnosis.constraint_name)
-    return _NAMES.get(frozenset(re.findall(r"\w+\.\w+", str(error.orig))), "")
+    return _NAME_BY_COLUMNS.get(frozenset(re.findall(r"\w+\.\w+", str(error.orig))), "")
 
 
-def _names() -> dict[frozenset[str], str]:
-    """The name of every unique constraint and index by its columns."""
-    named: dict[frozenset[str], str] = {}
+def _names_by_columns() -> dict[frozenset[str], str]:
+    """Return the names of all unique constraints and indexes, by their columns (`table.column`)."""
+    names: dict[frozenset[str], str] = {}
     for table in metadata.tables.values():
-        unique = [one for one in table.constraints if isinstance(one, sa.UniqueConstraint | sa.PrimaryKeyConstraint)]
-        for one in (*unique, *(index for index in table.indexes if index.unique)):
-            named[frozenset(f"{table.name}.{column.name}" for column in one.columns)] = str(one.name)
-    return named
+        constraints = [
+            item for item in table.constraints if isinstance(item, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
+        ]
+        indexes = [index for index in table.indexes if index.unique]
+        for unique in (*constraints, *indexes):
+            names[frozenset(f"{table.name}.{column.name}" for column in unique.columns)] = str(unique.name)
+    return names
 
 
-_NAMES = _names()
+_NAME_BY_COLUMNS = _names_by_columns()

@@ -1,4 +1,4 @@
-"""From a presented credential to a principal: the only reader of the hashes of keys, tokens and sessions."""
+"""Authenticates a credential. Only this module looks up keys, tokens and sessions by their hashes."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,14 +13,16 @@ from server.models import AccessToken, ApiKey, BrowserSession, OAuthGrant, Organ
 from server.models.base import now
 from server.principal import CredentialKind, Principal, Scope, with_implied
 
-USED_EVERY = timedelta(minutes=1)
+NOTE_USE_EVERY = timedelta(minutes=1)
+"""The time between two updates of a credential's last use."""
+
 IDLE_TIMEOUT = timedelta(days=14)
-"""A session that was not used for so long has ended."""
+"""A session that is not used for this long ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class PresentedCredential:
-    """What a request brought: a bearer token, or a session's value (`is_session`)."""
+    """The credential of a request: a bearer token, or a session's value if `is_session`."""
 
     value: str
     is_session: bool = False
@@ -28,38 +30,38 @@ class PresentedCredential:
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """The principal, and whether the credential's last use is worth writing down (at most once a minute)."""
+    """The principal. If `note_use`, the caller should record the use: the last record is older than a minute."""
 
     principal: Principal
     note_use: bool = False
 
 
 def authenticate(session: Session, presented: PresentedCredential) -> Authenticated:
-    """Raises Unauthenticated, with one body for every reason."""
+    """Return the credential's principal. Raises Unauthenticated, with the same message for every reason."""
     if presented.is_session:
-        return _session(session, presented.value)
+        return _authenticate_session(session, presented.value)
     if presented.value.startswith(API_KEY_PREFIX):
-        return _api_key(session, presented.value)
-    return _access_token(session, presented.value)
+        return _authenticate_api_key(session, presented.value)
+    return _authenticate_access_token(session, presented.value)
 
 
 def note_use(session: Session, principal: Principal) -> None:
-    """Write down that the credential was used just now."""
+    """Record that the credential was used now."""
     moment = now()
     if principal.kind is CredentialKind.API_KEY:
-        used = sa.update(ApiKey).where(col(ApiKey.id) == principal.credential_id).values(last_used_at=moment)
+        update = sa.update(ApiKey).where(col(ApiKey.id) == principal.credential_id).values(last_used_at=moment)
     elif principal.kind is CredentialKind.ACCESS_TOKEN:
-        used = sa.update(OAuthGrant).where(col(OAuthGrant.id) == principal.credential_id).values(last_used_at=moment)
+        update = sa.update(OAuthGrant).where(col(OAuthGrant.id) == principal.credential_id).values(last_used_at=moment)
     else:
-        used = (
+        update = (
             sa.update(BrowserSession)
             .where(col(BrowserSession.id) == principal.credential_id)
             .values(last_seen_at=moment)
         )
-    session.execute(used)
+    session.execute(update)
 
 
-def _api_key(session: Session, key: str) -> Authenticated:
+def _authenticate_api_key(session: Session, key: str) -> Authenticated:
     if not is_api_key(key):
         raise Unauthenticated(presented=True)
     row = session.execute(_KEY, {"hash": token_hash(key)}).one_or_none()
@@ -87,18 +89,17 @@ _KEY = (
 )
 
 
-def _session(session: Session, value: str) -> Authenticated:
-    found = session.execute(
-        sa.select(BrowserSession).where(col(BrowserSession.token_hash) == token_hash(value))
-    ).scalar_one_or_none()
+def _authenticate_session(session: Session, value: str) -> Authenticated:
+    query = sa.select(BrowserSession).where(col(BrowserSession.token_hash) == token_hash(value))
+    row = session.execute(query).scalar_one_or_none()
     moment = now()
-    if found is None or found.expires_at <= moment or found.last_seen_at <= moment - IDLE_TIMEOUT:
+    if row is None or row.expires_at <= moment or row.last_seen_at <= moment - IDLE_TIMEOUT:
         raise Unauthenticated(presented=True)
-    principal = Principal(found.user_id, CredentialKind.SESSION, found.id)
-    return Authenticated(principal, _is_stale(found.last_seen_at, moment))
+    principal = Principal(row.user_id, CredentialKind.SESSION, row.id)
+    return Authenticated(principal, _is_stale(row.last_seen_at, moment))
 
 
-def _access_token(session: Session, value: str) -> Authenticated:
+def _authenticate_access_token(session: Session, value: str) -> Authenticated:
     row = session.execute(_TOKEN, {"hash": token_hash(value)}).one_or_none()
     moment = now()
     if row is None or row.role is None or row.expires_at <= moment:
@@ -108,7 +109,7 @@ def _access_token(session: Session, value: str) -> Authenticated:
     return Authenticated(principal, _is_stale(row.last_used_at, moment))
 
 
-# The credential is the grant: it stays the same while its tokens change.
+# The credential is the grant, because it keeps its id while its tokens change.
 _TOKEN = (
     sa.select(
         col(OAuthGrant.id),
@@ -127,4 +128,4 @@ _TOKEN = (
 
 
 def _is_stale(last_used_at: datetime | None, moment: datetime) -> bool:
-    return last_used_at is None or moment - last_used_at > USED_EVERY
+    return last_used_at is None or moment - last_used_at > NOTE_USE_EVERY

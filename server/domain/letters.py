@@ -1,4 +1,4 @@
-"""The letters that are sent, in words. Links are built from PUBLIC_URL alone."""
+"""The text of the mails that the server sends. Links start with PUBLIC_URL, never with what a request says."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from sqlmodel import Session
 from server.mail import Letter, Mailer
 
 CALLER_TRIES_FIRST = timedelta(minutes=1)
-"""An invitation's first try is made by the request that asked for it, which can then tell how it went."""
+"""The worker waits this long, because the request that invites delivers the mail itself and reports the result."""
 
 
 def invitation_link(mailer: Mailer, token: str) -> str:
@@ -19,12 +19,15 @@ def reset_link(public_url: str, token: str) -> str:
 
 
 def send_invitation(
-    session: Session, mailer: Mailer, to: str, inviter: str, place: str, role: str, token: str
+    session: Session, mailer: Mailer, to: str, inviter: str, destination: str, role: str, token: str
 ) -> str | None:
-    """The letter's id for `Mailer.deliver`, or None when no mail is sent here."""
+    """Queue the mail. Return its id for `Mailer.deliver`, or None if the server sends no mail.
+
+    `destination` names the organization or project.
+    """
     text = f"""Hello,
 
-{inviter} invites you to {place} on SelfMemory as {role}.
+{inviter} invites you to {destination} on SelfMemory as {role}.
 
 To accept, open this link and sign in or sign up with this email address. The link expires after 7 days:
 
@@ -32,7 +35,7 @@ To accept, open this link and sign in or sign up with this email address. The li
 
 If you did not expect this invitation, you can ignore this email. Nothing happens until you accept.
 """
-    letter = Letter(to=to, subject=f"Invitation to {place}", text=text)
+    letter = Letter(to=to, subject=f"Invitation to {destination}", text=text)
     return mailer.queue(session, letter, wait=CALLER_TRIES_FIRST)
 
 

@@ -1,8 +1,8 @@
-"""Row locks: changes of one organization's members, projects and owner happen one after the other.
+"""Row locks that put changes to the members, projects and owner of an organization in sequence.
 
-Take the lock before reading what is decided upon. On SQLite a writing transaction is alone already and the statement
-locks nothing; on Postgres the roles that are read afterwards are those that count at commit. A user is locked before
-an organization: whoever deletes an account holds the user while taking what it belongs to.
+Lock first, then read what the decision depends on: on Postgres, what is read after the lock still holds at the commit.
+On SQLite there is one writer at a time, so these statements lock nothing. Lock a user before an organization, as
+`accounts.delete` does, so that two transactions cannot wait for each other.
 """
 
 import sqlalchemy as sa
@@ -16,22 +16,25 @@ def lock_organization(session: Session, organization_id: str) -> None:
 
 
 def lock_organization_of(session: Session, project_id: str) -> None:
-    """The organization that the project belongs to."""
-    owner = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
-    _lock(session, col(Organization.id) == owner)
+    """Lock the organization that the project belongs to."""
+    organization_id = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
+    _lock(session, col(Organization.id) == organization_id)
 
 
 def lock_project_shared(session: Session, project_id: str) -> None:
-    """Against the project being deleted meanwhile, by whoever puts something into it; holders do not wait for another.
+    """Take a shared lock, so that the project cannot be deleted before the commit.
 
-    After it the project is there until the commit, or gone.
+    It may be deleted already: check after locking.
     """
-    held = sa.select(col(Project.id)).where(col(Project.id) == project_id).with_for_update(read=True, key_share=True)
-    session.execute(held)
+    query = sa.select(col(Project.id)).where(col(Project.id) == project_id)
+    session.execute(query.with_for_update(read=True, key_share=True))
 
 
 def lock_user(session: Session, user_id: str) -> None:
-    """Against the account being deleted meanwhile, by whoever gives it something that would outlive it."""
+    """Lock the account, so that it cannot be deleted before the commit.
+
+    Take this lock before giving a user anything that would outlive the account.
+    """
     session.execute(sa.select(col(User.id)).where(col(User.id) == user_id).with_for_update(key_share=True))
 
 

@@ -1,4 +1,4 @@
-"""What names and e-mail addresses may be, and how they are compared."""
+"""Checks names and e-mail addresses, and brings them into the form that is stored or compared."""
 
 import re
 import unicodedata
@@ -7,15 +7,15 @@ from server.errors import Invalid
 
 _ATOM = r"[^\s@<>\"(),:;\\\[\].]+"
 _EMAIL = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:localhost|{_ATOM}(?:\.{_ATOM})+)")
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
 _PUNCTUATION = frozenset(" -_'.&")
 
 
 def parse_name(name: str) -> str:
-    """The name without outer blanks: 2-100 letters and marks of any script, digits, spaces and `-_'.&`.
+    """Return the name of a project or organization, normalized and stripped.
 
-    Raises Invalid.
+    Raises Invalid unless it is 2 to 100 letters and marks of any script, digits, spaces and `-_'.&`.
     """
     text = unicodedata.normalize("NFC", name).strip()
     if not 2 <= len(text) <= 100 or not all(c in _PUNCTUATION or unicodedata.category(c)[0] in "LMN" for c in text):
@@ -24,12 +24,12 @@ def parse_name(name: str) -> str:
 
 
 def key_of(name: str) -> str:
-    """The form in which names are unique: compatibility-normalised and casefolded."""
+    """Return the form in which names are unique: NFKC and case-folded."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def parse_person_name(name: str) -> str:
-    """A person's name: at most 100 characters on one line. Raises Invalid."""
+    """Return a person's name, normalized and stripped. Raises Invalid unless it is one line of up to 100 characters."""
     text = unicodedata.normalize("NFC", name).strip()
     if len(text) > 100 or not is_one_line(text):
         raise Invalid("use at most 100 characters, without line breaks or other control characters.", field="name")
@@ -37,12 +37,15 @@ def parse_person_name(name: str) -> str:
 
 
 def is_one_line(text: str) -> bool:
-    """No control characters, and nothing that turns the direction of what follows; joiners are part of words."""
-    return not any(unicodedata.category(c) in _UNSEEN and c not in _JOINERS for c in text)
+    """Return whether the text has no line breaks, control characters or characters that change the text direction.
+
+    Joiners are allowed, because some scripts need them inside words.
+    """
+    return not any(unicodedata.category(c) in _INVISIBLE_CATEGORIES and c not in _JOINERS for c in text)
 
 
 def parse_email(address: str) -> str:
-    """The address as it is stored and compared: normalised and casefolded. Raises Invalid."""
+    """Return the address as it is stored and compared: NFKC and case-folded. Raises Invalid if it is no address."""
     text = fold_email(address)
     if len(text) > 254 or not _EMAIL.fullmatch(text) or not text.isprintable():
         raise Invalid("this is not an e-mail address.", field="email")
@@ -50,5 +53,5 @@ def parse_email(address: str) -> str:
 
 
 def fold_email(address: str) -> str:
-    """As `email`, of any text at all."""
+    """Return any text in the form of `parse_email`, without checking it."""
     return unicodedata.normalize("NFKC", address).strip().casefold()

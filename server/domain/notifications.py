@@ -1,4 +1,4 @@
-"""What a person is told in the dashboard about changes of rights that others made."""
+"""Notifications in the dashboard: changes that others made to a person's access."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -12,7 +12,7 @@ from server.models import Notification
 from server.models.base import JSON, now
 from server.principal import Principal
 
-SHOWN = 50
+MOST_LISTED = 50
 
 
 class Notice(StrEnum):
@@ -28,16 +28,16 @@ class Notice(StrEnum):
 def notify(
     session: Session, user_ids: Iterable[str], notice: Notice, title: str, message: str, **details: JSON
 ) -> None:
-    """Tell each of these people once."""
+    """Notify each of these users once."""
     for user_id in sorted(set(user_ids)):
         session.add(Notification(user_id=user_id, type=notice, title=title, message=message, details=details))
 
 
 def list_notifications(session: Session, principal: Principal) -> tuple[list[Notification], int]:
-    """The newest and how many of all are unread. Sessions only."""
+    """Return the newest notifications, and how many of all are unread. Raises Forbidden without a session."""
     require_session(principal)
-    mine = select(Notification).where(Notification.user_id == principal.user_id)
-    newest = session.exec(mine.order_by(col(Notification.id).desc()).limit(SHOWN)).all()
+    query = select(Notification).where(Notification.user_id == principal.user_id)
+    newest = session.exec(query.order_by(col(Notification.id).desc()).limit(MOST_LISTED)).all()
     return list(newest), count_unread(session, principal)
 
 
@@ -50,20 +50,20 @@ def count_unread(session: Session, principal: Principal) -> int:
 
 
 def mark_read(session: Session, principal: Principal, notification_id: str) -> int:
-    """How many of one were unread. Raises NotFound for what is not one's own."""
+    """Mark a notification as read. Return 1 if it was unread, else 0. Raises NotFound for another user's."""
     require_session(principal)
-    mine = select(Notification).where(Notification.id == notification_id, Notification.user_id == principal.user_id)
-    found = session.exec(mine).one_or_none()
-    if found is None:
+    query = select(Notification).where(Notification.id == notification_id, Notification.user_id == principal.user_id)
+    notification = session.exec(query).one_or_none()
+    if notification is None:
         raise NotFound("Notification not found.")
-    if found.read_at is not None:
+    if notification.read_at is not None:
         return 0
-    found.read_at = now()
+    notification.read_at = now()
     return 1
 
 
 def mark_all_read(session: Session, principal: Principal) -> int:
-    """How many were unread."""
+    """Mark all as read. Return how many were unread."""
     require_session(principal)
     unread = sa.update(Notification).where(
         col(Notification.user_id) == principal.user_id, col(Notification.read_at).is_(None)

@@ -1,4 +1,4 @@
-"""The tables, one file a noun. Importing this package imports all of them, so that `metadata` is whole."""
+"""The tables, one file per noun. Importing this package registers every table in `metadata`."""
 
 from server.models.api_keys import ApiKey
 from server.models.audit import AuditEvent

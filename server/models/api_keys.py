@@ -1,15 +1,15 @@
-"""API keys: each reaches one project with fixed permissions."""
+"""API keys. Each key opens one project with fixed permissions."""
 
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import Utc, new_id, now, foreign_key
+from server.models.base import Utc, foreign_key, new_id, now
 
 
 class ApiKey(SQLModel, table=True):
-    """Found by `token_hash`; the key itself was shown once. `prefix` is its first letters, for people."""
+    """An API key, looked up by `token_hash`. `prefix` is the start of the key, so that people can tell keys apart."""
 
     __tablename__ = "api_keys"
 

@@ -1,11 +1,11 @@
-"""Audit: everything that changes rights, who did it and when; no secrets, no memory text."""
+"""Audit events: who changed which rights, and when. They hold no secrets and no memory text."""
 
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import JsonObject, Utc, new_id, now, foreign_key
+from server.models.base import JsonObject, Utc, foreign_key, new_id, now
 
 
 class AuditEvent(SQLModel, table=True):

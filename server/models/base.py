@@ -1,4 +1,4 @@
-"""What all tables share: named constraints, UTC times, prefixed time-ordered ids."""
+"""Shared by all tables: constraint names, UTC times, and ids that have a prefix and sort by time."""
 
 import re
 import secrets
@@ -27,7 +27,7 @@ metadata.naming_convention = {
 
 
 class Utc(types.TypeDecorator[datetime]):
-    """A moment in UTC with microseconds, aware on both sides whatever the database keeps."""
+    """A time in UTC with microseconds. Python always gets an aware datetime; SQLite stores a naive one."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -48,29 +48,32 @@ def now() -> datetime:
 
 
 def enum_check(name: str, column: str, values: type[StrEnum]) -> sa.CheckConstraint:
-    """A check constraint that keeps a column to an enumeration's values."""
-    listed = ", ".join(f"'{value.value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=name)
+    """Return a check constraint: the column holds one of the enumeration's values."""
+    quoted = ", ".join(f"'{value.value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({quoted})", name=name)
 
 
-def foreign_key(column: str, *, gone: str = "CASCADE", nullable: bool = False, index: bool = False, **more: Any) -> Any:
-    """A foreign key column; `gone` is what happens here when the other row is deleted."""
-    return sa.Column(sa.ForeignKey(column, ondelete=gone), nullable=nullable, index=index, **more)
+def foreign_key(
+    column: str, *, on_delete: str = "CASCADE", nullable: bool = False, index: bool = False, **options: Any
+) -> Any:
+    """Return a foreign key column. `on_delete` is what SQL does to this row when the referenced row is deleted."""
+    return sa.Column(sa.ForeignKey(column, ondelete=on_delete), nullable=nullable, index=index, **options)
 
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _FIFTY_BITS = (1 << 50) - 1
-_last = 0
-_ids = threading.Lock()
+_last_ticks = 0
+_ticks_lock = threading.Lock()
 
 
 def new_id(prefix: str, at: datetime | None = None) -> str:
-    """`prefix` + UUIDv7 (RFC 9562 section 5.7): the text order of ids is the order of their moments.
+    """Return `prefix` + UUIDv7 (RFC 9562 section 5.7). Ids sort as text by their time.
 
-    Without `at` it is now, and ids of one process never stand still; with `at` the id takes its place in the past, and
-    those of the same moment stand in the order in which they are made.
+    Without `at` the time is now, and every id of this process is greater than the one before. With `at` the time is
+    `at`, and ids with the same `at` sort in the order of the calls.
     """
-    ticks, rest = _next_ticks(), secrets.randbits(62)
+    ticks = _next_ticks()
+    rest = secrets.randbits(62)
     if at is not None:
         rest = (ticks & _FIFTY_BITS) << 12 | rest & 0xFFF
         ticks = int(at.timestamp() * 1_000_000) * 4096 // 1000
@@ -79,13 +82,13 @@ def new_id(prefix: str, at: datetime | None = None) -> str:
 
 
 def is_id(prefix: str, text: str) -> bool:
-    """Whether the text has the form of such an id: what has not names nothing, and need not be looked for."""
+    """Return whether the text has the form of an id with this prefix."""
     return text.startswith(prefix) and _ID.fullmatch(text, len(prefix)) is not None
 
 
 def _next_ticks() -> int:
-    """Time in 1/4096 milliseconds, at least one more than the last that was given out."""
-    global _last
-    with _ids:
-        _last = max(_last + 1, time.time_ns() * 4096 // 1_000_000)
-        return _last
+    """Return the time in 1/4096 milliseconds, or one more than the last call returned if the clock has not advanced."""
+    global _last_ticks
+    with _ticks_lock:
+        _last_ticks = max(_last_ticks + 1, time.time_ns() * 4096 // 1_000_000)
+        return _last_ticks

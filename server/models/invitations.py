@@ -6,7 +6,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import Utc, new_id, now, enum_check, foreign_key
+from server.models.base import Utc, enum_check, foreign_key, new_id, now
 from server.models.organizations import OrganizationRole
 from server.models.projects import ProjectRole
 
@@ -18,27 +18,30 @@ class InvitationStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-def _pending(name: str, *columns: str, also: str) -> sa.Index:
-    """One pending invitation an address; two indexes, since SQL holds two NULLs for different."""
-    where = sa.text(f"status = 'pending' AND {also}")
+def _pending(name: str, *columns: str, condition: str) -> sa.Index:
+    """Return a unique index over pending invitations.
+
+    Each address has at most one. Two indexes say so, because SQL treats two NULLs as different.
+    """
+    where = sa.text(f"status = 'pending' AND {condition}")
     return sa.Index(name, *columns, unique=True, sqlite_where=where, postgresql_where=where)
 
 
 class Invitation(SQLModel, table=True):
-    """`project_id` is set for an invitation to one project, which brings no role in the organization above member."""
+    """An invitation to an organization, or to one project if `project_id` is set; `role` is then always member."""
 
     __tablename__ = "invitations"
     __table_args__ = (
         enum_check("status", "status", InvitationStatus),
         sa.CheckConstraint("role IN ('admin', 'member')", name="role"),
-        _pending("uq_invitations_pending_organization", "organization_id", "email", also="project_id IS NULL"),
-        _pending("uq_invitations_pending_project", "project_id", "email", also="project_id IS NOT NULL"),
+        _pending("uq_invitations_pending_organization", "organization_id", "email", condition="project_id IS NULL"),
+        _pending("uq_invitations_pending_project", "project_id", "email", condition="project_id IS NOT NULL"),
     )
 
     id: str = Field(default_factory=lambda: new_id("inv_"), primary_key=True)
     organization_id: str = Field(sa_column=foreign_key("organizations.id"))
     project_id: str | None = Field(default=None, sa_column=foreign_key("projects.id", nullable=True, index=True))
-    email: str = Field(index=True, description="normalised")
+    email: str = Field(index=True, description="normalized")
     role: OrganizationRole = Field(sa_type=sa.String)
     token_hash: str = Field(unique=True)
     invited_by: str = Field(sa_column=foreign_key("users.id", index=True))
@@ -48,7 +51,7 @@ class Invitation(SQLModel, table=True):
 
 
 class InvitationProject(SQLModel, table=True):
-    """A project that an invitation brings, with the role in it."""
+    """A project that the invited person joins on acceptance, and the role there."""
 
     __tablename__ = "invitation_projects"
     __table_args__ = (enum_check("role", "role", ProjectRole),)

@@ -1,7 +1,7 @@
-"""Memories and all that is derived from them in the same transaction.
+"""Memories, and the rows that are derived from them in the same transaction.
 
-Joins go by `number`, a short integer; callers know a memory by `id`, whose order is the order of `created_at`.
-The word index (FTS5 or tsvector) is the table `memory_words`: a migration creates it, `word_index` writes it.
+Tables join on `number`, a short integer. Callers use `id`, which sorts like `created_at`.
+The word index (FTS5 or tsvector) is the table `memory_words`: a migration creates it and `word_index` writes it.
 """
 
 from datetime import datetime
@@ -10,7 +10,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import JsonObject, Utc, new_id, now, enum_check, foreign_key
+from server.models.base import JsonObject, Utc, enum_check, foreign_key, new_id, now
 
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -22,7 +22,9 @@ class Memory(SQLModel, table=True):
         sa.Index("ix_memories_newest_of_user", "project_id", "user_id", "id"),
         sa.Index("ix_memories_revision", "project_id", "revision"),
         sa.Index("ix_memories_embedding_model", "embedding_model"),
-        {"sqlite_autoincrement": True},  # no number twice: the index may still hold the vectors of the first
+        {
+            "sqlite_autoincrement": True
+        },  # never reuse a number: the index may still hold the vectors of a deleted memory
     )
 
     number: int = Field(default=None, sa_column=sa.Column(Number, primary_key=True, autoincrement=True))
@@ -31,20 +33,22 @@ class Memory(SQLModel, table=True):
     user_id: str | None = Field(default=None, description="the caller's end user: a partition of the project")
     content: str = Field(sa_type=sa.Text)
     content_hash: str = Field(description="SHA-256 of the content")
-    messages: list[dict[str, str]] | None = Field(default=None, sa_type=sa.JSON, description="when several were sent")
+    messages: list[dict[str, str]] | None = Field(
+        default=None, sa_type=sa.JSON, description="None for a single message"
+    )
     details: JsonObject = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
     version: int = 1
     revision: int = Field(default=0, sa_type=sa.BigInteger)
     embedding_model: str = ""
     piece_count: int = 0
-    created_by: str | None = Field(default=None, sa_column=foreign_key("users.id", gone="SET NULL", nullable=True))
-    updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", gone="SET NULL", nullable=True))
+    created_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
+    updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
 
 
 class MemoryVersion(SQLModel, table=True):
-    """What a memory was before a change."""
+    """A memory as it was before a change."""
 
     __tablename__ = "memory_versions"
 
@@ -53,7 +57,7 @@ class MemoryVersion(SQLModel, table=True):
     content: str = Field(sa_type=sa.Text)
     details: JsonObject = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
     updated_at: datetime = Field(sa_type=Utc)
-    updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", gone="SET NULL", nullable=True))
+    updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
 
 
 class LabelKind(StrEnum):
@@ -64,7 +68,7 @@ class LabelKind(StrEnum):
 
 
 class Label(SQLModel, table=True):
-    """A whole value that a filter can ask for: a tag, a person, a category, or one metadata entry (hashed)."""
+    """A value that filters compare as a whole: a tag, a person, a category, or one metadata entry (hashed)."""
 
     __tablename__ = "labels"
     __table_args__ = (
@@ -74,12 +78,15 @@ class Label(SQLModel, table=True):
 
     memory_number: int = Field(sa_column=foreign_key("memories.number", primary_key=True))
     kind: LabelKind = Field(sa_type=sa.String, primary_key=True)
-    value: str = Field(primary_key=True, description="casefolded; a hash when long")
+    value: str = Field(primary_key=True, description="case-folded; a hash if long")
     project_id: str = Field(sa_column=foreign_key("projects.id"))
 
 
 class Piece(SQLModel, table=True):
-    """A sentence (or so) of a memory with its vector: float32, unit length, of the memory's `embedding_model`."""
+    """About a sentence of a memory, `content[start:end]`, with its vector.
+
+    The vector is float32, has unit length and comes from the memory's `embedding_model`.
+    """
 
     __tablename__ = "pieces"
     __table_args__ = (sa.Index("ix_pieces_project", "project_id", "memory_number"),)
@@ -93,9 +100,9 @@ class Piece(SQLModel, table=True):
 
 
 class IndexTask(SQLModel, table=True):
-    """Written in the transaction of a change; the index's owner looks at the memory as it is then.
+    """A change that the index has to follow. The worker reads the memory as it is when it takes the task.
 
-    `memory_number` 0 means that something was removed, whose words must leave the disk.
+    `memory_number` 0 asks it to erase the words of deleted memories from disk.
     """
 
     __tablename__ = "index_tasks"
@@ -103,14 +110,14 @@ class IndexTask(SQLModel, table=True):
     number: int = Field(default=None, sa_column=sa.Column(Number, primary_key=True, autoincrement=True))
     project_id: str = Field(index=True)
     memory_number: int = Field(sa_type=sa.BigInteger)
-    piece_count: int = Field(default=0, description="how many of its pieces the collection held before, at most")
+    piece_count: int = Field(default=0, description="upper bound of the pieces that the collection held before")
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
 
 
 class ProjectIndex(SQLModel, table=True):
-    """A project's collection in Chroma; no row or `ready_at` None means: scan exactly.
+    """A project's collection in Chroma. Without a row, or while `ready_at` is None, searches scan exactly.
 
-    The collection holds what `mean` (float32, of all the project's pieces when it was built) leaves of each vector;
+    The collection holds each vector minus `mean` (float32), the mean of the project's pieces when it was built.
     `removals` is the project's counter at that time.
     """
 
@@ -125,7 +132,7 @@ class ProjectIndex(SQLModel, table=True):
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """A creation that was answered; for 24 hours the same key and body are answered alike."""
+    """The answer to a create request. For 24 hours, the same key and body get the same answer."""
 
     __tablename__ = "idempotency_keys"
 

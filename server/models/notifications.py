@@ -1,11 +1,11 @@
-"""What a user is told: in the dashboard, and by mail."""
+"""Notifications in the dashboard, and mail that waits to be sent."""
 
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import JsonObject, Utc, new_id, now, foreign_key
+from server.models.base import JsonObject, Utc, foreign_key, new_id, now
 
 
 class Notification(SQLModel, table=True):
@@ -23,7 +23,7 @@ class Notification(SQLModel, table=True):
 
 
 class Mail(SQLModel, table=True):
-    """A letter that a transaction promised; `sealed` is its address and text, encrypted, since it holds a token."""
+    """Mail to be sent. `sealed` is its address and text, encrypted because the text may hold a token."""
 
     __tablename__ = "mails"
 

@@ -1,6 +1,6 @@
-"""OAuth 2.1: clients, requests under way, codes, grants (a user's connection of a client to a project) and tokens.
+"""OAuth 2.1: clients, pending requests, codes, grants (a user's connection of a client to a project) and tokens.
 
-Whatever grants a right is kept as its hash. A token hangs on its grant, so that deleting a grant ends all of it.
+Secrets are stored as hashes. Each token belongs to a grant, so that deleting a grant deletes its tokens.
 """
 
 from datetime import datetime
@@ -9,7 +9,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import JsonObject, Utc, new_id, now, enum_check, foreign_key
+from server.models.base import JsonObject, Utc, enum_check, foreign_key, new_id, now
 
 
 class ClientKind(StrEnum):
@@ -27,10 +27,10 @@ class AuthMethod(StrEnum):
 
 
 class OAuthClient(SQLModel, table=True):
-    """A program that asks for access: registered by itself, described by a document at its own URL, or set up by hand.
+    """A program that asks for access. It registers itself, publishes a document at its URL, or an operator creates it.
 
-    `id` is the client_id; of a document it is the URL, and no other kind begins with https. What it says about itself
-    is not verified. `fresh_until` is when a document must be read again.
+    `id` is the client_id. For a document it is the document's URL; no other kind begins with https. What a client says
+    about itself is not verified. After `fresh_until` the document must be read again.
     """
 
     __tablename__ = "oauth_clients"
@@ -47,11 +47,11 @@ class OAuthClient(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     read_at: datetime = Field(default_factory=now, sa_type=Utc)
     fresh_until: datetime | None = Field(default=None, sa_type=Utc)
-    authorized_at: datetime | None = Field(default=None, sa_type=Utc, description="None: never used, may be removed")
+    authorized_at: datetime | None = Field(default=None, sa_type=Utc, description="None: never used, may be deleted")
 
 
 class ParkedRequest(SQLModel, table=True):
-    """The query of an authorization request whose user has to sign in first; `id` takes it through that."""
+    """The query of an authorization request whose user must sign in first. `id` finds it again after sign-in."""
 
     __tablename__ = "oauth_parked_requests"
 
@@ -61,7 +61,7 @@ class ParkedRequest(SQLModel, table=True):
 
 
 class AuthorizationRequest(SQLModel, table=True):
-    """A checked request that waits for its user's decision, in the browser session that asked for it and no other."""
+    """A valid request that waits for the user's decision. Only the browser session that sent it may decide."""
 
     __tablename__ = "oauth_authorization_requests"
 
@@ -76,15 +76,15 @@ class AuthorizationRequest(SQLModel, table=True):
 
 
 class AuthorizationCode(SQLModel, table=True):
-    """Single use: `used_at` is set once. `grant_id` is what it was exchanged for, to be ended if it comes again.
+    """An authorization code. It works once: `used_at` is set when it is exchanged for `grant_id`.
 
-    No foreign key, since the grant may be gone and its deletion would have to lock the code.
+    A second use ends that grant. `grant_id` is no foreign key: deleting a grant would have to lock the code.
     """
 
     __tablename__ = "oauth_codes"
 
     code_hash: str = Field(primary_key=True)
-    request_id: str = Field(unique=True, description="one request has at most one live code")
+    request_id: str = Field(unique=True, description="a request has at most one code")
     client_id: str = Field(sa_column=foreign_key("oauth_clients.id", index=True))
     user_id: str = Field(sa_column=foreign_key("users.id", index=True))
     project_id: str = Field(sa_column=foreign_key("projects.id", index=True))
@@ -97,7 +97,7 @@ class AuthorizationCode(SQLModel, table=True):
 
 
 class OAuthGrant(SQLModel, table=True):
-    """A user's connection of a client to one project: the family of all tokens that began with one consent."""
+    """A user's connection of a client to one project, and the family of all tokens issued after that consent."""
 
     __tablename__ = "oauth_grants"
 
@@ -121,7 +121,7 @@ class AccessToken(SQLModel, table=True):
 
 
 class RefreshToken(SQLModel, table=True):
-    """`rotated_at`: it has been exchanged; it counts for a grace period, and then means that somebody copied it."""
+    """A refresh token. Once `rotated_at` is set, it works for a grace period; a later use means that it was copied."""
 
     __tablename__ = "oauth_refresh_tokens"
 

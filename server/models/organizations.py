@@ -1,4 +1,4 @@
-"""Organizations and who belongs to them."""
+"""Organizations and their members."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -6,7 +6,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import Utc, new_id, now, enum_check, foreign_key
+from server.models.base import Utc, enum_check, foreign_key, new_id, now
 
 
 class OrganizationKind(StrEnum):
@@ -21,7 +21,7 @@ class OrganizationRole(StrEnum):
 
 
 class Organization(SQLModel, table=True):
-    """A team, or a user's personal place. `owner_id` is the truth about the owner: there is exactly one."""
+    """A team, or a user's personal organization. `owner_id` is its only owner."""
 
     __tablename__ = "organizations"
     __table_args__ = (
@@ -33,16 +33,16 @@ class Organization(SQLModel, table=True):
 
     id: str = Field(default_factory=lambda: new_id("org_"), primary_key=True)
     name: str
-    name_key: str = Field(description="the name as compared: casefolded, NFKC")
+    name_key: str = Field(description="the name in the form that is compared: case-folded, NFKC")
     kind: OrganizationKind = Field(default=OrganizationKind.CUSTOM, sa_type=sa.String)
-    owner_id: str = Field(sa_column=foreign_key("users.id", gone="RESTRICT"))
+    owner_id: str = Field(sa_column=foreign_key("users.id", on_delete="RESTRICT"))
     owner_since: datetime = Field(default_factory=now, sa_type=Utc)
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
 
 
 class OrganizationMember(SQLModel, table=True):
-    """A member other than the owner, whose place is `Organization.owner_id`."""
+    """A member who is not the owner; the owner is in `Organization.owner_id`."""
 
     __tablename__ = "organization_members"
     __table_args__ = (sa.CheckConstraint("role IN ('admin', 'member')", name="role"),)

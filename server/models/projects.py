@@ -1,4 +1,4 @@
-"""Projects, which hold memories, and who may use them."""
+"""Projects and their members."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -6,7 +6,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import Utc, new_id, now, enum_check, foreign_key
+from server.models.base import Utc, enum_check, foreign_key, new_id, now
 
 
 class ProjectRole(StrEnum):
@@ -16,10 +16,10 @@ class ProjectRole(StrEnum):
 
 
 class Project(SQLModel, table=True):
-    """A tenant's set of memories, with counters kept in the transactions that change it.
+    """A set of memories. Each transaction that changes memories also updates the counters.
 
-    `revision` grows with every change of a memory (each memory keeps the revision of its last change), `removals`
-    with every deletion: together they tell a cached matrix what to read anew.
+    `revision` grows with every change, and a memory stores the revision of its last change. `removals` grows with every
+    deletion. From both, a cached matrix knows which memories to read again.
     """
 
     __tablename__ = "projects"
@@ -28,8 +28,8 @@ class Project(SQLModel, table=True):
     id: str = Field(default_factory=lambda: new_id("proj_"), primary_key=True)
     organization_id: str = Field(sa_column=foreign_key("organizations.id"))
     name: str
-    name_key: str = Field(description="the name as compared: casefolded, NFKC")
-    created_by: str = Field(sa_column=foreign_key("users.id", gone="RESTRICT", index=True))
+    name_key: str = Field(description="the name in the form that is compared: case-folded, NFKC")
+    created_by: str = Field(sa_column=foreign_key("users.id", on_delete="RESTRICT", index=True))
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
     revision: int = Field(default=0, sa_type=sa.BigInteger)

@@ -1,4 +1,4 @@
-"""Users, their sessions and the tokens that reach them by mail."""
+"""Users, their browser sessions, and tokens sent by mail."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -6,16 +6,16 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import Utc, new_id, now, enum_check, foreign_key
+from server.models.base import Utc, enum_check, foreign_key, new_id, now
 
 
 class User(SQLModel, table=True):
-    """A person. After deletion the row stays without anything personal, so that history keeps its author's id."""
+    """A person. When an account is deleted, the row stays without personal data, because history refers to its id."""
 
     __tablename__ = "users"
 
     id: str = Field(default_factory=lambda: new_id("user_"), primary_key=True)
-    email: str | None = Field(default=None, unique=True, description="normalised; None once the account is deleted")
+    email: str | None = Field(default=None, unique=True, description="normalized; None after the account is deleted")
     name: str = ""
     password_hash: str | None = None
     email_verified_at: datetime | None = Field(default=None, sa_type=Utc)
@@ -25,7 +25,7 @@ class User(SQLModel, table=True):
 
 
 class BrowserSession(SQLModel, table=True):
-    """A browser's sign-in; the cookie's value is found by its hash."""
+    """A signed-in browser, looked up by the hash of its cookie."""
 
     __tablename__ = "sessions"
 
@@ -44,7 +44,7 @@ class MailedPurpose(StrEnum):
 
 
 class MailedToken(SQLModel, table=True):
-    """A single-use link that was sent to a user's address."""
+    """The token of a single-use link that was mailed to the user."""
 
     __tablename__ = "mailed_tokens"
     __table_args__ = (enum_check("purpose", "purpose", MailedPurpose),)

@@ -1,4 +1,4 @@
-"""Two transactions at once: what one of them deletes or changes, the other does not bring back or contradict."""
+"""Two transactions at once: neither brings back or contradicts what the other deletes or changes."""
 
 import json
 import threading
@@ -27,22 +27,23 @@ from tests.support.fakes import WordEmbedder
 from tests.support.world import World, opened, wait_for_a_waiter
 
 
-class Held(WordEmbedder):
-    """Another model, whose first batch waits until it is let."""
+class BlockedEmbedder(WordEmbedder):
+    """Another model. Its first batch waits until the test sets `may_continue`."""
 
     name = "other/test"
 
     def __init__(self) -> None:
-        self.began, self.may = threading.Event(), threading.Event()
+        self.has_begun = threading.Event()
+        self.may_continue = threading.Event()
 
     def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
-        if not self.began.is_set():
-            self.began.set()
-            self.may.wait(20)
+        if not self.has_begun.is_set():
+            self.has_begun.set()
+            self.may_continue.wait(20)
         return super().embed(texts, urgent=urgent)
 
     def close(self) -> None:
-        self.may.set()
+        self.may_continue.set()
 
 
 def add_to(world: World) -> None:
@@ -61,45 +62,44 @@ def connect_to(world: World) -> None:
         user = session.get_one(User, world.principal.user_id)
         value = sessions.begin(session, user, BrowserInfo(1))
         principal = credentials.authenticate(session, PresentedCredential(value, is_session=True)).principal
-        asked = ConsentRequest(client.id, client.redirect_uris[0], (Scope.READ,), None, "x" * 43)
-        request = authorizations.begin(session, principal, asked)
+        consent = ConsentRequest(client.id, client.redirect_uris[0], (Scope.READ,), None, "x" * 43)
+        request = authorizations.begin(session, principal, consent)
     with world.database.write() as session:
         authorizations.approve(session, principal, request.id, world.project_id, 60)
 
 
-@pytest.mark.parametrize("bring", [add_to, import_into, connect_to])
-def test_what_is_brought_into_a_project_that_is_being_deleted_finds_none(
-    world: World, bring: Callable[[World], None]
-) -> None:
-    other, refused = world.another_project(), list[NotFound]()
+@pytest.mark.parametrize("bring_into", [add_to, import_into, connect_to])
+def test_nothing_enters_a_project_that_is_being_deleted(world: World, bring_into: Callable[[World], None]) -> None:
+    other = world.another_project()
+    errors: list[NotFound] = []
 
-    def try_to() -> None:
+    def expect_not_found() -> None:
         try:
-            bring(other)
+            bring_into(other)
         except NotFound as error:
-            refused.append(error)
+            errors.append(error)
 
     with world.database.write() as session:
         projects.delete(session, world.principal, other.project_id)
-        adding = threading.Thread(target=try_to)
+        adding = threading.Thread(target=expect_not_found)
         adding.start()
         wait_for_a_waiter(world.database)
     adding.join(20)
-    assert [error.detail for error in refused] == ["Project not found."]
+    assert [error.detail for error in errors] == ["Project not found."]
 
 
-def test_a_change_while_vectors_are_made_anew_keeps_its_own(settings: Settings, embedder: Embedder) -> None:
+def test_a_change_during_reembedding_keeps_its_own_vectors(settings: Settings, embedder: Embedder) -> None:
     with opened(settings, embedder) as before:
         memory_id = before.add("canoe trip")
-    held = Held()
-    with opened(settings, held) as after:
-        assert held.began.wait(20)
+    blocked = BlockedEmbedder()
+    with opened(settings, blocked) as after:
+        assert blocked.has_begun.wait(20)
         with after.database.write() as session:
             change = memories.MemoryChange(text="A red kayak was bought. It leaks at the stern.")
             memories.update(session, after.principal, memory_id, change, after.index)
-            held.may.set()
+            blocked.may_continue.set()
             wait_for_a_waiter(after.database)
-    with opened(settings, held) as again, again.database.read() as session:  # the owner of before has ended its work
+    with opened(settings, blocked) as again, again.database.read() as session:  # closing `after` ended its worker
         memory = session.exec(select(Memory).where(Memory.id == memory_id)).one()
         ends = session.exec(select(Piece.end).where(Piece.memory_number == memory.number)).all()
     assert (len(ends), max(ends)) == (memory.piece_count, len(memory.content))

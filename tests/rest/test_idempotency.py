@@ -1,4 +1,4 @@
-"""Idempotency keys: a creation that is sent twice happens once."""
+"""Idempotency keys: a create request that is sent twice runs once."""
 
 import asyncio
 from datetime import timedelta
@@ -20,7 +20,7 @@ async def test_the_same_key_and_body_get_the_first_answer(api: Caller) -> None:
     assert await api.listed() == ["once"]
 
 
-async def test_even_when_the_memory_was_deleted_since(api: Caller) -> None:
+async def test_the_first_answer_is_repeated_after_the_memory_was_deleted(api: Caller) -> None:
     first = await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
     await api.delete(f"/api/memories/{first.json()['memory_id']}")
     again = await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
@@ -47,7 +47,7 @@ async def test_a_batch_is_remembered_too(api: Caller) -> None:
     assert await api.listed() == ["b", "a"]
 
 
-async def test_r21_sent_many_times_at_once_it_is_stored_once(api: Caller) -> None:
+async def test_r21_requests_at_the_same_time_store_one_memory(api: Caller) -> None:
     sent = (api.post("/api/memories", said("once"), Idempotency_Key=KEY) for _ in range(6))
     answers = await asyncio.gather(*sent)
     assert {answer.status_code for answer in answers} == {200}
@@ -55,13 +55,13 @@ async def test_r21_sent_many_times_at_once_it_is_stored_once(api: Caller) -> Non
     assert await api.listed() == ["once"]
 
 
-async def test_a_key_is_its_callers_own(api: Caller, stranger: Caller) -> None:
+async def test_two_callers_can_use_the_same_key(api: Caller, stranger: Caller) -> None:
     await api.post("/api/memories", said("Alice's"), Idempotency_Key=KEY)
     assert (await stranger.post("/api/memories", said("Bob's"), Idempotency_Key=KEY)).status_code == 200
     assert await stranger.listed() == ["Bob's"]
 
 
-async def test_after_a_day_a_key_is_new_again(api: Caller, database: Database) -> None:
+async def test_a_key_can_be_used_again_after_a_day(api: Caller, database: Database) -> None:
     first = await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
     with database.write() as session:
         session.execute(sa.update(IdempotencyKey).values(created_at=now() - timedelta(hours=24, seconds=1)))
@@ -70,7 +70,7 @@ async def test_after_a_day_a_key_is_new_again(api: Caller, database: Database) -
     assert again.json()["memory_id"] != first.json()["memory_id"]
 
 
-async def test_a_refused_request_uses_no_key(api: Caller, reader: Caller) -> None:
+async def test_a_refused_request_does_not_use_its_key(api: Caller, reader: Caller) -> None:
     assert (await api.post("/api/memories", said(""), Idempotency_Key=KEY)).status_code == 400
     assert (await reader.post("/api/memories", said("x"), Idempotency_Key=KEY)).status_code == 403
     assert (await api.post("/api/memories", said("x"), Idempotency_Key=KEY)).status_code == 200

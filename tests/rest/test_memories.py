@@ -1,4 +1,4 @@
-"""Memories over HTTP: what is stored comes back, changes leave a history, what is deleted is gone."""
+"""Memories over HTTP: they read as they were sent, changes keep a history, and deleted memories are gone."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ EVERY_FORM = {
 }
 
 
-async def test_a_memory_is_answered_with_its_id_and_what_was_done(api: Caller) -> None:
+async def test_creating_a_memory_returns_its_id_and_the_operation(api: Caller) -> None:
     answer = await api.post("/api/memories", said("I have a meeting with Alice on Friday"))
     memory_id = answer.json()["memory_id"]
     assert memory_id.startswith("mem_")
@@ -44,13 +44,13 @@ async def test_a_memory_reads_as_it_was_sent(api: Caller, alice: Tenant) -> None
     }
 
 
-async def test_lists_of_tags_and_people_are_kept_as_comma_text(api: Caller) -> None:
+async def test_lists_of_tags_and_people_are_stored_as_comma_text(api: Caller) -> None:
     memory_id = await api.add("x", metadata={"tags": ["work", " late "], "people_mentioned": ["Dr Li", "Ann"]})
     memory = (await api.get(f"/api/memories/{memory_id}")).json()
     assert memory["metadata"] == {"tags": "work,late", "people_mentioned": "Dr Li,Ann"}
 
 
-async def test_several_messages_are_one_memory_and_kept_in_full(api: Caller) -> None:
+async def test_several_messages_are_one_memory_and_are_stored_in_full(api: Caller) -> None:
     messages = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "Under\nthe bed."}]
     created = (await api.post("/api/memories", {"messages": messages})).json()
     memory = (await api.get(f"/api/memories/{created['memory_id']}")).json()
@@ -59,7 +59,7 @@ async def test_several_messages_are_one_memory_and_kept_in_full(api: Caller) -> 
     assert created["operations"][0]["memory"] == memory["content"]
 
 
-async def test_what_is_brought_in_takes_its_place_in_the_past(api: Caller) -> None:
+async def test_a_memory_with_a_past_time_is_listed_at_that_time(api: Caller) -> None:
     await api.add("new")
     memory_id = await api.add("old", created_at="2019-07-01T10:30:00+02:00")
     await api.add("older", created_at="2018-01-02")
@@ -68,7 +68,7 @@ async def test_what_is_brought_in_takes_its_place_in_the_past(api: Caller) -> No
     assert memory["created_at"] == "2019-07-01T08:30:00Z"
 
 
-async def test_a_change_replaces_what_is_given_and_keeps_the_rest(api: Caller, alice: Tenant) -> None:
+async def test_a_change_replaces_the_fields_it_has_and_keeps_the_rest(api: Caller, alice: Tenant) -> None:
     memory_id = await api.add("first", metadata={"tags": "a"})
     path = f"/api/memories/{memory_id}"
     changed = (await api.put(path, {"text": "second"})).json()
@@ -85,7 +85,7 @@ async def test_a_change_replaces_what_is_given_and_keeps_the_rest(api: Caller, a
     assert versions[0]["updated_at"] == changed["updated_at"] > versions[2]["updated_at"]
 
 
-async def test_a_change_to_what_it_is_already_makes_no_version(api: Caller) -> None:
+async def test_a_change_to_the_current_values_makes_no_version(api: Caller) -> None:
     memory_id = await api.add("first", metadata={"tags": "a", "done": True})
     path = f"/api/memories/{memory_id}"
     before = (await api.get(path)).json()
@@ -95,7 +95,7 @@ async def test_a_change_to_what_it_is_already_makes_no_version(api: Caller) -> N
     assert len((await api.get(f"{path}/history")).json()["results"]) == 2
 
 
-async def test_a_changed_memory_is_found_by_what_it_is_now(api: Caller) -> None:
+async def test_a_changed_memory_is_found_by_its_new_text(api: Caller) -> None:
     memory_id = await api.add("the cat sleeps", metadata={"tags": "cat"})
     await api.put(f"/api/memories/{memory_id}", {"text": "the parrot sings", "metadata": {"tags": "parrot"}})
     (found,) = await api.results({"query": "parrot", "filters": {"explain": True}})
@@ -115,7 +115,7 @@ async def test_the_list_pages_by_offset_and_by_key(api: Caller) -> None:
     assert page["total"] == 5
 
 
-async def test_the_list_counts_and_shows_only_what_passes_its_filters(api: Caller) -> None:
+async def test_the_list_shows_and_counts_only_memories_that_pass_the_filters(api: Caller) -> None:
     await api.add("one", user_id="u1", metadata={"tags": "Work,home", "topic_category": "Plans"})
     await api.add("two", user_id="u2", metadata={"tags": "work"})
     await api.add("three", metadata={"tags": "workshop"})
@@ -147,7 +147,7 @@ async def test_a_deleted_memory_is_gone_from_every_answer(api: Caller) -> None:
     assert (await api.get("/api/memories/stats")).json() == {"total": 0, "this_week": 0, "tag_count": 0}
 
 
-async def test_delete_all_forgets_one_end_user_or_the_whole_project(api: Caller, stranger: Caller) -> None:
+async def test_delete_all_deletes_one_end_user_or_the_whole_project(api: Caller, stranger: Caller) -> None:
     await stranger.add("Bob's own")
     for user_id in ("u1", "u1", "u2", None):
         await api.add("mine", user_id=user_id)
@@ -183,7 +183,7 @@ async def test_stats_count_memories_and_different_tags(api: Caller) -> None:
     assert (await api.get("/v1/stats")).json() == {"total": 3, "this_week": 2, "tag_count": 2}
 
 
-async def test_who_may_only_read_changes_nothing_and_is_told_why(
+async def test_a_read_only_caller_cannot_write_and_is_told_why(
     api: Caller, reader: Caller, viewer: Caller, alice: Tenant
 ) -> None:
     memory_id = await api.add("stays")
@@ -205,7 +205,7 @@ async def test_who_may_only_read_changes_nothing_and_is_told_why(
     assert await viewer.listed(f"?project_id={alice.project_id}") == ["stays"]
 
 
-async def test_another_tenants_memory_answers_as_one_that_never_was(api: Caller, stranger: Caller) -> None:
+async def test_another_tenants_memory_looks_like_a_missing_one(api: Caller, stranger: Caller) -> None:
     memory_id = await api.add("Alice's own")
     for method, body in (("GET", None), ("PUT", {"text": "x"}), ("DELETE", None)):
         seen = await stranger.send(method, f"/api/memories/{memory_id}", body)
@@ -215,7 +215,7 @@ async def test_another_tenants_memory_answers_as_one_that_never_was(api: Caller,
     assert await api.listed() == ["Alice's own"]
 
 
-async def test_a_key_finds_no_other_project_than_its_own(api: Caller, alice: Tenant, bob: Tenant) -> None:
+async def test_a_key_reaches_only_its_own_project(api: Caller, alice: Tenant, bob: Tenant) -> None:
     for project_id in (bob.project_id, "proj_doesnotexist"):
         for method, path, body in (
             ("POST", "/api/memories", said("x", project_id=project_id)),
@@ -249,7 +249,7 @@ async def test_a_session_names_the_project_and_reaches_memories_by_id(
         assert len(await session.results(body)) == 1
 
 
-async def test_two_different_projects_in_one_request_are_refused(api: Caller, alice: Tenant, bob: Tenant) -> None:
+async def test_two_different_projects_in_one_request_are_invalid(api: Caller, alice: Tenant, bob: Tenant) -> None:
     own, other = alice.project_id, bob.project_id
     for path, body in (
         (f"/api/memories?project_id={other}", said("x", project_id=own)),
@@ -261,7 +261,7 @@ async def test_two_different_projects_in_one_request_are_refused(api: Caller, al
         assert answer.json()["detail"].startswith("project_id: ")
 
 
-async def test_a_path_says_which_methods_it_has(api: Caller) -> None:
+async def test_a_path_lists_its_methods(api: Caller) -> None:
     refused = await api.send("PATCH", "/api/memories")
     assert (refused.status_code, refused.json()) == (405, {"detail": "This method is not allowed here."})
     assert refused.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, POST"
@@ -280,7 +280,7 @@ async def test_changes_at_the_same_time_all_become_versions(api: Caller) -> None
     assert await api.found("version") == [versions[0]["content"]]
 
 
-async def test_deleting_and_changing_at_the_same_time_leaves_nothing_behind(api: Caller) -> None:
+async def test_deleting_during_a_change_leaves_nothing_behind(api: Caller) -> None:
     for _ in range(3):
         path = f"/api/memories/{await api.add('here and gone')}"
         answers = await asyncio.gather(api.put(path, {"text": "changed"}), *(api.delete(path) for _ in range(3)))
@@ -289,7 +289,7 @@ async def test_deleting_and_changing_at_the_same_time_leaves_nothing_behind(api:
     assert await api.found("changed") == []
 
 
-async def test_neighbours_that_are_added_changed_and_deleted_at_once_do_not_stop_each_other(api: Caller) -> None:
+async def test_adding_changing_and_deleting_at_once_do_not_block_each_other(api: Caller) -> None:
     paths = [f"/api/memories/{await api.add(f'said {number}')}" for number in range(24)]
     changes = [api.put(path, {"text": "changed"}) for path in paths[1::3]]
     additions = [api.post("/api/memories", said(f"added {number}")) for number in range(16)]

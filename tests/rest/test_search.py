@@ -1,4 +1,4 @@
-"""Search over HTTP: what its filters let through, how results look, what is refused."""
+"""Search over HTTP: what the filters match, what a result holds, and which requests are invalid."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.rest.conftest import Caller
 
 @pytest.fixture
 async def shelf(api: Caller) -> Caller:
-    """A project with memories that differ in everything a filter can ask for."""
+    """A project with memories that differ in every filter."""
     await api.add("tea with Li", metadata={"tags": "Drinks,warm", "people_mentioned": "Li", "topic_category": "Food"})
     await api.add("tea with Dr Li", metadata={"tags": "drinks", "people_mentioned": "Dr Li,Ann"}, user_id="u1")
     await api.add("tea in winter", metadata={"tags": "drinking", "count": 3, "on": True}, created_at="2024-01-15")
@@ -46,13 +46,13 @@ LET_THROUGH: list[tuple[dict[str, object], set[str]]] = [
 ]
 
 
-async def test_filters_let_through_exactly_what_they_name(shelf: Caller) -> None:
+async def test_filters_match_exactly_the_memories_they_describe(shelf: Caller) -> None:
     for filters, contents in LET_THROUGH:
         for query in ("tea", ""):
             assert set(await shelf.found(query, **filters)) == contents, filters
 
 
-async def test_a_filter_at_the_top_is_a_filter(shelf: Caller) -> None:
+async def test_filters_work_on_the_top_level_too(shelf: Caller) -> None:
     assert [one["content"] for one in await shelf.results({"query": "tea", "people_mentioned": "Ann,Bob"})] == [
         "tea with Dr Li"
     ]
@@ -61,7 +61,7 @@ async def test_a_filter_at_the_top_is_a_filter(shelf: Caller) -> None:
     assert len(await shelf.results({"query": "tea", "filters": {"limit": 2}})) == 2
 
 
-async def test_a_result_says_what_it_is_and_why_when_asked(shelf: Caller) -> None:
+async def test_a_result_explains_its_score_on_request(shelf: Caller) -> None:
     (plain,) = await shelf.results({"query": "winter", "filters": {"tags": "drinking"}})
     assert set(plain) == {"id", "content", "score", "metadata", "created_at", "user_id"}
     assert 0 < plain["score"] <= 1
@@ -109,7 +109,7 @@ BAD: list[tuple[dict[str, object], str]] = [
 ]  # fmt: skip
 
 
-async def test_a_bad_or_missing_value_is_refused_by_name(api: Caller) -> None:
+async def test_an_invalid_or_missing_value_is_named(api: Caller) -> None:
     for body, sentence in BAD:
         refused = await api.post("/api/memories/search", body)
         assert (refused.status_code, refused.json()) == (400, {"detail": sentence})
@@ -119,7 +119,7 @@ async def test_a_bad_or_missing_value_is_refused_by_name(api: Caller) -> None:
         assert refused.json()["detail"].startswith("temporal_filter: must be one of today, yesterday")
 
 
-async def test_who_may_read_may_search(api: Caller, reader: Caller, viewer: Caller, alice: Tenant) -> None:
+async def test_a_read_only_caller_can_search(api: Caller, reader: Caller, viewer: Caller, alice: Tenant) -> None:
     await api.add("here")
     assert await reader.found("here") == ["here"]
     assert await viewer.found("here", project_id=alice.project_id) == ["here"]

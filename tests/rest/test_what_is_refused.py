@@ -1,4 +1,4 @@
-"""What may be stored, and what is refused with one sentence that names the field; what is refused leaves nothing."""
+"""Invalid requests get one sentence that names the field, and store nothing."""
 
 from tests.rest.conftest import Caller, said
 
@@ -43,14 +43,14 @@ BAD_MEMORIES: list[tuple[object, str]] = [
 ]
 
 
-async def test_a_bad_memory_is_refused_by_name(api: Caller) -> None:
+async def test_an_invalid_memory_is_refused_with_its_field(api: Caller) -> None:
     for body, sentence in BAD_MEMORIES:
         refused = await api.post("/api/memories", body)
         assert (refused.status_code, refused.json()) == (400, {"detail": sentence})
     assert await api.listed() == []
 
 
-async def test_what_json_could_not_say_back_is_refused(api: Caller) -> None:
+async def test_values_that_json_cannot_represent_are_refused(api: Caller) -> None:
     for text in ("NaN", "Infinity", "-Infinity", "1e999", r'"\ud800"', r'"\u0000"', "1" * 5000):
         body = f'{{"messages": [{{"role": "user", "content": "x"}}], "metadata": {{"value": {text}}}}}'
         headers = {**api.headers, "content-type": "application/json"}
@@ -59,7 +59,7 @@ async def test_what_json_could_not_say_back_is_refused(api: Caller) -> None:
     assert await api.listed() == []
 
 
-async def test_r14_no_depth_of_nesting_hurts(api: Caller) -> None:
+async def test_r14_deep_nesting_is_refused(api: Caller) -> None:
     headers = {**api.headers, "content-type": "application/json"}
     for opening, closing in (("[", "]"), ('{"x":', "}")):
         body = f'{{"messages": {opening * 10_000}{closing * 10_000}}}'
@@ -68,7 +68,7 @@ async def test_r14_no_depth_of_nesting_hurts(api: Caller) -> None:
     assert await api.listed() == []
 
 
-async def test_what_is_just_allowed_is_stored(api: Caller) -> None:
+async def test_values_at_the_limits_are_stored(api: Caller) -> None:
     metadata = {"text": "x" * (16_384 - len('{"text":""}'))}
     await api.add("x" * 10_000, metadata=metadata, user_id="u" * 200)
     await api.add("many", metadata={str(number): number for number in range(64)})
@@ -98,13 +98,13 @@ BAD_PAGES = [
 ]
 
 
-async def test_a_bad_page_is_refused_by_name(api: Caller) -> None:
+async def test_an_invalid_page_is_refused_with_its_field(api: Caller) -> None:
     for query, sentence in BAD_PAGES:
         refused = await api.get(f"/api/memories?{query}")
         assert (refused.status_code, refused.json()) == (400, {"detail": sentence})
 
 
-async def test_delete_all_with_a_bad_user_deletes_nothing(api: Caller) -> None:
+async def test_delete_all_with_an_invalid_user_deletes_nothing(api: Caller) -> None:
     await api.add("stays")
     for query, body in (
         ("?user_id=", None),
@@ -114,12 +114,12 @@ async def test_delete_all_with_a_bad_user_deletes_nothing(api: Caller) -> None:
         ("", ["ann"]),
     ):
         assert (await api.send("DELETE", f"/api/memories{query}", body)).status_code == 400
-    unread = await api.client.request("DELETE", "/api/memories", content="user_id=ann", headers=api.headers)
-    assert unread.status_code == 415
+    not_json = await api.client.request("DELETE", "/api/memories", content="user_id=ann", headers=api.headers)
+    assert not_json.status_code == 415
     assert await api.listed() == ["stays"]
 
 
-async def test_whose_memories_are_deleted_may_stand_in_the_body_too(api: Caller) -> None:
+async def test_delete_all_takes_the_user_from_the_body_too(api: Caller) -> None:
     for user in ("ann", "ben"):
         await api.add(f"of {user}", user_id=user)
     deleted = await api.send("DELETE", "/api/memories", {"user_id": "ann"})
@@ -127,7 +127,7 @@ async def test_whose_memories_are_deleted_may_stand_in_the_body_too(api: Caller)
     assert await api.listed() == ["of ben"]
 
 
-async def test_a_change_that_changes_nothing_or_wrongly_is_refused(api: Caller) -> None:
+async def test_an_empty_or_invalid_change_is_refused(api: Caller) -> None:
     memory_id = await api.add("as it was")
     bodies: list[dict[str, object]] = [{}, {"text": None}, {"text": " "}, {"text": 1}, {"metadata": []}, {"other": "x"}]
     for body in bodies:

@@ -1,1 +1,1 @@
-"""Memories: what is stored, how it is searched, and how it moves in and out."""
+"""Memories: storing, searching, filtering, exporting and importing them."""

@@ -1,4 +1,4 @@
-"""Export and import: a project's memories as JSON lines, one a memory, with their messages and their history."""
+"""Exports and imports a project as JSON lines: one memory per line, with its messages and its history."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,11 +29,22 @@ from server.index.types import Embedded
 from server.models import Memory, MemoryVersion, Project
 from server.models.base import new_id, now
 
-LINE_BYTES = 10_000_000
-"""The longest line that is read."""
+MAX_LINE_LENGTH = 10_000_000
+"""The most characters of a line."""
 
-_CHUNK = 500
-_EMBEDDED_AT_ONCE = 32
+MEMORY_ATTRIBUTES = {
+    "content": "content",
+    "metadata": "details",
+    "user_id": "user_id",
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+    "messages": "messages",
+    "version": "version",
+}
+"""The attribute of `Memory` for each field of `Line` but `history`. Export and import both go by this table."""
+
+_ROWS_PER_CHUNK = 500
+_TEXTS_PER_BATCH = 32
 
 WholeContent = Annotated[
     str,
@@ -45,7 +56,7 @@ Progress = Callable[[int], object]
 
 
 def no_progress(_count: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore the progress."""
 
 
 class EarlierVersion(BaseModel):
@@ -58,7 +69,7 @@ class EarlierVersion(BaseModel):
 
 
 class Line(BaseModel):
-    """A memory as it travels: nothing in it belongs to one server; a line from elsewhere may be its content alone."""
+    """A memory in an export. It holds no ids, so any server can import it. Only `content` is required."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -69,7 +80,7 @@ class Line(BaseModel):
     updated_at: Past = Field(default_factory=lambda line: line["created_at"])
     messages: list[Message] | None = Field(default=None, max_length=MOST_MESSAGES)
     version: int = Field(default=1, ge=1)
-    history: list[EarlierVersion] = Field(default_factory=list, description="the oldest first")
+    history: list[EarlierVersion] = Field(default_factory=list, description="oldest first")
 
     @model_validator(mode="after")
     def _only_several_messages_are_longer(self) -> Self:
@@ -81,63 +92,67 @@ class Line(BaseModel):
     def _versions_in_order(self) -> Self:
         versions = [version.version for version in self.history] + [self.version]
         if versions != sorted(set(versions)):
-            raise ValueError("history: must have the oldest version first, and each only once")
+            raise ValueError("history: must have the oldest version first, and each version once")
         return self
 
 
 def export_memories(session: Session, project_id: str) -> Iterator[str]:
-    """A line for each memory, the oldest first, without its end. Raises NotFound before the first one."""
-    _require(session, project_id)
+    """Yield a line for each memory, oldest first, without the line break. Raises NotFound at the first step."""
+    _require_project(session, project_id)
     query = sa.select(Memory).where(col(Memory.project_id) == project_id).order_by(col(Memory.id))
-    for memories in session.scalars(query.execution_options(yield_per=_CHUNK)).partitions():
-        earlier = _earlier(session, [memory.number for memory in memories if memory.version > 1])
+    for memories in session.scalars(query.execution_options(yield_per=_ROWS_PER_CHUNK)).partitions():
+        earlier = _earlier_versions(session, [memory.number for memory in memories if memory.version > 1])
         for memory in memories:
-            yield _line(memory, earlier[memory.number]).model_dump_json(exclude_defaults=True)
+            yield _line_of(memory, earlier[memory.number]).model_dump_json(exclude_defaults=True)
 
 
 def import_memories(
     session: Session, project_id: str, lines: Iterable[str], index: MemoryIndex, progress: Progress = no_progress
 ) -> int:
-    """Add what an export wrote, all or nothing; answers how many. `progress` hears how many more are embedded.
+    """Import all lines of an export or none. Return how many memories were imported.
 
-    Raises NotFound, Invalid with the number of the first line that cannot be read.
+    Calls `progress` after each batch with the number of memories that were embedded in it. Raises NotFound, and Invalid
+    with the number of the first invalid line.
     """
-    _require(session, project_id)
+    _require_project(session, project_id)
     parsed = [parse(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     with paused(session):
-        embedded = _embedded(parsed, index, progress)
+        embedded = _embed(parsed, index, progress)
+    # The pause ended the transaction: the project may be deleted by now.
     lock_project_shared(session, project_id)
-    _require(session, project_id)
-    for start in range(0, len(parsed), _CHUNK):
-        end = start + _CHUNK
+    _require_project(session, project_id)
+    for start in range(0, len(parsed), _ROWS_PER_CHUNK):
+        end = start + _ROWS_PER_CHUNK
         _store(session, project_id, parsed[start:end], embedded[start:end])
     return len(parsed)
 
 
 def parse(number: int, line: str) -> Line:
-    """Raises Invalid, naming the line."""
-    if len(line) > LINE_BYTES:
-        raise Invalid(f"must be at most {LINE_BYTES // 1_000_000} MB.", field=f"line {number}")
+    """Return the parsed line. Raises Invalid, naming the line's number and the field."""
+    if len(line) > MAX_LINE_LENGTH:
+        raise Invalid(f"must be at most {MAX_LINE_LENGTH // 1_000_000} MB.", field=f"line {number}")
     try:
         return Line.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = "".join(f"{part}: " for part in (".".join(map(str, first["loc"])),) if part)
-        raise Invalid(f"{where}{first['msg'].removeprefix('Value error, ')}.", field=f"line {number}") from None
+        path = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise Invalid(f"{path}: {reason}." if path else f"{reason}.", field=f"line {number}") from None
 
 
-def _require(session: Session, project_id: str) -> None:
+def _require_project(session: Session, project_id: str) -> None:
     if session.get(Project, project_id, populate_existing=True) is None:
         raise NotFound("Project not found.")
 
 
-def _earlier(session: Session, numbers: Sequence[int]) -> defaultdict[int, list[EarlierVersion]]:
-    found: defaultdict[int, list[EarlierVersion]] = defaultdict(list)
+def _earlier_versions(session: Session, numbers: Sequence[int]) -> defaultdict[int, list[EarlierVersion]]:
+    """Return the earlier versions of the memories with these numbers, oldest first."""
+    versions: defaultdict[int, list[EarlierVersion]] = defaultdict(list)
     if not numbers:
-        return found
+        return versions
     query = sa.select(MemoryVersion).where(col(MemoryVersion.memory_number).in_(id_subquery(session, numbers)))
     for version in session.scalars(query.order_by(col(MemoryVersion.memory_number), col(MemoryVersion.version))):
-        found[version.memory_number].append(
+        versions[version.memory_number].append(
             EarlierVersion.model_construct(
                 version=version.version,
                 content=version.content,
@@ -145,61 +160,50 @@ def _earlier(session: Session, numbers: Sequence[int]) -> defaultdict[int, list[
                 updated_at=version.updated_at,
             )
         )
-    return found
+    return versions
 
 
-def _line(memory: Memory, history: list[EarlierVersion]) -> Line:
+def _line_of(memory: Memory, history: list[EarlierVersion]) -> Line:
+    fields = {field: getattr(memory, attribute) for field, attribute in MEMORY_ATTRIBUTES.items()}
     messages = [Message.model_construct(None, **message) for message in memory.messages] if memory.messages else None
-    return Line.model_construct(
-        content=memory.content,
-        metadata=memory.details,
-        user_id=memory.user_id,
-        created_at=memory.created_at,
-        updated_at=memory.updated_at,
-        messages=messages,
-        version=memory.version,
-        history=history,
-    )
+    fields["messages"] = messages
+    return Line.model_construct(**fields, history=history)
 
 
-def _embedded(lines: Sequence[Line], index: MemoryIndex, progress: Progress) -> list[Embedded]:
+def _embed(lines: Sequence[Line], index: MemoryIndex, progress: Progress) -> list[Embedded]:
     embedded: list[Embedded] = []
-    for start in range(0, len(lines), _EMBEDDED_AT_ONCE):
-        few = lines[start : start + _EMBEDDED_AT_ONCE]
-        embedded += index.embed([embedding_input(line.content, line.metadata) for line in few])
-        progress(len(few))
+    for start in range(0, len(lines), _TEXTS_PER_BATCH):
+        batch = lines[start : start + _TEXTS_PER_BATCH]
+        embedded += index.embed([embedding_input(line.content, line.metadata) for line in batch])
+        progress(len(batch))
     return embedded
 
 
 def _store(session: Session, project_id: str, lines: Sequence[Line], embedded: Sequence[Embedded]) -> None:
-    memories = [_memory(project_id, line) for line in lines]
+    memories = [_memory_of(line, project_id) for line in lines]
     insert(session, project_id, memories, embedded)
     session.add_all(
-        _version(memory.number, version)
+        _version_of(version, memory.number)
         for memory, line in zip(memories, lines, strict=True)
         for version in line.history
     )
 
 
-def _memory(project_id: str, line: Line) -> Memory:
-    created_at = min(line.created_at, now())
+def _memory_of(line: Line, project_id: str) -> Memory:
+    attributes = {attribute: getattr(line, field) for field, attribute in MEMORY_ATTRIBUTES.items()}
+    attributes["messages"] = [message.model_dump() for message in line.messages] if line.messages else None
+    attributes["created_at"] = min(line.created_at, now())
     return Memory(
-        id=new_id("mem_", created_at),
+        **attributes,
+        id=new_id("mem_", attributes["created_at"]),
         project_id=project_id,
-        user_id=line.user_id,
-        content=line.content,
         content_hash=hash_content(line.content),
-        messages=[message.model_dump() for message in line.messages] if line.messages else None,
-        details=line.metadata,
-        version=line.version,
-        created_at=created_at,
-        updated_at=line.updated_at,
     )
 
 
-def _version(number: int, version: EarlierVersion) -> MemoryVersion:
+def _version_of(version: EarlierVersion, memory_number: int) -> MemoryVersion:
     return MemoryVersion(
-        memory_number=number,
+        memory_number=memory_number,
         version=version.version,
         content=version.content,
         details=version.metadata,

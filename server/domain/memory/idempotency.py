@@ -1,4 +1,4 @@
-"""Idempotency keys: a creation that is sent twice happens once (draft-ietf-httpapi-idempotency-key-header)."""
+"""Idempotency keys: a create request that is sent twice runs once (draft-ietf-httpapi-idempotency-key-header)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,16 +14,17 @@ from server.errors import Conflict
 from server.models import IdempotencyKey
 from server.models.base import now
 
-REMEMBERED = timedelta(hours=24)
+KEY_LIFETIME = timedelta(hours=24)
+"""After this time a key can be used for another request."""
 
 
 class KeyUsedForAnother(Conflict):
-    sentence = "Idempotency-Key: this key was used for another request within the last 24 hours."
+    sentence = "Idempotency-Key: this key was used for another request in the last 24 hours; send a new key."
 
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """One sending of a creation: whose key it is, and what was to be created (any text that tells it from others)."""
+    """A create request with its idempotency key, its owner and its body."""
 
     project_id: str
     user_id: str
@@ -39,29 +40,32 @@ class CreateRequest:
         return hashlib.sha256(self.body.encode()).hexdigest()
 
 
-def earlier_answer(session: Session, attempt: CreateRequest) -> list[str] | None:
-    """The ids that an earlier sending was answered with. Raises KeyUsedForAnother."""
-    found = session.get(
+def earlier_answer(session: Session, request: CreateRequest) -> list[str] | None:
+    """Return the memory ids that the same request created earlier, or None. Raises KeyUsedForAnother."""
+    row = session.get(
         IdempotencyKey,
-        (attempt.project_id, attempt.user_id, attempt.key_hash),
+        (request.project_id, request.user_id, request.key_hash),
         populate_existing=True,
     )
-    if found is None or found.created_at <= now() - REMEMBERED:
+    if row is None or row.created_at <= now() - KEY_LIFETIME:
         return None
-    if found.body_hash != attempt.body_hash:
+    if row.body_hash != request.body_hash:
         raise KeyUsedForAnother
-    return found.memory_ids
+    return row.memory_ids
 
 
-def claim(session: Session, attempt: CreateRequest, memory_ids: Sequence[str]) -> bool:
-    """Write down the answer; False when another sending did so first. On Postgres it waits for that one's commit."""
-    session.execute(sa.delete(IdempotencyKey).where(col(IdempotencyKey.created_at) <= now() - REMEMBERED))
+def claim(session: Session, request: CreateRequest, memory_ids: Sequence[str]) -> bool:
+    """Store the answer. Return False if another request stored one for this key first.
+
+    On Postgres this waits for the other request's commit.
+    """
+    session.execute(sa.delete(IdempotencyKey).where(col(IdempotencyKey.created_at) <= now() - KEY_LIFETIME))
     insert = sqlite.insert if is_sqlite(session) else postgresql.insert
     row = {
-        "project_id": attempt.project_id,
-        "created_by": attempt.user_id,
-        "key_hash": attempt.key_hash,
-        "body_hash": attempt.body_hash,
+        "project_id": request.project_id,
+        "created_by": request.user_id,
+        "key_hash": request.key_hash,
+        "body_hash": request.body_hash,
         "memory_ids": list(memory_ids),
         "created_at": now(),
     }

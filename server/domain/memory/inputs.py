@@ -1,4 +1,4 @@
-"""What callers hand in to be remembered: the wire form and the domain's input in one."""
+"""The inputs that create and change memories. Doors parse requests into these models."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
@@ -15,11 +15,16 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_SKEW = timedelta(minutes=1)
 
 
-def parse_past(given: object) -> datetime | None:
-    """A moment from 1970 until now; a caller's clock may be a minute ahead. Raises ValueError with a reason to show."""
-    if given is None:
+def parse_past(value: object) -> datetime | None:
+    """Return the time, from 1970 until now, in UTC. A caller's clock may be a minute fast.
+
+    Raises ValueError with a reason for the caller.
+    """
+    if value is None:
         return None
-    moment = moment_of(given.isoformat() if isinstance(given, datetime) else given if isinstance(given, str) else "")
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    moment = moment_of(value if isinstance(value, str) else "")
     if not EARLIEST <= moment <= now() + CLOCK_SKEW:
         raise ValueError("must be a moment from 1970 until now")
     return moment
@@ -35,18 +40,23 @@ class Message(BaseModel):
 
 
 class NewMemory(BaseModel):
-    """One memory: a single message is kept verbatim, several are one text and are kept in full beside it."""
+    """A memory to create. The content of a single message is stored verbatim.
+
+    Several messages become one text of `role: content` lines, and are also stored in full.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     messages: list[Message] = Field(min_length=1, max_length=MOST_MESSAGES)
     metadata: Metadata = Field(default_factory=dict, description=DESCRIPTION)
-    user_id: UserId | None = Field(default=None, description="your end user: a partition of the project")
+    user_id: UserId | None = Field(
+        default=None, description="your end user; filters, lists and deletions can be limited to it"
+    )
     project_id: str | None = Field(
-        default=None, min_length=1, description="needed with a session, which reaches several projects"
+        default=None, min_length=1, description="required with a session, which can access several projects"
     )
     created_at: Annotated[datetime | None, BeforeValidator(parse_past)] = Field(
-        default=None, description="a past moment, for what is brought in from elsewhere; now otherwise"
+        default=None, description="a past time, for imported memories; default: now"
     )
 
     @property
@@ -57,7 +67,7 @@ class NewMemory(BaseModel):
 
 
 class MemoryChange(BaseModel):
-    """What is given replaces what was there."""
+    """A change to a memory. None keeps the current value."""
 
     model_config = ConfigDict(frozen=True)
 

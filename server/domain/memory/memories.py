@@ -1,4 +1,4 @@
-"""Memories: add, read, change, delete. SQL keeps them; the index learns of every change in the same transaction."""
+"""Adds, reads, changes and deletes memories, and tells the index in the same transaction."""
 
 import hashlib
 import json
@@ -27,12 +27,15 @@ from server.models.base import JsonObject, new_id, now
 from server.models.memories import LabelKind
 from server.principal import Principal
 
-__all__ = ["MemoryChange", "NewMemory"]  # what callers hand in is part of this module's face
+__all__ = ["MemoryChange", "NewMemory"]  # doors write `memories.NewMemory`
+
+MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details"}
+"""The attribute of `Memory` that each field of `MemoryChange` replaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """A page, newest first: after `before` (a memory's id) and `offset` more."""
+    """A page of memories, newest first: `limit` of them, older than the memory `before`, after `offset` others."""
 
     filters: Filters = field(default_factory=Filters)
     limit: int = 10
@@ -42,7 +45,7 @@ class ListRequest:
 
 
 class MemoryPage(NamedTuple):
-    """A page, and how many there are within the filters in all."""
+    """A page of memories, and the total of all that pass the filters."""
 
     memories: Sequence[Memory]
     total: int
@@ -57,37 +60,38 @@ class Stats(NamedTuple):
 def add(
     session: Session, principal: Principal, new: NewMemory, index: MemoryIndex, idempotency_key: str | None = None
 ) -> str:
-    """Store one memory and answer its id; the very next search finds it."""
+    """Create a memory and return its id. The next search finds it. Raises what `add_many` does."""
     return add_many(session, principal, [new], index, idempotency_key)[0]
 
 
 def add_many(
     session: Session,
     principal: Principal,
-    news: Sequence[NewMemory],
+    new_memories: Sequence[NewMemory],
     index: MemoryIndex,
     idempotency_key: str | None = None,
 ) -> list[str]:
-    """Store all or nothing; the ids are in the order of what was given. All go to the project that the first names.
+    """Create all memories or none, in one project. Return their ids in the same order.
 
-    Raises Invalid when they name several, KeyUsedForAnother.
+    Raises Invalid if they name different projects, KeyUsedForAnother, and what `require_project` does.
     """
-    if len({new.project_id for new in news}) > 1:
+    if len({new.project_id for new in new_memories}) > 1:
         raise Invalid("all memories of one request must name the same project.", field="project_id")
-    project = require_project(session, principal, news[0].project_id, Action.WRITE)
-    attempt = _attempt(project.id, principal, news, idempotency_key)
-    if attempt and (earlier := idempotency.earlier_answer(session, attempt)):
+    project = require_project(session, principal, new_memories[0].project_id, Action.WRITE)
+    request = _create_request(project.id, principal, new_memories, idempotency_key)
+    if request and (earlier := idempotency.earlier_answer(session, request)):
         return earlier
     with paused(session):
-        embedded = index.embed([embedding_input(new.content, new.metadata) for new in news])
+        embedded = index.embed([embedding_input(new.content, new.metadata) for new in new_memories])
+    # The pause ended the transaction: lock the project against deletion, then check again what may have changed.
     lock_project_shared(session, project.id)
     require_project(session, principal, project.id, Action.WRITE)
-    memories = [_row(new, project.id, principal.user_id) for new in news]
+    memories = [_row_of(new, project.id, principal.user_id) for new in new_memories]
     ids = [memory.id for memory in memories]
     if (
-        attempt
-        and not idempotency.claim(session, attempt, ids)
-        and (earlier := idempotency.earlier_answer(session, attempt))
+        request
+        and not idempotency.claim(session, request, ids)
+        and (earlier := idempotency.earlier_answer(session, request))
     ):
         return earlier
     insert(session, project.id, memories, embedded)
@@ -95,34 +99,38 @@ def add_many(
 
 
 def get(session: Session, principal: Principal, memory_id: str) -> Memory:
-    """Raises NotFound."""
+    """Return the memory. Raises NotFound."""
     return require_memory(session, principal, memory_id, Action.READ)
 
 
-def list_memories(session: Session, principal: Principal, listing: ListRequest) -> MemoryPage:
-    project = require_project(session, principal, listing.project_id, Action.READ)
-    wanted = conditions(listing.filters, project.id)
-    page = sa.select(Memory).where(*wanted).order_by(col(Memory.id).desc()).limit(listing.limit).offset(listing.offset)
-    if listing.before is not None:
-        page = page.where(col(Memory.id) < listing.before)
-    memories = session.scalars(page).all()
-    total = project.memory_count if listing.filters.is_empty else _count(session, wanted)
+def list_memories(session: Session, principal: Principal, request: ListRequest) -> MemoryPage:
+    """Return a page of the project's memories. Raises what `require_project` does."""
+    project = require_project(session, principal, request.project_id, Action.READ)
+    matching = conditions(request.filters, project.id)
+    query = sa.select(Memory).where(*matching).order_by(col(Memory.id).desc())
+    if request.before is not None:
+        query = query.where(col(Memory.id) < request.before)
+    memories = session.scalars(query.limit(request.limit).offset(request.offset)).all()
+    total = project.memory_count if request.filters.is_empty else _count(session, matching)
     return MemoryPage(memories, total)
 
 
 def update(session: Session, principal: Principal, memory_id: str, change: MemoryChange, index: MemoryIndex) -> Memory:
-    """Replace the text, the metadata or both; what it was becomes a version, unless it is that already.
+    """Apply the change and keep the previous version. A change to the current values has no effect.
 
-    Raises NotFound.
+    Raises NotFound, Forbidden, InsufficientScope.
     """
     memory = require_memory(session, principal, memory_id, Action.WRITE)
-    before, embedded = _text(memory), None
-    text = _text(memory, change)
-    while text != before:
+    embedded = None
+    embedded_for = embedding_input(memory.content, memory.details)
+    wanted = _embedding_input_after(change, memory)
+    while wanted != embedded_for:
         with paused(session):
-            embedded = index.embed([text])
+            embedded = index.embed([wanted])
+        embedded_for = wanted
+        # Somebody may have changed the memory during the pause, so its vectors may have to be made again.
         memory = require_memory(session, principal, memory_id, Action.WRITE)
-        before, text = text, _text(memory, change)  # another change may have come in between: embed what is true now
+        wanted = _embedding_input_after(change, memory)
     if _is_already(memory, change):
         return memory
     _keep_version(session, memory)
@@ -133,31 +141,31 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
 
 
 def history(session: Session, principal: Principal, memory_id: str) -> list[MemoryVersion]:
-    """Every version, the newest first; the first one is what the memory is now."""
+    """Return all versions of the memory, newest first, starting with the current one. Raises NotFound."""
     memory = require_memory(session, principal, memory_id, Action.READ)
     earlier = sa.select(MemoryVersion).where(col(MemoryVersion.memory_number) == memory.number)
     return [_version_of(memory), *session.scalars(earlier.order_by(col(MemoryVersion.version).desc()))]
 
 
 def delete(session: Session, principal: Principal, memory_id: str) -> None:
-    """Forget a memory with all its versions. Raises NotFound."""
+    """Delete the memory and all its versions. Raises NotFound, Forbidden, InsufficientScope."""
     memory = require_memory(session, principal, memory_id, Action.WRITE)
     outbox.memories_removed(session, memory.project_id, [memory.number])
     session.execute(sa.delete(Memory).where(col(Memory.number) == memory.number))
 
 
 def delete_all(session: Session, principal: Principal, project_id: str | None, user_id: str | None = None) -> int:
-    """Forget all memories of a project, or of one of its end users; answers how many."""
+    """Delete all memories of the project, or those of the end user `user_id`. Return how many were deleted."""
     project = require_project(session, principal, project_id, Action.WRITE)
-    wanted = conditions(Filters(user_id=user_id), project.id)
-    numbers = session.scalars(sa.select(col(Memory.number)).where(*wanted).with_for_update()).all()
+    matching = conditions(Filters(user_id=user_id), project.id)
+    numbers = session.scalars(sa.select(col(Memory.number)).where(*matching).with_for_update()).all()
     outbox.memories_removed(session, project.id, numbers)
     session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
     return len(numbers)
 
 
 def stats(session: Session, principal: Principal, project_id: str | None) -> Stats:
-    """How many memories, how many since Monday (UTC), how many different tags."""
+    """Count the memories, those created since Monday (UTC), and the distinct tags."""
     project = require_project(session, principal, project_id, Action.READ)
     monday = datetime.combine(week_of(now().date())[0], time.min, UTC)
     this_week = _count(session, conditions(Filters(created_from=monday), project.id))
@@ -168,7 +176,7 @@ def stats(session: Session, principal: Principal, project_id: str | None) -> Sta
 
 
 def insert(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
-    """Write new memories and all that is derived from them."""
+    """Store new memories, with their labels, vectors and words."""
     session.add_all(memories)
     session.flush()
     labels.write(session, memories)
@@ -176,16 +184,16 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
 
 
 def embedding_input(content: str, details: JsonObject) -> tuple[str, str]:
-    """The text by which a memory is found, and the lead that goes in front of its pieces."""
+    """Return the text to embed, and the lead that goes in front of its pieces."""
     return content, lead_from(content, details)
 
 
 def hash_content(content: str) -> str:
-    """SHA-256, 64 hexadecimal digits."""
+    """Return SHA-256 as 64 hexadecimal digits."""
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _row(new: NewMemory, project_id: str, user_id: str) -> Memory:
+def _row_of(new: NewMemory, project_id: str, user_id: str) -> Memory:
     created_at = min(new.created_at or now(), now())
     return Memory(
         id=new_id("mem_", new.created_at and created_at),
@@ -202,16 +210,17 @@ def _row(new: NewMemory, project_id: str, user_id: str) -> Memory:
     )
 
 
-def _attempt(project_id: str, principal: Principal, news: Sequence[NewMemory], key: str | None) -> CreateRequest | None:
+def _create_request(
+    project_id: str, principal: Principal, new_memories: Sequence[NewMemory], key: str | None
+) -> CreateRequest | None:
     if key is None:
         return None
-    return CreateRequest(project_id, principal.user_id, key, "\n".join(new.model_dump_json() for new in news))
+    return CreateRequest(project_id, principal.user_id, key, "\n".join(new.model_dump_json() for new in new_memories))
 
 
-def _text(memory: Memory, change: MemoryChange | None = None) -> tuple[str, str]:
-    """The text and the lead by which the memory is found, as they will be after the change."""
-    content = memory.content if change is None or change.text is None else change.text
-    details = memory.details if change is None or change.metadata is None else change.metadata
+def _embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, str]:
+    content = memory.content if change.text is None else change.text
+    details = memory.details if change.metadata is None else change.metadata
     return embedding_input(content, details)
 
 
@@ -232,21 +241,30 @@ def _version_of(memory: Memory) -> MemoryVersion:
 
 
 def _is_already(memory: Memory, change: MemoryChange) -> bool:
-    """Compared as JSON, in which 1 is not true."""
-    said = [(change.text, memory.content), (change.metadata, memory.details)]
-    return all(new is None or json.dumps(new, sort_keys=True) == json.dumps(old, sort_keys=True) for new, old in said)
+    """Return whether the memory has all values of the change. Values are compared as JSON, where 1 is not true."""
+    return all(
+        value is None or _as_json(value) == _as_json(getattr(memory, MEMORY_ATTRIBUTES[field]))
+        for field, value in change
+    )
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _apply(session: Session, memory: Memory, change: MemoryChange, user_id: str) -> None:
     if change.text is not None:
-        memory.content, memory.content_hash, memory.messages = change.text, hash_content(change.text), None
+        memory.content = change.text
+        memory.content_hash = hash_content(change.text)
+        memory.messages = None  # they are the parts of the replaced text
     if change.metadata is not None:
         memory.details = change.metadata
         labels.replace(session, memory)
     memory.version += 1
-    memory.updated_by, memory.updated_at = user_id, max(now(), memory.updated_at)
+    memory.updated_by = user_id
+    memory.updated_at = max(now(), memory.updated_at)
     session.flush()
 
 
-def _count(session: Session, wanted: Sequence[sa.ColumnElement[bool]]) -> int:
-    return session.scalars(sa.select(sa.func.count()).select_from(Memory).where(*wanted)).one()
+def _count(session: Session, matching: Sequence[sa.ColumnElement[bool]]) -> int:
+    return session.scalars(sa.select(sa.func.count()).select_from(Memory).where(*matching)).one()

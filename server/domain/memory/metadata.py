@@ -1,4 +1,4 @@
-"""A memory's metadata and texts: what may be stored, and the form in which tags and people are kept."""
+"""Checks the metadata and texts of a memory, and brings tags and people into the form that is stored."""
 
 import json
 import re
@@ -20,32 +20,33 @@ DESCRIPTION = (
     f"at most {METADATA_KEYS} keys and {METADATA_BYTES // 1024} KB"
 )
 
+# The JSON text of a NUL character; an even number of backslashes before it is text of its own.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def parse_metadata(given: object) -> JsonObject:
-    """Metadata as it is kept: lists of tags and people as comma text, everything else as it was sent.
+def parse_metadata(value: object) -> JsonObject:
+    """Return metadata as it is stored: lists of tags and people become comma text, the rest stays as it is.
 
-    Raises ValueError with a reason to show.
+    Raises ValueError with a reason for the caller.
     """
-    if given is None:
+    if value is None:
         return {}
-    if not isinstance(given, dict):
+    if not isinstance(value, dict):
         raise ValueError("must be a JSON object")
-    if len(given) > METADATA_KEYS:
+    if len(value) > METADATA_KEYS:
         raise ValueError(f"must have at most {METADATA_KEYS} keys")
-    _check_storable(given)
-    details: JsonObject = {**given}
+    _require_storable(value)
+    details: JsonObject = {**value}
     for key in (TAGS, PEOPLE):
-        if key in given:
-            details[key] = _comma_text(key, given[key])
-    if not isinstance(given.get(CATEGORY), str | None):
+        if key in value:
+            details[key] = _comma_text(key, value[key])
+    if not isinstance(value.get(CATEGORY), str | None):
         raise ValueError(f"{CATEGORY} must be text")
     return details
 
 
 def require_text(text: str) -> str:
-    """Text that says something and can be stored. Raises ValueError with a reason to show."""
+    """Return the text. Raises ValueError, with a reason for the caller, if it is blank or holds a NUL character."""
     if not text.strip():
         raise ValueError("must not be blank")
     if "\0" in text:
@@ -53,28 +54,30 @@ def require_text(text: str) -> str:
     return text
 
 
-_LISTED: JsonObject = {"type": ["string", "array", "null"], "items": {"type": "string"}}
-_FORM: JsonObject = {
+_TAG_LIST_SCHEMA: JsonObject = {"type": ["string", "array", "null"], "items": {"type": "string"}}
+_SCHEMA: JsonObject = {
     "type": "object",
     "maxProperties": METADATA_KEYS,
-    "properties": {TAGS: _LISTED, PEOPLE: _LISTED, CATEGORY: {"type": ["string", "null"]}},
+    "properties": {TAGS: _TAG_LIST_SCHEMA, PEOPLE: _TAG_LIST_SCHEMA, CATEGORY: {"type": ["string", "null"]}},
     "additionalProperties": True,
 }
-if TYPE_CHECKING:  # pydantic would build the recursive type from its parts; it is checked here as a whole
+if TYPE_CHECKING:  # parse_metadata checks the value; pydantic would check each part of the recursive type
     Metadata = JsonObject
 else:
-    Metadata = Annotated[dict, PlainValidator(parse_metadata), WithJsonSchema(_FORM)]
+    Metadata = Annotated[dict, PlainValidator(parse_metadata), WithJsonSchema(_SCHEMA)]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_LENGTH), AfterValidator(require_text)]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=USER_ID_LENGTH), AfterValidator(require_text)]
 
 
-def _check_storable(given: JsonObject) -> None:
+def _require_storable(details: JsonObject) -> None:
+    """Raises ValueError if the metadata is too large or too deep, or is not JSON that both databases can store."""
     try:
-        text = json.dumps(given, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size, deep = len(text.encode()), _depth(given) > METADATA_DEPTH
+        text = json.dumps(details, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(text.encode())
+        depth = _depth(details)
     except (ValueError, TypeError, RecursionError):
-        raise ValueError("must be JSON without NaN, Infinity or half a character") from None
-    if deep:
+        raise ValueError("must be JSON without NaN, Infinity or lone surrogates") from None
+    if depth > METADATA_DEPTH:
         raise ValueError(f"must not be nested deeper than {METADATA_DEPTH}")
     if size > METADATA_BYTES:
         raise ValueError(f"must be at most {METADATA_BYTES // 1024} KB")
@@ -83,13 +86,20 @@ def _check_storable(given: JsonObject) -> None:
 
 
 def _depth(value: JSON) -> int:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max(map(_depth, parts), default=0)
+    """Return the levels of nesting; 1 for a plain value."""
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 1
 
 
-def _comma_text(key: str, given: object) -> str | None:
+def _comma_text(key: str, value: object) -> str | None:
+    """Return a list as comma text, and text as it is. Raises ValueError, naming the key."""
     try:
-        values = parse_list(given)
+        values = parse_list(value)
     except ValueError as reason:
         raise ValueError(f"{key} {reason}") from None
-    return ",".join(values) if isinstance(given, list | tuple) else given if isinstance(given, str) else None
+    if isinstance(value, list | tuple):
+        return ",".join(values)
+    return value if isinstance(value, str) else None

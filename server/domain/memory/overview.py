@@ -1,4 +1,4 @@
-"""A project's memories from above: how many came when, and what they are labelled with most."""
+"""An overview of a project: how many memories were created when, their most frequent labels, and the newest ones."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from server.domain.access import Action, require_project
 from server.domain.memory import memories
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
 from server.domain.memory.memories import ListRequest, MemoryPage, Stats
+from server.domain.memory.periods import week_of
 from server.models import Label, Memory
 from server.models.base import JsonObject, new_id, now
 from server.models.memories import LabelKind
@@ -21,12 +22,14 @@ from server.principal import Principal
 
 MOST_LABELS = 8
 MOST_SPANS = 27
-NEWEST_SHOWN = 5
-KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
+"""About half a year of weeks."""
+
+NEWEST_MEMORIES = 5
+METADATA_KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
 
 
 class Step(StrEnum):
-    """How long the spans are: as short as leaves at most about half a year's weeks of them."""
+    """The length of a span: the shortest that needs at most MOST_SPANS spans."""
 
     WEEK = "week"
     MONTH = "month"
@@ -34,14 +37,14 @@ class Step(StrEnum):
 
 
 class Span(NamedTuple):
-    """The memories created from `start` (a day in UTC) until the next span's start."""
+    """The number of memories created from `start` (a day in UTC) until the start of the next span."""
 
     start: date
     memories: int
 
 
 class LabelCount(NamedTuple):
-    """A label as the newest memory that has it spells it, and how many have it."""
+    """A label, spelled as in the newest memory that has it, and the number of memories that have it."""
 
     value: str
     memories: int
@@ -51,11 +54,32 @@ class LabelCount(NamedTuple):
 class Overview:
     step: Step
     spans: Sequence[Span]
+    """Without gaps, oldest first; today is in the last one."""
+
     labels: dict[LabelKind, Sequence[LabelCount]]
+    """The most frequent labels of each kind."""
+
+
+class Glance(NamedTuple):
+    """The content of a project's start page."""
+
+    overview: Overview
+    stats: Stats
+    newest: MemoryPage
+
+
+def at_a_glance(session: Session, principal: Principal, project_id: str) -> Glance:
+    """Read everything in one transaction, so that the numbers agree while others add memories."""
+    newest = ListRequest(limit=NEWEST_MEMORIES, project_id=project_id)
+    return Glance(
+        overview(session, principal, project_id),
+        memories.stats(session, principal, project_id),
+        memories.list_memories(session, principal, newest),
+    )
 
 
 def overview(session: Session, principal: Principal, project_id: str) -> Overview:
-    """Spans without a gap, the oldest first and the last one now; the most frequent labels of each kind."""
+    """Return the memories over time and the most frequent labels. Raises what `require_project` does."""
     project = require_project(session, principal, project_id, Action.READ)
     first = session.scalars(
         sa.select(col(Memory.created_at)).where(col(Memory.project_id) == project.id).order_by(col(Memory.id)).limit(1)
@@ -64,18 +88,12 @@ def overview(session: Session, principal: Principal, project_id: str) -> Overvie
     return Overview(step, _counts(session, project.id, starts), _labels(session, project.id))
 
 
-def at_a_glance(session: Session, principal: Principal, project_id: str) -> tuple[Overview, Stats, MemoryPage]:
-    """Return the overview, the counts and the newest memories from one snapshot, so that their numbers agree."""
-    newest = ListRequest(limit=NEWEST_SHOWN, project_id=project_id)
-    return (
-        overview(session, principal, project_id),
-        memories.stats(session, principal, project_id),
-        memories.list_memories(session, principal, newest),
-    )
+LONGEST = {Step.WEEK: timedelta(days=7), Step.MONTH: timedelta(days=31), Step.YEAR: timedelta(days=366)}
+"""The longest span of each step: added to a start, it leads into the next span."""
 
 
 def _spans(first: date, today: date) -> tuple[Step, list[date]]:
-    """The start of every span that touches the time between, and of the one after."""
+    """Return the start of each span from `first` to `today`, and of the span after."""
     for step in Step:
         starts = list(_starts(step, first, today))
         if len(starts) <= MOST_SPANS:
@@ -87,30 +105,26 @@ def _starts(step: Step, first: date, today: date) -> Iterator[date]:
     start = _start_of(step, first)
     while start <= today:
         yield start
-        start = _start_of(step, start + {Step.WEEK: _days(7), Step.MONTH: _days(31), Step.YEAR: _days(366)}[step])
+        start = _start_of(step, start + LONGEST[step])
     yield start
 
 
 def _start_of(step: Step, day: date) -> date:
     if step is Step.WEEK:
-        return day - _days(day.weekday())
+        return week_of(day)[0]
     return day.replace(day=1) if step is Step.MONTH else day.replace(month=1, day=1)
 
 
-def _days(count: int) -> timedelta:
-    return timedelta(days=count)
-
-
 def _counts(session: Session, project_id: str, starts: Sequence[date]) -> list[Span]:
-    """An id begins with its moment, so each span is a range of the index on (project, id)."""
+    """Count each span as a range of the index on (project, id), because an id begins with its time."""
     edges = [new_id("mem_", datetime.combine(start, time.min, UTC))[: len("mem_") + 12] for start in starts]
-    named = {f"e{place}": edge for place, edge in enumerate(edges)} | {"project": project_id}
-    counts = session.execute(_counting(len(starts) - 1), named).one()
+    parameters = {f"e{position}": edge for position, edge in enumerate(edges)} | {"project": project_id}
+    counts = session.execute(_count_query(len(starts) - 1), parameters).one()
     return [Span(start, count) for start, count in zip(starts, counts, strict=False)]
 
 
 @cache
-def _counting(spans: int) -> sa.TextClause:
+def _count_query(spans: int) -> sa.TextClause:
     counts = (
         f"(SELECT count(*) FROM memories WHERE project_id = :project AND id >= :e{at} AND id < :e{at + 1})"  # noqa: S608
         for at in range(spans)
@@ -119,10 +133,10 @@ def _counting(spans: int) -> sa.TextClause:
 
 
 def _labels(session: Session, project_id: str) -> dict[LabelKind, Sequence[LabelCount]]:
-    frequent = {kind: _most_frequent(session, project_id, kind) for kind in KEYS}
+    frequent = {kind: _most_frequent(session, project_id, kind) for kind in METADATA_KEYS}
     newest = [number for labels in frequent.values() for _, _, number in labels]
     rows = session.execute(sa.select(col(Memory.number), col(Memory.details)).where(col(Memory.number).in_(newest)))
-    details = {number: written for number, written in rows}  # noqa: C416 - rows are no pairs to the type checker
+    details = {number: value for number, value in rows}  # noqa: C416 - rows are no pairs to the type checker
     return {
         kind: [LabelCount(_as_written(kind, value, details.get(number, {})), count) for value, count, number in labels]
         for kind, labels in frequent.items()
@@ -130,7 +144,7 @@ def _labels(session: Session, project_id: str) -> dict[LabelKind, Sequence[Label
 
 
 def _most_frequent(session: Session, project_id: str, kind: LabelKind) -> Sequence[tuple[str, int, int]]:
-    """A label as it is compared, how many memories have it, and the number of the newest of them."""
+    """Return the labels as they are compared, how many memories have each, and the `number` of the newest memory."""
     count = sa.func.count().label("count")
     query = (
         sa.select(col(Label.value), count, sa.func.max(col(Label.memory_number)))
@@ -139,11 +153,11 @@ def _most_frequent(session: Session, project_id: str, kind: LabelKind) -> Sequen
         .order_by(count.desc(), col(Label.value))
         .limit(MOST_LABELS)
     )
-    return [(value, number, newest) for value, number, newest in session.execute(query)]
+    return [(value, memory_count, newest) for value, memory_count, newest in session.execute(query)]
 
 
 def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:
-    """A label is compared in lower case; people wrote "Anna"."""
-    written = details.get(KEYS[kind])
-    values = [written] if kind is LabelKind.CATEGORY and isinstance(written, str) else parse_list(written)
-    return next((one for one in values if fold(one) == value), value)
+    """Return the label as the metadata spells it: it is compared as "anna", but people write "Anna"."""
+    spelled = details.get(METADATA_KEYS[kind])
+    spellings = [spelled] if kind is LabelKind.CATEGORY and isinstance(spelled, str) else parse_list(spelled)
+    return next((spelling for spelling in spellings if fold(spelling) == value), value)

@@ -1,4 +1,4 @@
-"""What callers may ask with: the types by which every door reads a search or a page of a list."""
+"""The types of the parameters of searches and lists. Every door uses them, so that their limits agree."""
 
 from typing import Annotated
 
@@ -7,11 +7,11 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from server.domain.memory.metadata import CONTENT_LENGTH
 
 
-def parse_number(given: object) -> object:
-    """JSON's true is no number, though Python counts it as 1."""
-    if isinstance(given, bool):
+def parse_number(value: object) -> object:
+    """Return the value. Raises ValueError for true and false, which Python treats as 1 and 0."""
+    if isinstance(value, bool):
         raise ValueError("must be a number")
-    return given
+    return value
 
 
 Query = Annotated[str, StringConstraints(max_length=CONTENT_LENGTH)]

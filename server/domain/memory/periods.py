@@ -1,7 +1,6 @@
-"""Words and dates for a span of time, as a half-open period of moments in UTC.
+"""Parses words and dates such as `last_week` or `2026-02-22` into a period of time.
 
-Weeks begin on Monday; `last_N_days` and `last_N_hours` are rolling; every other word is a calendar period in the
-caller's time zone.
+`last_N_days` and `last_N_hours` end now. The other words are calendar periods in the caller's time zone.
 """
 
 import re
@@ -25,7 +24,7 @@ _ONE_DAY = timedelta(days=1)
 
 
 class Period(NamedTuple):
-    """From `start` up to but without `end`; None is open."""
+    """A period in UTC: `start` is inclusive, `end` exclusive. None is unlimited."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -39,13 +38,14 @@ def period_between(
     *,
     moment: datetime | None = None,
 ) -> Period:
-    """What all that is given have in common; a time without an offset, and a day, are of the `timezone` (UTC).
+    """Return the period in which all arguments hold.
 
-    A date after which is its beginning, so is a date before which. Raises Invalid, naming the field.
+    A date means its start. Dates, and times without an offset, are in `timezone` (default UTC). `moment` is the current
+    time, for tests. Raises Invalid, naming the field.
     """
     zone = zone_of("UTC" if timezone is None else timezone)
-    after = _named("created_after", created_after, zone)
-    before = _named("created_before", created_before, zone)
+    after = _parse_field("created_after", created_after, zone)
+    before = _parse_field("created_before", created_before, zone)
     if after and before and before <= after:
         raise Invalid("must be later than created_after.", field="created_before")
     period = Period()
@@ -57,7 +57,7 @@ def period_between(
 
 
 def period_of(text: str, zone: tzinfo, moment: datetime, field: str = "temporal_filter") -> Period:
-    """The period that the words mean at the moment. Raises Invalid, naming the field."""
+    """Return the period that `text` means at `moment`. Raises Invalid, naming `field`."""
     words = re.sub(r"[\s_]+", "_", text.strip().casefold())
     try:
         if days := _DAYS.fullmatch(words):
@@ -72,7 +72,7 @@ def period_of(text: str, zone: tzinfo, moment: datetime, field: str = "temporal_
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Raises Invalid unless the name is in the IANA database."""
+    """Return the time zone of an IANA name. Raises Invalid if there is none."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -80,7 +80,10 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def moment_of(text: str, zone: tzinfo = UTC) -> datetime:
-    """An ISO 8601 date (its beginning) or date and time, in UTC. Raises ValueError with a reason to show."""
+    """Return an ISO 8601 date (its start) or time in UTC. `zone` applies if the text has no offset.
+
+    Raises ValueError with a reason for the caller.
+    """
     written = text.strip().upper()
     try:
         if re.fullmatch(_DATE, written):
@@ -94,12 +97,12 @@ def moment_of(text: str, zone: tzinfo = UTC) -> datetime:
 
 
 def week_of(day: date) -> tuple[date, date]:
-    """Monday, and the next one."""
+    """Return the Monday of the day's week, and the next Monday: weeks begin on Monday everywhere in the product."""
     monday = day - timedelta(days=day.weekday())
     return monday, monday + timedelta(days=7)
 
 
-def _named(field: str, text: str | None, zone: tzinfo) -> datetime | None:
+def _parse_field(field: str, text: str | None, zone: tzinfo) -> datetime | None:
     try:
         return None if text is None else moment_of(text, zone)
     except ValueError as reason:

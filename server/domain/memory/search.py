@@ -1,9 +1,19 @@
-"""Search: plans what to ask of words and vectors, joins both, and lets SQL decide what is answered.
+"""Searches by meaning and by words, joins both into one score, and reads the results from SQL.
 
-The score of a memory is 0.6 of its similarity (the cosine of its best piece with the question, both without what all
-the project's pieces have in common) and 0.4 of its words (BM25 in that of the best match, times how much of the
-question the best match covers), clipped to 0..1: about 1 for the same text, 0.3 for the same said in other words, near
-0 for what has nothing to do with it. A question without any word worth looking for is answered by similarity alone.
+    score      = clip(0.6 * similarity + 0.4 * share, 0, 1)
+    similarity = cos(question - mean, best piece - mean) - length_penalty
+    share      = bm25 / bm25(best match) * coverage(best match)
+
+- mean: the sum of the vectors of the project's pieces, divided by their count + 50.
+- length_penalty: 0.05 * ln(pieces / 16) for a memory of more than 16 pieces, else 0.
+- best match: the memory with the highest bm25.
+- coverage: the part of the question's terms that the memory holds, weighted by their IDF in the project.
+
+`server/index/exact/matrix.py` computes the similarity, `server/index/words/word_search.py` the share. A memory that
+only its words found has similarity 0; one that holds no term of the question has share 0. If the question has no terms
+to look for, score = clip(similarity, 0, 1).
+
+The score is about 1 for the same text, 0.3 for the same statement in other words, and near 0 for unrelated text.
 """
 
 from collections.abc import Sequence
@@ -26,17 +36,19 @@ from server.models import Memory
 from server.principal import Principal
 
 SIMILARITY_WEIGHT = 0.6
-BY_WORDS = 100
-"""The best matches of the words whose similarity is computed even when an index proposes others."""
+"""The weight of the similarity in the score; the rest is the weight of the share."""
+
+WORD_CANDIDATES = 100
+"""The number of best word matches that always get a similarity, whichever memories the index proposes."""
 
 WIDTHS = (100, 1_000, 10_000, 1 << 40)
-"""How many of the best memories are looked at, again and wider, until enough pass the filters."""
+"""The numbers of best memories to try in turn, until enough of them pass the filters."""
 
-LISTED = 5_000
-"""Filters that leave at most so many memories are applied before anything else is asked."""
+MOST_ALLOWED = 5_000
+"""If at most this many memories pass the filters, only they are searched; else the filters apply to the ranking."""
 
 NEWEST_SCORE = 1.0
-"""Of each result of an empty question: nothing is compared, so nothing is far."""
+"""The score of each result of an empty query, which compares nothing."""
 
 Scores = NDArray[np.float32]
 _BY_NUMBER = sa.select(Memory).where(col(Memory.number).in_(sa.bindparam("numbers", expanding=True)))
@@ -49,7 +61,10 @@ class SortBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """`threshold` is the least score of a result. `timestamp` orders the `limit` most relevant results newest first."""
+    """A search. `threshold` is the lowest score of a result.
+
+    SortBy.TIMESTAMP sorts the `limit` most relevant results newest first.
+    """
 
     query: str
     filters: Filters = field(default_factory=Filters)
@@ -61,7 +76,10 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A result: its score, the two parts of it (0..1 each), and the piece of the text that is most similar."""
+    """A memory with its score, both parts of the score, and its most similar piece.
+
+    `words` is the share; callers see it under this name. `similarity` is clipped to 0..1, the score uses it unclipped.
+    """
 
     memory: Memory
     score: float
@@ -72,57 +90,59 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class _Ranking:
-    """Memories, the best first, with the parts of their scores."""
+    """Memories with their scores and both parts, best first."""
 
     numbers: Numbers
     scores: Scores
     similarities: Scores
     shares: Scores
     is_final: bool
-    """Whether a wider look brings no more: all were looked at, or the threshold left some out already."""
+    """Whether a larger width finds no more: all memories are ranked, or the threshold cut the ranking."""
 
 
-def search(session: Session, principal: Principal, asked: SearchRequest, index: MemoryIndex) -> list[SearchResult]:
-    """The memories that answer the question best; an empty question means the newest ones.
+def search(session: Session, principal: Principal, request: SearchRequest, index: MemoryIndex) -> list[SearchResult]:
+    """Return the best results, best first; for an empty query, the newest memories.
 
-    Filters are applied before the limit. Raises what `require_project` does.
+    Filters apply before the limit. Raises what `require_project` does.
     """
-    project = require_project(session, principal, asked.project_id, Action.READ)
-    if not asked.query.strip():
-        return _newest(session, conditions(asked.filters, project.id), asked.limit)
-    allowed = None if asked.filters.is_empty else _allowed(session, conditions(asked.filters, project.id))
-    question = index.embed_question(session, project, asked.query, WIDTHS[0] if allowed is None else None)
-    words = word_search.search(session, project.id, project.memory_count, asked.query, allowed)
-    found: list[SearchResult] = []
+    project = require_project(session, principal, request.project_id, Action.READ)
+    if not request.query.strip():
+        return _newest(session, conditions(request.filters, project.id), request.limit)
+    allowed = None if request.filters.is_empty else _allowed(session, conditions(request.filters, project.id))
+    question = index.embed_question(session, project, request.query, WIDTHS[0] if allowed is None else None)
+    word_matches = word_search.search(session, project.id, project.memory_count, request.query, allowed)
+    results: list[SearchResult] = []
     for width in WIDTHS:
-        similar = index.find_similar(session, project, question, allowed, words.best(BY_WORDS), width)
-        ranking = _ranked(similar, words, asked.threshold, width)
-        found = _fetched(session, project.id, asked.filters, ranking, similar, asked.limit)
-        if ranking.is_final or len(found) == asked.limit:
+        similar = index.find_similar(session, project, question, allowed, word_matches.best(WORD_CANDIDATES), width)
+        ranking = _rank(similar, word_matches, request.threshold, width)
+        results = _fetch(session, project.id, request.filters, ranking, similar, request.limit)
+        if ranking.is_final or len(results) == request.limit:
             break
-    if asked.sort_by is SortBy.TIMESTAMP:
-        found.sort(key=lambda one: one.memory.id, reverse=True)
-    return found
+    if request.sort_by is SortBy.TIMESTAMP:
+        results.sort(key=lambda result: result.memory.id, reverse=True)
+    return results
 
 
-def _newest(session: Session, wanted: Sequence[sa.ColumnElement[bool]], limit: int) -> list[SearchResult]:
-    newest = sa.select(Memory).where(*wanted).order_by(col(Memory.id).desc()).limit(limit)
-    return [SearchResult(memory, NEWEST_SCORE, 0.0, 0.0, "") for memory in session.scalars(newest)]
+def _newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], limit: int) -> list[SearchResult]:
+    newest = sa.select(Memory).where(*matching).order_by(col(Memory.id).desc()).limit(limit)
+    return [
+        SearchResult(memory, NEWEST_SCORE, similarity=0.0, words=0.0, piece="") for memory in session.scalars(newest)
+    ]
 
 
-def _allowed(session: Session, wanted: Sequence[sa.ColumnElement[bool]]) -> Sequence[int] | None:
-    """The numbers of the memories that pass the filters; None when they are too many to list."""
-    numbers = session.scalars(sa.select(col(Memory.number)).where(*wanted).limit(LISTED + 1)).all()
-    return numbers if len(numbers) <= LISTED else None
+def _allowed(session: Session, matching: Sequence[sa.ColumnElement[bool]]) -> Sequence[int] | None:
+    """Return the numbers of the memories that pass the filters, or None if there are more than MOST_ALLOWED."""
+    numbers = session.scalars(sa.select(col(Memory.number)).where(*matching).limit(MOST_ALLOWED + 1)).all()
+    return numbers if len(numbers) <= MOST_ALLOWED else None
 
 
-def _ranked(similar: SimilarMemories, words: WordMatches, threshold: float | None, width: int) -> _Ranking:
-    """Both opinions joined: the `width` best (and who equals the last), the newer memory first among equals."""
-    numbers, similarities, shares = _joined(similar, words)
-    weight = SIMILARITY_WEIGHT if words.asked else 1.0
+def _rank(similar: SimilarMemories, word_matches: WordMatches, threshold: float | None, width: int) -> _Ranking:
+    """Score all candidates. Keep the `width` best and those that equal the last; among equals the newest is first."""
+    numbers, similarities, shares = _join(similar, word_matches)
+    weight = SIMILARITY_WEIGHT if word_matches.asked else 1.0
     scores = np.clip(weight * similarities + (1.0 - weight) * shares, 0.0, 1.0)
-    least = np.partition(scores, -width)[-width] if width < len(scores) else 0.0
-    best = np.flatnonzero(scores >= least)[::-1]
+    lowest = np.partition(scores, -width)[-width] if width < len(scores) else 0.0
+    best = np.flatnonzero(scores >= lowest)[::-1]
     order = best[np.argsort(-scores[best], kind="stable")]
     passing = len(order) if threshold is None else int(np.count_nonzero(scores[order] >= threshold))
     is_final = passing < len(order) or (similar.complete and len(order) == len(scores))
@@ -130,44 +150,49 @@ def _ranked(similar: SimilarMemories, words: WordMatches, threshold: float | Non
     return _Ranking(numbers[order], scores[order], np.clip(similarities[order], 0.0, 1.0), shares[order], is_final)
 
 
-def _joined(similar: SimilarMemories, words: WordMatches) -> tuple[Numbers, Scores, Scores]:
-    """All memories (ascending), their similarities and shares; what only one of both knows has 0 in the other."""
-    numbers, similarities = similar.numbers, similar.similarities
-    unknown = np.setdiff1d(words.numbers, numbers, assume_unique=True)
-    if len(unknown):
-        numbers = np.union1d(numbers, unknown)
+def _join(similar: SimilarMemories, word_matches: WordMatches) -> tuple[Numbers, Scores, Scores]:
+    """Return the numbers of all candidates (ascending), their similarities and their shares; 0 where one is missing."""
+    numbers = similar.numbers
+    similarities = similar.similarities
+    only_by_words = np.setdiff1d(word_matches.numbers, numbers, assume_unique=True)
+    if len(only_by_words):
+        numbers = np.union1d(numbers, only_by_words)
         similarities = np.zeros(len(numbers), np.float32)
         similarities[np.searchsorted(numbers, similar.numbers)] = similar.similarities
     shares = np.zeros(len(numbers), np.float32)
-    shares[np.searchsorted(numbers, words.numbers)] = words.shares
+    shares[np.searchsorted(numbers, word_matches.numbers)] = word_matches.shares
     return numbers, similarities, shares
 
 
-def _fetched(
+def _fetch(
     session: Session, project_id: str, filters: Filters, ranking: _Ranking, similar: SimilarMemories, limit: int
 ) -> list[SearchResult]:
-    """The first `limit` of the ranking that SQL knows and the filters let pass."""
-    query = _BY_NUMBER.where(
-        *conditions_within_project(filters, project_id)
-    )  # with the project besides, SQLite would read all of it
-    found: list[SearchResult] = []
-    start, step = 0, limit
-    while start < len(ranking.numbers) and len(found) < limit:
-        numbers = ranking.numbers[start : start + step].tolist()
+    """Return the first `limit` of the ranking that exist and pass the filters."""
+    # Python compares the project: with a condition for it, SQLite would read the whole project.
+    query = _BY_NUMBER.where(*conditions_within_project(filters, project_id))
+    results: list[SearchResult] = []
+    start = 0
+    batch = limit
+    while start < len(ranking.numbers) and len(results) < limit:
+        numbers = ranking.numbers[start : start + batch].tolist()
         rows = session.scalars(query, {"numbers": numbers})
         memories = {memory.number: memory for memory in rows if memory.project_id == project_id}
-        places = (start + at for at, number in enumerate(numbers) if number in memories)
-        found += [_found(memories[int(ranking.numbers[place])], ranking, place, similar) for place in places]
-        start, step = start + step, min(step * 4, LISTED)
-    return found[:limit]
+        results += [
+            _result(memories[number], ranking, position, similar)
+            for position, number in enumerate(numbers, start)
+            if number in memories
+        ]
+        start += batch
+        batch = min(batch * 4, MOST_ALLOWED)
+    return results[:limit]
 
 
-def _found(memory: Memory, ranking: _Ranking, place: int, similar: SimilarMemories) -> SearchResult:
+def _result(memory: Memory, ranking: _Ranking, position: int, similar: SimilarMemories) -> SearchResult:
     span = similar.best_span(memory.number)
     return SearchResult(
         memory,
-        score=float(ranking.scores[place]),
-        similarity=float(ranking.similarities[place]),
-        words=float(ranking.shares[place]),
+        score=float(ranking.scores[position]),
+        similarity=float(ranking.similarities[position]),
+        words=float(ranking.shares[position]),
         piece=memory.content[slice(*span)] if span else "",
     )

@@ -1,4 +1,4 @@
-"""Export and import: what leaves a project can enter another and is the same there; a bad line changes nothing."""
+"""Export and import: an import of an export gives the same project, and an invalid line changes nothing."""
 
 import json
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from tests.support.world import World
 LINE = {"content": "x", "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z"}
 
 
-def exported(world: World) -> list[str]:
+def export(world: World) -> list[str]:
     with world.database.read() as session:
         return list(export_memories(session, world.project_id))
 
 
-def imported(world: World, lines: Sequence[str]) -> int:
+def import_lines(world: World, lines: Sequence[str]) -> int:
     with world.database.write() as session:
         return import_memories(session, world.project_id, lines, world.index)
 
@@ -33,35 +33,35 @@ def contents(world: World) -> list[str]:
         return [memory.content for memory in memories.list_memories(session, world.principal, listing).memories]
 
 
-def test_an_import_of_an_export_is_the_same_project(world: World) -> None:
+def test_importing_an_export_gives_the_same_project(world: World) -> None:
     world.add("an old red canoe\nwith two lines", at=datetime(2019, 5, 4, 3, 2, 1, 5, UTC), user_id="ann")
     changed = world.add(
         "first", metadata={"tags": "water,wood", "deep": {"list": [1, 2.5, None, "żółć 🎈", r"\u0000"]}}
     )
     world.update(changed, "second")
     world.update(changed, "third")
-    said = [Message(role="user", content="Where is it?"), Message(role="assistant", content="Here.")]
+    messages = [Message(role="user", content="Where is it?"), Message(role="assistant", content="Here.")]
     with world.database.write() as session:
-        memories.add(session, world.principal, NewMemory(messages=said, project_id=world.project_id), world.index)
-    lines = exported(world)
+        memories.add(session, world.principal, NewMemory(messages=messages, project_id=world.project_id), world.index)
+    lines = export(world)
     other = world.another_project()
-    assert imported(other, lines) == 3
-    assert exported(other) == lines
+    assert import_lines(other, lines) == 3
+    assert export(other) == lines
     assert [version["content"] for version in json.loads(lines[1])["history"]] == ["first", "second"]
     assert other.texts("red canoe")[0] == "an old red canoe\nwith two lines"
 
 
-def test_what_was_imported_passes_filters_and_is_counted(world: World) -> None:
+def test_imported_memories_pass_filters_and_are_counted(world: World) -> None:
     line: dict[str, Any] = {**LINE, "metadata": {"tags": ["a", "b"]}, "user_id": "ann"}
-    assert imported(world, [json.dumps(line), "", "\n"]) == 1
+    assert import_lines(world, [json.dumps(line), "", "\n"]) == 1
     with world.database.read() as session:
         assert memories.stats(session, world.principal, world.project_id) == (1, 0, 2)
 
 
-def test_a_line_from_elsewhere_may_be_its_content_alone(world: World) -> None:
+def test_a_line_needs_only_its_content(world: World) -> None:
     dated = {"content": "dated", "created_at": "2024-01-01T00:00:00Z"}
-    assert imported(world, [json.dumps({"content": "bare"}), json.dumps(dated)]) == 2
-    first, last = map(json.loads, exported(world))
+    assert import_lines(world, [json.dumps({"content": "bare"}), json.dumps(dated)]) == 2
+    first, last = map(json.loads, export(world))
     assert first == {**dated, "updated_at": dated["created_at"]}
     assert last["created_at"] == last["updated_at"] > "2026"
 
@@ -81,23 +81,23 @@ def test_a_line_from_elsewhere_may_be_its_content_alone(world: World) -> None:
         ('{"content": "x", "metadata": {"n": NaN}}', "line 3: "),
     ],
 )
-def test_a_bad_line_is_named_and_nothing_is_half_done(world: World, line: str, reason: str) -> None:
+def test_an_invalid_line_is_named_and_nothing_is_imported(world: World, line: str, reason: str) -> None:
     with pytest.raises(Invalid) as refused:
-        imported(world, [json.dumps(LINE), "", line, json.dumps(LINE)])
+        import_lines(world, [json.dumps(LINE), "", line, json.dumps(LINE)])
     assert refused.value.detail.startswith(reason)
     assert contents(world) == []
 
 
-def test_progress_is_heard_for_every_memory(world: World) -> None:
-    heard: list[int] = []
+def test_progress_is_reported_for_every_memory(world: World) -> None:
+    counts: list[int] = []
     lines = [json.dumps({**LINE, "content": f"memory {number}"}) for number in range(70)]
     with world.database.write() as session:
-        import_memories(session, world.project_id, lines, world.index, heard.append)
-    assert sum(heard) == 70
+        import_memories(session, world.project_id, lines, world.index, counts.append)
+    assert sum(counts) == 70
     assert len(contents(world)) == 70
 
 
-def test_a_project_that_is_not_there_is_named(world: World) -> None:
+def test_a_missing_project_is_not_found(world: World) -> None:
     with world.database.write() as session, pytest.raises(NotFound, match=r"^Project not found\.$"):
         import_memories(session, "proj_nothere", [], world.index)
     with world.database.read() as session, pytest.raises(NotFound, match=r"^Project not found\.$"):

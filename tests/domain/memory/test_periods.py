@@ -1,4 +1,4 @@
-"""Words and dates for a span of time: which moments each of them means."""
+"""Words and dates for a period: which times each of them means."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ NOW = datetime(2026, 3, 1, 13, 45, 30, tzinfo=UTC)  # a Sunday
 
 
 def written(moment: datetime | None) -> str:
-    """`03-01 05:00` within 2026, the whole date otherwise, `…` for an open end."""
+    """Return `03-01 05:00` within 2026, else the whole date; `…` for no limit."""
     if moment is None:
         return "…"
     text = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
@@ -44,14 +44,14 @@ def test_words_mean_calendar_periods_and_last_n_is_rolling(words: str, start: st
     assert (written(period.start), written(period.end)) == (start, end)
 
 
-def test_days_begin_where_the_caller_is() -> None:
+def test_days_begin_in_the_callers_time_zone() -> None:
     period = period_of("today", ZoneInfo("Pacific/Auckland"), NOW)  # it is 2 March there
     assert (written(period.start), written(period.end)) == ("03-01 11:00", "03-02 11:00")
     period = period_of("this_week", ZoneInfo("America/New_York"), NOW)
     assert (written(period.start), written(period.end)) == ("02-23 05:00", "03-02 05:00")
 
 
-def test_a_day_on_which_the_clock_changes_is_as_long_as_it_is() -> None:
+def test_a_day_when_the_clock_goes_forward_has_23_hours() -> None:
     period = period_of("2026-03-29", ZoneInfo("Europe/Berlin"), NOW)
     assert period.start is not None
     assert period.end is not None
@@ -65,12 +65,12 @@ def test_a_day_on_which_the_clock_changes_is_as_long_as_it_is() -> None:
         "2026-2-1", "2026-02-22..2026-02-01", "2026-02-01..", "0001-01-01", "9999-12-31", "today today", "last_٣_days",
     ],
 )  # fmt: skip
-def test_other_words_are_refused(words: str) -> None:
+def test_other_words_are_invalid(words: str) -> None:
     with pytest.raises(Invalid, match=r"^temporal_filter: must be one of today"):
         period_of(words, ZoneInfo("Asia/Tokyo"), NOW)
 
 
-def test_all_that_is_given_must_hold() -> None:
+def test_the_period_satisfies_every_argument() -> None:
     period = period_between("this_month", "UTC", "2026-03-10", "2026-12-01T00:00:00+02:00", moment=NOW)
     assert (written(period.start), written(period.end)) == ("03-10", "04-01")
     period = period_between(None, "Europe/Berlin", "2026-02-01", None)

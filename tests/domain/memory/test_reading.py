@@ -1,4 +1,4 @@
-"""What one operation reads is of one moment, whatever others write meanwhile."""
+"""A read transaction sees one snapshot, while others write."""
 
 import sqlalchemy as sa
 
@@ -8,7 +8,7 @@ from server.models import User
 from server.settings import Settings
 
 
-def test_a_read_sees_one_moment(settings: Settings) -> None:
+def test_a_read_sees_one_snapshot(settings: Settings) -> None:
     database = Database(settings.database_url.get_secret_value(), connections=2)
     count = sa.select(sa.func.count()).select_from(User)
     with database.read() as reading:

@@ -1,4 +1,4 @@
-"""Search: what is found, in what order, within which filters."""
+"""Search: which memories are found, in which order, within which filters."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -33,22 +33,22 @@ def test_results_are_sorted_by_score_within_0_and_1(world: World) -> None:
     assert all(0 <= score <= 1 for score in scores)
 
 
-def test_unrelated_text_scores_low_and_a_threshold_leaves_it_out(world: World) -> None:
+def test_unrelated_text_scores_low_and_a_threshold_drops_it(world: World) -> None:
     world.add_many(["We bought a red canoe", "Taxes are due on Friday", "Her cousin plays chess"])
     assert world.found("red canoe")[-1].score < 0.2
     assert [one.memory.content for one in world.found("red canoe", threshold=0.4)] == ["We bought a red canoe"]
     assert world.found("red canoe", threshold=1.0) == []
 
 
-def test_the_best_piece_of_a_long_text_counts_and_is_named(world: World) -> None:
-    said = "The weather was fine that day. Grandfather repaired the lighthouse clock. We had soup for dinner."
-    world.add(said)
+def test_a_long_text_scores_as_its_best_piece_and_shows_it(world: World) -> None:
+    text = "The weather was fine that day. Grandfather repaired the lighthouse clock. We had soup for dinner."
+    world.add(text)
     world.add("Clocks are sold here and there and everywhere")
     found = world.found("who repaired the lighthouse clock")[0]
-    assert (found.memory.content, found.piece) == (said, "Grandfather repaired the lighthouse clock.")
+    assert (found.memory.content, found.piece) == (text, "Grandfather repaired the lighthouse clock.")
 
 
-def test_an_empty_question_means_the_newest_first(world: World) -> None:
+def test_an_empty_query_lists_the_newest_first(world: World) -> None:
     texts = [f"memory {n}" for n in range(12)]
     for text in texts:
         world.add(text)
@@ -56,16 +56,16 @@ def test_an_empty_question_means_the_newest_first(world: World) -> None:
     assert {one.score for one in world.found("")} == {1.0}
 
 
-def test_sorted_by_time_the_most_relevant_come_newest_first(world: World) -> None:
+def test_sorting_by_time_puts_the_most_relevant_newest_first(world: World) -> None:
     for days, text in ((3, "red canoe"), (1, "a red canoe again"), (2, "nothing of the kind"), (9, "that red canoe")):
         world.add(text, at=now() - timedelta(days=days))
-    asked = SearchRequest("red canoe", limit=3, sort_by=SortBy.TIMESTAMP, project_id=world.project_id)
+    request = SearchRequest("red canoe", limit=3, sort_by=SortBy.TIMESTAMP, project_id=world.project_id)
     with world.database.read() as session:
-        found = [one.memory.content for one in search(session, world.principal, asked, world.index)]
+        found = [one.memory.content for one in search(session, world.principal, request, world.index)]
     assert found == ["a red canoe again", "red canoe", "that red canoe"]
 
 
-def test_a_match_is_never_lost_behind_a_thousand_nearer_memories(world: World) -> None:
+def test_a_match_is_found_behind_a_thousand_closer_memories(world: World) -> None:
     world.add("canoe trip once", metadata={"tags": "wanted"}, at=now() - YEAR, user_id="ann")
     near = [f"red canoe trip number {n}" for n in range(1000)]
     world.add_many(near, metadata={"tags": "near", "people_mentioned": "Li"})
@@ -76,7 +76,7 @@ def test_a_match_is_never_lost_behind_a_thousand_nearer_memories(world: World) -
     assert world.texts("red canoe trip", Filters(tags=("wanted",), people=("Li",))) == []
 
 
-def test_what_was_added_changed_or_deleted_is_so_for_the_very_next_search(world: World) -> None:
+def test_the_next_search_sees_every_change(world: World) -> None:
     first = world.add("red canoe")
     assert world.texts("red canoe") == ["red canoe"]
     second = world.add("blue canoe")
@@ -91,41 +91,41 @@ def test_what_was_added_changed_or_deleted_is_so_for_the_very_next_search(world:
 def test_another_projects_memories_do_not_exist(world: World) -> None:
     world.add("red canoe")
     assert world.another_project().texts("red canoe") == []
-    asked = SearchRequest("red canoe", project_id="proj_unknown")
+    request = SearchRequest("red canoe", project_id="proj_unknown")
     with world.database.read() as session, pytest.raises(NotFound):
-        search(session, world.principal, asked, world.index)
+        search(session, world.principal, request, world.index)
 
 
-def test_a_question_of_words_that_say_nothing_is_answered_by_similarity(world: World) -> None:
+def test_a_query_of_stop_words_is_scored_by_similarity(world: World) -> None:
     world.add_many(["who is it", "red canoe"])
     found = world.found("who is it")[0]
     assert (found.memory.content, found.words) == ("who is it", 0)
     assert found.score == pytest.approx(found.similarity)
 
 
-def test_every_answer_is_a_number_even_for_a_single_memory(world: World) -> None:
+def test_every_score_is_finite_even_for_a_single_memory(world: World) -> None:
     world.add("x")
     for question in ("x", "y", "who is it", "\x00", "?"):
         assert all(np.isfinite(one.score) for one in world.found(question))
 
 
-def test_equals_are_answered_newest_first(world: World) -> None:
+def test_equal_texts_have_equal_similarity(world: World) -> None:
     ids = [world.add("the same", at=datetime(2024, 1, day, tzinfo=UTC)) for day in (1, 2, 3)]
     scored = world.found("the same")
     assert len({round(one.similarity, 5) for one in scored}) == 1
     assert {one.memory.id for one in scored} == set(ids)
 
 
-def test_a_search_asks_sql_little(world: World) -> None:
+def test_a_search_runs_three_statements(world: World) -> None:
     world.add_many([f"canoe {n}" for n in range(20)])
     world.texts("canoe")
-    asked: list[str] = []
-    own = threading.get_ident()
+    statements: list[str] = []
+    this_thread = threading.get_ident()
 
     @sa.event.listens_for(world.database.engine, "before_cursor_execute")
     def _note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if threading.get_ident() == own:  # the index's owner asks too, in its thread
-            asked.append(statement)
+        if threading.get_ident() == this_thread:  # the worker runs statements too, in its own thread
+            statements.append(statement)
 
     world.texts("canoe")
-    assert len([statement for statement in asked if "SELECT" in statement]) == 3, asked
+    assert len([statement for statement in statements if "SELECT" in statement]) == 3, statements
