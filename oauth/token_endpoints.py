@@ -11,8 +11,8 @@ from oauth import registration
 from oauth.authorization_server import Answer, AuthorizationServer
 from oauth.errors import response_of
 from oauth.requests import FlowRequest, read_form, require_single
+from server.buckets import Bucket
 from server.domain.grants import clients
-from server.limits import Bucket
 from server.request_credentials import address_of
 from server.runtime import State, translating_outages
 from server.wire import read_body, require_json

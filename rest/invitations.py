@@ -14,7 +14,7 @@ from server.domain.teams import invitation_answers, invitations
 from server.domain.teams.invitation_answers import ID_PREFIX, AcceptedInvitation, Offer
 from server.domain.teams.invitations import Assignment, NewInvitation
 from server.errors import Unauthenticated
-from server.mail import Delivery
+from server.mailer import Delivery
 from server.models import OrganizationRole, ProjectRole
 from server.models.invitations import InvitationStatus
 from server.principal import Principal

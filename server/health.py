@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 from server.database import Database
 from server.index import MemoryIndex
 from server.index.model.embeddings import ModelFailed
-from server.mail import Mailer
+from server.mailer import Mailer
 from server.models import IndexTask, Project
 from server.runtime import Runtime
 

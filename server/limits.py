@@ -3,13 +3,13 @@
 import logging
 import math
 import time
-from enum import StrEnum
 
 from limits import RateLimitItem, parse_many
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter as Window
 
+from server.buckets import Bucket
 from server.errors import RateLimited
 from server.hashing import token_hash
 from server.settings import Settings
@@ -21,20 +21,6 @@ AWAY_SECONDS = 5
 
 LONGEST_KEY = 64
 """Characters of a key's part. Longer ones are hashed: callers choose them, and the limiter keeps them in memory."""
-
-
-class Bucket(StrEnum):
-    """Each bucket's rate is the setting RATE_LIMIT_<NAME>."""
-
-    MEMORY_ADD = "memory_add"
-    MEMORY_SEARCH = "memory_search"
-    ORGANIZATION_CREATE = "organization_create"
-    PROJECT_CREATE = "project_create"
-    INVITATION = "invitation"
-    SIGN_UP = "sign_up"
-    SIGN_IN = "sign_in"
-    REGISTRATION = "registration"
-    TOKEN_FAILURE = "token_failure"  # noqa: S105 - the bucket's name
 
 
 class Limits:

@@ -16,19 +16,17 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, make_msgid, parseaddr
-from enum import Enum, auto
-from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import BaseModel
 from sqlalchemy import event
 from sqlmodel import Session, col, select
 
 from server.database import Database
+from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail
 from server.models.base import new_id, now
 from server.settings import Settings, secret_key
@@ -40,48 +38,6 @@ POLL_SECONDS = 30
 FIRST_RETRY = timedelta(seconds=30)
 SLOWEST_RETRY = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=3)
-
-
-class Letter(BaseModel):
-    """One plain text letter to one address."""
-
-    to: str
-    subject: str
-    text: str
-
-
-class Delivery(Enum):
-    """The outcome of one attempt to send a letter."""
-
-    SENT = auto()
-    LATER = auto()
-    REFUSED = auto()
-
-
-class Mailer(Protocol):
-    """What operations and doors use of mail."""
-
-    @property
-    def is_on(self) -> bool: ...
-
-    @property
-    def public_url(self) -> str: ...
-
-    def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:
-        """Queue a letter in the transaction. Return its id, or None when this server sends no mail.
-
-        The sending thread leaves the letter alone for `wait`, so that the caller can `deliver` it first.
-        """
-
-    def deliver(self, mail_id: str) -> Delivery:
-        """Send a queued letter now. Blocks: call it on a worker thread."""
-
-    def check(self) -> bool:
-        """Return whether the mail server answers and accepts the credentials."""
-
-    def start(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class NullMailer:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from server.buckets import Bucket
 from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
-from server.domain.memory import memories, overview, search
+from server.domain.memory import exchange, memories, overview, search
 from server.domain.people import passwords, sessions, users
 from server.domain.teams import (
     api_keys,
@@ -15,7 +16,6 @@ from server.domain.teams import (
     project_members,
     projects,
 )
-from server.limits import Bucket
 
 NAMES: dict[Callable[..., object], str] = {
     accounts.delete: "accounts.delete",
@@ -34,6 +34,8 @@ NAMES: dict[Callable[..., object], str] = {
     memories.delete_all: "memories.delete_all",
     memories.stats: "memories.stats",
     overview.overview: "overview.overview",
+    overview.at_a_glance: "overview.at_a_glance",
+    exchange.import_as_member: "exchange.import_as_member",
     search.search: "search.search",
     notifications.list_notifications: "notifications.list_notifications",
     notifications.mark_read: "notifications.mark_read",
@@ -43,6 +45,7 @@ NAMES: dict[Callable[..., object], str] = {
     sessions.revoke: "sessions.revoke",
     users.me: "users.me",
     users.rename: "users.rename",
+    users.names_of: "users.names_of",
     api_keys.create: "api_keys.create",
     api_keys.list_keys: "api_keys.list_keys",
     api_keys.delete: "api_keys.delete",
@@ -71,6 +74,7 @@ NAMES: dict[Callable[..., object], str] = {
     projects.list_projects: "projects.list_projects",
     projects.get: "projects.get",
     projects.delete: "projects.delete",
+    projects.reachable: "projects.reachable",
 }
 """The `operation` label of the metrics. Public: a module may move, its operations keep their names."""
 

@@ -17,7 +17,7 @@ from server.domain.credentials import PresentedCredential
 from server.errors import Unauthenticated, Unavailable
 from server.index import MemoryIndex
 from server.limits import Limits
-from server.mail import Mailer
+from server.mailer import Mailer
 from server.metrics import Metrics
 from server.operations import BUCKETS, NAMES
 from server.principal import Principal

@@ -149,7 +149,7 @@ def test_an_address_has_one_account(run: Run) -> None:
     run("create-user", "--email", "ann@example.com")
     ran = run("create-user", "--email", "ANN@example.com")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err == "selfmemory: An account with this e-mail address already exists.\n"
+    assert ran.err == "selfmemory: An account with this email address already exists.\n"
 
 
 def test_create_key_makes_what_is_missing_and_prints_the_key_alone(run: Run, stored: Database) -> None:

@@ -10,7 +10,8 @@ from sqlmodel import Session
 
 from server.database import Database
 from server.domain import letters
-from server.mail import FIRST_RETRY, GIVE_UP_AFTER, Delivery, Letter, Mailer, open_mailer
+from server.mail import FIRST_RETRY, GIVE_UP_AFTER, open_mailer
+from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail
 from server.models.base import now
 from server.settings import Settings

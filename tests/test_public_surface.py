@@ -1,7 +1,9 @@
 """What others rely on, written down a second time: a change here is a decision, not an accident."""
 
 import argparse
+import ast
 import re
+from pathlib import Path
 
 import httpx
 
@@ -14,6 +16,9 @@ from server.operations import BUCKETS, NAMES
 from server.principal import Scope
 from server.settings import Settings
 from server.statuses import STATUS, status_of
+
+ROOT = Path(__file__).parent.parent
+DOORS = ("rest", "tools", "oauth", "server/dashboard")
 
 
 def every(kind: type[errors.ServiceError]) -> set[type[errors.ServiceError]]:
@@ -162,22 +167,43 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
     assert " ".join(sorted(NAMES.values())) == (
         "accounts.delete api_keys.create api_keys.delete api_keys.list_keys audit.list_events "
         "authorizations.approve authorizations.deny connections.disconnect connections.list_connections "
-        "invitation_answers.accept invitation_answers.decline invitation_answers.list_pending "
-        "invitation_answers.show invitations.cancel invitations.invite invitations.invite_to_project "
-        "invitations.list_waiting invitations.list_waiting_for_project memories.add memories.add_many "
-        "memories.delete memories.delete_all memories.get memories.history memories.list_memories "
-        "memories.stats memories.update notifications.list_notifications notifications.mark_all_read "
-        "notifications.mark_read organization_members.change_role organization_members.list_members "
-        "organization_members.remove organizations.create organizations.delete organizations.get "
-        "organizations.list_organizations organizations.transfer overview.overview passwords.change "
-        "project_members.add project_members.change_role project_members.list_members project_members.remove "
-        "projects.create projects.delete projects.get projects.list_projects search.search sessions.list_own "
-        "sessions.revoke users.me users.rename"
+        "exchange.import_as_member invitation_answers.accept invitation_answers.decline "
+        "invitation_answers.list_pending invitation_answers.show invitations.cancel invitations.invite "
+        "invitations.invite_to_project invitations.list_waiting invitations.list_waiting_for_project "
+        "memories.add memories.add_many memories.delete memories.delete_all memories.get memories.history "
+        "memories.list_memories memories.stats memories.update notifications.list_notifications "
+        "notifications.mark_all_read notifications.mark_read organization_members.change_role "
+        "organization_members.list_members organization_members.remove organizations.create "
+        "organizations.delete organizations.get organizations.list_organizations organizations.transfer "
+        "overview.at_a_glance overview.overview passwords.change project_members.add "
+        "project_members.change_role project_members.list_members project_members.remove projects.create "
+        "projects.delete projects.get projects.list_projects projects.reachable search.search "
+        "sessions.list_own sessions.revoke users.me users.names_of users.rename"
     )
 
 
-def test_every_operation_for_signed_in_callers_has_a_name() -> None:
-    """A function of the rules that takes `(session, principal, …)` and is called by a door through `Call`."""
+def operations_run_by_doors() -> set[str]:
+    """The dotted names of the domain functions that a door passes to `call.run(…)` or `call.read(…)`."""
+    found = set()
+    for file in (file for door in DOORS for file in (ROOT / door).rglob("*.py")):
+        tree = ast.parse(file.read_text("utf-8"))
+        modules = {
+            alias.asname or alias.name: f"{node.module}.{alias.name}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("server.domain")
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and node.args and re.search(r"call\.(run|read)$", ast.unparse(node.func)):
+                module, _, name = ast.unparse(node.args[0]).rpartition(".")
+                if module in modules:
+                    found.add(f"{modules[module]}.{name}")
+    return found
+
+
+def test_every_operation_that_a_door_runs_has_a_name() -> None:
+    named = {f"{operation.__module__}.{operation.__name__}" for operation in NAMES}
+    assert operations_run_by_doors() - named == set()
     assert set(BUCKETS) <= set(NAMES.values())
     assert len(set(NAMES.values())) == len(NAMES)
 

@@ -1,4 +1,4 @@
-"""Accounts: signing up, confirming the e-mail address, and deleting the account."""
+"""Accounts: signing up, confirming the email address, and deleting the account."""
 
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -17,7 +17,7 @@ from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import cascades, invitations
 from server.domain.teams.cascades import DeletedCounts
 from server.errors import Conflict, Forbidden
-from server.mail import Mailer
+from server.mailer import Mailer
 from server.models import (
     Invitation,
     MailedToken,

@@ -10,7 +10,7 @@ from server.models import metadata
 
 
 class EmailTaken(Conflict):
-    sentence = "An account with this e-mail address already exists."
+    sentence = "An account with this email address already exists."
 
 
 class OrganizationNameTaken(Conflict):

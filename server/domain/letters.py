@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlmodel import Session
 
-from server.mail import Letter, Mailer
+from server.mailer import Letter, Mailer
 
 CALLER_TRIES_FIRST = timedelta(minutes=1)
 """The worker waits this long, because the request that invites delivers the mail itself and reports the result."""

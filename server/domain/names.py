@@ -1,4 +1,4 @@
-"""Checks names and e-mail addresses, and brings them into the form that is stored or compared."""
+"""Checks names and email addresses, and brings them into the form that is stored or compared."""
 
 import re
 import unicodedata
@@ -48,7 +48,7 @@ def parse_email(address: str) -> str:
     """Return the address as it is stored and compared: NFKC and case-folded. Raises Invalid if it is no address."""
     text = fold_email(address)
     if len(text) > 254 or not _EMAIL.fullmatch(text) or not text.isprintable():
-        raise Invalid("this is not an e-mail address.", field="email")
+        raise Invalid("this is not an email address.", field="email")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Invitations to an organization or a project, by e-mail address."""
+"""Invitations to an organization or a project, by email address."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -108,7 +108,7 @@ async def test_a_refused_form_shows_the_reason_on_its_page(shared: Visitor, ben:
     assert 'value="team"' in again.text
     bad = await shared.post(shared.organization, {"email": "nobody", "role": "member"})
     assert bad.status_code == 400
-    assert "Email address: this is not an e-mail address" in seen(bad)
+    assert "Email address: this is not an email address" in seen(bad)
 
 
 async def test_long_member_lists_are_paginated(shared: Visitor, database: Database) -> None:

@@ -8,8 +8,9 @@ import pytest
 from starlette.types import ASGIApp
 
 from server.app import create_app
+from server.buckets import Bucket
 from server.errors import RateLimited
-from server.limits import Bucket, Limits
+from server.limits import Limits
 from server.settings import Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
 from tests.support.fakes import WordEmbedder

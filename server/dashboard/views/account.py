@@ -3,12 +3,12 @@
 from sqlmodel import Session
 from starlette.responses import RedirectResponse, Response
 
+from server.buckets import Bucket
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.views.entrance import browser_info_of, signed_in
 from server.domain import accounts
 from server.domain.people import passwords, sessions, users
-from server.limits import Bucket
-from server.mail import Mailer
+from server.mailer import Mailer
 from server.principal import Principal
 
 ACCOUNT = f"{HOME}/account"

@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from server import csp, wire
+from server.buckets import Bucket
 from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
 from server.dispatch import Handler, Methods
@@ -20,7 +21,6 @@ from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import invitation_answers
 from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated
 from server.hashing import token_hash
-from server.limits import Bucket
 from server.request_credentials import address_of, credential_of, require_same_origin
 from server.runtime import Call, Runtime, State
 from server.statuses import retry_after, status_of

@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from typing import IO, NamedTuple
 
 import anyio.from_thread
-from sqlmodel import Session
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 
+from server.buckets import Bucket
 from server.dashboard.pages import PageRequest
 from server.dashboard.rendering import render
 from server.domain.access import Action, require_project
 from server.domain.memory import exchange
-from server.domain.memory.exchange import Progress
 from server.domain.teams import projects
 from server.errors import Invalid, ServiceError, Unavailable
-from server.index import MemoryIndex
-from server.limits import Bucket
 from server.principal import Principal
 from server.runtime import Runtime, translating_outages
 
@@ -59,7 +56,9 @@ class Import:
         """Import to the end, even if the reader of the page has left."""
         call = self.request.call
         try:
-            count = await call.run(import_lines, self.request.project_id, self.lines, call.index, self._report)
+            count = await call.run(
+                exchange.import_as_member, self.request.project_id, self.lines, call.index, self._report
+            )
             await self.updates.put(Outcome(count))
         except ServiceError as problem:
             await self.updates.put(Outcome(problem=problem))
@@ -116,24 +115,6 @@ async def export_file(request: PageRequest) -> Response:
     file = await runtime.in_thread(_write_export, runtime, request.call.principal, workspace.project.id)
     headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
     return StreamingResponse(_chunks(runtime, file), headers=headers, media_type="application/x-ndjson")
-
-
-def import_lines(
-    session: Session,
-    principal: Principal,
-    project_id: str,
-    lines: Sequence[str],
-    index: MemoryIndex,
-    progress: Progress,
-) -> int:
-    """Import the lines and return their number. Checks permission again at the end, because embedding takes long.
-
-    Raises Invalid, NotFound, Forbidden.
-    """
-    require_project(session, principal, project_id, Action.WRITE)
-    count = exchange.import_memories(session, project_id, lines, index, progress)
-    require_project(session, principal, project_id, Action.WRITE)
-    return count
 
 
 async def _lines_of(file: UploadFile | str | None) -> list[str]:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from server.domain.letters import invitation_link
 from server.domain.teams.invitations import NewInvitation
-from server.mail import Delivery
+from server.mailer import Delivery
 from server.runtime import Call
 
 MAIL_IS_OFF = "This server does not send email. Share this link with them."

@@ -19,6 +19,7 @@ from pydantic import (
 from sqlmodel import Session, col
 
 from server.database import id_subquery, paused
+from server.domain.access import Action, require_project
 from server.domain.locks import lock_project_shared
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
 from server.domain.memory.memories import embedding_input, hash_content, insert
@@ -28,6 +29,7 @@ from server.index import MemoryIndex
 from server.index.types import Embedded
 from server.models import Memory, MemoryVersion, Project
 from server.models.base import new_id, now
+from server.principal import Principal
 
 MAX_LINE_LENGTH = 10_000_000
 """The most characters of a line."""
@@ -125,6 +127,24 @@ def import_memories(
         end = start + _ROWS_PER_CHUNK
         _store(session, project_id, parsed[start:end], embedded[start:end])
     return len(parsed)
+
+
+def import_as_member(
+    session: Session,
+    principal: Principal,
+    project_id: str,
+    lines: Sequence[str],
+    index: MemoryIndex,
+    progress: Progress,
+) -> int:
+    """Like `import_memories`, for a principal. Checks permission again at the end, because embedding takes long.
+
+    Raises Invalid, NotFound, Forbidden.
+    """
+    require_project(session, principal, project_id, Action.WRITE)
+    count = import_memories(session, project_id, lines, index, progress)
+    require_project(session, principal, project_id, Action.WRITE)
+    return count
 
 
 def parse(number: int, line: str) -> Line:

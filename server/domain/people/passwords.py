@@ -13,7 +13,7 @@ from server.domain.people import mailed_tokens, sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.errors import Gone, Invalid, NotFound
 from server.hashing import password_hash, password_matches
-from server.mail import Mailer
+from server.mailer import Mailer
 from server.models import User
 from server.models.base import now
 from server.models.users import MailedPurpose

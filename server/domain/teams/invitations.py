@@ -26,7 +26,7 @@ from server.domain.locks import lock_organization, lock_organization_of
 from server.domain.people import users
 from server.errors import Forbidden, NotFound
 from server.hashing import INVITATION_PREFIX, new_token, token_hash
-from server.mail import Mailer
+from server.mailer import Mailer
 from server.models import (
     Invitation,
     InvitationProject,

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from starlette.types import ASGIApp
 
 from server.app import create_app
+from server.buckets import Bucket
 from server.database import Database
-from server.limits import Bucket
 from server.operations import BUCKETS
 from server.settings import Settings
 from tests.conftest import ORIGIN, Tenant

@@ -1,0 +1,17 @@
+"""The buckets of the rate limits."""
+
+from enum import StrEnum
+
+
+class Bucket(StrEnum):
+    """Each bucket's rate is the setting RATE_LIMIT_<NAME>."""
+
+    MEMORY_ADD = "memory_add"
+    MEMORY_SEARCH = "memory_search"
+    ORGANIZATION_CREATE = "organization_create"
+    PROJECT_CREATE = "project_create"
+    INVITATION = "invitation"
+    SIGN_UP = "sign_up"
+    SIGN_IN = "sign_in"
+    REGISTRATION = "registration"
+    TOKEN_FAILURE = "token_failure"  # noqa: S105 - the bucket's name

@@ -1,0 +1,50 @@
+"""What operations and doors know of mail: a letter, how it is sent, and the outcome."""
+
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Protocol
+
+from pydantic import BaseModel
+from sqlmodel import Session
+
+
+class Letter(BaseModel):
+    """One plain text letter to one address."""
+
+    to: str
+    subject: str
+    text: str
+
+
+class Delivery(Enum):
+    """The outcome of one attempt to send a letter."""
+
+    SENT = auto()
+    LATER = auto()
+    REFUSED = auto()
+
+
+class Mailer(Protocol):
+    """What operations and doors use of mail."""
+
+    @property
+    def is_on(self) -> bool: ...
+
+    @property
+    def public_url(self) -> str: ...
+
+    def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:
+        """Queue a letter in the transaction. Return its id, or None when this server sends no mail.
+
+        The sending thread leaves the letter alone for `wait`, so that the caller can `deliver` it first.
+        """
+
+    def deliver(self, mail_id: str) -> Delivery:
+        """Send a queued letter now. Blocks: call it on a worker thread."""
+
+    def check(self) -> bool:
+        """Return whether the mail server answers and accepts the credentials."""
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
