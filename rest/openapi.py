@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from server import csp
 from server.models.base import JSON, JsonObject
 from server.operations import BUCKETS
 from server.runtime import State
+from server.templating import environment
 
 DESCRIPTION = """Store what was said, find it again by meaning, forget it for good.
 
@@ -66,7 +66,7 @@ async def page(request: Request[State]) -> Response:
 
 async def style(_request: Request[State]) -> Response:
     """The style of the page for people."""
-    return Response(_templates().get_template("docs.css").render(), media_type="text/css")
+    return Response(environment("rest").get_template("docs.css").render(), media_type="text/css")
 
 
 def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject:
@@ -184,7 +184,7 @@ def _text(endpoints: tuple[Endpoint, ...], session_cookie: str) -> str:
 
 @functools.cache
 def _html(endpoints: tuple[Endpoint, ...], session_cookie: str, base: str) -> str:
-    return _templates().get_template("docs.html").render(document=describe(endpoints, session_cookie), base=base)
+    return environment("rest").get_template("docs.html").render(document=describe(endpoints, session_cookie), base=base)
 
 
 def _served(request: Request[State]) -> tuple[Endpoint, ...]:
@@ -197,10 +197,3 @@ def _served(request: Request[State]) -> tuple[Endpoint, ...]:
 
 def _cookie(request: Request[State]) -> str:
     return request.state["runtime"].settings.session_cookie
-
-
-@functools.cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("rest"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
