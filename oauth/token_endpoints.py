@@ -45,9 +45,9 @@ async def register(request: Request[State]) -> Response:
     runtime = request.state["runtime"]
     await runtime.in_thread(runtime.limits.hit, Bucket.REGISTRATION, address_of(request))
     require_json(request)
-    described = registration.described(await read_body(request, BODY_LIMIT))
-    client, secret = await runtime.run(clients.register, described)
-    return JSONResponse(registration.registered(client, secret), 201, NO_STORE)
+    description = registration.parse_description(await read_body(request, BODY_LIMIT))
+    client, secret = await runtime.run(clients.register, description)
+    return JSONResponse(registration.response_body(client, secret), 201, NO_STORE)
 
 
 def _exchange(server: AuthorizationServer, flow: FlowRequest) -> Answer:
