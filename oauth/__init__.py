@@ -1,5 +1,5 @@
-"""The OAuth 2.1 door: how a person lets an application use one of their projects. `routes` is the table of contents.
+"""The OAuth 2.1 door: a person gives an application access to one of their projects. `routes` is the table of contents.
 
-Authlib decides about requests and grants; what it leaves open is here: single use, families of tokens, resource
-indicators (RFC 8707), metadata documents, registration without secrets, `iss` in every answer (RFC 9207).
+Authlib validates requests and grants. This package adds what Authlib leaves open: single use, token families, resource
+indicators (RFC 8707), client metadata documents, registration without secrets, `iss` in every answer (RFC 9207).
 """

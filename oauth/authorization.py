@@ -1,4 +1,4 @@
-"""An authorization request on its way: looked at before sign-in, considered after it, answered to the client."""
+"""An authorization request: checked briefly before sign-in, fully afterwards, then answered to the client."""
 
 from contextlib import suppress
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from server.settings import Settings
 
 
 class Consent(NamedTuple):
-    """What somebody is to decide about."""
+    """What the consent page asks a person to decide."""
 
     request: AuthorizationRequest
     client: OAuthClient
@@ -31,7 +31,7 @@ class Consent(NamedTuple):
 
 
 def glance(session: Session, settings: Settings, fields: Fields) -> None:
-    """Refuse a client or a redirect URI that will not do, before anybody has to sign in; nothing is fetched yet.
+    """Refuse an unknown client or an unregistered redirect URI before sign-in, without fetching a client's document.
 
     Raises OAuth2Error, DocumentRefused.
     """
@@ -45,9 +45,9 @@ def glance(session: Session, settings: Settings, fields: Fields) -> None:
 
 
 async def know_client(call: Call, client_id: str) -> None:
-    """Read the client's document, if it has one and the last copy is too old. Raises DocumentRefused.
+    """Fetch the client's metadata document if it has one and our copy is too old. Raises DocumentRefused.
 
-    Only for people who are signed in, so that strangers cannot make this server fetch.
+    Call it for signed-in people only, so that strangers cannot make this server fetch URLs.
     """
     if not client_documents.is_document_url(client_id):
         return
@@ -60,32 +60,32 @@ async def know_client(call: Call, client_id: str) -> None:
         if not client_documents.may_be_stale(known):
             raise
         return
-    with suppress(sa.exc.IntegrityError):  # another request was first, and has kept the same
+    with suppress(sa.exc.IntegrityError):  # another request stored the same document first
         await call.run(_keep, client_id, fetched)
 
 
 def consider(session: Session, principal: Principal, settings: Settings, fields: Fields) -> Consent:
-    """Check the whole request and open it in the principal's session.
+    """Validate the whole request and store it for the principal's decision.
 
-    Raises OAuth2Error; with a `redirect_uri` it is for the client, without one for a page.
+    Raises OAuth2Error: with a `redirect_uri`, send it to the client; without one, show it on a page.
     """
     grant = AuthorizationServer(settings, session).get_consent_grant(FlowRequest(settings, "GET", fields, {}))
     client: OAuthClient = grant.client.row
     scopes = tuple(Scope(word) for word in grant.request.scope.split())
-    asked = ConsentRequest(
+    consent_request = ConsentRequest(
         client_id=client.id,
         redirect_uri=grant.redirect_uri,
         scopes=scopes,
         state=grant.request.payload.state,
         code_challenge=grant.request.payload.data["code_challenge"],
     )
-    request = authorizations.begin(session, principal, asked)
+    request = authorizations.begin(session, principal, consent_request)
     choices = authorizations.choices(session, principal, scopes)
     return Consent(request, client, scopes, choices, session.get_one(User, principal.user_id))
 
 
 def answer_url(settings: Settings, redirect_uri: str, state: str | None, **answer: str) -> str:
-    """The redirect URI as it was registered, with the answer, the client's state and our issuer (RFC 9207)."""
+    """Return the redirect URI with the answer, the client's state and our issuer (RFC 9207) in its query."""
     parameters = {**answer, **({"state": state} if state else {}), "iss": settings.public_url}
     return redirect_uri + ("&" if "?" in redirect_uri else "?") + urlencode(parameters)
 
@@ -95,4 +95,4 @@ def _find(session: Session, _principal: Principal, client_id: str) -> OAuthClien
 
 
 def _keep(session: Session, _principal: Principal, url: str, fetched: Fetched) -> None:
-    clients.keep_document(session, url, fetched.described, fetched.fresh_until)
+    clients.keep_document(session, url, fetched.description, fetched.fresh_until)

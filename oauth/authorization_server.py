@@ -1,4 +1,4 @@
-"""Authlib's authorization server on one database session: clients, grants and endpoints it decides about."""
+"""Authlib's authorization server, bound to one database session."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from server.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Authlib answers with, before it is HTTP."""
+    """Authlib's answer, before it becomes an HTTP response."""
 
     status: int
     body: dict[str, object] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class Answer:
 
 
 class AuthorizationServer(BaseServer):
-    """Lives as long as one transaction. Errors are Authlib's; a caller that gets an Answer must commit."""
+    """Create one for each transaction, and commit it whenever it returns an Answer. Raises Authlib's errors."""
 
     def __init__(self, settings: Settings, session: Session) -> None:
         super().__init__()
@@ -42,19 +42,19 @@ class AuthorizationServer(BaseServer):
         return None if row is None else Client(row)
 
     def authenticate_client(self, request: FlowRequest, _methods: object, _endpoint: str = "token") -> Client:
-        """By a method that is the client's own, the same at every endpoint. Raises ClientRefused."""
-        given = client_credentials(request)
-        client = self.query_client(given.client_id)
+        """Authenticate with one of the client's own methods, the same at every endpoint. Raises ClientRefused."""
+        credentials = client_credentials(request)
+        client = self.query_client(credentials.client_id)
         refused = ClientRefused(by_header="authorization" in request.headers)
-        if client is None or given.method not in client.auth_methods:
+        if client is None or credentials.method not in client.auth_methods:
             raise refused
-        if given.method is not AuthMethod.NONE and not clients.secret_matches(client.row, given.secret):
+        if credentials.method is not AuthMethod.NONE and not clients.secret_matches(client.row, credentials.secret):
             raise refused
-        request.auth_method = given.method
+        request.auth_method = credentials.method
         return client
 
     def get_authorization_grant(self, request: FlowRequest) -> CodeGrant:
-        """Client and redirect URI are looked at first: as long as they are in doubt, no error is sent anywhere."""
+        """Check the client and the redirect URI first: until both are valid, no error may be sent to the URI."""
         redirect_uri = self.registered_redirect_uri(request)
         if request.payload.response_type != "code":
             raise UnsupportedResponseTypeError("", "The response_type must be code.", redirect_uri=redirect_uri)
@@ -62,16 +62,16 @@ class AuthorizationServer(BaseServer):
         return grant
 
     def registered_redirect_uri(self, request: FlowRequest) -> str:
-        """Where an answer may go. Raises InvalidClientError, InvalidRequestError; both are for a page."""
+        """Return the URI for the answer. Raises InvalidClientError or InvalidRequestError; show both on a page."""
         if any(len(request.payload.datalist.get(name, ())) > 1 for name in ("client_id", "redirect_uri")):
             raise InvalidRequestError("The client or the redirect URI is named more than once.")
         client = self.query_client(request.payload.client_id or "")
         if client is None:
-            raise InvalidClientError("The application is not known here, or not any more: connect it anew.")
-        asked = request.payload.redirect_uri or client.get_default_redirect_uri()
-        if asked is None or not client.check_redirect_uri(asked):
-            raise InvalidRequestError("The redirect URI is not one that the client has registered.")
-        return str(asked)
+            raise InvalidClientError("This application is not registered here, or no longer is. Connect it again.")
+        redirect_uri = request.payload.redirect_uri or client.get_default_redirect_uri()
+        if redirect_uri is None or not client.check_redirect_uri(redirect_uri):
+            raise InvalidRequestError("The client has not registered this redirect URI.")
+        return str(redirect_uri)
 
     def create_oauth2_request(self, request: FlowRequest) -> FlowRequest:
         return request
@@ -80,4 +80,4 @@ class AuthorizationServer(BaseServer):
         return Answer(status, body, headers)
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        """Nobody listens."""
+        """Do nothing: this server has no listeners for Authlib's signals."""

@@ -1,7 +1,7 @@
 """Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document): a client described at its own URL.
 
-The URL comes from a stranger, so the fetch is guarded: it goes to an address that was looked at, once, without
-redirects, cookies or proxies, within a time and a size.
+The URL comes from a stranger, so the fetch is guarded against server-side request forgery: it resolves the host once,
+connects to the checked address, follows no redirects, uses no cookies or proxies, and limits time and size.
 """
 
 import asyncio
@@ -27,27 +27,35 @@ from server.settings import Settings
 
 log = logging.getLogger(__name__)
 
-SECONDS = 5
-MOST_BYTES = 64_000
-MOST_URL = 1000
-AGENT = "SelfMemory-Client-Metadata/1"
-FLOOR, USUAL, CEILING = timedelta(seconds=10), timedelta(minutes=5), timedelta(hours=24)
-STALE = timedelta(hours=24)
-_SEGMENT_OF_DOTS = re.compile(r"/\.{1,2}(/|$)")
-# Addresses that lead to an IPv4 address hidden in them: NAT64, Teredo, 6to4.
+TIMEOUT_SECONDS = 5
+MAX_BYTES = 64_000
+MAX_URL = 1000
+USER_AGENT = "SelfMemory-Client-Metadata/1"
+
+MIN_LIFETIME = timedelta(seconds=10)
+DEFAULT_LIFETIME = timedelta(minutes=5)
+MAX_LIFETIME = timedelta(hours=24)
+"""How long a copy is fresh: what its Cache-Control says, within these bounds."""
+
+STALE_LIFETIME = timedelta(hours=24)
+"""How long a copy may stand in for a document that cannot be fetched."""
+
+_DOT_SEGMENT = re.compile(r"/\.{1,2}(/|$)")
+
 _TUNNELS = [ipaddress.ip_network(block) for block in ("64:ff9b::/96", "2001::/32", "2002::/16")]
+"""Networks whose addresses embed an IPv4 address: NAT64, Teredo, 6to4."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class DocumentRefused(Invalid):
-    """One sentence for every reason, so that it tells nothing about the network that this server is in."""
+    """Has one sentence for every reason, so that it reveals nothing about this server's network."""
 
     sentence = "This application's metadata document could not be used."
 
 
 class DocumentUnavailable(DocumentRefused):
-    """Nothing is known about the document now; an earlier copy may still do."""
+    """The document cannot be fetched now. An earlier copy may stand in for it."""
 
 
 def _text(value: object) -> object:
@@ -55,7 +63,7 @@ def _text(value: object) -> object:
 
 
 class Document(BaseModel):
-    """The members that count; unsupported grants and all else are ignored."""
+    """The members that this server reads; it ignores the others."""
 
     client_id: str
     redirect_uris: list[str]
@@ -69,9 +77,9 @@ class Document(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A document's description, and until when it need not be read again."""
+    """The description in a document, and when to fetch it again."""
 
-    described: Description
+    description: Description
     fresh_until: datetime
 
 
@@ -80,17 +88,17 @@ def is_document_url(client_id: str) -> bool:
 
 
 def require_well_formed(url: str, *, any_port: bool) -> None:
-    """Refuse, before any look at the network, what cannot be a client's URL. Raises DocumentRefused."""
+    """Raises DocumentRefused for a URL that cannot be a client's, without using the network."""
     try:
         parts, _ = urlsplit(url), httpx.URL(url)
         port = parts.port
     except (ValueError, httpx.InvalidURL):
         raise DocumentRefused from None
-    is_plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url and len(url) <= MOST_URL
+    is_plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url and len(url) <= MAX_URL
     path = unquote(parts.path)
     if not is_plain or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or "#" in url:
         raise DocumentRefused
-    if path in ("", "/") or _SEGMENT_OF_DOTS.search(path) or (port not in (None, 443) and not any_port):
+    if path in ("", "/") or _DOT_SEGMENT.search(path) or (port not in (None, 443) and not any_port):
         raise DocumentRefused
 
 
@@ -99,15 +107,15 @@ def is_fresh(client: OAuthClient | None) -> bool:
 
 
 def may_be_stale(client: OAuthClient | None) -> bool:
-    """Whether the last copy may stand in for a document that cannot be read at the moment."""
-    return client is not None and client.read_at > now() - STALE
+    """Return whether our copy may stand in for a document that cannot be fetched now."""
+    return client is not None and client.read_at > now() - STALE_LIFETIME
 
 
 async def fetch(url: str, settings: Settings) -> Fetched:
-    """Read and check a client's document. Raises DocumentUnavailable, DocumentRefused; at the latest after SECONDS."""
+    """Fetch and validate a client's document within `TIMEOUT_SECONDS`. Raises DocumentUnavailable, DocumentRefused."""
     require_well_formed(url, any_port=settings.cimd_allow_private)
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             host = urlsplit(url).hostname or ""
             address = vetted(await resolve(host, urlsplit(url).port or 443), settings.cimd_allow_private)
             context = await asyncio.to_thread(httpx.create_ssl_context)
@@ -119,23 +127,23 @@ async def fetch(url: str, settings: Settings) -> Fetched:
 
 
 async def resolve(host: str, port: int) -> list[Address]:
-    """All addresses of a host, as the system knows them. Raises OSError, DocumentRefused."""
+    """Return the addresses that the system resolver gives for a host. Raises OSError, DocumentRefused."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:
         raise DocumentRefused from None
-    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries]
 
 
 def vetted(addresses: Sequence[Address], allow_private: bool) -> Address:
-    """The address to connect to: the first, if none of them leads inside. Raises DocumentRefused."""
+    """Return the first address. Raises DocumentRefused if there is none, or any of them is private."""
     if not addresses or not (allow_private or all(map(is_public, addresses))):
         raise DocumentRefused
     return addresses[0]
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is one of the public internet, also when it wraps another."""
+    """Return whether the address, and an IPv4 address mapped into it, is on the public internet."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
@@ -145,12 +153,16 @@ def is_public(address: Address) -> bool:
 
 
 async def _read(http: httpx.AsyncClient, url: str, address: Address) -> Fetched:
-    """Connect to the address; the host's name is for its certificate and its Host header."""
-    there = httpx.URL(url)
-    headers = {"Host": there.netloc.decode(), "User-Agent": AGENT, "Accept": "application/json"}
-    headers["Accept-Encoding"] = "identity"
+    """Fetch from the checked address. The host's name serves only for the certificate and the Host header."""
+    target = httpx.URL(url)
+    headers = {
+        "Host": target.netloc.decode(),
+        "User-Agent": USER_AGENT,
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+    }
     request = httpx.Request(
-        "GET", there.copy_with(host=str(address)), headers=headers, extensions={"sni_hostname": there.host}
+        "GET", target.copy_with(host=str(address)), headers=headers, extensions={"sni_hostname": target.host}
     )
     response = await http.send(request, stream=True)
     try:
@@ -161,7 +173,7 @@ async def _read(http: httpx.AsyncClient, url: str, address: Address) -> Fetched:
         body = bytearray()
         async for chunk in response.aiter_raw():
             body += chunk
-            if len(body) > MOST_BYTES:
+            if len(body) > MAX_BYTES:
                 raise DocumentRefused
     finally:
         await response.aclose()
@@ -175,15 +187,17 @@ def _is_json(response: httpx.Response) -> bool:
 
 
 def lifetime(cache_control: str) -> timedelta:
-    """How long a document may be kept: what its host says, between the floor and the ceiling."""
+    """Return how long a document stays fresh, from `MIN_LIFETIME` to `MAX_LIFETIME`."""
     if re.search(r"\bno-(store|cache)\b", cache_control, re.IGNORECASE):
-        return FLOOR
-    told = re.search(r"\bmax-age=(\d{1,9})\b", cache_control, re.IGNORECASE)
-    return min(max(timedelta(seconds=int(told[1])), FLOOR), CEILING) if told else USUAL
+        return MIN_LIFETIME
+    max_age = re.search(r"\bmax-age=(\d{1,9})\b", cache_control, re.IGNORECASE)
+    if max_age is None:
+        return DEFAULT_LIFETIME
+    return min(max(timedelta(seconds=int(max_age[1])), MIN_LIFETIME), MAX_LIFETIME)
 
 
 def checked(url: str, body: bytes) -> Description:
-    """What the document says about the client at `url`. Raises DocumentRefused."""
+    """Return what the document says about the client at `url`. Raises DocumentRefused."""
     try:
         document = Document.model_validate_json(body)
     except ValidationError:
@@ -195,7 +209,7 @@ def checked(url: str, body: bytes) -> Description:
 
 
 def _is_public_client(document: Document) -> bool:
-    """A document cannot keep a secret; of several methods that it offers, `none` is the one that we take."""
+    """Return whether the client offers the method `none` and no secret: a public document cannot keep one."""
     if document.client_secret is not None or document.client_secret_expires_at is not None:
         return False
     offered = {document.token_endpoint_auth_method or "none", *(document.token_endpoint_auth_methods_supported or ())}

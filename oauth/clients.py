@@ -1,4 +1,4 @@
-"""A stored client, as Authlib asks about it."""
+"""A stored client with the interface that Authlib calls."""
 
 from collections.abc import Set
 
@@ -7,12 +7,11 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from server.domain.grants import redirect_uris
 from server.models import AuthMethod, ClientKind, OAuthClient
 from server.principal import Scope, with_implied
-
-DEFAULT_SCOPES = frozenset({Scope.READ, Scope.WRITE})
+from server.statuses import EVERYDAY_SCOPES
 
 
 def known_scopes(text: str | None) -> frozenset[Scope]:
-    """Those that we know of the words that a client asks with, and what they imply."""
+    """Return the scopes in `text` that this server knows, and the scopes that they imply."""
     return with_implied(frozenset(Scope(word) for word in (text or "").split(" ") if word in set(Scope)))
 
 
@@ -26,18 +25,18 @@ class Client(ClientMixin):
 
     @property
     def auth_methods(self) -> Set[str]:
-        """The one that it registered; a client that was set up by hand was not asked how it sends its secret."""
+        """Return the method that the client registered. One that an administrator created registered none: both do."""
         if self.row.kind == ClientKind.CONFIGURED and self.row.secret_hash is not None:
             return {AuthMethod.BASIC, AuthMethod.POST}
         return {self.row.auth_method}
 
     def get_default_redirect_uri(self) -> str | None:
-        """The only one that is registered; with several the request must say which."""
+        """Return the only registered URI. With several, the request must name one."""
         return self.row.redirect_uris[0] if len(self.row.redirect_uris) == 1 else None
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """What is known of the scopes asked for, or else the default: some clients ask for those of OpenID Connect."""
-        return " ".join(sorted(known_scopes(scope) or DEFAULT_SCOPES))
+        """Return the known scopes of the request, else the defaults: some clients ask only for OpenID ones."""
+        return " ".join(sorted(known_scopes(scope) or EVERYDAY_SCOPES))
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return any(redirect_uris.matches(registered, redirect_uri) for registered in self.row.redirect_uris)

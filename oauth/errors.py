@@ -1,42 +1,33 @@
-"""From the error tree and Authlib's errors to what clients read (RFC 6749 section 5.2) and to pages for people."""
+"""Turn the error tree and Authlib's errors into the JSON that clients read (RFC 6749 section 5.2)."""
 
 import logging
-from collections.abc import Awaitable, Callable
 
 from authlib.oauth2.base import OAuth2Error
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
 
 from oauth.authorization_server import Answer
 from server import errors
+from server.dispatch import Methods
 from server.runtime import State
 from server.statuses import retry_after, status_of
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Request[State]], Awaitable[Response]]
-
 CODES = {401: "invalid_client", 429: "slow_down", 503: "temporarily_unavailable"}
+"""The error code for a status; any other status gets `invalid_request`."""
 
 
-class ForPrograms:
-    """One method at one path for clients: every failure is `{"error", "error_description"}`."""
+class ForPrograms(Methods):
+    """The endpoint of a path that clients call: every failure is `{"error", "error_description"}`."""
 
-    def __init__(self, handler: Handler, method: str = "POST") -> None:
-        self.handler = handler
-        self.method = method
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(Request(scope, receive))
-        await response(scope, receive, send)
-
-    async def _answer(self, request: Request[State]) -> Response:
-        if request.method != self.method:
-            body = {"error": "invalid_request", "error_description": f"Use {self.method}."}
-            return JSONResponse(body, 405, {"Allow": self.method})
+    async def answer(self, request: Request[State]) -> Response:
         try:
-            return await self.handler(request)
+            return await super().answer(request)
+        except HTTPException as error:
+            body = {"error": "invalid_request", "error_description": f"Use {self.allow}."}
+            return JSONResponse(body, error.status_code, error.headers)
         except OAuth2Error as error:
             return response_of(Answer(*error()))
         except errors.ServiceError as error:

@@ -1,6 +1,6 @@
-"""The documents by which clients find their way: the resource (RFC 9728) and its authorization server (RFC 8414).
+"""The metadata that clients discover: the protected resource (RFC 9728) and its authorization server (RFC 8414).
 
-Every URL is made from PUBLIC_URL; what a request says about its host changes nothing.
+Every URL begins with PUBLIC_URL; a request's Host header never changes one.
 """
 
 from starlette.requests import Request
@@ -12,7 +12,7 @@ from server.principal import Scope
 from server.runtime import State
 from server.settings import Settings
 
-SCOPES = [Scope.READ.value, Scope.WRITE.value]
+SCOPES = [scope.value for scope in Scope]
 CACHE = {"Cache-Control": "public, max-age=300"}
 
 
@@ -25,7 +25,7 @@ async def server(request: Request[State]) -> Response:
 
 
 def resource_document(settings: Settings) -> dict[str, str | list[str]]:
-    """No offline_access here: a client that reads this would ask its user for it each time."""
+    """Return the document without `offline_access`: clients that read it here would request it every time."""
     return {
         "resource": settings.resource,
         "authorization_servers": [settings.public_url],

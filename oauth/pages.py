@@ -1,72 +1,59 @@
-"""What people see of the flow: the consent page, its answer, and why a request cannot go on.
+"""What people see of the flow: the consent page, the decision, and a page that says why a request cannot go on.
 
-Before somebody has signed in nothing leads to the client; afterwards the client is told of its errors.
+Before sign-in, nothing redirects to the client; afterwards, errors are sent to the client.
 """
 
-import functools
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.base import OAuth2Error
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.types import Receive, Scope, Send
 
 from oauth import authorization
 from oauth.authorization import Consent
-from oauth.requests import QUERY_LIMIT, Fields, fields_of, read_form
+from oauth.requests import QUERY_LIMIT, Fields, fields_of, query_of, read_form
 from server import csp
+from server.dispatch import Methods
 from server.domain.grants import authorizations, redirect_uris
 from server.domain.grants.clients import shown_name
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unauthenticated
 from server.models import ClientKind
-from server.principal import Scope as Right
+from server.principal import Scope
 from server.request_credentials import credential_of, own_origins
 from server.runtime import Call, State
 from server.statuses import retry_after, status_of
+from server.templating import environment
 
 HEADERS = {
     "Content-Security-Policy": csp.FLOW,
-    # A client that opened this page as a pop-up hears from it again when it comes back to the client's own.
+    # Under "same-origin", a client that opens this page as a pop-up loses its reference to the window.
     "Cross-Origin-Opener-Policy": "unsafe-none",
 }
-IN_WORDS = {
-    Right.READ: "See and search memories",
-    Right.WRITE: "Add, change and delete them",
+SCOPE_LABELS = {
+    Scope.READ: "See and search memories",
+    Scope.WRITE: "Add, edit and delete memories",
 }
 
 
 class Visitor(NamedTuple):
-    """Somebody signed in, in this browser; `value` is the session's own, which proves where a form comes from."""
+    """A person who is signed in, with the call and the value of their session cookie."""
 
     call: Call
-    value: str
+    session_value: str
 
 
-Handler = Callable[[Request[State]], Awaitable[Response]]
+class ForPeople(Methods):
+    """The endpoint of a page: every failure is a page, and none redirects."""
 
-
-class ForPeople:
-    """One method at one path, and HEAD with GET; every failure is a page, and none leads anywhere."""
-
-    def __init__(self, handler: Handler, method: str) -> None:
-        self.handler = handler
-        self.methods = ("GET", "HEAD") if method == "GET" else (method,)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request: Request[State] = Request(scope, receive)
-        response = await self._answer(request)
-        await response(scope, receive, send)
-
-    async def _answer(self, request: Request[State]) -> Response:
-        if request.method not in self.methods:
-            allowed = {"Allow": ", ".join(self.methods)}
-            return await problem(request, 405, "This address does not work that way.", allowed)
+    async def answer(self, request: Request[State]) -> Response:
         try:
-            return await self.handler(request)
+            return await super().answer(request)
+        except HTTPException as error:
+            return await problem(request, error.status_code, "This method is not allowed here.", error.headers)
         except OAuth2Error as error:
             return await problem(request, 400, error.get_error_description())
         except ServiceError as error:
@@ -74,22 +61,22 @@ class ForPeople:
 
 
 async def authorize(request: Request[State]) -> Response:
-    """Where clients send people (OAuth 2.1 section 4.1.1)."""
-    return await _open(request, request.url.query)
+    """The authorization endpoint (OAuth 2.1 section 4.1.1)."""
+    return await _open(request, query_of(request))
 
 
 async def resume(request: Request[State]) -> Response:
-    """The same, once its user has signed in."""
+    """Continue an authorization request after its user signed in."""
     runtime = request.state["runtime"]
     query = await runtime.read(authorizations.parked_query, request.path_params["parked_id"])
     return await _open(request, query)
 
 
 async def decide(request: Request[State]) -> Response:
-    """Allow or deny: the form says only that, and which project; what is granted was kept on the server."""
+    """Allow or deny. The form names only the decision and the project; the server kept the rest of the request."""
     visitor = await visitor_of(request)
     if visitor is None:
-        raise Forbidden("You are signed out: go back to the application and connect again.")
+        raise Forbidden("You are signed out. Go back to the application and connect again.")
     request_id = request.path_params["request_id"]
     form = await read_form(request)
     require_own_form(request, visitor, request_id, form)
@@ -105,35 +92,36 @@ async def decide(request: Request[State]) -> Response:
             return leave(authorization.answer_url(settings, denied.redirect_uri, denied.state, error="access_denied"))
         case ["allow"], _:
             raise Invalid("choose the project to connect.", field="project_id")
-    raise Invalid("allow or deny.", field="decision")
+    raise Invalid("choose allow or deny.", field="decision")
 
 
 async def visitor_of(request: Request[State]) -> Visitor | None:
-    """None when nobody is signed in. Raises Forbidden for a key or token, and for a form of another site."""
+    """Return None when nobody is signed in. Raises Forbidden for an API key, a token or another site's form."""
     runtime = request.state["runtime"]
     try:
-        found = credential_of(request, runtime.settings)
-        principal = await runtime.authenticate(found)
+        credential = credential_of(request, runtime.settings)
+        principal = await runtime.authenticate(credential)
     except Unauthenticated:
         return None
-    if found is None or not principal.is_session:
+    if credential is None or not principal.is_session:
         raise Forbidden("Only a person who is signed in can connect an application.")
-    return Visitor(Call(runtime, principal), found.value)
+    return Visitor(Call(runtime, principal), credential.value)
 
 
 def require_own_form(request: Request[State], visitor: Visitor, request_id: str, form: Fields) -> None:
-    """The form came from our page, for this request, in this session. Raises Forbidden."""
+    """Raises Forbidden unless the form comes from our page, made for this request and this session."""
     referrer = request.headers.get("referer")
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(referrer)) if referrer else None
     proof = form.get("proof", [""])[0].encode()
-    ours = origin is None or origin in own_origins(visitor.call.runtime.settings)
-    if not ours or not hmac.compare_digest(proof, proof_of(visitor, request_id).encode()):
-        raise Forbidden("This form does not come from the page that you were shown: connect again.")
+    is_ours = origin is None or origin in own_origins(visitor.call.runtime.settings)
+    if not is_ours or not hmac.compare_digest(proof, proof_of(visitor, request_id).encode()):
+        raise Forbidden("This form was not sent from our consent page. Connect the application again.")
 
 
 def proof_of(visitor: Visitor, request_id: str) -> str:
-    """What only a page made for this session and request can hold."""
-    return hmac.new(visitor.value.encode("utf-8", "surrogatepass"), request_id.encode(), "sha256").hexdigest()
+    """Return the token against cross-site forms: an HMAC of the request's id, keyed by the session."""
+    key = visitor.session_value.encode("utf-8", "surrogatepass")
+    return hmac.new(key, request_id.encode(), "sha256").hexdigest()
 
 
 async def problem(
@@ -144,15 +132,16 @@ async def problem(
 
 
 def leave(url: str) -> Response:
-    """To the client; 303 so that nothing of a form goes along."""
+    """Redirect with 303, so that the browser does not send the form's fields to the client."""
     return Response(status_code=303, headers={"Location": url, "Cross-Origin-Opener-Policy": "unsafe-none"})
 
 
 def render(template: str, context: dict[str, object]) -> str:
-    return _environment().get_template(template).render(context)
+    return environment("oauth", "server").get_template(template).render(context)
 
 
 async def _open(request: Request[State], query: str) -> Response:
+    """Show the consent page for an authorization request, or sign the person in first."""
     if len(query) > QUERY_LIMIT:
         raise TooLarge("This request is too long.")
     runtime, fields = request.state["runtime"], fields_of(query)
@@ -167,37 +156,26 @@ async def _open(request: Request[State], query: str) -> Response:
     except OAuth2Error as error:
         if not error.redirect_uri:
             raise
-        told = {"error": error.error, "error_description": error.get_error_description()}
-        return leave(authorization.answer_url(runtime.settings, error.redirect_uri, error.state, **told))
+        answer = {"error": error.error, "error_description": error.get_error_description()}
+        return leave(authorization.answer_url(runtime.settings, error.redirect_uri, error.state, **answer))
     html = await runtime.in_thread(render, "consent.html", context_of(visitor, consent))
     return HTMLResponse(html, headers=HEADERS)
 
 
 def context_of(visitor: Visitor, consent: Consent) -> dict[str, object]:
-    """What the consent page shows: nothing of the client's own but its name and what it cannot invent."""
-    client, uri = consent.client, consent.request.redirect_uri
+    """Return what the consent page shows. Of the client's own claims it shows only the name."""
+    client, redirect_uri = consent.client, consent.request.redirect_uri
     is_document = client.kind == ClientKind.DOCUMENT
     return {
         "name": shown_name(client),
         "host": urlsplit(client.id).netloc if is_document else None,
         "is_configured": client.kind == ClientKind.CONFIGURED,
-        "place": redirect_uris.destination(uri),
-        "is_local": all(redirect_uris.is_local(one) for one in client.redirect_uris),
-        "rights": [IN_WORDS[scope] for scope in consent.scopes],
-        "wants_write": Right.WRITE in consent.scopes,
-        "choices": [(choice, Right.WRITE in choice.scopes) for choice in consent.choices],
+        "destination": redirect_uris.destination(redirect_uri),
+        "is_local": all(redirect_uris.is_local(registered) for registered in client.redirect_uris),
+        "permissions": [SCOPE_LABELS[scope] for scope in consent.scopes],
+        "wants_write": Scope.WRITE in consent.scopes,
+        "choices": [(choice, Scope.WRITE in choice.scopes) for choice in consent.choices],
         "email": consent.user.email,
         "action": f"/oauth/consent/{consent.request.id}",
         "proof": proof_of(visitor, consent.request.id),
     }
-
-
-@functools.cache
-def _environment() -> Environment:
-    return Environment(
-        loader=ChoiceLoader([PackageLoader("oauth"), PackageLoader("server")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -1,6 +1,6 @@
-"""Dynamic client registration (RFC 7591): open to all, so that what it takes is only a description.
+"""Dynamic client registration (RFC 7591), which is open to everyone.
 
-Authlib's own endpoint gives every client a secret and drops fields that clients expect back.
+It does not use Authlib's endpoint, which gives every client a secret and drops fields that clients expect back.
 """
 
 from typing import Annotated
@@ -12,15 +12,17 @@ from pydantic_core import from_json
 from server.domain.grants import redirect_uris
 from server.domain.grants.clients import GRANT_TYPES, Description
 from server.models import AuthMethod, OAuthClient
+from server.statuses import EVERYDAY_SCOPES
 from server.wire import is_unstorable
 
-MOST_URIS = 50
-LONGEST = 4096
+MAX_URIS = 50
+MAX_TEXT = 4096
+"""Characters of a text or link; a longer one is ignored."""
 
 
 def _text_or_nothing(value: object) -> object:
-    """Clients send null, empty or odd values for what they do not mean."""
-    return value if isinstance(value, str) and 0 < len(value) <= LONGEST else None
+    """Ignore null, empty and malformed values, which some clients send for fields that they do not use."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT else None
 
 
 def _link_or_nothing(value: str | None) -> str | None:
@@ -28,7 +30,7 @@ def _link_or_nothing(value: str | None) -> str | None:
 
 
 def _known_or_default(value: object) -> object:
-    """What we do not know of is left out; a client that names nothing we know, or nothing, gets both."""
+    """Return the known grant types that the client names; all of them if it names none."""
     known = [grant for grant in GRANT_TYPES if isinstance(value, list) and grant in value]
     return known or list(GRANT_TYPES)
 
@@ -38,7 +40,7 @@ Link = Annotated[str | None, BeforeValidator(_text_or_nothing), AfterValidator(_
 
 
 class ClientMetadata(BaseModel):
-    """What a client may say of itself (RFC 7591 section 2); anything else is ignored."""
+    """The client metadata that this server reads (RFC 7591 section 2); it ignores other fields."""
 
     redirect_uris: list[str] = Field(default_factory=list)
     token_endpoint_auth_method: str | None = None
@@ -53,17 +55,17 @@ class ClientMetadata(BaseModel):
     policy_uri: Link = None
 
 
-SHOWN = {"application_type", "software_id", "software_version", "client_uri", "logo_uri", "tos_uri", "policy_uri"}
+DETAILS = {"application_type", "software_id", "software_version", "client_uri", "logo_uri", "tos_uri", "policy_uri"}
 
 
-def described(body: bytes) -> Description:
-    """The description in a registration's body.
+def parse_description(body: bytes) -> Description:
+    """Return the description in the body of a registration.
 
-    Raises InvalidRedirectURIError for a redirect URI that may not be named, InvalidClientMetadataError.
+    Raises InvalidRedirectURIError for a redirect URI that is not allowed, InvalidClientMetadataError.
     """
     metadata = metadata_of(body)
     uris = metadata.redirect_uris
-    if not 0 < len(uris) <= MOST_URIS or not all(map(redirect_uris.is_allowed, uris)):
+    if not 0 < len(uris) <= MAX_URIS or not all(map(redirect_uris.is_allowed, uris)):
         raise InvalidRedirectURIError(
             "Each redirect URI must be https, http on localhost, or the private scheme of an application."
         )
@@ -75,12 +77,12 @@ def described(body: bytes) -> Description:
         redirect_uris=uris,
         auth_method=AuthMethod(method),
         grant_types=metadata.grant_types,
-        details=metadata.model_dump(include=SHOWN, exclude_none=True),
+        details=metadata.model_dump(include=DETAILS, exclude_none=True),
     )
 
 
 def metadata_of(body: bytes) -> ClientMetadata:
-    """Raises InvalidClientMetadataError."""
+    """Parse the body. Raises InvalidRedirectURIError, InvalidClientMetadataError."""
     try:
         value = from_json(body, allow_inf_nan=False)
         if is_unstorable(value):
@@ -95,8 +97,8 @@ def metadata_of(body: bytes) -> ClientMetadata:
         raise InvalidClientMetadataError("The body is not valid JSON.") from None
 
 
-def registered(client: OAuthClient, secret: str | None) -> dict[str, object]:
-    """What was registered (RFC 7591 section 3.2.1); the secret is shown this once."""
+def response_body(client: OAuthClient, secret: str | None) -> dict[str, object]:
+    """Return the registration response (RFC 7591 section 3.2.1), the only one that shows the secret."""
     body: dict[str, object] = {
         "client_id": client.id,
         "client_id_issued_at": int(client.created_at.timestamp()),
@@ -104,7 +106,7 @@ def registered(client: OAuthClient, secret: str | None) -> dict[str, object]:
         "grant_types": client.grant_types,
         "response_types": ["code"],
         "token_endpoint_auth_method": client.auth_method,
-        "scope": "memories:read memories:write",
+        "scope": " ".join(EVERYDAY_SCOPES),
         **client.details,
     }
     if client.name:

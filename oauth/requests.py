@@ -1,10 +1,10 @@
-"""From HTTP to what Authlib reads: parameters that occur once, a client's credentials, our resource."""
+"""Turn HTTP requests into what Authlib reads: single parameters, client credentials, our resource."""
 
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote_plus, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
@@ -14,20 +14,25 @@ from starlette.requests import Request
 from server.models import AuthMethod
 from server.runtime import State
 from server.settings import Settings
-from server.wire import read_body
+from server.wire import FORM, media_type, parse_form, read_body
 
-FORM = "application/x-www-form-urlencoded"
 FORM_LIMIT = 64_000
+"""Bytes of a form."""
+
 QUERY_LIMIT = 32_000
-MOST_FIELDS = 100
-# What must never stand in a URL, where logs and histories keep it.
-SECRET = frozenset({"client_secret", "code", "code_verifier", "refresh_token", "token", "access_token", "password"})
+"""Characters of an authorization request's query string."""
+
+MAX_FIELDS = 100
+SECRET_FIELDS = frozenset(
+    {"client_secret", "code", "code_verifier", "refresh_token", "token", "access_token", "password"}
+)
+"""Fields that are refused in a URL, because logs and histories keep URLs."""
 
 Fields = dict[str, list[str]]
 
 
 class Payload(OAuth2Payload):
-    """Parameters in the order they came; one without a value counts as left out (RFC 6749 section 3.1)."""
+    """The fields of a request in the form that Authlib reads."""
 
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
@@ -43,7 +48,7 @@ class Payload(OAuth2Payload):
 
 
 class FlowRequest(OAuth2Request):
-    """One request of the flow; `fields` are those of the query or of the body, never both."""
+    """One request of the flow. `fields` come from the query or from the body, never from both."""
 
     def __init__(self, settings: Settings, method: str, fields: Fields, headers: Mapping[str, str]) -> None:
         super().__init__(method, settings.public_url, headers=headers)
@@ -56,7 +61,7 @@ class FlowRequest(OAuth2Request):
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """Who a client says it is, and how it shows it (RFC 6749 section 2.3)."""
+    """The client id of a request, and how the client authenticates (RFC 6749 section 2.3)."""
 
     client_id: str
     method: AuthMethod
@@ -64,7 +69,7 @@ class ClientCredentials:
 
 
 class ClientRefused(InvalidClientError):
-    """Always 401; the header is answered with a header, since in a browser it opens a dialogue."""
+    """Always 401. Only a client that used the header gets a challenge, which makes browsers open a dialog."""
 
     description = "The client is unknown or could not be authenticated."
 
@@ -84,26 +89,36 @@ class InvalidTarget(OAuth2Error):
     description = "The resource is not the one that this server protects."
 
 
-def fields_of(text: str) -> Fields:
-    """Form-encoded text. Raises InvalidRequestError for what is not UTF-8, holds control characters or is too much."""
+def query_of(request: Request[State]) -> str:
+    """Return the query string. Raises InvalidRequestError when it is not UTF-8."""
+    query: bytes = request.scope["query_string"]
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+        return query.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequestError("The query cannot be read.") from None
+
+
+def fields_of(text: str) -> Fields:
+    """Return the form-encoded fields that have a value.
+
+    Raises InvalidRequestError for escapes that are not UTF-8, control characters, or more than `MAX_FIELDS` fields.
+    """
+    try:
+        fields = parse_form(text, MAX_FIELDS)
     except ValueError:
         raise InvalidRequestError("The parameters cannot be read.") from None
-    fields: Fields = {}
-    for name, value in pairs:
-        if any(ord(character) < 0x20 or ord(character) == 0x7F for character in name + value):
+    for name, values in fields.items():
+        if any(ord(character) < 0x20 or ord(character) == 0x7F for character in name + "".join(values)):
             raise InvalidRequestError("A parameter holds control characters.")
-        if value:
-            fields.setdefault(name, []).append(value)
-    return fields
+    with_value = {name: [value for value in values if value] for name, values in fields.items()}
+    return {name: values for name, values in with_value.items() if values}
 
 
 async def read_form(request: Request[State]) -> Fields:
-    """The body of a POST, and nothing else. Raises InvalidRequestError, TooLarge."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+    """Return the fields of the body. Raises InvalidRequestError (secrets in the URL too) and TooLarge."""
+    if media_type(request) != FORM:
         raise InvalidRequestError(f"Send the body as {FORM}.")
-    if SECRET & set(fields_of(request.url.query)):
+    if SECRET_FIELDS & set(fields_of(query_of(request))):
         raise InvalidRequestError("Credentials do not belong in the URL.")
     try:
         text = (await read_body(request, FORM_LIMIT)).decode("ascii")
@@ -113,20 +128,20 @@ async def read_form(request: Request[State]) -> Fields:
 
 
 def require_single(fields: Fields) -> None:
-    """No parameter twice, but for the same resource (RFC 6749 section 3.1). Raises InvalidRequestError."""
+    """Raises InvalidRequestError for a repeated parameter, except `resource` (RFC 6749 section 3.1, RFC 8707)."""
     for name, values in fields.items():
         if len(values) > 1 and name != "resource":
             raise InvalidRequestError("A parameter occurs more than once.")
 
 
 def require_own_resource(fields: Fields, settings: Settings) -> None:
-    """Every resource that is named is ours; none named means ours (RFC 8707). Raises InvalidTarget."""
+    """Raises InvalidTarget unless every `resource` is ours. No resource means ours (RFC 8707)."""
     if any(canonical(value) != settings.resource for value in fields.get("resource", ())):
         raise InvalidTarget
 
 
 def canonical(resource: str) -> str:
-    """Scheme and host in small letters, without a trailing slash; empty for what is no absolute URL."""
+    """Return the URL with a lower-case host and no trailing slash. Return "" for anything but an absolute URL."""
     try:
         parts = urlsplit(resource)
     except ValueError:
@@ -137,7 +152,7 @@ def canonical(resource: str) -> str:
 
 
 def client_credentials(request: FlowRequest) -> ClientCredentials:
-    """Exactly one way of showing who the client is. Raises ClientRefused, InvalidRequestError."""
+    """Read the credentials from the header or from the form. Raises ClientRefused for both, or a malformed header."""
     data = request.payload.data
     header = request.headers.get("authorization")
     if header is None:
@@ -150,7 +165,7 @@ def client_credentials(request: FlowRequest) -> ClientCredentials:
 
 
 def _basic(header: str) -> tuple[str, str]:
-    """RFC 6749 section 2.3.1: both parts are form-encoded before they are joined."""
+    """Return client id and secret, each of which is form-encoded (RFC 6749 section 2.3.1)."""
     scheme, _, encoded = header.partition(" ")
     try:
         decoded = b64decode(encoded.strip(), validate=True).decode("utf-8")

@@ -1,1 +1,5 @@
-"""REST: the door for programs. `routes` is the table of contents; a file a noun, wire models above, handlers below."""
+"""REST: the door for programs. `routes` is the table of contents; each noun has a file with wire models and handlers.
+
+The published Python client expects the legacy shapes on the wire: `_id`, camelCase beside snake_case, `event: "ADD"`,
+the same id under two names, and the name of the session cookie.
+"""

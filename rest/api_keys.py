@@ -1,4 +1,4 @@
-"""API keys over HTTP. The key itself is in one answer, ever."""
+"""API keys over HTTP. Only the answer to `create` holds the key itself."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -22,12 +22,12 @@ class NewApiKey(BaseModel):
         default=["read", "write"], min_length=1, max_length=10, description="write implies read"
     )
     expires_in_days: int | None = Field(
-        default=None, strict=True, ge=1, le=LONGEST_DAYS, description="never, when left out"
+        default=None, strict=True, ge=1, le=LONGEST_DAYS, description="never expires by default"
     )
 
 
 class ApiKeyCreated(BaseModel):
-    api_key: str = Field(description="shown once, ever")
+    api_key: str = Field(description="shown only once")
     prefix: str
     key_prefix: str
     id: str
@@ -39,9 +39,9 @@ class ApiKeyCreated(BaseModel):
     message: str = "API key created. Store it now: it cannot be shown again."
 
     @classmethod
-    def of(cls, key: ApiKey, shown: str) -> Self:
+    def of(cls, key: ApiKey, secret: str) -> Self:
         return cls(
-            api_key=shown,
+            api_key=secret,
             prefix=key.prefix,
             key_prefix=key.prefix,
             id=key.id,
@@ -88,23 +88,23 @@ class ApiKeyDeleted(BaseModel):
 
 
 async def create(request: Request[State]) -> Response:
-    """Make an API key for a project, with no more rights than one's own role there."""
+    """Create an API key for a project, with at most the permissions of your role there."""
     call = await person_call_of(request)
     new = await read(request, NewApiKey)
-    wanted = NewKey(new.name, list(new.permissions), new.expires_in_days)
-    key, shown = await call.run(api_keys.create, request.path_params["project_id"], wanted)
-    return reply(ApiKeyCreated.of(key, shown))
+    new_key = NewKey(new.name, list(new.permissions), new.expires_in_days)
+    key, secret = await call.run(api_keys.create, request.path_params["project_id"], new_key)
+    return reply(ApiKeyCreated.of(key, secret))
 
 
 async def list_all(request: Request[State]) -> Response:
-    """List a project's API keys; a viewer sees their own."""
+    """List a project's API keys. A viewer sees only their own."""
     call = await person_call_of(request)
     keys = await call.read(api_keys.list_keys, request.path_params["project_id"])
     return reply(ApiKeyList(api_keys=[ApiKeyView.of(key) for key in keys], total=len(keys)))
 
 
 async def delete(request: Request[State]) -> Response:
-    """Delete an API key: it stops working at once."""
+    """Delete an API key. It stops working immediately."""
     call = await person_call_of(request)
     key = await call.run(api_keys.delete, request.path_params["project_id"], request.path_params["key_id"])
     return reply(ApiKeyDeleted(id=key.id))

@@ -15,7 +15,7 @@ from server.runtime import State
 
 class ConnectionView(BaseModel):
     id: str
-    client_name: str = Field(description="what the application calls itself; nobody has checked it")
+    client_name: str = Field(description="chosen by the application, not verified")
     client_id: str
     project_id: str
     scopes: list[str]
@@ -37,7 +37,7 @@ class ConnectionView(BaseModel):
 
 
 class ConnectionList(BaseModel):
-    connections: list[ConnectionView] = Field(description="the newest first")
+    connections: list[ConnectionView] = Field(description="newest first")
 
 
 class Disconnected(BaseModel):
@@ -45,14 +45,14 @@ class Disconnected(BaseModel):
 
 
 async def list_all(request: Request[State]) -> Response:
-    """List the applications that one has given access."""
+    """List the applications that you gave access."""
     call = await session_call_of(request)
-    found = await call.read(connections.list_connections)
-    return reply(ConnectionList(connections=[ConnectionView.of(connection) for connection in found]))
+    connected = await call.read(connections.list_connections)
+    return reply(ConnectionList(connections=[ConnectionView.of(connection) for connection in connected]))
 
 
 async def delete(request: Request[State]) -> Response:
-    """Disconnect an application: its tokens stop working at once."""
+    """Disconnect an application. Its tokens stop working immediately."""
     call = await session_call_of(request)
     await call.run(connections.disconnect, request.path_params["connection_id"])
     return reply(Disconnected(message="Application disconnected"))

@@ -1,4 +1,4 @@
-"""An endpoint says all there is to know about one method at one path: what serves it, and what a caller may rely on."""
+"""Endpoint: one method at one path, with its handler and its contract for the OpenAPI document."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from server.runtime import State
 
 
 class Reach(Enum):
-    """Who may call."""
+    """Who may call an endpoint."""
 
     ANYBODY = auto()
     CREDENTIAL = auto()
@@ -24,10 +24,10 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One line of the table in `rest.routes`. The OpenAPI document is made of it and of the handler's docstring.
+    """One line of the table in `rest.routes`. It and the handler's docstring make the OpenAPI entry.
 
-    `name` is the operationId. `operation` names the operation of `server.operations` whose rate limit counts the call.
-    `failures` are the statuses that do not follow from the rest, as 404 follows from a credential and 429 from a limit.
+    `name` is the operationId. `operation` names the entry of `server.operations` whose rate limit applies.
+    `failures` adds the statuses that the other fields do not imply: a credential implies 404, a rate limit 429.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Endpoint:
 
 
 class Resource(Methods):
-    """All methods of one path. OPTIONS names them."""
+    """All methods of one path. OPTIONS lists them in Allow."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         self.endpoints = {endpoint.method: endpoint for endpoint in endpoints}
@@ -58,14 +58,14 @@ class Resource(Methods):
 
 
 def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
-    """One route a path, in the table's order (neighbours of the same path together).
+    """Return one route for each path. Endpoints of the same path must be neighbours in the table.
 
-    A path that ends in a slash answers without it too: clients disagree.
+    A path that ends in a slash is served without the slash too, because clients differ.
     """
-    made = []
+    served = []
     for path, group in groupby(endpoints, key=lambda endpoint: endpoint.path):
         resource = Resource(group)
-        made.append(Route(path, resource))
+        served.append(Route(path, resource))
         if path.endswith("/") and len(path) > 1:
-            made.append(Route(path.rstrip("/"), resource))
-    return made
+            served.append(Route(path.rstrip("/"), resource))
+    return served

@@ -1,4 +1,4 @@
-"""From the error tree to HTTP: one table, one shape `{"detail": "<one sentence>"}`."""
+"""Turn errors into HTTP answers of one shape: `{"detail": "<one sentence>"}`."""
 
 import logging
 
@@ -19,21 +19,21 @@ SENTENCES = {404: "Not found.", 405: "This method is not allowed here.", 413: er
 async def answer_failure(request: Request[State], error: Exception) -> Response:
     assert isinstance(error, errors.ServiceError)  # noqa: S101 - registered for this class
     headers = retry_after(error)
-    if named := challenge(request.state["runtime"].settings, error):
-        headers["WWW-Authenticate"] = named
+    if value := challenge(request.state["runtime"].settings, error):
+        headers["WWW-Authenticate"] = value
     if isinstance(error, errors.Unavailable):
         log.warning("unavailable", exc_info=error.__cause__)
     return JSONResponse({"detail": error.detail}, status_of(error), headers)
 
 
 async def answer_http(_request: Request[State], error: Exception) -> Response:
-    """What routing itself refuses: no such path, no such method."""
+    """Answer what the routing refuses: an unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     detail = SENTENCES.get(error.status_code, error.detail)
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
 
 async def answer_crash(_request: Request[State], error: Exception) -> Response:
-    """The outermost handler: a bug. The log has the traceback, the caller the id to quote."""
+    """Answer a bug: log the traceback, and give the caller the request id to quote."""
     log.error("crash", exc_info=error)
     return JSONResponse({"detail": f"Something went wrong here; quote request id {request_id.get()}."}, 500)

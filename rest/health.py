@@ -1,4 +1,4 @@
-"""Health and metrics: is it alive, is it ready, how is each part; no hosts, no versions."""
+"""Health and metrics. The answers never name hosts or versions."""
 
 import hmac
 import ipaddress
@@ -31,7 +31,7 @@ class CheckView(BaseModel):
     status: Status
     latency_ms: float
     work: str | None = Field(
-        default=None, exclude_if=lambda value: value is None, description="what is done in the background, and how far"
+        default=None, exclude_if=lambda value: value is None, description="background work and its progress"
     )
 
 
@@ -42,18 +42,18 @@ class Health(BaseModel):
 
 
 async def live(_request: Request[State]) -> Response:
-    """Tell that the process answers."""
+    """Report that the process answers."""
     return reply(Live())
 
 
 async def ready(request: Request[State]) -> Response:
-    """Tell whether requests can be served: 503 while the database or the model cannot."""
+    """Report whether requests can be served. 503 while the database or the model cannot be used."""
     is_ready = overall_status(await check_all(request.state["runtime"])) is not Status.UNHEALTHY
     return reply(Ready(status="ready" if is_ready else "not ready"), 200 if is_ready else 503)
 
 
 async def health(request: Request[State]) -> Response:
-    """Tell how each part is; 503 when the whole is unhealthy."""
+    """Report the health of each part. 503 when the service is unhealthy."""
     checks = await check_all(request.state["runtime"])
     status = overall_status(checks)
     views = {
@@ -65,9 +65,9 @@ async def health(request: Request[State]) -> Response:
 
 
 async def metrics(request: Request[State]) -> Response:
-    """Tell Prometheus what was counted; for this machine, or with the metrics token."""
-    if not (_has_token(request) or _is_from_here(request)):
-        raise Forbidden("Metrics are for this machine, and for whoever sends the metrics token.")
+    """Return the metrics for Prometheus. Only for this machine, or with the metrics token."""
+    if not (_has_token(request) or _is_from_this_machine(request)):
+        raise Forbidden("Read the metrics from this machine, or send the metrics token.")
     runtime = request.state["runtime"]
     memories, pending = await runtime.read(count_memories_and_pending)
     return Response(runtime.metrics.render(memories=memories, pending=pending), media_type=CONTENT_TYPE)
@@ -75,12 +75,12 @@ async def metrics(request: Request[State]) -> Response:
 
 def _has_token(request: Request[State]) -> bool:
     token = request.state["runtime"].settings.metrics_token.get_secret_value()
-    given = request.headers.get("authorization", "")
-    return bool(token) and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+    header = request.headers.get("authorization", "")
+    return bool(token) and hmac.compare_digest(header.encode(), f"Bearer {token}".encode())
 
 
-def _is_from_here(request: Request[State]) -> bool:
-    """A loopback peer that asked a loopback name and forwards for nobody: a proxy on this machine is not enough."""
+def _is_from_this_machine(request: Request[State]) -> bool:
+    """Return whether peer and Host are loopback and nothing was forwarded: a proxy on this machine does not pass."""
     peer = request.client.host if request.client else ""
     try:
         is_local = ipaddress.ip_address(peer).is_loopback

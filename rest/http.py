@@ -1,4 +1,4 @@
-"""Between HTTP and the operations: who is calling, the parsed body or query, the answer."""
+"""Read a request (caller, body, query) and write the answer, for every REST handler."""
 
 from typing import TypeVar, get_origin
 
@@ -17,26 +17,27 @@ Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")
 BODY_LIMIT = 100_000
 BULK_BODY_LIMIT = 10_000_000
+"""Bytes of a body; the larger limit is for batches."""
 
 
 async def call_of(request: Request[State]) -> Call:
-    """The authenticated call; raises Unauthenticated before the body is read."""
+    """Authenticate the request, before its body is read. Raises Unauthenticated."""
     runtime = request.state["runtime"]
     principal = await runtime.authenticate(credential_of(request, runtime.settings))
     return Call(runtime, principal)
 
 
 async def session_call_of(request: Request[State]) -> Call:
-    """As `call_of`, for what only a signed-in person may do. Raises Forbidden."""
+    """Like `call_of`, but only for a signed-in person. Raises Forbidden for an API key or token."""
     call = await call_of(request)
     require_session(call.principal)
     return call
 
 
 async def person_call_of(request: Request[State]) -> Call:
-    """As `call_of`, for what only a signed-in person may do in the path's project, whatever the body says.
+    """Like `session_call_of`, for a path with a project.
 
-    Raises NotFound for a project that the credential does not reach, Forbidden for a key or token of its own.
+    An API key or token gets NotFound for a project that it does not reach, Forbidden for its own.
     """
     call = await call_of(request)
     if not call.principal.is_session:
@@ -46,40 +47,44 @@ async def person_call_of(request: Request[State]) -> Call:
 
 
 async def read(request: Request[State], model: type[Model], limit: int = BODY_LIMIT) -> Model:
-    """The JSON body as `model`. Raises Unsupported, TooLarge (over `limit` bytes), Invalid with the field and why."""
+    """Return the JSON body as `model`. Raises Unsupported, TooLarge (over `limit` bytes) and Invalid."""
     require_json(request)
     body = await read_body(request, limit)
-    if len(body) > BODY_LIMIT:  # a tenth of a second of work for the loop
+    if len(body) > BODY_LIMIT:  # parsing takes up to 0.1 s, too long for the event loop
         return await request.state["runtime"].in_thread(parsed, model, body)
     return parsed(model, body)
 
 
 async def read_if_any(request: Request[State], model: type[Model]) -> Model:
-    """As `read`, for a method whose body may be missing: what a caller did say there must count."""
-    length, chunked = request.headers.get("content-length", "0"), "transfer-encoding" in request.headers
-    return await read(request, model) if chunked or length != "0" else model()
+    """Like `read`, but an empty body gives the model's defaults."""
+    is_empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+    return model() if is_empty else await read(request, model)
 
 
 def read_query(request: Request[State], model: type[Model]) -> Model:
-    """The query parameters as `model`: a list may be repeated, all else only with the same value. Raises Invalid."""
+    """Return the query parameters as `model`.
+
+    A list may be given several times. Raises Invalid for another parameter that is given with different values.
+    """
     values: dict[str, object] = {}
     for name, field in model.model_fields.items():
-        if given := request.query_params.getlist(name):
-            values[name] = given if get_origin(field.annotation) is tuple else agreed(name, *given)
+        texts = request.query_params.getlist(name)
+        if texts:
+            values[name] = texts if get_origin(field.annotation) is tuple else single_value(name, *texts)
     require_storable(values)
     return validated(model, values)
 
 
-def agreed(field: str, *given: Value | None) -> Value | None:
-    """The one value that is given, anywhere. Raises Invalid for two that differ."""
-    values = [value for value in given if value is not None]
-    if any(value != values[0] for value in values):
+def single_value(field: str, *values: Value | None) -> Value | None:
+    """Return the value of a field that a request may give in several places. Raises Invalid if two differ."""
+    given = [value for value in values if value is not None]
+    if any(value != given[0] for value in given):
         raise Invalid("is given more than once, with different values.", field=field)
-    return values[0] if values else None
+    return given[0] if given else None
 
 
 def parsed(model: type[Model], body: bytes) -> Model:
-    """JSON text as `model`: no NaN or Infinity, no lone surrogates, no NUL, no depth that could hurt."""
+    """Return the JSON text as `model`. Raises Invalid, also for NaN, Infinity, NUL, lone surrogates or deep nesting."""
     try:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:

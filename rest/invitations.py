@@ -1,4 +1,4 @@
-"""Invitations over HTTP: sending and cancelling, and answering one's own."""
+"""Invitations over HTTP: send, cancel, and answer them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,10 +21,10 @@ from server.principal import Principal
 from server.request_credentials import credential_of
 from server.runtime import Call, State
 
-NOT_MAILED = "Invitation created. No mail is sent from this server: share the link."
-SAID = {
+NOT_MAILED = "Invitation created. This server sends no mail: share the link."
+MESSAGES = {
     Delivery.SENT: "Invitation created and mailed.",
-    Delivery.LATER: "Invitation created. The mail server is away: the mail will be tried again, or share the link.",
+    Delivery.LATER: "Invitation created. The mail server is unavailable: we will try again, or share the link.",
     Delivery.REFUSED: "Invitation created. The mail server refused this address: share the link.",
 }
 
@@ -34,12 +34,12 @@ class OrganizationInvitation(BaseModel):
     role: Literal[OrganizationRole.ADMIN, OrganizationRole.MEMBER]
     project_ids: list[str] = Field(default=[], alias="projectIds", max_length=100)
     project_roles: dict[str, ProjectRole] = Field(
-        default={}, alias="projectRoles", description="by project id; viewer where none is given"
+        default={}, alias="projectRoles", description="roles by project id; viewer by default"
     )
 
     def projects(self) -> Mapping[str, ProjectRole]:
-        named = [*self.project_ids, *self.project_roles]
-        return {project_id: self.project_roles.get(project_id, ProjectRole.VIEWER) for project_id in named}
+        project_ids = [*self.project_ids, *self.project_roles]
+        return {project_id: self.project_roles.get(project_id, ProjectRole.VIEWER) for project_id in project_ids}
 
 
 class ProjectInvitation(BaseModel):
@@ -64,22 +64,22 @@ class InvitationSent(BaseModel):
     project_id: str | None
     role: str
     project_assignments: list[AssignmentView]
-    token: str = Field(description="shown once, ever")
+    token: str = Field(description="shown only once")
     link: str
     expires_at: datetime
-    message: str = Field(description="also whether the mail went out")
+    message: str = Field(description="says whether the mail was sent")
 
     @classmethod
-    def of(cls, invited: NewInvitation, link: str, message: str) -> Self:
-        invitation = invited.invitation
+    def of(cls, new: NewInvitation, link: str, message: str) -> Self:
+        invitation = new.invitation
         return cls(
             invitation_id=invitation.id,
             email=invitation.email,
             organization_id=invitation.organization_id,
             project_id=invitation.project_id,
-            role=invited.role,
-            project_assignments=[AssignmentView.of(assignment) for assignment in invited.assignments],
-            token=invited.token,
+            role=new.role,
+            project_assignments=[AssignmentView.of(assignment) for assignment in new.assignments],
+            token=new.token,
             link=link,
             expires_at=invitation.expires_at,
             message=message,
@@ -87,7 +87,7 @@ class InvitationSent(BaseModel):
 
 
 class PendingInvitation(BaseModel):
-    """What waits, for whoever manages the members."""
+    """A pending invitation, for people who manage members."""
 
     id: str
     invitation_id: str
@@ -95,20 +95,20 @@ class PendingInvitation(BaseModel):
     role: str
     status: InvitationStatus
     project_assignments: list[AssignmentView]
-    invited_by: str = Field(description="the id of whoever sent it")
+    invited_by: str = Field(description="the id of the sender")
     created_at: datetime
     expires_at: datetime
 
     @classmethod
-    def of(cls, waiting: invitations.PendingInvitation) -> Self:
-        invitation = waiting.invitation
+    def of(cls, pending: invitations.PendingInvitation) -> Self:
+        invitation = pending.invitation
         return cls(
             id=invitation.id,
             invitation_id=invitation.id,
             email=invitation.email,
-            role=waiting.role,
+            role=pending.role,
             status=invitation.status,
-            project_assignments=[AssignmentView.of(assignment) for assignment in waiting.assignments],
+            project_assignments=[AssignmentView.of(assignment) for assignment in pending.assignments],
             invited_by=invitation.invited_by,
             created_at=invitation.created_at,
             expires_at=invitation.expires_at,
@@ -116,7 +116,7 @@ class PendingInvitation(BaseModel):
 
 
 class InvitationView(BaseModel):
-    """What is offered to whoever is invited."""
+    """An invitation, for the invited person."""
 
     invitation_id: str
     email: str
@@ -125,7 +125,7 @@ class InvitationView(BaseModel):
     role: str
     status: InvitationStatus
     expires_at: datetime
-    invited_by: str = Field(description="the name of whoever sent it")
+    invited_by: str = Field(description="the name of the sender")
 
     @classmethod
     def of(cls, offer: Offer) -> Self:
@@ -143,7 +143,7 @@ class InvitationView(BaseModel):
 
 
 class InvitationList(RootModel[list[InvitationView]]):
-    """A bare list."""
+    """A bare list, not an object."""
 
 
 class InvitationAccepted(BaseModel):
@@ -154,13 +154,13 @@ class InvitationAccepted(BaseModel):
     role: str
 
     @classmethod
-    def of(cls, joined: AcceptedInvitation) -> Self:
-        place = joined.organization
+    def of(cls, accepted: AcceptedInvitation) -> Self:
+        organization = accepted.organization
         return cls(
-            organization_id=place.id,
-            organization_name=place.name,
-            projects_added=joined.projects_added,
-            role=joined.role,
+            organization_id=organization.id,
+            organization_name=organization.name,
+            projects_added=accepted.projects_added,
+            role=accepted.role,
         )
 
 
@@ -169,72 +169,71 @@ class InvitationEnded(BaseModel):
 
 
 async def create(request: Request[State]) -> Response:
-    """Invite an address to an organization, and to some of its projects."""
+    """Invite an email address to an organization and to some of its projects."""
     call = await session_call_of(request)
     new = await read(request, OrganizationInvitation)
     organization_id = request.path_params["organization_id"]
-    invited = await call.run(
+    invitation = await call.run(
         invitations.invite, organization_id, new.email, OrganizationRole(new.role), new.projects(), call.mailer
     )
-    return await _sent(call, invited)
+    return await _deliver(call, invitation)
 
 
 async def create_for_project(request: Request[State]) -> Response:
-    """Invite an address to one project."""
+    """Invite an email address to one project."""
     call = await person_call_of(request)
     new = await read(request, ProjectInvitation)
     project_id = request.path_params["project_id"]
-    invited = await call.run(invitations.invite_to_project, project_id, new.email, new.role, call.mailer)
-    return await _sent(call, invited)
+    invitation = await call.run(invitations.invite_to_project, project_id, new.email, new.role, call.mailer)
+    return await _deliver(call, invitation)
 
 
 async def cancel(request: Request[State]) -> Response:
-    """Cancel an invitation: its link stops working."""
+    """Cancel an invitation. Its link stops working."""
     call = await session_call_of(request)
-    named = request.path_params["organization_id"], request.path_params["invitation_id"]
-    await call.run(invitations.cancel, *named)
+    await call.run(invitations.cancel, request.path_params["organization_id"], request.path_params["invitation_id"])
     return reply(InvitationEnded(message="Invitation cancelled successfully"))
 
 
 async def list_pending(request: Request[State]) -> Response:
-    """List the invitations that wait for one's own address, once it is verified."""
+    """List the pending invitations to your verified email address."""
     call = await session_call_of(request)
     offers = await call.read(invitation_answers.list_pending)
     return reply(InvitationList([InvitationView.of(offer) for offer in offers]))
 
 
 async def show(request: Request[State]) -> Response:
-    """Read what an invitation offers; whoever has its token may."""
+    """Read an invitation. Anyone with its token may."""
     token = request.path_params["token"]
-    principal = await _visitor(request) if token.startswith(ID_PREFIX) else None
+    principal = await _signed_in(request) if token.startswith(ID_PREFIX) else None
     offer = await request.state["runtime"].read(invitation_answers.show, principal, token)
     return reply(InvitationView.of(offer))
 
 
 async def accept(request: Request[State]) -> Response:
-    """Accept an invitation with the account whose address it names."""
+    """Accept an invitation to your email address."""
     call = await session_call_of(request)
-    joined = await call.run(invitation_answers.accept, request.path_params["token"])
-    return reply(InvitationAccepted.of(joined))
+    accepted = await call.run(invitation_answers.accept, request.path_params["token"])
+    return reply(InvitationAccepted.of(accepted))
 
 
 async def decline(request: Request[State]) -> Response:
-    """Decline an invitation with the account whose address it names."""
+    """Decline an invitation to your email address."""
     call = await session_call_of(request)
     await call.run(invitation_answers.decline, request.path_params["token"])
     return reply(InvitationEnded(message="Invitation declined successfully"))
 
 
-async def _sent(call: Call, invited: NewInvitation) -> Response:
-    """The letter's first try is made now, after the commit, so that the answer can say how it went."""
+async def _deliver(call: Call, new: NewInvitation) -> Response:
+    """Try to send the mail now, after the commit, so that the answer can say whether it was sent."""
     message = NOT_MAILED
-    if invited.mail_id is not None:
-        message = SAID[await call.runtime.in_thread(call.mailer.deliver, invited.mail_id)]
-    return reply(InvitationSent.of(invited, invitation_link(call.mailer, invited.token), message))
+    if new.mail_id is not None:
+        message = MESSAGES[await call.runtime.in_thread(call.mailer.deliver, new.mail_id)]
+    return reply(InvitationSent.of(new, invitation_link(call.mailer, new.token), message))
 
 
-async def _visitor(request: Request[State]) -> Principal | None:
-    """Who asks, if anybody is signed in: this address is open to all."""
+async def _signed_in(request: Request[State]) -> Principal | None:
+    """Return the caller, or None for someone who is not signed in."""
     runtime = request.state["runtime"]
     try:
         return await runtime.authenticate(credential_of(request, runtime.settings))

@@ -24,7 +24,7 @@ class ProjectRoleChange(BaseModel):
 
 
 class NewProjectMember(BaseModel):
-    user_id: str = Field(description="a member of the project's organization")
+    user_id: str = Field(description="the id of a member of the project's organization")
     role: ProjectRole
 
 
@@ -48,14 +48,14 @@ class MemberView(BaseModel):
 
 class MemberList(BaseModel):
     members: list[MemberView]
-    pending_invitations: list[PendingInvitation] = Field(description="for whoever may invite, empty for others")
+    pending_invitations: list[PendingInvitation] = Field(description="empty unless you may invite")
     total_count: int = Field(description="how many members")
 
     @classmethod
-    def of(cls, members: list[Member], waiting: list[invitations.PendingInvitation]) -> Self:
+    def of(cls, members: list[Member], pending: list[invitations.PendingInvitation]) -> Self:
         return cls(
             members=[MemberView.of(member) for member in members],
-            pending_invitations=[PendingInvitation.of(one) for one in waiting],
+            pending_invitations=[PendingInvitation.of(invitation) for invitation in pending],
             total_count=len(members),
         )
 
@@ -76,20 +76,20 @@ class MemberAdded(BaseModel):
 class MemberRemoved(BaseModel):
     message: str = "Member removed successfully"
     user_id: str
-    api_keys: int = Field(description="how many of the member's keys ended")
+    api_keys: int = Field(description="how many of the member's API keys were deleted")
 
 
 async def list_of_organization(request: Request[State]) -> Response:
-    """List an organization's members, and to whoever may invite what waits."""
+    """List an organization's members, with pending invitations if you may invite."""
     call = await session_call_of(request)
     organization_id = request.path_params["organization_id"]
     members = await call.read(organization_members.list_members, organization_id)
-    waiting = await call.read(invitations.list_pending, organization_id)
-    return reply(MemberList.of(members, waiting))
+    pending = await call.read(invitations.list_pending, organization_id)
+    return reply(MemberList.of(members, pending))
 
 
 async def change_in_organization(request: Request[State]) -> Response:
-    """Make a member admin, or an admin member."""
+    """Change a member's role in an organization."""
     call = await session_call_of(request)
     change = await read(request, OrganizationRoleChange)
     organization_id, user_id = request.path_params["organization_id"], request.path_params["user_id"]
@@ -98,20 +98,20 @@ async def change_in_organization(request: Request[State]) -> Response:
 
 
 async def remove_from_organization(request: Request[State]) -> Response:
-    """Remove a member from an organization and its projects, or leave; the member's keys there end."""
+    """Remove a member from an organization and its projects, or leave it. The member's API keys there are deleted."""
     call = await session_call_of(request)
     user_id = request.path_params["user_id"]
-    ended = await call.run(organization_members.remove, request.path_params["organization_id"], user_id)
-    return reply(MemberRemoved(user_id=user_id, api_keys=ended))
+    deleted_keys = await call.run(organization_members.remove, request.path_params["organization_id"], user_id)
+    return reply(MemberRemoved(user_id=user_id, api_keys=deleted_keys))
 
 
 async def list_of_project(request: Request[State]) -> Response:
-    """List everybody who may use a project, and to whoever may invite what waits."""
+    """List everyone with access to a project, with pending invitations if you may invite."""
     call = await call_of(request)
     project_id = request.path_params["project_id"]
     members = await call.read(project_members.list_members, project_id)
-    waiting = await call.read(invitations.list_pending_for_project, project_id)
-    return reply(MemberList.of(members, waiting))
+    pending = await call.read(invitations.list_pending_for_project, project_id)
+    return reply(MemberList.of(members, pending))
 
 
 async def add_to_project(request: Request[State]) -> Response:
@@ -133,8 +133,8 @@ async def change_in_project(request: Request[State]) -> Response:
 
 
 async def remove_from_project(request: Request[State]) -> Response:
-    """Remove a member from a project, or leave; the member's keys there end."""
+    """Remove a member from a project, or leave it. The member's API keys there are deleted."""
     call = await person_call_of(request)
     user_id = request.path_params["user_id"]
-    ended = await call.run(project_members.remove, request.path_params["project_id"], user_id)
-    return reply(MemberRemoved(user_id=user_id, api_keys=ended))
+    deleted_keys = await call.run(project_members.remove, request.path_params["project_id"], user_id)
+    return reply(MemberRemoved(user_id=user_id, api_keys=deleted_keys))

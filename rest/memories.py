@@ -1,6 +1,5 @@
 """Memories over HTTP."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -8,8 +7,9 @@ from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import BULK_BODY_LIMIT, agreed, call_of, read, read_if_any, read_query, reply
-from rest.project_param import InProject, Object, OfUser, project_in_query
+from rest.http import BULK_BODY_LIMIT, call_of, read, read_if_any, read_query, reply, single_value
+from rest.project_param import InProject, OfUser, project_of
+from rest.views import StoredObject
 from server.domain.memory import memories
 from server.domain.memory.filters import Filters
 from server.domain.memory.labels import TagList
@@ -25,13 +25,13 @@ MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
 class MemoryView(BaseModel):
     id: str
     content: str
-    metadata: Object
+    metadata: StoredObject
     user_id: str | None
     project_id: str
     created_at: datetime
     updated_at: datetime
     messages: list[dict[str, str]] | None = Field(
-        default=None, exclude_if=lambda value: value is None, description="when several were sent, in full"
+        default=None, exclude_if=lambda value: value is None, description="the messages in full, when several were sent"
     )
 
     @classmethod
@@ -67,7 +67,7 @@ class MemoryCreated(BaseModel):
 
 class MemoryList(BaseModel):
     results: list[MemoryView]
-    total: int = Field(description="how many there are within the filters, on all pages")
+    total: int = Field(description="how many match the filters, on all pages")
     limit: int
     offset: int
 
@@ -75,7 +75,7 @@ class MemoryList(BaseModel):
 class VersionView(BaseModel):
     version: int
     content: str
-    metadata: Object
+    metadata: StoredObject
     updated_at: datetime
     updated_by: str | None
 
@@ -91,7 +91,7 @@ class VersionView(BaseModel):
 
 
 class MemoryHistory(BaseModel):
-    results: list[VersionView] = Field(description="the newest first: the first is what the memory is now")
+    results: list[VersionView] = Field(description="newest first; the first one is the current version")
 
 
 class Deleted(BaseModel):
@@ -106,7 +106,7 @@ class DeletedAll(BaseModel):
 class StatsView(BaseModel):
     total: int
     this_week: int = Field(description="created since Monday, UTC")
-    tag_count: int = Field(description="different tags")
+    tag_count: int = Field(description="how many different tags")
 
 
 class CreatedReference(BaseModel):
@@ -114,20 +114,20 @@ class CreatedReference(BaseModel):
 
 
 class BatchCreated(BaseModel):
-    results: list[CreatedReference] = Field(description="in the order of what was sent")
+    results: list[CreatedReference] = Field(description="in the order of the request")
     message: str
 
 
 class ListQuery(OfUser):
     limit: PageLimit = 10
     offset: Offset = 0
-    before: MemoryId | None = Field(default=None, description="only what is older than this memory: pages by key")
-    tags: TagList = Field(default=(), description="any of them; comma text, or given several times")
+    before: MemoryId | None = Field(default=None, description="only memories older than this one, for paging by id")
+    tags: TagList = Field(default=(), description="any of them; comma-separated, or given several times")
     match_all_tags: bool = False
-    people_mentioned: TagList = Field(default=(), description="any of them; comma text, or given several times")
+    people_mentioned: TagList = Field(default=(), description="any of them; comma-separated, or given several times")
     topic_category: str | None = None
 
-    def listing(self) -> ListRequest:
+    def list_request(self) -> ListRequest:
         filters = Filters(
             user_id=self.user_id,
             tags=self.tags,
@@ -143,28 +143,30 @@ class Batch(InProject):
 
 
 async def create(request: Request[State]) -> Response:
-    """Store a memory. One call is one memory; the very next search finds it."""
+    """Store one memory. The next search finds it."""
     call = await call_of(request)
-    new = in_one_project(request, [await read(request, NewMemory)])
-    memory_id = await call.run(memories.add, new[0], call.index, idempotency_key(request))
-    return reply(MemoryCreated.of(memory_id, new[0].content))
+    new = await read(request, NewMemory)
+    new = in_project(new, project_of(request, new.project_id))
+    memory_id = await call.run(memories.add, new, call.index, idempotency_key(request))
+    return reply(MemoryCreated.of(memory_id, new.content))
 
 
 async def create_batch(request: Request[State]) -> Response:
-    """Store up to 1000 memories, all or none."""
+    """Store up to 1000 memories: all of them or none."""
     call = await call_of(request)
     batch = await read(request, Batch, BULK_BODY_LIMIT)
-    news = in_one_project(request, batch.memories, batch.project_id)
+    project_id = project_of(request, batch.project_id, *(new.project_id for new in batch.memories))
+    news = [in_project(new, project_id) for new in batch.memories]
     ids = await call.run(memories.add_many, news, call.index, idempotency_key(request))
     created = [CreatedReference(memory_id=memory_id) for memory_id in ids]
-    return reply(BatchCreated(results=created, message=f"{counted(len(ids))} created"))
+    return reply(BatchCreated(results=created, message=f"{count_of(len(ids))} created"))
 
 
 async def list_all(request: Request[State]) -> Response:
     """List memories, newest first."""
     call = await call_of(request)
     query = read_query(request, ListQuery)
-    page = await call.read(memories.list_memories, query.listing())
+    page = await call.read(memories.list_memories, query.list_request())
     results = [MemoryView.of(memory) for memory in page.memories]
     return reply(MemoryList(results=results, total=page.total, limit=query.limit, offset=query.offset))
 
@@ -177,7 +179,7 @@ async def get(request: Request[State]) -> Response:
 
 
 async def update(request: Request[State]) -> Response:
-    """Replace a memory's text, its metadata or both. What it was stays in its history."""
+    """Replace a memory's text, its metadata or both. The history keeps the earlier version."""
     call = await call_of(request)
     change = await read(request, MemoryChange)
     memory = await call.run(memories.update, request.path_params["memory_id"], change, call.index)
@@ -202,33 +204,30 @@ async def delete_all(request: Request[State]) -> Response:
     """Delete all memories of the project, or of one of its end users. This cannot be undone."""
     call = await call_of(request)
     query, body = read_query(request, OfUser), await read_if_any(request, OfUser)
-    project = agreed("project_id", query.project_id, body.project_id)
-    count = await call.run(memories.delete_all, project, agreed("user_id", query.user_id, body.user_id))
-    return reply(DeletedAll(message=f"{counted(count)} deleted", deleted_count=count))
+    project_id = single_value("project_id", query.project_id, body.project_id)
+    user_id = single_value("user_id", query.user_id, body.user_id)
+    count = await call.run(memories.delete_all, project_id, user_id)
+    return reply(DeletedAll(message=f"{count_of(count)} deleted", deleted_count=count))
 
 
 async def stats(request: Request[State]) -> Response:
     """Count memories and tags."""
     call = await call_of(request)
-    counts = await call.read(memories.stats, project_in_query(request))
+    counts = await call.read(memories.stats, project_of(request))
     return reply(StatsView(total=counts.total, this_week=counts.this_week, tag_count=counts.tag_count))
 
 
-def in_one_project(
-    request: Request[State], news: Sequence[NewMemory], project_id: str | None = None
-) -> list[NewMemory]:
-    """The memories, with the project that the query, the body or any of them names. Raises Invalid for two."""
-    project = agreed("project_id", project_in_query(request), project_id, *(new.project_id for new in news))
-    return [new.model_copy(update={"project_id": project}) for new in news]
+def in_project(new: NewMemory, project_id: str | None) -> NewMemory:
+    return new.model_copy(update={"project_id": project_id})
 
 
 def idempotency_key(request: Request[State]) -> str | None:
-    """Raises Invalid."""
+    """Return the Idempotency-Key header. Raises Invalid."""
     key = request.headers.get("idempotency-key")
     if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
         raise Invalid("must be 1 to 255 printable ASCII characters.", field="Idempotency-Key")
     return key
 
 
-def counted(count: int) -> str:
+def count_of(count: int) -> str:
     return "1 memory" if count == 1 else f"{count} memories"

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import reply, session_call_of
-from rest.project_param import Object
+from rest.views import StoredObject
 from server.domain import notifications
 from server.models import Notification
 from server.runtime import State
@@ -19,7 +19,7 @@ class NotificationView(BaseModel):
     type: str
     title: str
     message: str
-    metadata: Object
+    metadata: StoredObject
     read: bool
     created_at: datetime
 
@@ -37,7 +37,7 @@ class NotificationView(BaseModel):
 
 
 class NotificationList(BaseModel):
-    notifications: list[NotificationView] = Field(description="the newest first, at most 50")
+    notifications: list[NotificationView] = Field(description="newest first, at most 50")
     unread_count: int
 
 
@@ -47,11 +47,11 @@ class MarkedRead(BaseModel):
 
 
 async def list_all(request: Request[State]) -> Response:
-    """List what one was told, newest first."""
+    """List your notifications, newest first."""
     call = await session_call_of(request)
     newest, unread = await call.read(notifications.list_notifications)
-    shown = [NotificationView.of(notification) for notification in newest]
-    return reply(NotificationList(notifications=shown, unread_count=unread))
+    views = [NotificationView.of(notification) for notification in newest]
+    return reply(NotificationList(notifications=views, unread_count=unread))
 
 
 async def mark_read(request: Request[State]) -> Response:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, derived from the endpoints that are served, and a page that shows it."""
+"""The OpenAPI 3.1 document of the served endpoints, and a page that shows it."""
 
 import functools
 import inspect
@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.requests import Request
@@ -18,26 +17,27 @@ from server import __version__, csp
 from server.models.base import JSON, JsonObject
 from server.operations import BUCKETS
 from server.runtime import State
+from server.templating import environment
 
-DESCRIPTION = """Store what was said, find it again by meaning, forget it for good.
+DESCRIPTION = """Store memories, find them by meaning, delete them for good.
 
 Send an API key or an OAuth 2.1 access token as `Authorization: Bearer …`, or a signed-in session as its cookie or as
 `Authorization: Session …`.
-Every error is `{"detail": "<one sentence>"}`; every answer carries `X-Request-ID`; times are UTC, ISO 8601."""
+Every error is `{"detail": "<one sentence>"}`. Every answer has an `X-Request-ID` header. Times are UTC, ISO 8601."""
 FAILURES = {
-    400: "The request is not valid: which field, and why.",
+    400: "The request is not valid. The sentence names the field and the reason.",
     401: "The credential is missing, unknown, expired or revoked.",
     403: "The credential or the role does not allow this.",
-    404: "Not there, or not to be seen.",
-    409: "That conflicts with what is stored.",
-    410: "That has ended.",
+    404: "Not found, or not visible to you.",
+    409: "The request conflicts with stored data.",
+    410: "This has expired or ended.",
     413: "The request is too large.",
     415: "The body is not JSON.",
     429: "Too many requests.",
-    500: "Something went wrong here; the sentence has the request's id.",
-    503: "That cannot be done now; nothing was changed.",
+    500: "Something went wrong on the server. The sentence names the request id.",
+    503: "The server cannot do this now. Nothing was changed. Try again.",
 }
-SESSION = "a signed-in session; a program may send it as `Authorization: Session <value>`"
+SESSION = "a signed-in session; programs may send it as `Authorization: Session <value>`"
 SCHEMAS = "#/components/schemas/"
 
 _ERROR: JsonObject = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
@@ -46,7 +46,7 @@ _IDEMPOTENCY_KEY: JsonObject = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key and body within 24 hours are answered as the first time, and stored once.",
+    "description": "Repeating the key and the body within 24 hours returns the first answer and stores nothing new.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
@@ -54,23 +54,23 @@ Schemas = dict[tuple[type, JsonSchemaMode], JsonObject]
 
 
 async def document(request: Request[State]) -> Response:
-    """This API as an OpenAPI 3.1 document."""
+    """Return this API as an OpenAPI 3.1 document."""
     return Response(_text(_served(request), _cookie(request)), media_type="application/json")
 
 
 async def page(request: Request[State]) -> Response:
-    """This API as a page for people."""
+    """Show this API as a page."""
     text = _html(_served(request), _cookie(request), request.state["runtime"].settings.public_url)
     return Response(text, media_type="text/html", headers={"Content-Security-Policy": csp.DOCS})
 
 
 async def style(_request: Request[State]) -> Response:
-    """The style of the page for people."""
-    return Response(_templates().get_template("docs.css").render(), media_type="text/css")
+    """Return the style sheet of the page."""
+    return Response(environment("rest").get_template("docs.css").render(), media_type="text/css")
 
 
 def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject:
-    """The document for the endpoints, with `session_cookie` as the name of the cookie that authenticates."""
+    """Return the OpenAPI document of the endpoints. `session_cookie` is the name of the session cookie."""
     models, definitions = _schemas(endpoints)
     paths: dict[str, dict[str, JSON]] = {}
     for endpoint in endpoints:
@@ -92,22 +92,22 @@ def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject
 
 
 def _schemas(endpoints: tuple[Endpoint, ...]) -> tuple[Schemas, JsonObject]:
-    """A reference for every body and answer, and what they refer to."""
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = []
+    """Return a reference to the schema of each body and answer, and the definitions that they refer to."""
+    used: list[tuple[type[BaseModel], JsonSchemaMode]] = []
     for endpoint in endpoints:
-        wanted += [(endpoint.body, "validation")] if endpoint.body else []
-        wanted += [(endpoint.answer, "serialization")] if issubclass(endpoint.answer, BaseModel) else []
-    models, document = models_json_schema(list(dict.fromkeys(wanted)), ref_template=SCHEMAS + "{model}")
+        used += [(endpoint.body, "validation")] if endpoint.body else []
+        used += [(endpoint.answer, "serialization")] if issubclass(endpoint.answer, BaseModel) else []
+    models, document = models_json_schema(list(dict.fromkeys(used)), ref_template=SCHEMAS + "{model}")
     return {(model, mode): schema for (model, mode), schema in models.items()}, document.get("$defs", {})
 
 
 def _operation(endpoint: Endpoint, models: Schemas, definitions: JsonObject) -> JsonObject:
-    summary, _, more = inspect.cleandoc(endpoint.handler.__doc__ or "").partition("\n\n")
+    summary, _, description = inspect.cleandoc(endpoint.handler.__doc__ or "").partition("\n\n")
     operation: JsonObject = {
         "operationId": endpoint.name,
         "tags": [_tag(endpoint.path)],
         "summary": summary,
-        "description": more,
+        "description": description,
         "security": [] if endpoint.reach is Reach.ANYBODY else _security(endpoint.reach),
         "parameters": [*_parameters(endpoint, definitions)],
         "responses": _responses(endpoint, models),
@@ -120,8 +120,9 @@ def _operation(endpoint: Endpoint, models: Schemas, definitions: JsonObject) -> 
 
 def _tag(path: str) -> str:
     first, _, rest = path.strip("/").partition("/")
-    named = {"v1": "Python client", "api": rest.partition("/")[0].replace("-", " ").capitalize()}
-    return named.get(first, "Service")
+    if first == "v1":
+        return "Python client"
+    return rest.partition("/")[0].replace("-", " ").capitalize() if first == "api" else "Service"
 
 
 def _security(reach: Reach) -> list[JsonObject]:
@@ -173,22 +174,22 @@ def _failure(status: int) -> JsonObject:
         429: {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}}},
     }
     content: JsonObject = {"application/json": {"schema": {"$ref": f"{SCHEMAS}Error"}}}
-    named: JsonObject = {"headers": headers[status]} if status in headers else {}
-    return {"description": FAILURES[status], "content": content, **named}
+    failure: JsonObject = {"description": FAILURES[status], "content": content}
+    return failure | {"headers": headers[status]} if status in headers else failure
 
 
-@functools.cache  # both are made once: they are long, and anybody may ask for them
+@functools.cache  # both texts are long, and anyone may request them
 def _text(endpoints: tuple[Endpoint, ...], session_cookie: str) -> str:
     return json.dumps(describe(endpoints, session_cookie), ensure_ascii=False)
 
 
 @functools.cache
 def _html(endpoints: tuple[Endpoint, ...], session_cookie: str, base: str) -> str:
-    return _templates().get_template("docs.html").render(document=describe(endpoints, session_cookie), base=base)
+    return environment("rest").get_template("docs.html").render(document=describe(endpoints, session_cookie), base=base)
 
 
 def _served(request: Request[State]) -> tuple[Endpoint, ...]:
-    """The endpoints of the app that answers, so that the document cannot tell of others."""
+    """Return the endpoints that this app serves, so that the document lists no others."""
     resources = {route.endpoint: None for route in request.app.routes if isinstance(route, Route)}
     return tuple(
         endpoint for resource in resources if isinstance(resource, Resource) for endpoint in resource.endpoints.values()
@@ -197,10 +198,3 @@ def _served(request: Request[State]) -> tuple[Endpoint, ...]:
 
 def _cookie(request: Request[State]) -> str:
     return request.state["runtime"].settings.session_cookie
-
-
-@functools.cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("rest"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )

@@ -1,4 +1,4 @@
-"""Organizations over HTTP, and the trail of who changed rights in them."""
+"""Organizations over HTTP, with their ownership and their audit trail."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import read, read_query, reply, session_call_of
-from rest.project_param import Object
+from rest.views import StoredObject
 from server.domain import audit
 from server.domain.teams import organizations
 from server.domain.teams.cascades import DeletedCounts
@@ -27,7 +27,7 @@ class NewOrganization(BaseModel):
 
 
 class NewOwner(BaseModel):
-    new_owner_id: str = Field(description="a member")
+    new_owner_id: str = Field(description="the id of a member")
 
 
 class OrganizationCreated(BaseModel):
@@ -38,8 +38,8 @@ class OrganizationCreated(BaseModel):
     message: str = "Organization created successfully"
 
     @classmethod
-    def of(cls, place: Organization) -> Self:
-        return cls(organization_id=place.id, id=place.id, name=place.name)
+    def of(cls, organization: Organization) -> Self:
+        return cls(organization_id=organization.id, id=organization.id, name=organization.name)
 
 
 class OrganizationView(BaseModel):
@@ -50,20 +50,20 @@ class OrganizationView(BaseModel):
     type: OrganizationKind
     created_at: datetime = Field(serialization_alias="createdAt")
     updated_at: datetime = Field(serialization_alias="updatedAt")
-    role: OrganizationRole = Field(description="one's own")
+    role: OrganizationRole = Field(description="your role")
 
     @classmethod
-    def of(cls, seen: Membership) -> Self:
-        place = seen.organization
+    def of(cls, membership: Membership) -> Self:
+        organization = membership.organization
         return cls(
-            id=place.id,
-            same_id=place.id,
-            name=place.name,
-            owner_id=place.owner_id,
-            type=place.kind,
-            created_at=place.created_at,
-            updated_at=place.updated_at,
-            role=seen.role,
+            id=organization.id,
+            same_id=organization.id,
+            name=organization.name,
+            owner_id=organization.owner_id,
+            type=organization.kind,
+            created_at=organization.created_at,
+            updated_at=organization.updated_at,
+            role=membership.role,
         )
 
 
@@ -78,7 +78,7 @@ class Transferred(BaseModel):
 
 
 class CascadeCounts(BaseModel):
-    """How much was deleted along."""
+    """How many records were deleted with it."""
 
     projects: int
     members: int
@@ -101,9 +101,9 @@ class EventView(BaseModel):
     id: str
     type: str
     actor_id: str | None
-    target: str = Field(description="the id of what it was done to")
+    target: str = Field(description="the id of the record that was changed")
     created_at: datetime
-    metadata: Object
+    metadata: StoredObject
 
     @classmethod
     def of(cls, event: AuditEvent) -> Self:
@@ -118,34 +118,34 @@ class EventView(BaseModel):
 
 
 class EventList(BaseModel):
-    events: list[EventView] = Field(description="the newest first")
+    events: list[EventView] = Field(description="newest first")
 
 
 class EventQuery(BaseModel):
     limit: int = Field(default=100, ge=1, le=1000)
-    before: EventId | None = Field(default=None, description="only what is older than this event")
+    before: EventId | None = Field(default=None, description="only events older than this one")
 
 
 async def create(request: Request[State]) -> Response:
-    """Make an organization; whoever makes it owns it."""
+    """Create an organization. You become its owner."""
     call = await session_call_of(request)
     new = await read(request, NewOrganization)
-    place = await call.run(organizations.create, new.name)
-    return reply(OrganizationCreated.of(place))
+    organization = await call.run(organizations.create, new.name)
+    return reply(OrganizationCreated.of(organization))
 
 
 async def list_all(request: Request[State]) -> Response:
-    """List the organizations that one belongs to."""
+    """List the organizations that you belong to."""
     call = await session_call_of(request)
-    places = await call.read(organizations.list_organizations)
-    return reply(OrganizationList(organizations=[OrganizationView.of(place) for place in places]))
+    memberships = await call.read(organizations.list_organizations)
+    return reply(OrganizationList(organizations=[OrganizationView.of(membership) for membership in memberships]))
 
 
 async def get(request: Request[State]) -> Response:
     """Read one organization."""
     call = await session_call_of(request)
-    place = await call.read(organizations.get, request.path_params["organization_id"])
-    return reply(OrganizationView.of(place))
+    membership = await call.read(organizations.get, request.path_params["organization_id"])
+    return reply(OrganizationView.of(membership))
 
 
 async def delete(request: Request[State]) -> Response:
@@ -156,15 +156,15 @@ async def delete(request: Request[State]) -> Response:
 
 
 async def transfer(request: Request[State]) -> Response:
-    """Make a member the owner; the old owner becomes an admin."""
+    """Transfer ownership to a member. The previous owner becomes an admin."""
     call = await session_call_of(request)
-    heir = await read(request, NewOwner)
-    place = await call.run(organizations.transfer, request.path_params["organization_id"], heir.new_owner_id)
-    return reply(Transferred(organization_id=place.id, new_owner_id=place.owner_id))
+    new = await read(request, NewOwner)
+    organization = await call.run(organizations.transfer, request.path_params["organization_id"], new.new_owner_id)
+    return reply(Transferred(organization_id=organization.id, new_owner_id=organization.owner_id))
 
 
 async def list_events(request: Request[State]) -> Response:
-    """Read who changed rights, newest first. For the owner and admins."""
+    """List changes of access rights, newest first. Only for the owner and admins."""
     call = await session_call_of(request)
     query = read_query(request, EventQuery)
     organization_id = request.path_params["organization_id"]

@@ -1,29 +1,25 @@
-"""Which project and which end user a request is about, wherever it says so."""
+"""The project and the end user of a request, which its query, its body or both may name."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from pydantic import BaseModel, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 
-from rest.http import read_query
+from rest.http import read_query, single_value
 from server.domain.memory.metadata import UserId
-from server.models.base import JsonObject
 from server.runtime import State
 
 ProjectId = Annotated[str, StringConstraints(min_length=1)]
-if TYPE_CHECKING:  # metadata in an answer is what is stored, and was checked when it came
-    Object = JsonObject
-else:
-    Object = Annotated[dict, PlainValidator(lambda value: value), WithJsonSchema({"type": "object"})]
 
 
 class InProject(BaseModel):
-    project_id: ProjectId | None = Field(default=None, description="needed with a session")
+    project_id: ProjectId | None = Field(default=None, description="required with a session")
 
 
 class OfUser(InProject):
     user_id: UserId | None = None
 
 
-def project_in_query(request: Request[State]) -> str | None:
-    return read_query(request, InProject).project_id
+def project_of(request: Request[State], *in_body: str | None) -> str | None:
+    """Return the project that the query or the body names. Raises Invalid if two differ."""
+    return single_value("project_id", read_query(request, InProject).project_id, *in_body)

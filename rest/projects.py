@@ -37,7 +37,7 @@ class ProjectCreated(BaseModel):
 class Permissions(BaseModel):
     can_read: bool = Field(serialization_alias="canRead")
     can_write: bool = Field(serialization_alias="canWrite")
-    can_delete: bool = Field(serialization_alias="canDelete", description="memories")
+    can_delete: bool = Field(serialization_alias="canDelete", description="delete memories")
     can_invite: bool = Field(serialization_alias="canInvite")
 
     @classmethod
@@ -60,22 +60,22 @@ class ProjectView(BaseModel):
     owner_id: str = Field(serialization_alias="ownerId", description="the owner of the organization")
     created_at: datetime = Field(serialization_alias="createdAt")
     updated_at: datetime = Field(serialization_alias="updatedAt")
-    role: ProjectRole = Field(description="one's own")
+    role: ProjectRole = Field(description="your role")
     user_permissions: Permissions = Field(serialization_alias="userPermissions")
 
     @classmethod
-    def of(cls, seen: ProjectWithRole) -> Self:
-        project = seen.project
+    def of(cls, workspace: ProjectWithRole) -> Self:
+        project = workspace.project
         return cls(
             id=project.id,
             same_id=project.id,
             name=project.name,
             organization_id=project.organization_id,
-            owner_id=seen.owner_id,
+            owner_id=workspace.owner_id,
             created_at=project.created_at,
             updated_at=project.updated_at,
-            role=seen.role,
-            user_permissions=Permissions.of(seen.role),
+            role=workspace.role,
+            user_permissions=Permissions.of(workspace.role),
         )
 
 
@@ -85,7 +85,7 @@ class ProjectList(BaseModel):
 
 
 async def create(request: Request[State]) -> Response:
-    """Make a project in an organization; whoever makes it is its admin."""
+    """Create a project in an organization. You become its admin."""
     call = await session_call_of(request)
     new = await read(request, NewProject)
     project = await call.run(projects.create, new.organization_id, new.name)
@@ -93,17 +93,18 @@ async def create(request: Request[State]) -> Response:
 
 
 async def list_all(request: Request[State]) -> Response:
-    """List the projects that one reaches; with a key or token its one project."""
+    """List your projects. An API key or token has exactly one."""
     call = await call_of(request)
-    found = await call.read(projects.list_projects)
-    return reply(ProjectList(projects=[ProjectView.of(project) for project in found], total_count=len(found)))
+    workspaces = await call.read(projects.list_projects)
+    views = [ProjectView.of(workspace) for workspace in workspaces]
+    return reply(ProjectList(projects=views, total_count=len(views)))
 
 
 async def get(request: Request[State]) -> Response:
     """Read one project."""
     call = await call_of(request)
-    project = await call.read(projects.get, request.path_params["project_id"])
-    return reply(ProjectView.of(project))
+    workspace = await call.read(projects.get, request.path_params["project_id"])
+    return reply(ProjectView.of(workspace))
 
 
 async def delete(request: Request[State]) -> Response:

@@ -1,4 +1,4 @@
-"""Every REST route on one screen; the OpenAPI document is made from this table."""
+"""Every REST route in one table, which is the source of the OpenAPI document."""
 
 from rest import (
     api_keys,

@@ -1,4 +1,4 @@
-"""The routes under /v1 that the published Python client calls; the same operations as under /api."""
+"""The routes under /v1 that the published Python client calls. They run the same operations as /api."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest import memories
-from rest.http import agreed, call_of, read, reply
-from rest.project_param import InProject, project_in_query
+from rest.http import call_of, read, reply
+from rest.project_param import InProject, project_of
 from rest.search import WithoutNulls, found_list
 from server.domain.memory import search
 from server.domain.memory.filters import Filters
@@ -17,20 +17,20 @@ from server.domain.memory.labels import TagList
 from server.domain.memory.parameters import Limit, Query
 from server.domain.memory.periods import VOCABULARY, period_of, zone_of
 from server.domain.memory.search import SearchRequest
-from server.runtime import State
+from server.runtime import Call, State
 
 
-def some(values: tuple[str, ...]) -> tuple[str, ...]:
+def require_some(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
         raise ValueError("must name at least one")
     return values
 
 
-Some = Annotated[TagList, AfterValidator(some)]
+Some = Annotated[TagList, AfterValidator(require_some)]
 
 
 class FilteredSearch(WithoutNulls, InProject):
-    semantic_query: Query = Field(default="", description="null or empty: newest first")
+    semantic_query: Query = Field(default="", description="null or empty lists the newest first")
     limit: Limit = 10
 
 
@@ -55,28 +55,28 @@ class ServiceHealth(BaseModel):
 
 
 async def temporal_search(request: Request[State]) -> Response:
-    """Search the memories of a period of time."""
+    """Search the memories created in a period of time."""
     call = await call_of(request)
     body = await read(request, TemporalSearch)
     period = period_of(body.temporal_query, zone_of(body.timezone), datetime.now(UTC), "temporal_query")
     filters = Filters(created_from=period.start, created_until=period.end)
-    return reply(found_list(await call.read(search.search, _asked(request, body, filters), call.index)))
+    return await _search(request, call, body, filters)
 
 
 async def tag_search(request: Request[State]) -> Response:
-    """Search the memories that have some tags."""
+    """Search the memories with certain tags."""
     call = await call_of(request)
     body = await read(request, TagSearch)
     filters = Filters(tags=body.tags, match_all_tags=body.match_all)
-    return reply(found_list(await call.read(search.search, _asked(request, body, filters), call.index)))
+    return await _search(request, call, body, filters)
 
 
 async def people_search(request: Request[State]) -> Response:
-    """Search the memories that mention some people."""
+    """Search the memories that mention certain people."""
     call = await call_of(request)
     body = await read(request, PeopleSearch)
     filters = Filters(people=body.people)
-    return reply(found_list(await call.read(search.search, _asked(request, body, filters), call.index)))
+    return await _search(request, call, body, filters)
 
 
 async def stats(request: Request[State]) -> Response:
@@ -85,10 +85,11 @@ async def stats(request: Request[State]) -> Response:
 
 
 async def health(_request: Request[State]) -> Response:
-    """Tell that the service answers."""
+    """Report that the service answers."""
     return reply(ServiceHealth(timestamp=datetime.now(UTC)))
 
 
-def _asked(request: Request[State], body: FilteredSearch, filters: Filters) -> SearchRequest:
-    project = agreed("project_id", project_in_query(request), body.project_id)
-    return SearchRequest(body.semantic_query, filters, body.limit, project_id=project)
+async def _search(request: Request[State], call: Call, body: FilteredSearch, filters: Filters) -> Response:
+    project_id = project_of(request, body.project_id)
+    wanted = SearchRequest(body.semantic_query, filters, body.limit, project_id=project_id)
+    return reply(found_list(await call.read(search.search, wanted, call.index)))

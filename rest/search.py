@@ -1,4 +1,4 @@
-"""Search over HTTP: the request with its filters, and what was found."""
+"""Search over HTTP: the request with its filters, and the results."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,8 +8,9 @@ from pydantic import BaseModel, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import agreed, call_of, read, reply
-from rest.project_param import Object, OfUser, project_in_query
+from rest.http import call_of, read, reply, single_value
+from rest.project_param import OfUser, project_of
+from rest.views import StoredObject
 from server.domain.memory import search
 from server.domain.memory.filters import Filters
 from server.domain.memory.labels import TagList
@@ -19,31 +20,33 @@ from server.domain.memory.periods import VOCABULARY, period_between
 from server.domain.memory.search import SearchRequest, SearchResult, SortBy
 from server.runtime import State
 
+DEFAULT_LIMIT = 10
+
 
 class WithoutNulls(BaseModel):
-    """A field that is null counts as one that was not sent."""
+    """Treats a null field as absent."""
 
     @model_validator(mode="before")
     @classmethod
-    def _without_nulls(cls, given: object) -> object:
-        return {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
+    def _without_nulls(cls, body: object) -> object:
+        return {key: value for key, value in body.items() if value is not None} if isinstance(body, dict) else body
 
 
 class SearchFilters(WithoutNulls, OfUser):
-    limit: Limit | None = Field(default=None, description="10 when not given")
+    limit: Limit | None = Field(default=None, description="10 by default")
     tags: TagList = Field(default=(), description="any of them, unless match_all_tags")
     match_all_tags: bool = False
     people_mentioned: TagList = Field(default=(), description="any of them")
     topic_category: str | None = None
     temporal_filter: str | None = Field(default=None, description=VOCABULARY)
-    timezone: str = Field(default="UTC", description="an IANA name: where the days of the filters begin")
-    created_after: str | None = Field(default=None, description="ISO 8601 date or time, itself included")
-    created_before: str | None = Field(default=None, description="ISO 8601 date or time, itself excluded")
-    metadata: Metadata = Field(default_factory=dict, description="each key has exactly this value")
-    threshold: Threshold | None = Field(default=None, description="the least score")
+    timezone: str = Field(default="UTC", description="an IANA name; days begin at midnight there")
+    created_after: str | None = Field(default=None, description="ISO 8601 date or time, inclusive")
+    created_before: str | None = Field(default=None, description="ISO 8601 date or time, exclusive")
+    metadata: Metadata = Field(default_factory=dict, description="each key must have exactly this value")
+    threshold: Threshold | None = Field(default=None, description="the minimum score")
     sort_by: SortBy = SortBy.RELEVANCE
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")
-    explain: bool = Field(default=False, description="true adds why each result matched")
+    explain: bool = Field(default=False, description="true adds why each result matches")
 
 
 class Search(WithoutNulls, OfUser):
@@ -52,48 +55,61 @@ class Search(WithoutNulls, OfUser):
     people_mentioned: TagList = ()
     limit: Limit | None = None
 
-    def asked(self, project_id: str | None) -> SearchRequest:
-        """Raises Invalid for what is said twice and not alike."""
-        given = self.filters
-        period = period_between(given.temporal_filter, given.timezone, given.created_after, given.created_before)
+    @model_validator(mode="after")
+    def _merge_filters(self) -> Self:
+        """Take what `filters` repeats from there. Raises Invalid if two places give different values."""
+        # Clients give these fields beside `query`, inside `filters`, or in both.
+        filters = self.filters
+        self.project_id = single_value("project_id", self.project_id, filters.project_id)
+        self.user_id = single_value("user_id", self.user_id, filters.user_id)
+        self.limit = single_value("limit", self.limit, filters.limit)
+        people = single_value("people_mentioned", self.people_mentioned or None, filters.people_mentioned or None)
+        self.people_mentioned = people or ()
+        return self
+
+    def search_request(self, project_id: str | None) -> SearchRequest:
+        """Raises Invalid for a period that cannot be read."""
+        options = self.filters
+        period = period_between(
+            options.temporal_filter, options.timezone, options.created_after, options.created_before
+        )
         filters = Filters(
-            user_id=agreed("user_id", self.user_id, given.user_id),
-            tags=given.tags,
-            match_all_tags=given.match_all_tags,
-            people=agreed("people_mentioned", self.people_mentioned or None, given.people_mentioned or None) or (),
-            category=given.topic_category,
+            user_id=self.user_id,
+            tags=options.tags,
+            match_all_tags=options.match_all_tags,
+            people=self.people_mentioned,
+            category=options.topic_category,
             created_from=period.start,
             created_until=period.end,
-            metadata=given.metadata,
+            metadata=options.metadata,
         )
-        limit = agreed("limit", self.limit, given.limit) or 10
-        project = agreed("project_id", project_id, self.project_id, given.project_id)
-        return SearchRequest(self.query, filters, limit, given.threshold, given.sort_by, project)
+        limit = DEFAULT_LIMIT if self.limit is None else self.limit
+        return SearchRequest(self.query, filters, limit, options.threshold, options.sort_by, project_id)
 
 
 class MatchView(BaseModel):
-    similarity: float = Field(description="how near in meaning the best piece is")
-    words: float = Field(description="how well its words match")
-    piece: str = Field(description="the part of the memory that matched best")
+    similarity: float = Field(description="how close the best piece is in meaning")
+    words: float = Field(description="how well the words match")
+    piece: str = Field(description="the part of the memory that matches best")
 
 
 class FoundView(BaseModel):
     id: str
     content: str
     score: float = Field(ge=0, le=1)
-    metadata: Object | None = Field(exclude_if=lambda value: value is None)
+    metadata: StoredObject | None = Field(exclude_if=lambda value: value is None)
     created_at: datetime
     user_id: str | None
     match: MatchView | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @classmethod
-    def of(cls, found: SearchResult, *, metadata: bool = True, explain: bool = False) -> Self:
-        memory = found.memory
-        match = MatchView(similarity=found.similarity, words=found.words, piece=found.piece)
+    def of(cls, result: SearchResult, *, metadata: bool = True, explain: bool = False) -> Self:
+        memory = result.memory
+        match = MatchView(similarity=result.similarity, words=result.words, piece=result.piece)
         return cls(
             id=memory.id,
             content=memory.content,
-            score=found.score,
+            score=result.score,
             metadata=memory.details if metadata else None,
             created_at=memory.created_at,
             user_id=memory.user_id,
@@ -109,10 +125,11 @@ async def find(request: Request[State]) -> Response:
     """Search memories by meaning and words."""
     call = await call_of(request)
     body = await read(request, Search)
-    found = await call.read(search.search, body.asked(project_in_query(request)), call.index)
-    shown = body.filters
-    return reply(found_list(found, metadata=shown.include_metadata, explain=shown.explain))
+    wanted = body.search_request(project_of(request, body.project_id))
+    results = await call.read(search.search, wanted, call.index)
+    options = body.filters
+    return reply(found_list(results, metadata=options.include_metadata, explain=options.explain))
 
 
-def found_list(found: Sequence[SearchResult], *, metadata: bool = True, explain: bool = False) -> FoundList:
-    return FoundList(results=[FoundView.of(one, metadata=metadata, explain=explain) for one in found])
+def found_list(results: Sequence[SearchResult], *, metadata: bool = True, explain: bool = False) -> FoundList:
+    return FoundList(results=[FoundView.of(result, metadata=metadata, explain=explain) for result in results])

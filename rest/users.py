@@ -1,4 +1,4 @@
-"""One's own account over HTTP."""
+"""The caller's own account over HTTP."""
 
 from datetime import datetime
 from typing import Self
@@ -38,13 +38,13 @@ class UserView(BaseModel):
 
 
 async def me(request: Request[State]) -> Response:
-    """Read whose credential this is."""
+    """Read the user that this credential belongs to."""
     call = await call_of(request)
     return reply(UserView.of(await call.read(users.me)))
 
 
 async def delete_me(request: Request[State]) -> Response:
-    """Delete one's account with the personal organization. This cannot be undone."""
+    """Delete your account and personal organization. This cannot be undone."""
     call = await session_call_of(request)
     counts = await call.run(accounts.delete)
     return reply(DeletedWithAll(message="Account deleted successfully", cascades=CascadeCounts.of(counts)))

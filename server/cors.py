@@ -1,4 +1,4 @@
-"""Which pages of other origins a browser lets read our answers (Fetch standard, "CORS protocol")."""
+"""CORS: which pages of other origins may read our answers (Fetch standard, "CORS protocol")."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -22,10 +22,10 @@ PREFLIGHT = {
 
 
 class Cors:
-    """Pure ASGI, around everything that answers, so that errors carry the headers too.
+    """Middleware outside the error handlers, so that errors have the headers too.
 
-    Any page may read what OAuth clients need; /mcp is for our own and the configured origins. Credentials are never
-    allowed: a cookie counts for nothing on these paths. Everywhere else there is no CORS at all.
+    Every origin may read the paths that OAuth clients need; our own and the configured origins may read /mcp. Cookies
+    are never allowed. All other paths have no CORS headers.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -56,5 +56,5 @@ class Cors:
 
 
 def is_shared(path: str) -> bool:
-    """Whether pages of another origin have any business here."""
+    """Return whether the path has CORS headers."""
     return path in MCP_PATHS or path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIX)

@@ -1,4 +1,4 @@
-"""One path, one handler a method: the dispatcher that every door uses."""
+"""The dispatcher that every door uses: one path, one handler for each method."""
 
 from collections.abc import Awaitable, Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""The envelope of every request: its id, the true client address, clean headers, security headers, one log line."""
+"""The outermost middleware: request id, client address behind proxies, security headers, request log, metrics."""
 
 import ipaddress
 import logging
@@ -29,7 +29,7 @@ HSTS = "max-age=31536000; includeSubDomains"
 
 
 class Envelope:
-    """Pure ASGI, outermost: what it adds is there on every answer, the 500 included."""
+    """Outermost, so that every answer has the headers, a 500 too."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics
@@ -40,21 +40,21 @@ class Envelope:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        # Some servers keep blanks at the end of a header's value; RFC 9110 section 5.5 says they are not part of it.
+        # Some servers keep the blanks around a header's value, which are not part of it (RFC 9110 section 5.5).
         scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         scope["client"] = (self._client(scope), 0)
-        # Postgres takes no NUL, so nothing has a name with one: like this it is looked for and not found.
+        # Postgres refuses NUL in a query. Nothing has a name with this character, so the lookup gives "not found".
         scope["path"] = scope["path"].replace("\0", "\N{REPLACEMENT CHARACTER}")
-        name = new_id("req_")
-        token = request_id.set(name)
-        began, status = time.perf_counter(), 500
+        new_request_id = new_id("req_")
+        token = request_id.set(new_request_id)
+        started, status = time.perf_counter(), 500
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = name
+                headers["X-Request-ID"] = new_request_id
                 for header, value in self.headers.items():
                     headers.setdefault(header, value)
             await send(message)
@@ -62,14 +62,14 @@ class Envelope:
         try:
             await self.app(scope, receive, sending)
         finally:
-            spent, route = time.perf_counter() - began, _route(scope)
-            told = {"method": scope["method"], "route": route, "status": status, "ms": round(spent * 1000, 1)}
-            log.info("request", extra=told)
+            spent, route = time.perf_counter() - started, _route(scope)
+            fields = {"method": scope["method"], "route": route, "status": status, "ms": round(spent * 1000, 1)}
+            log.info("request", extra=fields)
             self.metrics.count_request(scope["method"], route, status, spent)
             request_id.reset(token)
 
     def _client(self, scope: Scope) -> str:
-        """The right-most hop that is not a trusted proxy; forwarded addresses of anybody else change nothing."""
+        """Return the right-most hop that is not a trusted proxy. Only trusted proxies may forward an address."""
         hop: str = (scope.get("client") or ("unknown", 0))[0]
         forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
         for earlier in reversed([part.strip() for part in forwarded if part.strip()]):
@@ -80,16 +80,16 @@ class Envelope:
 
 
 def networks(addresses: Sequence[str]) -> list[Network]:
-    """Addresses and CIDR blocks. Raises ValueError."""
+    """Parse addresses and CIDR blocks. Raises ValueError."""
     return [ipaddress.ip_network(address, strict=False) for address in addresses]
 
 
 def is_within(address: str, blocks: Sequence[Network]) -> bool:
     if not _is_address(address):
         return False
-    known = ipaddress.ip_address(address)
-    known = getattr(known, "ipv4_mapped", None) or known  # how a listener for both kinds shows IPv4
-    return any(known in block for block in blocks)
+    ip = ipaddress.ip_address(address)
+    ip = getattr(ip, "ipv4_mapped", None) or ip  # a dual-stack listener reports IPv4 peers so
+    return any(ip in block for block in blocks)
 
 
 def _is_address(text: str) -> bool:
@@ -101,6 +101,6 @@ def _is_address(text: str) -> bool:
 
 
 def _route(scope: Scope) -> str:
-    """The route's pattern, never the path: a path may hold an invitation's token."""
+    """Return the route's pattern. Never log the path: it may hold an invitation's token."""
     route = scope.get("route")
     return getattr(route, "path", None) or scope.get("route_pattern") or "-"

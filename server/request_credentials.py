@@ -1,4 +1,4 @@
-"""What a request brings along: its credential, for a cookie the proof that it comes from our own pages, its address."""
+"""The credential of a request, the check that a cookie request comes from our own pages, and the client's address."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -14,9 +14,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def credential_of(connection: HTTPConnection[State], settings: Settings) -> PresentedCredential | None:
-    """The credential of a request; a header counts before a cookie.
+    """Return the credential of a request. A header takes precedence over a cookie.
 
-    Raises Unauthenticated for a malformed header, Forbidden for a changing cookie request of another site.
+    Raises Unauthenticated for a malformed header, Forbidden for another site's request that changes data by a cookie.
     """
     headers = connection.headers.getlist("authorization")
     if headers:
@@ -29,9 +29,9 @@ def credential_of(connection: HTTPConnection[State], settings: Settings) -> Pres
 
 
 def require_same_origin(connection: HTTPConnection[State], settings: Settings) -> None:
-    """Refuse what another site makes a browser send (Fetch Metadata; Origin for older browsers).
+    """Refuse cross-site requests (Fetch Metadata; Origin for older browsers). Raises Forbidden.
 
-    A request with neither header does not come from a browser that could be misled. Raises Forbidden.
+    A request with neither header does not come from a browser.
     """
     if connection.scope.get("method", "GET") in SAFE_METHODS:
         return
@@ -40,21 +40,21 @@ def require_same_origin(connection: HTTPConnection[State], settings: Settings) -
         return
     if site in ("same-origin", "none") or (site is None and origin is None):
         return
-    raise Forbidden("This request comes from another site; a cookie is not accepted for it.")
+    raise Forbidden("This request comes from another site, where the session cookie is not accepted.")
 
 
 def own_origins(settings: Settings) -> frozenset[str]:
-    """The public origin and those that are configured; on loopback all of its names."""
-    own = {settings.public_url, *settings.allowed_origins}
+    """Return the public origin and the configured ones; on loopback, the origin under every loopback name."""
+    origins = {settings.public_url, *settings.allowed_origins}
     if is_loopback(settings.public_url):
         parts = urlsplit(settings.public_url)
         port = "" if parts.port is None else f":{parts.port}"
-        own |= {f"{parts.scheme}://{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
-    return frozenset(own)
+        origins |= {f"{parts.scheme}://{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
+    return frozenset(origins)
 
 
 def address_of(connection: HTTPConnection[State]) -> str:
-    """Whom to count where there is no credential: the client's address, of IPv6 the /64 that one caller has whole."""
+    """Return the address for rate limits without a credential. For IPv6 it is the /64, which one caller owns."""
     host = connection.client.host if connection.client else "unknown"
     try:
         address = ipaddress.ip_address(host)

@@ -1,5 +1,6 @@
-"""What comes in over the wire, at every door: the bytes of a body, and the model made of what they say."""
+"""Read and validate request bodies: bytes, forms, JSON values, and the sentences for what is wrong with them."""
 
+from collections.abc import Iterable
 from math import isfinite
 from typing import TypeVar
 from urllib.parse import parse_qs
@@ -15,11 +16,11 @@ FORM = "application/x-www-form-urlencoded"
 NUL_IN_FORM = "A form field holds a NUL character, which cannot be stored."
 UNSTORABLE = "NUL characters and infinite numbers cannot be stored"
 PATH_LENGTH = 200
-"""Of a path in a sentence: keys are the caller's."""
+"""Characters of a field's path in a sentence. The caller chooses the keys, so they may be long."""
 
 
 def require_json(request: Request[State]) -> None:
-    """Raises Unsupported unless the body says that it is JSON, and not compressed."""
+    """Raises Unsupported unless the headers say JSON without compression."""
     if media_type(request) != "application/json":
         raise Unsupported
     if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -27,7 +28,7 @@ def require_json(request: Request[State]) -> None:
 
 
 async def read_body(request: Request[State], limit: int) -> bytes:
-    """At most `limit` bytes; one that announces more is refused before anything is read. Raises TooLarge."""
+    """Return the body. Raises TooLarge over `limit` bytes; a larger Content-Length is refused before reading."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise TooLarge(f"The body is larger than {limit // 1000} KB.")
@@ -54,12 +55,20 @@ async def read_form(request: Request[State], limit: int, most_fields: int) -> di
 def form_fields(body: bytes, most_fields: int) -> dict[str, list[str]]:
     """Return the values of each field. Raises Invalid as `read_form` does."""
     try:
-        fields = parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=most_fields)
+        fields = parse_form(body.decode(), most_fields)
     except ValueError:
         raise Invalid(f"The form must be UTF-8 text with at most {most_fields} fields.") from None
     if is_unstorable(list(fields.items())):
         raise Invalid(NUL_IN_FORM)
     return fields
+
+
+def parse_form(text: str, most_fields: int) -> dict[str, list[str]]:
+    """Return the values of each field, empty ones too.
+
+    Raises ValueError for escapes that are not UTF-8, and for more than `most_fields` fields.
+    """
+    return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=most_fields)
 
 
 def media_type(request: Request[State]) -> str:
@@ -68,7 +77,7 @@ def media_type(request: Request[State]) -> str:
 
 
 def validated(model: type[Model], value: object) -> Model:
-    """Raises Invalid with one sentence: which field, and why."""
+    """Return `value` as `model`. Raises Invalid, which names the field and the reason."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -76,14 +85,16 @@ def validated(model: type[Model], value: object) -> Model:
 
 
 def invalid(error: ValidationError) -> Invalid:
-    """Return the first problem that pydantic found, with the path of its field."""
+    """Return pydantic's first problem as an Invalid with the path of the field."""
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    reason = REASONS.get(first["type"], first["msg"].removeprefix("Value error, ").rstrip("."))
-    why = reason.format_map(first.get("ctx", {})) if first["type"] in REASONS else reason
-    if not where:
-        return Invalid("The body must be a JSON object." if first["type"] == "model_type" else f"{why}.")
-    return Invalid(f"{why}.", field=where)
+    kind, field = first["type"], ".".join(str(part) for part in first["loc"])
+    if kind == "model_type" and not field:
+        return Invalid("The body must be a JSON object.")
+    if kind in REASONS:
+        reason = REASONS[kind].format_map(first.get("ctx", {}))
+    else:
+        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return Invalid(f"{reason}.", field=field or None)
 
 
 REASONS = {
@@ -111,18 +122,18 @@ REASONS = {
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
 }
-"""What a caller reads where pydantic would speak to a programmer."""
+"""Our words for pydantic's error types, whose own messages address programmers."""
 
 
 def require_storable(value: object) -> None:
-    """Raises Invalid, naming the field."""
+    """Raises Invalid for a value that `is_unstorable`, with the path of the field."""
     if is_unstorable(value):
-        where = ".".join(map(str, _path_to_unstorable(value) or ()))[:PATH_LENGTH]
-        raise Invalid(f"{UNSTORABLE}.", field=where or None)
+        path = ".".join(map(str, _path_to_unstorable(value) or ()))[:PATH_LENGTH]
+        raise Invalid(f"{UNSTORABLE}.", field=path or None)
 
 
 def is_unstorable(value: object) -> bool:
-    """NUL (Postgres refuses it) or a number too large for a double (JSON cannot say it back), however deep."""
+    """Return whether the value holds, at any depth, a NUL (Postgres refuses it) or an infinite number (not in JSON)."""
     waiting = [value]
     while waiting:
         part = waiting.pop()
@@ -136,9 +147,12 @@ def is_unstorable(value: object) -> bool:
 
 
 def _path_to_unstorable(value: object) -> list[object] | None:
-    """The keys on the way to the first part that cannot be stored; a key that cannot be is not among them."""
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if parts is None:
+    """Return the keys that lead to the first unstorable part, or None. An unstorable key is left out."""
+    if isinstance(value, dict):
+        parts: Iterable[tuple[object, object]] = value.items()
+    elif isinstance(value, list):
+        parts = enumerate(value)
+    else:
         return [] if is_unstorable(value) else None
     for key, part in parts:
         if is_unstorable(key):

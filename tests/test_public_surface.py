@@ -1,12 +1,20 @@
-"""What others rely on, written down a second time: a change here is a decision, not an accident."""
+"""What others rely on, written down a second time, so that a change here is a decision."""
 
 import argparse
 import ast
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
 import httpx
+from authlib.oauth2.base import OAuth2Error
 
+import oauth
+import rest
+import server
+import tools
+from oauth.errors import CODES
 from rest.routes import ENDPOINTS
 from server import errors
 from server.__main__ import parser
@@ -19,6 +27,16 @@ from server.statuses import STATUS, status_of
 
 ROOT = Path(__file__).parent.parent
 DOORS = ("rest", "tools", "oauth", "server/dashboard")
+
+NOT_IMPORTED = ("server.migrations", "server.__main__", "server.index.model.onnx_export")
+"""They run on import, or need packages that only a build has."""
+
+MODULES = [
+    importlib.import_module(module.name)
+    for package in (server, rest, tools, oauth)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not module.name.startswith(NOT_IMPORTED)
+]
 
 
 def every(kind: type[errors.ServiceError]) -> set[type[errors.ServiceError]]:
@@ -47,6 +65,75 @@ def test_the_status_of_each_kind_of_error() -> None:
         "Unavailable": 503,
     }
     assert status_of(errors.InsufficientScope(["memories:read"])) == 403
+
+
+SENTENCES = {
+    "AlreadyAnswered": "This request was answered already, and the application is connected.",
+    "AlreadyMember": "This person is a member already.",
+    "AlreadyOwner": "This person owns the organization already.",
+    "AnotherAccount": ("This invitation names another e-mail address: sign in with the account of that address."),
+    "Conflict": "That conflicts with what is stored.",
+    "DocumentRefused": "This application's metadata document could not be used.",
+    "EmailTaken": "There is an account with this e-mail address already.",
+    "Forbidden": "Your role does not allow this.",
+    "Gone": "This has ended.",
+    "Invalid": "The request is not valid.",
+    "InvitedJustNow": "This address was invited by somebody else at the same moment.",
+    "KeyUsedForAnother": "Idempotency-Key: this key was used for another request within the last 24 hours.",
+    "LastAdmin": "This is the project's last admin: make somebody else an admin first.",
+    "LinkEnded": "This link has ended: it works once, within the hour, and only the newest one.",
+    "NoAccount": "There is no account with this e-mail address.",
+    "NotFound": "Not found.",
+    "NotInvited": "Sign-up is by invitation here: ask somebody to invite this address.",
+    "OrganizationNameTaken": "The owner has an organization of this name already.",
+    "OwnerStays": "This is the owner of the organization: transfer the ownership first.",
+    "OwnsOrganization": "You own an organization: transfer or delete it first.",
+    "PersonalStays": "The personal organization can be neither deleted nor transferred.",
+    "ProjectNameTaken": "The organization has a project of this name already.",
+    "RequestEnded": "This request has ended. Go back to the application and connect again.",
+    "RoleOfOrganization": "This person has the role from the organization: change it there.",
+    "ServiceError": "The request failed.",
+    "SignUpClosed": "Sign-up is closed here: ask whoever runs this server for an account.",
+    "TooLarge": "The request is too large.",
+    "Unauthenticated": "Authentication is required: send a valid API key, access token or session.",
+    "Unavailable": "The server cannot do this now; nothing was changed. Try again.",
+    "Unsupported": "Send the body as application/json.",
+    "WrongPassword": "current: this is not your password.",
+}
+
+
+def test_the_sentence_of_each_kind_of_error() -> None:
+    assert {
+        kind.__name__: kind.sentence for kind in every(errors.ServiceError) if "sentence" in vars(kind)
+    } == SENTENCES
+
+
+OAUTH_ERRORS = """
+ClientRefused invalid_client
+InvalidClientError invalid_client
+InvalidClientMetadataError invalid_client_metadata
+InvalidGrantError invalid_grant
+InvalidRedirectURIError invalid_redirect_uri
+InvalidRequestError invalid_request
+InvalidTarget invalid_target
+UnsupportedResponseTypeError unsupported_response_type
+"""
+
+
+def test_the_code_of_each_oauth_error() -> None:
+    kinds: set[type[OAuth2Error]] = {
+        value
+        for module in MODULES
+        if module.__name__.startswith("oauth.")
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, OAuth2Error) and value is not OAuth2Error
+    }
+    assert sorted(f"{kind.__name__} {kind.error}" for kind in kinds) == OAUTH_ERRORS.split("\n")[1:-1]
+
+
+def test_the_oauth_code_of_a_status() -> None:
+    """Any other status gets `invalid_request`."""
+    assert CODES == {401: "invalid_client", 429: "slow_down", 503: "temporarily_unavailable"}
 
 
 def test_the_scopes() -> None:
@@ -149,7 +236,7 @@ def test_the_rest_routes_and_their_operation_ids() -> None:
 
 
 async def test_head_is_get_without_the_body_at_every_address(client: httpx.AsyncClient, settings: Settings) -> None:
-    """RFC 9110 section 9.1; and whoever asks in another way is told of both."""
+    """RFC 9110 section 9.1. Another method gets 405 with both in Allow."""
     for path in {re.sub(r"{\w+}", "x", route.path) for route in create_app(settings).routes}:  # type: ignore[attr-defined]  # Starlette's base class has none
         get, head, other = [await client.request(method, path) for method in ("GET", "HEAD", "PATCH")]
         assert (head.status_code, head.headers.get("allow")) == (get.status_code, get.headers.get("allow")), path

@@ -1,4 +1,5 @@
 """MCP: the door for models.
 
-`server` has every tool on one screen, `gate` lets a request in, `call` brings it to a tool.
+`server` has the table of all tools, `gate` authenticates a request, `call` passes it to a tool. The docstrings and
+field descriptions in `memories` are prompts: a model reads them to decide when to use a tool, and how.
 """

@@ -1,4 +1,4 @@
-"""How a request reaches a tool: the call is injected, and what the tool raises is answered in one sentence."""
+"""Inject the caller into a tool, and answer a tool's error with one sentence."""
 
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from tools.gate import CALL
 
 
 async def current_call(context: Context[Any, Any]) -> Call:
-    """The call that the gate let in; no argument can name another."""
+    """Return the call that the gate authenticated. No argument of the tool can name another caller."""
     request = context.request_context.request
     assert isinstance(request, Request)  # noqa: S101 - over HTTP there always is one
     call: Call = request.scope[CALL]
@@ -25,28 +25,28 @@ async def current_call(context: Context[Any, Any]) -> Call:
 
 
 Caller = Annotated[Call, Resolve(current_call)]
-"""The type of a tool's first parameter, which no model ever sees."""
+"""The type of a tool's first parameter, which is not part of the schema that models see."""
 
 
 class Tools(MCPServer[dict[str, Any]]):
-    """The protocol's server, with our own words for what goes wrong in a tool."""
+    """The SDK's server, with this server's sentences for errors."""
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """An argument that is null counts as one that was not sent. Raises MCPError for an unknown tool."""
-        given = {key: value for key, value in arguments.items() if value is not None}
+        """Run a tool. A null argument is treated as absent. Raises MCPError for an unknown tool."""
+        present = {key: value for key, value in arguments.items() if value is not None}
         try:
-            require_storable(given)
-            return await super().call_tool(name, given, context)
+            require_storable(present)
+            return await super().call_tool(name, present, context)
         except Invalid as error:
             return refusal(error.detail)
         except ToolError as error:
-            if error.__cause__ is None:  # raised bare for a name that is not known, and for nothing else
+            if error.__cause__ is None:  # the SDK raises it without a cause only for an unknown name
                 raise MCPError(INVALID_PARAMS, f"Unknown tool: {name}") from None
             return refusal(sentence(error))
 
 
 def refusal(text: str) -> CallToolResult:
-    """A tool error: the model reads it and may mend its next call."""
+    """Return a tool error, which the model reads so that it can correct its next call."""
     return CallToolResult(content=[TextContent(text=text)], is_error=True)

@@ -1,4 +1,4 @@
-"""From what a tool raised to one sentence that a model can act on."""
+"""Turn a tool's error into one sentence that a model can act on."""
 
 import logging
 
@@ -11,11 +11,11 @@ from server.logs import request_id
 
 log = logging.getLogger(__name__)
 
-NOT_FOUND = "There is no memory with this id; take an id from a result of search or list."
+NOT_FOUND = "There is no memory with this id. Use an id from the results of search or list."
 
 
 def sentence(error: ToolError) -> str:
-    """A rule's own sentence, or which argument is wrong and why; of a crash no more than the id to quote."""
+    """Return the sentence of a service error, of an invalid argument, or of a crash (only the request id to quote)."""
     cause = error.__cause__
     if isinstance(cause, NotFound):
         return NOT_FOUND

@@ -1,4 +1,4 @@
-"""The gate of /mcp: where a request comes from, who is calling, whether the credential reaches the tool it names."""
+"""The gate of /mcp: check a request's source, its credential, and the scope for the tool that it calls."""
 
 from collections.abc import Awaitable, Callable, Iterator, Set
 from urllib.parse import urlsplit
@@ -19,13 +19,13 @@ from server.wire import read_body, require_json
 
 BODY_LIMIT = 4_000_000
 CALL = "selfmemory.call"
-"""Where in the ASGI scope a tool finds its call."""
+"""The key in the ASGI scope under which a tool finds its Call."""
 
 Endpoint = Callable[[Request[State]], Awaitable[ASGIApp]]
 
 
 def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint:
-    """An endpoint that hands a request on to `app`, or refuses it; `scopes` says what each tool needs."""
+    """Return an endpoint that checks a request and passes it to `app`. `scopes` maps each tool to its scope."""
     origins = own_origins(settings)
     public_host = urlsplit(settings.public_url).hostname
 
@@ -46,17 +46,17 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
 def require_known_source(headers: Headers, public_host: str | None, origins: Set[str]) -> None:
     """Refuse DNS rebinding and pages of other origins (MCP transports, "Security Warning").
 
-    Raises HTTPException 421, Forbidden.
+    Raises HTTPException 421 for an unknown Host, Forbidden for an unknown Origin.
     """
     if not is_known(headers.get("host", ""), public_host):
-        raise HTTPException(421, "This server does not go by that Host; SELFMEMORY_PUBLIC_URL names it.")
+        raise HTTPException(421, "This server does not answer for this Host. Set SELFMEMORY_PUBLIC_URL to its address.")
     origin = headers.get("origin")
     if origin is not None and origin not in origins:
-        raise Forbidden("Pages of this origin may not call here; SELFMEMORY_ALLOWED_ORIGINS lists those that may.")
+        raise Forbidden("This origin may not call this server. Add it to SELFMEMORY_ALLOWED_ORIGINS.")
 
 
 def is_known(host: str, public_host: str | None) -> bool:
-    """Whether a Host header names this server, on any port; a loopback name cannot be rebound, so it always counts."""
+    """Return whether a Host names this server, on any port, or is a loopback name, which DNS cannot rebind."""
     try:
         return urlsplit(f"//{host}").hostname == public_host or is_loopback(f"//{host}")
     except ValueError:
@@ -64,20 +64,20 @@ def is_known(host: str, public_host: str | None) -> bool:
 
 
 async def call_of(request: Request[State]) -> Call:
-    """The authenticated call. Only `Authorization: Bearer` counts here. Raises Unauthenticated."""
+    """Authenticate the request by `Authorization: Bearer`, never by a session. Raises Unauthenticated."""
     runtime = request.state["runtime"]
     if "authorization" not in request.headers:
         raise Unauthenticated
-    found = credential_of(request, runtime.settings)
-    if found is None or found.is_session:
+    credential = credential_of(request, runtime.settings)
+    if credential is None or credential.is_session:
         raise Unauthenticated(presented=True)
-    return Call(runtime, await runtime.authenticate(found))
+    return Call(runtime, await runtime.authenticate(credential))
 
 
 def require_scopes(principal: Principal, scopes: dict[str, Scope], body: bytes) -> None:
-    """Raises InsufficientScope, which becomes an HTTP 403 that OAuth clients step up on.
+    """Raises InsufficientScope, whose HTTP 403 makes OAuth clients request more scopes.
 
-    Decided from the body, since a header may name another tool. The operations check again.
+    The body decides, because a header may name another tool. The operations check the scopes again.
     """
     if principal.scopes.issuperset(scopes.values()):
         return
@@ -87,7 +87,7 @@ def require_scopes(principal: Principal, scopes: dict[str, Scope], body: bytes) 
 
 
 def called_tools(body: bytes) -> Iterator[str]:
-    """The tools that a JSON-RPC message, or a batch of them, calls. What is malformed is for the protocol to answer."""
+    """Yield the tools that a JSON-RPC message or batch calls. The SDK answers malformed messages."""
     try:
         decoded = from_json(body)
     except ValueError:
@@ -99,14 +99,14 @@ def called_tools(body: bytes) -> Iterator[str]:
 
 
 def replaying(app: ASGIApp, body: bytes) -> ASGIApp:
-    """`app`, reading the body that was read already."""
+    """Return `app` with a `receive` that delivers the body that the gate read."""
 
     async def replayed(connection: Connection, receive: Receive, send: Send) -> None:
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-        async def again() -> Message:
+        async def receive_body() -> Message:
             return messages.pop() if messages else await receive()
 
-        await app(connection, again, send)
+        await app(connection, receive_body, send)
 
     return replayed

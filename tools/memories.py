@@ -1,7 +1,11 @@
-"""The tools: what a model reads about them, what it gives, what it gets back."""
+"""The tools: prompts for a model (docstrings and descriptions), parameters and results.
+
+With the return type `Annotated[CallToolResult, View]` the SDK publishes `View` as the output schema and validates the
+structured content against it, and the tool still writes the text for clients that read only text.
+"""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field, JsonValue, PlainValidator
@@ -13,18 +17,18 @@ from server.domain.memory.memories import ListRequest, MemoryChange, NewMemory
 from server.domain.memory.metadata import Content, Metadata
 from server.domain.memory.parameters import Limit, Offset, PageLimit, Query, Threshold
 from server.domain.memory.periods import VOCABULARY, period_between
-from server.domain.memory.search import SearchRequest
+from server.domain.memory.search import SearchRequest, SearchResult
 from server.errors import Invalid
 from server.models import Memory
+from server.settings import Settings
 from server.wire import validated
 from tools.call import Caller
 
 TITLE_LENGTH = 80
+"""Characters of the title, which is the beginning of the first line."""
 
 
-class Document(BaseModel):
-    """A memory as research clients know it."""
-
+class MemoryFields(BaseModel):
     id: str
     title: str = Field(description="the beginning of the text")
     text: str
@@ -32,16 +36,55 @@ class Document(BaseModel):
     metadata: dict[str, JsonValue]
 
 
-class Entry(Document):
+class Document(MemoryFields):
+    """A memory in the shape that research clients expect of `fetch`."""
+
+    @classmethod
+    def of(cls, memory: Memory, settings: Settings) -> Self:
+        return cls(
+            id=memory.id,
+            title=title_of(memory.content),
+            text=memory.content,
+            url=url_of(memory, settings),
+            metadata=memory.details,
+        )
+
+
+class Entry(MemoryFields):
     created_at: datetime
 
+    @classmethod
+    def of(cls, memory: Memory, settings: Settings) -> Self:
+        return cls(
+            id=memory.id,
+            title=title_of(memory.content),
+            text=memory.content,
+            url=url_of(memory, settings),
+            metadata=memory.details,
+            created_at=memory.created_at,
+        )
 
-class Match(Entry):
+
+class Match(MemoryFields):
+    created_at: datetime
     score: float = Field(ge=0, le=1, description="higher is closer")
+
+    @classmethod
+    def of(cls, result: SearchResult, settings: Settings) -> Self:
+        memory = result.memory
+        return cls(
+            id=memory.id,
+            title=title_of(memory.content),
+            text=memory.content,
+            url=url_of(memory, settings),
+            metadata=memory.details,
+            created_at=memory.created_at,
+            score=result.score,
+        )
 
 
 class Matches(BaseModel):
-    results: list[Match] = Field(description="the closest first")
+    results: list[Match] = Field(description="closest first")
 
 
 class Page(BaseModel):
@@ -49,18 +92,18 @@ class Page(BaseModel):
     total: int = Field(description="how many memories there are on all pages")
 
 
-class Done(BaseModel):
+class Change(BaseModel):
     memory_id: str
     message: str
 
 
-def as_sent(given: object) -> object:
-    """Comma text or a list of texts, unchanged. Raises ValueError for anything else."""
-    parse_list(given)
-    return given
+def require_list(value: object) -> object:
+    """Return comma-separated text or a list of texts unchanged. Raises ValueError for anything else."""
+    parse_list(value)
+    return value
 
 
-Texts = Annotated[str | list[str], PlainValidator(as_sent, json_schema_input_type=str | list[str])]
+Texts = Annotated[str | list[str], PlainValidator(require_list, json_schema_input_type=str | list[str])]
 Id = Annotated[str, Field(description="A memory's id, as search, list and add give it.")]
 Tags = Field(description='Labels such as "work, travel".')
 People = Field(description='Names of people it is about, such as "Anna, Dr Li".')
@@ -91,16 +134,15 @@ async def search_memories(
         created_from=period.start,
         created_until=period.end,
     )
-    found = await call.read(search.search, SearchRequest(query, filters, limit, threshold), call.index)
-    return tool_result(
-        Matches.model_validate({"results": [shared_fields(one.memory, call) | {"score": one.score} for one in found]})
-    )
+    results = await call.read(search.search, SearchRequest(query, filters, limit, threshold), call.index)
+    settings = call.runtime.settings
+    return tool_result(Matches(results=[Match.of(result, settings) for result in results]))
 
 
 async def fetch_memory(call: Caller, id: Id) -> Annotated[CallToolResult, Document]:
     """Read one memory in full by its id."""
     memory = await call.read(memories.get, id)
-    return tool_result(Document.model_validate(shared_fields(memory, call)))
+    return tool_result(Document.of(memory, call.runtime.settings))
 
 
 async def list_memories(
@@ -113,9 +155,9 @@ async def list_memories(
     Use it to see what was saved lately or to go through everything; to find something, use search.
     """
     page = await call.read(memories.list_memories, ListRequest(limit=limit, offset=offset))
-    results = [shared_fields(memory, call) for memory in page.memories]
+    results = [Entry.of(memory, call.runtime.settings) for memory in page.memories]
     sentence = f"{len(results)} of {page.total} memories, newest first."
-    return tool_result(Page.model_validate({"results": results, "total": page.total}), sentence)
+    return tool_result(Page(results=results, total=page.total), sentence)
 
 
 async def add_memory(
@@ -125,7 +167,7 @@ async def add_memory(
     people_mentioned: Annotated[Texts, People] = "",
     topic_category: Annotated[str, Category] = "",
     metadata: Annotated[Metadata | None, Field(description="Anything else worth keeping, as JSON.")] = None,
-) -> Annotated[CallToolResult, Done]:
+) -> Annotated[CallToolResult, Change]:
     """Remember something for good: a fact, a preference, a decision, a plan, something about a person.
 
     One call is one memory. Write it so that it makes sense on its own in a year: names instead of "he" or "it", dates
@@ -135,7 +177,7 @@ async def add_memory(
     details = {**(metadata or {}), **{key: value for key, value in labels.items() if value}}
     new = validated(NewMemory, {"messages": [{"role": "user", "content": content}], "metadata": details})
     memory_id = await call.run(memories.add, new, call.index)
-    return done(memory_id, f"Remembered as {memory_id}.")
+    return change_result(memory_id, f"Remembered as {memory_id}.")
 
 
 async def update_memory(
@@ -143,7 +185,7 @@ async def update_memory(
     id: Id,
     content: Annotated[Content, Field(description="The new text; leave it out to keep the text.")] = "",
     metadata: Annotated[Metadata | None, Field(description="Replaces all metadata; leave it out to keep it.")] = None,
-) -> Annotated[CallToolResult, Done]:
+) -> Annotated[CallToolResult, Change]:
     """Correct a memory that has changed or was wrong: a new text, new metadata, or both.
 
     Find its id with search first. The version before is kept in the memory's history.
@@ -152,28 +194,20 @@ async def update_memory(
         raise Invalid("content or metadata: give at least one of them.")
     change = MemoryChange(text=content or None, metadata=metadata)
     await call.run(memories.update, id, change, call.index)
-    return done(id, f"Updated {id}.")
+    return change_result(id, f"Updated {id}.")
 
 
-async def delete_memory(call: Caller, id: Id) -> Annotated[CallToolResult, Done]:
+async def delete_memory(call: Caller, id: Id) -> Annotated[CallToolResult, Change]:
     """Forget one memory for good, with all its versions. This cannot be undone.
 
     Only when the user wants it forgotten; to correct something, use update.
     """
     await call.run(memories.delete, id)
-    return done(id, f"Deleted {id}.")
+    return change_result(id, f"Deleted {id}.")
 
 
-def shared_fields(memory: Memory, call: Caller) -> dict[str, object]:
-    """What is shown of a memory, wherever it is shown; each view takes its part."""
-    return {
-        "id": memory.id,
-        "title": title_of(memory.content),
-        "text": memory.content,
-        "url": f"{call.runtime.settings.public_url}/dashboard/memories/{memory.id}",
-        "metadata": memory.details,
-        "created_at": memory.created_at,
-    }
+def url_of(memory: Memory, settings: Settings) -> str:
+    return f"{settings.public_url}/dashboard/memories/{memory.id}"
 
 
 def title_of(content: str) -> str:
@@ -181,11 +215,11 @@ def title_of(content: str) -> str:
     return line if len(line) <= TITLE_LENGTH else f"{line[: TITLE_LENGTH - 1].rstrip()}…"
 
 
-def done(memory_id: str, message: str) -> CallToolResult:
-    return tool_result(Done(memory_id=memory_id, message=message), message)
+def change_result(memory_id: str, message: str) -> CallToolResult:
+    return tool_result(Change(memory_id=memory_id, message=message), message)
 
 
 def tool_result(view: BaseModel, sentence: str | None = None) -> CallToolResult:
-    """The view as structured content, and as text: a sentence, or the same JSON for clients that read only text."""
+    """Return the view as structured content, and as text: `sentence`, or else JSON for clients that read only text."""
     text = view.model_dump_json() if sentence is None else sentence
     return CallToolResult(content=[TextContent(text=text)], structured_content=view.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""Every tool on one screen, and the server that is mounted at /mcp."""
+"""The table of all tools, and the MCP server that is mounted at /mcp."""
 
 import functools
 import inspect
@@ -28,6 +28,7 @@ INSTRUCTIONS = (
 )
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 LIST_SECONDS = 300
+"""How long clients may cache the list of tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Tool:
 
 
 def hints(*, reads: bool = False, destroys: bool = False, repeats: bool = False) -> ToolAnnotations:
-    """All four hints; `repeats` is whether a second call with the same arguments changes nothing more."""
+    """Return all four hints. `repeats` says that repeating a call changes nothing more."""
     return ToolAnnotations(
         read_only_hint=reads, destructive_hint=destroys, idempotent_hint=repeats, open_world_hint=False
     )
@@ -59,8 +60,8 @@ SCOPES = {tool.name: tool.scope for tool in TOOLS}
 
 
 def protocol_server() -> Tools:
-    """The tools behind the protocol; it holds nothing of its own and knows no caller."""
-    with logging_left_alone():
+    """Return the SDK's server with all tools. It keeps no state and no caller."""
+    with logging_unchanged():
         server = Tools(
             "SelfMemory",
             title="SelfMemory",
@@ -75,24 +76,24 @@ def protocol_server() -> Tools:
 
 @functools.cache
 def described() -> tuple[DescribedTool, ...]:
-    """The tools with their schemas, which take longer to make than all the rest of the app."""
-    made = []
+    """Return the tools with their schemas. Cached, because they take longer to build than the rest of the app."""
+    described_tools = []
     for tool in TOOLS:
-        titled = tool.hints.model_copy(update={"title": tool.title})  # where revisions before 2025-06-18 look for it
-        words = inspect.getdoc(tool.run)
-        made.append(DescribedTool.from_function(tool.run, tool.name, tool.title, words, annotations=titled))
-    return tuple(made)
+        titled = tool.hints.model_copy(update={"title": tool.title})  # for revisions before 2025-06-18
+        prompt = inspect.getdoc(tool.run)
+        described_tools.append(DescribedTool.from_function(tool.run, tool.name, tool.title, prompt, annotations=titled))
+    return tuple(described_tools)
 
 
 def mcp_routes(settings: Settings) -> tuple[list[Route], StreamableHTTPSessionManager]:
-    """The routes of /mcp, with a slash and without since clients follow no redirect, and what must run beneath them.
+    """Return the routes of /mcp and the session manager, which must run (`manager.run()`) while they serve requests.
 
-    `async with manager.run():` around the time in which requests are answered, once for each manager.
+    There is a route with and one without a trailing slash, because clients do not follow redirects.
     """
     server = protocol_server()
-    ours = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the gate checks, and answers in JSON
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the gate checks, and answers in JSON
     server.streamable_http_app(
-        json_response=True, stateless_http=True, transport_security=ours, max_request_body_size=BODY_LIMIT
+        json_response=True, stateless_http=True, transport_security=security, max_request_body_size=BODY_LIMIT
     )
     manager = server.session_manager
     enter = gate(manager.asgi_app, SCOPES, settings)
@@ -100,8 +101,8 @@ def mcp_routes(settings: Settings) -> tuple[list[Route], StreamableHTTPSessionMa
 
 
 @contextmanager
-def logging_left_alone() -> Iterator[None]:
-    """MCPServer() calls logging.basicConfig; where logs go is not for a library to say."""
+def logging_unchanged() -> Iterator[None]:
+    """Undo the logging.basicConfig of MCPServer(): the application decides where logs go."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

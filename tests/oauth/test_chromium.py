@@ -167,6 +167,6 @@ def test_a_phone_shows_all_of_it(scripted: Browser, listener: Listener) -> None:
 
 def test_a_page_says_why_and_leads_nowhere(scripted: Browser) -> None:
     scripted.open("/oauth/authorize?client_id=client_unknown&redirect_uri=https://evil.example/")
-    assert "The application is not known here" in scripted.text
+    assert "This application is not registered here" in scripted.text
     assert scripted.path.startswith("/oauth/authorize")
     assert "evil" not in scripted.driver.page_source

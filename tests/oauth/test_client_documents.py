@@ -217,7 +217,7 @@ async def test_031_the_connection_goes_to_the_address_that_was_looked_at(
     monkeypatch.setattr(client_documents, "resolve", resolve)
     url = host.url("/client", "client.example")
     host.pages["/client"] = Page(b'{"client_id": "%s", "redirect_uris": ["%s"]}' % (url.encode(), CALLBACK.encode()))
-    assert (await client_documents.fetch(url, settings)).described.redirect_uris == [CALLBACK]
+    assert (await client_documents.fetch(url, settings)).description.redirect_uris == [CALLBACK]
     assert asked == ["client.example"]
     assert host.asked[0][1]["host"] == f"client.example:{host.port}"
 
@@ -238,7 +238,7 @@ async def test_032_the_fetch_says_little_and_the_page_less(
     assert refused.text == unreachable.text == unknown.text
     assert "inside" not in refused.text
     headers = host.asked[0][1]
-    assert headers["user-agent"] == client_documents.AGENT.lower()
+    assert headers["user-agent"] == client_documents.USER_AGENT.lower()
     assert not {"cookie", "authorization", "referer", "origin"} & set(headers)
 
 

@@ -96,7 +96,7 @@ CONTROLS = (
     Control("a client's URL", client_documents, "require_well_formed", nothing, "client_documents::test_024"),
     Control("addresses inside", client_documents, "is_public", yes, "client_documents::test_025_addresses"),
     Control("no redirects", client_documents, "_read", following, "client_documents::test_026"),
-    Control("a document's size", client_documents, "MOST_BYTES", 10**6, "client_documents::test_027_a_document"),
+    Control("a document's size", client_documents, "MAX_BYTES", 10**6, "client_documents::test_027_a_document"),
     Control("documents without secrets", client_documents, "_is_public_client", yes, "client_documents::test_028"),
     Control("documents are kept", client_documents, "is_fresh", no, "document_keeping::test_030_a_good"),
     Control("an old copy will do", client_documents, "may_be_stale", no, "document_keeping::test_an_outage"),

@@ -26,7 +26,7 @@ async def test_a_client_that_was_set_up_connects(
     assert len(secret) == len(more)
     desk = App(notes.http, client_id, *secret)
     page = await ann.open(desk.request())
-    assert "An application that was set up on this server" in page.text
+    assert "An application that your administrator set up" in page.text
     assert await desk.works((await desk.connect(ann)).access)
     for given in secret:  # nobody was asked how it is sent
         desk.secret = None

@@ -21,8 +21,8 @@ async def test_030_a_good_document_is_read_once(
 
 
 def test_030_a_document_is_kept_as_its_host_says_within_bounds() -> None:
-    floor, ceiling = client_documents.FLOOR, client_documents.CEILING
-    told = {"max-age=1": floor, "no-store": floor, "max-age=99999999": ceiling, "": client_documents.USUAL}
+    floor, ceiling = client_documents.MIN_LIFETIME, client_documents.MAX_LIFETIME
+    told = {"max-age=1": floor, "no-store": floor, "max-age=99999999": ceiling, "": client_documents.DEFAULT_LIFETIME}
     assert {control: client_documents.lifetime(control) for control in told} == told
 
 
@@ -37,7 +37,7 @@ async def test_an_outage_of_the_host_does_not_stop_a_known_client(
     host: Host, client: httpx.AsyncClient, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last good copy counts for a day; a host that says the document is gone is believed at once."""
-    monkeypatch.setattr(client_documents, "FLOOR", client_documents.FLOOR * 0)
+    monkeypatch.setattr(client_documents, "MIN_LIFETIME", client_documents.MIN_LIFETIME * 0)
     app = app_at(client, host.publish("/client", PLAIN, {"Cache-Control": "no-store"}))
     assert (await ann.open(app.request())).status_code == 200
     host.pages["/client"] = Page(b"", "503 Service Unavailable")
@@ -50,7 +50,7 @@ async def test_an_outage_of_the_host_does_not_stop_a_known_client(
 async def test_033_a_flow_keeps_the_places_that_it_began_with(
     host: Host, client: httpx.AsyncClient, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_documents, "FLOOR", client_documents.FLOOR * 0)
+    monkeypatch.setattr(client_documents, "MIN_LIFETIME", client_documents.MIN_LIFETIME * 0)
     app = app_at(client, host.publish("/client", PLAIN, {"Cache-Control": "no-store"}))
     page = await ann.open(app.request())
     host.publish("/client", PLAIN | {"redirect_uris": ["https://new.example/cb"]})

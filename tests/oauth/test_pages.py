@@ -129,18 +129,18 @@ async def test_055_a_key_or_token_cannot_consent(notes: App, ann: Person) -> Non
 async def test_056_the_page_says_who_asks_for_what_and_where_it_goes(register: Register, ann: Person) -> None:
     local = await ann.open((await register(client_name="Local Notes")).request())
     assert "“Local Notes”" in local.text
-    assert "nobody has checked it" in local.text
+    assert "nobody has verified it" in local.text
     assert "a program on this computer (127.0.0.1:7777)" in local.text
     assert "Any program on your computer can pretend" in local.text
     assert "See and search memories" in local.text
-    assert "Add, change and delete them" in local.text
+    assert "Add, edit and delete memories" in local.text
     assert "My Memories" in local.text
     assert ann.email in local.text
     uri = "https://app.example:8443/callback"
     remote = await ann.open((await register(redirect_uris=[uri])).request(scope="memories:read"))
     assert "app.example:8443" in remote.text
     assert "can pretend" not in remote.text
-    assert "Add, change and delete" not in remote.text
+    assert "Add, edit and delete" not in remote.text
     installed = await ann.open((await register(redirect_uris=["cursor://app/cb"])).request())
     assert "the application that opens cursor: links" in installed.text
 
@@ -224,7 +224,7 @@ async def test_056_who_has_no_project_is_told_so(notes: App, ann: Person) -> Non
     await ann.sign_in()
     assert (await ann.browser.delete(f"/api/projects/{ann.project_id}")).status_code == 200
     page = await ann.open(notes.request())
-    assert "You have no project to connect" in page.text
+    assert "You don't have a project to connect" in page.text
     assert form_of(page).options["decision"] == ["deny"]
 
 
