@@ -2,138 +2,21 @@
 
 import argparse
 import ast
-import importlib
-import pkgutil
 import re
 from pathlib import Path
 
 import httpx
-from authlib.oauth2.base import OAuth2Error
 
-import oauth
-import rest
-import server
-import tools
-from oauth.errors import CODES
 from rest.routes import ENDPOINTS
-from server import errors
 from server.__main__ import parser
 from server.app import create_app
 from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS
 from server.operations import BUCKETS, NAMES
 from server.principal import Scope
 from server.settings import Settings
-from server.statuses import STATUS, status_of
 
 ROOT = Path(__file__).parent.parent
 DOORS = ("rest", "tools", "oauth", "server/dashboard")
-
-NOT_IMPORTED = ("server.migrations", "server.__main__", "server.index.model.onnx_export")
-"""They run on import, or need packages that only a build has."""
-
-MODULES = [
-    importlib.import_module(module.name)
-    for package in (server, rest, tools, oauth)
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    if not module.name.startswith(NOT_IMPORTED)
-]
-
-
-def every(kind: type[errors.ServiceError]) -> set[type[errors.ServiceError]]:
-    return {kind}.union(*(every(below) for below in kind.__subclasses__()))
-
-
-def test_every_error_has_a_status() -> None:
-    assert {
-        kind.__name__
-        for kind in every(errors.ServiceError) - {errors.ServiceError}
-        if not set(kind.__mro__) & set(STATUS)
-    } == set()
-
-
-def test_the_status_of_each_kind_of_error() -> None:
-    assert {kind.__name__: status for kind, status in STATUS.items()} == {
-        "Invalid": 400,
-        "Unauthenticated": 401,
-        "Forbidden": 403,
-        "NotFound": 404,
-        "Conflict": 409,
-        "Gone": 410,
-        "TooLarge": 413,
-        "Unsupported": 415,
-        "RateLimited": 429,
-        "Unavailable": 503,
-    }
-    assert status_of(errors.InsufficientScope(["memories:read"])) == 403
-
-
-SENTENCES = {
-    "AlreadyAnswered": "This request was answered already, and the application is connected.",
-    "AlreadyMember": "This person is a member already.",
-    "AlreadyOwner": "This person owns the organization already.",
-    "AnotherAccount": ("This invitation names another e-mail address: sign in with the account of that address."),
-    "Conflict": "That conflicts with what is stored.",
-    "DocumentRefused": "This application's metadata document could not be used.",
-    "EmailTaken": "There is an account with this e-mail address already.",
-    "Forbidden": "Your role does not allow this.",
-    "Gone": "This has ended.",
-    "Invalid": "The request is not valid.",
-    "InvitedJustNow": "This address was invited by somebody else at the same moment.",
-    "KeyUsedForAnother": "Idempotency-Key: this key was used for another request within the last 24 hours.",
-    "LastAdmin": "This is the project's last admin: make somebody else an admin first.",
-    "LinkEnded": "This link has ended: it works once, within the hour, and only the newest one.",
-    "NoAccount": "There is no account with this e-mail address.",
-    "NotFound": "Not found.",
-    "NotInvited": "Sign-up is by invitation here: ask somebody to invite this address.",
-    "OrganizationNameTaken": "The owner has an organization of this name already.",
-    "OwnerStays": "This is the owner of the organization: transfer the ownership first.",
-    "OwnsOrganization": "You own an organization: transfer or delete it first.",
-    "PersonalStays": "The personal organization can be neither deleted nor transferred.",
-    "ProjectNameTaken": "The organization has a project of this name already.",
-    "RequestEnded": "This request has ended. Go back to the application and connect again.",
-    "RoleOfOrganization": "This person has the role from the organization: change it there.",
-    "ServiceError": "The request failed.",
-    "SignUpClosed": "Sign-up is closed here: ask whoever runs this server for an account.",
-    "TooLarge": "The request is too large.",
-    "Unauthenticated": "Authentication is required: send a valid API key, access token or session.",
-    "Unavailable": "The server cannot do this now; nothing was changed. Try again.",
-    "Unsupported": "Send the body as application/json.",
-    "WrongPassword": "current: this is not your password.",
-}
-
-
-def test_the_sentence_of_each_kind_of_error() -> None:
-    assert {
-        kind.__name__: kind.sentence for kind in every(errors.ServiceError) if "sentence" in vars(kind)
-    } == SENTENCES
-
-
-OAUTH_ERRORS = """
-ClientRefused invalid_client
-InvalidClientError invalid_client
-InvalidClientMetadataError invalid_client_metadata
-InvalidGrantError invalid_grant
-InvalidRedirectURIError invalid_redirect_uri
-InvalidRequestError invalid_request
-InvalidTarget invalid_target
-UnsupportedResponseTypeError unsupported_response_type
-"""
-
-
-def test_the_code_of_each_oauth_error() -> None:
-    kinds: set[type[OAuth2Error]] = {
-        value
-        for module in MODULES
-        if module.__name__.startswith("oauth.")
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, OAuth2Error) and value is not OAuth2Error
-    }
-    assert sorted(f"{kind.__name__} {kind.error}" for kind in kinds) == OAUTH_ERRORS.split("\n")[1:-1]
-
-
-def test_the_oauth_code_of_a_status() -> None:
-    """Any other status gets `invalid_request`."""
-    assert CODES == {401: "invalid_client", 429: "slow_down", 503: "temporarily_unavailable"}
 
 
 def test_the_scopes() -> None:
