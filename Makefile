@@ -1,4 +1,4 @@
-# Everything lives in .venv; what has been done is not done again. Any Python from 3.11 on will do.
+# Everything is installed into .venv, once. Any Python from 3.11 on works.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,65 +9,65 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 .PHONY: help install install-dev run check test coverage lint format migrations bench soak conformance screenshots \
         constraints clean
 
-help:                                  ## show this
+help:                                  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install: $(VENV)/.model                ## make .venv and all that a start needs
+install: $(VENV)/.model                ## create .venv and install the server
 
-install-dev: $(VENV)/.dev              ## and what tests and linters need
+install-dev: $(VENV)/.dev              ## also install what tests and linters need
 
 run: install                           ## start the server on http://127.0.0.1:8081
 	@exec $(BIN)/python -m server
 
-check: lint test                       ## all that must hold before a change lands, as in CI
+check: lint test                       ## lint and test, as CI does
 
-test: install install-dev              ## the whole test suite, the migrations among it
+test: install install-dev              ## run the whole test suite
 	$(PYTEST)
 
-coverage: install install-dev          ## the same, measured: fails where too little is tested
+coverage: install install-dev          ## run the suite and fail below 95 % branch coverage
 	$(PYTEST) --cov
 
-lint: install-dev                      ## style and types
+lint: install-dev                      ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: install-dev                    ## put the style right
+format: install-dev                    ## fix the style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-migrations: install-dev                ## do the migrations give the models' tables, on SQLite and Postgres?
+migrations: install-dev                ## test the migrations on SQLite and Postgres
 	$(BIN)/python -m pytest tests/test_migrations.py
 
-bench: install install-dev            ## measure how well and how fast searches find
+bench: install install-dev            ## measure recall and latency
 	$(BIN)/python -m bench
 
-soak: install                          ## kill a server at work, ten times, and look what is left
+soak: install                          ## kill a working server ten times and check what is left
 	$(BIN)/python -m bench.soak
 
-conformance: install install-dev       ## the official MCP conformance suite (needs npm)
+conformance: install install-dev       ## run the official MCP conformance suite (needs npm)
 	npm --prefix tests/conformance ci --no-audit --no-fund
 	$(BIN)/python -m pytest tests/conformance
 
-screenshots: install install-dev       ## a picture of every page (needs chromium)
+screenshots: install install-dev       ## take a screenshot of every page (needs chromium)
 	$(BIN)/python -m tests.dashboard.screenshots
 
-constraints: install-dev               ## write the tested set down anew
+constraints: install-dev               ## update constraints.txt from .venv
 	{ sed -n 1p constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.new
 	mv constraints.new constraints.txt
 
-clean:                                 ## remove what was installed, never your data
+clean:                                 ## delete what was installed, never your data
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than 3.11: set PYTHON=/path/to/python3" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # half a .venv would pass for a whole one
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # an incomplete .venv would look complete
 
-# torch first and by its exact version: asked for by another package, it could come as a newer and far larger build
+# torch goes first, with its exact version: as a dependency pip might pick a newer and far larger build
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing; the first time this takes some minutes."
+	@echo "Installing. The first time this takes a few minutes."
 	$(PIP) install "$$(grep '^torch==' constraints.txt)"
 	$(PIP) install -c constraints.txt -e .
 	@touch $@

@@ -92,12 +92,12 @@ def _add_project(verb: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0; 1 after an error, with one line on standard error; 2 for a wrong command line."""
-    given = parser().parse_args(arguments)
-    run: Command = given.run
+    args = parser().parse_args(arguments)
+    run: Command = args.run
     try:
-        settings = read_settings(**{name: vars(given)[name] for name in ("host", "port") if name in given})
+        settings = read_settings(**{name: vars(args)[name] for name in ("host", "port") if name in args})
         logs.configure(settings.log_level, settings.log_format)
-        code = run(settings, given) or 0
+        code = run(settings, args) or 0
         sys.stdout.flush()
         return code
     except (SettingsError, ServiceError) as error:

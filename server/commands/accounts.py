@@ -17,31 +17,31 @@ from server.models.organizations import OrganizationKind
 from server.settings import Settings
 
 
-def create_user(settings: Settings, given: Namespace) -> None:
+def create_user(settings: Settings, args: Namespace) -> None:
     """Create an account with a confirmed address and print its id. Raises Invalid, EmailTaken."""
-    password = sys.stdin.readline().rstrip("\r\n") if given.password_stdin else given.password
+    password = sys.stdin.readline().rstrip("\r\n") if args.password_stdin else args.password
     with writing(settings) as session:
         hashed = None if password is None else passwords.new_hash(session, password)
-        user = users.register(session, given.email, given.name, hashed, verified=True)
+        user = users.register(session, args.email, args.name, hashed, verified=True)
     print_result(user.id)
 
 
-def create_key(settings: Settings, given: Namespace) -> None:
+def create_key(settings: Settings, args: Namespace) -> None:
     """Create a key, and the user and project if they are missing. Print the key. Raises Invalid."""
     with writing(settings) as session:
-        address = names.parse_email(given.email)
+        address = names.parse_email(args.email)
         user = users.by_email(session, address) or users.register(session, address, "", None, verified=True)
-        project = _project(session, user, given.project)
-        permissions = [part.strip() for part in given.permissions.split(",") if part.strip()]
-        row, key = api_keys.issue(session, project, user.id, "Command line", permissions, given.expires_in_days)
+        project = _project(session, user, args.project)
+        permissions = [part.strip() for part in args.permissions.split(",") if part.strip()]
+        row, key = api_keys.issue(session, project, user.id, "Command line", permissions, args.expires_in_days)
         api_keys.announce(session, project, row, None)
     print_result(key)
 
 
-def reset_password(settings: Settings, given: Namespace) -> None:
+def reset_password(settings: Settings, args: Namespace) -> None:
     """Print a link that sets a new password once within an hour. Raises Invalid, NoAccount."""
     with writing(settings) as session:
-        _, token = passwords.issue_reset(session, names.parse_email(given.email))
+        _, token = passwords.issue_reset(session, names.parse_email(args.email))
     print_result(letters.reset_link(settings.public_url, token))
 
 

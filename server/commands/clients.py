@@ -8,10 +8,10 @@ from server.domain.grants import clients
 from server.settings import Settings
 
 
-def create_client(settings: Settings, given: Namespace) -> None:
+def create_client(settings: Settings, args: Namespace) -> None:
     """Create a client. Print its id and, for a confidential one, its secret on a second line. Raises Invalid."""
     with writing(settings) as session:
-        client, secret = clients.configure(session, given.name, given.redirect_uri, is_confidential=given.confidential)
+        client, secret = clients.configure(session, args.name, args.redirect_uri, is_confidential=args.confidential)
         client_id = client.id
     print_result(client_id)
     if secret is not None:

@@ -17,24 +17,24 @@ from server.models import Project
 from server.settings import Settings
 
 
-def export(settings: Settings, given: Namespace) -> None:
+def export(settings: Settings, args: Namespace) -> None:
     """Write one JSON line a memory, oldest first. Raises NotFound."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # JSON is UTF-8, also on a terminal with another encoding
     with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
-        project = session.get(Project, given.project)
+        project = session.get(Project, args.project)
         total = project.memory_count if project else None
-        for line in tqdm(export_memories(session, given.project), total=total, unit=" memories", file=sys.stderr):
+        for line in tqdm(export_memories(session, args.project), total=total, unit=" memories", file=sys.stderr):
             print_result(line)
 
 
-def import_(settings: Settings, given: Namespace) -> None:
+def import_(settings: Settings, args: Namespace) -> None:
     """Import all lines or none. Raises NotFound, Invalid with the number of the bad line."""
     with migrated(settings.database_url.get_secret_value()) as database:
         index = MemoryIndex(settings, database, default_embedder(settings))
         try:
             with database.write() as session, tqdm(unit=" memories", file=sys.stderr) as bar:
-                count = import_memories(session, given.project, _lines(), index, bar.update)
+                count = import_memories(session, args.project, _lines(), index, bar.update)
         finally:
             index.close()
     print_message(f"Imported {count} memories.")

@@ -54,17 +54,17 @@ OPTIONS: Options = {
 }
 
 
-def serve(settings: Settings, given: Namespace) -> int:
+def serve(settings: Settings, args: Namespace) -> int:
     """Run the server until it is stopped. Return the exit code. Raises SettingsError."""
-    if given.workers < 1:
+    if args.workers < 1:
         raise SettingsError("--workers must be 1 or more")
-    if given.workers > 1 and not settings.chroma_url:
+    if args.workers > 1 and not settings.chroma_url:
         raise SettingsError("--workers above 1 needs SELFMEMORY_CHROMA_URL: embedded Chroma runs in one process only")
     with bind(settings.host, settings.port) as listener:
         chosen = {"host": settings.host, "port": listener.getsockname()[1]}
-        if given.workers > 1:
+        if args.workers > 1:
             hand_down(chosen)
-            return serve_in_workers(settings, given.workers, listener)
+            return serve_in_workers(settings, args.workers, listener)
         with lock_data_dir(settings):
             return serve_in_process(read_settings(**chosen), listener)
 

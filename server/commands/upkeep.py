@@ -30,7 +30,7 @@ class CheckFailed(Exception):
     """A problem found by a check, with one sentence for the operator."""
 
 
-def prepare_model(settings: Settings, _given: Namespace) -> None:
+def prepare_model(settings: Settings, _args: Namespace) -> None:
     """Export the default model, or load the configured one. Raises SettingsError."""
     try:
         if settings.embedding_model == DEFAULT_MODEL:
@@ -41,7 +41,7 @@ def prepare_model(settings: Settings, _given: Namespace) -> None:
         raise SettingsError(str(error)) from error
 
 
-def reindex(settings: Settings, _given: Namespace) -> None:
+def reindex(settings: Settings, _args: Namespace) -> None:
     """Rebuild the index from SQL. Beside a running server, that server builds the collections."""
     with migrated(settings.database_url.get_secret_value(), connections=CONNECTIONS) as database:
         index = MemoryIndex(settings, database, default_embedder(settings))
@@ -61,7 +61,7 @@ def _show(bar: "tqdm[NoReturn]", progress: Progress) -> None:
     bar.refresh()
 
 
-def doctor(settings: Settings, _given: Namespace) -> int:
+def doctor(settings: Settings, _args: Namespace) -> int:
     """Print one line a check. Return 1 if any check failed."""
     checks: dict[str, Callable[[Settings], str]] = {
         "settings": _settings,
