@@ -1,4 +1,4 @@
-"""Items C8-C10 and 36-52: the authorization request and its answer."""
+"""Requirements C8-C10 and 36-52: the authorization request and its answer."""
 
 import re
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""Items C7 and 22-35: client metadata documents, and requests that they must not cause."""
+"""Requirements C7 and 22-35: a client described at its own URL, and what such a URL cannot make the server do."""
 
 import asyncio
 import ipaddress

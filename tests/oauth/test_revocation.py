@@ -1,4 +1,4 @@
-"""Items 87-92: revocation (RFC 7009), introspection (RFC 7662), and the list of connected applications."""
+"""Requirements 87-92: revocation (RFC 7009), introspection (RFC 7662), and the list of connected applications."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Items C11, C12 and 65-78: a client exchanges its code for tokens, once."""
+"""Requirements C11, C12 and 65-78: codes become tokens, once, for the client they were made for."""
 
 import base64
 import json

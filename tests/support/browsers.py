@@ -1,4 +1,4 @@
-"""Browsers without script, and how somebody who has nothing yet signs up and in."""
+"""HTTP clients that act as browsers without script, and the sign-up and sign-in forms."""
 
 import httpx
 from starlette.types import ASGIApp

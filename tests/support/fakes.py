@@ -1,4 +1,4 @@
-"""Small real stand-ins behind our own protocols."""
+"""Small working implementations of our protocols."""
 
 import hashlib
 import re

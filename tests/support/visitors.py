@@ -1,4 +1,4 @@
-"""People who are signed in: what they open and what they send is said once here."""
+"""Signed-in users: open pages and send forms."""
 
 import html
 import re
