@@ -159,7 +159,7 @@ async def test_073_a_confidential_client_must_authenticate(backend: App, notes: 
     assert (await notes.http.post("/oauth/token", data=given, headers=right)).status_code == 200
 
 
-async def test_073_a_secret_in_the_body_needs_that_registered_method(register: Register, ann: Person) -> None:
+async def test_073_a_secret_in_the_body_is_for_those_who_registered_so(register: Register, ann: Person) -> None:
     app = await register(token_endpoint_auth_method="client_secret_post")
     assert app.secret
     given = {"grant_type": "authorization_code", "code": await ann.allow(app.request()), "code_verifier": app.verifier}

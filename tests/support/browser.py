@@ -1,4 +1,4 @@
-"""A headless Chromium and a server on loopback, for tests and `make screenshots`."""
+"""A real Chromium, headless, and a real server on loopback for it; used by the tests and by `make screenshots`."""
 
 import contextlib
 import tempfile

@@ -1,4 +1,4 @@
-"""HTTP clients that act as browsers without script, and the sign-up and sign-in forms."""
+"""Browsers without script, and how somebody who has nothing yet signs up and in."""
 
 import httpx
 from starlette.types import ASGIApp

@@ -1,4 +1,4 @@
-"""Small working implementations of our protocols."""
+"""Small real stand-ins behind our own protocols."""
 
 import hashlib
 import re

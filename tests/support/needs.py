@@ -1,4 +1,4 @@
-"""The programs that some tests need. Mark such a test with `@pytest.mark.needs("redis")`.
+"""What some tests need that a machine may not have. `@pytest.mark.needs("redis")` says so; `tests.conftest` heeds it.
 
 Such tests are left out where the thing is missing, and a plain line at the end of the run says that they were.
 """

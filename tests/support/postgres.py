@@ -1,4 +1,4 @@
-"""A Postgres server for the tests: that of TEST_POSTGRES_URL, or a new one that is stopped after them."""
+"""A Postgres for the tests: the server that TEST_POSTGRES_URL names, or an own one that ends with them."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A Redis server for the tests: that of TEST_REDIS_URL, or a new one that is stopped after them."""
+"""A Redis for the tests: the server that TEST_REDIS_URL names, or an own one that ends with them."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Runs `python -m server` in its own process, on a free port and without access to the network."""
+"""`python -m server` as a process of its own, on a free port, without any way out to the network."""
 
 import contextlib
 import os

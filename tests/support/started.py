@@ -1,4 +1,4 @@
-"""Runs the app's lifespan in its own task, as a server does: the task that opens something must close it."""
+"""The app's lifespan run in a task of its own, as a server does it: what it opens must be closed by the same task."""
 
 import asyncio
 import contextlib

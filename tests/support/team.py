@@ -1,4 +1,4 @@
-"""An organization with one project, and callers with every role and credential, strangers included."""
+"""An organization with one project and everybody who may meet it: each role, each credential, and strangers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Signed-in users: open pages and send forms."""
+"""People who are signed in: what they open and what they send is said once here."""
 
 import html
 import re

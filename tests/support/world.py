@@ -1,4 +1,4 @@
-"""A user's project with a running index, and the operations that use the index."""
+"""A tenant's project over both databases, with the operations that the index serves."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Adds and deletes memories until it is killed, and prints one line for each acknowledged change.
+"""Adds and deletes memories until it is killed; says on standard output what was acknowledged, a line each.
 
 `python -m tests.support.writer DATABASE_URL DATA_DIR` starts a new writer, in a process of its own, for each
 line that it reads, and says `started PID` and `ended` besides.

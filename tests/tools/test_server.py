@@ -102,11 +102,11 @@ async def test_the_list_of_tools_may_be_cached_by_anyone(mcp: Mcp) -> None:
     )
 
 
-def test_the_version_is_the_version_of_the_project() -> None:
+def test_the_version_is_the_projects() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
-def test_the_logging_configuration_stays_unchanged() -> None:
+def test_where_logs_go_is_left_alone() -> None:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers.clear()  # the state before any configuration
