@@ -91,5 +91,5 @@ async def health(_request: Request[State]) -> Response:
 
 async def _search(request: Request[State], call: Call, body: FilteredSearch, filters: Filters) -> Response:
     project_id = project_of(request, body.project_id)
-    wanted = SearchRequest(body.semantic_query, filters, body.limit, project_id=project_id)
-    return reply(found_list(await call.read(search.search, wanted, call.index)))
+    search_request = SearchRequest(body.semantic_query, filters, body.limit, project_id=project_id)
+    return reply(found_list(await call.read(search.search, search_request, call.index)))

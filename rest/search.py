@@ -125,8 +125,8 @@ async def find(request: Request[State]) -> Response:
     """Search memories by meaning and words."""
     call = await call_of(request)
     body = await read(request, Search)
-    wanted = body.search_request(project_of(request, body.project_id))
-    results = await call.read(search.search, wanted, call.index)
+    search_request = body.search_request(project_of(request, body.project_id))
+    results = await call.read(search.search, search_request, call.index)
     options = body.filters
     return reply(found_list(results, metadata=options.include_metadata, explain=options.explain))
 

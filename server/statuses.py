@@ -46,5 +46,5 @@ def challenge(settings: Settings, error: errors.ServiceError) -> str | None:
         code, scopes = "insufficient_scope", error.needed
     else:
         return None
-    named = f'error="{code}", error_description="{error.detail}", ' if code else ""
-    return f'Bearer {named}resource_metadata="{settings.public_url}{METADATA_PATH}", scope="{" ".join(scopes)}"'
+    error_fields = f'error="{code}", error_description="{error.detail}", ' if code else ""
+    return f'Bearer {error_fields}resource_metadata="{settings.public_url}{METADATA_PATH}", scope="{" ".join(scopes)}"'

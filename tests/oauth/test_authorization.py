@@ -34,22 +34,22 @@ SCOPES = {
 }
 
 
-async def test_c08_what_is_known_of_the_scopes_is_granted_and_told(notes: App, ann: Person) -> None:
+async def test_c08_known_scopes_are_granted_and_named_in_the_answer(notes: App, ann: Person) -> None:
     assert {asked: (await notes.connect(ann, scope=asked)).scope for asked in SCOPES} == SCOPES
 
 
-async def test_c09_every_spelling_of_the_resource_is_ours(notes: App, ann: Person) -> None:
+async def test_c09_every_spelling_of_our_resource_is_accepted(notes: App, ann: Person) -> None:
     for resource in (None, RESOURCE, f"{RESOURCE}/", RESOURCE.replace("http://localhost", "HTTP://LOCALHOST")):
         assert await notes.works((await notes.connect(ann, resource=resource)).access), resource
 
 
-async def test_c09_the_same_resource_twice_is_once(notes: App, ann: Person) -> None:
+async def test_c09_the_same_resource_may_be_given_twice(notes: App, ann: Person) -> None:
     twice = [("resource", RESOURCE), ("resource", f"{RESOURCE}/")]
     code = await ann.allow([*notes.request(resource=None).items(), *twice])
     assert await notes.works(tokens_of(await notes.redeem(code)).access)
 
 
-async def test_c10_050_the_state_comes_back_to_the_letter(notes: App, ann: Person) -> None:
+async def test_c10_050_the_state_comes_back_unchanged(notes: App, ann: Person) -> None:
     for state in ("x", "%2B/=&+ #?", "é\u4e16\U0001f642", "a" * 4096, "'\"<>\\{}|", "%00%0d%0a"):
         page = await ann.open(notes.request(state=state))
         assert answer_of(await ann.decide(page))["state"] == state
@@ -63,12 +63,12 @@ async def test_050_control_characters_are_refused(notes: App, ann: Person, name:
         assert is_page(await ann.open(notes.request() | {name: broken})), broken
 
 
-async def test_050_what_is_not_utf8_is_refused(notes: App, ann: Person) -> None:
+async def test_050_parameters_that_are_not_utf8_are_refused(notes: App, ann: Person) -> None:
     query = urlencode(notes.request(state=None)) + "&state=%ff%fe"
     assert is_page(await ann.browser.get(f"/oauth/authorize?{query}"))
 
 
-async def test_036_an_unknown_client_is_answered_with_a_page(notes: App, ann: Person) -> None:
+async def test_036_an_unknown_client_gets_a_page(notes: App, ann: Person) -> None:
     for _ in range(2):  # before and after sign-in
         for client_id in (None, "", "client_unknown", "client_'\"\u00e9", "../x", "x" * 5000):
             asked = notes.request(client_id=client_id)
@@ -77,9 +77,7 @@ async def test_036_an_unknown_client_is_answered_with_a_page(notes: App, ann: Pe
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
-async def test_036_037_a_client_or_place_named_twice_is_answered_with_a_page(
-    notes: App, ann: Person, name: str
-) -> None:
+async def test_036_037_a_client_or_redirect_uri_given_twice_gets_a_page(notes: App, ann: Person, name: str) -> None:
     for response_type in ("code", "token"):
         given = notes.request(response_type=response_type)
         twice = [*given.items(), (name, given[name])]
@@ -119,8 +117,8 @@ REFUSALS: list[tuple[dict[str, str | None], str]] = [
 
 
 @pytest.mark.parametrize("asking", ["notes", "backend"], indirect=True)
-async def test_040_041_042_043_047_048_the_client_is_told_what_is_wrong(asking: App, ann: Person) -> None:
-    """Public and confidential clients alike; each answer has one error, the state and the issuer, and no code."""
+async def test_040_041_042_043_047_048_the_client_gets_the_error(asking: App, ann: Person) -> None:
+    """For public and confidential clients, the answer has one error, the state and the issuer, and no code."""
     for changed, error in REFUSALS:
         told = answer_of(await ann.open(asking.request(**changed)))
         assert told.pop("error_description", "").isascii(), changed
@@ -133,7 +131,7 @@ def asking(request: pytest.FixtureRequest) -> App:
     return app
 
 
-async def test_042_043_a_parameter_twice_is_told_to_the_client(notes: App, ann: Person) -> None:
+async def test_042_043_a_repeated_parameter_is_an_error_for_the_client(notes: App, ann: Person) -> None:
     given = notes.request(x="1")
     for name in ("response_type", "scope", "state", "code_challenge", "code_challenge_method", "x"):
         told = answer_of(await ann.open([*given.items(), (name, given[name])]))
@@ -155,7 +153,7 @@ async def test_044_the_answer_is_code_state_and_issuer(notes: App, ann: Person) 
     assert set(answer_of(await ann.decide(await ann.open(notes.request(state=None))))) == {"code", "iss"}
 
 
-async def test_045_codes_are_long_and_never_the_same(notes: App, ann: Person) -> None:
+async def test_045_codes_are_long_and_unique(notes: App, ann: Person) -> None:
     page = await ann.open(notes.request())
     codes = {answer_of(await ann.decide(page))["code"] for _ in range(20)}
     assert len(codes) == 20
@@ -170,7 +168,7 @@ async def test_046_unknown_parameters_change_nothing(notes: App, ann: Person) ->
     assert (await ann.browser.post("/oauth/authorize", data=notes.request())).status_code == 405
 
 
-async def test_049_before_sign_in_nothing_leads_to_the_client(notes: App, ann: Person) -> None:
+async def test_049_before_sign_in_nothing_redirects_to_the_client(notes: App, ann: Person) -> None:
     for changed in ({}, *(given for given, _ in REFUSALS)):
         response = await ann.browser.get("/oauth/authorize", params=notes.request(**changed))
         assert response.status_code == 303
@@ -178,7 +176,7 @@ async def test_049_before_sign_in_nothing_leads_to_the_client(notes: App, ann: P
         assert "error" not in response.headers["location"]
 
 
-async def test_051_who_denies_grants_nothing(notes: App, ann: Person, database: Database) -> None:
+async def test_051_denying_grants_nothing(notes: App, ann: Person, database: Database) -> None:
     told = answer_of(await ann.decide(await ann.open(notes.request()), "deny"))
     assert told == {"error": "access_denied", "state": "a-state", "iss": ORIGIN}
     with database.read() as session:
@@ -186,7 +184,7 @@ async def test_051_who_denies_grants_nothing(notes: App, ann: Person, database: 
         assert session.exec(select(OAuthGrant)).all() == []
 
 
-async def test_052_answered_twice_one_code_is_alive(notes: App, ann: Person) -> None:
+async def test_052_after_two_answers_one_code_is_valid(notes: App, ann: Person) -> None:
     page = await ann.open(notes.request())
     first, second = [answer_of(await ann.decide(page))["code"] for _ in range(2)]
     assert error_of(await notes.redeem(first)) == "invalid_grant"
@@ -195,7 +193,7 @@ async def test_052_answered_twice_one_code_is_alive(notes: App, ann: Person) -> 
     assert is_page(await ann.decide(page, "deny"), 409)
 
 
-async def test_052_who_thinks_better_of_it_takes_the_code_back(notes: App, ann: Person) -> None:
+async def test_052_denying_after_allowing_revokes_the_code(notes: App, ann: Person) -> None:
     page = await ann.open(notes.request())
     code = answer_of(await ann.decide(page))["code"]
     assert answer_of(await ann.decide(page, "deny"))["error"] == "access_denied"
@@ -203,7 +201,7 @@ async def test_052_who_thinks_better_of_it_takes_the_code_back(notes: App, ann: 
 
 
 async def test_c18_two_flows_in_one_browser_do_not_mix(register: Register, ann: Person, database: Database) -> None:
-    """Both begin before sign-in; what a client asked for stays on the server, under an id of its own."""
+    """Both begin before sign-in. The server stores each request under an id of its own."""
     one, other = await register(client_name="One"), await register(client_name="Other")
     first = await ann.browser.get("/oauth/authorize", params=one.request(state="first" * 400))
     second = await ann.browser.get("/oauth/authorize", params=other.request(state="second", scope="memories:read"))
@@ -217,7 +215,7 @@ async def test_c18_two_flows_in_one_browser_do_not_mix(register: Register, ann: 
     assert tokens_of(await one.redeem(answers[1]["code"])).scope == EVERYDAY
 
 
-async def test_c18_the_request_survives_signing_up(notes: App, ann: Person) -> None:
+async def test_c18_the_request_survives_sign_up(notes: App, ann: Person) -> None:
     parked = await ann.browser.get("/oauth/authorize", params=notes.request())
     sign_in = await ann.browser.get(parked.headers["location"])
     link = re.search(r'href="(/sign-up[^"]*)"', sign_in.text)
@@ -230,7 +228,7 @@ async def test_c18_the_request_survives_signing_up(notes: App, ann: Person) -> N
     assert form_of(page).options["decision"] == ["allow", "deny"]
 
 
-async def test_a_request_that_has_ended_says_so(notes: App, ann: Person, database: Database) -> None:
+async def test_an_ended_request_says_so(notes: App, ann: Person, database: Database) -> None:
     parked = await ann.browser.get("/oauth/authorize", params=notes.request())
     with database.write() as session:
         for row in session.exec(select(ParkedRequest)):

@@ -1,4 +1,4 @@
-"""Sign-in and consent in a real browser: with the mouse, with the keyboard alone, on a phone, and without script."""
+"""Sign-in and consent in a real browser: with the mouse, with the keyboard alone, on a phone, and without scripts."""
 
 import http.server
 import threading
@@ -21,7 +21,7 @@ APP = "cursor://anysphere.cursor-mcp/oauth/callback"
 
 
 class Listener(http.server.ThreadingHTTPServer):
-    """A program on the person's own computer that waits for the answer."""
+    """A program on the person's computer that listens for the answer."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Heard)
@@ -45,7 +45,7 @@ class Heard(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"<main>Connected. You can close this page.</main>")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Do not log."""
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def scripted(site: Settings) -> Iterator[Browser]:
 
 
 def ask(browser: Browser, *uris: str, name: str = "Notes") -> str:
-    """Open a client's link, as its program does; the verifier."""
+    """Open a client's authorization URL, and return the verifier."""
     given = {"client_name": name, "redirect_uris": uris, "token_endpoint_auth_method": "none"}
     client_id = httpx.post(f"{browser.base}/oauth/register", json=given).json()["client_id"]
     verifier = new_verifier()
@@ -99,7 +99,7 @@ def sign_in(browser: Browser, password: str = PASSWORD) -> None:
 
 
 def network(browser: Browser) -> str:
-    """What the browser has asked for since the last look."""
+    """Return the browser's requests since the last call."""
     entries = browser.driver.get_log("performance")  # type: ignore[no-untyped-call]  # selenium leaves it open
     return "".join(str(entry["message"]) for entry in entries)
 
@@ -124,8 +124,8 @@ def test_a_person_denies(browser: Browser, listener: Listener) -> None:
     assert listener.answers == [{"error": "access_denied", "state": "a-state", "iss": browser.base}]
 
 
-def test_an_installed_application_is_answered(site: Settings) -> None:
-    """By its own scheme; a `form-action` in the page's policy would stop the redirect."""
+def test_an_installed_application_gets_the_answer(site: Settings) -> None:
+    """With a private scheme. A `form-action` in the page's policy would stop the redirect."""
     with browsing(site.public_url, network=True) as browser:
         ask(browser, APP)
         sign_in(browser)
@@ -136,7 +136,7 @@ def test_an_installed_application_is_answered(site: Settings) -> None:
         assert "Content Security Policy" not in str(said)
 
 
-def test_the_keyboard_is_enough(scripted: Browser, listener: Listener) -> None:
+def test_the_consent_page_works_with_the_keyboard_alone(scripted: Browser, listener: Listener) -> None:
     ask(scripted, listener.uri)
     scripted.field("Email address").click()
     scripted.keys(EMAIL, Keys.TAB, PASSWORD, Keys.ENTER)
@@ -146,13 +146,13 @@ def test_the_keyboard_is_enough(scripted: Browser, listener: Listener) -> None:
         if scripted.driver.switch_to.active_element.accessible_name == "Allow":
             break
     outline = scripted.driver.switch_to.active_element.value_of_css_property("outline-style")
-    assert outline != "none"  # where one is can be seen
+    assert outline != "none"  # the focus is visible
     scripted.keys(Keys.ENTER)
     assert scripted.shows("You can close this page")
     assert "code" in listener.answers[0]
 
 
-def test_a_phone_shows_all_of_it(scripted: Browser, listener: Listener) -> None:
+def test_the_consent_page_fits_a_phone(scripted: Browser, listener: Listener) -> None:
     scripted.use_phone()
     ask(scripted, listener.uri, name="An Application With Quite A Long Name Indeed")
     for shown in ("Sign in", "Connect “An Application"):
@@ -165,7 +165,7 @@ def test_a_phone_shows_all_of_it(scripted: Browser, listener: Listener) -> None:
         assert scripted.named(words).size["height"] >= 36
 
 
-def test_a_page_says_why_and_leads_nowhere(scripted: Browser) -> None:
+def test_a_problem_page_says_why_and_redirects_nowhere(scripted: Browser) -> None:
     scripted.open("/oauth/authorize?client_id=client_unknown&redirect_uri=https://evil.example/")
     assert "This application is not registered here" in scripted.text
     assert scripted.path.startswith("/oauth/authorize")

@@ -23,12 +23,12 @@ pytestmark = pytest.mark.settings(cimd_allow_private=True)
 async def test_c07_034_documents_of_known_clients_are_accepted(
     host: Host, client: httpx.AsyncClient, ann: Person, vendor: Vendor
 ) -> None:
-    """ChatGPT's among them, which would rather sign but can do without."""
+    """ChatGPT's too, which prefers a signed assertion but also offers `none`."""
     app = app_at(client, host.publish(vendor.document_url, vendor.metadata), vendor.redirect_uri)
     assert await app.works((await app.connect(ann, scope=vendor.scope)).access)
 
 
-async def test_022_the_page_names_the_hosts_of_document_and_answer(
+async def test_022_the_page_names_the_hosts_of_document_and_redirect_uri(
     host: Host, client: httpx.AsyncClient, ann: Person
 ) -> None:
     uri = "https://app.example/callback"
@@ -39,9 +39,7 @@ async def test_022_the_page_names_the_hosts_of_document_and_answer(
     assert "app.example" in page.text
 
 
-async def test_023_the_document_must_name_its_own_url_to_the_letter(
-    host: Host, client: httpx.AsyncClient, ann: Person
-) -> None:
+async def test_023_the_document_must_contain_its_exact_url(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
     for wrong in ("/Client", "/client/", "/client?a=b", "/clien", "/client%20"):
         url = host.publish("/client", PLAIN | {"client_id": host.url(wrong)})
         assert is_page(await ann.open(app_at(client, url).request())), wrong
@@ -64,7 +62,7 @@ NO_CLIENTS = [
 ]
 
 
-async def test_024_a_url_that_no_client_has_is_refused_unseen(
+async def test_024_an_invalid_client_url_is_refused_without_a_fetch(
     host: Host, client: httpx.AsyncClient, ann: Person
 ) -> None:
     for _ in range(2):  # before and after sign-in
@@ -98,12 +96,12 @@ async def test_025_r22_no_host_inside_is_ever_asked(client: httpx.AsyncClient, a
         ("2002:7f00:1::", False), ("2001:0:1::1", False), ("255.255.255.255", False), ("::", False),
     ],
 )  # fmt: skip
-def test_025_addresses_inside_are_told_from_public_ones(address: str, public: bool) -> None:
+def test_025_addresses_are_recognized_as_private_or_public(address: str, public: bool) -> None:
     assert client_documents.is_public(ipaddress.ip_address(address)) is public
 
 
 @pytest.mark.settings(cimd_allow_private=False)
-async def test_032_other_ports_are_not_asked(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
+async def test_032_other_ports_are_not_contacted(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
     assert is_page(await ann.open(app_at(client, f"https://client.example:{host.port}/client").request()))
     assert host.connections == 0
 
@@ -135,7 +133,7 @@ async def test_026_r22_a_redirect_is_not_followed(host: Host, client: httpx.Asyn
     ],
     ids=range(13),
 )
-async def test_027_what_is_no_document_is_refused(
+async def test_027_an_invalid_document_is_refused(
     host: Host, client: httpx.AsyncClient, ann: Person, page: Page
 ) -> None:
     host.pages["/client"] = page
@@ -160,17 +158,17 @@ async def test_027_a_document_that_is_too_large_is_refused(host: Host, client: h
         {"client_name": "a\0b"},
     ],
 )
-async def test_027_a_document_without_a_place_to_answer_is_refused(
+async def test_027_a_document_without_a_redirect_uri_is_refused(
     host: Host, client: httpx.AsyncClient, ann: Person, changed: JSON
 ) -> None:
     url = host.publish("/client", PLAIN | changed)
     assert is_page(await ann.open(app_at(client, url).request()))
 
 
-async def test_c15_027_a_slow_host_holds_nobody_else_up(
+async def test_c15_027_a_slow_host_delays_no_other_request(
     host: Host, client: httpx.AsyncClient, ann: Person, ben: Person, notes: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_documents, "SECONDS", 1)
+    monkeypatch.setattr(client_documents, "TIMEOUT_SECONDS", 1)
     host.pages["/client"] = Page(b"", drip=True)
     await ann.sign_in()
     await ben.sign_in()
@@ -192,21 +190,23 @@ async def test_c15_027_a_slow_host_holds_nobody_else_up(
         {"token_endpoint_auth_method": "private_key_jwt"},
     ],
 )
-async def test_028_a_document_that_tells_a_secret_or_needs_one_is_refused(
+async def test_028_a_document_with_a_secret_is_refused(
     host: Host, client: httpx.AsyncClient, ann: Person, changed: JSON
 ) -> None:
     assert is_page(await ann.open(app_at(client, host.publish("/client", PLAIN | changed)).request()))
 
 
-async def test_029_only_the_documents_places_are_answered(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
+async def test_029_only_the_documents_redirect_uris_are_allowed(
+    host: Host, client: httpx.AsyncClient, ann: Person
+) -> None:
     app = app_at(client, host.publish("/client", PLAIN), "https://evil.example/cb")
     assert is_page(await ann.open(app.request()))
 
 
-async def test_031_the_connection_goes_to_the_address_that_was_looked_at(
+async def test_031_the_connection_goes_to_the_checked_address(
     host: Host, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name that answers differently the second time is asked once; the certificate is still the name's."""
+    """The name is resolved once, so that a second answer cannot differ. The certificate must still match the name."""
     answers = [[ipaddress.ip_address("127.0.0.1")], [ipaddress.ip_address("127.0.0.2")]]
     asked = []
 
@@ -222,13 +222,13 @@ async def test_031_the_connection_goes_to_the_address_that_was_looked_at(
     assert host.asked[0][1]["host"] == f"client.example:{host.port}"
 
 
-def test_031_one_private_address_among_several_spoils_the_name() -> None:
+def test_031_a_name_with_one_private_address_is_refused() -> None:
     mixed = [ipaddress.ip_address("93.184.215.14"), ipaddress.ip_address("10.0.0.1")]
     with pytest.raises(DocumentRefused):
         client_documents.vetted(mixed, allow_private=False)
 
 
-async def test_032_the_fetch_says_little_and_the_page_less(
+async def test_032_the_fetch_and_the_error_page_reveal_little(
     host: Host, client: httpx.AsyncClient, ann: Person, certificates: tuple[Path, Path]
 ) -> None:
     host.pages["/client"] = Page(b'{"secret": "inside"}')

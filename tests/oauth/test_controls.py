@@ -1,4 +1,4 @@
-"""Can the tests fail? Each rule is switched off in turn, and the test that stands for it must notice."""
+"""Mutation tests: switch each rule off, one at a time, and require that its test fails."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -29,17 +29,17 @@ Read = Callable[[httpx.AsyncClient, str, Address], Awaitable[Fetched]]
 
 @dataclass(frozen=True)
 class Control:
-    """A rule, how it is switched off, and the test that must then fail."""
+    """A rule, the attribute of `target` that implements it, its replacement, and the test that must then fail."""
 
     rule: str
-    place: object
+    target: object
     name: str
-    instead: object
+    replacement: object
     test: str
 
 
 def nothing(*_args: object, **_named: object) -> None:
-    """What a rule does once it is switched off."""
+    """Replace a rule that acts or raises."""
 
 
 def yes(*_args: object, **_named: object) -> bool:
@@ -88,44 +88,44 @@ def unbound(user_id: str, kind: CredentialKind, credential_id: str, *_project_an
 
 CONTROLS = (
     Control("which redirect URIs may be named", redirect_uris, "is_allowed", yes, "registration::test_013_a_redirect"),
-    Control("looked at before sign-in", authorization, "glance", nothing, "authorization::test_036_an_unknown"),
+    Control("checked before sign-in", authorization, "glance", nothing, "authorization::test_036_an_unknown"),
     Control("limits", limits.Limits, "hit", nothing, "registration::test_017"),
     Control("names are cleaned", pages, "shown_name", lambda client: client.name, "registration::test_018"),
-    Control("unused clients are forgotten", retention, "remove_expired", nothing, "registration::test_021"),
+    Control("unused clients are deleted", retention, "remove_expired", nothing, "registration::test_021"),
     Control("a document names its URL", client_documents, "checked", believing, "client_documents::test_023"),
     Control("a client's URL", client_documents, "require_well_formed", nothing, "client_documents::test_024"),
-    Control("addresses inside", client_documents, "is_public", yes, "client_documents::test_025_addresses"),
+    Control("private addresses", client_documents, "is_public", yes, "client_documents::test_025_addresses"),
     Control("no redirects", client_documents, "_read", following, "client_documents::test_026"),
     Control("a document's size", client_documents, "MAX_BYTES", 10**6, "client_documents::test_027_a_document"),
     Control("documents without secrets", client_documents, "_is_public_client", yes, "client_documents::test_028"),
     Control("documents are kept", client_documents, "is_fresh", no, "document_keeping::test_030_a_good"),
-    Control("an old copy will do", client_documents, "may_be_stale", no, "document_keeping::test_an_outage"),
-    Control("registered places alone", Client, "check_redirect_uri", yes, "redirect_uris::test_037_038"),
-    Control("loopback but for the port", redirect_uris, "matches", yes, "redirect_uris::test_039"),
+    Control("an old copy stands in", client_documents, "may_be_stale", no, "document_keeping::test_an_outage"),
+    Control("registered redirect URIs only", Client, "check_redirect_uri", yes, "redirect_uris::test_037_038"),
+    Control("loopback except for the port", redirect_uris, "matches", yes, "redirect_uris::test_039"),
     Control("any port of loopback", redirect_uris, "matches", lambda a, b: a == b, "registration::test_c06"),
     Control("a challenge is required", ProofKey, "validate_code_challenge", nothing, "authorization::test_040"),
-    Control("S256 alone", ProofKey, "validate_code_challenge", nothing, "authorization::test_040"),
-    Control("our resource alone", grants, "require_own_resource", nothing, "authorization::test_040"),
+    Control("S256 only", ProofKey, "validate_code_challenge", nothing, "authorization::test_040"),
+    Control("our resource only", grants, "require_own_resource", nothing, "authorization::test_040"),
     Control("no request objects", grants, "_require_plain", nothing, "authorization::test_040"),
     Control("every parameter once", grants, "require_single", nothing, "authorization::test_042_043"),
     Control("the issuer in every answer", authorization, "answer_url", anonymous, "authorization::test_044"),
     Control("our own form", pages, "require_own_form", nothing, "pages::test_054_a_form_without"),
     Control("no form of another site", pages, "require_own_form", nothing, "pages::test_054_a_form_of_another"),
     Control("bound to a session", authorizations, "_open", of_any_session, "pages::test_055_the_rule"),
-    Control("for people alone", Principal, "is_session", True, "pages::test_055_a_key"),
+    Control("for people only", Principal, "is_session", True, "pages::test_055_a_key"),
     Control("projects within reach", authorizations, "require_project_role", any_project, "pages::test_057_only"),
     Control("no more than the role", access, "grantable", lambda _, all: list(all), "pages::test_057_a_v"),
     Control("the verifier is checked", ProofKey, "validate_code_verifier", nothing, "token_endpoint::test_067_the"),
     Control("codes end", tokens, "now", lambda: now().replace(year=2020), "token_endpoint::test_071_107"),
-    Control("a code is its client's", tokens, "find_code", any_code, "token_endpoint::test_071_a_code"),
-    Control("a code is its place's", PresentedCode, "get_redirect_uri", nothing, "token_endpoint::test_071_a_code"),
+    Control("a code for its client only", tokens, "find_code", any_code, "token_endpoint::test_071_a_code"),
+    Control("a code's redirect URI", PresentedCode, "get_redirect_uri", nothing, "token_endpoint::test_071_a_code"),
     Control("a code once", tokens, "_lock", unused_again, "parallel::test_068"),
     Control("a second use ends the first", tokens, "_end_replayed", nothing, "token_endpoint::test_069"),
     Control("secrets are checked", clients, "secret_matches", yes, "token_endpoint::test_073_074_a_confidential"),
     Control("failures are limited", limits.Limits, "hit", nothing, "token_endpoint::test_078"),
     Control("a copy ends the family", tokens, "_end_family", nothing, "refresh::test_081"),
     Control("a family within bounds", tokens, "_bound", nothing, "refresh::test_082_a_family"),
-    Control("its client's alone", PresentedRefreshToken, "check_client", yes, "refresh::test_083"),
+    Control("for its client only", PresentedRefreshToken, "check_client", yes, "refresh::test_083"),
     Control("no more than granted", PresentedRefreshToken, "get_scope", lambda _: "memories:read memories:write admin",
             "refresh::test_084"),
     Control("a role is needed to refresh", tokens, "_role", lambda *_: ProjectRole.ADMIN, "refresh::test_085_what"),
@@ -134,18 +134,18 @@ CONTROLS = (
     Control("tokens expire", credentials, "now", lambda: now().replace(year=2020), "resource_server::test_095"),
     Control("scopes of tools", gate, "require_scopes", nothing, "resource_server::test_093_097"),
     Control("where requests come from", gate, "require_known_source", nothing, "resource_server::test_098"),
-    Control("one project alone", credentials, "Principal", unbound, "resource_server::test_096"),
+    Control("one project only", credentials, "Principal", unbound, "resource_server::test_096"),
     Control("the challenge", rest.errors, "challenge", lambda *_: "Bearer", "resource_server::test_093_a_challenge"),
-    Control("nothing is framed or kept", middleware, "SECURITY_HEADERS", dict.fromkeys(middleware.SECURITY_HEADERS, ""),
+    Control("no framing or caching", middleware, "SECURITY_HEADERS", dict.fromkeys(middleware.SECURITY_HEADERS, ""),
             "pages::test_053"),
     Control("no CORS for pages", cors, "is_shared", yes, "discovery::test_c13_pages"),
-    Control("hashes alone are kept", tokens, "token_hash", lambda token: token, "keeping::test_102"),
+    Control("only hashes are stored", tokens, "token_hash", lambda token: token, "keeping::test_102"),
     Control("the audit trail", audit, "record", nothing, "keeping::test_108"),
 )  # fmt: skip
 
 
 class SwitchedOff:
-    """A plugin of the inner run: switches the rule off, and keeps what failed for a reason that a test gives."""
+    """A plugin of the inner run: switch the rule off, and count the tests that fail by an assertion."""
 
     def __init__(self, control: Control) -> None:
         self.control = control
@@ -158,11 +158,11 @@ class SwitchedOff:
 
     @pytest.fixture(autouse=True)
     def _switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(self.control.place, self.control.name, self.control.instead)
+        monkeypatch.setattr(self.control.target, self.control.name, self.control.replacement)
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.rule)
-def test_without_the_rule_its_test_fails(control: Control) -> None:
+def test_a_test_fails_without_its_rule(control: Control) -> None:
     file, _, name = control.test.partition("::")
     arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", f"{HERE}/test_{file}.py", "-k", name]
     plugin = SwitchedOff(control)

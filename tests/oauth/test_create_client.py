@@ -1,4 +1,4 @@
-"""`create-client`: what it prints is a client that works."""
+"""`create-client` prints a client that works."""
 
 import pytest
 
@@ -10,17 +10,17 @@ from tests.support.flows import CALLBACK, App, Person, error_of
 
 @pytest.fixture
 def _here(settings: Settings, monkeypatch: pytest.MonkeyPatch, own_logging: None) -> None:
-    """The command's settings are the test's."""
+    """Give the command the settings of the test."""
     monkeypatch.setenv("SELFMEMORY_DATABASE_URL", settings.database_url.get_secret_value())
     monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(settings.data_dir))
 
 
 @pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize("more", [[], ["--confidential"]])
-async def test_a_client_that_was_set_up_connects(
+async def test_a_configured_client_connects(
     notes: App, ann: Person, database: Database, capsys: pytest.CaptureFixture[str], more: list[str]
 ) -> None:
-    """Beside the running server; the id alone on the first line, a secret on the second."""
+    """While the server runs. The first line of the output is the id, the second the secret."""
     assert main(["create-client", "--name", "Desk", "--redirect-uri", CALLBACK, *more]) == 0
     client_id, *secret = capsys.readouterr().out.split("\n")[:-1]
     assert len(secret) == len(more)
@@ -28,7 +28,7 @@ async def test_a_client_that_was_set_up_connects(
     page = await ann.open(desk.request())
     assert "An application that your administrator set up" in page.text
     assert await desk.works((await desk.connect(ann)).access)
-    for given in secret:  # nobody was asked how it is sent
+    for given in secret:  # a configured client may send its secret in either way
         desk.secret = None
         code = await ann.allow(desk.request())
         assert (await desk.redeem(code, client_secret=given)).status_code == 200
@@ -36,7 +36,7 @@ async def test_a_client_that_was_set_up_connects(
 
 
 @pytest.mark.usefixtures("_here")
-def test_where_it_may_be_answered_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_redirect_uri_is_validated(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["create-client", "--name", "Desk", "--redirect-uri", "javascript:alert(1)"]) == 1
     told = capsys.readouterr()
     assert told.out == ""

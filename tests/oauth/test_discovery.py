@@ -35,7 +35,7 @@ async def test_c01_a_token_does_not_make_other_methods_work(client: httpx.AsyncC
             assert response.status_code == 405
 
 
-async def test_c02_005_the_resource_names_itself_and_its_one_server(client: httpx.AsyncClient) -> None:
+async def test_c02_005_the_resource_names_itself_and_its_authorization_server(client: httpx.AsyncClient) -> None:
     issuer = (await client.get(SERVER)).json()["issuer"]
     for path in (PROTECTED, f"{PROTECTED}/mcp"):
         response = await client.get(path)
@@ -69,7 +69,7 @@ async def test_c03_009_every_alias_is_the_document_or_nothing(client: httpx.Asyn
     assert (await client.options(path)).is_success
 
 
-async def test_c04_001_003_004_the_server_says_what_it_does(client: httpx.AsyncClient) -> None:
+async def test_c04_001_003_004_the_server_metadata_is_complete(client: httpx.AsyncClient) -> None:
     response = await client.get(SERVER)
     assert response.headers["content-type"] == "application/json"
     document = response.json()
@@ -86,7 +86,7 @@ async def test_c04_001_003_004_the_server_says_what_it_does(client: httpx.AsyncC
     assert document["scopes_supported"] == ["memories:read", "memories:write", "offline_access"]
 
 
-async def test_002_every_endpoint_is_there(client: httpx.AsyncClient) -> None:
+async def test_002_every_endpoint_in_the_metadata_exists(client: httpx.AsyncClient) -> None:
     document = (await client.get(SERVER)).json()
     endpoints = {name: url for name, url in document.items() if name.endswith("_endpoint")}
     assert len(endpoints) == 5
@@ -102,7 +102,7 @@ async def test_006_the_challenge_leads_to_the_resource_that_gave_it(client: http
     assert (await client.get(url)).json()["resource"] == f"{ORIGIN}/mcp"
 
 
-async def test_007_no_document_speaks_for_another_resource(client: httpx.AsyncClient) -> None:
+async def test_007_there_is_no_metadata_for_another_resource(client: httpx.AsyncClient) -> None:
     assert (await client.get(f"{PROTECTED}/other")).status_code == 404
 
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.settings(cimd_allow_private=True)
 
 
 @pytest.mark.parametrize("control", ["max-age=3600", "no-store", ""])
-async def test_030_a_good_document_is_read_once(
+async def test_030_a_good_document_is_fetched_once(
     host: Host, client: httpx.AsyncClient, ann: Person, control: str
 ) -> None:
     app = app_at(client, host.publish("/client", PLAIN, {"Cache-Control": control} if control else {}))
@@ -20,13 +20,13 @@ async def test_030_a_good_document_is_read_once(
     assert len(host.asked) == 1
 
 
-def test_030_a_document_is_kept_as_its_host_says_within_bounds() -> None:
+def test_030_cache_control_sets_the_lifetime_within_bounds() -> None:
     floor, ceiling = client_documents.MIN_LIFETIME, client_documents.MAX_LIFETIME
     told = {"max-age=1": floor, "no-store": floor, "max-age=99999999": ceiling, "": client_documents.DEFAULT_LIFETIME}
     assert {control: client_documents.lifetime(control) for control in told} == told
 
 
-async def test_030_a_bad_document_is_read_again(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
+async def test_030_a_bad_document_is_fetched_again(host: Host, client: httpx.AsyncClient, ann: Person) -> None:
     url = host.publish("/client", {"redirect_uris": []})
     assert is_page(await ann.open(app_at(client, url).request()))
     host.publish("/client", PLAIN)
@@ -36,7 +36,7 @@ async def test_030_a_bad_document_is_read_again(host: Host, client: httpx.AsyncC
 async def test_an_outage_of_the_host_does_not_stop_a_known_client(
     host: Host, client: httpx.AsyncClient, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last good copy counts for a day; a host that says the document is gone is believed at once."""
+    """The last good copy is used for a day, but a host that says the document is gone ends it immediately."""
     monkeypatch.setattr(client_documents, "MIN_LIFETIME", client_documents.MIN_LIFETIME * 0)
     app = app_at(client, host.publish("/client", PLAIN, {"Cache-Control": "no-store"}))
     assert (await ann.open(app.request())).status_code == 200
@@ -47,7 +47,7 @@ async def test_an_outage_of_the_host_does_not_stop_a_known_client(
     assert len(host.asked) == 3
 
 
-async def test_033_a_flow_keeps_the_places_that_it_began_with(
+async def test_033_a_flow_keeps_the_redirect_uris_it_began_with(
     host: Host, client: httpx.AsyncClient, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_documents, "MIN_LIFETIME", client_documents.MIN_LIFETIME * 0)

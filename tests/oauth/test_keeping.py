@@ -28,7 +28,7 @@ from tests.support.flows import App, Person, error_of, tokens_of
 
 
 async def whole_flow(app: App, person: Person) -> list[str]:
-    """Everything secret that a flow hands out."""
+    """Return every secret that a flow issues."""
     code = await person.allow(app.request(state="very-private-state"))
     first = tokens_of(await app.redeem(code))
     second = tokens_of(await app.refresh(first.refresh))
@@ -54,7 +54,7 @@ async def test_103_the_log_holds_no_secret(
         caplog.set_level(logging.DEBUG, name)
     secrets = await whole_flow(backend, ann)
     error_of(await backend.refresh("sm_rt_Sensitive"))
-    ours = [str(vars(record)) for record in caplog.records if not record.name.startswith("http")]  # the tests' client
+    ours = [str(vars(record)) for record in caplog.records if not record.name.startswith("http")]  # not the test client
     told = "".join([*ours, *capfd.readouterr()])
     assert "/oauth/token" in told
     for secret in [*secrets, "sm_rt_Sensitive", "very-private-state", ann.email]:
@@ -68,7 +68,7 @@ def test_104_tokens_are_random_enough() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://memory.example.com", "ftp://localhost", "https://memory.example.com/path"])
-def test_105_a_public_server_is_not_started_insecurely(url: str) -> None:
+def test_105_a_public_server_does_not_start_insecurely(url: str) -> None:
     with pytest.raises(SettingsError):
         read_settings(env_file=None, public_url=url, secret_key="x" * 32)
     with pytest.raises(SettingsError):
@@ -79,8 +79,8 @@ HTTPS = "https://memory.example.com"
 
 
 @pytest.mark.parametrize("is_https", [pytest.param(True, marks=pytest.mark.settings(public_url=HTTPS)), False])
-async def test_106_under_https_browsers_are_held_to_it(client: httpx.AsyncClient, is_https: bool) -> None:
-    """PUBLIC_URL says whether it is; what a request claims about its scheme changes nothing."""
+async def test_106_https_servers_send_hsts(client: httpx.AsyncClient, is_https: bool) -> None:
+    """PUBLIC_URL decides; the scheme that a request claims changes nothing."""
     for claimed in ({}, {"X-Forwarded-Proto": "http" if is_https else "https"}):
         given = {"email": f"ann{len(claimed)}@example.com", "name": "Ann", "password": "correct horse battery"}
         response = await client.post("/sign-up", data=given, headers=claimed)
@@ -89,7 +89,7 @@ async def test_106_under_https_browsers_are_held_to_it(client: httpx.AsyncClient
         assert ("; Secure" in response.headers["set-cookie"]) is is_https
 
 
-async def test_108_what_changes_rights_is_written_down(
+async def test_108_changes_of_access_are_in_the_audit_trail(
     backend: App, notes: App, ann: Person, database: Database
 ) -> None:
     tokens = await backend.connect(ann)
@@ -114,7 +114,7 @@ async def test_108_what_changes_rights_is_written_down(
     assert "sm_" not in str([event.details for event in events])
 
 
-async def test_what_has_ended_is_removed(notes: App, backend: App, ann: Person, database: Database) -> None:
+async def test_expired_rows_are_removed(notes: App, backend: App, ann: Person, database: Database) -> None:
     await notes.http.get("/oauth/authorize", params=notes.request())
     kept = await backend.connect(ann)
     await notes.connect(ann)

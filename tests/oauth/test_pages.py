@@ -43,7 +43,7 @@ async def test_053_pages_cannot_be_framed_read_or_kept(notes: App, ann: Person) 
         assert "//" not in page.text.replace("http://www.w3.org", "")
 
 
-async def test_a_client_that_opened_a_pop_up_hears_from_it_again(notes: App, ann: Person) -> None:
+async def test_a_client_keeps_its_reference_to_a_pop_up(notes: App, ann: Person) -> None:
     page = await ann.open(notes.request())
     for response in (page, await ann.decide(page)):
         assert response.headers["cross-origin-opener-policy"] == "unsafe-none"
@@ -83,8 +83,8 @@ async def test_054_a_form_of_another_site_is_refused(notes: App, ann: Person, he
     assert is_page(await ann.decide(page), 403)
 
 
-async def test_054_browsers_that_hide_where_they_come_from_are_heard(notes: App, ann: Person) -> None:
-    """With `Referrer-Policy: no-referrer` a browser sends `Origin: null` along with its own word for the site."""
+async def test_054_browsers_that_hide_the_origin_are_accepted(notes: App, ann: Person) -> None:
+    """With `Referrer-Policy: no-referrer`, a browser sends `Origin: null` together with Sec-Fetch-Site."""
     page = await ann.open(notes.request())
     ann.browser.headers.update({"Origin": "null", "Sec-Fetch-Site": "same-origin"})
     assert "code" in answer_of(await ann.decide(page))
@@ -106,8 +106,8 @@ async def test_055_a_request_belongs_to_the_session_that_began_it(
     assert grants(database) == 0
 
 
-async def test_055_the_rule_itself_knows_the_session(notes: App, ann: Person, ben: Person, database: Database) -> None:
-    """Should a form ever get past its proof."""
+async def test_055_the_rule_itself_checks_the_session(notes: App, ann: Person, ben: Person, database: Database) -> None:
+    """Even if a form passes the check of its proof."""
     await ann.open(notes.request())
     await ben.sign_in()
     with database.write() as session:
@@ -126,7 +126,7 @@ async def test_055_a_key_or_token_cannot_consent(notes: App, ann: Person) -> Non
     assert is_page(await ann.browser.get("/oauth/authorize", params=notes.request()), 403)
 
 
-async def test_056_the_page_says_who_asks_for_what_and_where_it_goes(register: Register, ann: Person) -> None:
+async def test_056_the_page_names_client_permissions_and_destination(register: Register, ann: Person) -> None:
     local = await ann.open((await register(client_name="Local Notes")).request())
     assert "“Local Notes”" in local.text
     assert "nobody has verified it" in local.text
@@ -158,9 +158,7 @@ async def test_057_only_projects_within_reach_may_be_connected(
     assert grants(database) == 0
 
 
-async def test_057_a_viewer_can_give_reading_and_no_more(
-    notes: App, ann: Person, ben: Person, database: Database
-) -> None:
+async def test_057_a_viewer_can_grant_only_reading(notes: App, ann: Person, ben: Person, database: Database) -> None:
     share(database, ann, ben, ProjectRole.VIEWER)
     page = await ben.open(notes.request())
     assert sorted(form_of(page).options["project_id"]) == sorted([ben.project_id, ann.project_id])
@@ -173,7 +171,7 @@ async def test_057_a_viewer_can_give_reading_and_no_more(
     assert refused.status_code == 403
 
 
-async def test_057_the_project_connected_last_is_chosen_already(
+async def test_057_the_project_connected_last_is_preselected(
     notes: App, ann: Person, ben: Person, database: Database
 ) -> None:
     share(database, ann, ben, ProjectRole.EDITOR)
@@ -182,7 +180,7 @@ async def test_057_the_project_connected_last_is_chosen_already(
         assert form_of(await ben.open(notes.request())).fields["project_id"] == project_id
 
 
-async def test_058_a_form_cannot_enlarge_what_was_asked(notes: App, ann: Person) -> None:
+async def test_058_a_form_cannot_enlarge_the_request(notes: App, ann: Person) -> None:
     page = await ann.open(notes.request(scope="memories:read"))
     more = {"scope": EVERYDAY, "redirect_uri": f"{EVIL}/", "resource": EVIL, "client_id": "client_x", "state": "other"}
     answer = await ann.decide(page, **more)
@@ -193,7 +191,7 @@ async def test_058_a_form_cannot_enlarge_what_was_asked(notes: App, ann: Person)
 
 
 @pytest.mark.parametrize("decision", ["", "yes", "ALLOW", "approve"])
-async def test_059_nothing_but_a_plain_yes_grants(notes: App, ann: Person, decision: str, database: Database) -> None:
+async def test_059_only_allow_grants_access(notes: App, ann: Person, decision: str, database: Database) -> None:
     page = await ann.open(notes.request())
     form = form_of(page)
     assert is_page(await ann.decide(page, decision))
@@ -214,13 +212,13 @@ async def test_060_consent_is_asked_for_every_time(notes: App, ann: Person, extr
         assert form_of(page).options["decision"] == ["allow", "deny"]
 
 
-async def test_061_a_session_that_was_made_up_is_nobodys(notes: App, ann: Person) -> None:
+async def test_061_an_invented_session_is_not_signed_in(notes: App, ann: Person) -> None:
     ann.browser.cookies.set("ory_kratos_session", SESSION_PREFIX + "x" * 32)
     response = await ann.browser.get("/oauth/authorize", params=notes.request())
     assert response.headers["location"].startswith("/sign-in")
 
 
-async def test_056_who_has_no_project_is_told_so(notes: App, ann: Person) -> None:
+async def test_056_a_person_without_a_project_is_told_so(notes: App, ann: Person) -> None:
     await ann.sign_in()
     assert (await ann.browser.delete(f"/api/projects/{ann.project_id}")).status_code == 200
     page = await ann.open(notes.request())
@@ -228,7 +226,7 @@ async def test_056_who_has_no_project_is_told_so(notes: App, ann: Person) -> Non
     assert form_of(page).options["decision"] == ["deny"]
 
 
-async def test_signing_out_ends_what_was_begun(notes: App, ann: Person) -> None:
+async def test_signing_out_ends_pending_requests(notes: App, ann: Person) -> None:
     page = await ann.open(notes.request())
     await ann.browser.post("/sign-out")
     assert is_page(await ann.decide(page), 403)
@@ -237,7 +235,7 @@ async def test_signing_out_ends_what_was_begun(notes: App, ann: Person) -> None:
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/register", "/oauth/revoke", "/oauth/consent/x", "/sign-in"])
-async def test_064_no_post_is_sent_on_with_what_it_carries(notes: App, path: str) -> None:
+async def test_064_no_post_is_redirected_with_its_body(notes: App, path: str) -> None:
     for variant in (path, f"{path}/", path.upper()):
         response = await notes.http.post(variant, data={"client_secret": "x", "password": "x"})
         assert response.status_code not in (301, 302, 307, 308), variant

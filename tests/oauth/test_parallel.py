@@ -26,7 +26,7 @@ async def test_068_of_twenty_redemptions_one_succeeds(notes: App, ann: Person, d
     for response in responses:
         if response.status_code == 400:
             assert error_of(response) == "invalid_grant"
-        else:  # 69: the others have ended it
+        else:  # 69: the other redemptions revoked it
             assert not await notes.works(tokens_of(response).access)
     with database.read() as session:
         assert session.exec(select(OAuthGrant)).all() == []
@@ -45,7 +45,7 @@ async def test_082_twenty_processes_may_refresh_at_once(notes: App, ann: Person,
 
 
 @pytest.mark.settings(refresh_grace_seconds=0)
-async def test_081_without_grace_twenty_refreshes_give_one_and_end_it(
+async def test_081_without_grace_one_of_twenty_refreshes_succeeds_and_is_revoked(
     notes: App, ann: Person, database: Database
 ) -> None:
     first = await notes.connect(ann)
@@ -55,7 +55,7 @@ async def test_081_without_grace_twenty_refreshes_give_one_and_end_it(
         assert session.exec(select(OAuthGrant)).all() == []
 
 
-async def test_a_revocation_among_refreshes_leaves_nothing(notes: App, ann: Person, database: Database) -> None:
+async def test_a_revocation_among_refreshes_leaves_no_valid_token(notes: App, ann: Person, database: Database) -> None:
     first = await notes.connect(ann)
     refreshes = [notes.refresh(first.refresh) for _ in range(10)]
     responses = await asyncio.gather(
@@ -67,7 +67,7 @@ async def test_a_revocation_among_refreshes_leaves_nothing(notes: App, ann: Pers
             assert session.exec(select(table)).all() == []
 
 
-async def test_052_of_many_answers_one_code_is_alive(notes: App, ann: Person, database: Database) -> None:
+async def test_052_after_many_answers_one_code_is_valid(notes: App, ann: Person, database: Database) -> None:
     page = await ann.open(notes.request())
     codes = [answer_of(one)["code"] for one in await asyncio.gather(*(ann.decide(page) for _ in range(10)))]
     with database.read() as session:
@@ -77,7 +77,7 @@ async def test_052_of_many_answers_one_code_is_alive(notes: App, ann: Person, da
 
 
 @pytest.mark.settings(cimd_allow_private=True)
-async def test_a_document_that_another_brings_at_the_same_moment_is_good_for_both(
+async def test_two_requests_may_store_the_same_document_at_once(
     host: Host, client: httpx.AsyncClient, ann: Person, database: Database
 ) -> None:
     app = app_at(client, host.publish("/client", PLAIN))

@@ -23,7 +23,7 @@ from tests.support.served import listening, served, url_of
 
 
 class Kept:
-    """The SDK's storage, in memory."""
+    """The SDK's token storage, in memory."""
 
     tokens: OAuthToken | None = None
     client: OAuthClientInformationFull | None = None
@@ -42,7 +42,7 @@ class Kept:
 
 
 class Opening:
-    """What the SDK has a browser for: the person allows whatever is asked, on one project."""
+    """The SDK's redirect handler: the person allows every request, for one project."""
 
     def __init__(self, person: Person, project_id: str, database: Database) -> None:
         self.person, self.project_id, self.database = person, project_id, database
@@ -52,7 +52,7 @@ class Opening:
     async def redirect(self, url: str) -> None:
         parameters = dict(parse_qsl(urlsplit(url).query))
         self.asked.append(parameters["scope"])
-        if len(self.asked) > 1:  # meanwhile somebody has given the person a better role
+        if len(self.asked) > 1:  # an admin has raised the person's role
             with self.database.write() as session:
                 member = session.get_one(ProjectMember, (self.project_id, self.person.user_id))
                 member.role = ProjectRole.EDITOR
@@ -74,7 +74,7 @@ def settings(settings: Settings, listener: socket.socket) -> Settings:
     return settings.model_copy(update={"public_url": url_of(listener)})
 
 
-async def test_it_registers_steps_up_refreshes_and_ends(
+async def test_the_sdk_registers_steps_up_refreshes_and_revokes(
     app: ASGIApp, ann: Person, ben: Person, database: Database, listener: socket.socket
 ) -> None:
     share(database, ann, ben, ProjectRole.VIEWER)

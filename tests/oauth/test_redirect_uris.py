@@ -17,21 +17,21 @@ ELSEWHERE = [
 ]  # fmt: skip
 
 
-async def test_037_038_no_place_but_the_registered_one_is_answered(register: Register, ann: Person) -> None:
+async def test_037_038_only_the_registered_redirect_uri_is_accepted(register: Register, ann: Person) -> None:
     app = await register(redirect_uris=[SAFE])
     for uri in ELSEWHERE:
         for response_type in ("code", "token", "'\"\u00e9"):
             assert is_page(await ann.open(app.request(redirect_uri=uri, response_type=response_type))), uri
 
 
-async def test_037_with_several_places_the_request_must_say_which(register: Register, ann: Person) -> None:
+async def test_037_with_several_redirect_uris_the_request_must_name_one(register: Register, ann: Person) -> None:
     app = await register(redirect_uris=[SAFE, CALLBACK])
     assert is_page(await ann.open(app.request(redirect_uri=None)))
     alone = await register(redirect_uris=[SAFE])
     assert (await ann.open(alone.request(redirect_uri=None))).status_code == 200
 
 
-async def test_038_the_registered_query_is_kept_as_it_is(register: Register, ann: Person) -> None:
+async def test_038_the_registered_query_is_kept_unchanged(register: Register, ann: Person) -> None:
     app = await register(redirect_uris=[SAFE])
     answer = await ann.decide(await ann.open(app.request()))
     assert answer.headers["location"].startswith(f"{SAFE}&code=")

@@ -18,13 +18,13 @@ from tests.support.flows import EVERYDAY, RESOURCE, App, Person, bearer, error_o
 
 
 def age(database: Database, seconds: int) -> None:
-    """As if all that was exchanged had been so long ago."""
+    """Make every exchange look this many seconds older."""
     with database.write() as session:
         for row in session.exec(select(RefreshToken)):
             row.rotated_at = row.rotated_at and row.rotated_at - timedelta(seconds=seconds)
 
 
-async def test_079_the_resource_is_that_of_the_grant(notes: App, ann: Person) -> None:
+async def test_079_the_resource_is_the_one_of_the_grant(notes: App, ann: Person) -> None:
     tokens = await notes.connect(ann)
     assert error_of(await notes.refresh(tokens.refresh, resource="https://other.example")) == "invalid_target"
     for resource in (None, RESOURCE, f"{RESOURCE}/"):
@@ -33,7 +33,7 @@ async def test_079_the_resource_is_that_of_the_grant(notes: App, ann: Person) ->
         assert tokens.scope == EVERYDAY
 
 
-async def test_080_each_exchange_gives_a_new_one_and_ends_the_old(notes: App, ann: Person, database: Database) -> None:
+async def test_080_each_refresh_replaces_the_refresh_token(notes: App, ann: Person, database: Database) -> None:
     first = await notes.connect(ann)
     second = tokens_of(await notes.refresh(first.refresh))
     assert second.refresh != first.refresh
@@ -42,9 +42,7 @@ async def test_080_each_exchange_gives_a_new_one_and_ends_the_old(notes: App, an
     assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
 
 
-async def test_081_an_old_one_that_comes_again_ends_its_family_alone(
-    notes: App, ann: Person, database: Database
-) -> None:
+async def test_081_a_reused_token_ends_only_its_own_family(notes: App, ann: Person, database: Database) -> None:
     other = await notes.connect(ann)
     first = await notes.connect(ann)
     second = tokens_of(await notes.refresh(first.refresh))
@@ -58,8 +56,8 @@ async def test_081_an_old_one_that_comes_again_ends_its_family_alone(
     assert (await notes.refresh(other.refresh)).status_code == 200
 
 
-async def test_082_within_the_grace_period_it_may_come_again(notes: App, ann: Person, database: Database) -> None:
-    """The successor may have been used meanwhile: each of several processes goes on with its own."""
+async def test_082_a_token_may_be_reused_within_the_grace_period(notes: App, ann: Person, database: Database) -> None:
+    """Even after its successor was used: several processes may each continue with their own token."""
     first = await notes.connect(ann)
     second = tokens_of(await notes.refresh(first.refresh))
     third = tokens_of(await notes.refresh(second.refresh))
@@ -88,14 +86,14 @@ async def test_082_without_a_grace_period_a_second_use_ends_the_family(notes: Ap
     assert not await notes.works(second.access)
 
 
-async def test_083_a_refresh_token_is_its_clients(notes: App, register: Register, ann: Person) -> None:
+async def test_083_a_refresh_token_works_only_for_its_client(notes: App, register: Register, ann: Person) -> None:
     tokens = await notes.connect(ann)
     other = await register()
     assert error_of(await other.refresh(tokens.refresh)) == "invalid_grant"
     assert (await notes.refresh(tokens.refresh)).status_code == 200
 
 
-async def test_084_less_may_be_asked_for_and_more_may_not(notes: App, ann: Person) -> None:
+async def test_084_a_client_may_request_fewer_scopes_but_not_more(notes: App, ann: Person) -> None:
     tokens = await notes.connect(ann)
     for scope in ("memories:read", "memories:read offline_access", "openid memories:read"):
         less = tokens_of(await notes.refresh(tokens.refresh, scope=scope))
@@ -121,10 +119,10 @@ ENDINGS: dict[str, Callable[[Session, Person], object]] = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_085_what_has_ended_is_refused_plainly(
+async def test_085_what_has_ended_is_refused(
     notes: App, ann: Person, ben: Person, database: Database, ending: str
 ) -> None:
-    """Access and refresh tokens, on the very next request."""
+    """Both tokens, on the next request."""
     share(database, ann, ben, ProjectRole.EDITOR)
     tokens = await notes.connect(ben, ann.project_id)
     assert await notes.works(tokens.access)
@@ -146,10 +144,10 @@ LOSSES: dict[str, Callable[[Person, Person], Awaitable[httpx.Response]]] = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-async def test_085_101_who_loses_access_loses_it_on_the_next_request_of_every_door(
+async def test_085_101_lost_access_is_refused_on_the_next_request_at_every_door(
     notes: App, ann: Person, ben: Person, database: Database, loss: str
 ) -> None:
-    """Tokens in use and a code on its way."""
+    """For issued tokens, and for a code that is not redeemed yet."""
     share(database, ann, ben, ProjectRole.EDITOR)
     code = await ben.allow(notes.request(), ann.project_id)
     tokens = await notes.connect(ben, ann.project_id)
@@ -176,7 +174,7 @@ async def by_mcp(app: App, token: str) -> httpx.Response:
 DOORS = (by_rest, by_mcp)
 
 
-async def test_085_101_a_lowered_role_counts_on_the_next_request(
+async def test_085_101_a_lowered_role_applies_to_the_next_request(
     notes: App, ann: Person, ben: Person, database: Database
 ) -> None:
     share(database, ann, ben, ProjectRole.EDITOR)

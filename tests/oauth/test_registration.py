@@ -26,7 +26,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-async def test_010_020_a_registration_is_answered_with_what_was_registered(client: httpx.AsyncClient) -> None:
+async def test_010_020_the_answer_repeats_the_registration(client: httpx.AsyncClient) -> None:
     given = {"client_name": "Notes", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none",
              "client_uri": "https://notes.example"}  # fmt: skip
     response = await client.post("/oauth/register", json=given)
@@ -39,7 +39,7 @@ async def test_010_020_a_registration_is_answered_with_what_was_registered(clien
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-async def test_011_a_secret_is_for_those_who_ask_for_one(client: httpx.AsyncClient, method: str) -> None:
+async def test_011_only_a_confidential_client_gets_a_secret(client: httpx.AsyncClient, method: str) -> None:
     public = {"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}
     assert "client_secret" not in (await client.post("/oauth/register", json=public)).json()
     body = (await client.post("/oauth/register", json=public | {"token_endpoint_auth_method": method})).json()
@@ -49,13 +49,13 @@ async def test_011_a_secret_is_for_those_who_ask_for_one(client: httpx.AsyncClie
 
 
 @pytest.mark.parametrize("method", [{}, {"token_endpoint_auth_method": None}])
-async def test_c05_the_method_left_out_is_basic(client: httpx.AsyncClient, method: dict[str, None]) -> None:
+async def test_c05_the_default_method_is_basic(client: httpx.AsyncClient, method: dict[str, None]) -> None:
     body = (await client.post("/oauth/register", json={"redirect_uris": [CALLBACK], **method})).json()
     assert body["token_endpoint_auth_method"] == "client_secret_basic"
     assert "client_secret" in body
 
 
-async def test_012_a_client_cannot_choose_what_the_server_gives(client: httpx.AsyncClient) -> None:
+async def test_012_a_client_cannot_choose_its_id_or_secret(client: httpx.AsyncClient) -> None:
     chosen = {
         "client_id": "https://claude.ai/client", "client_secret": "mine", "client_id_issued_at": 1,
         "registration_access_token": "mine", "software_statement": "a.b.c", "kind": "configured",
@@ -66,7 +66,7 @@ async def test_012_a_client_cannot_choose_what_the_server_gives(client: httpx.As
     assert not [name for name, value in chosen.items() if body.get(name) == value]
 
 
-async def test_013_a_redirect_uri_that_leads_astray_is_refused(client: httpx.AsyncClient) -> None:
+async def test_013_a_redirect_uri_that_is_not_safe_is_refused(client: httpx.AsyncClient) -> None:
     for uri in REFUSED:
         response = await client.post("/oauth/register", json={"redirect_uris": [CALLBACK, uri]})
         assert response.status_code == 400, uri
@@ -88,7 +88,7 @@ async def test_c05_014_every_known_client_can_register(client: httpx.AsyncClient
     assert response.json()["token_endpoint_auth_method"] == asked
 
 
-async def test_c05_015_what_is_odd_or_unknown_is_left_out(client: httpx.AsyncClient) -> None:
+async def test_c05_015_malformed_and_unknown_fields_are_ignored(client: httpx.AsyncClient) -> None:
     odd: dict[str, object] = {
         "redirect_uris": [CALLBACK], "client_uri": "javascript:alert(1)", "policy_uri": 5, "tos_uri": "",
         "logo_uri": None, "contacts": "nobody", "grant_types": ["password", "refresh_token", 7, "authorization_code"],
@@ -117,7 +117,7 @@ async def test_c05_015_what_is_odd_or_unknown_is_left_out(client: httpx.AsyncCli
         (b" " * 64_001, "application/json", 413),
     ],
 )
-async def test_016_a_body_that_is_no_description_is_refused(
+async def test_016_a_malformed_body_is_refused(
     client: httpx.AsyncClient, content: bytes, media: str, status: int
 ) -> None:
     response = await client.post("/oauth/register", content=content, headers={"Content-Type": media})
@@ -125,7 +125,7 @@ async def test_016_a_body_that_is_no_description_is_refused(
 
 
 @pytest.mark.settings(rate_limit_enabled=True, rate_limit_registration="3/minute")
-async def test_017_registrations_of_one_address_are_limited(client: httpx.AsyncClient) -> None:
+async def test_017_registrations_from_one_address_are_limited(client: httpx.AsyncClient) -> None:
     statuses = []
     for number in range(5):
         forwarded = {"X-Forwarded-For": f"203.0.113.{number}", "Forwarded": f"for=203.0.113.{number}"}
@@ -136,19 +136,19 @@ async def test_017_registrations_of_one_address_are_limited(client: httpx.AsyncC
     error_of(response, 429)
 
 
-async def test_019_ids_are_unguessable_and_no_urls(register: Register) -> None:
+async def test_019_ids_are_unguessable_and_not_urls(register: Register) -> None:
     ids = {(await register()).client_id for _ in range(3)}
     assert len(ids) == 3
     assert all(len(one) >= 32 and not one.startswith("http") for one in ids)
 
 
 @pytest.mark.parametrize("method", ["private_key_jwt", "client_secret_jwt", "tls_client_auth", "made-up"])
-async def test_a_method_that_is_not_known_is_refused_by_name(client: httpx.AsyncClient, method: str) -> None:
+async def test_an_unknown_method_is_refused(client: httpx.AsyncClient, method: str) -> None:
     given = {"redirect_uris": [CALLBACK], "token_endpoint_auth_method": method}
     assert error_of(await client.post("/oauth/register", json=given)) == "invalid_client_metadata"
 
 
-async def test_018_a_strange_name_is_shown_as_harmless_text(register: Register, ann: Person) -> None:
+async def test_018_a_strange_name_is_shown_as_plain_text(register: Register, ann: Person) -> None:
     name = "<b onclick=x>Bank\u202e\u0007\u200b\nof Notes</b>" + "z" * 2000
     strange = await register(
         client_name=name, logo_uri="https://evil.example/logo.png", client_uri="https://evil.example"
@@ -162,7 +162,7 @@ async def test_018_a_strange_name_is_shown_as_harmless_text(register: Register, 
     assert "evil.example" not in page.text
 
 
-async def test_021_a_client_that_was_never_used_is_forgotten(
+async def test_021_a_client_that_was_never_used_is_deleted(
     register: Register, ann: Person, database: Database, settings: Settings
 ) -> None:
     used, unused, young = await register(), await register(), await register()
@@ -178,7 +178,7 @@ async def test_021_a_client_that_was_never_used_is_forgotten(
     assert (await ann.open(used.request())).status_code == 200
 
 
-async def test_c06_the_port_of_a_loopback_address_is_free(register: Register, ann: Person) -> None:
+async def test_c06_a_loopback_redirect_uri_may_use_any_port(register: Register, ann: Person) -> None:
     for registered in ("http://localhost/callback", "http://127.0.0.1:8000/callback", "http://[::1]:1/callback"):
         app = await register(redirect_uris=[registered])
         base = registered.removesuffix("/callback").rstrip("0123456789").rstrip(":")

@@ -29,7 +29,7 @@ def unsigned(claims: dict[str, object], **header: object) -> str:
 
 
 @pytest.mark.parametrize("path", DOORS)
-async def test_093_a_challenge_says_what_would_help(client: httpx.AsyncClient, path: str) -> None:
+async def test_093_a_challenge_names_the_scopes_and_the_metadata(client: httpx.AsyncClient, path: str) -> None:
     without = await post(client, path, {})
     assert without.status_code == 401
     assert METADATA in without.headers["www-authenticate"]
@@ -46,7 +46,7 @@ async def test_093_a_malformed_header_is_refused(client: httpx.AsyncClient, path
     assert (await post(client, path, {"Authorization": header})).status_code in (400, 401)
 
 
-async def test_093_097_a_reader_is_told_which_scopes_writing_needs(notes: App, ann: Person) -> None:
+async def test_093_097_a_read_only_token_is_challenged_for_the_write_scope(notes: App, ann: Person) -> None:
     token = (await notes.connect(ann, scope="memories:read")).access
     new = {"messages": [{"role": "user", "content": "hello"}]}
     for path, body in (("/mcp", ADD), ("/api/memories", new)):
@@ -67,7 +67,7 @@ async def test_097_writing_implies_reading(notes: App, ann: Person) -> None:
 
 
 @pytest.mark.parametrize("path", DOORS)
-async def test_094_a_token_counts_in_the_header_alone(notes: App, ann: Person, path: str) -> None:
+async def test_094_a_token_is_accepted_only_in_the_header(notes: App, ann: Person, path: str) -> None:
     token = (await notes.connect(ann)).access
     for response in (
         await notes.http.post(path, json=LIST, params={"access_token": token}, headers=JSON_RPC),
@@ -79,7 +79,7 @@ async def test_094_a_token_counts_in_the_header_alone(notes: App, ann: Person, p
 
 
 @pytest.mark.parametrize("path", DOORS)
-async def test_095_what_is_no_access_token_of_ours_is_refused(
+async def test_095_anything_but_our_access_token_is_refused(
     notes: App, ann: Person, database: Database, path: str
 ) -> None:
     tokens = await notes.connect(ann)
@@ -99,7 +99,7 @@ async def test_095_what_is_no_access_token_of_ours_is_refused(
     assert (await post(notes.http, path, bearer(tokens.access))).status_code == 401
 
 
-async def test_096_a_token_reaches_its_project_alone(notes: App, ann: Person) -> None:
+async def test_096_a_token_reaches_only_its_project(notes: App, ann: Person) -> None:
     await ann.sign_in()
     made = await ann.browser.post("/api/projects", json={"name": "Other", "organization_id": ann.organization_id})
     other = made.json()["project_id"]
@@ -125,7 +125,7 @@ async def test_096_a_token_reaches_its_project_alone(notes: App, ann: Person) ->
     assert [project["id"] for project in listed] == [ann.project_id]
 
 
-async def test_098_pages_of_strangers_may_not_call_the_resource(notes: App, ann: Person) -> None:
+async def test_098_pages_of_other_origins_may_not_call_the_resource(notes: App, ann: Person) -> None:
     token = (await notes.connect(ann)).access
     statuses = {}
     for origin in ("https://evil.example", "null", ORIGIN):
@@ -144,14 +144,14 @@ async def test_099_the_scheme_is_read_in_any_case(notes: App, ann: Person, schem
         assert (await post(notes.http, path, {"Authorization": f"{scheme} {token}"})).status_code == 200
 
 
-async def test_100_there_are_no_session_ids_to_steal(notes: App, ann: Person) -> None:
+async def test_100_there_are_no_session_ids(notes: App, ann: Person) -> None:
     token = (await notes.connect(ann)).access
     response = await post(notes.http, "/mcp", bearer(token))
     assert "mcp-session-id" not in response.headers
     assert (await post(notes.http, "/mcp", {"Mcp-Session-Id": "0" * 32})).status_code == 401
 
 
-async def test_a_key_or_token_cannot_do_what_is_a_persons(notes: App, ann: Person) -> None:
+async def test_an_api_key_or_token_cannot_do_what_only_a_person_may(notes: App, ann: Person) -> None:
     headers = bearer((await notes.connect(ann)).access)
     for method, path in (
         ("POST", f"/api/projects/{ann.project_id}/api-keys"),

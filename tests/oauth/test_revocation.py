@@ -16,7 +16,7 @@ INACTIVE = {"active": False}
 
 
 @pytest.mark.parametrize("hint", [None, "access_token", "refresh_token", "id_token", "x"])
-async def test_087_what_is_unknown_is_as_good_as_revoked(notes: App, ann: Person, hint: str | None) -> None:
+async def test_087_revoking_an_unknown_token_succeeds(notes: App, ann: Person, hint: str | None) -> None:
     for token in ("sm_at_unknown", "sm_rt_unknown", "x" * 1000):
         response = await notes.post("/oauth/revoke", {"token": token, "token_type_hint": hint})
         assert response.status_code == 200
@@ -27,7 +27,7 @@ async def test_087_what_is_unknown_is_as_good_as_revoked(notes: App, ann: Person
     assert error_of(await notes.refresh(tokens.refresh)) == "invalid_grant"
 
 
-async def test_088_a_refresh_token_takes_its_access_tokens_along(notes: App, ann: Person) -> None:
+async def test_088_a_refresh_token_revokes_its_access_tokens(notes: App, ann: Person) -> None:
     first, other = await notes.connect(ann), await notes.connect(ann)
     second = tokens_of(await notes.refresh(first.refresh))
     assert (await notes.post("/oauth/revoke", {"token": second.refresh})).status_code == 200
@@ -36,7 +36,7 @@ async def test_088_a_refresh_token_takes_its_access_tokens_along(notes: App, ann
     assert await notes.works(other.access)
 
 
-async def test_088_an_access_token_ends_alone(notes: App, ann: Person) -> None:
+async def test_088_an_access_token_revokes_only_itself(notes: App, ann: Person) -> None:
     tokens = await notes.connect(ann)
     assert (await notes.post("/oauth/revoke", {"token": tokens.access})).status_code == 200
     assert not await notes.works(tokens.access)
@@ -82,7 +82,7 @@ async def test_090_introspection_is_for_clients_and_their_own_tokens(
     assert (await backend.post("/oauth/introspect", {"token": tokens.access})).json() == INACTIVE
 
 
-async def test_091_what_is_said_of_an_active_token(backend: App, ann: Person) -> None:
+async def test_091_introspection_describes_an_active_token(backend: App, ann: Person) -> None:
     tokens = await backend.connect(ann)
     body = (await backend.post("/oauth/introspect", {"token": tokens.access})).json()
     assert body["exp"] - body.pop("iat") == 3600
@@ -95,7 +95,7 @@ async def test_091_what_is_said_of_an_active_token(backend: App, ann: Person) ->
     assert (await backend.post("/oauth/introspect", {"token": tokens.access})).json() == INACTIVE
 
 
-async def test_092_people_see_and_cut_their_connections(notes: App, backend: App, ann: Person, ben: Person) -> None:
+async def test_092_people_list_and_end_their_connections(notes: App, backend: App, ann: Person, ben: Person) -> None:
     tokens, kept = await notes.connect(ann, scope="memories:read"), await backend.connect(ann)
     await notes.works(tokens.access)
     listed = (await ann.browser.get("/api/connections")).json()["connections"]
@@ -117,14 +117,14 @@ async def test_092_people_see_and_cut_their_connections(notes: App, backend: App
     assert len((await ann.browser.get("/api/connections")).json()["connections"]) == 1
 
 
-async def test_092_connections_are_for_people(notes: App, ann: Person) -> None:
+async def test_092_only_people_may_list_connections(notes: App, ann: Person) -> None:
     token = (await notes.connect(ann)).access
     for method, path in (("GET", "/api/connections"), ("DELETE", "/api/connections/con_x")):
         assert (await notes.http.request(method, path)).status_code == 401
         assert (await notes.http.request(method, path, headers=bearer(token))).status_code == 403
 
 
-async def test_092_a_project_that_is_deleted_takes_its_connections_along(notes: App, ann: Person) -> None:
+async def test_092_deleting_a_project_deletes_its_connections(notes: App, ann: Person) -> None:
     tokens = await notes.connect(ann)
     deleted = await ann.browser.delete(f"/api/projects/{ann.project_id}")
     assert deleted.json()["cascades"]["grants"] == 1

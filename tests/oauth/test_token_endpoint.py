@@ -19,7 +19,7 @@ from tests.support.flows import CALLBACK, EVERYDAY, App, Person, basic, challeng
 FORM = "application/x-www-form-urlencoded"
 
 
-async def test_065_only_a_posted_form_counts(notes: App, ann: Person) -> None:
+async def test_065_only_a_posted_form_is_accepted(notes: App, ann: Person) -> None:
     code = await ann.allow(notes.request())
     given = {
         "grant_type": "authorization_code", "client_id": notes.client_id, "code_verifier": notes.verifier,
@@ -35,7 +35,7 @@ async def test_065_only_a_posted_form_counts(notes: App, ann: Person) -> None:
 
 
 @pytest.mark.parametrize("name", ["grant_type", "code", "client_id", "code_verifier", "redirect_uri", "scope"])
-async def test_065_a_parameter_twice_is_refused(notes: App, ann: Person, name: str) -> None:
+async def test_065_a_repeated_parameter_is_refused(notes: App, ann: Person, name: str) -> None:
     given = {
         "grant_type": "authorization_code", "client_id": notes.client_id, "code_verifier": notes.verifier,
         "redirect_uri": CALLBACK, "code": await ann.allow(notes.request()), "scope": EVERYDAY,
@@ -46,7 +46,7 @@ async def test_065_a_parameter_twice_is_refused(notes: App, ann: Person, name: s
     assert (await notes.http.post("/oauth/token", data=given)).status_code == 200
 
 
-async def test_c11_c12_066_the_answer_has_all_that_a_client_reads(notes: App, ann: Person) -> None:
+async def test_c11_c12_066_the_answer_has_every_field_that_clients_read(notes: App, ann: Person) -> None:
     response = await notes.redeem(await ann.allow(notes.request()))
     body = response.json()
     assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in", "scope"}
@@ -64,7 +64,7 @@ async def test_c11_a_client_that_may_not_refresh_gets_no_refresh_token(register:
     assert error_of(await app.refresh("sm_rt_x")) == "unauthorized_client"
 
 
-async def test_067_the_verifier_must_be_the_challenges(notes: App, ann: Person) -> None:
+async def test_067_the_verifier_must_match_the_challenge(notes: App, ann: Person) -> None:
     code = await ann.allow(notes.request())
     wrong = {
         "w" * 43: "invalid_grant", challenge_of(notes.verifier): "invalid_grant",
@@ -75,16 +75,16 @@ async def test_067_the_verifier_must_be_the_challenges(notes: App, ann: Person) 
     for verifier, error in wrong.items():
         assert error_of(await notes.redeem(code, code_verifier=verifier)) == error
     assert error_of(await notes.redeem(code, code_verifier=None)) == "invalid_request"
-    assert (await notes.redeem(code)).status_code == 200  # 70: what was wrong has not used it up
+    assert (await notes.redeem(code)).status_code == 200  # 70: the failed attempts did not use it up
 
 
-async def test_067_a_confidential_client_proves_itself_too(backend: App, ann: Person) -> None:
+async def test_067_a_confidential_client_needs_the_verifier_too(backend: App, ann: Person) -> None:
     code = await ann.allow(backend.request())
     assert error_of(await backend.redeem(code, code_verifier=None)) == "invalid_request"
     assert error_of(await backend.redeem(code, code_verifier="w" * 43)) == "invalid_grant"
 
 
-async def test_069_a_second_use_ends_what_the_first_one_gave(notes: App, ann: Person) -> None:
+async def test_069_a_second_use_revokes_the_tokens_of_the_first(notes: App, ann: Person) -> None:
     code = await ann.allow(notes.request())
     tokens = tokens_of(await notes.redeem(code))
     later = tokens_of(await notes.refresh(tokens.refresh))
@@ -94,7 +94,7 @@ async def test_069_a_second_use_ends_what_the_first_one_gave(notes: App, ann: Pe
     assert error_of(await notes.refresh(later.refresh)) == "invalid_grant"
 
 
-async def test_070_who_cannot_prove_it_ends_nothing(notes: App, backend: App, ann: Person) -> None:
+async def test_070_a_failed_exchange_revokes_nothing(notes: App, backend: App, ann: Person) -> None:
     code = await ann.allow(notes.request())
     tokens = tokens_of(await notes.redeem(code))
     assert error_of(await notes.redeem(code, code_verifier="w" * 43)) == "invalid_grant"
@@ -104,7 +104,7 @@ async def test_070_who_cannot_prove_it_ends_nothing(notes: App, backend: App, an
     assert (await notes.refresh(tokens.refresh)).status_code == 200
 
 
-async def test_071_a_code_is_its_clients(notes: App, register: Register, ann: Person) -> None:
+async def test_071_a_code_works_only_for_its_client(notes: App, register: Register, ann: Person) -> None:
     code = await ann.allow(notes.request())
     other = await register()
     assert error_of(await other.redeem(code, code_verifier=notes.verifier)) == "invalid_grant"
@@ -113,7 +113,7 @@ async def test_071_a_code_is_its_clients(notes: App, register: Register, ann: Pe
     assert (await notes.redeem(code, redirect_uri=None)).status_code == 200
 
 
-async def test_071_107_a_code_is_good_for_a_minute(notes: App, ann: Person, database: Database) -> None:
+async def test_071_107_a_code_is_valid_for_a_minute(notes: App, ann: Person, database: Database) -> None:
     code = await ann.allow(notes.request())
     with database.write() as session:
         row = session.exec(select(AuthorizationCode)).one()
@@ -122,7 +122,7 @@ async def test_071_107_a_code_is_good_for_a_minute(notes: App, ann: Person, data
     assert error_of(await notes.redeem(code)) == "invalid_grant"
 
 
-async def test_072_the_resource_is_ours_or_left_out(notes: App, ann: Person) -> None:
+async def test_072_the_resource_must_be_ours_or_absent(notes: App, ann: Person) -> None:
     code = await ann.allow(notes.request())
     assert error_of(await notes.redeem(code, resource="https://other.example/mcp")) == "invalid_target"
     assert (await notes.redeem(code, resource="http://localhost:8081/mcp/")).status_code == 200
@@ -169,7 +169,7 @@ async def test_c12_073_a_secret_in_the_body_is_for_those_who_registered_so(regis
     assert (await app.http.post("/oauth/token", data=given | own)).status_code == 200
 
 
-async def test_073_a_public_client_has_no_secret_to_show(notes: App, ann: Person) -> None:
+async def test_073_a_public_client_must_send_no_secret(notes: App, ann: Person) -> None:
     code = await ann.allow(notes.request())
     assert error_of(await notes.redeem(code, client_secret="mine"), 401) == "invalid_client"
     assert (await notes.redeem(code, client_secret="")).status_code == 200
@@ -195,11 +195,11 @@ async def test_074_the_header_is_form_encoded(backend: App, ann: Person) -> None
         (None, "invalid_request"),
     ],
 )
-async def test_075_no_other_grant_is_known(backend: App, grant_type: str | None, error: str) -> None:
+async def test_075_other_grant_types_are_refused(backend: App, grant_type: str | None, error: str) -> None:
     assert error_of(await backend.post("/oauth/token", {"grant_type": grant_type, "username": "a"})) == error
 
 
-async def test_077_nothing_that_is_sent_breaks_it_or_comes_back(notes: App) -> None:
+async def test_077_no_input_crashes_the_endpoint_or_is_echoed(notes: App) -> None:
     chance = random.Random(7)
     secret = "sm_rt_Sensitive"
     words = [secret, "grant_type", "=", "&", "%", "%ff", "%00", "code", "\x00", "é", ";", "+", "refresh_token", "[]"]
@@ -216,7 +216,7 @@ async def test_077_nothing_that_is_sent_breaks_it_or_comes_back(notes: App) -> N
 
 
 @pytest.mark.settings(rate_limit_enabled=True, rate_limit_token_failure="5/minute")
-async def test_078_failures_are_limited_and_lock_nobody_else_out(
+async def test_078_failures_are_limited_without_blocking_others(
     notes: App, ann: Person, register: Register, client: httpx.AsyncClient
 ) -> None:
     tokens = await notes.connect(ann)

@@ -1,4 +1,4 @@
-"""Well-known clients, each in its own way: from the resource's challenge to its tools, and on through refreshes."""
+"""Well-known clients: from the challenge through registration and consent to the tools, and refreshes."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ async def tools(client: httpx.AsyncClient, headers: dict[str, str]) -> httpx.Res
 
 
 async def discover(client: httpx.AsyncClient) -> dict[str, str]:
-    """From the challenge to the authorization server's metadata, as the MCP specification says."""
+    """Follow the challenge to the authorization server's metadata, as the MCP specification says."""
     challenge = (await tools(client, {})).headers["www-authenticate"]
     found = re.search(r'resource_metadata="([^"]+)"', challenge)
     assert found
@@ -32,7 +32,7 @@ async def discover(client: httpx.AsyncClient) -> dict[str, str]:
 
 
 async def known(client: httpx.AsyncClient, vendor: Vendor, host: Host, endpoint: str) -> App:
-    """By its document, or registered."""
+    """Return the client, known by its document or registered."""
     if vendor.uses_document:
         return App(client, host.publish(vendor.document_url, vendor.metadata), redirect_uri=vendor.redirect_uri)
     body = (await client.post(endpoint, json=vendor.metadata)).json()
@@ -40,7 +40,7 @@ async def known(client: httpx.AsyncClient, vendor: Vendor, host: Host, endpoint:
 
 
 def in_the_body(app: App, vendor: Vendor) -> dict[str, str | None]:
-    """What a client that authenticates in the body adds."""
+    """Return the fields that a client adds when it authenticates in the body."""
     if vendor.metadata.get("token_endpoint_auth_method", "client_secret_post") != "client_secret_post":
         return {}
     secret, app.secret = app.secret, None
@@ -49,7 +49,7 @@ def in_the_body(app: App, vendor: Vendor) -> dict[str, str | None]:
 
 @pytest.mark.settings(cimd_allow_private=True)
 @pytest.mark.parametrize("vendor", [*DOCUMENTS, *REGISTERING], ids=lambda vendor: vendor.name)
-async def test_a_known_client_reaches_the_tools_and_stays(
+async def test_a_known_client_reaches_the_tools_and_refreshes(
     client: httpx.AsyncClient, ann: Person, host: Host, vendor: Vendor
 ) -> None:
     metadata = await discover(client)

@@ -1,4 +1,4 @@
-"""Callers of the REST API: what they send is said once here, so that a test reads as what it is about."""
+"""Callers of the REST API, so that a test shows only what it is about."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,19 +39,19 @@ class Caller:
         return await self.send("DELETE", path)
 
     async def add(self, content: str, **more: object) -> str:
-        """Store one memory that must be accepted; its id."""
+        """Store one memory, which must be accepted, and return its id."""
         answer = await self.post("/api/memories", said(content, **more))
         assert answer.status_code == 200, answer.text
         return str(answer.json()["memory_id"])
 
     async def listed(self, query: str = "") -> list[str]:
-        """The contents on a page of the list."""
+        """Return the contents on a page of the list."""
         answer = await self.get(f"/api/memories{query}")
         assert answer.status_code == 200, answer.text
         return [memory["content"] for memory in answer.json()["results"]]
 
     async def found(self, query: str = "", **filters: object) -> list[str]:
-        """The contents that a search finds."""
+        """Return the contents that a search finds."""
         return [result["content"] for result in await self.results({"query": query, "filters": filters})]
 
     async def results(self, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ class Caller:
 
 
 def said(content: str, **more: object) -> dict[str, object]:
-    """The body that stores one message."""
+    """Return the body that stores one message."""
     return {"messages": [{"role": "user", "content": content}], **more}
 
 
@@ -86,7 +86,7 @@ def stranger(client: httpx.AsyncClient, bob: Tenant) -> Caller:
 
 @pytest.fixture
 def signed_in(client: httpx.AsyncClient, database: Database) -> Callable[[Tenant], Caller]:
-    """A caller with a session of the tenant's user."""
+    """Return a function that makes a caller with a session of the tenant's user."""
 
     def sign_in(tenant: Tenant) -> Caller:
         with database.write() as session:
@@ -99,7 +99,7 @@ def signed_in(client: httpx.AsyncClient, database: Database) -> Callable[[Tenant
 
 @pytest.fixture
 def viewer(database: Database, signed_in: Callable[[Tenant], Caller], alice: Tenant, bob: Tenant) -> Caller:
-    """Bob's session, who may look at Alice's project."""
+    """Bob's session, with the viewer role in Alice's project."""
     with database.write() as session:
         session.add(ProjectMember(project_id=alice.project_id, user_id=bob.user_id, role=ProjectRole.VIEWER))
     return signed_in(bob)

@@ -1,4 +1,4 @@
-"""Health for whoever asks, metrics for this machine or with the token."""
+"""Health for everyone, metrics for this machine or with the token."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -24,13 +24,13 @@ PARTS = {"database", "vector_index", "embedding", "memory", "disk"}
 
 
 def asking(app: ASGIApp, peer: str = "127.0.0.1", base_url: str = ORIGIN) -> httpx.AsyncClient:
-    """A caller at an address of its own."""
+    """Return a caller with this address."""
     transport = httpx.ASGITransport(app, client=(peer, 1), raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url=base_url)
 
 
 class BrokenEmbedder(WordEmbedder):
-    """A model that fails from its second call on."""
+    """A model that fails from the second call on."""
 
     def embed(self, texts: object, /, *, urgent: bool = False) -> NDArray[np.float32]:
         raise ModelFailed("the model is gone")
@@ -42,7 +42,7 @@ async def broken_app(settings: Settings) -> AsyncIterator[ASGIApp]:
         yield app
 
 
-async def test_a_healthy_server_says_so_of_each_part(client: httpx.AsyncClient) -> None:
+async def test_a_healthy_server_reports_each_part(client: httpx.AsyncClient) -> None:
     answer = await client.get("/health")
     body = answer.json()
     assert answer.status_code == 200
@@ -62,7 +62,7 @@ async def test_r26_health_names_no_host_path_or_version(client: httpx.AsyncClien
 
 
 @pytest.mark.needs("postgres")
-async def test_without_its_database_it_is_unhealthy_but_alive_and_asks_to_come_back(
+async def test_without_a_database_it_is_unhealthy_but_alive_and_sends_retry_after(
     postgres: Databases, tmp_path: Path
 ) -> None:
     url = postgres.make()
@@ -78,7 +78,7 @@ async def test_without_its_database_it_is_unhealthy_but_alive_and_asks_to_come_b
     assert "postgres" not in answer.text + asked.text
 
 
-async def test_a_model_that_fails_makes_it_unhealthy_and_not_ready(broken_app: ASGIApp) -> None:
+async def test_a_failing_model_makes_it_unhealthy_and_not_ready(broken_app: ASGIApp) -> None:
     async with asking(broken_app) as client:
         answer, ready, live = [await client.get(path) for path in ("/health", "/health/ready", "/health/live")]
     assert (answer.status_code, answer.json()["status"]) == (503, "unhealthy")
@@ -88,7 +88,7 @@ async def test_a_model_that_fails_makes_it_unhealthy_and_not_ready(broken_app: A
     assert live.status_code == 200
 
 
-async def test_a_chroma_server_that_is_away_leaves_it_ready(settings: Settings) -> None:
+async def test_it_stays_ready_without_the_chroma_server(settings: Settings) -> None:
     away = settings.model_copy(update={"chroma_url": "http://127.0.0.1:9"})
     async with running(create_app(away, lambda _settings: WordEmbedder())) as app, asking(app) as client:
         answer, ready = await client.get("/health"), await client.get("/health/ready")
@@ -101,7 +101,7 @@ async def test_it_is_ready_when_it_can_answer(client: httpx.AsyncClient) -> None
     assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
 
 
-async def test_metrics_count_requests_by_route_and_what_is_stored(client: httpx.AsyncClient, alice: Tenant) -> None:
+async def test_metrics_count_requests_by_route_and_stored_memories(client: httpx.AsyncClient, alice: Tenant) -> None:
     body = {"messages": [{"role": "user", "content": "I like tea."}]}
     added = await client.post("/api/memories", json=body, headers=alice.auth)
     await client.get(f"/api/memories/{added.json()['memory_id']}", headers=alice.auth)
@@ -116,7 +116,7 @@ async def test_metrics_count_requests_by_route_and_what_is_stored(client: httpx.
     assert added.json()["memory_id"] not in text
 
 
-async def test_a_path_that_is_not_served_makes_no_series_of_its_own(client: httpx.AsyncClient) -> None:
+async def test_an_unknown_path_makes_no_series_of_its_own(client: httpx.AsyncClient) -> None:
     await client.get("/no/such/place")
     text = (await client.get("/metrics")).text
     assert "/no/such/place" not in text
@@ -141,7 +141,7 @@ async def test_r26_metrics_are_not_for_others(app: ASGIApp, peer: str, base_url:
     assert "metrics token" in answer.json()["detail"]
 
 
-async def test_the_metrics_token_opens_them_from_anywhere(settings: Settings) -> None:
+async def test_the_metrics_token_works_from_anywhere(settings: Settings) -> None:
     told = settings.model_copy(update={"metrics_token": SecretStr("for-prometheus")})
     async with (
         running(create_app(told, lambda _settings: WordEmbedder())) as app,

@@ -1,4 +1,4 @@
-"""The OpenAPI document tells the truth: it is whole, it is valid, and answers are as it says."""
+"""The OpenAPI document is complete and valid, and answers match it."""
 
 import json
 import re
@@ -33,7 +33,7 @@ async def test_r29_every_route_is_described_once(document: dict[str, Any]) -> No
     assert document["openapi"].startswith("3.1")
 
 
-async def test_every_reference_leads_somewhere_and_every_schema_is_valid(document: dict[str, Any]) -> None:
+async def test_every_reference_resolves_and_every_schema_is_valid(document: dict[str, Any]) -> None:
     for reference in re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)):
         place: Any = document
         for part in reference.removeprefix("#/").split("/"):
@@ -42,7 +42,7 @@ async def test_every_reference_leads_somewhere_and_every_schema_is_valid(documen
         Draft202012Validator.check_schema(schema)
 
 
-async def test_what_needs_a_credential_says_so_and_how_it_fails(document: dict[str, Any]) -> None:
+async def test_endpoints_with_a_credential_document_their_failures(document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             statuses = set(operation["responses"])

@@ -1,4 +1,4 @@
-"""Rate limits: counted for each credential and operation, whatever the door, before the work is done."""
+"""Rate limits count each credential and operation, through every door, before any work is done."""
 
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ async def test_r15_too_many_are_refused_and_told_when_to_come_back(client: httpx
     assert refused.json() == {"detail": f"Too many requests: try again in {seconds} seconds."}
 
 
-async def test_what_was_refused_was_not_done(client: httpx.AsyncClient, alice: Tenant) -> None:
+async def test_a_refused_request_has_no_effect(client: httpx.AsyncClient, alice: Tenant) -> None:
     for _ in range(5):
         await add(client, alice.auth)
     assert (await client.get("/api/memories", headers=alice.auth)).json()["total"] == 3
@@ -85,7 +85,7 @@ async def test_a_batch_counts_as_one(client: httpx.AsyncClient, alice: Tenant) -
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
 
 
-def test_what_a_caller_names_counts_in_full_and_is_not_kept_in_full(settings: Settings) -> None:
+def test_long_caller_names_count_in_full_but_are_not_stored_in_full(settings: Settings) -> None:
     limits = Limits(settings.model_copy(update={"rate_limit_token_failure": "1/day"}))
     names = [f"{'x' * 60_000}{number}" for number in range(100)]
     tracemalloc.start()
@@ -99,7 +99,7 @@ def test_what_a_caller_names_counts_in_full_and_is_not_kept_in_full(settings: Se
 
 
 @pytest.mark.needs("redis")
-def test_workers_count_together_in_redis(redis_url: str) -> None:
+def test_workers_share_their_counts_in_redis(redis_url: str) -> None:
     chosen = read_settings(env_file=None, redis_url=redis_url, rate_limit_memory_add="2/day", public_url=ORIGIN)
     one, other = Limits(chosen), Limits(chosen)
     one.hit(Bucket.MEMORY_ADD, "key_of_this_test")
@@ -109,7 +109,7 @@ def test_workers_count_together_in_redis(redis_url: str) -> None:
     one.hit(Bucket.MEMORY_ADD, "another_key_of_this_test")
 
 
-def test_while_redis_is_away_each_worker_counts_for_itself(unused_tcp_port: int) -> None:
+def test_without_redis_each_worker_counts_alone(unused_tcp_port: int) -> None:
     url = f"redis://127.0.0.1:{unused_tcp_port}/0"
     limits = Limits(read_settings(env_file=None, redis_url=url, rate_limit_memory_add="1/day", public_url=ORIGIN))
     limits.hit(Bucket.MEMORY_ADD, "key")

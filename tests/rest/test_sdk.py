@@ -11,7 +11,7 @@ async def found(api: Caller, path: str, body: Mapping[str, object]) -> list[str]
     return [result["content"] for result in answer.json()["results"]]
 
 
-async def test_what_the_client_adds_is_kept(api: Caller) -> None:
+async def test_a_memory_that_the_client_adds_is_stored(api: Caller) -> None:
     sent = {"tags": "", "people_mentioned": "", "topic_category": ""}
     memory_id = await api.add("plain", metadata=sent)
     assert (await api.get(f"/api/memories/{memory_id}")).json()["metadata"] == sent

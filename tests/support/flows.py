@@ -1,4 +1,4 @@
-"""The two sides of a flow: a person with a browser, and an application. Both go through the public doors."""
+"""The two sides of an OAuth flow: a person with a browser, and an application. Both use the public doors."""
 
 import base64
 import hashlib
@@ -37,7 +37,7 @@ def bearer(token: str) -> dict[str, str]:
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, what it holds, what may be chosen."""
+    """A form of a page: its action, its fields, and the options of each choice."""
 
     action: str = ""
     fields: Parameters = field(default_factory=dict)
@@ -79,18 +79,18 @@ def form_of(page: httpx.Response) -> Form:
 
 
 def answer_of(response: httpx.Response) -> Parameters:
-    """What a redirect tells the client; each parameter once."""
+    """Return the parameters of a redirect to the client. Each must occur once."""
     assert response.status_code in (302, 303), (response.status_code, response.text)
     parts = urlsplit(response.headers["location"])
     assert parts.fragment == ""
-    told = parse_qs(parts.query, keep_blank_values=True, strict_parsing=True)
-    assert all(len(values) == 1 for values in told.values())
-    return {name: values[0] for name, values in told.items()}
+    parameters = parse_qs(parts.query, keep_blank_values=True, strict_parsing=True)
+    assert all(len(values) == 1 for values in parameters.values())
+    return {name: values[0] for name, values in parameters.items()}
 
 
 @dataclass
 class Person:
-    """Somebody with a browser of their own, and an account with one project."""
+    """A person with a browser, and an account with one project."""
 
     browser: httpx.AsyncClient
     email: str
@@ -99,7 +99,7 @@ class Person:
     project_id: str
 
     async def sign_in(self, page: str = "/sign-in") -> httpx.Response:
-        """Fill in the form; who is signed in already is led on."""
+        """Fill in the sign-in form, unless already signed in."""
         shown = await self.browser.get(page)
         if shown.is_redirect:
             return shown
@@ -108,7 +108,7 @@ class Person:
         return await self.browser.post(urljoin(str(shown.url), form.action), data=filled)
 
     async def follow(self, response: httpx.Response) -> httpx.Response:
-        """Go along with redirects on this site, signing in on the way; stop at the client's place."""
+        """Follow redirects on this site, and sign in if asked. Stop at a redirect to the client."""
         while response.is_redirect:
             target = urljoin(str(response.url), response.headers["location"])
             if not target.startswith(str(self.browser.base_url)):
@@ -117,7 +117,7 @@ class Person:
         return response
 
     async def open(self, parameters: Mapping[str, str] | list[tuple[str, str]]) -> httpx.Response:
-        """Where the client's link leads: the consent page, a page that says why not, or the client's own place."""
+        """Open an authorization URL. Return the consent page, a problem page, or the redirect to the client."""
         return await self.follow(await self.browser.get("/oauth/authorize?" + urlencode(parameters)))
 
     async def decide(
@@ -130,7 +130,7 @@ class Person:
         return await self.browser.post(urljoin(str(page.url), form.action), data=filled)
 
     async def allow(self, parameters: Mapping[str, str] | list[tuple[str, str]], project_id: str | None = None) -> str:
-        """The code that the client is sent."""
+        """Allow the request, and return the code that the client gets."""
         page = await self.open(parameters)
         assert page.status_code == 200, page.text
         return answer_of(await self.decide(page, project_id=project_id))["code"]
@@ -138,7 +138,7 @@ class Person:
 
 @dataclass
 class App:
-    """An application: what it was registered as, and its way of asking for tokens."""
+    """An application: its registration, and its requests."""
 
     http: httpx.AsyncClient
     client_id: str
@@ -147,7 +147,7 @@ class App:
     verifier: str = field(default_factory=new_verifier)
 
     def request(self, **changed: str | None) -> Parameters:
-        """The parameters of an authorization request; None leaves one out."""
+        """Return the parameters of an authorization request. None leaves one out."""
         given: dict[str, str | None] = {
             "response_type": "code",
             "client_id": self.client_id,
@@ -161,7 +161,7 @@ class App:
         return {name: value for name, value in (given | changed).items() if value is not None}
 
     async def post(self, path: str, data: Mapping[str, str | None]) -> httpx.Response:
-        """As this client: with its secret in the header, or with its id alone."""
+        """Send a form as this client, with its secret in the header or only its id in the form."""
         headers = basic(self.client_id, self.secret) if self.secret else {}
         own: dict[str, str | None] = {} if self.secret else {"client_id": self.client_id}
         filled = {name: value for name, value in (own | dict(data)).items() if value is not None}
@@ -181,12 +181,12 @@ class App:
         return await self.post("/oauth/token", given | changed)
 
     async def connect(self, person: Person, project_id: str | None = None, **changed: str | None) -> "Tokens":
-        """The whole flow."""
+        """Run the whole flow."""
         code = await person.allow(self.request(**changed), project_id)
         return tokens_of(await self.redeem(code))
 
     async def works(self, access_token: str) -> bool:
-        """Whether the resource accepts it."""
+        """Return whether the resource accepts the token."""
         response = await self.http.get("/api/memories", headers=bearer(access_token))
         assert response.status_code in (200, 401), response.text
         return response.status_code == 200
@@ -208,7 +208,7 @@ def tokens_of(response: httpx.Response) -> Tokens:
 
 
 def error_of(response: httpx.Response, status: int = 400) -> str:
-    """The error code of a client's endpoint, whose answer has the right shape."""
+    """Return the error code of an answer for clients, and check its shape."""
     assert response.status_code == status, response.text
     assert set(response.json()) <= {"error", "error_description"}
     assert response.headers["cache-control"] == "no-store"
@@ -216,7 +216,7 @@ def error_of(response: httpx.Response, status: int = 400) -> str:
 
 
 def is_page(response: httpx.Response, status: int = 400) -> bool:
-    """Whether this is a page for people that leads nowhere."""
+    """Return whether this is a page that redirects nowhere."""
     assert response.status_code == status, (response.status_code, response.text)
     return (
         "location" not in response.headers
@@ -230,9 +230,9 @@ PLAIN: dict[str, object] = {
     "redirect_uris": [CALLBACK],
     "token_endpoint_auth_method": "none",
 }
-"""What a client says of itself in a document at its own URL."""
+"""The metadata of a client's document."""
 
 
 def app_at(client: httpx.AsyncClient, url: str, redirect_uri: str = CALLBACK) -> App:
-    """The client that the document at this URL describes."""
+    """Return the client that the document at this URL describes."""
     return App(client, url, redirect_uri=redirect_uri)

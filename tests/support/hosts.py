@@ -1,4 +1,4 @@
-"""A host with TLS on loopback, under a certificate authority of its own: where client documents are published."""
+"""A TLS host on loopback that publishes client documents, with its own certificate authority."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ NAMES = ("localhost", "client.example", "other.example")
 
 @dataclass(frozen=True)
 class Page:
-    """What a path answers. `drip` sends the body a byte at a time, for ever; `endless` repeats it, for ever."""
+    """The answer for a path. `drip` sends one byte at a time forever; `endless` repeats the body forever."""
 
     body: bytes
     status: str = "200 OK"
@@ -30,7 +30,7 @@ class Page:
 
 @dataclass
 class Host:
-    """Pages by path; what was asked is kept."""
+    """Serves pages by path, and records the requests."""
 
     port: int = 0
     pages: dict[str, Page] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Host:
         return f"https://{name}:{self.port}{path}"
 
     def publish(self, path: str, metadata: Mapping[str, object], headers: Mapping[str, str] | None = None) -> str:
-        """Publish a client's document at a path; its URL."""
+        """Publish a client's document at a path, and return its URL."""
         url = self.url(path)
         body = json.dumps({"client_id": url, **metadata}).encode()
         self.pages[path] = Page(body, headers={"Content-Type": "application/json", **(headers or {})})
@@ -83,7 +83,7 @@ async def serving(certificate: Path) -> AsyncIterator[Host]:
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """An authority (to trust) and a key with its certificate for NAMES (to serve with), as files."""
+    """Write an authority's certificate to trust, and a key with its certificate for NAMES. Return both files."""
     authority, host = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tests")])
     root = _certificate(issuer, issuer, authority, authority, is_authority=True)

@@ -1,4 +1,4 @@
-"""How well-known clients register and behave, as captured from them (November 2026). Names and URIs are theirs."""
+"""How well-known clients register and behave, as captured in November 2026. Names and URIs are the vendors'."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ BOTH: JSON = {"grant_types": ["authorization_code", "refresh_token"], "response_
 
 @dataclass(frozen=True)
 class Vendor:
-    """One client: what it registers or publishes, and the request it then makes."""
+    """A client: its registration or document, and its authorization request."""
 
     name: str
     metadata: JSON
@@ -163,7 +163,7 @@ REGISTERING = (
     ),
 )
 
-# `client_id` is filled in when the copy is published on the test's own host.
+# The test adds `client_id` when it publishes the copy on its own host.
 DOCUMENTS = (
     Vendor(
         "Claude",

@@ -1,1 +1,1 @@
-"""What callers can rely on, listed as data, and the tests that claim it."""
+"""The contract with callers, listed as data, and the tests that check it."""

@@ -1,6 +1,7 @@
-"""Every REST endpoint of the contract: how it is asked, the shape of its answer, and how it refuses.
+"""Every REST endpoint of the contract: a request, the shape of its answer, and its refusals.
 
-`{…}` is filled in from a team with one thing of each kind. In a shape `...` is any value, `ANYTHING` any content.
+`{…}` is replaced by an id from a team with one object of each kind. In a shape, `...` is any value and `ANYTHING` is
+any content.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ NEVER = "0" * 32
 
 @dataclass(frozen=True)
 class Refusal:
-    """The same request asked otherwise, and its status."""
+    """A variation of the request that must be refused, and the status."""
 
     status: int
     caller: str | None = None
@@ -200,5 +201,5 @@ OF_ONESELF = (
 )  # fmt: skip
 
 PROMISES = (*MEMORIES, *IN_ORGANIZATIONS, *IN_PROJECTS, *OF_ONESELF)
-# Promised by tests of their own: tests/rest/test_health.py, test_openapi.py, tests/oauth.
+# These have tests of their own: tests/rest/test_health.py, test_openapi.py, tests/oauth.
 ELSEWHERE = ("/health", "/v1/health", "/metrics", "/openapi.json", "/docs", "/api/connections")

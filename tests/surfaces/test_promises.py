@@ -1,4 +1,4 @@
-"""Every endpoint, parameter, answer key and status of the contract, asked through HTTP."""
+"""Check every endpoint, parameter, answer key and status of the contract over HTTP."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ PROMISED = {(promise.method, promise.path) for promise in PROMISES}
 
 @pytest.fixture
 async def things(team: Team) -> dict[str, str]:
-    """One of each kind, for the `{…}` of a promise."""
+    """Create one object of each kind, for the `{…}` of a promise."""
     key = (await team["owner"].post(f"/api/projects/{team.project_id}/api-keys", {"name": "one"})).json()
     invitation = {"email": team.emails["outsider"], "role": "member"}
     invited = await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", invitation)
@@ -47,8 +47,8 @@ def test_every_route_is_promised_and_every_promise_has_a_route() -> None:
     assert served - elsewhere == PROMISED
 
 
-def test_every_way_to_fail_that_is_documented_for_a_route_is_tried() -> None:
-    """Those that follow from what a route is (403, 404, 413, 429 …) are asked of all routes by tests of their own."""
+def test_every_documented_failure_of_a_route_is_tested() -> None:
+    """Failures that every route shares (403, 404, 413, 429 …) have tests of their own."""
     tried = {(promise.method, promise.path): {refusal.status for refusal in promise.refusals} for promise in PROMISES}
     for endpoint in ENDPOINTS:
         if not endpoint.path.startswith(ELSEWHERE):
@@ -75,7 +75,7 @@ async def test_the_promise_is_kept(promise: Promise, team: Team, things: dict[st
 
 
 def body_of(promise: Promise, refusal: object) -> object:
-    """A refusal by status 415 sends none; others the promise's own where they name none."""
+    """Return the refusal's body, else the promise's. A 415 sends none."""
     status, body = getattr(refusal, "status", 0), getattr(refusal, "body", None)
     return None if status == 415 else promise.body if body is None else body
 
@@ -88,7 +88,7 @@ def filled(value: Any, things: dict[str, str]) -> Any:
 
 
 def assert_shape(value: object, shape: Shape, at: str = "") -> None:
-    """The keys are exactly those, all the way down; a list has at least one to look at, or its content is free."""
+    """Require exactly these keys at every depth, and a list that is not empty unless its content is free."""
     if isinstance(shape, dict):
         assert isinstance(value, dict), at
         assert set(value) == set(shape), at

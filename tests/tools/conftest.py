@@ -1,4 +1,4 @@
-"""Callers of /mcp, at both revisions of the protocol: every test that takes `mcp` runs once at each."""
+"""Callers of /mcp. Every test that takes `mcp` runs with both protocol revisions."""
 
 import json
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 @dataclass(frozen=True)
 class Mcp:
-    """A client with one credential, speaking one revision without keeping any state."""
+    """A stateless client with one credential and one protocol revision."""
 
     client: httpx.AsyncClient
     headers: dict[str, str]
     revision: str
 
     async def send(self, method: str, params: dict[str, Any], *changes: tuple[str, str]) -> httpx.Response:
-        """One request of the protocol; `changes` are made to its text, for what `json.dumps` would not write."""
+        """Send a JSON-RPC request. `changes` replace parts of its text, to send what `json.dumps` cannot write."""
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         headers = {**ACCEPT, **self.headers, "Content-Type": "application/json", "MCP-Protocol-Version": self.revision}
         if self.revision == MODERN:
@@ -40,7 +40,7 @@ class Mcp:
         return result
 
     async def call(self, tool: str, **arguments: object) -> dict[str, Any]:
-        """The structured content of a call that must succeed."""
+        """Call a tool, which must succeed, and return the structured content."""
         result = await self.result("tools/call", name=tool, arguments=arguments)
         assert not result["isError"], result
         structured: dict[str, Any] = result["structuredContent"]
@@ -53,7 +53,7 @@ class Mcp:
         return [result["text"] for result in (await self.call("search", query=query, **filters))["results"]]
 
     async def refusal(self, tool: str, **arguments: object) -> str:
-        """What a call that must fail tells the model."""
+        """Call a tool, which must fail, and return the sentence for the model."""
         result = await self.result("tools/call", name=tool, arguments=arguments)
         assert result["isError"], result
         assert "structuredContent" not in result
@@ -62,7 +62,7 @@ class Mcp:
 
 
 def envelope() -> dict[str, object]:
-    """What a request of the stateless revision says about its sender."""
+    """Return the client information that each request of the stateless revision carries."""
     prefix = "io.modelcontextprotocol"
     return {
         f"{prefix}/protocolVersion": MODERN,

@@ -1,4 +1,4 @@
-"""Which answers pages of other origins may read."""
+"""CORS: which answers pages of other origins may read."""
 
 import httpx
 import pytest
@@ -49,7 +49,7 @@ async def test_a_preflight_needs_no_credential(client: httpx.AsyncClient, path: 
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", None])
-async def test_a_preflight_of_another_origin_allows_it_nothing(client: httpx.AsyncClient, origin: str | None) -> None:
+async def test_a_preflight_of_another_origin_gets_no_permission(client: httpx.AsyncClient, origin: str | None) -> None:
     headers = {} if origin is None else {"Origin": origin}
     answer = await client.options("/mcp", headers={**headers, **ASKED})
     assert answer.status_code == 204

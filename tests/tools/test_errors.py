@@ -1,4 +1,4 @@
-"""What a model is told when a tool fails: one sentence that says what to do differently, and nothing in the log."""
+"""A failing tool answers with one sentence that says what to do, and logs no arguments."""
 
 import logging
 
@@ -49,29 +49,27 @@ async def test_a_wrong_argument_is_named_in_one_sentence(
 
 
 @pytest.mark.parametrize("written", ["NaN", "-Infinity", "1e999", '"\\ud800"', '"\\u0000"'])
-async def test_what_cannot_be_stored_or_said_back_is_refused(mcp: Mcp, written: str) -> None:
+async def test_unstorable_values_are_refused(mcp: Mcp, written: str) -> None:
     for arguments in ({"content": "x", "metadata": {"value": "THIS"}}, {"content": "THIS"}):
         answer = await mcp.send("tools/call", {"name": "add", "arguments": arguments}, ('"THIS"', written))
         assert answer.status_code == 400 or answer.json()["result"]["isError"], answer.text
     assert (await mcp.call("list"))["total"] == 0
 
 
-async def test_an_unknown_tool_is_an_error_of_the_protocol(mcp: Mcp) -> None:
+async def test_an_unknown_tool_is_a_protocol_error(mcp: Mcp) -> None:
     answer = await mcp.send("tools/call", {"name": "forget_everything", "arguments": {}})
     assert answer.json()["error"] == {"code": -32602, "message": "Unknown tool: forget_everything"}
     assert answer.status_code == (400 if mcp.revision == MODERN else 200)
 
 
-async def test_malformed_json_is_an_error_of_the_protocol(
-    client: httpx.AsyncClient, alice: Tenant, revision: str
-) -> None:
+async def test_malformed_json_is_a_protocol_error(client: httpx.AsyncClient, alice: Tenant, revision: str) -> None:
     headers = {**alice.auth, "Content-Type": "application/json", "Accept": "*/*", "MCP-Protocol-Version": revision}
     answer = await client.post("/mcp", content=b'{"jsonrpc": "2.0", ', headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32700)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"7", b'{"jsonrpc": "2.0", "id": 1, "method": 3}', b'{"a":' * 5000])
-async def test_any_body_gets_an_answer_of_the_protocol(
+async def test_any_body_gets_a_protocol_answer(
     client: httpx.AsyncClient, alice: Tenant, revision: str, body: bytes
 ) -> None:
     headers = {"Content-Type": "application/json", "Accept": "*/*", "MCP-Protocol-Version": revision}
@@ -80,10 +78,10 @@ async def test_any_body_gets_an_answer_of_the_protocol(
         assert answer.status_code in (200, 202, 400)
 
 
-async def test_a_role_that_may_not_is_said(
+async def test_a_role_without_permission_is_a_tool_error(
     client: httpx.AsyncClient, database: Database, alice: Tenant, bob: Tenant
 ) -> None:
-    """The credential may write, its user may no longer: no other credential would help, so it is not a challenge."""
+    """The credential may write but its user no longer may. No challenge: no other credential would help."""
     with database.write() as session:
         session.add(ProjectMember(project_id=alice.project_id, user_id=bob.user_id, role=ProjectRole.VIEWER))
         project = session.get_one(Project, alice.project_id)
@@ -99,7 +97,7 @@ class TestRateLimits:
         rates = {"rate_limit_memory_add": "2/hour", "rate_limit_memory_search": "1/hour"}
         return settings.model_copy(update={"rate_limit_enabled": True, **rates})
 
-    async def test_too_often_says_when_to_come_back_and_counts_with_rest(
+    async def test_the_rate_limit_is_shared_with_rest_and_says_when_to_retry(
         self, mcp: Mcp, client: httpx.AsyncClient, alice: Tenant
     ) -> None:
         body = {"messages": [{"role": "user", "content": "x"}]}
@@ -125,7 +123,7 @@ async def test_r25_a_crash_is_logged_without_what_was_said(
     assert "secret" not in caplog.text
 
 
-async def test_nothing_that_a_model_says_is_logged(mcp: Mcp, caplog: pytest.LogCaptureFixture) -> None:
+async def test_arguments_are_never_logged(mcp: Mcp, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("server", "rest", "tools", "oauth"):
         caplog.set_level(logging.DEBUG, name)
     memory_id = await mcp.add("a secret between us", tags="secret", metadata={"secret": "secret"})

@@ -1,4 +1,4 @@
-"""Who gets as far as the tools: credentials, scopes, methods, sizes, hosts and origins."""
+"""The gate of /mcp: credentials, scopes, methods, sizes, hosts and origins."""
 
 import asyncio
 import json
@@ -58,7 +58,7 @@ async def test_a_challenge_names_the_error_only_when_a_credential_was_sent(
     assert bodies == {(await client.post("/mcp", json=PING)).text}
 
 
-async def test_two_headers_are_no_credential(client: httpx.AsyncClient, alice: Tenant) -> None:
+async def test_two_authorization_headers_are_refused(client: httpx.AsyncClient, alice: Tenant) -> None:
     twice = [("Authorization", f"Bearer {alice.key}"), ("Authorization", f"Bearer {alice.read_key}")]
     assert (await client.post("/mcp", json=PING, headers=twice)).status_code == 401
 
@@ -84,7 +84,7 @@ async def test_the_scheme_is_read_in_any_case(client: httpx.AsyncClient, alice: 
     assert (await client.post("/mcp", json=PING, headers=headers)).json() == {"jsonrpc": "2.0", "id": 1, "result": {}}
 
 
-async def test_a_key_that_is_gone_is_refused_on_the_next_request(mcp: Mcp, database: Database) -> None:
+async def test_a_deleted_key_is_refused_on_the_next_request(mcp: Mcp, database: Database) -> None:
     await mcp.call("list")
     with database.write() as session:
         session.execute(sa.delete(ApiKey))
@@ -93,20 +93,20 @@ async def test_a_key_that_is_gone_is_refused_on_the_next_request(mcp: Mcp, datab
 
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PUT", "PATCH"])
-async def test_there_is_nothing_but_post(client: httpx.AsyncClient, alice: Tenant, path: str, method: str) -> None:
+async def test_only_post_is_allowed(client: httpx.AsyncClient, alice: Tenant, path: str, method: str) -> None:
     answer = await client.request(method, path, headers={**alice.auth, "Accept": "text/event-stream"})
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST, OPTIONS"
     assert method == "HEAD" or answer.json() == {"detail": "This method is not allowed here."}
 
 
-async def test_a_slash_at_the_end_makes_no_difference(client: httpx.AsyncClient, alice: Tenant) -> None:
+async def test_a_trailing_slash_makes_no_difference(client: httpx.AsyncClient, alice: Tenant) -> None:
     answers = [await client.post(path, json=PING, headers={**ACCEPT, **alice.auth}) for path in ("/mcp", "/mcp/")]
     assert [(answer.status_code, answer.json()["result"]) for answer in answers] == [(200, {}), (200, {})]
 
 
 @pytest.mark.parametrize(("tool", "arguments"), WRITES)
-async def test_a_credential_that_may_only_read_is_challenged_for_more(
+async def test_a_read_only_credential_is_challenged_for_the_write_scope(
     mcp: Mcp, reader: Mcp, tool: str, arguments: dict[str, str]
 ) -> None:
     answer = await reader.send("tools/call", {"name": tool, "arguments": arguments})
@@ -119,7 +119,7 @@ async def test_a_credential_that_may_only_read_is_challenged_for_more(
     assert (await mcp.call("list"))["total"] == 0
 
 
-async def test_a_credential_that_may_only_read_reads(mcp: Mcp, reader: Mcp) -> None:
+async def test_a_read_only_credential_may_read(mcp: Mcp, reader: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.")
     assert await reader.found("tea") == ["Tea at five."]
     assert (await reader.call("fetch", id=memory_id))["id"] == memory_id
@@ -130,7 +130,7 @@ async def test_a_credential_that_may_only_read_reads(mcp: Mcp, reader: Mcp) -> N
 
 
 async def test_the_body_says_which_tool_is_called(client: httpx.AsyncClient, mcp: Mcp, alice: Tenant) -> None:
-    """Neither a header that names another tool, nor a batch, nor a name given twice gets around the scope."""
+    """A header with another tool, a batch or a repeated name does not bypass the scope."""
     params = {"name": "add", "arguments": {"content": "x"}, "_meta": envelope()}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     twice = json.dumps(call).replace('"name": "add"', '"name": "search", "name": "add"', 1)
@@ -142,8 +142,8 @@ async def test_the_body_says_which_tool_is_called(client: httpx.AsyncClient, mcp
     assert (await mcp.call("list"))["total"] == 0
 
 
-async def test_what_the_gate_cannot_read_the_operation_refuses(mcp: Mcp, reader: Mcp) -> None:
-    """JSON that is too deep for one parser need not be for the other."""
+async def test_a_body_that_only_the_sdk_can_parse_is_refused_by_the_operation(mcp: Mcp, reader: Mcp) -> None:
+    """One parser may accept JSON that is too deep for the other."""
     memory_id = await mcp.add("Tea at five.")
     params = {"name": "delete", "arguments": {"id": memory_id, "more": "DEEP"}}
     answer = await reader.send("tools/call", params, ('"DEEP"', "[" * 300 + "]" * 300))
@@ -154,7 +154,7 @@ async def test_what_the_gate_cannot_read_the_operation_refuses(mcp: Mcp, reader:
     assert await mcp.found("tea") == ["Tea at five."]
 
 
-async def test_a_body_that_is_too_large_is_refused_whether_or_not_it_is_announced(
+async def test_a_body_that_is_too_large_is_refused_with_or_without_content_length(
     client: httpx.AsyncClient, alice: Tenant
 ) -> None:
     async def chunks() -> AsyncIterator[bytes]:
@@ -176,14 +176,14 @@ async def test_a_body_that_is_not_json_is_refused(client: httpx.AsyncClient, ali
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8081", "[::1", ""])
-async def test_another_host_is_misdirected(client: httpx.AsyncClient, alice: Tenant, host: str) -> None:
+async def test_another_host_gets_421(client: httpx.AsyncClient, alice: Tenant, host: str) -> None:
     answer = await client.post("/mcp", json=PING, headers={**ACCEPT, **alice.auth, "Host": host})
     assert answer.status_code == 421
     assert isinstance(answer.json()["detail"], str)
 
 
 @pytest.mark.parametrize("host", ["localhost:8081", "LOCALHOST", "127.0.0.1:9999", "[::1]:8081"])
-async def test_the_names_of_this_machine_are_known(client: httpx.AsyncClient, alice: Tenant, host: str) -> None:
+async def test_loopback_names_are_accepted(client: httpx.AsyncClient, alice: Tenant, host: str) -> None:
     assert (await client.post("/mcp", json=PING, headers={**ACCEPT, **alice.auth, "Host": host})).status_code == 200
 
 
@@ -202,15 +202,15 @@ async def test_a_page_of_an_allowed_origin_may_call(client: httpx.AsyncClient, a
     assert answer.headers["access-control-allow-origin"] == origin
 
 
-async def test_who_only_reads_is_answered_while_nothing_can_be_written(reader: Mcp, database: Database) -> None:
-    with database.write() as session:  # to SQLite an error like that of a disk that is full
+async def test_reading_works_while_nothing_can_be_written(reader: Mcp, database: Database) -> None:
+    with database.write() as session:  # SQLite reports the same kind of error for a full disk
         session.execute(
             sa.text("CREATE TRIGGER full BEFORE UPDATE ON api_keys BEGIN INSERT INTO nowhere VALUES (1); END")
         )
     assert await reader.found("anything") == []
 
 
-async def test_who_only_reads_is_answered_while_another_program_writes(reader: Mcp, database: Database) -> None:
+async def test_reading_works_while_another_program_writes(reader: Mcp, database: Database) -> None:
     with database.write() as session:
         session.execute(sa.text("SELECT 1"))
         async with asyncio.timeout(BUSY_SECONDS - 5):

@@ -1,4 +1,4 @@
-"""What each tool takes, does and answers."""
+"""What each tool accepts, does and answers."""
 
 import json
 from datetime import datetime
@@ -10,7 +10,7 @@ from tests.conftest import ORIGIN, Tenant
 from tests.tools.conftest import MODERN, Mcp
 
 
-async def test_what_is_added_is_found_by_the_very_next_search(mcp: Mcp) -> None:
+async def test_an_added_memory_is_found_by_the_next_search(mcp: Mcp) -> None:
     memory_id = await mcp.add("Anna is allergic to walnuts.")
     (result,) = (await mcp.call("search", query="walnuts"))["results"]
     assert (result["id"], result["text"]) == (memory_id, "Anna is allergic to walnuts.")
@@ -31,7 +31,7 @@ async def test_c16_the_text_of_search_and_fetch_is_one_item_with_the_same_json(
     assert json.loads(content["text"]) == result["structuredContent"]
 
 
-async def test_the_other_tools_say_one_short_sentence(mcp: Mcp) -> None:
+async def test_the_other_tools_answer_with_one_short_sentence(mcp: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.")
     for tool, arguments in (
         ("list", {}),
@@ -45,7 +45,7 @@ async def test_the_other_tools_say_one_short_sentence(mcp: Mcp) -> None:
         assert len(content["text"]) < 80
 
 
-async def test_a_fetched_memory_is_what_was_kept(mcp: Mcp) -> None:
+async def test_fetch_returns_the_stored_memory(mcp: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.", tags=["drinks"], topic_category="habits", metadata={"source": "chat"})
     assert await mcp.call("fetch", id=memory_id) == {
         "id": memory_id,
@@ -78,11 +78,11 @@ async def test_a_title_is_the_beginning_of_the_first_line(mcp: Mcp) -> None:
         ({"temporal_filter": "today"}, ["Anna plans", "Ben plans"]),
         ({"temporal_filter": "2020-01-01..2020-12-31"}, []),
         ({"threshold": 1}, []),
-        ({"tags": None, "limit": None}, ["Anna plans", "Ben plans"]),  # null is nothing sent
+        ({"tags": None, "limit": None}, ["Anna plans", "Ben plans"]),  # null means absent
     ],
 )
 @pytest.mark.parametrize("revision", [MODERN])
-async def test_a_search_keeps_to_its_filters(mcp: Mcp, filters: dict[str, object], found: list[str]) -> None:
+async def test_a_search_applies_its_filters(mcp: Mcp, filters: dict[str, object], found: list[str]) -> None:
     await mcp.add("Anna plans", tags="work, home", people_mentioned="Anna")
     await mcp.add("Ben plans", tags=["play"], people_mentioned=["Ben", "Bea"], topic_category="health")
     assert sorted(await mcp.found("the plans", **filters)) == found
@@ -103,7 +103,7 @@ async def test_list_pages_newest_first(mcp: Mcp) -> None:
     assert await mcp.call("list", offset=5) == {"results": [], "total": 5}
 
 
-async def test_tags_are_kept_as_rest_keeps_them(mcp: Mcp, client: httpx.AsyncClient, alice: Tenant) -> None:
+async def test_tags_are_stored_as_rest_stores_them(mcp: Mcp, client: httpx.AsyncClient, alice: Tenant) -> None:
     body = {"messages": [{"role": "user", "content": "x"}], "metadata": {"tags": "a, b", "people_mentioned": ["Li"]}}
     answer = await client.post("/api/memories", json=body, headers=alice.auth)
     by_rest = await mcp.call("fetch", id=answer.json()["memory_id"])
@@ -111,7 +111,7 @@ async def test_tags_are_kept_as_rest_keeps_them(mcp: Mcp, client: httpx.AsyncCli
     assert by_tool["metadata"] == by_rest["metadata"]
 
 
-async def test_an_update_replaces_what_it_names(mcp: Mcp) -> None:
+async def test_an_update_replaces_only_the_given_fields(mcp: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.", tags="drinks")
     assert (await mcp.call("update", id=memory_id, content="Tea at four."))["memory_id"] == memory_id
     changed = await mcp.call("fetch", id=memory_id)
@@ -123,13 +123,13 @@ async def test_an_update_replaces_what_it_names(mcp: Mcp) -> None:
     assert await mcp.found("tea", tags="drinks") == []
 
 
-async def test_text_that_is_json_stays_text(mcp: Mcp) -> None:
+async def test_json_text_stays_text(mcp: Mcp) -> None:
     memory_id = await mcp.add('["a", 1]')
     await mcp.call("update", id=memory_id, content='{"b": 2}')
     assert (await mcp.call("fetch", id=memory_id))["text"] == '{"b": 2}'
 
 
-async def test_a_deleted_memory_is_gone_from_every_answer(mcp: Mcp) -> None:
+async def test_a_deleted_memory_is_in_no_answer(mcp: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.")
     assert (await mcp.call("delete", id=memory_id))["memory_id"] == memory_id
     assert await mcp.found("tea") == []

@@ -1,4 +1,4 @@
-"""What the server says of itself and its tools; this pins what models and clients rely on."""
+"""Pins how the server describes itself and its tools, which models and clients rely on."""
 
 import logging
 from typing import Any
@@ -47,7 +47,7 @@ async def test_c16_there_are_six_tools_with_all_four_hints(tools: dict[str, dict
     assert said == {name: (title, {"title": title, **hints}) for name, (title, hints) in TOOLS.items()}
 
 
-async def test_the_schemas_say_what_goes_in_and_comes_out(tools: dict[str, dict[str, Any]]) -> None:
+async def test_the_schemas_describe_input_and_output(tools: dict[str, dict[str, Any]]) -> None:
     for name, tool in tools.items():
         given, answered = tool["inputSchema"], tool["outputSchema"]
         assert list(given["properties"]) == ARGUMENTS[name]
@@ -56,13 +56,13 @@ async def test_the_schemas_say_what_goes_in_and_comes_out(tools: dict[str, dict[
         assert all(argument["description"] for argument in given["properties"].values())
 
 
-async def test_a_model_reads_when_to_use_a_tool(tools: dict[str, dict[str, Any]]) -> None:
+async def test_descriptions_say_when_to_use_a_tool(tools: dict[str, dict[str, Any]]) -> None:
     for tool in tools.values():
         assert 30 < len(tool["description"]) < 700
         assert "\n    " not in tool["description"]
 
 
-async def test_the_same_limits_as_over_rest_are_in_the_schemas(tools: dict[str, dict[str, Any]]) -> None:
+async def test_the_schemas_have_the_limits_of_rest(tools: dict[str, dict[str, Any]]) -> None:
     search, add = (tools[name]["inputSchema"]["properties"] for name in ("search", "add"))
     assert (search["limit"]["minimum"], search["limit"]["maximum"], search["limit"]["default"]) == (1, 100, 10)
     assert (search["threshold"]["minimum"], search["threshold"]["maximum"]) == (0, 1)
@@ -85,7 +85,7 @@ async def test_the_server_introduces_itself(mcp: Mcp) -> None:
 
 
 @pytest.mark.parametrize("asked", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
-async def test_every_revision_with_a_handshake_is_spoken(mcp: Mcp, asked: str) -> None:
+async def test_every_protocol_revision_with_a_handshake_works(mcp: Mcp, asked: str) -> None:
     hello = {"capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}, "protocolVersion": asked}
     body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
     answer = await mcp.client.post("/mcp", json=body, headers={**mcp.headers, "Accept": "*/*"})
@@ -93,7 +93,7 @@ async def test_every_revision_with_a_handshake_is_spoken(mcp: Mcp, asked: str) -
     assert "mcp-session-id" not in answer.headers
 
 
-async def test_a_list_of_tools_may_be_kept_by_anyone(mcp: Mcp) -> None:
+async def test_the_list_of_tools_may_be_cached_by_anyone(mcp: Mcp) -> None:
     said = await mcp.result("tools/list")
     assert (said.get("ttlMs"), said.get("cacheScope")) == (
         (300_000, "public") if mcp.revision == MODERN else (None, None)
@@ -103,7 +103,7 @@ async def test_a_list_of_tools_may_be_kept_by_anyone(mcp: Mcp) -> None:
 def test_where_logs_go_is_left_alone() -> None:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    root.handlers.clear()  # as it is when nothing has been configured
+    root.handlers.clear()  # the state before any configuration
     try:
         protocol_server()
         assert (root.handlers, root.level) == ([], level)
