@@ -1,4 +1,4 @@
-"""Requirements C7 and 22-35: a client described at its own URL, and what such a URL cannot make the server do."""
+"""Requirements C7 and 22-35: client metadata documents, and requests that they must not cause."""
 
 import asyncio
 import ipaddress
@@ -81,7 +81,7 @@ INSIDE = [
 
 
 @pytest.mark.settings(cimd_allow_private=False)
-async def test_025_r22_no_host_inside_is_ever_asked(client: httpx.AsyncClient, ann: Person, host: Host) -> None:
+async def test_025_r22_private_hosts_are_never_contacted(client: httpx.AsyncClient, ann: Person, host: Host) -> None:
     for name in INSIDE:
         assert is_page(await ann.open(app_at(client, f"https://{name}/client").request())), name
     assert host.connections == 0

@@ -1,4 +1,4 @@
-"""Requirements C1-C4, C13, C14 and 1-9: how a client finds its way."""
+"""Requirements C1-C4, C13, C14 and 1-9: discovery and CORS."""
 
 import httpx
 import pytest

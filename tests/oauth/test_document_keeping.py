@@ -1,4 +1,4 @@
-"""Requirements 30 and 33: how long a client's document is believed, and what a flow keeps of it."""
+"""Requirements 30 and 33: how long a client's document is cached, and what a flow keeps of it."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Requirements 102-108: what is kept, what is told to logs and the audit trail, and what is removed in time."""
+"""Requirements 102-108: what the database, the logs and the audit trail hold, and what is removed in time."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Requirements 53-60 and 62: what pages show, and what they refuse. Cookies and passwords: tests/dashboard."""
+"""Requirements 53-60 and 62: the consent page and its protection. Cookies and passwords: tests/dashboard."""
 
 import pytest
 from sqlmodel import select

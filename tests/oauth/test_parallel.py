@@ -1,4 +1,4 @@
-"""Requirements 68, 69, 78, 82 and 52 when everything happens at once: the same on SQLite and on Postgres."""
+"""Requirements 68, 69, 78, 82 and 52 under concurrency, on SQLite and on Postgres."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Requirements 37-39: an answer goes to a registered place and to no other."""
+"""Requirements 37-39: an answer goes only to a registered redirect URI."""
 
 from tests.oauth.conftest import Register
 from tests.support.flows import CALLBACK, App, Person, is_page

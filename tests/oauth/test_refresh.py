@@ -1,4 +1,4 @@
-"""Requirements 79-86: refresh tokens rotate, forgive what happens to honest clients, and notice copies."""
+"""Requirements 79-86: refresh tokens rotate, tolerate retries, and detect copies."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta

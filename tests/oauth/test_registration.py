@@ -1,4 +1,4 @@
-"""Requirements C5, C6 and 10-21: a client makes itself known (RFC 7591)."""
+"""Requirements C5, C6 and 10-21: dynamic client registration (RFC 7591)."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Requirements 93-101: what a token opens, and what is no token. More of /mcp: tests/tools."""
+"""Requirements 93-101: what a token gives access to, and what is refused as a token. More about /mcp: tests/tools."""
 
 import base64
 import json

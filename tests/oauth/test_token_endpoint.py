@@ -1,4 +1,4 @@
-"""Requirements C11, C12 and 65-78: codes become tokens, once, for the client they were made for."""
+"""Requirements C11, C12 and 65-78: a client exchanges its code for tokens, once."""
 
 import base64
 import json
@@ -159,7 +159,7 @@ async def test_073_074_a_confidential_client_must_authenticate(backend: App, not
     assert (await notes.http.post("/oauth/token", data=given, headers=right)).status_code == 200
 
 
-async def test_c12_073_a_secret_in_the_body_is_for_those_who_registered_so(register: Register, ann: Person) -> None:
+async def test_c12_073_a_secret_in_the_body_needs_that_registered_method(register: Register, ann: Person) -> None:
     app = await register(token_endpoint_auth_method="client_secret_post")
     assert app.secret
     given = {"grant_type": "authorization_code", "code": await ann.allow(app.request()), "code_verifier": app.verifier}

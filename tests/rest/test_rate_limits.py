@@ -42,7 +42,7 @@ async def add_as_a_tool(client: httpx.AsyncClient, headers: dict[str, str]) -> h
     return await client.post("/mcp", json=body, headers=headers | LEGACY)
 
 
-async def test_r15_too_many_are_refused_and_told_when_to_come_back(client: httpx.AsyncClient, alice: Tenant) -> None:
+async def test_r15_too_many_requests_are_refused_with_retry_after(client: httpx.AsyncClient, alice: Tenant) -> None:
     assert [(await add(client, alice.auth)).status_code for _ in range(4)] == [200, 200, 200, 429]
     refused = await add(client, alice.auth)
     seconds = int(refused.headers["Retry-After"])
@@ -73,7 +73,7 @@ async def test_each_operation_has_its_own_bucket(client: httpx.AsyncClient, alic
     assert [answer.status_code for answer in found] == [200, 200, 429]
 
 
-async def test_r15_each_credential_counts_for_itself(client: httpx.AsyncClient, alice: Tenant, bob: Tenant) -> None:
+async def test_r15_each_credential_has_its_own_count(client: httpx.AsyncClient, alice: Tenant, bob: Tenant) -> None:
     for _ in range(4):
         await add(client, alice.auth)
     assert (await add(client, bob.auth)).status_code == 200

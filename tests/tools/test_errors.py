@@ -110,7 +110,7 @@ class TestRateLimits:
         assert (await mcp.refusal("search", query="x")).startswith("Too many requests")
 
 
-async def test_r25_a_crash_is_logged_without_what_was_said(
+async def test_r25_a_crash_is_logged_without_the_arguments(
     mcp: Mcp, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await mcp.add("a secret between us")

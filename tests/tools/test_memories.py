@@ -137,7 +137,7 @@ async def test_a_deleted_memory_is_in_no_answer(mcp: Mcp) -> None:
     assert await mcp.refusal("fetch", id=memory_id) == await mcp.refusal("delete", id=memory_id)
 
 
-async def test_096_a_stranger_finds_nothing_and_is_told_no_more_than_of_what_never_was(mcp: Mcp, stranger: Mcp) -> None:
+async def test_096_a_stranger_gets_the_same_answer_as_for_an_unknown_memory(mcp: Mcp, stranger: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.")
     never = memory_id[:-4] + ("0000" if memory_id[-4:] != "0000" else "1111")
     assert await stranger.found("tea") == []

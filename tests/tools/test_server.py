@@ -100,7 +100,7 @@ async def test_the_list_of_tools_may_be_cached_by_anyone(mcp: Mcp) -> None:
     )
 
 
-def test_where_logs_go_is_left_alone() -> None:
+def test_the_logging_configuration_stays_unchanged() -> None:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers.clear()  # the state before any configuration
