@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from rest.http import reply
 from server.errors import Forbidden
-from server.health import Status, check_all, count_memories_and_pending, overall_status
+from server.health import Status, overall_status
 from server.metrics import CONTENT_TYPE
 from server.runtime import State
 from server.settings import is_loopback
@@ -48,13 +48,13 @@ async def live(_request: Request[State]) -> Response:
 
 async def ready(request: Request[State]) -> Response:
     """Report whether requests can be served. 503 while the database or the model cannot be used."""
-    is_ready = overall_status(await check_all(request.state["runtime"])) is not Status.UNHEALTHY
+    is_ready = overall_status(await request.state["runtime"].health.current()) is not Status.UNHEALTHY
     return reply(Ready(status="ready" if is_ready else "not ready"), 200 if is_ready else 503)
 
 
 async def health(request: Request[State]) -> Response:
     """Report the health of each part. 503 when the service is unhealthy."""
-    checks = await check_all(request.state["runtime"])
+    checks = await request.state["runtime"].health.current()
     status = overall_status(checks)
     views = {
         name: CheckView(status=check.status, latency_ms=check.latency_ms, work=check.work)
@@ -69,7 +69,7 @@ async def metrics(request: Request[State]) -> Response:
     if not (_has_token(request) or _is_from_this_machine(request)):
         raise Forbidden("Read the metrics from this machine, or send the metrics token.")
     runtime = request.state["runtime"]
-    memories, pending = await runtime.read(count_memories_and_pending)
+    memories, pending = await runtime.health.amounts(runtime.read)
     return Response(runtime.metrics.render(memories=memories, pending=pending), media_type=CONTENT_TYPE)
 
 

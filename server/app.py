@@ -24,6 +24,7 @@ from server.dashboard.routes import ROUTES as PAGES
 from server.dashboard.views import entrance
 from server.database import Database, migrate
 from server.errors import ServiceError
+from server.health import HealthChecks
 from server.index import MemoryIndex
 from server.index.model.embeddings import Embedder, ModelUnusable, open_embedder
 from server.limits import Limits
@@ -119,7 +120,8 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         mailer.start()
         opened.pop_all()
     threads, readers, noting = map(anyio.CapacityLimiter, (THREADS, READERS, 1))
-    return Runtime(settings, database, index, limits, mailer, metrics, threads, readers, noting)
+    health = HealthChecks(settings, database, index, mailer)
+    return Runtime(settings, database, index, limits, mailer, metrics, health, threads, readers, noting)
 
 
 def close_runtime(runtime: Runtime) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,10 +17,16 @@ from server.index import MemoryIndex
 from server.index.model.embeddings import ModelFailed
 from server.mailer import Mailer
 from server.models import IndexTask, Project
-from server.runtime import Runtime
+from server.settings import Settings
 
 CHECK_TIMEOUT_SECONDS = 3.0
 """A part that has not answered within this time is unhealthy."""
+
+KEEP_SECONDS = 5.0
+"""A result is shared by everyone who asks within this time."""
+
+MAIL_KEEP_SECONDS = 60.0
+"""A mail server blocks clients that connect too often."""
 
 LOW_MEMORY_SHARE = 0.05
 LOW_DISK_BYTES = 512 * 1024**2
@@ -42,32 +48,89 @@ class Check:
     work: str | None = None
 
 
-async def check_all(runtime: Runtime) -> dict[str, Check]:
-    """Check all parts at once. Uses threads of its own, so that a busy server is not reported as unhealthy."""
-    parts: dict[tuple[str, ...], Callable[[], tuple[Status, ...]]] = {
-        ("database",): lambda: _database(runtime.database),
-        ("vector_index", "embedding"): lambda: _index(runtime.index),
-        ("memory",): _memory,
-        ("disk",): lambda: _disk(runtime.settings.data_dir),
-    }
-    if runtime.settings.smtp_url.get_secret_value():
-        parts["smtp",] = lambda: _smtp(runtime.mailer)
-    threads = anyio.CapacityLimiter(len(parts))
-    checks: dict[str, Check] = {}
+class HealthChecks:
+    """One shared check of all parts, kept for `KEEP_SECONDS`: being asked often costs nothing.
 
-    async def check(names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> None:
-        began = time.perf_counter()
-        statuses: tuple[Status, ...] = (Status.UNHEALTHY,) * len(names)
-        with anyio.move_on_after(CHECK_TIMEOUT_SECONDS):
-            statuses = await anyio.to_thread.run_sync(ask, limiter=threads, abandon_on_cancel=True)
-        latency_ms = round((time.perf_counter() - began) * 1000, 1)
-        checks.update({name: Check(status, latency_ms) for name, status in zip(names, statuses, strict=True)})
+    Each part has one thread at most. A part that hangs keeps its thread and is unhealthy until it answers.
+    """
 
-    async with anyio.create_task_group() as group:
-        for names, ask in parts.items():
-            group.start_soon(check, names, ask)
-    checks["vector_index"] = replace(checks["vector_index"], work=runtime.index.work)
-    return {name: checks[name] for names in parts for name in names}
+    def __init__(self, settings: Settings, database: Database, index: MemoryIndex, mailer: Mailer) -> None:
+        self._database = database
+        self._index = index
+        self._mailer = mailer
+        self._parts: dict[tuple[str, ...], Callable[[], tuple[Status, ...]]] = {
+            ("database",): lambda: _database(database),
+            ("vector_index", "embedding"): lambda: _index(index),
+            ("memory",): _memory,
+            ("disk",): lambda: _disk(settings.data_dir),
+        }
+        if settings.smtp_url.get_secret_value():
+            self._parts["smtp",] = self._smtp
+        self._hanging: set[tuple[str, ...]] = set()
+        self._threads = anyio.CapacityLimiter(len(self._parts))
+        self._checking = anyio.Lock()
+        self._counting = anyio.Lock()
+        self._checks: dict[str, Check] = {}
+        self._checked_until = 0.0
+        self._amounts = (0, 0)
+        self._counted_until = 0.0
+        self._smtp_status = Status.HEALTHY
+        self._smtp_until = 0.0
+
+    async def current(self) -> dict[str, Check]:
+        """Return the check of each part, at most `KEEP_SECONDS` old."""
+        async with self._checking:
+            if time.monotonic() >= self._checked_until:
+                self._checks = await self._check_all()
+                self._checked_until = time.monotonic() + KEEP_SECONDS
+        return self._checks
+
+    async def amounts(
+        self, read: Callable[[Callable[[Session], tuple[int, int]]], Awaitable[tuple[int, int]]]
+    ) -> tuple[int, int]:
+        """Return the stored memories and the pending changes, at most `KEEP_SECONDS` old. `read` runs the query."""
+        async with self._counting:
+            if time.monotonic() >= self._counted_until:
+                self._amounts = await read(count_memories_and_pending)
+                self._counted_until = time.monotonic() + KEEP_SECONDS
+        return self._amounts
+
+    async def _check_all(self) -> dict[str, Check]:
+        checks: dict[str, Check] = {}
+
+        async def check(names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> None:
+            began = time.perf_counter()
+            statuses = await self._ask(names, ask)
+            latency_ms = round((time.perf_counter() - began) * 1000, 1)
+            checks.update({name: Check(status, latency_ms) for name, status in zip(names, statuses, strict=True)})
+
+        async with anyio.create_task_group() as group:
+            for names, ask in self._parts.items():
+                group.start_soon(check, names, ask)
+        checks["vector_index"] = replace(checks["vector_index"], work=self._index.work)
+        return {name: checks[name] for names in self._parts for name in names}
+
+    async def _ask(self, names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> tuple[Status, ...]:
+        """Ask in a thread. While an earlier thread of this part still waits, start no other one."""
+
+        def asking() -> tuple[Status, ...]:
+            try:
+                return ask()
+            finally:
+                self._hanging.discard(names)
+
+        if names not in self._hanging:
+            self._hanging.add(names)
+            with anyio.move_on_after(CHECK_TIMEOUT_SECONDS):
+                return await anyio.to_thread.run_sync(asking, limiter=self._threads, abandon_on_cancel=True)
+        return (Status.UNHEALTHY,) * len(names)
+
+    def _smtp(self) -> tuple[Status]:
+        """Ask the mail server, without signing in, at most once in `MAIL_KEEP_SECONDS`."""
+        if time.monotonic() >= self._smtp_until:
+            self._smtp_status = Status.HEALTHY if self._mailer.answers() else Status.DEGRADED
+            self._smtp_until = time.monotonic() + MAIL_KEEP_SECONDS
+        return (self._smtp_status,)
 
 
 def overall_status(checks: dict[str, Check]) -> Status:
@@ -115,7 +178,3 @@ def _memory() -> tuple[Status]:
 
 def _disk(folder: Path) -> tuple[Status]:
     return (Status.DEGRADED if shutil.disk_usage(folder).free < LOW_DISK_BYTES else Status.HEALTHY,)
-
-
-def _smtp(mailer: Mailer) -> tuple[Status]:
-    return (Status.HEALTHY if mailer.check() else Status.DEGRADED,)

@@ -6,12 +6,13 @@ import time
 
 from limits import RateLimitItem, parse_many
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, storage_from_string
+from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter as Window
 
 from server.buckets import Bucket
 from server.errors import RateLimited
 from server.hashing import token_hash
+from server.limit_storage import ForgetfulStorage
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Limits:
 
     def __init__(self, settings: Settings) -> None:
         self._enabled = settings.rate_limit_enabled
-        self._own = Window(MemoryStorage())
+        self._own = Window(ForgetfulStorage())
         url = settings.redis_url.get_secret_value()
         self._shared = _in_redis(url) if url else None
         self._away_until = 0.0

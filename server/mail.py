@@ -10,7 +10,7 @@ import smtplib
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -57,6 +57,9 @@ class NullMailer:
     def check(self) -> bool:
         return True
 
+    def answers(self) -> bool:
+        return True
+
     def start(self) -> None:
         pass
 
@@ -99,8 +102,14 @@ class SmtpMailer:
         return self._attempt(claimed) if claimed else Delivery.SENT
 
     def check(self) -> bool:
+        return self._connects(self._server)
+
+    def answers(self) -> bool:
+        return self._connects(replace(self._server, user="", password=""))
+
+    def _connects(self, server: "Server") -> bool:
         try:
-            with self._server.connected():
+            with server.connected():
                 return True
         except (OSError, smtplib.SMTPException):
             return False
@@ -197,6 +206,7 @@ class Server:
         with self._connect() as smtp:
             if self.wants_starttls:
                 smtp.starttls(context=ssl.create_default_context())
+            smtp.ehlo_or_helo_if_needed()
             if self.user:
                 smtp.login(self.user, self.password)
             yield smtp

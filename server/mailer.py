@@ -45,6 +45,9 @@ class Mailer(Protocol):
     def check(self) -> bool:
         """Return whether the mail server answers and accepts the credentials."""
 
+    def answers(self) -> bool:
+        """Return whether the mail server answers, without signing in."""
+
     def start(self) -> None: ...
 
     def close(self) -> None: ...

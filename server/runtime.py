@@ -15,6 +15,7 @@ from server.database import Database
 from server.domain import credentials
 from server.domain.credentials import PresentedCredential
 from server.errors import Unauthenticated, Unavailable
+from server.health import HealthChecks
 from server.index import MemoryIndex
 from server.limits import Limits
 from server.mailer import Mailer
@@ -41,6 +42,7 @@ class Runtime:
     limits: Limits
     mailer: Mailer
     metrics: Metrics
+    health: HealthChecks
     threads: anyio.CapacityLimiter
     readers: anyio.CapacityLimiter
     """Smaller than `threads`: reads are CPU-bound, and the GIL runs one thread at a time."""

@@ -16,6 +16,7 @@ from server.index.chroma.collections import Collection, Collections
 from server.index.exact.matrix import Scan, SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import Embedder, EmbedderClosed
+from server.index.model.question_cache import QuestionCache
 from server.index.pieces import pieces_of
 from server.index.types import Embedded, Numbers, Vector
 from server.index.upkeep import rebuild
@@ -70,6 +71,7 @@ class MemoryIndex:
         self._embedder = embedder
         self._matrices = MatrixCache(embedder.name, embedder.dimensions)
         self._zero_center = Center(np.zeros(embedder.dimensions, np.float32))
+        self._question_cache = QuestionCache()
         self._collections = Collections(settings, embedder.name)
         self._worker = Worker(settings, database, self._collections, self._matrices, self.embed, embedder.name)
         self._question_threads = ThreadPoolExecutor(QUESTION_THREADS, "question")
@@ -109,7 +111,7 @@ class MemoryIndex:
             result = self._question_threads.submit(self._embed_and_find, project, collection, text, wanted)
             return Question(collection, wanted, result)
         done: Future[QuestionVector] = Future()
-        done.set_result(QuestionVector(self._vector(text), None))
+        done.set_result(QuestionVector(self._vector(project.id, text), None))
         return Question(None, wanted, done)
 
     def find_similar(
@@ -160,9 +162,9 @@ class MemoryIndex:
         return str(self._worker.progress) if self._worker.progress else None
 
     def health(self) -> Health:
-        """Embed one text to check the model. Chroma is not asked: its last use tells its state. Raises ModelFailed."""
+        """Embed a new text to check the model. Chroma is not asked: its last use counts. Raises ModelFailed."""
         try:
-            self._embedder.embed(["health"], urgent=True)
+            self._embedder.embed([f"health at {time.time_ns()}"], urgent=True)
         except EmbedderClosed:
             embedding_ok = False
         else:
@@ -183,14 +185,18 @@ class MemoryIndex:
             self._worker.check_soon()
         return collection
 
-    def _vector(self, text: str) -> Vector:
+    def _vector(self, project_id: str, text: str) -> Vector:
+        kept = self._question_cache.get(project_id, text)
+        if kept is not None:
+            return kept
         vector: Vector = self._embedder.embed([text], urgent=True)[0]
+        self._question_cache.put(project_id, text, vector)
         return vector
 
     def _embed_and_find(
         self, project: Project, collection: Collection, text: str, wanted: int | None
     ) -> QuestionVector:
-        vector = self._vector(text)
+        vector = self._vector(project.id, text)
         if wanted is None:
             return QuestionVector(vector, None)
         with self._database.read() as session:

@@ -1,6 +1,8 @@
 """Health for everyone, metrics for this machine or with the token."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from server.index.model.embeddings import ModelFailed
 from server.settings import Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
 from tests.support.fakes import WordEmbedder
+from tests.support.mail import mail_server
 from tests.support.postgres import Databases
 from tests.support.started import running
 
@@ -151,3 +154,67 @@ async def test_the_metrics_token_works_from_anywhere(settings: Settings) -> None
         wrong = await client.get("/metrics", headers={"Authorization": "Bearer for-prometheu"})
     assert (right.status_code, wrong.status_code) == (200, 403)
     assert right.headers["content-type"].startswith("text/plain")
+
+
+class CountingEmbedder(WordEmbedder):
+    """Counts the texts that it embeds."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+        self.texts += texts
+        return super().embed(texts, urgent=urgent)
+
+
+async def test_many_who_ask_for_health_share_one_check(settings: Settings) -> None:
+    embedder = CountingEmbedder()
+    async with running(create_app(settings, lambda _settings: embedder)) as app, asking(app) as client:
+        before = threading.active_count()
+        answers = await asyncio.gather(*(client.get(path) for path in ["/health", "/health/ready"] * 100))
+        after = threading.active_count()
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(embedder.texts) == 1
+    assert after - before < 8
+
+
+async def test_each_check_embeds_a_new_text(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    embedder = CountingEmbedder()
+    async with running(create_app(settings, lambda _settings: embedder)) as app, asking(app) as client:
+        for _ in range(3):
+            await client.get("/health")
+    assert len(set(embedder.texts)) == 3
+
+
+async def test_a_part_that_hangs_keeps_one_thread(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("server.health.CHECK_TIMEOUT_SECONDS", 0.05)
+    released = threading.Event()
+
+    class HangingEmbedder(WordEmbedder):
+        def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+            released.wait(30)
+            return super().embed(texts, urgent=urgent)
+
+    async with running(create_app(settings, lambda _settings: HangingEmbedder())) as app, asking(app) as client:
+        before = threading.active_count()
+        statuses = [(await client.get("/health")).status_code for _ in range(20)]
+        after = threading.active_count()
+        released.set()
+    assert statuses == [503] * 20
+    assert after - before < 8
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+async def test_health_asks_the_mail_server_once_a_minute_without_signing_in(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server would refuse this password: a check that signs in would report a problem."""
+    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    with mail_server(needs_sign_in=True) as (url, mailbox):
+        wrong = settings.model_copy(update={"smtp_url": SecretStr(url.replace("p%40ss", "wrong"))})
+        async with running(create_app(wrong, lambda _settings: WordEmbedder())) as app, asking(app) as client:
+            bodies = [(await client.get("/health")).json() for _ in range(10)]
+    assert {body["checks"]["smtp"]["status"] for body in bodies} == {"healthy"}
+    assert mailbox.connections == 1

@@ -22,6 +22,7 @@ class Mailbox:
         self.refusal: str | None = None
         self.letters: list[EmailMessage] = []
         self.recipients: list[str] = []
+        self.connections = 0
         self._arrived = threading.Condition()
 
     async def wait_for(self, count: int) -> None:
@@ -31,6 +32,13 @@ class Mailbox:
     def _wait_for(self, count: int) -> bool:
         with self._arrived:
             return self._arrived.wait_for(lambda: len(self.letters) >= count, timeout=10)
+
+    async def handle_EHLO(
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        self.connections += 1
+        return responses
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]

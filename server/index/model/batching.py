@@ -6,8 +6,8 @@ finds the model idle runs on the caller's own thread, which makes a question a t
 """
 
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeAlias
 
@@ -18,8 +18,6 @@ from server.index.types import Vector, Vectors
 Batch: TypeAlias = dict[str, Future[Vector]]
 Queue: TypeAlias = deque[deque[str]]
 """Requests in the order of their turns, each with its texts that have not run yet."""
-
-CACHED_QUESTIONS = 1024
 
 MAX_URGENT_TURNS = 8
 """After this many urgent turns in a row the others get one, so that many questions cannot stop all writing."""
@@ -59,7 +57,6 @@ class BatchingEmbedder:
         self._busy_threads = 0
         self._waiting: Batch = {}
         self._running: Batch = {}
-        self._cache: OrderedDict[str, Vector] = OrderedDict()
         self._closed = False
         names = [f"embedding-{number}" for number in range(model.threads)]
         self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
@@ -69,15 +66,12 @@ class BatchingEmbedder:
     def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
         """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelFailed."""
         with self._changed:
-            known = {text: self._cache[text] for text in texts if text in self._cache}
-            futures = self._enqueue(dict.fromkeys(text for text in texts if text not in known), urgent)
+            futures = self._enqueue(dict.fromkeys(texts), urgent)
             run_here = len(futures) == len(self._waiting) == 1 and self._is_free()
             batch = self._next_batch() if run_here else {}
             self._changed.notify(len(self._waiting))
         self._run(batch)
-        known |= {text: future.result() for text, future in futures.items()}
-        if urgent:
-            self._remember(known)
+        known = {text: future.result() for text, future in futures.items()}
         return np.array([known[text] for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
 
     def close(self) -> None:
@@ -101,14 +95,6 @@ class BatchingEmbedder:
             self._waiting |= {text: futures[text] for text in new}
             (self._urgent if urgent else self._others).append(new)
         return futures
-
-    def _remember(self, known: Mapping[str, Vector]) -> None:
-        with self._changed:
-            for text, vector in known.items():
-                self._cache[text] = vector
-                self._cache.move_to_end(text)
-            while len(self._cache) > CACHED_QUESTIONS:
-                self._cache.popitem(last=False)
 
     def _work(self) -> None:
         while batch := self._wait_for_batch():

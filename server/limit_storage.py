@@ -1,0 +1,108 @@
+"""Moving windows in memory that forget: the storage of the rate limits without Redis.
+
+The storage of the `limits` package keeps every key that it ever saw and walks all of them at each hit (version 5.8).
+"""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+from limits.storage import MovingWindowSupport, Storage
+
+MAX_KEYS = 100_000
+"""Above this many keys the one that was hit longest ago is forgotten: about 50 MB at worst."""
+SWEEP_SECONDS = 60
+"""Expired keys are removed at most this often, by the hit that comes next."""
+
+
+@dataclass(slots=True)
+class Window:
+    """The hits of one key in the order of their time, each with its cost; `total` is the sum of the costs."""
+
+    hits: deque[tuple[float, int]] = field(default_factory=deque)
+    total: int = 0
+    expires: float = 0.0
+
+    def drop_until(self, moment: float) -> None:
+        while self.hits and self.hits[0][0] <= moment:
+            self.total -= self.hits.popleft()[1]
+
+
+class ForgetfulStorage(Storage, MovingWindowSupport):
+    """Implements the two methods that `MovingWindowRateLimiter` uses. Safe for threads."""
+
+    STORAGE_SCHEME = ["forgetful"]  # noqa: RUF012 - the base class types it as a list
+
+    def __init__(self, max_keys: int = MAX_KEYS) -> None:
+        super().__init__()
+        self._max_keys = max_keys
+        self._lock = threading.Lock()
+        self._windows: OrderedDict[str, Window] = OrderedDict()
+        self._next_sweep = time.time() + SWEEP_SECONDS
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count `amount` hits, unless there would be more than `limit` within `expiry` seconds."""
+        with self._lock:
+            now = time.time()
+            self._sweep(now)
+            window = self._window(key, now - expiry)
+            if window.total + amount > limit:
+                return False
+            window.hits.append((now, amount))
+            window.total += amount
+            window.expires = now + expiry
+            self._windows[key] = window
+            self._windows.move_to_end(key)
+            if len(self._windows) > self._max_keys:
+                self._windows.popitem(last=False)
+            return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the base's
+        """Return when the oldest hit of the window happened, and the sum of its hits."""
+        with self._lock:
+            now = time.time()
+            window = self._window(key, now - expiry)
+            return (window.hits[0][0] if window.hits else now), window.total
+
+    def _window(self, key: str, since: float) -> Window:
+        window = self._windows.get(key) or Window()
+        window.drop_until(since)
+        return window
+
+    def _sweep(self, now: float) -> None:
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + SWEEP_SECONDS
+        for key in [key for key, window in self._windows.items() if window.expires <= now]:
+            del self._windows[key]
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    def __len__(self) -> int:
+        """Return the number of keys."""
+        return len(self._windows)
+
+    # The base class asks for the methods of fixed windows too; nothing here uses fixed windows.
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        return amount if self.acquire_entry(key, 1 << 62, expiry, amount) else 0
+
+    def get(self, key: str) -> int:
+        return self.get_moving_window(key, 0, 1 << 31)[1]
+
+    def get_expiry(self, key: str) -> float:
+        return self._windows[key].expires if key in self._windows else time.time()
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int | None:
+        count = len(self._windows)
+        self._windows.clear()
+        return count
+
+    def clear(self, key: str) -> None:
+        self._windows.pop(key, None)
