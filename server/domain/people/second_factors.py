@@ -182,7 +182,7 @@ def check(session: Session, user: User, code: str, seal: Fernet, mailer: Mailer)
 
 
 def _proposal(user: User, secret: str, seal: Fernet) -> Proposal:
-    uri = pyotp.TOTP(secret).provisioning_uri(user.email or user.id, issuer_name=ISSUER)
+    uri = pyotp.TOTP(secret).provisioning_uri(name=user.email or user.id, issuer_name=ISSUER)
     sealed = seal.encrypt(json.dumps([user.id, secret]).encode()).decode()
     return Proposal(secret, uri, sealed)
 
