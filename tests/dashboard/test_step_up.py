@@ -14,10 +14,10 @@ from server.models import BrowserSession, User
 from server.models.base import now
 from server.settings import Settings
 from tests.dashboard.test_keys_and_account import KEY
-from tests.dashboard.test_two_factor import set_up
 from tests.support.browsers import PASSWORD, browser_at, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running
+from tests.support.two_factor import set_up
 from tests.support.visitors import Visitor, hidden, seen
 
 MEANT = "Confirm that it’s you"

@@ -14,11 +14,11 @@ from server.database import Database
 from server.models import User
 from server.models.base import now
 from server.settings import Settings
-from tests.dashboard.test_two_factor import CODE, PAGE, STEP, Enrolled, enter, is_signed_in, set_up
 from tests.support.browsers import PASSWORD, browser_at, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder
 from tests.support.mail import Mailbox, mail_server
 from tests.support.started import running
+from tests.support.two_factor import CODE, PAGE, STEP, Enrolled, enter, is_signed_in, set_up
 from tests.support.visitors import seen
 
 AT_ONCE = 6
