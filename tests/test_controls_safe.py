@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from server.domain import letters
 from server.domain.people import second_factors, sessions, step_up
 from server.limits import Limits
 from tests.oauth.test_controls import Control, SwitchedOff, no, nothing, yes
@@ -52,7 +53,7 @@ CONTROLS = (
             "dashboard/test_step_up.py::test_every_sensitive"),
     Control("a proof is checked", step_up, "prove", yes, "dashboard/test_step_up.py::test_right_after"),
     Control("proofs are limited", Limits, "hit", nothing, "dashboard/test_step_up.py::test_proofs_are_limited"),
-    Control("letters tell of changes", second_factors.letters, "send_security_notice", nothing,
+    Control("letters tell of changes", letters, "send_security_notice", nothing,
             "rest/test_second_factors.py::test_each_change"),
 )  # fmt: skip
 
