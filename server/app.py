@@ -21,7 +21,7 @@ from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import is_for_people
 from server.dashboard.routes import ROUTES as PAGES
-from server.dashboard.views import entrance
+from server.dashboard.views import entrance, second_step
 from server.database import Database, migrate
 from server.errors import ServiceError
 from server.health import HealthChecks
@@ -32,6 +32,7 @@ from server.mail import open_mailer
 from server.metrics import Metrics
 from server.middleware import Envelope
 from server.runtime import Runtime, State
+from server.sealing import Purpose, seal_for
 from server.settings import Settings, SettingsError, make_private, metrics_folder, read_settings
 from tools.server import mcp_routes
 
@@ -58,7 +59,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
             yield {"runtime": runtime}
 
     app = Starlette(
-        routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *PAGES],
+        routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *second_step.ROUTES, *PAGES],
         middleware=[
             Middleware(Envelope, settings=settings, metrics=metrics),
             Middleware(Cors, settings=settings),
@@ -108,6 +109,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             opened.callback(index.close)
             index.start()
             limits = Limits(settings)
+            seal = seal_for(settings, Purpose.SECOND_FACTOR)
         except ModelUnusable as error:
             raise SettingsError(str(error)) from error
         except sa.exc.OperationalError as error:
@@ -121,7 +123,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         opened.pop_all()
     threads, readers, noting = map(anyio.CapacityLimiter, (THREADS, READERS, 1))
     health = HealthChecks(settings, database, index, mailer)
-    return Runtime(settings, database, index, limits, mailer, metrics, health, threads, readers, noting)
+    return Runtime(settings, database, index, limits, mailer, seal, metrics, health, threads, readers, noting)
 
 
 def close_runtime(runtime: Runtime) -> None:

@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, TypedDict, TypeVar
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from sqlmodel import Session
 
 from server.database import Database
@@ -41,6 +42,7 @@ class Runtime:
     index: MemoryIndex
     limits: Limits
     mailer: Mailer
+    second_factor_seal: Fernet
     metrics: Metrics
     health: HealthChecks
     threads: anyio.CapacityLimiter

@@ -7,7 +7,6 @@ import pytest
 from limits import parse
 from limits.strategies import MovingWindowRateLimiter
 
-from server import limit_storage
 from server.limit_storage import ForgetfulStorage
 
 
@@ -15,7 +14,7 @@ from server.limit_storage import ForgetfulStorage
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that the storage sees; move it by changing the item."""
     moment = [time.time()]
-    monkeypatch.setattr(limit_storage.time, "time", lambda: moment[0])
+    monkeypatch.setattr("server.limit_storage.time.time", lambda: moment[0])
     return moment
 
 

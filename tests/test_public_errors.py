@@ -55,6 +55,7 @@ def test_the_status_of_each_kind_of_error() -> None:
 SENTENCES = {
     "AlreadyAnswered": "This request was already answered, and the application is connected.",
     "AlreadyMember": "This person is already a member.",
+    "AlreadyOn": "Two-factor authentication is on already.",
     "AlreadyOwner": "This person already owns the organization.",
     "AnotherAccount": "This invitation is for another email address: sign in with the account of that address.",
     "Conflict": "That conflicts with what is stored.",
@@ -70,19 +71,23 @@ SENTENCES = {
     "NoAccount": "There is no account with this email address.",
     "NotFound": "Not found.",
     "NotInvited": "Sign-up is by invitation only: ask a member to invite this address.",
+    "NotOn": "Two-factor authentication is off.",
     "OrganizationNameTaken": "The owner already has an organization with this name: choose another name.",
     "OwnerStays": "This is the owner of the organization: transfer the ownership first.",
     "OwnsOrganization": "You own an organization: transfer or delete it first.",
     "PersonalStays": "A personal organization cannot be transferred or deleted.",
     "ProjectNameTaken": "The organization already has a project with this name: choose another name.",
+    "ProofNeeded": "Confirm that it is you. Nothing was changed yet.",
     "RequestEnded": "This request has ended. Go back to the application and connect again.",
     "RoleOfOrganization": "This person has the role from the organization: change it there.",
     "ServiceError": "The request failed.",
+    "SetUpEnded": "This setup has ended. Start again.",
     "SignUpClosed": "Sign-up is closed: ask the administrator of this server for an account.",
     "TooLarge": "The request is too large.",
     "Unauthenticated": "Authentication is required: send a valid API key, access token or session.",
     "Unavailable": "The server cannot do this now; nothing was changed. Try again.",
     "Unsupported": "Send the body as application/json.",
+    "WrongProof": "This is not your password or code. Nothing was changed.",
 }
 
 

@@ -44,12 +44,13 @@ def test_what_a_role_in_a_project_may() -> None:
 
 def test_the_settings() -> None:
     assert " ".join(Settings.model_fields) == (
-        "host port public_url data_dir database_url chroma_url redis_url embedding_model exact_scan_limit secret_key "
-        "smtp_url mail_from sign_up session_cookie session_days allowed_origins trusted_proxies metrics_token "
-        "rate_limit_enabled rate_limit_memory_add rate_limit_memory_search rate_limit_organization_create "
-        "rate_limit_project_create rate_limit_invitation rate_limit_sign_up rate_limit_sign_in rate_limit_registration "
-        "rate_limit_token_failure client_retention_days access_token_seconds refresh_token_days refresh_grace_seconds "
-        "code_seconds cimd_allow_private log_level log_format"
+        "host port public_url data_dir database_url chroma_url redis_url embedding_model exact_scan_limit "
+        "secret_key smtp_url mail_from sign_up session_cookie session_days allowed_origins trusted_proxies "
+        "metrics_token rate_limit_enabled rate_limit_memory_add rate_limit_memory_search "
+        "rate_limit_organization_create rate_limit_project_create rate_limit_invitation rate_limit_sign_up "
+        "rate_limit_sign_in rate_limit_registration rate_limit_token_failure client_retention_days "
+        "access_token_seconds refresh_token_days refresh_grace_seconds code_seconds cimd_allow_private "
+        "log_level log_format"
     )
 
 
@@ -128,7 +129,7 @@ async def test_head_is_get_without_the_body_at_every_address(client: httpx.Async
 
 
 async def test_the_forms_of_the_door_say_how_they_may_be_asked(client: httpx.AsyncClient) -> None:
-    for path in ("/sign-up", "/sign-in", "/forgot-password", "/reset-password/x", "/verify-email/x"):
+    for path in ("/sign-up", "/sign-in", "/sign-in/verify", "/forgot-password", "/reset-password/x", "/verify-email/x"):
         answer = await client.put(path)
         assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD", "POST"})
 
@@ -148,7 +149,9 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "overview.at_a_glance overview.overview passwords.change project_members.add "
         "project_members.change_role project_members.list_members project_members.remove projects.create "
         "projects.delete projects.get projects.list_projects projects.reachable search.search "
-        "sessions.list_own sessions.revoke users.me users.names_of users.rename"
+        "second_factors.propose second_factors.proposed second_factors.renew_recovery_codes "
+        "second_factors.status second_factors.turn_off second_factors.turn_on sessions.list_own "
+        "sessions.revoke step_up.is_fresh step_up.prove step_up.ways_of users.me users.names_of users.rename"
     )
 
 
@@ -182,7 +185,7 @@ COMMANDS = """
 serve --host --port --workers
 create-user --email --name --password --password-stdin
 create-key --email --project --permissions --expires-in-days
-reset-password --email
+reset-password --email --remove-second-factor
 create-client --name --redirect-uri --confidential
 reindex
 doctor

@@ -35,6 +35,7 @@ DONE = {
     "all-read": "All notifications marked as read.",
     "name-saved": "Name saved.",
     "password-saved": "Password changed. You are signed out everywhere else.",
+    "two-factor-off": "Two-factor authentication is off.",
     "session-ended": "Signed out of that browser.",
     "verification-sent": "Email sent. Open the link in it to confirm your address.",
 }

@@ -11,7 +11,7 @@ from server.domain import audit, letters, names
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.locks import lock_organization, lock_user
-from server.domain.people import mailed_tokens, passwords, sessions, users
+from server.domain.people import mailed_tokens, passwords, second_factors, sessions, users
 from server.domain.people.passwords import LinkEnded
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import cascades, invitations
@@ -110,6 +110,7 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
     _end_invitations(session, user)
     revoked = cascades.revoke_access(session, user.id)
     sessions.end_all(session, user.id)
+    second_factors.discard(session, user.id)
     for table in (OrganizationMember, ProjectMember, Notification, MailedToken):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
     _erase_personal_data(user)

@@ -20,6 +20,12 @@ class Event(StrEnum):
     PASSWORD_CHANGED = "account.password_changed"  # noqa: S105 - an event's name
     PASSWORD_RESET = "account.password_reset"  # noqa: S105 - an event's name
     SESSION_REVOKED = "account.session_revoked"
+    SECOND_FACTOR_ADDED = "account.second_factor_added"
+    SECOND_FACTOR_REMOVED = "account.second_factor_removed"
+    SECOND_FACTOR_FAILED = "account.second_factor_failed"
+    RECOVERY_CODES_RENEWED = "account.recovery_codes_renewed"
+    STEP_UP_FAILED = "account.step_up_failed"
+    RECOVERY_CODE_USED = "account.recovery_code_used"
     ORGANIZATION_CREATED = "organization.created"
     ORGANIZATION_DELETED = "organization.deleted"
     OWNERSHIP_TRANSFERRED = "organization.ownership_transferred"

@@ -19,6 +19,7 @@ from server.models.oauth import (
 )
 from server.models.organizations import Organization, OrganizationMember, OrganizationRole
 from server.models.projects import Project, ProjectMember, ProjectRole
+from server.models.second_factors import PendingSignIn, RecoveryCode, SecondFactor
 from server.models.users import BrowserSession, MailedToken, User
 
 __all__ = [
@@ -46,12 +47,15 @@ __all__ = [
     "OrganizationMember",
     "OrganizationRole",
     "ParkedRequest",
+    "PendingSignIn",
     "Piece",
     "Project",
     "ProjectIndex",
     "ProjectMember",
     "ProjectRole",
+    "RecoveryCode",
     "RefreshToken",
+    "SecondFactor",
     "User",
     "metadata",
 ]

@@ -5,9 +5,10 @@ from starlette.responses import RedirectResponse, Response
 
 from server.buckets import Bucket
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.views.entrance import browser_info_of, signed_in
+from server.dashboard.session_cookies import signed_in
+from server.dashboard.views.entrance import browser_info_of
 from server.domain import accounts
-from server.domain.people import passwords, sessions, users
+from server.domain.people import passwords, second_factors, sessions, users
 from server.mailer import Mailer
 from server.principal import Principal
 
@@ -20,6 +21,7 @@ async def show(request: PageRequest) -> Response:
         sessions=await request.call.read(sessions.list_own),
         current_session_id=request.call.principal.credential_id,
         sends_mail=request.call.mailer.is_on,
+        two_factor=await request.call.read(second_factors.status),
     )
 
 

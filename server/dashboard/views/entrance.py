@@ -12,6 +12,7 @@ from server import csp, wire
 from server.buckets import Bucket
 from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
+from server.dashboard.session_cookies import go_on, set_session_cookie, signed_in
 from server.dispatch import Handler, Methods
 from server.domain import accounts, names
 from server.domain.accounts import SignUp
@@ -67,12 +68,12 @@ async def sign_in(request: Request[State]) -> Response:
     email, password = fields.get("email", ""), fields.get("password", "")
     try:
         await runtime.in_thread(count_attempt, runtime, "sign-in", address_of(request), email)
-        session_value = await runtime.run(sessions.sign_in, email, password, browser_info_of(request))
-        if session_value is None:
+        result = await runtime.run(sessions.sign_in, email, password, browser_info_of(request))
+        if result is None:
             raise Unauthenticated(WRONG_CREDENTIALS)
     except ServiceError as error:
         return await _page(request, "sign_in.html", error, fields)
-    return signed_in(request, session_value, next_of(request, fields))
+    return go_on(request, result, next_of(request, fields))
 
 
 async def sign_out(request: Request[State]) -> Response:
@@ -83,7 +84,7 @@ async def sign_out(request: Request[State]) -> Response:
     if session_value:
         await runtime.run(sessions.sign_out, session_value)
     response = RedirectResponse("/sign-in", 303)
-    _set_cookie(response, runtime, "", 0)
+    set_session_cookie(response, runtime.settings, "", 0)
     return response
 
 
@@ -119,12 +120,12 @@ async def reset_password(request: Request[State]) -> Response:
     fields = await read_form(request)
     runtime, token = request.state["runtime"], request.path_params["token"]
     try:
-        session_value = await runtime.run(passwords.reset, token, fields.get("password", ""), browser_info_of(request))
+        result = await runtime.run(passwords.reset, token, fields.get("password", ""), browser_info_of(request))
     except LinkEnded:
         raise
     except ServiceError as error:
         return await _page(request, "reset_password.html", error, fields)
-    return signed_in(request, session_value, HOME)
+    return go_on(request, result, HOME)
 
 
 async def show_verify_email(request: Request[State]) -> Response:
@@ -193,14 +194,6 @@ def local_path(text: str) -> str:
     return text if is_path and text.isprintable() and "\\" not in text else HOME
 
 
-def signed_in(request: Request[State], session_value: str, path: str) -> Response:
-    """Redirect to `path` with the cookie of a new session."""
-    runtime = request.state["runtime"]
-    response = RedirectResponse(path, 303)
-    _set_cookie(response, runtime, session_value, runtime.settings.session_days * 24 * 3600)
-    return response
-
-
 def browser_info_of(request: Request[State]) -> BrowserInfo:
     settings = request.state["runtime"].settings
     agent = request.headers.get("user-agent", "")
@@ -258,19 +251,6 @@ async def _page(
     html = await runtime.in_thread(render, template, context | values)
     headers = {"Content-Security-Policy": csp.FLOW} | (retry_after(problem) if problem else {})
     return HTMLResponse(html, status_of(problem) if problem else 200, headers)
-
-
-def _set_cookie(response: Response, runtime: Runtime, value: str, seconds: int) -> None:
-    """Set the session's cookie. With 0 `seconds` the browser deletes it."""
-    settings = runtime.settings
-    response.set_cookie(
-        settings.session_cookie,
-        value,
-        max_age=seconds,
-        secure=settings.is_https,
-        httponly=True,
-        samesite="Lax",  # type: ignore[arg-type]  # as RFC 6265bis spells it
-    )
 
 
 def _form(path: str, show: Handler, submit: Handler) -> Route:

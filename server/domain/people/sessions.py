@@ -1,9 +1,11 @@
-"""Browser sessions: signing in and out, and the list of a user's sessions."""
+"""Browser sessions: signing in with one or two steps, signing out, and the list of a user's sessions."""
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from sqlmodel import Session, col, select
 
 from server.database import paused
@@ -12,14 +14,24 @@ from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.credentials import IDLE_TIMEOUT
 from server.domain.locks import lock_user
-from server.domain.people import users
+from server.domain.people import second_factors, users
 from server.errors import NotFound, Unauthenticated
-from server.hashing import SESSION_PREFIX, new_token, password_matches, token_hash
-from server.models import BrowserSession, User
+from server.hashing import SECOND_STEP_PREFIX, SESSION_PREFIX, new_token, password_matches, token_hash
+from server.mailer import Mailer
+from server.models import BrowserSession, PendingSignIn, User
 from server.models.base import now
 from server.principal import Principal
 
 USER_AGENT_LENGTH = 200
+SECOND_STEP_TIME = timedelta(minutes=10)
+"""How long a browser that proved the password may take to prove the second factor."""
+
+TRIES = 5
+"""Wrong codes until the password is asked for again."""
+
+STEP_ENDED = "Your sign-in took too long, or had too many wrong codes. Sign in again."
+MAX_PENDING = 10
+"""Sign-ins of one user that wait for a code. The oldest end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +46,15 @@ class BrowserInfo:
     previous: str | None = None
 
 
-def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -> str | None:
-    """Return the value of a new session, or None. A wrong password and an unknown address take the same time."""
+class SignIn(NamedTuple):
+    """The outcome of proving who one is: the value of a new session, or of the second step that is due."""
+
+    value: str
+    needs_second_step: bool = False
+
+
+def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -> SignIn | None:
+    """Sign in by password. Return None for a wrong one or an unknown address: both take the same time."""
     user = users.by_email(session, names.fold_email(email))
     stored_hash = user.password_hash if user else None
     with paused(session):
@@ -43,8 +62,7 @@ def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -
     if user is not None and matches:
         session.refresh(user)
         if user.password_hash == stored_hash:
-            audit.record_account_event(session, Event.SIGNED_IN, user.id)
-            return begin(session, user, browser)
+            return complete_sign_in(session, user, browser)
     if user is not None:
         audit.record_account_event(session, Event.SIGN_IN_FAILED, user.id)
     else:
@@ -52,15 +70,53 @@ def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -
     return None
 
 
+def complete_sign_in(
+    session: Session, user: User, browser: BrowserInfo, *, proved_both_factors: bool = False
+) -> SignIn:
+    """Sign in a user who proved one factor, or ask for the second step. Every way of signing in ends here.
+
+    Raises Unauthenticated when the account was just deleted.
+    """
+    if proved_both_factors or not second_factors.is_on(session, user.id):
+        audit.record_account_event(session, Event.SIGNED_IN, user.id)
+        return SignIn(begin(session, user, browser))
+    return SignIn(_begin_second_step(session, user), needs_second_step=True)
+
+
+def second_step_of(session: Session, value: str) -> str | None:
+    """Return the id of the user whose second step has this value."""
+    return session.execute(sa.select(col(PendingSignIn.user_id)).where(*_is_pending(value))).scalar_one_or_none()
+
+
+def take_second_step(
+    session: Session, value: str, code: str, browser: BrowserInfo, seal: Fernet, mailer: Mailer
+) -> SignIn | None:
+    """Sign in with a code. Return None for a wrong one; after some, the step ends.
+
+    Commit after None, so that wrong codes count. Raises Unauthenticated when the step has ended, RateLimited.
+    """
+    user_id = second_step_of(session, value)
+    if user_id is not None:
+        lock_user(session, user_id)
+    pending = session.exec(select(PendingSignIn).where(*_is_pending(value))).one_or_none()
+    if pending is None:
+        raise Unauthenticated(STEP_ENDED)
+    user = session.get_one(User, pending.user_id)
+    if second_factors.check(session, user, code, seal, mailer) is None:
+        pending.failures += 1
+        if pending.failures >= TRIES:
+            session.delete(pending)
+        return None
+    session.delete(pending)
+    return complete_sign_in(session, user, browser, proved_both_factors=True)
+
+
 def begin(session: Session, user: User, browser: BrowserInfo) -> str:
     """Return the value of a new session. Never reuses the value that the browser sent (session fixation).
 
     Deletes the user's expired sessions. Raises Unauthenticated when the account was just deleted.
     """
-    lock_user(session, user.id)
-    session.refresh(user, ["deleted_at"])
-    if user.deleted_at is not None:
-        raise Unauthenticated
+    _require_account(session, user)
     if browser.previous:
         _end(session, browser.previous)
     value = new_token(SESSION_PREFIX)
@@ -75,6 +131,7 @@ def begin(session: Session, user: User, browser: BrowserInfo) -> str:
             user_id=user.id,
             token_hash=token_hash(value),
             user_agent=browser.user_agent[:USER_AGENT_LENGTH],
+            verified_at=moment,
             expires_at=moment + timedelta(days=browser.days),
         )
     )
@@ -112,8 +169,37 @@ def revoke(session: Session, principal: Principal, session_id: str) -> None:
 
 
 def end_all(session: Session, user_id: str) -> None:
-    """Delete all sessions of the user."""
+    """Delete all sessions of the user, and the sign-ins that wait for a second step."""
     session.execute(sa.delete(BrowserSession).where(col(BrowserSession.user_id) == user_id))
+    session.execute(sa.delete(PendingSignIn).where(col(PendingSignIn.user_id) == user_id))
+
+
+def _require_account(session: Session, user: User) -> None:
+    """Raises Unauthenticated when the account was just deleted. It then stays until the commit."""
+    lock_user(session, user.id)
+    session.refresh(user, ["deleted_at"])
+    if user.deleted_at is not None:
+        raise Unauthenticated
+
+
+def _begin_second_step(session: Session, user: User) -> str:
+    """Return the value that lets this browser go on with a code. Ends the user's oldest and expired steps."""
+    _require_account(session, user)
+    newest = (
+        sa.select(col(PendingSignIn.id))
+        .where(col(PendingSignIn.user_id) == user.id, col(PendingSignIn.expires_at) > now())
+        .order_by(col(PendingSignIn.id).desc())
+        .limit(MAX_PENDING - 1)
+    )
+    old = sa.delete(PendingSignIn).where(col(PendingSignIn.user_id) == user.id, col(PendingSignIn.id).not_in(newest))
+    session.execute(old)
+    value = new_token(SECOND_STEP_PREFIX)
+    session.add(PendingSignIn(user_id=user.id, token_hash=token_hash(value), expires_at=now() + SECOND_STEP_TIME))
+    return value
+
+
+def _is_pending(value: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return col(PendingSignIn.token_hash) == token_hash(value), col(PendingSignIn.expires_at) > now()
 
 
 def _end(session: Session, value: str) -> str | None:
