@@ -44,7 +44,10 @@ class MailedPurpose(StrEnum):
 
 
 class MailedToken(SQLModel, table=True):
-    """A single-use link that was sent to a user's address."""
+    """A single-use link for a user.
+
+    `was_mailed` is true if it went to the user's address alone, false if the command line printed it.
+    """
 
     __tablename__ = "mailed_tokens"
     __table_args__ = (one_of("purpose", "purpose", MailedPurpose),)
@@ -53,5 +56,6 @@ class MailedToken(SQLModel, table=True):
     user_id: str = Field(sa_column=reference("users.id", index=True))
     purpose: MailedPurpose = Field(sa_type=sa.String)
     token_hash: str = Field(unique=True)
+    was_mailed: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     expires_at: datetime = Field(sa_type=Utc)
