@@ -64,7 +64,7 @@ class InvitationSent(BaseModel):
     project_id: str | None
     role: str
     project_assignments: list[AssignmentView]
-    token: str = Field(description="shown once, ever")
+    token: str = Field(description="shown once, ever; it joins, and unlike the token in the letter proves no mailbox")
     link: str
     expires_at: datetime
     message: str = Field(description="also whether the mail went out")

@@ -109,43 +109,61 @@ async def forgot_password(request: Request[State]) -> Response:
 
 
 async def show_reset_password(request: Request[State]) -> Response:
-    if not await request.state["runtime"].read(passwords.is_reset_link, request.path_params["token"]):
-        raise LinkEnded
-    return await _page(request, "reset_password.html")
+    return await _reset_page(request)
 
 
 async def reset_password(request: Request[State]) -> Response:
-    """Set the password, end all sessions and sign in here."""
+    """Set the password, end all sessions and sign in here. The first proof of a mailbox shows what it ended."""
     fields = await read_form(request)
     runtime, token = request.state["runtime"], request.path_params["token"]
     try:
-        session_value = await runtime.run(passwords.reset, token, fields.get("password", ""), browser_info_of(request))
+        reset = await runtime.run(
+            accounts.reset_password,
+            token,
+            fields.get("password", ""),
+            browser_info_of(request),
+            end_access=bool(fields.get("end_access")),
+        )
     except LinkEnded:
         raise
     except ServiceError as error:
-        return await _page(request, "reset_password.html", error, fields)
-    return signed_in(request, session_value, HOME)
+        return await _reset_page(request, error, fields)
+    if reset.ended is None:
+        return signed_in(request, reset.session_value, HOME)
+    page = await _page(request, "reset_done.html", ended=reset.ended, memberships=reset.memberships)
+    return with_session(request, page, reset.session_value)
 
 
 async def show_verify_email(request: Request[State]) -> Response:
-    """Verify at once if the account of the link is signed in here. Otherwise show a button.
+    """Verify at once if the account of the link is signed in here. Otherwise ask for its password.
 
-    Mail filters open links too, so opening one is no proof.
+    Mail filters open links too, and somebody else may have signed up with the address of the person who reads the
+    letter, so neither opening the link nor pressing a button is a proof.
     """
     runtime, token = request.state["runtime"], request.path_params["token"]
-    user_id = await runtime.read(accounts.is_verification_of, token)
-    if user_id is None:
-        raise LinkEnded
+    user = await runtime.read(accounts.verification_of, token)
     call = await call_of(request)
-    if call is not None and call.principal.user_id == user_id:
-        await runtime.run(accounts.verify, token)
+    if call is not None and call.principal.user_id == user.id:
+        await runtime.run(accounts.verify, token, user.id, "")
         return await _page(request, "verify_email.html", done=True)
-    return await _page(request, "verify_email.html", done=False)
+    return await _page(request, "verify_email.html", done=False, address=user.email)
 
 
 async def verify_email(request: Request[State]) -> Response:
-    await read_form(request)
-    await request.state["runtime"].run(accounts.verify, request.path_params["token"])
+    """Verify for the person who is signed in to the account, or who knows its password."""
+    fields = await read_form(request)
+    runtime, token = request.state["runtime"], request.path_params["token"]
+    user = await runtime.read(accounts.verification_of, token)
+    call = await call_of(request)
+    signed_in_id = call.principal.user_id if call else None
+    try:
+        if signed_in_id != user.id:
+            await runtime.in_thread(count_attempt, runtime, "sign-in", address_of(request), user.email or "")
+        await runtime.run(accounts.verify, token, signed_in_id, fields.get("password", ""))
+    except LinkEnded:
+        raise
+    except ServiceError as error:
+        return await _page(request, "verify_email.html", error, fields, done=False, address=user.email)
     return await _page(request, "verify_email.html", done=True)
 
 
@@ -195,8 +213,12 @@ def local_path(text: str) -> str:
 
 def signed_in(request: Request[State], session_value: str, path: str) -> Response:
     """Redirect to `path` with the cookie of a new session."""
+    return with_session(request, RedirectResponse(path, 303), session_value)
+
+
+def with_session(request: Request[State], response: Response, session_value: str) -> Response:
+    """Return the response with the cookie of a new session."""
     runtime = request.state["runtime"]
-    response = RedirectResponse(path, 303)
     _set_cookie(response, runtime, session_value, runtime.settings.session_days * 24 * 3600)
     return response
 
@@ -225,6 +247,17 @@ def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None
     """
     runtime.limits.hit(Bucket.SIGN_IN, form, "address", address)
     runtime.limits.hit(Bucket.SIGN_IN, form, "account", token_hash(names.folded_email(email)))
+
+
+async def _reset_page(
+    request: Request[State], problem: ServiceError | None = None, fields: Fields | None = None
+) -> Response:
+    """Return the form for a new password. Its checkbox is ticked at first. Raises LinkEnded."""
+    is_first_proof = await request.state["runtime"].read(accounts.is_first_proof, request.path_params["token"])
+    end_access = fields is None or bool(fields.get("end_access"))
+    return await _page(
+        request, "reset_password.html", problem, fields, is_first_proof=is_first_proof, end_access=end_access
+    )
 
 
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
