@@ -21,7 +21,7 @@ from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import is_for_people
 from server.dashboard.routes import ROUTES as PAGES
-from server.dashboard.views import entrance
+from server.dashboard.views import entrance, mailed_links
 from server.database import Database, migrate
 from server.errors import ServiceError
 from server.index import MemoryIndex
@@ -57,7 +57,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
             yield {"runtime": runtime}
 
     app = Starlette(
-        routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *PAGES],
+        routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *mailed_links.ROUTES, *PAGES],
         middleware=[
             Middleware(Envelope, settings=settings, metrics=metrics),
             Middleware(Cors, settings=settings),

@@ -1,4 +1,4 @@
-"""The pages for people who are not signed in: sign-up, sign-in, sign-out, and the links in emails."""
+"""The pages for people who are not signed in: sign-up, sign-in, sign-out, forgotten passwords, and invitations."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -15,7 +15,6 @@ from server.dispatch import Handler, Methods
 from server.domain import accounts, names
 from server.domain.accounts import SignUp
 from server.domain.people import passwords, sessions, users
-from server.domain.people.passwords import LinkEnded
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import invitation_answers
 from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated
@@ -52,7 +51,7 @@ async def sign_up(request: Request[State]) -> Response:
             accounts.sign_up, runtime.settings.sign_up, new_account, browser_info, runtime.mailer
         )
     except ServiceError as error:
-        return await _page(request, "sign_up.html", error, fields)
+        return await show_page(request, "sign_up.html", error, fields)
     return signed_in(request, session_value, next_of(request, fields))
 
 
@@ -71,7 +70,7 @@ async def sign_in(request: Request[State]) -> Response:
         if session_value is None:
             raise Unauthenticated(WRONG_CREDENTIALS)
     except ServiceError as error:
-        return await _page(request, "sign_in.html", error, fields)
+        return await show_page(request, "sign_in.html", error, fields)
     return signed_in(request, session_value, next_of(request, fields))
 
 
@@ -88,7 +87,7 @@ async def sign_out(request: Request[State]) -> Response:
 
 
 async def show_forgot_password(request: Request[State]) -> Response:
-    return await _page(request, "forgot_password.html", sent=False)
+    return await show_page(request, "forgot_password.html", sent=False)
 
 
 async def forgot_password(request: Request[State]) -> Response:
@@ -102,69 +101,10 @@ async def forgot_password(request: Request[State]) -> Response:
         names.email(email)
         await runtime.in_thread(count_attempt, runtime, "reset", address_of(request), email)
     except ServiceError as error:
-        return await _page(request, "forgot_password.html", error, fields, sent=False)
-    response = await _page(request, "forgot_password.html", fields=fields, sent=True)
+        return await show_page(request, "forgot_password.html", error, fields, sent=False)
+    response = await show_page(request, "forgot_password.html", fields=fields, sent=True)
     response.background = BackgroundTask(runtime.run, passwords.mail_reset_link, email, runtime.mailer)
     return response
-
-
-async def show_reset_password(request: Request[State]) -> Response:
-    return await _reset_page(request)
-
-
-async def reset_password(request: Request[State]) -> Response:
-    """Set the password, end all sessions and sign in here. The first proof of a mailbox shows what it ended."""
-    fields = await read_form(request)
-    runtime, token = request.state["runtime"], request.path_params["token"]
-    try:
-        reset = await runtime.run(
-            accounts.reset_password,
-            token,
-            fields.get("password", ""),
-            browser_info_of(request),
-            end_access=bool(fields.get("end_access")),
-        )
-    except LinkEnded:
-        raise
-    except ServiceError as error:
-        return await _reset_page(request, error, fields)
-    if reset.ended is None:
-        return signed_in(request, reset.session_value, HOME)
-    page = await _page(request, "reset_done.html", ended=reset.ended, memberships=reset.memberships)
-    return with_session(request, page, reset.session_value)
-
-
-async def show_verify_email(request: Request[State]) -> Response:
-    """Verify at once if the account of the link is signed in here. Otherwise ask for its password.
-
-    Mail filters open links too, and somebody else may have signed up with the address of the person who reads the
-    letter, so neither opening the link nor pressing a button is a proof.
-    """
-    runtime, token = request.state["runtime"], request.path_params["token"]
-    user = await runtime.read(accounts.verification_of, token)
-    call = await call_of(request)
-    if call is not None and call.principal.user_id == user.id:
-        await runtime.run(accounts.verify, token, user.id, "")
-        return await _page(request, "verify_email.html", done=True)
-    return await _page(request, "verify_email.html", done=False, address=user.email)
-
-
-async def verify_email(request: Request[State]) -> Response:
-    """Verify for the person who is signed in to the account, or who knows its password."""
-    fields = await read_form(request)
-    runtime, token = request.state["runtime"], request.path_params["token"]
-    user = await runtime.read(accounts.verification_of, token)
-    call = await call_of(request)
-    signed_in_id = call.principal.user_id if call else None
-    try:
-        if signed_in_id != user.id:
-            await runtime.in_thread(count_attempt, runtime, "sign-in", address_of(request), user.email or "")
-        await runtime.run(accounts.verify, token, signed_in_id, fields.get("password", ""))
-    except LinkEnded:
-        raise
-    except ServiceError as error:
-        return await _page(request, "verify_email.html", error, fields, done=False, address=user.email)
-    return await _page(request, "verify_email.html", done=True)
 
 
 async def show_accept_invitation(request: Request[State]) -> Response:
@@ -173,7 +113,7 @@ async def show_accept_invitation(request: Request[State]) -> Response:
     offer = await request.state["runtime"].read(invitation_answers.show, None, token)
     call = await call_of(request)
     user = await call.read(users.me) if call else None
-    return await _page(request, "accept_invitation.html", offer=offer, user=user, token=token)
+    return await show_page(request, "accept_invitation.html", offer=offer, user=user, token=token)
 
 
 async def accept_invitation(request: Request[State]) -> Response:
@@ -249,24 +189,13 @@ def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None
     runtime.limits.hit(Bucket.SIGN_IN, form, "account", token_hash(names.folded_email(email)))
 
 
-async def _reset_page(
-    request: Request[State], problem: ServiceError | None = None, fields: Fields | None = None
-) -> Response:
-    """Return the form for a new password. Its checkbox is ticked at first. Raises LinkEnded."""
-    is_first_proof = await request.state["runtime"].read(accounts.is_first_proof, request.path_params["token"])
-    end_access = fields is None or bool(fields.get("end_access"))
-    return await _page(
-        request, "reset_password.html", problem, fields, is_first_proof=is_first_proof, end_access=end_access
-    )
-
-
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
     if await call_of(request) is not None:
         return RedirectResponse(next_of(request, {}), 303)
-    return await _page(request, template)
+    return await show_page(request, template)
 
 
-async def _page(
+async def show_page(
     request: Request[State],
     template: str,
     problem: ServiceError | None = None,
@@ -306,16 +235,14 @@ def _set_cookie(response: Response, runtime: Runtime, value: str, seconds: int) 
     )
 
 
-def _form(path: str, show: Handler, submit: Handler) -> Route:
+def form(path: str, show: Handler, submit: Handler) -> Route:
     return Route(path, Methods({"GET": show, "POST": submit}))
 
 
 ROUTES = [
-    _form("/sign-up", show_sign_up, sign_up),
-    _form("/sign-in", show_sign_in, sign_in),
+    form("/sign-up", show_sign_up, sign_up),
+    form("/sign-in", show_sign_in, sign_in),
     Route("/sign-out", sign_out, methods=["POST"]),
-    _form("/forgot-password", show_forgot_password, forgot_password),
-    _form("/reset-password/{token}", show_reset_password, reset_password),
-    _form("/verify-email/{token}", show_verify_email, verify_email),
-    _form("/accept-invitation/{token}", show_accept_invitation, accept_invitation),
+    form("/forgot-password", show_forgot_password, forgot_password),
+    form("/accept-invitation/{token}", show_accept_invitation, accept_invitation),
 ]

@@ -17,6 +17,7 @@ from server.domain.notifications import Notice
 from server.domain.teams import cascades, withdrawals
 from server.errors import Conflict, Forbidden, NotFound
 from server.models import Organization, OrganizationMember, OrganizationRole, Project, ProjectMember, User
+from server.models.base import JSON
 from server.principal import Principal
 
 
@@ -80,7 +81,9 @@ def change_role(
     if role == OrganizationRole.MEMBER:
         cascades.revoke_access(session, user_id, _projects_without_own_role(session, organization.id, user_id))
         cancelled = withdrawals.cancel_of_member(session, organization, user_id)
-    changes = {"from": old_role, "to": role, "invitations": cancelled}
+    changes: dict[str, JSON] = {"from": old_role, "to": role}
+    if cancelled:
+        changes["invitations"] = cancelled
     audit.record(session, Event.MEMBER_ROLE_CHANGED, principal.user_id, organization.id, user_id, **changes)
     notifications.notify(
         session, [user_id], Notice.ROLE_CHANGED, "Your role has changed",

@@ -18,6 +18,7 @@ from server.domain.teams import cascades, withdrawals
 from server.domain.teams.organization_members import Member, OwnerStays, Removal, members_of
 from server.errors import Conflict, NotFound
 from server.models import Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
+from server.models.base import JSON
 from server.principal import Principal
 
 
@@ -85,7 +86,9 @@ def change_role(session: Session, principal: Principal, project_id: str, user_id
     flush_or_conflict(session, member)
     is_lower = PROJECT_ACTIONS[role] < PROJECT_ACTIONS[ProjectRole(old_role)]
     cancelled = withdrawals.cancel_of_member(session, organization, user_id, project.id) if is_lower else 0
-    details = {"project_id": project.id, "from": old_role, "to": role, "invitations": cancelled}
+    details: dict[str, JSON] = {"project_id": project.id, "from": old_role, "to": role}
+    if cancelled:
+        details["invitations"] = cancelled
     audit.record(session, Event.PROJECT_MEMBER_ROLE_CHANGED, principal.user_id, organization.id, user_id, **details)
     _notify_role(session, project, user_id, role)
     return cancelled
