@@ -51,7 +51,7 @@ async def sign_up(request: Request[State]) -> Response:
             accounts.sign_up, runtime.settings.sign_up, new_account, browser_info, runtime.mailer
         )
     except ServiceError as error:
-        return await show_page(request, "sign_up.html", error, fields)
+        return await _page(request, "sign_up.html", error, fields)
     return signed_in(request, session_value, next_of(request, fields))
 
 
@@ -70,7 +70,7 @@ async def sign_in(request: Request[State]) -> Response:
         if session_value is None:
             raise Unauthenticated(WRONG_CREDENTIALS)
     except ServiceError as error:
-        return await show_page(request, "sign_in.html", error, fields)
+        return await _page(request, "sign_in.html", error, fields)
     return signed_in(request, session_value, next_of(request, fields))
 
 
@@ -87,7 +87,7 @@ async def sign_out(request: Request[State]) -> Response:
 
 
 async def show_forgot_password(request: Request[State]) -> Response:
-    return await show_page(request, "forgot_password.html", sent=False)
+    return await _page(request, "forgot_password.html", sent=False)
 
 
 async def forgot_password(request: Request[State]) -> Response:
@@ -101,8 +101,8 @@ async def forgot_password(request: Request[State]) -> Response:
         names.email(email)
         await runtime.in_thread(count_attempt, runtime, "reset", address_of(request), email)
     except ServiceError as error:
-        return await show_page(request, "forgot_password.html", error, fields, sent=False)
-    response = await show_page(request, "forgot_password.html", fields=fields, sent=True)
+        return await _page(request, "forgot_password.html", error, fields, sent=False)
+    response = await _page(request, "forgot_password.html", fields=fields, sent=True)
     response.background = BackgroundTask(runtime.run, passwords.mail_reset_link, email, runtime.mailer)
     return response
 
@@ -113,7 +113,7 @@ async def show_accept_invitation(request: Request[State]) -> Response:
     offer = await request.state["runtime"].read(invitation_answers.show, None, token)
     call = await call_of(request)
     user = await call.read(users.me) if call else None
-    return await show_page(request, "accept_invitation.html", offer=offer, user=user, token=token)
+    return await _page(request, "accept_invitation.html", offer=offer, user=user, token=token)
 
 
 async def accept_invitation(request: Request[State]) -> Response:
@@ -192,10 +192,10 @@ def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
     if await call_of(request) is not None:
         return RedirectResponse(next_of(request, {}), 303)
-    return await show_page(request, template)
+    return await _page(request, template)
 
 
-async def show_page(
+async def _page(
     request: Request[State],
     template: str,
     problem: ServiceError | None = None,
@@ -235,14 +235,14 @@ def _set_cookie(response: Response, runtime: Runtime, value: str, seconds: int) 
     )
 
 
-def form(path: str, show: Handler, submit: Handler) -> Route:
+def _form(path: str, show: Handler, submit: Handler) -> Route:
     return Route(path, Methods({"GET": show, "POST": submit}))
 
 
 ROUTES = [
-    form("/sign-up", show_sign_up, sign_up),
-    form("/sign-in", show_sign_in, sign_in),
+    _form("/sign-up", show_sign_up, sign_up),
+    _form("/sign-in", show_sign_in, sign_in),
     Route("/sign-out", sign_out, methods=["POST"]),
-    form("/forgot-password", show_forgot_password, forgot_password),
-    form("/accept-invitation/{token}", show_accept_invitation, accept_invitation),
+    _form("/forgot-password", show_forgot_password, forgot_password),
+    _form("/accept-invitation/{token}", show_accept_invitation, accept_invitation),
 ]

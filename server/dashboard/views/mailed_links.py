@@ -6,12 +6,12 @@ from starlette.responses import Response
 from server.dashboard.pages import HOME
 from server.dashboard.views.entrance import (
     Fields,
+    _form,
+    _page,
     browser_info_of,
     call_of,
     count_attempt,
-    form,
     read_form,
-    show_page,
     signed_in,
     with_session,
 )
@@ -44,7 +44,7 @@ async def reset_password(request: Request[State]) -> Response:
         return await _reset_page(request, error, fields)
     if reset.ended is None:
         return signed_in(request, reset.session_value, HOME)
-    page = await show_page(request, "reset_done.html", ended=reset.ended, memberships=reset.memberships)
+    page = await _page(request, "reset_done.html", ended=reset.ended, memberships=reset.memberships)
     return with_session(request, page, reset.session_value)
 
 
@@ -59,8 +59,8 @@ async def show_verify_email(request: Request[State]) -> Response:
     call = await call_of(request)
     if call is not None and call.principal.user_id == user.id:
         await runtime.run(accounts.verify, token, user.id, "")
-        return await show_page(request, "verify_email.html", done=True)
-    return await show_page(request, "verify_email.html", done=False, address=user.email)
+        return await _page(request, "verify_email.html", done=True)
+    return await _page(request, "verify_email.html", done=False, address=user.email)
 
 
 async def verify_email(request: Request[State]) -> Response:
@@ -77,8 +77,8 @@ async def verify_email(request: Request[State]) -> Response:
     except LinkEnded:
         raise
     except ServiceError as error:
-        return await show_page(request, "verify_email.html", error, fields, done=False, address=user.email)
-    return await show_page(request, "verify_email.html", done=True)
+        return await _page(request, "verify_email.html", error, fields, done=False, address=user.email)
+    return await _page(request, "verify_email.html", done=True)
 
 
 async def _reset_page(
@@ -87,12 +87,12 @@ async def _reset_page(
     """Return the form for a new password. Its checkbox is ticked at first. Raises LinkEnded."""
     is_first_proof = await request.state["runtime"].read(accounts.is_first_proof, request.path_params["token"])
     end_access = fields is None or bool(fields.get("end_access"))
-    return await show_page(
+    return await _page(
         request, "reset_password.html", problem, fields, is_first_proof=is_first_proof, end_access=end_access
     )
 
 
 ROUTES = [
-    form("/reset-password/{token}", show_reset_password, reset_password),
-    form("/verify-email/{token}", show_verify_email, verify_email),
+    _form("/reset-password/{token}", show_reset_password, reset_password),
+    _form("/verify-email/{token}", show_verify_email, verify_email),
 ]
