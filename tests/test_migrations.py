@@ -80,7 +80,7 @@ def test_the_data_of_the_version_before_is_kept(empty_url: str, engine: sa.Engin
     assert counts == {name: len(ROWS[name]) for name in kept}
 
 
-def test_0005_moves_account_events_to_their_person_and_ends_invitations_without_a_right(
+def test_account_events_move_to_their_person_and_invitations_without_a_right_end(
     empty_url: str, engine: sa.Engine
 ) -> None:
     database_at(empty_url, "0004")
