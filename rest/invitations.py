@@ -64,7 +64,7 @@ class InvitationSent(BaseModel):
     project_id: str | None
     role: str
     project_assignments: list[AssignmentView]
-    token: str = Field(description="shown only once")
+    token: str = Field(description="shown only once; it joins, but unlike the token in the letter it proves no mailbox")
     link: str
     expires_at: datetime
     message: str = Field(description="says whether the mail was sent")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from rest.http import call_of, person_call_of, read, reply, session_call_of
 from rest.invitations import PendingInvitation
 from server.domain.teams import invitations, organization_members, project_members
-from server.domain.teams.organization_members import Member
+from server.domain.teams.organization_members import Member, Removal
 from server.models import OrganizationRole, ProjectRole
 from server.runtime import State
 
@@ -60,10 +60,14 @@ class MemberList(BaseModel):
         )
 
 
+CANCELLED = Field(description="how many pending invitations to and from the person were cancelled")
+
+
 class RoleChanged(BaseModel):
     message: str
     user_id: str
     role: str
+    invitations: int = CANCELLED
 
 
 class MemberAdded(BaseModel):
@@ -74,9 +78,26 @@ class MemberAdded(BaseModel):
 
 
 class MemberRemoved(BaseModel):
-    message: str = "Member removed successfully"
+    message: str
     user_id: str
     api_keys: int = Field(description="how many of the member's API keys were deleted")
+    invitations: int = CANCELLED
+
+    @classmethod
+    def of(cls, user_id: str, removal: Removal) -> Self:
+        return cls(
+            message=with_cancelled("Member removed successfully", removal.invitations),
+            user_id=user_id,
+            api_keys=removal.api_keys,
+            invitations=removal.invitations,
+        )
+
+
+def with_cancelled(message: str, invitations: int) -> str:
+    """Return the message, with the number of cancelled invitations if there are any."""
+    if not invitations:
+        return message
+    return f"{message}; {invitations} pending invitation{'s were' if invitations > 1 else ' was'} cancelled"
 
 
 async def list_of_organization(request: Request[State]) -> Response:
@@ -93,16 +114,16 @@ async def change_in_organization(request: Request[State]) -> Response:
     call = await session_call_of(request)
     change = await read(request, OrganizationRoleChange)
     organization_id, user_id = request.path_params["organization_id"], request.path_params["user_id"]
-    await call.run(organization_members.change_role, organization_id, user_id, change.role)
-    return reply(RoleChanged(message="Member role updated successfully", user_id=user_id, role=change.role))
+    cancelled = await call.run(organization_members.change_role, organization_id, user_id, change.role)
+    return _role_changed(user_id, change.role, cancelled)
 
 
 async def remove_from_organization(request: Request[State]) -> Response:
     """Remove a member from an organization and its projects, or leave it. The member's API keys there are deleted."""
     call = await session_call_of(request)
     user_id = request.path_params["user_id"]
-    deleted_keys = await call.run(organization_members.remove, request.path_params["organization_id"], user_id)
-    return reply(MemberRemoved(user_id=user_id, api_keys=deleted_keys))
+    removal = await call.run(organization_members.remove, request.path_params["organization_id"], user_id)
+    return reply(MemberRemoved.of(user_id, removal))
 
 
 async def list_of_project(request: Request[State]) -> Response:
@@ -128,13 +149,18 @@ async def change_in_project(request: Request[State]) -> Response:
     call = await person_call_of(request)
     change = await read(request, ProjectRoleChange)
     user_id = request.path_params["user_id"]
-    await call.run(project_members.change_role, request.path_params["project_id"], user_id, change.role)
-    return reply(RoleChanged(message="Member role updated successfully", user_id=user_id, role=change.role))
+    cancelled = await call.run(project_members.change_role, request.path_params["project_id"], user_id, change.role)
+    return _role_changed(user_id, change.role, cancelled)
 
 
 async def remove_from_project(request: Request[State]) -> Response:
     """Remove a member from a project, or leave it. The member's API keys there are deleted."""
     call = await person_call_of(request)
     user_id = request.path_params["user_id"]
-    deleted_keys = await call.run(project_members.remove, request.path_params["project_id"], user_id)
-    return reply(MemberRemoved(user_id=user_id, api_keys=deleted_keys))
+    removal = await call.run(project_members.remove, request.path_params["project_id"], user_id)
+    return reply(MemberRemoved.of(user_id, removal))
+
+
+def _role_changed(user_id: str, role: str, cancelled: int) -> Response:
+    message = with_cancelled("Member role updated successfully", cancelled)
+    return reply(RoleChanged(message=message, user_id=user_id, role=role, invitations=cancelled))

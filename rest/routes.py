@@ -87,7 +87,7 @@ ENDPOINTS = (
              invitations.create_for_project, invitations.InvitationSent, invitations.ProjectInvitation, reach=SESSION,
              operation="invitations.invite_to_project", failures=(409,)),
     Endpoint("api_keys_create", "POST", "/api/projects/{project_id}/api-keys", api_keys.create,
-             api_keys.ApiKeyCreated, api_keys.NewApiKey, reach=SESSION),
+             api_keys.ApiKeyCreated, api_keys.NewApiKey, reach=SESSION, failures=(409,)),
     Endpoint("api_keys_list_all", "GET", "/api/projects/{project_id}/api-keys", api_keys.list_all,
              api_keys.ApiKeyList, reach=SESSION),
     Endpoint("api_keys_delete", "DELETE", "/api/projects/{project_id}/api-keys/{key_id}", api_keys.delete,

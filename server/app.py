@@ -21,7 +21,7 @@ from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import is_for_people
 from server.dashboard.routes import ROUTES as PAGES
-from server.dashboard.views import entrance, second_step
+from server.dashboard.views import entrance, mailed_links, second_step
 from server.database import Database, migrate
 from server.errors import ServiceError
 from server.health import HealthChecks
@@ -59,7 +59,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
             yield {"runtime": runtime}
 
     app = Starlette(
-        routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *second_step.ROUTES, *PAGES],
+        routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *second_step.ROUTES, *mailed_links.ROUTES, *PAGES],
         middleware=[
             Middleware(Envelope, settings=settings, metrics=metrics),
             Middleware(Cors, settings=settings),

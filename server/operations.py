@@ -20,6 +20,7 @@ from server.domain.teams import (
 NAMES: dict[Callable[..., object], str] = {
     accounts.delete: "accounts.delete",
     audit.list_events: "audit.list_events",
+    audit.list_own: "audit.list_own",
     authorizations.approve: "authorizations.approve",
     authorizations.deny: "authorizations.deny",
     connections.list_connections: "connections.list_connections",

@@ -78,3 +78,34 @@ def test_the_data_of_the_version_before_is_kept(empty_url: str, engine: sa.Engin
         kept = [name for name in ROWS if sa.inspect(connection).has_table(name)]
         counts = {name: connection.scalar(sa.text(f"SELECT count(*) FROM {name}")) for name in kept}
     assert counts == {name: len(ROWS[name]) for name in kept}
+
+
+def test_account_events_move_to_their_person_and_invitations_without_a_right_end(
+    empty_url: str, engine: sa.Engine
+) -> None:
+    database_at(empty_url, "0004")
+    added = """
+        INSERT INTO audit_events (id, organization_id, type, actor_id, target, metadata, created_at) VALUES
+            ('evt_in', 'org_ben', 'account.signed_in', 'user_ben', '', '{}', '2026-11-01 12:00:00'),
+            ('evt_org', 'org_ben', 'project.created', 'user_ben', '', '{}', '2026-11-01 12:00:00')
+    """
+    sent_by_ben = """
+        INSERT INTO invitations
+            (id, organization_id, email, role, token_hash, invited_by, status, created_at, expires_at) VALUES
+            ('inv_two', 'org_team', 'joe@example.com', 'admin', 'two', 'user_ben', 'pending', '2026-11-01 12:00:00',
+             '2036-11-01 12:00:00')
+    """
+    with engine.begin() as connection:
+        for statement in (added, sent_by_ben):
+            connection.execute(sa.text(statement))
+    migrate(empty_url)
+    with engine.connect() as connection:
+        events = connection.execute(sa.text("SELECT id, organization_id, user_id FROM audit_events ORDER BY id")).all()
+        statuses = connection.execute(sa.text("SELECT id, status FROM invitations ORDER BY id")).all()
+        mailed = connection.execute(sa.text("SELECT was_mailed FROM mailed_tokens")).scalar_one()
+    assert events == [
+        ("evt_in", None, "user_ben"), ("evt_one", "org_team", None), ("evt_org", "org_ben", None),
+        ("evt_two", None, None),
+    ]  # fmt: skip
+    assert statuses == [("inv_one", "pending"), ("inv_two", "cancelled")]
+    assert mailed

@@ -44,7 +44,7 @@ def reset_password(settings: Settings, args: Namespace) -> None:
     With `--remove-second-factor` the account's authenticator app and recovery codes end.
     """
     with writing(settings) as session:
-        address, token = passwords.issue_reset(session, names.parse_email(args.email))
+        address, token = passwords.issue_reset(session, names.parse_email(args.email), was_mailed=False)
         user = users.by_email(session, address)
         if args.remove_second_factor and user is not None:
             second_factors.remove(session, user)

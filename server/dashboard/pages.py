@@ -13,7 +13,7 @@ from starlette.types import Message
 from server import csp
 from server.dashboard.fields import with_field_label
 from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
-from server.dashboard.rendering import DONE, problem_page, render
+from server.dashboard.rendering import done_message, problem_page, render
 from server.dispatch import Methods
 from server.domain.people import users
 from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated
@@ -90,7 +90,7 @@ class PageRequest:
             "current": current,
             "path": self.http.url.path,
             "problem": with_field_label(self.problem) if self.problem else None,
-            "done": DONE.get(self.http.query_params.get("done", "")),
+            "done": done_message(self.http.query_params),
             "typed": self.text,
             "settings": self.call.runtime.settings,
         }
@@ -120,9 +120,14 @@ Guard = Callable[[PageRequest], Awaitable[Response | None]]
 """Returns None to let a form pass, or the page that is shown instead."""
 
 
-def redirect(path: str, done: str | None = None) -> Response:
-    """Redirect after a form. `done` is the key of the message that the next page shows."""
-    return RedirectResponse(f"{path}?{urlencode({'done': done})}" if done else path, 303)
+def redirect(path: str, done: str | None = None, *, invitations: int = 0) -> Response:
+    """Redirect after a form.
+
+    `done` is the key of the message that the next page shows, `invitations` how many it says were canceled.
+    """
+    query = {"done": done, "invitations": invitations or None}
+    given = {name: value for name, value in query.items() if value is not None}
+    return RedirectResponse(f"{path}?{urlencode(given)}" if given else path, 303)
 
 
 class Page(Methods):

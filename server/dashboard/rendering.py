@@ -42,6 +42,20 @@ DONE = {
 """The messages that `?done=` can show. Any other value shows nothing, so that a link cannot put words on our pages."""
 
 
+MAX_DIGITS = 4
+
+
+def done_message(query: Mapping[str, str]) -> str | None:
+    """Return the message that an address asks for, with the number of canceled invitations that it names."""
+    message = DONE.get(query.get("done", ""))
+    digits = query.get("invitations", "")
+    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= MAX_DIGITS
+    number = int(digits) if is_number else 0
+    if message is None or number == 0:
+        return message
+    return f"{message} {count(number, 'pending invitation')} {'was' if number == 1 else 'were'} canceled."
+
+
 def render(template: str, context: dict[str, object]) -> str:
     """Return the page as HTML. Takes some milliseconds of CPU: call it on a worker thread."""
     return _environment().get_template(template).render(context)

@@ -38,9 +38,13 @@ def set_step_cookie(response: Response, settings: Settings, value: str) -> None:
 
 def signed_in(request: Request[State], session_value: str, path: str) -> Response:
     """Redirect to `path` with the cookie of a new session."""
-    runtime = request.state["runtime"]
-    response = RedirectResponse(path, 303)
-    set_session_cookie(response, runtime.settings, session_value, runtime.settings.session_days * 24 * 3600)
+    return with_session(request, RedirectResponse(path, 303), session_value)
+
+
+def with_session(request: Request[State], response: Response, session_value: str) -> Response:
+    """Return the response with the cookie of a new session."""
+    settings = request.state["runtime"].settings
+    set_session_cookie(response, settings, session_value, settings.session_days * 24 * 3600)
     return response
 
 

@@ -1,4 +1,4 @@
-"""Accounts: signing up, confirming the email address, and deleting the account."""
+"""Accounts: signing up, confirming the address, resetting the password, and deleting the account."""
 
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -6,20 +6,22 @@ from typing import Literal, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.database import is_sqlite
-from server.domain import audit, letters, names
+from server.database import is_sqlite, paused
+from server.domain import audit, letters, names, notifications
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.locks import lock_organization, lock_user
+from server.domain.notifications import Notice
 from server.domain.people import mailed_tokens, passwords, second_factors, sessions, users
 from server.domain.people.passwords import LinkEnded
-from server.domain.people.sessions import BrowserInfo
-from server.domain.teams import cascades, invitations
+from server.domain.people.sessions import BrowserInfo, SignIn
+from server.domain.teams import cascades, invitations, withdrawals
 from server.domain.teams.cascades import DeletedCounts
-from server.errors import Conflict, Forbidden
+from server.errors import Conflict, Forbidden, Invalid
+from server.hashing import password_matches
 from server.mailer import Mailer
 from server.models import (
-    Invitation,
+    AuditEvent,
     MailedToken,
     Notification,
     Organization,
@@ -28,7 +30,6 @@ from server.models import (
     User,
 )
 from server.models.base import now
-from server.models.invitations import InvitationStatus
 from server.models.organizations import OrganizationKind
 from server.models.users import MailedPurpose
 from server.principal import Principal
@@ -56,6 +57,27 @@ class SignUp(NamedTuple):
     password: str
 
 
+class Ended(NamedTuple):
+    """How much the first proof of a mailbox ended; `members` counts other people."""
+
+    api_keys: int
+    grants: int
+    members: int
+    invitations: int
+
+
+class PasswordReset(NamedTuple):
+    """What a reset did.
+
+    `ended` is set if it was the first proof of the mailbox; `memberships` then names the organizations of others that
+    the account belongs to.
+    """
+
+    sign_in: SignIn
+    ended: Ended | None
+    memberships: list[str]
+
+
 def sign_up(session: Session, policy: SignUpPolicy, form: SignUp, browser: BrowserInfo, mailer: Mailer) -> str:
     """Create an account, mail a link that confirms its address, and sign in. Return the new session's value.
 
@@ -77,18 +99,85 @@ def send_verification(session: Session, user: User, mailer: Mailer) -> None:
         letters.send_verification(session, mailer, user.email, token)
 
 
-def verification_owner(session: Session, token: str) -> str | None:
-    """Return the id of the user whose address the link confirms, or None if the link is not valid."""
-    return mailed_tokens.owner_of(session, token, MailedPurpose.VERIFY)
-
-
-def verify(session: Session, token: str) -> None:
-    """Confirm the address that the link was mailed to. Raises LinkEnded."""
-    user_id = mailed_tokens.redeem(session, token, MailedPurpose.VERIFY)
+def verification_of(session: Session, token: str) -> User:
+    """Return the user whose address this link would confirm. Raises LinkEnded."""
+    user_id = mailed_tokens.owner_of(session, token, MailedPurpose.VERIFY)
     user = session.get(User, user_id) if user_id else None
     if user is None:
         raise LinkEnded
+    return user
+
+
+def verify(session: Session, token: str, signed_in_id: str | None, password: str) -> None:
+    """Confirm an address by a mailed link, for the person who is signed in to the account or knows its password.
+
+    The link alone is not enough: it can reach a person whose address somebody else signed up with. `signed_in_id` is
+    the user who is signed in. Raises LinkEnded, Invalid (the link then still works).
+    """
+    user = verification_of(session, token)
+    if user.id != signed_in_id:
+        _require_password(session, user, password)
+    if mailed_tokens.redeem(session, token, MailedPurpose.VERIFY) is None:
+        raise LinkEnded
     users.verify_email(session, user)
+
+
+def is_first_proof(session: Session, token: str) -> bool:
+    """Return whether resetting the password with this token would be the first proof of the mailbox.
+
+    Raises LinkEnded.
+    """
+    user_id = mailed_tokens.owner_of(session, token, MailedPurpose.RESET)
+    if user_id is None:
+        raise LinkEnded
+    is_unproven = session.get_one(User, user_id).email_verified_at is None
+    return is_unproven and mailed_tokens.proves_mailbox(session, token, MailedPurpose.RESET)
+
+
+def reset_password(session: Session, token: str, new: str, browser: BrowserInfo, *, end_access: bool) -> PasswordReset:
+    """Set a new password by a link, end all sessions, and sign in; a second factor is still due.
+
+    If it is the first proof of the mailbox, everything that was made before ends. Otherwise `end_access` also ends the
+    user's API keys and applications. Raises LinkEnded, Invalid (the link then still works).
+    """
+    user, proves_mailbox = passwords.reset(session, token, new)
+    ended, memberships = None, []
+    if proves_mailbox and user.email_verified_at is None:
+        ended = end_everything_unproven(session, user)
+        memberships = _memberships_of(session, user.id)
+        users.verify_email(session, user)
+    elif end_access:
+        cascades.revoke_access(session, user.id)
+    details = ended._asdict() if ended else {}
+    audit.record_account_event(session, Event.PASSWORD_RESET, user.id, **details)
+    return PasswordReset(sessions.complete_sign_in(session, user, browser), ended, memberships)
+
+
+def end_everything_unproven(session: Session, user: User) -> Ended:
+    """End what was made in an account before its mailbox was proven, since somebody else may have made it.
+
+    That is: sessions, second factors, unused links, API keys, grants, other members of the organizations and projects
+    that the account owns, and invitations that it sent. Memories stay. Call it before `users.verify_email`.
+    """
+    lock_user(session, user.id)
+    for organization_id in _organizations_of(session, user.id):
+        lock_organization(session, organization_id)
+    sessions.end_all(session, user.id)
+    second_factors.discard(session, user.id)
+    session.execute(sa.delete(MailedToken).where(col(MailedToken.user_id) == user.id))
+    members, inside = cascades.remove_other_people(session, user)
+    elsewhere = cascades.revoke_access(session, user.id)
+    for organization_id, member_id in members:
+        audit.record(session, Event.MEMBER_REMOVED, user.id, organization_id, member_id, reason="first_proof")
+    member_ids = {member_id for _, member_id in members}
+    message = f"You no longer belong to the organizations of {user.name}, who has confirmed the email address."
+    notifications.notify(session, member_ids, Notice.REMOVED, "Removed from organizations", message)
+    return Ended(
+        api_keys=inside.api_keys + elsewhere.api_keys,
+        grants=inside.grants + elsewhere.grants,
+        members=len(member_ids),
+        invitations=withdrawals.cancel_of_account(session, user),
+    )
 
 
 def delete(session: Session, principal: Principal) -> DeletedCounts:
@@ -107,11 +196,11 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
     counts = cascades.remove_organization(session, personal)
     for organization_id in joined:
         audit.record(session, Event.MEMBER_LEFT, user.id, organization_id, user.id)
-    _end_invitations(session, user)
+    withdrawals.cancel_of_deleted_account(session, user)
     revoked = cascades.revoke_access(session, user.id)
     sessions.end_all(session, user.id)
     second_factors.discard(session, user.id)
-    for table in (OrganizationMember, ProjectMember, Notification, MailedToken):
+    for table in (OrganizationMember, ProjectMember, Notification, MailedToken, AuditEvent):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
     _erase_personal_data(user)
     return replace(counts, api_keys=counts.api_keys + revoked.api_keys, grants=counts.grants + revoked.grants)
@@ -141,18 +230,20 @@ def _require_only_personal(session: Session, user_id: str) -> Organization:
     return owned[0]
 
 
-def _end_invitations(session: Session, user: User) -> None:
-    """Cancel the invitations that the user sent or received, and erase the address from them.
+def _memberships_of(session: Session, user_id: str) -> list[str]:
+    """Return the names of the organizations of others that the user belongs to."""
+    joined = select(Organization.name).join(OrganizationMember).where(OrganizationMember.user_id == user_id)
+    return list(session.exec(joined.order_by(Organization.name)))
 
-    Cancelled, so that they do not work for the next person who signs up with this address.
-    """
-    sent_or_received = (col(Invitation.invited_by) == user.id) | (col(Invitation.email) == user.email)
-    session.execute(
-        sa.update(Invitation)
-        .where(sent_or_received, col(Invitation.status) == InvitationStatus.PENDING)
-        .values(status=InvitationStatus.CANCELLED)
-    )
-    session.execute(sa.update(Invitation).where(col(Invitation.email) == user.email).values(email=""))
+
+def _require_password(session: Session, user: User, password: str) -> None:
+    """Raises Invalid unless it is the user's password. Checking is slow, so the transaction is paused."""
+    stored_hash = user.password_hash
+    with paused(session):
+        matches = bool(password) and password_matches(stored_hash, password)
+    session.refresh(user)
+    if not matches or user.password_hash != stored_hash:
+        raise Invalid("this is not the password of this account.", field="password")
 
 
 def _require_admitted(session: Session, policy: SignUpPolicy, address: str) -> None:

@@ -2,12 +2,12 @@
 
 from enum import StrEnum
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.domain.access import Action, require_organization
-from server.models import AuditEvent, Organization
+from server.domain.access import Action, require_organization, require_session
+from server.models import AuditEvent
 from server.models.base import JSON
-from server.models.organizations import OrganizationKind
 from server.principal import Principal
 
 
@@ -64,11 +64,8 @@ def record(
 
 
 def record_account_event(session: Session, event: str, user_id: str, target: str = "", **details: JSON) -> None:
-    """Record an event of the user's account in the personal organization, where only that user sees it."""
-    personal = select(Organization.id).where(
-        Organization.owner_id == user_id, Organization.kind == OrganizationKind.PERSONAL
-    )
-    record(session, event, user_id, session.exec(personal).one_or_none(), target, **details)
+    """Record an event of the user's account, for that user alone: no organization shows it."""
+    session.add(AuditEvent(type=event, actor_id=user_id, user_id=user_id, target=target, details=details))
 
 
 def list_events(
@@ -79,7 +76,17 @@ def list_events(
     Raises NotFound, Forbidden.
     """
     require_organization(session, principal, organization_id, Action.SEE_AUDIT)
-    query = select(AuditEvent).where(AuditEvent.organization_id == organization_id)
+    return _newest(session, col(AuditEvent.organization_id) == organization_id, limit, before)
+
+
+def list_own(session: Session, principal: Principal, limit: int, before: str | None) -> list[AuditEvent]:
+    """Like `list_events`, for the principal's own account. Raises Forbidden for a key or token."""
+    require_session(principal)
+    return _newest(session, col(AuditEvent.user_id) == principal.user_id, limit, before)
+
+
+def _newest(session: Session, condition: sa.ColumnElement[bool], limit: int, before: str | None) -> list[AuditEvent]:
+    query = select(AuditEvent).where(condition)
     if before is not None:
         query = query.where(col(AuditEvent.id) < before)
     return list(session.exec(query.order_by(col(AuditEvent.id).desc()).limit(limit)))

@@ -1,6 +1,6 @@
 """Notifications in the dashboard: changes that others made to a person's access."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -26,11 +26,41 @@ class Notice(StrEnum):
 
 
 def notify(
-    session: Session, user_ids: Iterable[str], notice: Notice, title: str, message: str, **details: JSON
+    session: Session,
+    user_ids: Iterable[str],
+    notice: Notice,
+    title: str,
+    message: str,
+    *,
+    topic: str | None = None,
+    gathered: str | None = None,
+    **details: JSON,
 ) -> None:
-    """Notify each of these users once."""
-    for user_id in sorted(set(user_ids)):
-        session.add(Notification(user_id=user_id, type=notice, title=title, message=message, details=details))
+    """Notify each of these people once.
+
+    A notice with a `topic` replaces the person's unread one of the same topic, so that a person who repeats an act
+    cannot push other notices out of the list. From the second on the message is `gathered`, where `%d` is how many
+    there were, and `metadata.count` says it too.
+    """
+    recipients = sorted(set(user_ids))
+    counts = _take_unread(session, recipients, topic) if topic else {}
+    for user_id in recipients:
+        count = counts.get(user_id, 0) + 1
+        text = gathered.replace("%d", str(count), 1) if gathered and count > 1 else message
+        own = details | {"count": count} if gathered else details
+        session.add(Notification(user_id=user_id, type=notice, topic=topic, title=title, message=text, details=own))
+
+
+def _take_unread(session: Session, user_ids: Sequence[str], topic: str) -> dict[str, int]:
+    """Delete the unread notices of this topic, and return how many acts they stood for by user id."""
+    session.flush()
+    unread = sa.delete(Notification).where(
+        col(Notification.topic) == topic,
+        col(Notification.user_id).in_(user_ids),
+        col(Notification.read_at).is_(None),
+    )
+    taken = session.execute(unread.returning(col(Notification.user_id), col(Notification.details))).all()
+    return {user_id: int(details.get("count", 1)) for user_id, details in taken}
 
 
 def list_notifications(session: Session, principal: Principal) -> tuple[list[Notification], int]:

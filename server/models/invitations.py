@@ -28,7 +28,11 @@ def _pending(name: str, *columns: str, condition: str) -> sa.Index:
 
 
 class Invitation(SQLModel, table=True):
-    """An invitation to an organization, or to one project if `project_id` is set; `role` is then always member."""
+    """An invitation to an organization, or to one project if `project_id` is set; `role` is then always member.
+
+    Two secrets open it. The inviter sees the token of `token_hash`. The token of `mailed_token_hash` stands only in the
+    letter, so it proves the mailbox; None when no letter was sent.
+    """
 
     __tablename__ = "invitations"
     __table_args__ = (
@@ -36,6 +40,7 @@ class Invitation(SQLModel, table=True):
         sa.CheckConstraint("role IN ('admin', 'member')", name="role"),
         _pending("uq_invitations_pending_organization", "organization_id", "email", condition="project_id IS NULL"),
         _pending("uq_invitations_pending_project", "project_id", "email", condition="project_id IS NOT NULL"),
+        sa.Index("uq_invitations_mailed_token_hash", "mailed_token_hash", unique=True),
     )
 
     id: str = Field(default_factory=lambda: new_id("inv_"), primary_key=True)
@@ -44,6 +49,7 @@ class Invitation(SQLModel, table=True):
     email: str = Field(index=True, description="normalized")
     role: OrganizationRole = Field(sa_type=sa.String)
     token_hash: str = Field(unique=True)
+    mailed_token_hash: str | None = None
     invited_by: str = Field(sa_column=foreign_key("users.id", index=True))
     status: InvitationStatus = Field(default=InvitationStatus.PENDING, sa_type=sa.String)
     created_at: datetime = Field(default_factory=now, sa_type=Utc)

@@ -15,6 +15,7 @@ class Notification(SQLModel, table=True):
     id: str = Field(default_factory=lambda: new_id("ntf_"), primary_key=True)
     user_id: str = Field(sa_column=foreign_key("users.id"))
     type: str
+    topic: str | None = Field(default=None, index=True, description="unread notices of one topic are gathered into one")
     title: str
     message: str
     details: JsonObject = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))

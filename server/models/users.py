@@ -47,7 +47,10 @@ class MailedPurpose(StrEnum):
 
 
 class MailedToken(SQLModel, table=True):
-    """The token of a single-use link that was mailed to the user."""
+    """A single-use link for a user.
+
+    `was_mailed` is true if it went to the user's address alone, false if the command line printed it.
+    """
 
     __tablename__ = "mailed_tokens"
     __table_args__ = (enum_check("purpose", "purpose", MailedPurpose),)
@@ -56,5 +59,6 @@ class MailedToken(SQLModel, table=True):
     user_id: str = Field(sa_column=foreign_key("users.id", index=True))
     purpose: MailedPurpose = Field(sa_type=sa.String)
     token_hash: str = Field(unique=True)
+    was_mailed: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     expires_at: datetime = Field(sa_type=Utc)

@@ -106,7 +106,8 @@ async def test_unread_notifications_are_counted(ann: Visitor) -> None:
     await ann.do(read[1])
     await create_key(ann)
     await create_key(ann)
-    assert "2 unread" in await ann.see(ann.project)
+    assert "1 unread" in await ann.see(ann.project)
+    assert "2 API keys of My Memories were created by alice" in await ann.see("/dashboard/notifications")
     await ann.do("/dashboard/notifications/read-all")
     assert "unread" not in await ann.see(ann.project)
 

@@ -94,7 +94,10 @@ async def test_members_who_leave_or_are_removed_lose_access(shared: Visitor, ben
     added = {"user_id": ben.tenant.user_id, "role": "viewer"}
     await shared.do(f"{shared.project}/members/add", added)
     assert (await ben.get(shared.project)).status_code == 200
-    await shared.do(f"{shared.organization}/members/{ben.tenant.user_id}/remove")
+    await ben.do(f"{shared.project}/members/{ben.tenant.user_id}/remove")
+    await invite(shared, f"{shared.project}/members", email=ben.tenant.email, role="viewer")
+    location = await shared.do(f"{shared.organization}/members/{ben.tenant.user_id}/remove")
+    assert "1 pending invitation was canceled" in await shared.see(location)
     assert (await ben.get(shared.organization)).status_code == 404
 
 

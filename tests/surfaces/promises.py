@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tests.rest.conftest import said
 
 ANYTHING = object()
-OWNER, EDITOR, VIEWER, OUTSIDER = "owner", "editor", "viewer", "outsider"
+OWNER, ADMIN, EDITOR, VIEWER, OUTSIDER = "owner", "admin", "editor", "viewer", "outsider"
 READ_KEY, WRITE_KEY, ANONYMOUS = "read_key", "write_key", "anonymous"
 
 Shape = object
@@ -106,11 +106,12 @@ IN_ORGANIZATIONS = (
     Promise("GET", "/api/organizations", OWNER, {"organizations": [ORGANIZATION]}, refusals=(NOBODY, NO_KEY)),
     Promise("GET", ORGANIZATIONS, VIEWER, ORGANIZATION, refusals=(NOBODY, NO_KEY, UNSEEN)),
     Promise("GET", ORGANIZATIONS + "/members", VIEWER, MEMBERS, refusals=(NOBODY, NO_KEY, UNSEEN)),
-    Promise("PUT", ORGANIZATIONS + "/members/{user_id}", OWNER, fields("message user_id role"), {"role": "admin"},
+    Promise("PUT", ORGANIZATIONS + "/members/{user_id}", OWNER, fields("message user_id role invitations"),
+            {"role": "admin"},
             refusals=(NOBODY, NO_KEY, Refusal(403, VIEWER, body={"role": "admin"}),
                       Refusal(400, body={"role": "owner"}),
                       Refusal(409, path=ORGANIZATIONS + "/members/{owner_id}", body={"role": "member"}))),
-    Promise("DELETE", ORGANIZATIONS + "/members/{user_id}", OWNER, fields("message user_id api_keys"),
+    Promise("DELETE", ORGANIZATIONS + "/members/{user_id}", OWNER, fields("message user_id api_keys invitations"),
             refusals=(NOBODY, NO_KEY, UNSEEN, Refusal(403, VIEWER),
                       Refusal(409, path=ORGANIZATIONS + "/members/{owner_id}"))),
     Promise("POST", ORGANIZATIONS + "/invitations", OWNER, INVITED,
@@ -153,10 +154,11 @@ IN_PROJECTS = (
                       Refusal(400, body={"user_id": "{member_id}", "role": "owner"}),
                       Refusal(404, body={"user_id": "user_" + NEVER, "role": "viewer"}),
                       Refusal(409, body={"user_id": "{user_id}", "role": "viewer"}))),
-    Promise("PUT", PROJECTS + "/members/{user_id}", OWNER, fields("message user_id role"), {"role": "editor"},
+    Promise("PUT", PROJECTS + "/members/{user_id}", OWNER, fields("message user_id role invitations"),
+            {"role": "editor"},
             refusals=(NOBODY, Refusal(403, EDITOR, body={"role": "editor"}), Refusal(400, body={"role": "member"}),
                       Refusal(409, path=PROJECTS + "/members/{owner_id}", body={"role": "viewer"}))),
-    Promise("DELETE", PROJECTS + "/members/{user_id}", OWNER, fields("message user_id api_keys"),
+    Promise("DELETE", PROJECTS + "/members/{user_id}", OWNER, fields("message user_id api_keys invitations"),
             refusals=(NOBODY, NO_KEY, UNSEEN, Refusal(403, EDITOR),
                       Refusal(409, path=PROJECTS + "/members/{owner_id}"))),
     Promise("POST", PROJECTS + "/invitations", OWNER, INVITED, {"email": "n@example.com", "role": "viewer"},
@@ -167,7 +169,7 @@ IN_PROJECTS = (
             fields("api_key prefix key_prefix id api_key_id name expires_at created_at message", permissions=[...]),
             {"name": "Laptop", "permissions": ["read"], "expires_in_days": 3650},
             refusals=(NOBODY, Refusal(403, WRITE_KEY, body={"name": "x"}), Refusal(403, VIEWER, body={"name": "x"}),
-                      Refusal(400, body={"name": "x", "expires_in_days": 3651}))),
+                      Refusal(400, body={"name": "x", "expires_in_days": 3651}), Refusal(409, ADMIN))),
     Promise("GET", PROJECTS + "/api-keys", EDITOR,
             {"api_keys": [fields("id name prefix created_by created_at last_used_at expires_at", permissions=[...])],
              "total": ...}, refusals=(NOBODY, NO_KEY, UNSEEN)),

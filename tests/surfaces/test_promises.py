@@ -7,6 +7,9 @@ import pytest
 
 from rest.endpoint import Reach
 from rest.routes import ENDPOINTS
+from server.database import Database
+from server.domain.teams.api_keys import MAX_PER_PERSON
+from server.models import ApiKey
 from tests.support.team import Team
 from tests.surfaces.promises import ANYTHING, ELSEWHERE, PROMISES, Promise, Shape
 
@@ -15,8 +18,21 @@ PROMISED = {(promise.method, promise.path) for promise in PROMISES}
 
 
 @pytest.fixture
-async def things(team: Team) -> dict[str, str]:
-    """Create one object of each kind, for the `{…}` of a promise."""
+async def things(team: Team, database: Database) -> dict[str, str]:
+    """Create one object of each kind, for the `{…}` of a promise. The admin has as many keys as allowed."""
+    with database.write() as session:
+        for number in range(MAX_PER_PERSON):
+            text = f"full-{number}"
+            session.add(
+                ApiKey(
+                    project_id=team.project_id,
+                    created_by=team.ids["admin"],
+                    name=text,
+                    prefix=text,
+                    token_hash=text,
+                    permissions=["read"],
+                )
+            )
     key = (await team["owner"].post(f"/api/projects/{team.project_id}/api-keys", {"name": "one"})).json()
     invitation = {"email": team.emails["outsider"], "role": "member"}
     invited = await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", invitation)

@@ -1,4 +1,4 @@
-"""The user's account: name, password, browser sessions, deletion."""
+"""The user's account: name, password, browser sessions, activity, deletion."""
 
 from sqlmodel import Session
 from starlette.responses import RedirectResponse, Response
@@ -7,22 +7,42 @@ from server.buckets import Bucket
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.session_cookies import signed_in
 from server.dashboard.views.entrance import browser_info_of
-from server.domain import accounts
+from server.domain import accounts, audit
+from server.domain.audit import Event
 from server.domain.people import passwords, second_factors, sessions, users
 from server.mailer import Mailer
 from server.principal import Principal
 
 ACCOUNT = f"{HOME}/account"
+EVENTS_PER_PAGE = 20
+EVENT_TITLES: dict[str, str] = {
+    Event.SIGNED_UP: "Account created",
+    Event.SIGN_IN_FAILED: "Sign-in failed",
+    Event.EMAIL_VERIFIED: "Email address confirmed",
+    Event.SESSION_REVOKED: "Signed out of another browser",
+    Event.ACCESS_DENIED: "App denied",
+    Event.ORGANIZATION_DELETED: "Organization deleted",
+}
+"""Titles that differ from the second part of the event's type."""
 
 
 async def show(request: PageRequest) -> Response:
+    before = request.http.query_params.get("before")
+    events = await request.call.read(audit.list_own, EVENTS_PER_PAGE + 1, before)
     return await request.render(
         "account.html",
+        events=[(event, event_title(event.type)) for event in events[:EVENTS_PER_PAGE]],
+        has_more=len(events) > EVENTS_PER_PAGE,
         sessions=await request.call.read(sessions.list_own),
         current_session_id=request.call.principal.credential_id,
         sends_mail=request.call.mailer.is_on,
         two_factor=await request.call.read(second_factors.status),
     )
+
+
+def event_title(event_type: str) -> str:
+    """Return an event as a person reads it: `Password changed`."""
+    return EVENT_TITLES.get(event_type) or event_type.partition(".")[2].replace("_", " ").capitalize()
 
 
 async def rename(request: PageRequest) -> Response:

@@ -1,4 +1,4 @@
-"""The pages for people who are not signed in: sign-up, sign-in, sign-out, and the links in emails."""
+"""The pages for people who are not signed in: sign-up, sign-in, sign-out, forgotten passwords, and invitations."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -17,7 +17,6 @@ from server.dispatch import Handler, Methods
 from server.domain import accounts, names
 from server.domain.accounts import SignUp
 from server.domain.people import passwords, sessions, users
-from server.domain.people.passwords import LinkEnded
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import invitation_answers
 from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated
@@ -53,7 +52,7 @@ async def sign_up(request: Request[State]) -> Response:
             accounts.sign_up, runtime.settings.sign_up, new_account, browser_info, runtime.mailer
         )
     except ServiceError as error:
-        return await _page(request, "sign_up.html", error, fields)
+        return await render_page(request, "sign_up.html", error, fields)
     return signed_in(request, session_value, next_of(request, fields))
 
 
@@ -72,7 +71,7 @@ async def sign_in(request: Request[State]) -> Response:
         if result is None:
             raise Unauthenticated(WRONG_CREDENTIALS)
     except ServiceError as error:
-        return await _page(request, "sign_in.html", error, fields)
+        return await render_page(request, "sign_in.html", error, fields)
     return go_on(request, result, next_of(request, fields))
 
 
@@ -89,7 +88,7 @@ async def sign_out(request: Request[State]) -> Response:
 
 
 async def show_forgot_password(request: Request[State]) -> Response:
-    return await _page(request, "forgot_password.html", sent=False)
+    return await render_page(request, "forgot_password.html", sent=False)
 
 
 async def forgot_password(request: Request[State]) -> Response:
@@ -103,51 +102,10 @@ async def forgot_password(request: Request[State]) -> Response:
         names.parse_email(email)
         await runtime.in_thread(count_attempt, runtime, "reset", address_of(request), email)
     except ServiceError as error:
-        return await _page(request, "forgot_password.html", error, fields, sent=False)
-    response = await _page(request, "forgot_password.html", fields=fields, sent=True)
+        return await render_page(request, "forgot_password.html", error, fields, sent=False)
+    response = await render_page(request, "forgot_password.html", fields=fields, sent=True)
     response.background = BackgroundTask(runtime.run, passwords.mail_reset_link, email, runtime.mailer)
     return response
-
-
-async def show_reset_password(request: Request[State]) -> Response:
-    if not await request.state["runtime"].read(passwords.is_reset_link, request.path_params["token"]):
-        raise LinkEnded
-    return await _page(request, "reset_password.html")
-
-
-async def reset_password(request: Request[State]) -> Response:
-    """Set the password, end all sessions and sign in here."""
-    fields = await read_form(request)
-    runtime, token = request.state["runtime"], request.path_params["token"]
-    try:
-        result = await runtime.run(passwords.reset, token, fields.get("password", ""), browser_info_of(request))
-    except LinkEnded:
-        raise
-    except ServiceError as error:
-        return await _page(request, "reset_password.html", error, fields)
-    return go_on(request, result, HOME)
-
-
-async def show_verify_email(request: Request[State]) -> Response:
-    """Verify at once if the account of the link is signed in here. Otherwise show a button.
-
-    Mail filters open links too, so opening one is no proof.
-    """
-    runtime, token = request.state["runtime"], request.path_params["token"]
-    user_id = await runtime.read(accounts.verification_owner, token)
-    if user_id is None:
-        raise LinkEnded
-    call = await call_of(request)
-    if call is not None and call.principal.user_id == user_id:
-        await runtime.run(accounts.verify, token)
-        return await _page(request, "verify_email.html", done=True)
-    return await _page(request, "verify_email.html", done=False)
-
-
-async def verify_email(request: Request[State]) -> Response:
-    await read_form(request)
-    await request.state["runtime"].run(accounts.verify, request.path_params["token"])
-    return await _page(request, "verify_email.html", done=True)
 
 
 async def show_accept_invitation(request: Request[State]) -> Response:
@@ -156,7 +114,7 @@ async def show_accept_invitation(request: Request[State]) -> Response:
     offer = await request.state["runtime"].read(invitation_answers.show, None, token)
     call = await call_of(request)
     user = await call.read(users.me) if call else None
-    return await _page(request, "accept_invitation.html", offer=offer, user=user, token=token)
+    return await render_page(request, "accept_invitation.html", offer=offer, user=user, token=token)
 
 
 async def accept_invitation(request: Request[State]) -> Response:
@@ -223,10 +181,10 @@ def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
     if await call_of(request) is not None:
         return RedirectResponse(next_of(request, {}), 303)
-    return await _page(request, template)
+    return await render_page(request, template)
 
 
-async def _page(
+async def render_page(
     request: Request[State],
     template: str,
     problem: ServiceError | None = None,
@@ -253,16 +211,14 @@ async def _page(
     return HTMLResponse(html, status_of(problem) if problem else 200, headers)
 
 
-def _form(path: str, show: Handler, submit: Handler) -> Route:
+def form_route(path: str, show: Handler, submit: Handler) -> Route:
     return Route(path, Methods({"GET": show, "POST": submit}))
 
 
 ROUTES = [
-    _form("/sign-up", show_sign_up, sign_up),
-    _form("/sign-in", show_sign_in, sign_in),
+    form_route("/sign-up", show_sign_up, sign_up),
+    form_route("/sign-in", show_sign_in, sign_in),
     Route("/sign-out", sign_out, methods=["POST"]),
-    _form("/forgot-password", show_forgot_password, forgot_password),
-    _form("/reset-password/{token}", show_reset_password, reset_password),
-    _form("/verify-email/{token}", show_verify_email, verify_email),
-    _form("/accept-invitation/{token}", show_accept_invitation, accept_invitation),
+    form_route("/forgot-password", show_forgot_password, forgot_password),
+    form_route("/accept-invitation/{token}", show_accept_invitation, accept_invitation),
 ]

@@ -57,17 +57,19 @@ async def add(request: PageRequest) -> Response:
 
 async def change_role(request: PageRequest) -> Response:
     role = parse_choice(ProjectRole, "Role", request.text("role"))
-    await request.call.run(project_members.change_role, request.project_id, request.path_param("user_id"), role)
-    return redirect(f"{request.project_path}/members", "role-changed")
+    cancelled = await request.call.run(
+        project_members.change_role, request.project_id, request.path_param("user_id"), role
+    )
+    return redirect(f"{request.project_path}/members", "role-changed", invitations=cancelled)
 
 
 async def remove(request: PageRequest) -> Response:
     """Remove a member. Users who leave are redirected home, because they may have lost access to the project."""
     user_id = request.path_param("user_id")
-    await request.call.run(project_members.remove, request.project_id, user_id)
+    removal = await request.call.run(project_members.remove, request.project_id, user_id)
     if user_id == request.call.principal.user_id:
-        return redirect(HOME, "left-project")
-    return redirect(f"{request.project_path}/members", "member-removed")
+        return redirect(HOME, "left-project", invitations=removal.invitations)
+    return redirect(f"{request.project_path}/members", "member-removed", invitations=removal.invitations)
 
 
 async def _organization_members(request: PageRequest) -> list[Member]:

@@ -89,17 +89,17 @@ async def cancel(request: PageRequest) -> Response:
 async def change_role(request: PageRequest) -> Response:
     role = parse_choice(OrganizationRole, "Role", request.text("role"))
     organization_id, user_id = request.path_param("organization_id"), request.path_param("user_id")
-    await request.call.run(organization_members.change_role, organization_id, user_id, role)
-    return redirect(_organization_path(request), "role-changed")
+    cancelled = await request.call.run(organization_members.change_role, organization_id, user_id, role)
+    return redirect(_organization_path(request), "role-changed", invitations=cancelled)
 
 
 async def remove(request: PageRequest) -> Response:
     """Remove a member. Users who leave are redirected to the list, because they no longer see the organization."""
     user_id = request.path_param("user_id")
-    await request.call.run(organization_members.remove, request.path_param("organization_id"), user_id)
+    removal = await request.call.run(organization_members.remove, request.path_param("organization_id"), user_id)
     if user_id == request.call.principal.user_id:
-        return redirect(ORGANIZATIONS, "left-organization")
-    return redirect(_organization_path(request), "member-removed")
+        return redirect(ORGANIZATIONS, "left-organization", invitations=removal.invitations)
+    return redirect(_organization_path(request), "member-removed", invitations=removal.invitations)
 
 
 async def transfer(request: PageRequest) -> Response:

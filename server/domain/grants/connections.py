@@ -64,3 +64,10 @@ def end_grants(session: Session, user_id: str, project_ids: Collection[str] | No
         grants = grants.where(col(OAuthGrant.project_id).in_(project_ids))
     session.execute(codes)
     return len(session.execute(grants.returning(col(OAuthGrant.id))).all())
+
+
+def end_grants_in(session: Session, project_ids: sa.Select[str]) -> int:
+    """Delete everybody's grants and codes in the projects of a query. Returns the number of deleted grants."""
+    session.execute(sa.delete(AuthorizationCode).where(col(AuthorizationCode.project_id).in_(project_ids)))
+    grants = sa.delete(OAuthGrant).where(col(OAuthGrant.project_id).in_(project_ids))
+    return len(session.execute(grants.returning(col(OAuthGrant.id))).all())

@@ -1,4 +1,4 @@
-"""Single-use tokens in mailed links. A person who has one can read the mailbox that it was sent to."""
+"""Single-use tokens in links. A person who has one that was mailed can read the mailbox that it was sent to."""
 
 from datetime import timedelta
 
@@ -13,12 +13,21 @@ from server.models.users import MailedPurpose
 LIFETIME = timedelta(hours=1)
 
 
-def issue(session: Session, user_id: str, purpose: MailedPurpose) -> str:
-    """Return a new token. The user's earlier tokens for this purpose end."""
+def issue(session: Session, user_id: str, purpose: MailedPurpose, *, was_mailed: bool = True) -> str:
+    """Return a new token. The user's earlier tokens for this purpose end.
+
+    `was_mailed` False is for a token that goes another way than by mail alone, and so proves no mailbox.
+    """
     discard(session, user_id, purpose)
     token = new_token(MAILED_PREFIX)
     session.add(
-        MailedToken(user_id=user_id, purpose=purpose, token_hash=token_hash(token), expires_at=now() + LIFETIME)
+        MailedToken(
+            user_id=user_id,
+            purpose=purpose,
+            token_hash=token_hash(token),
+            was_mailed=was_mailed,
+            expires_at=now() + LIFETIME,
+        )
     )
     return token
 
@@ -27,6 +36,12 @@ def owner_of(session: Session, token: str, purpose: MailedPurpose) -> str | None
     """Return the id of the user whom a valid token was sent to."""
     query = sa.select(col(MailedToken.user_id)).where(*_is_valid(token, purpose))
     return session.execute(query).scalar_one_or_none()
+
+
+def proves_mailbox(session: Session, token: str, purpose: MailedPurpose) -> bool:
+    """Return whether a valid token went by mail alone."""
+    query = sa.select(col(MailedToken.was_mailed)).where(*_is_valid(token, purpose))
+    return session.execute(query).scalar_one_or_none() is True
 
 
 def redeem(session: Session, token: str, purpose: MailedPurpose) -> str | None:

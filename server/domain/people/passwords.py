@@ -8,9 +8,8 @@ from server.database import paused
 from server.domain import audit, letters, names
 from server.domain.access import require_session
 from server.domain.audit import Event
-from server.domain.grants import connections
-from server.domain.people import mailed_tokens, second_factors, sessions, users
-from server.domain.people.sessions import BrowserInfo, SignIn
+from server.domain.people import mailed_tokens, sessions, users
+from server.domain.people.sessions import BrowserInfo
 from server.errors import Gone, Invalid, NotFound
 from server.hashing import password_hash, password_matches
 from server.mailer import Mailer
@@ -76,12 +75,12 @@ def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
         letters.send_reset(session, mailer, address, token)
 
 
-def issue_reset(session: Session, email: str) -> tuple[str, str]:
+def issue_reset(session: Session, email: str, *, was_mailed: bool = True) -> tuple[str, str]:
     """Return the account's address and a new reset token; earlier ones end. Raises NoAccount."""
     user = users.by_email(session, email)
     if user is None or user.email is None:
         raise NoAccount
-    return user.email, mailed_tokens.issue(session, user.id, MailedPurpose.RESET)
+    return user.email, mailed_tokens.issue(session, user.id, MailedPurpose.RESET, was_mailed=was_mailed)
 
 
 def is_reset_link(session: Session, token: str) -> bool:
@@ -89,26 +88,22 @@ def is_reset_link(session: Session, token: str) -> bool:
     return mailed_tokens.owner_of(session, token, MailedPurpose.RESET) is not None
 
 
-def reset(session: Session, token: str, new: str, browser: BrowserInfo) -> SignIn:
-    """Set a new password by a mailed link, end all sessions and grants, and sign in.
+def reset(session: Session, token: str, new: str) -> tuple[User, bool]:
+    """Set a new password by a link and end all sessions. `accounts.reset_password` does the rest.
 
-    The second factor is still due. Only a reset that is the first proof of the mailbox removes it, because somebody
-    else may have set it up. Raises LinkEnded, Invalid (the link then still works).
+    Returns the user, and whether the link proves the user's mailbox. Raises LinkEnded, Invalid (the link then still
+    works).
     """
     if not is_reset_link(session, token):
         raise LinkEnded
     replacement_hash = new_hash(session, new)
+    proves_mailbox = mailed_tokens.proves_mailbox(session, token, MailedPurpose.RESET)
     user_id = mailed_tokens.redeem(session, token, MailedPurpose.RESET)
     user = session.get(User, user_id) if user_id else None
     if user is None:
         raise LinkEnded
     _set_hash(session, user, replacement_hash)
-    connections.end_grants(session, user.id)
-    if user.email_verified_at is None:
-        second_factors.discard(session, user.id)
-    users.verify_email(session, user)
-    audit.record_account_event(session, Event.PASSWORD_RESET, user.id)
-    return sessions.complete_sign_in(session, user, browser)
+    return user, proves_mailbox
 
 
 def _set_hash(session: Session, user: User, replacement_hash: str) -> None:

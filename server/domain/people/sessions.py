@@ -157,6 +157,17 @@ def list_own(session: Session, principal: Principal) -> list[BrowserSession]:
     return list(session.exec(own.order_by(col(BrowserSession.id).desc())))
 
 
+def require_live(session: Session, principal: Principal) -> None:
+    """Raises Unauthenticated when the session has ended since the request began.
+
+    The door reads a credential before the body, and a sender decides how long a body takes. Operations that create
+    what outlives the session ask again, in the transaction that writes.
+    """
+    row = sa.select(col(BrowserSession.id)).where(col(BrowserSession.id) == principal.credential_id)
+    if session.execute(row).one_or_none() is None:
+        raise Unauthenticated(presented=True)
+
+
 def revoke(session: Session, principal: Principal, session_id: str) -> None:
     """End one of the principal's own sessions. Raises NotFound, Forbidden for a key or token."""
     require_session(principal)

@@ -111,6 +111,7 @@ def notify_invited(session: Session, user: User, invitation: Invitation, organiz
         Notice.INVITATION_RECEIVED,
         f"Invitation to {organization_name}",
         f"You are invited to {organization_name}.",
+        topic=f"invitation:{invitation.project_id or invitation.organization_id}",
         invitation_id=invitation.id,
         organization_id=invitation.organization_id,
     )

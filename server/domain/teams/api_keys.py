@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import NamedTuple
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain import access, audit, names, notifications
@@ -10,16 +11,25 @@ from server.domain.access import PROJECT_ACTIONS, Action, require_project_role
 from server.domain.audit import Event
 from server.domain.locks import lock_organization_of
 from server.domain.notifications import Notice
-from server.errors import Forbidden, Invalid, NotFound
+from server.domain.people import sessions
+from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.hashing import API_KEY_PREFIX, new_api_key, token_hash
-from server.models import ApiKey, Project
+from server.models import ApiKey, Project, User
 from server.models.base import now
 from server.principal import Principal
 
 PERMISSIONS = ("read", "write")
 LONGEST_DAYS = 3650
+MAX_PER_PERSON = 50
+"""A person's keys to one project, expired ones included."""
+
 PREFIX_LENGTH = len(API_KEY_PREFIX) + 4
 """How many of a key's first characters are stored, so that people can recognize it."""
+
+
+class TooManyKeys(Conflict):
+    def __init__(self) -> None:
+        super().__init__(f"You have {MAX_PER_PERSON} API keys in this project, which is the limit: delete one first.")
 
 
 class NewKey(NamedTuple):
@@ -33,13 +43,14 @@ class NewKey(NamedTuple):
 def issue(
     session: Session, project: Project, user_id: str, name: str, permissions: list[str], expires_in_days: int | None
 ) -> tuple[ApiKey, str]:
-    """Return the new row and the key in full, without asking permission. Raises Invalid."""
+    """Return the new row and the key in full, without asking permission. Raises Invalid, TooManyKeys."""
     if not permissions or set(permissions) - set(PERMISSIONS):
         raise Invalid("use read, write or both.", field="permissions")
     if expires_in_days is not None and not 1 <= expires_in_days <= LONGEST_DAYS:
         raise Invalid(f"use 1 to {LONGEST_DAYS}.", field="expires_in_days")
     if not 1 <= len(name.strip()) <= 100 or not names.is_one_line(name.strip()):
         raise Invalid("use 1 to 100 characters on one line.", field="name")
+    _require_room(session, project, user_id)
     key = new_api_key()
     moment = now()
     row = ApiKey(
@@ -59,11 +70,13 @@ def issue(
 def create(session: Session, principal: Principal, project_id: str, new: NewKey) -> tuple[ApiKey, str]:
     """Create a key for the principal, with no more permissions than the principal's role has.
 
-    Returns the row and the key in full. Raises Invalid, NotFound, Forbidden.
+    Returns the row and the key in full. Raises Invalid, NotFound, Forbidden, TooManyKeys, and Unauthenticated when the
+    session has ended since the request began.
     """
     lock_organization_of(session, project_id)
     action = Action.CREATE_KEY if "write" in new.permissions else Action.CREATE_READ_KEY
     project, _ = require_project_role(session, principal, project_id, action)
+    sessions.require_live(session, principal)
     row, key = issue(session, project, principal.user_id, new.name, new.permissions, new.expires_in_days)
     announce(session, project, row, principal.user_id)
     return row, key
@@ -73,7 +86,7 @@ def announce(session: Session, project: Project, row: ApiKey, actor_id: str | No
     """Record the new key and notify the project's administrators. `actor_id` None means the command line."""
     details = {"project_id": project.id, "permissions": row.permissions}
     audit.record(session, Event.KEY_CREATED, actor_id, project.organization_id, row.id, **details)
-    _notify_administrators(session, project, row, Notice.KEY_CREATED, "created")
+    _notify_administrators(session, project, row, Notice.KEY_CREATED, "created", actor_id)
 
 
 def list_keys(session: Session, principal: Principal, project_id: str) -> list[ApiKey]:
@@ -102,13 +115,27 @@ def delete(session: Session, principal: Principal, project_id: str, key_id: str)
             raise Forbidden(access.refusal(role, Action.DELETE_ANY_KEY))
     session.delete(key)
     audit.record(session, Event.KEY_DELETED, principal.user_id, project.organization_id, key.id, project_id=project.id)
-    _notify_administrators(session, project, key, Notice.KEY_DELETED, "deleted")
+    _notify_administrators(session, project, key, Notice.KEY_DELETED, "deleted", principal.user_id)
     return key
 
 
-def _notify_administrators(session: Session, project: Project, key: ApiKey, notice: Notice, verb: str) -> None:
+def _require_room(session: Session, project: Project, user_id: str) -> None:
+    """Raises TooManyKeys."""
+    keys = sa.select(sa.func.count()).where(col(ApiKey.project_id) == project.id, col(ApiKey.created_by) == user_id)
+    if session.execute(keys).scalar_one() >= MAX_PER_PERSON:
+        raise TooManyKeys
+
+
+def _notify_administrators(
+    session: Session, project: Project, key: ApiKey, notice: Notice, verb: str, actor_id: str | None
+) -> None:
     """Notify all administrators of the project, the person who acts included."""
-    details = {"project_id": project.id, "api_key_id": key.id, "prefix": key.prefix}
-    message = f"The API key {key.name} of {project.name} was {verb}."
-    user_ids = access.project_administrators(session, project.id)
-    notifications.notify(session, user_ids, notice, f"API key {verb}", message, **details)
+    actor = session.get(User, actor_id) if actor_id else None
+    by = f"by {actor.name}" if actor else "on the command line"
+    notifications.notify(
+        session, access.project_administrators(session, project.id), notice, f"API key {verb}",
+        f"The API key {key.name} of {project.name} was {verb}.",
+        topic=f"{notice}:{project.id}:{actor_id}",
+        gathered=f"%d API keys of {project.name} were {verb} {by}. The last one was {key.name}.",
+        project_id=project.id, api_key_id=key.id, prefix=key.prefix,
+    )  # fmt: skip

@@ -18,6 +18,7 @@ from server.models import (
     OrganizationMember,
     Project,
     ProjectMember,
+    User,
 )
 from server.models.invitations import InvitationStatus
 
@@ -85,6 +86,29 @@ def revoke_access(session: Session, user_id: str, project_ids: Sequence[str] | N
         conditions.append(col(ApiKey.project_id).in_(project_ids))
     deleted_keys = session.execute(sa.delete(ApiKey).where(*conditions).returning(col(ApiKey.id))).all()
     return RevokedAccess(len(deleted_keys), connections.end_grants(session, user_id, project_ids))
+
+
+def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, str]], RevokedAccess]:
+    """Remove everybody but the owner from the organizations that the user owns, with all keys and grants there.
+
+    Returns (organization id, user id) of each former member, and how many keys and grants were deleted, the owner's
+    included.
+    """
+    owned = sa.select(col(Organization.id)).where(col(Organization.owner_id) == owner.id)
+    projects = sa.select(col(Project.id)).where(col(Project.organization_id).in_(owned))
+    members = sa.delete(OrganizationMember).where(col(OrganizationMember.organization_id).in_(owned))
+    removed = session.execute(
+        members.returning(col(OrganizationMember.organization_id), col(OrganizationMember.user_id))
+    ).all()
+    session.execute(
+        sa.delete(ProjectMember).where(
+            col(ProjectMember.project_id).in_(projects), col(ProjectMember.user_id) != owner.id
+        )
+    )
+    keys = sa.delete(ApiKey).where(col(ApiKey.project_id).in_(projects))
+    deleted_keys = session.execute(keys.returning(col(ApiKey.id))).all()
+    grants = connections.end_grants_in(session, projects)
+    return [(row[0], row[1]) for row in removed], RevokedAccess(len(deleted_keys), grants)
 
 
 def _count(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:

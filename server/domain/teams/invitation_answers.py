@@ -1,12 +1,12 @@
 """Invitations as the invited person sees them: reading one, accepting, declining.
 
-A `handle` is the token of the mailed link or, for the invited account itself, an id from its list of pending
-invitations.
+A `handle` is the token that the inviter was shown, the token of the mailed link or, for the invited account itself, an
+id from its list of pending invitations. All of them join; only the mailed token proves the mailbox.
 """
 
 from typing import NamedTuple
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from server.domain import audit, notifications
 from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS, require_session
@@ -89,12 +89,12 @@ def list_pending(session: Session, principal: Principal) -> list[Offer]:
 def accept(session: Session, principal: Principal, handle: str) -> AcceptedInvitation:
     """Join the organization and the projects. A role that the person already has is never lowered.
 
-    Raises NotFound, InvitationEnded, AnotherAccount.
+    The mailed token also confirms the address. Raises NotFound, InvitationEnded, AnotherAccount.
     """
     invitation, user = _require_own(session, principal, handle)
     organization = session.get_one(Organization, invitation.organization_id)
     invitation.status = InvitationStatus.ACCEPTED
-    if not handle.startswith(ID_PREFIX):
+    if _went_by_mail_alone(invitation, handle):
         users.verify_email(session, user)
     _join_organization(session, organization, user, invitation.role)
     included = session.exec(select(InvitationProject).where(InvitationProject.invitation_id == invitation.id)).all()
@@ -138,11 +138,19 @@ def _find(session: Session, principal: Principal | None, handle: str) -> Invitat
             raise NotFound("Invitation not found.")
         query = query.where(Invitation.id == handle, Invitation.email == user.email)
     else:
-        query = query.where(Invitation.token_hash == token_hash(handle))
+        presented = token_hash(handle)
+        query = query.where(
+            (col(Invitation.token_hash) == presented) | (col(Invitation.mailed_token_hash) == presented)
+        )
     invitation = session.exec(query).one_or_none()
     if invitation is None:
         raise NotFound("Invitation not found.")
     return invitation
+
+
+def _went_by_mail_alone(invitation: Invitation, handle: str) -> bool:
+    """Return whether the handle is the token of the letter, which only a reader of the mailbox can have."""
+    return invitation.mailed_token_hash == token_hash(handle)
 
 
 def _require_pending(session: Session, invitation: Invitation) -> None:

@@ -23,7 +23,7 @@ from server.domain.access import (
 from server.domain.audit import Event
 from server.domain.constraints import AlreadyMember, flush_or_conflict
 from server.domain.locks import lock_organization, lock_organization_of
-from server.domain.people import users
+from server.domain.people import sessions, users
 from server.errors import Forbidden, NotFound
 from server.hashing import INVITATION_PREFIX, new_token, token_hash
 from server.mailer import Mailer
@@ -54,8 +54,8 @@ class Assignment(NamedTuple):
 class NewInvitation(NamedTuple):
     """An invitation that was just created. Only its hash is stored, so `token` cannot be shown again.
 
-    `role` is the role in the project for an invitation to one project. `mail_id` is the queued letter, None when this
-    server sends no mail.
+    `token` is for the inviter; the letter holds another one. `role` is the role in the project for an invitation to one
+    project. `mail_id` is the queued letter, None when this server sends no mail.
     """
 
     invitation: Invitation
@@ -88,6 +88,7 @@ def invite(
     """
     lock_organization(session, organization_id)
     organization, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
+    sessions.require_live(session, principal)
     address = names.parse_email(email)
     user = users.by_email(session, address)
     if user is not None and is_member(session, organization, user.id):
@@ -109,6 +110,7 @@ def invite_to_project(
     """
     lock_organization_of(session, project_id)
     project = require_project(session, principal, project_id, Action.MANAGE_MEMBERS)
+    sessions.require_live(session, principal)
     organization = session.get_one(Organization, project.organization_id)
     address = names.parse_email(email)
     user = users.by_email(session, address)
@@ -242,7 +244,10 @@ def _send(
     assignments: list[Assignment],
     mailer: Mailer,
 ) -> NewInvitation:
-    """Store the invitation in place of an older one, notify the account if there is one, and queue the letter."""
+    """Store the invitation in place of an older one, notify the account if there is one, and queue the letter.
+
+    The letter holds a token that nobody else is shown, so whoever brings it reads the mailbox.
+    """
     token = new_token(INVITATION_PREFIX)
     invitation.token_hash = token_hash(token)
     _cancel_older(session, invitation)
@@ -254,9 +259,11 @@ def _send(
     details = {"role": role, "projects": [project.id for project, _ in assignments]}
     audit.record(session, Event.INVITATION_SENT, invitation.invited_by, organization.id, invitation.id, **details)
     inviter = session.get_one(User, invitation.invited_by)
+    mailed_token = new_token(INVITATION_PREFIX)
     mail_id = letters.send_invitation(
-        session, mailer, invitation.email, inviter.email or "", organization.name, role, token
+        session, mailer, invitation.email, inviter.email or "", organization.name, role, mailed_token
     )
+    invitation.mailed_token_hash = token_hash(mailed_token) if mail_id else None
     return NewInvitation(invitation, token, role, assignments, mail_id)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -13,9 +14,10 @@ from server.domain.audit import Event
 from server.domain.constraints import flush_or_conflict
 from server.domain.locks import lock_organization
 from server.domain.notifications import Notice
-from server.domain.teams import cascades
+from server.domain.teams import cascades, withdrawals
 from server.errors import Conflict, Forbidden, NotFound
 from server.models import Organization, OrganizationMember, OrganizationRole, Project, ProjectMember, User
+from server.models.base import JSON
 from server.principal import Principal
 
 
@@ -32,6 +34,13 @@ class Member:
     name: str
     role: str
     joined_at: datetime
+
+
+class Removal(NamedTuple):
+    """How much ended with a membership: the person's API keys, and pending invitations to and from the person."""
+
+    api_keys: int
+    invitations: int
 
 
 def list_members(session: Session, principal: Principal, organization_id: str) -> list[Member]:
@@ -55,30 +64,40 @@ def members_of(session: Session, organization: Organization) -> list[Member]:
 
 def change_role(
     session: Session, principal: Principal, organization_id: str, user_id: str, role: OrganizationRole
-) -> None:
-    """Change a member's role to `admin` or `member`. Raises NotFound, Forbidden, OwnerStays."""
+) -> int:
+    """Change a member's role to `admin` or `member`. A lower role ends pending invitations to and from the member.
+
+    Returns the number of cancelled invitations. Raises NotFound, Forbidden, OwnerStays.
+    """
     lock_organization(session, organization_id)
     organization, own_role = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
     member = _require_changeable(session, principal, organization, own_role, user_id)
     if member.role == role:
-        return
+        return 0
     old_role = member.role
     member.role = role
     flush_or_conflict(session, member)
+    cancelled = 0
     if role == OrganizationRole.MEMBER:
         cascades.revoke_access(session, user_id, _projects_without_own_role(session, organization.id, user_id))
-    changes = {"from": old_role, "to": role}
+        cancelled = withdrawals.cancel_of_member(session, organization, user_id)
+    changes: dict[str, JSON] = {"from": old_role, "to": role}
+    if cancelled:
+        changes["invitations"] = cancelled
     audit.record(session, Event.MEMBER_ROLE_CHANGED, principal.user_id, organization.id, user_id, **changes)
     notifications.notify(
         session, [user_id], Notice.ROLE_CHANGED, "Your role has changed",
-        f"Your role in {organization.name} is now {role}.", organization_id=organization.id, role=role,
+        f"Your role in {organization.name} is now {role}.",
+        topic=f"role:{organization.id}", organization_id=organization.id, role=role,
     )  # fmt: skip
+    return cancelled
 
 
-def remove(session: Session, principal: Principal, organization_id: str, user_id: str) -> int:
-    """Remove a member from the organization and its projects, or leave. The member's keys and grants there end.
+def remove(session: Session, principal: Principal, organization_id: str, user_id: str) -> Removal:
+    """Remove a member from the organization and its projects, or leave.
 
-    Returns the number of deleted API keys. Raises NotFound, Forbidden, OwnerStays.
+    The member's keys and grants there end, and the pending invitations to and from the member. Raises NotFound,
+    Forbidden, OwnerStays.
     """
     lock_organization(session, organization_id)
     is_leaving = user_id == principal.user_id
@@ -90,16 +109,19 @@ def remove(session: Session, principal: Principal, organization_id: str, user_id
     session.execute(sa.delete(ProjectMember).where(*memberships))
     session.delete(member)
     revoked = cascades.revoke_access(session, user_id, project_ids)
+    cancelled = withdrawals.cancel_of_member(session, organization, user_id)
     event = Event.MEMBER_LEFT if is_leaving else Event.MEMBER_REMOVED
     audit.record(
-        session, event, principal.user_id, organization.id, user_id, api_keys=revoked.api_keys, grants=revoked.grants
-    )
+        session, event, principal.user_id, organization.id, user_id,
+        api_keys=revoked.api_keys, grants=revoked.grants, invitations=cancelled,
+    )  # fmt: skip
     if not is_leaving:
         notifications.notify(
             session, [user_id], Notice.REMOVED, f"Removed from {organization.name}",
-            f"You no longer belong to {organization.name}.", organization_id=organization.id,
+            f"You no longer belong to {organization.name}.",
+            topic=f"removed:{organization.id}", organization_id=organization.id,
         )  # fmt: skip
-    return revoked.api_keys
+    return Removal(revoked.api_keys, cancelled)
 
 
 def _require_changeable(

@@ -97,7 +97,7 @@ def delete(session: Session, principal: Principal, organization_id: str) -> Dele
     )
     member_ids = list(session.execute(members).scalars())
     counts = cascades.remove_organization(session, organization)
-    # The organization's own audit trail is deleted with it, so the event goes to the owner's personal one.
+    # The organization's own audit trail is deleted with it, so the event goes to the owner's.
     audit.record_account_event(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
     message = f"The owner deleted {organization.name} and all its projects."
     notifications.notify(session, member_ids, Notice.REMOVED, f"{organization.name} was deleted", message)

@@ -9,15 +9,16 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain import audit, notifications
-from server.domain.access import Action, governs, require_project_role
+from server.domain.access import PROJECT_ACTIONS, Action, governs, require_project_role
 from server.domain.audit import Event
 from server.domain.constraints import AlreadyMember, flush_or_conflict
 from server.domain.locks import lock_organization_of
 from server.domain.notifications import Notice
-from server.domain.teams import cascades
-from server.domain.teams.organization_members import Member, OwnerStays, members_of
+from server.domain.teams import cascades, withdrawals
+from server.domain.teams.organization_members import Member, OwnerStays, Removal, members_of
 from server.errors import Conflict, NotFound
 from server.models import Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
+from server.models.base import JSON
 from server.principal import Principal
 
 
@@ -68,27 +69,36 @@ def add(session: Session, principal: Principal, project_id: str, user_id: str, r
     _notify_role(session, project, user_id, role)
 
 
-def change_role(session: Session, principal: Principal, project_id: str, user_id: str, role: ProjectRole) -> None:
-    """Raises NotFound, Forbidden, OwnerStays, RoleOfOrganization, LastAdmin."""
+def change_role(session: Session, principal: Principal, project_id: str, user_id: str, role: ProjectRole) -> int:
+    """Change a person's role in the project. A lower role ends pending invitations to and from the person there.
+
+    Returns the number of cancelled invitations. Raises NotFound, Forbidden, OwnerStays, RoleOfOrganization, LastAdmin.
+    """
     lock_organization_of(session, project_id)
     project, _ = require_project_role(session, principal, project_id, Action.MANAGE_MEMBERS)
     organization, member = _require_own_role(session, project, user_id)
     if member.role == role:
-        return
+        return 0
     if member.role == ProjectRole.ADMIN:
         _require_other_admin(session, principal, organization, project.id)
     old_role = member.role
     member.role = role
     flush_or_conflict(session, member)
-    details = {"project_id": project.id, "from": old_role, "to": role}
+    is_lower = PROJECT_ACTIONS[role] < PROJECT_ACTIONS[ProjectRole(old_role)]
+    cancelled = withdrawals.cancel_of_member(session, organization, user_id, project.id) if is_lower else 0
+    details: dict[str, JSON] = {"project_id": project.id, "from": old_role, "to": role}
+    if cancelled:
+        details["invitations"] = cancelled
     audit.record(session, Event.PROJECT_MEMBER_ROLE_CHANGED, principal.user_id, organization.id, user_id, **details)
     _notify_role(session, project, user_id, role)
+    return cancelled
 
 
-def remove(session: Session, principal: Principal, project_id: str, user_id: str) -> int:
-    """Remove a person from a project, or leave it. The person's keys and grants there end.
+def remove(session: Session, principal: Principal, project_id: str, user_id: str) -> Removal:
+    """Remove a person from a project, or leave it.
 
-    Returns the number of deleted API keys. Raises NotFound, Forbidden, OwnerStays, RoleOfOrganization, LastAdmin.
+    The person's keys and grants there end, and the pending invitations to and from the person. Raises NotFound,
+    Forbidden, OwnerStays, RoleOfOrganization, LastAdmin.
     """
     lock_organization_of(session, project_id)
     is_leaving = user_id == principal.user_id
@@ -99,17 +109,18 @@ def remove(session: Session, principal: Principal, project_id: str, user_id: str
         _require_other_admin(session, principal, organization, project.id)
     session.delete(member)
     revoked = cascades.revoke_access(session, user_id, [project.id])
+    cancelled = withdrawals.cancel_of_member(session, organization, user_id, project.id)
     event = Event.PROJECT_MEMBER_LEFT if is_leaving else Event.PROJECT_MEMBER_REMOVED
     audit.record(
         session, event, principal.user_id, organization.id, user_id,
-        project_id=project.id, api_keys=revoked.api_keys, grants=revoked.grants,
+        project_id=project.id, api_keys=revoked.api_keys, grants=revoked.grants, invitations=cancelled,
     )  # fmt: skip
     if not is_leaving:
         notifications.notify(
             session, [user_id], Notice.REMOVED, f"Removed from {project.name}",
-            f"You no longer have a role in {project.name}.", project_id=project.id,
+            f"You no longer have a role in {project.name}.", topic=f"removed:{project.id}", project_id=project.id,
         )  # fmt: skip
-    return revoked.api_keys
+    return Removal(revoked.api_keys, cancelled)
 
 
 def _require_own_role(session: Session, project: Project, user_id: str) -> tuple[Organization, ProjectMember]:
@@ -141,5 +152,6 @@ def _require_other_admin(session: Session, principal: Principal, organization: O
 def _notify_role(session: Session, project: Project, user_id: str, role: ProjectRole) -> None:
     notifications.notify(
         session, [user_id], Notice.ROLE_CHANGED, f"Your role in {project.name}",
-        f"You are now {role} of {project.name}.", project_id=project.id, role=role.value,
+        f"You are now {role} of {project.name}.",
+        topic=f"role:{project.id}", project_id=project.id, role=role.value,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.database import Database
+from server.domain.people import users
 from server.models import Invitation, User
 from server.models.base import now
 from tests.rest.conftest import Caller
@@ -150,9 +151,12 @@ async def test_the_list_is_empty_until_the_address_is_confirmed(team: Team, data
     assert (await team["outsider"].get("/api/notifications")).json()["notifications"] == []
     assert (await accept(team["outsider"], first["invitation_id"])).status_code == 404
     assert (await accept(team["outsider"], first["token"])).status_code == 200
+    assert (await team["outsider"].get("/api/users/me")).json()["email_verified"] is False
+    assert (await team["outsider"].get("/api/invitations/pending")).json() == []
+    with database.write() as session:
+        users.verify_email(session, session.get_one(User, team.ids["outsider"]))
     [waiting] = (await team["outsider"].get("/api/invitations/pending")).json()
     assert waiting["invitation_id"] == second["invitation_id"]
-    assert (await team["outsider"].get("/api/users/me")).json()["email_verified"] is True
     notifications = (await team["outsider"].get("/api/notifications")).json()["notifications"]
     assert [one["type"] for one in notifications] == ["invitation_received"]
 

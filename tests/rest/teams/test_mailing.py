@@ -47,7 +47,10 @@ async def test_an_invitation_is_mailed_with_its_link(team: Team, mail_port: int)
     assert letter["to"] == "new@example.com"
     assert letter["subject"] == "Invitation to Acme"
     assert f"{team.emails['owner']} invites you to Acme" in letter.get_content()
-    assert link_in(letter) == f"/accept-invitation/{invited['token']}"
+    link = link_in(letter)
+    assert invited["token"] not in link
+    shown = await team["anonymous"].get(link.replace("/accept-invitation/", "/api/invitations/"))
+    assert shown.json()["invitation_id"] == invited["invitation_id"]
 
 
 async def test_an_invitation_works_while_the_mail_server_is_down(team: Team) -> None:

@@ -1,0 +1,97 @@
+"""The pages of links that a person was sent: choosing a new password, and confirming an email address."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.dashboard.pages import HOME
+from server.dashboard.session_cookies import go_on, with_session
+from server.dashboard.views.entrance import (
+    Fields,
+    browser_info_of,
+    call_of,
+    count_attempt,
+    form_route,
+    read_form,
+    render_page,
+)
+from server.domain import accounts
+from server.domain.people.passwords import LinkEnded
+from server.errors import ServiceError
+from server.request_credentials import address_of
+from server.runtime import State
+
+
+async def show_reset_password(request: Request[State]) -> Response:
+    return await _reset_page(request)
+
+
+async def reset_password(request: Request[State]) -> Response:
+    """Set the password, end all sessions and sign in here. The first proof of a mailbox shows what it ended."""
+    fields = await read_form(request)
+    runtime, token = request.state["runtime"], request.path_params["token"]
+    try:
+        reset = await runtime.run(
+            accounts.reset_password,
+            token,
+            fields.get("password", ""),
+            browser_info_of(request),
+            end_access=bool(fields.get("end_access")),
+        )
+    except LinkEnded:
+        raise
+    except ServiceError as error:
+        return await _reset_page(request, error, fields)
+    if reset.ended is None:
+        return go_on(request, reset.sign_in, HOME)
+    page = await render_page(request, "reset_done.html", ended=reset.ended, memberships=reset.memberships)
+    return with_session(request, page, reset.sign_in.value)
+
+
+async def show_verify_email(request: Request[State]) -> Response:
+    """Verify at once if the account of the link is signed in here. Otherwise ask for its password.
+
+    Mail filters open links too, and somebody else may have signed up with the address of the person who reads the
+    letter, so neither opening the link nor pressing a button is a proof.
+    """
+    runtime, token = request.state["runtime"], request.path_params["token"]
+    user = await runtime.read(accounts.verification_of, token)
+    call = await call_of(request)
+    if call is not None and call.principal.user_id == user.id:
+        await runtime.run(accounts.verify, token, user.id, "")
+        return await render_page(request, "verify_email.html", done=True)
+    return await render_page(request, "verify_email.html", done=False, address=user.email)
+
+
+async def verify_email(request: Request[State]) -> Response:
+    """Verify for the person who is signed in to the account, or who knows its password."""
+    fields = await read_form(request)
+    runtime, token = request.state["runtime"], request.path_params["token"]
+    user = await runtime.read(accounts.verification_of, token)
+    call = await call_of(request)
+    signed_in_id = call.principal.user_id if call else None
+    try:
+        if signed_in_id != user.id:
+            await runtime.in_thread(count_attempt, runtime, "sign-in", address_of(request), user.email or "")
+        await runtime.run(accounts.verify, token, signed_in_id, fields.get("password", ""))
+    except LinkEnded:
+        raise
+    except ServiceError as error:
+        return await render_page(request, "verify_email.html", error, fields, done=False, address=user.email)
+    return await render_page(request, "verify_email.html", done=True)
+
+
+async def _reset_page(
+    request: Request[State], problem: ServiceError | None = None, fields: Fields | None = None
+) -> Response:
+    """Return the form for a new password. Its checkbox is ticked at first. Raises LinkEnded."""
+    is_first_proof = await request.state["runtime"].read(accounts.is_first_proof, request.path_params["token"])
+    end_access = fields is None or bool(fields.get("end_access"))
+    return await render_page(
+        request, "reset_password.html", problem, fields, is_first_proof=is_first_proof, end_access=end_access
+    )
+
+
+ROUTES = [
+    form_route("/reset-password/{token}", show_reset_password, reset_password),
+    form_route("/verify-email/{token}", show_verify_email, verify_email),
+]

@@ -1,0 +1,70 @@
+"""Invitations that end together with the membership or the right behind them."""
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.access import governs, organization_role_of
+from server.models import (
+    Invitation,
+    InvitationProject,
+    Organization,
+    OrganizationRole,
+    ProjectMember,
+    ProjectRole,
+    User,
+)
+from server.models.invitations import InvitationStatus
+
+
+def cancel_of_member(session: Session, organization: Organization, user_id: str, project_id: str | None = None) -> int:
+    """Cancel the pending invitations to a member, and those that the member sent and may no longer send.
+
+    Call it after a role was lowered or ended. With `project_id` it cancels only what gives access to this project and
+    what was sent for it. They are cancelled, so that a role that comes back does not wake them. Returns how many.
+    """
+    session.flush()
+    to_member = col(Invitation.email) == sa.select(col(User.email)).where(col(User.id) == user_id).scalar_subquery()
+    sent = (col(Invitation.invited_by) == user_id) & _may_not_send(session, organization, user_id)
+    if project_id is not None:
+        to_member &= _gives_access(project_id)
+        sent &= col(Invitation.project_id) == project_id
+    return _cancel(session, (col(Invitation.organization_id) == organization.id) & (to_member | sent))
+
+
+def cancel_of_account(session: Session, user: User) -> int:
+    """Cancel the pending invitations that the user sent, and all to the organizations that the user owns."""
+    owned = sa.select(col(Organization.id)).where(col(Organization.owner_id) == user.id)
+    return _cancel(session, (col(Invitation.invited_by) == user.id) | col(Invitation.organization_id).in_(owned))
+
+
+def cancel_of_deleted_account(session: Session, user: User) -> None:
+    """Cancel what the user sent, and what was sent to an address that somebody else may have next."""
+    _cancel(session, (col(Invitation.invited_by) == user.id) | (col(Invitation.email) == user.email))
+    session.execute(sa.update(Invitation).where(col(Invitation.email) == user.email).values(email=""))
+
+
+def _may_not_send(session: Session, organization: Organization, user_id: str) -> sa.ColumnElement[bool]:
+    """Return the condition for invitations that the user has no role to send."""
+    role = sa.select(organization_role_of(user_id)).where(col(Organization.id) == organization.id)
+    if governs(session.execute(role).scalar_one()):
+        return sa.false()
+    administered = sa.select(col(ProjectMember.project_id)).where(
+        col(ProjectMember.user_id) == user_id, col(ProjectMember.role) == ProjectRole.ADMIN
+    )
+    return col(Invitation.project_id).is_(None) | col(Invitation.project_id).not_in(administered)
+
+
+def _gives_access(project_id: str) -> sa.ColumnElement[bool]:
+    """Return the condition for invitations that include the project, or all projects of the organization."""
+    including = sa.select(col(InvitationProject.invitation_id)).where(col(InvitationProject.project_id) == project_id)
+    return (col(Invitation.role) == OrganizationRole.ADMIN) | col(Invitation.id).in_(including)
+
+
+def _cancel(session: Session, condition: sa.ColumnElement[bool]) -> int:
+    cancelled = (
+        sa.update(Invitation)
+        .where(condition, col(Invitation.status) == InvitationStatus.PENDING)
+        .values(status=InvitationStatus.CANCELLED)
+        .returning(col(Invitation.id))
+    )
+    return len(session.execute(cancelled).all())
