@@ -153,7 +153,7 @@ async def test_a_reset_that_first_proves_the_mailbox_ends_a_second_factor_from_b
     """Somebody who signed up with another person's address cannot keep that person out."""
     async with fresh(enrolled.client) as owner:
         answer = await owner.post(reset_link(database), data={"password": "the owner's own"})
-        assert answer.headers["location"] == "/dashboard"
+        assert answer.status_code == 200
         assert await is_signed_in(owner)
     with database.read() as session:
         assert [session.execute(sa.select(table)).first() for table in (SecondFactor, RecoveryCode)] == [None, None]
