@@ -148,7 +148,7 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "overview.at_a_glance overview.overview passwords.change project_members.add "
         "project_members.change_role project_members.list_members project_members.remove projects.create "
         "projects.delete projects.get projects.list_projects projects.reachable search.search "
-        "sessions.list_own sessions.revoke users.me users.names_of users.rename"
+        "sessions.list_own sessions.revoke users.me users.names_of users.rename versions.count_versions"
     )
 
 

@@ -1,11 +1,12 @@
 """The audit trail: who changed which rights, and when."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 from sqlmodel import Session, col, select
 
 from server.domain.access import Action, require_organization
-from server.models import AuditEvent, Organization
+from server.models import AuditEvent, Organization, Project
 from server.models.base import JSON
 from server.models.organizations import OrganizationKind
 from server.principal import Principal
@@ -47,6 +48,16 @@ class Event(StrEnum):
     TOKEN_REUSED = "token.reused"  # noqa: S105 - an event's name
     TOKEN_REFUSED = "token.refused"  # noqa: S105 - an event's name
     CODE_REFUSED = "code.refused"
+    MEMORIES_DELETED = "memories.deleted"
+    MEMORIES_EXPORTED = "memories.exported"
+    MEMORIES_IMPORTED = "memories.imported"
+
+
+RETENTION = timedelta(days=400)
+"""How long an event is kept."""
+
+RETENTION_WITHOUT_ORGANIZATION = timedelta(days=30)
+"""How long an event is kept that no organization can see, such as a failed sign-in to an unknown address."""
 
 
 def record(
@@ -63,6 +74,20 @@ def record_account_event(session: Session, event: str, user_id: str, target: str
         Organization.owner_id == user_id, Organization.kind == OrganizationKind.PERSONAL
     )
     record(session, event, user_id, session.exec(personal).one_or_none(), target, **details)
+
+
+def record_memories(
+    session: Session, event: Event, principal: Principal | None, project: Project, count: int, **details: JSON
+) -> None:
+    """Record that many memories of a project went in, out or away, and through which credential.
+
+    `principal` None stands for the command line.
+    """
+    details |= {"count": count, "credential": "command"}
+    if principal is not None:
+        details |= {"credential": principal.kind, "credential_id": principal.credential_id}
+    actor_id = principal.user_id if principal else None
+    record(session, event, actor_id, project.organization_id, project.id, **details)
 
 
 def list_events(

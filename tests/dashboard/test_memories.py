@@ -152,8 +152,9 @@ async def test_a_memory_of_several_messages_is_restored_completely(ann: Visitor)
     added = await ann.client.post("/api/memories", json={"messages": messages}, headers=ann.tenant.auth)
     deleted = await ann.post(f"/dashboard/memories/{added.json()['memory_id']}/delete")
     await ann.do(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
-    listed = await ann.client.get("/api/memories", headers=ann.tenant.auth)
-    assert listed.json()["results"][0]["messages"] == messages
+    (listed,) = (await ann.client.get("/api/memories", headers=ann.tenant.auth)).json()["results"]
+    restored = await ann.client.get(f"/api/memories/{listed['id']}", headers=ann.tenant.auth)
+    assert restored.json()["messages"] == messages
 
 
 async def test_a_memory_is_restored_into_the_project_of_the_address(ann: Visitor, ben: Visitor) -> None:
