@@ -192,7 +192,9 @@ async def test_deleting_everything_leaves_its_trace_in_the_audit(
     await signed_in(alice).delete(f"/api/memories?project_id={alice.project_id}")
     await api.delete("/api/memories")
     answer = await signed_in(alice).get(f"/api/organizations/{alice.organization_id}/audit")
-    of_all, of_one = [event for event in answer.json()["events"] if event["type"] == "memories.deleted"]
+    events = [event for event in answer.json()["events"] if event["type"] == "memories.deleted"]
+    assert len(events) == 2
+    of_all, of_one = events
     for event in (of_all, of_one):
         assert (event["actor_id"], event["target"]) == (alice.user_id, alice.project_id)
     assert of_one["metadata"]["count"] == 2
