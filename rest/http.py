@@ -1,5 +1,6 @@
 """Read a request (caller, body, query) and write the answer, for every REST handler."""
 
+from collections.abc import Callable
 from typing import TypeVar, get_origin
 
 from pydantic import BaseModel
@@ -91,6 +92,13 @@ def parsed(model: type[Model], body: bytes) -> Model:
         raise Invalid(f"The body is not valid JSON: {_first_words(str(error))}.") from None
     require_storable(value)
     return validated(model, value)
+
+
+async def reply_sized(request: Request[State], size: int, build: Callable[[], BaseModel]) -> Response:
+    """Reply with the view that `build` makes, which has about `size` bytes. A large one is made on a worker thread."""
+    if size > BODY_LIMIT:
+        return await request.state["runtime"].in_thread(lambda: reply(build()))
+    return reply(build())
 
 
 def reply(view: BaseModel, status: int = 200) -> Response:

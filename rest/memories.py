@@ -1,28 +1,32 @@
 """Memories over HTTP."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import BULK_BODY_LIMIT, call_of, read, read_if_any, read_query, reply, single_value
+from rest.http import BULK_BODY_LIMIT, call_of, read, read_if_any, read_query, reply, reply_sized, single_value
 from rest.project_param import InProject, OfUser, project_of
 from rest.views import StoredObject
-from server.domain.memory import memories
+from server.domain.memory import memories, versions
+from server.domain.memory.budget import size_of
 from server.domain.memory.filters import Filters
 from server.domain.memory.labels import TagList
-from server.domain.memory.memories import ListRequest, MemoryChange, NewMemory
-from server.domain.memory.parameters import Offset, PageLimit
+from server.domain.memory.memories import ListRequest, MemoryChange, MemoryPage, NewMemory
+from server.domain.memory.parameters import HistoryLimit, Offset, PageLimit, VersionNumber
+from server.domain.memory.versions import Version, VersionPage
 from server.errors import Invalid
-from server.models import Memory, MemoryVersion
+from server.models import Memory
 from server.runtime import State
 
 MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
 
 
-class MemoryView(BaseModel):
+class ListedMemory(BaseModel):
     id: str
     content: str
     metadata: StoredObject
@@ -30,9 +34,6 @@ class MemoryView(BaseModel):
     project_id: str
     created_at: datetime
     updated_at: datetime
-    messages: list[dict[str, str]] | None = Field(
-        default=None, exclude_if=lambda value: value is None, description="the messages in full, when several were sent"
-    )
 
     @classmethod
     def of(cls, memory: Memory) -> Self:
@@ -44,8 +45,19 @@ class MemoryView(BaseModel):
             project_id=memory.project_id,
             created_at=memory.created_at,
             updated_at=memory.updated_at,
-            messages=memory.messages,
         )
+
+
+class MemoryView(ListedMemory):
+    messages: list[dict[str, str]] | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="the messages in full, when several were sent"
+    )
+
+    @classmethod
+    def of(cls, memory: Memory) -> Self:
+        view = super().of(memory)
+        view.messages = memory.messages
+        return view
 
 
 class MemoryOperation(BaseModel):
@@ -66,10 +78,21 @@ class MemoryCreated(BaseModel):
 
 
 class MemoryList(BaseModel):
-    results: list[MemoryView]
+    results: list[ListedMemory]
     total: int = Field(description="how many match the filters, on all pages")
     limit: int
     offset: int
+    next: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="where the page goes on: the path and query. Present if the page has more than 4 MB",
+    )
+
+    @classmethod
+    def of(cls, page: MemoryPage, query: "ListQuery") -> Self:
+        results = [ListedMemory.of(memory) for memory in page.memories]
+        following = query.following(results) if page.is_cut else None
+        return cls(results=results, total=page.total, limit=query.limit, offset=query.offset, next=following)
 
 
 class VersionView(BaseModel):
@@ -80,7 +103,7 @@ class VersionView(BaseModel):
     updated_by: str | None
 
     @classmethod
-    def of(cls, version: MemoryVersion) -> Self:
+    def of(cls, version: Version) -> Self:
         return cls(
             version=version.version,
             content=version.content,
@@ -92,6 +115,19 @@ class VersionView(BaseModel):
 
 class MemoryHistory(BaseModel):
     results: list[VersionView] = Field(description="newest first; the first one is the current version")
+    next: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="the path and query of the versions before these. Present if there are any",
+    )
+
+    @classmethod
+    def of(cls, page: VersionPage, memory_id: str, limit: int) -> Self:
+        results = [VersionView.of(version) for version in page.versions]
+        if not page.has_more:
+            return cls(results=results)
+        following = urlencode({"limit": limit, "before": results[-1].version})
+        return cls(results=results, next=f"/api/memories/{memory_id}/history?{following}")
 
 
 class Deleted(BaseModel):
@@ -137,6 +173,17 @@ class ListQuery(OfUser):
         )
         return ListRequest(filters, self.limit, self.offset, self.before, self.project_id)
 
+    def following(self, listed: Sequence[ListedMemory]) -> str:
+        """Return the path and query for what is left of this page after the memories that were listed."""
+        left = {"limit": self.limit - len(listed), "offset": 0, "before": listed[-1].id}
+        given = self.model_copy(update=left).model_dump(mode="json", exclude_defaults=True)
+        return f"/api/memories?{urlencode(given | {'limit': left['limit']}, doseq=True)}"
+
+
+class HistoryQuery(BaseModel):
+    limit: HistoryLimit = 20
+    before: VersionNumber | None = Field(default=None, description="only versions before this one")
+
 
 class Batch(InProject):
     memories: list[NewMemory] = Field(min_length=1, max_length=1000)
@@ -167,15 +214,14 @@ async def list_all(request: Request[State]) -> Response:
     call = await call_of(request)
     query = read_query(request, ListQuery)
     page = await call.read(memories.list_memories, query.list_request())
-    results = [MemoryView.of(memory) for memory in page.memories]
-    return reply(MemoryList(results=results, total=page.total, limit=query.limit, offset=query.offset))
+    return await reply_sized(request, page.size, lambda: MemoryList.of(page, query))
 
 
 async def get(request: Request[State]) -> Response:
     """Read one memory."""
     call = await call_of(request)
     memory = await call.read(memories.get, request.path_params["memory_id"])
-    return reply(MemoryView.of(memory))
+    return await reply_with(request, memory)
 
 
 async def update(request: Request[State]) -> Response:
@@ -183,14 +229,16 @@ async def update(request: Request[State]) -> Response:
     call = await call_of(request)
     change = await read(request, MemoryChange)
     memory = await call.run(memories.update, request.path_params["memory_id"], change, call.index)
-    return reply(MemoryView.of(memory))
+    return await reply_with(request, memory)
 
 
 async def history(request: Request[State]) -> Response:
-    """Read all versions of a memory."""
+    """Read the versions of a memory: the current one and the last 50 before it, newest first."""
     call = await call_of(request)
-    versions = await call.read(memories.history, request.path_params["memory_id"])
-    return reply(MemoryHistory(results=[VersionView.of(version) for version in versions]))
+    query = read_query(request, HistoryQuery)
+    memory_id = request.path_params["memory_id"]
+    page = await call.read(versions.history, memory_id, query.limit, query.before)
+    return await reply_sized(request, page.size, lambda: MemoryHistory.of(page, memory_id, query.limit))
 
 
 async def delete(request: Request[State]) -> Response:
@@ -215,6 +263,11 @@ async def stats(request: Request[State]) -> Response:
     call = await call_of(request)
     counts = await call.read(memories.stats, project_of(request))
     return reply(StatsView(total=counts.total, this_week=counts.this_week, tag_count=counts.tag_count))
+
+
+async def reply_with(request: Request[State], memory: Memory) -> Response:
+    # The messages repeat the text.
+    return await reply_sized(request, 2 * size_of(memory.content, memory.details), lambda: MemoryView.of(memory))
 
 
 def in_project(new: NewMemory, project_id: str | None) -> NewMemory:

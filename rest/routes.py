@@ -39,7 +39,7 @@ ENDPOINTS = (
              MemoryChange),
     Endpoint("memories_delete", "DELETE", "/api/memories/{memory_id}", memories.delete, memories.Deleted),
     Endpoint("memories_history", "GET", "/api/memories/{memory_id}/history", memories.history,
-             memories.MemoryHistory),
+             memories.MemoryHistory, query=memories.HistoryQuery),
 
     Endpoint("organizations_create", "POST", "/api/organizations", organizations.create,
              organizations.OrganizationCreated, organizations.NewOrganization, reach=SESSION,

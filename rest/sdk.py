@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest import memories
-from rest.http import call_of, read, reply
+from rest.http import call_of, read, reply, reply_sized
 from rest.project_param import InProject, project_of
-from rest.search import WithoutNulls, found_list
+from rest.search import FoundList, WithoutNulls
 from server.domain.memory import search
 from server.domain.memory.filters import Filters
 from server.domain.memory.labels import TagList
@@ -92,4 +92,5 @@ async def health(_request: Request[State]) -> Response:
 async def _search(request: Request[State], call: Call, body: FilteredSearch, filters: Filters) -> Response:
     project_id = project_of(request, body.project_id)
     search_request = SearchRequest(body.semantic_query, filters, body.limit, project_id=project_id)
-    return reply(found_list(await call.read(search.search, search_request, call.index)))
+    page = await call.read(search.search, search_request, call.index)
+    return await reply_sized(request, page.size, lambda: FoundList.of(page))

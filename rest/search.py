@@ -1,6 +1,5 @@
 """Search over HTTP: the request with its filters, and the results."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
@@ -8,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, read, reply, single_value
+from rest.http import call_of, read, reply_sized, single_value
 from rest.project_param import OfUser, project_of
 from rest.views import StoredObject
 from server.domain.memory import search
@@ -17,7 +16,7 @@ from server.domain.memory.labels import TagList
 from server.domain.memory.metadata import Metadata
 from server.domain.memory.parameters import Limit, Query, Threshold
 from server.domain.memory.periods import VOCABULARY, period_between
-from server.domain.memory.search import SearchRequest, SearchResult, SortBy
+from server.domain.memory.search import SearchPage, SearchRequest, SearchResult, SortBy
 from server.runtime import State
 
 DEFAULT_LIMIT = 10
@@ -119,6 +118,16 @@ class FoundView(BaseModel):
 
 class FoundList(BaseModel):
     results: list[FoundView]
+    omitted: int = Field(
+        default=0,
+        exclude_if=lambda value: value == 0,
+        description="how many other results there are within the limit, for which the answer's 4 MB had no room",
+    )
+
+    @classmethod
+    def of(cls, page: SearchPage, *, metadata: bool = True, explain: bool = False) -> Self:
+        results = [FoundView.of(result, metadata=metadata, explain=explain) for result in page.results]
+        return cls(results=results, omitted=page.omitted)
 
 
 async def find(request: Request[State]) -> Response:
@@ -126,10 +135,10 @@ async def find(request: Request[State]) -> Response:
     call = await call_of(request)
     body = await read(request, Search)
     search_request = body.search_request(project_of(request, body.project_id))
-    results = await call.read(search.search, search_request, call.index)
+    page = await call.read(search.search, search_request, call.index)
     options = body.filters
-    return reply(found_list(results, metadata=options.include_metadata, explain=options.explain))
-
-
-def found_list(results: Sequence[SearchResult], *, metadata: bool = True, explain: bool = False) -> FoundList:
-    return FoundList(results=[FoundView.of(result, metadata=metadata, explain=explain) for result in results])
+    return await reply_sized(
+        request,
+        page.size,
+        lambda: FoundList.of(page, metadata=options.include_metadata, explain=options.explain),
+    )

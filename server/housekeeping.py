@@ -2,11 +2,15 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import anyio
+from sqlmodel import Session
 
-from server.domain.grants import retention
+from server.domain import retention
+from server.domain.grants import retention as grant_retention
+from server.domain.retention import CHUNK_ROWS
 from server.errors import Unavailable
 from server.runtime import Runtime
 
@@ -27,8 +31,25 @@ async def running(runtime: Runtime) -> AsyncIterator[None]:
 async def _repeat(runtime: Runtime) -> None:
     while True:
         try:
-            removed = await runtime.run(retention.remove_expired, runtime.settings.client_retention_days)
-            log.info("expired rows removed", extra={"rows": removed})
+            log.info("expired rows removed", extra={"rows": await remove_all(runtime)})
         except Unavailable:  # the database is busy or unreachable: the next round removes the same rows
             log.warning("expired rows were not removed")
         await anyio.sleep(INTERVAL_SECONDS)
+
+
+async def remove_all(runtime: Runtime) -> int:
+    """Remove everything that has ended, in short transactions. Return how many rows went.
+
+    Raises Unavailable.
+    """
+    removed = 0
+    rules: tuple[Callable[[Session], int], ...] = (
+        retention.remove_ended,
+        partial(grant_retention.remove_expired, client_retention_days=runtime.settings.client_retention_days),
+    )
+    for remove in rules:
+        chunk = CHUNK_ROWS
+        while chunk >= CHUNK_ROWS:  # fewer in all tables together: none of them has more
+            chunk = await runtime.run(remove)
+            removed += chunk
+    return removed

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from server.buckets import Bucket
 from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
-from server.domain.memory import exchange, memories, overview, search
+from server.domain.memory import exchange, memories, overview, search, versions
 from server.domain.people import passwords, second_factors, sessions, step_up, users
 from server.domain.teams import (
     api_keys,
@@ -30,7 +30,8 @@ NAMES: dict[Callable[..., object], str] = {
     memories.get: "memories.get",
     memories.list_memories: "memories.list_memories",
     memories.update: "memories.update",
-    memories.history: "memories.history",
+    versions.history: "memories.history",
+    versions.count_versions: "versions.count_versions",
     memories.delete: "memories.delete",
     memories.delete_all: "memories.delete_all",
     memories.stats: "memories.stats",

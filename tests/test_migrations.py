@@ -1,5 +1,6 @@
 """The migrations give exactly the tables of the models, on both databases, and may be run by many at once."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from server.database import Database, migrate
-from tests.support.earlier import ROWS, database_at
+from tests.support.earlier import CREATED, ROWS, database_at
 
 SCRIPTS = Path(__file__).parent.parent / "server" / "migrations"
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))]
@@ -109,3 +110,24 @@ def test_account_events_move_to_their_person_and_invitations_without_a_right_end
     ]  # fmt: skip
     assert statuses == [("inv_one", "pending"), ("inv_two", "cancelled")]
     assert mailed
+
+
+def test_versions_kept_as_changes_can_be_filled_up_again(empty_url: str, engine: sa.Engine) -> None:
+    database_at(empty_url, "0004")
+    migrate(empty_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE memories SET version = 4")
+        for version, content, details in ((2, None, '{"n": 2}'), (3, "text 3", None)):
+            row = {"version": version, "content": content, "details": details, "now": CREATED}
+            insert = sa.text(
+                "INSERT INTO memory_versions (memory_number, version, content, metadata, updated_at)"
+                " VALUES (1, :version, :content, :details, :now)"
+            )
+            connection.execute(insert, row)
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0004")
+        rows = connection.exec_driver_sql("SELECT version, content, metadata FROM memory_versions ORDER BY version")
+        kept = [(version, content, json.loads(d) if isinstance(d, str) else d) for version, content, d in rows]
+    assert kept == [(1, "old text", {"tags": "a"}), (2, "text 3", {"n": 2}), (3, "text 3", {"tags": "a,b"})]

@@ -61,6 +61,7 @@ SENTENCES = {
     "Conflict": "That conflicts with what is stored.",
     "DocumentRefused": "This application's metadata document could not be used.",
     "EmailTaken": "An account with this email address already exists.",
+    "ExportRunning": "An export of yours is still running: let it finish, or cancel its download, and try again.",
     "Forbidden": "Your role does not allow this.",
     "Gone": "This has ended.",
     "Invalid": "The request is not valid.",

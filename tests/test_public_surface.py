@@ -151,7 +151,8 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "projects.delete projects.get projects.list_projects projects.reachable search.search "
         "second_factors.propose second_factors.proposed second_factors.renew_recovery_codes "
         "second_factors.status second_factors.turn_off second_factors.turn_on sessions.list_own "
-        "sessions.revoke step_up.is_fresh step_up.prove step_up.ways_of users.me users.names_of users.rename"
+        "sessions.revoke step_up.is_fresh step_up.prove step_up.ways_of users.me users.names_of users.rename "
+        "versions.count_versions"
     )
 
 

@@ -11,6 +11,7 @@ from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field, JsonValue, PlainValidator
 
 from server.domain.memory import memories, search
+from server.domain.memory.budget import ANSWER_BYTES
 from server.domain.memory.filters import Filters
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, TagList, parse_list
 from server.domain.memory.memories import ListRequest, MemoryChange, NewMemory
@@ -26,6 +27,9 @@ from tools.call import Caller
 
 TITLE_LENGTH = 80
 """Characters of the title, which is the beginning of the first line."""
+
+RESULT_BYTES = ANSWER_BYTES // 3
+"""Bytes of memories in a result, which a search sends as structured content and again as JSON in a text."""
 
 
 class MemoryFields(BaseModel):
@@ -85,6 +89,9 @@ class Match(MemoryFields):
 
 class Matches(BaseModel):
     results: list[Match] = Field(description="closest first")
+    omitted: int = Field(
+        default=0, exclude_if=lambda value: value == 0, description="how many other results had no room"
+    )
 
 
 class Page(BaseModel):
@@ -134,9 +141,10 @@ async def search_memories(
         created_from=period.start,
         created_until=period.end,
     )
-    results = await call.read(search.search, SearchRequest(query, filters, limit, threshold), call.index)
-    settings = call.runtime.settings
-    return tool_result(Matches(results=[Match.of(result, settings) for result in results]))
+    request = SearchRequest(query, filters, limit, threshold, answer_bytes=RESULT_BYTES)
+    page = await call.read(search.search, request, call.index)
+    results = [Match.of(result, call.runtime.settings) for result in page.results]
+    return tool_result(Matches(results=results, omitted=page.omitted))
 
 
 async def fetch_memory(call: Caller, id: Id) -> Annotated[CallToolResult, Document]:
@@ -154,9 +162,12 @@ async def list_memories(
 
     Use it to see what was saved lately or to go through everything; to find something, use search.
     """
-    page = await call.read(memories.list_memories, ListRequest(limit=limit, offset=offset))
+    request = ListRequest(limit=limit, offset=offset, answer_bytes=RESULT_BYTES)
+    page = await call.read(memories.list_memories, request)
     results = [Entry.of(memory, call.runtime.settings) for memory in page.memories]
     sentence = f"{len(results)} of {page.total} memories, newest first."
+    if page.is_cut:
+        sentence += f" The others had no room: go on with offset {offset + len(results)}."
     return tool_result(Page(results=results, total=page.total), sentence)
 
 

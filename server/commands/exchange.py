@@ -1,16 +1,16 @@
 """`export` and `import`: a project's memories as JSON lines."""
 
-import io
 import sys
+import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
 
 from tqdm import tqdm
 
 from server.app import default_embedder
-from server.commands.output import print_message, print_result
+from server.commands.output import print_message, write_result
 from server.database import migrated
-from server.domain.memory.exchange import export_memories, import_memories
+from server.domain.memory.exchange import import_by_command, record_export, write_export
 from server.errors import Invalid
 from server.index import MemoryIndex
 from server.models import Project
@@ -19,13 +19,17 @@ from server.settings import Settings
 
 def export(settings: Settings, args: Namespace) -> None:
     """Write one JSON line a memory, oldest first. Raises NotFound."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # JSON is UTF-8, also on a terminal with another encoding
-    with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
-        project = session.get(Project, args.project)
-        total = project.memory_count if project else None
-        for line in tqdm(export_memories(session, args.project), total=total, unit=" memories", file=sys.stderr):
-            print_result(line)
+    with tempfile.TemporaryFile() as file:  # so that a slow reader of the output keeps no snapshot of the database
+        with migrated(settings.database_url.get_secret_value()) as database:
+            with database.read() as session:
+                project = session.get(Project, args.project)
+                total = project.memory_count if project else None
+                with tqdm(total=total, unit=" memories", file=sys.stderr) as bar:
+                    count = write_export(session, args.project, file, bar.update)
+            with database.write() as session:
+                record_export(session, None, args.project, count)
+        file.seek(0)
+        write_result(file)
 
 
 def import_(settings: Settings, args: Namespace) -> None:
@@ -34,7 +38,7 @@ def import_(settings: Settings, args: Namespace) -> None:
         index = MemoryIndex(settings, database, default_embedder(settings))
         try:
             with database.write() as session, tqdm(unit=" memories", file=sys.stderr) as bar:
-                count = import_memories(session, args.project, _lines(), index, bar.update)
+                count = import_by_command(session, args.project, _lines(), index, bar.update)
         finally:
             index.close()
     print_message(f"Imported {count} memories.")

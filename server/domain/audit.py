@@ -1,12 +1,13 @@
 """The audit trail: who changed which rights, and when."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain.access import Action, require_organization, require_session
-from server.models import AuditEvent
+from server.models import AuditEvent, Project
 from server.models.base import JSON
 from server.principal import Principal
 
@@ -53,6 +54,16 @@ class Event(StrEnum):
     TOKEN_REUSED = "token.reused"  # noqa: S105 - an event's name
     TOKEN_REFUSED = "token.refused"  # noqa: S105 - an event's name
     CODE_REFUSED = "code.refused"
+    MEMORIES_DELETED = "memories.deleted"
+    MEMORIES_EXPORTED = "memories.exported"
+    MEMORIES_IMPORTED = "memories.imported"
+
+
+RETENTION = timedelta(days=400)
+"""How long an event is kept."""
+
+RETENTION_WITHOUT_ORGANIZATION = timedelta(days=30)
+"""How long an event is kept that no organization can see, such as a failed sign-in to an unknown address."""
 
 
 def record(
@@ -66,6 +77,20 @@ def record(
 def record_account_event(session: Session, event: str, user_id: str, target: str = "", **details: JSON) -> None:
     """Record an event of the user's account, for that user alone: no organization shows it."""
     session.add(AuditEvent(type=event, actor_id=user_id, user_id=user_id, target=target, details=details))
+
+
+def record_memories(
+    session: Session, event: Event, principal: Principal | None, project: Project, count: int, **details: JSON
+) -> None:
+    """Record that many memories of a project went in, out or away, and through which credential.
+
+    `principal` None stands for the command line.
+    """
+    details |= {"count": count, "credential": "command"}
+    if principal is not None:
+        details |= {"credential": principal.kind, "credential_id": principal.credential_id}
+    actor_id = principal.user_id if principal else None
+    record(session, event, actor_id, project.organization_id, project.id, **details)
 
 
 def list_events(

@@ -48,14 +48,14 @@ class Memory(SQLModel, table=True):
 
 
 class MemoryVersion(SQLModel, table=True):
-    """A memory as it was before a change."""
+    """A memory as it was before a change. A text or metadata that is None is the same as in the next version."""
 
     __tablename__ = "memory_versions"
 
     memory_number: int = Field(sa_column=foreign_key("memories.number", primary_key=True))
     version: int = Field(primary_key=True)
-    content: str = Field(sa_type=sa.Text)
-    details: JsonObject = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    content: str | None = Field(default=None, sa_type=sa.Text)
+    details: JsonObject | None = Field(default=None, sa_column=sa.Column("metadata", sa.JSON(none_as_null=True)))
     updated_at: datetime = Field(sa_type=Utc)
     updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
 

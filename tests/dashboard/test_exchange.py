@@ -40,6 +40,54 @@ async def test_a_stalled_download_does_not_block_the_database(app: ASGIApp, ann:
     assert busy == 0
 
 
+async def test_a_user_has_one_export_at_a_time(app: ASGIApp, ann: Visitor, ben: Visitor) -> None:
+    await ann.remember("I like tea.")
+    started, resumed = asyncio.Event(), asyncio.Event()
+
+    async def send_slowly(message: Message) -> None:
+        if message.get("body"):
+            started.set()
+            await resumed.wait()
+
+    async def receive_disconnect() -> Message:
+        await resumed.wait()
+        return {"type": "http.disconnect"}
+
+    request = ann.client.build_request("GET", f"{ann.project}/export")
+    scope = {
+        "type": "http", "method": "GET", "path": request.url.path, "query_string": b"", "client": ("127.0.0.1", 1),
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+    }  # fmt: skip
+    download = asyncio.ensure_future(app(scope, receive_disconnect, send_slowly))
+    await started.wait()
+    refused = await ann.get(f"{ann.project}/export")
+    assert refused.status_code == 409
+    assert "An export of yours is still running" in seen(refused)
+    assert (await ben.get(f"{ben.project}/export")).status_code == 200
+    resumed.set()
+    await download
+    assert (await ann.get(f"{ann.project}/export")).status_code == 200
+    assert (await ann.get("/dashboard/projects/proj_nothere/export")).status_code == 404
+    assert (await ann.get(f"{ann.project}/export")).status_code == 200
+
+
+async def test_exports_and_imports_leave_their_trace_in_the_audit(ann: Visitor, viewer: Visitor) -> None:
+    await ann.remember("I like tea.")
+    exported = (await viewer.get(f"{ann.project}/export")).content
+    assert (await upload(ann, exported + exported)).status_code == 200
+    events = (await ann.client.get(f"/api/organizations/{ann.tenant.organization_id}/audit")).json()["events"]
+    imported, exported_event = events[:2]
+    assert (imported["type"], imported["actor_id"]) == ("memories.imported", ann.tenant.user_id)
+    assert (exported_event["type"], exported_event["actor_id"]) == ("memories.exported", viewer.tenant.user_id)
+    for event, count in ((imported, 2), (exported_event, 1)):
+        assert event["target"] == ann.tenant.project_id
+        assert event["metadata"].pop("credential_id").startswith("ses_")
+        assert event["metadata"] == {"count": count, "credential": "session"}
+    activity = await ann.see(f"{ann.organization}/activity")
+    assert "Memories imported" in activity
+    assert "Memories exported" in activity
+
+
 async def test_an_export_can_be_imported(ann: Visitor, ben: Visitor) -> None:
     for text in ("Anna likes the window.", "Größe, 大小, <b>"):
         await ann.remember(text, tags="a,b")

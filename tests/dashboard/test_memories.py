@@ -152,8 +152,9 @@ async def test_a_memory_of_several_messages_is_restored_completely(ann: Visitor)
     added = await ann.client.post("/api/memories", json={"messages": messages}, headers=ann.tenant.auth)
     deleted = await ann.post(f"/dashboard/memories/{added.json()['memory_id']}/delete")
     await ann.do(f"{ann.project}/memories/restore", {"kept": hidden(deleted, "kept")})
-    listed = await ann.client.get("/api/memories", headers=ann.tenant.auth)
-    assert listed.json()["results"][0]["messages"] == messages
+    (listed,) = (await ann.client.get("/api/memories", headers=ann.tenant.auth)).json()["results"]
+    restored = await ann.client.get(f"/api/memories/{listed['id']}", headers=ann.tenant.auth)
+    assert restored.json()["messages"] == messages
 
 
 async def test_a_memory_is_restored_into_the_project_of_the_address(ann: Visitor, ben: Visitor) -> None:
@@ -238,3 +239,40 @@ def next_of(page: httpx.Response) -> str:
     found = re.search(r'href="([^"]+)" rel="next"', page.text)
     assert found, "the last page"
     return html.unescape(found[1])
+
+
+async def test_pages_of_large_memories_are_shorter_and_lose_none(ann: Visitor) -> None:
+    messages = [{"role": "user", "content": "x" * 9_999 + "."} for _ in range(99)]
+    for number in range(6):
+        body = {"memories": [{"messages": [{"role": "user", "content": f"walnut {number}"}, *messages]}]}
+        added = await ann.client.post("/api/memories/batch", json=body, headers=ann.tenant.auth)
+        assert added.status_code == 200, added.text
+    for query in ("", "?q=walnut"):
+        numbers: list[str] = []
+        address: str | None = query
+        pages = 0
+        while address is not None:
+            page = await ann.get(f"{ann.project}/memories{address}")
+            numbers += re.findall(r"walnut (?:</?mark>)?(\d)", re.sub(r"</?mark[^>]*>", "", page.text))
+            following = re.search(r'href="[^"?]*(\?[^"]*)" rel="next"', page.text)
+            address = html.unescape(following[1]) if following else None
+            pages += 1
+        assert sorted(numbers) == ["0", "1", "2", "3", "4", "5"]
+        assert pages > 1
+
+
+async def test_the_history_shows_five_versions_and_more_when_asked(ann: Visitor) -> None:
+    memory_id = await ann.remember("text 1")
+    path = f"/dashboard/memories/{memory_id}"
+    for number in range(2, 10):
+        await ann.client.put(f"/api/memories/{memory_id}", json={"text": f"text {number}"}, headers=ann.tenant.auth)
+    page = await ann.get(path)
+    assert "8 earlier versions, showing the newest 5" in seen(page)
+    assert re.findall(r"Version (\d)", page.text) == ["8", "7", "6", "5", "4"]
+    assert "Show more" in page.text
+    more = await ann.get(f"{path}?before=4")
+    assert re.findall(r"Version (\d)", more.text) == ["3", "2", "1"]
+    assert "Show more" not in more.text
+    assert "Show the newest" in more.text
+    for odd in ("x", "0", "99", "9" * 30, "-1"):
+        assert (await ann.get(f"{path}?before={odd}")).status_code == 200

@@ -79,7 +79,7 @@ class World:
     ) -> list[SearchResult]:
         request = SearchRequest(query, filters or Filters(), limit, threshold, project_id=self.project_id)
         with self.database.read() as session:
-            return search.search(session, self.principal, request, self.index)
+            return search.search(session, self.principal, request, self.index).results
 
     def texts(self, query: str, filters: Filters | None = None, *, limit: int = 10) -> list[str]:
         return [result.memory.content for result in self.found(query, filters, limit=limit)]

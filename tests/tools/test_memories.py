@@ -157,3 +157,22 @@ async def test_096_r30_no_argument_selects_another_project(mcp: Mcp, stranger: M
             answer = await stranger.send("tools/call", {"name": tool, "arguments": given})
             assert "at five" not in answer.text, given
     assert await mcp.found("tea") == ["Tea at five."]
+
+
+async def test_an_answer_has_a_bound_in_bytes_and_says_what_had_no_room(mcp: Mcp) -> None:
+    messages = [{"role": "user", "content": '"' * 9_999 + "."} for _ in range(40)]
+    body = {"memories": [{"messages": [{"role": "user", "content": f"walnut {n}"}, *messages]} for n in range(6)]}
+    added = await mcp.client.post("/api/memories/batch", json=body, headers=mcp.headers)
+    assert added.status_code == 200, added.text
+    for tool, arguments in (("search", {"query": "walnut"}), ("search", {"query": ""}), ("list", {})):
+        answer = await mcp.send("tools/call", {"name": tool, "arguments": arguments})
+        assert len(answer.content) <= 4_000_000
+        answered = answer.json()["result"]["structuredContent"]
+        shown = len(answered["results"])
+        assert 0 < shown < 6
+        if tool == "search":
+            assert answered["omitted"] == 6 - shown
+        else:
+            assert f"go on with offset {shown}." in answer.json()["result"]["content"][0]["text"]
+            rest = await mcp.call("list", offset=shown)
+            assert not {one["id"] for one in rest["results"]} & {one["id"] for one in answered["results"]}

@@ -5,19 +5,21 @@ import contextlib
 import logging
 import re
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import anyio.from_thread
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from server.buckets import Bucket
 from server.dashboard.pages import PageRequest
 from server.dashboard.rendering import render
 from server.domain.access import Action, require_project
 from server.domain.memory import exchange
+from server.domain.memory.exchange import ExportRunning
 from server.domain.teams import projects
 from server.errors import Invalid, ServiceError, Unavailable
 from server.principal import Principal
@@ -81,6 +83,22 @@ _running: set[asyncio.Task[None]] = set()
 """References to the running imports: asyncio itself keeps only weak ones."""
 
 
+_exporting: set[str] = set()
+"""The users with an export that is being written or sent by this process."""
+
+
+class Download(StreamingResponse):
+    """A response that ends its user's turn when it was sent, or could not be."""
+
+    def __init__(self, content: AsyncIterator[bytes], turn: contextlib.ExitStack, **options: Any) -> None:
+        super().__init__(content, **options)
+        self.turn = turn
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.turn:
+            await super().__call__(scope, receive, send)
+
+
 async def show(request: PageRequest) -> Response:
     return await request.render("exchange.html", request.project_id)
 
@@ -108,13 +126,17 @@ async def import_file(request: PageRequest) -> Response:
 
 
 async def export_file(request: PageRequest) -> Response:
-    """Return the project as a file. Raises NotFound."""
+    """Return the project as a file. Raises NotFound, ExportRunning."""
     runtime = request.call.runtime
     workspace = await request.call.read(projects.get, request.project_id)
     name = re.sub(r"[^A-Za-z0-9]+", "-", workspace.project.name).strip("-").lower() or "memories"
-    file = await runtime.in_thread(_write_export, runtime, request.call.principal, workspace.project.id)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
-    return StreamingResponse(_chunks(runtime, file), headers=headers, media_type="application/x-ndjson")
+    with contextlib.ExitStack() as turn:
+        turn.enter_context(_turn_of(request.call.principal.user_id))
+        file = turn.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
+        await runtime.in_thread(_write_export, runtime, request.call.principal, workspace.project.id, file)
+        headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
+        content = _chunks(runtime, file)
+        return Download(content, turn.pop_all(), headers=headers, media_type="application/x-ndjson")
 
 
 async def _lines_of(file: UploadFile | str | None) -> list[str]:
@@ -144,21 +166,29 @@ async def _progress_page(running: Import, first: int | Outcome, before: str, aft
     yield after
 
 
-def _write_export(runtime: Runtime, principal: Principal, project_id: str) -> IO[bytes]:
-    """Return the complete export, so that a slow download does not keep a database snapshot open."""
-    with contextlib.ExitStack() as opened:
-        file = opened.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
-        with translating_outages(), runtime.database.read() as session:
-            require_project(session, principal, project_id, Action.READ)
-            for line in exchange.export_memories(session, project_id):
-                file.write(f"{line}\n".encode())
-        file.seek(0)
-        opened.pop_all()
-        return file
+@contextlib.contextmanager
+def _turn_of(user_id: str) -> Iterator[None]:
+    """Raises ExportRunning when the user has an export already, because each has a file on disk."""
+    if user_id in _exporting:
+        raise ExportRunning
+    _exporting.add(user_id)
+    try:
+        yield
+    finally:
+        _exporting.discard(user_id)
+
+
+def _write_export(runtime: Runtime, principal: Principal, project_id: str, file: IO[bytes]) -> None:
+    """Write the complete export, so that a slow download does not keep a database snapshot open."""
+    with translating_outages(), runtime.database.read() as session:
+        require_project(session, principal, project_id, Action.READ)
+        count = exchange.write_export(session, project_id, file)
+    with translating_outages(), runtime.database.write() as session:
+        exchange.record_export(session, principal, project_id, count)
+    file.seek(0)
 
 
 async def _chunks(runtime: Runtime, file: IO[bytes]) -> AsyncIterator[bytes]:
     """Yield the file's content. Each chunk is read on a worker thread."""
-    with file:
-        while chunk := await runtime.in_thread(file.read, CHUNK_BYTES):
-            yield chunk
+    while chunk := await runtime.in_thread(file.read, CHUNK_BYTES):
+        yield chunk

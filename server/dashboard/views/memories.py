@@ -42,7 +42,7 @@ class ListQuery(BaseModel):
     user: Optional = None
     timezone: Text = "UTC"
     before: Annotated[str | None, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")] = None
-    skip: int = Field(default=0, ge=0, le=MAX_RESULTS - PAGE_SIZE, description="results on the previous pages")
+    skip: int = Field(default=0, ge=0, lt=MAX_RESULTS, description="results on the previous pages")
 
     def filters(self) -> Filters:
         """Raises Invalid."""
@@ -166,18 +166,17 @@ async def _row_page(request: PageRequest, project_id: str, query: ListQuery) -> 
     list_request = ListRequest(query.filters(), PAGE_SIZE + 1, before=query.before, project_id=project_id)
     page = await request.call.read(memories.list_memories, list_request)
     shown = page.memories[:PAGE_SIZE]
-    older = {"before": shown[-1].id} if len(page.memories) > PAGE_SIZE else None
+    older = {"before": shown[-1].id} if len(page.memories) > PAGE_SIZE or page.is_cut else None
     newest: dict[str, str | int] | None = {} if query.before else None
     return RowPage([Row.of(memory) for memory in shown], page.total, older, newest)
 
 
 async def _search_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:
-    end = query.skip + PAGE_SIZE
-    limit = min(end + 1, MAX_RESULTS)
-    search_request = SearchRequest(query.q, query.filters(), limit, project_id=project_id)
-    results = await request.call.read(search.search, search_request, request.call.index)
-    rows = [Row.of(result.memory, result) for result in results[query.skip : end]]
-    following = {"skip": end} if len(results) > end else None
+    limit = min(query.skip + PAGE_SIZE + 1, MAX_RESULTS)
+    search_request = SearchRequest(query.q, query.filters(), limit, project_id=project_id, skip=query.skip)
+    page = await request.call.read(search.search, search_request, request.call.index)
+    rows = [Row.of(result.memory, result) for result in page.results[:PAGE_SIZE]]
+    following = {"skip": query.skip + len(rows)} if len(page.results) > PAGE_SIZE or page.omitted else None
     previous = {"skip": max(query.skip - PAGE_SIZE, 0)} if query.skip else None
     return RowPage(rows, None, following, previous)
 

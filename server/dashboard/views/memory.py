@@ -5,9 +5,10 @@ from starlette.responses import Response
 
 from server.dashboard.fields import LABEL_KEYS, label_text, metadata_of, other_details, parse_fields
 from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.pagination import MAX_DIGITS
 from server.dashboard.rendering import pretty
 from server.dashboard.views import memories as memory_list
-from server.domain.memory import memories
+from server.domain.memory import memories, versions
 from server.domain.memory.memories import MemoryChange, NewMemory
 from server.domain.people import users
 from server.errors import Invalid
@@ -21,8 +22,9 @@ SHOWN_LENGTH = 12_000
 
 async def show(request: PageRequest) -> Response:
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
-    versions = await request.call.read(memories.history, memory.id)
-    author_ids = {memory.created_by, *(version.updated_by for version in versions)}
+    before = _history_start(request, memory)
+    page = await request.call.read(versions.history, memory.id, MAX_VERSIONS, before)
+    author_ids = {memory.created_by, memory.updated_by, *(version.updated_by for version in page.versions)}
     shows_all = "whole" in request.http.query_params
     return await request.render(
         "memory.html",
@@ -31,8 +33,10 @@ async def show(request: PageRequest) -> Response:
         text=memory.content if shows_all else memory.content[:SHOWN_LENGTH],
         row=memory_list.Row.of(memory),
         other=other_details(memory.details),
-        earlier=versions[1 : MAX_VERSIONS + 1],
-        earlier_count=len(versions) - 1,
+        earlier=page.versions,
+        earlier_count=await request.call.read(versions.count_versions, memory.id),
+        has_more_versions=page.has_more,
+        is_newest_history=before == memory.version,
         authors=await request.call.read(users.names_of, author_ids),
     )
 
@@ -88,6 +92,13 @@ async def restore(request: PageRequest) -> Response:
     kept = kept.model_copy(update={"project_id": request.project_id})
     memory_id = await request.call.run(memories.add, kept, request.call.index)
     return redirect(f"{HOME}/memories/{memory_id}", "restored")
+
+
+def _history_start(request: PageRequest, memory: Memory) -> int:
+    """Return the version before which the shown history begins: the current one, unless the address names another."""
+    text = request.http.query_params.get("before", "")
+    is_number = text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS
+    return min(int(text), memory.version) if is_number else memory.version
 
 
 def _typed(request: PageRequest) -> dict[str, str]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
+from server.domain.retention import delete_chunk
 from server.models import (
     AccessToken,
     AuthorizationCode,
@@ -25,7 +26,8 @@ CODE_RETENTION = timedelta(days=1)
 def remove_expired(session: Session, client_retention_days: int) -> int:
     """Delete expired rows, grants without tokens, and unused clients older than `client_retention_days`.
 
-    Returns the number of deleted rows, without those that foreign keys delete.
+    Deletes at most CHUNK_ROWS of each table and returns how many, without those that foreign keys delete. Call it again
+    while some go.
     """
     moment = now()
     has_tokens = sa.or_(
@@ -48,8 +50,4 @@ def remove_expired(session: Session, client_retention_days: int) -> int:
         (OAuthGrant, ~has_tokens),
         (OAuthClient, is_unused),
     ]
-    removed = 0
-    for table, condition in conditions:
-        result = session.connection().execute(sa.delete(table).where(condition))
-        removed += result.rowcount
-    return removed
+    return sum(delete_chunk(session, table, condition) for table, condition in conditions)

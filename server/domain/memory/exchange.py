@@ -1,9 +1,9 @@
 """Exports and imports a project as JSON lines: one memory per line, with its messages and its history."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Self
+from itertools import groupby, islice
+from typing import IO, Annotated, Self
 
 import sqlalchemy as sa
 from pydantic import (
@@ -19,16 +19,20 @@ from pydantic import (
 from sqlmodel import Session, col
 
 from server.database import id_subquery, paused
+from server.domain import audit
 from server.domain.access import Action, require_project
+from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
+from server.domain.memory.budget import ROWS_PER_READ
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
 from server.domain.memory.memories import embedding_input, hash_content, insert
-from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, UserId, require_text
-from server.errors import Invalid, NotFound
+from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, MetadataOrNone, UserId, require_text
+from server.domain.memory.versions import MOST_VERSIONS, as_json
+from server.errors import Conflict, Invalid, NotFound
 from server.index import MemoryIndex
 from server.index.types import Embedded
 from server.models import Memory, MemoryVersion, Project
-from server.models.base import new_id, now
+from server.models.base import JsonObject, new_id, now
 from server.principal import Principal
 
 MAX_LINE_LENGTH = 10_000_000
@@ -57,16 +61,23 @@ Past = Annotated[datetime, BeforeValidator(parse_past)]
 Progress = Callable[[int], object]
 
 
+class ExportRunning(Conflict):
+    sentence = "An export of yours is still running: let it finish, or cancel its download, and try again."
+
+
 def no_progress(_count: int) -> None:
     """Ignore the progress."""
 
 
 class EarlierVersion(BaseModel):
+    """A version before a change. A text or metadata that is None is the same as in the next version."""
+
     model_config = ConfigDict(frozen=True)
 
     version: int = Field(ge=1)
-    content: WholeContent
-    metadata: Metadata = Field(default_factory=dict)
+    content: WholeContent | None = None
+    # Absent is an empty object: so do exports say it that have a text in every version.
+    metadata: MetadataOrNone = Field(default_factory=dict)
     updated_at: Past
 
 
@@ -102,10 +113,35 @@ def export_memories(session: Session, project_id: str) -> Iterator[str]:
     """Yield a line for each memory, oldest first, without the line break. Raises NotFound at the first step."""
     _require_project(session, project_id)
     query = sa.select(Memory).where(col(Memory.project_id) == project_id).order_by(col(Memory.id))
-    for memories in session.scalars(query.execution_options(yield_per=_ROWS_PER_CHUNK)).partitions():
-        earlier = _earlier_versions(session, [memory.number for memory in memories if memory.version > 1])
+    for memories in session.scalars(query.execution_options(yield_per=ROWS_PER_READ)).partitions():
+        earlier = _earlier_versions(session, [memory for memory in memories if memory.version > 1])
         for memory in memories:
-            yield _line_of(memory, earlier[memory.number]).model_dump_json(exclude_defaults=True)
+            yield _line_of(memory, earlier.get(memory.number, [])).model_dump_json(exclude_defaults=True)
+
+
+def write_export(session: Session, project_id: str, file: IO[bytes], progress: Progress = no_progress) -> int:
+    """Write all lines of the project into the file. Return how many. Raises NotFound.
+
+    The file is complete when this returns, so that no slow reader keeps a snapshot of the database open.
+    """
+    count = 0
+    for line in export_memories(session, project_id):
+        file.write(f"{line}\n".encode())
+        count += 1
+        progress(1)
+    return count
+
+
+def record_export(session: Session, principal: Principal | None, project_id: str, count: int) -> None:
+    """Record that the project was exported, before it is handed out. `principal` None stands for the command line.
+
+    Raises NotFound, Forbidden.
+    """
+    if principal:
+        project = require_project(session, principal, project_id, Action.READ)
+    else:
+        project = _require_project(session, project_id)
+    audit.record_memories(session, Event.MEMORIES_EXPORTED, principal, project, count)
 
 
 def import_memories(
@@ -143,7 +179,17 @@ def import_as_member(
     """
     require_project(session, principal, project_id, Action.WRITE)
     count = import_memories(session, project_id, lines, index, progress)
-    require_project(session, principal, project_id, Action.WRITE)
+    project = require_project(session, principal, project_id, Action.WRITE)
+    audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, count)
+    return count
+
+
+def import_by_command(
+    session: Session, project_id: str, lines: Iterable[str], index: MemoryIndex, progress: Progress
+) -> int:
+    """Like `import_memories`, for whoever may run commands on the server's machine."""
+    count = import_memories(session, project_id, lines, index, progress)
+    audit.record_memories(session, Event.MEMORIES_IMPORTED, None, _require_project(session, project_id), count)
     return count
 
 
@@ -160,27 +206,49 @@ def parse(number: int, line: str) -> Line:
         raise Invalid(f"{path}: {reason}." if path else f"{reason}.", field=f"line {number}") from None
 
 
-def _require_project(session: Session, project_id: str) -> None:
-    if session.get(Project, project_id, populate_existing=True) is None:
+def _require_project(session: Session, project_id: str) -> Project:
+    project = session.get(Project, project_id, populate_existing=True)
+    if project is None:
         raise NotFound("Project not found.")
+    return project
 
 
-def _earlier_versions(session: Session, numbers: Sequence[int]) -> defaultdict[int, list[EarlierVersion]]:
-    """Return the earlier versions of the memories with these numbers, oldest first."""
-    versions: defaultdict[int, list[EarlierVersion]] = defaultdict(list)
-    if not numbers:
-        return versions
-    query = sa.select(MemoryVersion).where(col(MemoryVersion.memory_number).in_(id_subquery(session, numbers)))
-    for version in session.scalars(query.order_by(col(MemoryVersion.memory_number), col(MemoryVersion.version))):
-        versions[version.memory_number].append(
-            EarlierVersion.model_construct(
-                version=version.version,
-                content=version.content,
-                metadata=version.details,
-                updated_at=version.updated_at,
-            )
+def _earlier_versions(session: Session, memories: Sequence[Memory]) -> dict[int, list[EarlierVersion]]:
+    """Return the earlier versions of these memories by number, oldest first."""
+    if not memories:
+        return {}
+    of_number = {memory.number: memory for memory in memories}
+    query = sa.select(MemoryVersion).where(col(MemoryVersion.memory_number).in_(id_subquery(session, of_number)))
+    query = query.order_by(col(MemoryVersion.memory_number), col(MemoryVersion.version).desc())
+    rows = session.scalars(query.execution_options(yield_per=ROWS_PER_READ))
+    grouped = groupby(rows, key=lambda row: row.memory_number)
+    return {number: _history_of(of_number[number], versions) for number, versions in grouped}
+
+
+def _history_of(memory: Memory, newest_first: Iterable[MemoryVersion]) -> list[EarlierVersion]:
+    earlier = (
+        EarlierVersion.model_construct(
+            version=row.version, content=row.content, metadata=row.details, updated_at=row.updated_at
         )
-    return versions
+        for row in newest_first
+    )
+    return _without_repeats(memory.content, memory.details, earlier)[::-1]
+
+
+def _without_repeats(content: str, details: JsonObject, newest_first: Iterable[EarlierVersion]) -> list[EarlierVersion]:
+    """Return the last versions that a memory keeps, each with only what the next version does not have.
+
+    `content` and `details` are those of the memory.
+    """
+    kept = []
+    for version in islice(newest_first, MOST_VERSIONS):
+        changed: dict[str, object] = {"content": None, "metadata": None}
+        if version.content is not None and version.content != content:
+            changed["content"] = content = version.content
+        if version.metadata is not None and as_json(version.metadata) != as_json(details):
+            changed["metadata"] = details = version.metadata
+        kept.append(version.model_copy(update=changed))
+    return kept
 
 
 def _line_of(memory: Memory, history: list[EarlierVersion]) -> Line:
@@ -202,11 +270,8 @@ def _embed(lines: Sequence[Line], index: MemoryIndex, progress: Progress) -> lis
 def _store(session: Session, project_id: str, lines: Sequence[Line], embedded: Sequence[Embedded]) -> None:
     memories = [_memory_of(line, project_id) for line in lines]
     insert(session, project_id, memories, embedded)
-    session.add_all(
-        _version_of(version, memory.number)
-        for memory, line in zip(memories, lines, strict=True)
-        for version in line.history
-    )
+    for memory, line in zip(memories, lines, strict=True):
+        session.add_all(_versions_of(line, memory.number))
 
 
 def _memory_of(line: Line, project_id: str) -> Memory:
@@ -221,11 +286,14 @@ def _memory_of(line: Line, project_id: str) -> Memory:
     )
 
 
-def _version_of(version: EarlierVersion, memory_number: int) -> MemoryVersion:
-    return MemoryVersion(
-        memory_number=memory_number,
-        version=version.version,
-        content=version.content,
-        details=version.metadata,
-        updated_at=version.updated_at,
-    )
+def _versions_of(line: Line, memory_number: int) -> list[MemoryVersion]:
+    return [
+        MemoryVersion(
+            memory_number=memory_number,
+            version=version.version,
+            content=version.content,
+            details=version.metadata,
+            updated_at=version.updated_at,
+        )
+        for version in _without_repeats(line.content, line.metadata, reversed(line.history))
+    ]

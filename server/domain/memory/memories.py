@@ -1,7 +1,6 @@
 """Adds, reads, changes and deletes memories, and tells the index in the same transaction."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
@@ -11,18 +10,22 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.database import id_subquery, paused
+from server.domain import audit
 from server.domain.access import Action, require_memory, require_project
+from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
-from server.domain.memory import idempotency, labels
+from server.domain.memory import idempotency, labels, versions
+from server.domain.memory.budget import ANSWER_BYTES, Budget, read_fitting
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.idempotency import CreateRequest
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
+from server.domain.memory.versions import as_json
 from server.errors import Invalid
 from server.index import MemoryIndex, outbox
 from server.index.pieces import lead_from
 from server.index.types import Embedded
-from server.models import Label, Memory, MemoryVersion
+from server.models import Label, Memory
 from server.models.base import JsonObject, new_id, now
 from server.models.memories import LabelKind
 from server.principal import Principal
@@ -35,20 +38,30 @@ MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details"}
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """A page of memories, newest first: `limit` of them, older than the memory `before`, after `offset` others."""
+    """A page of memories, newest first: `limit` of them, older than the memory `before`, after `offset` others.
+
+    `answer_bytes` is how large the answer may be.
+    """
 
     filters: Filters = field(default_factory=Filters)
     limit: int = 10
     offset: int = 0
     before: str | None = None
     project_id: str | None = None
+    answer_bytes: int = ANSWER_BYTES
 
 
 class MemoryPage(NamedTuple):
-    """A page of memories, and the total of all that pass the filters."""
+    """A page of memories, and the total of all that pass the filters.
+
+    `size` is how many bytes the memories have in an answer. `is_cut` says that the rest of the page did not fit; it
+    goes on with the memories before the last one. The memories come without their messages.
+    """
 
     memories: Sequence[Memory]
     total: int
+    size: int
+    is_cut: bool
 
 
 class Stats(NamedTuple):
@@ -104,15 +117,18 @@ def get(session: Session, principal: Principal, memory_id: str) -> Memory:
 
 
 def list_memories(session: Session, principal: Principal, request: ListRequest) -> MemoryPage:
-    """Return a page of the project's memories. Raises what `require_project` does."""
+    """Return a page of the project's memories, as far as they fit into an answer.
+
+    Raises what `require_project` does.
+    """
     project = require_project(session, principal, request.project_id, Action.READ)
     matching = conditions(request.filters, project.id)
     query = sa.select(Memory).where(*matching).order_by(col(Memory.id).desc())
     if request.before is not None:
         query = query.where(col(Memory.id) < request.before)
-    memories = session.scalars(query.limit(request.limit).offset(request.offset)).all()
+    page = read_fitting(session, query.limit(request.limit).offset(request.offset), Budget(request.answer_bytes))
     total = project.memory_count if request.filters.is_empty else _count(session, matching)
-    return MemoryPage(memories, total)
+    return MemoryPage(page.memories, total, page.size, page.is_cut)
 
 
 def update(session: Session, principal: Principal, memory_id: str, change: MemoryChange, index: MemoryIndex) -> Memory:
@@ -133,18 +149,11 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
         wanted = _embedding_input_after(change, memory)
     if _is_already(memory, change):
         return memory
-    _keep_version(session, memory)
+    versions.keep(session, memory, change)
     _apply(session, memory, change, principal.user_id)
     if embedded is not None:
         outbox.memories_changed(session, memory.project_id, [memory], embedded)
     return memory
-
-
-def history(session: Session, principal: Principal, memory_id: str) -> list[MemoryVersion]:
-    """Return all versions of the memory, newest first, starting with the current one. Raises NotFound."""
-    memory = require_memory(session, principal, memory_id, Action.READ)
-    earlier = sa.select(MemoryVersion).where(col(MemoryVersion.memory_number) == memory.number)
-    return [_version_of(memory), *session.scalars(earlier.order_by(col(MemoryVersion.version).desc()))]
 
 
 def delete(session: Session, principal: Principal, memory_id: str) -> None:
@@ -161,6 +170,10 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
     numbers = session.scalars(sa.select(col(Memory.number)).where(*matching).with_for_update()).all()
     outbox.memories_removed(session, project.id, numbers)
     session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
+    if numbers:
+        audit.record_memories(
+            session, Event.MEMORIES_DELETED, principal, project, len(numbers), only_one_end_user=user_id is not None
+        )
     return len(numbers)
 
 
@@ -224,32 +237,11 @@ def _embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, s
     return embedding_input(content, details)
 
 
-def _keep_version(session: Session, memory: Memory) -> None:
-    session.add(_version_of(memory))
-    session.flush()
-
-
-def _version_of(memory: Memory) -> MemoryVersion:
-    return MemoryVersion(
-        memory_number=memory.number,
-        version=memory.version,
-        content=memory.content,
-        details=memory.details,
-        updated_at=memory.updated_at,
-        updated_by=memory.updated_by,
-    )
-
-
 def _is_already(memory: Memory, change: MemoryChange) -> bool:
     """Return whether the memory has all values of the change. Values are compared as JSON, where 1 is not true."""
     return all(
-        value is None or _as_json(value) == _as_json(getattr(memory, MEMORY_ATTRIBUTES[field]))
-        for field, value in change
+        value is None or as_json(value) == as_json(getattr(memory, MEMORY_ATTRIBUTES[field])) for field, value in change
     )
-
-
-def _as_json(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
 
 
 def _apply(session: Session, memory: Memory, change: MemoryChange, user_id: str) -> None:

@@ -54,6 +54,11 @@ def require_text(text: str) -> str:
     return text
 
 
+def parse_metadata_or_none(value: object) -> JsonObject | None:
+    """Like `parse_metadata`, but None stays None."""
+    return None if value is None else parse_metadata(value)
+
+
 _TAG_LIST_SCHEMA: JsonObject = {"type": ["string", "array", "null"], "items": {"type": "string"}}
 _SCHEMA: JsonObject = {
     "type": "object",
@@ -63,8 +68,10 @@ _SCHEMA: JsonObject = {
 }
 if TYPE_CHECKING:  # parse_metadata checks the value; pydantic would check each part of the recursive type
     Metadata = JsonObject
+    MetadataOrNone = JsonObject | None
 else:
     Metadata = Annotated[dict, PlainValidator(parse_metadata), WithJsonSchema(_SCHEMA)]
+    MetadataOrNone = Annotated[dict | None, PlainValidator(parse_metadata_or_none)]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_LENGTH), AfterValidator(require_text)]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=USER_ID_LENGTH), AfterValidator(require_text)]
 

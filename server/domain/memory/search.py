@@ -19,13 +19,24 @@ The score is about 1 for the same text, 0.3 for the same statement in other word
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
+from pydantic_core import to_json
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
+from server.domain.memory.budget import (
+    ANSWER_BYTES,
+    ROWS_PER_READ,
+    WITHOUT_MESSAGES,
+    Budget,
+    count,
+    read_fitting,
+    size_of,
+)
 from server.domain.memory.filters import Filters, conditions, conditions_within_project
 from server.index import MemoryIndex
 from server.index.exact.matrix import SimilarMemories
@@ -51,7 +62,9 @@ NEWEST_SCORE = 1.0
 """The score of each result of an empty query, which compares nothing."""
 
 Scores = NDArray[np.float32]
-_BY_NUMBER = sa.select(Memory).where(col(Memory.number).in_(sa.bindparam("numbers", expanding=True)))
+_NUMBERS = col(Memory.number).in_(sa.bindparam("numbers", expanding=True))
+_BY_NUMBER = sa.select(Memory).where(_NUMBERS).options(WITHOUT_MESSAGES)
+_EXISTING = sa.select(col(Memory.number), col(Memory.project_id)).where(_NUMBERS)
 
 
 class SortBy(StrEnum):
@@ -63,7 +76,8 @@ class SortBy(StrEnum):
 class SearchRequest:
     """A search. `threshold` is the lowest score of a result.
 
-    SortBy.TIMESTAMP sorts the `limit` most relevant results newest first.
+    SortBy.TIMESTAMP sorts the `limit` most relevant results newest first. `skip` leaves out the best ones, which an
+    earlier page showed. `answer_bytes` is how large the answer may be.
     """
 
     query: str
@@ -72,6 +86,8 @@ class SearchRequest:
     threshold: float | None = None
     sort_by: SortBy = SortBy.RELEVANCE
     project_id: str | None = None
+    skip: int = 0
+    answer_bytes: int = ANSWER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,14 @@ class SearchResult:
     piece: str
 
 
+class SearchPage(NamedTuple):
+    """The results that fit into an answer, their size there, and how many others did not fit."""
+
+    results: list[SearchResult]
+    size: int
+    omitted: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Ranking:
     """Memories with their scores and both parts, best first."""
@@ -100,34 +124,34 @@ class _Ranking:
     """Whether a larger width finds no more: all memories are ranked, or the threshold cut the ranking."""
 
 
-def search(session: Session, principal: Principal, request: SearchRequest, index: MemoryIndex) -> list[SearchResult]:
-    """Return the best results, best first; for an empty query, the newest memories.
+def search(session: Session, principal: Principal, request: SearchRequest, index: MemoryIndex) -> SearchPage:
+    """Return the best results, best first, as far as they fit into an answer; for an empty query, the newest memories.
 
-    Filters apply before the limit. Raises what `require_project` does.
+    Filters apply before the limit. The memories come without their messages. Raises what `require_project` does.
     """
     project = require_project(session, principal, request.project_id, Action.READ)
     if not request.query.strip():
-        return _newest(session, conditions(request.filters, project.id), request.limit)
+        return _newest(session, conditions(request.filters, project.id), request)
     allowed = None if request.filters.is_empty else _allowed(session, conditions(request.filters, project.id))
     question = index.embed_question(session, project, request.query, WIDTHS[0] if allowed is None else None)
     word_matches = word_search.search(session, project.id, project.memory_count, request.query, allowed)
-    results: list[SearchResult] = []
     for width in WIDTHS:
         similar = index.find_similar(session, project, question, allowed, word_matches.best(WORD_CANDIDATES), width)
         ranking = _rank(similar, word_matches, request.threshold, width)
-        results = _fetch(session, project.id, request.filters, ranking, similar, request.limit)
-        if ranking.is_final or len(results) == request.limit:
+        positions = _existing(session, project.id, request.filters, ranking, request.limit)
+        if ranking.is_final or len(positions) == request.limit:
             break
+    page = _read(session, positions[request.skip :], ranking, similar, Budget(request.answer_bytes))
     if request.sort_by is SortBy.TIMESTAMP:
-        results.sort(key=lambda result: result.memory.id, reverse=True)
-    return results
+        page.results.sort(key=lambda result: result.memory.id, reverse=True)
+    return page
 
 
-def _newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], limit: int) -> list[SearchResult]:
-    newest = sa.select(Memory).where(*matching).order_by(col(Memory.id).desc()).limit(limit)
-    return [
-        SearchResult(memory, NEWEST_SCORE, similarity=0.0, words=0.0, piece="") for memory in session.scalars(newest)
-    ]
+def _newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], request: SearchRequest) -> SearchPage:
+    newest = sa.select(Memory).where(*matching).order_by(col(Memory.id).desc()).limit(request.limit)
+    memories, size, is_cut = read_fitting(session, newest, Budget(request.answer_bytes))
+    results = [SearchResult(memory, NEWEST_SCORE, similarity=0.0, words=0.0, piece="") for memory in memories]
+    return SearchPage(results, size, count(session, newest) - len(results) if is_cut else 0)
 
 
 def _allowed(session: Session, matching: Sequence[sa.ColumnElement[bool]]) -> Sequence[int] | None:
@@ -164,27 +188,41 @@ def _join(similar: SimilarMemories, word_matches: WordMatches) -> tuple[Numbers,
     return numbers, similarities, shares
 
 
-def _fetch(
-    session: Session, project_id: str, filters: Filters, ranking: _Ranking, similar: SimilarMemories, limit: int
-) -> list[SearchResult]:
-    """Return the first `limit` of the ranking that exist and pass the filters."""
+def _existing(session: Session, project_id: str, filters: Filters, ranking: _Ranking, limit: int) -> list[int]:
+    """Return the first `limit` positions in the ranking whose memories exist and pass the filters."""
     # Python compares the project: with a condition for it, SQLite would read the whole project.
-    query = _BY_NUMBER.where(*conditions_within_project(filters, project_id))
-    results: list[SearchResult] = []
+    query = _EXISTING.where(*conditions_within_project(filters, project_id))
+    existing: list[int] = []
     start = 0
     batch = limit
-    while start < len(ranking.numbers) and len(results) < limit:
+    while start < len(ranking.numbers) and len(existing) < limit:
         numbers = ranking.numbers[start : start + batch].tolist()
-        rows = session.scalars(query, {"numbers": numbers})
-        memories = {memory.number: memory for memory in rows if memory.project_id == project_id}
-        results += [
-            _result(memories[number], ranking, position, similar)
-            for position, number in enumerate(numbers, start)
-            if number in memories
-        ]
+        passing = {number for number, home in session.execute(query, {"numbers": numbers}) if home == project_id}
+        existing += [position for position, number in enumerate(numbers, start) if number in passing]
         start += batch
         batch = min(batch * 4, MOST_ALLOWED)
-    return results[:limit]
+    return existing[:limit]
+
+
+def _read(
+    session: Session, positions: Sequence[int], ranking: _Ranking, similar: SimilarMemories, budget: Budget
+) -> SearchPage:
+    """Return these results as far as they fit. Reads a few memories at a time, because each may have megabytes."""
+    results: list[SearchResult] = []
+    for start in range(0, len(positions), ROWS_PER_READ):
+        chunk = positions[start : start + ROWS_PER_READ]
+        rows = session.scalars(_BY_NUMBER, {"numbers": ranking.numbers[chunk].tolist()})
+        memories = {memory.number: memory for memory in rows}
+        for position in chunk:
+            result = _result(memories[int(ranking.numbers[position])], ranking, position, similar)
+            if not budget.take(_size_of(result)):
+                return SearchPage(results, budget.used, len(positions) - len(results))
+            results.append(result)
+    return SearchPage(results, budget.used, omitted=0)
+
+
+def _size_of(result: SearchResult) -> int:
+    return size_of(result.memory.content, result.memory.details) + len(to_json(result.piece))
 
 
 def _result(memory: Memory, ranking: _Ranking, position: int, similar: SimilarMemories) -> SearchResult:

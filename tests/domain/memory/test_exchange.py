@@ -51,6 +51,24 @@ def test_importing_an_export_gives_the_same_project(world: World) -> None:
     assert other.texts("red canoe")[0] == "an old red canoe\nwith two lines"
 
 
+def test_a_history_goes_out_and_in_as_what_changed(world: World) -> None:
+    """An export of an earlier version has a text in every version, and leaves out empty metadata."""
+    versions = [{"version": n, "content": "first", "updated_at": LINE["updated_at"]} for n in range(1, 58)]
+    versions += [{"version": 58, "metadata": {"n": 1}, "updated_at": LINE["updated_at"]}]
+    versions += [{"version": 59, "content": "second", "metadata": None, "updated_at": LINE["updated_at"]}]
+    line = {**LINE, "content": "third", "metadata": {"n": 2}, "version": 60, "history": versions}
+    assert import_lines(world, [json.dumps(line)]) == 1
+    (exported,) = map(json.loads, export(world))
+    history = exported["history"]
+    assert [version["version"] for version in history] == list(range(10, 60))
+    assert [(version.get("content"), version.get("metadata", {})) for version in history[-4:]] == [
+        (None, None), ("first", {}), (None, {"n": 1}), ("second", None),
+    ]  # fmt: skip
+    other = world.another_project()
+    import_lines(other, [json.dumps(exported)])
+    assert export(other) == export(world)
+
+
 def test_imported_memories_pass_filters_and_are_counted(world: World) -> None:
     line: dict[str, Any] = {**LINE, "metadata": {"tags": ["a", "b"]}, "user_id": "ann"}
     assert import_lines(world, [json.dumps(line), "", "\n"]) == 1

@@ -1,0 +1,75 @@
+"""How many bytes an answer may have, and how many memories fit. Reads from SQL stop there too."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.orm import defer
+from sqlmodel import Session, col
+
+from server.models import Memory
+from server.models.base import JsonObject
+
+ANSWER_BYTES = 4_000_000
+ANSWER_ROOM = 1_000
+"""Bytes of an answer around its results."""
+
+FIELD_BYTES = 1_000
+"""What a door adds to a text and its metadata at most: ids, times, scores, a title, an address."""
+
+ROWS_PER_READ = 10
+"""Memories that are in memory at once, besides those that fit. One may have several megabytes."""
+
+WITHOUT_MESSAGES = defer(Memory.messages, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
+"""Do not read the messages of a memory, which repeat its text."""
+
+
+class Fitting(NamedTuple):
+    """Memories, their size in an answer, and whether there was no room for the next one."""
+
+    memories: list[Memory]
+    size: int
+    is_cut: bool
+
+
+class Budget:
+    """Counts what was put into an answer. The first thing always fits, so that every answer brings its reader on."""
+
+    def __init__(self, limit: int = ANSWER_BYTES) -> None:
+        self.limit = limit - ANSWER_ROOM
+        self.used = 0
+
+    def take(self, size: int) -> bool:
+        """Return whether something of `size` bytes fits, and count it if so."""
+        if self.used and self.used + size > self.limit:
+            return False
+        self.used += size
+        return True
+
+
+def size_of(content: str, details: JsonObject) -> int:
+    """Return the bytes of a memory in an answer, at most."""
+    return len(to_json(content)) + len(to_json(details)) + FIELD_BYTES
+
+
+def read_fitting(session: Session, query: sa.Select[Memory], budget: Budget) -> Fitting:
+    """Return the first memories of the query that fit, without their messages. Reads only a few more."""
+    query = query.options(WITHOUT_MESSAGES).execution_options(yield_per=ROWS_PER_READ)
+    with session.scalars(query) as rows:
+        return take_fitting(rows, budget)
+
+
+def take_fitting(memories: Iterable[Memory], budget: Budget) -> Fitting:
+    fitting: list[Memory] = []
+    for memory in memories:
+        if not budget.take(size_of(memory.content, memory.details)):
+            return Fitting(fitting, budget.used, is_cut=True)
+        fitting.append(memory)
+    return Fitting(fitting, budget.used, is_cut=False)
+
+
+def count(session: Session, query: sa.Select[Memory]) -> int:
+    """Return how many memories the query selects, its limit included."""
+    numbers = query.with_only_columns(col(Memory.number)).subquery()
+    return session.scalars(sa.select(sa.func.count()).select_from(numbers)).one()

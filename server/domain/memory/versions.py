@@ -1,0 +1,123 @@
+"""The history of a memory: what each change replaced.
+
+A row of `memory_versions` holds a text or metadata only if the change that ended the version replaced it. Null means
+"as in the next version". So the oldest rows can be removed without touching the others.
+"""
+
+import json
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.access import Action, require_memory
+from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
+from server.domain.memory.inputs import MemoryChange
+from server.models import Memory, MemoryVersion
+from server.models.base import JsonObject
+from server.principal import Principal
+
+MOST_VERSIONS = 50
+"""Earlier versions of a memory that are kept."""
+
+
+class Version(NamedTuple):
+    version: int
+    content: str
+    details: JsonObject
+    updated_at: datetime
+    updated_by: str | None
+
+
+class VersionPage(NamedTuple):
+    """Versions, newest first, their size in an answer, and whether there are older ones."""
+
+    versions: list[Version]
+    size: int
+    has_more: bool
+
+
+def history(
+    session: Session, principal: Principal, memory_id: str, limit: int = 20, before: int | None = None
+) -> VersionPage:
+    """Return at most `limit` versions, newest first, that fit into an answer; with `before`, only older ones.
+
+    The first page begins with the current version. Raises NotFound.
+    """
+    memory = require_memory(session, principal, memory_id, Action.READ)
+    versions: list[Version] = []
+    budget = Budget()
+    state = Version(memory.version, memory.content, memory.details, memory.updated_at, memory.updated_by)
+    if before is None or before > memory.version:
+        versions.append(state)
+        budget.take(size_of(state.content, state.details))
+    else:
+        state = _state_at(session, memory, state, before)
+    earlier = _of(memory).where(col(MemoryVersion.version) < state.version).order_by(col(MemoryVersion.version).desc())
+    with session.scalars(earlier.limit(limit + 1).execution_options(yield_per=ROWS_PER_READ)) as rows:
+        for row in rows:
+            state = _before(state, row)
+            if len(versions) == limit or not budget.take(size_of(state.content, state.details)):
+                return VersionPage(versions, budget.used, has_more=True)
+            versions.append(state)
+    return VersionPage(versions, budget.used, has_more=False)
+
+
+def count_versions(session: Session, principal: Principal, memory_id: str) -> int:
+    """Return how many earlier versions are kept. Raises NotFound."""
+    memory = require_memory(session, principal, memory_id, Action.READ)
+    return session.scalars(_of(memory).with_only_columns(sa.func.count())).one()
+
+
+def keep(session: Session, memory: Memory, change: MemoryChange) -> None:
+    """Keep what the change replaces, and forget the version that is now one too many."""
+    is_new_text = change.text is not None and change.text != memory.content
+    is_new_metadata = change.metadata is not None and as_json(change.metadata) != as_json(memory.details)
+    session.add(
+        MemoryVersion(
+            memory_number=memory.number,
+            version=memory.version,
+            content=memory.content if is_new_text else None,
+            details=memory.details if is_new_metadata else None,
+            updated_at=memory.updated_at,
+            updated_by=memory.updated_by,
+        )
+    )
+    session.flush()
+    excess = _of(memory).with_only_columns(col(MemoryVersion.version)).order_by(col(MemoryVersion.version).desc())
+    session.execute(
+        sa.delete(MemoryVersion).where(
+            col(MemoryVersion.memory_number) == memory.number,
+            col(MemoryVersion.version) <= excess.offset(MOST_VERSIONS).limit(1).scalar_subquery(),
+        )
+    )
+
+
+def as_json(value: object) -> str:
+    """Return the value as JSON, in which equal values have equal texts, and 1 is not true."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _of(memory: Memory) -> sa.Select[MemoryVersion]:
+    return sa.select(MemoryVersion).where(col(MemoryVersion.memory_number) == memory.number)
+
+
+def _state_at(session: Session, memory: Memory, current: Version, version: int) -> Version:
+    """Return the text and metadata that the memory had at `version`: those of the first row since that holds them."""
+    since = _of(memory).where(col(MemoryVersion.version) >= version).order_by(col(MemoryVersion.version)).limit(1)
+    with_text = session.scalars(since.where(col(MemoryVersion.content).is_not(None))).one_or_none()
+    with_details = session.scalars(since.where(col(MemoryVersion.details).is_not(None))).one_or_none()
+    state = current._replace(version=version)
+    if with_details is not None:
+        state = _before(state, with_details)._replace(content=state.content)
+    if with_text is not None:
+        state = _before(state, with_text)._replace(details=state.details)
+    return state._replace(version=version)
+
+
+def _before(state: Version, row: MemoryVersion) -> Version:
+    """Return the version that the row describes, with what it shares with the next version."""
+    content = state.content if row.content is None else row.content
+    details = state.details if row.details is None else row.details
+    return Version(row.version, content, details, row.updated_at, row.updated_by)

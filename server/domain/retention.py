@@ -1,0 +1,61 @@
+"""Housekeeping of rows that have ended: how long each kind is kept, and how they are deleted in chunks."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, SQLModel, col
+
+from server.domain.audit import RETENTION, RETENTION_WITHOUT_ORGANIZATION
+from server.domain.credentials import IDLE_TIMEOUT
+from server.domain.notifications import MOST_LISTED
+from server.models import AuditEvent, BrowserSession, Invitation, MailedToken, Notification
+from server.models.base import new_id, now
+
+CHUNK_ROWS = 500
+"""Rows that one statement deletes at most, so that no other writer waits long."""
+
+INVITATION_RETENTION = timedelta(days=90)
+"""How long an invitation is kept after the last day on which it could be accepted."""
+
+
+def remove_ended(session: Session) -> int:
+    """Delete up to CHUNK_ROWS of each kind of row that has ended, and return how many. Call it again while some go."""
+    moment = now()
+    # Ids sort by time and have an index. `created_at` decides, in case the clock was set back.
+    forgotten = [
+        col(AuditEvent.created_at) <= moment - RETENTION,
+        col(AuditEvent.id) < new_id("evt_", moment - RETENTION + timedelta(days=1)),
+    ]
+    of_nobody = [
+        col(AuditEvent.organization_id).is_(None),
+        col(AuditEvent.user_id).is_(None),
+        col(AuditEvent.created_at) <= moment - RETENTION_WITHOUT_ORGANIZATION,
+    ]
+    has_ended = sa.or_(
+        col(BrowserSession.expires_at) <= moment, col(BrowserSession.last_seen_at) <= moment - IDLE_TIMEOUT
+    )
+    conditions: list[tuple[type[SQLModel], sa.ColumnElement[bool]]] = [
+        (AuditEvent, sa.and_(*of_nobody)),
+        (AuditEvent, sa.and_(*forgotten)),
+        (BrowserSession, has_ended),
+        (MailedToken, col(MailedToken.expires_at) <= moment),
+        (Invitation, col(Invitation.expires_at) <= moment - INVITATION_RETENTION),
+        (Notification, _is_beyond_the_list()),
+    ]
+    return sum(delete_chunk(session, table, condition) for table, condition in conditions)
+
+
+def delete_chunk(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
+    """Delete up to CHUNK_ROWS rows of a table that meet the condition, and return how many."""
+    (key,) = sa.inspect(table).primary_key
+    chunk = sa.select(key).where(condition).limit(CHUNK_ROWS)
+    result = session.connection().execute(sa.delete(table).where(key.in_(chunk)))
+    return result.rowcount
+
+
+def _is_beyond_the_list() -> sa.ColumnElement[bool]:
+    """Return the condition for notifications that were read and that nobody is shown any more."""
+    place = sa.func.row_number().over(partition_by=col(Notification.user_id), order_by=col(Notification.id).desc())
+    ranked = sa.select(col(Notification.id), col(Notification.read_at), place.label("place")).subquery()
+    beyond = sa.select(ranked.c.id).where(ranked.c.place > MOST_LISTED, ranked.c.read_at.is_not(None))
+    return col(Notification.id).in_(beyond)

@@ -1,0 +1,145 @@
+"""Rows that have ended do not stay for ever, and rows that may still be asked for do."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session, SQLModel, col
+
+from server import housekeeping
+from server.app import close_runtime, open_runtime
+from server.database import Database
+from server.domain import retention
+from server.metrics import Metrics
+from server.models import AuditEvent, BrowserSession, Invitation, MailedToken, Notification
+from server.models.base import new_id, now
+from server.models.invitations import InvitationStatus
+from server.models.organizations import OrganizationRole
+from server.models.users import MailedPurpose
+from server.runtime import Runtime
+from server.settings import Settings
+from tests.conftest import Tenant
+from tests.support.fakes import WordEmbedder
+
+
+def count(database: Database, *tables: type[SQLModel]) -> list[int]:
+    with database.read() as session:
+        return [session.scalar(sa.select(sa.func.count()).select_from(table)) or 0 for table in tables]
+
+
+Housekeep = Callable[[], Awaitable[int]]
+
+
+@pytest.fixture
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    runtime = open_runtime(settings, lambda _settings: WordEmbedder(), Metrics(None))
+    yield runtime
+    close_runtime(runtime)
+
+
+@pytest.fixture
+def housekeep(runtime: Runtime) -> Housekeep:
+    """What a server does at its start and every hour."""
+    return lambda: housekeeping.remove_all(runtime)
+
+
+def aged_event(organization_id: str | None, days: int, name: str) -> AuditEvent:
+    at = now() - timedelta(days=days)
+    return AuditEvent(id=new_id("evt_", at), organization_id=organization_id, type=name, created_at=at)
+
+
+async def test_events_are_kept_for_a_year_and_those_of_nobody_for_a_month(
+    housekeep: Housekeep, database: Database, alice: Tenant
+) -> None:
+    kept = {
+        "fresh": (alice.organization_id, 0), "last year": (alice.organization_id, 399), "of nobody": (None, 29),
+    }  # fmt: skip
+    gone = {"too old": (alice.organization_id, 401), "of nobody, too old": (None, 31)}
+    with database.write() as session:
+        session.execute(sa.delete(AuditEvent))
+        for name, (organization_id, days) in (kept | gone).items():
+            session.add(aged_event(organization_id, days, name))
+    await housekeep()
+    with database.read() as session:
+        assert set(session.scalars(sa.select(col(AuditEvent.type)))) == set(kept)
+
+
+async def test_failed_sign_ins_to_unknown_addresses_do_not_stay(
+    client: httpx.AsyncClient, housekeep: Housekeep, database: Database
+) -> None:
+    for _ in range(3):
+        await client.post("/sign-in", data={"email": "nobody@example.com", "password": "wrong"})
+    with database.write() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(AuditEvent)) == 3
+        session.execute(sa.update(AuditEvent).values(created_at=now() - timedelta(days=31)))
+    await housekeep()
+    assert count(database, AuditEvent) == [0]
+
+
+def add_each(session: Session, tenant: Tenant, name: str, ended: timedelta) -> None:
+    """Add a session, a mailed link and an invitation that ended that long ago."""
+    at = now() - ended
+    session.add(BrowserSession(user_id=tenant.user_id, token_hash=name, expires_at=at))
+    session.add(MailedToken(user_id=tenant.user_id, purpose=MailedPurpose.VERIFY, token_hash=name, expires_at=at))
+    session.add(
+        Invitation(
+            organization_id=tenant.organization_id,
+            email=f"{name}@example.com",
+            role=OrganizationRole.MEMBER,
+            token_hash=name,
+            invited_by=tenant.user_id,
+            status=InvitationStatus.ACCEPTED,
+            expires_at=at,
+        )
+    )
+
+
+async def test_sessions_links_and_invitations_that_ended_are_removed(
+    housekeep: Housekeep, database: Database, alice: Tenant
+) -> None:
+    with database.write() as session:
+        add_each(session, alice, "to-come", timedelta(days=-1))
+        add_each(session, alice, "just-now", timedelta(minutes=1))
+        add_each(session, alice, "long-ago", timedelta(days=91))
+        idle = now() - timedelta(days=15)
+        session.add(
+            BrowserSession(
+                user_id=alice.user_id, token_hash="idle", last_seen_at=idle, expires_at=now() + timedelta(days=9)
+            )
+        )
+    await housekeep()
+    with database.read() as session:
+        assert set(session.scalars(sa.select(col(BrowserSession.token_hash)))) == {"to-come"}
+        assert set(session.scalars(sa.select(col(MailedToken.token_hash)))) == {"to-come"}
+        assert set(session.scalars(sa.select(col(Invitation.token_hash)))) == {"to-come", "just-now"}
+
+
+async def test_read_notices_beyond_the_last_fifty_are_removed(
+    housekeep: Housekeep, database: Database, alice: Tenant, bob: Tenant
+) -> None:
+    with database.write() as session:
+        for user_id, total in ((alice.user_id, 60), (bob.user_id, 10)):
+            for number in range(total):
+                read_at = None if number == 3 else now()
+                session.add(Notification(user_id=user_id, type="t", title=str(number), message="m", read_at=read_at))
+    await housekeep()
+    with database.read() as session:
+        rows = session.execute(sa.select(col(Notification.user_id), col(Notification.title))).all()
+    assert Counter(user_id for user_id, _ in rows) == {alice.user_id: 51, bob.user_id: 10}
+    assert {title for user_id, title in rows if user_id == alice.user_id} == {"3", *map(str, range(10, 60))}
+
+
+async def test_what_has_ended_goes_in_chunks_until_nothing_is_left(
+    runtime: Runtime, housekeep: Housekeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(housekeeping, "CHUNK_ROWS", 7)
+    with runtime.database.write() as session:
+        session.add_all(aged_event(None, 40, "of nobody") for _ in range(30))
+    with runtime.database.write() as session:
+        assert retention.remove_ended(session) == 7
+    assert await housekeep() == 23
+    assert count(runtime.database, AuditEvent) == [0]

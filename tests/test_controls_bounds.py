@@ -1,0 +1,74 @@
+"""Can the tests of the rules outside OAuth fail? Each rule is switched off in turn, and its test must notice."""
+
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session, SQLModel
+
+from server.dashboard.views import exchange
+from server.domain import audit, retention
+from server.domain.memory import versions
+from server.domain.memory.budget import Budget
+from server.models import Memory, MemoryVersion
+from tests.oauth.test_controls import Control, SwitchedOff, nothing, yes
+
+HERE = Path(__file__).parent
+FOR_EVER = timedelta(days=10_000)
+
+
+def keep_a_copy(session: Session, memory: Memory, _change: object) -> None:
+    session.add(
+        MemoryVersion(
+            memory_number=memory.number,
+            version=memory.version,
+            content=memory.content,
+            details=memory.details,
+            updated_at=memory.updated_at,
+        )
+    )
+    session.flush()
+
+
+def delete_at_once(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
+    result: int = session.connection().execute(sa.delete(table).where(condition)).rowcount
+    return result
+
+
+CONTROLS = (
+    Control("lists have a bound in bytes", Budget, "take", yes,
+            "rest/test_answers_in_bounds.py::test_a_list_has_at_most"),
+    Control("searches have a bound in bytes", Budget, "take", yes,
+            "rest/test_answers_in_bounds.py::test_a_search_has_at_most"),
+    Control("histories have a bound in bytes", Budget, "take", yes,
+            "rest/test_answers_in_bounds.py::test_changes_of_metadata"),
+    Control("tools have a bound in bytes", Budget, "take", yes, "tools/test_memories.py::test_an_answer_has_a_bound"),
+    Control("a version is what changed", versions, "keep", keep_a_copy,
+            "rest/test_answers_in_bounds.py::test_a_version_keeps_only"),
+    Control("fifty versions", versions, "MOST_VERSIONS", 1_000,
+            "rest/test_answers_in_bounds.py::test_a_memory_keeps_its_last_fifty"),
+    Control("bulk deletions are traced", audit, "record_memories", nothing,
+            "rest/test_answers_in_bounds.py::test_deleting_everything"),
+    Control("one export a user", exchange, "_turn_of", lambda _user_id: nullcontext(),
+            "dashboard/test_exchange.py::test_a_user_has_one_export"),
+    Control("events end", retention, "RETENTION", FOR_EVER, "rest/test_housekeeping.py::test_events_are_kept"),
+    Control("events of nobody end", retention, "RETENTION_WITHOUT_ORGANIZATION", FOR_EVER,
+            "rest/test_housekeeping.py::test_failed_sign_ins"),
+    Control("invitations end", retention, "INVITATION_RETENTION", FOR_EVER,
+            "rest/test_housekeeping.py::test_sessions_links"),
+    Control("read notices end", retention, "_is_beyond_the_list", sa.false,
+            "rest/test_housekeeping.py::test_read_notices"),
+    Control("rows go in chunks", retention, "delete_chunk", delete_at_once,
+            "rest/test_housekeeping.py::test_what_has_ended_goes"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.rule)
+def test_without_the_rule_its_test_fails(control: Control) -> None:
+    file, _, name = control.test.partition("::")
+    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", f"{HERE}/{file}", "-k", name]
+    plugin = SwitchedOff(control)
+    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
+    assert plugin.noticed == 1
