@@ -30,14 +30,16 @@ from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
 from server.middleware import Envelope
-from server.runtime import Runtime, State
+from server.pools import new_pools
+from server.runtime import Noter, Runtime, State
 from server.settings import Settings, SettingsError, make_private, metrics_folder, read_settings
 from tools.server import mcp_routes
 
 log = logging.getLogger(__name__)
 
-THREADS = 24
-READERS = 4
+OTHER_CONNECTIONS = 4
+"""For the index's worker, the mailer, the health check, and recording uses of credentials."""
+
 OpenEmbedder = Callable[[Settings], Embedder]
 
 
@@ -101,7 +103,8 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         try:
             make_private(settings.data_dir)
             migrate(url)
-            database = Database(url, connections=THREADS + 2 * READERS + 3)  # a read may use a second one
+            pools = new_pools()
+            database = Database(url, connections=pools.connections + OTHER_CONNECTIONS)
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
@@ -118,8 +121,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         mailer = open_mailer(settings, database)
         mailer.start()
         opened.pop_all()
-    threads, readers, noting = map(anyio.CapacityLimiter, (THREADS, READERS, 1))
-    return Runtime(settings, database, index, limits, mailer, metrics, threads, readers, noting)
+    return Runtime(settings, database, index, limits, mailer, metrics, pools, Noter())
 
 
 def close_runtime(runtime: Runtime) -> None:

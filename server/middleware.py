@@ -6,13 +6,16 @@ import time
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import csp
 from server.logs import request_id
 from server.metrics import Metrics
 from server.models.base import new_id
+from server.request_credentials import address_of
 from server.settings import Settings
+from server.shares import address
 
 log = logging.getLogger("server.requests")
 
@@ -47,6 +50,7 @@ class Envelope:
         scope["path"] = scope["path"].replace("\0", "\N{REPLACEMENT CHARACTER}")
         new_request_id = new_id("req_")
         token = request_id.set(new_request_id)
+        address.set(address_of(HTTPConnection(scope)))
         started, status = time.perf_counter(), 500
 
         async def sending(message: Message) -> None:

@@ -78,6 +78,11 @@ NAMES: dict[Callable[..., object], str] = {
 }
 """The `operation` label of the metrics. Public: a module may move, its operations keep their names."""
 
+HASHING: frozenset[Callable[..., object]] = frozenset(
+    {accounts.sign_up, passwords.change, passwords.reset, sessions.sign_in}
+)
+"""Operations that hash a password. Few run at a time."""
+
 BUCKETS: dict[str, Bucket] = {
     "memories.add": Bucket.MEMORY_ADD,
     "memories.add_many": Bucket.MEMORY_ADD,

@@ -57,7 +57,7 @@ class Import:
         call = self.request.call
         try:
             count = await call.run(
-                exchange.import_as_member, self.request.project_id, self.lines, call.index, self._report
+                exchange.import_as_member, self.request.project_id, self.lines, call.runtime.index, self._report
             )
             await self.updates.put(Outcome(count))
         except ServiceError as problem:

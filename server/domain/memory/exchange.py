@@ -25,7 +25,7 @@ from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, par
 from server.domain.memory.memories import embedding_input, hash_content, insert
 from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, UserId, require_text
 from server.errors import Invalid, NotFound
-from server.index import MemoryIndex
+from server.index import Index
 from server.index.types import Embedded
 from server.models import Memory, MemoryVersion, Project
 from server.models.base import new_id, now
@@ -109,7 +109,7 @@ def export_memories(session: Session, project_id: str) -> Iterator[str]:
 
 
 def import_memories(
-    session: Session, project_id: str, lines: Iterable[str], index: MemoryIndex, progress: Progress = no_progress
+    session: Session, project_id: str, lines: Iterable[str], index: Index, progress: Progress = no_progress
 ) -> int:
     """Import all lines of an export or none. Return how many memories were imported.
 
@@ -134,7 +134,7 @@ def import_as_member(
     principal: Principal,
     project_id: str,
     lines: Sequence[str],
-    index: MemoryIndex,
+    index: Index,
     progress: Progress,
 ) -> int:
     """Like `import_memories`, for a principal. Checks permission again at the end, because embedding takes long.
@@ -190,7 +190,7 @@ def _line_of(memory: Memory, history: list[EarlierVersion]) -> Line:
     return Line.model_construct(**fields, history=history)
 
 
-def _embed(lines: Sequence[Line], index: MemoryIndex, progress: Progress) -> list[Embedded]:
+def _embed(lines: Sequence[Line], index: Index, progress: Progress) -> list[Embedded]:
     embedded: list[Embedded] = []
     for start in range(0, len(lines), _TEXTS_PER_BATCH):
         batch = lines[start : start + _TEXTS_PER_BATCH]

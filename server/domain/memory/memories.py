@@ -18,8 +18,8 @@ from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.idempotency import CreateRequest
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
-from server.errors import Invalid
-from server.index import MemoryIndex, outbox
+from server.errors import Invalid, Unavailable
+from server.index import Index, outbox
 from server.index.pieces import lead_from
 from server.index.types import Embedded
 from server.models import Label, Memory, MemoryVersion
@@ -31,6 +31,14 @@ __all__ = ["MemoryChange", "NewMemory"]  # doors write `memories.NewMemory`
 
 MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details"}
 """The attribute of `Memory` that each field of `MemoryChange` replaces."""
+
+
+EMBEDDING_ATTEMPTS = 5
+"""How often a change embeds its text again because others changed the memory meanwhile."""
+
+
+class ChangedMeanwhile(Unavailable):
+    sentence = "Others are changing this memory; nothing was changed. Try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class Stats(NamedTuple):
 
 
 def add(
-    session: Session, principal: Principal, new: NewMemory, index: MemoryIndex, idempotency_key: str | None = None
+    session: Session, principal: Principal, new: NewMemory, index: Index, idempotency_key: str | None = None
 ) -> str:
     """Create a memory and return its id. The next search finds it. Raises what `add_many` does."""
     return add_many(session, principal, [new], index, idempotency_key)[0]
@@ -68,7 +76,7 @@ def add_many(
     session: Session,
     principal: Principal,
     new_memories: Sequence[NewMemory],
-    index: MemoryIndex,
+    index: Index,
     idempotency_key: str | None = None,
 ) -> list[str]:
     """Create all memories or none, in one project. Return their ids in the same order.
@@ -81,9 +89,8 @@ def add_many(
     request = _create_request(project.id, principal, new_memories, idempotency_key)
     if request and (earlier := idempotency.earlier_answer(session, request)):
         return earlier
-    with paused(session):
-        embedded = index.embed([embedding_input(new.content, new.metadata) for new in new_memories])
-    # The pause ended the transaction: lock the project against deletion, then check again what may have changed.
+    embedded = embed(session, index, [embedding_input(new.content, new.metadata) for new in new_memories])
+    # A pause ends the transaction: lock the project against deletion, then check again what may have changed.
     lock_project_shared(session, project.id)
     require_project(session, principal, project.id, Action.WRITE)
     memories = [_row_of(new, project.id, principal.user_id) for new in new_memories]
@@ -115,7 +122,7 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
     return MemoryPage(memories, total)
 
 
-def update(session: Session, principal: Principal, memory_id: str, change: MemoryChange, index: MemoryIndex) -> Memory:
+def update(session: Session, principal: Principal, memory_id: str, change: MemoryChange, index: Index) -> Memory:
     """Apply the change and keep the previous version. A change to the current values has no effect.
 
     Raises NotFound, Forbidden, InsufficientScope.
@@ -123,14 +130,15 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
     memory = require_memory(session, principal, memory_id, Action.WRITE)
     embedded = None
     embedded_for = embedding_input(memory.content, memory.details)
-    wanted = _embedding_input_after(change, memory)
-    while wanted != embedded_for:
-        with paused(session):
-            embedded = index.embed([wanted])
-        embedded_for = wanted
-        # Somebody may have changed the memory during the pause, so its vectors may have to be made again.
-        memory = require_memory(session, principal, memory_id, Action.WRITE)
+    for _ in range(EMBEDDING_ATTEMPTS):
         wanted = _embedding_input_after(change, memory)
+        if wanted == embedded_for:
+            break
+        embedded, embedded_for = embed(session, index, [wanted]), wanted
+        # Somebody may have changed the memory during a pause, so its vectors may have to be made again.
+        memory = require_memory(session, principal, memory_id, Action.WRITE)
+    else:
+        raise ChangedMeanwhile
     if _is_already(memory, change):
         return memory
     _keep_version(session, memory)
@@ -181,6 +189,15 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
     session.flush()
     labels.write(session, memories)
     outbox.memories_changed(session, project_id, memories, embedded)
+
+
+def embed(session: Session, index: Index, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
+    """Return the vectors of each (text, lead). Pauses the transaction unless they are known. Use it as `paused`."""
+    known = index.ready(texts)
+    if known is not None:
+        return known
+    with paused(session):
+        return index.embed(texts)
 
 
 def embedding_input(content: str, details: JsonObject) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
 from server.domain.memory.filters import Filters, conditions, conditions_within_project
-from server.index import MemoryIndex
+from server.index import Index
 from server.index.exact.matrix import SimilarMemories
 from server.index.types import Numbers
 from server.index.words import word_search
@@ -100,7 +100,7 @@ class _Ranking:
     """Whether a larger width finds no more: all memories are ranked, or the threshold cut the ranking."""
 
 
-def search(session: Session, principal: Principal, request: SearchRequest, index: MemoryIndex) -> list[SearchResult]:
+def search(session: Session, principal: Principal, request: SearchRequest, index: Index) -> list[SearchResult]:
     """Return the best results, best first; for an empty query, the newest memories.
 
     Filters apply before the limit. Raises what `require_project` does.
