@@ -29,7 +29,7 @@ from server.index.model.embeddings import Embedder, ModelUnusable, open_embedder
 from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
-from server.middleware import Envelope
+from server.middleware import Envelope, Strangers
 from server.pools import new_pools
 from server.runtime import Noter, Runtime, State
 from server.settings import Settings, SettingsError, make_private, metrics_folder, read_settings
@@ -63,8 +63,9 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
         middleware=[
             Middleware(Envelope, settings=settings, metrics=metrics),
             Middleware(Cors, settings=settings),
-            # innermost, so that a 500 also gets the headers of the other two
+            # inside the other two, so that a 500 also gets their headers
             Middleware(ServerErrorMiddleware, handler=answer_crash),  # type: ignore[arg-type]  # typed for Starlette's own State
+            Middleware(Strangers, answer=answer_failure),
         ],
         exception_handlers={ServiceError: answer_failure, HTTPException: answer_http},  # type: ignore[dict-item]  # the same
         lifespan=lifespan,

@@ -3,17 +3,20 @@
 import ipaddress
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import csp
+from server.errors import RateLimited
 from server.logs import request_id
 from server.metrics import Metrics
 from server.models.base import new_id
-from server.request_credentials import address_of
+from server.request_credentials import address_of, presents_credential
+from server.runtime import State
 from server.settings import Settings
 from server.shares import address
 
@@ -81,6 +84,26 @@ class Envelope:
                 break
             hop = earlier
         return hop
+
+
+Answer = Callable[[Request[State], Exception], Awaitable[Response]]
+
+
+class Strangers:
+    """Counts the requests that no credential accounts for, by their address. `answer` makes an answer of a refusal."""
+
+    def __init__(self, app: ASGIApp, answer: Answer) -> None:
+        self.app = app
+        self.answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        if scope["type"] == "http" and not presents_credential(HTTPConnection(scope)):
+            try:
+                await scope["state"]["runtime"].count_request()
+            except RateLimited as error:
+                app = await self.answer(Request(scope, receive, send), error)
+        await app(scope, receive, send)
 
 
 def networks(addresses: Sequence[str]) -> list[Network]:

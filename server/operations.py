@@ -5,7 +5,8 @@ from collections.abc import Callable
 from server.buckets import Bucket
 from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
-from server.domain.memory import exchange, memories, overview, search
+from server.domain.memory import charges, exchange, memories, overview, search
+from server.domain.memory.charges import Charge
 from server.domain.people import passwords, sessions, users
 from server.domain.teams import (
     api_keys,
@@ -86,6 +87,9 @@ HASHING: frozenset[Callable[..., object]] = frozenset(
 BUCKETS: dict[str, Bucket] = {
     "memories.add": Bucket.MEMORY_ADD,
     "memories.add_many": Bucket.MEMORY_ADD,
+    "memories.update": Bucket.MEMORY_CHANGE,
+    "memories.delete": Bucket.MEMORY_CHANGE,
+    "memories.delete_all": Bucket.MEMORY_CHANGE,
     "search.search": Bucket.MEMORY_SEARCH,
     "organizations.create": Bucket.ORGANIZATION_CREATE,
     "projects.create": Bucket.PROJECT_CREATE,
@@ -93,3 +97,13 @@ BUCKETS: dict[str, Bucket] = {
     "invitations.invite_to_project": Bucket.INVITATION,
 }
 """The bucket that counts an operation, by its name, through every door. `rest.routes` documents the same table."""
+
+CHARGES: dict[str, Callable[..., Charge]] = {
+    "memories.add": charges.of_addition,
+    "memories.add_many": charges.of_batch,
+    "memories.update": charges.of_change,
+    "memories.delete": charges.of_deletion,
+    "memories.delete_all": charges.of_deletion_of_all,
+    "search.search": charges.of_search,
+}
+"""How much an operation counts, and in which project. Any other counts 1 for the person."""

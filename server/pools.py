@@ -26,6 +26,8 @@ class Pools:
     """Calls whose texts wait for the model. The model takes turns between calls, so a caller gets few turns."""
 
     questions: Shares
+    bodies: Shares
+    """Requests with a large body. It stays in memory until the request ends."""
 
     def for_writing(self, operation: Callable[..., object]) -> Threads:
         return self.passwords if operation in HASHING else self.writes
@@ -46,4 +48,5 @@ def new_pools() -> Pools:
         pages=Threads(8, share=2),
         texts=Shares(64, share=2),
         questions=Shares(64, share=4),
+        bodies=Shares(8, share=2),
     )

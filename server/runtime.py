@@ -12,9 +12,11 @@ import anyio.to_thread
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from server.buckets import Bucket
 from server.database import Database
 from server.domain import credentials
 from server.domain.credentials import Authenticated, PresentedCredential
+from server.domain.memory.charges import Charge
 from server.errors import Unauthenticated, Unavailable
 from server.hashing import token_hash
 from server.index import MemoryIndex, PreparedIndex
@@ -22,7 +24,7 @@ from server.index.prepared import VectorsMissing
 from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
-from server.operations import BUCKETS, NAMES
+from server.operations import BUCKETS, CHARGES, NAMES
 from server.pools import Pools
 from server.principal import Principal
 from server.settings import Settings
@@ -79,17 +81,42 @@ class Runtime:
         with translating_outages(), transaction() as session:
             return operation(session, *args, **kwargs)
 
-    async def authenticate(self, credential: PresentedCredential | None) -> Principal:
-        """Raises Unauthenticated."""
+    async def authenticate(
+        self, credential: PresentedCredential | None, bucket: Bucket | None = None, project_id: str | None = None
+    ) -> Principal:
+        """Return the principal, and count the request. `bucket` is that of the operation that the request is for.
+
+        Raises Unauthenticated, and RateLimited after too many requests, or when nothing is left in `bucket` for
+        `project_id`.
+        """
         if credential is None:
             raise Unauthenticated
         caller = token_hash(credential.value)  # many people may share one address
-        found: Authenticated = await self.pools.authentication.run(
-            caller, self._run, self.database.read, credentials.authenticate, (credential,), {}
-        )
+        found = await self.pools.authentication.run(caller, self._authenticate, credential, bucket, project_id)
         if found.note_use:
             await self.noter.note(partial(self._run, self.database.write, credentials.note_use, (found.principal,), {}))
         return found.principal
+
+    async def count_request(self) -> None:
+        """Count a request of a stranger by its address. Raises RateLimited."""
+        if self.limits.may_block:
+            await self.in_thread(self.limits.hit, Bucket.REQUEST, address.get())
+        else:
+            self.limits.hit(Bucket.REQUEST, address.get())
+
+    def _authenticate(
+        self, credential: PresentedCredential, bucket: Bucket | None, project_id: str | None
+    ) -> Authenticated:
+        try:
+            with translating_outages(), self.database.read() as session:
+                found = credentials.authenticate(session, credential)
+        except Unauthenticated:
+            self.limits.hit(Bucket.REQUEST, address.get())
+            raise
+        self.limits.hit(Bucket.REQUEST, *limit_key(found.principal))
+        if bucket is not None:
+            self.limits.require_room(bucket, *limit_key(found.principal, project_id))
+        return found
 
 
 class Noter:
@@ -174,7 +201,7 @@ class Call:
     def _run(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
         args, kwargs = arguments
         if is_first:
-            self._count(operation)
+            self._count(operation, arguments)
         with translating_outages(), self.runtime.database.write() as session:
             result = operation(session, self.principal, *args, **kwargs)
         self.runtime.index.wake()
@@ -183,23 +210,34 @@ class Call:
     def _read(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
         args, kwargs = arguments
         if is_first:
-            self._count(operation)
+            self._count(operation, arguments)
         with translating_outages(), self.runtime.database.read() as session:
             return operation(session, self.principal, *args, **kwargs)
 
-    def _count(self, operation: Callable[..., object]) -> None:
-        """Count the call. Raises RateLimited before any work is done."""
+    def _count(self, operation: Callable[..., object], arguments: Arguments) -> None:
+        """Count the call by its size. Raises RateLimited before any work is done, and what the operation raises."""
         name = NAMES.get(operation)
         if name is None:  # a door's own query, composed of operations
             return
         if bucket := BUCKETS.get(name):
-            self.runtime.limits.hit(bucket, self.limit_key)
+            charge = self._charge(name, arguments)
+            self.runtime.limits.hit(bucket, *limit_key(self.principal, charge.project_id), cost=charge.size)
         self.runtime.metrics.count_operation(name)
 
-    @property
-    def limit_key(self) -> str:
-        """Keys and tokens are counted one by one, sessions by user."""
-        return self.principal.user_id if self.principal.is_session else self.principal.credential_id
+    def _charge(self, name: str, arguments: Arguments) -> Charge:
+        if name not in CHARGES:
+            return Charge()
+        args, kwargs = arguments
+        with translating_outages():
+            return CHARGES[name](self.runtime.database.read, self.principal, *args, **kwargs)
+
+
+def limit_key(principal: Principal, project_id: str | None = None) -> tuple[str, str]:
+    """Return whom a limit counts: a person in a project, over all credentials.
+
+    `project_id` is the project that a session names.
+    """
+    return principal.user_id, principal.project_id or project_id or ""
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from server.domain.memory import exchange
 from server.domain.teams import projects
 from server.errors import Invalid, ServiceError, Unavailable
 from server.principal import Principal
-from server.runtime import Runtime, translating_outages
+from server.runtime import Runtime, limit_key, translating_outages
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,8 @@ async def import_file(request: PageRequest) -> Response:
     """
     lines = await _lines_of(request.form.get("file"))
     runtime = request.call.runtime
-    await runtime.in_thread(runtime.limits.hit, Bucket.MEMORY_ADD, request.call.limit_key)
+    key = limit_key(request.call.principal, request.project_id)
+    await runtime.in_thread(runtime.limits.hit, Bucket.MEMORY_ADD, *key)
     running = Import(request, lines, asyncio.Queue())
     task = asyncio.create_task(running.run())
     _running.add(task)

@@ -131,7 +131,7 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
     embedded = None
     embedded_for = embedding_input(memory.content, memory.details)
     for _ in range(EMBEDDING_ATTEMPTS):
-        wanted = _embedding_input_after(change, memory)
+        wanted = embedding_input_after(change, memory)
         if wanted == embedded_for:
             break
         embedded, embedded_for = embed(session, index, [wanted]), wanted
@@ -205,6 +205,13 @@ def embedding_input(content: str, details: JsonObject) -> tuple[str, str]:
     return content, lead_from(content, details)
 
 
+def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, str]:
+    """Return `embedding_input` as it will be after the change."""
+    content = memory.content if change.text is None else change.text
+    details = memory.details if change.metadata is None else change.metadata
+    return embedding_input(content, details)
+
+
 def hash_content(content: str) -> str:
     """Return SHA-256 as 64 hexadecimal digits."""
     return hashlib.sha256(content.encode()).hexdigest()
@@ -233,12 +240,6 @@ def _create_request(
     if key is None:
         return None
     return CreateRequest(project_id, principal.user_id, key, "\n".join(new.model_dump_json() for new in new_memories))
-
-
-def _embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, str]:
-    content = memory.content if change.text is None else change.text
-    details = memory.details if change.metadata is None else change.metadata
-    return embedding_input(content, details)
 
 
 def _keep_version(session: Session, memory: Memory) -> None:
