@@ -15,6 +15,7 @@ from server.app import create_app
 from server.database import Database
 from server.index.types import Vectors
 from server.settings import Settings
+from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running
