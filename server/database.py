@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlmodel import Session
 
-from server.errors import Unavailable
 from server.settings import make_private
 
 BUSY_SECONDS = 15
@@ -74,14 +73,14 @@ class _Turn:
         self._waited_seconds = 0.0
 
     def __enter__(self) -> None:
-        """Raises Unavailable after `BUSY_SECONDS`."""
+        """Raises TimeoutError after `BUSY_SECONDS`, as for a connection."""
         if self._lock is None:
             return
         began = time.monotonic()
         self._held = self._lock.acquire(timeout=BUSY_SECONDS)
         self._waited_seconds = time.monotonic() - began
         if not self._held:
-            raise Unavailable
+            raise sa.exc.TimeoutError("other transactions of this process are writing")
 
     def __exit__(self, *_error: object) -> None:
         if self._lock is not None and self._held:
@@ -102,7 +101,7 @@ class _Turn:
 def paused(session: Session) -> Iterator[None]:
     """Commit the transaction while something slow runs, so that no writer waits. The next statement begins a new one.
 
-    Use it before an operation's first write. Rows that were read before may have changed afterwards. Raises Unavailable
+    Use it before an operation's first write. Rows that were read before may have changed afterwards. Raises TimeoutError
     if other writers do not give way afterwards.
     """
     session.commit()
