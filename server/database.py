@@ -101,8 +101,8 @@ class _Turn:
 def paused(session: Session) -> Iterator[None]:
     """Commit the transaction while something slow runs, so that no writer waits. The next statement begins a new one.
 
-    Use it before an operation's first write. Rows that were read before may have changed afterwards. Raises TimeoutError
-    if other writers do not give way afterwards.
+    Use it before an operation's first write. Rows that were read before may have changed afterwards. Then it waits for
+    its turn again, and raises TimeoutError as `write` does.
     """
     session.commit()
     turn: _Turn | None = session.info.get(_WRITER)

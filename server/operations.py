@@ -5,7 +5,7 @@ from collections.abc import Callable
 from server.buckets import Bucket
 from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
-from server.domain.memory import charges, exchange, memories, overview, search
+from server.domain.memory import charges, imports, memories, overview, search
 from server.domain.memory.charges import Charge
 from server.domain.people import passwords, sessions, users
 from server.domain.teams import (
@@ -36,7 +36,11 @@ NAMES: dict[Callable[..., object], str] = {
     memories.stats: "memories.stats",
     overview.overview: "overview.overview",
     overview.at_a_glance: "overview.at_a_glance",
-    exchange.import_as_member: "exchange.import_as_member",
+    imports.begin: "exchange.import_as_member",  # the name from when an import was one operation
+    imports.stage: "imports.stage",
+    imports.commit: "imports.commit",
+    imports.publish: "imports.publish",
+    imports.discard: "imports.discard",
     search.search: "search.search",
     notifications.list_notifications: "notifications.list_notifications",
     notifications.mark_read: "notifications.mark_read",

@@ -26,6 +26,9 @@ class Pools:
     """Calls whose texts wait for the model. The model takes turns between calls, so a caller gets few turns."""
 
     questions: Shares
+    imports: Shares
+    """Imports from pages. Each keeps its file in memory."""
+
     bodies: Shares
     """Requests with a large body. It stays in memory until the request ends."""
 
@@ -48,5 +51,6 @@ def new_pools() -> Pools:
         pages=Threads(8, share=2),
         texts=Shares(64, share=2),
         questions=Shares(64, share=4),
+        imports=Shares(4, share=1),
         bodies=Shares(8, share=2),
     )

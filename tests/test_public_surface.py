@@ -49,7 +49,8 @@ def test_the_settings() -> None:
         "rate_limit_enabled rate_limit_memory_add rate_limit_memory_search rate_limit_memory_change "
         "rate_limit_organization_create "
         "rate_limit_project_create rate_limit_invitation rate_limit_sign_up rate_limit_sign_in rate_limit_registration "
-        "rate_limit_request rate_limit_token_failure client_retention_days access_token_seconds refresh_token_days refresh_grace_seconds "
+        "rate_limit_request rate_limit_token_failure "
+        "client_retention_days access_token_seconds refresh_token_days refresh_grace_seconds "
         "code_seconds cimd_allow_private log_level log_format"
     )
 
@@ -138,7 +139,8 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
     assert " ".join(sorted(NAMES.values())) == (
         "accounts.delete api_keys.create api_keys.delete api_keys.list_keys audit.list_events "
         "authorizations.approve authorizations.deny connections.disconnect connections.list_connections "
-        "exchange.import_as_member invitation_answers.accept invitation_answers.decline "
+        "exchange.import_as_member imports.commit imports.discard imports.publish imports.stage "
+        "invitation_answers.accept invitation_answers.decline "
         "invitation_answers.list_pending invitation_answers.show invitations.cancel invitations.invite "
         "invitations.invite_to_project invitations.list_waiting invitations.list_waiting_for_project "
         "memories.add memories.add_many memories.delete memories.delete_all memories.get memories.history "

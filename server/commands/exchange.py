@@ -10,7 +10,8 @@ from tqdm import tqdm
 from server.app import default_embedder
 from server.commands.output import print_message, print_result
 from server.database import migrated
-from server.domain.memory.exchange import export_memories, import_memories
+from server.domain.memory.exchange import export_memories
+from server.domain.memory.imports import import_memories
 from server.errors import Invalid
 from server.index import MemoryIndex
 from server.models import Project
@@ -33,8 +34,8 @@ def import_(settings: Settings, given: Namespace) -> None:
     with migrated(settings.database_url.get_secret_value()) as database:
         index = MemoryIndex(settings, database, default_embedder(settings))
         try:
-            with database.write() as session, tqdm(unit=" memories", file=sys.stderr) as bar:
-                count = import_memories(session, given.project, _lines(), index, bar.update)
+            with tqdm(unit=" memories", file=sys.stderr) as bar:
+                count = import_memories(database, given.project, _lines(), index, bar.update)
         finally:
             index.close()
     print_message(f"Imported {count} memories.")

@@ -3,6 +3,7 @@
 from server.models.api_keys import ApiKey
 from server.models.audit import AuditEvent
 from server.models.base import metadata
+from server.models.imports import Import, StagedMemory
 from server.models.invitations import Invitation, InvitationProject
 from server.models.memories import IdempotencyKey, IndexTask, Label, Memory, MemoryVersion, Piece, ProjectIndex
 from server.models.notifications import Mail, Notification
@@ -31,6 +32,7 @@ __all__ = [
     "BrowserSession",
     "ClientKind",
     "IdempotencyKey",
+    "Import",
     "IndexTask",
     "Invitation",
     "InvitationProject",
@@ -52,6 +54,7 @@ __all__ = [
     "ProjectMember",
     "ProjectRole",
     "RefreshToken",
+    "StagedMemory",
     "User",
     "metadata",
 ]

@@ -1,7 +1,7 @@
 """Exports and imports a project as JSON lines: one memory per line, with its messages and its history."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -18,18 +18,13 @@ from pydantic import (
 )
 from sqlmodel import Session, col
 
-from server.database import id_subquery, paused
-from server.domain.access import Action, require_project
-from server.domain.locks import lock_project_shared
+from server.database import id_subquery
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
-from server.domain.memory.memories import embedding_input, hash_content, insert
+from server.domain.memory.memories import hash_content
 from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, UserId, require_text
 from server.errors import Invalid, NotFound
-from server.index import Index
-from server.index.types import Embedded
 from server.models import Memory, MemoryVersion, Project
 from server.models.base import new_id, now
-from server.principal import Principal
 
 MAX_LINE_LENGTH = 10_000_000
 """The most characters of a line."""
@@ -46,7 +41,6 @@ MEMORY_ATTRIBUTES = {
 """The attribute of `Memory` for each field of `Line` but `history`. Export and import both go by this table."""
 
 _ROWS_PER_CHUNK = 500
-_TEXTS_PER_BATCH = 32
 
 WholeContent = Annotated[
     str,
@@ -54,11 +48,6 @@ WholeContent = Annotated[
     AfterValidator(require_text),
 ]
 Past = Annotated[datetime, BeforeValidator(parse_past)]
-Progress = Callable[[int], object]
-
-
-def no_progress(_count: int) -> None:
-    """Ignore the progress."""
 
 
 class EarlierVersion(BaseModel):
@@ -100,51 +89,12 @@ class Line(BaseModel):
 
 def export_memories(session: Session, project_id: str) -> Iterator[str]:
     """Yield a line for each memory, oldest first, without the line break. Raises NotFound at the first step."""
-    _require_project(session, project_id)
+    require_existing_project(session, project_id)
     query = sa.select(Memory).where(col(Memory.project_id) == project_id).order_by(col(Memory.id))
     for memories in session.scalars(query.execution_options(yield_per=_ROWS_PER_CHUNK)).partitions():
         earlier = _earlier_versions(session, [memory.number for memory in memories if memory.version > 1])
         for memory in memories:
             yield _line_of(memory, earlier[memory.number]).model_dump_json(exclude_defaults=True)
-
-
-def import_memories(
-    session: Session, project_id: str, lines: Iterable[str], index: Index, progress: Progress = no_progress
-) -> int:
-    """Import all lines of an export or none. Return how many memories were imported.
-
-    Calls `progress` after each batch with the number of memories that were embedded in it. Raises NotFound, and Invalid
-    with the number of the first invalid line.
-    """
-    _require_project(session, project_id)
-    parsed = [parse(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    with paused(session):
-        embedded = _embed(parsed, index, progress)
-    # The pause ended the transaction: the project may be deleted by now.
-    lock_project_shared(session, project_id)
-    _require_project(session, project_id)
-    for start in range(0, len(parsed), _ROWS_PER_CHUNK):
-        end = start + _ROWS_PER_CHUNK
-        _store(session, project_id, parsed[start:end], embedded[start:end])
-    return len(parsed)
-
-
-def import_as_member(
-    session: Session,
-    principal: Principal,
-    project_id: str,
-    lines: Sequence[str],
-    index: Index,
-    progress: Progress,
-) -> int:
-    """Like `import_memories`, for a principal. Checks permission again at the end, because embedding takes long.
-
-    Raises Invalid, NotFound, Forbidden.
-    """
-    require_project(session, principal, project_id, Action.WRITE)
-    count = import_memories(session, project_id, lines, index, progress)
-    require_project(session, principal, project_id, Action.WRITE)
-    return count
 
 
 def parse(number: int, line: str) -> Line:
@@ -160,7 +110,8 @@ def parse(number: int, line: str) -> Line:
         raise Invalid(f"{path}: {reason}." if path else f"{reason}.", field=f"line {number}") from None
 
 
-def _require_project(session: Session, project_id: str) -> None:
+def require_existing_project(session: Session, project_id: str) -> None:
+    """Raises NotFound."""
     if session.get(Project, project_id, populate_existing=True) is None:
         raise NotFound("Project not found.")
 
@@ -190,26 +141,8 @@ def _line_of(memory: Memory, history: list[EarlierVersion]) -> Line:
     return Line.model_construct(**fields, history=history)
 
 
-def _embed(lines: Sequence[Line], index: Index, progress: Progress) -> list[Embedded]:
-    embedded: list[Embedded] = []
-    for start in range(0, len(lines), _TEXTS_PER_BATCH):
-        batch = lines[start : start + _TEXTS_PER_BATCH]
-        embedded += index.embed([embedding_input(line.content, line.metadata) for line in batch])
-        progress(len(batch))
-    return embedded
-
-
-def _store(session: Session, project_id: str, lines: Sequence[Line], embedded: Sequence[Embedded]) -> None:
-    memories = [_memory_of(line, project_id) for line in lines]
-    insert(session, project_id, memories, embedded)
-    session.add_all(
-        _version_of(version, memory.number)
-        for memory, line in zip(memories, lines, strict=True)
-        for version in line.history
-    )
-
-
-def _memory_of(line: Line, project_id: str) -> Memory:
+def memory_of(line: Line, project_id: str) -> Memory:
+    """Return the new row of an imported memory."""
     attributes = {attribute: getattr(line, field) for field, attribute in MEMORY_ATTRIBUTES.items()}
     attributes["messages"] = [message.model_dump() for message in line.messages] if line.messages else None
     attributes["created_at"] = min(line.created_at, now())
@@ -221,7 +154,7 @@ def _memory_of(line: Line, project_id: str) -> Memory:
     )
 
 
-def _version_of(version: EarlierVersion, memory_number: int) -> MemoryVersion:
+def version_of(version: EarlierVersion, memory_number: int) -> MemoryVersion:
     return MemoryVersion(
         memory_number=memory_number,
         version=version.version,
