@@ -16,7 +16,7 @@ from starlette.responses import Response
 from oauth.routes import ROUTES as OAUTH
 from rest import errors as programs
 from rest.routes import ROUTES
-from server import housekeeping, logs
+from server import housekeeping, logs, open_files
 from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import is_for_people
@@ -102,6 +102,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
         try:
+            open_files.raise_limit()
             make_private(settings.data_dir)
             migrate(url)
             pools = new_pools()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import anyio
 
 from server.domain.grants import retention
-from server.domain.memory import imports
+from server.domain.memory import idempotency, imports
 from server.errors import Unavailable
 from server.runtime import Runtime
 
@@ -32,6 +32,8 @@ async def _repeat(runtime: Runtime) -> None:
     while True:
         try:
             removed = await runtime.run(retention.remove_expired, runtime.settings.client_retention_days)
+            while removed_keys := await runtime.run(idempotency.remove_expired):
+                removed += removed_keys
             log.info("expired rows removed", extra={"rows": removed})
         except Unavailable:  # the database is busy or unreachable: the next round removes the same rows
             log.warning("expired rows were not removed")

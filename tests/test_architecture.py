@@ -36,6 +36,7 @@ LAYERS = {
     "server.domain": 2,
     "server.index": 1, "server.database": 1, "server.mail": 1, "server.limits": 1, "server.migrations": 1,
     "server.models": 0, "server.errors": 0, "server.principal": 0, "server.settings": 0, "server.hashing": 0,
+    "server.open_files": 0,
     "server.logs": 0, "server.metrics": 0, "server.buckets": 0, "server.mailer": 0,
     "server": 0,
 }  # fmt: skip

@@ -74,7 +74,7 @@ class MemoryIndex:
         self._embedder = embedder
         self._matrices = MatrixCache(embedder.name, embedder.dimensions)
         self._zero_center = Center(np.zeros(embedder.dimensions, np.float32))
-        self._collections = Collections(settings, embedder.name)
+        self._collections = Collections(settings, database, embedder.name)
         self._worker = Worker(settings, database, self._collections, self._matrices, self.embed, embedder.name)
         self._question_threads = ThreadPoolExecutor(QUESTION_THREADS, "question")
         self._embedding_threads = ThreadPoolExecutor(EMBEDDING_THREADS, "waiting-for-embedder")

@@ -4,6 +4,7 @@ from server.models.api_keys import ApiKey
 from server.models.audit import AuditEvent
 from server.models.base import metadata
 from server.models.imports import Import, StagedMemory
+from server.models.installation import Installation
 from server.models.invitations import Invitation, InvitationProject
 from server.models.memories import IdempotencyKey, IndexTask, Label, Memory, MemoryVersion, Piece, ProjectIndex
 from server.models.notifications import Mail, Notification
@@ -34,6 +35,7 @@ __all__ = [
     "IdempotencyKey",
     "Import",
     "IndexTask",
+    "Installation",
     "Invitation",
     "InvitationProject",
     "Label",

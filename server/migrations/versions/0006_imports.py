@@ -1,4 +1,4 @@
-"""Imports in small steps: staged memories, which no query reads"""
+"""Imports in small steps: staged memories, which no query reads, and an id of the database"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,8 +37,15 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("import_id", "position", name=op.f("pk_staged_memories")),
     )
+    op.create_table(
+        "installation",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_installation")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("installation")
     op.drop_table("staged_memories")
     op.drop_table("imports")

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from server.domain.memory import imports
+from server.domain.memory import imports, memories
 from server.domain.memory.imports import import_memories
 from server.errors import Invalid, NotFound
 from server.models import Import, StagedMemory
@@ -64,12 +64,12 @@ def resume(world: World) -> None:
 
 def test_no_transaction_of_an_import_writes_for_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     longest = 0
-    insert = imports.insert
+    insert = memories.insert
 
-    def counted(session: object, project_id: str, memories: list[object], embedded: object) -> None:
+    def counted(session: object, project_id: str, new: list[object], embedded: object) -> None:
         nonlocal longest
-        longest = max(longest, len(memories))
-        insert(session, project_id, memories, embedded)  # type: ignore[arg-type]  # as it was called
+        longest = max(longest, len(new))
+        insert(session, project_id, new, embedded)  # type: ignore[arg-type]  # as it was called
 
     monkeypatch.setattr(imports, "insert", counted)
     assert import_memories(world.database, world.project_id, lines(), world.index) == COUNT
