@@ -6,8 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test coverage lint format migrations bench soak conformance screenshots \
-        constraints clean
+.PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak conformance \
+        screenshots constraints clean
 
 help:                                  ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ migrations: install-dev                ## do the migrations give the models' tab
 
 bench: install install-dev            ## measure how well and how fast searches find
 	$(BIN)/python -m bench
+
+fairness: install                      ## measure what a flood of one tenant does to another
+	$(BIN)/python -m bench.fairness
 
 soak: install                          ## kill a server at work, ten times, and look what is left
 	$(BIN)/python -m bench.soak
