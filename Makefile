@@ -6,8 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test coverage lint format migrations bench soak conformance screenshots \
-        constraints clean
+.PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak conformance \
+        screenshots constraints clean
 
 help:                                  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ migrations: install-dev                ## test the migrations on SQLite and Post
 
 bench: install install-dev            ## measure recall and latency
 	$(BIN)/python -m bench
+
+fairness: install                      ## measure what a flood of one tenant does to another
+	$(BIN)/python -m bench.fairness
 
 soak: install                          ## kill a working server ten times and check what is left
 	$(BIN)/python -m bench.soak

@@ -52,9 +52,9 @@ class Server:
     def folder(self) -> Path:
         return Path(self.environment["SELFMEMORY_DATA_DIR"])
 
-    def key(self, project: str) -> str:
+    def key(self, project: str, email: str = "bench@example.com") -> str:
         """Create an API key for the project, and the project if it does not exist."""
-        command = [sys.executable, "-m", "server", "create-key", "--email", "bench@example.com", "--project", project]
+        command = [sys.executable, "-m", "server", "create-key", "--email", email, "--project", project]
         completed = subprocess.run(command, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True)
         return completed.stdout.strip()
 

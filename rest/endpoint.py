@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.dispatch import Handler, Methods
+from server.request_credentials import presents_credential
 from server.runtime import State
 
 
@@ -52,6 +53,13 @@ class Resource(Methods):
         super().__init__(
             {method: endpoint.handler for method, endpoint in self.endpoints.items()} | {"OPTIONS": self.options}
         )
+
+    async def answer(self, request: Request[State]) -> Response:
+        """Raises RateLimited. A credential that an open endpoint does not look at must not free it of the limit."""
+        endpoint = self.endpoints.get("GET" if request.method == "HEAD" else request.method)
+        if endpoint and endpoint.reach is Reach.ANYBODY and presents_credential(request):
+            await request.state["runtime"].count_request()
+        return await super().answer(request)
 
     async def options(self, _request: Request[State]) -> Response:
         return Response(status_code=204, headers={"Allow": self.allow})

@@ -8,6 +8,7 @@ from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.buckets import Bucket
 from server.domain.access import Action, require_project, require_session
 from server.errors import Invalid
 from server.request_credentials import credential_of
@@ -21,10 +22,14 @@ BULK_BODY_LIMIT = 10_000_000
 """Bytes of a body; the larger limit is for batches."""
 
 
-async def call_of(request: Request[State]) -> Call:
-    """Authenticate the request, before its body is read. Raises Unauthenticated."""
+async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call:
+    """Authenticate the request, before its body is read. Raises Unauthenticated, and RateLimited for an empty `bucket`.
+
+    With a session, `bucket` is checked if the query names the project.
+    """
     runtime = request.state["runtime"]
-    principal = await runtime.authenticate(credential_of(request, runtime.settings))
+    credential = credential_of(request, runtime.settings)
+    principal = await runtime.authenticate(credential, bucket, request.query_params.get("project_id"))
     return Call(runtime, principal)
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from rest.http import BULK_BODY_LIMIT, call_of, read, read_if_any, read_query, reply, reply_sized, single_value
 from rest.project_param import InProject, OfUser, project_of
 from rest.views import StoredObject
+from server.buckets import Bucket
 from server.domain.memory import memories, versions
 from server.domain.memory.budget import size_of
 from server.domain.memory.filters import Filters
@@ -191,7 +192,7 @@ class Batch(InProject):
 
 async def create(request: Request[State]) -> Response:
     """Store one memory. The next search finds it."""
-    call = await call_of(request)
+    call = await call_of(request, Bucket.MEMORY_ADD)
     new = await read(request, NewMemory)
     new = in_project(new, project_of(request, new.project_id))
     memory_id = await call.run(memories.add, new, call.index, idempotency_key(request))
@@ -200,11 +201,12 @@ async def create(request: Request[State]) -> Response:
 
 async def create_batch(request: Request[State]) -> Response:
     """Store up to 1000 memories: all of them or none."""
-    call = await call_of(request)
-    batch = await read(request, Batch, BULK_BODY_LIMIT)
-    project_id = project_of(request, batch.project_id, *(new.project_id for new in batch.memories))
-    news = [in_project(new, project_id) for new in batch.memories]
-    ids = await call.run(memories.add_many, news, call.index, idempotency_key(request))
+    call = await call_of(request, Bucket.MEMORY_ADD)
+    async with call.runtime.pools.bodies.slot(call.caller):
+        batch = await read(request, Batch, BULK_BODY_LIMIT)
+        project_id = project_of(request, batch.project_id, *(new.project_id for new in batch.memories))
+        news = [in_project(new, project_id) for new in batch.memories]
+        ids = await call.run(memories.add_many, news, call.index, idempotency_key(request))
     created = [CreatedReference(memory_id=memory_id) for memory_id in ids]
     return reply(BatchCreated(results=created, message=f"{count_of(len(ids))} created"))
 
@@ -226,7 +228,7 @@ async def get(request: Request[State]) -> Response:
 
 async def update(request: Request[State]) -> Response:
     """Replace a memory's text, its metadata or both. The history keeps the earlier version."""
-    call = await call_of(request)
+    call = await call_of(request, Bucket.MEMORY_CHANGE)
     change = await read(request, MemoryChange)
     memory = await call.run(memories.update, request.path_params["memory_id"], change, call.index)
     return await reply_with(request, memory)

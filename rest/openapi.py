@@ -15,7 +15,6 @@ from starlette.routing import Route
 from rest.endpoint import Endpoint, Reach, Resource
 from server import __version__, csp
 from server.models.base import JSON, JsonObject
-from server.operations import BUCKETS
 from server.runtime import State
 from server.templating import environment
 
@@ -159,12 +158,11 @@ def _responses(endpoint: Endpoint, models: Schemas) -> JsonObject:
 
 
 def _failures(endpoint: Endpoint) -> set[int]:
-    statuses = {500, *endpoint.failures}
+    statuses = {429, 500, *endpoint.failures}
     statuses |= {400} if endpoint.body or endpoint.query else set()
     statuses |= {413, 415} if endpoint.body else set()
     statuses |= {401, 403, 404} if endpoint.reach is not Reach.ANYBODY else set()
     statuses |= {503} if endpoint.reach is not Reach.ANYBODY else set()
-    statuses |= {429} if endpoint.operation in BUCKETS else set()
     return statuses | ({409} if endpoint.is_idempotent else set())
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from rest.http import call_of, read, reply_sized, single_value
 from rest.project_param import OfUser, project_of
 from rest.views import StoredObject
+from server.buckets import Bucket
 from server.domain.memory import search
 from server.domain.memory.filters import Filters
 from server.domain.memory.labels import TagList
@@ -132,7 +133,7 @@ class FoundList(BaseModel):
 
 async def find(request: Request[State]) -> Response:
     """Search memories by meaning and words."""
-    call = await call_of(request)
+    call = await call_of(request, Bucket.MEMORY_SEARCH)
     body = await read(request, Search)
     search_request = body.search_request(project_of(request, body.project_id))
     page = await call.read(search.search, search_request, call.index)

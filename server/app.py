@@ -16,7 +16,7 @@ from starlette.responses import Response
 from oauth.routes import ROUTES as OAUTH
 from rest import errors as programs
 from rest.routes import ROUTES
-from server import housekeeping, logs
+from server import housekeeping, logs, open_files
 from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import is_for_people
@@ -30,16 +30,18 @@ from server.index.model.embeddings import Embedder, ModelUnusable, open_embedder
 from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
-from server.middleware import Envelope
-from server.runtime import Runtime, State
+from server.middleware import Envelope, Strangers
+from server.pools import new_pools
+from server.runtime import Noter, Runtime, State
 from server.sealing import Purpose, seal_for
 from server.settings import Settings, SettingsError, make_private, metrics_folder, read_settings
 from tools.server import mcp_routes
 
 log = logging.getLogger(__name__)
 
-THREADS = 24
-READERS = 4
+OTHER_CONNECTIONS = 4
+"""For the index's worker, the mailer, the health check, and recording uses of credentials."""
+
 OpenEmbedder = Callable[[Settings], Embedder]
 
 
@@ -63,8 +65,9 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
         middleware=[
             Middleware(Envelope, settings=settings, metrics=metrics),
             Middleware(Cors, settings=settings),
-            # innermost, so that a 500 also gets the headers of the other two
+            # inside the other two, so that a 500 also gets their headers
             Middleware(ServerErrorMiddleware, handler=answer_crash),  # type: ignore[arg-type]  # typed for Starlette's own State
+            Middleware(Strangers, answer=answer_failure),
         ],
         exception_handlers={ServiceError: answer_failure, HTTPException: answer_http},  # type: ignore[dict-item]  # the same
         lifespan=lifespan,
@@ -101,9 +104,11 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
         try:
+            open_files.raise_limit()
             make_private(settings.data_dir)
             migrate(url)
-            database = Database(url, connections=THREADS + 2 * READERS + 3)  # a read may use a second one
+            pools = new_pools()
+            database = Database(url, connections=pools.connections + OTHER_CONNECTIONS)
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
@@ -121,9 +126,8 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         mailer = open_mailer(settings, database)
         mailer.start()
         opened.pop_all()
-    threads, readers, noting = map(anyio.CapacityLimiter, (THREADS, READERS, 1))
     health = HealthChecks(settings, database, index, mailer)
-    return Runtime(settings, database, index, limits, mailer, seal, metrics, health, threads, readers, noting)
+    return Runtime(settings, database, index, limits, mailer, seal, metrics, health, pools, Noter())
 
 
 def close_runtime(runtime: Runtime) -> None:

@@ -2,8 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,18 +14,21 @@ from sqlmodel import Session
 from server.settings import make_private
 
 BUSY_SECONDS = 15
-"""How long a statement waits for a lock, and a caller for a connection."""
+"""How long a transaction waits in all for its turn to write, a statement for a lock, a caller for a connection."""
+
+NOTABLE_SECONDS = 0.1
+"""A shorter wait in the process does not shorten the wait for the file."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "writes"
 _WRITER = "writer"
+_FILE_WAIT = "file_wait"
 _SNAPSHOT = "REPEATABLE READ"
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # an acknowledged write survives a power cut
     "foreign_keys=ON",
     "secure_delete=ON",  # overwrites deleted text in the file
-    f"busy_timeout={BUSY_SECONDS * 1000}",
     "cache_size=-32000",
     "temp_store=MEMORY",
 )
@@ -49,8 +53,10 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Begin a transaction that may write. Commits at the end; any exception rolls back."""
-        with self._writer or nullcontext(), Session(self._writing, expire_on_commit=False) as session:
-            session.info[_WRITER] = self._writer
+        turn = _Turn(self._writer)
+        with turn, Session(self._writing, expire_on_commit=False) as session:
+            session.info[_WRITER] = turn
+            turn.limit_file_wait(session)
             yield session
             session.commit()
 
@@ -58,21 +64,55 @@ class Database:
         self.engine.dispose()
 
 
+class _Turn:
+    """This process's turn to write, which ends with the block. Without a lock (Postgres) it is always our turn."""
+
+    def __init__(self, lock: "threading.Lock | None") -> None:
+        self._lock = lock
+        self._held = False
+        self._waited_seconds = 0.0
+
+    def __enter__(self) -> None:
+        """Raises TimeoutError after `BUSY_SECONDS`, as for a connection."""
+        if self._lock is None:
+            return
+        began = time.monotonic()
+        self._held = self._lock.acquire(timeout=BUSY_SECONDS)
+        self._waited_seconds = time.monotonic() - began
+        if not self._held:
+            raise sa.exc.TimeoutError("other transactions of this process are writing")
+
+    def __exit__(self, *_error: object) -> None:
+        if self._lock is not None and self._held:
+            self._held = False
+            self._lock.release()
+
+    def limit_file_wait(self, session: Session) -> None:
+        """Let the next transaction wait for the file only for what is left of `BUSY_SECONDS`.
+
+        Otherwise, while another program holds the file, each writer in the line would wait for the full time in turn.
+        """
+        if self._waited_seconds > NOTABLE_SECONDS:
+            left = max(BUSY_SECONDS - self._waited_seconds, 0)
+            session.connection(execution_options={_FILE_WAIT: int(left * 1000)})
+
+
 @contextmanager
 def paused(session: Session) -> Iterator[None]:
     """Commit the transaction while something slow runs, so that no writer waits. The next statement begins a new one.
 
-    Use it before an operation's first write. Rows that were read before may have changed afterwards.
+    Use it before an operation's first write. Rows that were read before may have changed afterwards. Then it waits for
+    its turn again, and raises TimeoutError as `write` does.
     """
-    writer: threading.Lock | None = session.info.get(_WRITER)
     session.commit()
-    if writer is not None:
-        writer.release()
-    try:
+    turn: _Turn | None = session.info.get(_WRITER)
+    if turn is None:
         yield
-    finally:
-        if writer is not None:
-            writer.acquire()
+        return
+    turn.__exit__()
+    yield  # after an exception nothing is written, so there is no need to wait for another turn
+    turn.__enter__()
+    turn.limit_file_wait(session)
 
 
 def migrate(url: str) -> None:
@@ -136,12 +176,20 @@ def _on_connect(connection: object, _record: object) -> None:
     cursor = connection.cursor()  # type: ignore[attr-defined]  # sqlite3
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
     cursor.close()
 
 
 def _on_begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    file_wait = options.get(_FILE_WAIT)
+    if file_wait is not None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={file_wait}")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITES) else "BEGIN")
+    finally:
+        if file_wait is not None:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
 
 
 def is_sqlite(session: Session) -> bool:

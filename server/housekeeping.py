@@ -10,13 +10,15 @@ from sqlmodel import Session
 
 from server.domain import retention
 from server.domain.grants import retention as grant_retention
-from server.domain.retention import CHUNK_ROWS
+from server.domain.memory import idempotency, imports
 from server.errors import Unavailable
 from server.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 3600
+RESUME_SECONDS = 60
+"""How often imports that a crash left behind are looked for."""
 
 
 @contextlib.asynccontextmanager
@@ -24,6 +26,7 @@ async def running(runtime: Runtime) -> AsyncIterator[None]:
     """Run the task until the block ends. Leaving the block waits for a round in progress."""
     async with anyio.create_task_group() as group:
         group.start_soon(_repeat, runtime)
+        group.start_soon(_resume_imports, runtime)
         yield
         group.cancel_scope.cancel()
 
@@ -45,11 +48,25 @@ async def remove_all(runtime: Runtime) -> int:
     removed = 0
     rules: tuple[Callable[[Session], int], ...] = (
         retention.remove_ended,
+        idempotency.remove_expired,
         partial(grant_retention.remove_expired, client_retention_days=runtime.settings.client_retention_days),
     )
     for remove in rules:
-        chunk = CHUNK_ROWS
-        while chunk >= CHUNK_ROWS:  # fewer in all tables together: none of them has more
-            chunk = await runtime.run(remove)
+        while chunk := await runtime.run(remove):
             removed += chunk
     return removed
+
+
+async def _resume_imports(runtime: Runtime) -> None:
+    """Publish what was committed and discard what was not, when nobody works on it any more."""
+    while True:
+        try:
+            for import_id, is_committed in await runtime.read(imports.left_behind):
+                step = imports.publish if is_committed else imports.discard
+                while await runtime.run(step, None, import_id):
+                    pass
+                log.info("import ended", extra={"import_id": import_id, "published": is_committed})
+                runtime.index.wake()
+        except Unavailable:  # the next round ends the same imports
+            log.warning("imports were not ended")
+        await anyio.sleep(RESUME_SECONDS)

@@ -3,6 +3,8 @@
 import logging
 import math
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from limits import RateLimitItem, parse_many
 from limits.errors import StorageError
@@ -25,7 +27,7 @@ LONGEST_KEY = 64
 
 
 class Limits:
-    """Counts hits by (bucket, key). A key is a credential id or a client address.
+    """Counts hits by (bucket, key). A key is a person and a project, or a client address.
 
     While Redis is unreachable each process counts alone: a limit must neither stop the service nor vanish.
     """
@@ -40,26 +42,55 @@ class Limits:
             bucket: parse_many(getattr(settings, f"rate_limit_{bucket.value}")) for bucket in Bucket
         }
 
-    def hit(self, bucket: Bucket, *key: str) -> None:
-        """Count one hit. Raises RateLimited above the rate. May block on Redis: call it on a worker thread."""
+    @property
+    def may_block(self) -> bool:
+        """Whether counting may wait for Redis. If so, count on a worker thread."""
+        return self._enabled and self._shared is not None
+
+    def hit(self, bucket: Bucket, *key: str, cost: int = 1) -> None:
+        """Count work of the size `cost` before it is done. Raises RateLimited above the rate, and counts nothing then.
+
+        Work larger than the whole rate passes if nothing was counted before, and uses the rate up.
+        """
+        self._count(partial(self._hit, bucket=bucket, key=_short(key), cost=cost))
+
+    def require_room(self, bucket: Bucket, *key: str) -> None:
+        """Raises RateLimited if not even work of size 1 would pass now. Counts nothing."""
+        self._count(partial(self._require_room, bucket=bucket, key=_short(key)))
+
+    def _count(self, count: Callable[[Window], None]) -> None:
         if not self._enabled:
             return
         if self._shared is not None and time.monotonic() >= self._away_until:
             try:
-                self._hit(self._shared, bucket, *key)
+                count(self._shared)
             except StorageError as error:
                 log.warning("redis is unreachable", extra={"reason": type(error.storage_error).__name__})
                 self._away_until = time.monotonic() + AWAY_SECONDS
             else:
                 return
-        self._hit(self._own, bucket, *key)
+        count(self._own)
 
-    def _hit(self, window: Window, bucket: Bucket, *given: str) -> None:
-        key = [part if len(part) <= LONGEST_KEY else token_hash(part) for part in given]
+    def _hit(self, window: Window, bucket: Bucket, key: Sequence[str], cost: int) -> None:
         for rate in self._rates[bucket]:
-            if not window.hit(rate, bucket.value, *key):
-                reset = window.get_window_stats(rate, bucket.value, *key).reset_time
-                raise RateLimited(max(1, math.ceil(reset - time.time())))
+            if not window.hit(rate, bucket.value, *key, cost=min(cost, rate.amount)):
+                raise _refusal(window, rate, bucket, key, cost)
+
+    def _require_room(self, window: Window, bucket: Bucket, key: Sequence[str]) -> None:
+        for rate in self._rates[bucket]:
+            if not window.test(rate, bucket.value, *key):
+                raise _refusal(window, rate, bucket, key, 1)
+
+
+def _refusal(window: Window, rate: RateLimitItem, bucket: Bucket, key: Sequence[str], cost: int) -> RateLimited:
+    """Say when one hit fits again. For larger work, say when all that was counted is forgotten."""
+    reset = window.get_window_stats(rate, bucket.value, *key).reset_time
+    seconds = reset - time.time() if cost == 1 else rate.get_expiry()
+    return RateLimited(max(1, math.ceil(seconds)))
+
+
+def _short(key: Sequence[str]) -> list[str]:
+    return [part if len(part) <= LONGEST_KEY else token_hash(part) for part in key]
 
 
 def _in_redis(url: str) -> Window:

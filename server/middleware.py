@@ -3,16 +3,22 @@
 import ipaddress
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import csp
+from server.errors import RateLimited
 from server.logs import request_id
 from server.metrics import Metrics
 from server.models.base import new_id
+from server.request_credentials import address_of, presents_credential
+from server.runtime import State
 from server.settings import Settings
+from server.shares import address
 
 log = logging.getLogger("server.requests")
 
@@ -47,6 +53,7 @@ class Envelope:
         scope["path"] = scope["path"].replace("\0", "\N{REPLACEMENT CHARACTER}")
         new_request_id = new_id("req_")
         token = request_id.set(new_request_id)
+        address.set(address_of(HTTPConnection(scope)))
         started, status = time.perf_counter(), 500
 
         async def sending(message: Message) -> None:
@@ -77,6 +84,26 @@ class Envelope:
                 break
             hop = earlier
         return hop
+
+
+Answer = Callable[[Request[State], Exception], Awaitable[Response]]
+
+
+class Strangers:
+    """Counts the requests that no credential accounts for, by their address. `answer` makes an answer of a refusal."""
+
+    def __init__(self, app: ASGIApp, answer: Answer) -> None:
+        self.app = app
+        self.answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        if scope["type"] == "http" and not presents_credential(HTTPConnection(scope)):
+            try:
+                await scope["state"]["runtime"].count_request()
+            except RateLimited as error:
+                app = await self.answer(Request(scope, receive, send), error)
+        await app(scope, receive, send)
 
 
 def networks(addresses: Sequence[str]) -> list[Network]:

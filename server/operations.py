@@ -5,7 +5,8 @@ from collections.abc import Callable
 from server.buckets import Bucket
 from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
-from server.domain.memory import exchange, memories, overview, search, versions
+from server.domain.memory import charges, imports, memories, overview, search, versions
+from server.domain.memory.charges import Charge
 from server.domain.people import passwords, second_factors, sessions, step_up, users
 from server.domain.teams import (
     api_keys,
@@ -37,7 +38,11 @@ NAMES: dict[Callable[..., object], str] = {
     memories.stats: "memories.stats",
     overview.overview: "overview.overview",
     overview.at_a_glance: "overview.at_a_glance",
-    exchange.import_as_member: "exchange.import_as_member",
+    imports.begin: "exchange.import_as_member",  # the name from when an import was one operation
+    imports.stage: "imports.stage",
+    imports.commit: "imports.commit",
+    imports.publish: "imports.publish",
+    imports.discard: "imports.discard",
     search.search: "search.search",
     notifications.list_notifications: "notifications.list_notifications",
     notifications.mark_read: "notifications.mark_read",
@@ -89,9 +94,17 @@ NAMES: dict[Callable[..., object], str] = {
 }
 """The `operation` label of the metrics. Public: a module may move, its operations keep their names."""
 
+HASHING: frozenset[Callable[..., object]] = frozenset(
+    {accounts.sign_up, passwords.change, passwords.reset, sessions.sign_in}
+)
+"""Operations that hash a password. Few run at a time."""
+
 BUCKETS: dict[str, Bucket] = {
     "memories.add": Bucket.MEMORY_ADD,
     "memories.add_many": Bucket.MEMORY_ADD,
+    "memories.update": Bucket.MEMORY_CHANGE,
+    "memories.delete": Bucket.MEMORY_CHANGE,
+    "memories.delete_all": Bucket.MEMORY_CHANGE,
     "search.search": Bucket.MEMORY_SEARCH,
     "organizations.create": Bucket.ORGANIZATION_CREATE,
     "projects.create": Bucket.PROJECT_CREATE,
@@ -99,3 +112,13 @@ BUCKETS: dict[str, Bucket] = {
     "invitations.invite_to_project": Bucket.INVITATION,
 }
 """The bucket that counts an operation, by its name, through every door. `rest.routes` documents the same table."""
+
+CHARGES: dict[str, Callable[..., Charge]] = {
+    "memories.add": charges.of_addition,
+    "memories.add_many": charges.of_batch,
+    "memories.update": charges.of_change,
+    "memories.delete": charges.of_deletion,
+    "memories.delete_all": charges.of_deletion_of_all,
+    "search.search": charges.of_search,
+}
+"""How much an operation counts, and in which project. Any other counts 1 for the person."""

@@ -13,6 +13,19 @@ from server.settings import Settings, is_loopback
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+AUTHENTICATED_PATHS = ("/api", "/v1", "/mcp", "/dashboard")
+"""The doors that authenticate, so that a request with a credential is counted for its person."""
+
+
+def presents_credential(connection: HTTPConnection[State]) -> bool:
+    """Return whether the request will be authenticated. If so, that counts it; else its address does."""
+    path: str = connection.scope["path"]
+    if not any(path == prefix or path.startswith(f"{prefix}/") for prefix in AUTHENTICATED_PATHS):
+        return False
+    cookie = connection.scope["state"]["runtime"].settings.session_cookie
+    return "authorization" in connection.headers or bool(connection.cookies.get(cookie))
+
+
 def credential_of(connection: HTTPConnection[State], settings: Settings) -> PresentedCredential | None:
     """Return the credential of a request. A header takes precedence over a cookie.
 

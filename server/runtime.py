@@ -1,10 +1,11 @@
 """The shell around the rules: what a process holds, and one authenticated call."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Concatenate, ParamSpec, TypedDict, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypedDict, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -12,25 +13,38 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlmodel import Session
 
+from server.buckets import Bucket
 from server.database import Database
 from server.domain import credentials
-from server.domain.credentials import PresentedCredential
+from server.domain.credentials import Authenticated, PresentedCredential
+from server.domain.memory.charges import Charge
 from server.errors import Unauthenticated, Unavailable
+from server.hashing import token_hash
 from server.health import HealthChecks
-from server.index import MemoryIndex
+from server.index import MemoryIndex, PreparedIndex
+from server.index.prepared import VectorsMissing
 from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
-from server.operations import BUCKETS, NAMES
+from server.operations import BUCKETS, CHARGES, NAMES
+from server.pools import Pools
 from server.principal import Principal
 from server.settings import Settings
+from server.shares import Shares, Threads, address
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Operation = Callable[Concatenate[Session, Principal, P], T]
+Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object]]
 
 NOTE_USE_SECONDS = 1.0
 """A request waits this long at most until its credential's use is recorded."""
+
+NOTER_REST_SECONDS = 60.0
+"""How long no use is recorded after the database did not take one, so that no other request waits for it."""
+
+ATTEMPTS = 5
+"""How often an operation runs until it has all vectors that it needs. It asks again when a text changes meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +59,21 @@ class Runtime:
     second_factor_seal: Fernet
     metrics: Metrics
     health: HealthChecks
-    threads: anyio.CapacityLimiter
-    readers: anyio.CapacityLimiter
-    """Smaller than `threads`: reads are CPU-bound, and the GIL runs one thread at a time."""
-    noting: anyio.CapacityLimiter
-    """One thread: recording uses must not hold up other work."""
+    pools: Pools
+    noter: "Noter"
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
-        """Run `work`, which may block, on a worker thread."""
-        return await anyio.to_thread.run_sync(work, *args, limiter=self.threads)
-
-    async def reading(self, work: Callable[..., T], *args: object) -> T:
-        """Like `in_thread`, for work that neither writes nor waits."""
-        return await anyio.to_thread.run_sync(work, *args, limiter=self.readers)
+        """Run `work` for a page or a form, which may block, on a worker thread."""
+        return await self.pools.pages.run(address.get(), work, *args)
 
     async def run(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like `Call.run`, without a principal: sign-up, sign-in, mailed links."""
-        return await self.in_thread(self._run, self.database.write, operation, args, kwargs)
+        pool = self.pools.for_writing(operation)
+        return await pool.run(address.get(), self._run, self.database.write, operation, args, kwargs)
 
     async def read(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like `Call.read`, without a principal."""
-        return await self.reading(self._run, self.database.read, operation, args, kwargs)
+        return await self.pools.reads.run(address.get(), self._run, self.database.read, operation, args, kwargs)
 
     def _run(
         self,
@@ -77,20 +85,63 @@ class Runtime:
         with translating_outages(), transaction() as session:
             return operation(session, *args, **kwargs)
 
-    async def authenticate(self, credential: PresentedCredential | None) -> Principal:
-        """Raises Unauthenticated."""
+    async def authenticate(
+        self, credential: PresentedCredential | None, bucket: Bucket | None = None, project_id: str | None = None
+    ) -> Principal:
+        """Return the principal, and count the request. `bucket` is that of the operation that the request is for.
+
+        Raises Unauthenticated, and RateLimited after too many requests, or when nothing is left in `bucket` for
+        `project_id`.
+        """
         if credential is None:
             raise Unauthenticated
-        found = await self.read(credentials.authenticate, credential)
+        caller = token_hash(credential.value)  # many people may share one address
+        found = await self.pools.authentication.run(caller, self._authenticate, credential, bucket, project_id)
         if found.note_use:
-            await self._note_use(found.principal)
+            await self.noter.note(partial(self._run, self.database.write, credentials.note_use, (found.principal,), {}))
         return found.principal
 
-    async def _note_use(self, principal: Principal) -> None:
-        """Record the use if the database takes writes now. A full or locked database still answers reads."""
-        note = partial(self._run, self.database.write, credentials.note_use, (principal,), {})
+    async def count_request(self) -> None:
+        """Count a request of a stranger by its address. Raises RateLimited."""
+        if self.limits.may_block:
+            await self.in_thread(self.limits.hit, Bucket.REQUEST, address.get())
+        else:
+            self.limits.hit(Bucket.REQUEST, address.get())
+
+    def _authenticate(
+        self, credential: PresentedCredential, bucket: Bucket | None, project_id: str | None
+    ) -> Authenticated:
+        try:
+            with translating_outages(), self.database.read() as session:
+                found = credentials.authenticate(session, credential)
+        except Unauthenticated:
+            self.limits.hit(Bucket.REQUEST, address.get())
+            raise
+        self.limits.hit(Bucket.REQUEST, *limit_key(found.principal))
+        if bucket is not None:
+            self.limits.require_room(bucket, *limit_key(found.principal, project_id))
+        return found
+
+
+class Noter:
+    """Records uses of credentials while the database takes writes. A full or locked database still answers reads.
+
+    One thread at a time records a use; a request that comes meanwhile leaves it to a later one.
+    """
+
+    def __init__(self) -> None:
+        self._thread = anyio.CapacityLimiter(1)
+        self._resting_until = 0.0
+
+    async def note(self, write: Callable[[], None]) -> None:
+        if self._thread.borrowed_tokens or time.monotonic() < self._resting_until:
+            return
+        noted = False
         with suppress(Unavailable), anyio.move_on_after(NOTE_USE_SECONDS):
-            await anyio.to_thread.run_sync(note, limiter=self.noting, abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(write, limiter=self._thread, abandon_on_cancel=True)
+            noted = True
+        if not noted:
+            self._resting_until = time.monotonic() + NOTER_REST_SECONDS
 
 
 class State(TypedDict):
@@ -107,8 +158,14 @@ class Call:
     principal: Principal
 
     @property
-    def index(self) -> MemoryIndex:
-        return self.runtime.index
+    def index(self) -> PreparedIndex:
+        """A new view of the index, which one operation fills with vectors."""
+        return PreparedIndex(self.runtime.index)
+
+    @property
+    def caller(self) -> str:
+        """Whose share of threads and of the model this call uses: a person in a project."""
+        return f"{self.principal.user_id}/{self.principal.project_id or ''}"
 
     @property
     def mailer(self) -> Mailer:
@@ -116,37 +173,75 @@ class Call:
 
     async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that may write in one transaction on a worker thread, and commit it."""
-        return await self.runtime.in_thread(self._run, operation, args, kwargs)
+        pool = self.runtime.pools.for_writing(operation)
+        return await self._attempt(pool, self.runtime.pools.texts, self._run, operation, args, kwargs)
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that only reads in one snapshot on a worker thread."""
-        return await self.runtime.reading(self._read, operation, args, kwargs)
+        pools = self.runtime.pools
+        return await self._attempt(pools.reads, pools.questions, self._read, operation, args, kwargs)
 
-    def _run(self, operation: Operation[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
-        self._count(operation)
+    async def _attempt(
+        self,
+        pool: Threads,
+        model: Shares,
+        work: Callable[[Operation[..., T], Arguments, bool], T],
+        operation: Operation[..., T],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+    ) -> T:
+        """Run the operation. While it needs vectors that are not there, await them without a thread and run it again.
+
+        An operation asks for vectors before its first write. Raises Unavailable if others keep changing what it needs.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                return await pool.run(self.caller, work, operation, (args, kwargs), attempt == 0)
+            except VectorsMissing as missing:
+                async with model.slot(self.caller):
+                    await missing.learn()
+        raise Unavailable
+
+    def _run(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
+        args, kwargs = arguments
+        if is_first:
+            self._count(operation, arguments)
         with translating_outages(), self.runtime.database.write() as session:
             result = operation(session, self.principal, *args, **kwargs)
-        self.index.wake()
+        self.runtime.index.wake()
         return result
 
-    def _read(self, operation: Operation[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
-        self._count(operation)
+    def _read(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
+        args, kwargs = arguments
+        if is_first:
+            self._count(operation, arguments)
         with translating_outages(), self.runtime.database.read() as session:
             return operation(session, self.principal, *args, **kwargs)
 
-    def _count(self, operation: Callable[..., object]) -> None:
-        """Count the call. Raises RateLimited before any work is done."""
+    def _count(self, operation: Callable[..., object], arguments: Arguments) -> None:
+        """Count the call by its size. Raises RateLimited before any work is done, and what the operation raises."""
         name = NAMES.get(operation)
         if name is None:  # a door's own query, composed of operations
             return
         if bucket := BUCKETS.get(name):
-            self.runtime.limits.hit(bucket, self.limit_key)
+            charge = self._charge(name, arguments)
+            self.runtime.limits.hit(bucket, *limit_key(self.principal, charge.project_id), cost=charge.size)
         self.runtime.metrics.count_operation(name)
 
-    @property
-    def limit_key(self) -> str:
-        """Keys and tokens are counted one by one, sessions by user."""
-        return self.principal.user_id if self.principal.is_session else self.principal.credential_id
+    def _charge(self, name: str, arguments: Arguments) -> Charge:
+        if name not in CHARGES:
+            return Charge()
+        args, kwargs = arguments
+        with translating_outages():
+            return CHARGES[name](self.runtime.database.read, self.principal, *args, **kwargs)
+
+
+def limit_key(principal: Principal, project_id: str | None = None) -> tuple[str, str]:
+    """Return whom a limit counts: a person in a project, over all credentials.
+
+    `project_id` is the project that a session names.
+    """
+    return principal.user_id, principal.project_id or project_id or ""
 
 
 @contextmanager

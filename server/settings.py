@@ -121,12 +121,14 @@ class Settings(BaseSettings):
     rate_limit_enabled: bool = True
     rate_limit_memory_add: Rate = "60/minute"
     rate_limit_memory_search: Rate = "120/minute"
+    rate_limit_memory_change: Rate = "120/minute"
     rate_limit_organization_create: Rate = "10/minute"
     rate_limit_project_create: Rate = "10/minute"
     rate_limit_invitation: Rate = "20/hour"
     rate_limit_sign_up: Rate = "300/hour"
     rate_limit_sign_in: Rate = "10/minute"
     rate_limit_registration: Rate = "60/hour"
+    rate_limit_request: Rate = "1200/minute"
     rate_limit_token_failure: Rate = "30/minute"  # noqa: S105 - a rate
     client_retention_days: Days = 30
     access_token_seconds: Seconds = 3600

@@ -1,13 +1,17 @@
 """What whoever runs a server meets: no way in without a password or mail, a folder that cannot be used."""
 
+import resource
 from pathlib import Path
 
 import httpx
 import pytest
 
 from server.__main__ import main
+from server.app import create_app
 from server.settings import Settings
 from tests.support.browsers import fresh, sign_in
+from tests.support.fakes import WordEmbedder
+from tests.support.started import running
 
 NEW = "another good one"
 
@@ -55,3 +59,14 @@ def test_a_data_directory_that_cannot_be_made_is_said_in_one_line(
     printed = capsys.readouterr()
     assert (printed.out, printed.err.count("\n")) == ("", 1)
     assert "SELFMEMORY_DATA_DIR" in printed.err
+
+
+async def test_the_limit_of_open_files_is_raised_at_the_start(settings: Settings) -> None:
+    """1,000 clients would need more than the usual 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        async with running(create_app(settings, lambda _settings: WordEmbedder())):
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(hard, 65_536) > 256
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -18,6 +18,7 @@ from server.settings import Settings, is_loopback
 from server.wire import read_body, require_json
 
 BODY_LIMIT = 4_000_000
+SMALL_BODY = 100_000
 CALL = "selfmemory.call"
 """The key in the ASGI scope under which a tool finds its Call."""
 
@@ -35,12 +36,31 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
         if request.method != "POST":
             raise HTTPException(405, headers={"Allow": "POST, OPTIONS"})
         require_json(request)
+        request.scope[CALL] = call
+        if is_small(request.headers):
+            return await admitted(request, call)
+        return in_slot(request, call)
+
+    async def admitted(request: Request[State], call: Call) -> ASGIApp:
         body = await read_body(request, BODY_LIMIT)
         require_scopes(call.principal, scopes, body)
-        request.scope[CALL] = call
         return replaying(app, body)
 
+    def in_slot(request: Request[State], call: Call) -> ASGIApp:
+        async def run(connection: Connection, receive: Receive, send: Send) -> None:
+            async with call.runtime.pools.bodies.slot(call.caller):
+                inner = await admitted(request, call)
+                await inner(connection, receive, send)
+
+        return run
+
     return enter
+
+
+def is_small(headers: Headers) -> bool:
+    """Return whether the announced body is so small that any number of them may be in memory."""
+    length = headers.get("content-length", "")
+    return length.isdecimal() and int(length) <= SMALL_BODY
 
 
 def require_known_source(headers: Headers, public_host: str | None, origins: Set[str]) -> None:

@@ -10,7 +10,8 @@ from tqdm import tqdm
 from server.app import default_embedder
 from server.commands.output import print_message, write_result
 from server.database import migrated
-from server.domain.memory.exchange import import_by_command, record_export, write_export
+from server.domain.memory.exchange import record_export, write_export
+from server.domain.memory.imports import import_memories
 from server.errors import Invalid
 from server.index import MemoryIndex
 from server.models import Project
@@ -37,8 +38,8 @@ def import_(settings: Settings, args: Namespace) -> None:
     with migrated(settings.database_url.get_secret_value()) as database:
         index = MemoryIndex(settings, database, default_embedder(settings))
         try:
-            with database.write() as session, tqdm(unit=" memories", file=sys.stderr) as bar:
-                count = import_by_command(session, args.project, _lines(), index, bar.update)
+            with tqdm(unit=" memories", file=sys.stderr) as bar:
+                count = import_memories(database, args.project, _lines(), index, bar.update)
         finally:
             index.close()
     print_message(f"Imported {count} memories.")

@@ -15,10 +15,11 @@ from server.index.center import Center
 from server.index.chroma.collections import Collection, Collections
 from server.index.exact.matrix import Scan, SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache
+from server.index.model.batching import BatchingEmbedder
 from server.index.model.embeddings import Embedder, EmbedderClosed
 from server.index.model.question_cache import QuestionCache
-from server.index.pieces import pieces_of
-from server.index.types import Embedded, Numbers, Vector
+from server.index.pieces import Piece, pieces_of
+from server.index.types import Embedded, Numbers, Vector, Vectors
 from server.index.upkeep import rebuild
 from server.index.upkeep.rebuild import Progress
 from server.index.upkeep.worker import Worker
@@ -27,6 +28,9 @@ from server.settings import Settings
 
 QUESTION_THREADS = 4
 """Questions of large projects that are embedded at a time."""
+
+EMBEDDING_THREADS = 32
+"""Threads that wait for an embedder which has no queue of its own. They start when the first one is needed."""
 
 MAX_PIECES_PER_MEMORY = 3
 """Chroma is asked for at most this many pieces for each wanted memory."""
@@ -72,9 +76,10 @@ class MemoryIndex:
         self._matrices = MatrixCache(embedder.name, embedder.dimensions)
         self._zero_center = Center(np.zeros(embedder.dimensions, np.float32))
         self._question_cache = QuestionCache()
-        self._collections = Collections(settings, embedder.name)
+        self._collections = Collections(settings, database, embedder.name)
         self._worker = Worker(settings, database, self._collections, self._matrices, self.embed, embedder.name)
         self._question_threads = ThreadPoolExecutor(QUESTION_THREADS, "question")
+        self._embedding_threads = ThreadPoolExecutor(EMBEDDING_THREADS, "waiting-for-embedder")
 
     def start(self) -> None:
         """Start the worker, which keeps the index up to date unless another process does."""
@@ -85,6 +90,7 @@ class MemoryIndex:
         self._question_threads.shutdown()
         self._collections.close()
         self._embedder.close()
+        self._embedding_threads.shutdown()
 
     def wake(self) -> None:
         """Tell the worker that a change was committed. Cheap."""
@@ -95,23 +101,48 @@ class MemoryIndex:
         pieces = [pieces_of(content, lead) for content, lead in texts]
         flat = [piece.text for group in pieces for piece in group]
         vectors = self._embedder.embed(flat) if flat else np.empty((0, self._embedder.dimensions), np.float32)
+        return self.assemble(pieces, vectors)
+
+    def ready(self, _texts: Sequence[tuple[str, str]]) -> list[Embedded] | None:
+        """Return None: only a `PreparedIndex` knows vectors before it is asked to embed."""
+        return None
+
+    def assemble(self, pieces: Sequence[Sequence[Piece]], vectors: Vectors) -> list[Embedded]:
+        """Return each text's pieces with their vectors, which are in the order of all pieces."""
         parts = np.split(vectors, np.cumsum([len(group) for group in pieces])[:-1])
         return [
             Embedded(self._embedder.name, tuple((piece.start, piece.end) for piece in group), part)
             for group, part in zip(pieces, parts, strict=True)
         ]
 
-    def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
-        """Embed a question. In a large project, also find the `wanted` memories near it (None: none are needed).
+    def submit(self, texts: Sequence[str], *, urgent: bool = False) -> Future[Vectors]:
+        """Embed texts as they are, without holding the caller's thread. Set `urgent` for a question."""
+        if isinstance(self._embedder, BatchingEmbedder):
+            return self._embedder.submit(texts, urgent=urgent)
+        return self._embedding_threads.submit(self._embedder.embed, texts, urgent=urgent)
 
-        For a large project this runs in a thread, in parallel with the word search.
+    def is_idle(self) -> bool:
+        """Return whether the model would embed one text at once."""
+        return isinstance(self._embedder, BatchingEmbedder) and self._embedder.is_idle()
+
+    @property
+    def dimensions(self) -> int:
+        return self._embedder.dimensions
+
+    def embed_question(
+        self, session: Session, project: Project, text: str, wanted: int | None, vector: Vector | None = None
+    ) -> Question:
+        """Embed a question, unless its `vector` is known.
+
+        In a large project, also find the `wanted` memories near it (None: none are needed). There this runs in a
+        thread, in parallel with the word search.
         """
         collection = self._collection(session, project)
         if collection is not None:
-            result = self._question_threads.submit(self._embed_and_find, project, collection, text, wanted)
+            result = self._question_threads.submit(self._embed_and_find, project, collection, text, wanted, vector)
             return Question(collection, wanted, result)
         done: Future[QuestionVector] = Future()
-        done.set_result(QuestionVector(self._vector(project.id, text), None))
+        done.set_result(QuestionVector(self._vector(project.id, text) if vector is None else vector, None))
         return Question(None, wanted, done)
 
     def find_similar(
@@ -194,9 +225,9 @@ class MemoryIndex:
         return vector
 
     def _embed_and_find(
-        self, project: Project, collection: Collection, text: str, wanted: int | None
+        self, project: Project, collection: Collection, text: str, wanted: int | None, vector: Vector | None
     ) -> QuestionVector:
-        vector = self._vector(project.id, text)
+        vector = self._vector(project.id, text) if vector is None else vector
         if wanted is None:
             return QuestionVector(vector, None)
         with self._database.read() as session:

@@ -3,6 +3,8 @@
 from server.models.api_keys import ApiKey
 from server.models.audit import AuditEvent
 from server.models.base import metadata
+from server.models.imports import Import, StagedMemory
+from server.models.installation import Installation
 from server.models.invitations import Invitation, InvitationProject
 from server.models.memories import IdempotencyKey, IndexTask, Label, Memory, MemoryVersion, Piece, ProjectIndex
 from server.models.notifications import Mail, Notification
@@ -32,7 +34,9 @@ __all__ = [
     "BrowserSession",
     "ClientKind",
     "IdempotencyKey",
+    "Import",
     "IndexTask",
+    "Installation",
     "Invitation",
     "InvitationProject",
     "Label",
@@ -56,6 +60,7 @@ __all__ = [
     "RecoveryCode",
     "RefreshToken",
     "SecondFactor",
+    "StagedMemory",
     "User",
     "metadata",
 ]

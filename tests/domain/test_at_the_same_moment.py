@@ -14,7 +14,7 @@ from server.domain.credentials import PresentedCredential
 from server.domain.grants import authorizations, clients
 from server.domain.grants.authorizations import ConsentRequest
 from server.domain.memory import memories
-from server.domain.memory.exchange import import_memories
+from server.domain.memory.imports import import_memories
 from server.domain.people import sessions
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import projects
@@ -52,8 +52,7 @@ def add_to(world: World) -> None:
 
 def import_into(world: World) -> None:
     line = {"content": "a red kayak", "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z"}
-    with world.database.write() as session:
-        import_memories(session, world.project_id, [json.dumps(line)], world.index)
+    import_memories(world.database, world.project_id, [json.dumps(line)], world.index)
 
 
 def connect_to(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID
@@ -10,6 +11,7 @@ import pytest
 
 from server.database import Database
 from server.index.chroma import client, collections
+from server.index.chroma.failures import ChromaFailed
 from server.index.model.embeddings import Embedder
 from server.index.upkeep import worker
 from server.models import ProjectIndex
@@ -27,6 +29,7 @@ class FakeChroma(ThreadingHTTPServer):
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.hangs = False
+        self.hangs_at = ""
         self.asked = threading.Event()
         self.ends = threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
@@ -41,6 +44,9 @@ class Handler(BaseHTTPRequestHandler):
     server: FakeChroma
 
     def do_GET(self) -> None:
+        if self.server.hangs_at and self.server.hangs_at in self.path:
+            self.server.ends.wait()
+            return
         if "/collections" in self.path:
             self.server.asked.set()
             if self.server.hangs:
@@ -117,3 +123,37 @@ def test_a_search_does_not_wait_for_a_server_that_hangs(
         search.join(10)
         assert found == ["canoe trip"]
         assert served.asked.is_set()
+
+
+def test_a_search_does_not_wait_for_a_server_that_hangs_when_it_is_opened(
+    settings: Settings, embedder: Embedder, served: FakeChroma
+) -> None:
+    """Chroma's client sends its first requests without a time limit."""
+    served.hangs_at = "/identity"
+    with opened(settings, embedder) as world:
+        world.add("a red canoe")
+        pretend_ready(world.database, world)
+        began = time.monotonic()
+        assert world.texts("canoe") == ["a red canoe"]
+        assert time.monotonic() - began < 8
+
+
+def test_after_a_failure_one_search_tries_and_the_others_scan(
+    settings: Settings, embedder: Embedder, served: FakeChroma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(settings, embedder) as world:
+        found = world.index._collections
+        found._pause("project", ChromaFailed("Down"))
+        assert [found._may_try() for _ in range(3)] == [True, True, True], "the cooldown of these tests is 0"
+        monkeypatch.setattr(collections, "COOLDOWN_SECONDS", 60.0)
+        found._paused_until = 0.0
+        assert [found._may_try() for _ in range(3)] == [True, False, False]
+
+
+def test_collections_keep_their_names_when_the_address_changes(settings: Settings, embedder: Embedder) -> None:
+    """A new password of the database is a new address."""
+    with opened(settings, embedder) as world:
+        before = world.index._collections._installation_id()
+    moved = settings.model_copy(update={"public_url": "https://elsewhere.example"})
+    with opened(moved, embedder) as world:
+        assert world.index._collections._installation_id() == before

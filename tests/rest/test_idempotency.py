@@ -6,6 +6,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from server.database import Database
+from server.domain.memory import idempotency
 from server.models import IdempotencyKey
 from server.models.base import now
 from tests.rest.conftest import Caller, said
@@ -82,3 +83,19 @@ async def test_a_key_is_1_to_255_printable_characters(api: Caller) -> None:
         assert refused.status_code == 400
         assert refused.json()["detail"].startswith("Idempotency-Key: ")
     assert (await api.post("/api/memories", said("x"), Idempotency_Key="k" * 255)).status_code == 200
+
+
+async def test_a_request_removes_only_its_callers_expired_keys(
+    api: Caller, stranger: Caller, database: Database
+) -> None:
+    """On Postgres, callers who delete the same rows wait for each other. Housekeeping removes the rest."""
+    await api.post("/api/memories", said("once"), Idempotency_Key=KEY)
+    await stranger.post("/api/memories", said("once"), Idempotency_Key=KEY)
+    with database.write() as session:
+        session.execute(sa.update(IdempotencyKey).values(created_at=now() - timedelta(days=2)))
+    await api.post("/api/memories", said("more"), Idempotency_Key="another")
+    with database.read() as session:
+        kept = session.scalars(sa.select(IdempotencyKey)).all()
+    assert len({key.project_id for key in kept}) == len(kept) == 2
+    with database.write() as session:
+        assert [idempotency.remove_expired(session) for _ in range(2)] == [1, 0]

@@ -1,7 +1,7 @@
-"""Rate limits count each credential and operation, through every door, before any work is done."""
+"""Rate limits: counted for each person in a project and operation, through any door, before the work, by its size."""
 
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -9,10 +9,14 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.buckets import Bucket
+from server.database import Database
+from server.domain.teams import api_keys
 from server.errors import RateLimited
 from server.limits import Limits
+from server.models import Project
 from server.settings import Settings, read_settings
 from tests.conftest import ORIGIN, Tenant
+from tests.rest.conftest import Caller
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running
 
@@ -22,7 +26,12 @@ LEGACY = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    limited = {"rate_limit_enabled": True, "rate_limit_memory_add": "3/day", "rate_limit_memory_search": "2/day"}
+    limited = {
+        "rate_limit_enabled": True,
+        "rate_limit_memory_add": "3/day",
+        "rate_limit_memory_search": "2/day",
+        "rate_limit_memory_change": "5/day",
+    }
     return settings.model_copy(update=limited)
 
 
@@ -73,16 +82,118 @@ async def test_each_operation_has_its_own_bucket(client: httpx.AsyncClient, alic
     assert [answer.status_code for answer in found] == [200, 200, 429]
 
 
-async def test_r15_each_credential_has_its_own_count(client: httpx.AsyncClient, alice: Tenant, bob: Tenant) -> None:
+async def test_r15_each_person_counts_for_itself(client: httpx.AsyncClient, alice: Tenant, bob: Tenant) -> None:
     for _ in range(4):
         await add(client, alice.auth)
     assert (await add(client, bob.auth)).status_code == 200
 
 
-async def test_a_batch_counts_as_one(client: httpx.AsyncClient, alice: Tenant) -> None:
-    body = {"memories": [MEMORY] * 10}
-    answers = [await client.post("/api/memories/batch", json=body, headers=alice.auth) for _ in range(4)]
-    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+def batch(count: int) -> dict[str, object]:
+    return {"memories": [MEMORY] * count}
+
+
+async def test_a_batch_counts_its_memories(client: httpx.AsyncClient, alice: Tenant) -> None:
+    async def send(count: int) -> int:
+        answer = await client.post("/api/memories/batch", json=batch(count), headers=alice.auth)
+        return answer.status_code
+
+    assert [await send(2), await send(2), await send(1), await send(1)] == [200, 429, 200, 429]
+
+
+async def test_a_batch_larger_than_its_limit_passes_once(client: httpx.AsyncClient, alice: Tenant) -> None:
+    answers = [await client.post("/api/memories/batch", json=batch(10), headers=alice.auth) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert (await add(client, alice.auth)).status_code == 429, "it leaves the bucket empty"
+
+
+async def test_a_batch_larger_than_its_limit_needs_a_full_bucket(client: httpx.AsyncClient, alice: Tenant) -> None:
+    await add(client, alice.auth)
+    answer = await client.post("/api/memories/batch", json=batch(10), headers=alice.auth)
+    assert answer.status_code == 429
+    assert (await add(client, alice.auth)).status_code == 200, "what is refused takes nothing"
+
+
+async def test_all_credentials_of_a_person_count_together(
+    client: httpx.AsyncClient, alice: Tenant, database: Database, signed_in: Callable[[Tenant], Caller]
+) -> None:
+    with database.write() as session:
+        project = session.get_one(Project, alice.project_id)
+        _, another = api_keys.issue(session, project, alice.user_id, "another", ["read", "write"], None)
+    person = signed_in(alice)
+    answers = [
+        await add(client, alice.auth),
+        await add(client, {"Authorization": f"Bearer {another}"}),
+        await person.post("/api/memories", MEMORY | {"project_id": alice.project_id}),
+        await add(client, alice.auth),
+        await person.post("/api/memories", MEMORY | {"project_id": alice.project_id}),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+
+
+async def test_changes_and_deletions_count_their_pieces(api: Caller) -> None:
+    """The limit of these tests is five a day."""
+    first, second = await api.add("I like tea."), await api.add("I like coffee.")
+    sentences = "The kayak is red. The canoe is blue. The raft is green."
+    assert (await api.put(f"/api/memories/{first}", {"text": sentences})).status_code == 200
+    assert (await api.put(f"/api/memories/{first}", {"metadata": {"title": "Boats"}})).status_code == 429
+    assert (await api.put(f"/api/memories/{first}", {"metadata": {"a": 1}})).status_code == 200
+    assert (await api.delete(f"/api/memories/{second}")).status_code == 200
+    assert (await api.delete(f"/api/memories/{first}")).status_code == 429
+
+
+async def test_a_change_larger_than_its_limit_passes_once(api: Caller) -> None:
+    memory_id = await api.add("I like tea.")
+    text = " ".join(f"Sentence {number} is about a boat." for number in range(9))
+    assert (await api.put(f"/api/memories/{memory_id}", {"text": text})).status_code == 200
+    assert (await api.put(f"/api/memories/{memory_id}", {"metadata": {"a": 1}})).status_code == 429
+
+
+async def test_a_body_is_refused_before_it_is_read(client: httpx.AsyncClient, alice: Tenant) -> None:
+    for _ in range(3):
+        await add(client, alice.auth)
+    read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        read += 1
+        yield b"{}"
+
+    headers = alice.auth | {"Content-Type": "application/json"}
+    for path in ("/api/memories", "/api/memories/batch"):
+        answer = await client.post(path, content=body(), headers=headers)
+        assert answer.status_code == 429
+    assert read == 0
+
+
+async def test_all_requests_together_are_limited(
+    settings: Settings, make_tenant: Callable[[str], Tenant], app: ASGIApp
+) -> None:
+    alice, bob = make_tenant("alice@example.com"), make_tenant("bob@example.com")
+    few = settings.model_copy(update={"rate_limit_request": "4/day"})
+    async with running(create_app(few, lambda _settings: WordEmbedder())) as limited:
+        transport = httpx.ASGITransport(limited, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+            doors = ("/api/memories", "/api/users/me", "/api/projects", "/v1/stats")
+            assert {(await client.get(path, headers=alice.auth)).status_code for path in doors} == {200}
+            assert (await client.get("/api/users/me", headers=alice.read_auth)).status_code == 429
+            assert (await add_as_a_tool(client, alice.auth)).status_code == 429
+            assert (await client.get("/api/users/me", headers=bob.auth)).status_code == 200
+            strangers = ["/docs", "/sign-in", "/.well-known/oauth-authorization-server", "/api/memories"]
+            assert 429 not in [(await client.get(path)).status_code for path in strangers]
+            wrong = {"Authorization": "Bearer wrong"}
+            for path, headers in (
+                ("/docs", {}),
+                ("/docs", wrong),
+                ("/sign-in", {}),
+                ("/health", wrong),
+                ("/v1/health", wrong),
+                ("/api/memories", {}),
+                ("/api/memories", wrong),
+            ):
+                answer = await client.get(path, headers=headers)
+                assert answer.status_code == 429, path
+                assert int(answer.headers["Retry-After"]) > 0
+            assert (await client.get("/api/users/me", headers=bob.auth)).status_code == 200
 
 
 def test_long_caller_names_count_in_full_but_are_not_stored_in_full(settings: Settings) -> None:

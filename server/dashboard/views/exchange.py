@@ -1,6 +1,7 @@
 """Import and export of a project as a file of JSON lines. The response to an upload shows the import's progress."""
 
 import asyncio
+import collections
 import contextlib
 import logging
 import re
@@ -9,16 +10,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
 
-import anyio.from_thread
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from server.buckets import Bucket
 from server.dashboard.pages import PageRequest
 from server.dashboard.rendering import render
 from server.domain.access import Action, require_project
-from server.domain.memory import exchange
+from server.domain.memory import exchange, imports
 from server.domain.memory.exchange import ExportRunning
 from server.domain.teams import projects
 from server.errors import Invalid, ServiceError, Unavailable
@@ -58,12 +57,28 @@ class Import:
         """Import to the end, even if the reader of the page has left."""
         call = self.request.call
         try:
-            count = await call.run(
-                exchange.import_as_member, self.request.project_id, self.lines, call.index, self._report
-            )
-            await self.updates.put(Outcome(count))
+            async with call.runtime.pools.imports.slot(call.caller):
+                await self._import()
+            await self.updates.put(Outcome(len(self.lines)))
         except ServiceError as problem:
             await self.updates.put(Outcome(problem=problem))
+
+    async def _import(self) -> None:
+        """Check all lines first, so that an invalid file is refused before the page begins. Raises ServiceError."""
+        call = self.request.call
+        import_id = await call.run(imports.begin, self.request.project_id)
+        try:
+            await call.runtime.in_thread(collections.deque, imports.parsed_in_chunks(self.lines), 0)
+            for chunk in imports.parsed_in_chunks(self.lines):
+                await call.run(imports.stage, import_id, chunk, call.index)
+                await self.updates.put(len(chunk))
+            await call.run(imports.commit, import_id)
+        finally:
+            while await call.run(imports.discard, import_id):
+                pass
+        with contextlib.suppress(Unavailable):  # it is committed: housekeeping publishes the rest
+            while await call.run(imports.publish, import_id):
+                pass
 
     def finish(self, task: "asyncio.Task[None]") -> None:
         """Send an outcome after a bug or a shutdown too, so that no reader waits forever."""
@@ -73,10 +88,6 @@ class Import:
             log.error("import failed", exc_info=failure)
         if task.cancelled() or failure is not None:
             self.updates.put_nowait(Outcome(problem=Unavailable()))
-
-    def _report(self, count: int) -> None:
-        """Called from the worker thread."""
-        anyio.from_thread.run_sync(self.updates.put_nowait, count)
 
 
 _running: set[asyncio.Task[None]] = set()
@@ -109,8 +120,6 @@ async def import_file(request: PageRequest) -> Response:
     An invalid file is refused before the page begins.
     """
     lines = await _lines_of(request.form.get("file"))
-    runtime = request.call.runtime
-    await runtime.in_thread(runtime.limits.hit, Bucket.MEMORY_ADD, request.call.limit_key)
     running = Import(request, lines, asyncio.Queue())
     task = asyncio.create_task(running.run())
     _running.add(task)

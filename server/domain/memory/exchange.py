@@ -18,19 +18,16 @@ from pydantic import (
 )
 from sqlmodel import Session, col
 
-from server.database import id_subquery, paused
+from server.database import id_subquery
 from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
-from server.domain.locks import lock_project_shared
 from server.domain.memory.budget import ROWS_PER_READ
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
-from server.domain.memory.memories import embedding_input, hash_content, insert
+from server.domain.memory.memories import hash_content
 from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, MetadataOrNone, UserId, require_text
 from server.domain.memory.versions import MOST_VERSIONS, as_json
 from server.errors import Conflict, Invalid, NotFound
-from server.index import MemoryIndex
-from server.index.types import Embedded
 from server.models import Memory, MemoryVersion, Project
 from server.models.base import JsonObject, new_id, now
 from server.principal import Principal
@@ -50,7 +47,6 @@ MEMORY_ATTRIBUTES = {
 """The attribute of `Memory` for each field of `Line` but `history`. Export and import both go by this table."""
 
 _ROWS_PER_CHUNK = 500
-_TEXTS_PER_BATCH = 32
 
 WholeContent = Annotated[
     str,
@@ -111,7 +107,7 @@ class Line(BaseModel):
 
 def export_memories(session: Session, project_id: str) -> Iterator[str]:
     """Yield a line for each memory, oldest first, without the line break. Raises NotFound at the first step."""
-    _require_project(session, project_id)
+    require_existing_project(session, project_id)
     query = sa.select(Memory).where(col(Memory.project_id) == project_id).order_by(col(Memory.id))
     for memories in session.scalars(query.execution_options(yield_per=ROWS_PER_READ)).partitions():
         earlier = _earlier_versions(session, [memory for memory in memories if memory.version > 1])
@@ -140,57 +136,8 @@ def record_export(session: Session, principal: Principal | None, project_id: str
     if principal:
         project = require_project(session, principal, project_id, Action.READ)
     else:
-        project = _require_project(session, project_id)
+        project = require_existing_project(session, project_id)
     audit.record_memories(session, Event.MEMORIES_EXPORTED, principal, project, count)
-
-
-def import_memories(
-    session: Session, project_id: str, lines: Iterable[str], index: MemoryIndex, progress: Progress = no_progress
-) -> int:
-    """Import all lines of an export or none. Return how many memories were imported.
-
-    Calls `progress` after each batch with the number of memories that were embedded in it. Raises NotFound, and Invalid
-    with the number of the first invalid line.
-    """
-    _require_project(session, project_id)
-    parsed = [parse(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    with paused(session):
-        embedded = _embed(parsed, index, progress)
-    # The pause ended the transaction: the project may be deleted by now.
-    lock_project_shared(session, project_id)
-    _require_project(session, project_id)
-    for start in range(0, len(parsed), _ROWS_PER_CHUNK):
-        end = start + _ROWS_PER_CHUNK
-        _store(session, project_id, parsed[start:end], embedded[start:end])
-    return len(parsed)
-
-
-def import_as_member(
-    session: Session,
-    principal: Principal,
-    project_id: str,
-    lines: Sequence[str],
-    index: MemoryIndex,
-    progress: Progress,
-) -> int:
-    """Like `import_memories`, for a principal. Checks permission again at the end, because embedding takes long.
-
-    Raises Invalid, NotFound, Forbidden.
-    """
-    require_project(session, principal, project_id, Action.WRITE)
-    count = import_memories(session, project_id, lines, index, progress)
-    project = require_project(session, principal, project_id, Action.WRITE)
-    audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, count)
-    return count
-
-
-def import_by_command(
-    session: Session, project_id: str, lines: Iterable[str], index: MemoryIndex, progress: Progress
-) -> int:
-    """Like `import_memories`, for whoever may run commands on the server's machine."""
-    count = import_memories(session, project_id, lines, index, progress)
-    audit.record_memories(session, Event.MEMORIES_IMPORTED, None, _require_project(session, project_id), count)
-    return count
 
 
 def parse(number: int, line: str) -> Line:
@@ -206,7 +153,8 @@ def parse(number: int, line: str) -> Line:
         raise Invalid(f"{path}: {reason}." if path else f"{reason}.", field=f"line {number}") from None
 
 
-def _require_project(session: Session, project_id: str) -> Project:
+def require_existing_project(session: Session, project_id: str) -> Project:
+    """Raises NotFound."""
     project = session.get(Project, project_id, populate_existing=True)
     if project is None:
         raise NotFound("Project not found.")
@@ -258,23 +206,8 @@ def _line_of(memory: Memory, history: list[EarlierVersion]) -> Line:
     return Line.model_construct(**fields, history=history)
 
 
-def _embed(lines: Sequence[Line], index: MemoryIndex, progress: Progress) -> list[Embedded]:
-    embedded: list[Embedded] = []
-    for start in range(0, len(lines), _TEXTS_PER_BATCH):
-        batch = lines[start : start + _TEXTS_PER_BATCH]
-        embedded += index.embed([embedding_input(line.content, line.metadata) for line in batch])
-        progress(len(batch))
-    return embedded
-
-
-def _store(session: Session, project_id: str, lines: Sequence[Line], embedded: Sequence[Embedded]) -> None:
-    memories = [_memory_of(line, project_id) for line in lines]
-    insert(session, project_id, memories, embedded)
-    for memory, line in zip(memories, lines, strict=True):
-        session.add_all(_versions_of(line, memory.number))
-
-
-def _memory_of(line: Line, project_id: str) -> Memory:
+def memory_of(line: Line, project_id: str) -> Memory:
+    """Return the new row of an imported memory."""
     attributes = {attribute: getattr(line, field) for field, attribute in MEMORY_ATTRIBUTES.items()}
     attributes["messages"] = [message.model_dump() for message in line.messages] if line.messages else None
     attributes["created_at"] = min(line.created_at, now())
@@ -286,7 +219,8 @@ def _memory_of(line: Line, project_id: str) -> Memory:
     )
 
 
-def _versions_of(line: Line, memory_number: int) -> list[MemoryVersion]:
+def versions_of(line: Line, memory_number: int) -> list[MemoryVersion]:
+    """Return the new rows of the earlier versions of an imported memory."""
     return [
         MemoryVersion(
             memory_number=memory_number,

@@ -17,6 +17,9 @@ from server.models.base import now
 KEY_LIFETIME = timedelta(hours=24)
 """After this time a key can be used for another request."""
 
+REMOVED_AT_ONCE = 500
+"""Expired keys that one transaction of the hourly housekeeping deletes."""
+
 
 class KeyUsedForAnother(Conflict):
     sentence = "Idempotency-Key: this key was used for another request in the last 24 hours; send a new key."
@@ -59,7 +62,9 @@ def claim(session: Session, request: CreateRequest, memory_ids: Sequence[str]) -
 
     On Postgres this waits for the other request's commit.
     """
-    session.execute(sa.delete(IdempotencyKey).where(col(IdempotencyKey.created_at) <= now() - KEY_LIFETIME))
+    # Only the caller's own keys: on Postgres, callers who delete the same rows wait for each other's commit.
+    own = (col(IdempotencyKey.project_id) == request.project_id, col(IdempotencyKey.created_by) == request.user_id)
+    session.execute(sa.delete(IdempotencyKey).where(*own, col(IdempotencyKey.created_at) <= now() - KEY_LIFETIME))
     insert = sqlite.insert if is_sqlite(session) else postgresql.insert
     row = {
         "project_id": request.project_id,
@@ -73,3 +78,14 @@ def claim(session: Session, request: CreateRequest, memory_ids: Sequence[str]) -
         insert(IdempotencyKey).values(row).on_conflict_do_nothing().returning(col(IdempotencyKey.key_hash))
     )
     return inserted.one_or_none() is not None
+
+
+def remove_expired(session: Session) -> int:
+    """Delete at most `REMOVED_AT_ONCE` expired keys of all callers. Return how many were deleted."""
+    table = IdempotencyKey
+    key = sa.tuple_(col(table.project_id), col(table.created_by), col(table.key_hash))
+    expired = sa.select(col(table.project_id), col(table.created_by), col(table.key_hash)).where(
+        col(table.created_at) <= now() - KEY_LIFETIME
+    )
+    deletion = sa.delete(table).where(key.in_(expired.limit(REMOVED_AT_ONCE)))
+    return session.connection().execute(deletion).rowcount

@@ -21,8 +21,8 @@ from server.domain.memory.idempotency import CreateRequest
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
 from server.domain.memory.versions import as_json
-from server.errors import Invalid
-from server.index import MemoryIndex, outbox
+from server.errors import Invalid, Unavailable
+from server.index import Index, outbox
 from server.index.pieces import lead_from
 from server.index.types import Embedded
 from server.models import Label, Memory
@@ -34,6 +34,14 @@ __all__ = ["MemoryChange", "NewMemory"]  # doors write `memories.NewMemory`
 
 MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details"}
 """The attribute of `Memory` that each field of `MemoryChange` replaces."""
+
+
+EMBEDDING_ATTEMPTS = 5
+"""How often a change embeds its text again because others changed the memory meanwhile."""
+
+
+class ChangedMeanwhile(Unavailable):
+    sentence = "Others are changing this memory; nothing was changed. Try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ class Stats(NamedTuple):
 
 
 def add(
-    session: Session, principal: Principal, new: NewMemory, index: MemoryIndex, idempotency_key: str | None = None
+    session: Session, principal: Principal, new: NewMemory, index: Index, idempotency_key: str | None = None
 ) -> str:
     """Create a memory and return its id. The next search finds it. Raises what `add_many` does."""
     return add_many(session, principal, [new], index, idempotency_key)[0]
@@ -81,7 +89,7 @@ def add_many(
     session: Session,
     principal: Principal,
     new_memories: Sequence[NewMemory],
-    index: MemoryIndex,
+    index: Index,
     idempotency_key: str | None = None,
 ) -> list[str]:
     """Create all memories or none, in one project. Return their ids in the same order.
@@ -94,9 +102,8 @@ def add_many(
     request = _create_request(project.id, principal, new_memories, idempotency_key)
     if request and (earlier := idempotency.earlier_answer(session, request)):
         return earlier
-    with paused(session):
-        embedded = index.embed([embedding_input(new.content, new.metadata) for new in new_memories])
-    # The pause ended the transaction: lock the project against deletion, then check again what may have changed.
+    embedded = embed(session, index, [embedding_input(new.content, new.metadata) for new in new_memories])
+    # A pause ends the transaction: lock the project against deletion, then check again what may have changed.
     lock_project_shared(session, project.id)
     require_project(session, principal, project.id, Action.WRITE)
     memories = [_row_of(new, project.id, principal.user_id) for new in new_memories]
@@ -131,7 +138,7 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
     return MemoryPage(page.memories, total, page.size, page.is_cut)
 
 
-def update(session: Session, principal: Principal, memory_id: str, change: MemoryChange, index: MemoryIndex) -> Memory:
+def update(session: Session, principal: Principal, memory_id: str, change: MemoryChange, index: Index) -> Memory:
     """Apply the change and keep the previous version. A change to the current values has no effect.
 
     Raises NotFound, Forbidden, InsufficientScope.
@@ -139,14 +146,15 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
     memory = require_memory(session, principal, memory_id, Action.WRITE)
     embedded = None
     embedded_for = embedding_input(memory.content, memory.details)
-    wanted = _embedding_input_after(change, memory)
-    while wanted != embedded_for:
-        with paused(session):
-            embedded = index.embed([wanted])
-        embedded_for = wanted
-        # Somebody may have changed the memory during the pause, so its vectors may have to be made again.
+    for _ in range(EMBEDDING_ATTEMPTS):
+        wanted = embedding_input_after(change, memory)
+        if wanted == embedded_for:
+            break
+        embedded, embedded_for = embed(session, index, [wanted]), wanted
+        # Somebody may have changed the memory during a pause, so its vectors may have to be made again.
         memory = require_memory(session, principal, memory_id, Action.WRITE)
-        wanted = _embedding_input_after(change, memory)
+    else:
+        raise ChangedMeanwhile
     if _is_already(memory, change):
         return memory
     versions.keep(session, memory, change)
@@ -196,9 +204,25 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
     outbox.memories_changed(session, project_id, memories, embedded)
 
 
+def embed(session: Session, index: Index, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
+    """Return the vectors of each (text, lead). Pauses the transaction unless they are known. Use it as `paused`."""
+    known = index.ready(texts)
+    if known is not None:
+        return known
+    with paused(session):
+        return index.embed(texts)
+
+
 def embedding_input(content: str, details: JsonObject) -> tuple[str, str]:
     """Return the text to embed, and the lead that goes in front of its pieces."""
     return content, lead_from(content, details)
+
+
+def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, str]:
+    """Return `embedding_input` as it will be after the change."""
+    content = memory.content if change.text is None else change.text
+    details = memory.details if change.metadata is None else change.metadata
+    return embedding_input(content, details)
 
 
 def hash_content(content: str) -> str:
@@ -229,12 +253,6 @@ def _create_request(
     if key is None:
         return None
     return CreateRequest(project_id, principal.user_id, key, "\n".join(new.model_dump_json() for new in new_memories))
-
-
-def _embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, str]:
-    content = memory.content if change.text is None else change.text
-    details = memory.details if change.metadata is None else change.metadata
-    return embedding_input(content, details)
 
 
 def _is_already(memory: Memory, change: MemoryChange) -> bool:

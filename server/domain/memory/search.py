@@ -38,7 +38,7 @@ from server.domain.memory.budget import (
     size_of,
 )
 from server.domain.memory.filters import Filters, conditions, conditions_within_project
-from server.index import MemoryIndex
+from server.index import Index
 from server.index.exact.matrix import SimilarMemories
 from server.index.types import Numbers
 from server.index.words import word_search
@@ -124,7 +124,7 @@ class _Ranking:
     """Whether a larger width finds no more: all memories are ranked, or the threshold cut the ranking."""
 
 
-def search(session: Session, principal: Principal, request: SearchRequest, index: MemoryIndex) -> SearchPage:
+def search(session: Session, principal: Principal, request: SearchRequest, index: Index) -> SearchPage:
     """Return the best results, best first, as far as they fit into an answer; for an empty query, the newest memories.
 
     Filters apply before the limit. The memories come without their messages. Raises what `require_project` does.

@@ -3,10 +3,12 @@
 An embedded Chroma that was not closed may be corrupt in ways that show only later, so its directory is deleted.
 """
 
-import resource
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
@@ -21,6 +23,7 @@ from chromadb.api.collection_configuration import CreateCollectionConfiguration,
 from chromadb.config import Settings
 from chromadb.errors import ChromaError
 
+from server import open_files
 from server.index.chroma.failures import ChromaFailed
 from server.index.types import Vector, Vectors
 
@@ -31,6 +34,9 @@ PieceId = tuple[int, int]
 REQUEST_TIMEOUT_SECONDS = 3.0
 """The limit for an answer of a Chroma server. Chroma's client has none, so every search would wait forever."""
 
+OPENING_REQUESTS = 4
+"""The requests that Chroma's client sends when it is created, without a time limit."""
+
 _OPEN = "open"
 """The name of a file that exists while the embedded Chroma is in use."""
 
@@ -38,10 +44,13 @@ _OPEN = "open"
 class Chroma:
     """The collections of this installation, by name. `fresh` is true if the directory was new or had to be deleted."""
 
-    def __init__(self, client: Client, folder: Path | None, prefix: str, *, fresh: bool) -> None:
+    def __init__(
+        self, client: Client, folder: Path | None, prefix: str, *, fresh: bool, earlier_prefix: str | None = None
+    ) -> None:
         self._client = client
         self._folder = folder
         self._prefix = prefix
+        self._prefixes = (prefix, earlier_prefix or prefix)
         self.fresh = fresh
         self._collections: dict[str, chromadb.Collection] = {}
 
@@ -79,7 +88,7 @@ class Chroma:
         """Return the names of all collections of this installation."""
         with _translating():
             names = {collection.name for collection in self._client.list_collections()}
-        return {name for name in names if name.startswith(self._prefix)}
+        return {name for name in names if name.startswith(self._prefixes)}
 
     def delete_collection(self, name: str) -> None:
         """Delete the collection and its files, which Chroma itself leaves behind."""
@@ -107,7 +116,7 @@ def open_embedded(root: Path) -> Chroma:
 
     Only the process that holds `server.index.upkeep.owner_lock` may call this.
     """
-    _raise_file_limit()
+    open_files.raise_limit()  # Chroma uses a fifth of the limit and fails beyond that
     root.mkdir(parents=True, exist_ok=True)
     folders = [path for path in root.iterdir() if path.is_dir()]
     if (root / _OPEN).exists() or len(folders) > 1:
@@ -122,8 +131,10 @@ def open_embedded(root: Path) -> Chroma:
     return Chroma(client, folder, "memories-", fresh=not folders)
 
 
-def open_served(url: str, prefix: str) -> Chroma:
+def open_served(url: str, prefix: str, earlier_prefix: str) -> Chroma:
     """Connect to a Chroma server. `prefix` marks our collections, since others may use the server too.
+
+    `earlier_prefix` marks those of an earlier version.
 
     Raises ChromaFailed if the server does not answer.
     """
@@ -135,11 +146,31 @@ def open_served(url: str, prefix: str) -> Chroma:
         # Chroma's client sends a request when it is created, before a timeout can be set.
         httpx.get(f"{parts.scheme}://{parts.netloc}/api/v2/heartbeat", timeout=REQUEST_TIMEOUT_SECONDS)
         try:
-            client = cast(Client, chromadb.HttpClient(host=host, port=port, ssl=secure, settings=_quiet()))
+            client = _within(
+                OPENING_REQUESTS * REQUEST_TIMEOUT_SECONDS,
+                lambda: cast(Client, chromadb.HttpClient(host=host, port=port, ssl=secure, settings=_quiet())),
+            )
         except ValueError as error:  # Chroma's client raises it for a refused connection
             raise ChromaFailed("ConnectError") from error
     client._server._session.timeout = REQUEST_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # the client has no option for it
-    return Chroma(client, None, prefix, fresh=False)
+    return Chroma(client, None, prefix, fresh=False, earlier_prefix=earlier_prefix)
+
+
+def _within(seconds: float, work: Callable[[], Client]) -> Client:
+    """Return the result of `work`, which has no time limit of its own. Raises ChromaFailed after `seconds`."""
+    result: Future[Client] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work())
+        except Exception as error:  # noqa: BLE001 - it belongs to the thread that waits
+            result.set_exception(error)
+
+    threading.Thread(target=run, name="chroma-opening", daemon=True).start()
+    try:
+        return result.result(seconds)
+    except FutureTimeout:
+        raise ChromaFailed("ConnectTimeout") from None
 
 
 def _quiet() -> Settings:
@@ -162,14 +193,6 @@ def _translating() -> Iterator[None]:
 
 def _ids(pieces: Sequence[PieceId]) -> list[str]:
     return [f"{number}:{position}" for number, position in pieces]
-
-
-def _raise_file_limit() -> None:
-    """Raise the limit of open files. A collection has four; Chroma uses a fifth of the limit and fails beyond that."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _remove_orphans(folder: Path) -> None:

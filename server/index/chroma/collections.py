@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import secrets
 import threading
 import time
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
+from server.database import Database
 from server.index.center import Center
 from server.index.chroma.failures import ChromaFailed
 from server.index.types import Vector
@@ -30,8 +33,12 @@ MAX_PENDING_TASKS = 2_000
 COOLDOWN_SECONDS = 10.0
 """How long searches do not use Chroma after it failed, so that they do not wait for it."""
 
+OPENING_SECONDS = 1.0
+"""How long a search waits while another thread opens Chroma."""
+
 _indexes = metadata.tables["project_indexes"]
 _tasks = metadata.tables["index_tasks"]
+_installation = metadata.tables["installation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +54,14 @@ class Collection:
 class Collections:
     """The collections of one Chroma. Only the index's owner opens an embedded one; other processes scan SQL."""
 
-    def __init__(self, settings: Settings, model: str) -> None:
+    def __init__(self, settings: Settings, database: Database, model: str) -> None:
         self._settings = settings
+        self._database = database
         self._model = model
         self._opening = threading.Lock()
         self._chroma: Chroma | None = None
+        self._probing = threading.Lock()
+        self._is_failing = False
         self._paused_until = 0.0
         self.failure: str | None = None
         """Why the last use of Chroma failed; None if it succeeded."""
@@ -70,11 +80,14 @@ class Collections:
     def open(self, *, as_owner: bool) -> "Chroma | None":
         """Return Chroma, opened if necessary. None if it is embedded and was not opened by the owner.
 
-        Raises ChromaFailed.
+        None as well if another thread takes long to open it, since a search can do without. Raises ChromaFailed.
         """
-        if self._chroma is None and (as_owner or self.uses_server):
-            with self._opening:
+        wait = -1 if as_owner else OPENING_SECONDS
+        if self._chroma is None and (as_owner or self.uses_server) and self._opening.acquire(timeout=wait):
+            try:
                 self._chroma = self._chroma or self._open()
+            finally:
+                self._opening.release()
         return self._chroma
 
     def close(self) -> None:
@@ -101,7 +114,7 @@ class Collections:
         `pieces` is how many pieces to request for each memory. None means "scan SQL": too many changes are pending,
         or Chroma failed twice and searches do not use it for `COOLDOWN_SECONDS`.
         """
-        if time.monotonic() < self._paused_until:
+        if not self._may_try():
             return None
         tasks = sa.select(_tasks.c.memory_number).where(_tasks.c.project_id == project_id, _tasks.c.memory_number > 0)
         # Read before Chroma: a change that Chroma learns in between is then in both, not in neither.
@@ -116,6 +129,16 @@ class Collections:
         """Show the failure in the health check."""
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
 
+    def _may_try(self) -> bool:
+        """Return whether to ask Chroma. After a failure and its cooldown one search tries; the others wait for it."""
+        with self._probing:
+            if not self._is_failing:
+                return True
+            if time.monotonic() < self._paused_until:
+                return False
+            self._paused_until = time.monotonic() + COOLDOWN_SECONDS
+            return True
+
     def _query(self, project_id: str, name: str, centered: Vector, count: int) -> list[int] | None:
         for _ in range(ATTEMPTS):
             try:
@@ -127,6 +150,7 @@ class Collections:
                 error = failed
             else:
                 self.failure = None
+                self._is_failing = False
                 return near
         self._pause(project_id, error)
         return None
@@ -134,6 +158,7 @@ class Collections:
     def _pause(self, project_id: str, error: ChromaFailed) -> None:
         self.report_failure(error)
         self._paused_until = time.monotonic() + COOLDOWN_SECONDS
+        self._is_failing = True
         if error.damage:
             self.damaged_projects.add(project_id)
         log.warning("chroma failed", extra={"project_id": project_id, "kind": str(error)})
@@ -143,6 +168,20 @@ class Collections:
 
         if not self.uses_server:
             return open_embedded(self._settings.data_dir / "chroma")
-        installation = self._settings.public_url + self._settings.database_url.get_secret_value()
-        prefix = f"memories-{hashlib.sha256(installation.encode()).hexdigest()[:12]}-"
-        return open_served(self._settings.chroma_url, prefix)
+        # Earlier versions named collections by their addresses, so a new password left all collections behind.
+        addresses = self._settings.public_url + self._settings.database_url.get_secret_value()
+        earlier_prefix = f"memories-{hashlib.sha256(addresses.encode()).hexdigest()[:12]}-"
+        return open_served(self._settings.chroma_url, f"memories-{self._installation_id()}-", earlier_prefix)
+
+    def _installation_id(self) -> str:
+        """Return the id of this database, which names its collections. Create it if this is the first use."""
+        query = sa.select(_installation.c.id)
+        with self._database.read() as session:
+            known: str | None = session.scalar(query)
+        if known is None:
+            insert = postgresql.insert if not self._database.is_sqlite else sqlite.insert
+            with self._database.write() as session:
+                new = {"number": 1, "id": secrets.token_hex(8)}
+                session.execute(insert(_installation).values(new).on_conflict_do_nothing())
+                known = session.scalars(query).one()
+        return known

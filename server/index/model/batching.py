@@ -5,9 +5,10 @@ text. A text that several callers wait for is computed once. No lock is held whi
 finds the model idle runs on the caller's own thread, which makes a question a tenth faster.
 """
 
+import itertools
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeAlias
 
@@ -71,8 +72,18 @@ class BatchingEmbedder:
             batch = self._next_batch() if run_here else {}
             self._changed.notify(len(self._waiting))
         self._run(batch)
-        known = {text: future.result() for text, future in futures.items()}
-        return np.array([known[text] for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
+        return self._join(texts, futures)
+
+    def submit(self, texts: Sequence[str], /, *, urgent: bool = False) -> Future[Vectors]:
+        """Like `embed`, without waiting: the future gets the vectors or the error. Raises EmbedderClosed."""
+        with self._changed:
+            futures = self._enqueue(dict.fromkeys(texts), urgent)
+            self._changed.notify(len(self._waiting))
+        return _when_all_are_done(futures, lambda: self._join(texts, futures))
+
+    def is_idle(self) -> bool:
+        """Return whether a text would run at once. Another thread may be faster."""
+        return not self._waiting and self._is_free()
 
     def close(self) -> None:
         """Finish the running texts. Every other caller, waiting or new, gets EmbedderClosed."""
@@ -84,6 +95,11 @@ class BatchingEmbedder:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+
+    def _join(self, texts: Sequence[str], futures: Batch) -> Vectors:
+        """Wait for the futures and return the vectors of all texts. Raises what `embed` does."""
+        vectors = {text: future.result() for text, future in futures.items()}
+        return np.array([vectors[text] for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
 
     def _enqueue(self, texts: Iterable[str], urgent: bool) -> Batch:
         """Queue the texts that are not queued or running. An urgent text among the waiting others is queued again."""
@@ -150,6 +166,27 @@ class BatchingEmbedder:
         others = self._others and (not self._urgent or self._urgent_turns >= MAX_URGENT_TURNS)
         self._urgent_turns = 0 if others else self._urgent_turns + 1
         return self._others if others else self._urgent
+
+
+def _when_all_are_done(futures: Batch, join: Callable[[], Vectors]) -> Future[Vectors]:
+    """Return a future of what `join` returns or raises. The thread that finishes the last text calls it."""
+    result: Future[Vectors] = Future()
+    result.set_running_or_notify_cancel()  # nobody can cancel it, so setting its result cannot fail
+    left = itertools.count(len(futures) - 1, -1)  # `next` is atomic
+
+    def one_is_done(_future: Future[Vector] | None = None) -> None:
+        if next(left) > 0:
+            return
+        try:
+            result.set_result(join())
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller that waits for the future
+            result.set_exception(error)
+
+    for future in futures.values():
+        future.add_done_callback(one_is_done)
+    if not futures:
+        one_is_done()
+    return result
 
 
 def _next_text(queue: Queue) -> str:

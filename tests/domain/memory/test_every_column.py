@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.dashboard.views.memories import restore_form
-from server.domain.memory import exchange, memories
+from server.domain.memory import exchange, imports, memories
 from server.domain.memory.inputs import MemoryChange, Message, NewMemory
 from server.models import Memory
 from tests.support.world import World
@@ -96,8 +96,8 @@ def test_an_imported_memory_has_the_values_of_the_exported_one(world: World, ful
     other = world.another_project()
     with world.database.read() as session:
         lines = list(exchange.export_memories(session, world.project_id))
-    with world.database.write() as session:
-        exchange.import_memories(session, other.project_id, lines, world.index)
+    imports.import_memories(world.database, other.project_id, lines, world.index)
+    with world.database.read() as session:
         oldest = sa.select(Memory).where(sa.column("project_id") == other.project_id).order_by(sa.column("id")).limit(1)
         imported = session.scalars(oldest).one()
     assert values(imported, columns) == values(full, columns)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from server.domain.memory import memories
-from server.domain.memory.exchange import export_memories, import_memories
+from server.domain.memory.exchange import export_memories
+from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import Message, NewMemory
 from server.domain.memory.memories import ListRequest
 from server.errors import Invalid, NotFound
@@ -23,8 +24,7 @@ def export(world: World) -> list[str]:
 
 
 def import_lines(world: World, lines: Sequence[str]) -> int:
-    with world.database.write() as session:
-        return import_memories(session, world.project_id, lines, world.index)
+    return import_memories(world.database, world.project_id, lines, world.index)
 
 
 def contents(world: World) -> list[str]:
@@ -109,14 +109,13 @@ def test_an_invalid_line_is_named_and_nothing_is_imported(world: World, line: st
 def test_progress_is_reported_for_every_memory(world: World) -> None:
     counts: list[int] = []
     lines = [json.dumps({**LINE, "content": f"memory {number}"}) for number in range(70)]
-    with world.database.write() as session:
-        import_memories(session, world.project_id, lines, world.index, counts.append)
+    import_memories(world.database, world.project_id, lines, world.index, counts.append)
     assert sum(counts) == 70
     assert len(contents(world)) == 70
 
 
 def test_a_missing_project_is_not_found(world: World) -> None:
-    with world.database.write() as session, pytest.raises(NotFound, match=r"^Project not found\.$"):
-        import_memories(session, "proj_nothere", [], world.index)
+    with pytest.raises(NotFound, match=r"^Project not found\.$"):
+        import_memories(world.database, "proj_nothere", [], world.index)
     with world.database.read() as session, pytest.raises(NotFound, match=r"^Project not found\.$"):
         next(export_memories(session, "proj_nothere"))

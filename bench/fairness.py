@@ -1,0 +1,186 @@
+"""Measures what one tenant notices while one key of another tenant floods the server with additions.
+
+python -m bench.fairness [--seconds 20] [--database-url postgresql://…/an_empty_one] [--limits]
+
+The other tenant signs in, searches and adds, one after the other: first alone, then under each flood. The aim is a p95
+of at most five times its p95 alone. Rate limits are off unless `--limits` is given, so that only the shares protect.
+"""
+
+import argparse
+import http.client
+import json
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from bench.latency import question, sentence
+from bench.server import ROOT, Server, started
+
+AIM = 5.0
+ADDITION_CHARACTERS = 2_000
+BATCH_MEMORIES = 1_000
+BATCH_CHARACTERS = 9_700
+"""A thousand of them and their JSON are just below the 10 MB that a batch may have."""
+
+RETRY_SECONDS = 0.2
+"""How soon the flood tries again after a refusal. It does not honor Retry-After."""
+
+PASSWORD = secrets.token_urlsafe(12)
+EMAIL = "neighbor@example.com"
+
+
+@dataclass(frozen=True)
+class Flood:
+    name: str
+    path: str
+    body: bytes
+    clients: int
+
+
+def floods() -> Iterator[Flood]:
+    addition = json.dumps(_memory(ADDITION_CHARACTERS)).encode()
+    batch = json.dumps({"memories": [_memory(BATCH_CHARACTERS) for _ in range(BATCH_MEMORIES)]}).encode()
+    for clients in (24, 200):
+        yield Flood(f"{clients} additions at once", "/api/memories", addition, clients)
+    for clients in (24, 200):
+        name = f"{clients} batches of {len(batch) / 1e6:.1f} MB at once"
+        yield Flood(name, "/api/memories/batch", batch, clients)
+
+
+def _memory(characters: int) -> dict[str, object]:
+    text = ""
+    while len(text) < characters:
+        text += sentence(12) + ". "
+    return {"messages": [{"role": "user", "content": text[:characters].strip()}]}
+
+
+class Neighbor:
+    """The other tenant: one connection for its key, a new one for each sign-in."""
+
+    def __init__(self, server: Server, key: str) -> None:
+        self._server = server
+        self._caller = server.caller(key)
+
+    def search(self) -> None:
+        self._caller.post("/api/memories/search", {"query": question()})
+
+    def add(self) -> None:
+        self._caller.post("/api/memories", {"messages": [{"role": "user", "content": sentence(18)}]})
+
+    def sign_in(self) -> None:
+        connection = http.client.HTTPConnection(*self._server.address, timeout=60)
+        body = urllib.parse.urlencode({"email": EMAIL, "password": PASSWORD})
+        connection.request("POST", "/sign-in", body, {"Content-Type": "application/x-www-form-urlencoded"})
+        status = connection.getresponse().status
+        connection.close()
+        if status != 303:
+            raise SystemExit(f"/sign-in answered {status}")
+
+    def times(self, seconds: float) -> dict[str, list[float]]:
+        """Return the milliseconds of each kind of request."""
+        kinds: dict[str, Callable[[], None]] = {"sign-in": self.sign_in, "search": self.search, "add": self.add}
+        spent: dict[str, list[float]] = {name: [] for name in kinds}
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            for name, run in kinds.items():
+                began = time.perf_counter()
+                run()
+                spent[name].append((time.perf_counter() - began) * 1000)
+        return spent
+
+
+@contextmanager
+def flooding(server: Server, key: str, flood: Flood) -> Iterator[dict[int, int]]:
+    """Keep `flood.clients` requests open until the block ends. Yields how often each status was answered."""
+    stopped = threading.Event()
+    statuses: dict[int, int] = {}
+    connections: set[http.client.HTTPConnection] = set()
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def send() -> None:
+        while not stopped.is_set():
+            connection = http.client.HTTPConnection(*server.address, timeout=600)
+            connections.add(connection)
+            with suppress(OSError, http.client.HTTPException):
+                connection.request("POST", flood.path, flood.body, headers)
+                status = connection.getresponse().status
+                statuses[status] = statuses.get(status, 0) + 1
+                if status != 200:
+                    stopped.wait(RETRY_SECONDS)
+            connection.close()
+            connections.discard(connection)
+
+    threads = [threading.Thread(target=send, daemon=True) for _ in range(flood.clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(2)
+        yield statuses
+    finally:
+        stopped.set()
+        for connection in list(connections):
+            if connection.sock is not None:
+                with suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(30)
+
+
+def report(name: str, spent: dict[str, list[float]], idle: dict[str, list[float]]) -> bool:
+    """Print a line for each kind of request. Return whether all are within the aim."""
+    print(name)
+    within = True
+    for kind, times in spent.items():
+        p95 = percentile(times)
+        ratio = p95 / percentile(idle[kind])
+        within = within and ratio <= AIM
+        print(f"  {kind:<10}{statistics.median(times):>9.1f}{p95:>9.1f} ms{ratio:>7.1f} x   ({len(times)})", flush=True)
+    return within
+
+
+def percentile(times: list[float]) -> float:
+    return statistics.quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
+
+
+def create_user(server: Server) -> None:
+    command = [sys.executable, "-m", "server", "create-user", "--email", EMAIL, "--password-stdin"]
+    subprocess.run(
+        command, env=server.environment, cwd=ROOT, check=True, input=PASSWORD, text=True, stdout=subprocess.DEVNULL
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=20, help="how long each flood lasts")
+    parser.add_argument("--database-url", help="an empty Postgres database instead of SQLite")
+    parser.add_argument("--limits", action="store_true", help="leave the rate limits on")
+    given = parser.parse_args()
+    settings = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_SIGN_IN": "100000/minute",
+                "RATE_LIMIT_REQUEST": "1000000/minute"} if given.limits else {}  # fmt: skip
+    if given.database_url:
+        settings["DATABASE_URL"] = given.database_url
+    within = True
+    for flood in floods():  # a fresh server for each, so that no flood leaves work behind for the next
+        with started(**settings) as server:
+            create_user(server)
+            neighbor = Neighbor(server, server.key("Neighbor", EMAIL))
+            neighbor.times(1)
+            idle = neighbor.times(given.seconds / 2)
+            report("alone (p50, p95, ratio of p95 to p95 alone)", idle, idle)
+            with flooding(server, server.key("Flood"), flood) as statuses:
+                spent = neighbor.times(given.seconds)
+            within = report(f"{flood.name}: {dict(sorted(statuses.items()))}", spent, idle) and within
+    print("within the aim" if within else f"NOT within the aim of {AIM:.0f} x")
+    return 0 if within else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""How much an operation counts against its rate limit, and in which project. Decided before the work is done."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from sqlmodel import Session
+
+from server.domain.access import Action, require_memory
+from server.domain.memory.inputs import MemoryChange, NewMemory
+from server.domain.memory.memories import embedding_input, embedding_input_after
+from server.domain.memory.search import SearchRequest
+from server.index.pieces import pieces_of
+from server.principal import Principal
+
+Read = Callable[[], AbstractContextManager[Session]]
+
+
+class Charge(NamedTuple):
+    """`project_id` is what a session names; a key or token reaches one project anyway."""
+
+    project_id: str | None = None
+    size: int = 1
+
+
+def of_addition(_read: Read, _principal: Principal, new: NewMemory, *_more: object) -> Charge:
+    return Charge(new.project_id)
+
+
+def of_batch(_read: Read, _principal: Principal, new_memories: Sequence[NewMemory], *_more: object) -> Charge:
+    return Charge(new_memories[0].project_id, len(new_memories))
+
+
+def of_search(_read: Read, _principal: Principal, request: SearchRequest, *_more: object) -> Charge:
+    return Charge(request.project_id)
+
+
+def of_change(read: Read, principal: Principal, memory_id: str, change: MemoryChange, *_more: object) -> Charge:
+    """Count the pieces that the change embeds, at least 1. Raises what `memories.update` does."""
+    with read() as session:
+        memory = require_memory(session, principal, memory_id, Action.WRITE)
+        wanted = embedding_input_after(change, memory)
+        if wanted == embedding_input(memory.content, memory.details):
+            return Charge(memory.project_id)
+        pieces = memory.piece_count if change.text is None else len(pieces_of(*wanted))
+        return Charge(memory.project_id, max(1, pieces))
+
+
+def of_deletion(read: Read, principal: Principal, memory_id: str) -> Charge:
+    """Raises what `memories.delete` does."""
+    with read() as session:
+        return Charge(require_memory(session, principal, memory_id, Action.WRITE).project_id)
+
+
+def of_deletion_of_all(_read: Read, _principal: Principal, project_id: str | None, *_more: object) -> Charge:
+    return Charge(project_id)

@@ -1,0 +1,220 @@
+"""Imports in small transactions: lines are staged, committed together, and then published.
+
+No query of memories sees a staged line. `commit` decides in one short transaction that all will be stored. Then
+`publish` moves them into the project step by step. A crash before the commit leaves nothing behind; after it,
+`resume` finishes the work. So nothing is half done, no transaction writes for long, and memory use does not grow with
+the number of lines.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
+
+import numpy as np
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.database import Database
+from server.domain import audit
+from server.domain.access import Action, require_project
+from server.domain.audit import Event
+from server.domain.locks import lock_project_shared
+from server.domain.memory.exchange import Line, memory_of, parse, require_existing_project, versions_of
+from server.domain.memory.memories import embed, embedding_input, insert
+from server.errors import NotFound
+from server.index import Index
+from server.index.types import Embedded
+from server.models import Import, Project, StagedMemory
+from server.models.base import now
+from server.principal import Principal
+
+CHUNK_LINES = 32
+"""Lines that are staged at a time. Their vectors are computed before the transaction."""
+
+PUBLISHED_PIECES = 64
+"""Pieces that are published at a time, so that the transaction stays below 0.1 s. One memory may have more."""
+
+DISCARDED_ROWS = 200
+
+ABANDONED_AFTER = timedelta(minutes=30)
+"""An import that nobody touches for this long before its commit is discarded."""
+
+RESUMED_AFTER = timedelta(minutes=1)
+"""An import that nobody publishes for this long after its commit is published by housekeeping."""
+
+NumberedLine = tuple[int, Line]
+Progress = Callable[[int], object]
+
+
+def no_progress(_count: int) -> None:
+    """Ignore the progress."""
+
+
+def begin(session: Session, principal: Principal | None, project_id: str) -> str:
+    """Begin an import and return its id. Without a principal (a command), the project only has to exist.
+
+    Raises NotFound, Forbidden, InsufficientScope.
+    """
+    lock_project_shared(session, project_id)
+    _require_project(session, principal, project_id)
+    new = Import(project_id=project_id)
+    session.add(new)
+    session.flush()
+    return new.id
+
+
+def stage(
+    session: Session, _principal: Principal | None, import_id: str, lines: Sequence[NumberedLine], index: Index
+) -> None:
+    """Keep the lines with their vectors. Raises NotFound if the project was deleted meanwhile."""
+    embedded = embed(session, index, [embedding_input(line.content, line.metadata) for _, line in lines])
+    _touch(session, import_id)
+    session.add_all(
+        StagedMemory(
+            import_id=import_id,
+            position=number,
+            line=line.model_dump_json(),
+            spans=[list(span) for span in result.spans],
+            embedding_model=result.model,
+            vectors=np.ascontiguousarray(result.vectors, "<f4").tobytes(),
+        )
+        for (number, line), result in zip(lines, embedded, strict=True)
+    )
+
+
+def commit(session: Session, principal: Principal | None, import_id: str) -> None:
+    """Decide that all staged lines will be stored. Raises what `begin` does: rights may have changed meanwhile."""
+    row = _touch(session, import_id)
+    project = _require_project(session, principal, row.project_id)
+    staged = sa.select(sa.func.count()).select_from(StagedMemory).where(col(StagedMemory.import_id) == import_id)
+    audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, session.scalars(staged).one())
+    row.committed_at = now()
+
+
+def publish(session: Session, _principal: Principal | None, import_id: str) -> bool:
+    """Move the next staged lines of a committed import into the project. Return whether there may be more."""
+    row = _locked(session, import_id)
+    if row is None or row.committed_at is None:  # published by another process, or deleted with its project
+        return False
+    staged = _next_staged(session, import_id)
+    if not staged:
+        session.execute(sa.delete(Import).where(col(Import.id) == import_id))
+        return False
+    row.touched_at = now()
+    lines = [Line.model_validate_json(memory.line) for memory in staged]
+    memories = [memory_of(line, row.project_id) for line in lines]
+    insert(session, row.project_id, memories, [_embedded(memory) for memory in staged])
+    for memory, line in zip(memories, lines, strict=True):
+        session.add_all(versions_of(line, memory.number))
+    last = staged[-1].position
+    session.execute(
+        sa.delete(StagedMemory).where(col(StagedMemory.import_id) == import_id, col(StagedMemory.position) <= last)
+    )
+    return True
+
+
+def discard(session: Session, _principal: Principal | None, import_id: str) -> bool:
+    """Delete some of the staged lines of an import that is not committed, at last the import. Return as `publish`."""
+    row = _locked(session, import_id)
+    if row is None or row.committed_at is not None:
+        return False
+    first = sa.select(col(StagedMemory.position)).where(col(StagedMemory.import_id) == import_id)
+    positions = session.scalars(first.order_by(col(StagedMemory.position)).limit(DISCARDED_ROWS)).all()
+    if not positions:
+        session.execute(sa.delete(Import).where(col(Import.id) == import_id))
+        return False
+    session.execute(
+        sa.delete(StagedMemory).where(
+            col(StagedMemory.import_id) == import_id, col(StagedMemory.position) <= positions[-1]
+        )
+    )
+    return True
+
+
+def left_behind(session: Session) -> list[tuple[str, bool]]:
+    """Return the imports that nobody works on, each with whether it is committed."""
+    moment = now()
+    committed = col(Import.committed_at).is_not(None)
+    limit = sa.case((committed, moment - RESUMED_AFTER), else_=moment - ABANDONED_AFTER)
+    query = sa.select(col(Import.id), committed).where(col(Import.touched_at) <= limit)
+    return [(row[0], bool(row[1])) for row in session.execute(query)]
+
+
+def parsed_in_chunks(lines: Iterable[str]) -> Iterator[list[NumberedLine]]:
+    """Yield the parsed lines, `CHUNK_LINES` at a time. Raises Invalid with the number of an invalid line."""
+    numbered = ((number, parse(number, line)) for number, line in enumerate(lines, 1) if line.strip())
+    while chunk := list(itertools.islice(numbered, CHUNK_LINES)):
+        yield chunk
+
+
+def import_memories(
+    database: Database, project_id: str, lines: Iterable[str], index: Index, progress: Progress = no_progress
+) -> int:
+    """Import all lines of an export or none. Return how many memories were imported. For commands: blocks.
+
+    Calls `progress` after each chunk with the number of memories that were read. Raises NotFound, and Invalid with
+    the number of the first invalid line.
+    """
+    with database.write() as session:
+        import_id = begin(session, None, project_id)
+    count = 0
+    try:
+        for chunk in parsed_in_chunks(lines):
+            with database.write() as session:
+                stage(session, None, import_id, chunk, index)
+            count += len(chunk)
+            progress(len(chunk))
+        with database.write() as session:
+            commit(session, None, import_id)
+    finally:
+        _repeat(database, discard, import_id)  # does nothing after the commit
+    _repeat(database, publish, import_id)
+    return count
+
+
+def _repeat(database: Database, step: Callable[[Session, None, str], bool], import_id: str) -> None:
+    is_more = True
+    while is_more:
+        with database.write() as session:
+            is_more = step(session, None, import_id)
+
+
+def _require_project(session: Session, principal: Principal | None, project_id: str) -> Project:
+    if principal is None:
+        return require_existing_project(session, project_id)
+    return require_project(session, principal, project_id, Action.WRITE)
+
+
+def _touch(session: Session, import_id: str) -> Import:
+    """Return the import that is not committed yet. Raises NotFound."""
+    row = _locked(session, import_id)
+    if row is None or row.committed_at is not None:
+        raise NotFound("Project not found.")
+    row.touched_at = now()
+    return row
+
+
+def _locked(session: Session, import_id: str) -> Import | None:
+    """Return the import and lock it, after its project, as a deletion of the project does."""
+    project_id = session.scalar(sa.select(col(Import.project_id)).where(col(Import.id) == import_id))
+    if project_id is None:
+        return None
+    lock_project_shared(session, project_id)
+    return session.get(Import, import_id, populate_existing=True, with_for_update=True)
+
+
+def _next_staged(session: Session, import_id: str) -> list[StagedMemory]:
+    query = sa.select(StagedMemory).where(col(StagedMemory.import_id) == import_id)
+    staged: list[StagedMemory] = []
+    pieces = 0
+    for memory in session.scalars(query.order_by(col(StagedMemory.position)).limit(CHUNK_LINES)):
+        pieces += len(memory.spans)
+        if staged and pieces > PUBLISHED_PIECES:
+            break
+        staged.append(memory)
+    return staged
+
+
+def _embedded(memory: StagedMemory) -> Embedded:
+    vectors = np.frombuffer(memory.vectors, "<f4").reshape(len(memory.spans), -1).astype(np.float32, copy=False)
+    return Embedded(memory.embedding_model, tuple((start, end) for start, end in memory.spans), vectors)

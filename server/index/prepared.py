@@ -1,0 +1,80 @@
+"""The index as one call uses it: it never lets a thread wait for the model.
+
+An operation asks for vectors as it would ask the index itself. If the model is busy, `VectorsMissing` ends the attempt
+before anything was written. The call awaits the vectors without a thread and runs the operation again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+from sqlmodel import Session
+
+from server.index.exact.matrix import SimilarMemories
+from server.index.memory_index import MemoryIndex, Question
+from server.index.pieces import Piece, pieces_of
+from server.index.types import Embedded, Numbers, Vector, Vectors
+from server.models import Project
+
+SUBMITTED_PIECES = 256
+"""Pieces that wait in the model's queue at a time for one call."""
+
+
+class VectorsMissing(Exception):
+    """The operation needs vectors first. Await `learn`, then run it again."""
+
+    def __init__(self, learn: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self.learn = learn
+
+
+class PreparedIndex:
+    """The index with the vectors that one call has learned. Not for several calls."""
+
+    def __init__(self, index: MemoryIndex) -> None:
+        self._index = index
+        self._texts: dict[tuple[str, str], Embedded] = {}
+        self._questions: dict[str, Vector] = {}
+
+    def ready(self, texts: Sequence[tuple[str, str]]) -> list[Embedded] | None:
+        """Return the pieces and vectors of each (text, lead) if all are known."""
+        if all(text in self._texts for text in texts):
+            return [self._texts[text] for text in texts]
+        return None
+
+    def embed(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
+        """Like `MemoryIndex.embed` for one piece that an idle model embeds at once. Else raises VectorsMissing."""
+        pieces = {text: pieces_of(*text) for text in dict.fromkeys(texts)}
+        if sum(map(len, pieces.values())) <= 1 and self._index.is_idle():
+            return self._index.embed(texts)
+        raise VectorsMissing(lambda: self._learn_texts(pieces))
+
+    def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
+        """Like `MemoryIndex.embed_question` for an idle model or a known question. Else raises VectorsMissing."""
+        vector = self._questions.get(text)
+        if vector is None and not self._index.is_idle():
+            raise VectorsMissing(lambda: self._learn_question(text))
+        return self._index.embed_question(session, project, text, wanted, vector)
+
+    def find_similar(
+        self,
+        session: Session,
+        project: Project,
+        question: Question,
+        allowed: Sequence[int] | None,
+        also: Numbers,
+        wanted: int,
+    ) -> SimilarMemories:
+        return self._index.find_similar(session, project, question, allowed, also, wanted)
+
+    async def _learn_texts(self, pieces: dict[tuple[str, str], list[Piece]]) -> None:
+        flat = [piece.text for group in pieces.values() for piece in group]
+        vectors = np.empty((len(flat), self._index.dimensions), np.float32)
+        for start in range(0, len(flat), SUBMITTED_PIECES):
+            end = start + SUBMITTED_PIECES
+            part: Vectors = await asyncio.wrap_future(self._index.submit(flat[start:end]))
+            vectors[start:end] = part
+        self._texts |= zip(pieces, self._index.assemble(list(pieces.values()), vectors), strict=True)
+
+    async def _learn_question(self, text: str) -> None:
+        self._questions[text] = (await asyncio.wrap_future(self._index.submit([text], urgent=True)))[0]

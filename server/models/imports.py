@@ -1,0 +1,36 @@
+"""Memories that are on their way into a project: no query of memories reads these tables."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from server.models.base import Utc, foreign_key, new_id, now
+
+
+class Import(SQLModel, table=True):
+    """Memories that are stored together or not at all. `committed_at` is set when all are staged.
+
+    `touched_at` tells an import that somebody works on from one that a crash left behind.
+    """
+
+    __tablename__ = "imports"
+
+    id: str = Field(default_factory=lambda: new_id("imp_"), primary_key=True)
+    project_id: str = Field(sa_column=foreign_key("projects.id", index=True))
+    created_at: datetime = Field(default_factory=now, sa_type=Utc)
+    touched_at: datetime = Field(default_factory=now, sa_type=Utc, index=True)
+    committed_at: datetime | None = Field(default=None, sa_type=Utc)
+
+
+class StagedMemory(SQLModel, table=True):
+    """A memory of an import with its vectors. `line` is a line of an export, `spans` are those of `Embedded`."""
+
+    __tablename__ = "staged_memories"
+
+    import_id: str = Field(sa_column=foreign_key("imports.id", primary_key=True))
+    position: int = Field(primary_key=True)
+    line: str = Field(sa_type=sa.Text)
+    spans: list[list[int]] = Field(sa_type=sa.JSON)
+    embedding_model: str
+    vectors: bytes = Field(sa_type=sa.LargeBinary)

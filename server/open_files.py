@@ -1,0 +1,15 @@
+"""The limit of open files. Each connection has one, and each collection of an embedded Chroma has four."""
+
+import contextlib
+import resource
+
+WANTED = 65_536
+
+
+def raise_limit() -> None:
+    """Raise the limit as far as the system allows, to `WANTED` if it allows any number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # the kernel has a lower limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

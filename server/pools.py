@@ -1,0 +1,56 @@
+"""The slots of each kind of work in a process, and how many of them one caller may hold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from server.operations import HASHING
+from server.shares import Shares, Threads
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """A limit for each kind of work, so that none keeps another waiting. Each is shared fairly by callers."""
+
+    authentication: Threads
+    reads: Threads
+    """Few: reads are CPU-bound, and the GIL runs one thread at a time."""
+
+    writes: Threads
+    passwords: Threads
+    """Few: hashing a password takes 64 MB and all cores."""
+
+    pages: Threads
+    """Templates, forms, files."""
+
+    texts: Shares
+    """Calls whose texts wait for the model. The model takes turns between calls, so a caller gets few turns."""
+
+    questions: Shares
+    imports: Shares
+    """Imports from pages. Each keeps its file in memory."""
+
+    bodies: Shares
+    """Requests with a large body. It stays in memory until the request ends."""
+
+    def for_writing(self, operation: Callable[..., object]) -> Threads:
+        return self.passwords if operation in HASHING else self.writes
+
+    @property
+    def connections(self) -> int:
+        """The database connections that all threads use at a time. A read may use a second one."""
+        threads = (self.authentication, self.writes, self.passwords, self.pages)
+        return sum(pool.slots for pool in threads) + 2 * self.reads.slots
+
+
+def new_pools() -> Pools:
+    return Pools(
+        authentication=Threads(4, share=2),
+        reads=Threads(6, share=2),
+        writes=Threads(8, share=2),
+        passwords=Threads(2, share=1),
+        pages=Threads(8, share=2),
+        texts=Shares(64, share=2),
+        questions=Shares(64, share=4),
+        imports=Shares(4, share=1),
+        bodies=Shares(8, share=2),
+    )

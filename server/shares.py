@@ -1,0 +1,87 @@
+"""Slots for one kind of work, shared fairly: no caller holds more than a few of them, and nobody waits for ever."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from server.errors import Unavailable
+
+T = TypeVar("T")
+
+WAIT_SECONDS = 15.0
+"""What waits longer than this for a slot is answered with 503."""
+
+address: ContextVar[str] = ContextVar("address", default="")
+"""The client address of the current request. It stands for the caller until a credential says who it is."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """One caller's own line. `present` counts its requests that hold a slot or wait for one."""
+
+    slots: anyio.Semaphore
+    present: int = 0
+
+
+class Shares:
+    """`slots` of one kind. A caller holds at most `share` of them (default: a quarter), and waits in a line of its own.
+
+    So a caller with a thousand requests delays its own requests only. Use it on the event loop.
+    """
+
+    def __init__(self, slots: int, share: int | None = None) -> None:
+        self.slots = slots
+        self._free = anyio.Semaphore(slots, fast_acquire=True)
+        self._share = share or max(1, slots // 4)
+        self._lines: dict[str, _Line] = {}
+
+    @contextlib.asynccontextmanager
+    async def slot(self, caller: str) -> AsyncIterator[None]:
+        """Hold one slot. Raises Unavailable after `WAIT_SECONDS`."""
+        line = self._lines.get(caller)
+        if line is None:
+            line = self._lines[caller] = _Line(anyio.Semaphore(self._share, fast_acquire=True))
+        line.present += 1
+        try:
+            await _take(line.slots)
+            try:
+                await _take(self._free)
+                try:
+                    yield
+                finally:
+                    self._free.release()
+            finally:
+                line.slots.release()
+        finally:
+            line.present -= 1
+            if not line.present:
+                del self._lines[caller]
+
+
+class Threads(Shares):
+    """Slots that each stand for a worker thread."""
+
+    def __init__(self, slots: int, share: int | None = None) -> None:
+        super().__init__(slots, share)
+        self._threads = anyio.CapacityLimiter(slots)
+
+    async def run(self, caller: str, work: Callable[..., T], *args: object) -> T:
+        """Run `work`, which may block, on a worker thread."""
+        async with self.slot(caller):
+            return await anyio.to_thread.run_sync(work, *args, limiter=self._threads)
+
+
+async def _take(slots: anyio.Semaphore) -> None:
+    """Raises Unavailable after `WAIT_SECONDS`."""
+    try:
+        slots.acquire_nowait()  # a wait with a time limit costs more than everything else here
+    except anyio.WouldBlock:
+        with anyio.move_on_after(WAIT_SECONDS) as scope:
+            await slots.acquire()
+        if scope.cancelled_caught:
+            raise Unavailable from None

@@ -1,0 +1,134 @@
+"""An import is all or nothing, also across a crash, and never writes for long."""
+
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from server.domain.memory import imports, memories
+from server.domain.memory.imports import import_memories
+from server.errors import Invalid, NotFound
+from server.models import Import, StagedMemory
+from server.models.base import now
+from server.principal import CredentialKind, Principal
+from tests.support.world import World
+
+COUNT = 200
+
+
+def lines(count: int = COUNT) -> Iterator[str]:
+    return (json.dumps({"content": f"Memory {number} is about a kayak."}) for number in range(count))
+
+
+def stored(world: World) -> int:
+    with world.database.read() as session:
+        return session.scalar(sa.text("SELECT count(*) FROM memories")) or 0
+
+
+def staged(world: World) -> tuple[int, int]:
+    with world.database.read() as session:
+        tables = (Import, StagedMemory)
+        counts = [session.scalar(sa.select(sa.func.count()).select_from(table)) or 0 for table in tables]
+        return counts[0], counts[1]
+
+
+def staged_only(world: World, count: int = 40) -> str:
+    """Stage lines as an import does, and stop as after a crash."""
+    with world.database.write() as session:
+        import_id = imports.begin(session, world.principal, world.project_id)
+    for chunk in imports.parsed_in_chunks(lines(count)):
+        with world.database.write() as session:
+            imports.stage(session, world.principal, import_id, chunk, world.index)
+    return import_id
+
+
+def age(world: World, by: timedelta) -> None:
+    with world.database.write() as session:
+        session.execute(sa.update(Import).values(touched_at=now() - by))
+
+
+def resume(world: World) -> None:
+    with world.database.read() as session:
+        waiting = imports.left_behind(session)
+    for import_id, is_committed in waiting:
+        step = imports.publish if is_committed else imports.discard
+        is_more = True
+        while is_more:
+            with world.database.write() as session:
+                is_more = step(session, None, import_id)
+
+
+def test_no_transaction_of_an_import_writes_for_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = 0
+    insert = memories.insert
+
+    def counted(session: object, project_id: str, new: list[object], embedded: object) -> None:
+        nonlocal longest
+        longest = max(longest, len(new))
+        insert(session, project_id, new, embedded)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(imports, "insert", counted)
+    assert import_memories(world.database, world.project_id, lines(), world.index) == COUNT
+    assert (stored(world), staged(world)) == (COUNT, (0, 0))
+    assert 0 < longest <= imports.CHUNK_LINES
+    assert len(world.texts("kayak", limit=100)) == 100
+
+
+def test_others_write_while_an_import_reads(world: World) -> None:
+    """The file may come over a slow line."""
+
+    def slowly() -> Iterator[str]:
+        for number, line in enumerate(lines(64)):
+            if number == 40:
+                began = time.monotonic()
+                world.add("a red canoe")
+                assert time.monotonic() - began < 5
+            yield line
+
+    assert import_memories(world.database, world.project_id, slowly(), world.index) == 64
+    assert stored(world) == 65
+
+
+def test_what_is_staged_is_seen_by_nobody(world: World) -> None:
+    staged_only(world)
+    assert (stored(world), world.texts("kayak")) == (0, [])
+
+
+def test_an_invalid_line_at_the_end_leaves_nothing(world: World) -> None:
+    with pytest.raises(Invalid, match="line 101"):
+        import_memories(world.database, world.project_id, itertools.chain(lines(100), ["{}"]), world.index)
+    assert (stored(world), staged(world)) == (0, (0, 0))
+
+
+def test_after_a_crash_before_the_commit_nothing_is_left(world: World) -> None:
+    staged_only(world)
+    age(world, timedelta(minutes=5))
+    resume(world)
+    assert staged(world) == (1, 40), "somebody may still work on it"
+    age(world, timedelta(hours=1))
+    resume(world)
+    assert (stored(world), staged(world)) == (0, (0, 0))
+
+
+def test_after_a_crash_behind_the_commit_all_is_stored(world: World) -> None:
+    import_id = staged_only(world)
+    with world.database.write() as session:
+        imports.commit(session, world.principal, import_id)
+    with world.database.write() as session:
+        assert imports.publish(session, None, import_id)
+    assert 0 < stored(world) < 40
+    age(world, timedelta(minutes=5))
+    resume(world)
+    assert (stored(world), staged(world)) == (40, (0, 0))
+
+
+def test_who_lost_the_right_imports_nothing(world: World) -> None:
+    import_id = staged_only(world)
+    stranger = Principal("user_other", CredentialKind.SESSION, "session")
+    with world.database.write() as session, pytest.raises(NotFound):
+        imports.commit(session, stranger, import_id)
+    assert stored(world) == 0

@@ -1,0 +1,165 @@
+"""No caller can take what all need: threads, the model, the writer, memory."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Sequence
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from server import database as databases
+from server import runtime
+from server.app import create_app
+from server.database import Database
+from server.index.types import Vectors
+from server.settings import Settings
+from tests.conftest import Tenant
+from tests.rest.conftest import Caller, said
+from tests.support.fakes import WordEmbedder
+from tests.support.started import running
+
+FLOOD = 40
+SOON_SECONDS = 5
+
+
+class WaitingEmbedder(WordEmbedder):
+    """Texts with the word "flood" wait until the test ends."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.may_continue = threading.Event()
+
+    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
+        if any("flood" in text for text in texts):
+            self.waiting += 1
+            self.may_continue.wait(20)
+        return super().embed(texts, urgent=urgent)
+
+    def close(self) -> None:
+        self.may_continue.set()
+
+
+@pytest.fixture
+def embedder() -> WaitingEmbedder:
+    return WaitingEmbedder()
+
+
+@pytest.fixture
+async def app(settings: Settings, embedder: WaitingEmbedder) -> AsyncIterator[ASGIApp]:
+    async with running(create_app(settings, lambda _settings: embedder)) as app:
+        yield app
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Must come before the app, whose connections take the limit."""
+    monkeypatch.setattr(databases, "BUSY_SECONDS", 0.5)
+    monkeypatch.setattr("server.shares.WAIT_SECONDS", 0.5)
+
+
+@contextlib.asynccontextmanager
+async def flooding(caller: Caller, embedder: WaitingEmbedder, path: str, body: object) -> AsyncIterator[None]:
+    """Send the same request many times at once. The model answers none of them before the end."""
+    tasks = [asyncio.create_task(caller.post(path, body)) for _ in range(FLOOD)]
+    try:
+        async with asyncio.timeout(SOON_SECONDS):
+            while not embedder.waiting:  # noqa: ASYNC110 - another thread counts
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        yield
+    finally:
+        embedder.may_continue.set()
+        await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/memories", said("a flood")),
+        ("/api/memories/batch", {"memories": [said("a flood")] * 2}),
+        ("/api/memories/search", {"query": "a flood"}),
+    ],
+)
+async def test_a_caller_whose_requests_wait_for_the_model_stops_nobody(
+    client: httpx.AsyncClient, api: Caller, stranger: Caller, embedder: WaitingEmbedder, path: str, body: object
+) -> None:
+    async with flooding(api, embedder, path, body), asyncio.timeout(SOON_SECONDS):
+        assert (await client.get("/sign-in")).status_code == 200
+        assert (await client.post("/oauth/token", data={"grant_type": "none"})).status_code in (400, 401)
+        await stranger.add("I like tea.")
+        assert await stranger.found("tea") == ["I like tea."]
+        assert await stranger.listed() == ["I like tea."]
+
+
+async def test_what_waits_too_long_is_told_to_come_back(
+    api: Caller, embedder: WaitingEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.shares.WAIT_SECONDS", 0.3)
+    async with asyncio.timeout(SOON_SECONDS):
+        tasks = [asyncio.create_task(api.post("/api/memories", said("a flood"))) for _ in range(FLOOD)]
+        done, running_still = await asyncio.wait(tasks, timeout=2)
+        embedder.may_continue.set()
+        answers = [task.result() for task in done]
+        assert answers
+        assert {answer.status_code for answer in answers} == {503}
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+        assert {task.status_code for task in await asyncio.gather(*running_still)} == {200}
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.usefixtures("impatient")
+async def test_while_the_file_is_locked_no_writer_waits_longer_than_the_limit(api: Caller, database: Database) -> None:
+    """The file is locked from outside, as by a tool that an operator has open."""
+    with database.write() as session:
+        session.connection()
+        async with asyncio.timeout(8):
+            answers = await asyncio.gather(*(api.post("/api/memories", said("I like tea.")) for _ in range(12)))
+    assert {answer.status_code for answer in answers} == {503}
+    assert (await api.post("/api/memories", said("I like tea."))).status_code == 200
+
+
+@pytest.mark.sqlite_only
+async def test_a_locked_database_does_not_slow_every_reader(
+    api: Caller, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "NOTE_USE_SECONDS", 0.5)
+    with database.write() as session:
+        session.connection()
+        began = asyncio.get_running_loop().time()
+        for _ in range(8):
+            assert (await api.get("/api/memories")).status_code == 200
+        assert asyncio.get_running_loop().time() - began < 2
+
+
+async def test_a_large_request_of_an_assistant_is_answered(client: httpx.AsyncClient, alice: Tenant) -> None:
+    body = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}' + b" " * 200_000
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}
+    for credential, status in ((alice.auth, 200), ({"Authorization": "Bearer no"}, 401)):
+        sent = headers | credential | {"Content-Type": "application/json"}
+        assert (await client.post("/mcp", content=body, headers=sent)).status_code == status
+
+
+async def test_few_large_bodies_of_a_caller_are_in_memory(
+    api: Caller, stranger: Caller, embedder: WaitingEmbedder
+) -> None:
+    """The others are not read before their turn."""
+    begun = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal begun
+        begun += 1
+        yield b'{"memories": [{"messages": [{"role": "user", "content": "a flood"}]}]}'
+
+    headers = api.headers | {"Content-Type": "application/json"}
+    send = [api.client.post("/api/memories/batch", content=body(), headers=headers) for _ in range(FLOOD)]
+    tasks = [asyncio.create_task(sending) for sending in send]
+    async with asyncio.timeout(SOON_SECONDS):
+        while not embedder.waiting:  # noqa: ASYNC110 - another thread counts
+            await asyncio.sleep(0.01)
+        answer = await stranger.post("/api/memories/batch", {"memories": [said("I like tea.")]})
+        assert answer.status_code == 200
+    assert begun <= 4
+    embedder.may_continue.set()
+    assert {answer.status_code for answer in await asyncio.gather(*tasks)} == {200}
