@@ -136,7 +136,6 @@ async def test_what_has_ended_goes_in_chunks_until_nothing_is_left(
     runtime: Runtime, housekeep: Housekeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "CHUNK_ROWS", 7)
-    monkeypatch.setattr(housekeeping, "CHUNK_ROWS", 7)
     with runtime.database.write() as session:
         session.add_all(aged_event(None, 40, "of nobody") for _ in range(30))
     with runtime.database.write() as session:
