@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 
 import anyio
@@ -38,6 +39,10 @@ from server.settings import Settings, SettingsError, make_private, metrics_folde
 from tools.server import mcp_routes
 
 log = logging.getLogger(__name__)
+
+SWITCH_SECONDS = 0.001
+"""How long a thread that computes in Python may keep the others waiting. A request lets go of the interpreter at each
+statement and each write to a socket, and with Python's 5 ms it would wait that long each time."""
 
 OTHER_CONNECTIONS = 4
 """For the index's worker, the mailer, the health check, and recording uses of credentials."""
@@ -105,6 +110,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
     with contextlib.ExitStack() as opened:
         try:
             open_files.raise_limit()
+            sys.setswitchinterval(SWITCH_SECONDS)
             make_private(settings.data_dir)
             migrate(url)
             pools = new_pools()

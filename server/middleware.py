@@ -18,7 +18,7 @@ from server.models.base import new_id
 from server.request_credentials import address_of, presents_credential
 from server.runtime import State
 from server.settings import Settings
-from server.shares import address
+from server.shares import address, person
 
 log = logging.getLogger("server.requests")
 
@@ -54,6 +54,7 @@ class Envelope:
         new_request_id = new_id("req_")
         token = request_id.set(new_request_id)
         address.set(address_of(HTTPConnection(scope)))
+        person.set("")
         started, status = time.perf_counter(), 500
 
         async def sending(message: Message) -> None:

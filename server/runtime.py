@@ -30,7 +30,7 @@ from server.operations import BUCKETS, CHARGES, NAMES
 from server.pools import Pools
 from server.principal import Principal
 from server.settings import Settings
-from server.shares import Shares, Threads, address
+from server.shares import Shares, Threads, address, caller, person
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,16 +64,16 @@ class Runtime:
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """Run `work` for a page or a form, which may block, on a worker thread."""
-        return await self.pools.pages.run(address.get(), work, *args)
+        return await self.pools.pages.run(caller(), work, *args)
 
     async def run(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like `Call.run`, without a principal: sign-up, sign-in, mailed links."""
         pool = self.pools.for_writing(operation)
-        return await pool.run(address.get(), self._run, self.database.write, operation, args, kwargs)
+        return await pool.run(caller(), self._run, self.database.write, operation, args, kwargs)
 
     async def read(self, operation: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like `Call.read`, without a principal."""
-        return await self.pools.reads.run(address.get(), self._run, self.database.read, operation, args, kwargs)
+        return await self.pools.reads.run(caller(), self._run, self.database.read, operation, args, kwargs)
 
     def _run(
         self,
@@ -95,8 +95,9 @@ class Runtime:
         """
         if credential is None:
             raise Unauthenticated
-        caller = token_hash(credential.value)  # many people may share one address
-        found = await self.pools.authentication.run(caller, self._authenticate, credential, bucket, project_id)
+        key = token_hash(credential.value)  # many people may share one address
+        found = await self.pools.authentication.run(key, self._authenticate, credential, bucket, project_id)
+        person.set("/".join(limit_key(found.principal)))
         if found.note_use:
             await self.noter.note(partial(self._run, self.database.write, credentials.note_use, (found.principal,), {}))
         return found.principal
@@ -165,7 +166,7 @@ class Call:
     @property
     def caller(self) -> str:
         """Whose share of threads and of the model this call uses: a person in a project."""
-        return f"{self.principal.user_id}/{self.principal.project_id or ''}"
+        return "/".join(limit_key(self.principal))
 
     @property
     def mailer(self) -> Mailer:

@@ -17,7 +17,15 @@ WAIT_SECONDS = 15.0
 """What waits longer than this for a slot is answered with 503."""
 
 address: ContextVar[str] = ContextVar("address", default="")
-"""The client address of the current request. It stands for the caller until a credential says who it is."""
+"""The client address of the current request."""
+
+person: ContextVar[str] = ContextVar("person", default="")
+"""Whom the credential of the current request stands for: a person in a project. Empty for a stranger."""
+
+
+def caller() -> str:
+    """Return whose share the current request uses: its person's, or else its address's."""
+    return person.get() or address.get()
 
 
 @dataclass(slots=True)
