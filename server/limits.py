@@ -39,23 +39,27 @@ class Limits:
             bucket: parse_many(getattr(settings, f"rate_limit_{bucket.value}")) for bucket in Bucket
         }
 
-    def hit(self, bucket: Bucket, *key: str) -> None:
-        """Count one hit. Raises RateLimited above the rate. May block on Redis: call it on a worker thread."""
+    def hit(self, bucket: Bucket, *key: str, times: int = 1) -> None:
+        """Count one hit. Raises RateLimited above `times` the rate.
+
+        May block on Redis: call it on a worker thread.
+        """
         if not self._enabled:
             return
         if self._shared is not None and time.monotonic() >= self._away_until:
             try:
-                self._hit(self._shared, bucket, *key)
+                self._hit(self._shared, bucket, times, *key)
             except StorageError as error:
                 log.warning("redis is unreachable", extra={"reason": type(error.storage_error).__name__})
                 self._away_until = time.monotonic() + AWAY_SECONDS
             else:
                 return
-        self._hit(self._own, bucket, *key)
+        self._hit(self._own, bucket, times, *key)
 
-    def _hit(self, window: Window, bucket: Bucket, *given: str) -> None:
+    def _hit(self, window: Window, bucket: Bucket, times: int, *given: str) -> None:
         key = [part if len(part) <= LONGEST_KEY else token_hash(part) for part in given]
-        for rate in self._rates[bucket]:
+        for each in self._rates[bucket]:
+            rate = type(each)(each.amount * times, each.multiples, each.namespace)
             if not window.hit(rate, bucket.value, *key):
                 reset = window.get_window_stats(rate, bucket.value, *key).reset_time
                 raise RateLimited(max(1, math.ceil(reset - time.time())))

@@ -14,7 +14,6 @@ from server.models.oauth import (
     ClientKind,
     OAuthClient,
     OAuthGrant,
-    ParkedRequest,
     RefreshToken,
 )
 from server.models.organizations import Organization, OrganizationMember, OrganizationRole
@@ -45,7 +44,6 @@ __all__ = [
     "Organization",
     "OrganizationMember",
     "OrganizationRole",
-    "ParkedRequest",
     "Piece",
     "Project",
     "ProjectIndex",

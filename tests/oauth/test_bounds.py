@@ -175,8 +175,7 @@ async def test_035_a_host_is_asked_within_a_limit_of_its_own(
     people = [await make_person(f"p{number}@example.com") for number in range(11)]
     urls = [host.publish(f"/{number}", PLAIN) for number in range(11)]
     statuses = [
-        (await person.open(app_at(client, url).request())).status_code
-        for person, url in zip(people, urls, strict=True)
+        (await person.open(app_at(client, url).request())).status_code for person, url in zip(people, urls, strict=True)
     ]
     assert statuses == [200] * 10 + [429]
 

@@ -163,11 +163,10 @@ async def test_056_the_page_warns_of_the_place_that_this_request_names(register:
 )  # fmt: skip
 async def test_056_a_name_cannot_pose_as_ours(register: Register, ann: Person, name: str) -> None:
     app = await register(client_name=name)
-    page = await ann.open(app.request())
-    assert "Connect “An application named like this server”?" in page.text
-    await ann.decide(page)
-    listed = (await ann.browser.get("/dashboard/connections")).text
-    assert name not in listed
+    assert "Connect “An application named like this server”?" in (await ann.open(app.request())).text
+    await app.connect(ann)
+    connections = (await ann.browser.get("/api/connections")).json()["connections"]
+    assert connections[0]["client_name"] == "An application named like this server"
 
 
 async def test_056_a_name_cannot_leave_its_quotation_marks(register: Register, ann: Person) -> None:
