@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test coverage lint format migrations bench soak conformance screenshots \
+.PHONY: help install install-dev run check test coverage lint format migrations bench soak strangers conformance screenshots \
         constraints clean
 
 help:                                  ## show this
@@ -44,6 +44,9 @@ bench: install install-dev            ## measure how well and how fast searches 
 
 soak: install                          ## kill a server at work, ten times, and look what is left
 	$(BIN)/python -m bench.soak
+
+strangers: install                     ## strangers at every anonymous door: how much they make a server grow
+	$(BIN)/python -m bench.strangers
 
 conformance: install install-dev       ## the official MCP conformance suite (needs npm)
 	npm --prefix tests/conformance ci --no-audit --no-fund

@@ -78,3 +78,17 @@ def test_the_data_of_the_version_before_is_kept(empty_url: str, engine: sa.Engin
         kept = [name for name in ROWS if sa.inspect(connection).has_table(name)]
         counts = {name: connection.scalar(sa.text(f"SELECT count(*) FROM {name}")) for name in kept}
     assert counts == {name: len(ROWS[name]) for name in kept}
+
+
+def test_a_refresh_token_that_was_exchanged_has_a_successor(empty_url: str, engine: sa.Engine) -> None:
+    database_at(empty_url, "0004")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO oauth_refresh_tokens (token_hash, grant_id, created_at, expires_at) "
+            "SELECT 'live', grant_id, created_at, expires_at FROM oauth_refresh_tokens"
+        )
+    migrate(empty_url)
+    with engine.connect() as connection:
+        kept = connection.exec_driver_sql("SELECT token_hash, successors, reused_at FROM oauth_refresh_tokens")
+        assert sorted(map(tuple, kept)) == [("live", 0, None), ("refresh", 1, None)]
+        assert not sa.inspect(connection).has_table("oauth_parked_requests")

@@ -170,7 +170,7 @@ async def test_027_a_document_without_a_place_to_answer_is_refused(
 async def test_c15_027_a_slow_host_holds_nobody_else_up(
     host: Host, client: httpx.AsyncClient, ann: Person, ben: Person, notes: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_documents, "SECONDS", 1)
+    monkeypatch.setattr(client_documents, "TIMEOUT_SECONDS", 1)
     host.pages["/client"] = Page(b"", drip=True)
     await ann.sign_in()
     await ben.sign_in()
