@@ -159,17 +159,24 @@ def render(template: str, context: dict[str, object]) -> str:
     return environment("oauth", "server").get_template(template).render(context)
 
 
+def risks_of(redirect_uri: str) -> tuple[bool, str | None]:
+    """Return whether any local program, and by which private scheme any application, could receive the answer."""
+    scheme = redirect_uri.partition(":")[0]
+    return redirect_uris.is_local(redirect_uri), scheme if redirect_uris.is_app(redirect_uri) else None
+
+
 def context_of(visitor: Visitor, consent: Consent) -> dict[str, object]:
     """Return what the consent page shows. Of the client's own claims it shows only the name."""
     client, redirect_uri = consent.client, consent.request.redirect_uri
     is_document = client.kind == ClientKind.DOCUMENT
+    is_local, app_scheme = risks_of(redirect_uri)
     return {
         "name": shown_name(client),
         "host": urlsplit(client.id).netloc if is_document else None,
         "is_configured": client.kind == ClientKind.CONFIGURED,
         "destination": redirect_uris.destination(redirect_uri),
-        "is_local": redirect_uris.is_local(redirect_uri),
-        "app_scheme": redirect_uri.partition(":")[0] if redirect_uris.is_app(redirect_uri) else None,
+        "is_local": is_local,
+        "app_scheme": app_scheme,
         "permissions": [SCOPE_LABELS[scope] for scope in consent.scopes],
         "wants_write": Scope.WRITE in consent.scopes,
         "choices": [(choice, Scope.WRITE in choice.scopes) for choice in consent.choices],

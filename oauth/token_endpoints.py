@@ -78,9 +78,8 @@ async def _respond(request: Request[State], decide: Decide) -> Response:
     flow = FlowRequest(runtime.settings, request.method, fields, request.headers)
     address = address_of(request)
     client_id = await _known_client_id(runtime, flow, address)
-    grant_id = await runtime.read(tokens.grant_id_of, flow.form.get("refresh_token", ""))
-    if grant_id is not None:
-        await runtime.in_thread(runtime.limits.hit, Bucket.REQUEST, "grant", grant_id)
+    if refresh_token := flow.form.get("refresh_token"):
+        await _count_refresh(runtime, refresh_token)
     answer = await runtime.in_thread(_decide_and_count, runtime, decide, flow, client_id, address)
     return response_of(answer)
 
@@ -99,6 +98,13 @@ async def _known_client_id(runtime: Runtime, flow: FlowRequest, address: str) ->
         await runtime.in_thread(runtime.limits.hit, Bucket.TOKEN_FAILURE, "unknown", address)
         raise
     return client_id
+
+
+async def _count_refresh(runtime: Runtime, refresh_token: str) -> None:
+    """Count the refresh for the token's grant, whichever of its tokens is used. Raises RateLimited."""
+    grant_id = await runtime.read(tokens.grant_id_of, refresh_token)
+    if grant_id is not None:
+        await runtime.in_thread(runtime.limits.hit, Bucket.REQUEST, "grant", grant_id)
 
 
 def _decide_and_count(runtime: Runtime, decide: Decide, flow: FlowRequest, client_id: str, address: str) -> Answer:
