@@ -167,7 +167,9 @@ async def test_035_documents_are_fetched_within_a_persons_limit(
     assert (await ben.open(app_at(client, urls[3]).request())).status_code == 200
 
 
-@pytest.mark.settings(cimd_allow_private=True, rate_limit_enabled=True, rate_limit_document="1/hour")
+@pytest.mark.settings(
+    cimd_allow_private=True, rate_limit_enabled=True, rate_limit_document="1/hour", rate_limit_sign_in="99/minute"
+)
 async def test_035_a_host_is_asked_within_a_limit_of_its_own(
     host: Host, client: httpx.AsyncClient, make_person: MakePerson
 ) -> None:
