@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak conformance \
+.PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak strangers conformance \
         screenshots constraints clean
 
 help:                                  ## list the targets
@@ -48,7 +48,10 @@ fairness: install                      ## measure what a flood of one tenant doe
 soak: install                          ## kill a working server ten times and check what is left
 	$(BIN)/python -m bench.soak
 
-conformance: install install-dev       ## run the official MCP conformance suite (needs npm)
+strangers: install                     ## strangers at every anonymous door: how much they make a server grow
+	$(BIN)/python -m bench.strangers
+
+conformance: install install-dev       ## the official MCP conformance suite (needs npm)
 	npm --prefix tests/conformance ci --no-audit --no-fund
 	$(BIN)/python -m pytest tests/conformance
 

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from typing import NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import sqlalchemy as sa
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
@@ -12,12 +12,17 @@ from oauth import client_documents
 from oauth.authorization_server import AuthorizationServer
 from oauth.client_documents import DocumentUnavailable, Fetched
 from oauth.requests import Fields, FlowRequest
+from server.buckets import Bucket
 from server.domain.grants import authorizations, clients
 from server.domain.grants.authorizations import ConsentRequest, ProjectChoice
+from server.errors import RateLimited
 from server.models import AuthorizationRequest, OAuthClient, User
 from server.principal import Principal, Scope
 from server.runtime import Call
 from server.settings import Settings
+
+HOST_TIMES = 10
+"""All people together may make the server fetch from one host this many times as often as one person."""
 
 
 class Consent(NamedTuple):
@@ -45,7 +50,7 @@ def glance(session: Session, settings: Settings, fields: Fields) -> None:
 
 
 async def know_client(call: Call, client_id: str) -> None:
-    """Fetch the client's metadata document if it has one and our copy is too old. Raises DocumentRefused.
+    """Fetch the client's metadata document if it has one and our copy is too old. Raises DocumentRefused, RateLimited.
 
     Call it for signed-in people only, so that strangers cannot make this server fetch URLs.
     """
@@ -55,8 +60,10 @@ async def know_client(call: Call, client_id: str) -> None:
     if client_documents.is_fresh(known):
         return
     try:
+        client_documents.require_well_formed(client_id, any_port=call.runtime.settings.cimd_allow_private)
+        await call.runtime.in_thread(_count_fetch, call, client_id)
         fetched = await client_documents.fetch(client_id, call.runtime.settings)
-    except DocumentUnavailable:
+    except (DocumentUnavailable, RateLimited):
         if not client_documents.may_be_stale(known):
             raise
         return
@@ -88,6 +95,13 @@ def answer_url(settings: Settings, redirect_uri: str, state: str | None, **answe
     """Return the redirect URI with the answer, the client's state and our issuer (RFC 9207) in its query."""
     parameters = {**answer, **({"state": state} if state else {}), "iss": settings.public_url}
     return redirect_uri + ("&" if "?" in redirect_uri else "?") + urlencode(parameters)
+
+
+def _count_fetch(call: Call, url: str) -> None:
+    """Count a fetch for its person, and more loosely for the host. Raises RateLimited."""
+    limits = call.runtime.limits
+    limits.hit(Bucket.DOCUMENT, "user", call.principal.user_id)
+    limits.hit(Bucket.DOCUMENT, "host", urlsplit(url).netloc.lower(), times=HOST_TIMES)
 
 
 def _find(session: Session, _principal: Principal, client_id: str) -> OAuthClient | None:

@@ -205,7 +205,10 @@ def checked(url: str, body: bytes) -> Description:
     uris = [uri for uri in document.redirect_uris if redirect_uris.is_allowed(uri)]
     if document.client_id != url or not uris or not _is_public_client(document) or "\0" in document.client_name:
         raise DocumentRefused
-    return Description(name=document.client_name, redirect_uris=uris, grant_types=GRANT_TYPES)
+    description = Description(name=document.client_name, redirect_uris=uris, grant_types=GRANT_TYPES)
+    if not description.is_small:
+        raise DocumentRefused
+    return description
 
 
 def _is_public_client(document: Document) -> bool:

@@ -6,7 +6,7 @@ Before sign-in, nothing redirects to the client; afterwards, errors are sent to 
 import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 from authlib.oauth2.base import OAuth2Error
 from starlette.exceptions import HTTPException
@@ -19,7 +19,7 @@ from oauth.requests import QUERY_LIMIT, Fields, fields_of, query_of, read_form
 from server import csp
 from server.dispatch import Methods
 from server.domain.grants import authorizations, redirect_uris
-from server.domain.grants.clients import shown_name
+from server.domain.grants.client_names import shown_name
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unauthenticated
 from server.models import ClientKind
 from server.principal import Scope
@@ -33,6 +33,10 @@ HEADERS = {
     # Under "same-origin", a client that opens this page as a pop-up loses its reference to the window.
     "Cross-Origin-Opener-Policy": "unsafe-none",
 }
+URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=~"
+UNESCAPED = "/:?@!$'()*,;=~"
+"""Characters of a URL that may stand in the value of a query parameter. The others are escaped."""
+
 SCOPE_LABELS = {
     Scope.READ: "See and search memories",
     Scope.WRITE: "Add, edit and delete memories",
@@ -61,15 +65,25 @@ class ForPeople(Methods):
 
 
 async def authorize(request: Request[State]) -> Response:
-    """The authorization endpoint (OAuth 2.1 section 4.1.1)."""
-    return await _open(request, query_of(request))
-
-
-async def resume(request: Request[State]) -> Response:
-    """Continue an authorization request after its user signed in."""
-    runtime = request.state["runtime"]
-    query = await runtime.read(authorizations.parked_query, request.path_params["parked_id"])
-    return await _open(request, query)
+    """Show the consent page for an authorization request, or sign the person in first (OAuth 2.1 section 4.1.1)."""
+    query = query_of(request)
+    if len(query) > QUERY_LIMIT:
+        raise TooLarge(f"This request is too long: send at most {QUERY_LIMIT // 1000} KB.")
+    runtime, fields = request.state["runtime"], fields_of(query)
+    visitor = await visitor_of(request)
+    if visitor is None:
+        await runtime.read(authorization.glance, runtime.settings, fields)
+        return leave(sign_in_url(f"{request.url.path}?{query}"))
+    await authorization.know_client(visitor.call, fields.get("client_id", [""])[0])
+    try:
+        consent = await visitor.call.run(authorization.consider, runtime.settings, fields)
+    except OAuth2Error as error:
+        if not error.redirect_uri:
+            raise
+        answer = {"error": error.error, "error_description": error.get_error_description()}
+        return leave(authorization.answer_url(runtime.settings, error.redirect_uri, error.state, **answer))
+    html = await runtime.in_thread(render, "consent.html", context_of(visitor, consent))
+    return HTMLResponse(html, headers=HEADERS)
 
 
 async def decide(request: Request[State]) -> Response:
@@ -136,42 +150,33 @@ def leave(url: str) -> Response:
     return Response(status_code=303, headers={"Location": url, "Cross-Origin-Opener-Policy": "unsafe-none"})
 
 
+def sign_in_url(path: str) -> str:
+    """Return the address of the sign-in page that leads to `path` afterwards. Nothing is stored for a stranger."""
+    return "/sign-in?next=" + quote(quote(path, safe=URL_CHARACTERS), safe=UNESCAPED)
+
+
 def render(template: str, context: dict[str, object]) -> str:
     return environment("oauth", "server").get_template(template).render(context)
 
 
-async def _open(request: Request[State], query: str) -> Response:
-    """Show the consent page for an authorization request, or sign the person in first."""
-    if len(query) > QUERY_LIMIT:
-        raise TooLarge("This request is too long.")
-    runtime, fields = request.state["runtime"], fields_of(query)
-    visitor = await visitor_of(request)
-    if visitor is None:
-        await runtime.read(authorization.glance, runtime.settings, fields)
-        parked_id = await runtime.run(authorizations.park, query)
-        return leave("/sign-in?" + urlencode({"next": f"/oauth/authorize/{parked_id}"}))
-    await authorization.know_client(visitor.call, fields.get("client_id", [""])[0])
-    try:
-        consent = await visitor.call.run(authorization.consider, runtime.settings, fields)
-    except OAuth2Error as error:
-        if not error.redirect_uri:
-            raise
-        answer = {"error": error.error, "error_description": error.get_error_description()}
-        return leave(authorization.answer_url(runtime.settings, error.redirect_uri, error.state, **answer))
-    html = await runtime.in_thread(render, "consent.html", context_of(visitor, consent))
-    return HTMLResponse(html, headers=HEADERS)
+def risks_of(redirect_uri: str) -> tuple[bool, str | None]:
+    """Return whether any local program, and by which private scheme any application, could receive the answer."""
+    scheme = redirect_uri.partition(":")[0]
+    return redirect_uris.is_local(redirect_uri), scheme if redirect_uris.is_app(redirect_uri) else None
 
 
 def context_of(visitor: Visitor, consent: Consent) -> dict[str, object]:
     """Return what the consent page shows. Of the client's own claims it shows only the name."""
     client, redirect_uri = consent.client, consent.request.redirect_uri
     is_document = client.kind == ClientKind.DOCUMENT
+    is_local, app_scheme = risks_of(redirect_uri)
     return {
         "name": shown_name(client),
         "host": urlsplit(client.id).netloc if is_document else None,
         "is_configured": client.kind == ClientKind.CONFIGURED,
         "destination": redirect_uris.destination(redirect_uri),
-        "is_local": all(redirect_uris.is_local(registered) for registered in client.redirect_uris),
+        "is_local": is_local,
+        "app_scheme": app_scheme,
         "permissions": [SCOPE_LABELS[scope] for scope in consent.scopes],
         "wants_write": Scope.WRITE in consent.scopes,
         "choices": [(choice, Scope.WRITE in choice.scopes) for choice in consent.choices],

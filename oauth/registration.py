@@ -3,6 +3,7 @@
 It does not use Authlib's endpoint, which gives every client a secret and drops fields that clients expect back.
 """
 
+import hmac
 from typing import Annotated
 
 from authlib.oauth2.rfc7591 import InvalidClientMetadataError, InvalidRedirectURIError
@@ -10,8 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from pydantic_core import from_json
 
 from server.domain.grants import redirect_uris
-from server.domain.grants.clients import GRANT_TYPES, Description
+from server.domain.grants.clients import GRANT_TYPES, MAX_DESCRIPTION_BYTES, Description
 from server.models import AuthMethod, OAuthClient
+from server.settings import Settings, secret_key
 from server.statuses import EVERYDAY_SCOPES
 from server.wire import is_unstorable
 
@@ -72,13 +74,27 @@ def parse_description(body: bytes) -> Description:
     method = metadata.token_endpoint_auth_method or AuthMethod.BASIC
     if method not in set(AuthMethod):
         raise InvalidClientMetadataError("This token_endpoint_auth_method is not supported.")
-    return Description(
+    description = Description(
         name=metadata.client_name or "",
         redirect_uris=uris,
         auth_method=AuthMethod(method),
         grant_types=metadata.grant_types,
         details=metadata.model_dump(include=DETAILS, exclude_none=True),
     )
+    if not description.is_small:
+        raise InvalidClientMetadataError(f"The metadata is too large: send at most {MAX_DESCRIPTION_BYTES // 1000} KB.")
+    return description
+
+
+def hash_of(settings: Settings, address: str, description: Description) -> str | None:
+    """Return what identifies a public client that registers from `address`, None for a client with a secret.
+
+    Keyed, so that the database reveals no address. Reads the key's file: call it on a worker thread.
+    """
+    if description.auth_method is not AuthMethod.NONE:
+        return None
+    text = f"{address}\n{description.as_text()}"
+    return hmac.new(secret_key(settings).encode(), text.encode(), "sha256").hexdigest()
 
 
 def metadata_of(body: bytes) -> ClientMetadata:

@@ -19,8 +19,8 @@ from server.wire import FORM, media_type, parse_form, read_body
 FORM_LIMIT = 64_000
 """Bytes of a form."""
 
-QUERY_LIMIT = 32_000
-"""Characters of an authorization request's query string."""
+QUERY_LIMIT = 8_000
+"""Characters of an authorization request's query string, which travels in the address of the sign-in page."""
 
 MAX_FIELDS = 100
 SECRET_FIELDS = frozenset(

@@ -17,7 +17,6 @@ ROUTES = (
     Route(SERVER, metadata.server),
     Route(f"{SERVER}/mcp", metadata.server),
     Route("/oauth/authorize", ForPeople({"GET": pages.authorize})),
-    Route("/oauth/authorize/{parked_id}", ForPeople({"GET": pages.resume})),
     Route("/oauth/consent/{request_id}", ForPeople({"POST": pages.decide})),
     Route("/oauth/token", ForPrograms({"POST": token_endpoints.token})),
     Route("/oauth/register", ForPrograms({"POST": token_endpoints.register})),

@@ -10,9 +10,11 @@ from starlette.responses import JSONResponse, Response
 from oauth import registration
 from oauth.authorization_server import Answer, AuthorizationServer
 from oauth.errors import response_of
-from oauth.requests import FlowRequest, read_form, require_single
+from oauth.requests import ClientRefused, FlowRequest, client_credentials, read_form, require_single
 from server.buckets import Bucket
-from server.domain.grants import clients
+from server.domain.grants import clients, tokens
+from server.domain.grants.clients import Description
+from server.models import OAuthClient
 from server.request_credentials import address_of
 from server.runtime import Runtime, State, translating_outages
 from server.wire import read_body, require_json
@@ -21,6 +23,9 @@ BODY_LIMIT = 64_000
 NO_STORE = {"Cache-Control": "no-store"}
 GUESS_ERRORS = frozenset({"invalid_client", "invalid_grant"})
 """The error codes of requests that may be guesses at a secret, a code or a token: the rate limit counts them."""
+
+ADDRESS_TIMES = 10
+"""All known clients at one address may fail this many times as often as one of them."""
 
 Decide = Callable[[AuthorizationServer, FlowRequest], Answer]
 
@@ -41,12 +46,11 @@ async def introspect(request: Request[State]) -> Response:
 
 
 async def register(request: Request[State]) -> Response:
-    """Register a client (RFC 7591)."""
-    runtime = request.state["runtime"]
-    await runtime.in_thread(runtime.limits.hit, Bucket.REGISTRATION, address_of(request))
+    """Register a client (RFC 7591). The same public client from the same address gets the same answer again."""
+    runtime, address = request.state["runtime"], address_of(request)
     require_json(request)
     description = registration.parse_description(await read_body(request, BODY_LIMIT))
-    client, secret = await runtime.run(clients.register, description)
+    client, secret = await _register(runtime, description, address)
     return JSONResponse(registration.response_body(client, secret), 201, NO_STORE)
 
 
@@ -72,15 +76,43 @@ async def _respond(request: Request[State], decide: Decide) -> Response:
     fields = await read_form(request)
     require_single(fields)
     flow = FlowRequest(runtime.settings, request.method, fields, request.headers)
-    answer = await runtime.in_thread(_decide_and_count, runtime, decide, flow, address_of(request))
+    address = address_of(request)
+    client_id = await _known_client_id(runtime, flow, address)
+    if refresh_token := flow.form.get("refresh_token"):
+        await _count_refresh(runtime, refresh_token)
+    answer = await runtime.in_thread(_decide_and_count, runtime, decide, flow, client_id, address)
     return response_of(answer)
 
 
-def _decide_and_count(runtime: Runtime, decide: Decide, flow: FlowRequest, address: str) -> Answer:
+async def _known_client_id(runtime: Runtime, flow: FlowRequest, address: str) -> str:
+    """Return the client id of the request.
+
+    An unknown client is refused before any other work, and counted by its address alone: another id is no new budget.
+    Raises ClientRefused, RateLimited.
+    """
+    try:
+        client_id = client_credentials(flow).client_id
+        if await runtime.read(clients.find, client_id) is None:
+            raise ClientRefused(by_header="authorization" in flow.headers)
+    except ClientRefused:
+        await runtime.in_thread(runtime.limits.hit, Bucket.TOKEN_FAILURE, "unknown", address)
+        raise
+    return client_id
+
+
+async def _count_refresh(runtime: Runtime, refresh_token: str) -> None:
+    """Count the refresh for the token's grant, whichever of its tokens is used. Raises RateLimited."""
+    grant_id = await runtime.read(tokens.grant_id_of, refresh_token)
+    if grant_id is not None:
+        await runtime.in_thread(runtime.limits.hit, Bucket.REQUEST, "grant", grant_id)
+
+
+def _decide_and_count(runtime: Runtime, decide: Decide, flow: FlowRequest, client_id: str, address: str) -> Answer:
     """Let Authlib decide, and count a guess. Raises RateLimited after too many guesses."""
     answer = _decide(runtime, decide, flow)
     if answer.body.get("error") in GUESS_ERRORS:
-        runtime.limits.hit(Bucket.TOKEN_FAILURE, flow.payload.client_id or "", address)
+        runtime.limits.hit(Bucket.TOKEN_FAILURE, "known", client_id, address)
+        runtime.limits.hit(Bucket.TOKEN_FAILURE, "address", address, times=ADDRESS_TIMES)
     return answer
 
 
@@ -91,3 +123,29 @@ def _decide(runtime: Runtime, decide: Decide, flow: FlowRequest) -> Answer:
             return decide(AuthorizationServer(runtime.settings, session), flow)
     except sa.exc.IntegrityError:  # another request deleted the grant that the new token belongs to
         return Answer(*InvalidGrantError("The grant has ended.")())
+
+
+async def _register(runtime: Runtime, description: Description, address: str) -> tuple[OAuthClient, str | None]:
+    """Return the client with its secret. Only a new one counts for the limit. Raises RateLimited."""
+    registration_hash = await runtime.in_thread(registration.hash_of, runtime.settings, address, description)
+    client = await _registered(runtime, registration_hash)
+    if client is not None:
+        return client, None
+    await runtime.in_thread(runtime.limits.hit, Bucket.REGISTRATION, address)
+    try:
+        return await runtime.run(clients.register, description, registration_hash)
+    except sa.exc.IntegrityError:  # another request registered the same client first
+        client = await _registered(runtime, registration_hash)
+        if client is None:
+            raise
+        return client, None
+
+
+async def _registered(runtime: Runtime, registration_hash: str | None) -> OAuthClient | None:
+    """Return the client that registered before, and postpone its removal."""
+    if registration_hash is None:
+        return None
+    client = await runtime.read(clients.find_registration, registration_hash)
+    if client is not None and clients.is_due_for_renewal(client):
+        await runtime.run(clients.renew, client.id)
+    return client

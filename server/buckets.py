@@ -14,6 +14,7 @@ class Bucket(StrEnum):
     INVITATION = "invitation"
     SIGN_UP = "sign_up"
     SIGN_IN = "sign_in"
+    DOCUMENT = "document"
     REGISTRATION = "registration"
     REQUEST = "request"
     TOKEN_FAILURE = "token_failure"  # noqa: S105 - the bucket's name

@@ -47,12 +47,14 @@ class Limits:
         """Whether counting may wait for Redis. If so, count on a worker thread."""
         return self._enabled and self._shared is not None
 
-    def hit(self, bucket: Bucket, *key: str, cost: int = 1) -> None:
-        """Count work of the size `cost` before it is done. Raises RateLimited above the rate, and counts nothing then.
+    def hit(self, bucket: Bucket, *key: str, cost: int = 1, times: int = 1) -> None:
+        """Count work of the size `cost` before it is done.
+
+        Raises RateLimited above `times` the rate, and counts nothing then. May block on Redis, see `may_block`.
 
         Work larger than the whole rate passes if nothing was counted before, and uses the rate up.
         """
-        self._count(partial(self._hit, bucket=bucket, key=_short(key), cost=cost))
+        self._count(partial(self._hit, bucket=bucket, key=_short(key), cost=cost, times=times))
 
     def require_room(self, bucket: Bucket, *key: str) -> None:
         """Raises RateLimited if not even work of size 1 would pass now. Counts nothing."""
@@ -71,8 +73,9 @@ class Limits:
                 return
         count(self._own)
 
-    def _hit(self, window: Window, bucket: Bucket, key: Sequence[str], cost: int) -> None:
-        for rate in self._rates[bucket]:
+    def _hit(self, window: Window, bucket: Bucket, key: Sequence[str], cost: int, times: int) -> None:
+        for each in self._rates[bucket]:
+            rate = type(each)(each.amount * times, each.multiples, each.namespace)
             if not window.hit(rate, bucket.value, *key, cost=min(cost, rate.amount)):
                 raise _refusal(window, rate, bucket, key, cost)
 

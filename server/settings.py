@@ -127,13 +127,14 @@ class Settings(BaseSettings):
     rate_limit_invitation: Rate = "20/hour"
     rate_limit_sign_up: Rate = "300/hour"
     rate_limit_sign_in: Rate = "10/minute"
-    rate_limit_registration: Rate = "60/hour"
+    rate_limit_document: Rate = "60/hour"
+    rate_limit_registration: Rate = "600/hour"
     rate_limit_request: Rate = "1200/minute"
     rate_limit_token_failure: Rate = "30/minute"  # noqa: S105 - a rate
     client_retention_days: Days = 30
     access_token_seconds: Seconds = 3600
     refresh_token_days: Days = 60
-    refresh_grace_seconds: int = Field(60, ge=0, le=LONGEST_SECONDS)
+    refresh_grace_seconds: int = Field(600, ge=0, le=LONGEST_SECONDS)
     code_seconds: Seconds = 60
     cimd_allow_private: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -31,6 +31,7 @@ ON_POSTGRES_TOO = (
     "tests/domain/",
     "tests/index/",
     "tests/rest/",
+    "tests/oauth/test_bounds.py",
     "tests/oauth/test_parallel.py",
 )
 NOT_RUN: dict[str, int] = {}

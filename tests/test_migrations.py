@@ -131,3 +131,17 @@ def test_versions_kept_as_changes_can_be_filled_up_again(empty_url: str, engine:
         rows = connection.exec_driver_sql("SELECT version, content, metadata FROM memory_versions ORDER BY version")
         kept = [(version, content, json.loads(d) if isinstance(d, str) else d) for version, content, d in rows]
     assert kept == [(1, "old text", {"tags": "a"}), (2, "text 3", {"n": 2}), (3, "text 3", {"tags": "a,b"})]
+
+
+def test_a_refresh_token_that_was_exchanged_has_a_successor(empty_url: str, engine: sa.Engine) -> None:
+    database_at(empty_url, "0004")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO oauth_refresh_tokens (token_hash, grant_id, created_at, expires_at) "
+            "SELECT 'live', grant_id, created_at, expires_at FROM oauth_refresh_tokens"
+        )
+    migrate(empty_url)
+    with engine.connect() as connection:
+        kept = connection.exec_driver_sql("SELECT token_hash, successors, reused_at FROM oauth_refresh_tokens")
+        assert sorted(map(tuple, kept)) == [("live", 0, None), ("refresh", 1, None)]
+        assert not sa.inspect(connection).has_table("oauth_parked_requests")

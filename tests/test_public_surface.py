@@ -48,9 +48,10 @@ def test_the_settings() -> None:
         "secret_key smtp_url mail_from sign_up session_cookie session_days allowed_origins trusted_proxies "
         "metrics_token rate_limit_enabled rate_limit_memory_add rate_limit_memory_search "
         "rate_limit_memory_change rate_limit_organization_create rate_limit_project_create "
-        "rate_limit_invitation rate_limit_sign_up rate_limit_sign_in rate_limit_registration "
-        "rate_limit_request rate_limit_token_failure client_retention_days access_token_seconds "
-        "refresh_token_days refresh_grace_seconds code_seconds cimd_allow_private log_level log_format"
+        "rate_limit_invitation rate_limit_sign_up rate_limit_sign_in rate_limit_document "
+        "rate_limit_registration rate_limit_request rate_limit_token_failure client_retention_days "
+        "access_token_seconds refresh_token_days refresh_grace_seconds code_seconds cimd_allow_private "
+        "log_level log_format"
     )
 
 

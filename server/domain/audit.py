@@ -52,6 +52,7 @@ class Event(StrEnum):
     ACCESS_DISCONNECTED = "access.disconnected"
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event's name
     TOKEN_REUSED = "token.reused"  # noqa: S105 - an event's name
+    TOKEN_REPEATED = "token.repeated"  # noqa: S105 - an event's name
     TOKEN_REFUSED = "token.refused"  # noqa: S105 - an event's name
     CODE_REFUSED = "code.refused"
     MEMORIES_DELETED = "memories.deleted"

@@ -16,7 +16,6 @@ from server.models.oauth import (
     ClientKind,
     OAuthClient,
     OAuthGrant,
-    ParkedRequest,
     RefreshToken,
 )
 from server.models.organizations import Organization, OrganizationMember, OrganizationRole
@@ -50,7 +49,6 @@ __all__ = [
     "Organization",
     "OrganizationMember",
     "OrganizationRole",
-    "ParkedRequest",
     "PendingSignIn",
     "Piece",
     "Project",

@@ -30,7 +30,8 @@ class OAuthClient(SQLModel, table=True):
     """A program that asks for access. It registers itself, publishes a document at its URL, or an operator creates it.
 
     `id` is the client_id. For a document it is the document's URL; no other kind begins with https. What a client says
-    about itself is not verified. After `fresh_until` the document must be read again.
+    about itself is not verified. After `fresh_until` the document must be read again. A public client that registers
+    again from the same address has the same `registration_hash`.
     """
 
     __tablename__ = "oauth_clients"
@@ -47,17 +48,8 @@ class OAuthClient(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     read_at: datetime = Field(default_factory=now, sa_type=Utc)
     fresh_until: datetime | None = Field(default=None, sa_type=Utc)
+    registration_hash: str | None = Field(default=None, unique=True, index=True)
     authorized_at: datetime | None = Field(default=None, sa_type=Utc, description="None: never used, may be deleted")
-
-
-class ParkedRequest(SQLModel, table=True):
-    """The query of an authorization request whose user must sign in first. `id` finds it again after sign-in."""
-
-    __tablename__ = "oauth_parked_requests"
-
-    id: str = Field(primary_key=True)
-    query: str
-    expires_at: datetime = Field(sa_type=Utc, index=True)
 
 
 class AuthorizationRequest(SQLModel, table=True):
@@ -121,7 +113,10 @@ class AccessToken(SQLModel, table=True):
 
 
 class RefreshToken(SQLModel, table=True):
-    """A refresh token. Once `rotated_at` is set, it works for a grace period; a later use means that it was copied."""
+    """A refresh token. Once `rotated_at` is set, it works for a grace period, for a few `successors`.
+
+    `reused_at` is its first use after that period. Another one means that it was copied.
+    """
 
     __tablename__ = "oauth_refresh_tokens"
 
@@ -130,3 +125,5 @@ class RefreshToken(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     expires_at: datetime = Field(sa_type=Utc, index=True)
     rotated_at: datetime | None = Field(default=None, sa_type=Utc)
+    successors: int = 0
+    reused_at: datetime | None = Field(default=None, sa_type=Utc)

@@ -1,5 +1,6 @@
 """Fixtures: people with browsers, and applications that want access."""
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -68,13 +69,18 @@ async def ben(make_person: MakePerson) -> Person:
 
 @pytest.fixture
 def register(client: httpx.AsyncClient) -> Register:
-    """Return a function that registers a client, with this metadata instead of the defaults."""
+    """Register a new client as applications do; the answer's metadata is kept in the App.
+
+    Each has a version of its own: the same public client would get the same id.
+    """
+    numbers = itertools.count()
 
     async def registered(**metadata: object) -> App:
         given: dict[str, object] = {
             "client_name": "Notes",
             "redirect_uris": [CALLBACK],
             "token_endpoint_auth_method": "none",
+            "software_version": str(next(numbers)),
         }
         response = await client.post("/oauth/register", json=given | metadata)
         assert response.status_code == 201, response.text

@@ -3,22 +3,35 @@
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
 import rest.errors
-from oauth import authorization, client_documents, grants, pages
+from oauth import authorization, client_documents, grants, pages, registration, token_endpoints
 from oauth.client_documents import Address, Fetched
 from oauth.clients import Client
 from oauth.grants import PresentedCode, PresentedRefreshToken, ProofKey
+from oauth.requests import FlowRequest
 from server import cors, limits, middleware
 from server.domain import access, audit, credentials
-from server.domain.grants import authorizations, clients, connections, redirect_uris, retention, tokens
+from server.domain.grants import (
+    authorizations,
+    client_names,
+    clients,
+    connections,
+    redirect_uris,
+    refusals,
+    retention,
+    tokens,
+)
+from server.domain.grants.clients import Description
 from server.hashing import token_hash
-from server.models import AuthorizationCode, AuthorizationRequest, Project, ProjectRole
+from server.models import AuthorizationCode, AuthorizationRequest, OAuthClient, Project, ProjectRole, RefreshToken
 from server.models.base import now
 from server.principal import CredentialKind, Principal
 from tools import gate
@@ -86,6 +99,17 @@ def unbound(user_id: str, kind: CredentialKind, credential_id: str, *_project_an
     return Principal(user_id, kind, credential_id)
 
 
+async def named_client(_runtime: object, flow: FlowRequest, _address: str) -> str:
+    return flow.form.get("client_id", "")
+
+
+def evicting(session: Session, grant_id: str) -> None:
+    """Keep the newest 64 tokens, however alive the others are."""
+    newest = sa.select(col(RefreshToken.token_hash)).where(col(RefreshToken.grant_id) == grant_id)
+    others = session.execute(newest.order_by(col(RefreshToken.created_at).desc()).offset(64)).scalars().all()
+    session.execute(sa.delete(RefreshToken).where(col(RefreshToken.token_hash).in_(others)))
+
+
 CONTROLS = (
     Control("which redirect URIs may be named", redirect_uris, "is_allowed", yes, "registration::test_013_a_redirect"),
     Control("checked before sign-in", authorization, "glance", nothing, "authorization::test_036_an_unknown"),
@@ -124,7 +148,7 @@ CONTROLS = (
     Control("secrets are checked", clients, "secret_matches", yes, "token_endpoint::test_073_074_a_confidential"),
     Control("failures are limited", limits.Limits, "hit", nothing, "token_endpoint::test_078"),
     Control("a copy ends the family", tokens, "_end_family", nothing, "refresh::test_081"),
-    Control("a family within bounds", tokens, "_bound", nothing, "refresh::test_082_a_family"),
+    Control("a family within bounds", tokens, "_prune", nothing, "refresh::test_082_a_family_stays"),
     Control("for its client only", PresentedRefreshToken, "check_client", yes, "refresh::test_083"),
     Control("no more than granted", PresentedRefreshToken, "get_scope", lambda _: "memories:read memories:write admin",
             "refresh::test_084"),
@@ -141,6 +165,36 @@ CONTROLS = (
     Control("no CORS for pages", cors, "is_shared", yes, "discovery::test_c13_pages"),
     Control("only hashes are stored", tokens, "token_hash", lambda token: token, "keeping::test_102"),
     Control("the audit trail", audit, "record", nothing, "keeping::test_108"),
+    Control("a request has 8 KB", pages, "QUERY_LIMIT", 10**6, "bounds::test_a_request_of_more"),
+    Control("open requests are few", authorizations, "_end_oldest", nothing, "bounds::test_a_browser_session"),
+    Control("the same client once", clients, "find_registration", nothing, "bounds::test_the_same_public"),
+    Control("the same client counts not", clients, "find_registration", nothing, "bounds::test_017_the_same"),
+    Control("the same description is known again", registration, "hash_of", nothing, "bounds::test_the_same_public"),
+    Control("another address, another client", registration, "hash_of",
+            lambda _settings, _address, description: description.as_text(), "bounds::test_the_same_client_from"),
+    Control("registering again postpones", clients, "is_due_for_renewal", no, "bounds::test_021"),
+    Control("small registrations", Description, "is_small", True, "bounds::test_016"),
+    Control("small documents", Description, "is_small", True, "bounds::test_027"),
+    Control("few fetches for a person", authorization, "_count_fetch", nothing, "bounds::test_035_documents"),
+    Control("few fetches from a host", authorization, "HOST_TIMES", 1000, "bounds::test_035_a_host"),
+    Control("an old copy beyond the limit", client_documents, "may_be_stale", no, "bounds::test_035_beyond"),
+    Control("unused documents go", retention, "DOCUMENT_RETENTION", timedelta(days=9), "bounds::test_a_document_that"),
+    Control("documents in use stay", clients, "is_unused_document", lambda: OAuthClient.kind == "document",
+            "bounds::test_a_document_in_use"),
+    Control("few unused documents", clients, "_forget_oldest_documents", nothing, "bounds::test_unused_documents"),
+    Control("unknown clients count by address", token_endpoints, "_known_client_id", named_client,
+            "bounds::test_078_a_stranger"),
+    Control("known clients count by address too", token_endpoints, "ADDRESS_TIMES", 1000, "bounds::test_078_a_caller"),
+    Control("a grant has a limit", tokens, "grant_id_of", nothing, "bounds::test_a_grant_refreshes"),
+    Control("three successors", tokens, "_refuse_excess", nothing, "refresh::test_082_a_token_has"),
+    Control("few live tokens", tokens, "_refuse_excess", nothing, "refresh::test_082_a_family_with"),
+    Control("no live token is evicted", tokens, "_prune", evicting, "refresh::test_082_a_copy"),
+    Control("a late token is refused", tokens, "_refuse_late", nothing, "refresh::test_081"),
+    Control("a second successor is audited", refusals, "note_repetition", nothing, "refusals::test_each_use"),
+    Control("a place that others reach", pages, "risks_of", lambda _: (False, None), "pages::test_056_the_page_warns"),
+    Control("the place of this request", pages, "risks_of", lambda _: (True, None), "pages::test_056_the_page_warns"),
+    Control("our name is ours", client_names, "looks_like_ours", no, "pages::test_056_a_name_cannot_pose"),
+    Control("a name stays within its marks", client_names, "_QUOTES", {}, "pages::test_056_a_name_cannot_leave"),
 )  # fmt: skip
 
 

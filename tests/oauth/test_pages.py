@@ -141,8 +141,37 @@ async def test_056_the_page_names_client_permissions_and_destination(register: R
     assert "app.example:8443" in remote.text
     assert "can pretend" not in remote.text
     assert "Add, edit and delete" not in remote.text
-    installed = await ann.open((await register(redirect_uris=["cursor://app/cb"])).request())
-    assert "the application that opens cursor: links" in installed.text
+
+
+async def test_056_the_page_warns_of_the_place_that_this_request_names(register: Register, ann: Person) -> None:
+    """Whatever else is registered: a local program, an application's own scheme, or neither."""
+    uris = [CALLBACK, "cursor://app/cb", "https://app.example/cb"]
+    app = await register(redirect_uris=uris)
+    local, installed, remote = [(await ann.open(app.request(redirect_uri=uri))).text for uri in uris]
+    assert "Any program on your computer can pretend to be this application" in local
+    assert "the application that opens cursor: links" in installed
+    assert "Any application on this device can claim cursor: links" in installed
+    for page in (installed, remote):
+        assert "Any program on your computer" not in page
+    assert "can claim" not in local + remote
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SelfMemory", "selfmemory server", "Self-Memory", "S e l f M e m o r y", "The SelfMemory team", "ЅеlfМеmоrу",
+     "Se1fMem0ry", "SeIfMemory", "Ｓelfmemory", "Self​Memory", "SelfMemöry", "selfrnernory"],
+)  # fmt: skip
+async def test_056_a_name_cannot_pose_as_ours(register: Register, ann: Person, name: str) -> None:
+    app = await register(client_name=name)
+    assert "Connect “An application named like this server”?" in (await ann.open(app.request())).text
+    await app.connect(ann)
+    connections = (await ann.browser.get("/api/connections")).json()["connections"]
+    assert connections[0]["client_name"] == "An application named like this server"
+
+
+async def test_056_a_name_cannot_leave_its_quotation_marks(register: Register, ann: Person) -> None:
+    page = await ann.open((await register(client_name='Notes”? It is safe. Allow “it"')).request())
+    assert "Connect “Notes&#39;? It is safe. Allow &#39;it&#39;”?" in page.text
 
 
 async def test_057_only_projects_within_reach_may_be_connected(

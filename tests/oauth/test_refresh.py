@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from server.database import Database
 from server.domain.grants import connections
+from server.domain.grants import tokens as tokens_module
 from server.models import AccessToken, OAuthClient, OAuthGrant, ProjectMember, ProjectRole, RefreshToken
 from server.models.base import now
 from tests.oauth.conftest import Register
@@ -38,18 +39,26 @@ async def test_080_each_refresh_replaces_the_refresh_token(notes: App, ann: Pers
     second = tokens_of(await notes.refresh(first.refresh))
     assert second.refresh != first.refresh
     assert second.access != first.access
-    age(database, 61)
+    age(database, 601)
     assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
+    assert (await notes.refresh(second.refresh)).status_code == 200
 
 
-async def test_081_a_reused_token_ends_only_its_own_family(notes: App, ann: Person, database: Database) -> None:
+async def test_081_an_old_one_that_comes_a_second_time_ends_its_family_alone(
+    notes: App, ann: Person, database: Database
+) -> None:
+    """The first time may be an old copy of an honest client: it is refused, and ends nothing."""
     other = await notes.connect(ann)
     first = await notes.connect(ann)
     second = tokens_of(await notes.refresh(first.refresh))
     third = tokens_of(await notes.refresh(second.refresh))
-    age(database, 61)
+    age(database, 601)
     assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
-    for tokens in (first, second, third):
+    assert error_of(await notes.refresh(second.refresh)) == "invalid_grant"
+    assert all([await notes.works(tokens.access) for tokens in (first, second, third)])
+    fourth = tokens_of(await notes.refresh(third.refresh))
+    assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
+    for tokens in (first, second, third, fourth):
         assert not await notes.works(tokens.access)
         assert error_of(await notes.refresh(tokens.refresh)) == "invalid_grant"
     assert await notes.works(other.access)
@@ -61,27 +70,68 @@ async def test_082_a_token_may_be_reused_within_the_grace_period(notes: App, ann
     first = await notes.connect(ann)
     second = tokens_of(await notes.refresh(first.refresh))
     third = tokens_of(await notes.refresh(second.refresh))
-    age(database, 59)
+    age(database, 599)
     again = tokens_of(await notes.refresh(first.refresh))
     for tokens in (third, again):
         assert await notes.works(tokens.access)
         assert (await notes.refresh(tokens.refresh)).status_code == 200
 
 
-async def test_082_a_family_stays_within_bounds(notes: App, ann: Person, database: Database) -> None:
+async def test_082_a_token_has_at_most_three_successors(notes: App, ann: Person, database: Database) -> None:
+    """The fourth use is refused and ends nothing, however often it is repeated."""
     first = await notes.connect(ann)
-    for _ in range(80):
-        newest = tokens_of(await notes.refresh(first.refresh))
+    successors = [tokens_of(await notes.refresh(first.refresh)) for _ in range(3)]
+    for _ in range(5):
+        assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
+    for tokens in (first, *successors):
+        assert await notes.works(tokens.access)
+    assert all([(await notes.refresh(tokens.refresh)).status_code == 200 for tokens in successors])
+
+
+async def test_082_a_copy_evicts_nobody(notes: App, ann: Person) -> None:
+    """The owner's token works, whatever the copy's holder does with the successors of its own."""
+    first = await notes.connect(ann)
+    copied = tokens_of(await notes.refresh(first.refresh))
+    own = tokens_of(await notes.refresh(first.refresh))
+    for _ in range(70):
+        copied = tokens_of(await notes.refresh(copied.refresh))
+    for _ in range(70):
+        await notes.refresh(first.refresh)
+    assert await notes.works(own.access)
+    assert (await notes.refresh(own.refresh)).status_code == 200
+
+
+async def test_082_a_family_stays_within_bounds(
+    notes: App, ann: Person, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens_module, "MAX_ACCESS_TOKENS", 20)
+    newest = await notes.connect(ann)
+    for _ in range(60):
+        newest = tokens_of(await notes.refresh(newest.refresh))
     with database.read() as session:
-        for table in (AccessToken, RefreshToken):
-            assert len(session.exec(select(table)).all()) <= 65
+        assert len(session.exec(select(RefreshToken)).all()) == tokens_module.ROTATED_KEPT + 1
+        assert len(session.exec(select(AccessToken)).all()) == 20
+    assert await notes.works(newest.access)
     assert (await notes.refresh(newest.refresh)).status_code == 200
 
 
+async def test_082_a_family_with_many_live_tokens_gets_no_more_successors(
+    notes: App, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them still has a first successor."""
+    monkeypatch.setattr(tokens_module, "MAX_LIVE_TOKENS", 2)
+    first = await notes.connect(ann)
+    live = [tokens_of(await notes.refresh(first.refresh)) for _ in range(2)]
+    assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
+    assert all([(await notes.refresh(tokens.refresh)).status_code == 200 for tokens in live])
+
+
 @pytest.mark.settings(refresh_grace_seconds=0)
-async def test_082_without_a_grace_period_a_second_use_ends_the_family(notes: App, ann: Person) -> None:
+async def test_082_without_a_grace_period_a_third_use_ends_the_family(notes: App, ann: Person) -> None:
     first = await notes.connect(ann)
     second = tokens_of(await notes.refresh(first.refresh))
+    assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
+    assert await notes.works(second.access)
     assert error_of(await notes.refresh(first.refresh)) == "invalid_grant"
     assert not await notes.works(second.access)
 

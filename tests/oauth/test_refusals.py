@@ -21,7 +21,7 @@ from tests.support.flows import App, Person, error_of
 
 CODE_SENTENCE = "The code was used already or has ended."
 TOKEN_SENTENCE = "The refresh token was used already or has ended."
-REFUSED = ("token.refused", "token.reused", "code.refused")
+REFUSED = ("token.refused", "token.repeated", "token.reused", "code.refused")
 
 Change = Callable[[Session], object]
 
@@ -58,10 +58,10 @@ def logged(caplog: pytest.LogCaptureFixture) -> Logged:
 
 
 def audited(database: Database) -> list[tuple[str, str]]:
-    """Return type and reason of each audit event about a refusal, oldest first."""
+    """Return type and reason of each audit event about a refusal or a repetition, oldest first."""
     with database.read() as session:
         events = session.exec(select(AuditEvent).order_by(col(AuditEvent.id))).all()
-    return [(event.type, str(event.details["reason"])) for event in events if event.type in REFUSED]
+    return [(event.type, str(event.details.get("reason", ""))) for event in events if event.type in REFUSED]
 
 
 def sentence_of(response: httpx.Response) -> str:
@@ -100,7 +100,7 @@ async def test_a_replayed_code_is_logged_and_audited(
     [
         (expire(RefreshToken), "token.refused", Refusal.EXPIRED),
         (remove_members, "token.refused", Refusal.ROLE_LOST),
-        (end_grace_period, "token.reused", Refusal.REUSED),
+        (end_grace_period, "token.refused", Refusal.LATE),
     ],
 )
 async def test_a_refused_refresh_token_is_logged_and_audited_with_its_reason(
@@ -121,6 +121,27 @@ async def test_a_refused_refresh_token_is_logged_and_audited_with_its_reason(
     assert logged.last() == ("refresh token refused", notes.client_id, reason)
     assert audited(database) == [(event, reason)]
     assert refresh_token not in logged.caplog.text
+
+
+async def test_each_use_of_an_old_refresh_token_is_audited(
+    notes: App, ann: Person, database: Database, logged: Logged
+) -> None:
+    """A second successor, one use too many, a late use, and the one that ends the family."""
+    refresh_token = (await notes.connect(ann)).refresh
+    assert [(await notes.refresh(refresh_token)).status_code for _ in range(3)] == [200] * 3
+    expected = [("token.repeated", "")]
+    assert audited(database) == expected
+    assert sentence_of(await notes.refresh(refresh_token)) == TOKEN_SENTENCE
+    assert logged.last() == ("refresh token refused", notes.client_id, Refusal.TOO_OFTEN)
+    expected += [("token.refused", Refusal.TOO_OFTEN)]
+    assert audited(database) == expected
+    with database.write() as session:
+        end_grace_period(session)
+    for event, reason in (("token.refused", Refusal.LATE), ("token.reused", Refusal.REUSED)):
+        assert sentence_of(await notes.refresh(refresh_token)) == TOKEN_SENTENCE
+        assert logged.last() == ("refresh token refused", notes.client_id, reason)
+        expected += [(event, reason)]
+        assert audited(database) == expected
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,9 @@ AUTHORIZATION: dict[str, Requirement] = {
         "The server accepts a document that prefers private_key_jwt and also allows none, as a public client.",
         "ours: ChatGPT's document",
     ),
-    "035": Requirement("The server fetches no document before the user signs in.", "ours"),
+    "035": Requirement(
+        "The server fetches no document before the user signs in, and few for one person or from one host.", "ours"
+    ),
     # Authorization endpoint
     "036": Requirement(
         "An unknown, missing or repeated client_id gets an error page and no redirect.", "RFC 6749 section 4.1.2.1"

@@ -33,7 +33,7 @@ TOKENS: dict[str, Requirement] = {
     "076": Requirement("The server compares secrets in constant time.", "ours"),
     "077": Requirement("The token endpoint answers any input with a JSON error that repeats no input.", "ours"),
     "078": Requirement(
-        "The server limits failures at the token endpoint without locking out the client or others.", "ours"
+        "The server limits failures at the token endpoint by client and address without locking out others.", "ours"
     ),
     # Refresh tokens
     "079": Requirement(
@@ -45,11 +45,11 @@ TOKENS: dict[str, Requirement] = {
         "MCP 2026-07-28, authorization; RFC 9700 section 4.14; ours: the grace period",
     ),
     "081": Requirement(
-        "Repeated use of a refresh token after its grace period revokes its family of tokens, and no other.",
+        "After its grace period a refresh token is refused once, and its next use revokes its family and no other.",
         "RFC 9700 section 4.14; OAuth 2.1; ours: the grace period",
     ),
     "082": Requirement(
-        "A refresh token can be used again within its grace period, and the number of tokens stays limited.",
+        "A refresh token has at most three successors, all within its grace period, and no live token is evicted.",
         "ours, for lost responses and shared tokens; differs from RFC 9700 section 4.14",
     ),
     "083": Requirement(

@@ -19,7 +19,6 @@ from server.models import (
     OAuthClient,
     OAuthGrant,
     Organization,
-    ParkedRequest,
     Project,
     ProjectRole,
 )
@@ -27,6 +26,8 @@ from server.models.base import now
 from server.principal import Principal, Scope
 
 LIFETIME = timedelta(minutes=30)
+MAX_OPEN_REQUESTS = 20
+"""Per browser session."""
 
 
 class RequestEnded(NotFound):
@@ -59,24 +60,10 @@ class ProjectChoice:
     is_preferred: bool
 
 
-def park(session: Session, query: str) -> str:
-    """Store the query of a request whose user must sign in first. Returns the id for `parked_query`."""
-    parked = ParkedRequest(id=new_token("parked_"), query=query, expires_at=now() + LIFETIME)
-    session.add(parked)
-    return parked.id
-
-
-def parked_query(session: Session, parked_id: str) -> str:
-    """Return the stored query. Raises RequestEnded."""
-    parked = session.get(ParkedRequest, parked_id)
-    if parked is None or parked.expires_at <= now():
-        raise RequestEnded
-    return parked.query
-
-
 def begin(session: Session, principal: Principal, consent: ConsentRequest) -> AuthorizationRequest:
-    """Store a request that can be answered only in the principal's browser session."""
+    """Store a request that can be answered only in the principal's browser session. The session's oldest ones end."""
     require_session(principal)
+    _end_oldest(session, principal.credential_id)
     request = AuthorizationRequest(
         id=new_token("request_"),
         session_id=principal.credential_id,
@@ -148,6 +135,15 @@ def deny(session: Session, principal: Principal, request_id: str) -> Authorizati
     request = _open(session, principal, request_id)
     audit.record_account_event(session, Event.ACCESS_DENIED, principal.user_id, client_id=request.client_id)
     return request
+
+
+def _end_oldest(session: Session, session_id: str) -> None:
+    """Delete the oldest requests of the browser session, so that there is room for one more."""
+    requests = sa.select(col(AuthorizationRequest.id)).where(col(AuthorizationRequest.session_id) == session_id)
+    oldest = requests.order_by(col(AuthorizationRequest.expires_at).desc()).offset(MAX_OPEN_REQUESTS - 1)
+    ids = session.execute(oldest.with_for_update(skip_locked=True)).scalars().all()
+    if ids:
+        session.execute(sa.delete(AuthorizationRequest).where(col(AuthorizationRequest.id).in_(ids)))
 
 
 def _open(session: Session, principal: Principal, request_id: str) -> AuthorizationRequest:

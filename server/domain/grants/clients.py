@@ -1,24 +1,30 @@
 """OAuth clients: how they describe themselves, and the three ways in which they get onto this server."""
 
 import hmac
-import unicodedata
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from server.domain import audit
 from server.domain.audit import Event
 from server.domain.grants import redirect_uris
 from server.errors import Invalid
 from server.hashing import CLIENT_SECRET_PREFIX, new_token, token_hash
-from server.models import AuthMethod, ClientKind, OAuthClient
+from server.models import AuthMethod, AuthorizationRequest, ClientKind, OAuthClient, OAuthGrant
 from server.models.base import JsonObject, now
 
 ID_PREFIX = "client_"
 GRANT_TYPES = ("authorization_code", "refresh_token")
-SHOWN_NAME_LENGTH = 60
+MAX_DESCRIPTION_BYTES = 8_000
+MAX_UNUSED_DOCUMENTS = 1_000
+"""Descriptions from metadata documents that no grant and no open request needs. They can be fetched again."""
+
+RENEWED_EVERY = timedelta(days=1)
+"""How often registering again postpones the removal of an unused client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +37,46 @@ class Description:
     grant_types: Sequence[str] = GRANT_TYPES
     details: JsonObject = field(default_factory=dict)
 
+    def as_text(self) -> str:
+        """Return all that is stored of it, the same text for equal descriptions."""
+        parts = [self.name, list(self.redirect_uris), self.auth_method, list(self.grant_types), self.details]
+        return json.dumps(parts, sort_keys=True, ensure_ascii=False)
+
+    @property
+    def is_small(self) -> bool:
+        return len(self.as_text().encode()) <= MAX_DESCRIPTION_BYTES
+
 
 def find(session: Session, client_id: str) -> OAuthClient | None:
     return session.get(OAuthClient, client_id)
 
 
-def register(session: Session, description: Description) -> tuple[OAuthClient, str | None]:
-    """Store a client that registers itself (RFC 7591).
+def find_registration(session: Session, registration_hash: str) -> OAuthClient | None:
+    """Return the public client that registered with this hash."""
+    query = sa.select(OAuthClient).where(col(OAuthClient.registration_hash) == registration_hash)
+    return session.execute(query).scalar_one_or_none()
+
+
+def register(
+    session: Session, description: Description, registration_hash: str | None = None
+) -> tuple[OAuthClient, str | None]:
+    """Store a client that registers itself (RFC 7591). `registration_hash` finds a public client again.
 
     Returns it with its secret, None for a public client. Only the secret's hash is stored.
     """
-    return _add(session, ClientKind.REGISTERED, description)
+    client, secret = _add(session, ClientKind.REGISTERED, description)
+    client.registration_hash = registration_hash if secret is None else None
+    session.flush()
+    return client, secret
+
+
+def is_due_for_renewal(client: OAuthClient) -> bool:
+    return client.created_at <= now() - RENEWED_EVERY
+
+
+def renew(session: Session, client_id: str) -> None:
+    """Postpone the removal of a client that registered again: an unused one is removed by the age of `created_at`."""
+    session.execute(sa.update(OAuthClient).where(col(OAuthClient.id) == client_id).values(created_at=now()))
 
 
 def configure(
@@ -59,9 +94,12 @@ def configure(
 
 def keep_document(session: Session, url: str, description: Description, fresh_until: datetime) -> OAuthClient:
     """Store the client that the metadata document at `url` describes. It need not be read again until `fresh_until`."""
-    client = session.get(OAuthClient, url) or OAuthClient(
-        id=url, kind=ClientKind.DOCUMENT, redirect_uris=[], grant_types=[], auth_method=AuthMethod.NONE
-    )
+    client = session.get(OAuthClient, url)
+    if client is None:
+        _forget_oldest_documents(session)
+        client = OAuthClient(
+            id=url, kind=ClientKind.DOCUMENT, redirect_uris=[], grant_types=[], auth_method=AuthMethod.NONE
+        )
     client.name = description.name
     client.redirect_uris = list(description.redirect_uris)
     client.grant_types = list(description.grant_types)
@@ -72,18 +110,27 @@ def keep_document(session: Session, url: str, description: Description, fresh_un
     return client
 
 
+def is_unused_document() -> sa.ColumnElement[bool]:
+    """Return the condition for a document's client without a grant or an open request: it can be fetched again."""
+    return sa.and_(
+        col(OAuthClient.kind) == ClientKind.DOCUMENT,
+        ~sa.exists().where(col(OAuthGrant.client_id) == OAuthClient.id),
+        ~sa.exists().where(col(AuthorizationRequest.client_id) == OAuthClient.id),
+    )
+
+
 def secret_matches(client: OAuthClient, secret: str) -> bool:
     """Compare the hashes in constant time."""
     return client.secret_hash is not None and hmac.compare_digest(client.secret_hash, token_hash(secret))
 
 
-def shown_name(client: OAuthClient) -> str:
-    """Return the client's name for people: one short line without control, direction or invisible characters."""
-    visible = "".join(c for c in client.name if c.isspace() or unicodedata.category(c)[0] != "C")
-    text = " ".join(visible.split())
-    if len(text) > SHOWN_NAME_LENGTH:
-        return text[: SHOWN_NAME_LENGTH - 1] + "…"
-    return text or "An application without a name"
+def _forget_oldest_documents(session: Session) -> None:
+    """Delete the oldest unused documents, so that there is room for one more."""
+    unused = sa.select(col(OAuthClient.id)).where(is_unused_document()).order_by(col(OAuthClient.created_at).desc())
+    oldest = unused.offset(MAX_UNUSED_DOCUMENTS - 1).with_for_update(skip_locked=True)
+    ids = session.execute(oldest).scalars().all()
+    if ids:
+        session.execute(sa.delete(OAuthClient).where(col(OAuthClient.id).in_(ids)))
 
 
 def _add(session: Session, kind: ClientKind, description: Description) -> tuple[OAuthClient, str | None]:

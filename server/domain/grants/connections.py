@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 from server.domain import audit
 from server.domain.access import require_session
 from server.domain.audit import Event
-from server.domain.grants.clients import shown_name
+from server.domain.grants.client_names import shown_name
 from server.errors import NotFound
 from server.models import AuthorizationCode, OAuthClient, OAuthGrant, Project
 from server.principal import Principal

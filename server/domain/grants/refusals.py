@@ -1,4 +1,4 @@
-"""Refused codes and refresh tokens: the reasons, and their events in the audit trail."""
+"""Refused codes and refresh tokens, and repeated ones: the reasons, and their events in the audit trail."""
 
 from datetime import timedelta
 from enum import StrEnum, auto
@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 from server.domain import audit
 from server.domain.audit import Event
 from server.models import AuditEvent, AuthorizationCode, OAuthGrant, Project
-from server.models.base import new_id, now
+from server.models.base import JSON, new_id, now
 
 RECORDED_EVERY = timedelta(hours=1)
 """A client may repeat a refused request for ever; the trail gets one event per interval, target, client and reason."""
@@ -27,12 +27,16 @@ class Refusal(StrEnum):
     """The user no longer has a role in the project."""
     ALREADY_USED = auto()
     """A code that was exchanged before."""
+    TOO_OFTEN = auto()
+    """A refresh token in its grace period that already has all its successors, or a family with too many tokens."""
+    LATE = auto()
+    """A refresh token that was exchanged before, used for the first time after its grace period."""
     REUSED = auto()
-    """A refresh token that was exchanged before, after its grace period."""
+    """The same once more: the family ends."""
     GRANT_ENDED = auto()
     """The code or the grant was deleted while this exchange waited for its lock."""
     DISCARDED = auto()
-    """The refresh token alone was deleted during that wait: its family had too many live tokens, or it expired."""
+    """The refresh token alone was deleted during that wait: others were exchanged after it, or it expired."""
 
 
 def refuse_code(session: Session, code: AuthorizationCode, reason: Refusal) -> Refusal:
@@ -47,25 +51,39 @@ def refuse_token(session: Session, grant: OAuthGrant, reason: Refusal) -> Refusa
     return reason
 
 
+def refuse_late(session: Session, grant: OAuthGrant) -> Refusal:
+    """Record the first use of a refresh token after its grace period, once for each token."""
+    organization_id = session.execute(organization_of(grant.project_id)).scalar_one()
+    details = {"client_id": grant.client_id, "reason": Refusal.LATE}
+    audit.record(session, Event.TOKEN_REFUSED, grant.user_id, organization_id, grant.id, **details)
+    return Refusal.LATE
+
+
+def note_repetition(session: Session, grant: OAuthGrant) -> None:
+    """Record that a refresh token got a second successor."""
+    _record(session, Event.TOKEN_REPEATED, grant, grant.id)
+
+
 def organization_of(project_id: str) -> sa.Select[str]:
     """Return the query for the id of the project's organization."""
     return sa.select(col(Project.organization_id)).where(col(Project.id) == project_id)
 
 
 def _record(
-    session: Session, event: Event, subject: AuthorizationCode | OAuthGrant, target: str, reason: Refusal
+    session: Session, event: Event, subject: AuthorizationCode | OAuthGrant, target: str, reason: Refusal | None = None
 ) -> None:
     """Write the event, unless the same one was written within `RECORDED_EVERY`."""
     organization_id = session.execute(organization_of(subject.project_id)).scalar_one()
+    details: dict[str, JSON] = {"client_id": subject.client_id}
+    if reason is not None:
+        details["reason"] = reason
     same = sa.select(col(AuditEvent.id)).where(
         col(AuditEvent.organization_id) == organization_id,
         # Ids sort by time, and the index is on organization and id.
         col(AuditEvent.id) > new_id("evt_", at=now() - RECORDED_EVERY),
         col(AuditEvent.type) == event,
         col(AuditEvent.target) == target,
-        col(AuditEvent.details)["client_id"].as_string() == subject.client_id,
-        col(AuditEvent.details)["reason"].as_string() == reason,
+        *(col(AuditEvent.details)[name].as_string() == value for name, value in details.items()),
     )
     if session.execute(same.limit(1)).one_or_none() is None:
-        details = {"client_id": subject.client_id, "reason": reason}
         audit.record(session, event, subject.user_id, organization_id, target, **details)

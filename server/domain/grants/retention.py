@@ -1,10 +1,11 @@
-"""Housekeeping: deletes expired tokens, codes, requests and second steps, and clients that were never used."""
+"""Housekeeping: deletes expired tokens, codes, requests and second steps, unused clients, and stale documents."""
 
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
+from server.domain.grants import clients
 from server.domain.retention import delete_chunk
 from server.models import (
     AccessToken,
@@ -13,7 +14,6 @@ from server.models import (
     ClientKind,
     OAuthClient,
     OAuthGrant,
-    ParkedRequest,
     PendingSignIn,
     RefreshToken,
 )
@@ -23,8 +23,12 @@ CODE_RETENTION = timedelta(days=1)
 """How long a code is kept after it expires, so that a second use is noticed."""
 
 
+DOCUMENT_RETENTION = timedelta(days=1)
+"""How long the description from a metadata document is kept when no grant and no open request needs it."""
+
+
 def remove_expired(session: Session, client_retention_days: int) -> int:
-    """Delete expired rows, grants without tokens, and unused clients older than `client_retention_days`.
+    """Delete expired rows, grants without tokens, unused clients older than `client_retention_days`, and documents.
 
     Deletes at most CHUNK_ROWS of each table and returns how many, without those that foreign keys delete. Call it again
     while some go.
@@ -35,19 +39,19 @@ def remove_expired(session: Session, client_retention_days: int) -> int:
         sa.exists().where(col(RefreshToken.grant_id) == OAuthGrant.id),
     )
     is_unused = sa.and_(
-        col(OAuthClient.kind) != ClientKind.CONFIGURED,
+        col(OAuthClient.kind) == ClientKind.REGISTERED,
         col(OAuthClient.authorized_at).is_(None),
         col(OAuthClient.created_at) <= moment - timedelta(days=client_retention_days),
     )
-    # Tokens come before grants, because a grant ends with its last token.
+    is_old_document = sa.and_(clients.is_unused_document(), col(OAuthClient.created_at) <= moment - DOCUMENT_RETENTION)
+    # Tokens come before grants, because a grant ends with its last token; both and requests before documents.
     conditions: list[tuple[type[SQLModel], sa.ColumnElement[bool]]] = [
-        (ParkedRequest, col(ParkedRequest.expires_at) <= moment),
         (PendingSignIn, col(PendingSignIn.expires_at) <= moment),
         (AuthorizationRequest, col(AuthorizationRequest.expires_at) <= moment),
         (AuthorizationCode, col(AuthorizationCode.expires_at) <= moment - CODE_RETENTION),
         (AccessToken, col(AccessToken.expires_at) <= moment),
         (RefreshToken, col(RefreshToken.expires_at) <= moment),
         (OAuthGrant, ~has_tokens),
-        (OAuthClient, is_unused),
+        (OAuthClient, sa.or_(is_unused, is_old_document)),
     ]
     return sum(delete_chunk(session, table, condition) for table, condition in conditions)

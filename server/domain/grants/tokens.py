@@ -1,7 +1,7 @@
 """Access and refresh tokens: exchange, rotation, revocation and introspection.
 
-All tokens of one consent are a family that belongs to its grant. A code or refresh token that is used again when it
-should not be has been copied, so its grant is deleted with the whole family (OAuth 2.1 sections 4.1.3 and 4.3.1).
+All tokens of one consent are a family that belongs to its grant. A code that is used twice, or a refresh token that
+keeps coming back, has been copied: its grant is deleted with the whole family (OAuth 2.1 sections 4.1.3 and 4.3.1).
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,20 @@ from server.models import (
 from server.models.base import JSON, now
 from server.settings import Settings
 
-MAX_LIVE_TOKENS = 64
-"""Per family: enough for many processes that share one refresh token and exchange it at the same moment."""
+MAX_SUCCESSORS = 3
+"""Of one refresh token: enough for a lost answer, and for processes that share it."""
+
+MAX_LIVE_TOKENS = 2_000
+"""Refresh tokens of a family that were not exchanged yet. Beyond it a token gets one successor only.
+
+An application whose two processes exchange the same token every hour leaves 24 behind a day, each for 60 days.
+"""
+
+ROTATED_KEPT = 32
+"""Exchanged refresh tokens that are kept per family, so that their return is noticed."""
+
+MAX_ACCESS_TOKENS = 256
+"""Per family. The oldest are deleted first."""
 
 REREAD = {"populate_existing": True}
 """Execution option for rows that may have changed before the lock was held."""
@@ -98,11 +110,17 @@ def find_refresh_token(session: Session, token: str) -> tuple[RefreshToken, OAut
     return None if row is None else (row[0], row[1])
 
 
+def grant_id_of(session: Session, refresh_token: str) -> str | None:
+    query = sa.select(col(RefreshToken.grant_id)).where(col(RefreshToken.token_hash) == token_hash(refresh_token))
+    return session.execute(query).scalar_one_or_none()
+
+
 def rotate(session: Session, settings: Settings, token: RefreshToken, scopes: Sequence[str]) -> IssuedTokens | Refusal:
     """Exchange a refresh token for an access token and a new refresh token.
 
-    Within the grace period the same token can be exchanged again, because answers get lost and several processes may
-    share one token. After it, a second use ends the family. The caller must commit a refusal too.
+    Within the grace period the same token can be exchanged again for at most `MAX_SUCCESSORS` in all, because answers
+    get lost and several processes may share one token. After it, the first use is refused and the second ends the
+    family. The caller must commit a refusal too.
     """
     grant = _locked_grant(session, token.grant_id)
     if grant is None:
@@ -111,18 +129,22 @@ def rotate(session: Session, settings: Settings, token: RefreshToken, scopes: Se
     if session.execute(same_token, execution_options=REREAD).one_or_none() is None:
         return refusals.refuse_token(session, grant, Refusal.DISCARDED)
     moment = now()
-    grace = timedelta(seconds=settings.refresh_grace_seconds)
-    if token.rotated_at is not None and moment >= token.rotated_at + grace:
-        _end_family(session, grant, Event.TOKEN_REUSED, reason=Refusal.REUSED)
-        return Refusal.REUSED  # the event above is its record
+    if token.rotated_at is not None:
+        is_late = moment >= token.rotated_at + timedelta(seconds=settings.refresh_grace_seconds)
+        refusal = _refuse_late(session, grant, token) if is_late else _refuse_excess(session, grant, token)
+        if refusal is not None:
+            return refusal
     if token.expires_at <= moment:
         return refusals.refuse_token(session, grant, Refusal.EXPIRED)
     role = _role(session, grant.user_id, grant.project_id)
     if role is None:
         return refusals.refuse_token(session, grant, Refusal.ROLE_LOST)
     token.rotated_at = token.rotated_at or moment
+    token.successors += 1
+    if token.successors == 2:
+        refusals.note_repetition(session, grant)
     issued = _issue(session, settings, grant, access.grantable(role, scopes), with_refresh_token=True)
-    _bound(session, grant.id)
+    _prune(session, grant.id)
     return issued
 
 
@@ -197,11 +219,40 @@ def _issue(
     return IssuedTokens(access_token, refresh_token, settings.access_token_seconds, scopes)
 
 
-def _bound(session: Session, grant_id: str) -> None:
-    """Delete all but the newest live tokens of a family, however often a client refreshes in the grace period."""
-    for table, is_live in ((RefreshToken, col(RefreshToken.rotated_at).is_(None)), (AccessToken, sa.true())):
-        live = sa.select(col(table.token_hash)).where(col(table.grant_id) == grant_id, is_live)
-        oldest = live.order_by(col(table.created_at).desc()).offset(MAX_LIVE_TOKENS)
+def _refuse_excess(session: Session, grant: OAuthGrant, token: RefreshToken) -> Refusal | None:
+    """Refuse another successor when the token or its family has enough. Nothing that is live ends."""
+    live = sa.select(sa.func.count()).where(
+        col(RefreshToken.grant_id) == grant.id, col(RefreshToken.rotated_at).is_(None)
+    )
+    if token.successors < MAX_SUCCESSORS and session.execute(live).scalar_one() < MAX_LIVE_TOKENS:
+        return None
+    return refusals.refuse_token(session, grant, Refusal.TOO_OFTEN)
+
+
+def _refuse_late(session: Session, grant: OAuthGrant, token: RefreshToken) -> Refusal:
+    """Refuse a token after its grace period. The first time may be an honest client's old copy; the second ends all."""
+    if token.reused_at is None:
+        token.reused_at = now()
+        return refusals.refuse_late(session, grant)
+    _end_family(session, grant, Event.TOKEN_REUSED, reason=Refusal.REUSED)
+    return Refusal.REUSED  # the event above is its record
+
+
+def _prune(session: Session, grant_id: str) -> None:
+    """Delete the oldest exchanged refresh tokens and the oldest access tokens of a family. Live refresh tokens stay."""
+    rotated = (
+        sa.select(col(RefreshToken.token_hash))
+        .where(col(RefreshToken.grant_id) == grant_id, col(RefreshToken.rotated_at).is_not(None))
+        .order_by(col(RefreshToken.rotated_at).desc())
+        .offset(ROTATED_KEPT)
+    )
+    access_tokens = (
+        sa.select(col(AccessToken.token_hash))
+        .where(col(AccessToken.grant_id) == grant_id)
+        .order_by(col(AccessToken.created_at).desc())
+        .offset(MAX_ACCESS_TOKENS)
+    )
+    for table, oldest in ((RefreshToken, rotated), (AccessToken, access_tokens)):
         hashes = session.execute(oldest).scalars().all()
         if hashes:
             session.execute(sa.delete(table).where(col(table.token_hash).in_(hashes)))

@@ -1,0 +1,45 @@
+"""The names of clients, which they choose themselves: how people read them."""
+
+import unicodedata
+
+from server.models import ClientKind, OAuthClient
+
+SHOWN_LENGTH = 60
+OWN_NAME = "selfmemory"
+_LOOKALIKES = str.maketrans(
+    {
+        **dict.fromkeys("iіӏıɩιІ1|!", "l"),
+        **dict.fromkeys("оοօ0", "o"),
+        **dict.fromkeys("еєεҽ3", "e"),
+        **dict.fromkeys("ѕꜱ5$", "s"),
+        **dict.fromkeys("уγүʏ", "y"),
+        **dict.fromkeys("мꮇ", "m"),
+        **dict.fromkeys("гʀ", "r"),
+        **dict.fromkeys("ƒғ", "f"),
+    }
+)
+"""Letters and digits that look like a letter of `OWN_NAME`."""
+
+_QUOTES = str.maketrans(dict.fromkeys('"“”„‟«»', "'"))
+
+
+def shown_name(client: OAuthClient) -> str:
+    """Return the client's name for people: one short line that stays within its quotation marks.
+
+    Without control, direction or invisible characters. A name that looks like this server's is replaced, unless the
+    operator chose it.
+    """
+    visible = "".join(c for c in client.name if c.isspace() or unicodedata.category(c)[0] != "C")
+    text = " ".join(visible.translate(_QUOTES).split())
+    if client.kind != ClientKind.CONFIGURED and looks_like_ours(text):
+        return "An application named like this server"
+    if len(text) > SHOWN_LENGTH:
+        return text[: SHOWN_LENGTH - 1] + "…"
+    return text or "An application without a name"
+
+
+def looks_like_ours(name: str) -> bool:
+    """Return whether people could read our name in `name`, in other letters or with anything in between."""
+    folded = unicodedata.normalize("NFKD", name).casefold().translate(_LOOKALIKES)
+    letters = "".join(c for c in folded if c.isalpha())
+    return OWN_NAME in letters or OWN_NAME in letters.replace("rn", "m")

@@ -1,0 +1,14 @@
+"""How many rows each table has: what a request left behind."""
+
+import sqlalchemy as sa
+
+from server.database import Database
+from server.models import metadata
+
+
+def row_counts(database: Database) -> dict[str, int]:
+    with database.read() as session:
+        return {
+            table.name: session.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            for table in metadata.sorted_tables
+        }
