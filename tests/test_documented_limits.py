@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from server.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +22,16 @@ LIMITS = {
     "QUOTA_MEMORIES": "unlimited",
     "QUOTA_BYTES": "unlimited",
 }
+AHEAD = {
+    "RATE_LIMIT_REQUEST",
+    "RATE_LIMIT_MEMORY_CHANGE",
+    "RATE_LIMIT_SIGN_UP",
+    "RATE_LIMIT_REGISTRATION",
+    "RATE_LIMIT_DOCUMENT",
+    "QUOTA_MEMORIES",
+    "QUOTA_BYTES",
+}
+"""Their settings or new defaults land with changes of their own. Take a name out when it has landed."""
 
 
 def documented() -> dict[str, str]:
@@ -50,6 +58,6 @@ def test_no_setting_that_limits_is_missing_in_the_table() -> None:
     assert limits_in_settings().keys() - documented().keys() == set()
 
 
-@pytest.mark.xfail(strict=True, reason="the settings of other limits, and new defaults, land with their own changes")
 def test_the_table_tells_the_defaults_of_the_settings() -> None:
-    assert limits_in_settings() == documented()
+    settings, table = limits_in_settings(), documented()
+    assert {name for name in table if settings.get(name) != table[name]} <= AHEAD

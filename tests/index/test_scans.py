@@ -96,7 +96,7 @@ class Reads:
 
 
 def without_memories(number: int) -> Project:
-    return Project(id=f"proj_{number}", organization_id="org_1", name="", name_key="")
+    return Project(id=f"proj_{number}", organization_id="org_1", name="", name_key="", created_by="user_1")
 
 
 def test_a_search_looks_at_no_more_matrices_when_more_projects_are_cached(
