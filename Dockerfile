@@ -4,18 +4,27 @@
 # On Linux the package index offers torch with CUDA libraries, several GB that a server without a GPU never uses. To
 # leave them out, name the index of CPU builds from PyTorch's install page:
 #   docker build --build-arg PIP_EXTRA_INDEX_URL=… -t selfmemory-server .
+#
+# The tag of the base image can move. To build on one that you have checked, write its digest behind both tags:
+# `docker buildx imagetools inspect python:3.11-slim` prints it, FROM python:3.11-slim@sha256:… uses it. Dependabot then
+# updates it; it adds none where there is none. None is written here, since no image registry was within reach to look
+# it up, and an unchecked one could be that of an old image.
 
 FROM python:3.11-slim AS build
 ARG PIP_EXTRA_INDEX_URL=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_EXTRA_INDEX_URL=$PIP_EXTRA_INDEX_URL
 WORKDIR /app
 RUN python -m venv .venv
-COPY pyproject.toml constraints.txt README.md ./
-# what changes seldom first: torch by its exact version, then everything else that the project names
-RUN .venv/bin/pip install "$(grep '^torch==' constraints.txt)"
+# Every file is checked against its hash, except those of torch: its build for CPUs comes from another index.
+COPY constraints.txt requirements.txt ./
+RUN .venv/bin/pip install --require-hashes --no-deps -r requirements.txt
+RUN .venv/bin/pip install -c constraints.txt "$(grep '^torch==' constraints.txt)"
+COPY pyproject.toml README.md ./
 # the version is read from here
 COPY server/__init__.py server/
-RUN mkdir oauth tools rest && .venv/bin/pip install -c constraints.txt -e .
+RUN mkdir oauth tools rest \
+ && .venv/bin/pip install --no-deps --no-build-isolation -e . \
+ && .venv/bin/pip check
 COPY . .
 # the model is made ready beside the installation, so that a container starts at once and without network
 RUN .venv/bin/python -m server prepare-model

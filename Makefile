@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak strangers conformance \
-        screenshots constraints clean
+        screenshots constraints audit clean
 
 help:                                  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,9 +58,15 @@ conformance: install install-dev       ## the official MCP conformance suite (ne
 screenshots: install install-dev       ## take a screenshot of every page (needs chromium)
 	$(BIN)/python -m tests.dashboard.screenshots
 
-constraints: install-dev               ## update constraints.txt from .venv
+constraints: | $(BIN)/python            ## lock what pyproject.toml names: versions and hashes (needs network)
+	$(PIP) install -c constraints.txt uv
+	.ci/lock
+	$(MAKE) install-dev
 	{ sed -n 1p constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.new
 	mv constraints.new constraints.txt
+
+audit: | $(BIN)/python                   ## look for known vulnerabilities in the pinned packages (needs network)
+	@.ci/audit
 
 clean:                                 ## delete what was installed, never your data
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
@@ -71,15 +77,18 @@ $(VENV)/bin/python:
 	  || { echo "$(PYTHON) is older than 3.11: set PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # an incomplete .venv would look complete
 
-# torch goes first, with its exact version: as a dependency pip might pick a newer and far larger build
-$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
+# Every file is checked against its hash, except those of torch (.ci/lock says why). torch goes second, so that what it
+# needs is there by then, and with its exact version, since pip might pick a newer and far larger build.
+$(VENV)/.runtime: pyproject.toml constraints.txt requirements.txt | $(VENV)/bin/python
 	@echo "Installing. The first time this takes a few minutes."
-	$(PIP) install "$$(grep '^torch==' constraints.txt)"
-	$(PIP) install -c constraints.txt -e .
+	$(PIP) install --require-hashes --no-deps -r requirements.txt
+	$(PIP) install -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime
-	$(PIP) install -c constraints.txt -e '.[dev]'
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	$(PIP) install --require-hashes --no-deps -r requirements-dev.txt
+	@$(BIN)/python -m pip check > $(VENV)/.broken || { cat $(VENV)/.broken >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.model: $(VENV)/.runtime

@@ -11,7 +11,7 @@ ServiceError
 ├── Gone               existed and has ended
 ├── TooLarge           exceeds the size limit of a request
 ├── RateLimited        too many requests; says when to try again
-└── Unavailable        cannot be done now; nothing was changed
+└── Unavailable        cannot be done now; nothing was changed. Also a model that fails or is closed
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from pydantic import ValidationError
 
 from server import wire
-from server.errors import NotFound, ServiceError
+from server.errors import NotFound, ServiceError, Unavailable
 from server.logs import request_id
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,8 @@ def sentence(error: ToolError) -> str:
     cause = error.__cause__
     if isinstance(cause, NotFound):
         return NOT_FOUND
+    if isinstance(cause, Unavailable):
+        log.warning("unavailable", exc_info=cause.__cause__)
     if isinstance(cause, ServiceError):
         return cause.detail
     if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):

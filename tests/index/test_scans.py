@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from server.domain.memory.filters import Filters
 from server.index.center import Center
 from server.index.exact.matrix import Matrix, Scan
-from server.index.exact.matrix_cache import MatrixCache
+from server.index.exact.matrix_cache import ENTRY_BYTES, MatrixCache
 from server.index.model.embeddings import Embedder
 from server.models import Project
 from server.settings import Settings
@@ -78,6 +78,92 @@ def test_the_least_recently_used_projects_are_evicted(world: World) -> None:
         for project in projects:
             cache.scan_project(session, session.get_one(Project, project.project_id))
     assert list(cache._cached) == [project.project_id for project in projects[1:]]
+
+
+class Reads:
+    """Counts who reads an attribute of a class with slots, through its own descriptor."""
+
+    def __init__(self, owner: type, name: str) -> None:
+        self.descriptor = vars(owner)[name]
+        self.count = 0
+
+    def __get__(self, instance: object, owner: type) -> object:
+        self.count += 1
+        return self.descriptor.__get__(instance, owner)
+
+    def __set__(self, instance: object, value: object) -> None:
+        self.descriptor.__set__(instance, value)
+
+
+def without_memories(number: int) -> Project:
+    return Project(id=f"proj_{number}", organization_id="org_1", name="", name_key="", created_by="user_1")
+
+
+def test_a_search_looks_at_no_more_matrices_when_more_projects_are_cached(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions)
+    reads = Reads(Scan, "matrix")
+    monkeypatch.setattr(Scan, "matrix", reads)
+    counts = []
+    with world.database.read() as session:
+        for number in range(300):
+            before = reads.count
+            cache.scan_project(session, without_memories(number))
+            cache.scan_project(session, without_memories(0))
+            counts.append(reads.count - before)
+    assert counts[-1] == counts[1]
+
+
+def test_projects_without_pieces_take_space(world: World) -> None:
+    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, cache_bytes=10 * ENTRY_BYTES)
+    with world.database.read() as session:
+        for number in range(30):
+            cache.scan_project(session, without_memories(number))
+    assert list(cache._cached) == [f"proj_{number}" for number in range(20, 30)]
+
+
+def test_no_more_projects_are_cached_than_the_cap(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.index.exact.matrix_cache.MAX_PROJECTS", 7)
+    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions)
+    with world.database.read() as session:
+        for number in range(30):
+            cache.scan_project(session, without_memories(number))
+    assert list(cache._cached) == [f"proj_{number}" for number in range(23, 30)]
+
+
+def test_a_project_larger_than_the_cache_leaves_the_others_their_space(world: World) -> None:
+    large, other_large = world.another_project(), world.another_project()
+    for project in (large, other_large):
+        project.add_many([f"canoe {n}" for n in range(100)])
+    world.add_many([f"canoe {n}" for n in range(10)])
+    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, cache_bytes=WordEmbedder.dimensions * 4 * 90)
+    with world.database.read() as session:
+        for project in (world, large, other_large):
+            cache.scan_project(session, session.get_one(Project, project.project_id))
+    assert list(cache._cached) == [world.project_id, other_large.project_id]
+
+
+def test_the_running_total_is_the_sum_of_what_is_cached(world: World) -> None:
+    """Whatever grows, shrinks, is forgotten or evicted."""
+    rng = random.Random(3)
+    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, cache_bytes=WordEmbedder.dimensions * 4 * 60)
+    worlds = [world, *(world.another_project() for _ in range(3))]
+    ids: dict[str, list[str]] = {each.project_id: [] for each in worlds}
+    for _ in range(60):
+        chosen = rng.choice(worlds)
+        mine = ids[chosen.project_id]
+        match rng.choice(["add", "add", "delete", "forget"]):
+            case "add":
+                mine += chosen.add_many([f"canoe {rng.random()}" for _ in range(rng.randrange(1, 40))])
+            case "delete" if mine:
+                chosen.delete(mine.pop())
+            case "forget":
+                cache.forget(chosen.project_id)
+        with world.database.read() as session:
+            cache.scan_project(session, session.get_one(Project, chosen.project_id))
+        assert cache._total_bytes == sum(cached.counted_bytes for cached in cache._cached.values())
+        assert cache._total_bytes <= cache._cache_bytes or len(cache._cached) == 1
 
 
 def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> None:

@@ -19,6 +19,12 @@ CACHE_BYTES = 128 << 20
 LARGE_PROJECT_BYTES = 256 << 20
 """A project that has outgrown exact scanning is cached up to this size until its collection is built."""
 
+ENTRY_BYTES = 4096
+"""What a cached project takes apart from its vectors: objects, a lock, small arrays."""
+
+MAX_PROJECTS = 20_000
+"""Cached projects, however small: the garbage collector visits each of them."""
+
 PRUNE_AT_ONCE_MEMORIES = 5_000
 """A matrix of at most this many memories drops deleted ones at once; a larger one when they exceed one in a hundred."""
 
@@ -61,6 +67,8 @@ class _CachedMatrix:
     revision: int = -1
     removals: int = 0
     scan: Scan | None = None
+    counted_bytes: int = 0
+    """This project's share of the cache's total."""
 
 
 class MatrixCache:
@@ -79,6 +87,9 @@ class MatrixCache:
         self._large_project_bytes = large_project_bytes
         self._lock = threading.Lock()
         self._cached: OrderedDict[str, _CachedMatrix] = OrderedDict()
+        self._total_bytes = 0
+        self._oversized: str | None = None
+        """The one project that alone exceeds the cache and is kept all the same. Its vectors are not counted."""
 
     def fits(self, piece_count: int) -> bool:
         """Return whether a project with this many pieces can be cached."""
@@ -91,12 +102,15 @@ class MatrixCache:
             self._cached.move_to_end(project.id)
         with cached.refreshing:
             scan = self._refresh(session, project, cached)
-        self._evict()
+        with self._lock:
+            if self._cached.get(project.id) is cached:  # not forgotten or evicted meanwhile
+                self._count(project.id, cached)
+                self._evict()
         return scan
 
     def forget(self, project_id: str) -> None:
         with self._lock:
-            self._cached.pop(project_id, None)
+            self._drop(project_id)
 
     def scan_memories(self, session: Session, numbers: Sequence[int], center: Center) -> Scan:
         """Read the vectors of these memories."""
@@ -143,15 +157,28 @@ class MatrixCache:
         result = session.connection().execute(query, {"model": self._model, **parameters})
         return list(result.cursor.fetchall())  # plain tuples: there may be thousands
 
+    def _count(self, project_id: str, cached: _CachedMatrix) -> None:
+        """Bring the total up to date. At most one project may exceed the cache: an earlier one is dropped."""
+        size = cached.scan.matrix.buffer.nbytes if cached.scan else 0
+        if size > self._cache_bytes:
+            if self._oversized is not None and self._oversized != project_id:
+                self._drop(self._oversized)
+            self._oversized, size = project_id, 0
+        elif self._oversized == project_id:
+            self._oversized = None
+        self._total_bytes += ENTRY_BYTES + size - cached.counted_bytes
+        cached.counted_bytes = ENTRY_BYTES + size
+
     def _evict(self) -> None:
-        """Drop the least recently used. The largest project does not count if it alone exceeds the cache."""
-        with self._lock:
-            sizes = {name: cached.scan.matrix.buffer.nbytes for name, cached in self._cached.items() if cached.scan}
-            largest = max(sizes.values(), default=0)
-            total = sum(sizes.values()) - (largest if largest > self._cache_bytes else 0)
-            while total > self._cache_bytes and len(self._cached) > 1:
-                name, _ = self._cached.popitem(last=False)
-                total -= sizes.get(name, 0)
+        """Drop the least recently used until the rest fits. This looks only at what it drops."""
+        while len(self._cached) > 1 and (self._total_bytes > self._cache_bytes or len(self._cached) > MAX_PROJECTS):
+            self._drop(next(iter(self._cached)))
+
+    def _drop(self, project_id: str) -> None:
+        cached = self._cached.pop(project_id, None)
+        self._total_bytes -= cached.counted_bytes if cached else 0
+        if self._oversized == project_id:
+            self._oversized = None
 
 
 def _must_prune(project: Project, cached: _CachedMatrix) -> bool:

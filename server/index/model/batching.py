@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from server.errors import Unavailable
 from server.index.types import Vector, Vectors
 
 Batch: TypeAlias = dict[str, Future[Vector]]
@@ -24,12 +25,14 @@ MAX_URGENT_TURNS = 8
 """After this many urgent turns in a row the others get one, so that many questions cannot stop all writing."""
 
 
-class EmbedderClosed(RuntimeError):
-    """The server is stopping."""
+class EmbedderClosed(Unavailable):
+    sentence = "The server is stopping; nothing was changed. Try again."
 
 
-class ModelFailed(RuntimeError):
-    """The model could not embed these texts. `__cause__` is the model's own exception."""
+class ModelFailed(Unavailable):
+    """The model could not embed these texts. `__cause__` is the model's own exception, which callers never see."""
+
+    sentence = "The embedding model failed; nothing was changed. Try again."
 
 
 class Model(Protocol):
@@ -90,7 +93,7 @@ class BatchingEmbedder:
         with self._changed:
             self._closed = True
             for future in self._waiting.values():
-                future.set_exception(EmbedderClosed("The server is stopping."))
+                future.set_exception(EmbedderClosed())
             self._waiting.clear()
             self._changed.notify_all()
         for thread in self._threads:
@@ -104,7 +107,7 @@ class BatchingEmbedder:
     def _enqueue(self, texts: Iterable[str], urgent: bool) -> Batch:
         """Queue the texts that are not queued or running. An urgent text among the waiting others is queued again."""
         if self._closed:
-            raise EmbedderClosed("The server is stopping.")
+            raise EmbedderClosed
         futures = {text: self._running.get(text) or self._waiting.get(text) or Future() for text in texts}
         new = deque(text for text in futures if text not in self._running and (urgent or text not in self._waiting))
         if new:
@@ -132,7 +135,7 @@ class BatchingEmbedder:
             vectors = self._model.encode(list(batch))
         except Exception as error:  # noqa: BLE001 - any failure belongs to the threads that wait for the batch
             self._finish(batch)
-            failed = ModelFailed(type(error).__name__)
+            failed = ModelFailed()
             failed.__cause__ = error
             for future in batch.values():
                 future.set_exception(failed)

@@ -1,0 +1,108 @@
+"""What is installed is what was tested: pinned and checked by hash. Containers have no root and no known password."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LOCKED = ("requirements.txt", "requirements-dev.txt", "requirements-audit.txt")
+COMPOSE = ("compose.yaml", "compose.scale.yaml")
+NOT_HASHED = {"torch"}
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(name: str) -> dict[str, str]:
+    """Package to version, from the lines `name==version`."""
+    return {
+        canonical(package): version
+        for package, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text_of(name), re.MULTILINE)
+    }
+
+
+def packages(requirements: list[str]) -> set[str]:
+    return {canonical(re.split(r"[\[<>=~ ]", requirement)[0]) for requirement in requirements}
+
+
+def entries(name: str) -> list[str]:
+    """The requirements of the file, each with its hashes on one line."""
+    lines = text_of(name).replace("\\\n", " ").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", LOCKED)
+def test_every_locked_package_has_a_version_and_hashes(name: str) -> None:
+    assert [entry for entry in entries(name) if not re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry)] == []
+
+
+def test_the_locked_versions_are_the_tested_ones() -> None:
+    tested = pins("constraints.txt")
+    locked = pins("requirements.txt") | pins("requirements-dev.txt")
+    different = {
+        name: (version, tested[name]) for name, version in locked.items() if tested.get(name, version) != version
+    }
+    assert different == {}
+
+
+def test_everything_that_the_project_names_is_locked_except_torch() -> None:
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    assert packages(project["dependencies"]) - pins("requirements.txt").keys() == NOT_HASHED
+    wanted_by_tests = packages(project["optional-dependencies"]["dev"])
+    assert wanted_by_tests - pins("requirements.txt").keys() - pins("requirements-dev.txt").keys() == set()
+    assert "torch" in pins("constraints.txt")
+
+
+@pytest.mark.parametrize("name", ["Makefile", "Dockerfile"])
+def test_nothing_but_torch_and_the_lock_tool_is_installed_without_a_hash(name: str) -> None:
+    installs = re.findall(r"(?:\$\(PIP\)|bin/pip) install (.+)", text_of(name))
+    unchecked = [line for line in installs if "--require-hashes --no-deps -r requirements" not in line]
+    own_code = "--no-deps --no-build-isolation -e ."
+    assert [line for line in unchecked if not line.startswith((own_code, "-c constraints.txt"))] == []
+    pinned = [line.removeprefix("-c constraints.txt ") for line in unchecked if line.startswith("-c constraints.txt")]
+    assert [line for line in pinned if "torch==" not in line and line != "uv"] == []
+    assert len(installs) > len(unchecked)
+
+
+def test_the_container_runs_without_root_and_reports_its_health() -> None:
+    final = text_of("Dockerfile").rpartition("\nFROM ")[2]
+    user = re.findall(r"^USER (\S+)", final, re.MULTILINE)
+    assert user
+    assert user[-1] not in ("root", "0")
+    assert final.index("\nUSER ") < final.index("\nENTRYPOINT ")
+    assert "\nHEALTHCHECK " in final
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_no_secret_has_a_default(name: str) -> None:
+    defaults = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|TOKEN|KEY)\w*)(:?[-?])([^}]*)\}", text_of(name))
+    assert [variable for variable, kind, value in defaults if "-" in kind and value] == []
+    passwords = {variable: kind for variable, kind, _ in defaults if "PASSWORD" in variable}
+    assert set(passwords.values()) <= {":?"}
+
+
+def test_the_default_compose_file_asks_for_no_variable() -> None:
+    """Compose asks for the variables of all services of a file, also of those that do not start."""
+    assert ":?" not in text_of("compose.yaml")
+    assert "POSTGRES_PASSWORD:?" in text_of("compose.scale.yaml")
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_a_server_has_more_time_to_stop_than_its_requests_have(name: str) -> None:
+    assert "stop_grace_period: 30s" in text_of(name)
+
+
+def test_the_scaled_server_trusts_its_proxy_and_is_published_on_loopback_alone() -> None:
+    text = text_of("compose.scale.yaml")
+    (trusted,) = re.findall(r"TRUSTED_PROXIES: \$\{TRUSTED_PROXIES:-([\d.]+)\}", text)
+    assert f"gateway: {trusted}}}" in text
+    published = [port for name in COMPOSE for port in re.findall(r"ports: \[\"(.+?)\"\]", text_of(name))]
+    assert published
+    assert [port for port in published if not port.startswith("127.0.0.1:")] == []
