@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -164,8 +164,10 @@ class BlockedModel:
         self.batches: list[list[str]] = []
         self.started = threading.Event()
         self.released = threading.Event()
+        self.before: Callable[[Sequence[str]], None] = lambda _texts: None
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
+        self.before(texts)
         self.batches.append(list(texts))
         self.started.set()
         self.released.wait(10)
@@ -234,6 +236,25 @@ def test_imports_take_turns_text_by_text(busy: BusyEmbedder) -> None:
     for answer in answers:
         answer.result(10)
     assert busy.texts_run() == ["first", "a1", "b1", "c1", "a2", "c2", "a3", "a4"]
+
+
+def test_a_new_request_does_not_wait_for_those_that_had_a_turn(busy: BusyEmbedder) -> None:
+    """Else a short text waits for a turn of each long request."""
+    long = [busy.ask(*(f"{name}{number}" for number in range(4))) for name in "abc"]
+    short: list[Future[Vectors]] = []
+
+    def ask_when_all_had_a_turn(texts: Sequence[str]) -> None:
+        if list(texts) == ["c0"]:
+            short.append(busy.embedder.submit(["short"]))
+
+    busy.model.before = ask_when_all_had_a_turn
+    busy.model.released.set()
+    for answer in long:
+        answer.result(10)
+    short[0].result(10)
+    run = busy.texts_run()
+    assert run[run.index("c0") + 1] == "short"
+    assert sorted(run[-3:]) == ["a3", "b3", "c3"]
 
 
 def test_a_text_that_several_callers_wait_for_is_computed_once(busy: BusyEmbedder) -> None:
