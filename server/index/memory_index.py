@@ -125,6 +125,13 @@ class MemoryIndex:
         """Return whether the model would embed one text at once."""
         return isinstance(self._embedder, BatchingEmbedder) and self._embedder.is_idle()
 
+    def known_question(self, project_id: str, text: str) -> Vector | None:
+        """Return the vector of a question that was asked in the project before."""
+        return self._question_cache.get(project_id, text)
+
+    def remember_question(self, project_id: str, text: str, vector: Vector) -> None:
+        self._question_cache.put(project_id, text, vector)
+
     @property
     def dimensions(self) -> int:
         return self._embedder.dimensions
@@ -217,11 +224,11 @@ class MemoryIndex:
         return collection
 
     def _vector(self, project_id: str, text: str) -> Vector:
-        kept = self._question_cache.get(project_id, text)
-        if kept is not None:
-            return kept
+        known = self.known_question(project_id, text)
+        if known is not None:
+            return known
         vector: Vector = self._embedder.embed([text], urgent=True)[0]
-        self._question_cache.put(project_id, text, vector)
+        self.remember_question(project_id, text, vector)
         return vector
 
     def _embed_and_find(

@@ -52,8 +52,10 @@ class PreparedIndex:
     def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
         """Like `MemoryIndex.embed_question` for an idle model or a known question. Else raises VectorsMissing."""
         vector = self._questions.get(text)
+        if vector is None:
+            vector = self._index.known_question(project.id, text)
         if vector is None and not self._index.is_idle():
-            raise VectorsMissing(lambda: self._learn_question(text))
+            raise VectorsMissing(lambda: self._learn_question(project.id, text))
         return self._index.embed_question(session, project, text, wanted, vector)
 
     def find_similar(
@@ -76,5 +78,7 @@ class PreparedIndex:
             vectors[start:end] = part
         self._texts |= zip(pieces, self._index.assemble(list(pieces.values()), vectors), strict=True)
 
-    async def _learn_question(self, text: str) -> None:
-        self._questions[text] = (await asyncio.wrap_future(self._index.submit([text], urgent=True)))[0]
+    async def _learn_question(self, project_id: str, text: str) -> None:
+        vector: Vector = (await asyncio.wrap_future(self._index.submit([text], urgent=True)))[0]
+        self._questions[text] = vector
+        self._index.remember_question(project_id, text, vector)

@@ -184,4 +184,4 @@ class Collections:
                 new = {"number": 1, "id": secrets.token_hex(8)}
                 session.execute(insert(_installation).values(new).on_conflict_do_nothing())
                 known = session.scalars(query).one()
-        return known
+        return str(known)

@@ -1,8 +1,9 @@
 """Embeds the texts of many threads through one model: a fair queue that a few threads drain.
 
 Questions go before imports and wait at most for the texts that are running. Requests of one kind take turns, text by
-text. A text that several callers wait for is computed once. No lock is held while the model runs. A single text that
-finds the model idle runs on the caller's own thread, which makes a question a tenth faster.
+text, and a new request has its first turn at once. A text that several callers wait for is computed once. No lock is
+held while the model runs. A single text that finds the model idle runs on the caller's own thread, which makes a
+question a tenth faster.
 """
 
 import itertools
@@ -23,6 +24,10 @@ Queue: TypeAlias = deque[deque[str]]
 
 MAX_URGENT_TURNS = 8
 """After this many urgent turns in a row the others get one, so that many questions cannot stop all writing."""
+
+
+MAX_NEWCOMER_TURNS = 8
+"""After this many first turns in a row a longer request gets one, so that many short ones cannot stop it."""
 
 
 class EmbedderClosed(Unavailable):
@@ -57,6 +62,8 @@ class BatchingEmbedder:
         self._changed = threading.Condition()
         self._urgent: Queue = deque()
         self._others: Queue = deque()
+        self._newcomers = 0  # the first requests of `_others`, which had no turn yet
+        self._newcomer_turns = 0
         self._urgent_turns = 0
         self._busy_threads = 0
         self._waiting: Batch = {}
@@ -112,7 +119,11 @@ class BatchingEmbedder:
         new = deque(text for text in futures if text not in self._running and (urgent or text not in self._waiting))
         if new:
             self._waiting |= {text: futures[text] for text in new}
-            (self._urgent if urgent else self._others).append(new)
+            if urgent:
+                self._urgent.append(new)
+            else:
+                self._others.insert(self._newcomers, new)
+                self._newcomers += 1
         return futures
 
     def _work(self) -> None:
@@ -156,7 +167,7 @@ class BatchingEmbedder:
         queue = self._next_queue()
         batch: Batch = {}
         while queue and len(batch) < self._model.batch_size:
-            text = _next_text(queue)
+            text = self._next_text(queue)
             if text in self._waiting:  # false if the text was in both queues and has run already
                 batch[text] = self._waiting.pop(text)
             if not queue and not batch:
@@ -164,6 +175,26 @@ class BatchingEmbedder:
         self._running |= batch
         self._busy_threads += bool(batch)
         return batch
+
+    def _next_text(self, queue: Queue) -> str:
+        """Take one text of the request whose turn it is, and move that request to the end of the queue.
+
+        A request that had no turn yet comes before those that had, so a short one does not wait for many long ones.
+        """
+        position = 0
+        if queue is self._others:
+            is_newcomer = self._newcomers > 0 and not (
+                self._newcomer_turns >= MAX_NEWCOMER_TURNS and self._newcomers < len(queue)
+            )
+            position = 0 if is_newcomer else self._newcomers
+            self._newcomers -= is_newcomer
+            self._newcomer_turns = self._newcomer_turns + 1 if is_newcomer else 0
+        request = queue[position]
+        del queue[position]
+        text = request.popleft()
+        if request:
+            queue.append(request)
+        return text
 
     def _next_queue(self) -> Queue:
         others = self._others and (not self._urgent or self._urgent_turns >= MAX_URGENT_TURNS)
@@ -190,12 +221,3 @@ def _when_all_are_done(futures: Batch, join: Callable[[], Vectors]) -> Future[Ve
     if not futures:
         one_is_done()
     return result
-
-
-def _next_text(queue: Queue) -> str:
-    """Take one text of the first request, and move that request to the end of the queue."""
-    request = queue.popleft()
-    text = request.popleft()
-    if request:
-        queue.append(request)
-    return text

@@ -1,0 +1,59 @@
+"""Can the tests of the rules outside OAuth fail? Each rule is switched off in turn, and its test must notice."""
+
+from pathlib import Path
+
+import pytest
+from sqlmodel import Session
+
+from server import app, runtime
+from server.domain.memory import imports
+from server.limits import Limits
+from server.pools import Pools
+from server.principal import Principal
+from server.runtime import Runtime
+from server.shares import Shares, Threads
+from tests.oauth.test_controls import Control, SwitchedOff, nothing
+
+HERE = Path(__file__).parent
+
+
+def without_shares() -> Pools:
+    threads = [Threads(20, share=20) for _ in range(5)]
+    shares = [Shares(64, share=64) for _ in range(4)]
+    return Pools(*threads, *shares)
+
+
+def by_credential(principal: Principal, _project_id: str | None = None) -> tuple[str, str]:
+    return principal.credential_id, ""
+
+
+async def uncounted(_runtime: Runtime) -> None:
+    """Count no stranger."""
+
+
+def left(_session: Session, _principal: object, _import_id: str) -> bool:
+    return False
+
+
+CONTROLS = (
+    Control("a caller's share", app, "new_pools", without_shares, "rest/test_fair_shares.py::test_few_large_bodies"),
+    Control("limits count by size", runtime, "CHARGES", {}, "rest/test_rate_limits.py::test_a_batch_counts_its"),
+    Control("limits count a person", runtime, "limit_key", by_credential,
+            "rest/test_rate_limits.py::test_all_credentials"),
+    Control("refused before the body", Limits, "require_room", nothing, "rest/test_rate_limits.py::test_a_body_is"),
+    Control("strangers are counted", Runtime, "count_request", uncounted,
+            "rest/test_rate_limits.py::test_all_requests"),
+    Control("a failed import leaves nothing", imports, "discard", left,
+            "domain/memory/test_imports.py::test_an_invalid_line_at"),
+    Control("rights when an import commits", imports, "_require_project", nothing,
+            "domain/memory/test_imports.py::test_who_lost"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.rule)
+def test_without_the_rule_its_test_fails(control: Control) -> None:
+    file, _, name = control.test.partition("::")
+    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", f"{HERE}/{file}", "-k", name]
+    plugin = SwitchedOff(control)
+    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
+    assert plugin.noticed == 1
