@@ -8,7 +8,7 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-_KEPT = {"content": sa.Text(), "metadata": sa.JSON()}
+_KEPT: dict[str, type[sa.Text] | type[sa.JSON]] = {"content": sa.Text, "metadata": sa.JSON}
 _FILL = """
     UPDATE memory_versions SET COLUMN = coalesce(
         (SELECT later.COLUMN FROM memory_versions AS later
