@@ -99,7 +99,7 @@ def test_filters_are_applied_before_the_limit(large: World) -> None:
 
 
 def test_a_search_with_wide_filters_widens_until_enough_pass(large: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.domain.memory.search.LISTED", 3)
+    monkeypatch.setattr("server.domain.memory.search.MOST_ALLOWED", 3)
     monkeypatch.setattr("server.domain.memory.search.WIDTHS", (2, 5, 1 << 40))
     large.add_many([f"nothing of the kind {n}" for n in range(10)], metadata={"tags": "wanted"})
     eventually(lambda: not has_tasks(large))
