@@ -139,7 +139,6 @@ def test_a_text_that_several_callers_wait_for_is_computed_once(busy: BusyEmbedde
     assert busy.texts_run() == ["first", "same"]
 
 
-
 def test_a_model_with_batches_gets_the_waiting_texts_in_one_call() -> None:
     busy = BusyEmbedder(batch_size=4)
     answers = [busy.ask(f"text {number}") for number in range(6)]

@@ -19,6 +19,7 @@ The score is about 1 for the same text, 0.3 for the same statement in other word
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -138,10 +139,11 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
     for width in WIDTHS:
         similar = index.find_similar(session, project, question, allowed, word_matches.best(WORD_CANDIDATES), width)
         ranking = _rank(similar, word_matches, request.threshold, width)
-        positions = _existing(session, project.id, request.filters, ranking, request.limit)
-        if ranking.is_final or len(positions) == request.limit:
+        existing = _existing(session, project.id, request.filters, ranking, request.limit)
+        if ranking.is_final or len(existing) == request.limit:
             break
-    page = _read(session, positions[request.skip :], ranking, similar, Budget(request.answer_bytes))
+    wanted = dict(islice(existing.items(), request.skip, None))
+    page = _read(session, wanted, ranking, similar, Budget(request.answer_bytes))
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
     return page
@@ -188,37 +190,57 @@ def _join(similar: SimilarMemories, word_matches: WordMatches) -> tuple[Numbers,
     return numbers, similarities, shares
 
 
-def _existing(session: Session, project_id: str, filters: Filters, ranking: _Ranking, limit: int) -> list[int]:
-    """Return the first `limit` positions in the ranking whose memories exist and pass the filters."""
+def _existing(
+    session: Session, project_id: str, filters: Filters, ranking: _Ranking, limit: int
+) -> dict[int, Memory | None]:
+    """Return the first `limit` positions in the ranking whose memories exist and pass the filters.
+
+    A memory that was read on the way is there too. Only few are, because each may have megabytes.
+    """
     # Python compares the project: with a condition for it, SQLite would read the whole project.
-    query = _EXISTING.where(*conditions_within_project(filters, project_id))
-    existing: list[int] = []
+    matching = conditions_within_project(filters, project_id)
+    existing: dict[int, Memory | None] = {}
     start = 0
     batch = limit
     while start < len(ranking.numbers) and len(existing) < limit:
         numbers = ranking.numbers[start : start + batch].tolist()
-        passing = {number for number, home in session.execute(query, {"numbers": numbers}) if home == project_id}
-        existing += [position for position, number in enumerate(numbers, start) if number in passing]
+        passing: dict[int, Memory | None] = {}
+        if len(numbers) <= ROWS_PER_READ:
+            memories = session.scalars(_BY_NUMBER.where(*matching), {"numbers": numbers})
+            passing |= {memory.number: memory for memory in memories if memory.project_id == project_id}
+        else:
+            rows = session.execute(_EXISTING.where(*matching), {"numbers": numbers})
+            passing |= {number: None for number, home in rows if home == project_id}
+        existing |= {place: passing[number] for place, number in enumerate(numbers, start) if number in passing}
         start += batch
         batch = min(batch * 4, MOST_ALLOWED)
-    return existing[:limit]
+    return dict(islice(existing.items(), limit))
 
 
 def _read(
-    session: Session, positions: Sequence[int], ranking: _Ranking, similar: SimilarMemories, budget: Budget
+    session: Session, existing: dict[int, Memory | None], ranking: _Ranking, similar: SimilarMemories, budget: Budget
 ) -> SearchPage:
-    """Return these results as far as they fit. Reads a few memories at a time, because each may have megabytes."""
+    """Return these results as far as they fit. Reads a few memories at a time."""
     results: list[SearchResult] = []
+    positions = list(existing)
     for start in range(0, len(positions), ROWS_PER_READ):
         chunk = positions[start : start + ROWS_PER_READ]
-        rows = session.scalars(_BY_NUMBER, {"numbers": ranking.numbers[chunk].tolist()})
-        memories = {memory.number: memory for memory in rows}
-        for position in chunk:
-            result = _result(memories[int(ranking.numbers[position])], ranking, position, similar)
+        for position, memory in zip(chunk, _memories_at(session, existing, ranking, chunk), strict=True):
+            result = _result(memory, ranking, position, similar)
             if not budget.take(_size_of(result)):
                 return SearchPage(results, budget.used, len(positions) - len(results))
             results.append(result)
     return SearchPage(results, budget.used, omitted=0)
+
+
+def _memories_at(
+    session: Session, existing: dict[int, Memory | None], ranking: _Ranking, positions: Sequence[int]
+) -> list[Memory]:
+    memories = {memory.number: memory for position in positions if (memory := existing[position])}
+    numbers = ranking.numbers[positions].tolist()
+    if missing := [number for number in numbers if number not in memories]:
+        memories |= {memory.number: memory for memory in session.scalars(_BY_NUMBER, {"numbers": missing})}
+    return [memories[number] for number in numbers]
 
 
 def _size_of(result: SearchResult) -> int:

@@ -1,7 +1,5 @@
 """A version keeps only what a change replaced: a text or metadata that is null is the same as in the next version"""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,7 +8,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-_KEPT: dict[str, sa.types.TypeEngine[Any]] = {"content": sa.Text(), "metadata": sa.JSON()}
+_KEPT: dict[str, type[sa.Text] | type[sa.JSON]] = {"content": sa.Text, "metadata": sa.JSON}
 _FILL = """
     UPDATE memory_versions SET COLUMN = coalesce(
         (SELECT later.COLUMN FROM memory_versions AS later

@@ -61,8 +61,8 @@ def test_sorting_by_time_puts_the_most_relevant_newest_first(world: World) -> No
         world.add(text, at=now() - timedelta(days=days))
     request = SearchRequest("red canoe", limit=3, sort_by=SortBy.TIMESTAMP, project_id=world.project_id)
     with world.database.read() as session:
-        found = [one.memory.content for one in search(session, world.principal, request, world.index).results]
-    assert found == ["a red canoe again", "red canoe", "that red canoe"]
+        page = search(session, world.principal, request, world.index)
+    assert [one.memory.content for one in page.results] == ["a red canoe again", "red canoe", "that red canoe"]
 
 
 def test_a_match_is_found_behind_a_thousand_closer_memories(world: World) -> None:
