@@ -57,6 +57,7 @@ SENTENCES = {
     "AlreadyMember": "This person is already a member.",
     "AlreadyOwner": "This person already owns the organization.",
     "AnotherAccount": "This invitation is for another email address: sign in with the account of that address.",
+    "ChangedMeanwhile": "Others are changing this memory; nothing was changed. Try again.",
     "Conflict": "That conflicts with what is stored.",
     "DocumentRefused": "This application's metadata document could not be used.",
     "EmailTaken": "An account with this email address already exists.",
