@@ -222,15 +222,17 @@ def require_project_role(
     return row[0], role
 
 
-def require_memory(session: Session, principal: Principal, memory_id: str, action: Action) -> Memory:
-    """Return the memory as it is now. For `WRITE`, also lock its row until the transaction ends.
+def require_memory(
+    session: Session, principal: Principal, memory_id: str, action: Action, *, lock: bool = True
+) -> Memory:
+    """Return the memory as it is now. For `WRITE` and with `lock`, also lock its row until the transaction ends.
 
     Raises NotFound when the memory is out of reach, Forbidden, InsufficientScope.
     """
     if not is_id("mem_", memory_id):
         raise NotFound("Memory not found.")
     query = _MEMORY if principal.project_id is None else _MEMORY.where(col(Memory.project_id) == principal.project_id)
-    query = query.with_for_update(of=Memory) if action is Action.WRITE else query
+    query = query.with_for_update(of=Memory) if action is Action.WRITE and lock else query
     parameters = {"user_id": principal.user_id, "memory_id": memory_id}
     row = session.execute(query, parameters, execution_options={"populate_existing": True}).one_or_none()
     if row is None:

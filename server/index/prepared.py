@@ -55,7 +55,8 @@ class PreparedIndex:
         if vector is None:
             vector = self._index.known_question(project.id, text)
         if vector is None and not self._index.is_idle():
-            raise VectorsMissing(lambda: self._learn_question(project.id, text))
+            project_id = project.id  # the session has ended when the vector is learned
+            raise VectorsMissing(lambda: self._learn_question(project_id, text))
         return self._index.embed_question(session, project, text, wanted, vector)
 
     def find_similar(

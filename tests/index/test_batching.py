@@ -156,10 +156,10 @@ def test_a_model_with_batches_gets_the_waiting_texts_in_one_call() -> None:
 def test_a_text_that_the_model_rejects_fails_only_for_its_callers(busy: BusyEmbedder) -> None:
     bad, good = busy.ask("bad"), busy.ask("good")
     busy.model.released.set()
-    with pytest.raises(ModelFailed, match="ValueError"):
+    with pytest.raises(ModelFailed):
         bad.result(10)
     assert good.result(10).tolist() == [[4, 1]]
-    with pytest.raises(ModelFailed, match="ValueError"):
+    with pytest.raises(ModelFailed):
         busy.embedder.embed(["bad"], urgent=True)
 
 

@@ -38,7 +38,7 @@ def of_search(_read: Read, _principal: Principal, request: SearchRequest, *_more
 def of_change(read: Read, principal: Principal, memory_id: str, change: MemoryChange, *_more: object) -> Charge:
     """Count the pieces that the change embeds, at least 1. Raises what `memories.update` does."""
     with read() as session:
-        memory = require_memory(session, principal, memory_id, Action.WRITE)
+        memory = require_memory(session, principal, memory_id, Action.WRITE, lock=False)
         wanted = embedding_input_after(change, memory)
         if wanted == embedding_input(memory.content, memory.details):
             return Charge(memory.project_id)
@@ -49,7 +49,7 @@ def of_change(read: Read, principal: Principal, memory_id: str, change: MemoryCh
 def of_deletion(read: Read, principal: Principal, memory_id: str) -> Charge:
     """Raises what `memories.delete` does."""
     with read() as session:
-        return Charge(require_memory(session, principal, memory_id, Action.WRITE).project_id)
+        return Charge(require_memory(session, principal, memory_id, Action.WRITE, lock=False).project_id)
 
 
 def of_deletion_of_all(_read: Read, _principal: Principal, project_id: str | None, *_more: object) -> Charge:
