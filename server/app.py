@@ -30,7 +30,9 @@ from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
 from server.middleware import Envelope
+from server.oidc import open_provider
 from server.runtime import Runtime, State
+from server.sealing import Purpose, seal_for
 from server.settings import Settings, SettingsError, make_private, metrics_folder, read_settings
 from tools.server import mcp_routes
 
@@ -107,6 +109,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             opened.callback(index.close)
             index.start()
             limits = Limits(settings)
+            sign_in_seal = seal_for(settings, Purpose.SIGN_IN)
         except ModelUnusable as error:
             raise SettingsError(str(error)) from error
         except sa.exc.OperationalError as error:
@@ -119,7 +122,8 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         mailer.start()
         opened.pop_all()
     threads, readers, noting = map(anyio.CapacityLimiter, (THREADS, READERS, 1))
-    return Runtime(settings, database, index, limits, mailer, metrics, threads, readers, noting)
+    provider = open_provider(settings)
+    return Runtime(settings, database, index, limits, mailer, metrics, threads, readers, noting, sign_in_seal, provider)
 
 
 def close_runtime(runtime: Runtime) -> None:

@@ -3,7 +3,6 @@
 Without SMTP_URL `NullMailer` queues nothing. Links also appear in answers and in the dashboard.
 """
 
-import base64
 import contextlib
 import logging
 import smtplib
@@ -21,9 +20,7 @@ from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import sqlalchemy as sa
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.fernet import InvalidToken
 from pydantic import BaseModel
 from sqlalchemy import event
 from sqlmodel import Session, col, select
@@ -31,7 +28,8 @@ from sqlmodel import Session, col, select
 from server.database import Database
 from server.models import Mail
 from server.models.base import new_id, now
-from server.settings import Settings, secret_key
+from server.sealing import Purpose, seal_for
+from server.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +115,7 @@ class SmtpMailer:
         self.public_url = settings.public_url
         self._server = Server.at(settings.smtp_url.get_secret_value())
         self._sender = settings.mail_from
-        self._seal = Fernet(_key(secret_key(settings)))
+        self._seal = seal_for(settings, Purpose.MAIL)
         self._database = database
         self._due = threading.Event()
         self._closing = threading.Event()
@@ -264,8 +262,3 @@ def _is_final(error: Exception) -> bool:
     if not isinstance(error, smtplib.SMTPRecipientsRefused):
         return False
     return all(code >= 500 for code, _ in error.recipients.values())
-
-
-def _key(secret: str) -> bytes:
-    derived = HKDF(hashes.SHA256(), 32, salt=None, info=b"selfmemory mail").derive(secret.encode())
-    return base64.urlsafe_b64encode(derived)

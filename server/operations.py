@@ -5,7 +5,7 @@ from collections.abc import Callable
 from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
 from server.domain.memory import memories, overview, search
-from server.domain.people import passwords, sessions, users
+from server.domain.people import identities, passkeys, passwords, sessions, users
 from server.domain.teams import (
     api_keys,
     invitation_answers,
@@ -38,6 +38,11 @@ NAMES: dict[Callable[..., object], str] = {
     notifications.list_notifications: "notifications.list_notifications",
     notifications.mark_read: "notifications.mark_read",
     notifications.mark_all_read: "notifications.mark_all_read",
+    identities.list_own: "identities.list_own",
+    passkeys.list_own: "passkeys.list_own",
+    passkeys.creation_options: "passkeys.creation_options",
+    passkeys.add: "passkeys.add",
+    passkeys.remove: "passkeys.remove",
     passwords.change: "passwords.change",
     sessions.list_own: "sessions.list_own",
     sessions.revoke: "sessions.revoke",

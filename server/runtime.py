@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, TypedDict, TypeVar
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from sqlmodel import Session
 
 from server.database import Database
@@ -19,6 +20,7 @@ from server.index import MemoryIndex
 from server.limits import Limits
 from server.mail import Mailer
 from server.metrics import Metrics
+from server.oidc import IdentityProvider
 from server.operations import BUCKETS, NAMES
 from server.principal import Principal
 from server.settings import Settings
@@ -46,6 +48,9 @@ class Runtime:
     """Smaller than `threads`: reads are CPU-bound, and the GIL runs one thread at a time."""
     noting: anyio.CapacityLimiter
     """One thread: recording uses must not hold up other work."""
+    sign_in_seal: Fernet
+    """Seals what a browser keeps of a sign-in under way."""
+    provider: IdentityProvider | None
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """Run `work`, which may block, on a worker thread."""

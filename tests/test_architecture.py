@@ -34,8 +34,9 @@ LAYERS = {
     "server.middleware": 3, "server.health": 3, "server.housekeeping": 3,
     "server.domain": 2,
     "server.index": 1, "server.database": 1, "server.mail": 1, "server.limits": 1, "server.migrations": 1,
+    "server.oidc": 1,
     "server.models": 0, "server.errors": 0, "server.principal": 0, "server.settings": 0, "server.hashing": 0,
-    "server.logs": 0, "server.metrics": 0, "server.buckets": 0, "server.mailer": 0,
+    "server.sealing": 0, "server.logs": 0, "server.metrics": 0, "server.buckets": 0, "server.mailer": 0,
     "server": 0,
 }  # fmt: skip
 # The layers that a module of a layer may import. Doors use adapters through the shell alone.

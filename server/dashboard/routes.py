@@ -18,7 +18,9 @@ from server.dashboard.views import (
     notifications,
     organizations,
     overview,
+    passkeys,
     projects,
+    provider,
     setup,
 )
 from server.runtime import State
@@ -81,6 +83,8 @@ PAGES = {
     HOME + "/account/verify": Page(account.show, account.verify, only_posts=True),
     HOME + "/account/sessions/{session_id}/end": Page(account.show, account.end_session, only_posts=True),
     HOME + "/account/delete": Page(account.show, account.delete, only_posts=True),
+    HOME + "/account/passkeys": Page(passkeys.show, passkeys.add),
+    HOME + "/account/passkeys/{passkey_id}/delete": Page(passkeys.show, passkeys.remove, only_posts=True),
 }
 # fmt: on
 
@@ -88,5 +92,7 @@ ROUTES = [
     Route("/", root, methods=["GET"]),
     Route(SETUP, setup.show, methods=["GET"]),
     Route("/static/{name}", static.send, methods=["GET"]),
+    *passkeys.ROUTES,
+    *provider.ROUTES,
     *(Route(path, page) for path, page in PAGES.items()),
 ]

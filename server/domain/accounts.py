@@ -1,5 +1,6 @@
 """Accounts: signing up, confirming the address, and leaving for good."""
 
+import contextlib
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -11,19 +12,22 @@ from server.domain import audit, letters, names
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.locks import lock_organization, lock_user
-from server.domain.people import mailed_tokens, passwords, sessions, users
+from server.domain.people import identities, mailed_tokens, passkeys, passwords, sessions, users
 from server.domain.people.passwords import LinkEnded
-from server.domain.people.sessions import BrowserInfo
+from server.domain.people.sessions import BrowserInfo, SignIn
 from server.domain.teams import cascades, invitations
 from server.domain.teams.cascades import DeletedCounts
-from server.errors import Conflict, Forbidden
+from server.errors import Conflict, Forbidden, Invalid
 from server.mail import Mailer
 from server.models import (
+    ApiKey,
     Invitation,
     MailedToken,
     Notification,
+    OAuthGrant,
     Organization,
     OrganizationMember,
+    Project,
     ProjectMember,
     User,
 )
@@ -31,7 +35,7 @@ from server.models.base import now
 from server.models.invitations import InvitationStatus
 from server.models.organizations import OrganizationKind
 from server.models.users import MailedPurpose
-from server.principal import Principal
+from server.principal import ExternalIdentity, Principal
 
 SignUpPolicy = Literal["open", "invited", "closed"]
 
@@ -42,6 +46,12 @@ class NotInvited(Forbidden):
 
 class SignUpClosed(Forbidden):
     sentence = "Sign-up is closed here: ask whoever runs this server for an account."
+
+
+class AddressUnconfirmed(Forbidden):
+    sentence = (
+        "Your sign-in provider has not confirmed your email address. Confirm it there first, or sign in another way."
+    )
 
 
 class OwnsOrganization(Conflict):
@@ -91,6 +101,49 @@ def verify(session: Session, token: str) -> None:
     users.verify_email(session, user)
 
 
+def sign_in_by_identity(
+    session: Session, policy: SignUpPolicy, external: ExternalIdentity, browser: BrowserInfo, mailer: Mailer
+) -> SignIn:
+    """Sign in by an account at the identity provider. The first time, its confirmed address decides whose it is.
+
+    Raises AddressUnconfirmed, NotInvited, SignUpClosed, Invalid, IdentityTaken.
+    """
+    user = identities.user_of(session, external)
+    if user is None:
+        user = _account_for(session, policy, external, mailer)
+        identities.join(session, user, external)
+    return sessions.complete_sign_in(session, user, browser)
+
+
+def end_everything_unproven(session: Session, user: User) -> None:
+    """End all that was made in the account before its address was proven: a stranger may have made it.
+
+    Ends sessions, every way to sign in, API keys, grants, invitations, and memberships of others in what it owns.
+    """
+    is_inside = col(Project.organization_id).in_(
+        sa.select(col(Organization.id)).where(col(Organization.owner_id) == user.id)
+    )
+    project_ids = list(session.execute(sa.select(col(Project.id)).where(is_inside)).scalars())
+    owned_ids = sa.select(col(Organization.id)).where(col(Organization.owner_id) == user.id)
+    sessions.end_all(session, user.id)
+    passkeys.discard(session, user.id)
+    identities.discard(session, user.id)
+    user.password_hash = None
+    session.execute(sa.delete(MailedToken).where(col(MailedToken.user_id) == user.id))
+    cascades.revoke_access(session, user.id)
+    session.execute(sa.delete(ApiKey).where(col(ApiKey.project_id).in_(project_ids)))
+    session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.project_id).in_(project_ids)))
+    session.execute(sa.delete(OrganizationMember).where(col(OrganizationMember.organization_id).in_(owned_ids)))
+    others = col(ProjectMember.project_id).in_(project_ids) & (col(ProjectMember.user_id) != user.id)
+    session.execute(sa.delete(ProjectMember).where(others))
+    sent = (col(Invitation.invited_by) == user.id) | col(Invitation.organization_id).in_(owned_ids)
+    session.execute(
+        sa.update(Invitation)
+        .where(sent, col(Invitation.status) == InvitationStatus.PENDING)
+        .values(status=InvitationStatus.CANCELLED)
+    )
+
+
 def delete(session: Session, principal: Principal) -> DeletedCounts:
     """Delete one's account with its personal organization; the address is kept nowhere and free again.
 
@@ -110,11 +163,37 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
     _withdraw(session, user)
     lost = cascades.revoke_access(session, user.id)
     sessions.end_all(session, user.id)
+    passkeys.discard(session, user.id)
+    identities.discard(session, user.id)
     for table in (OrganizationMember, ProjectMember, Notification, MailedToken):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
     user.email, user.name, user.password_hash, user.email_verified_at = None, "", None, None
     user.deleted_at = user.updated_at = now()
     return replace(counts, api_keys=counts.api_keys + lost.api_keys, grants=counts.grants + lost.grants)
+
+
+def _account_for(session: Session, policy: SignUpPolicy, external: ExternalIdentity, mailer: Mailer) -> User:
+    """Return the account of the identity's address, or make one. The provider is the proof of the address."""
+    if not external.email:
+        raise AddressUnconfirmed
+    address = names.email(external.email)
+    user = users.by_email(session, address)
+    if user is None:
+        _require_admitted(session, policy, address)
+        user = users.register(session, address, _name_of(external), None)
+    elif user.email_verified_at is None:
+        lock_user(session, user.id)
+        end_everything_unproven(session, user)
+    else:
+        letters.send_security_notice(session, mailer, user, "Your sign-in provider can now sign you in.")
+    users.verify_email(session, user)
+    return user
+
+
+def _name_of(external: ExternalIdentity) -> str:
+    with contextlib.suppress(Invalid):
+        return names.person(external.name)
+    return ""
 
 
 def _organizations_of(session: Session, user_id: str) -> list[str]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlmodel import Session
 
 from server.mail import Letter, Mailer
+from server.models import User
 
 CALLER_TRIES_FIRST = timedelta(minutes=1)
 """An invitation's first try is made by the request that asked for it, which can then tell how it went."""
@@ -58,3 +59,21 @@ To reset your SelfMemory password, open this link. It expires after one hour:
 If you did not request this, you can ignore this email. Your password will not change.
 """
     mailer.queue(session, Letter(to=to, subject="Reset your password", text=text))
+
+
+def send_security_notice(session: Session, mailer: Mailer, user: User, happened: str) -> None:
+    """Tell the user what happened to how they sign in. An address that is not confirmed gets no letter.
+
+    `happened` is a sentence of ours, without anything that a caller typed.
+    """
+    if user.email is None or user.email_verified_at is None:
+        return
+    text = f"""Hello,
+
+{happened}
+
+If this was you, there is nothing to do. If it was not, reset your password and check who is signed in:
+
+{mailer.public_url}/forgot-password
+"""
+    mailer.queue(session, Letter(to=user.email, subject="Security notice for your account", text=text))

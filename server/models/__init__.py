@@ -19,6 +19,7 @@ from server.models.oauth import (
 )
 from server.models.organizations import Organization, OrganizationMember, OrganizationRole
 from server.models.projects import Project, ProjectMember, ProjectRole
+from server.models.sign_in import Identity, Passkey, UsedChallenge
 from server.models.users import BrowserSession, MailedToken, User
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "BrowserSession",
     "ClientKind",
     "IdempotencyKey",
+    "Identity",
     "IndexTask",
     "Invitation",
     "InvitationProject",
@@ -46,12 +48,14 @@ __all__ = [
     "OrganizationMember",
     "OrganizationRole",
     "ParkedRequest",
+    "Passkey",
     "Piece",
     "Project",
     "ProjectIndex",
     "ProjectMember",
     "ProjectRole",
     "RefreshToken",
+    "UsedChallenge",
     "User",
     "metadata",
 ]

@@ -4,9 +4,10 @@ from sqlmodel import Session
 from starlette.responses import RedirectResponse, Response
 
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.views.entrance import browser_info_of, signed_in
+from server.dashboard.session_cookies import signed_in
+from server.dashboard.views.entrance import browser_info_of
 from server.domain import accounts
-from server.domain.people import passwords, sessions, users
+from server.domain.people import identities, passkeys, passwords, sessions, users
 from server.limits import Bucket
 from server.mail import Mailer
 from server.principal import Principal
@@ -20,6 +21,8 @@ async def show(request: PageRequest) -> Response:
         sessions=await request.call.read(sessions.list_own),
         current_session_id=request.call.principal.credential_id,
         sends_mail=request.call.mailer.is_on,
+        passkeys=await request.call.read(passkeys.list_own),
+        identities=await request.call.read(identities.list_own),
     )
 
 

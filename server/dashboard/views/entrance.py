@@ -11,6 +11,8 @@ from starlette.routing import Route
 from server import csp, wire
 from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
+from server.dashboard.session_cookies import go_on, set_session_cookie, signed_in
+from server.dashboard.sign_in_ways import no_ways, ways_of
 from server.dispatch import Handler, Methods
 from server.domain import accounts, names
 from server.domain.accounts import SignUp
@@ -27,6 +29,7 @@ from server.statuses import retry_after, status_of
 
 FORM_BYTES = 64_000
 MAX_FIELDS = 20
+WITH_WAYS = ("sign_in.html", "sign_up.html")
 WRONG_CREDENTIALS = "Incorrect email address or password."
 MAIL_IS_OFF = (
     "This server does not send email. Ask your administrator for a reset link. "
@@ -52,7 +55,7 @@ async def sign_up(request: Request[State]) -> Response:
             accounts.sign_up, runtime.settings.sign_up, new_account, browser_info, runtime.mailer
         )
     except ServiceError as error:
-        return await _page(request, "sign_up.html", error, fields)
+        return await page(request, "sign_up.html", error, fields)
     return signed_in(request, session_value, next_of(request, fields))
 
 
@@ -67,12 +70,12 @@ async def sign_in(request: Request[State]) -> Response:
     email, password = fields.get("email", ""), fields.get("password", "")
     try:
         await runtime.in_thread(count_attempt, runtime, "sign-in", address_of(request), email)
-        session_value = await runtime.run(sessions.sign_in, email, password, browser_info_of(request))
-        if session_value is None:
+        result = await runtime.run(sessions.sign_in, email, password, browser_info_of(request))
+        if result is None:
             raise Unauthenticated(WRONG_CREDENTIALS)
     except ServiceError as error:
-        return await _page(request, "sign_in.html", error, fields)
-    return signed_in(request, session_value, next_of(request, fields))
+        return await page(request, "sign_in.html", error, fields)
+    return go_on(request, result, next_of(request, fields))
 
 
 async def sign_out(request: Request[State]) -> Response:
@@ -83,12 +86,12 @@ async def sign_out(request: Request[State]) -> Response:
     if session_value:
         await runtime.run(sessions.sign_out, session_value)
     response = RedirectResponse("/sign-in", 303)
-    _set_cookie(response, runtime, "", 0)
+    set_session_cookie(response, runtime.settings, "", 0)
     return response
 
 
 async def show_forgot_password(request: Request[State]) -> Response:
-    return await _page(request, "forgot_password.html", sent=False)
+    return await page(request, "forgot_password.html", sent=False)
 
 
 async def forgot_password(request: Request[State]) -> Response:
@@ -102,8 +105,8 @@ async def forgot_password(request: Request[State]) -> Response:
         names.email(email)
         await runtime.in_thread(count_attempt, runtime, "reset", address_of(request), email)
     except ServiceError as error:
-        return await _page(request, "forgot_password.html", error, fields, sent=False)
-    response = await _page(request, "forgot_password.html", fields=fields, sent=True)
+        return await page(request, "forgot_password.html", error, fields, sent=False)
+    response = await page(request, "forgot_password.html", fields=fields, sent=True)
     response.background = BackgroundTask(runtime.run, passwords.mail_reset_link, email, runtime.mailer)
     return response
 
@@ -111,7 +114,7 @@ async def forgot_password(request: Request[State]) -> Response:
 async def show_reset_password(request: Request[State]) -> Response:
     if not await request.state["runtime"].read(passwords.is_reset_link, request.path_params["token"]):
         raise LinkEnded
-    return await _page(request, "reset_password.html")
+    return await page(request, "reset_password.html")
 
 
 async def reset_password(request: Request[State]) -> Response:
@@ -123,7 +126,7 @@ async def reset_password(request: Request[State]) -> Response:
     except LinkEnded:
         raise
     except ServiceError as error:
-        return await _page(request, "reset_password.html", error, fields)
+        return await page(request, "reset_password.html", error, fields)
     return signed_in(request, session_value, HOME)
 
 
@@ -139,14 +142,14 @@ async def show_verify_email(request: Request[State]) -> Response:
     call = await call_of(request)
     if call is not None and call.principal.user_id == user_id:
         await runtime.run(accounts.verify, token)
-        return await _page(request, "verify_email.html", done=True)
-    return await _page(request, "verify_email.html", done=False)
+        return await page(request, "verify_email.html", done=True)
+    return await page(request, "verify_email.html", done=False)
 
 
 async def verify_email(request: Request[State]) -> Response:
     await read_form(request)
     await request.state["runtime"].run(accounts.verify, request.path_params["token"])
-    return await _page(request, "verify_email.html", done=True)
+    return await page(request, "verify_email.html", done=True)
 
 
 async def show_accept_invitation(request: Request[State]) -> Response:
@@ -155,7 +158,7 @@ async def show_accept_invitation(request: Request[State]) -> Response:
     offer = await request.state["runtime"].read(invitation_answers.show, None, token)
     call = await call_of(request)
     user = await call.read(users.me) if call else None
-    return await _page(request, "accept_invitation.html", offer=offer, user=user, token=token)
+    return await page(request, "accept_invitation.html", offer=offer, user=user, token=token)
 
 
 async def accept_invitation(request: Request[State]) -> Response:
@@ -193,14 +196,6 @@ def local_path(text: str) -> str:
     return text if is_path and text.isprintable() and "\\" not in text else HOME
 
 
-def signed_in(request: Request[State], session_value: str, path: str) -> Response:
-    """Redirect to `path` with the cookie of a new session."""
-    runtime = request.state["runtime"]
-    response = RedirectResponse(path, 303)
-    _set_cookie(response, runtime, session_value, runtime.settings.session_days * 24 * 3600)
-    return response
-
-
 def browser_info_of(request: Request[State]) -> BrowserInfo:
     settings = request.state["runtime"].settings
     agent = request.headers.get("user-agent", "")
@@ -217,6 +212,11 @@ async def call_of(request: Request[State]) -> Call | None:
     return Call(runtime, principal) if principal.is_session else None
 
 
+def count_address(runtime: Runtime, form: str, address: str) -> None:
+    """Count one attempt for the client's address, where no account is named. Raises RateLimited."""
+    runtime.limits.hit(Bucket.SIGN_IN, form, "address", address)
+
+
 def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None:
     """Count one attempt for the client's address and one for the account, even if it does not exist.
 
@@ -230,10 +230,10 @@ def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
     if await call_of(request) is not None:
         return RedirectResponse(next_of(request, {}), 303)
-    return await _page(request, template)
+    return await page(request, template)
 
 
-async def _page(
+async def page(
     request: Request[State],
     template: str,
     problem: ServiceError | None = None,
@@ -247,7 +247,9 @@ async def _page(
         field_errors = {problem.field: problem.reason[:1].upper() + problem.reason[1:]}
     typed = {"email": "", "name": ""} | {name: value for name, value in (fields or {}).items() if name != "password"}
     path = next_of(request, fields or {})
+    ways = ways_of(request) if template in WITH_WAYS else no_ways()
     context = {
+        "ways": ways,
         "problem": problem.detail if problem and not field_errors else None,
         "errors": field_errors,
         "typed": typed,
@@ -257,20 +259,9 @@ async def _page(
     }
     html = await runtime.in_thread(render, template, context | values)
     headers = {"Content-Security-Policy": csp.FLOW} | (retry_after(problem) if problem else {})
-    return HTMLResponse(html, status_of(problem) if problem else 200, headers)
-
-
-def _set_cookie(response: Response, runtime: Runtime, value: str, seconds: int) -> None:
-    """Set the session's cookie. With 0 `seconds` the browser deletes it."""
-    settings = runtime.settings
-    response.set_cookie(
-        settings.session_cookie,
-        value,
-        max_age=seconds,
-        secure=settings.is_https,
-        httponly=True,
-        samesite="Lax",  # type: ignore[arg-type]  # as RFC 6265bis spells it
-    )
+    response = HTMLResponse(html, status_of(problem) if problem else 200, headers)
+    ways.remember(response, runtime)
+    return response
 
 
 def _form(path: str, show: Handler, submit: Handler) -> Route:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -34,8 +35,15 @@ class BrowserInfo:
     previous: str | None = None
 
 
-def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -> str | None:
-    """Return the value of a new session, or None. A wrong password and an unknown address take the same time."""
+class SignIn(NamedTuple):
+    """The outcome of proving who one is: the value of a new session, or of the second step that is due."""
+
+    value: str
+    needs_second_step: bool = False
+
+
+def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -> SignIn | None:
+    """Sign in by password. Return None for a wrong one or an unknown address: both take the same time."""
     user = users.by_email(session, names.folded_email(email))
     stored_hash = user.password_hash if user else None
     with paused(session):
@@ -43,13 +51,23 @@ def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -
     if user is not None and matches:
         session.refresh(user)
         if user.password_hash == stored_hash:
-            audit.record_own(session, Event.SIGNED_IN, user.id)
-            return begin(session, user, browser)
+            return complete_sign_in(session, user, browser)
     if user is not None:
         audit.record_own(session, Event.SIGN_IN_FAILED, user.id)
     else:
         audit.record(session, Event.SIGN_IN_FAILED, None, None)
     return None
+
+
+def complete_sign_in(
+    session: Session, user: User, browser: BrowserInfo, *, proved_both_factors: bool = False  # noqa: ARG001
+) -> SignIn:
+    """Sign in a user who proved one factor, or ask for the second step. Every way of signing in ends here.
+
+    Raises Unauthenticated when the account was just deleted.
+    """
+    audit.record_own(session, Event.SIGNED_IN, user.id)
+    return SignIn(begin(session, user, browser))
 
 
 def begin(session: Session, user: User, browser: BrowserInfo) -> str:
