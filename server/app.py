@@ -21,7 +21,7 @@ from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import is_for_people
 from server.dashboard.routes import ROUTES as PAGES
-from server.dashboard.views import entrance
+from server.dashboard.views import entrance, second_step
 from server.database import Database, migrate
 from server.errors import ServiceError
 from server.index import MemoryIndex
@@ -59,7 +59,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
             yield {"runtime": runtime}
 
     app = Starlette(
-        routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *PAGES],
+        routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *second_step.ROUTES, *PAGES],
         middleware=[
             Middleware(Envelope, settings=settings, metrics=metrics),
             Middleware(Cors, settings=settings),
@@ -110,6 +110,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             index.start()
             limits = Limits(settings)
             sign_in_seal = seal_for(settings, Purpose.SIGN_IN)
+            seal = seal_for(settings, Purpose.SECOND_FACTOR)
         except ModelUnusable as error:
             raise SettingsError(str(error)) from error
         except sa.exc.OperationalError as error:
@@ -123,7 +124,9 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         opened.pop_all()
     threads, readers, noting = map(anyio.CapacityLimiter, (THREADS, READERS, 1))
     provider = open_provider(settings)
-    return Runtime(settings, database, index, limits, mailer, metrics, threads, readers, noting, sign_in_seal, provider)
+    return Runtime(
+        settings, database, index, limits, mailer, seal, metrics, threads, readers, noting, sign_in_seal, provider
+    )
 
 
 def close_runtime(runtime: Runtime) -> None:

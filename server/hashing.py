@@ -19,6 +19,7 @@ REFRESH_TOKEN_PREFIX = "sm_rt_"  # noqa: S105 - a public prefix
 CODE_PREFIX = "sm_co_"
 CLIENT_SECRET_PREFIX = "sm_cs_"  # noqa: S105 - a public prefix
 SESSION_PREFIX = "sm_se_"
+SECOND_STEP_PREFIX = "sm_ss_"
 INVITATION_PREFIX = "sm_in_"
 MAILED_PREFIX = "sm_ml_"
 

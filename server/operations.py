@@ -5,7 +5,7 @@ from collections.abc import Callable
 from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
 from server.domain.memory import memories, overview, search
-from server.domain.people import identities, passkeys, passwords, sessions, users
+from server.domain.people import identities, passkeys, passwords, second_factors, sessions, step_up, users
 from server.domain.teams import (
     api_keys,
     invitation_answers,
@@ -44,6 +44,15 @@ NAMES: dict[Callable[..., object], str] = {
     passkeys.add: "passkeys.add",
     passkeys.remove: "passkeys.remove",
     passwords.change: "passwords.change",
+    second_factors.status: "second_factors.status",
+    second_factors.propose: "second_factors.propose",
+    second_factors.proposed: "second_factors.proposed",
+    second_factors.turn_on: "second_factors.turn_on",
+    second_factors.renew_recovery_codes: "second_factors.renew_recovery_codes",
+    second_factors.turn_off: "second_factors.turn_off",
+    step_up.is_fresh: "step_up.is_fresh",
+    step_up.ways_of: "step_up.ways_of",
+    step_up.prove: "step_up.prove",
     sessions.list_own: "sessions.list_own",
     sessions.revoke: "sessions.revoke",
     users.me: "users.me",

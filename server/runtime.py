@@ -42,6 +42,7 @@ class Runtime:
     index: MemoryIndex
     limits: Limits
     mailer: Mailer
+    second_factor_seal: Fernet
     metrics: Metrics
     threads: anyio.CapacityLimiter
     readers: anyio.CapacityLimiter

@@ -1,4 +1,4 @@
-"""Encryption at rest of what must be read again: queued letters, authenticator secrets, sign-ins under way.
+"""Encryption at rest of what must be read again: queued letters and the secrets of authenticator apps.
 
 Every purpose has its own key, derived from SECRET_KEY.
 """

@@ -227,7 +227,10 @@ def metrics_folder() -> str | None:
 
 
 def secret_key(settings: Settings) -> str:
-    """Return the key that encrypts queued mail. Without the setting, create one in DATA_DIR once and keep it."""
+    """Return the key that encrypts queued mail and authenticator secrets.
+
+    Without the setting, create one in DATA_DIR once and keep it.
+    """
     given = settings.secret_key.get_secret_value()
     if given:
         return given

@@ -32,6 +32,7 @@ FIELD_LABELS = {
     "email": "Email address",
     "password": "New password",
     "current": "Current password",
+    "code": "Code",
 }
 """The labels on the pages, by the names that the domain and the forms use."""
 

@@ -116,6 +116,8 @@ class PageRequest:
 
 
 View = Callable[[PageRequest], Awaitable[Response]]
+Guard = Callable[[PageRequest], Awaitable[Response | None]]
+"""Returns None to let a form pass, or the page that is shown instead."""
 
 
 def redirect(path: str, done: str | None = None) -> Response:
@@ -126,16 +128,23 @@ def redirect(path: str, done: str | None = None) -> Response:
 class Page(Methods):
     """GET renders `show`. POST runs `post`, which redirects; on a ServiceError it renders `show` with the message.
 
-    With `only_posts`, GET redirects to the dashboard. `limit` is the largest form in bytes.
+    With `only_posts`, GET redirects to the dashboard. `limit` is the largest form in bytes. `guard` runs first.
     """
 
     def __init__(
-        self, show: View, post: View | None = None, *, only_posts: bool = False, limit: int = FORM_BYTES
+        self,
+        show: View,
+        post: View | None = None,
+        *,
+        only_posts: bool = False,
+        limit: int = FORM_BYTES,
+        guard: Guard | None = None,
     ) -> None:
         self.show = show
         self.post = post
         self.only_posts = only_posts
         self.limit = limit
+        self.guard = guard
         handlers = {"GET": partial(self._answer, self._open)}
         if post is not None:
             handlers["POST"] = partial(self._answer, partial(self._submit, post))
@@ -162,7 +171,8 @@ class Page(Methods):
                 if is_unstorable([value for _, value in form.multi_items()]):
                     raise Invalid(NUL_IN_FORM)
                 request = replace(request, form=form)
-                return await post(request)
+                blocked = await self.guard(request) if self.guard else None
+                return blocked or await post(request)
         except (NotFound, Unauthenticated):
             raise
         except ServiceError as error:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from server.dashboard import static
+from server.dashboard import static, step_up
 from server.dashboard.pages import HOME, SETUP, Page
 from server.dashboard.views import (
     account,
@@ -22,6 +22,7 @@ from server.dashboard.views import (
     projects,
     provider,
     setup,
+    two_factor,
 )
 from server.runtime import State
 
@@ -42,7 +43,7 @@ PAGES = {
     PROJECT + "/memories/new": Page(memory.new, memory.add),
     PROJECT + "/memories/restore": Page(memories.show, memory.restore, only_posts=True),
     PROJECT + "/connect": Page(connect.show),
-    PROJECT + "/keys": Page(keys.show, keys.create),
+    PROJECT + "/keys": Page(keys.show, keys.create, guard=step_up.recently),
     PROJECT + "/keys/{key_id}/revoke": Page(keys.show, keys.revoke, only_posts=True),
     PROJECT + "/members": Page(members.show, members.invite),
     PROJECT + "/members/add": Page(members.show, members.add, only_posts=True),
@@ -53,7 +54,7 @@ PAGES = {
     PROJECT + "/export": Page(exchange.export_file),
     PROJECT + "/settings": Page(projects.show),
     PROJECT + "/delete-memories": Page(projects.show, projects.delete_memories, only_posts=True),
-    PROJECT + "/delete": Page(projects.show, projects.delete, only_posts=True),
+    PROJECT + "/delete": Page(projects.show, projects.delete, only_posts=True, guard=step_up.recently),
 
     MEMORY: Page(memory.show),
     MEMORY + "/edit": Page(memory.edit, memory.save),
@@ -67,8 +68,9 @@ PAGES = {
     ORGANIZATION + "/members/{user_id}/remove": Page(organizations.show, organizations.remove, only_posts=True),
     ORGANIZATION + "/invitations/{invitation_id}/cancel": Page(
         organizations.show, organizations.cancel, only_posts=True),
-    ORGANIZATION + "/transfer": Page(organizations.show, organizations.transfer, only_posts=True),
-    ORGANIZATION + "/delete": Page(organizations.show, organizations.delete, only_posts=True),
+    ORGANIZATION + "/transfer": Page(
+        organizations.show, organizations.transfer, only_posts=True, guard=step_up.recently),
+    ORGANIZATION + "/delete": Page(organizations.show, organizations.delete, only_posts=True, guard=step_up.recently),
 
     HOME + "/connections": Page(connections.show),
     HOME + "/connections/{connection_id}/disconnect": Page(connections.show, connections.disconnect, only_posts=True),
@@ -82,9 +84,16 @@ PAGES = {
     HOME + "/account/password": Page(account.show, account.change_password, only_posts=True),
     HOME + "/account/verify": Page(account.show, account.verify, only_posts=True),
     HOME + "/account/sessions/{session_id}/end": Page(account.show, account.end_session, only_posts=True),
-    HOME + "/account/delete": Page(account.show, account.delete, only_posts=True),
-    HOME + "/account/passkeys": Page(passkeys.show, passkeys.add),
-    HOME + "/account/passkeys/{passkey_id}/delete": Page(passkeys.show, passkeys.remove, only_posts=True),
+    HOME + "/account/delete": Page(account.show, account.delete, only_posts=True, guard=step_up.recently),
+    HOME + "/account/two-factor": Page(two_factor.show, two_factor.set_up, guard=step_up.recently),
+    HOME + "/account/two-factor/on": Page(
+        two_factor.show, two_factor.turn_on, only_posts=True, guard=step_up.recently),
+    HOME + "/account/two-factor/codes": Page(
+        two_factor.show, two_factor.renew_codes, only_posts=True, guard=step_up.recently),
+    HOME + "/account/two-factor/off": Page(two_factor.show, two_factor.turn_off, only_posts=True, guard=step_up.now),
+    HOME + "/account/passkeys": Page(passkeys.show, passkeys.add, guard=step_up.recently),
+    HOME + "/account/passkeys/{passkey_id}/delete": Page(
+        passkeys.show, passkeys.remove, only_posts=True, guard=step_up.recently),
 }
 # fmt: on
 

@@ -12,7 +12,7 @@ from server.domain import audit, letters, names
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.locks import lock_organization, lock_user
-from server.domain.people import identities, mailed_tokens, passkeys, passwords, sessions, users
+from server.domain.people import identities, mailed_tokens, passkeys, passwords, second_factors, sessions, users
 from server.domain.people.passwords import LinkEnded
 from server.domain.people.sessions import BrowserInfo, SignIn
 from server.domain.teams import cascades, invitations
@@ -128,6 +128,7 @@ def end_everything_unproven(session: Session, user: User) -> None:
     sessions.end_all(session, user.id)
     passkeys.discard(session, user.id)
     identities.discard(session, user.id)
+    second_factors.discard(session, user.id)
     user.password_hash = None
     session.execute(sa.delete(MailedToken).where(col(MailedToken.user_id) == user.id))
     cascades.revoke_access(session, user.id)
@@ -165,6 +166,7 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
     sessions.end_all(session, user.id)
     passkeys.discard(session, user.id)
     identities.discard(session, user.id)
+    second_factors.discard(session, user.id)
     for table in (OrganizationMember, ProjectMember, Notification, MailedToken):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
     user.email, user.name, user.password_hash, user.email_verified_at = None, "", None, None

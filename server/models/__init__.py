@@ -19,6 +19,7 @@ from server.models.oauth import (
 )
 from server.models.organizations import Organization, OrganizationMember, OrganizationRole
 from server.models.projects import Project, ProjectMember, ProjectRole
+from server.models.second_factors import PendingSignIn, RecoveryCode, SecondFactor
 from server.models.sign_in import Identity, Passkey, UsedChallenge
 from server.models.users import BrowserSession, MailedToken, User
 
@@ -49,12 +50,15 @@ __all__ = [
     "OrganizationRole",
     "ParkedRequest",
     "Passkey",
+    "PendingSignIn",
     "Piece",
     "Project",
     "ProjectIndex",
     "ProjectMember",
     "ProjectRole",
+    "RecoveryCode",
     "RefreshToken",
+    "SecondFactor",
     "UsedChallenge",
     "User",
     "metadata",

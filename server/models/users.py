@@ -35,6 +35,9 @@ class BrowserSession(SQLModel, table=True):
     user_agent: str = ""
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     last_seen_at: datetime = Field(default_factory=now, sa_type=Utc)
+    verified_at: datetime | None = Field(
+        default=None, sa_type=Utc, description="when the user last proved in this browser who they are"
+    )
     expires_at: datetime = Field(sa_type=Utc, index=True)
 
 

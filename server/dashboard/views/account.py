@@ -7,7 +7,7 @@ from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.session_cookies import signed_in
 from server.dashboard.views.entrance import browser_info_of
 from server.domain import accounts
-from server.domain.people import identities, passkeys, passwords, sessions, users
+from server.domain.people import identities, passkeys, passwords, second_factors, sessions, users
 from server.limits import Bucket
 from server.mail import Mailer
 from server.principal import Principal
@@ -23,6 +23,7 @@ async def show(request: PageRequest) -> Response:
         sends_mail=request.call.mailer.is_on,
         passkeys=await request.call.read(passkeys.list_own),
         identities=await request.call.read(identities.list_own),
+        two_factor=await request.call.read(second_factors.status),
     )
 
 

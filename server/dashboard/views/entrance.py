@@ -122,12 +122,12 @@ async def reset_password(request: Request[State]) -> Response:
     fields = await read_form(request)
     runtime, token = request.state["runtime"], request.path_params["token"]
     try:
-        session_value = await runtime.run(passwords.reset, token, fields.get("password", ""), browser_info_of(request))
+        result = await runtime.run(passwords.reset, token, fields.get("password", ""), browser_info_of(request))
     except LinkEnded:
         raise
     except ServiceError as error:
         return await page(request, "reset_password.html", error, fields)
-    return signed_in(request, session_value, HOME)
+    return go_on(request, result, HOME)
 
 
 async def show_verify_email(request: Request[State]) -> Response:

@@ -1,4 +1,4 @@
-"""Housekeeping: deletes expired tokens, codes and requests, and clients that were never used."""
+"""Housekeeping: deletes expired tokens, codes, requests and second steps, and clients that were never used."""
 
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from server.models import (
     OAuthClient,
     OAuthGrant,
     ParkedRequest,
+    PendingSignIn,
     RefreshToken,
 )
 from server.models.base import now
@@ -39,6 +40,7 @@ def remove_expired(session: Session, client_retention_days: int) -> int:
     # Tokens come before grants, because a grant ends with its last token.
     conditions: list[tuple[type[SQLModel], sa.ColumnElement[bool]]] = [
         (ParkedRequest, col(ParkedRequest.expires_at) <= moment),
+        (PendingSignIn, col(PendingSignIn.expires_at) <= moment),
         (AuthorizationRequest, col(AuthorizationRequest.expires_at) <= moment),
         (AuthorizationCode, col(AuthorizationCode.expires_at) <= moment - CODE_RETENTION),
         (AccessToken, col(AccessToken.expires_at) <= moment),

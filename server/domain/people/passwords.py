@@ -9,8 +9,8 @@ from server.domain import audit, letters, names
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.grants import connections
-from server.domain.people import mailed_tokens, sessions, users
-from server.domain.people.sessions import BrowserInfo
+from server.domain.people import identities, mailed_tokens, passkeys, second_factors, sessions, users
+from server.domain.people.sessions import BrowserInfo, SignIn
 from server.errors import Gone, Invalid, NotFound
 from server.hashing import password_hash, password_matches
 from server.mail import Mailer
@@ -89,10 +89,11 @@ def is_reset_link(session: Session, token: str) -> bool:
     return mailed_tokens.owner_of(session, token, MailedPurpose.RESET) is not None
 
 
-def reset(session: Session, token: str, new: str, browser: BrowserInfo) -> str:
+def reset(session: Session, token: str, new: str, browser: BrowserInfo) -> SignIn:
     """Set a new password by a mailed link, end all sessions and grants, and sign in.
 
-    Returns the value of the new session. Raises LinkEnded, Invalid (the link then still works).
+    The second factor is still due. Only a reset that is the first proof of the mailbox removes it and the passkeys,
+    because somebody else may have set them up. Raises LinkEnded, Invalid (the link then still works).
     """
     if not is_reset_link(session, token):
         raise LinkEnded
@@ -103,9 +104,13 @@ def reset(session: Session, token: str, new: str, browser: BrowserInfo) -> str:
         raise LinkEnded
     _set_hash(session, user, replacement_hash)
     connections.end_grants(session, user.id)
+    if user.email_verified_at is None:
+        second_factors.discard(session, user.id)
+        passkeys.discard(session, user.id)
+        identities.discard(session, user.id)
     users.verify_email(session, user)
     audit.record_own(session, Event.PASSWORD_RESET, user.id)
-    return sessions.begin(session, user, browser)
+    return sessions.complete_sign_in(session, user, browser)
 
 
 def _set_hash(session: Session, user: User, replacement_hash: str) -> None:

@@ -1,10 +1,11 @@
-"""Browser sessions: signing in and out, and the list of a user's sessions."""
+"""Browser sessions: signing in with one or two steps, signing out, and the list of a user's sessions."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from sqlmodel import Session, col, select
 
 from server.database import paused
@@ -13,14 +14,24 @@ from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.credentials import IDLE
 from server.domain.locks import lock_user
-from server.domain.people import users
+from server.domain.people import second_factors, users
 from server.errors import NotFound, Unauthenticated
-from server.hashing import SESSION_PREFIX, new_token, password_matches, token_hash
-from server.models import BrowserSession, User
+from server.hashing import SECOND_STEP_PREFIX, SESSION_PREFIX, new_token, password_matches, token_hash
+from server.mail import Mailer
+from server.models import BrowserSession, PendingSignIn, User
 from server.models.base import now
 from server.principal import Principal
 
 USER_AGENT_LENGTH = 200
+SECOND_STEP_TIME = timedelta(minutes=10)
+"""How long a browser that proved the password may take to prove the second factor."""
+
+TRIES = 5
+"""Wrong codes until the password is asked for again."""
+
+STEP_ENDED = "Your sign-in took too long, or had too many wrong codes. Sign in again."
+MAX_PENDING = 10
+"""Sign-ins of one user that wait for a code. The oldest end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +71,44 @@ def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -
 
 
 def complete_sign_in(
-    session: Session, user: User, browser: BrowserInfo, *, proved_both_factors: bool = False  # noqa: ARG001
+    session: Session, user: User, browser: BrowserInfo, *, proved_both_factors: bool = False
 ) -> SignIn:
     """Sign in a user who proved one factor, or ask for the second step. Every way of signing in ends here.
 
     Raises Unauthenticated when the account was just deleted.
     """
-    audit.record_own(session, Event.SIGNED_IN, user.id)
-    return SignIn(begin(session, user, browser))
+    if proved_both_factors or not second_factors.is_on(session, user.id):
+        audit.record_own(session, Event.SIGNED_IN, user.id)
+        return SignIn(begin(session, user, browser))
+    return SignIn(_begin_second_step(session, user), needs_second_step=True)
+
+
+def second_step_of(session: Session, value: str) -> str | None:
+    """Return the id of the user whose second step has this value."""
+    return session.execute(sa.select(col(PendingSignIn.user_id)).where(*_is_pending(value))).scalar_one_or_none()
+
+
+def take_second_step(
+    session: Session, value: str, code: str, browser: BrowserInfo, seal: Fernet, mailer: Mailer
+) -> SignIn | None:
+    """Sign in with a code. Return None for a wrong one; after some, the step ends.
+
+    Commit after None, so that wrong codes count. Raises Unauthenticated when the step has ended, RateLimited.
+    """
+    user_id = second_step_of(session, value)
+    if user_id is not None:
+        lock_user(session, user_id)
+    pending = session.exec(select(PendingSignIn).where(*_is_pending(value))).one_or_none()
+    if pending is None:
+        raise Unauthenticated(STEP_ENDED)
+    user = session.get_one(User, pending.user_id)
+    if second_factors.check(session, user, code, seal, mailer) is None:
+        pending.failures += 1
+        if pending.failures >= TRIES:
+            session.delete(pending)
+        return None
+    session.delete(pending)
+    return complete_sign_in(session, user, browser, proved_both_factors=True)
 
 
 def begin(session: Session, user: User, browser: BrowserInfo) -> str:
@@ -75,10 +116,7 @@ def begin(session: Session, user: User, browser: BrowserInfo) -> str:
 
     Deletes the user's expired sessions. Raises Unauthenticated when the account was just deleted.
     """
-    lock_user(session, user.id)
-    session.refresh(user, ["deleted_at"])
-    if user.deleted_at is not None:
-        raise Unauthenticated
+    _require_account(session, user)
     if browser.previous:
         _end(session, browser.previous)
     value = new_token(SESSION_PREFIX)
@@ -93,6 +131,7 @@ def begin(session: Session, user: User, browser: BrowserInfo) -> str:
             user_id=user.id,
             token_hash=token_hash(value),
             user_agent=browser.user_agent[:USER_AGENT_LENGTH],
+            verified_at=moment,
             expires_at=moment + timedelta(days=browser.days),
         )
     )
@@ -130,8 +169,37 @@ def revoke(session: Session, principal: Principal, session_id: str) -> None:
 
 
 def end_all(session: Session, user_id: str) -> None:
-    """Delete all sessions of the user."""
+    """Delete all sessions of the user, and the sign-ins that wait for a second step."""
     session.execute(sa.delete(BrowserSession).where(col(BrowserSession.user_id) == user_id))
+    session.execute(sa.delete(PendingSignIn).where(col(PendingSignIn.user_id) == user_id))
+
+
+def _require_account(session: Session, user: User) -> None:
+    """Raises Unauthenticated when the account was just deleted. It then stays until the commit."""
+    lock_user(session, user.id)
+    session.refresh(user, ["deleted_at"])
+    if user.deleted_at is not None:
+        raise Unauthenticated
+
+
+def _begin_second_step(session: Session, user: User) -> str:
+    """Return the value that lets this browser go on with a code. Ends the user's oldest and expired steps."""
+    _require_account(session, user)
+    newest = (
+        sa.select(col(PendingSignIn.id))
+        .where(col(PendingSignIn.user_id) == user.id, col(PendingSignIn.expires_at) > now())
+        .order_by(col(PendingSignIn.id).desc())
+        .limit(MAX_PENDING - 1)
+    )
+    old = sa.delete(PendingSignIn).where(col(PendingSignIn.user_id) == user.id, col(PendingSignIn.id).not_in(newest))
+    session.execute(old)
+    value = new_token(SECOND_STEP_PREFIX)
+    session.add(PendingSignIn(user_id=user.id, token_hash=token_hash(value), expires_at=now() + SECOND_STEP_TIME))
+    return value
+
+
+def _is_pending(value: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return col(PendingSignIn.token_hash) == token_hash(value), col(PendingSignIn.expires_at) > now()
 
 
 def _end(session: Session, value: str) -> str | None:

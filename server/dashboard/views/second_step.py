@@ -1,0 +1,75 @@
+"""The second step of signing in: a code of the authenticator app, or a recovery code."""
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from server import csp
+from server.dashboard.rendering import render
+from server.dashboard.session_cookies import SECOND_STEP, STEP_COOKIE, set_step_cookie, signed_in
+from server.dashboard.views.entrance import browser_info_of, call_of, next_of, read_form
+from server.dispatch import Methods
+from server.domain.people import sessions
+from server.errors import ServiceError, Unauthenticated
+from server.limits import Bucket
+from server.request_credentials import address_of
+from server.runtime import State
+from server.statuses import retry_after, status_of
+
+WRONG_CODE = "This code is not right, or was used already. Wait for the next code of your app."
+HEADERS = {
+    "Content-Security-Policy": csp.FLOW,
+    # A client that opened the flow as a pop-up hears from it again when it comes back to the client's own page.
+    "Cross-Origin-Opener-Policy": "unsafe-none",
+}
+
+
+async def show(request: Request[State]) -> Response:
+    path = next_of(request, {})
+    if await call_of(request) is not None:
+        return RedirectResponse(path, 303, HEADERS)
+    step = request.cookies.get(STEP_COOKIE, "")
+    if await request.state["runtime"].read(sessions.second_step_of, step) is None:
+        return _to_sign_in(request, path)
+    return await _page(request, path)
+
+
+async def verify(request: Request[State]) -> Response:
+    """Sign in and redirect to `next`. A step that has ended leads back to the password."""
+    fields = await read_form(request)
+    runtime, path, step = request.state["runtime"], next_of(request, fields), request.cookies.get(STEP_COOKIE, "")
+    user_id = await runtime.read(sessions.second_step_of, step)
+    if user_id is None:
+        return _to_sign_in(request, path)
+    try:
+        await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_IN, "second-step", user_id, address_of(request))
+        code, browser = fields.get("code", ""), browser_info_of(request)
+        result = await runtime.run(
+            sessions.take_second_step, step, code, browser, runtime.second_factor_seal, runtime.mailer
+        )
+        if result is None:
+            raise Unauthenticated(WRONG_CODE)
+    except ServiceError as error:
+        return await _page(request, path, error)
+    response = signed_in(request, result.value, path)
+    response.headers.update(HEADERS)
+    set_step_cookie(response, runtime.settings, "")
+    return response
+
+
+def _to_sign_in(request: Request[State], path: str) -> Response:
+    response = RedirectResponse(f"/sign-in?next={quote(path, safe='/')}", 303, HEADERS)
+    set_step_cookie(response, request.state["runtime"].settings, "")
+    return response
+
+
+async def _page(request: Request[State], path: str, problem: ServiceError | None = None) -> Response:
+    context = {"problem": problem.detail if problem else None, "query": f"?next={quote(path, safe='/')}"}
+    html = await request.state["runtime"].in_thread(render, "second_step.html", context)
+    headers = HEADERS | (retry_after(problem) if problem else {})
+    return HTMLResponse(html, status_of(problem) if problem else 200, headers)
+
+
+ROUTES = [Route(SECOND_STEP, Methods({"GET": show, "POST": verify}))]

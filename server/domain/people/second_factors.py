@@ -1,0 +1,258 @@
+"""Two-factor authentication: an authenticator app (TOTP, RFC 6238) and recovery codes for when the app is lost."""
+
+import json
+import secrets
+from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+import pyotp
+import sqlalchemy as sa
+from cryptography.fernet import Fernet, InvalidToken
+from pyotp.utils import strings_equal
+from sqlmodel import Session, col, select
+
+from server.domain import audit, letters
+from server.domain.access import require_session
+from server.domain.audit import Event
+from server.domain.locks import lock_user
+from server.domain.people import users
+from server.errors import Conflict, Gone, Invalid, RateLimited
+from server.hashing import token_hash
+from server.mail import Mailer
+from server.models import PendingSignIn, RecoveryCode, SecondFactor, User
+from server.models.base import now
+from server.principal import Principal
+
+ISSUER = "SelfMemory"
+STEP_SECONDS = 30
+CODE_DIGITS = 6
+STEPS_AROUND = (0, -1, 1)
+"""Accepted time steps relative to now: clocks differ, and typing takes time (RFC 6238 section 5.2)."""
+
+SET_UP_SECONDS = 1800
+FAILURES_A_DAY = 100
+"""Wrong codes of one account until codes of the app are refused for the day. Recovery codes still work.
+
+Three of a million codes are right at a time, so a hundred guesses a day succeed once in nine years.
+"""
+
+NOTICED_FAILURES = 10
+"""After so many wrong codes the user gets a letter, because somebody has the password."""
+
+RECOVERY_CODES = 10
+RECOVERY_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: letters that look like digits are left out."""
+
+RECOVERY_LENGTH = 16
+"""80 random bits: a stolen database is no help in guessing one."""
+
+
+class Factor(StrEnum):
+    """How somebody proved the second factor."""
+
+    APP = "app"
+    RECOVERY_CODE = "recovery_code"
+
+
+class AlreadyOn(Conflict):
+    sentence = "Two-factor authentication is on already."
+
+
+class NotOn(Conflict):
+    sentence = "Two-factor authentication is off."
+
+
+class SetUpEnded(Gone):
+    sentence = "This setup has ended. Start again."
+
+
+class Proposal(NamedTuple):
+    """A secret that is not in use yet. `sealed` brings it back from the form, so that nothing is stored before."""
+
+    secret: str
+    uri: str
+    sealed: str
+
+
+class Status(NamedTuple):
+    """Whether a user has a second factor, and how many recovery codes are left."""
+
+    factor: SecondFactor | None
+    recovery_codes: int
+
+
+def is_on(session: Session, user_id: str) -> bool:
+    """Return whether the user must prove a second factor at sign-in."""
+    query = select(SecondFactor.user_id).where(SecondFactor.user_id == user_id)
+    return session.exec(query).one_or_none() is not None
+
+
+def status(session: Session, principal: Principal) -> Status:
+    """Return the principal's own status. Raises Forbidden for a key or token."""
+    require_session(principal)
+    codes = sa.select(sa.func.count()).select_from(RecoveryCode).where(_is_of(RecoveryCode, principal.user_id))
+    factor = session.get(SecondFactor, principal.user_id, populate_existing=True)
+    return Status(factor, session.execute(codes).scalar_one())
+
+
+def propose(session: Session, principal: Principal, seal: Fernet) -> Proposal:
+    """Return a new secret for the principal's app. Raises AlreadyOn."""
+    require_session(principal)
+    if is_on(session, principal.user_id):
+        raise AlreadyOn
+    return _proposal(users.me(session, principal), pyotp.random_base32(), seal)
+
+
+def proposed(session: Session, principal: Principal, sealed: str, seal: Fernet) -> Proposal:
+    """Return the proposal that a form brings back. Raises SetUpEnded after half an hour, or for another user's."""
+    require_session(principal)
+    return _proposal(users.me(session, principal), _open(principal.user_id, sealed, seal), seal)
+
+
+def turn_on(session: Session, principal: Principal, sealed: str, code: str, seal: Fernet, mailer: Mailer) -> list[str]:
+    """Turn the second factor on with a code of the app, and return the recovery codes: they are never shown again.
+
+    Raises Invalid for a wrong code, SetUpEnded, AlreadyOn.
+    """
+    require_session(principal)
+    lock_user(session, principal.user_id)
+    user = users.me(session, principal)
+    if is_on(session, user.id):
+        raise AlreadyOn
+    secret = _open(user.id, sealed, seal)
+    step = _step_of(secret, code, after=-1)
+    if step is None:
+        raise Invalid("this code is not right. Enter the newest code of the app.", field="code")
+    session.add(SecondFactor(user_id=user.id, sealed_secret=seal.encrypt(secret.encode()), last_step=step))
+    audit.record_own(session, Event.SECOND_FACTOR_ADDED, user.id)
+    letters.send_security_notice(session, mailer, user, "Two-factor authentication was turned on.")
+    return _new_recovery_codes(session, user.id)
+
+
+def renew_recovery_codes(session: Session, principal: Principal, mailer: Mailer) -> list[str]:
+    """Replace all recovery codes and return the new ones. Raises NotOn."""
+    require_session(principal)
+    lock_user(session, principal.user_id)
+    user = users.me(session, principal)
+    if not is_on(session, user.id):
+        raise NotOn
+    audit.record_own(session, Event.RECOVERY_CODES_RENEWED, user.id)
+    letters.send_security_notice(session, mailer, user, "New recovery codes were created. The earlier ones ended.")
+    return _new_recovery_codes(session, user.id)
+
+
+def turn_off(session: Session, principal: Principal, mailer: Mailer) -> None:
+    """Remove the app and the recovery codes. Raises NotOn."""
+    require_session(principal)
+    lock_user(session, principal.user_id)
+    user = users.me(session, principal)
+    if not is_on(session, user.id):
+        raise NotOn
+    discard(session, user.id)
+    audit.record_own(session, Event.SECOND_FACTOR_REMOVED, user.id)
+    letters.send_security_notice(session, mailer, user, "Two-factor authentication was turned off.")
+
+
+def discard(session: Session, user_id: str) -> None:
+    """Delete the user's app, recovery codes and sign-ins that wait for a code."""
+    for table in (SecondFactor, RecoveryCode, PendingSignIn):
+        session.execute(sa.delete(table).where(_is_of(table, user_id)))
+
+
+def check(session: Session, user: User, code: str, seal: Fernet, mailer: Mailer) -> Factor | None:
+    """Use up a code of the app or a recovery code, and return which it was. None for a wrong code, which is counted.
+
+    Commit after None, so that the count stays. Raises RateLimited after too many wrong codes.
+    """
+    lock_user(session, user.id)
+    typed = _normalized(code)
+    if len(typed) == RECOVERY_LENGTH:
+        return Factor.RECOVERY_CODE if _use_recovery_code(session, user, typed, mailer) else None
+    factor = session.get(SecondFactor, user.id, populate_existing=True)
+    if factor is None:
+        return None
+    _require_tries_left(factor)
+    step = _step_of(_secret_of(factor, seal), typed, after=factor.last_step)
+    if step is None:
+        _count_failure(session, user, factor, mailer)
+        return None
+    factor.last_step = step
+    return Factor.APP
+
+
+def _proposal(user: User, secret: str, seal: Fernet) -> Proposal:
+    uri = pyotp.TOTP(secret).provisioning_uri(user.email or user.id, issuer_name=ISSUER)
+    sealed = seal.encrypt(json.dumps([user.id, secret]).encode()).decode()
+    return Proposal(secret, uri, sealed)
+
+
+def _open(user_id: str, sealed: str, seal: Fernet) -> str:
+    try:
+        owner_id, secret = json.loads(seal.decrypt(sealed.encode(), ttl=SET_UP_SECONDS))
+    except InvalidToken:
+        raise SetUpEnded from None
+    if owner_id != user_id:
+        raise SetUpEnded
+    return str(secret)
+
+
+def _secret_of(factor: SecondFactor, seal: Fernet) -> str | None:
+    """Return the app's secret, or None when SECRET_KEY has changed since: only recovery codes work then."""
+    try:
+        return seal.decrypt(factor.sealed_secret).decode()
+    except InvalidToken:
+        return None
+
+
+def _step_of(secret: str | None, code: str, *, after: int) -> int | None:
+    """Return the time step that the code belongs to, if it is a current one later than `after`."""
+    typed = _normalized(code)
+    if secret is None or len(typed) != CODE_DIGITS:
+        return None
+    current, otp = int(now().timestamp()) // STEP_SECONDS, pyotp.TOTP(secret)
+    matching = [current + offset for offset in STEPS_AROUND if strings_equal(otp.generate_otp(current + offset), typed)]
+    return next((step for step in matching if step > after), None)
+
+
+def _require_tries_left(factor: SecondFactor) -> None:
+    passed = now() - factor.failures_since
+    if factor.failures >= FAILURES_A_DAY and passed < timedelta(days=1):
+        raise RateLimited(int((timedelta(days=1) - passed).total_seconds()) + 1)
+
+
+def _count_failure(session: Session, user: User, factor: SecondFactor, mailer: Mailer) -> None:
+    if now() - factor.failures_since >= timedelta(days=1):
+        factor.failures, factor.failures_since = 0, now()
+    factor.failures += 1
+    audit.record_own(session, Event.SECOND_FACTOR_FAILED, user.id)
+    if factor.failures == NOTICED_FAILURES:
+        happened = "Somebody entered your password and then several wrong codes of your authenticator app."
+        letters.send_security_notice(session, mailer, user, happened)
+
+
+def _new_recovery_codes(session: Session, user_id: str) -> list[str]:
+    session.execute(sa.delete(RecoveryCode).where(_is_of(RecoveryCode, user_id)))
+    codes = ["".join(secrets.choice(RECOVERY_ALPHABET) for _ in range(RECOVERY_LENGTH)) for _ in range(RECOVERY_CODES)]
+    session.add_all(RecoveryCode(user_id=user_id, code_hash=token_hash(code)) for code in codes)
+    return ["-".join(code[start : start + 4] for start in range(0, RECOVERY_LENGTH, 4)) for code in codes]
+
+
+def _use_recovery_code(session: Session, user: User, typed: str, mailer: Mailer) -> bool:
+    """Delete the code, so that only one of several simultaneous requests succeeds."""
+    is_it = (_is_of(RecoveryCode, user.id), col(RecoveryCode.code_hash) == token_hash(typed))
+    used = session.execute(sa.delete(RecoveryCode).where(*is_it).returning(col(RecoveryCode.id))).scalar_one_or_none()
+    audit.record_own(session, Event.RECOVERY_CODE_USED if used else Event.SECOND_FACTOR_FAILED, user.id)
+    if used:
+        letters.send_security_notice(session, mailer, user, "One of your recovery codes was used.")
+    return used is not None
+
+
+def _is_of(
+    table: type[SecondFactor] | type[RecoveryCode] | type[PendingSignIn], user_id: str
+) -> sa.ColumnElement[bool]:
+    return col(table.user_id) == user_id
+
+
+def _normalized(code: str) -> str:
+    return "".join(code.split()).replace("-", "").lower()

@@ -1,0 +1,83 @@
+"""Step-up: before a change that cannot be undone, a signed-in user proves again who they are."""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from cryptography.fernet import Fernet
+from sqlmodel import Session, col
+
+from server.database import paused
+from server.domain import audit
+from server.domain.access import require_session
+from server.domain.audit import Event
+from server.domain.people import second_factors, users
+from server.errors import Forbidden, Invalid
+from server.hashing import password_matches
+from server.mail import Mailer
+from server.models import BrowserSession
+from server.models.base import now
+from server.principal import Principal
+
+FRESH = timedelta(minutes=10)
+"""A proof counts for so long in the session that it was given in. Signing in is a proof."""
+
+
+class ProofNeeded(Forbidden):
+    sentence = "Confirm that it is you. Nothing was changed yet."
+
+
+class WrongProof(Invalid):
+    sentence = "This is not your password or code. Nothing was changed."
+
+
+class Ways(NamedTuple):
+    """How a user can prove who they are."""
+
+    has_password: bool
+    has_second_factor: bool
+
+
+def is_fresh(session: Session, principal: Principal) -> bool:
+    """Return whether this session was proved within the last ten minutes."""
+    require_session(principal)
+    verified_at = session.execute(
+        sa.select(col(BrowserSession.verified_at)).where(col(BrowserSession.id) == principal.credential_id)
+    ).scalar_one_or_none()
+    return verified_at is not None and now() - verified_at < FRESH
+
+
+def ways_of(session: Session, principal: Principal) -> Ways:
+    """Return what the principal can be asked for."""
+    require_session(principal)
+    user = users.me(session, principal)
+    return Ways(user.password_hash is not None, second_factors.is_on(session, user.id))
+
+
+def prove(session: Session, principal: Principal, password: str, code: str, seal: Fernet, mailer: Mailer) -> bool:
+    """Check the password, or the code if there is no password, and note the time of a right one in the session.
+
+    Commit after False, so that wrong codes count. Raises RateLimited after too many wrong codes.
+    """
+    require_session(principal)
+    user = users.me(session, principal)
+    if password:
+        stored_hash = user.password_hash
+        with paused(session):
+            is_right = password_matches(stored_hash, password)
+        session.refresh(user)
+        is_right = is_right and user.password_hash == stored_hash
+    else:
+        is_right = second_factors.check(session, user, code, seal, mailer) is not None
+    if is_right:
+        note(session, principal)
+    else:
+        audit.record_own(session, Event.STEP_UP_FAILED, user.id)
+    return is_right
+
+
+def note(session: Session, principal: Principal) -> None:
+    """Note in the session that the user just proved who they are."""
+    session.execute(
+        sa.update(BrowserSession).where(col(BrowserSession.id) == principal.credential_id).values(verified_at=now())
+    )
