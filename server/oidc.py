@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
-from authlib.integrations.base_client import OAuthError
+from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
@@ -120,16 +120,16 @@ class IdentityProvider:
         is_named = issuer is not None or known.metadata.authorization_response_iss_parameter_supported
         if is_named and issuer != known.metadata.issuer:
             raise self.refused("issuer")
-        async with self._asking(), self._client(known) as client:
-            try:
+        try:
+            async with self._asking(), self._client(known) as client:
                 token = await client.fetch_token(
                     known.metadata.token_endpoint, code=code, code_verifier=attempt.verifier
                 )
-            except OAuthError as error:
-                raise self.refused(error.error) from error
-            claims = await self._claims(token, attempt.nonce)
-            if "email" not in claims and known.metadata.userinfo_endpoint:
-                claims = await self._with_userinfo(client, known.metadata.userinfo_endpoint, claims)
+                claims = await self._claims(token, attempt.nonce)
+                if "email" not in claims and known.metadata.userinfo_endpoint:
+                    claims = await self._with_userinfo(client, known.metadata.userinfo_endpoint, claims)
+        except AuthlibBaseError as error:
+            raise self.refused(error.error or type(error).__name__) from error
         return identity_of(known.metadata.issuer, claims)
 
     async def known(self, *, newer_than: float | None = None) -> Known:
@@ -227,6 +227,7 @@ class IdentityProvider:
             code_challenge_method="S256",
             verify=known.context,
             timeout=SECONDS,
+            leeway=0,  # else a token of a minute or less cannot be used at all
         ) as client:
             yield client
 
