@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
         "reset-password", accounts.reset_password, "print a link that sets a new password once within an hour"
     )
     reset.add_argument("--email", required=True)
+    reset.add_argument("--remove-second-factor", action="store_true")
     _add_client(
         command("create-client", clients.create_client, "create an OAuth client; prints its id, then its secret")
     )

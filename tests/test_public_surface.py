@@ -153,7 +153,7 @@ async def test_head_is_get_without_the_body_at_every_address(client: httpx.Async
 
 
 async def test_the_forms_of_the_door_say_how_they_may_be_asked(client: httpx.AsyncClient) -> None:
-    for path in ("/sign-up", "/sign-in", "/forgot-password", "/reset-password/x", "/verify-email/x"):
+    for path in ("/sign-up", "/sign-in", "/sign-in/verify", "/forgot-password", "/reset-password/x", "/verify-email/x"):
         answer = await client.put(path)
         assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD", "POST"})
 
@@ -171,8 +171,10 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "organization_members.remove organizations.create organizations.delete organizations.get "
         "organizations.list_organizations organizations.transfer overview.overview passwords.change "
         "project_members.add project_members.change_role project_members.list_members project_members.remove "
-        "projects.create projects.delete projects.get projects.list_projects search.search sessions.list_own "
-        "sessions.revoke users.me users.rename"
+        "projects.create projects.delete projects.get projects.list_projects search.search "
+        "second_factors.propose second_factors.proposed second_factors.renew_recovery_codes second_factors.status "
+        "second_factors.turn_off second_factors.turn_on sessions.list_own sessions.revoke "
+        "step_up.is_fresh step_up.prove step_up.ways_of users.me users.rename"
     )
 
 
@@ -186,7 +188,7 @@ COMMANDS = """
 serve --host --port --workers
 create-user --email --name --password --password-stdin
 create-key --email --project --permissions --expires-in-days
-reset-password --email
+reset-password --email --remove-second-factor
 create-client --name --redirect-uri --confidential
 reindex
 doctor

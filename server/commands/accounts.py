@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from server.commands.output import print_result
 from server.database import migrated
 from server.domain import letters, names
-from server.domain.people import passwords, users
+from server.domain.people import passwords, second_factors, users
 from server.domain.teams import api_keys
 from server.models import Organization, Project, User
 from server.models.organizations import OrganizationKind
@@ -39,9 +39,15 @@ def create_key(settings: Settings, given: Namespace) -> None:
 
 
 def reset_password(settings: Settings, given: Namespace) -> None:
-    """Print a link that sets a new password once within an hour. Raises Invalid, NoAccount."""
+    """Print a link that sets a new password once within an hour. Raises Invalid, NoAccount.
+
+    With `--remove-second-factor` the account's authenticator app and recovery codes end.
+    """
     with writing(settings) as session:
-        _, token = passwords.issue_reset(session, names.email(given.email))
+        address, token = passwords.issue_reset(session, names.email(given.email))
+        user = users.by_email(session, address)
+        if given.remove_second_factor and user is not None:
+            second_factors.remove(session, user)
     print_result(letters.reset_link(settings.public_url, token))
 
 

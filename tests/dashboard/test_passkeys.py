@@ -12,9 +12,9 @@ from server.app import create_app
 from server.database import Database
 from server.settings import Settings
 from tests.conftest import ORIGIN
-from tests.support.authenticator import USER_PRESENT, Passkey, options_of
 from tests.support.browsers import COOKIE, fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder
+from tests.support.passkeys import USER_PRESENT, Passkey, options_of
 from tests.support.started import running
 
 PASSKEYS = "/dashboard/account/passkeys"

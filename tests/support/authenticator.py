@@ -1,86 +1,27 @@
-"""A device with passkeys, in Python: it answers the options of our pages as a browser and its authenticator do."""
+"""An authenticator app, as a person's phone runs it."""
 
-import base64
-import hashlib
-import html
-import json
-import os
-import re
-import struct
-from dataclasses import dataclass, field, replace
+import time
 
-import cbor2
-import httpx
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+import pyotp
 
-USER_PRESENT, USER_VERIFIED, HAS_CREDENTIAL = 0x01, 0x04, 0x40
+STEP_SECONDS = 30
 
 
-def base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+class Authenticator:
+    """An app with one secret. Each code is one that it did not show before, so no test waits for the clock."""
 
+    def __init__(self, secret: str) -> None:
+        self.otp = pyotp.TOTP(secret)
+        self._last = 0
 
-def from_base64url(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    def code(self) -> str:
+        """Return the oldest code that the server may still accept and that was not shown before."""
+        earliest = int(time.time()) // STEP_SECONDS - 1
+        self._last = max(earliest, self._last + 1)
+        return self.otp.generate_otp(self._last)
 
-
-def options_of(page: httpx.Response) -> dict[str, object]:
-    """Return the options that the page holds for the browser."""
-    found = re.search(r'data-options="([^"]*)"', page.text)
-    assert found, page.text
-    options: dict[str, object] = json.loads(html.unescape(found[1]))
-    return options
-
-
-@dataclass
-class Passkey:
-    """One passkey. `replace` its fields to make it lie."""
-
-    origin: str
-    host: str
-    flags: int = USER_PRESENT | USER_VERIFIED
-    sign_count: int = 0
-    credential_id: bytes = field(default_factory=lambda: os.urandom(16))
-    user_handle: bytes = b""
-    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-
-    def created(self, options: dict[str, object]) -> str:
-        """Answer a page that asks for a new passkey."""
-        user = options["user"]
-        assert isinstance(user, dict)
-        self.user_handle = from_base64url(user["id"])
-        point = self.key.public_key().public_numbers()
-        cose = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: point.x.to_bytes(32), -3: point.y.to_bytes(32)})
-        attested = b"\0" * 16 + struct.pack(">H", len(self.credential_id)) + self.credential_id + cose
-        data = self._data(self.flags | HAS_CREDENTIAL) + attested
-        attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
-        client = self._client("webauthn.create", options)
-        return self._credential({"clientDataJSON": base64url(client), "attestationObject": base64url(attestation)})
-
-    def used(self, options: dict[str, object]) -> str:
-        """Answer a page that asks to sign in."""
-        client, data = self._client("webauthn.get", options), self._data(self.flags)
-        signature = self.key.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
-        return self._credential(
-            {
-                "clientDataJSON": base64url(client),
-                "authenticatorData": base64url(data),
-                "signature": base64url(signature),
-                "userHandle": base64url(self.user_handle),
-            }
-        )
-
-    def but(self, **changes: object) -> "Passkey":
-        return replace(self, **changes)  # type: ignore[arg-type]  # a test names the field that it changes
-
-    def _client(self, kind: str, options: dict[str, object]) -> bytes:
-        given = {"type": kind, "challenge": options["challenge"], "origin": self.origin, "crossOrigin": False}
-        return json.dumps(given).encode()
-
-    def _data(self, flags: int) -> bytes:
-        return hashlib.sha256(self.host.encode()).digest() + bytes([flags]) + struct.pack(">I", self.sign_count)
-
-    def _credential(self, response: dict[str, str]) -> str:
-        name = base64url(self.credential_id)
-        return json.dumps({"id": name, "rawId": name, "type": "public-key", "response": response})
+    def wrong(self) -> str:
+        """Return a code that is right at no time near now."""
+        current = int(time.time()) // STEP_SECONDS
+        near = {self.otp.generate_otp(current + offset) for offset in range(-5, 6)}
+        return next(code for code in (f"{number:06}" for number in range(20)) if code not in near)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.support.authenticator import base64url
+from tests.support.passkeys import base64url
 from tests.support.served import listening, served, url_of
 
 CLIENT_ID = "selfmemory"

@@ -8,6 +8,7 @@ from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.views.account import ACCOUNT
 from server.domain.people import second_factors
 from server.domain.people.second_factors import Proposal
+from server.errors import Invalid
 
 PAGE = f"{ACCOUNT}/two-factor"
 
@@ -16,7 +17,7 @@ async def show(request: PageRequest, recovery_codes: list[str] | None = None) ->
     """Show the status. After a wrong code it shows the same secret again; `recovery_codes` were just created."""
     sealed = request.text("sealed")
     proposal = None
-    if sealed and recovery_codes is None and request.problem is not None:
+    if sealed and isinstance(request.problem, Invalid):
         proposal = await request.call.read(second_factors.proposed, sealed, request.call.runtime.second_factor_seal)
     return await _render(request, proposal, recovery_codes)
 

@@ -149,9 +149,15 @@ def turn_off(session: Session, principal: Principal, mailer: Mailer) -> None:
     user = users.me(session, principal)
     if not is_on(session, user.id):
         raise NotOn
-    discard(session, user.id)
-    audit.record_own(session, Event.SECOND_FACTOR_REMOVED, user.id)
+    remove(session, user)
     letters.send_security_notice(session, mailer, user, "Two-factor authentication was turned off.")
+
+
+def remove(session: Session, user: User) -> None:
+    """Remove the user's second factor, if there is one. For the command line, and for `turn_off`."""
+    if is_on(session, user.id):
+        discard(session, user.id)
+        audit.record_own(session, Event.SECOND_FACTOR_REMOVED, user.id)
 
 
 def discard(session: Session, user_id: str) -> None:
@@ -182,7 +188,7 @@ def check(session: Session, user: User, code: str, seal: Fernet, mailer: Mailer)
 
 
 def _proposal(user: User, secret: str, seal: Fernet) -> Proposal:
-    uri = pyotp.TOTP(secret).provisioning_uri(user.email or user.id, issuer_name=ISSUER)
+    uri = pyotp.TOTP(secret).provisioning_uri(name=user.email or user.id, issuer_name=ISSUER)
     sealed = seal.encrypt(json.dumps([user.id, secret]).encode()).decode()
     return Proposal(secret, uri, sealed)
 

@@ -1,0 +1,66 @@
+"""Can the tests fail? Rules outside OAuth are switched off in turn, and the test that stands for each must notice."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from server.domain.people import second_factors, sessions, step_up
+from server.limits import Limits
+from tests.oauth.test_controls import Control, SwitchedOff, no, nothing, yes
+
+HERE = Path(__file__).parent
+
+
+def at_any_time(
+    secret: str | None, code: str, *, after: int, step_of: Callable[..., int | None] = second_factors._step_of
+) -> int | None:
+    return step_of(secret, code, after=min(after, -1))
+
+
+def of_anybody(_user_id: str, sealed: str, seal: Fernet) -> str:
+    secret: str = json.loads(seal.decrypt(sealed.encode()))[1]
+    return secret
+
+
+CONTROLS = (
+    Control("a second step is due", second_factors, "is_on", no,
+            "dashboard/test_two_factor.py::test_after_the_password"),
+    Control("a reset asks for the second factor", second_factors, "is_on", no,
+            "dashboard/test_two_factor.py::test_a_reset_does_not"),
+    Control("a first proof ends a second factor", second_factors, "discard", nothing,
+            "dashboard/test_two_factor.py::test_a_reset_that_first"),
+    Control("codes are checked", second_factors, "check", lambda *_: second_factors.Factor.APP,
+            "dashboard/test_two_factor.py::test_a_wrong_code_does"),
+    Control("a code of the app once", second_factors, "_step_of", at_any_time,
+            "dashboard/test_two_factor.py::test_a_code_works_once"),
+    Control("a recovery code once", second_factors, "_use_recovery_code", yes,
+            "dashboard/test_two_factor.py::test_a_recovery_code"),
+    Control("five tries", sessions, "TRIES", 1000, "dashboard/test_two_factor.py::test_after_five"),
+    Control("a hundred tries a day", second_factors, "_require_tries_left", nothing,
+            "dashboard/test_two_factor.py::test_a_hundred"),
+    Control("few second steps at once", sessions, "MAX_PENDING", 1000,
+            "dashboard/test_two_factor.py::test_many_sign_ins"),
+    Control("codes are limited", Limits, "hit", nothing, "dashboard/test_two_factor.py::test_codes_are_limited"),
+    Control("a setup is its account's", second_factors, "_open", of_anybody,
+            "dashboard/test_two_factor_setup.py::test_a_setup_is"),
+    Control("recovery codes are hashed", second_factors, "token_hash", lambda code: code,
+            "dashboard/test_two_factor_setup.py::test_secrets_and"),
+    Control("sensitive forms ask again", step_up, "is_fresh", yes,
+            "dashboard/test_step_up.py::test_every_sensitive"),
+    Control("a proof is checked", step_up, "prove", yes, "dashboard/test_step_up.py::test_right_after"),
+    Control("proofs are limited", Limits, "hit", nothing, "dashboard/test_step_up.py::test_proofs_are_limited"),
+    Control("letters tell of changes", second_factors.letters, "send_security_notice", nothing,
+            "rest/test_second_factors.py::test_each_change"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.rule)
+def test_without_the_rule_its_test_fails(control: Control) -> None:
+    file, _, name = control.test.partition("::")
+    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", f"{HERE}/{file}", "-k", name]
+    plugin = SwitchedOff(control)
+    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
+    assert plugin.noticed == 1
