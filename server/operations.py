@@ -53,6 +53,7 @@ NAMES: dict[Callable[..., object], str] = {
     step_up.is_fresh: "step_up.is_fresh",
     step_up.ways_of: "step_up.ways_of",
     step_up.prove: "step_up.prove",
+    step_up.prove_by_passkey: "step_up.prove_by_passkey",
     sessions.list_own: "sessions.list_own",
     sessions.revoke: "sessions.revoke",
     users.me: "users.me",

@@ -6,16 +6,26 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import httpx
+import pytest
+import sqlalchemy as sa
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from server.database import Database
+from server.settings import Settings
 from tests.support.passkeys import base64url
 from tests.support.served import listening, served, url_of
+
+CALLBACK = "/sign-in/provider/callback"
+AWAY = "does not answer right now"
+REFUSED = "did not sign you in"
 
 CLIENT_ID = "selfmemory"
 SECRET = "the client's secret"
@@ -104,3 +114,36 @@ async def providing() -> AsyncIterator[Provider]:
         )
         async with served(app, listener):
             yield provider
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with providing() as provider:
+        yield provider
+
+
+@pytest.fixture
+def settings(settings: Settings, provider: Provider, request: pytest.FixtureRequest) -> Settings:
+    changed: dict[str, object] = {}
+    for mark in request.node.iter_markers("settings"):
+        changed = mark.kwargs | changed
+    given = {"oidc_issuer": provider.issuer, "oidc_client_id": CLIENT_ID, "oidc_client_secret": SecretStr(SECRET)}
+    return settings.model_copy(update=given | {"oidc_name": "Acme"} | changed)
+
+
+async def go(browser: httpx.AsyncClient, provider: Provider, path: str = "", **changes: str) -> httpx.Response:
+    """Press the button, sign in at the provider, and come back."""
+    there = await browser.post(f"/sign-in/provider{path}")
+    assert there.status_code == 303, there.text
+    return await browser.get(f"{CALLBACK}?{provider.authorize(there.headers['location'], **changes)}")
+
+
+async def whoami(browser: httpx.AsyncClient) -> dict[str, object]:
+    answer: dict[str, object] = (await browser.get("/api/users/me")).json()
+    return answer
+
+
+def counts(database: Database) -> dict[str, int]:
+    with database.read() as session:
+        names = sa.inspect(session.connection()).get_table_names()
+        return {name: session.execute(sa.text(f'SELECT count(*) FROM "{name}"')).scalar_one() for name in names}

@@ -52,7 +52,7 @@ function submit(action, fields) {
   const form = document.createElement("form");
   form.method = "post";
   form.action = action;
-  for (const [name, value] of Object.entries(fields)) {
+  for (const [name, value] of fields) {
     const input = document.createElement("input");
     input.type = "hidden";
     input.name = name;
@@ -83,8 +83,8 @@ for (const place of document.querySelectorAll("[data-passkey]")) {
     try {
       const make = place.dataset.passkey === "create" ? create : get;
       const credential = await make(JSON.parse(place.dataset.options));
-      const fields = Object.fromEntries(inputs.map((input) => [input.name, input.value]));
-      submit(place.dataset.action, { ...fields, credential });
+      const fields = inputs.map((input) => [input.name, input.value]);
+      submit(place.dataset.action, [...fields, [place.dataset.name || "credential", credential]]);
     } catch (error) {
       problem.textContent = PROBLEMS[error.name] || "This passkey did not work. Try again.";
       problem.hidden = false;

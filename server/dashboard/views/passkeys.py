@@ -56,7 +56,7 @@ async def show(request: PageRequest) -> Response:
         options=await request.call.read(passkeys.creation_options, party, challenge) if party else None,
         most=passkeys.MOST,
     )
-    keep_challenge(response, runtime, challenge, PASSKEYS, session_id)
+    keep_challenge(response, runtime, challenge, HOME, session_id)
     return response
 
 
@@ -72,7 +72,7 @@ async def add(request: PageRequest) -> Response:
     name, credential = request.text("name"), request.text("credential")
     await request.call.run(passkeys.add, name, credential, challenge, party, request.call.mailer)
     response = redirect(PASSKEYS, "passkey-added")
-    set_sealed(response, runtime, CHALLENGE_COOKIE, PASSKEYS, "")
+    set_sealed(response, runtime, CHALLENGE_COOKIE, HOME, "")
     return response
 
 

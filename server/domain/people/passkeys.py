@@ -191,14 +191,20 @@ def verify(session: Session, credential: str, challenge: Challenge, party: Relyi
 
 def sign_in(session: Session, answer: Answer, browser: BrowserInfo) -> SignIn:
     """Use up the challenge and sign in, without a second step. Raises PasskeyRefused."""
+    passkey = use(session, answer)
+    user = session.get_one(User, passkey.user_id)
+    return sessions.complete_sign_in(session, user, browser, proved_both_factors=True)
+
+
+def use(session: Session, answer: Answer) -> Passkey:
+    """Use up the challenge and return the passkey that answered it. Raises PasskeyRefused."""
     passkey = session.get(Passkey, answer.passkey_id, populate_existing=True, with_for_update=True)
     if passkey is None or _is_behind(passkey, answer.sign_count):
         raise PasskeyRefused(presented=True)
     _use_up(session, answer.challenge, PasskeyRefused(presented=True))
     passkey.sign_count = answer.sign_count
     passkey.last_used_at = now()
-    user = session.get_one(User, passkey.user_id)
-    return sessions.complete_sign_in(session, user, browser, proved_both_factors=True)
+    return passkey
 
 
 def discard(session: Session, user_id: str) -> None:
