@@ -14,8 +14,9 @@ from starlette.requests import Request
 
 from server import oidc
 from server.dashboard import sign_in_ways
+from server.dashboard.views import passkeys as passkeys_view
 from server.dashboard.views import provider as provider_view
-from server.domain import accounts
+from server.domain import accounts, letters
 from server.domain.people import passkeys, second_factors, sessions, step_up
 from server.domain.people.passkeys import Challenge
 from server.limits import Limits
@@ -79,7 +80,7 @@ CONTROLS = (
             "dashboard/test_step_up.py::test_every_sensitive"),
     Control("a proof is checked", step_up, "prove", yes, "dashboard/test_step_up.py::test_right_after"),
     Control("proofs are limited", Limits, "hit", nothing, "dashboard/test_step_up.py::test_proofs_are_limited"),
-    Control("letters tell of changes", second_factors.letters, "send_security_notice", nothing,
+    Control("letters tell of changes", letters, "send_security_notice", nothing,
             "rest/test_second_factors.py::test_each_change"),
     Control("a passkey's answer once", passkeys, "_use_up", nothing,
             "dashboard/test_passkeys.py::test_an_answer_counts_once"),
@@ -89,7 +90,7 @@ CONTROLS = (
             "dashboard/test_passkeys.py::test_strangers_who_try"),
     Control("a passkey proves its own user", step_up, "prove_by_passkey", yes,
             "dashboard/test_passkey_factors.py::test_a_passkey_of_somebody"),
-    Control("a challenge is for one session", sign_in_ways, "kept_challenge", of_any_owner,
+    Control("a challenge is for one session", passkeys_view, "kept_challenge", of_any_owner,
             "dashboard/test_passkeys.py::test_a_challenge_of_the_sign_in"),
     Control("the state is checked", provider_view, "hmac", SimpleNamespace(compare_digest=yes),
             "dashboard/test_provider_refusals.py::test_an_answer_counts_only"),

@@ -206,10 +206,12 @@ async def test_a_challenge_of_the_sign_in_page_adds_nothing(client: httpx.AsyncC
     passkey = new_passkey()
     user = options_of(await client.get(PASSKEYS))["user"]
     credential = passkey.created(options_of(page) | {"user": user})
-    client.cookies.update({"passkey_challenge": stranger.cookies["passkey_challenge"]})
-    answer = await client.post(PASSKEYS, data={"name": "x", "credential": credential})
+    session, challenge = client.cookies[COOKIE], stranger.cookies["passkey_challenge"]
+    client.cookies.clear()
+    cookies = {"Cookie": f"{COOKIE}={session}; passkey_challenge={challenge}"}
+    answer = await client.post(PASSKEYS, data={"name": "x", "credential": credential}, headers=cookies)
     assert answer.status_code == 400
-    assert "You have no passkeys yet." in (await client.get(PASSKEYS)).text
+    assert "You have no passkeys yet." in (await client.get(PASSKEYS, headers=cookies)).text
 
 
 async def test_a_passkey_belongs_to_one_account(client: httpx.AsyncClient, passkey: Passkey) -> None:

@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 import webauthn
+from cbor2 import CBORError
+from cryptography.exceptions import UnsupportedAlgorithm
 from sqlmodel import Session, col, select
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, parse_authentication_credential_json
+from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticationCredential,
     AuthenticatorSelectionCriteria,
@@ -38,6 +41,19 @@ MOST = 20
 
 CHALLENGE_SECONDS = 600
 CHALLENGE_BYTES = 32
+
+FORGED = (
+    WebAuthnException,
+    CBORError,
+    UnsupportedAlgorithm,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What the library raises for a credential that does not hold. Its parsers let errors of Python through."""
 
 
 class PasskeyRefused(Unauthenticated):
@@ -141,7 +157,7 @@ def add(
             expected_origin=party.origin,
             require_user_verification=True,
         )
-    except Exception as error:
+    except FORGED as error:
         raise PasskeyUnusable from error
     _use_up(session, challenge, PasskeyUnusable())
     passkey = Passkey(
@@ -181,7 +197,7 @@ def verify(session: Session, credential: str, challenge: Challenge, party: Relyi
     """
     try:
         parsed = parse_authentication_credential_json(credential)
-    except Exception as error:
+    except FORGED as error:
         raise PasskeyRefused(presented=True) from error
     passkey = session.exec(select(Passkey).where(Passkey.credential_id == parsed.id)).one_or_none()
     if passkey is None or parsed.response.user_handle not in (None, passkey.user_id.encode()):
@@ -226,7 +242,7 @@ def _verified_count(
             credential_current_sign_count=passkey.sign_count,
             require_user_verification=True,
         )
-    except Exception as error:
+    except FORGED as error:
         raise PasskeyRefused(presented=True) from error
     return verified.new_sign_count
 
