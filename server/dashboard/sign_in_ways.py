@@ -42,16 +42,12 @@ class Ways(NamedTuple):
             keep_challenge(response, runtime, self.challenge, SIGN_IN, "")
 
 
-def no_ways() -> Ways:
-    return Ways()
-
-
-def ways_of(request: Request[State]) -> Ways:
-    """Return what this server offers to somebody who signs in."""
+def ways_of(request: Request[State], template: str) -> Ways:
+    """Return what the page offers to somebody who signs in or up. Only signing in takes a passkey."""
     runtime = request.state["runtime"]
     provider = runtime.provider.name if runtime.provider else None
     party = relying_party(runtime.settings)
-    if party is None:
+    if template != "sign_in.html" or party is None:
         return Ways(provider)
     challenge = challenge_for(request, "")
     return Ways(provider, passkeys.sign_in_options(party, challenge), challenge)

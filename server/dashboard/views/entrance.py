@@ -12,7 +12,7 @@ from server import csp, wire
 from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
 from server.dashboard.session_cookies import go_on, set_session_cookie, signed_in
-from server.dashboard.sign_in_ways import no_ways, ways_of
+from server.dashboard.sign_in_ways import ways_of
 from server.dispatch import Handler, Methods
 from server.domain import accounts, names
 from server.domain.accounts import SignUp
@@ -29,7 +29,6 @@ from server.statuses import retry_after, status_of
 
 FORM_BYTES = 64_000
 MAX_FIELDS = 20
-WITH_WAYS = ("sign_in.html", "sign_up.html")
 WRONG_CREDENTIALS = "Incorrect email address or password."
 MAIL_IS_OFF = (
     "This server does not send email. Ask your administrator for a reset link. "
@@ -247,7 +246,7 @@ async def page(
         field_errors = {problem.field: problem.reason[:1].upper() + problem.reason[1:]}
     typed = {"email": "", "name": ""} | {name: value for name, value in (fields or {}).items() if name != "password"}
     path = next_of(request, fields or {})
-    ways = ways_of(request) if template in WITH_WAYS else no_ways()
+    ways = ways_of(request, template)
     context = {
         "ways": ways,
         "problem": problem.detail if problem and not field_errors else None,
