@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
-from axe_selenium_python import Axe  # type: ignore[import-untyped]  # it has no stubs
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
 from server.settings import Settings
+from tests.support.accessibility import problems_here
 from tests.support.browser import TIMEOUT_SECONDS, Browser, browsing, serving
 
 pytestmark = pytest.mark.needs("chromium")
@@ -268,21 +268,5 @@ def test_pages_fit_a_phone_and_have_no_serious_accessibility_problems(ann: Brows
 
 
 def problems_on(browser: Browser, path: str) -> list[str]:
-    """Return what axe finds serious or critical in light, dark and on a phone, and whether the page is too wide."""
     browser.open(path)
-    axe = Axe(browser.driver)
-    axe.inject()
-    problems = []
-    for use_look in (browser.use_light, browser.use_dark, browser.use_phone):
-        use_look()
-        violations = [
-            violation for violation in axe.run()["violations"] if violation["impact"] in ("serious", "critical")
-        ]
-        problems += [
-            f"{path}, {use_look.__name__}: {violation['id']}: {violation['nodes'][0]['html']}"
-            for violation in violations
-        ]
-    if browser.driver.execute_script("return document.documentElement.scrollWidth") > 390:
-        problems.append(f"{path} is wider than a phone")
-    browser.use_window()
-    return problems
+    return problems_here(browser)

@@ -7,8 +7,10 @@ import pytest
 from server.settings import Settings
 from tests.oauth.test_chromium import Listener, ask
 from tests.oauth.test_chromium import listener as listener
+from tests.support.accessibility import problems_here
 from tests.support.authenticator import Authenticator
 from tests.support.browser import PASSWORD, Browser, browsing, serving
+from tests.support.two_factor import PAGE
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -81,3 +83,29 @@ def test_turning_it_off_asks_who_is_there(site: Settings) -> None:
         browser.write("Password", PASSWORD)
         browser.press("Continue")
         assert browser.shows("Two-factor authentication is off.")
+
+
+def test_its_pages_fit_a_phone_and_have_no_serious_accessibility_problems(site: Settings) -> None:
+    with browsing(site.public_url) as browser:
+        browser.open("/sign-up")
+        browser.sign_up("axel@example.com", "Axel")
+        browser.open(PAGE)
+        problems = problems_here(browser)
+        browser.press("Set up")
+        problems += problems_here(browser)
+        app = Authenticator(browser.field("Or enter this key").get_attribute("value") or "")
+        browser.write("Code that the app shows", app.code())
+        browser.press("Turn on")
+        problems += problems_here(browser)
+        browser.press("I saved them")
+        problems += problems_here(browser)
+        browser.press("Turn off")
+        browser.press("Turn off two-factor")
+        problems += problems_here(browser)
+        browser.open("/dashboard/account")
+        browser.press("Sign out")
+        sign_in(browser, "axel@example.com")
+        browser.write("Code", app.wrong())
+        browser.press("Sign in")
+        problems += problems_here(browser)
+        assert problems == []

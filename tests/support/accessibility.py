@@ -1,0 +1,31 @@
+"""What axe finds on a page in a real browser."""
+
+from axe_selenium_python import Axe  # type: ignore[import-untyped]  # it has no stubs
+
+from tests.support.browser import Browser
+
+
+def is_one_time_code(rule: str, element: str) -> bool:
+    """Return True for a finding that is none: this axe is older than the value `one-time-code` of HTML."""
+    return rule == "autocomplete-valid" and 'autocomplete="one-time-code"' in element
+
+
+def problems_here(browser: Browser) -> list[str]:
+    """Return what axe finds serious or critical in light, dark and on a phone, and whether the page is too wide."""
+    path = browser.path
+    axe = Axe(browser.driver)
+    axe.inject()
+    problems = []
+    for use_look in (browser.use_light, browser.use_dark, browser.use_phone):
+        use_look()
+        problems += [
+            f"{path}, {use_look.__name__}: {violation['id']}: {node['html']}"
+            for violation in axe.run()["violations"]
+            if violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"]
+            if not is_one_time_code(violation["id"], node["html"])
+        ]
+    if browser.driver.execute_script("return document.documentElement.scrollWidth") > 390:
+        problems.append(f"{path} is wider than a phone")
+    browser.use_window()
+    return problems
