@@ -6,8 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test coverage lint format migrations bench soak conformance screenshots \
-        constraints clean
+.PHONY: help install install-dev run check test coverage lint format migrations bench soak conformance \
+        identity-provider screenshots constraints clean
 
 help:                                  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ soak: install                          ## kill a working server ten times and ch
 conformance: install install-dev       ## run the official MCP conformance suite (needs npm)
 	npm --prefix tests/conformance ci --no-audit --no-fund
 	$(BIN)/python -m pytest tests/conformance
+
+identity-provider:                     ## install the identity provider of the tests (needs npm)
+	npm --prefix tests/identity_provider ci --no-audit --no-fund
 
 screenshots: install install-dev       ## take a screenshot of every page (needs chromium)
 	$(BIN)/python -m tests.dashboard.screenshots

@@ -21,6 +21,7 @@ from server.index import MemoryIndex
 from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
+from server.oidc import IdentityProvider
 from server.operations import BUCKETS, NAMES
 from server.principal import Principal
 from server.settings import Settings
@@ -43,6 +44,8 @@ class Runtime:
     limits: Limits
     mailer: Mailer
     second_factor_seal: Fernet
+    sign_in_seal: Fernet
+    """Seals what a browser keeps of a sign-in under way."""
     metrics: Metrics
     health: HealthChecks
     threads: anyio.CapacityLimiter
@@ -50,6 +53,7 @@ class Runtime:
     """Smaller than `threads`: reads are CPU-bound, and the GIL runs one thread at a time."""
     noting: anyio.CapacityLimiter
     """One thread: recording uses must not hold up other work."""
+    provider: IdentityProvider | None
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """Run `work`, which may block, on a worker thread."""

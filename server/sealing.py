@@ -16,6 +16,7 @@ from server.settings import Settings, secret_key
 class Purpose(StrEnum):
     MAIL = "selfmemory mail"
     SECOND_FACTOR = "selfmemory second factor"
+    SIGN_IN = "selfmemory sign-in"
 
 
 def seal_for(settings: Settings, purpose: Purpose) -> Fernet:

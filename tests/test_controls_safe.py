@@ -2,20 +2,32 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import webauthn
+from authlib.oidc.core import CodeIDToken
 from cryptography.fernet import Fernet
 from sqlmodel import Session, select
+from starlette.requests import Request
 
+from server import oidc
+from server.dashboard import sign_in_ways
+from server.dashboard.views import passkeys as passkeys_view
+from server.dashboard.views import provider as provider_view
 from server.domain import accounts, audit, letters, notifications
 from server.domain.accounts import Ended
-from server.domain.people import mailed_tokens, second_factors, sessions, step_up
+from server.domain.people import mailed_tokens, passkeys, second_factors, sessions, step_up
+from server.domain.people.passkeys import Challenge
 from server.domain.teams import api_keys, cascades, invitation_answers, withdrawals
 from server.domain.teams.cascades import RevokedAccess
 from server.limits import Limits
 from server.models import Organization
 from server.models.organizations import OrganizationKind
+from server.principal import ExternalIdentity
+from server.runtime import State
 from tests.oauth.test_controls import Control, SwitchedOff, no, nothing, yes
 
 HERE = Path(__file__).parent
@@ -54,6 +66,21 @@ def in_the_organization(session: Session, event: str, user_id: str, target: str 
         Organization.owner_id == user_id, Organization.kind == OrganizationKind.PERSONAL
     )
     audit.record(session, event, user_id, session.exec(personal).one_or_none(), target, **details)
+
+
+def without_the_user(
+    *, verify: Callable[..., object] = webauthn.verify_authentication_response, **given: object
+) -> object:
+    return verify(**given | {"require_user_verification": False})
+
+
+def of_any_owner(request: Request[State], _owner: str) -> Challenge | None:
+    kept = sign_in_ways.unsealed(request, sign_in_ways.CHALLENGE_COOKIE)
+    return Challenge(bytes.fromhex(kept["value"]), datetime.fromisoformat(kept["expires_at"])) if kept else None
+
+
+def believing(issuer: str, claims: dict[str, object]) -> ExternalIdentity:
+    return ExternalIdentity(issuer, str(claims["sub"]), str(claims["email"]), "")
 
 
 CONTROLS = (
@@ -107,6 +134,28 @@ CONTROLS = (
             "rest/teams/test_key_bounds.py::test_what_outlives"),
     Control("a trail for the person alone", audit, "record_account_event", in_the_organization,
             "dashboard/test_own_trail.py::test_an_admin_of_a_personal"),
+    Control("a passkey's answer once", passkeys, "_use_up", nothing,
+            "dashboard/test_passkeys.py::test_an_answer_counts_once"),
+    Control("a passkey knows its user", webauthn, "verify_authentication_response", without_the_user,
+            "dashboard/test_passkeys.py::test_a_passkey_that_lies"),
+    Control("a passkey is checked", passkeys, "_verified_count", lambda *_: 0,
+            "dashboard/test_passkeys.py::test_strangers_who_try"),
+    Control("a passkey proves its own user", step_up, "prove_by_passkey", yes,
+            "dashboard/test_passkey_factors.py::test_a_passkey_of_somebody"),
+    Control("a challenge is for one session", passkeys_view, "kept_challenge", of_any_owner,
+            "dashboard/test_passkeys.py::test_a_challenge_of_the_sign_in"),
+    Control("the state is checked", provider_view, "hmac", SimpleNamespace(compare_digest=yes),
+            "dashboard/test_provider_refusals.py::test_an_answer_counts_only"),
+    Control("an ID token's claims", CodeIDToken, "validate", nothing,
+            "dashboard/test_provider_refusals.py::test_an_id_token"),
+    Control("a confirmed address", oidc, "identity_of", believing,
+            "dashboard/test_provider.py::test_an_unconfirmed"),
+    Control("sign-up has a policy", accounts, "require_admitted", nothing,
+            "dashboard/test_provider.py::test_a_closed"),
+    Control("the provider is a first proof", accounts, "end_everything_unproven", nothing_ended,
+            "dashboard/test_provider.py::test_what_a_stranger"),
+    Control("a provider is left alone", oidc, "AWAY_SECONDS", -1,
+            "dashboard/test_provider_refusals.py::test_a_provider_that_answers"),
 )  # fmt: skip
 
 

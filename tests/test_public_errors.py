@@ -53,6 +53,7 @@ def test_the_status_of_each_kind_of_error() -> None:
 
 
 SENTENCES = {
+    "AddressUnconfirmed": "Your sign-in provider has not confirmed your email address: confirm it there first.",
     "AlreadyAnswered": "This request was already answered, and the application is connected.",
     "AlreadyMember": "This person is already a member.",
     "AlreadyOn": "Two-factor authentication is on already.",
@@ -63,6 +64,7 @@ SENTENCES = {
     "EmailTaken": "An account with this email address already exists.",
     "Forbidden": "Your role does not allow this.",
     "Gone": "This has ended.",
+    "IdentityTaken": "This sign-in was used twice at the same moment. Try again.",
     "Invalid": "The request is not valid.",
     "InvitedJustNow": "Somebody else invited this address at the same time: reload to see the invitation.",
     "KeyUsedForAnother": "Idempotency-Key: this key was used for another request in the last 24 hours; send a new key.",
@@ -72,9 +74,13 @@ SENTENCES = {
     "NotFound": "Not found.",
     "NotInvited": "Sign-up is by invitation only: ask a member to invite this address.",
     "NotOn": "Two-factor authentication is off.",
+    "OnlyWayIn": "This passkey is the only way to sign in to your account. Set a password first.",
     "OrganizationNameTaken": "The owner already has an organization with this name: choose another name.",
     "OwnerStays": "This is the owner of the organization: transfer the ownership first.",
     "OwnsOrganization": "You own an organization: transfer or delete it first.",
+    "PasskeyRefused": "This passkey did not work here. Try again, or sign in another way.",
+    "PasskeyTaken": "This passkey was added already.",
+    "PasskeyUnusable": "The passkey could not be added. Try again.",
     "PersonalStays": "A personal organization cannot be transferred or deleted.",
     "ProjectNameTaken": "The organization already has a project with this name: choose another name.",
     "ProofNeeded": "Confirm that it is you. Nothing was changed yet.",
@@ -84,6 +90,7 @@ SENTENCES = {
     "SetUpEnded": "This setup has ended. Start again.",
     "SignUpClosed": "Sign-up is closed: ask the administrator of this server for an account.",
     "TooLarge": "The request is too large.",
+    "TooManyPasskeys": "An account can have at most 20 passkeys. Delete one first.",
     "Unauthenticated": "Authentication is required: send a valid API key, access token or session.",
     "Unavailable": "The server cannot do this now; nothing was changed. Try again.",
     "Unsupported": "Send the body as application/json.",

@@ -12,7 +12,7 @@ from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.locks import lock_organization, lock_user
 from server.domain.notifications import Notice
-from server.domain.people import mailed_tokens, passwords, second_factors, sessions, users
+from server.domain.people import identities, mailed_tokens, passkeys, passwords, second_factors, sessions, users
 from server.domain.people.passwords import LinkEnded
 from server.domain.people.sessions import BrowserInfo, SignIn
 from server.domain.teams import cascades, invitations, withdrawals
@@ -86,7 +86,7 @@ def sign_up(session: Session, policy: SignUpPolicy, form: SignUp, browser: Brows
     address = names.parse_email(form.email)
     names.parse_person_name(form.name)
     password_hash = passwords.new_hash(session, form.password)
-    _require_admitted(session, policy, address)
+    require_admitted(session, policy, address)
     user = users.register(session, address, form.name, password_hash)
     send_verification(session, user, mailer)
     return sessions.begin(session, user, browser)
@@ -156,14 +156,16 @@ def reset_password(session: Session, token: str, new: str, browser: BrowserInfo,
 def end_everything_unproven(session: Session, user: User) -> Ended:
     """End what was made in an account before its mailbox was proven, since somebody else may have made it.
 
-    That is: sessions, second factors, unused links, API keys, grants, other members of the organizations and projects
-    that the account owns, and invitations that it sent. Memories stay. Call it before `users.verify_email`.
+    That is: sessions, second factors, passkeys, identities, unused links, API keys, grants, other members of the
+    organizations and projects that the account owns, and invitations that it sent. Memories stay, and the password is
+    the caller's to replace. Call it before `users.verify_email`.
     """
     lock_user(session, user.id)
     for organization_id in _organizations_of(session, user.id):
         lock_organization(session, organization_id)
     sessions.end_all(session, user.id)
-    second_factors.discard(session, user.id)
+    for ways in (passkeys, identities, second_factors):
+        ways.discard(session, user.id)
     session.execute(sa.delete(MailedToken).where(col(MailedToken.user_id) == user.id))
     members, inside = cascades.remove_other_people(session, user)
     elsewhere = cascades.revoke_access(session, user.id)
@@ -199,7 +201,8 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
     withdrawals.cancel_of_deleted_account(session, user)
     revoked = cascades.revoke_access(session, user.id)
     sessions.end_all(session, user.id)
-    second_factors.discard(session, user.id)
+    for ways in (passkeys, identities, second_factors):
+        ways.discard(session, user.id)
     for table in (OrganizationMember, ProjectMember, Notification, MailedToken, AuditEvent):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
     _erase_personal_data(user)
@@ -246,7 +249,7 @@ def _require_password(session: Session, user: User, password: str) -> None:
         raise Invalid("this is not the password of this account.", field="password")
 
 
-def _require_admitted(session: Session, policy: SignUpPolicy, address: str) -> None:
+def require_admitted(session: Session, policy: SignUpPolicy, address: str) -> None:
     """Raise NotInvited or SignUpClosed unless the policy admits the address.
 
     `invited` admits the first account and invited addresses. On Postgres the lock decides which account is first.

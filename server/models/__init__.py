@@ -20,6 +20,7 @@ from server.models.oauth import (
 from server.models.organizations import Organization, OrganizationMember, OrganizationRole
 from server.models.projects import Project, ProjectMember, ProjectRole
 from server.models.second_factors import PendingSignIn, RecoveryCode, SecondFactor
+from server.models.sign_in import Identity, Passkey, UsedChallenge
 from server.models.users import BrowserSession, MailedToken, User
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "BrowserSession",
     "ClientKind",
     "IdempotencyKey",
+    "Identity",
     "IndexTask",
     "Invitation",
     "InvitationProject",
@@ -47,6 +49,7 @@ __all__ = [
     "OrganizationMember",
     "OrganizationRole",
     "ParkedRequest",
+    "Passkey",
     "PendingSignIn",
     "Piece",
     "Project",
@@ -56,6 +59,7 @@ __all__ = [
     "RecoveryCode",
     "RefreshToken",
     "SecondFactor",
+    "UsedChallenge",
     "User",
     "metadata",
 ]

@@ -9,7 +9,7 @@ from server.dashboard.session_cookies import signed_in
 from server.dashboard.views.entrance import browser_info_of
 from server.domain import accounts, audit
 from server.domain.audit import Event
-from server.domain.people import passwords, second_factors, sessions, users
+from server.domain.people import identities, passkeys, passwords, second_factors, sessions, users
 from server.mailer import Mailer
 from server.principal import Principal
 
@@ -36,6 +36,8 @@ async def show(request: PageRequest) -> Response:
         sessions=await request.call.read(sessions.list_own),
         current_session_id=request.call.principal.credential_id,
         sends_mail=request.call.mailer.is_on,
+        passkeys=await request.call.read(passkeys.list_own),
+        identities=await request.call.read(identities.list_own),
         two_factor=await request.call.read(second_factors.status),
     )
 

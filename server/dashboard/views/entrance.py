@@ -13,6 +13,7 @@ from server.buckets import Bucket
 from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
 from server.dashboard.session_cookies import go_on, set_session_cookie, signed_in
+from server.dashboard.sign_in_ways import ways_of
 from server.dispatch import Handler, Methods
 from server.domain import accounts, names
 from server.domain.accounts import SignUp
@@ -168,6 +169,11 @@ async def call_of(request: Request[State]) -> Call | None:
     return Call(runtime, principal) if principal.is_session else None
 
 
+def count_address(runtime: Runtime, form: str, address: str) -> None:
+    """Count one attempt for the client's address, where no account is named. Raises RateLimited."""
+    runtime.limits.hit(Bucket.SIGN_IN, form, "address", address)
+
+
 def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None:
     """Count one attempt for the client's address and one for the account, even if it does not exist.
 
@@ -198,7 +204,9 @@ async def render_page(
         field_errors = {problem.field: problem.reason[:1].upper() + problem.reason[1:]}
     typed = {"email": "", "name": ""} | {name: value for name, value in (fields or {}).items() if name != "password"}
     path = next_of(request, fields or {})
+    ways = ways_of(request, template)
     context = {
+        "ways": ways,
         "problem": problem.detail if problem and not field_errors else None,
         "errors": field_errors,
         "typed": typed,
@@ -208,7 +216,9 @@ async def render_page(
     }
     html = await runtime.in_thread(render, template, context | values)
     headers = {"Content-Security-Policy": csp.FLOW} | (retry_after(problem) if problem else {})
-    return HTMLResponse(html, status_of(problem) if problem else 200, headers)
+    response = HTMLResponse(html, status_of(problem) if problem else 200, headers)
+    ways.remember(response, runtime)
+    return response
 
 
 def form_route(path: str, show: Handler, submit: Handler) -> Route:
