@@ -104,7 +104,7 @@ async def test_userinfo_of_somebody_else_is_refused(client: httpx.AsyncClient, p
 async def test_a_closed_server_takes_nobody_new(client: httpx.AsyncClient, provider: Provider, alice: Tenant) -> None:
     answer = await go(client, provider)
     assert answer.status_code == 403
-    assert "Sign-up is closed here" in answer.text
+    assert "Sign-up is closed:" in answer.text
     provider.person |= {"email": alice.email, "sub": "2"}
     assert (await go(client, provider)).status_code == 303
 
