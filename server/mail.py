@@ -3,7 +3,6 @@
 Without SMTP_URL `NullMailer` queues nothing. Links also appear in answers and in the dashboard.
 """
 
-import base64
 import contextlib
 import logging
 import smtplib
@@ -19,9 +18,7 @@ from email.utils import formatdate, make_msgid, parseaddr
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import sqlalchemy as sa
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.fernet import InvalidToken
 from sqlalchemy import event
 from sqlmodel import Session, col, select
 
@@ -29,7 +26,8 @@ from server.database import Database
 from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail
 from server.models.base import new_id, now
-from server.settings import Settings, secret_key
+from server.sealing import Purpose, key_id, seal_for
+from server.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +71,8 @@ class SmtpMailer:
         self.public_url = settings.public_url
         self._server = Server.at(settings.smtp_url.get_secret_value())
         self._sender = settings.mail_from
-        self._seal = Fernet(_key(secret_key(settings)))
+        self._seal = seal_for(settings, Purpose.MAIL)
+        self._key_id = key_id(settings, Purpose.MAIL_KEY_ID)
         self._database = database
         self._due = threading.Event()
         self._closing = threading.Event()
@@ -89,7 +88,7 @@ class SmtpMailer:
 
     def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:
         sealed = self._seal.encrypt(letter.model_dump_json().encode())
-        mail = Mail(id=new_id("mail_"), sealed=sealed, due_at=now() + wait)
+        mail = Mail(id=new_id("mail_"), sealed=sealed, key_id=self._key_id, due_at=now() + wait)
         session.add(mail)
         event.listen(session, "after_commit", lambda _session: self._due.set(), once=True)
         return mail.id
@@ -108,12 +107,17 @@ class SmtpMailer:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                while (claimed := self._claim(col(Mail.due_at) <= now())) and not self._closing.is_set():
+                while (claimed := self._claim(self._due_here())) and not self._closing.is_set():
                     self._attempt(claimed)
             except sa.exc.SQLAlchemyError:
                 log.warning("mail paused: the database is unavailable", exc_info=True)
             self._due.wait(POLL_SECONDS)
             self._due.clear()  # clear before looking: a letter queued from here on wakes the thread again
+
+    def _due_here(self) -> sa.ColumnElement[bool]:
+        """A letter that is encrypted with another key waits for a process that has it."""
+        is_readable = sa.or_(col(Mail.key_id) == self._key_id, col(Mail.key_id).is_(None))
+        return sa.and_(col(Mail.due_at) <= now(), is_readable)
 
     def _claim(self, condition: sa.ColumnElement[bool]) -> Mail | None:
         """Return the next due letter, and postpone it for other processes until this attempt has ended."""
@@ -132,7 +136,10 @@ class SmtpMailer:
         """Send the letter. Drop it after a permanent failure; keep it for a retry after a temporary one."""
         try:
             self._server.send(self._message(Letter.model_validate_json(self._seal.decrypt(mail.sealed))))
-        except (InvalidToken, smtplib.SMTPNotSupportedError, ValueError) as error:
+        except InvalidToken:
+            log.warning("mail is encrypted with another SECRET_KEY", extra={"attempt": mail.attempts})
+            return Delivery.LATER
+        except (smtplib.SMTPNotSupportedError, ValueError) as error:
             return self._give_up(mail, error)
         except (OSError, smtplib.SMTPException) as error:
             if _is_final(error) or now() - mail.created_at > GIVE_UP_AFTER:
@@ -220,8 +227,3 @@ def _is_final(error: Exception) -> bool:
     if not isinstance(error, smtplib.SMTPRecipientsRefused):
         return False
     return all(code >= 500 for code, _ in error.recipients.values())
-
-
-def _key(secret: str) -> bytes:
-    derived = HKDF(hashes.SHA256(), 32, salt=None, info=b"selfmemory mail").derive(secret.encode())
-    return base64.urlsafe_b64encode(derived)

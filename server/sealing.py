@@ -1,0 +1,30 @@
+"""Encryption with keys that are derived from SECRET_KEY, one for each purpose."""
+
+import base64
+from enum import StrEnum
+
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from server.settings import Settings, secret_key
+
+
+class Purpose(StrEnum):
+    MAIL = "selfmemory mail"
+    MAIL_KEY_ID = "selfmemory mail key id"
+    KNOWN_BROWSER = "selfmemory known browser"
+
+
+def seal_for(settings: Settings, purpose: Purpose) -> Fernet:
+    """Return the seal of one purpose. Without SECRET_KEY this creates the key in DATA_DIR."""
+    return Fernet(base64.urlsafe_b64encode(_derive(settings, purpose, 32)))
+
+
+def key_id(settings: Settings, purpose: Purpose) -> str:
+    """Return a name of SECRET_KEY, which tells two keys apart and nothing else. `purpose` must have no seal."""
+    return _derive(settings, purpose, 8).hex()
+
+
+def _derive(settings: Settings, purpose: Purpose, length: int) -> bytes:
+    return HKDF(hashes.SHA256(), length, salt=None, info=purpose.encode()).derive(secret_key(settings).encode())
