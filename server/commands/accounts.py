@@ -21,7 +21,7 @@ def create_user(settings: Settings, given: Namespace) -> None:
     """Create an account with a confirmed address and print its id. Raises Invalid, EmailTaken."""
     password = sys.stdin.readline().rstrip("\r\n") if given.password_stdin else given.password
     with writing(settings) as session:
-        hashed = None if password is None else passwords.new_hash(session, password)
+        hashed = None if password is None else passwords.new_hash(session, password, given.email, given.name or "")
         user = users.register(session, given.email, given.name, hashed, verified=True)
     print_result(user.id)
 

@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.database import is_sqlite
-from server.domain import audit, letters, names
+from server.domain import audit, letters, names, sent_letters
 from server.domain.access import require_session
 from server.domain.audit import Event
+from server.domain.constraints import EmailTaken
 from server.domain.locks import lock_organization, lock_user
 from server.domain.people import mailed_tokens, passwords, sessions, users
 from server.domain.people.passwords import LinkEnded
@@ -29,6 +30,7 @@ from server.models import (
 )
 from server.models.base import now
 from server.models.invitations import InvitationStatus
+from server.models.notifications import LetterKind
 from server.models.organizations import OrganizationKind
 from server.models.users import MailedPurpose
 from server.principal import Principal
@@ -55,24 +57,41 @@ class SignUp(NamedTuple):
     name: str
     password: str
 
+    def require_valid(self) -> None:
+        """Raises Invalid for a field that cannot be accepted. Needs no database and hashes nothing."""
+        address = names.parse_email(self.email)
+        name = names.parse_person_name(self.name)
+        passwords.require_acceptable(self.password, address, name)
+
 
 def sign_up(session: Session, policy: SignUpPolicy, form: SignUp, browser: BrowserInfo, mailer: Mailer) -> str:
     """Create an account, mail a link that confirms its address, and sign in. Return the new session's value.
 
     Raises Invalid, NotInvited, SignUpClosed, EmailTaken.
     """
+    form.require_valid()
     address = names.parse_email(form.email)
-    names.parse_person_name(form.name)
-    password_hash = passwords.new_hash(session, form.password)
     _require_admitted(session, policy, address)
+    if users.by_email(session, address) is not None:
+        raise EmailTaken
+    password_hash = passwords.new_hash(session, form.password, address, form.name)
+    _require_admitted(session, policy, address)  # again: hashing ended the transaction
     user = users.register(session, address, form.name, password_hash)
     send_verification(session, user, mailer)
     return sessions.begin(session, user, browser)
 
 
 def send_verification(session: Session, user: User, mailer: Mailer) -> None:
-    """Mail a link that confirms the address, unless the address is confirmed already."""
-    if user.email is not None and user.email_verified_at is None:
+    """Mail a link that confirms the address, unless it is confirmed already or had such a letter just now.
+
+    Nobody asked the owner of the mailbox, so the address gets few such letters in a day.
+    """
+    if user.email is None or user.email_verified_at is not None or not mailer.is_on:
+        return
+    lock_user(session, user.id)
+    if mailed_tokens.was_issued_since(session, user.id, MailedPurpose.VERIFY, now() - passwords.LETTER_EVERY):
+        return
+    if sent_letters.admit(session, LetterKind.VERIFICATION, user.email):
         token = mailed_tokens.issue(session, user.id, MailedPurpose.VERIFY)
         letters.send_verification(session, mailer, user.email, token)
 

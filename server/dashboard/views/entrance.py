@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from server import csp, wire
-from server.buckets import Bucket
+from server import attempts, csp, wire
 from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
+from server.dashboard.session_cookies import set_session_cookie, signed_in
 from server.dispatch import Handler, Methods
 from server.domain import accounts, names
 from server.domain.accounts import SignUp
@@ -20,9 +20,8 @@ from server.domain.people.passwords import LinkEnded
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import invitation_answers
 from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated
-from server.hashing import token_hash
-from server.request_credentials import address_of, credential_of, require_same_origin
-from server.runtime import Call, Runtime, State
+from server.request_credentials import credential_of, require_same_origin
+from server.runtime import Call, State
 from server.statuses import retry_after, status_of
 
 FORM_BYTES = 64_000
@@ -46,14 +45,15 @@ async def sign_up(request: Request[State]) -> Response:
     runtime = request.state["runtime"]
     new_account = SignUp(fields.get("email", ""), fields.get("name", ""), fields.get("password", ""))
     try:
-        await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_UP, address_of(request))
+        new_account.require_valid()
+        await attempts.count_sign_up(request)
         browser_info = browser_info_of(request)
         session_value = await runtime.run(
             accounts.sign_up, runtime.settings.sign_up, new_account, browser_info, runtime.mailer
         )
     except ServiceError as error:
         return await _page(request, "sign_up.html", error, fields)
-    return signed_in(request, session_value, next_of(request, fields))
+    return await signed_in(request, session_value, next_of(request, fields), tell=False)
 
 
 async def show_sign_in(request: Request[State]) -> Response:
@@ -66,13 +66,13 @@ async def sign_in(request: Request[State]) -> Response:
     runtime = request.state["runtime"]
     email, password = fields.get("email", ""), fields.get("password", "")
     try:
-        await runtime.in_thread(count_attempt, runtime, "sign-in", address_of(request), email)
-        session_value = await runtime.run(sessions.sign_in, email, password, browser_info_of(request))
-        if session_value is None:
-            raise Unauthenticated(WRONG_CREDENTIALS)
+        async with attempts.signing_in(request, email):
+            session_value = await runtime.run(sessions.sign_in, email, password, browser_info_of(request))
+            if session_value is None:
+                raise Unauthenticated(WRONG_CREDENTIALS)
     except ServiceError as error:
         return await _page(request, "sign_in.html", error, fields)
-    return signed_in(request, session_value, next_of(request, fields))
+    return await signed_in(request, session_value, next_of(request, fields))
 
 
 async def sign_out(request: Request[State]) -> Response:
@@ -83,7 +83,7 @@ async def sign_out(request: Request[State]) -> Response:
     if session_value:
         await runtime.run(sessions.sign_out, session_value)
     response = RedirectResponse("/sign-in", 303)
-    _set_cookie(response, runtime, "", 0)
+    set_session_cookie(response, runtime.settings, "", 0)
     return response
 
 
@@ -100,7 +100,7 @@ async def forgot_password(request: Request[State]) -> Response:
     runtime, email = request.state["runtime"], fields.get("email", "")
     try:
         names.parse_email(email)
-        await runtime.in_thread(count_attempt, runtime, "reset", address_of(request), email)
+        await attempts.count_reset_form(request)
     except ServiceError as error:
         return await _page(request, "forgot_password.html", error, fields, sent=False)
     response = await _page(request, "forgot_password.html", fields=fields, sent=True)
@@ -119,12 +119,14 @@ async def reset_password(request: Request[State]) -> Response:
     fields = await read_form(request)
     runtime, token = request.state["runtime"], request.path_params["token"]
     try:
-        session_value = await runtime.run(passwords.reset, token, fields.get("password", ""), browser_info_of(request))
+        session_value = await runtime.run(
+            passwords.reset, token, fields.get("password", ""), browser_info_of(request), runtime.mailer
+        )
     except LinkEnded:
         raise
     except ServiceError as error:
         return await _page(request, "reset_password.html", error, fields)
-    return signed_in(request, session_value, HOME)
+    return await signed_in(request, session_value, HOME, tell=False)
 
 
 async def show_verify_email(request: Request[State]) -> Response:
@@ -193,14 +195,6 @@ def local_path(text: str) -> str:
     return text if is_path and text.isprintable() and "\\" not in text else HOME
 
 
-def signed_in(request: Request[State], session_value: str, path: str) -> Response:
-    """Redirect to `path` with the cookie of a new session."""
-    runtime = request.state["runtime"]
-    response = RedirectResponse(path, 303)
-    _set_cookie(response, runtime, session_value, runtime.settings.session_days * 24 * 3600)
-    return response
-
-
 def browser_info_of(request: Request[State]) -> BrowserInfo:
     settings = request.state["runtime"].settings
     agent = request.headers.get("user-agent", "")
@@ -215,16 +209,6 @@ async def call_of(request: Request[State]) -> Call | None:
     except (Unauthenticated, Forbidden):
         return None
     return Call(runtime, principal) if principal.is_session else None
-
-
-def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None:
-    """Count one attempt for the client's address and one for the account, even if it does not exist.
-
-    Each form has its own count, because people who ask for a reset link have often tried passwords before.
-    Raises RateLimited.
-    """
-    runtime.limits.hit(Bucket.SIGN_IN, form, "address", address)
-    runtime.limits.hit(Bucket.SIGN_IN, form, "account", token_hash(names.fold_email(email)))
 
 
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
@@ -258,19 +242,6 @@ async def _page(
     html = await runtime.in_thread(render, template, context | values)
     headers = {"Content-Security-Policy": csp.FLOW} | (retry_after(problem) if problem else {})
     return HTMLResponse(html, status_of(problem) if problem else 200, headers)
-
-
-def _set_cookie(response: Response, runtime: Runtime, value: str, seconds: int) -> None:
-    """Set the session's cookie. With 0 `seconds` the browser deletes it."""
-    settings = runtime.settings
-    response.set_cookie(
-        settings.session_cookie,
-        value,
-        max_age=seconds,
-        secure=settings.is_https,
-        httponly=True,
-        samesite="Lax",  # type: ignore[arg-type]  # as RFC 6265bis spells it
-    )
 
 
 def _form(path: str, show: Handler, submit: Handler) -> Route:
