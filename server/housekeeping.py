@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 
+from server.domain import sent_letters
 from server.domain.grants import retention
 from server.errors import Unavailable
 from server.runtime import Runtime
@@ -28,6 +29,7 @@ async def _repeat(runtime: Runtime) -> None:
     while True:
         try:
             removed = await runtime.run(retention.remove_expired, runtime.settings.client_retention_days)
+            removed += await runtime.run(sent_letters.remove_old)
             log.info("expired rows removed", extra={"rows": removed})
         except Unavailable:  # the database is busy or unreachable: the next round removes the same rows
             log.warning("expired rows were not removed")

@@ -1,10 +1,16 @@
 """Rate limits: one bucket an operation, counted in this process, or in Redis for several workers."""
 
+import contextlib
 import logging
 import math
+import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from limits import RateLimitItem, parse_many
+from limits import RateLimitItem, RateLimitItemPerDay, parse_many
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter as Window
@@ -17,11 +23,21 @@ from server.settings import Settings
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 AWAY_SECONDS = 5
 """Seconds without another try after Redis failed, so that not every request waits for it."""
 
 LONGEST_KEY = 64
 """Characters of a key's part. Longer ones are hashed: callers choose them, and the limiter keeps them in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Hits with this key are counted at these rates."""
+
+    rates: tuple[RateLimitItem, ...]
+    key: tuple[str, ...]
 
 
 class Limits:
@@ -39,27 +55,84 @@ class Limits:
         self._rates: dict[Bucket, list[RateLimitItem]] = {
             bucket: parse_many(getattr(settings, f"rate_limit_{bucket.value}")) for bucket in Bucket
         }
+        self._lock = threading.Lock()
+        self._trying: Counter[tuple[str, ...]] = Counter()
 
     def hit(self, bucket: Bucket, *key: str) -> None:
         """Count one hit. Raises RateLimited above the rate. May block on Redis: call it on a worker thread."""
+        self.count(self.rule(bucket, *key))
+
+    def rule(self, bucket: Bucket, *key: str, times: int = 1, daily: int | None = None) -> Rule:
+        """Return the bucket's rule for `key`: `times` its rates, and a day at most `daily` times its first amount."""
+        base = self._rates[bucket]
+        rates = [type(rate)(rate.amount * times, rate.multiples) for rate in base]
+        if daily is not None:
+            rates.append(RateLimitItemPerDay(daily * base[0].amount))
+        short = (part if len(part) <= LONGEST_KEY else token_hash(part) for part in key)
+        return Rule(tuple(rates), (bucket.value, *short))
+
+    def count(self, rule: Rule) -> None:
+        """Count one hit. Raises RateLimited above a rate."""
+        if self._enabled:
+            self._on_a_window(lambda window: _hit(window, rule))
+
+    def begin(self, rules: Sequence[Rule]) -> None:
+        """Take a place in each rule for an attempt, which counts only if it fails. Call `end` when it is over.
+
+        Attempts in progress take the places of failures, so that many at once are no way around a rule. Raises
+        RateLimited when failures and attempts fill a rule; then there is nothing to end.
+        """
         if not self._enabled:
             return
+        with self._lock:
+            self._trying.update(rule.key for rule in rules)
+            places = [self._trying[rule.key] for rule in rules]
+        with contextlib.ExitStack() as taken:
+            taken.callback(self.end, rules)
+            self._on_a_window(lambda window: _require_room(window, rules, places))
+            taken.pop_all()
+
+    def fail(self, rules: Sequence[Rule]) -> None:
+        """Count a failed attempt."""
+        if self._enabled:
+            self._on_a_window(lambda window: [window.hit(rate, *rule.key) for rule in rules for rate in rule.rates])
+
+    def end(self, rules: Sequence[Rule]) -> None:
+        """Give back the places that `begin` took. Never blocks."""
+        if self._enabled:
+            with self._lock:
+                self._trying.subtract(rule.key for rule in rules)
+                for rule in rules:
+                    if self._trying[rule.key] <= 0:
+                        del self._trying[rule.key]
+
+    def _on_a_window(self, work: Callable[[Window], T]) -> T:
+        """Run `work` on Redis, or on this process's own window while Redis is unreachable."""
         if self._shared is not None and time.monotonic() >= self._away_until:
             try:
-                self._hit(self._shared, bucket, *key)
+                return work(self._shared)
             except StorageError as error:
                 log.warning("redis is unreachable", extra={"reason": type(error.storage_error).__name__})
                 self._away_until = time.monotonic() + AWAY_SECONDS
-            else:
-                return
-        self._hit(self._own, bucket, *key)
+        return work(self._own)
 
-    def _hit(self, window: Window, bucket: Bucket, *given: str) -> None:
-        key = [part if len(part) <= LONGEST_KEY else token_hash(part) for part in given]
-        for rate in self._rates[bucket]:
-            if not window.hit(rate, bucket.value, *key):
-                reset = window.get_window_stats(rate, bucket.value, *key).reset_time
-                raise RateLimited(max(1, math.ceil(reset - time.time())))
+
+def _hit(window: Window, rule: Rule) -> None:
+    for rate in rule.rates:
+        if not window.hit(rate, *rule.key):
+            raise _limited(window, rate, rule)
+
+
+def _require_room(window: Window, rules: Sequence[Rule], places: Sequence[int]) -> None:
+    for rule, place in zip(rules, places, strict=True):
+        for rate in rule.rates:
+            if not window.test(rate, *rule.key, cost=place):
+                raise _limited(window, rate, rule)
+
+
+def _limited(window: Window, rate: RateLimitItem, rule: Rule) -> RateLimited:
+    reset = window.get_window_stats(rate, *rule.key).reset_time
+    return RateLimited(max(1, math.ceil(reset - time.time())))
 
 
 def _in_redis(url: str) -> Window:

@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     rate_limit_organization_create: Rate = "10/minute"
     rate_limit_project_create: Rate = "10/minute"
     rate_limit_invitation: Rate = "20/hour"
-    rate_limit_sign_up: Rate = "300/hour"
+    rate_limit_sign_up: Rate = "20/hour"
     rate_limit_sign_in: Rate = "10/minute"
     rate_limit_registration: Rate = "60/hour"
     rate_limit_token_failure: Rate = "30/minute"  # noqa: S105 - a rate

@@ -69,7 +69,7 @@ SENTENCES = {
     "InvitedJustNow": "Somebody else invited this address at the same time: reload to see the invitation.",
     "KeyUsedForAnother": "Idempotency-Key: this key was used for another request in the last 24 hours; send a new key.",
     "LastAdmin": "This is the project's last admin: make somebody else an admin first.",
-    "LinkEnded": "This link has ended: it works once, within an hour, and only if it is the newest one.",
+    "LinkEnded": "This link has ended. A link works for an hour, until you use it or another one.",
     "NoAccount": "There is no account with this email address.",
     "NotFound": "Not found.",
     "NotInvited": "Sign-up is by invitation only: ask a member to invite this address.",

@@ -2,14 +2,13 @@
 
 from starlette.responses import Response
 
-from server.buckets import Bucket
+from server import attempts
 from server.dashboard.pages import HOME, PageRequest
 from server.dashboard.sign_in_ways import challenge_for, keep_challenge, kept_challenge, relying_party
 from server.domain.people import passkeys, step_up
 from server.domain.people.passkeys import PasskeyRefused
 from server.domain.people.step_up import ProofNeeded, WrongProof
 from server.errors import RateLimited, ServiceError
-from server.request_credentials import address_of
 
 PREFIX = "proof_"
 """Fields of the proof begin with this. All other fields are sent again unchanged."""
@@ -25,14 +24,14 @@ async def now(request: PageRequest) -> Response | None:
     if not any(request.text(f"{PREFIX}{name}") for name in ("password", "code", "credential")):
         return await _ask(request, ProofNeeded())
     try:
-        await _count(request)
-        if await _is_proved(request):
-            return None
-    except RateLimited as error:
-        return await _ask(request, error)
+        async with attempts.proving(request.call.runtime, request.call.principal.user_id):
+            if not await _is_proved(request):
+                raise WrongProof
     except PasskeyRefused as error:
         return await _ask(request, WrongProof(error.detail))
-    return await _ask(request, WrongProof())
+    except (RateLimited, WrongProof) as error:
+        return await _ask(request, error)
+    return None
 
 
 async def _is_proved(request: PageRequest) -> bool:
@@ -46,13 +45,6 @@ async def _is_proved(request: PageRequest) -> bool:
         raise PasskeyRefused
     answer = await call.runtime.read(passkeys.verify, credential, challenge, party)
     return await call.run(step_up.prove_by_passkey, answer)
-
-
-async def _count(request: PageRequest) -> None:
-    """Raises RateLimited: this form allows guessing too."""
-    runtime = request.call.runtime
-    key = ("step-up", request.call.principal.user_id, address_of(request.http))
-    await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_IN, *key)
 
 
 async def _ask(request: PageRequest, problem: ServiceError) -> Response:

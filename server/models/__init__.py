@@ -5,7 +5,7 @@ from server.models.audit import AuditEvent
 from server.models.base import metadata
 from server.models.invitations import Invitation, InvitationProject
 from server.models.memories import IdempotencyKey, IndexTask, Label, Memory, MemoryVersion, Piece, ProjectIndex
-from server.models.notifications import Mail, Notification
+from server.models.notifications import Mail, Notification, SentLetter
 from server.models.oauth import (
     AccessToken,
     AuthMethod,
@@ -59,6 +59,7 @@ __all__ = [
     "RecoveryCode",
     "RefreshToken",
     "SecondFactor",
+    "SentLetter",
     "UsedChallenge",
     "User",
     "metadata",

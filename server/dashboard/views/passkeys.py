@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from server import attempts
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.session_cookies import go_on
 from server.dashboard.sign_in_ways import (
@@ -15,12 +16,11 @@ from server.dashboard.sign_in_ways import (
     relying_party,
     set_sealed,
 )
-from server.dashboard.views.entrance import browser_info_of, count_address, next_of, read_form, render_page
+from server.dashboard.views.entrance import browser_info_of, next_of, read_form, render_page
 from server.dispatch import Methods
 from server.domain.people import passkeys
 from server.domain.people.passkeys import PasskeyRefused, PasskeyUnusable
 from server.errors import ServiceError
-from server.request_credentials import address_of
 from server.runtime import State
 
 ACCOUNT = f"{HOME}/account"
@@ -33,14 +33,14 @@ async def sign_in(request: Request[State]) -> Response:
     runtime = request.state["runtime"]
     party, challenge = relying_party(runtime.settings), kept_challenge(request, "")
     try:
-        await runtime.in_thread(count_address, runtime, "passkey", address_of(request))
-        if party is None or challenge is None:
-            raise PasskeyRefused
-        answer = await runtime.read(passkeys.verify, fields.get("credential", ""), challenge, party)
-        result = await runtime.run(passkeys.sign_in, answer, browser_info_of(request))
+        async with attempts.signing_in_anonymously(request):
+            if party is None or challenge is None:
+                raise PasskeyRefused
+            answer = await runtime.read(passkeys.verify, fields.get("credential", ""), challenge, party)
+            result = await runtime.run(passkeys.sign_in, answer, browser_info_of(request))
     except ServiceError as error:
         return await render_page(request, "sign_in.html", error, fields)
-    response = go_on(request, result, next_of(request, fields))
+    response = await go_on(request, result, next_of(request, fields))
     set_sealed(response, runtime, CHALLENGE_COOKIE, SIGN_IN, "")
     return response
 

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from server import attempts
 from server.dashboard.session_cookies import go_on
 from server.dashboard.sign_in_ways import MAX_COOKIE, PROVIDER_COOKIE, SIGN_IN, sealed, set_sealed, unsealed
-from server.dashboard.views.entrance import browser_info_of, count_address, local_path, next_of, read_form, render_page
+from server.dashboard.views.entrance import browser_info_of, local_path, next_of, read_form, render_page
 from server.dispatch import Methods
 from server.domain import external_sign_in
 from server.errors import Invalid, NotFound, ServiceError, Unauthenticated
-from server.request_credentials import address_of
 from server.runtime import State
 
 CODE_LENGTH = 2000
@@ -28,8 +28,8 @@ async def begin(request: Request[State]) -> Response:
     if runtime.provider is None:
         raise NotFound
     try:
-        await runtime.in_thread(count_address, runtime, "provider", address_of(request))
-        url, attempt = await runtime.provider.begin()
+        async with attempts.signing_in_anonymously(request):
+            url, attempt = await runtime.provider.begin()
         kept = sealed(runtime, PROVIDER_COOKIE, attempt._asdict() | {"next": _packed(next_of(request, fields))})
         if len(kept) > MAX_COOKIE:
             raise Invalid("The link that brought you here is too long. Sign in without it, then open it again.")
@@ -49,14 +49,13 @@ async def finish(request: Request[State]) -> Response:
     query = request.query_params
     path = local_path(_unpacked(kept["next"])) if kept else ""
     try:
-        await runtime.in_thread(count_address, runtime, "provider-back", address_of(request))
-        if kept is None or not hmac.compare_digest(kept["state"].encode(), query.get("state", "").encode()):
-            raise Unauthenticated(STARTED_ELSEWHERE)
-        code = query.get("code", "")
-        if not code or len(code) > CODE_LENGTH or not (code.isascii() and code.isprintable()):
-            raise runtime.provider.refused(query.get("error", "no code"))
-        attempt = runtime.provider.attempt(kept)
-        external = await runtime.provider.finish(attempt, code, query.get("iss"))
+        async with attempts.signing_in_anonymously(request):
+            if kept is None or not hmac.compare_digest(kept["state"].encode(), query.get("state", "").encode()):
+                raise Unauthenticated(STARTED_ELSEWHERE)
+            code = query.get("code", "")
+            if not code or len(code) > CODE_LENGTH or not (code.isascii() and code.isprintable()):
+                raise runtime.provider.refused(query.get("error", "no code"))
+            external = await runtime.provider.finish(runtime.provider.attempt(kept), code, query.get("iss"))
         result = await runtime.run(
             external_sign_in.sign_in,
             runtime.settings.sign_up,
@@ -67,7 +66,7 @@ async def finish(request: Request[State]) -> Response:
     except ServiceError as error:
         response: Response = await render_page(request, "sign_in.html", error, {"next": path})
     else:
-        response = go_on(request, result, path)
+        response = await go_on(request, result, path)
     set_sealed(response, runtime, PROVIDER_COOKIE, SIGN_IN, "")
     return response
 
