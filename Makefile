@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak strangers conformance \
-        screenshots constraints audit clean
+        identity-provider screenshots constraints audit clean
 
 help:                                  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ strangers: install                     ## strangers at every anonymous door: how
 conformance: install install-dev       ## the official MCP conformance suite (needs npm)
 	npm --prefix tests/conformance ci --no-audit --no-fund
 	$(BIN)/python -m pytest tests/conformance
+
+identity-provider:                     ## install the identity provider of the tests (needs npm)
+	npm --prefix tests/identity_provider ci --no-audit --no-fund
 
 screenshots: install install-dev       ## take a screenshot of every page (needs chromium)
 	$(BIN)/python -m tests.dashboard.screenshots

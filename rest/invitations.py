@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import person_call_of, read, reply, session_call_of
+from server import attempts
 from server.domain.letters import invitation_link
 from server.domain.teams import invitation_answers, invitations
 from server.domain.teams.invitation_answers import ID_PREFIX, AcceptedInvitation, Offer
+from server.domain.teams.invitation_letters import Unmailed
 from server.domain.teams.invitations import Assignment, NewInvitation
 from server.errors import Unauthenticated
 from server.mailer import Delivery
@@ -21,11 +23,15 @@ from server.principal import Principal
 from server.request_credentials import credential_of
 from server.runtime import Call, State
 
-NOT_MAILED = "Invitation created. This server sends no mail: share the link."
-MESSAGES = {
+MESSAGES: Mapping[Delivery | Unmailed, str] = {
     Delivery.SENT: "Invitation created and mailed.",
     Delivery.LATER: "Invitation created. The mail server is unavailable: we will try again, or share the link.",
     Delivery.REFUSED: "Invitation created. The mail server refused this address: share the link.",
+    Unmailed.MAIL_IS_OFF: "Invitation created. This server sends no mail: share the link.",
+    Unmailed.INVITER_UNCONFIRMED: (
+        "Invitation created, but not mailed: confirm your email address first, or share the link."
+    ),
+    Unmailed.TOO_MANY: "Invitation created, but not mailed: too many invitations were mailed today. Share the link.",
 }
 
 
@@ -171,6 +177,7 @@ class InvitationEnded(BaseModel):
 async def create(request: Request[State]) -> Response:
     """Invite an email address to an organization and to some of its projects."""
     call = await session_call_of(request)
+    await attempts.count_invitation(request)
     new = await read(request, OrganizationInvitation)
     organization_id = request.path_params["organization_id"]
     invitation = await call.run(
@@ -182,6 +189,7 @@ async def create(request: Request[State]) -> Response:
 async def create_for_project(request: Request[State]) -> Response:
     """Invite an email address to one project."""
     call = await person_call_of(request)
+    await attempts.count_invitation(request)
     new = await read(request, ProjectInvitation)
     project_id = request.path_params["project_id"]
     invitation = await call.run(invitations.invite_to_project, project_id, new.email, new.role, call.mailer)
@@ -226,10 +234,8 @@ async def decline(request: Request[State]) -> Response:
 
 async def _deliver(call: Call, new: NewInvitation) -> Response:
     """Try to send the mail now, after the commit, so that the answer can say whether it was sent."""
-    message = NOT_MAILED
-    if new.mail_id is not None:
-        message = MESSAGES[await call.runtime.in_thread(call.mailer.deliver, new.mail_id)]
-    return reply(InvitationSent.of(new, invitation_link(call.mailer, new.token), message))
+    outcome = await call.runtime.in_thread(call.mailer.deliver, new.mail) if isinstance(new.mail, str) else new.mail
+    return reply(InvitationSent.of(new, invitation_link(call.mailer, new.token), MESSAGES[outcome]))
 
 
 async def _signed_in(request: Request[State]) -> Principal | None:

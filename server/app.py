@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import anyio
 import sqlalchemy as sa
@@ -32,6 +32,7 @@ from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
 from server.middleware import Envelope, Strangers
+from server.oidc import open_provider
 from server.pools import new_pools
 from server.runtime import Noter, Runtime, State
 from server.sealing import Purpose, seal_for
@@ -108,7 +109,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
     """Migrate, connect, load the model, start the index's worker. Blocks about a second. Raises SettingsError."""
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
-        try:
+        with _blame_settings():
             open_files.raise_limit()
             sys.setswitchinterval(SWITCH_SECONDS)
             make_private(settings.data_dir)
@@ -120,20 +121,26 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             opened.callback(index.close)
             index.start()
             limits = Limits(settings)
-            seal = seal_for(settings, Purpose.SECOND_FACTOR)
-        except ModelUnusable as error:
-            raise SettingsError(str(error)) from error
-        except sa.exc.OperationalError as error:
-            raise SettingsError(
-                "the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs"
-            ) from error
-        except OSError as error:
-            raise SettingsError(f"SELFMEMORY_DATA_DIR cannot be used: {error.strerror}") from error
+            seals = seal_for(settings, Purpose.SECOND_FACTOR), seal_for(settings, Purpose.SIGN_IN)
         mailer = open_mailer(settings, database)
         mailer.start()
         opened.pop_all()
     health = HealthChecks(settings, database, index, mailer)
-    return Runtime(settings, database, index, limits, mailer, seal, metrics, health, pools, Noter())
+    provider = open_provider(settings)
+    return Runtime(settings, database, index, limits, mailer, *seals, metrics, health, pools, Noter(), provider)
+
+
+@contextlib.contextmanager
+def _blame_settings() -> Iterator[None]:
+    """Raises SettingsError for what a wrong setting causes."""
+    try:
+        yield
+    except ModelUnusable as error:
+        raise SettingsError(str(error)) from error
+    except sa.exc.OperationalError as error:
+        raise SettingsError("the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs") from error
+    except OSError as error:
+        raise SettingsError(f"SELFMEMORY_DATA_DIR cannot be used: {error.strerror}") from error
 
 
 def close_runtime(runtime: Runtime) -> None:

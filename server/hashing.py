@@ -4,13 +4,18 @@ A token is a prefix and 32 random base62 characters. It is stored and looked up 
 hash. A password is stored as argon2id.
 """
 
+import contextlib
 import hashlib
 import secrets
 import string
+import threading
 import zlib
+from collections.abc import Iterator
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
+
+from server.errors import Unavailable
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 API_KEY_PREFIX = "sk_im_"
@@ -26,6 +31,11 @@ MAILED_PREFIX = "sm_ml_"
 _RANDOM_LENGTH = 32
 _CHECKSUM_LENGTH = 6
 _passwords = PasswordHasher()
+_HASHES_AT_ONCE = 3
+"""Each takes 64 MiB and several threads."""
+
+_WAIT_SECONDS = 15
+_hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)
 _HASH_OF_NO_PASSWORD = _passwords.hash(secrets.token_urlsafe(16))
 
 
@@ -56,17 +66,35 @@ def token_hash(token: str) -> str:
 
 
 def password_hash(password: str) -> str:
-    """Return the argon2id hash, with the library's current parameters. Takes tens of milliseconds."""
-    return _passwords.hash(password)
+    """Return the argon2id hash, with the library's current parameters. Takes tens of milliseconds.
+
+    Raises Unavailable when too many others are being computed.
+    """
+    with _a_turn():
+        return _passwords.hash(password)
 
 
 def password_matches(stored: str | None, password: str) -> bool:
-    """Return whether the password is right. Takes as long without an account (`stored` is None) as with one."""
+    """Return whether the password is right. Takes as long without an account (`stored` is None) as with one.
+
+    Raises Unavailable when too many others are being computed.
+    """
     try:
-        _passwords.verify(stored or _HASH_OF_NO_PASSWORD, password)
+        with _a_turn():
+            _passwords.verify(stored or _HASH_OF_NO_PASSWORD, password)
     except (VerifyMismatchError, InvalidHashError):
         return False
     return stored is not None
+
+
+@contextlib.contextmanager
+def _a_turn() -> Iterator[None]:
+    if not _hashing.acquire(timeout=_WAIT_SECONDS):
+        raise Unavailable
+    try:
+        yield
+    finally:
+        _hashing.release()
 
 
 def _checksum(body: str) -> str:

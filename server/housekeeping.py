@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 from sqlmodel import Session
 
-from server.domain import retention
+from server.domain import retention, sent_letters
 from server.domain.grants import retention as grant_retention
 from server.domain.memory import idempotency, imports
 from server.errors import Unavailable
@@ -49,6 +49,7 @@ async def remove_all(runtime: Runtime) -> int:
     rules: tuple[Callable[[Session], int], ...] = (
         retention.remove_ended,
         idempotency.remove_expired,
+        sent_letters.remove_old,
         partial(grant_retention.remove_expired, client_retention_days=runtime.settings.client_retention_days),
     )
     for remove in rules:

@@ -1,12 +1,16 @@
 """Rate limits: one bucket an operation, counted in this process, or in Redis for several workers."""
 
+import contextlib
 import logging
 import math
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
+from typing import TypeVar
 
-from limits import RateLimitItem, parse_many
+from limits import RateLimitItem, RateLimitItemPerDay, parse_many
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter as Window
@@ -19,6 +23,8 @@ from server.settings import Settings
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 AWAY_SECONDS = 5
 """Seconds without another try after Redis failed, so that not every request waits for it."""
 
@@ -26,8 +32,16 @@ LONGEST_KEY = 64
 """Characters of a key's part. Longer ones are hashed: callers choose them, and the limiter keeps them in memory."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Hits with this key are counted at these rates."""
+
+    rates: tuple[RateLimitItem, ...]
+    key: tuple[str, ...]
+
+
 class Limits:
-    """Counts hits by (bucket, key). A key is a person and a project, or a client address.
+    """Counts hits by (bucket, key). A key is a credential id or a client address.
 
     While Redis is unreachable each process counts alone: a limit must neither stop the service nor vanish.
     """
@@ -41,6 +55,8 @@ class Limits:
         self._rates: dict[Bucket, list[RateLimitItem]] = {
             bucket: parse_many(getattr(settings, f"rate_limit_{bucket.value}")) for bucket in Bucket
         }
+        self._lock = threading.Lock()
+        self._trying: Counter[tuple[str, ...]] = Counter()
 
     @property
     def may_block(self) -> bool:
@@ -51,49 +67,89 @@ class Limits:
         """Count work of the size `cost` before it is done.
 
         Raises RateLimited above `times` the rate, and counts nothing then. May block on Redis, see `may_block`.
-
         Work larger than the whole rate passes if nothing was counted before, and uses the rate up.
         """
-        self._count(partial(self._hit, bucket=bucket, key=_short(key), cost=cost, times=times))
+        self.count(self.rule(bucket, *key, times=times), cost)
 
     def require_room(self, bucket: Bucket, *key: str) -> None:
         """Raises RateLimited if not even work of size 1 would pass now. Counts nothing."""
-        self._count(partial(self._require_room, bucket=bucket, key=_short(key)))
+        if self._enabled:
+            rule = self.rule(bucket, *key)
+            self._on_a_window(lambda window: _require_room(window, [rule], [1]))
 
-    def _count(self, count: Callable[[Window], None]) -> None:
+    def rule(self, bucket: Bucket, *key: str, times: int = 1, daily: int | None = None) -> Rule:
+        """Return the bucket's rule for `key`: `times` its rates, and a day at most `daily` times its first amount."""
+        base = self._rates[bucket]
+        rates = [type(rate)(rate.amount * times, rate.multiples) for rate in base]
+        if daily is not None:
+            rates.append(RateLimitItemPerDay(daily * base[0].amount))
+        short = (part if len(part) <= LONGEST_KEY else token_hash(part) for part in key)
+        return Rule(tuple(rates), (bucket.value, *short))
+
+    def count(self, rule: Rule, cost: int = 1) -> None:
+        """Count work of the size `cost`. Raises RateLimited above a rate."""
+        if self._enabled:
+            self._on_a_window(lambda window: _hit(window, rule, cost))
+
+    def begin(self, rules: Sequence[Rule]) -> None:
+        """Take a place in each rule for an attempt, which counts only if it fails. Call `end` when it is over.
+
+        Attempts in progress take the places of failures, so that many at once are no way around a rule. Raises
+        RateLimited when failures and attempts fill a rule; then there is nothing to end.
+        """
         if not self._enabled:
             return
+        with self._lock:
+            self._trying.update(rule.key for rule in rules)
+            places = [self._trying[rule.key] for rule in rules]
+        with contextlib.ExitStack() as taken:
+            taken.callback(self.end, rules)
+            self._on_a_window(lambda window: _require_room(window, rules, places))
+            taken.pop_all()
+
+    def fail(self, rules: Sequence[Rule]) -> None:
+        """Count a failed attempt."""
+        if self._enabled:
+            self._on_a_window(lambda window: [window.hit(rate, *rule.key) for rule in rules for rate in rule.rates])
+
+    def end(self, rules: Sequence[Rule]) -> None:
+        """Give back the places that `begin` took. Never blocks."""
+        if self._enabled:
+            with self._lock:
+                self._trying.subtract(rule.key for rule in rules)
+                for rule in rules:
+                    if self._trying[rule.key] <= 0:
+                        del self._trying[rule.key]
+
+    def _on_a_window(self, work: Callable[[Window], T]) -> T:
+        """Run `work` on Redis, or on this process's own window while Redis is unreachable."""
         if self._shared is not None and time.monotonic() >= self._away_until:
             try:
-                count(self._shared)
+                return work(self._shared)
             except StorageError as error:
                 log.warning("redis is unreachable", extra={"reason": type(error.storage_error).__name__})
                 self._away_until = time.monotonic() + AWAY_SECONDS
-            else:
-                return
-        count(self._own)
-
-    def _hit(self, window: Window, bucket: Bucket, key: Sequence[str], cost: int, times: int) -> None:
-        for each in self._rates[bucket]:
-            rate = type(each)(each.amount * times, each.multiples, each.namespace)
-            if not window.hit(rate, bucket.value, *key, cost=min(cost, rate.amount)):
-                raise _refusal(window, rate, bucket, key, cost)
-
-    def _require_room(self, window: Window, bucket: Bucket, key: Sequence[str]) -> None:
-        for rate in self._rates[bucket]:
-            if not window.test(rate, bucket.value, *key):
-                raise _refusal(window, rate, bucket, key, 1)
+        return work(self._own)
 
 
-def _refusal(window: Window, rate: RateLimitItem, bucket: Bucket, key: Sequence[str], cost: int) -> RateLimited:
+def _hit(window: Window, rule: Rule, cost: int) -> None:
+    for rate in rule.rates:
+        if not window.hit(rate, *rule.key, cost=min(cost, rate.amount)):
+            raise _refusal(window, rate, rule, cost)
+
+
+def _require_room(window: Window, rules: Sequence[Rule], places: Sequence[int]) -> None:
+    for rule, place in zip(rules, places, strict=True):
+        for rate in rule.rates:
+            if not window.test(rate, *rule.key, cost=place):
+                raise _refusal(window, rate, rule, 1)
+
+
+def _refusal(window: Window, rate: RateLimitItem, rule: Rule, cost: int) -> RateLimited:
     """Say when one hit fits again. For larger work, say when all that was counted is forgotten."""
-    reset = window.get_window_stats(rate, bucket.value, *key).reset_time
+    reset = window.get_window_stats(rate, *rule.key).reset_time
     seconds = reset - time.time() if cost == 1 else rate.get_expiry()
     return RateLimited(max(1, math.ceil(seconds)))
-
-
-def _short(key: Sequence[str]) -> list[str]:
-    return [part if len(part) <= LONGEST_KEY else token_hash(part) for part in key]
 
 
 def _in_redis(url: str) -> Window:

@@ -26,7 +26,7 @@ from server.database import Database
 from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail
 from server.models.base import new_id, now
-from server.sealing import Purpose, seal_for
+from server.sealing import Purpose, key_id, seal_for
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class SmtpMailer:
         self._server = Server.at(settings.smtp_url.get_secret_value())
         self._sender = settings.mail_from
         self._seal = seal_for(settings, Purpose.MAIL)
+        self._key_id = key_id(settings, Purpose.MAIL_KEY_ID)
         self._database = database
         self._due = threading.Event()
         self._closing = threading.Event()
@@ -90,7 +91,7 @@ class SmtpMailer:
 
     def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:
         sealed = self._seal.encrypt(letter.model_dump_json().encode())
-        mail = Mail(id=new_id("mail_"), sealed=sealed, due_at=now() + wait)
+        mail = Mail(id=new_id("mail_"), sealed=sealed, key_id=self._key_id, due_at=now() + wait)
         session.add(mail)
         event.listen(session, "after_commit", lambda _session: self._due.set(), once=True)
         return mail.id
@@ -115,12 +116,17 @@ class SmtpMailer:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                while (claimed := self._claim(col(Mail.due_at) <= now())) and not self._closing.is_set():
+                while (claimed := self._claim(self._due_here())) and not self._closing.is_set():
                     self._attempt(claimed)
             except sa.exc.SQLAlchemyError:
                 log.warning("mail paused: the database is unavailable", exc_info=True)
             self._due.wait(POLL_SECONDS)
             self._due.clear()  # clear before looking: a letter queued from here on wakes the thread again
+
+    def _due_here(self) -> sa.ColumnElement[bool]:
+        """A letter that is encrypted with another key waits for a process that has it."""
+        is_readable = sa.or_(col(Mail.key_id) == self._key_id, col(Mail.key_id).is_(None))
+        return sa.and_(col(Mail.due_at) <= now(), is_readable)
 
     def _claim(self, condition: sa.ColumnElement[bool]) -> Mail | None:
         """Return the next due letter, and postpone it for other processes until this attempt has ended."""
@@ -139,7 +145,10 @@ class SmtpMailer:
         """Send the letter. Drop it after a permanent failure; keep it for a retry after a temporary one."""
         try:
             self._server.send(self._message(Letter.model_validate_json(self._seal.decrypt(mail.sealed))))
-        except (InvalidToken, smtplib.SMTPNotSupportedError, ValueError) as error:
+        except InvalidToken:
+            log.warning("mail is encrypted with another SECRET_KEY", extra={"attempt": mail.attempts})
+            return Delivery.LATER
+        except (smtplib.SMTPNotSupportedError, ValueError) as error:
             return self._give_up(mail, error)
         except (OSError, smtplib.SMTPException) as error:
             if _is_final(error) or now() - mail.created_at > GIVE_UP_AFTER:

@@ -7,7 +7,7 @@ from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
 from server.domain.memory import charges, imports, memories, overview, search, versions
 from server.domain.memory.charges import Charge
-from server.domain.people import passwords, second_factors, sessions, step_up, users
+from server.domain.people import identities, passkeys, passwords, second_factors, sessions, step_up, users
 from server.domain.teams import (
     api_keys,
     invitation_answers,
@@ -47,6 +47,11 @@ NAMES: dict[Callable[..., object], str] = {
     notifications.list_notifications: "notifications.list_notifications",
     notifications.mark_read: "notifications.mark_read",
     notifications.mark_all_read: "notifications.mark_all_read",
+    identities.list_own: "identities.list_own",
+    passkeys.list_own: "passkeys.list_own",
+    passkeys.creation_options: "passkeys.creation_options",
+    passkeys.add: "passkeys.add",
+    passkeys.remove: "passkeys.remove",
     passwords.change: "passwords.change",
     second_factors.status: "second_factors.status",
     second_factors.propose: "second_factors.propose",
@@ -57,6 +62,7 @@ NAMES: dict[Callable[..., object], str] = {
     step_up.is_fresh: "step_up.is_fresh",
     step_up.ways_of: "step_up.ways_of",
     step_up.prove: "step_up.prove",
+    step_up.prove_by_passkey: "step_up.prove_by_passkey",
     sessions.list_own: "sessions.list_own",
     sessions.revoke: "sessions.revoke",
     users.me: "users.me",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from server.errors import InsufficientScope
 
@@ -39,6 +40,18 @@ class Principal:
         """Raises InsufficientScope, naming every scope that is needed: write also needs read."""
         if scope not in self.scopes:
             raise InsufficientScope(sorted(INCLUDED[scope]))
+
+
+class ExternalIdentity(NamedTuple):
+    """What the identity provider says about a person. `subject` is the provider's name for the account.
+
+    `email` is "" unless the provider has confirmed that the address is this person's.
+    """
+
+    issuer: str
+    subject: str
+    email: str
+    name: str
 
 
 def with_implied(scopes: frozenset[Scope]) -> frozenset[Scope]:

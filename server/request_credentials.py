@@ -78,6 +78,17 @@ def address_of(connection: HTTPConnection[State]) -> str:
     return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
 
 
+def site_of(connection: HTTPConnection[State]) -> str | None:
+    """Return the IPv6 /48 of the client, which one site owns with all its /64. None for IPv4."""
+    try:
+        address = ipaddress.ip_address(connection.client.host if connection.client else "unknown")
+    except ValueError:
+        return None
+    if address.version == 4 or address.ipv4_mapped:
+        return None
+    return str(ipaddress.ip_network((address, 48), strict=False))
+
+
 def _from_header(values: list[str]) -> PresentedCredential:
     scheme, _, value = values[0].partition(" ")
     value = value.strip()

@@ -26,6 +26,7 @@ from server.index.prepared import VectorsMissing
 from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
+from server.oidc import IdentityProvider
 from server.operations import BUCKETS, CHARGES, NAMES
 from server.pools import Pools
 from server.principal import Principal
@@ -57,10 +58,13 @@ class Runtime:
     limits: Limits
     mailer: Mailer
     second_factor_seal: Fernet
+    sign_in_seal: Fernet
+    """Seals what a browser keeps of a sign-in under way."""
     metrics: Metrics
     health: HealthChecks
     pools: Pools
     noter: "Noter"
+    provider: IdentityProvider | None
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """Run `work` for a page or a form, which may block, on a worker thread."""

@@ -1,4 +1,4 @@
-"""Encryption at rest of what must be read again: queued letters and the secrets of authenticator apps.
+"""Encryption at rest of what must be read again: queued letters, secrets of authenticator apps, cookies.
 
 Every purpose has its own key, derived from SECRET_KEY.
 """
@@ -16,9 +16,20 @@ from server.settings import Settings, secret_key
 class Purpose(StrEnum):
     MAIL = "selfmemory mail"
     SECOND_FACTOR = "selfmemory second factor"
+    SIGN_IN = "selfmemory sign-in"
+    MAIL_KEY_ID = "selfmemory mail key id"
+    KNOWN_BROWSER = "selfmemory known browser"
 
 
 def seal_for(settings: Settings, purpose: Purpose) -> Fernet:
     """Return the seal of one purpose. Without SECRET_KEY this creates the key in DATA_DIR."""
-    derived = HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode()).derive(secret_key(settings).encode())
-    return Fernet(base64.urlsafe_b64encode(derived))
+    return Fernet(base64.urlsafe_b64encode(_derive(settings, purpose, 32)))
+
+
+def key_id(settings: Settings, purpose: Purpose) -> str:
+    """Return a name of SECRET_KEY, which tells two keys apart and nothing else. `purpose` must have no seal."""
+    return _derive(settings, purpose, 8).hex()
+
+
+def _derive(settings: Settings, purpose: Purpose, length: int) -> bytes:
+    return HKDF(hashes.SHA256(), length, salt=None, info=purpose.encode()).derive(secret_key(settings).encode())

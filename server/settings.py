@@ -71,6 +71,15 @@ def _check_network(text: str) -> str:
     return text
 
 
+def _check_issuer(text: str) -> str:
+    """Return the URL without a slash at its end. OpenID Connect needs TLS; loopback is for tests."""
+    parts = urlsplit(text)
+    is_secure = _has_host(text, ("https",)) or (_has_host(text, ("http",)) and is_loopback(text))
+    if text and (not is_secure or parts.query or parts.fragment or "@" in parts.netloc):
+        raise ValueError("write the provider's URL, like https://login.example.com")
+    return text.rstrip("/")
+
+
 def _with_scheme(*schemes: str) -> AfterValidator:
     """Return a validator that requires one of the schemes and a host. Its message never repeats the URL."""
 
@@ -125,7 +134,7 @@ class Settings(BaseSettings):
     rate_limit_organization_create: Rate = "10/minute"
     rate_limit_project_create: Rate = "10/minute"
     rate_limit_invitation: Rate = "20/hour"
-    rate_limit_sign_up: Rate = "300/hour"
+    rate_limit_sign_up: Rate = "20/hour"
     rate_limit_sign_in: Rate = "10/minute"
     rate_limit_document: Rate = "60/hour"
     rate_limit_registration: Rate = "600/hour"
@@ -137,6 +146,10 @@ class Settings(BaseSettings):
     refresh_grace_seconds: int = Field(600, ge=0, le=LONGEST_SECONDS)
     code_seconds: Seconds = 60
     cimd_allow_private: bool = False
+    oidc_issuer: Annotated[str, AfterValidator(_check_issuer)] = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_name: Annotated[str, Field(max_length=40)] = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
@@ -163,6 +176,9 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"SECRET_KEY ({SECRET_LENGTH} characters or more) is required when PUBLIC_URL is not loopback"
                 )
+        given = [bool(value) for value in (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)]
+        if any(given) and not all(given):
+            raise ValueError("OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together: set all or none")
         object.__setattr__(self, "public_url", url)
         if not self.database_url.get_secret_value():
             path = (self.data_dir / "selfmemory.db").absolute()

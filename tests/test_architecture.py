@@ -32,10 +32,10 @@ LAYERS = {
     "server.runtime": 3, "server.shares": 3, "server.pools": 3,
     "server.operations": 3, "server.request_credentials": 3, "server.wire": 3,
     "server.dispatch": 3, "server.statuses": 3, "server.csp": 3, "server.templating": 3, "server.cors": 3,
-    "server.middleware": 3, "server.health": 3, "server.housekeeping": 3,
+    "server.middleware": 3, "server.health": 3, "server.housekeeping": 3, "server.attempts": 3,
     "server.domain": 2,
     "server.index": 1, "server.database": 1, "server.mail": 1, "server.limits": 1,
-    "server.limit_storage": 1, "server.migrations": 1,
+    "server.limit_storage": 1, "server.migrations": 1, "server.oidc": 1,
     "server.models": 0, "server.errors": 0, "server.principal": 0, "server.settings": 0, "server.hashing": 0,
     "server.sealing": 0, "server.logs": 0, "server.metrics": 0, "server.open_files": 0,
     "server.buckets": 0, "server.mailer": 0,
@@ -46,7 +46,7 @@ MAY_IMPORT = {5: {5, 4, 3, 2, 1, 0}, 4: {4, 3, 2, 0}, 3: {3, 2, 1, 0}, 2: {2, 1,
 # Packages inside a layer, from top to bottom: imports go sideways within a package and down between packages.
 ORDER = {
     "server.domain": (
-        ("server.domain.accounts",),
+        ("server.domain.accounts", "server.domain.external_sign_in"),
         ("server.domain.teams",),
         ("server.domain.people",),
         ("server.domain.grants",),
@@ -75,6 +75,7 @@ DOMAIN_PACKAGES: dict[str, set[str]] = {
     "people": {"grants"},
     "teams": {"grants", "memory", "people"},
     "accounts": {"grants", "memory", "people", "teams"},
+    "external_sign_in": {"accounts", "grants", "memory", "people", "teams"},
 }
 NOT_IN_THE_RULES = ("starlette", "mcp", "authlib", "chromadb", "uvicorn")
 

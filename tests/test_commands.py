@@ -212,7 +212,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_server(run: Run, data_dir: Pa
     ran = run("doctor")
     assert ran.code == 0, ran.out
     verdicts = [line.split()[:2] for line in ran.out.splitlines()]
-    parts = ["settings", "database", "index", "model", "mail", "public"]
+    parts = ["settings", "database", "index", "model", "mail", "provider", "public"]
     assert verdicts == [["ok", part] for part in parts]
 
 
@@ -249,6 +249,15 @@ def test_the_doctor_finds_a_mail_server_that_does_not_answer(
     assert ran.code == 1
     assert "WRONG  mail" in ran.out
     assert SECRET not in ran.out + ran.err
+
+
+def test_the_doctor_finds_an_identity_provider_that_does_not_answer(
+    run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    issuer = f"http://127.0.0.1:{unused_tcp_port}"
+    for name, value in (("ISSUER", issuer), ("CLIENT_ID", "selfmemory"), ("CLIENT_SECRET", SECRET)):
+        monkeypatch.setenv(f"SELFMEMORY_OIDC_{name}", value)
+    assert f"WRONG  provider    {issuer} does not answer with its metadata" in run("doctor").out
 
 
 def test_settings_that_cannot_be_used_stop_every_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,10 @@ IN_WORDS = {
     "redis_url": "unset",
     "smtp_url": "unset",
     "metrics_token": "unset",
+    "oidc_issuer": "unset",
+    "oidc_client_id": "unset",
+    "oidc_client_secret": "unset",
+    "oidc_name": "the host of `OIDC_ISSUER`",
     "allowed_origins": "none",
     "trusted_proxies": "none",
 }

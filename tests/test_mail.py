@@ -9,10 +9,10 @@ from pydantic import SecretStr
 from sqlmodel import Session
 
 from server.database import Database
-from server.domain import letters
+from server.domain import letters, sent_letters
 from server.mail import FIRST_RETRY, GIVE_UP_AFTER, open_mailer
 from server.mailer import Delivery, Letter, Mailer
-from server.models import Mail
+from server.models import Mail, User
 from server.models.base import now
 from server.settings import Settings
 from tests.support.mail import free_port, mail_server
@@ -150,12 +150,42 @@ def test_102_a_letter_in_the_database_tells_nobody_anything(settings: Settings, 
     assert b"ann@" not in kept.sealed
 
 
-def test_a_letter_that_was_sealed_with_another_key_is_given_up(settings: Settings, post: Database) -> None:
+async def test_a_letter_that_was_sealed_with_another_key_is_left_for_who_has_it(
+    settings: Settings, post: Database
+) -> None:
     with mail_server() as (url, mailbox):
-        mail_id = promise(post, opened(settings, post, url, secret_key=SecretStr("x" * 40)))
-        assert opened(settings, post, url, secret_key=SecretStr("y" * 40)).deliver(mail_id) is Delivery.REFUSED
-    assert mailbox.letters == []
+        right = opened(settings, post, url, secret_key=SecretStr("x" * 40))
+        other = opened(settings, post, url, secret_key=SecretStr("y" * 40))
+        promise(post, right)
+        other.start()
+        promise(post, other)
+        await mailbox.wait_for(1)
+        other.close()
+        [kept] = waiting(post)
+        assert kept.attempts == 0
+        assert other.deliver(kept.id) is Delivery.LATER
+        assert right.deliver(kept.id) is Delivery.SENT
+    assert len(mailbox.letters) == 2
     assert waiting(post) == []
+
+
+async def test_a_letter_of_an_earlier_version_is_sent(settings: Settings, post: Database) -> None:
+    with mail_server() as (url, mailbox):
+        mailer = opened(settings, post, url)
+        promise(post, mailer)
+        with post.write() as session:
+            session.execute(sa.update(Mail).values(key_id=None))
+        mailer.start()
+        await mailbox.wait_for(1)
+        mailer.close()
+
+
+def test_mail_that_nobody_can_read_is_removed_after_a_week(settings: Settings, post: Database) -> None:
+    promise(post, opened(settings, post, "smtp://127.0.0.1:1"))
+    with post.write() as session:
+        assert sent_letters.remove_old(session) == 0
+        session.execute(sa.update(Mail).values(created_at=now() - sent_letters.MAIL_RETENTION))
+        assert sent_letters.remove_old(session) == 1
 
 
 @pytest.mark.parametrize(
@@ -186,7 +216,10 @@ def test_a_long_link_stays_on_one_line(settings: Settings, post: Database) -> No
 def test_without_a_server_nothing_is_promised(settings: Settings, post: Database) -> None:
     mailer = open_mailer(settings, post)
     with post.write() as session:
-        assert letters.send_invitation(session, mailer, "a@example.com", "b@example.com", "Lab", "member", "t") is None
+        assert (
+            letters.send_invitation(session, mailer, "a@example.com", User(email="b@example.com"), "Lab", "member", "t")
+            is None
+        )
     assert (mailer.is_on, waiting(post)) == (False, [])
 
 

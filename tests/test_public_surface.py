@@ -51,7 +51,7 @@ def test_the_settings() -> None:
         "rate_limit_invitation rate_limit_sign_up rate_limit_sign_in rate_limit_document "
         "rate_limit_registration rate_limit_request rate_limit_token_failure client_retention_days "
         "access_token_seconds refresh_token_days refresh_grace_seconds code_seconds cimd_allow_private "
-        "log_level log_format"
+        "oidc_issuer oidc_client_id oidc_client_secret oidc_name log_level log_format"
     )
 
 
@@ -139,8 +139,8 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
     assert " ".join(sorted(NAMES.values())) == (
         "accounts.delete api_keys.create api_keys.delete api_keys.list_keys audit.list_events audit.list_own "
         "authorizations.approve authorizations.deny connections.disconnect connections.list_connections "
-        "exchange.import_as_member imports.commit imports.discard imports.publish imports.stage "
-        "invitation_answers.accept invitation_answers.decline invitation_answers.list_pending "
+        "exchange.import_as_member identities.list_own imports.commit imports.discard imports.publish "
+        "imports.stage invitation_answers.accept invitation_answers.decline invitation_answers.list_pending "
         "invitation_answers.show invitations.cancel invitations.invite invitations.invite_to_project "
         "invitations.list_waiting invitations.list_waiting_for_project memories.add memories.add_many "
         "memories.delete memories.delete_all memories.get memories.history memories.list_memories "
@@ -148,12 +148,13 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "notifications.mark_read organization_members.change_role organization_members.list_members "
         "organization_members.remove organizations.create organizations.delete organizations.get "
         "organizations.list_organizations organizations.transfer overview.at_a_glance overview.overview "
-        "passwords.change project_members.add project_members.change_role project_members.list_members "
-        "project_members.remove projects.create projects.delete projects.get projects.list_projects "
-        "projects.reachable search.search second_factors.propose second_factors.proposed "
-        "second_factors.renew_recovery_codes second_factors.status second_factors.turn_off "
-        "second_factors.turn_on sessions.list_own sessions.revoke step_up.is_fresh step_up.prove "
-        "step_up.ways_of users.me users.names_of users.rename versions.count_versions"
+        "passkeys.add passkeys.creation_options passkeys.list_own passkeys.remove passwords.change "
+        "project_members.add project_members.change_role project_members.list_members project_members.remove "
+        "projects.create projects.delete projects.get projects.list_projects projects.reachable search.search "
+        "second_factors.propose second_factors.proposed second_factors.renew_recovery_codes "
+        "second_factors.status second_factors.turn_off second_factors.turn_on sessions.list_own "
+        "sessions.revoke step_up.is_fresh step_up.prove step_up.prove_by_passkey step_up.ways_of users.me "
+        "users.names_of users.rename versions.count_versions"
     )
 
 

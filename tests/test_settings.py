@@ -92,6 +92,9 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("SMTP_URL", "smtp://mail.example.com:99999"),
         ("REDIS_URL", "redis://127.0.0.1:port"),
         ("CHROMA_URL", "http://[::1"),
+        ("OIDC_ISSUER", "http://login.example.com"),
+        ("OIDC_ISSUER", "https://login.example.com?a"),
+        ("OIDC_ISSUER", "login.example.com"),
     ],
 )
 def test_a_malformed_value_stops_the_start_and_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -106,6 +109,7 @@ def test_a_malformed_value_stops_the_start_and_is_named(environment: pytest.Monk
         ("REDIS_URL", f"http://:{SECRET}@127.0.0.1"),
         ("SMTP_URL", f"imap://me:{SECRET}@127.0.0.1"),
         ("SMTP_URL", f"smtp://me:{SECRET}"),
+        ("OIDC_ISSUER", f"https://me:{SECRET}@login.example.com"),
         ("CHROMA_URL", f"ftp://me:{SECRET}@127.0.0.1"),
         ("PUBLIC_URL", f"https://me:{SECRET}@memory.example.com"),
         ("PORT", SECRET),
@@ -115,6 +119,16 @@ def test_a_malformed_value_stops_the_start_and_is_named(environment: pytest.Monk
 )
 def test_a_refusal_never_prints_the_value(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     assert SECRET not in refusal(environment, {f"SELFMEMORY_{name}": value})
+
+
+@pytest.mark.parametrize("left_out", ["ISSUER", "CLIENT_ID", "CLIENT_SECRET"])
+def test_a_provider_is_set_whole_or_not_at_all(environment: pytest.MonkeyPatch, left_out: str) -> None:
+    given = {"ISSUER": "https://login.example.com/", "CLIENT_ID": "selfmemory", "CLIENT_SECRET": SECRET}
+    names = {f"SELFMEMORY_OIDC_{name}": value for name, value in given.items()}
+    assert read(environment, names).oidc_issuer == "https://login.example.com"
+    environment.delenv(f"SELFMEMORY_OIDC_{left_out}")
+    del names[f"SELFMEMORY_OIDC_{left_out}"]
+    assert "belong together" in refusal(environment, names)
 
 
 def test_a_secret_is_not_in_the_settings_text(environment: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def create_user(settings: Settings, args: Namespace) -> None:
     """Create an account with a confirmed address and print its id. Raises Invalid, EmailTaken."""
     password = sys.stdin.readline().rstrip("\r\n") if args.password_stdin else args.password
     with writing(settings) as session:
-        hashed = None if password is None else passwords.new_hash(session, password)
+        hashed = None if password is None else passwords.new_hash(session, password, args.email, args.name or "")
         user = users.register(session, args.email, args.name, hashed, verified=True)
     print_result(user.id)
 

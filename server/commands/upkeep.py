@@ -1,5 +1,6 @@
 """`doctor`, `reindex` and `prepare-model`: commands for the operator."""
 
+import asyncio
 import sys
 import time
 from argparse import Namespace
@@ -19,6 +20,7 @@ from server.index.model.embeddings import DEFAULT_MODEL, ModelUnusable, prepare
 from server.index.upkeep.rebuild import Progress
 from server.mail import open_mailer
 from server.models import Project
+from server.oidc import CALLBACK, ProviderAway, open_provider
 from server.settings import Settings, SettingsError, is_loopback
 
 CONNECTIONS = 4
@@ -69,6 +71,7 @@ def doctor(settings: Settings, _args: Namespace) -> int:
         "index": _index,
         "model": _model,
         "mail": _mail,
+        "provider": _provider,
         "public URL": _public_url,
     }
     healthy = [_report(name, check, settings) for name, check in checks.items()]
@@ -143,6 +146,20 @@ def _mail(settings: Settings) -> str:
     finally:
         database.close()
     return "the mail server answers"
+
+
+def _provider(settings: Settings) -> str:
+    """Read the metadata and keys of the identity provider."""
+    provider = open_provider(settings)
+    if provider is None:
+        return "off (set SELFMEMORY_OIDC_ISSUER): people sign in with passwords and passkeys"
+    try:
+        asyncio.run(provider.known())
+    except ProviderAway:
+        raise CheckFailed(
+            f"{settings.oidc_issuer} does not answer with its metadata and keys: check SELFMEMORY_OIDC_ISSUER"
+        ) from None
+    return f"{provider.name} answers; register {settings.public_url}{CALLBACK} there as the redirect URI"
 
 
 def _public_url(settings: Settings) -> str:

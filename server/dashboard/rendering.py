@@ -35,6 +35,8 @@ DONE = {
     "all-read": "All notifications marked as read.",
     "name-saved": "Name saved.",
     "password-saved": "Password changed. You are signed out everywhere else.",
+    "passkey-added": "Passkey added. You can sign in with it from now on.",
+    "passkey-deleted": "Passkey deleted. Remove it from your device too.",
     "two-factor-off": "Two-factor authentication is off.",
     "session-ended": "Signed out of that browser.",
     "verification-sent": "Email sent. Open the link in it to confirm your address.",

@@ -18,7 +18,9 @@ from server.dashboard.views import (
     notifications,
     organizations,
     overview,
+    passkeys,
     projects,
+    provider,
     setup,
     two_factor,
 )
@@ -89,6 +91,9 @@ PAGES = {
     HOME + "/account/two-factor/codes": Page(
         two_factor.show, two_factor.renew_codes, only_posts=True, guard=step_up.recently),
     HOME + "/account/two-factor/off": Page(two_factor.show, two_factor.turn_off, only_posts=True, guard=step_up.now),
+    HOME + "/account/passkeys": Page(passkeys.show, passkeys.add, guard=step_up.recently),
+    HOME + "/account/passkeys/{passkey_id}/delete": Page(
+        passkeys.show, passkeys.remove, only_posts=True, guard=step_up.recently),
 }
 # fmt: on
 
@@ -96,5 +101,7 @@ ROUTES = [
     Route("/", root, methods=["GET"]),
     Route(SETUP, setup.show, methods=["GET"]),
     Route("/static/{name}", static.send, methods=["GET"]),
+    *passkeys.ROUTES,
+    *provider.ROUTES,
     *(Route(path, page) for path, page in PAGES.items()),
 ]

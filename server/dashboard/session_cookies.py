@@ -1,11 +1,11 @@
-"""The cookies of signing in: the session, and the step before it."""
+"""The cookies of signing in: the session, the step before it, and the mark of a browser that the account knows."""
 
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from server.domain.people import sessions
+from server.domain.people import known_browsers, sessions
 from server.domain.people.sessions import SignIn
 from server.runtime import State
 from server.settings import Settings
@@ -14,10 +14,10 @@ SECOND_STEP = "/sign-in/verify"
 STEP_COOKIE = "sign_in_step"
 
 
-def go_on(request: Request[State], result: SignIn, path: str) -> Response:
-    """Redirect to `path` with the cookie of a new session, or to the second step, which leads there."""
+async def go_on(request: Request[State], result: SignIn, path: str, *, tell: bool = True) -> Response:
+    """Redirect to `path` with the cookies of a new session, or to the second step, which leads there."""
     if not result.needs_second_step:
-        return signed_in(request, result.value, path)
+        return await signed_in(request, result.value, path, tell=tell)
     response = RedirectResponse(f"{SECOND_STEP}?next={quote(path, safe='/')}", 303)
     set_step_cookie(response, request.state["runtime"].settings, result.value)
     return response
@@ -36,15 +36,32 @@ def set_step_cookie(response: Response, settings: Settings, value: str) -> None:
     )
 
 
-def signed_in(request: Request[State], session_value: str, path: str) -> Response:
-    """Redirect to `path` with the cookie of a new session."""
-    return with_session(request, RedirectResponse(path, 303), session_value)
+async def signed_in(request: Request[State], session_value: str, path: str, *, tell: bool = True) -> Response:
+    """Redirect to `path` with the cookies of a new session."""
+    return await with_session(request, RedirectResponse(path, 303), session_value, tell=tell)
 
 
-def with_session(request: Request[State], response: Response, session_value: str) -> Response:
-    """Return the response with the cookie of a new session."""
-    settings = request.state["runtime"].settings
+async def with_session(
+    request: Request[State], response: Response, session_value: str, *, tell: bool = True
+) -> Response:
+    """Return the response with the cookie of a new session, and make the browser known to the account.
+
+    The user gets a letter about an unknown browser, unless `tell` is false because another letter tells of it.
+    """
+    runtime = request.state["runtime"]
+    settings = runtime.settings
+    known = await runtime.run(
+        known_browsers.remember, settings, session_value, request.cookies, runtime.mailer, tell=tell
+    )
     set_session_cookie(response, settings, session_value, settings.session_days * 24 * 3600)
+    response.set_cookie(
+        known.name,
+        known.value,
+        max_age=int(known_browsers.LIFETIME.total_seconds()),
+        secure=settings.is_https,
+        httponly=True,
+        samesite="Lax",  # type: ignore[arg-type]  # as RFC 6265bis spells it
+    )
     return response
 
 

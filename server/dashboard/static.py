@@ -9,7 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-MEDIA_TYPES = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
+MEDIA_TYPES = {
+    "app.css": "text/css",
+    "app.js": "text/javascript",
+    "passkeys.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
 class Asset(NamedTuple):

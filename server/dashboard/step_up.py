@@ -2,12 +2,13 @@
 
 from starlette.responses import Response
 
-from server.buckets import Bucket
-from server.dashboard.pages import PageRequest
-from server.domain.people import step_up
+from server import attempts
+from server.dashboard.pages import HOME, PageRequest
+from server.dashboard.sign_in_ways import challenge_for, keep_challenge, kept_challenge, relying_party
+from server.domain.people import passkeys, step_up
+from server.domain.people.passkeys import PasskeyRefused
 from server.domain.people.step_up import ProofNeeded, WrongProof
 from server.errors import RateLimited, ServiceError
-from server.request_credentials import address_of
 
 PREFIX = "proof_"
 """Fields of the proof begin with this. All other fields are sent again unchanged."""
@@ -20,25 +21,30 @@ async def recently(request: PageRequest) -> Response | None:
 
 async def now(request: PageRequest) -> Response | None:
     """Let the form pass if it carries the password or a code. Otherwise return the page that asks for them."""
-    password, code = request.text(f"{PREFIX}password"), request.text(f"{PREFIX}code")
-    if not password and not code:
+    if not any(request.text(f"{PREFIX}{name}") for name in ("password", "code", "credential")):
         return await _ask(request, ProofNeeded())
     try:
-        await _count(request)
-        if await request.call.run(
-            step_up.prove, password, code, request.call.runtime.second_factor_seal, request.call.mailer
-        ):
-            return None
-    except RateLimited as error:
+        async with attempts.proving(request.call.runtime, request.call.principal.user_id):
+            if not await _is_proved(request):
+                raise WrongProof
+    except PasskeyRefused as error:
+        return await _ask(request, WrongProof(error.detail))
+    except (RateLimited, WrongProof) as error:
         return await _ask(request, error)
-    return await _ask(request, WrongProof())
+    return None
 
 
-async def _count(request: PageRequest) -> None:
-    """Raises RateLimited: this form allows guessing too."""
-    runtime = request.call.runtime
-    key = ("step-up", request.call.principal.user_id, address_of(request.http))
-    await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_IN, *key)
+async def _is_proved(request: PageRequest) -> bool:
+    """Raises RateLimited, PasskeyRefused."""
+    call, credential = request.call, request.text(f"{PREFIX}credential")
+    if not credential:
+        password, code = request.text(f"{PREFIX}password"), request.text(f"{PREFIX}code")
+        return await call.run(step_up.prove, password, code, call.runtime.second_factor_seal, call.mailer)
+    party, challenge = relying_party(call.runtime.settings), kept_challenge(request.http, call.principal.credential_id)
+    if party is None or challenge is None:
+        raise PasskeyRefused
+    answer = await call.runtime.read(passkeys.verify, credential, challenge, party)
+    return await call.run(step_up.prove_by_passkey, answer)
 
 
 async def _ask(request: PageRequest, problem: ServiceError) -> Response:
@@ -47,11 +53,17 @@ async def _ask(request: PageRequest, problem: ServiceError) -> Response:
         for name, value in request.form.multi_items()
         if isinstance(value, str) and not name.startswith(PREFIX)
     ]
-    return await request.with_problem(problem).render(
+    runtime, session_id = request.call.runtime, request.call.principal.credential_id
+    ways = await request.call.read(step_up.ways_of)
+    party, challenge = relying_party(runtime.settings), challenge_for(request.http, session_id)
+    response = await request.with_problem(problem).render(
         "step_up.html",
         request.http.path_params.get("project_id"),
-        ways=await request.call.read(step_up.ways_of),
+        ways=ways,
+        passkey_options=passkeys.sign_in_options(party, challenge) if party and ways.has_passkey else None,
         fields=fields,
         is_first=isinstance(problem, ProofNeeded),
         status=None,
     )
+    keep_challenge(response, runtime, challenge, HOME, session_id)
+    return response

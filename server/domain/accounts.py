@@ -7,17 +7,27 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.database import is_sqlite, paused
-from server.domain import audit, letters, names, notifications
+from server.domain import audit, letters, names, notifications, sent_letters
 from server.domain.access import require_session
 from server.domain.audit import Event
+from server.domain.constraints import EmailTaken
 from server.domain.locks import lock_organization, lock_user
 from server.domain.notifications import Notice
-from server.domain.people import mailed_tokens, passwords, second_factors, sessions, users
-from server.domain.people.passwords import LinkEnded
+from server.domain.people import (
+    identities,
+    known_browsers,
+    mailed_tokens,
+    passkeys,
+    passwords,
+    second_factors,
+    sessions,
+    users,
+)
+from server.domain.people.passwords import LinkEnded, WrongPassword
 from server.domain.people.sessions import BrowserInfo, SignIn
 from server.domain.teams import cascades, invitations, withdrawals
 from server.domain.teams.cascades import DeletedCounts
-from server.errors import Conflict, Forbidden, Invalid
+from server.errors import Conflict, Forbidden
 from server.hashing import password_matches
 from server.mailer import Mailer
 from server.models import (
@@ -30,6 +40,7 @@ from server.models import (
     User,
 )
 from server.models.base import now
+from server.models.notifications import LetterKind
 from server.models.organizations import OrganizationKind
 from server.models.users import MailedPurpose
 from server.principal import Principal
@@ -55,6 +66,12 @@ class SignUp(NamedTuple):
     email: str
     name: str
     password: str
+
+    def require_valid(self) -> None:
+        """Raises Invalid for a field that cannot be accepted. Needs no database and hashes nothing."""
+        address = names.parse_email(self.email)
+        name = names.parse_person_name(self.name)
+        passwords.require_acceptable(self.password, address, name)
 
 
 class Ended(NamedTuple):
@@ -83,18 +100,29 @@ def sign_up(session: Session, policy: SignUpPolicy, form: SignUp, browser: Brows
 
     Raises Invalid, NotInvited, SignUpClosed, EmailTaken.
     """
+    form.require_valid()
     address = names.parse_email(form.email)
-    names.parse_person_name(form.name)
-    password_hash = passwords.new_hash(session, form.password)
-    _require_admitted(session, policy, address)
+    require_admitted(session, policy, address)
+    if users.by_email(session, address) is not None:
+        raise EmailTaken
+    password_hash = passwords.new_hash(session, form.password, address, form.name)
+    require_admitted(session, policy, address)  # again: hashing ended the transaction
     user = users.register(session, address, form.name, password_hash)
     send_verification(session, user, mailer)
     return sessions.begin(session, user, browser)
 
 
 def send_verification(session: Session, user: User, mailer: Mailer) -> None:
-    """Mail a link that confirms the address, unless the address is confirmed already."""
-    if user.email is not None and user.email_verified_at is None:
+    """Mail a link that confirms the address, unless it is confirmed already or had such a letter just now.
+
+    Nobody asked the owner of the mailbox, so the address gets few such letters in a day.
+    """
+    if user.email is None or user.email_verified_at is not None or not mailer.is_on:
+        return
+    lock_user(session, user.id)
+    if mailed_tokens.was_issued_since(session, user.id, MailedPurpose.VERIFY, now() - passwords.LETTER_EVERY):
+        return
+    if sent_letters.admit(session, LetterKind.VERIFICATION, user.email):
         token = mailed_tokens.issue(session, user.id, MailedPurpose.VERIFY)
         letters.send_verification(session, mailer, user.email, token)
 
@@ -112,7 +140,7 @@ def verify(session: Session, token: str, signed_in_id: str | None, password: str
     """Confirm an address by a mailed link, for the person who is signed in to the account or knows its password.
 
     The link alone is not enough: it can reach a person whose address somebody else signed up with. `signed_in_id` is
-    the user who is signed in. Raises LinkEnded, Invalid (the link then still works).
+    the user who is signed in. Raises LinkEnded, WrongPassword (the link then still works).
     """
     user = verification_of(session, token)
     if user.id != signed_in_id:
@@ -134,13 +162,15 @@ def is_first_proof(session: Session, token: str) -> bool:
     return is_unproven and mailed_tokens.proves_mailbox(session, token, MailedPurpose.RESET)
 
 
-def reset_password(session: Session, token: str, new: str, browser: BrowserInfo, *, end_access: bool) -> PasswordReset:
+def reset_password(
+    session: Session, token: str, new: str, browser: BrowserInfo, mailer: Mailer, *, end_access: bool
+) -> PasswordReset:
     """Set a new password by a link, end all sessions, and sign in; a second factor is still due.
 
     If it is the first proof of the mailbox, everything that was made before ends. Otherwise `end_access` also ends the
     user's API keys and applications. Raises LinkEnded, Invalid (the link then still works).
     """
-    user, proves_mailbox = passwords.reset(session, token, new)
+    user, proves_mailbox = passwords.reset(session, token, new, mailer)
     ended, memberships = None, []
     if proves_mailbox and user.email_verified_at is None:
         ended = end_everything_unproven(session, user)
@@ -156,14 +186,17 @@ def reset_password(session: Session, token: str, new: str, browser: BrowserInfo,
 def end_everything_unproven(session: Session, user: User) -> Ended:
     """End what was made in an account before its mailbox was proven, since somebody else may have made it.
 
-    That is: sessions, second factors, unused links, API keys, grants, other members of the organizations and projects
-    that the account owns, and invitations that it sent. Memories stay. Call it before `users.verify_email`.
+    That is: sessions, known browsers, second factors, passkeys, identities, unused links, API keys, grants, other
+    members of the organizations and projects that the account owns, and invitations that it sent. Memories stay, and
+    the caller replaces the password. Call it before `users.verify_email`.
     """
     lock_user(session, user.id)
     for organization_id in _organizations_of(session, user.id):
         lock_organization(session, organization_id)
     sessions.end_all(session, user.id)
-    second_factors.discard(session, user.id)
+    known_browsers.forget_all(user)
+    for ways in (passkeys, identities, second_factors):
+        ways.discard(session, user.id)
     session.execute(sa.delete(MailedToken).where(col(MailedToken.user_id) == user.id))
     members, inside = cascades.remove_other_people(session, user)
     elsewhere = cascades.revoke_access(session, user.id)
@@ -199,7 +232,8 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
     withdrawals.cancel_of_deleted_account(session, user)
     revoked = cascades.revoke_access(session, user.id)
     sessions.end_all(session, user.id)
-    second_factors.discard(session, user.id)
+    for ways in (passkeys, identities, second_factors):
+        ways.discard(session, user.id)
     for table in (OrganizationMember, ProjectMember, Notification, MailedToken, AuditEvent):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
     _erase_personal_data(user)
@@ -237,16 +271,16 @@ def _memberships_of(session: Session, user_id: str) -> list[str]:
 
 
 def _require_password(session: Session, user: User, password: str) -> None:
-    """Raises Invalid unless it is the user's password. Checking is slow, so the transaction is paused."""
+    """Raises WrongPassword unless it is the user's password. Checking is slow, so the transaction is paused."""
     stored_hash = user.password_hash
     with paused(session):
         matches = bool(password) and password_matches(stored_hash, password)
     session.refresh(user)
     if not matches or user.password_hash != stored_hash:
-        raise Invalid("this is not the password of this account.", field="password")
+        raise WrongPassword("this is not the password of this account.", field="password")
 
 
-def _require_admitted(session: Session, policy: SignUpPolicy, address: str) -> None:
+def require_admitted(session: Session, policy: SignUpPolicy, address: str) -> None:
     """Raise NotInvited or SignUpClosed unless the policy admits the address.
 
     `invited` admits the first account and invited addresses. On Postgres the lock decides which account is first.

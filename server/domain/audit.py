@@ -21,6 +21,9 @@ class Event(StrEnum):
     PASSWORD_CHANGED = "account.password_changed"  # noqa: S105 - an event's name
     PASSWORD_RESET = "account.password_reset"  # noqa: S105 - an event's name
     SESSION_REVOKED = "account.session_revoked"
+    PASSKEY_ADDED = "account.passkey_added"
+    PASSKEY_REMOVED = "account.passkey_removed"
+    IDENTITY_JOINED = "account.identity_joined"
     SECOND_FACTOR_ADDED = "account.second_factor_added"
     SECOND_FACTOR_REMOVED = "account.second_factor_removed"
     SECOND_FACTOR_FAILED = "account.second_factor_failed"

@@ -29,6 +29,14 @@ class InvitedJustNow(Conflict):
     sentence = "Somebody else invited this address at the same time: reload to see the invitation."
 
 
+class PasskeyTaken(Conflict):
+    sentence = "This passkey was added already."
+
+
+class IdentityTaken(Conflict):
+    sentence = "This sign-in was used twice at the same moment. Try again."
+
+
 CONFLICTS: dict[str, type[Conflict]] = {
     "uq_users_email": EmailTaken,
     "uq_organizations_owner_id_name_key": OrganizationNameTaken,
@@ -37,6 +45,8 @@ CONFLICTS: dict[str, type[Conflict]] = {
     "pk_project_members": AlreadyMember,
     "uq_invitations_pending_organization": InvitedJustNow,
     "uq_invitations_pending_project": InvitedJustNow,
+    "uq_passkeys_credential_id": PasskeyTaken,
+    "uq_identities_issuer_subject": IdentityTaken,
 }
 
 

@@ -1,5 +1,7 @@
 """The text of the mails that the server sends. Links start with PUBLIC_URL, never with what a request says."""
 
+import re
+import unicodedata
 from datetime import timedelta
 
 from sqlmodel import Session
@@ -11,6 +13,11 @@ CALLER_TRIES_FIRST = timedelta(minutes=1)
 """The worker waits this long, because the request that invites delivers the mail itself and reports the result."""
 
 
+LONGEST_NAME = 100
+_BREAKS_OUT = re.compile(r"""["'`<>:/\\@()\[\]]|[^\S ]""")
+"""Characters with which a name could end its quotation or become a link."""
+
+
 def invitation_link(mailer: Mailer, token: str) -> str:
     return f"{mailer.public_url}/accept-invitation/{token}"
 
@@ -20,15 +27,15 @@ def reset_link(public_url: str, token: str) -> str:
 
 
 def send_invitation(
-    session: Session, mailer: Mailer, to: str, inviter: str, destination: str, role: str, token: str
+    session: Session, mailer: Mailer, to: str, inviter: User, organization: str, role: str, token: str
 ) -> str | None:
     """Queue the mail. Return its id for `Mailer.deliver`, or None if the server sends no mail.
 
-    `destination` names the organization or project.
+    `inviter` must have a confirmed address, which the letter shows.
     """
     text = f"""Hello,
 
-{inviter} invites you to {destination} on SelfMemory as {role}.
+{quoted(inviter.name)} ({inviter.email}) invites you to the organization {quoted(organization)} on SelfMemory as {role}.
 
 To accept, open this link and sign in or sign up with this email address. The link expires after 7 days:
 
@@ -36,7 +43,7 @@ To accept, open this link and sign in or sign up with this email address. The li
 
 If you did not expect this invitation, you can ignore this email. Nothing happens until you accept.
 """
-    letter = Letter(to=to, subject=f"Invitation to {destination}", text=text)
+    letter = Letter(to=to, subject="You are invited to SelfMemory", text=text)
     return mailer.queue(session, letter, wait=CALLER_TRIES_FIRST)
 
 
@@ -64,19 +71,26 @@ If you did not request this, you can ignore this email. Your password will not c
     mailer.queue(session, Letter(to=to, subject="Reset your password", text=text))
 
 
-def send_security_notice(session: Session, mailer: Mailer, user: User, happened: str) -> None:
+def send_security_notice(session: Session, mailer: Mailer, user: User, notice: str) -> None:
     """Tell the user what happened to how they sign in. An address that is not confirmed gets no letter.
 
-    `happened` is a sentence of ours, without anything that a caller typed.
+    `notice` is a sentence of ours, without anything that a caller typed.
     """
     if user.email is None or user.email_verified_at is None:
         return
     text = f"""Hello,
 
-{happened}
+{notice}
 
 If this was you, there is nothing to do. If it was not, reset your password and check who is signed in:
 
 {mailer.public_url}/forgot-password
 """
     mailer.queue(session, Letter(to=user.email, subject="Security notice for your account", text=text))
+
+
+def quoted(name: str) -> str:
+    """Return a name that somebody chose, in quotation marks, as text that cannot end them or become a link."""
+    text = _BREAKS_OUT.sub(" ", unicodedata.normalize("NFKC", name))
+    text = re.sub(r"\.(?=\S)", ". ", text)
+    return '"' + " ".join(text.split())[:LONGEST_NAME] + '"'

@@ -7,7 +7,7 @@ from server.models.imports import Import, StagedMemory
 from server.models.installation import Installation
 from server.models.invitations import Invitation, InvitationProject
 from server.models.memories import IdempotencyKey, IndexTask, Label, Memory, MemoryVersion, Piece, ProjectIndex
-from server.models.notifications import Mail, Notification
+from server.models.notifications import Mail, Notification, SentLetter
 from server.models.oauth import (
     AccessToken,
     AuthMethod,
@@ -21,6 +21,7 @@ from server.models.oauth import (
 from server.models.organizations import Organization, OrganizationMember, OrganizationRole
 from server.models.projects import Project, ProjectMember, ProjectRole
 from server.models.second_factors import PendingSignIn, RecoveryCode, SecondFactor
+from server.models.sign_in import Identity, Passkey, UsedChallenge
 from server.models.users import BrowserSession, MailedToken, User
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "BrowserSession",
     "ClientKind",
     "IdempotencyKey",
+    "Identity",
     "Import",
     "IndexTask",
     "Installation",
@@ -49,6 +51,7 @@ __all__ = [
     "Organization",
     "OrganizationMember",
     "OrganizationRole",
+    "Passkey",
     "PendingSignIn",
     "Piece",
     "Project",
@@ -58,7 +61,9 @@ __all__ = [
     "RecoveryCode",
     "RefreshToken",
     "SecondFactor",
+    "SentLetter",
     "StagedMemory",
+    "UsedChallenge",
     "User",
     "metadata",
 ]

@@ -1,11 +1,12 @@
-"""Notifications in the dashboard, and mail that waits to be sent."""
+"""Notifications in the dashboard, mail that waits to be sent, and what was sent to whom within a day."""
 
 from datetime import datetime
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from server.models.base import JsonObject, Utc, foreign_key, new_id, now
+from server.models.base import JsonObject, Utc, enum_check, foreign_key, new_id, now
 
 
 class Notification(SQLModel, table=True):
@@ -24,12 +25,40 @@ class Notification(SQLModel, table=True):
 
 
 class Mail(SQLModel, table=True):
-    """Mail to be sent. `sealed` is its address and text, encrypted because the text may hold a token."""
+    """Mail to be sent. `sealed` is its address and text, encrypted because the text may hold a token.
+
+    `key_id` names the key that it is encrypted with; None in rows of earlier versions.
+    """
 
     __tablename__ = "mails"
 
     id: str = Field(default_factory=lambda: new_id("mail_"), primary_key=True)
     sealed: bytes = Field(sa_type=sa.LargeBinary)
+    key_id: str | None = None
     attempts: int = 0
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     due_at: datetime = Field(default_factory=now, sa_type=Utc, index=True)
+
+
+class LetterKind(StrEnum):
+    INVITATION = "invitation"
+    VERIFICATION = "verification"
+    RESET = "reset"
+
+
+class SentLetter(SQLModel, table=True):
+    """A letter to somebody who may not want it. Has no foreign keys: it counts for a day, whatever is deleted."""
+
+    __tablename__ = "sent_letters"
+    __table_args__ = (
+        enum_check("kind", "kind", LetterKind),
+        sa.Index("ix_sent_letters_recipient", "recipient_hash", "created_at"),
+        sa.Index("ix_sent_letters_sender", "sender_id", "created_at"),
+    )
+
+    id: str = Field(default_factory=lambda: new_id("ltr_"), primary_key=True)
+    kind: LetterKind = Field(sa_type=sa.String)
+    recipient_hash: str
+    sender_id: str | None = None
+    invitation_id: str | None = None
+    created_at: datetime = Field(default_factory=now, sa_type=Utc, index=True)

@@ -19,6 +19,8 @@ class User(SQLModel, table=True):
     name: str = ""
     password_hash: str | None = None
     email_verified_at: datetime | None = Field(default=None, sa_type=Utc)
+    browser_epoch: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Grows with each new password. A browser that was signed in under an earlier number is unknown again."""
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
     deleted_at: datetime | None = Field(default=None, sa_type=Utc)

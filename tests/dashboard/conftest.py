@@ -15,6 +15,10 @@ from tests.support.visitors import Visitor
 from tests.support.visitors import visit as visit
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "settings(name=value): what is set differently for this test")
+
+
 @pytest.fixture
 def ann(visit: Callable[[Tenant], Visitor], alice: Tenant) -> Visitor:
     return visit(alice)

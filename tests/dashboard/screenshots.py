@@ -76,6 +76,7 @@ def fill(browser: Browser, project: str) -> dict[str, str]:
         "organization": organization,
         "activity": f"{organization}/activity",
         **{name: f"/dashboard/{name}" for name in ("organizations", "connections", "notifications", "account")},
+        "passkeys": "/dashboard/account/passkeys",
         "not-found": "/dashboard/memories/nothing",
     }
 

@@ -260,6 +260,7 @@ def test_pages_fit_a_phone_and_have_no_serious_accessibility_problems(ann: Brows
         f"{project}/settings",
         f"/dashboard/memories/{memory_id}", f"/dashboard/memories/{memory_id}/edit", found[0], f"{found[0]}/activity",
         "/dashboard/organizations", "/dashboard/connections", "/dashboard/notifications", "/dashboard/account",
+        "/dashboard/account/passkeys",
         "/dashboard/memories/nothing",
     ]  # fmt: skip
     problems += [problem for path in pages for problem in problems_on(ann, path)]

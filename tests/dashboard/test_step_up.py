@@ -30,6 +30,8 @@ SENSITIVE = {
     "/dashboard/account/two-factor",
     "/dashboard/account/two-factor/on",
     "/dashboard/account/two-factor/codes",
+    "/dashboard/account/passkeys",
+    "/dashboard/account/passkeys/{passkey_id}/delete",
 }
 
 
@@ -65,7 +67,7 @@ async def test_every_sensitive_form_asks_and_changes_nothing(
     age(database, verified_ago)
     project = await project_of(ann)
     [organization] = (await ann.get("/api/organizations")).json()["organizations"]
-    ids = {"project_id": project.rpartition("/")[2], "organization_id": organization["id"]}
+    ids = {"project_id": project.rpartition("/")[2], "organization_id": organization["id"], "passkey_id": "x"}
     for path in SENSITIVE:
         answer = await ann.post(path.format(**ids), data={"confirm": "My Memories", "name": "Laptop"})
         assert (answer.status_code, MEANT in seen(answer)) == (403, True), path

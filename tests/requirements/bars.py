@@ -16,10 +16,10 @@ BARS: dict[str, Requirement] = {
         "OWASP API2:2023; ours: sign-up says that an address is taken",
     ),
     "r08": Requirement(
-        "The server limits sign-in by account and by address, and sign-up by address.", "OWASP API2:2023"
+        "The server limits failed sign-ins by account and by address, and sign-up by address.", "OWASP API2:2023"
     ),
     "r09": Requirement(
-        "A mailed link has a random token, stored as a hash, and ends after its use or when a newer one is sent.",
+        "A mailed link has a random token, stored as a hash, and ends after an hour or when one of its kind is used.",
         "OWASP API2:2023",
     ),
     "r10": Requirement(

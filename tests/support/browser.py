@@ -37,10 +37,11 @@ FLAGS = (
 
 
 @contextlib.contextmanager
-def serving(data_dir: Path) -> Iterator[Settings]:
-    """Run the app on its own thread, on a free port of loopback."""
+def serving(data_dir: Path, host: str = "127.0.0.1", **given: object) -> Iterator[Settings]:
+    """Run the app on its own thread, on a free port of loopback. `host` is how pages are opened."""
     with listening() as listener:
-        settings = read_settings(None, data_dir=data_dir, public_url=url_of(listener), rate_limit_enabled=False)
+        url = url_of(listener).replace("127.0.0.1", host)
+        settings = read_settings(None, data_dir=data_dir, public_url=url, rate_limit_enabled=False, **given)
         app = create_app(settings, lambda _settings: WordEmbedder())
         config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False)
         server = uvicorn.Server(config)

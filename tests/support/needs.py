@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tests.support import postgres, redis_server
 
+TESTS = Path(__file__).parent.parent
+
 
 @dataclass(frozen=True)
 class Need:
@@ -30,7 +32,11 @@ NEEDS = {
     "chromium": Need(_is_installed("chromium", "chromedriver"), "install chromium and chromium-driver"),
     "node": Need(_is_installed("node", "npm"), "install node 20 or newer"),
     "prlimit": Need(lambda: hasattr(resource, "prlimit"), "run on Linux"),
-    "conformance": Need(
-        lambda: (Path(__file__).parent.parent / "conformance/node_modules").is_dir(), "run make conformance once"
+    "identity provider": Need(
+        lambda: (
+            (Path(__file__).parent.parent / "identity_provider/node_modules").is_dir() and bool(shutil.which("node"))
+        ),
+        "run make identity-provider once",
     ),
+    "conformance": Need(lambda: (TESTS / "conformance/node_modules").is_dir(), "run make conformance once"),
 }

@@ -3,13 +3,13 @@
 from sqlmodel import Session
 from starlette.responses import RedirectResponse, Response
 
-from server.buckets import Bucket
+from server import attempts
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.session_cookies import signed_in
 from server.dashboard.views.entrance import browser_info_of
 from server.domain import accounts, audit
 from server.domain.audit import Event
-from server.domain.people import passwords, second_factors, sessions, users
+from server.domain.people import identities, passkeys, passwords, second_factors, sessions, users
 from server.mailer import Mailer
 from server.principal import Principal
 
@@ -36,6 +36,8 @@ async def show(request: PageRequest) -> Response:
         sessions=await request.call.read(sessions.list_own),
         current_session_id=request.call.principal.credential_id,
         sends_mail=request.call.mailer.is_on,
+        passkeys=await request.call.read(passkeys.list_own),
+        identities=await request.call.read(identities.list_own),
         two_factor=await request.call.read(second_factors.status),
     )
 
@@ -52,11 +54,11 @@ async def rename(request: PageRequest) -> Response:
 
 async def change_password(request: PageRequest) -> Response:
     """End every session and start a new one in this browser."""
-    await _limit_attempts(request)
-    session_value = await request.call.run(
-        passwords.change, request.text("current"), request.text("password"), browser_info_of(request.http)
-    )
-    return signed_in(request.http, session_value, f"{ACCOUNT}?done=password-saved")
+    current, new = request.text("current"), request.text("password")
+    browser = browser_info_of(request.http)
+    async with attempts.proving(request.call.runtime, request.call.principal.user_id):
+        session_value = await request.call.run(passwords.change, current, new, browser, request.call.mailer)
+    return await signed_in(request.http, session_value, f"{ACCOUNT}?done=password-saved", tell=False)
 
 
 async def end_session(request: PageRequest) -> Response:
@@ -65,8 +67,7 @@ async def end_session(request: PageRequest) -> Response:
 
 
 async def verify(request: PageRequest) -> Response:
-    """Send another link that confirms the address."""
-    await _limit_attempts(request)
+    """Send another link that confirms the address, if the last one was not sent just now."""
     await request.call.run(send_verification, request.call.mailer)
     return redirect(ACCOUNT, "verification-sent")
 
@@ -81,12 +82,3 @@ async def delete(request: PageRequest) -> Response:
 
 def send_verification(session: Session, principal: Principal, mailer: Mailer) -> None:
     accounts.send_verification(session, users.me(session, principal), mailer)
-
-
-async def _limit_attempts(request: PageRequest) -> None:
-    """Apply the sign-in limit, because these forms too allow guessing a password or sending mail.
-
-    Raises RateLimited.
-    """
-    runtime = request.call.runtime
-    await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_IN, "account", request.call.principal.user_id)

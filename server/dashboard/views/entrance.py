@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from server import csp, wire
-from server.buckets import Bucket
+from server import attempts, csp, wire
 from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
 from server.dashboard.session_cookies import go_on, set_session_cookie, signed_in
+from server.dashboard.sign_in_ways import ways_of
 from server.dispatch import Handler, Methods
 from server.domain import accounts, names
 from server.domain.accounts import SignUp
@@ -20,9 +20,8 @@ from server.domain.people import passwords, sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import invitation_answers
 from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated
-from server.hashing import token_hash
-from server.request_credentials import address_of, credential_of, require_same_origin
-from server.runtime import Call, Runtime, State
+from server.request_credentials import credential_of, require_same_origin
+from server.runtime import Call, State
 from server.statuses import retry_after, status_of
 
 FORM_BYTES = 64_000
@@ -46,14 +45,15 @@ async def sign_up(request: Request[State]) -> Response:
     runtime = request.state["runtime"]
     new_account = SignUp(fields.get("email", ""), fields.get("name", ""), fields.get("password", ""))
     try:
-        await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_UP, address_of(request))
+        new_account.require_valid()
+        await attempts.count_sign_up(request)
         browser_info = browser_info_of(request)
         session_value = await runtime.run(
             accounts.sign_up, runtime.settings.sign_up, new_account, browser_info, runtime.mailer
         )
     except ServiceError as error:
         return await render_page(request, "sign_up.html", error, fields)
-    return signed_in(request, session_value, next_of(request, fields))
+    return await signed_in(request, session_value, next_of(request, fields), tell=False)
 
 
 async def show_sign_in(request: Request[State]) -> Response:
@@ -66,13 +66,13 @@ async def sign_in(request: Request[State]) -> Response:
     runtime = request.state["runtime"]
     email, password = fields.get("email", ""), fields.get("password", "")
     try:
-        await runtime.in_thread(count_attempt, runtime, "sign-in", address_of(request), email)
-        result = await runtime.run(sessions.sign_in, email, password, browser_info_of(request))
-        if result is None:
-            raise Unauthenticated(WRONG_CREDENTIALS)
+        async with attempts.signing_in(request, email):
+            result = await runtime.run(sessions.sign_in, email, password, browser_info_of(request))
+            if result is None:
+                raise Unauthenticated(WRONG_CREDENTIALS)
     except ServiceError as error:
         return await render_page(request, "sign_in.html", error, fields)
-    return go_on(request, result, next_of(request, fields))
+    return await go_on(request, result, next_of(request, fields))
 
 
 async def sign_out(request: Request[State]) -> Response:
@@ -100,7 +100,7 @@ async def forgot_password(request: Request[State]) -> Response:
     runtime, email = request.state["runtime"], fields.get("email", "")
     try:
         names.parse_email(email)
-        await runtime.in_thread(count_attempt, runtime, "reset", address_of(request), email)
+        await attempts.count_reset_form(request)
     except ServiceError as error:
         return await render_page(request, "forgot_password.html", error, fields, sent=False)
     response = await render_page(request, "forgot_password.html", fields=fields, sent=True)
@@ -168,16 +168,6 @@ async def call_of(request: Request[State]) -> Call | None:
     return Call(runtime, principal) if principal.is_session else None
 
 
-def count_attempt(runtime: Runtime, form: str, address: str, email: str) -> None:
-    """Count one attempt for the client's address and one for the account, even if it does not exist.
-
-    Each form has its own count, because people who ask for a reset link have often tried passwords before.
-    Raises RateLimited.
-    """
-    runtime.limits.hit(Bucket.SIGN_IN, form, "address", address)
-    runtime.limits.hit(Bucket.SIGN_IN, form, "account", token_hash(names.fold_email(email)))
-
-
 async def _page_unless_signed_in(request: Request[State], template: str) -> Response:
     if await call_of(request) is not None:
         return RedirectResponse(next_of(request, {}), 303)
@@ -198,7 +188,9 @@ async def render_page(
         field_errors = {problem.field: problem.reason[:1].upper() + problem.reason[1:]}
     typed = {"email": "", "name": ""} | {name: value for name, value in (fields or {}).items() if name != "password"}
     path = next_of(request, fields or {})
+    ways = ways_of(request, template)
     context = {
+        "ways": ways,
         "problem": problem.detail if problem and not field_errors else None,
         "errors": field_errors,
         "typed": typed,
@@ -208,7 +200,9 @@ async def render_page(
     }
     html = await runtime.in_thread(render, template, context | values)
     headers = {"Content-Security-Policy": csp.FLOW} | (retry_after(problem) if problem else {})
-    return HTMLResponse(html, status_of(problem) if problem else 200, headers)
+    response = HTMLResponse(html, status_of(problem) if problem else 200, headers)
+    ways.remember(response, runtime)
+    return response
 
 
 def form_route(path: str, show: Handler, submit: Handler) -> Route:

@@ -1,15 +1,17 @@
 """The pages of links that a person was sent: choosing a new password, and confirming an email address."""
 
+from contextlib import nullcontext
+
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server import attempts
 from server.dashboard.pages import HOME
 from server.dashboard.session_cookies import go_on, with_session
 from server.dashboard.views.entrance import (
     Fields,
     browser_info_of,
     call_of,
-    count_attempt,
     form_route,
     read_form,
     render_page,
@@ -17,7 +19,6 @@ from server.dashboard.views.entrance import (
 from server.domain import accounts
 from server.domain.people.passwords import LinkEnded
 from server.errors import ServiceError
-from server.request_credentials import address_of
 from server.runtime import State
 
 
@@ -35,6 +36,7 @@ async def reset_password(request: Request[State]) -> Response:
             token,
             fields.get("password", ""),
             browser_info_of(request),
+            runtime.mailer,
             end_access=bool(fields.get("end_access")),
         )
     except LinkEnded:
@@ -42,9 +44,9 @@ async def reset_password(request: Request[State]) -> Response:
     except ServiceError as error:
         return await _reset_page(request, error, fields)
     if reset.ended is None:
-        return go_on(request, reset.sign_in, HOME)
+        return await go_on(request, reset.sign_in, HOME, tell=False)
     page = await render_page(request, "reset_done.html", ended=reset.ended, memberships=reset.memberships)
-    return with_session(request, page, reset.sign_in.value)
+    return await with_session(request, page, reset.sign_in.value, tell=False)
 
 
 async def show_verify_email(request: Request[State]) -> Response:
@@ -69,10 +71,10 @@ async def verify_email(request: Request[State]) -> Response:
     user = await runtime.read(accounts.verification_of, token)
     call = await call_of(request)
     signed_in_id = call.principal.user_id if call else None
+    attempt = nullcontext() if signed_in_id == user.id else attempts.signing_in(request, user.email or "")
     try:
-        if signed_in_id != user.id:
-            await runtime.in_thread(count_attempt, runtime, "sign-in", address_of(request), user.email or "")
-        await runtime.run(accounts.verify, token, signed_in_id, fields.get("password", ""))
+        async with attempt:
+            await runtime.run(accounts.verify, token, signed_in_id, fields.get("password", ""))
     except LinkEnded:
         raise
     except ServiceError as error:

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from server import attempts
 from server.dashboard.fields import parse_choice
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
@@ -37,6 +38,7 @@ async def show(request: PageRequest, sent: SentInvitation | None = None) -> Resp
 async def invite(request: PageRequest) -> Response:
     """Show the link in the response itself: only its hash is stored."""
     role = parse_choice(ProjectRole, "Role", request.text("role"))
+    await attempts.count_invitation(request.http)
     invitation = await request.call.run(
         invitations.invite_to_project, request.project_id, request.text("email"), role, request.call.mailer
     )

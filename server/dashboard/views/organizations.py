@@ -5,6 +5,7 @@ from functools import partial
 
 from starlette.responses import Response
 
+from server import attempts
 from server.dashboard.fields import parse_choice
 from server.dashboard.layout import organization_title
 from server.dashboard.pages import HOME, PageRequest, redirect
@@ -69,6 +70,7 @@ async def invite(request: PageRequest) -> Response:
     """Invite to the organization and, with one role, to the selected projects."""
     role = parse_choice(OrganizationRole, "Role", request.text("role"))
     project_role = parse_choice(ProjectRole, "Role in projects", request.text("project_role") or ProjectRole.VIEWER)
+    await attempts.count_invitation(request.http)
     invitation = await request.call.run(
         invitations.invite,
         request.path_param("organization_id"),

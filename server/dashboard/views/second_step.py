@@ -6,15 +6,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from server import csp
-from server.buckets import Bucket
+from server import attempts, csp
 from server.dashboard.rendering import render
 from server.dashboard.session_cookies import SECOND_STEP, STEP_COOKIE, set_step_cookie, signed_in
 from server.dashboard.views.entrance import browser_info_of, call_of, next_of, read_form
 from server.dispatch import Methods
 from server.domain.people import sessions
 from server.errors import ServiceError, Unauthenticated
-from server.request_credentials import address_of
 from server.runtime import State
 from server.statuses import retry_after, status_of
 
@@ -40,20 +38,20 @@ async def verify(request: Request[State]) -> Response:
     """Sign in and redirect to `next`. A step that has ended leads back to the password."""
     fields = await read_form(request)
     runtime, path, step = request.state["runtime"], next_of(request, fields), request.cookies.get(STEP_COOKIE, "")
-    user_id = await runtime.read(sessions.second_step_of, step)
-    if user_id is None:
+    user = await runtime.read(sessions.second_step_of, step)
+    if user is None:
         return _to_sign_in(request, path)
     try:
-        await runtime.in_thread(runtime.limits.hit, Bucket.SIGN_IN, "second-step", user_id, address_of(request))
-        code, browser = fields.get("code", ""), browser_info_of(request)
-        result = await runtime.run(
-            sessions.take_second_step, step, code, browser, runtime.second_factor_seal, runtime.mailer
-        )
-        if result is None:
-            raise Unauthenticated(WRONG_CODE)
+        async with attempts.signing_in(request, user.email or ""):
+            code, browser = fields.get("code", ""), browser_info_of(request)
+            result = await runtime.run(
+                sessions.take_second_step, step, code, browser, runtime.second_factor_seal, runtime.mailer
+            )
+            if result is None:
+                raise Unauthenticated(WRONG_CODE)
     except ServiceError as error:
         return await _page(request, path, error)
-    response = signed_in(request, result.value, path)
+    response = await signed_in(request, result.value, path)
     response.headers.update(HEADERS)
     set_step_cookie(response, runtime.settings, "")
     return response

@@ -1,17 +1,26 @@
 """An invitation that was just created: its link, which is shown only once, and whether the email was sent."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from server.domain.letters import invitation_link
+from server.domain.teams.invitation_letters import Unmailed
 from server.domain.teams.invitations import NewInvitation
 from server.mailer import Delivery
 from server.runtime import Call
 
-MAIL_IS_OFF = "This server does not send email. Share this link with them."
-DELIVERY_MESSAGES = {
+DELIVERY_MESSAGES: Mapping[Delivery | Unmailed, str] = {
     Delivery.SENT: "We sent them an email.",
     Delivery.LATER: "The email could not be sent yet. We will try again.",
     Delivery.REFUSED: "The mail server rejected this address. Share this link with them.",
+    Unmailed.MAIL_IS_OFF: "This server does not send email. Share this link with them.",
+    Unmailed.INVITER_UNCONFIRMED: (
+        "We did not email it, because your own email address is not confirmed yet. "
+        "Confirm it on your account page, or share this link with them."
+    ),
+    Unmailed.TOO_MANY: (
+        "We did not email it, because too many invitations were emailed today. Share this link with them."
+    ),
 }
 
 
@@ -24,7 +33,7 @@ class SentInvitation(NamedTuple):
 
 async def deliver(call: Call, invitation: NewInvitation) -> SentInvitation:
     """Try to send the email now, after the commit, so that the page can show the outcome."""
-    delivery = MAIL_IS_OFF
-    if invitation.mail_id is not None:
-        delivery = DELIVERY_MESSAGES[await call.runtime.in_thread(call.mailer.deliver, invitation.mail_id)]
-    return SentInvitation(invitation.invitation.email, invitation_link(call.mailer, invitation.token), delivery)
+    mail = invitation.mail
+    outcome = await call.runtime.in_thread(call.mailer.deliver, mail) if isinstance(mail, str) else mail
+    link = invitation_link(call.mailer, invitation.token)
+    return SentInvitation(invitation.invitation.email, link, DELIVERY_MESSAGES[outcome])

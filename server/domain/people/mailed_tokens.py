@@ -1,10 +1,11 @@
 """Single-use tokens in links. A person who has one that was mailed can read the mailbox that it was sent to."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from server.domain.locks import lock_user
 from server.hashing import MAILED_PREFIX, new_token, token_hash
 from server.models import MailedToken
 from server.models.base import now
@@ -14,11 +15,11 @@ LIFETIME = timedelta(hours=1)
 
 
 def issue(session: Session, user_id: str, purpose: MailedPurpose, *, was_mailed: bool = True) -> str:
-    """Return a new token. The user's earlier tokens for this purpose end.
+    """Return a new token. Earlier ones stay valid until they expire, or one of them is redeemed.
 
     `was_mailed` False is for a token that goes another way than by mail alone, and so proves no mailbox.
     """
-    discard(session, user_id, purpose)
+    _discard(session, user_id, purpose, col(MailedToken.expires_at) <= now())
     token = new_token(MAILED_PREFIX)
     session.add(
         MailedToken(
@@ -30,6 +31,17 @@ def issue(session: Session, user_id: str, purpose: MailedPurpose, *, was_mailed:
         )
     )
     return token
+
+
+def was_issued_since(session: Session, user_id: str, purpose: MailedPurpose, moment: datetime) -> bool:
+    """Return whether the user was mailed a token for this purpose after `moment`, and none was redeemed since."""
+    query = sa.select(sa.literal(1)).where(
+        col(MailedToken.user_id) == user_id,
+        col(MailedToken.purpose) == purpose,
+        col(MailedToken.created_at) > moment,
+        col(MailedToken.was_mailed),
+    )
+    return session.execute(query.limit(1)).first() is not None
 
 
 def owner_of(session: Session, token: str, purpose: MailedPurpose) -> str | None:
@@ -45,16 +57,26 @@ def proves_mailbox(session: Session, token: str, purpose: MailedPurpose) -> bool
 
 
 def redeem(session: Session, token: str, purpose: MailedPurpose) -> str | None:
-    """Like `owner_of`, and delete the token, so that only one of several simultaneous requests succeeds."""
+    """Like `owner_of`, and end all tokens of the user for this purpose: only one of several requests succeeds."""
+    user_id = owner_of(session, token, purpose)
+    if user_id is None:
+        return None
+    lock_user(session, user_id)
     deletion = sa.delete(MailedToken).where(*_is_valid(token, purpose)).returning(col(MailedToken.user_id))
-    return session.execute(deletion).scalar_one_or_none()
+    if session.execute(deletion).scalar_one_or_none() is None:
+        return None
+    discard(session, user_id, purpose)
+    return user_id
 
 
 def discard(session: Session, user_id: str, purpose: MailedPurpose) -> None:
     """Delete the user's tokens for this purpose."""
-    session.execute(
-        sa.delete(MailedToken).where(col(MailedToken.user_id) == user_id, col(MailedToken.purpose) == purpose)
-    )
+    _discard(session, user_id, purpose)
+
+
+def _discard(session: Session, user_id: str, purpose: MailedPurpose, *conditions: sa.ColumnElement[bool]) -> None:
+    own = (col(MailedToken.user_id) == user_id, col(MailedToken.purpose) == purpose)
+    session.execute(sa.delete(MailedToken).where(*own, *conditions))
 
 
 def _is_valid(token: str, purpose: MailedPurpose) -> tuple[sa.ColumnElement[bool], ...]:

@@ -1,30 +1,35 @@
 """Passwords: their rules, changing one, and setting a new one through a mailed link."""
 
-import contextlib
+from datetime import timedelta
 
 from sqlmodel import Session
 
 from server.database import paused
-from server.domain import audit, letters, names
+from server.domain import audit, letters, names, sent_letters
 from server.domain.access import require_session
 from server.domain.audit import Event
-from server.domain.people import mailed_tokens, sessions, users
+from server.domain.locks import lock_user
+from server.domain.people import common_passwords, known_browsers, mailed_tokens, sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.errors import Gone, Invalid, NotFound
 from server.hashing import password_hash, password_matches
 from server.mailer import Mailer
 from server.models import User
 from server.models.base import now
+from server.models.notifications import LetterKind
 from server.models.users import MailedPurpose
 from server.principal import Principal
 
 MIN_LENGTH = 8
 MAX_LENGTH = 200
 
+LETTER_EVERY = timedelta(minutes=5)
+"""The time between two letters with a link to the same account. The link in the first one still works."""
+
 
 class WrongPassword(Invalid):
-    def __init__(self) -> None:
-        super().__init__("this is not your password.", field="current")
+    def __init__(self, reason: str = "this is not your password.", field: str = "current") -> None:
+        super().__init__(reason, field=field)
 
 
 class NoAccount(NotFound):
@@ -32,30 +37,34 @@ class NoAccount(NotFound):
 
 
 class LinkEnded(Gone):
-    sentence = "This link has ended: it works once, within an hour, and only if it is the newest one."
+    sentence = "This link has ended. A link works for an hour, until you use it or another one."
 
 
-def require_acceptable(password: str) -> None:
-    """Raises Invalid for a password of the wrong length."""
+def require_acceptable(password: str, email: str, name: str) -> None:
+    """Raises Invalid for a password of the wrong length, a very common one, or the account's own address or name."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise Invalid(f"use {MIN_LENGTH} to {MAX_LENGTH} characters.", field="password")
+    if common_passwords.is_common(password):
+        raise Invalid("this is one of the most used passwords: choose another one.", field="password")
+    if common_passwords.is_own(password, email, name):
+        raise Invalid("choose a password other than your email address or name.", field="password")
 
 
-def new_hash(session: Session, password: str) -> str:
+def new_hash(session: Session, password: str, email: str, name: str) -> str:
     """Return the hash of an acceptable password. Hashing is slow, so the transaction is paused. Raises Invalid."""
-    require_acceptable(password)
+    require_acceptable(password, email, name)
     with paused(session):
         return password_hash(password)
 
 
-def change(session: Session, principal: Principal, current: str, new: str, browser: BrowserInfo) -> str:
-    """Replace the principal's password and end all sessions. Returns the value of a new session.
+def change(session: Session, principal: Principal, current: str, new: str, browser: BrowserInfo, mailer: Mailer) -> str:
+    """Replace the principal's password, end all sessions and mail a notice. Returns the value of a new session.
 
     Raises WrongPassword, Invalid.
     """
     require_session(principal)
-    require_acceptable(new)
     user = session.get_one(User, principal.user_id)
+    require_acceptable(new, user.email or "", user.name)
     stored_hash = user.password_hash
     with paused(session):
         matches = password_matches(stored_hash, current)
@@ -65,18 +74,29 @@ def change(session: Session, principal: Principal, current: str, new: str, brows
         raise WrongPassword
     _set_hash(session, user, replacement_hash)
     audit.record_account_event(session, Event.PASSWORD_CHANGED, user.id)
+    letters.send_security_notice(session, mailer, user, "Your password was changed.")
     return sessions.begin(session, user, browser)
 
 
 def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
-    """Mail a link for setting a new password, if the address has an account. The caller cannot tell which."""
-    with contextlib.suppress(NoAccount):
-        address, token = issue_reset(session, names.fold_email(email))
-        letters.send_reset(session, mailer, address, token)
+    """Mail a link for setting a new password, if the address has an account. The caller cannot tell which.
+
+    An account gets one such letter in `LETTER_EVERY`. An address that is not confirmed may be a stranger's: it gets
+    few in a day.
+    """
+    user = users.by_email(session, names.fold_email(email))
+    if user is None or user.email is None or not mailer.is_on:
+        return
+    lock_user(session, user.id)
+    if mailed_tokens.was_issued_since(session, user.id, MailedPurpose.RESET, now() - LETTER_EVERY):
+        return
+    if user.email_verified_at is None and not sent_letters.admit(session, LetterKind.RESET, user.email):
+        return
+    letters.send_reset(session, mailer, user.email, mailed_tokens.issue(session, user.id, MailedPurpose.RESET))
 
 
 def issue_reset(session: Session, email: str, *, was_mailed: bool = True) -> tuple[str, str]:
-    """Return the account's address and a new reset token; earlier ones end. Raises NoAccount."""
+    """Return the account's address and a new reset token. Raises NoAccount."""
     user = users.by_email(session, email)
     if user is None or user.email is None:
         raise NoAccount
@@ -88,27 +108,31 @@ def is_reset_link(session: Session, token: str) -> bool:
     return mailed_tokens.owner_of(session, token, MailedPurpose.RESET) is not None
 
 
-def reset(session: Session, token: str, new: str) -> tuple[User, bool]:
-    """Set a new password by a link and end all sessions. `accounts.reset_password` does the rest.
+def reset(session: Session, token: str, new: str, mailer: Mailer) -> tuple[User, bool]:
+    """Set a new password by a link, end all sessions and mail a notice. `accounts.reset_password` does the rest.
 
     Returns the user, and whether the link proves the user's mailbox. Raises LinkEnded, Invalid (the link then still
     works).
     """
-    if not is_reset_link(session, token):
+    owner_id = mailed_tokens.owner_of(session, token, MailedPurpose.RESET)
+    owner = session.get(User, owner_id) if owner_id else None
+    if owner is None:
         raise LinkEnded
-    replacement_hash = new_hash(session, new)
+    replacement_hash = new_hash(session, new, owner.email or "", owner.name)
     proves_mailbox = mailed_tokens.proves_mailbox(session, token, MailedPurpose.RESET)
     user_id = mailed_tokens.redeem(session, token, MailedPurpose.RESET)
     user = session.get(User, user_id) if user_id else None
     if user is None:
         raise LinkEnded
     _set_hash(session, user, replacement_hash)
+    letters.send_security_notice(session, mailer, user, "Your password was reset with a link.")
     return user, proves_mailbox
 
 
 def _set_hash(session: Session, user: User, replacement_hash: str) -> None:
-    """Store the hash of a new password, and end the reset links and sessions that the old one leaves."""
+    """Store the hash of a new password, and end the reset links, sessions and known browsers of the old one."""
     user.password_hash = replacement_hash
     user.updated_at = now()
     mailed_tokens.discard(session, user.id, MailedPurpose.RESET)
     sessions.end_all(session, user.id)
+    known_browsers.forget_all(user)

@@ -83,9 +83,10 @@ def complete_sign_in(
     return SignIn(_begin_second_step(session, user), needs_second_step=True)
 
 
-def second_step_of(session: Session, value: str) -> str | None:
-    """Return the id of the user whose second step has this value."""
-    return session.execute(sa.select(col(PendingSignIn.user_id)).where(*_is_pending(value))).scalar_one_or_none()
+def second_step_of(session: Session, value: str) -> User | None:
+    """Return the user whose second step has this value."""
+    query = select(User).join(PendingSignIn, col(PendingSignIn.user_id) == User.id)
+    return session.exec(query.where(*_is_pending(value))).one_or_none()
 
 
 def take_second_step(
@@ -95,13 +96,12 @@ def take_second_step(
 
     Commit after None, so that wrong codes count. Raises Unauthenticated when the step has ended, RateLimited.
     """
-    user_id = second_step_of(session, value)
-    if user_id is not None:
-        lock_user(session, user_id)
+    user = second_step_of(session, value)
+    if user is not None:
+        lock_user(session, user.id)
     pending = session.exec(select(PendingSignIn).where(*_is_pending(value))).one_or_none()
-    if pending is None:
+    if user is None or pending is None:
         raise Unauthenticated(STEP_ENDED)
-    user = session.get_one(User, pending.user_id)
     if second_factors.check(session, user, code, seal, mailer) is None:
         pending.failures += 1
         if pending.failures >= TRIES:

@@ -11,7 +11,8 @@ from server.database import paused
 from server.domain import audit
 from server.domain.access import require_session
 from server.domain.audit import Event
-from server.domain.people import second_factors, users
+from server.domain.people import identities, passkeys, second_factors, users
+from server.domain.people.passkeys import Answer
 from server.errors import Forbidden, Invalid
 from server.hashing import password_matches
 from server.mailer import Mailer
@@ -36,6 +37,8 @@ class Ways(NamedTuple):
 
     has_password: bool
     has_second_factor: bool
+    has_passkey: bool
+    has_identity: bool
 
 
 def is_fresh(session: Session, principal: Principal) -> bool:
@@ -51,7 +54,12 @@ def ways_of(session: Session, principal: Principal) -> Ways:
     """Return what the principal can be asked for."""
     require_session(principal)
     user = users.me(session, principal)
-    return Ways(user.password_hash is not None, second_factors.is_on(session, user.id))
+    return Ways(
+        user.password_hash is not None,
+        second_factors.is_on(session, user.id),
+        bool(passkeys.list_own(session, principal)),
+        bool(identities.list_own(session, principal)),
+    )
 
 
 def prove(session: Session, principal: Principal, password: str, code: str, seal: Fernet, mailer: Mailer) -> bool:
@@ -73,6 +81,20 @@ def prove(session: Session, principal: Principal, password: str, code: str, seal
         note(session, principal)
     else:
         audit.record_account_event(session, Event.STEP_UP_FAILED, user.id)
+    return is_right
+
+
+def prove_by_passkey(session: Session, principal: Principal, answer: Answer) -> bool:
+    """Use up the answer of one of the principal's own passkeys, and note its time in the session.
+
+    Raises PasskeyRefused for an answer that was used before.
+    """
+    require_session(principal)
+    is_right = passkeys.use(session, answer).user_id == principal.user_id
+    if is_right:
+        note(session, principal)
+    else:
+        audit.record_account_event(session, Event.STEP_UP_FAILED, principal.user_id)
     return is_right
 
 

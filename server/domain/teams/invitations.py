@@ -10,7 +10,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.domain import audit, letters, names
+from server.domain import audit, names
 from server.domain.access import (
     ORGANIZATION_ACTIONS,
     PROJECT_ACTIONS,
@@ -24,6 +24,8 @@ from server.domain.audit import Event
 from server.domain.constraints import AlreadyMember, flush_or_conflict
 from server.domain.locks import lock_organization, lock_organization_of
 from server.domain.people import sessions, users
+from server.domain.teams import invitation_letters
+from server.domain.teams.invitation_letters import Unmailed
 from server.errors import Forbidden, NotFound
 from server.hashing import INVITATION_PREFIX, new_token, token_hash
 from server.mailer import Mailer
@@ -55,14 +57,14 @@ class NewInvitation(NamedTuple):
     """An invitation that was just created. Only its hash is stored, so `token` cannot be shown again.
 
     `token` is for the inviter; the letter holds another one. `role` is the role in the project for an invitation to one
-    project. `mail_id` is the queued letter, None when this server sends no mail.
+    project. `mail` is the id of the queued letter, or why there is none.
     """
 
     invitation: Invitation
     token: str
     role: str
     assignments: list[Assignment]
-    mail_id: str | None
+    mail: str | Unmailed
 
 
 class PendingInvitation(NamedTuple):
@@ -258,13 +260,10 @@ def _send(
         users.notify_invited(session, user, invitation, organization.name)
     details = {"role": role, "projects": [project.id for project, _ in assignments]}
     audit.record(session, Event.INVITATION_SENT, invitation.invited_by, organization.id, invitation.id, **details)
-    inviter = session.get_one(User, invitation.invited_by)
     mailed_token = new_token(INVITATION_PREFIX)
-    mail_id = letters.send_invitation(
-        session, mailer, invitation.email, inviter.email or "", organization.name, role, mailed_token
-    )
-    invitation.mailed_token_hash = token_hash(mailed_token) if mail_id else None
-    return NewInvitation(invitation, token, role, assignments, mail_id)
+    mail = invitation_letters.queue(session, invitation, organization, role, mailed_token, mailer)
+    invitation.mailed_token_hash = token_hash(mailed_token) if isinstance(mail, str) else None
+    return NewInvitation(invitation, token, role, assignments, mail)
 
 
 def _cancel_older(session: Session, invitation: Invitation) -> None:

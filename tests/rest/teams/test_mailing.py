@@ -45,8 +45,9 @@ async def test_an_invitation_is_mailed_with_its_link(team: Team, mail_port: int)
     assert invited["message"] == "Invitation created and mailed."
     letter = only(mailbox)
     assert letter["to"] == "new@example.com"
-    assert letter["subject"] == "Invitation to Acme"
-    assert f"{team.emails['owner']} invites you to Acme" in letter.get_content()
+    assert letter["subject"] == "You are invited to SelfMemory"
+    said = f'"Owner" ({team.emails["owner"]}) invites you to the organization "Acme" on SelfMemory as member.'
+    assert said in letter.get_content()
     link = link_in(letter)
     assert invited["token"] not in link
     shown = await team["anonymous"].get(link.replace("/accept-invitation/", "/api/invitations/"))

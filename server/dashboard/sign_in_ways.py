@@ -1,0 +1,122 @@
+"""The ways to sign in besides a password, and the sealed cookies that hold a sign-in under way.
+
+No row is written for somebody who is not signed in: the browser keeps the challenge, and returns it with the answer.
+"""
+
+import ipaddress
+import json
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from cryptography.fernet import InvalidToken
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.domain.people import passkeys
+from server.domain.people.passkeys import CHALLENGE_SECONDS, Challenge, RelyingParty
+from server.models.base import now
+from server.runtime import Runtime, State
+from server.settings import Settings
+
+CHALLENGE_COOKIE = "passkey_challenge"
+PROVIDER_COOKIE = "provider_sign_in"
+SIGN_IN = "/sign-in"
+SECONDS = CHALLENGE_SECONDS
+MAX_COOKIE = 4000
+"""Browsers drop cookies of more than 4096 bytes with their name and attributes."""
+
+Kept = dict[str, str]
+
+
+class Ways(NamedTuple):
+    """What a sign-in page offers. `passkey_options` is JSON for the browser."""
+
+    provider: str | None = None
+    passkey_options: str | None = None
+    challenge: Challenge | None = None
+
+    def remember(self, response: Response, runtime: Runtime) -> None:
+        """Let the browser keep the challenge of the page."""
+        if self.challenge is not None:
+            keep_challenge(response, runtime, self.challenge, SIGN_IN, "")
+
+
+def ways_of(request: Request[State], template: str) -> Ways:
+    """Return what the page offers to somebody who signs in or up. Only signing in takes a passkey."""
+    runtime = request.state["runtime"]
+    provider = runtime.provider.name if runtime.provider else None
+    party = relying_party(runtime.settings)
+    if template != "sign_in.html" or party is None:
+        return Ways(provider)
+    challenge = challenge_for(request, "")
+    return Ways(provider, passkeys.sign_in_options(party, challenge), challenge)
+
+
+def relying_party(settings: Settings) -> RelyingParty | None:
+    """Return this server as passkeys know it, or None where browsers allow none.
+
+    They need a host name, and https unless it is localhost (Web Authentication section 5.1.2, secure contexts).
+    """
+    host = urlsplit(settings.public_url).hostname or ""
+    is_local = host == "localhost" or host.endswith(".localhost")
+    if is_local or (settings.is_https and not _is_address(host)):
+        return RelyingParty(host, settings.public_url)
+    return None
+
+
+def challenge_for(request: Request[State], owner: str) -> Challenge:
+    """Return the challenge that this browser keeps for `owner` while it is young, so that several tabs share it."""
+    kept = kept_challenge(request, owner)
+    if kept is not None and (kept.expires_at - now()).total_seconds() > SECONDS / 2:
+        return kept
+    return passkeys.new_challenge()
+
+
+def kept_challenge(request: Request[State], owner: str) -> Challenge | None:
+    """Return the challenge that this browser keeps. `owner` is a session's id, or "" for signing in."""
+    kept = unsealed(request, CHALLENGE_COOKIE)
+    if kept is None or kept.get("owner") != owner:
+        return None
+    return Challenge(bytes.fromhex(kept["value"]), datetime.fromisoformat(kept["expires_at"]))
+
+
+def keep_challenge(response: Response, runtime: Runtime, challenge: Challenge, path: str, owner: str) -> None:
+    kept = {"owner": owner, "value": challenge.value.hex(), "expires_at": challenge.expires_at.isoformat()}
+    set_sealed(response, runtime, CHALLENGE_COOKIE, path, sealed(runtime, CHALLENGE_COOKIE, kept))
+
+
+def sealed(runtime: Runtime, name: str, kept: Kept) -> str:
+    """Return what the browser keeps in the cookie `name`, and cannot read, change or put into another."""
+    return runtime.sign_in_seal.encrypt(json.dumps([name, kept]).encode()).decode()
+
+
+def unsealed(request: Request[State], name: str) -> Kept | None:
+    """Return what this server sealed into the cookie, if it is not too old."""
+    value = request.cookies.get(name, "").encode("utf-8", "surrogatepass")
+    try:
+        cookie, kept = json.loads(request.state["runtime"].sign_in_seal.decrypt(value, ttl=SECONDS))
+    except InvalidToken:
+        return None
+    return kept if cookie == name else None
+
+
+def set_sealed(response: Response, runtime: Runtime, name: str, path: str, value: str) -> None:
+    """Set the cookie for the pages below `path`. An empty `value` deletes it."""
+    response.set_cookie(
+        name,
+        value,
+        SECONDS if value else 0,
+        path=path,
+        secure=runtime.settings.is_https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""Signing in through the identity provider: to its page, and back."""
+
+import hmac
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from server import attempts
+from server.dashboard.session_cookies import go_on
+from server.dashboard.sign_in_ways import MAX_COOKIE, PROVIDER_COOKIE, SIGN_IN, sealed, set_sealed, unsealed
+from server.dashboard.views.entrance import browser_info_of, local_path, next_of, read_form, render_page
+from server.dispatch import Methods
+from server.domain import external_sign_in
+from server.errors import Invalid, NotFound, ServiceError, Unauthenticated
+from server.runtime import State
+
+CODE_LENGTH = 2000
+STARTED_ELSEWHERE = "This sign-in took too long, or it began in another browser. Try again."
+
+
+async def begin(request: Request[State]) -> Response:
+    """Redirect to the provider. The browser keeps the state, nonce and verifier, and where to go afterwards."""
+    fields = await read_form(request)
+    runtime = request.state["runtime"]
+    if runtime.provider is None:
+        raise NotFound
+    try:
+        async with attempts.signing_in_anonymously(request):
+            url, attempt = await runtime.provider.begin()
+        kept = sealed(runtime, PROVIDER_COOKIE, attempt._asdict() | {"next": _packed(next_of(request, fields))})
+        if len(kept) > MAX_COOKIE:
+            raise Invalid("The link that brought you here is too long. Sign in without it, then open it again.")
+    except ServiceError as error:
+        return await render_page(request, "sign_in.html", error, fields)
+    response = RedirectResponse(url, 303, {"Cross-Origin-Opener-Policy": "unsafe-none"})
+    set_sealed(response, runtime, PROVIDER_COOKIE, SIGN_IN, kept)
+    return response
+
+
+async def finish(request: Request[State]) -> Response:
+    """Sign in with what the provider answers, and redirect to where this began."""
+    runtime = request.state["runtime"]
+    if runtime.provider is None:
+        raise NotFound
+    kept = unsealed(request, PROVIDER_COOKIE)
+    query = request.query_params
+    path = local_path(_unpacked(kept["next"])) if kept else ""
+    try:
+        async with attempts.signing_in_anonymously(request):
+            if kept is None or not hmac.compare_digest(kept["state"].encode(), query.get("state", "").encode()):
+                raise Unauthenticated(STARTED_ELSEWHERE)
+            code = query.get("code", "")
+            if not code or len(code) > CODE_LENGTH or not (code.isascii() and code.isprintable()):
+                raise runtime.provider.refused(query.get("error", "no code"))
+            external = await runtime.provider.finish(runtime.provider.attempt(kept), code, query.get("iss"))
+        result = await runtime.run(
+            external_sign_in.sign_in,
+            runtime.settings.sign_up,
+            external,
+            browser_info_of(request),
+            runtime.mailer,
+        )
+    except ServiceError as error:
+        response: Response = await render_page(request, "sign_in.html", error, {"next": path})
+    else:
+        response = await go_on(request, result, path)
+    set_sealed(response, runtime, PROVIDER_COOKIE, SIGN_IN, "")
+    return response
+
+
+def _packed(path: str) -> str:
+    """Return the path compressed: an OAuth request travels in it, and a cookie is small."""
+    return urlsafe_b64encode(zlib.compress(path.encode(), 9)).decode()
+
+
+def _unpacked(text: str) -> str:
+    return zlib.decompress(urlsafe_b64decode(text)).decode()
+
+
+ROUTES = [
+    Route("/sign-in/provider", Methods({"POST": begin})),
+    Route("/sign-in/provider/callback", Methods({"GET": finish})),
+]

@@ -1,0 +1,65 @@
+"""Signing in by an account at the identity provider. The first time, its confirmed address decides whose it is."""
+
+import contextlib
+
+from sqlmodel import Session
+
+from server.domain import accounts, letters, names
+from server.domain.accounts import SignUpPolicy
+from server.domain.locks import lock_user
+from server.domain.people import identities, sessions, users
+from server.domain.people.sessions import BrowserInfo, SignIn
+from server.errors import Forbidden, Invalid
+from server.mailer import Mailer
+from server.models import User
+from server.principal import ExternalIdentity
+
+
+class AddressUnconfirmed(Forbidden):
+    sentence = "Your sign-in provider has not confirmed your email address: confirm it there first."
+
+
+def sign_in(
+    session: Session, policy: SignUpPolicy, external: ExternalIdentity, browser: BrowserInfo, mailer: Mailer
+) -> SignIn:
+    """Sign in to the account of this identity. A new identity joins the account of its address, or creates one.
+
+    Raises AddressUnconfirmed, NotInvited, SignUpClosed, Invalid, IdentityTaken.
+    """
+    user = identities.user_of(session, external)
+    if user is None:
+        user = _account_for(session, policy, external, mailer)
+        identities.join(session, user, external)
+    return sessions.complete_sign_in(session, user, browser)
+
+
+def _account_for(session: Session, policy: SignUpPolicy, external: ExternalIdentity, mailer: Mailer) -> User:
+    """Return the account of the identity's address, or create one. The provider proves the address."""
+    if not external.email:
+        raise AddressUnconfirmed
+    address = names.parse_email(external.email)
+    user = users.by_email(session, address)
+    if user is None:
+        accounts.require_admitted(session, policy, address)
+        user = users.register(session, address, _name_of(external), None)
+    else:
+        _take_over(session, user, mailer)
+    users.verify_email(session, user)
+    return user
+
+
+def _take_over(session: Session, user: User, mailer: Mailer) -> None:
+    """End what was made in the account if its address was not confirmed before. Otherwise tell the user by mail."""
+    lock_user(session, user.id)
+    session.refresh(user)
+    if user.email_verified_at is not None:
+        letters.send_security_notice(session, mailer, user, "Your sign-in provider can now sign you in.")
+        return
+    accounts.end_everything_unproven(session, user)
+    user.password_hash = None
+
+
+def _name_of(external: ExternalIdentity) -> str:
+    with contextlib.suppress(Invalid):
+        return names.parse_person_name(external.name)
+    return ""

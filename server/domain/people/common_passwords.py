@@ -1,0 +1,36 @@
+"""Passwords that everybody tries first: the most used ones, and what belongs to the account itself."""
+
+import unicodedata
+from collections.abc import Iterator
+
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+MOST_USED = 10_000
+
+_most_used = frozenset(FREQUENCY_LISTS["passwords"][:MOST_USED])
+
+
+def is_common(password: str) -> bool:
+    """Return whether this is one of the most used passwords, in any case and with spaces around it."""
+    return _folded(password) in _most_used
+
+
+def is_own(password: str, email: str, name: str) -> bool:
+    """Return whether the password is the account's address, the part before its @, or its name, with other marks."""
+    return _letters(password) in {_letters(word) for word in _words(email, name)}
+
+
+def _words(email: str, name: str) -> Iterator[str]:
+    yield email
+    yield email.partition("@")[0]
+    yield name
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).strip().casefold()
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of the text, or the text if it has none."""
+    folded = _folded(text)
+    return "".join(character for character in folded if character.isalnum()) or folded

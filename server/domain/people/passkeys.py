@@ -1,0 +1,277 @@
+"""Passkeys (Web Authentication): adding one to an account, and signing in with one.
+
+A passkey proves a device and its user at once (user verification is required), so it stands for both factors.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+import webauthn
+from cbor2 import CBORError
+from cryptography.exceptions import UnsupportedAlgorithm
+from sqlmodel import Session, col, select
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, parse_authentication_credential_json
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import (
+    AuthenticationCredential,
+    AuthenticatorSelectionCriteria,
+    PublicKeyCredentialDescriptor,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from server.domain import audit, letters, names
+from server.domain.access import require_session
+from server.domain.audit import Event
+from server.domain.constraints import flush_or_conflict
+from server.domain.locks import lock_user
+from server.domain.people import sessions, users
+from server.domain.people.sessions import BrowserInfo, SignIn
+from server.errors import Conflict, Invalid, NotFound, Unauthenticated
+from server.hashing import token_hash
+from server.mailer import Mailer
+from server.models import Identity, Passkey, UsedChallenge, User
+from server.models.base import now
+from server.principal import Principal
+
+MOST = 20
+"""Passkeys of one account."""
+
+CHALLENGE_SECONDS = 600
+CHALLENGE_BYTES = 32
+
+FORGED = (
+    WebAuthnException,
+    CBORError,
+    UnsupportedAlgorithm,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What the library raises for a credential that does not hold. Its parsers let errors of Python through."""
+
+
+class PasskeyRefused(Unauthenticated):
+    """One sentence for every reason, so that it tells nothing about an account."""
+
+    sentence = "This passkey did not work here. Try again, or sign in another way."
+
+
+class PasskeyUnusable(Invalid):
+    sentence = "The passkey could not be added. Try again."
+
+
+class TooManyPasskeys(Conflict):
+    sentence = f"An account can have at most {MOST} passkeys. Delete one first."
+
+
+class OnlyWayIn(Conflict):
+    sentence = "This passkey is the only way to sign in to your account. Set a password first."
+
+
+class RelyingParty(NamedTuple):
+    """This server, as passkeys know it: `host` binds them, `origin` is where pages ask for them."""
+
+    host: str
+    origin: str
+
+
+class Challenge(NamedTuple):
+    """Random bytes that a passkey signs once. The browser keeps them sealed, so no row is written for a stranger."""
+
+    value: bytes
+    expires_at: datetime
+
+
+class Answer(NamedTuple):
+    """A passkey's verified answer to a challenge."""
+
+    passkey_id: str
+    sign_count: int
+    challenge: Challenge
+
+
+def new_challenge() -> Challenge:
+    return Challenge(secrets.token_bytes(CHALLENGE_BYTES), now() + timedelta(seconds=CHALLENGE_SECONDS))
+
+
+def sign_in_options(party: RelyingParty, challenge: Challenge) -> str:
+    """Return the JSON that a browser needs to ask for any passkey of this server."""
+    options = webauthn.generate_authentication_options(
+        rp_id=party.host, challenge=challenge.value, user_verification=UserVerificationRequirement.REQUIRED
+    )
+    return webauthn.options_to_json(options)
+
+
+def creation_options(session: Session, principal: Principal, party: RelyingParty, challenge: Challenge) -> str:
+    """Return the JSON that a browser needs to create a passkey for the principal."""
+    user = users.me(session, principal)
+    known = [PublicKeyCredentialDescriptor(base64url_to_bytes(one.credential_id)) for one in _of(session, user.id)]
+    options = webauthn.generate_registration_options(
+        rp_id=party.host,
+        rp_name="SelfMemory",
+        user_id=user.id.encode(),
+        user_name=user.email or user.id,
+        user_display_name=user.name or user.email or user.id,
+        challenge=challenge.value,
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
+        ),
+        exclude_credentials=known,
+    )
+    return webauthn.options_to_json(options)
+
+
+def list_own(session: Session, principal: Principal) -> list[Passkey]:
+    """Return the principal's passkeys, newest first. Raises Forbidden for a key or token."""
+    require_session(principal)
+    return _of(session, principal.user_id)
+
+
+def add(
+    session: Session,
+    principal: Principal,
+    name: str,
+    credential: str,
+    challenge: Challenge,
+    party: RelyingParty,
+    mailer: Mailer,
+) -> Passkey:
+    """Add a passkey that the principal's browser created. Raises Invalid, PasskeyUnusable, TooManyPasskeys."""
+    require_session(principal)
+    label = _checked_name(name)
+    lock_user(session, principal.user_id)
+    user = users.me(session, principal)
+    if len(_of(session, user.id)) >= MOST:
+        raise TooManyPasskeys
+    try:
+        verified = webauthn.verify_registration_response(
+            credential=credential,
+            expected_challenge=challenge.value,
+            expected_rp_id=party.host,
+            expected_origin=party.origin,
+            require_user_verification=True,
+        )
+    except FORGED as error:
+        raise PasskeyUnusable from error
+    _use_up(session, challenge, PasskeyUnusable())
+    passkey = Passkey(
+        user_id=user.id,
+        name=label,
+        credential_id=bytes_to_base64url(verified.credential_id),
+        public_key=verified.credential_public_key,
+        sign_count=verified.sign_count,
+    )
+    flush_or_conflict(session, passkey)
+    audit.record_account_event(session, Event.PASSKEY_ADDED, user.id, passkey.id)
+    letters.send_security_notice(session, mailer, user, "A passkey was added. It can sign in without your password.")
+    return passkey
+
+
+def remove(session: Session, principal: Principal, passkey_id: str, mailer: Mailer) -> None:
+    """Delete one of the principal's passkeys. Raises NotFound, OnlyWayIn."""
+    require_session(principal)
+    lock_user(session, principal.user_id)
+    user = users.me(session, principal)
+    passkeys = _of(session, user.id)
+    passkey = next((one for one in passkeys if one.id == passkey_id), None)
+    if passkey is None:
+        raise NotFound("Passkey not found.")
+    identity = select(Identity.id).where(Identity.user_id == user.id).limit(1)
+    if len(passkeys) == 1 and user.password_hash is None and session.exec(identity).first() is None:
+        raise OnlyWayIn
+    session.delete(passkey)
+    audit.record_account_event(session, Event.PASSKEY_REMOVED, user.id, passkey_id)
+    letters.send_security_notice(session, mailer, user, "A passkey was deleted.")
+
+
+def verify(session: Session, credential: str, challenge: Challenge, party: RelyingParty) -> Answer:
+    """Check a passkey's answer to the challenge. It only reads: strangers who guess write nothing.
+
+    Raises PasskeyRefused.
+    """
+    try:
+        parsed = parse_authentication_credential_json(credential)
+    except FORGED as error:
+        raise PasskeyRefused(presented=True) from error
+    passkey = session.exec(select(Passkey).where(Passkey.credential_id == parsed.id)).one_or_none()
+    if passkey is None or parsed.response.user_handle not in (None, passkey.user_id.encode()):
+        raise PasskeyRefused(presented=True)
+    return Answer(passkey.id, _verified_count(passkey, parsed, challenge, party), challenge)
+
+
+def sign_in(session: Session, answer: Answer, browser: BrowserInfo) -> SignIn:
+    """Use up the challenge and sign in, without a second step. Raises PasskeyRefused."""
+    passkey = use(session, answer)
+    user = session.get_one(User, passkey.user_id)
+    return sessions.complete_sign_in(session, user, browser, proved_both_factors=True)
+
+
+def use(session: Session, answer: Answer) -> Passkey:
+    """Use up the challenge and return the passkey that answered it. Raises PasskeyRefused."""
+    passkey = session.get(Passkey, answer.passkey_id, populate_existing=True, with_for_update=True)
+    if passkey is None or _is_behind(passkey, answer.sign_count):
+        raise PasskeyRefused(presented=True)
+    _use_up(session, answer.challenge, PasskeyRefused(presented=True))
+    passkey.sign_count = answer.sign_count
+    passkey.last_used_at = now()
+    return passkey
+
+
+def discard(session: Session, user_id: str) -> None:
+    """Delete all passkeys of the user."""
+    session.execute(sa.delete(Passkey).where(col(Passkey.user_id) == user_id))
+
+
+def _verified_count(
+    passkey: Passkey, credential: AuthenticationCredential, challenge: Challenge, party: RelyingParty
+) -> int:
+    """Return the sign count of a valid answer. Raises PasskeyRefused."""
+    try:
+        verified = webauthn.verify_authentication_response(
+            credential=credential,
+            expected_challenge=challenge.value,
+            expected_rp_id=party.host,
+            expected_origin=party.origin,
+            credential_public_key=passkey.public_key,
+            credential_current_sign_count=passkey.sign_count,
+            require_user_verification=True,
+        )
+    except FORGED as error:
+        raise PasskeyRefused(presented=True) from error
+    return verified.new_sign_count
+
+
+def _use_up(session: Session, challenge: Challenge, refused: Invalid | Unauthenticated) -> None:
+    """Keep the challenge until it ends, so that its answer counts once. Raises `refused` the second time."""
+    session.execute(sa.delete(UsedChallenge).where(col(UsedChallenge.expires_at) <= now()))
+    if challenge.expires_at <= now():
+        raise refused
+    used = UsedChallenge(challenge_hash=token_hash(challenge.value.hex()), expires_at=challenge.expires_at)
+    try:
+        session.add(used)
+        session.flush()
+    except sa.exc.IntegrityError as error:
+        raise refused from error
+
+
+def _is_behind(passkey: Passkey, sign_count: int) -> bool:
+    """Return whether the count did not grow, which is what a copied key looks like."""
+    return (sign_count > 0 or passkey.sign_count > 0) and sign_count <= passkey.sign_count
+
+
+def _of(session: Session, user_id: str) -> list[Passkey]:
+    query = select(Passkey).where(Passkey.user_id == user_id).order_by(col(Passkey.id).desc())
+    return list(session.exec(query))
+
+
+def _checked_name(name: str) -> str:
+    label = names.parse_person_name(name)
+    if not label:
+        raise Invalid("write a name, such as the device's.", field="name")
+    return label

@@ -1,0 +1,77 @@
+"""Limits for letters to people who may not want them. Each such letter leaves a row for a day, which is counted."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.database import is_sqlite
+from server.hashing import token_hash
+from server.models import Invitation, Mail, SentLetter
+from server.models.base import now
+from server.models.invitations import InvitationStatus
+from server.models.notifications import LetterKind
+
+WINDOW = timedelta(days=1)
+MOST_FOR_RECIPIENT = 10
+"""Letters of one pool to one address within `WINDOW`. An invitation that was accepted does not count."""
+
+MOST_FOR_SENDER = 100
+"""Letters that one user may cause within `WINDOW`."""
+
+POOLS = ((LetterKind.INVITATION, LetterKind.VERIFICATION), (LetterKind.RESET,))
+"""Reset letters count apart, so that nobody's invitations keep the owner of a mailbox from an account."""
+
+MAIL_RETENTION = timedelta(days=7)
+"""After this time the links in a letter have ended, so that it need not wait any longer."""
+
+
+def admit(
+    session: Session, kind: LetterKind, recipient: str, sender_id: str | None = None, invitation_id: str | None = None
+) -> bool:
+    """Count a letter that is about to be queued. Return False, and count nothing, if it would be one too many.
+
+    `recipient` is a normalized address. `sender_id` is the user who causes the letter, if it is not the recipient.
+    """
+    recipient_hash = token_hash(recipient)
+    if not is_sqlite(session):  # two letters at once must not both be the last one
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(int(recipient_hash[:15], 16))))
+    if _to_recipient(session, kind, recipient_hash) >= MOST_FOR_RECIPIENT:
+        return False
+    if sender_id is not None and _of_sender(session, sender_id) >= MOST_FOR_SENDER:
+        return False
+    letter = SentLetter(kind=kind, recipient_hash=recipient_hash, sender_id=sender_id, invitation_id=invitation_id)
+    session.add(letter)
+    session.flush()
+    return True
+
+
+def remove_old(session: Session) -> int:
+    """Delete rows that no longer count, and mail that nobody could send. Returns the number of deleted rows."""
+    moment = now()
+    letters = sa.delete(SentLetter).where(col(SentLetter.created_at) <= moment - WINDOW)
+    mails = sa.delete(Mail).where(col(Mail.created_at) <= moment - MAIL_RETENTION)
+    return sum(session.connection().execute(deletion).rowcount for deletion in (letters, mails))
+
+
+def _to_recipient(session: Session, kind: LetterKind, recipient_hash: str) -> int:
+    pool = next(kinds for kinds in POOLS if kind in kinds)
+    query = (
+        sa.select(sa.func.count())
+        .select_from(SentLetter)
+        .outerjoin(Invitation, col(Invitation.id) == SentLetter.invitation_id)
+        .where(
+            col(SentLetter.recipient_hash) == recipient_hash,
+            col(SentLetter.created_at) > now() - WINDOW,
+            col(SentLetter.kind).in_(pool),
+            col(Invitation.status).is_distinct_from(InvitationStatus.ACCEPTED),
+        )
+    )
+    return int(session.execute(query).scalar_one())
+
+
+def _of_sender(session: Session, sender_id: str) -> int:
+    query = sa.select(sa.func.count()).where(
+        col(SentLetter.sender_id) == sender_id, col(SentLetter.created_at) > now() - WINDOW
+    )
+    return int(session.execute(query).scalar_one())

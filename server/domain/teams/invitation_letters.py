@@ -1,0 +1,37 @@
+"""The letter of an invitation, and why there may be none."""
+
+from enum import Enum, auto
+
+from sqlmodel import Session
+
+from server.domain import letters, sent_letters
+from server.mailer import Mailer
+from server.models import Invitation, Organization, User
+from server.models.notifications import LetterKind
+
+
+class Unmailed(Enum):
+    """Why an invitation is not mailed. Its link works all the same."""
+
+    MAIL_IS_OFF = auto()
+    INVITER_UNCONFIRMED = auto()
+    TOO_MANY = auto()
+
+
+def queue(
+    session: Session, invitation: Invitation, organization: Organization, role: str, token: str, mailer: Mailer
+) -> str | Unmailed:
+    """Return the id of the queued letter, or why there is none. Only confirmed accounts cause letters to others."""
+    inviter = session.get_one(User, invitation.invited_by)
+    if not mailer.is_on:
+        return Unmailed.MAIL_IS_OFF
+    if not _may_cause_letters(inviter):
+        return Unmailed.INVITER_UNCONFIRMED
+    if not sent_letters.admit(session, LetterKind.INVITATION, invitation.email, inviter.id, invitation.id):
+        return Unmailed.TOO_MANY
+    mail_id = letters.send_invitation(session, mailer, invitation.email, inviter, organization.name, role, token)
+    return mail_id or Unmailed.MAIL_IS_OFF
+
+
+def _may_cause_letters(inviter: User) -> bool:
+    return inviter.email_verified_at is not None

@@ -1,0 +1,258 @@
+"""Signing in through the OpenID Connect provider of the settings (OpenID Connect Core, the code flow with PKCE)."""
+
+import asyncio
+import logging
+import secrets
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx2
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.httpx_client import AsyncOAuth2Client
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from pydantic import BaseModel
+
+from server.errors import Forbidden, Unavailable
+from server.principal import ExternalIdentity
+from server.settings import Settings, is_loopback
+
+log = logging.getLogger(__name__)
+
+CALLBACK = "/sign-in/provider/callback"
+SECONDS = 10
+"""A sign-in waits this long at most for all that the provider is asked."""
+
+FRESH_SECONDS = 86_400
+AGAIN_SECONDS = 60
+"""An unknown key is looked for in the provider's keys again, at most this often."""
+
+AWAY_SECONDS = 5
+"""Seconds without another try after the provider failed, so that strangers cannot make this server hammer it."""
+
+LEEWAY_SECONDS = 60
+ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
+"""Signatures with a public key: never `none`, and never the client's secret."""
+
+
+class ProviderAway(Unavailable):
+    """The provider does not answer, or answers with something else."""
+
+
+class ProviderRefused(Forbidden):
+    """The provider did not sign the person in, or what it said does not hold."""
+
+
+class Attempt(NamedTuple):
+    """What only the browser that began a sign-in holds until the provider leads it back."""
+
+    state: str
+    nonce: str
+    verifier: str
+
+
+class Metadata(BaseModel):
+    """The members of the discovery document that are used (OpenID Connect Discovery section 3)."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None = None
+    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
+    authorization_response_iss_parameter_supported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was read from the provider, and when (monotonic)."""
+
+    metadata: Metadata
+    keys: KeySet
+    context: ssl.SSLContext
+    read_at: float
+
+
+class IdentityProvider:
+    """The provider of the settings. Its metadata and keys are read when they are first needed, and kept for a day."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.name = settings.oidc_name or urlsplit(settings.oidc_issuer).hostname or ""
+        self._issuer = settings.oidc_issuer
+        self._client_id = settings.oidc_client_id
+        self._client_secret = settings.oidc_client_secret.get_secret_value()
+        self._redirect_uri = settings.public_url + CALLBACK
+        self._known: Known | None = None
+        self._failed_at = -float(AWAY_SECONDS)
+        self._reading = asyncio.Lock()
+
+    @staticmethod
+    def attempt(kept: Mapping[str, str]) -> Attempt:
+        """Return the attempt that the browser kept."""
+        return Attempt(kept["state"], kept["nonce"], kept["verifier"])
+
+    async def begin(self) -> tuple[str, Attempt]:
+        """Return the provider's page to open, and what this browser must keep. Raises ProviderAway."""
+        known = await self.known()
+        attempt = Attempt(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
+        async with self._client(known) as client:
+            url, _ = client.create_authorization_url(
+                known.metadata.authorization_endpoint,
+                state=attempt.state,
+                nonce=attempt.nonce,
+                code_verifier=attempt.verifier,
+            )
+        return url, attempt
+
+    async def finish(self, attempt: Attempt, code: str, issuer: str | None) -> ExternalIdentity:
+        """Exchange the code and return who signed in. `issuer` is the answer's `iss` (RFC 9207), if it has one.
+
+        Raises ProviderAway, ProviderRefused.
+        """
+        known = await self.known()
+        is_named = issuer is not None or known.metadata.authorization_response_iss_parameter_supported
+        if is_named and issuer != known.metadata.issuer:
+            raise self.refused("issuer")
+        try:
+            async with self._asking(), self._client(known) as client:
+                token = await client.fetch_token(
+                    known.metadata.token_endpoint, code=code, code_verifier=attempt.verifier
+                )
+                claims = await self._claims(token, attempt.nonce)
+                if "email" not in claims and known.metadata.userinfo_endpoint:
+                    claims = await self._with_userinfo(client, known.metadata.userinfo_endpoint, claims)
+        except AuthlibBaseError as error:
+            raise self.refused(error.error or type(error).__name__) from error
+        return identity_of(known.metadata.issuer, claims)
+
+    async def known(self, *, newer_than: float | None = None) -> Known:
+        """Return the provider's metadata and keys, read after `newer_than` if it is given. Raises ProviderAway."""
+        async with self._reading:
+            known, moment = self._known, time.monotonic()
+            oldest = moment - FRESH_SECONDS if newer_than is None else newer_than
+            if known is not None and known.read_at > oldest:
+                return known
+            if moment - self._failed_at < AWAY_SECONDS:
+                return self._kept_or_away(known)
+            try:
+                async with self._asking():
+                    self._known = await self._read()
+            except ProviderAway:
+                self._failed_at = time.monotonic()
+                return self._kept_or_away(known)
+            return self._known
+
+    def _kept_or_away(self, known: Known | None) -> Known:
+        if known is None:
+            raise self._away()
+        return known
+
+    async def _read(self) -> Known:
+        context = await asyncio.to_thread(httpx2.create_ssl_context)
+        async with httpx2.AsyncClient(verify=context, timeout=SECONDS) as client:
+            url = f"{self._issuer}/.well-known/openid-configuration"
+            metadata = Metadata.model_validate((await client.get(url)).raise_for_status().json())
+            if metadata.issuer.rstrip("/") != self._issuer:
+                raise ValueError("another issuer")
+            for endpoint in (metadata.authorization_endpoint, metadata.token_endpoint, metadata.jwks_uri):
+                if not endpoint.startswith("https://") and not (is_loopback(self._issuer) and is_loopback(endpoint)):
+                    raise ValueError("an endpoint without https")
+            keys = KeySet.import_key_set((await client.get(metadata.jwks_uri)).raise_for_status().json())
+        return Known(metadata, keys, context, time.monotonic())
+
+    async def _claims(self, token: dict[str, object], nonce: str) -> dict[str, object]:
+        """Return the verified claims of the ID token (OpenID Connect Core section 3.1.3.7). Raises ProviderRefused."""
+        known = await self.known()
+        try:
+            decoded = self._decoded(known, token)
+        except (JoseError, ValueError):  # perhaps the provider has new keys
+            known = await self.known(newer_than=time.monotonic() - AGAIN_SECONDS)
+            try:
+                decoded = self._decoded(known, token)
+            except (JoseError, ValueError) as error:
+                raise self.refused(type(error).__name__) from error
+        claims = CodeIDToken(
+            decoded.claims,
+            decoded.header,
+            {"iss": {"essential": True, "value": known.metadata.issuer},
+             "aud": {"essential": True, "value": self._client_id}},
+            {"nonce": nonce, "client_id": self._client_id, "access_token": token.get("access_token")},
+        )  # fmt: skip
+        try:
+            claims.validate(leeway=LEEWAY_SECONDS)
+        except JoseError as error:
+            raise self.refused(error.description or type(error).__name__) from error
+        return dict(claims)
+
+    def _decoded(self, known: Known, token: dict[str, object]) -> jwt.Token:
+        """Raises JoseError, ValueError."""
+        return jwt.decode(str(token.get("id_token", "")), known.keys, algorithms=ALGORITHMS)
+
+    async def _with_userinfo(
+        self, client: AsyncOAuth2Client, endpoint: str, claims: dict[str, object]
+    ) -> dict[str, object]:
+        """Add what the provider says at its userinfo endpoint, if that is about the same person (section 5.3.2)."""
+        told = (await client.get(endpoint)).raise_for_status().json()
+        if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
+            raise self.refused("userinfo of another subject")
+        return told | claims
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Bound the time of what is asked, and translate what goes wrong on the way into ProviderAway."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                yield
+        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, JoseError) as error:
+            log.warning("identity provider unavailable", extra={"reason": type(error).__name__})
+            raise self._away() from error
+
+    @asynccontextmanager
+    async def _client(self, known: Known) -> AsyncIterator[AsyncOAuth2Client]:
+        methods = known.metadata.token_endpoint_auth_methods_supported
+        only_post = "client_secret_basic" not in methods and "client_secret_post" in methods
+        async with AsyncOAuth2Client(
+            self._client_id,
+            self._client_secret,
+            token_endpoint_auth_method="client_secret_post" if only_post else "client_secret_basic",
+            scope="openid email profile",
+            redirect_uri=self._redirect_uri,
+            code_challenge_method="S256",
+            verify=known.context,
+            timeout=SECONDS,
+            leeway=0,  # else a token of a minute or less cannot be used at all
+        ) as client:
+            yield client
+
+    def _away(self) -> ProviderAway:
+        return ProviderAway(f"{self.name} does not answer right now. Try again in a minute, or sign in another way.")
+
+    def refused(self, reason: str) -> ProviderRefused:
+        """Return the failure of a sign-in. The log has the reason: the provider's error code, or what did not hold."""
+        log.warning("sign-in by the identity provider refused", extra={"reason": reason[:200]})
+        return ProviderRefused(f"{self.name} did not sign you in. Try again, or sign in another way.")
+
+
+def open_provider(settings: Settings) -> IdentityProvider | None:
+    """Return the provider of the settings, if there is one. Nothing is asked yet."""
+    return IdentityProvider(settings) if settings.oidc_issuer else None
+
+
+def identity_of(issuer: str, claims: dict[str, object]) -> ExternalIdentity:
+    """Return the person in verified claims. An address counts only when the provider has confirmed it."""
+    email, name = claims.get("email"), claims.get("name")
+    # Some providers write the boolean as text.
+    is_confirmed = claims.get("email_verified") in (True, "true")
+    return ExternalIdentity(
+        issuer,
+        str(claims["sub"]),
+        email if isinstance(email, str) and is_confirmed else "",
+        name if isinstance(name, str) else "",
+    )

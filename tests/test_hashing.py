@@ -1,0 +1,55 @@
+"""Few passwords are hashed at once, because each hash takes memory. The others wait, but not for ever."""
+
+import asyncio
+import threading
+from collections import Counter
+
+import httpx
+import pytest
+from argon2.exceptions import VerifyMismatchError
+
+from server import hashing
+from tests.support.browsers import sign_in
+
+
+class SlowHasher:
+    """Verifies nothing, slowly, and remembers how many callers were inside at the same time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.inside = 0
+        self.most = 0
+        self.lock = threading.Lock()
+
+    def verify(self, _stored: str, _password: str) -> bool:
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        threading.Event().wait(self.seconds)
+        with self.lock:
+            self.inside -= 1
+        raise VerifyMismatchError
+
+
+async def statuses_of_many(client: httpx.AsyncClient) -> Counter[int]:
+    answers = await asyncio.gather(*(sign_in(client, f"a{number}@example.com") for number in range(12)))
+    return Counter(answer.status_code for answer in answers)
+
+
+async def test_at_most_four_passwords_are_hashed_at_once(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasher = SlowHasher(0.1)
+    monkeypatch.setattr(hashing, "_passwords", hasher)
+    assert await statuses_of_many(client) == {401: 12}
+    assert 1 <= hasher.most <= 4
+
+
+async def test_who_waits_too_long_is_told_to_try_again(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "_passwords", SlowHasher(1))
+    monkeypatch.setattr(hashing, "_WAIT_SECONDS", 0.1)
+    statuses = await statuses_of_many(client)
+    assert statuses[401] >= 1
+    assert statuses[503] >= 1
