@@ -101,7 +101,7 @@ NAMES: dict[Callable[..., object], str] = {
 """The `operation` label of the metrics. Public: a module may move, its operations keep their names."""
 
 HASHING: frozenset[Callable[..., object]] = frozenset(
-    {accounts.sign_up, passwords.change, passwords.reset, sessions.sign_in}
+    {accounts.reset_password, accounts.sign_up, accounts.verify, passwords.change, sessions.sign_in, step_up.prove}
 )
 """Operations that hash a password. Few run at a time."""
 
