@@ -45,7 +45,7 @@ class Disconnected(BaseModel):
 
 
 async def list_all(request: Request[State]) -> Response:
-    """List the applications that you gave access."""
+    """List the applications that you have given access."""
     call = await session_call_of(request)
     connected = await call.read(connections.list_connections)
     return reply(ConnectionList(connections=[ConnectionView.of(connection) for connection in connected]))

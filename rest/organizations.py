@@ -164,7 +164,7 @@ async def transfer(request: Request[State]) -> Response:
 
 
 async def list_events(request: Request[State]) -> Response:
-    """List changes of access rights, newest first. Only for the owner and admins."""
+    """List the organization's audit trail, newest first. Only for the owner and admins."""
     call = await session_call_of(request)
     query = read_query(request, EventQuery)
     organization_id = request.path_params["organization_id"]

@@ -140,7 +140,9 @@ def _blame_settings() -> Iterator[None]:
     except sa.exc.OperationalError as error:
         raise SettingsError("the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs") from error
     except OSError as error:
-        raise SettingsError(f"SELFMEMORY_DATA_DIR cannot be used: {error.strerror}") from error
+        raise SettingsError(
+            f"cannot use the data folder: {error.strerror}. Make it writable, or change SELFMEMORY_DATA_DIR"
+        ) from error
 
 
 def close_runtime(runtime: Runtime) -> None:

@@ -60,7 +60,7 @@ class InsufficientScope(Forbidden):
     """`needed` lists the scopes that are required, for the challenge (RFC 6750 section 3.1)."""
 
     def __init__(self, needed: Sequence[str]) -> None:
-        super().__init__("This credential may not do that: it needs " + " and ".join(needed) + ".")
+        super().__init__("This credential lacks a permission: it needs " + " and ".join(needed) + ".")
         self.needed = tuple(needed)
 
 

@@ -51,7 +51,7 @@ def without_traceback(record: logging.LogRecord) -> bool:
 
 
 def redacted(line: str) -> str:
-    """Cut every token in a log line down to its prefix: a safety net, since no code logs tokens."""
+    """Shorten every token to its prefix. No code should log one; this catches any that does."""
     return _TOKEN.sub(r"\1…", line)
 
 

@@ -119,7 +119,7 @@ Category = Field(description='One broad topic, such as "health".')
 
 async def search_memories(
     call: Caller,
-    query: Annotated[Query, Field(description="A question or words. Empty: the newest memories.")],
+    query: Annotated[Query, Field(description="A question or keywords. Leave empty for the newest memories.")],
     limit: Annotated[Limit, Field(description="How many results at most.")] = 10,
     tags: Annotated[TagList, Field(description="Only memories with any of these tags.")] = (),
     people_mentioned: Annotated[TagList, Field(description="Only memories about any of these people.")] = (),
@@ -160,7 +160,7 @@ async def list_memories(
 ) -> Annotated[CallToolResult, Page]:
     """List memories, newest first, page by page.
 
-    Use it to see what was saved lately or to go through everything; to find something, use search.
+    Use it to see what was saved recently or to go through everything; to find something, use search.
     """
     request = ListRequest(limit=limit, offset=offset, answer_bytes=RESULT_BYTES)
     page = await call.read(memories.list_memories, request)

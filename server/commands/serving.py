@@ -96,7 +96,10 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
         make_private(settings.data_dir)
         file = (settings.data_dir / "server.lock").open("w")
     except OSError as error:
-        raise SettingsError(f"SELFMEMORY_DATA_DIR cannot be used: {error.strerror}") from None
+        raise SettingsError(
+            f"cannot use the data folder {settings.data_dir.absolute()}: {error.strerror}. "
+            "Make it writable, or change SELFMEMORY_DATA_DIR"
+        ) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

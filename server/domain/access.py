@@ -89,7 +89,7 @@ SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope
 ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
 """The action that a role must allow before its user can grant a scope.
 
-`SEE` is missing because it decides nothing: every role may see, and a scope stands for access to memories.
+`SEE` is left out: every role has it, so it never limits what can be granted.
 """
 
 SESSION_ONLY = "This needs a signed-in session: an API key or access token cannot do it."
@@ -186,7 +186,7 @@ _MEMORY = (
 
 
 def reachable_projects(principal: Principal) -> sa.Select[Project, str | None]:
-    """Return the only query that turns a principal into projects: (project, role) rows."""
+    """Return the query for the projects that the principal can reach: (project, role) rows."""
     query = _projects_of(principal.user_id)
     return query if principal.project_id is None else query.where(col(Project.id) == principal.project_id)
 

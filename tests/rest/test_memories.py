@@ -6,7 +6,7 @@ from collections.abc import Callable
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
 
-NEEDED = "This credential may not do that: it needs memories:read and memories:write."
+NEEDED = "This credential lacks a permission: it needs memories:read and memories:write."
 EVERY_FORM = {
     "tags": "work, meeting",
     "people_mentioned": "",

@@ -19,7 +19,7 @@ class Refusal(StrEnum):
     """Why a code or refresh token was refused: for the log and the audit trail, not for the client."""
 
     UNKNOWN = auto()
-    """Never issued, or deleted together with its grant."""
+    """Never issued, or deleted since: with its grant, after it expired, or as one of many old ones."""
     OTHER_CLIENT = auto()
     """Issued to another client."""
     EXPIRED = auto()

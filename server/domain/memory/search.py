@@ -1,4 +1,4 @@
-"""Searches by meaning and by words, joins both into one score, and reads the results from SQL.
+"""Searches by meaning and by words, combines both into one score, and reads the results from SQL.
 
     score      = clip(0.6 * similarity + 0.4 * share, 0, 1)
     similarity = cos(question - mean, best piece - mean) - length_penalty

@@ -56,7 +56,7 @@ class Factor(StrEnum):
 
 
 class AlreadyOn(Conflict):
-    sentence = "Two-factor authentication is on already."
+    sentence = "Two-factor authentication is already on."
 
 
 class NotOn(Conflict):

