@@ -56,7 +56,7 @@ SENTENCES = {
     "AddressUnconfirmed": "Your sign-in provider has not confirmed your email address: confirm it there first.",
     "AlreadyAnswered": "This request was already answered, and the application is connected.",
     "AlreadyMember": "This person is already a member.",
-    "AlreadyOn": "Two-factor authentication is on already.",
+    "AlreadyOn": "Two-factor authentication is already on.",
     "AlreadyOwner": "This person already owns the organization.",
     "AnotherAccount": "This invitation is for another email address: sign in with the account of that address.",
     "ChangedMeanwhile": "Others are changing this memory; nothing was changed. Try again.",
