@@ -99,6 +99,10 @@ async def nothing_awaited(*_args: object) -> None:
     """What a rule of the shell does once it is switched off."""
 
 
+def without_limit(*_args: object) -> nullcontext[None]:
+    return nullcontext()
+
+
 def everything(*_args: object) -> sa.ColumnElement[bool]:
     return sa.true()
 
@@ -230,6 +234,10 @@ CONTROLS = (
             "rest/teams/test_letters_to_others.py::test_r32"),
     Control("invitations of an address", attempts, "count_invitation", nothing_awaited,
             "rest/teams/test_letters_to_others.py::test_r08"),
+    Control("guesses that name no account", attempts, "signing_in_anonymously", without_limit,
+            "dashboard/test_guessing_elsewhere.py::test_forged"),
+    Control("guesses that confirm an address", attempts, "signing_in", without_limit,
+            "dashboard/test_guessing_elsewhere.py::test_passwords_that"),
     Control("letters of another key are left", mail.SmtpMailer, "_due_here", everything,
             "test_mail.py::test_a_letter_that_was_sealed"),
 )  # fmt: skip

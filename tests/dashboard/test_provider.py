@@ -4,6 +4,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from server.database import Database
 from tests.conftest import Tenant
@@ -50,7 +51,7 @@ async def test_later_the_subject_decides(client: httpx.AsyncClient, provider: Pr
 
 
 async def test_what_a_stranger_prepared_in_an_unproven_account_ends(
-    client: httpx.AsyncClient, provider: Provider
+    client: httpx.AsyncClient, provider: Provider, database: Database
 ) -> None:
     """The stranger signed up with the victim's address before its owner came with the provider's proof."""
     await sign_up(client)
@@ -73,6 +74,9 @@ async def test_what_a_stranger_prepared_in_an_unproven_account_ends(
     assert (await client.get("/api/memories", headers=key)).status_code == 401
     assert (await guest.get(f"/api/projects/{project_id}")).status_code == 404
     assert (await sign_in(fresh(client))).status_code == 401
+    with database.read() as session:
+        epoch = "SELECT browser_epoch FROM users WHERE email = 'ann@example.com'"
+        assert session.execute(sa.text(epoch)).scalar_one() == 1  # the stranger's browser is unknown
 
 
 async def test_an_unconfirmed_address_is_refused_with_a_sentence(

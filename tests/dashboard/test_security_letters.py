@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from server.database import Database
+from server.domain.people import passwords
 from server.models import Mail, MailedToken, User
 from server.models.base import now
 from server.settings import Settings
@@ -141,6 +142,16 @@ async def test_r09_older_reset_links_work_for_their_hour_and_the_first_use_ends_
     assert (await fresh(client).post(older, data={"password": NEW})).status_code == 303
     for path in (older, newer):
         assert (await client.get(path)).status_code == 410
+
+
+async def test_a_printed_reset_link_delays_no_letter(
+    client: httpx.AsyncClient, database: Database, letters: Mailbox
+) -> None:
+    await with_account(client, database, letters)
+    with database.write() as session:
+        passwords.issue_reset(session, ANN, was_mailed=False)
+    await client.post("/forgot-password", data={"email": ANN})
+    assert (await only(letters, database))["subject"] == "Reset your password"
 
 
 async def test_letters_that_confirm_an_address_are_few(

@@ -88,7 +88,7 @@ async def test_each_change_of_the_second_factor_is_told_by_letter(
         await sign_in(elsewhere)
         assert (await enter(elsewhere, codes[0])).status_code == 303
         await browser.post(f"{PAGE}/off", data={"proof_password": PASSWORD})
-        await mailbox.wait_for(5)
+        await mailbox.wait_for(6)  # one tells of the new browser
     texts = [str(letter.get_content()) for letter in mailbox.letters if "Security notice" in letter["Subject"]]
     for happened in ("turned on", "New recovery codes", "recovery codes was used", "turned off"):
         assert sum(happened in text for text in texts) == 1, happened

@@ -69,6 +69,8 @@ async def test_an_inviter_who_is_not_confirmed_causes_no_letter_and_is_told(
     assert letters == []
     shown = await team["anonymous"].get(f"/api/invitations/{invited['token']}")
     assert shown.json()["status"] == "pending"
+    with database.read() as session:
+        assert session.execute(sa.text("SELECT mailed_token_hash FROM invitations")).scalar_one() is None
 
 
 async def test_a_recipient_gets_at_most_ten_letters_a_day_from_all_inviters(
