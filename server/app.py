@@ -14,6 +14,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from oauth import errors as oauth_errors
 from oauth.routes import ROUTES as OAUTH
 from rest import errors as programs
 from rest.routes import ROUTES
@@ -86,6 +87,8 @@ async def answer_failure(request: Request[State], error: Exception) -> Response:
     """Answer a ServiceError as a page for people and as JSON for programs."""
     if is_for_people(request):
         return await people.answer_failure(request, error)
+    if request.url.path.startswith("/oauth/") and isinstance(error, ServiceError):
+        return oauth_errors.failure(error)  # OAuth clients read `error`, not `detail`
     return await programs.answer_failure(request, error)
 
 

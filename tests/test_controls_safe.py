@@ -16,7 +16,7 @@ from limits.strategies import MovingWindowRateLimiter
 from sqlmodel import Session, select
 from starlette.requests import Request
 
-from server import attempts, hashing, limits, mail, oidc
+from server import attempts, limits, mail, oidc
 from server.dashboard import sign_in_ways
 from server.dashboard.views import passkeys as passkeys_view
 from server.dashboard.views import provider as provider_view
@@ -213,7 +213,6 @@ CONTROLS = (
             "dashboard/test_choosing_a_password.py::test_refused"),
     Control("sign-ups of an IPv6 site", attempts, "site_of", nothing,
             "dashboard/test_choosing_a_password.py::test_r08_sign_ups"),
-    Control("few hashes at once", hashing, "_a_turn", nullcontext, "test_hashing.py::test_at_most"),
     Control("one reset letter in five minutes", passwords, "LETTER_EVERY", timedelta(0),
             "dashboard/test_security_letters.py::test_r09_a_reset_letter"),
     Control("one use ends all links", mailed_tokens, "discard", nothing,

@@ -8,6 +8,7 @@ from sqlmodel import Session
 from server import app, runtime
 from server.domain.memory import imports
 from server.limits import Limits
+from server.models import Project
 from server.pools import Pools
 from server.principal import Principal
 from server.runtime import Runtime
@@ -35,6 +36,10 @@ def left(_session: Session, _principal: object, _import_id: str) -> bool:
     return False
 
 
+def any_project(session: Session, _principal: object, project_id: str) -> Project:
+    return session.get_one(Project, project_id)
+
+
 CONTROLS = (
     Control("a caller's share", app, "new_pools", without_shares, "rest/test_fair_shares.py::test_few_large_bodies"),
     Control("limits count by size", runtime, "CHARGES", {}, "rest/test_rate_limits.py::test_a_batch_counts_its"),
@@ -45,7 +50,7 @@ CONTROLS = (
             "rest/test_rate_limits.py::test_all_requests"),
     Control("a failed import leaves nothing", imports, "discard", left,
             "domain/memory/test_imports.py::test_an_invalid_line_at"),
-    Control("rights when an import commits", imports, "_require_project", nothing,
+    Control("rights when an import commits", imports, "_require_project", any_project,
             "domain/memory/test_imports.py::test_who_lost"),
 )  # fmt: skip
 
