@@ -13,7 +13,7 @@ from server.domain import audit, retention
 from server.domain.memory import versions
 from server.domain.memory.budget import Budget
 from server.models import Memory, MemoryVersion
-from tests.oauth.test_controls import Control, SwitchedOff, nothing, yes
+from tests.support.controls import Control, assert_noticed, nothing, yes
 
 HERE = Path(__file__).parent
 FOR_EVER = timedelta(days=10_000)
@@ -67,8 +67,4 @@ CONTROLS = (
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.rule)
 def test_without_the_rule_its_test_fails(control: Control) -> None:
-    file, _, name = control.test.partition("::")
-    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", f"{HERE}/{file}", "-k", name]
-    plugin = SwitchedOff(control)
-    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
-    assert plugin.noticed == 1
+    assert_noticed(control, HERE)

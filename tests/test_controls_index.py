@@ -6,7 +6,7 @@ import pytest
 
 from server.index.exact import matrix_cache
 from server.index.model import batching
-from tests.oauth.test_controls import Control, SwitchedOff
+from tests.support.controls import Control, assert_noticed
 
 HERE = Path(__file__).parent
 
@@ -33,8 +33,4 @@ CONTROLS = (
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.rule)
 def test_without_the_rule_its_test_fails(control: Control) -> None:
-    file, _, name = control.test.partition("::")
-    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", f"{HERE}/{file}", "-k", name]
-    plugin = SwitchedOff(control)
-    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
-    assert plugin.noticed == 1
+    assert_noticed(control, HERE)

@@ -16,7 +16,7 @@ from limits.strategies import MovingWindowRateLimiter
 from sqlmodel import Session, select
 from starlette.requests import Request
 
-from server import attempts, limits, mail, oidc
+from server import attempts, hashing, limits, mail, oidc
 from server.dashboard import sign_in_ways
 from server.dashboard.views import passkeys as passkeys_view
 from server.dashboard.views import provider as provider_view
@@ -40,7 +40,7 @@ from server.models import Organization
 from server.models.organizations import OrganizationKind
 from server.principal import ExternalIdentity
 from server.runtime import State
-from tests.oauth.test_controls import Control, SwitchedOff, no, nothing, yes
+from tests.support.controls import Control, assert_noticed, no, nothing, yes
 
 HERE = Path(__file__).parent
 
@@ -213,6 +213,7 @@ CONTROLS = (
             "dashboard/test_choosing_a_password.py::test_refused"),
     Control("sign-ups of an IPv6 site", attempts, "site_of", nothing,
             "dashboard/test_choosing_a_password.py::test_r08_sign_ups"),
+    Control("few hashes at once", hashing, "_a_turn", nullcontext, "test_hashing.py::test_hashing_itself"),
     Control("one reset letter in five minutes", passwords, "LETTER_EVERY", timedelta(0),
             "dashboard/test_security_letters.py::test_r09_a_reset_letter"),
     Control("one use ends all links", mailed_tokens, "discard", nothing,
@@ -244,8 +245,4 @@ CONTROLS = (
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.rule)
 def test_without_the_rule_its_test_fails(control: Control) -> None:
-    file, _, name = control.test.partition("::")
-    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", f"{HERE}/{file}", "-k", name]
-    plugin = SwitchedOff(control)
-    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
-    assert plugin.noticed == 1
+    assert_noticed(control, HERE)

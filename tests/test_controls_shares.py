@@ -13,7 +13,7 @@ from server.pools import Pools
 from server.principal import Principal
 from server.runtime import Runtime
 from server.shares import Shares, Threads
-from tests.oauth.test_controls import Control, SwitchedOff, nothing
+from tests.support.controls import Control, assert_noticed, nothing
 
 HERE = Path(__file__).parent
 
@@ -57,8 +57,4 @@ CONTROLS = (
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.rule)
 def test_without_the_rule_its_test_fails(control: Control) -> None:
-    file, _, name = control.test.partition("::")
-    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", f"{HERE}/{file}", "-k", name]
-    plugin = SwitchedOff(control)
-    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
-    assert plugin.noticed == 1
+    assert_noticed(control, HERE)

@@ -3,12 +3,14 @@
 import asyncio
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 from argon2.exceptions import VerifyMismatchError
 
 from server import hashing
+from server.errors import Unavailable
 from tests.support.browsers import sign_in
 
 
@@ -53,3 +55,19 @@ async def test_who_waits_too_long_is_told_to_try_again(
     statuses = await statuses_of_many(client)
     assert statuses[401] >= 1
     assert statuses[503] >= 1
+
+
+def test_hashing_itself_has_a_bound_whoever_calls_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    hasher = SlowHasher(0.1)
+    monkeypatch.setattr(hashing, "_passwords", hasher)
+    with ThreadPoolExecutor(12) as threads:
+        assert not any(threads.map(lambda _number: hashing.password_matches("stored", "password"), range(12)))
+    assert hasher.most == 3
+
+
+def test_a_hash_that_waits_too_long_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "_passwords", SlowHasher(1))
+    monkeypatch.setattr(hashing, "_WAIT_SECONDS", 0.1)
+    with ThreadPoolExecutor(12) as threads:
+        futures = [threads.submit(hashing.password_matches, "stored", "password") for _ in range(12)]
+    assert Counter(type(future.exception()) for future in futures) == {type(None): 3, Unavailable: 9}

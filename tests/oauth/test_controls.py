@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,33 +33,11 @@ from server.hashing import token_hash
 from server.models import AuthorizationCode, AuthorizationRequest, OAuthClient, Project, ProjectRole, RefreshToken
 from server.models.base import now
 from server.principal import CredentialKind, Principal
+from tests.support.controls import Control, assert_noticed, no, nothing, yes
 from tools import gate
 
 HERE = Path(__file__).parent
 Read = Callable[[httpx.AsyncClient, str, Address], Awaitable[Fetched]]
-
-
-@dataclass(frozen=True)
-class Control:
-    """A rule, the attribute of `target` that implements it, its replacement, and the test that must then fail."""
-
-    rule: str
-    target: object
-    name: str
-    replacement: object
-    test: str
-
-
-def nothing(*_args: object, **_named: object) -> None:
-    """Replace a rule that acts or raises."""
-
-
-def yes(*_args: object, **_named: object) -> bool:
-    return True
-
-
-def no(*_args: object, **_named: object) -> bool:
-    return False
 
 
 async def following(
@@ -198,27 +175,6 @@ CONTROLS = (
 )  # fmt: skip
 
 
-class SwitchedOff:
-    """A plugin of the inner run: switch the rule off, and count the tests that fail by an assertion."""
-
-    def __init__(self, control: Control) -> None:
-        self.control = control
-        self.noticed = 0
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        crash = getattr(report.longrepr, "reprcrash", None)
-        if report.when == "call" and report.failed and crash is not None:
-            self.noticed += crash.message.startswith(("assert ", "AssertionError", "Failed: DID NOT RAISE"))
-
-    @pytest.fixture(autouse=True)
-    def _switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(self.control.target, self.control.name, self.control.replacement)
-
-
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.rule)
 def test_a_test_fails_without_its_rule(control: Control) -> None:
-    file, _, name = control.test.partition("::")
-    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", f"{HERE}/test_{file}.py", "-k", name]
-    plugin = SwitchedOff(control)
-    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
-    assert plugin.noticed == 1
+    assert_noticed(control, HERE, "test_{}.py")

@@ -1,0 +1,58 @@
+"""Mutation tests: switch a rule off, and require that the test that stands for it notices."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Control:
+    """A rule, the attribute of `target` that implements it, its replacement, and the test that must then fail."""
+
+    rule: str
+    target: object
+    name: str
+    replacement: object
+    test: str
+
+
+def nothing(*_args: object, **_named: object) -> None:
+    """Replace a rule that acts or raises."""
+
+
+def yes(*_args: object, **_named: object) -> bool:
+    return True
+
+
+def no(*_args: object, **_named: object) -> bool:
+    return False
+
+
+class SwitchedOff:
+    """A plugin of the inner run: switch the rule off, and count the tests that fail by an assertion."""
+
+    def __init__(self, control: Control) -> None:
+        self.control = control
+        self.noticed = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if report.when == "call" and report.failed and crash is not None:
+            self.noticed += crash.message.startswith(("assert ", "AssertionError", "Failed: DID NOT RAISE"))
+
+    @pytest.fixture(autouse=True)
+    def _switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(self.control.target, self.control.name, self.control.replacement)
+
+
+def assert_noticed(control: Control, folder: Path, path: str = "{}") -> None:
+    """Run the control's test without the rule. It must fail by an assertion.
+
+    The control names a file and the beginning of a test's name. `path` makes the file's path in `folder` from it.
+    """
+    file, _, name = control.test.partition("::")
+    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", str(folder / path.format(file)), "-k", name]
+    plugin = SwitchedOff(control)
+    assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
+    assert plugin.noticed == 1
