@@ -11,9 +11,8 @@ from tests.conftest import ORIGIN
 from tests.support.visitors import Visitor, seen
 
 
-async def test_a_stalled_download_does_not_block_the_database(app: ASGIApp, ann: Visitor, database: Database) -> None:
-    """An old snapshot would keep SQLite from truncating its log, which still holds deleted memories."""
-    await ann.remember("I like tea. " * 500)
+async def begin_export(app: ASGIApp, ann: Visitor) -> tuple[asyncio.Future[None], asyncio.Event]:
+    """Begin a download whose reader takes nothing more until the event is set."""
     started, resumed = asyncio.Event(), asyncio.Event()
 
     async def send_slowly(message: Message) -> None:
@@ -32,6 +31,13 @@ async def test_a_stalled_download_does_not_block_the_database(app: ASGIApp, ann:
     }  # fmt: skip
     download = asyncio.ensure_future(app(scope, receive_disconnect, send_slowly))
     await started.wait()
+    return download, resumed
+
+
+async def test_a_stalled_download_does_not_block_the_database(app: ASGIApp, ann: Visitor, database: Database) -> None:
+    """An old snapshot would keep SQLite from truncating its log, which still holds deleted memories."""
+    await ann.remember("I like tea. " * 500)
+    download, resumed = await begin_export(app, ann)
     await ann.remember("I like coffee.")
     with contextlib.closing(database.engine.raw_connection()) as connection:
         busy, *_ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -42,24 +48,7 @@ async def test_a_stalled_download_does_not_block_the_database(app: ASGIApp, ann:
 
 async def test_a_user_has_one_export_at_a_time(app: ASGIApp, ann: Visitor, ben: Visitor) -> None:
     await ann.remember("I like tea.")
-    started, resumed = asyncio.Event(), asyncio.Event()
-
-    async def send_slowly(message: Message) -> None:
-        if message.get("body"):
-            started.set()
-            await resumed.wait()
-
-    async def receive_disconnect() -> Message:
-        await resumed.wait()
-        return {"type": "http.disconnect"}
-
-    request = ann.client.build_request("GET", f"{ann.project}/export")
-    scope = {
-        "type": "http", "method": "GET", "path": request.url.path, "query_string": b"", "client": ("127.0.0.1", 1),
-        "headers": [(name.lower(), value) for name, value in request.headers.raw],
-    }  # fmt: skip
-    download = asyncio.ensure_future(app(scope, receive_disconnect, send_slowly))
-    await started.wait()
+    download, resumed = await begin_export(app, ann)
     refused = await ann.get(f"{ann.project}/export")
     assert refused.status_code == 409
     assert "An export of yours is still running" in seen(refused)
