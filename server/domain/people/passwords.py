@@ -103,11 +103,6 @@ def issue_reset(session: Session, email: str, *, was_mailed: bool = True) -> tup
     return user.email, mailed_tokens.issue(session, user.id, MailedPurpose.RESET, was_mailed=was_mailed)
 
 
-def is_reset_link(session: Session, token: str) -> bool:
-    """Return whether a password can be reset with this token now."""
-    return mailed_tokens.owner_of(session, token, MailedPurpose.RESET) is not None
-
-
 def reset(session: Session, token: str, new: str, mailer: Mailer) -> tuple[User, bool]:
     """Set a new password by a link, end all sessions and mail a notice. `accounts.reset_password` does the rest.
 
