@@ -14,7 +14,7 @@ from server.errors import Forbidden
 from server.health import Status, overall_status
 from server.metrics import CONTENT_TYPE
 from server.runtime import State
-from server.settings import is_loopback
+from server.urls import is_loopback
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 

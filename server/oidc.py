@@ -22,7 +22,8 @@ from pydantic import BaseModel
 
 from server.errors import Forbidden, Unavailable
 from server.principal import ExternalIdentity
-from server.settings import Settings, is_loopback
+from server.settings import Settings
+from server.urls import is_loopback
 
 log = logging.getLogger(__name__)
 

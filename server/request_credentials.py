@@ -8,7 +8,8 @@ from starlette.requests import HTTPConnection
 from server.domain.credentials import PresentedCredential
 from server.errors import Forbidden, Unauthenticated
 from server.runtime import State
-from server.settings import Settings, is_loopback
+from server.settings import Settings
+from server.urls import is_loopback
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

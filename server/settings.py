@@ -1,26 +1,34 @@
 """Every setting: typed, read once from the environment and `.env`, frozen, then passed down."""
 
 import contextlib
-import ipaddress
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping, Sequence
-from email.utils import parseaddr
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-import limits
-import sqlalchemy as sa
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.setting_types import (
+    LONGEST_SECONDS,
+    DatabaseUrl,
+    Days,
+    HttpUrl,
+    Issuer,
+    Networks,
+    Origins,
+    Rate,
+    RedisUrl,
+    Seconds,
+    Sender,
+    SmtpUrl,
+)
+from server.urls import is_loopback, origin_of
 
 PREFIX = "SELFMEMORY_"
 SECRET_LENGTH = 32
-LONGEST_DAYS = 36500
-"""A century. Dates far beyond that overflow."""
-LONGEST_SECONDS = LONGEST_DAYS * 86400
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the Prometheus client library defines this name
 
 # onnxruntime reads this when it is imported. Otherwise it writes a usage record to the home directory to upload it.
@@ -29,74 +37,6 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 class SettingsError(Exception):
     """The settings are not usable. The message is one line and never contains a value."""
-
-
-def _check_rate(text: str) -> str:
-    try:
-        limits.parse_many(text)
-    except ValueError:
-        raise ValueError("write a rate like 60/minute or 20/hour") from None
-    return text
-
-
-def _check_database(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value():
-        return url
-    with contextlib.suppress(sa.exc.ArgumentError, ValueError):  # a ValueError would repeat an invalid port
-        parts = sa.make_url(url.get_secret_value())
-        if parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg") and parts.database:
-            return url
-    raise ValueError("write sqlite:////path/to/file or postgresql+psycopg://user:password@host/name")
-
-
-def _check_origin(text: str) -> str:
-    """Return the origin as browsers send it, since origins are compared as text."""
-    origin = _origin(text)
-    if origin is None:
-        raise ValueError("write origins like https://app.example.com, without a path")
-    return origin
-
-
-def _check_sender(text: str) -> str:
-    if "@" not in parseaddr(text)[1] or not text.isprintable():
-        raise ValueError("write a sender like SelfMemory <no-reply@example.com>")
-    return text
-
-
-def _check_network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError("write addresses or networks like 10.0.0.0/8, with commas between them") from None
-    return text
-
-
-def _check_issuer(text: str) -> str:
-    """Return the URL without a slash at its end. OpenID Connect needs TLS; loopback is for tests."""
-    parts = urlsplit(text)
-    is_secure = _has_host(text, ("https",)) or (_has_host(text, ("http",)) and is_loopback(text))
-    if text and (not is_secure or parts.query or parts.fragment or "@" in parts.netloc):
-        raise ValueError("write the provider's URL, like https://login.example.com")
-    return text.rstrip("/")
-
-
-def _with_scheme(*schemes: str) -> AfterValidator:
-    """Return a validator that requires one of the schemes and a host. Its message never repeats the URL."""
-
-    def check(url: str | SecretStr) -> str | SecretStr:
-        text = url.get_secret_value() if isinstance(url, SecretStr) else url
-        if text and not _has_host(text, schemes):
-            raise ValueError("write a URL like " + " or ".join(f"{scheme}://host:port" for scheme in schemes))
-        return url
-
-    return AfterValidator(check)
-
-
-Rate = Annotated[str, AfterValidator(_check_rate)]
-Seconds = Annotated[int, Field(ge=1, le=LONGEST_SECONDS)]
-Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode]
-Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -113,14 +53,14 @@ class Settings(BaseSettings):
     port: int = Field(8081, ge=0, le=65535)
     public_url: str = ""
     data_dir: Path = Path("data")
-    database_url: Annotated[SecretStr, AfterValidator(_check_database)] = SecretStr("")
-    chroma_url: Annotated[str, _with_scheme("http", "https")] = ""
-    redis_url: Annotated[SecretStr, _with_scheme("redis", "rediss")] = SecretStr("")
+    database_url: DatabaseUrl = SecretStr("")
+    chroma_url: HttpUrl = ""
+    redis_url: RedisUrl = SecretStr("")
     embedding_model: str = "all-MiniLM-L6-v2"
     exact_scan_limit: int = Field(5000, ge=0)
     secret_key: SecretStr = SecretStr("")
-    smtp_url: Annotated[SecretStr, _with_scheme("smtp", "smtps")] = SecretStr("")
-    mail_from: Annotated[str, AfterValidator(_check_sender)] = "SelfMemory <no-reply@localhost>"
+    smtp_url: SmtpUrl = SecretStr("")
+    mail_from: Sender = "SelfMemory <no-reply@localhost>"
     sign_up: Literal["open", "invited", "closed"] = "open"
     session_cookie: str = Field("ory_kratos_session", pattern=r"^[A-Za-z0-9_\-]+$")
     session_days: Days = 30
@@ -146,7 +86,7 @@ class Settings(BaseSettings):
     refresh_grace_seconds: int = Field(600, ge=0, le=LONGEST_SECONDS)
     code_seconds: Seconds = 60
     cimd_allow_private: bool = False
-    oidc_issuer: Annotated[str, AfterValidator(_check_issuer)] = ""
+    oidc_issuer: Issuer = ""
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")
     oidc_name: Annotated[str, Field(max_length=40)] = ""
@@ -166,7 +106,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _derive(self) -> Self:
         """Check rules across settings and fill in derived defaults."""
-        url = _origin(self.public_url or f"http://localhost:{self.port}")
+        url = origin_of(self.public_url or f"http://localhost:{self.port}")
         if url is None:
             raise ValueError("PUBLIC_URL must be like https://memory.example.com, without a path")
         if not is_loopback(url):
@@ -251,42 +191,6 @@ def secret_key(settings: Settings) -> str:
 def make_private(folder: Path) -> None:
     """Create a folder that only its owner can read. Leave an existing one unchanged."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether the URL's host is a loopback address (RFC 8252 section 7.3, RFC 6761 section 6.3)."""
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _has_host(url: str, schemes: Sequence[str]) -> bool:
-    """Return whether the URL has one of the schemes, a host and, if any, a numeric port."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _origin(url: str) -> str | None:
-    """Return `scheme://host[:port]` in lower case, or None when the URL has anything else."""
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:
-        return None
-    more = parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc
-    if parts.scheme not in ("http", "https") or not parts.hostname or more:
-        return None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    is_default = port is None or port == {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}" + ("" if is_default else f":{port}")
 
 
 def _names_in_file(path: Path | None) -> list[str]:

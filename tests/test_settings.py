@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from server.settings import Settings, SettingsError, hand_down, is_loopback, make_private, read_settings, secret_key
+from server.settings import Settings, SettingsError, hand_down, make_private, read_settings, secret_key
+from server.urls import is_loopback
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 PUBLIC = {"SELFMEMORY_PUBLIC_URL": "https://memory.example.com", "SELFMEMORY_SECRET_KEY": SECRET}

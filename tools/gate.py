@@ -14,7 +14,8 @@ from server.errors import Forbidden, Unauthenticated
 from server.principal import Principal, Scope
 from server.request_credentials import credential_of, own_origins
 from server.runtime import Call, State
-from server.settings import Settings, is_loopback
+from server.settings import Settings
+from server.urls import is_loopback
 from server.wire import read_body, require_json
 
 BODY_LIMIT = 4_000_000

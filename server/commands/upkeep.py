@@ -21,7 +21,8 @@ from server.index.upkeep.rebuild import Progress
 from server.mail import open_mailer
 from server.models import Project
 from server.oidc import CALLBACK, ProviderAway, open_provider
-from server.settings import Settings, SettingsError, is_loopback
+from server.settings import Settings, SettingsError
+from server.urls import is_loopback
 
 CONNECTIONS = 4
 PUBLIC_URL_SECONDS = 5

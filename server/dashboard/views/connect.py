@@ -9,7 +9,8 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from server.dashboard.pages import PageRequest
-from server.settings import Settings, is_loopback
+from server.settings import Settings
+from server.urls import is_loopback
 
 SERVER_NAME = "selfmemory"
 KEY_PLACEHOLDER = "YOUR_API_KEY"

@@ -1,0 +1,92 @@
+"""The types of settings: each checks a value and says how to write it, without repeating it."""
+
+import contextlib
+import ipaddress
+from email.utils import parseaddr
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import limits
+import sqlalchemy as sa
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from server.urls import has_host, is_loopback, origin_of
+
+LONGEST_DAYS = 36500
+"""A century. Dates far beyond that overflow."""
+LONGEST_SECONDS = LONGEST_DAYS * 86400
+
+
+def _check_rate(text: str) -> str:
+    try:
+        limits.parse_many(text)
+    except ValueError:
+        raise ValueError("write a rate like 60/minute or 20/hour") from None
+    return text
+
+
+def _check_database(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value():
+        return url
+    with contextlib.suppress(sa.exc.ArgumentError, ValueError):  # a ValueError would repeat an invalid port
+        parts = sa.make_url(url.get_secret_value())
+        if parts.drivername in ("sqlite", "postgresql", "postgresql+psycopg") and parts.database:
+            return url
+    raise ValueError("write sqlite:////path/to/file or postgresql+psycopg://user:password@host/name")
+
+
+def _check_origin(text: str) -> str:
+    """Return the origin as browsers send it, since origins are compared as text."""
+    origin = origin_of(text)
+    if origin is None:
+        raise ValueError("write origins like https://app.example.com, without a path")
+    return origin
+
+
+def _check_sender(text: str) -> str:
+    if "@" not in parseaddr(text)[1] or not text.isprintable():
+        raise ValueError("write a sender like SelfMemory <no-reply@example.com>")
+    return text
+
+
+def _check_network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("write addresses or networks like 10.0.0.0/8, with commas between them") from None
+    return text
+
+
+def _check_issuer(text: str) -> str:
+    """Return the URL without a slash at its end. OpenID Connect needs TLS; loopback is for tests."""
+    parts = urlsplit(text)
+    is_secure = has_host(text, ("https",)) or (has_host(text, ("http",)) and is_loopback(text))
+    if text and (not is_secure or parts.query or parts.fragment or "@" in parts.netloc):
+        raise ValueError("write the provider's URL, like https://login.example.com")
+    return text.rstrip("/")
+
+
+def _with_scheme(*schemes: str) -> AfterValidator:
+    """Return a validator that requires one of the schemes and a host. Its message never repeats the URL."""
+
+    def check(url: str | SecretStr) -> str | SecretStr:
+        text = url.get_secret_value() if isinstance(url, SecretStr) else url
+        if text and not has_host(text, schemes):
+            raise ValueError("write a URL like " + " or ".join(f"{scheme}://host:port" for scheme in schemes))
+        return url
+
+    return AfterValidator(check)
+
+
+Rate = Annotated[str, AfterValidator(_check_rate)]
+Seconds = Annotated[int, Field(ge=1, le=LONGEST_SECONDS)]
+Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
+Sender = Annotated[str, AfterValidator(_check_sender)]
+Issuer = Annotated[str, AfterValidator(_check_issuer)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
+HttpUrl = Annotated[str, _with_scheme("http", "https")]
+RedisUrl = Annotated[SecretStr, _with_scheme("redis", "rediss")]
+SmtpUrl = Annotated[SecretStr, _with_scheme("smtp", "smtps")]
