@@ -9,10 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from sqlmodel import select
 from starlette.types import ASGIApp
 from xdist.workermanage import WorkerController  # type: ignore[import-untyped]  # it has no stubs
 
+from server import hashing
 from server.app import create_app
 from server.database import Database, migrate
 from server.domain.people import users
@@ -97,6 +99,16 @@ class Tenant:
     @property
     def read_auth(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.read_key}"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _light_password_hashes() -> Iterator[None]:
+    """Hash passwords cheaply: argon2id with its real parameters would be a tenth of all tests' time."""
+    light = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "_passwords", light)
+        patch.setattr(hashing, "_HASH_OF_NO_PASSWORD", light.hash("nobody's password"))
+        yield
 
 
 @pytest.fixture(scope="session")

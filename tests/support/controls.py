@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.mail import Mailbox
+
 
 @dataclass(frozen=True)
 class Control:
@@ -44,6 +46,7 @@ class SwitchedOff:
     @pytest.fixture(autouse=True)
     def _switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(self.control.target, self.control.name, self.control.replacement)
+        monkeypatch.setattr(Mailbox, "PATIENCE_SECONDS", 2.0)  # many controls wait for a letter that never comes
 
 
 def assert_noticed(control: Control, folder: Path, path: str = "{}") -> None:

@@ -18,6 +18,8 @@ USER, PASSWORD = "mailer", "p@ss/word"
 class Mailbox:
     """The handler: letters as they arrived. `refusal` is what every recipient is answered instead of a yes."""
 
+    PATIENCE_SECONDS = 10.0
+
     def __init__(self) -> None:
         self.refusal: str | None = None
         self.letters: list[EmailMessage] = []
@@ -31,7 +33,7 @@ class Mailbox:
 
     def _wait_for(self, count: int) -> bool:
         with self._arrived:
-            return self._arrived.wait_for(lambda: len(self.letters) >= count, timeout=10)
+            return self._arrived.wait_for(lambda: len(self.letters) >= count, timeout=self.PATIENCE_SECONDS)
 
     async def handle_EHLO(
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]

@@ -20,6 +20,13 @@ VARIABLE = "TEST_POSTGRES_URL"
 FAST_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
 """The data need not survive a power cut."""
 
+IN_MEMORY = Path("/dev/shm")
+"""Copying a database there takes an eighth of the time on disk."""
+
+ENOUGH_BYTES = 2 << 30
+ON_DISK = "/tmp"
+"""Another user, who runs Postgres, must be able to enter it."""
+
 USER = "postgres" if os.geteuid() == 0 else None
 """Postgres refuses to run as root."""
 
@@ -79,7 +86,7 @@ def running_postgres() -> Iterator[sa.URL]:
     programs = find_programs()
     if programs is None:
         raise FileNotFoundError("Postgres is not installed")
-    with tempfile.TemporaryDirectory(prefix="postgres-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="postgres-", dir=_fast_folder()) as folder:
         if USER:
             shutil.chown(folder, USER)
         data = Path(folder) / "data"
@@ -99,6 +106,13 @@ def running_postgres() -> Iterator[sa.URL]:
         subprocess.run(command, user=USER, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         with _started(programs / "postgres", data, port):
             yield sa.URL.create("postgresql+psycopg", "postgres", None, "127.0.0.1", port, "postgres")
+
+
+def _fast_folder() -> str:
+    """Return a folder in memory if there is room for many databases, or else on disk."""
+    if not (IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK)):
+        return ON_DISK
+    return str(IN_MEMORY) if shutil.disk_usage(IN_MEMORY).free > ENOUGH_BYTES else ON_DISK
 
 
 @contextlib.contextmanager
