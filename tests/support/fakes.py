@@ -1,5 +1,6 @@
 """Small working implementations of our protocols."""
 
+import functools
 import hashlib
 import re
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ class WordEmbedder:
         pass
 
 
+@functools.lru_cache(maxsize=10_000)
 def _direction(word: str) -> Vector:
     seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
     return np.random.default_rng(seed).standard_normal(WordEmbedder.dimensions).astype(np.float32)
