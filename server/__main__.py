@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from server import logs
-from server.commands import accounts, clients, exchange, serving, upkeep
+from server.commands import accounts, clients, connect, exchange, serving, upkeep
 from server.commands.output import print_message
 from server.errors import ServiceError
 from server.settings import Settings, SettingsError, read_settings
@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     command("reindex", upkeep.reindex, "rebuild the vector index from SQL")
     command("doctor", upkeep.doctor, "check settings, database, index, model, mail and URL; exit 1 on a problem")
     command("prepare-model", upkeep.prepare_model, "prepare the embedding model before the first start")
+    _add_connect(command("connect", connect.connect, "print what connects an assistant to this server"))
     _add_project(command("export", exchange.export, "write a project's memories as JSON lines to standard output"))
     _add_project(command("import", exchange.import_, "read such lines from standard input; imports all or none"))
     return top
@@ -85,6 +86,12 @@ def _add_client(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--name", required=True, help="shown on the consent page")
     verb.add_argument("--redirect-uri", required=True, action="append", metavar="URI", help="may be repeated")
     verb.add_argument("--confidential", action="store_true", help="the client can keep a secret; one is created")
+
+
+def _add_connect(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("client", choices=connect.NAMES, metavar="CLIENT", help=", ".join(connect.NAMES))
+    verb.add_argument("--key", metavar="KEY", help="an API key to put into the text, instead of signing in")
+    verb.add_argument("--write", action="store_true", help="change the assistant's configuration file")
 
 
 def _add_project(verb: argparse.ArgumentParser) -> None:

@@ -26,6 +26,7 @@ NAMES: dict[Callable[..., object], str] = {
     authorizations.deny: "authorizations.deny",
     connections.list_connections: "connections.list_connections",
     connections.disconnect: "connections.disconnect",
+    connections.first_use: "connections.first_use",
     memories.add: "memories.add",
     memories.add_many: "memories.add_many",
     memories.get: "memories.get",

@@ -193,6 +193,7 @@ create-client --name --redirect-uri --confidential
 reindex
 doctor
 prepare-model
+connect --key --write
 export --project
 import --project
 """

@@ -63,7 +63,7 @@ def fill(browser: Browser, project: str) -> dict[str, str]:
     browser.press("Create organization")
     organization = browser.path.partition("?")[0]
     pages = ("memories", "memories/new", "keys", "members", "transfer", "settings")
-    clients = ("claude", "claude-code", "chatgpt", "cursor", "vscode", "other", "rest")
+    clients = ("claude", "claude-code", "claude-desktop", "goose", "open-webui", "other", "rest")
     return {
         "overview": project,
         "search": f"{project}/memories?q=window+seat",

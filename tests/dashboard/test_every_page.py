@@ -12,9 +12,17 @@ from tests.conftest import Tenant
 from tests.support.visitors import Visitor
 
 OWN_LINK = re.compile(r"^(/|\?|#)")
-CLIENT_LINKS = ("cursor://anysphere.cursor-deeplink/", "vscode:mcp/install?", "http://localhost:8081/")
+CLIENT_LINKS = (
+    "cursor://anysphere.cursor-deeplink/",
+    "vscode:mcp/install?",
+    "goose://extension?",
+    "lmstudio://add_mcp?",
+    "http://localhost:8081/",
+)
 PROJECT_PAGES = [path for path in PAGES if "{project_id}" in path and not PAGES[path].only_posts]
-SHOWN_PAGES = [path for path, page in PAGES.items() if not page.only_posts and not path.endswith("/export")]
+SHOWN_PAGES = [
+    path for path, page in PAGES.items() if not page.only_posts and not path.endswith(("/export", "/status"))
+]
 
 
 class PageContents(HTMLParser):

@@ -1,12 +1,8 @@
 """API keys, connected apps, notifications, the account, and the instructions for clients."""
 
-import base64
-import html
-import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
 import pytest
@@ -57,34 +53,6 @@ async def test_an_invalid_key_form_is_refused(ann: Visitor, fields: dict[str, st
     response = await ann.post(f"{ann.project}/keys", typed)
     assert response.status_code == 400
     assert KEY.search(response.text) is None
-
-
-async def test_every_client_gets_the_text_that_its_documentation_asks_for(ann: Visitor) -> None:
-    url = "http://localhost:8081/mcp"
-    assert (await snippets(ann, "claude"))[0] == (await snippets(ann, "chatgpt"))[0] == url
-    assert "only this computer can reach" in await ann.see(f"{ann.project}/connect?client=claude")
-    terminal, _, with_key = await snippets(ann, "claude-code")
-    assert terminal == f"claude mcp add --transport http --scope user selfmemory {url}"
-    assert with_key == f'{terminal} --header "Authorization: Bearer YOUR_API_KEY"'
-    assert json.loads((await snippets(ann, "cursor"))[0]) == {"mcpServers": {"selfmemory": {"url": url}}}
-    server = {"type": "http", "url": url}
-    assert json.loads((await snippets(ann, "vscode"))[0]) == {"servers": {"selfmemory": server}}
-    signing_in, sending_a_key = map(json.loads, await snippets(ann, "other"))
-    assert signing_in == {"mcpServers": {"selfmemory": server}}
-    headers = {"Authorization": "Bearer YOUR_API_KEY"}
-    assert sending_a_key == {"mcpServers": {"selfmemory": {**server, "headers": headers}}}
-
-
-async def test_install_links_carry_the_complete_configuration(ann: Visitor) -> None:
-    url = "http://localhost:8081/mcp"
-    cursor = urlsplit(await link_of(ann, "cursor"))
-    assert (cursor.scheme, cursor.netloc, cursor.path) == ("cursor", "anysphere.cursor-deeplink", "/mcp/install")
-    query = parse_qs(cursor.query)
-    assert query["name"] == ["selfmemory"]
-    assert json.loads(base64.b64decode(query["config"][0])) == {"url": url}
-    address, _, config = (await link_of(ann, "vscode")).partition("?")
-    assert address == "vscode:mcp/install"
-    assert json.loads(unquote(config)) == {"name": "selfmemory", "type": "http", "url": url}
 
 
 async def test_a_connected_app_is_listed_and_can_be_disconnected(
@@ -157,20 +125,6 @@ async def test_deleting_the_account_requires_typing_its_address(ann: Visitor, cl
     await ann.do("/dashboard/account/delete", {"confirm": ann.tenant.email})
     assert (await ann.get("/dashboard")).headers["location"].startswith("/sign-in")
     assert (await client.get("/api/memories", headers=ann.tenant.auth)).status_code == 401
-
-
-async def snippets(visitor: Visitor, client: str) -> list[str]:
-    """Return the texts to paste, in order."""
-    page = await visitor.get(f"{visitor.project}/connect?client={client}")
-    return [html.unescape(text) for text in re.findall(r"<pre[^>]*>(.*?)</pre>", page.text, re.DOTALL)]
-
-
-async def link_of(visitor: Visitor, client: str) -> str:
-    """Return the install link."""
-    page = await visitor.get(f"{visitor.project}/connect?client={client}")
-    link = re.search(r'<a class="button" href="([^"]+)">Add to', page.text)
-    assert link
-    return html.unescape(link[1])
 
 
 def connect(database: Database, tenant: Tenant) -> str:

@@ -93,3 +93,20 @@ for (const input of document.querySelectorAll("input[type=file][data-limit]")) {
     input.reportValidity();
   });
 }
+
+// Wait until the assistant that is being connected makes its first call.
+const waiting = document.querySelector("[data-waiting]");
+if (waiting) {
+  let turns = 400;
+  const ask = async () => {
+    const answer = await fetch(waiting.dataset.waiting).catch(() => null);
+    const name = answer?.ok ? (await answer.json()).connected : null;
+    if (name) {
+      waiting.textContent = `Connected: ${name}`;
+      waiting.classList.add("good");
+    } else if (turns--) {
+      setTimeout(ask, 3000);
+    }
+  };
+  setTimeout(ask, 3000);
+}

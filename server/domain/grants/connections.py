@@ -2,16 +2,17 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain import audit
-from server.domain.access import require_session
+from server.domain.access import Action, require_project, require_session
 from server.domain.audit import Event
 from server.domain.grants.client_names import shown_name
 from server.errors import NotFound
-from server.models import AuthorizationCode, OAuthClient, OAuthGrant, Project
+from server.models import ApiKey, AuthorizationCode, OAuthClient, OAuthGrant, Project
 from server.principal import Principal
 
 
@@ -35,6 +36,30 @@ def list_connections(session: Session, principal: Principal) -> list[Connection]
         .order_by(col(OAuthGrant.id).desc())
     )
     return [Connection(grant, shown_name(client), name) for grant, client, name in session.execute(query).all()]
+
+
+def first_use(session: Session, principal: Principal, project_id: str, since: datetime) -> str | None:
+    """Return the name of what connected first to this project for the principal after `since`, or None.
+
+    That is an application's grant, or an API key of the principal's. Raises NotFound.
+    """
+    project = require_project(session, principal, project_id, Action.READ)
+    client = (
+        sa.select(col(OAuthGrant.last_used_at), OAuthClient)
+        .join(OAuthClient, col(OAuthClient.id) == OAuthGrant.client_id)
+        .where(col(OAuthGrant.project_id) == project.id, col(OAuthGrant.user_id) == principal.user_id)
+        .where(col(OAuthGrant.last_used_at) > since)
+        .order_by(col(OAuthGrant.last_used_at))
+    )
+    key = (
+        sa.select(col(ApiKey.last_used_at), col(ApiKey.name))
+        .where(col(ApiKey.project_id) == project.id, col(ApiKey.created_by) == principal.user_id)
+        .where(col(ApiKey.last_used_at) > since)
+        .order_by(col(ApiKey.last_used_at))
+    )
+    uses = [(moment, shown_name(row)) for moment, row in session.execute(client.limit(1))]
+    uses += [(moment, name) for moment, name in session.execute(key.limit(1))]
+    return min(uses)[1] if uses else None
 
 
 def disconnect(session: Session, principal: Principal, connection_id: str) -> None:

@@ -1,0 +1,125 @@
+"""Adds this server to a client's configuration file, and leaves everything else in it as it is."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml  # type: ignore[import-untyped]  # it has no stubs
+
+from server.assistants.instructions import ConfigFile, Entry, written
+from server.errors import Invalid
+
+Tree = dict[str, object]
+
+
+def path_of(config: ConfigFile, platform: str) -> Path:
+    """Return where the file is on a system that `sys.platform` names."""
+    path = config.paths.get(platform, config.paths["linux"])
+    path = path.replace("%APPDATA%", os.path.expandvars("%APPDATA%"))
+    return Path(path).expanduser()
+
+
+def write(config: ConfigFile, path: Path, *, with_key: bool) -> bool:
+    """Put the entry into the file, and keep the file as it was beside it, with `.bak` at its end.
+
+    Returns False if the entry is there already. Raises Invalid, and changes nothing, if the file cannot be read or
+    changed without losing something.
+    """
+    entry = config.with_key if with_key or config.sign_in is None else config.sign_in
+    before = _read(path)
+    try:
+        if _at(_parsed(config, before or ""), config.keys) == entry:
+            return False
+        after = _changed(config, before or "", entry)
+    except (ValueError, yaml.YAMLError):
+        raise Invalid(
+            f"{path} cannot be changed without losing something in it. Nothing was changed. Add this yourself:\n"
+            + written(config.format, config.keys, entry)
+        ) from None
+    _replace(path, after, is_new=before is None)
+    return True
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        raise Invalid(f"{path} is not UTF-8 text.") from None
+
+
+def _parsed(config: ConfigFile, text: str) -> Tree:
+    """Return the file's content. Raises ValueError or YAMLError if it is no map in its format."""
+    if not text.strip():
+        return {}
+    load = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}[config.format]
+    tree = load(text)
+    if not isinstance(tree, dict):
+        raise ValueError("not a map")
+    return tree
+
+
+def _changed(config: ConfigFile, before: str, entry: Entry) -> str:
+    """Return the file's text with the entry in it. Raises ValueError or YAMLError if something would be lost."""
+    tree = _parsed(config, before)
+    after = _inserted(config, tree, entry) if config.format == "json" else _appended(config, tree, before, entry)
+    if _at(_parsed(config, after), config.keys) != entry:
+        raise ValueError("the entry is not where it belongs")
+    return after
+
+
+def _inserted(config: ConfigFile, tree: Tree, entry: Entry) -> str:
+    """Return the text of a JSON file with the entry, in place of an earlier one. Raises ValueError."""
+    *parents, name = config.keys
+    branch = tree
+    for key in parents:
+        inner = branch.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise ValueError("not a map")
+        branch = inner
+    branch[name] = entry
+    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+
+
+def _appended(config: ConfigFile, tree: Tree, before: str, entry: Entry) -> str:
+    """Return the lines of a file with the entry added, and every comment kept. Raises ValueError if it has one."""
+    if _at(tree, config.keys) is not None:
+        raise ValueError("it has another entry of this name")
+    lines = before.splitlines()
+    added = written(config.format, config.keys, entry).split("\n")
+    if config.format == "toml" or config.keys[0] not in tree:
+        return "\n".join([*lines, *([""] if lines else []), *added]) + "\n"
+    position = lines.index(f"{config.keys[0]}:") + 1
+    return "\n".join([*lines[:position], *added[1:], *lines[position:]]) + "\n"
+
+
+def _at(tree: Mapping[str, object], keys: tuple[str, ...]) -> object:
+    found: object = tree
+    for key in keys:
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(key)
+    return found
+
+
+def _replace(path: Path, text: str, *, is_new: bool) -> None:
+    """Write a new file and move it into place, so that no client ever reads half of it. Only its owner can read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    target = path.resolve()  # a link stays a link
+    with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False, encoding="utf-8") as file:  # mode 0600
+        file.write(text)
+    try:
+        if not is_new:
+            shutil.copy2(target, target.with_name(target.name + ".bak"))
+            shutil.copymode(target, file.name)
+        os.replace(file.name, target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(file.name)
+        raise

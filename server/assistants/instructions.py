@@ -1,0 +1,130 @@
+"""The parts of which instructions are made: what is connected, steps to follow, and a client's configuration file."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote
+
+SERVER_NAME = "selfmemory"
+KEY_PLACEHOLDER = "YOUR_API_KEY"
+
+Entry = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """This server as its clients reach it. `key` is an API key to put into the texts, if there is one."""
+
+    public_url: str
+    key: str = KEY_PLACEHOLDER
+
+    @property
+    def url(self) -> str:
+        return f"{self.public_url}/mcp"
+
+    @property
+    def bearer(self) -> str:
+        """The value of the Authorization header."""
+        return f"Bearer {self.key}"
+
+    @property
+    def headers(self) -> Entry:
+        return {"Authorization": self.bearer}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One instruction, with the text to paste into `target` if there is one. `link` opens the client itself."""
+
+    instruction: str
+    snippet: str | None = None
+    target: str | None = None
+    link: str | None = None
+    link_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A file in which a client keeps its servers.
+
+    `paths` are by `sys.platform` and begin with `~`, an environment variable or the working folder. `keys` lead to the
+    entry of this server: `sign_in` for a client that signs in, `with_key` with an API key.
+    """
+
+    format: Literal["json", "toml", "yaml"]
+    paths: Mapping[str, str]
+    keys: tuple[str, ...]
+    with_key: Entry
+    sign_in: Entry | None = None
+
+    @property
+    def shown_path(self) -> str:
+        return self.paths["linux"]
+
+    def snippet(self, *, with_key: bool) -> str:
+        """Return the whole text of a file that holds this entry alone."""
+        entry = self.with_key if with_key or self.sign_in is None else self.sign_in
+        return written(self.format, self.keys, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Assistant:
+    """A client with its instructions: `sign_in` in a browser, `with_key` with an API key, or both.
+
+    `vendor` is set if the client connects from its vendor's servers, so that it needs a public https address. `guide`
+    is the page of the client's own documentation that the text was checked against.
+    """
+
+    id: str
+    name: str
+    sign_in: Sequence[Step] = ()
+    with_key: Sequence[Step] = ()
+    config: ConfigFile | None = None
+    vendor: str | None = None
+    guide: str = ""
+    note: str = field(default="", kw_only=True)
+
+
+def same_path(path: str) -> dict[str, str]:
+    """Return the paths of a file that has the same one on each system."""
+    return {"linux": path, "darwin": path, "win32": path}
+
+
+def written(form: str, keys: Sequence[str], entry: Entry) -> str:
+    """Return the entry below its keys as JSON, TOML or YAML."""
+    if form == "toml":
+        return f"[{'.'.join(keys)}]\n" + "\n".join(f"{name} = {_toml(value)}" for name, value in entry.items())
+    if form == "yaml":
+        return "\n".join(_yaml({keys[0]: {keys[1]: entry}}))
+    nested: Entry = entry
+    for key in reversed(keys):
+        nested = {key: nested}
+    return as_json(nested)
+
+
+def as_json(value: object, indent: int | None = 2) -> str:
+    return json.dumps(value, indent=indent)
+
+
+def encoded(value: Entry) -> str:
+    """Return the entry as the Base64 of its JSON, quoted for a link."""
+    return quote(base64.b64encode(as_json(value, indent=None).encode()).decode())
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{name} = {_toml(inner)}" for name, inner in value.items()) + " }"
+    return json.dumps(value)  # a JSON string, number or boolean is one of TOML too
+
+
+def _yaml(value: Entry, depth: int = 0) -> list[str]:
+    """Return lines of block style, two spaces a level. Every string is quoted as in JSON, which YAML reads."""
+    lines = []
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            lines += [f"{'  ' * depth}{name}:", *_yaml(inner, depth + 1)]
+        else:
+            lines.append(f"{'  ' * depth}{name}: {json.dumps(inner)}")
+    return lines

@@ -1,0 +1,65 @@
+"""`connect`: print what connects an assistant to this server, or put it where the assistant reads it."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from server.assistants import config_files
+from server.assistants.catalog import assistants
+from server.assistants.instructions import KEY_PLACEHOLDER, Assistant, Step, Target
+from server.commands.output import print_message, print_result
+from server.errors import Invalid
+from server.settings import Settings
+from server.urls import is_loopback
+
+NAMES = tuple(assistant.id for assistant in assistants(Target("")))
+
+
+def connect(settings: Settings, args: Namespace) -> None:
+    """Print the instructions, or with `--write` change the assistant's configuration file.
+
+    Raises Invalid if the file cannot be changed.
+    """
+    target = Target(settings.public_url, args.key or KEY_PLACEHOLDER)
+    assistant = next(assistant for assistant in assistants(target) if assistant.id == args.client)
+    if assistant.vendor and is_loopback(settings.public_url):
+        print_message(
+            f"{assistant.name} connects from {assistant.vendor}'s servers and cannot reach {settings.public_url}: "
+            "set SELFMEMORY_PUBLIC_URL to a public https address first."
+        )
+    if args.write:
+        _write(assistant, args.key)
+    else:
+        print_result("\n".join(_lines(assistant, args.key)))
+
+
+def _write(assistant: Assistant, key: str | None) -> None:
+    if assistant.config is None:
+        raise Invalid(f"{assistant.name} has no file to write to. Run this without --write and follow the steps.")
+    if key is None and not assistant.sign_in:
+        raise Invalid(f"{assistant.name} needs an API key. Add --key KEY; `create-key` creates one.")
+    path = config_files.path_of(assistant.config, sys.platform)
+    changed = config_files.write(assistant.config, path, with_key=key is not None)
+    print_message(f"Added SelfMemory to {path}." if changed else f"SelfMemory is in {path} already.")
+    print_message(f"Restart {assistant.name}" + ("." if key else ", and sign in when it asks."))
+
+
+def _lines(assistant: Assistant, key: str | None) -> list[str]:
+    """Return both ways, or with a key that of the key alone."""
+    ways = [("Sign in", assistant.sign_in if key is None else ()), ("With an API key", assistant.with_key)]
+    shown = [(title, steps) for title, steps in ways if steps]
+    lines = [assistant.name]
+    for title, steps in shown:
+        lines += ["", f"{title}:" if len(shown) > 1 else "Steps:", *_numbered(steps)]
+    if key is None and assistant.with_key:
+        lines += ["", f"Replace {KEY_PLACEHOLDER} with a key, or run this again with --key KEY."]
+    return [*lines, *(["", assistant.note] if assistant.note else [])]
+
+
+def _numbered(steps: Sequence[Step]) -> list[str]:
+    lines = []
+    for number, step in enumerate(steps, 1):
+        lines.append(f"{number}. {step.instruction}")
+        text = step.snippet or step.link
+        lines += [f"     {line}" for line in text.split("\n")] if text else []
+    return lines

@@ -1,0 +1,151 @@
+"""`python -m server connect`: what it prints, and what it changes in a client's configuration file."""
+
+import json
+import os
+import stat
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # it has no stubs
+
+from server.__main__ import main
+
+URL = "http://localhost:8081/mcp"
+FILES = {
+    "claude-code": ".claude.json",
+    "claude-desktop": ".config/Claude/claude_desktop_config.json",
+    "cursor": ".cursor/mcp.json",
+    "vscode": ".config/Code/User/mcp.json",
+    "codex": ".codex/config.toml",
+    "gemini": ".gemini/settings.json",
+    "zed": ".config/zed/settings.json",
+    "windsurf": ".codeium/windsurf/mcp_config.json",
+    "cline": ".cline/data/settings/cline_mcp_settings.json",
+    "goose": ".config/goose/config.yaml",
+    "librechat": "librechat.yaml",
+}
+LOADERS: dict[str, Callable[[str], Any]] = {".json": json.loads, ".toml": tomllib.loads, ".yaml": yaml.safe_load}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_logging: None) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def entry_in(file: Path) -> Any:
+    """Return the entry of this server, wherever it is in the file."""
+    tree = LOADERS[file.suffix](file.read_text("utf-8"))
+    return next(branch["selfmemory"] for branch in tree.values() if isinstance(branch, dict) and "selfmemory" in branch)
+
+
+@pytest.mark.parametrize("client", FILES)
+def test_write_puts_the_entry_where_the_client_reads_it(home: Path, client: str) -> None:
+    assert main(["connect", client, "--write", "--key", "sk_im_secret"]) == 0
+    file = home / FILES[client]
+    assert "Bearer sk_im_secret" in json.dumps(entry_in(file))
+    assert URL in json.dumps(entry_in(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    before = file.read_bytes()
+    assert main(["connect", client, "--write", "--key", "sk_im_secret"]) == 0
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("client", ["cursor", "codex", "goose", "librechat"])
+def test_what_else_is_in_the_file_stays(home: Path, client: str) -> None:
+    file = home / FILES[client]
+    texts = {
+        ".json": '{"theme": "dark", "mcpServers": {"other": {"url": "https://a.example"}}}',
+        ".toml": 'model = "x"  # mine\n\n[mcp_servers.other]\nurl = "https://a.example"\n',
+        ".yaml": "# mine\ntheme: dark\nextensions:\n  other:\n    uri: https://a.example\nlast: 1\n",
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(texts[file.suffix])
+    file.chmod(0o644)
+    assert main(["connect", client, "--write"]) == 0
+    after = file.read_text()
+    assert entry_in(file)
+    assert "https://a.example" in after
+    assert ("mine" in after) is (file.suffix != ".json")
+    assert file.with_name(file.name + ".bak").read_text() == texts[file.suffix]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(
+    ("client", "text"),
+    [
+        ("zed", '{\n  // mine\n  "theme": "dark"\n}'),
+        ("cursor", '{"mcpServers": []}'),
+        ("cursor", "[]"),
+        ("codex", '[mcp_servers.selfmemory]\nurl = "https://old.example/mcp"\n'),
+        ("codex", "not toml"),
+        ("goose", "extensions: {}\n"),
+        ("goose", "a: [\n"),
+    ],
+)
+def test_a_file_that_would_lose_something_is_left_alone(
+    home: Path, capsys: pytest.CaptureFixture[str], client: str, text: str
+) -> None:
+    file = home / FILES[client]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    assert main(["connect", client, "--write"]) == 1
+    assert file.read_text() == text
+    message = capsys.readouterr().err
+    assert "Nothing was changed. Add this yourself:" in message
+    assert URL in message
+
+
+def test_an_entry_of_an_earlier_server_is_replaced(home: Path) -> None:
+    file = home / FILES["cursor"]
+    file.parent.mkdir()
+    file.write_text('{"mcpServers": {"selfmemory": {"url": "https://old.example/mcp"}}}')
+    assert main(["connect", "cursor", "--write"]) == 0
+    assert entry_in(file) == {"url": URL}
+
+
+def test_a_linked_file_stays_a_link(home: Path) -> None:
+    file, real = home / FILES["cursor"], home / "dotfiles.json"
+    file.parent.mkdir()
+    real.write_text("{}")
+    os.symlink(real, file)
+    assert main(["connect", "cursor", "--write"]) == 0
+    assert file.is_symlink()
+    assert entry_in(real) == {"url": URL}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["open-webui", "--write"], "has no file to write to"),
+        (["lm-studio", "--write"], "needs an API key"),
+    ],
+)
+def test_what_cannot_be_written_is_said(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
+) -> None:
+    assert main(["connect", *arguments]) == 1
+    assert reason in capsys.readouterr().err
+
+
+def test_without_write_both_ways_are_printed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["connect", "codex"]) == 0
+    printed = capsys.readouterr()
+    assert f"codex mcp add selfmemory --url {URL}" in printed.out
+    assert "Bearer YOUR_API_KEY" in printed.out
+    assert printed.err == ""
+    assert main(["connect", "codex", "--key", "sk_im_mine"]) == 0
+    assert "Bearer sk_im_mine" in capsys.readouterr().out
+    assert not list(home.iterdir())
+
+
+def test_a_hosted_assistant_is_told_that_it_cannot_reach_this_computer(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["connect", "claude"]) == 0
+    assert "set SELFMEMORY_PUBLIC_URL to a public https address" in capsys.readouterr().err
