@@ -138,7 +138,8 @@ async def test_the_forms_of_the_door_say_how_they_may_be_asked(client: httpx.Asy
 def test_the_names_of_the_operations_in_the_metrics() -> None:
     assert " ".join(sorted(NAMES.values())) == (
         "accounts.delete api_keys.create api_keys.delete api_keys.list_keys audit.list_events audit.list_own "
-        "authorizations.approve authorizations.deny connections.disconnect connections.list_connections "
+        "authorizations.approve authorizations.deny connections.disconnect connections.first_use "
+        "connections.list_connections "
         "exchange.import_as_member identities.list_own imports.commit imports.discard imports.publish "
         "imports.stage invitation_answers.accept invitation_answers.decline invitation_answers.list_pending "
         "invitation_answers.show invitations.cancel invitations.invite invitations.invite_to_project "
