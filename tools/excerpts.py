@@ -1,0 +1,90 @@
+"""The part of a long text that an answer shows: where most of the question's words stand, or its closest piece."""
+
+import re
+import unicodedata
+from itertools import islice
+from operator import itemgetter
+
+EXCERPT_LENGTH = 1_500
+"""Characters of a memory in a search or a list, with the ellipses."""
+
+MOST_TERMS = 64
+MOST_PLACES = 100
+"""Places of one word that are looked at; a word that is everywhere says little about where to look."""
+
+EDGE = 40
+"""Characters in which an edge moves to a space, so that no word is cut."""
+
+
+class _Plain(dict[int, str]):
+    """Maps a character to its lower case without accents, one for one, for `str.translate`."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        plain = unicodedata.normalize("NFKD", character)[0].lower()
+        plain = plain if len(plain) == 1 else character
+        if code < 0x3000:  # the others are so many that they would fill the memory
+            self[code] = plain
+        return plain
+
+
+_PLAIN = _Plain()
+
+
+def beginning_of(content: str) -> str:
+    """Return the text, or its first `EXCERPT_LENGTH` characters."""
+    return content if len(content) <= EXCERPT_LENGTH else _cut(content, 0)
+
+
+def excerpt_of(content: str, query: str, piece: str) -> str:
+    """Return the text, or `EXCERPT_LENGTH` characters around what matches. `piece` is the part closest in meaning."""
+    if len(content) <= EXCERPT_LENGTH:
+        return content
+    return _cut(content, _center(_places(content, query, piece)) - EXCERPT_LENGTH // 2)
+
+
+def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
+    """Return where the question's words and the piece are, each with a weight: a rarer word says more."""
+    plain = content.translate(_PLAIN)
+    places: list[tuple[int, float]] = []
+    for term in list(dict.fromkeys(re.findall(r"\w+", query.translate(_PLAIN))))[:MOST_TERMS]:
+        found = [match.start() for match in islice(re.finditer(re.escape(term), plain), MOST_PLACES)]
+        places += [(start, len(term) / len(found)) for start in found]
+    start = content.find(piece) if piece else -1
+    if start >= 0:
+        places.append((start, max(map(itemgetter(1), places), default=1.0)))
+    return sorted(places)
+
+
+def _center(places: list[tuple[int, float]]) -> int:
+    """Return the middle of the places that weigh most among those that fit into one excerpt. 0 without any."""
+    best, center = 0.0, 0
+    weight, first = 0.0, 0
+    for last, gain in places:
+        weight += gain
+        while last - places[first][0] > EXCERPT_LENGTH // 2:
+            weight -= places[first][1]
+            first += 1
+        if weight > best + 1e-9:
+            best, center = weight, (places[first][0] + last) // 2
+    return center
+
+
+def _cut(content: str, start: int) -> str:
+    """Return `EXCERPT_LENGTH` characters from about `start` on, with an ellipsis for what is left out on a side."""
+    room = EXCERPT_LENGTH - 2
+    start = max(0, min(start, len(content) - room))
+    end = min(start + room, len(content))
+    if start > 0:
+        start = max(start, content.find(" ", start, start + EDGE) + 1)
+    if end < len(content):
+        space = content.rfind(" ", end - EDGE, end)
+        end = space if space > 0 else end
+    while end < len(content) and end > start and _continues(content[end]):
+        end -= 1
+    return f"{'…' if start else ''}{content[start:end]}{'…' if end < len(content) else ''}"
+
+
+def _continues(character: str) -> bool:
+    """Return whether the character belongs to the one before it, such as an accent or the joiner of an emoji."""
+    return unicodedata.combining(character) > 0 or character in "\u200d\ufe0e\ufe0f"
