@@ -34,7 +34,10 @@ Id = Annotated[
     str, BeforeValidator(read_id), Field(description="A memory's id as another tool gave it (mem_…), or its url.")
 ]
 Texts = Annotated[list[str], Field(max_length=MOST_VALUES)]
-Data = Annotated[Metadata, WithJsonSchema({"type": "object"})]
+SOURCE = {"type": "string", "description": "Where it comes from, such as an address. Other keys are welcome."}
+Data = Annotated[Metadata, WithJsonSchema({"type": "object", "properties": {"source": SOURCE}})]
+"""Metadata. Gemini refuses an object without any property, so the schema names one."""
+
 Moment = Annotated[str, Field(max_length=100)]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from server.domain.memory import memories, search
+from server.domain.memory.excerpts import EXCERPT_LENGTH, beginning_of, excerpt_of
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import ListRequest
 from server.domain.memory.periods import period_between
@@ -10,7 +11,6 @@ from server.domain.memory.search import SearchPage, SearchRequest
 from server.models import Memory
 from server.runtime import Call
 from server.settings import Settings
-from tools.excerpts import EXCERPT_LENGTH, beginning_of, excerpt_of
 from tools.inputs import FetchArguments, ListArguments, SearchArguments
 from tools.views import Answer, Document, Entry, Match, Matches, Page, as_json, as_lines, fields_of, fitting, page_text
 
@@ -51,7 +51,7 @@ async def list_memories(call: Call, given: ListArguments) -> Answer:
 
 
 def filters_of(given: SearchArguments) -> Filters:
-    """Raises Invalid for a period that cannot be read."""
+    """Return the filters; null for a key is as left out. Raises Invalid for a period that cannot be read."""
     period = period_between(
         given.temporal_filter or None, given.timezone, given.created_after or None, given.created_before or None
     )
@@ -62,7 +62,7 @@ def filters_of(given: SearchArguments) -> Filters:
         category=given.topic_category or None,
         created_from=period.start,
         created_until=period.end,
-        metadata=given.metadata,
+        metadata={key: value for key, value in given.metadata.items() if value is not None},
     )
 
 

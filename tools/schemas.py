@@ -25,5 +25,5 @@ def _flat(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str
         flat["items"] = _flat(schema["items"], definitions)
     if "properties" in schema:
         flat["properties"] = {name: _flat(part, definitions) for name, part in schema["properties"].items()}
-        flat["required"] = schema.get("required", [])
+        flat |= {"required": schema["required"]} if schema.get("required") else {}
     return flat

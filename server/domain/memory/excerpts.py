@@ -3,17 +3,20 @@
 import re
 import unicodedata
 from itertools import islice
-from operator import itemgetter
+
+from server.index.words.tokenizer import question_terms
 
 EXCERPT_LENGTH = 1_500
 """Characters of a memory in a search or a list, with the ellipses."""
 
-MOST_TERMS = 64
 MOST_PLACES = 100
 """Places of one word that are looked at; a word that is everywhere says little about where to look."""
 
 EDGE = 40
 """Characters in which an edge moves to a space, so that no word is cut."""
+
+_EMOJI_PARTS = "\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
+"""What belongs to the character before it: joiners, variants, skin tones."""
 
 
 class _Plain(dict[int, str]):
@@ -44,15 +47,17 @@ def excerpt_of(content: str, query: str, piece: str) -> str:
 
 
 def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
-    """Return where the question's words and the piece are, each with a weight: a rarer word says more."""
+    """Return where the question's words and the piece are, each with a weight: a rarer and longer word says more."""
     plain = content.translate(_PLAIN)
     places: list[tuple[int, float]] = []
-    for term in list(dict.fromkeys(re.findall(r"\w+", query.translate(_PLAIN))))[:MOST_TERMS]:
+    weight_of_words = 0.0
+    for term in dict.fromkeys(term.translate(_PLAIN) for term in question_terms(query)):
         found = [match.start() for match in islice(re.finditer(re.escape(term), plain), MOST_PLACES)]
         places += [(start, len(term) / len(found)) for start in found]
+        weight_of_words += len(term) if found else 0
     start = content.find(piece) if piece else -1
     if start >= 0:
-        places.append((start, max(map(itemgetter(1), places), default=1.0)))
+        places.append((start, weight_of_words / 2 or 1.0))  # the words decide if most of them are elsewhere
     return sorted(places)
 
 
@@ -80,11 +85,16 @@ def _cut(content: str, start: int) -> str:
     if end < len(content):
         space = content.rfind(" ", end - EDGE, end)
         end = space if space > 0 else end
-    while end < len(content) and end > start and _continues(content[end]):
+    while start < end and _splits(content, start):
+        start += 1
+    while start < end and _splits(content, end):
         end -= 1
     return f"{'…' if start else ''}{content[start:end]}{'…' if end < len(content) else ''}"
 
 
-def _continues(character: str) -> bool:
-    """Return whether the character belongs to the one before it, such as an accent or the joiner of an emoji."""
-    return unicodedata.combining(character) > 0 or character in "\u200d\ufe0e\ufe0f"
+def _splits(content: str, position: int) -> bool:
+    """Return whether people would see half a character on a side: a letter without its accent, a part of an emoji."""
+    if not 0 < position < len(content):
+        return False
+    after = content[position]
+    return unicodedata.combining(after) > 0 or after in _EMOJI_PARTS or content[position - 1] == "\u200d"
