@@ -16,7 +16,7 @@ from mcp.types import (
     JSONRPCRequest,
     JSONRPCResponse,
 )
-from mcp.types.version import KNOWN_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
+from mcp.types.version import KNOWN_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 from starlette.datastructures import Headers, MutableHeaders
@@ -43,9 +43,14 @@ def understanding(app: ASGIApp, headers: Headers, body: bytes) -> ASGIApp:
         return refusal
     changed = put_right(message)
     inner = replaying(app, body if changed is None else to_json(changed))
-    if message.get("method") == "initialize" or not headers.get(MCP_PROTOCOL_VERSION_HEADER, "x").strip():
+    if is_handshake(message) or not headers.get(MCP_PROTOCOL_VERSION_HEADER, "-").strip():
         inner = without_revision(inner)
     return accepting(inner, headers)
+
+
+def is_handshake(message: Mapping[str, Any]) -> bool:
+    """Return whether the message begins a connection, as it does in no revision that names itself in each message."""
+    return message.get("method") == "initialize" and revision_in(message) not in MODERN_PROTOCOL_VERSIONS
 
 
 def refusal_of(message: object, headers: Headers) -> JSONResponse | None:
@@ -58,13 +63,13 @@ def refusal_of(message: object, headers: Headers) -> JSONResponse | None:
         return failure(INVALID_REQUEST, NO_MESSAGE)
     assert isinstance(message, dict)  # noqa: S101 - each of the three is an object
     revision = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip() or revision_in(message)
-    if message.get("method") == "initialize" or revision is None or revision in KNOWN_PROTOCOL_VERSIONS:
+    if is_handshake(message) or revision is None or revision in KNOWN_PROTOCOL_VERSIONS:
         return None
     return failure(
         UNSUPPORTED_PROTOCOL_VERSION,
         f"Unsupported protocol version. This server knows {REVISIONS}.",
         message.get("id"),
-        {"supported": list(KNOWN_PROTOCOL_VERSIONS), "requested": revision},
+        {"supported": list(MODERN_PROTOCOL_VERSIONS), "requested": revision},  # as server/discover says
     )
 
 
@@ -81,9 +86,9 @@ def put_right(message: dict[str, Any]) -> dict[str, Any] | None:
 
     A handshake negotiates whatever it says. A tool's arguments may be the text of a JSON object.
     """
+    if is_handshake(message) and "id" in message:
+        return {**message, "params": _handshake(message.get("params"))}
     match message:
-        case {"method": "initialize", "id": _}:
-            return {**message, "params": _handshake(message.get("params"))}
         case {"method": "tools/call", "params": {"arguments": str(text), **params}}:
             return {**message, "params": {**params, "arguments": _arguments_in(text)}}
     return None

@@ -1,6 +1,6 @@
 """The tools that read. A docstring is a prompt: a model reads it to decide when to use the tool."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from server.domain.memory import memories, search
 from server.domain.memory.excerpts import EXCERPT_LENGTH, beginning_of, excerpt_of
@@ -14,6 +14,9 @@ from server.settings import Settings
 from tools.inputs import FetchArguments, ListArguments, SearchArguments
 from tools.views import Answer, Document, Entry, Match, Matches, Page, as_json, as_lines, fields_of, fitting, page_text
 
+LARGE_PAGE_BYTES = 100_000
+"""A page with more text is cut on a worker thread, so that nobody waits for it."""
+
 
 async def search_memories(call: Call, given: SearchArguments) -> Answer:
     """Find what is remembered about something, by meaning and by words.
@@ -25,7 +28,9 @@ async def search_memories(call: Call, given: SearchArguments) -> Answer:
     """
     request = SearchRequest(given.query, filters_of(given), given.limit, given.threshold)
     page = await call.read(search.search, request, call.index)
-    return await call.runtime.in_thread(_matches, page, given.query, call.runtime.settings)
+    if page.size > LARGE_PAGE_BYTES:
+        return await call.runtime.in_thread(_matches, page, given.query, call.runtime.settings)
+    return _matches(page, given.query, call.runtime.settings)
 
 
 async def fetch_memory(call: Call, given: FetchArguments) -> Answer:
@@ -67,7 +72,7 @@ def filters_of(given: SearchArguments) -> Filters:
 
 
 def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
-    """Return as many results as have room. Long texts take a while, so this runs on a worker thread."""
+    """Return as many results as have room."""
     matches = (
         Match.model_validate(
             {
@@ -84,14 +89,12 @@ def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
     return Answer(view, as_json(view))
 
 
-def _entries(found: Sequence[Memory], settings: Settings) -> list[Entry]:
-    return [
-        Entry.model_validate(
+def _entries(found: Sequence[Memory], settings: Settings) -> Iterator[Entry]:
+    for memory in found:
+        yield Entry.model_validate(
             {
                 **fields_of(memory, settings, beginning_of(memory.content)),
                 "created_at": memory.created_at,
                 "truncated": len(memory.content) > EXCERPT_LENGTH,
             }
         )
-        for memory in found
-    ]
