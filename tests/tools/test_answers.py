@@ -63,7 +63,7 @@ async def test_the_sentence_of_a_change_is_its_message(mcp: Mcp) -> None:
 
 
 @pytest.mark.parametrize("filler", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("position", [0.0, 0.3, 0.7, 1.0])
+@pytest.mark.parametrize("position", [0.0, 0.6, 1.0])
 async def test_a_long_memory_is_shown_around_what_matched(mcp: Mcp, filler: str, position: float) -> None:
     whole = filler * (8_900 // len(filler))
     at = len(filler) * int(position * len(whole) / len(filler))
