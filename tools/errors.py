@@ -1,8 +1,13 @@
 """Turn a failure into one sentence that a model can act on."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from server.errors import NotFound, ServiceError, Unavailable
+from mcp.shared.exceptions import MCPError
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
+
+from server.errors import Invalid, NotFound, ServiceError, Unavailable
 from server.logs import request_id
 
 log = logging.getLogger(__name__)
@@ -20,3 +25,13 @@ def sentence(error: Exception) -> str:
         return error.detail
     log.error("crash", exc_info=error)
     return f"Something went wrong here; quote request id {request_id.get()}."
+
+
+@contextmanager
+def protocol_errors(data: object = None) -> Iterator[None]:
+    """Raise a service error as MCPError, for methods whose results have no place for a sentence."""
+    try:
+        yield
+    except ServiceError as error:
+        code = INVALID_PARAMS if isinstance(error, NotFound | Invalid) else INTERNAL_ERROR
+        raise MCPError(code, sentence(error), data) from None

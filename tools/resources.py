@@ -2,7 +2,6 @@
 
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     ListResourcesResult,
     ReadResourceResult,
@@ -13,11 +12,11 @@ from mcp.types import (
 
 from server.domain.memory import memories
 from server.domain.memory.memories import ListRequest
-from server.errors import Invalid, NotFound, ServiceError
+from server.errors import NotFound
 from server.models import Memory
 from server.models.base import is_id
 from server.runtime import Call
-from tools.errors import sentence
+from tools.errors import protocol_errors
 from tools.inputs import read_id
 from tools.views import title_of
 
@@ -38,7 +37,8 @@ async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:
     if cursor is not None and not is_id("mem_", cursor):
         raise MCPError(INVALID_PARAMS, "cursor: must be the nextCursor of the page before.")
     request = ListRequest(limit=PAGE_LENGTH + 1, before=cursor)
-    page = await call.read(memories.list_memories, request)
+    with protocol_errors():
+        page = await call.read(memories.list_memories, request)
     shown = page.memories[:PAGE_LENGTH]
     has_more = page.is_cut or len(page.memories) > PAGE_LENGTH
     return ListResourcesResult(
@@ -48,11 +48,8 @@ async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:
 
 async def read_resource(call: Call, uri: str) -> ReadResourceResult:
     """Return the memory's whole text. Raises MCPError, also for what the caller may not see."""
-    try:
+    with protocol_errors({"uri": uri}):
         memory = await call.read(memories.get, _id_in(uri))
-    except ServiceError as error:
-        code = INVALID_PARAMS if isinstance(error, NotFound | Invalid) else INTERNAL_ERROR
-        raise MCPError(code, sentence(error), {"uri": uri}) from None
     return ReadResourceResult(contents=[TextResourceContents(uri=uri, text=memory.content, mime_type=MEDIA_TYPE)])
 
 

@@ -29,6 +29,7 @@ from server.settings import Settings
 from tools import prompts, resources
 from tools.call import Context, call_of, run_tool
 from tools.catalog import BY_NAME, SCOPES, TOOLS
+from tools.errors import protocol_errors
 from tools.gate import BODY_LIMIT, gate
 
 INSTRUCTIONS = (
@@ -62,7 +63,8 @@ def protocol_server() -> Server:
 
 async def list_tools(context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
     """Return the tools that the caller may use: a viewer, or a credential that only reads, is offered no others."""
-    writes = await call_of(context).read(may_write)
+    with protocol_errors():
+        writes = await call_of(context).read(may_write)
     return ListToolsResult(tools=[tool.listed for tool in TOOLS if writes or tool.scope is Scope.READ])
 
 
