@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
+from server.domain.memory.labels import MOST_VALUES
 from server.errors import Invalid
 from server.wire import require_storable
 
@@ -130,6 +131,8 @@ def _texts(value: object) -> list[str] | None:
         value = _listed(value)
     if not isinstance(value, list) or any(isinstance(item, dict | list | bool) for item in value):
         raise ValueError("must be comma text or a list of texts")
+    if len(value) > MOST_VALUES:
+        raise ValueError(f"must have at most {MOST_VALUES} items")
     items = [_text(item).strip() for item in value if item is not None and not _is_nothing(item)]
     return items if items or not value else None
 
@@ -173,7 +176,7 @@ def _unknown(tool: str, name: str, names: Iterable[str]) -> str:
 
 def _nearest(name: str, names: list[str]) -> str | None:
     """Return the argument that is probably meant."""
-    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[\s-]+", "_", name.strip()).casefold()
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[\s-]+", "_", name.strip()[:NAME_LENGTH]).casefold()
     for candidate in names:
         if plain == candidate or plain in OTHER_NAMES.get(candidate, "").split():
             return candidate

@@ -9,7 +9,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
-from server.domain.memory.labels import MOST_VALUES
 from server.domain.memory.metadata import CONTENT_LENGTH, METADATA_BYTES, Content, Metadata
 from server.domain.memory.parameters import Limit, Offset, PageLimit, Query, Threshold
 from server.domain.memory.periods import VOCABULARY
@@ -33,7 +32,6 @@ def read_id(value: object) -> str:
 Id = Annotated[
     str, BeforeValidator(read_id), Field(description="A memory's id as another tool gave it (mem_…), or its url.")
 ]
-Texts = Annotated[list[str], Field(max_length=MOST_VALUES)]
 SOURCE = {"type": "string", "description": "Where it comes from, such as an address. Other keys are welcome."}
 Data = Annotated[Metadata, WithJsonSchema({"type": "object", "properties": {"source": SOURCE}})]
 """Metadata. Gemini refuses an object without any property, so the schema names one."""
@@ -44,9 +42,9 @@ Moment = Annotated[str, Field(max_length=100)]
 class SearchArguments(BaseModel):
     query: Query = Field(description="A question or keywords. Empty text gives the newest memories.")
     limit: Limit = Field(default=10, description="How many results at most; 10 if left out.")
-    tags: Texts = Field(default=[], description="Only memories with any of these tags.")
+    tags: list[str] = Field(default=[], description="Only memories with any of these tags.")
     match_all_tags: bool = Field(default=False, description="True: only memories that have all of the tags.")
-    people_mentioned: Texts = Field(default=[], description="Only memories about any of these people.")
+    people_mentioned: list[str] = Field(default=[], description="Only memories about any of these people.")
     topic_category: str = Field(default="", description="Only memories of this category.")
     temporal_filter: str = Field(default="", description=f"Only memories saved then: {VOCABULARY}.")
     timezone: str = Field(
@@ -66,7 +64,7 @@ class FetchArguments(BaseModel):
 class ListArguments(BaseModel):
     limit: PageLimit = Field(default=10, description="How many at most; 10 if left out.")
     offset: Offset = Field(default=0, description="How many of the newest to leave out.")
-    tags: Texts = Field(default=[], description="Only memories with any of these tags.")
+    tags: list[str] = Field(default=[], description="Only memories with any of these tags.")
     topic_category: str = Field(default="", description="Only memories of this category.")
 
 
@@ -74,8 +72,8 @@ class AddArguments(BaseModel):
     content: Content = Field(
         description=f"The text to remember, in full sentences; at most {CONTENT_LENGTH:,} characters."
     )
-    tags: Texts = Field(default=[], description='Labels, such as ["work", "travel"].')
-    people_mentioned: Texts = Field(default=[], description='People it is about, such as ["Anna", "Dr Li"].')
+    tags: list[str] = Field(default=[], description='Labels, such as ["work", "travel"].')
+    people_mentioned: list[str] = Field(default=[], description='People it is about, such as ["Anna", "Dr Li"].')
     topic_category: str = Field(default="", description='One broad topic, such as "health".')
     created_at: Moment = Field(
         default="", description="When it was, as an ISO 8601 date or time in the past; now if left out."
@@ -88,8 +86,8 @@ class AddArguments(BaseModel):
 class UpdateArguments(BaseModel):
     id: Id
     content: Content = Field(default="", description="The new text; leave it out to keep the text.")
-    tags: Texts = Field(default=[], description="The new tags instead of the old ones; an empty list removes all.")
-    people_mentioned: Texts = Field(default=[], description="The new people instead of the old; empty removes all.")
+    tags: list[str] = Field(default=[], description="The new tags instead of the old ones; an empty list removes all.")
+    people_mentioned: list[str] = Field(default=[], description="The new people instead of the old; empty removes all.")
     topic_category: str = Field(default="", description="The new category.")
     metadata: Data = Field(
         default={}, description="Values to add or change; null removes a key, and all other keys stay."

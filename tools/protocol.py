@@ -4,7 +4,6 @@ The SDK answers a batch with a page of a validator's output, an unknown revision
 `Accept` without JSON with 406. People meet these answers, and they help nobody.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +37,7 @@ def understanding(app: ASGIApp, headers: Headers, body: bytes) -> ASGIApp:
     try:
         message = from_json(body)
     except ValueError:
-        return replaying(app, body)
+        return accepting(replaying(app, body), headers)
     if refusal := refusal_of(message, headers):
         return refusal
     changed = put_right(message)
@@ -107,8 +106,8 @@ def _handshake(params: object) -> dict[str, object]:
 def _arguments_in(text: str) -> object:
     """Return the object of JSON text, null for blank text, else the text, which the SDK refuses."""
     try:
-        return json.loads(text) if text.strip() else None
-    except (ValueError, RecursionError):
+        return from_json(text) if text.strip() else None
+    except ValueError:
         return text
 
 

@@ -175,7 +175,7 @@ async def test_all_arguments_may_be_null_or_the_text_of_an_object(mcp: Mcp, argu
     assert result["structuredContent"]["total"] == 1
 
 
-@pytest.mark.parametrize("arguments", ["nonsense", "[1]", [1], 7, "{" * 3000])
+@pytest.mark.parametrize("arguments", ["nonsense", "[1]", [1], 7, "{" * 3000, '{"limit": "\\ud800"}'])
 async def test_arguments_that_are_no_object_are_a_protocol_error(mcp: Mcp, arguments: object) -> None:
     answer = await mcp.send("tools/call", {"name": "list_memories", "arguments": arguments})
     assert answer.json()["error"]["code"] == -32602

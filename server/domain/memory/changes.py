@@ -40,11 +40,16 @@ def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
     """Return the change that gives the memory its merged values. Raises Invalid if the metadata becomes too large."""
     labels: JsonObject = {TAGS: patch.tags, PEOPLE: patch.people_mentioned, CATEGORY: patch.topic_category}
     own = {key: value or None for key, value in labels.items() if value is not None}
+    details = merge_json(memory.details, {**(patch.metadata or {}), **own})
+    return MemoryChange(text=patch.content, metadata=checked(details))
+
+
+def checked(details: JSON) -> JsonObject:
+    """Return merged metadata as it is stored. Raises Invalid if it has become too large."""
     try:
-        details = parse_metadata(merge_json(memory.details, {**(patch.metadata or {}), **own}))
+        return parse_metadata(details)
     except ValueError as reason:
         raise Invalid(f"{reason}.", field="metadata") from None
-    return MemoryChange(text=patch.content, metadata=details)
 
 
 def merge_json(target: JSON, patch: JSON) -> JSON:

@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 from server.database import is_sqlite
 from server.domain.access import Action, require_project
 from server.domain.memory import memories
+from server.domain.memory.changes import checked
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.labels import PEOPLE, TAGS, fold, parse_list
@@ -39,7 +40,7 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     """Add a memory, unless the project has the same text of the same user from the same day: then label that one.
 
     The index must be prepared, so that nothing ends the transaction between the question and the answer. Raises what
-    `memories.add` does.
+    `memories.add` does, and Invalid if the labels of both are too many.
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
     content_hash = memories.hash_content(new.content)
@@ -47,7 +48,7 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     known = _known(session, project.id, new, content_hash)
     if known is None:
         return Remembered(memories.add(session, principal, new, index), Outcome.ADDED)
-    details = with_labels(known.details, new.metadata)
+    details = checked(with_labels(known.details, new.metadata))
     if details == known.details:
         return Remembered(known.id, Outcome.KNOWN)
     memories.update(session, principal, known.id, MemoryChange(metadata=details), index)

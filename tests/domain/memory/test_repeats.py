@@ -59,6 +59,13 @@ async def test_new_labels_are_added_to_it_and_old_ones_stay(mcp: Mcp) -> None:
     assert await total(mcp) == 1
 
 
+async def test_labels_that_have_no_room_are_refused(mcp: Mcp) -> None:
+    memory_id = await mcp.add(TEXT, metadata={"a": "x" * 9_000})
+    refused = await mcp.refusal("add_memory", content=TEXT, metadata={"b": "x" * 9_000})
+    assert refused == "metadata: must be at most 16 KB."
+    assert set((await mcp.call("fetch", id=memory_id))["metadata"]) == {"a"}
+
+
 async def test_another_text_is_another_memory(mcp: Mcp) -> None:
     for text in (TEXT, TEXT.upper(), f"{TEXT} "):
         await mcp.add(text)
