@@ -26,7 +26,8 @@ async def search_memories(call: Call, given: SearchArguments) -> Answer:
     around what matched; fetch reads all of it. If nothing fits, ask again in other words or with fewer filters before
     you say that you don't know.
     """
-    request = SearchRequest(given.query, filters_of(given), given.limit, given.threshold)
+    threshold = given.threshold if "threshold" in given.model_fields_set else None
+    request = SearchRequest(given.query, filters_of(given), given.limit, threshold)
     page = await call.read(search.search, request, call.index)
     if page.size > LARGE_PAGE_BYTES:
         return await call.runtime.in_thread(_matches, page, given.query, call.runtime.settings)

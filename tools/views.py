@@ -82,7 +82,7 @@ def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object
 
 
 def title_of(content: str) -> str:
-    line = content.strip().splitlines()[0]
+    line = content.lstrip()[: TITLE_LENGTH + 1].splitlines()[0]
     return line if len(line) <= TITLE_LENGTH else f"{line[: TITLE_LENGTH - 1].rstrip()}…"
 
 
