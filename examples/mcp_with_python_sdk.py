@@ -32,14 +32,14 @@ async def main() -> None:
         tools = (await client.list_tools()).tools
         print("Tools: " + ", ".join(tool.name for tool in tools))
 
-        added = await call(client, "add", content=TEXT, tags="health", people_mentioned="Ben")
+        added = await call(client, "add_memory", content=TEXT, tags="health", people_mentioned="Ben")
         print(f"Added {added['memory_id']}")
 
         found = await call(client, "search", query="What must Ben not eat?", limit=3)
         for match in found["results"]:
             print(f"Found {match['score']:.2f}  {match['text']}")
 
-        print((await call(client, "delete", id=added["memory_id"]))["message"])
+        print((await call(client, "delete_memory", id=added["memory_id"]))["message"])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from server.buckets import Bucket
 from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
-from server.domain.memory import charges, imports, memories, overview, search, versions
+from server.domain.memory import changes, charges, imports, memories, overview, repeats, search, versions
 from server.domain.memory.charges import Charge
 from server.domain.people import identities, passkeys, passwords, second_factors, sessions, step_up, users
 from server.domain.teams import (
@@ -32,6 +32,8 @@ NAMES: dict[Callable[..., object], str] = {
     memories.get: "memories.get",
     memories.list_memories: "memories.list_memories",
     memories.update: "memories.update",
+    changes.merge: "memories.merge",
+    repeats.remember: "memories.remember",
     versions.history: "memories.history",
     versions.count_versions: "versions.count_versions",
     memories.delete: "memories.delete",
@@ -109,7 +111,9 @@ HASHING: frozenset[Callable[..., object]] = frozenset(
 BUCKETS: dict[str, Bucket] = {
     "memories.add": Bucket.MEMORY_ADD,
     "memories.add_many": Bucket.MEMORY_ADD,
+    "memories.remember": Bucket.MEMORY_ADD,
     "memories.update": Bucket.MEMORY_CHANGE,
+    "memories.merge": Bucket.MEMORY_CHANGE,
     "memories.delete": Bucket.MEMORY_CHANGE,
     "memories.delete_all": Bucket.MEMORY_CHANGE,
     "search.search": Bucket.MEMORY_SEARCH,
@@ -123,7 +127,9 @@ BUCKETS: dict[str, Bucket] = {
 CHARGES: dict[str, Callable[..., Charge]] = {
     "memories.add": charges.of_addition,
     "memories.add_many": charges.of_batch,
+    "memories.remember": charges.of_addition,
     "memories.update": charges.of_change,
+    "memories.merge": charges.of_merge,
     "memories.delete": charges.of_deletion,
     "memories.delete_all": charges.of_deletion_of_all,
     "search.search": charges.of_search,

@@ -10,10 +10,12 @@ from sqlmodel import Session, SQLModel
 
 from server.dashboard.views import exchange
 from server.domain import audit, retention
-from server.domain.memory import versions
+from server.domain.memory import repeats, versions
 from server.domain.memory.budget import Budget
 from server.models import Memory, MemoryVersion
 from tests.support.controls import Control, assert_noticed, nothing, yes
+from tools import server as mcp_server
+from tools import views
 
 HERE = Path(__file__).parent
 FOR_EVER = timedelta(days=10_000)
@@ -44,7 +46,11 @@ CONTROLS = (
             "rest/test_answers_in_bounds.py::test_a_search_has_at_most"),
     Control("histories have a bound in bytes", Budget, "take", yes,
             "rest/test_answers_in_bounds.py::test_changes_of_metadata"),
-    Control("tools have a bound in bytes", Budget, "take", yes, "tools/test_memories.py::test_an_answer_has_a_bound"),
+    Control("tools have a bound", views, "ANSWER_LENGTH", 10**9, "tools/test_answers.py::test_an_answer_has_a_bound"),
+    Control("tools are listed by rights", mcp_server, "may_write", yes,
+            "tools/test_gate.py::test_a_read_only_credential_may"),
+    Control("a text is remembered once", repeats, "_known", nothing,
+            "domain/memory/test_repeats.py::test_the_same_text_again"),
     Control("a version is what changed", versions, "keep", keep_a_copy,
             "rest/test_answers_in_bounds.py::test_a_version_keeps_only"),
     Control("fifty versions", versions, "MOST_VERSIONS", 1_000,

@@ -14,7 +14,13 @@ from tests.support.server_process import ROOT, run, started
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
     "rest_with_httpx": ["Added mem_", "Found ", "window seat", "2 versions", "answers 404: Memory not found."],
-    "mcp_with_python_sdk": ["Tools: search, fetch, list, add", "Added mem_", "Found ", "walnuts", "Deleted mem_"],
+    "mcp_with_python_sdk": [
+        "Tools: search, fetch, list_memories, add_memory",
+        "Added mem_",
+        "Found ",
+        "walnuts",
+        "Deleted mem_",
+    ],
     "published_client": ["Added mem_", "Found ", "every Tuesday", "From today: 1", "Memory deleted successfully"],
 }
 

@@ -1,5 +1,6 @@
 """MCP: the door for models.
 
-`server` has the table of all tools, `gate` authenticates a request, `call` passes it to a tool. The docstrings and
-field descriptions in `memories` are prompts: a model reads them to decide when to use a tool, and how.
+`catalog` has the table of all tools, `server` answers each method of the protocol, `gate` authenticates a request,
+`protocol` puts right what clients get wrong, `call` runs a tool. The docstrings in `reading` and `writing` and the
+descriptions in `inputs` are prompts: a model reads them to decide when to use a tool, and how.
 """

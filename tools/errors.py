@@ -1,29 +1,37 @@
-"""Turn a tool's error into one sentence that a model can act on."""
+"""Turn a failure into one sentence that a model can act on."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from pydantic import ValidationError
+from mcp.shared.exceptions import MCPError
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
 
-from server import wire
-from server.errors import NotFound, ServiceError, Unavailable
+from server.errors import Invalid, NotFound, ServiceError, Unavailable
 from server.logs import request_id
 
 log = logging.getLogger(__name__)
 
-NOT_FOUND = "There is no memory with this id. Use an id from the results of search or list."
+NOT_FOUND = "There is no memory with this id. Use an id from the results of search or list_memories."
 
 
-def sentence(error: ToolError) -> str:
-    """Return the sentence of a service error, of an invalid argument, or of a crash (only the request id to quote)."""
-    cause = error.__cause__
-    if isinstance(cause, NotFound):
+def sentence(error: Exception) -> str:
+    """Return the sentence of a service error, or of a crash: only the request id to quote."""
+    if isinstance(error, NotFound):
         return NOT_FOUND
-    if isinstance(cause, Unavailable):
-        log.warning("unavailable", exc_info=cause.__cause__)
-    if isinstance(cause, ServiceError):
-        return cause.detail
-    if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
-        return wire.invalid(cause).detail
-    log.error("crash", exc_info=cause)
+    if isinstance(error, Unavailable):
+        log.warning("unavailable", exc_info=error.__cause__)
+    if isinstance(error, ServiceError):
+        return error.detail
+    log.error("crash", exc_info=error)
     return f"Something went wrong here; quote request id {request_id.get()}."
+
+
+@contextmanager
+def protocol_errors(data: object = None) -> Iterator[None]:
+    """Raise a service error as MCPError, for methods whose results have no place for a sentence."""
+    try:
+        yield
+    except ServiceError as error:
+        code = INVALID_PARAMS if isinstance(error, NotFound | Invalid) else INTERNAL_ERROR
+        raise MCPError(code, sentence(error), data) from None

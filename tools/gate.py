@@ -7,7 +7,7 @@ from pydantic_core import from_json
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from server.errors import Forbidden, Unauthenticated
@@ -17,6 +17,7 @@ from server.runtime import Call, State
 from server.settings import Settings
 from server.urls import is_loopback
 from server.wire import read_body, require_json
+from tools.protocol import understanding
 
 BODY_LIMIT = 4_000_000
 SMALL_BODY = 100_000
@@ -45,7 +46,7 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
     async def admitted(request: Request[State], call: Call) -> ASGIApp:
         body = await read_body(request, BODY_LIMIT)
         require_scopes(call.principal, scopes, body)
-        return replaying(app, body)
+        return understanding(app, request.headers, body)
 
     def in_slot(request: Request[State], call: Call) -> ASGIApp:
         async def run(connection: Connection, receive: Receive, send: Send) -> None:
@@ -117,17 +118,3 @@ def called_tools(body: bytes) -> Iterator[str]:
         match message:
             case {"method": "tools/call", "params": {"name": str(name)}}:
                 yield name
-
-
-def replaying(app: ASGIApp, body: bytes) -> ASGIApp:
-    """Return `app` with a `receive` that delivers the body that the gate read."""
-
-    async def replayed(connection: Connection, receive: Receive, send: Send) -> None:
-        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def receive_body() -> Message:
-            return messages.pop() if messages else await receive()
-
-        await app(connection, receive_body, send)
-
-    return replayed

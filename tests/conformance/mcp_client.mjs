@@ -46,7 +46,7 @@ const client = await connect();
 say({ tools: (await client.listTools()).tools.map((tool) => tool.name), scope: provider.kept.tokens.scope });
 const before = provider.kept.tokens;
 await heard();
-const added = await client.callTool({ name: "add", arguments: { content: "Anna is allergic to walnuts." } });
+const added = await client.callTool({ name: "add_memory", arguments: { content: "Anna is allergic to walnuts." } });
 const after = provider.kept.tokens;
 say({ failed: Boolean(added.isError), refreshed: after.refresh_token !== before.refresh_token });
 await client.close();

@@ -121,7 +121,7 @@ async def test_the_typescript_sdk_connects_and_refreshes(
         answer = answer_of(await allowed(ann, (await client.read_object())["open"]))
         await client.write_line(answer["code"])
         listed = await client.read_object()
-        assert {"search", "add"} <= set(str(listed["tools"]).replace("'", "").strip("[]").split(", "))
+        assert {"search", "add_memory"} <= set(str(listed["tools"]).replace("'", "").strip("[]").split(", "))
         assert listed["scope"] == EVERYDAY
         with database.write() as session:
             session.execute(sa.update(AccessToken).values(expires_at=now()))

@@ -89,11 +89,11 @@ async def test_the_sdk_registers_steps_up_refreshes_and_revokes(
             httpx2.AsyncClient(auth=provider) as transport,
             Client(streamable_http_client(f"{url}/mcp", http_client=transport)) as client,
         ):
-            assert {tool.name for tool in (await client.list_tools()).tools} >= {"search", "add"}
+            assert {tool.name for tool in (await client.list_tools()).tools} == {"search", "fetch", "list_memories"}
             assert kept.tokens is not None
             assert kept.tokens.scope == "memories:read"
 
-            added = await client.call_tool("add", {"content": "Anna is allergic to walnuts."})
+            added = await client.call_tool("add_memory", {"content": "Anna is allergic to walnuts."})
             assert not added.is_error
             assert [set(scope.split()) for scope in opening.asked] == [{*EVERYDAY.split(), "offline_access"}] * 2
             first = kept.tokens

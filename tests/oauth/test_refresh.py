@@ -215,7 +215,7 @@ async def by_rest(app: App, token: str) -> httpx.Response:
 
 
 async def by_mcp(app: App, token: str) -> httpx.Response:
-    add = {"name": "add", "arguments": {"content": "hello"}}
+    add = {"name": "add_memory", "arguments": {"content": "hello"}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": add}
     revision = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
     return await app.http.post("/mcp", json=body, headers=bearer(token) | revision)

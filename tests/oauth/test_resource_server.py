@@ -14,7 +14,8 @@ from tests.support.flows import ORIGIN, App, Person, bearer
 
 METADATA = f'resource_metadata="{ORIGIN}/.well-known/oauth-protected-resource/mcp"'
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
-ADD = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "add", "arguments": {"content": "hello"}}}
+HELLO = {"name": "add_memory", "arguments": {"content": "hello"}}
+ADD = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": HELLO}
 JSON_RPC = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 DOORS = ("/mcp", "/api/memories/search")
 

@@ -46,7 +46,7 @@ async def add(client: httpx.AsyncClient, headers: dict[str, str]) -> httpx.Respo
 
 
 async def add_as_a_tool(client: httpx.AsyncClient, headers: dict[str, str]) -> httpx.Response:
-    call = {"name": "add", "arguments": {"content": "I like tea."}}
+    call = {"name": "add_memory", "arguments": {"content": "I like tea."}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
     return await client.post("/mcp", json=body, headers=headers | LEGACY)
 

@@ -69,7 +69,7 @@ async def test_tools_answer_one_sentence_that_says_to_try_again(
     client: httpx.AsyncClient, alice: Tenant, sentence: str
 ) -> None:
     mcp = Mcp(client, alice.auth, MODERN)
-    assert await mcp.refusal("add", content="a red canoe") == sentence
+    assert await mcp.refusal("add_memory", content="a red canoe") == sentence
     assert await mcp.refusal("search", query="canoe") == sentence
 
 

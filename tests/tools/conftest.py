@@ -47,7 +47,7 @@ class Mcp:
         return structured
 
     async def add(self, content: str, **more: object) -> str:
-        return str((await self.call("add", content=content, **more))["memory_id"])
+        return str((await self.call("add_memory", content=content, **more))["memory_id"])
 
     async def found(self, query: str = "", **filters: object) -> list[str]:
         return [result["text"] for result in (await self.call("search", query=query, **filters))["results"]]

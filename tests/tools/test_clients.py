@@ -39,15 +39,15 @@ async def test_one_memory_is_the_same_through_both_doors(
     ):
         body = {"messages": [{"role": "user", "content": "Anna is allergic to walnuts."}]}
         memory_id = (await rest.post("/api/memories", json=body)).json()["memory_id"]
-        assert {tool.name for tool in (await client.list_tools()).tools} >= {"search", "fetch", "add"}
+        assert {tool.name for tool in (await client.list_tools()).tools} >= {"search", "fetch", "add_memory"}
 
         found = await client.call_tool("search", {"query": "walnuts"})
         assert found.structured_content is not None
         assert [result["id"] for result in found.structured_content["results"]] == [memory_id]
 
-        await client.call_tool("update", {"id": memory_id, "content": "Anna is allergic to peanuts."})
+        await client.call_tool("update_memory", {"id": memory_id, "content": "Anna is allergic to peanuts."})
         assert (await rest.get(f"/api/memories/{memory_id}")).json()["content"] == "Anna is allergic to peanuts."
 
-        await client.call_tool("delete", {"id": memory_id})
+        await client.call_tool("delete_memory", {"id": memory_id})
         assert (await rest.get(f"/api/memories/{memory_id}")).status_code == 404
         assert (await client.call_tool("fetch", {"id": memory_id})).is_error

@@ -25,17 +25,43 @@ from tests.tools.conftest import MODERN, Mcp
         ("search", {"query": "x", "tags": 7}, "tags: must be comma text or a list of texts."),
         ("search", {"query": "x", "tags": ["a\0"]}, "tags.0: NUL characters and infinite numbers cannot be stored."),
         ("search", {"query": "x", "temporal_filter": "soon"}, "temporal_filter: must be one of today, yesterday"),
-        ("fetch", {"id": "nonsense"}, "There is no memory with this id"),
-        ("fetch", {"id": 7}, "id: must be text."),
-        ("list", {"limit": 0}, "limit: must be at least 1."),
-        ("list", {"offset": -1}, "offset: must be at least 0."),
-        ("add", {"content": " \n"}, "content: must not be blank."),
-        ("add", {"content": "x" * 10_001}, "content: must have at most 10000 characters."),
-        ("add", {"content": "x", "people_mentioned": {"a": 1}}, "people_mentioned: must be comma text or a list"),
-        ("add", {"content": "x", "metadata": "no object"}, "metadata: must be a JSON object."),
-        ("add", {"content": "x", "metadata": {"a": "b" * 20_000}}, "metadata: must be at most 16 KB."),
-        ("add", {"content": "x", "tags": ["t" * 200] * 100}, "metadata: must be at most 16 KB."),
-        ("update", {"id": "mem_1"}, "content or metadata: give at least one of them."),
+        ("search", {"query": "x", "limit": -1}, "limit: must be at least 1."),
+        ("search", {"query": "x", "limit": 10**400}, "limit: must be at most 100."),
+        ("search", {"query": "x", "limit": 1.5}, "limit: must be a whole number."),
+        ("search", {"query": "x", "limit": True}, "limit: must be a whole number."),
+        ("search", {"query": "x", "match_all_tags": "maybe"}, "match_all_tags: must be true or false."),
+        ("search", {"query": "x", "timezone": "Mars"}, "timezone: must be an IANA name"),
+        ("search", {"query": "x", "created_after": "soon"}, "created_after: must be an ISO 8601 date or time"),
+        ("search", {"query": "x", "metadata": "[1]"}, "metadata: must be a JSON object."),
+        ("search", {"query": "x", "metadata": [{"a": 1}]}, "metadata: must be a JSON object."),
+        ("search", {"query": ["x"]}, "query: must be text."),
+        ("fetch", {"id": "nonsense"}, "id: ids are mem_ and 32 characters, whole."),
+        ("fetch", {"id": "mem_0199"}, "id: ids are mem_ and 32 characters, whole."),
+        ("fetch", {"id": f"mem_{'0' * 33}"}, "id: ids are mem_ and 32 characters, whole."),
+        ("fetch", {"id": ""}, "id: ids are mem_ and 32 characters, whole."),
+        ("fetch", {"id": 7}, "id: ids are mem_ and 32 characters, whole."),
+        ("fetch", {"id": None}, "id: is required."),
+        ("fetch", {"id": f"mem_{'0' * 32}"}, "There is no memory with this id."),
+        ("delete_memory", {"id": f"mem_{'0' * 32}, mem_{'1' * 32}"}, "id: give one id at a time."),
+        ("list_memories", {"limit": 1001}, "limit: must be at most 1000."),
+        ("list_memories", {"offset": -1}, "offset: must be at least 0."),
+        ("add_memory", {"content": " \n"}, "content: must not be blank."),
+        ("add_memory", {"content": "x" * 10_001}, "content: must have at most 10000 characters."),
+        (
+            "add_memory",
+            {"content": "x", "people_mentioned": {"a": 1}},
+            "people_mentioned: must be comma text or a list",
+        ),
+        ("add_memory", {"content": "x", "metadata": "no object"}, "metadata: must be a JSON object."),
+        ("add_memory", {"content": "x", "metadata": {"a": "b" * 20_000}}, "metadata: must be at most 16 KB."),
+        ("add_memory", {"content": "x", "tags": ["t" * 200] * 100}, "metadata: must be at most 16 KB."),
+        (
+            "add_memory",
+            {"content": "x", "created_at": "2999-01-01"},
+            "created_at: must be a moment from 1970 until now.",
+        ),
+        ("add_memory", {"content": "x", "tags": ["t"] * 101}, "tags: must have at most 100 items."),
+        ("update_memory", {"id": f"mem_{'0' * 32}"}, "Give at least one of content, tags, people_mentioned,"),
     ],
 )
 @pytest.mark.parametrize("revision", [MODERN])
@@ -45,15 +71,15 @@ async def test_a_wrong_argument_is_named_in_one_sentence(
     refused = await mcp.refusal(tool, **arguments)
     assert refused.startswith(sentence)
     assert refused.endswith(".")
-    assert (await mcp.call("list"))["total"] == 0
+    assert (await mcp.call("list_memories"))["total"] == 0
 
 
 @pytest.mark.parametrize("written", ["NaN", "-Infinity", "1e999", '"\\ud800"', '"\\u0000"'])
 async def test_unstorable_values_are_refused(mcp: Mcp, written: str) -> None:
     for arguments in ({"content": "x", "metadata": {"value": "THIS"}}, {"content": "THIS"}):
-        answer = await mcp.send("tools/call", {"name": "add", "arguments": arguments}, ('"THIS"', written))
+        answer = await mcp.send("tools/call", {"name": "add_memory", "arguments": arguments}, ('"THIS"', written))
         assert answer.status_code == 400 or answer.json()["result"]["isError"], answer.text
-    assert (await mcp.call("list"))["total"] == 0
+    assert (await mcp.call("list_memories"))["total"] == 0
 
 
 async def test_an_unknown_tool_is_a_protocol_error(mcp: Mcp) -> None:
@@ -88,7 +114,9 @@ async def test_a_role_without_permission_is_a_tool_error(
         _, key = api_keys.issue(session, project, bob.user_id, "from when Bob was an editor", ["read", "write"], None)
     viewer = Mcp(client, {"Authorization": f"Bearer {key}"}, MODERN)
     assert await viewer.found("tea") == []
-    assert await viewer.refusal("add", content="Tea at five.") == "A viewer may not write in this project."
+    offered = [tool["name"] for tool in (await viewer.result("tools/list"))["tools"]]
+    assert offered == ["search", "fetch", "list_memories"]
+    assert await viewer.refusal("add_memory", content="Tea at five.") == "A viewer may not write in this project."
 
 
 class TestRateLimits:
@@ -103,7 +131,7 @@ class TestRateLimits:
         body = {"messages": [{"role": "user", "content": "x"}]}
         assert (await client.post("/api/memories", json=body, headers=alice.auth)).status_code == 200
         await mcp.add("y")
-        refused = await mcp.refusal("add", content="z")
+        refused = await mcp.refusal("add_memory", content="z")
         assert refused.startswith("Too many requests: try again in ")
         assert refused.endswith(" seconds.")
         assert sorted(await mcp.found("x y z")) == ["x", "y"]
@@ -128,7 +156,7 @@ async def test_arguments_are_never_logged(mcp: Mcp, caplog: pytest.LogCaptureFix
         caplog.set_level(logging.DEBUG, name)
     memory_id = await mcp.add("a secret between us", tags="secret", metadata={"secret": "secret"})
     await mcp.found("what secret?", people_mentioned="secret")
-    await mcp.call("update", id=memory_id, content="another secret")
+    await mcp.call("update_memory", id=memory_id, content="another secret")
     await mcp.refusal("search", query=["secret"])
     await mcp.refusal("fetch", id="secret")
     await mcp.send("tools/call", {"name": "secret", "arguments": {"secret": "secret"}})

@@ -21,6 +21,9 @@ EVERYDAY = 'scope="memories:read memories:write"'
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 LISTED = "https://inspector.example"
 WRITES = [
+    ("add_memory", {"content": "x"}),
+    ("update_memory", {"id": "mem_1", "content": "x"}),
+    ("delete_memory", {"id": "mem_1"}),
     ("add", {"content": "x"}),
     ("update", {"id": "mem_1", "content": "x"}),
     ("delete", {"id": "mem_1"}),
@@ -85,7 +88,7 @@ async def test_the_scheme_is_read_in_any_case(client: httpx.AsyncClient, alice: 
 
 
 async def test_a_deleted_key_is_refused_on_the_next_request(mcp: Mcp, database: Database) -> None:
-    await mcp.call("list")
+    await mcp.call("list_memories")
     with database.write() as session:
         session.execute(sa.delete(ApiKey))
     assert (await mcp.send("tools/list", {})).status_code == 401
@@ -116,36 +119,37 @@ async def test_a_read_only_credential_is_challenged_for_the_write_scope(
     assert METADATA in challenge
     assert EVERYDAY in challenge
     assert "memories:write" in answer.json()["detail"]
-    assert (await mcp.call("list"))["total"] == 0
+    assert (await mcp.call("list_memories"))["total"] == 0
 
 
 async def test_a_read_only_credential_may_read(mcp: Mcp, reader: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.")
     assert await reader.found("tea") == ["Tea at five."]
     assert (await reader.call("fetch", id=memory_id))["id"] == memory_id
-    assert (await reader.call("list"))["total"] == 1
-    assert len((await reader.result("tools/list"))["tools"]) == 6
+    assert (await reader.call("list_memories"))["total"] == 1
+    offered = [tool["name"] for tool in (await reader.result("tools/list"))["tools"]]
+    assert offered == ["search", "fetch", "list_memories"]
     unknown = await reader.send("tools/call", {"name": "destroy", "arguments": {}})
     assert unknown.json()["error"]["code"] == -32602
 
 
 async def test_the_body_says_which_tool_is_called(client: httpx.AsyncClient, mcp: Mcp, alice: Tenant) -> None:
     """A header with another tool, a batch or a repeated name does not bypass the scope."""
-    params = {"name": "add", "arguments": {"content": "x"}, "_meta": envelope()}
+    params = {"name": "add_memory", "arguments": {"content": "x"}, "_meta": envelope()}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    twice = json.dumps(call).replace('"name": "add"', '"name": "search", "name": "add"', 1)
+    twice = json.dumps(call).replace('"name": "add_memory"', '"name": "search", "name": "add_memory"', 1)
     modern = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "search"}
     for body in (json.dumps(call), json.dumps([PING, call]), twice):
         for headers in (modern, {"MCP-Protocol-Version": LEGACY}, {}):
             given = {**ACCEPT, **alice.read_auth, **headers, "Content-Type": "application/json"}
             assert (await client.post("/mcp", content=body, headers=given)).status_code == 403
-    assert (await mcp.call("list"))["total"] == 0
+    assert (await mcp.call("list_memories"))["total"] == 0
 
 
 async def test_a_body_that_only_the_sdk_can_parse_is_refused_by_the_operation(mcp: Mcp, reader: Mcp) -> None:
     """One parser may accept JSON that is too deep for the other."""
     memory_id = await mcp.add("Tea at five.")
-    params = {"name": "delete", "arguments": {"id": memory_id, "more": "DEEP"}}
+    params = {"name": "delete_memory", "arguments": {"id": memory_id}, "more": "DEEP"}
     answer = await reader.send("tools/call", params, ('"DEEP"', "[" * 300 + "]" * 300))
     if mcp.revision == MODERN:
         assert "memories:write" in answer.json()["result"]["content"][0]["text"]

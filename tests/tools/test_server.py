@@ -13,27 +13,30 @@ READS = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True,
 TOOLS = {
     "search": ("Search memories", READS),
     "fetch": ("Read a memory", READS),
-    "list": ("List memories", READS),
-    "add": ("Remember something", {**READS, "readOnlyHint": False, "idempotentHint": False}),
-    "update": ("Correct a memory", {**READS, "readOnlyHint": False}),
-    "delete": ("Forget a memory", {**READS, "readOnlyHint": False, "destructiveHint": True}),
+    "list_memories": ("List memories", READS),
+    "add_memory": ("Remember something", {**READS, "readOnlyHint": False, "idempotentHint": False}),
+    "update_memory": ("Correct a memory", {**READS, "readOnlyHint": False}),
+    "delete_memory": ("Forget a memory", {**READS, "readOnlyHint": False, "destructiveHint": True}),
 }
+FILTERS = ["tags", "match_all_tags", "people_mentioned", "topic_category", "temporal_filter", "timezone"]
+FILTERS += ["created_after", "created_before", "metadata", "threshold"]
+LABELS = ["tags", "people_mentioned", "topic_category"]
 ARGUMENTS = {
-    "search": ["query", "limit", "tags", "people_mentioned", "topic_category", "temporal_filter", "threshold"],
+    "search": ["query", "limit", *FILTERS],
     "fetch": ["id"],
-    "list": ["limit", "offset"],
-    "add": ["content", "tags", "people_mentioned", "topic_category", "metadata"],
-    "update": ["id", "content", "metadata"],
-    "delete": ["id"],
+    "list_memories": ["limit", "offset", "tags", "topic_category"],
+    "add_memory": ["content", *LABELS, "created_at", "metadata"],
+    "update_memory": ["id", "content", *LABELS, "metadata"],
+    "delete_memory": ["id"],
 }
-REQUIRED = {"search": ["query"], "add": ["content"], "fetch": ["id"], "update": ["id"], "delete": ["id"], "list": []}
+REQUIRED = {"search": ["query"], "add_memory": ["content"], "list_memories": []}
 ANSWERS = {
     "search": ["results"],
     "fetch": ["id", "title", "text", "url", "metadata"],
-    "list": ["results", "total"],
-    "add": ["memory_id", "message"],
-    "update": ["memory_id", "message"],
-    "delete": ["memory_id", "message"],
+    "list_memories": ["results", "total"],
+    "add_memory": ["memory_id", "message"],
+    "update_memory": ["memory_id", "message"],
+    "delete_memory": ["memory_id", "message"],
 }
 
 
@@ -51,7 +54,7 @@ async def test_the_schemas_describe_input_and_output(tools: dict[str, dict[str, 
     for name, tool in tools.items():
         given, answered = tool["inputSchema"], tool["outputSchema"]
         assert list(given["properties"]) == ARGUMENTS[name]
-        assert given.get("required", []) == REQUIRED[name]
+        assert given.get("required", []) == REQUIRED.get(name, ["id"])
         assert sorted(answered["required"]) == sorted(ANSWERS[name])
         assert all(argument["description"] for argument in given["properties"].values())
 
@@ -63,10 +66,11 @@ async def test_descriptions_say_when_to_use_a_tool(tools: dict[str, dict[str, An
 
 
 async def test_the_schemas_have_the_limits_of_rest(tools: dict[str, dict[str, Any]]) -> None:
-    search, add = (tools[name]["inputSchema"]["properties"] for name in ("search", "add"))
-    assert (search["limit"]["minimum"], search["limit"]["maximum"], search["limit"]["default"]) == (1, 100, 10)
+    search, add = (tools[name]["inputSchema"]["properties"] for name in ("search", "add_memory"))
+    assert (search["limit"]["minimum"], search["limit"]["maximum"]) == (1, 100)
+    assert "10 if left out" in search["limit"]["description"]
     assert (search["threshold"]["minimum"], search["threshold"]["maximum"]) == (0, 1)
-    assert (add["content"]["minLength"], add["content"]["maxLength"]) == (1, 10_000)
+    assert "at most 10,000 characters" in add["content"]["description"]
 
 
 async def test_the_server_introduces_itself(mcp: Mcp) -> None:
@@ -93,11 +97,22 @@ async def test_every_protocol_revision_with_a_handshake_works(mcp: Mcp, asked: s
     assert "mcp-session-id" not in answer.headers
 
 
-async def test_the_list_of_tools_may_be_cached_by_anyone(mcp: Mcp) -> None:
+async def test_the_list_of_tools_is_cached_for_one_credential(mcp: Mcp) -> None:
     said = await mcp.result("tools/list")
     assert (said.get("ttlMs"), said.get("cacheScope")) == (
-        (300_000, "public") if mcp.revision == MODERN else (None, None)
+        (300_000, "private") if mcp.revision == MODERN else (None, None)
     )
+
+
+async def test_the_names_of_earlier_versions_are_answered_and_not_listed(
+    mcp: Mcp, tools: dict[str, dict[str, Any]]
+) -> None:
+    assert not {"add", "list", "update", "delete"} & set(tools)
+    memory_id = (await mcp.call("add", content="Tea at five."))["memory_id"]
+    await mcp.call("update", id=memory_id, content="Tea at four.")
+    assert [entry["text"] for entry in (await mcp.call("list"))["results"]] == ["Tea at four."]
+    await mcp.call("delete", id=memory_id)
+    assert (await mcp.call("list"))["total"] == 0
 
 
 def test_the_logging_configuration_stays_unchanged() -> None:

@@ -7,10 +7,12 @@ from typing import NamedTuple
 from sqlmodel import Session
 
 from server.domain.access import Action, require_memory
+from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.memories import embedding_input, embedding_input_after
 from server.domain.memory.search import SearchRequest
 from server.index.pieces import pieces_of
+from server.models import Memory
 from server.principal import Principal
 
 Read = Callable[[], AbstractContextManager[Session]]
@@ -38,12 +40,22 @@ def of_search(_read: Read, _principal: Principal, request: SearchRequest, *_more
 def of_change(read: Read, principal: Principal, memory_id: str, change: MemoryChange, *_more: object) -> Charge:
     """Count the pieces that the change embeds, at least 1. Raises what `memories.update` does."""
     with read() as session:
+        return _of_change(require_memory(session, principal, memory_id, Action.WRITE, lock=False), change)
+
+
+def of_merge(read: Read, principal: Principal, memory_id: str, patch: MemoryPatch, *_more: object) -> Charge:
+    """Like `of_change`. Raises what `changes.merge` does."""
+    with read() as session:
         memory = require_memory(session, principal, memory_id, Action.WRITE, lock=False)
-        wanted = embedding_input_after(change, memory)
-        if wanted == embedding_input(memory.content, memory.details):
-            return Charge(memory.project_id)
-        pieces = memory.piece_count if change.text is None else len(pieces_of(*wanted))
-        return Charge(memory.project_id, max(1, pieces))
+        return _of_change(memory, merged_change(memory, patch))
+
+
+def _of_change(memory: Memory, change: MemoryChange) -> Charge:
+    wanted = embedding_input_after(change, memory)
+    if wanted == embedding_input(memory.content, memory.details):
+        return Charge(memory.project_id)
+    pieces = memory.piece_count if change.text is None else len(pieces_of(*wanted))
+    return Charge(memory.project_id, max(1, pieces))
 
 
 def of_deletion(read: Read, principal: Principal, memory_id: str) -> Charge:

@@ -1,0 +1,100 @@
+"""The part of a long text that an answer shows: where most of the question's words stand, or its closest piece."""
+
+import re
+import unicodedata
+from itertools import islice
+
+from server.index.words.tokenizer import question_terms
+
+EXCERPT_LENGTH = 1_500
+"""Characters of a memory in a search or a list, with the ellipses."""
+
+MOST_PLACES = 100
+"""Places of one word that are looked at; a word that is everywhere says little about where to look."""
+
+EDGE = 40
+"""Characters in which an edge moves to a space, so that no word is cut."""
+
+_EMOJI_PARTS = "\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
+"""What belongs to the character before it: joiners, variants, skin tones."""
+
+
+class _Plain(dict[int, str]):
+    """Maps a character to its lower case without accents, one for one, for `str.translate`."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        plain = unicodedata.normalize("NFKD", character)[0].lower()
+        plain = plain if len(plain) == 1 else character
+        if code < 0x3000:  # the others are so many that they would fill the memory
+            self[code] = plain
+        return plain
+
+
+_PLAIN = _Plain()
+
+
+def beginning_of(content: str) -> str:
+    """Return the text, or its first `EXCERPT_LENGTH` characters."""
+    return content if len(content) <= EXCERPT_LENGTH else _cut(content, 0)
+
+
+def excerpt_of(content: str, query: str, piece: str) -> str:
+    """Return the text, or `EXCERPT_LENGTH` characters around what matches. `piece` is the part closest in meaning."""
+    if len(content) <= EXCERPT_LENGTH:
+        return content
+    return _cut(content, _center(_places(content, query, piece)) - EXCERPT_LENGTH // 2)
+
+
+def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
+    """Return where the question's words and the piece are, each with a weight: a rarer and longer word says more."""
+    plain = content.translate(_PLAIN)
+    places: list[tuple[int, float]] = []
+    weight_of_words = 0.0
+    for term in dict.fromkeys(term.translate(_PLAIN) for term in question_terms(query)):
+        found = [match.start() for match in islice(re.finditer(re.escape(term), plain), MOST_PLACES)]
+        places += [(start, len(term) / len(found)) for start in found]
+        weight_of_words += len(term) if found else 0
+    start = content.find(piece) if piece else -1
+    if start >= 0:
+        places.append((start, weight_of_words / 2 or 1.0))  # the words decide if most of them are elsewhere
+    return sorted(places)
+
+
+def _center(places: list[tuple[int, float]]) -> int:
+    """Return the middle of the places that weigh most among those that fit into one excerpt. 0 without any."""
+    best, center = 0.0, 0
+    weight, first = 0.0, 0
+    for last, gain in places:
+        weight += gain
+        while last - places[first][0] > EXCERPT_LENGTH // 2:
+            weight -= places[first][1]
+            first += 1
+        if weight > best + 1e-9:
+            best, center = weight, (places[first][0] + last) // 2
+    return center
+
+
+def _cut(content: str, start: int) -> str:
+    """Return `EXCERPT_LENGTH` characters from about `start` on, with an ellipsis for what is left out on a side."""
+    room = EXCERPT_LENGTH - 2
+    start = max(0, min(start, len(content) - room))
+    end = min(start + room, len(content))
+    if start > 0:
+        start = max(start, content.find(" ", start, start + EDGE) + 1)
+    if end < len(content):
+        space = content.rfind(" ", end - EDGE, end)
+        end = space if space > 0 else end
+    while start < end and _splits(content, start):
+        start += 1
+    while start < end and _splits(content, end):
+        end -= 1
+    return f"{'…' if start else ''}{content[start:end]}{'…' if end < len(content) else ''}"
+
+
+def _splits(content: str, position: int) -> bool:
+    """Return whether people would see half a character on a side: a letter without its accent, a part of an emoji."""
+    if not 0 < position < len(content):
+        return False
+    after = content[position]
+    return unicodedata.combining(after) > 0 or after in _EMOJI_PARTS or content[position - 1] == "\u200d"

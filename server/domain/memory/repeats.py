@@ -1,0 +1,91 @@
+"""The same text once more within a day is no second memory: programs repeat what they were told."""
+
+from datetime import timedelta
+from enum import Enum, auto
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.database import is_sqlite
+from server.domain.access import Action, require_project
+from server.domain.memory import memories
+from server.domain.memory.changes import checked
+from server.domain.memory.filters import Filters, conditions
+from server.domain.memory.inputs import MemoryChange, NewMemory
+from server.domain.memory.labels import PEOPLE, TAGS, fold, parse_list
+from server.index import Index
+from server.models import Memory
+from server.models.base import JSON, JsonObject, now
+from server.principal import Principal
+
+REPEAT_PERIOD = timedelta(hours=24)
+"""Within this time of each other, two equal texts are one memory."""
+
+
+class Outcome(Enum):
+    """What became of a text: a new memory, nothing, or new labels of the memory that was there."""
+
+    ADDED = auto()
+    KNOWN = auto()
+    LABELED = auto()
+
+
+class Remembered(NamedTuple):
+    memory_id: str
+    outcome: Outcome
+
+
+def remember(session: Session, principal: Principal, new: NewMemory, index: Index) -> Remembered:
+    """Add a memory, unless the project has the same text of the same user from the same day: then label that one.
+
+    The index must be prepared, so that nothing ends the transaction between the question and the answer. Raises what
+    `memories.add` does, and Invalid if the labels of both are too many.
+    """
+    project = require_project(session, principal, new.project_id, Action.WRITE)
+    content_hash = memories.hash_content(new.content)
+    _lock_text(session, project.id, content_hash)
+    known = _known(session, project.id, new, content_hash)
+    if known is None:
+        return Remembered(memories.add(session, principal, new, index), Outcome.ADDED)
+    details = checked(with_labels(known.details, new.metadata))
+    if details == known.details:
+        return Remembered(known.id, Outcome.KNOWN)
+    memories.update(session, principal, known.id, MemoryChange(metadata=details), index)
+    return Remembered(known.id, Outcome.LABELED)
+
+
+def with_labels(details: JsonObject, new: JsonObject) -> JsonObject:
+    """Return the metadata with the new tags, people and keys. What is there stays."""
+    merged = {**new, **details}
+    for key in (TAGS, PEOPLE):
+        if key in new and key in details:
+            merged[key] = _with_values(details[key], new[key])
+    return merged
+
+
+def _with_values(old: JSON, new: JSON) -> JSON:
+    """Return the old list with the new values, as a list if there are any."""
+    values = parse_list(old)
+    known = {fold(value) for value in values}
+    added = [value for value in parse_list(new) if fold(value) not in known]
+    return [*values, *added] if added else old
+
+
+def _known(session: Session, project_id: str, new: NewMemory, content_hash: str) -> Memory | None:
+    """Return the newest memory with this text, from less than a day before or after."""
+    moment = new.created_at or now()
+    near = Filters(created_from=moment - REPEAT_PERIOD, created_until=moment + REPEAT_PERIOD)
+    query = sa.select(Memory).where(
+        *conditions(near, project_id),
+        col(Memory.content_hash) == content_hash,
+        col(Memory.user_id).is_not_distinct_from(new.user_id),
+    )
+    return session.scalars(query.order_by(col(Memory.id).desc()).limit(1).with_for_update()).one_or_none()
+
+
+def _lock_text(session: Session, project_id: str, content_hash: str) -> None:
+    """Let nobody else remember the same text until the commit. SQLite has one writer at a time anyway."""
+    if not is_sqlite(session):
+        number = int(memories.hash_content(f"{project_id}/{content_hash}")[:15], 16)
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))

@@ -1,0 +1,124 @@
+"""The same text once more within a day is the memory that is there, whoever asks at the same moment."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from server.database import Database
+from server.models import Memory
+from server.models.base import now
+from tests.conftest import Tenant
+from tests.tools.conftest import MODERN, Mcp
+
+TEXT = "Anna is allergic to walnuts."
+
+
+@pytest.fixture
+def mcp(client: httpx.AsyncClient, alice: Tenant) -> Mcp:
+    return Mcp(client, alice.auth, MODERN)
+
+
+async def total(mcp: Mcp) -> int:
+    return int((await mcp.call("list_memories"))["total"])
+
+
+async def test_the_same_text_again_is_already_remembered(mcp: Mcp) -> None:
+    first = await mcp.call("add_memory", content=TEXT, tags="health")
+    for labels in ({}, {"tags": "health"}, {"tags": ["HEALTH"]}):
+        again = await mcp.call("add_memory", content=TEXT, **labels)
+        assert again["memory_id"] == first["memory_id"]
+        assert again["message"] == f"This was already remembered, as {first['memory_id']}."
+    assert await total(mcp) == 1
+    assert (await history_of(mcp, first["memory_id"]))[0]["version"] == 1
+
+
+async def history_of(mcp: Mcp, memory_id: str) -> list[dict[str, Any]]:
+    answer = await mcp.client.get(f"/api/memories/{memory_id}/history", headers=mcp.headers)
+    results: list[dict[str, Any]] = answer.json()["results"]
+    return results
+
+
+async def test_new_labels_are_added_to_it_and_old_ones_stay(mcp: Mcp) -> None:
+    old = {"tags": "health, food", "topic_category": "people", "metadata": {"source": "phone"}}
+    memory_id = await mcp.add(TEXT, **old)
+    more = {"tags": ["food", "nuts"], "people_mentioned": "Anna", "topic_category": "other"}
+    again = await mcp.call("add_memory", content=TEXT, **more, metadata={"source": "desk", "mood": "calm"})
+    assert again == {
+        "memory_id": memory_id,
+        "message": f"This was already remembered, as {memory_id}; the new labels were added to it.",
+    }
+    for label in ({"tags": "health"}, {"tags": "nuts"}, {"people_mentioned": "anna"}, {"topic_category": "people"}):
+        assert await mcp.found("walnuts", **label) == [TEXT]
+    for about in ({"source": "phone"}, {"mood": "calm"}):
+        assert await mcp.found("walnuts", metadata=about) == [TEXT]
+    assert await mcp.found("walnuts", topic_category="other") == []
+    assert await total(mcp) == 1
+
+
+async def test_labels_that_have_no_room_are_refused(mcp: Mcp) -> None:
+    memory_id = await mcp.add(TEXT, metadata={"a": "x" * 9_000})
+    refused = await mcp.refusal("add_memory", content=TEXT, metadata={"b": "x" * 9_000})
+    assert refused == "metadata: must be at most 16 KB."
+    assert set((await mcp.call("fetch", id=memory_id))["metadata"]) == {"a"}
+
+
+async def test_another_text_is_another_memory(mcp: Mcp) -> None:
+    for text in (TEXT, TEXT.upper(), f"{TEXT} "):
+        await mcp.add(text)
+    assert await total(mcp) == 3
+
+
+async def test_after_a_day_it_is_another_memory(mcp: Mcp, database: Database) -> None:
+    first = await mcp.add(TEXT)
+    set_back(database, timedelta(hours=23, minutes=59))
+    assert await mcp.add(TEXT) == first
+    set_back(database, timedelta(hours=24, minutes=1))
+    assert await mcp.add(TEXT) != first
+
+
+def set_back(database: Database, age: timedelta) -> None:
+    with database.write() as session:
+        session.execute(sa.update(Memory).values(created_at=now() - age))
+
+
+async def test_what_is_brought_in_is_compared_by_its_own_time(mcp: Mcp) -> None:
+    march = await mcp.add(TEXT, created_at="2024-03-01T10:00:00Z")
+    assert await mcp.add(TEXT, created_at="2024-03-02T09:00:00Z") == march
+    assert len({march, await mcp.add(TEXT, created_at="2024-05-01"), await mcp.add(TEXT)}) == 3
+
+
+async def test_only_the_same_project_and_end_user_count(mcp: Mcp, client: httpx.AsyncClient, bob: Tenant) -> None:
+    body = {"messages": [{"role": "user", "content": TEXT}], "user_id": "u1"}
+    answer = await client.post("/api/memories", json=body, headers=mcp.headers)
+    first = await mcp.add(TEXT)
+    assert first != answer.json()["memory_id"]
+    assert await Mcp(client, bob.auth, MODERN).add(TEXT) != first
+
+
+async def test_a_text_that_was_deleted_or_changed_is_remembered_anew(mcp: Mcp) -> None:
+    first = await mcp.add(TEXT)
+    await mcp.call("delete_memory", id=first)
+    second = await mcp.add(TEXT)
+    await mcp.call("update_memory", id=second, content="Anna is allergic to peanuts.")
+    assert len({first, second, await mcp.add(TEXT)}) == 3
+
+
+async def test_the_same_text_at_the_same_moment_is_one_memory(mcp: Mcp) -> None:
+    ids = await asyncio.gather(*(mcp.add(TEXT, tags=[f"t{number}"]) for number in range(8)))
+    assert len(set(ids)) == 1
+    assert await total(mcp) == 1
+    for number in range(8):
+        assert await mcp.found("walnuts", tags=f"t{number}") == [TEXT]
+
+
+async def test_changes_at_the_same_moment_are_all_merged(mcp: Mcp) -> None:
+    memory_id = await mcp.add(TEXT)
+    changes = (mcp.call("update_memory", id=memory_id, metadata={f"k{number}": number}) for number in range(8))
+    await asyncio.gather(*changes, mcp.call("update_memory", id=memory_id, content="Anna avoids walnuts."))
+    fetched = await mcp.call("fetch", id=memory_id)
+    assert fetched["text"] == "Anna avoids walnuts."
+    assert fetched["metadata"] == {f"k{number}": number for number in range(8)}

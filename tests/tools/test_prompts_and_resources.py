@@ -1,0 +1,86 @@
+"""What people pick in an assistant: prompts, and memories as resources."""
+
+import pytest
+
+from tests.tools.conftest import MODERN, Mcp
+
+
+async def test_there_are_three_prompts(mcp: Mcp) -> None:
+    listed = (await mcp.result("prompts/list"))["prompts"]
+    assert [prompt["name"] for prompt in listed] == ["remember", "recall", "briefing"]
+    assert [[argument["name"] for argument in prompt["arguments"]] for prompt in listed] == [[], ["topic"], []]
+    for prompt in listed:
+        assert prompt["title"]
+        assert prompt["description"]
+        got = await mcp.result("prompts/get", name=prompt["name"], arguments={"topic": "the {harbor} office"})
+        (message,) = got["messages"]
+        assert (message["role"], message["content"]["type"]) == ("user", "text")
+        assert ("the {harbor} office" in message["content"]["text"]) == (prompt["name"] == "recall")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "sentence"),
+    [
+        ("recall", {}, "topic: is required."),
+        ("recall", {"topic": " "}, "topic: is required."),
+        ("forget", {}, "Unknown prompt. There are remember, recall, briefing."),
+    ],
+)
+async def test_a_prompt_that_cannot_be_given_says_why(
+    mcp: Mcp, name: str, arguments: dict[str, str], sentence: str
+) -> None:
+    answer = await mcp.send("prompts/get", {"name": name, "arguments": arguments})
+    assert answer.json()["error"] == {"code": -32602, "message": sentence}
+
+
+async def test_a_memory_is_a_resource(mcp: Mcp, reader: Mcp) -> None:
+    text = "Tea at five.\n" * 400
+    memory_id = await mcp.add(text.strip())
+    (resource,) = (await reader.result("resources/list"))["resources"]
+    assert resource["uri"] == f"memory://{memory_id}"
+    assert resource["name"] == resource["title"] == "Tea at five."
+    assert await read(reader, f"memory://{memory_id}") == text.strip()
+    (template,) = (await reader.result("resources/templates/list"))["resourceTemplates"]
+    assert template["uriTemplate"] == "memory://{id}"
+
+
+async def read(mcp: Mcp, uri: str) -> str:
+    answer = await mcp.send("resources/read", {"uri": uri, "name": uri})
+    assert answer.status_code == 200, answer.text
+    (content,) = answer.json()["result"]["contents"]
+    assert (content["uri"], content["mimeType"]) == (uri, "text/plain")
+    return str(content["text"])
+
+
+@pytest.mark.parametrize("revision", [MODERN])
+async def test_resources_are_listed_in_pages_newest_first(mcp: Mcp) -> None:
+    bodies = [{"messages": [{"role": "user", "content": f"note {number}"}]} for number in range(101)]
+    await mcp.client.post("/api/memories/batch", json={"memories": bodies}, headers=mcp.headers)
+    names: list[str] = []
+    page = await mcp.result("resources/list")
+    while True:
+        names += [resource["name"] for resource in page["resources"]]
+        if "nextCursor" not in page:
+            break
+        assert len(page["resources"]) == 50
+        page = await mcp.result("resources/list", cursor=page["nextCursor"])
+    assert names == [f"note {number}" for number in reversed(range(101))]
+
+
+async def test_a_resource_that_is_not_there_is_no_resource(mcp: Mcp, stranger: Mcp) -> None:
+    memory_id = await mcp.add("Tea at five.")
+    assert (await stranger.result("resources/list"))["resources"] == []
+    never = f"memory://mem_{'0' * 32}"
+    for uri in (f"memory://{memory_id}", never, "memory://nonsense", f"file:///{memory_id}"):
+        error = (await stranger.send("resources/read", {"uri": uri, "name": uri})).json()["error"]
+        assert error == {
+            "code": -32602,
+            "message": "There is no memory with this id. Use an id from the results of search or list_memories.",
+            "data": {"uri": uri},
+        }
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "mem_1", f"mem_{'z' * 32}"])
+async def test_an_unknown_cursor_is_refused(mcp: Mcp, cursor: str) -> None:
+    answer = await mcp.send("resources/list", {"cursor": cursor})
+    assert answer.json()["error"]["message"] == "cursor: must be the nextCursor of the page before."

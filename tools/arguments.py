@@ -1,0 +1,183 @@
+"""Read a tool's arguments as models write them, against the tool's input schema.
+
+Every tool reads through `read_arguments`, so that all of them understand the same spellings: a null for what is left
+out, a list as comma text or as JSON text, an object as JSON text, a number or a boolean as text.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from math import isfinite
+from typing import Any
+
+from server.domain.memory.labels import MOST_VALUES
+from server.errors import Invalid
+from server.wire import require_storable
+
+NOTHING = ("null", "none", "undefined")
+"""What models write for an optional argument that they leave out, in any case."""
+
+NAME_LENGTH = 60
+"""Characters of an unknown argument's name in a sentence."""
+
+TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+OTHER_NAMES = {
+    "limit": "top_k k n count size max max_results num_results page_size per_page first",
+    "offset": "skip start page cursor",
+    "query": "q question search text keywords semantic_query",
+    "content": "text memory message messages note body data",
+    "tags": "tag label labels keywords",
+    "match_all_tags": "match_all all_tags and_tags",
+    "people_mentioned": "people person persons names mentioned",
+    "topic_category": "category topic categories type",
+    "temporal_filter": "when date time period temporal_query time_range date_range",
+    "timezone": "tz time_zone",
+    "created_after": "after since from start start_date date_from created_from",
+    "created_before": "before until to end end_date date_to created_until",
+    "created_at": "created date time timestamp when",
+    "metadata": "meta filter filters properties attributes details",
+    "threshold": "score min_score minimum_score score_threshold similarity_threshold",
+    "id": "memory_id memory ids uuid url uri",
+}
+"""Names that callers know from other services for our arguments."""
+
+CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_id", "run_id", "workspace"}
+"""Arguments of other services that choose whose memories are meant, which the credential does here."""
+
+
+def read_arguments(tool: str, schema: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, object]:
+    """Return the arguments that are given, each in the type of the schema.
+
+    Null is as left out. For optional arguments so are blank text, the words of `NOTHING`, and 0 for a number that
+    begins at 1. Raises Invalid, which names an argument that cannot be read or that the tool does not have.
+    """
+    properties, required = schema["properties"], schema.get("required", ())
+    values: dict[str, object] = {}
+    for name, value in (given or {}).items():
+        if value is None:
+            continue
+        if name in required:
+            values[name] = _read(name, properties[name], value)
+        elif not _is_nothing(value):
+            if name not in properties:
+                raise Invalid(_unknown(tool, name, properties))
+            read = _read(name, properties[name], value)
+            if read is not None:
+                values[name] = read
+    require_storable(values)
+    return values
+
+
+def _is_nothing(value: object) -> bool:
+    return isinstance(value, str) and value.strip().casefold() in ("", *NOTHING)
+
+
+def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
+    """Return the value in the schema's type; None says that it is as left out."""
+    try:
+        match schema["type"]:
+            case "integer":
+                number = _whole_number(value)
+                return None if number == 0 and schema.get("minimum") == 1 else number
+            case "number":
+                return _number(value)
+            case "boolean":
+                return _boolean(value)
+            case "array":
+                return _texts(value)
+            case "object":
+                return _object(value)
+            case _:
+                return _text(value)
+    except ValueError as reason:
+        raise Invalid(f"{reason}.", field=name) from None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        return json.dumps(value)
+    raise ValueError("must be text")
+
+
+def _number(value: object, kind: str = "a number") -> int | float:
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,300}(\.[0-9]*)?", value.strip()):
+        return float(value) if "." in value else int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"must be {kind}")
+
+
+def _whole_number(value: object) -> int:
+    number = _number(value, "a whole number")
+    if isinstance(number, float) and not number.is_integer():
+        raise ValueError("must be a whole number")
+    return int(number)
+
+
+def _boolean(value: object) -> bool:
+    word = str(value).strip().casefold()
+    if word in TRUE or word in FALSE:
+        return word in TRUE
+    raise ValueError("must be true or false")
+
+
+def _texts(value: object) -> list[str] | None:
+    """Return the items of a list, or of text that lists them. None if nothing is left of what was given."""
+    if isinstance(value, str):
+        value = _listed(value)
+    if not isinstance(value, list) or any(isinstance(item, dict | list | bool) for item in value):
+        raise ValueError("must be comma text or a list of texts")
+    if len(value) > MOST_VALUES:
+        raise ValueError(f"must have at most {MOST_VALUES} items")
+    items = [_text(item).strip() for item in value if item is not None and not _is_nothing(item)]
+    return items if items or not value else None
+
+
+def _listed(text: str) -> list[Any]:
+    """Return the items of JSON text, of other text in brackets, or of text with commas."""
+    inner = text.strip()
+    if inner.startswith("[") and inner.endswith("]"):
+        decoded = _decoded(inner)
+        if isinstance(decoded, list):
+            return decoded
+        return [item.strip().strip("'\"") for item in inner[1:-1].split(",")]
+    return inner.split(",")
+
+
+def _object(value: object) -> dict[str, Any]:
+    if isinstance(value, str):
+        value = _decoded(value)
+    if not isinstance(value, dict):
+        raise ValueError("must be a JSON object")
+    return value
+
+
+def _decoded(text: str) -> object:
+    """Return the value of JSON text, or None."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _unknown(tool: str, name: str, names: Iterable[str]) -> str:
+    """Return the sentence for an argument that the tool does not have."""
+    shown = " ".join(name.split())[:NAME_LENGTH]
+    has = f"It has {', '.join(names)}."
+    if name.casefold() in CHOSEN:
+        return f"{shown} is not an argument of {tool}: your credential decides whose memories these are. {has}"
+    nearest = _nearest(name, list(names))
+    return f"{shown} is not an argument of {tool}{f'; did you mean {nearest}?' if nearest else '.'} {has}"
+
+
+def _nearest(name: str, names: list[str]) -> str | None:
+    """Return the argument that is probably meant."""
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[\s-]+", "_", name.strip()[:NAME_LENGTH]).casefold()
+    for candidate in names:
+        if plain == candidate or plain in OTHER_NAMES.get(candidate, "").split():
+            return candidate
+    return next(iter(get_close_matches(plain, names, n=1)), None)

@@ -1,0 +1,182 @@
+"""What clients get wrong in a message or its headers, put right before the SDK refuses it.
+
+The SDK answers a batch with a page of a validator's output, an unknown revision with a sentence about `_meta`, and any
+`Accept` without JSON with 406. People meet these answers, and they help nobody.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp.types import (
+    INVALID_REQUEST,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+)
+from mcp.types.version import KNOWN_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
+
+JSON_TYPES = {"application/json", "application/*", "*/*"}
+EVENTS = "text/event-stream"
+BATCH = "This server takes one JSON-RPC message at a time, and no batches. Send each message in a request of its own."
+NO_MESSAGE = "The body must be one JSON-RPC 2.0 message: an object with jsonrpc, method and, for a request, id."
+REVISIONS = ", ".join(KNOWN_PROTOCOL_VERSIONS)
+
+_MESSAGE = TypeAdapter[object](JSONRPCRequest | JSONRPCNotification | JSONRPCResponse)
+
+
+def understanding(app: ASGIApp, headers: Headers, body: bytes) -> ASGIApp:
+    """Return `app` for this message, with what is wrong put right; or the answer that says what is wrong."""
+    try:
+        message = from_json(body)
+    except ValueError:
+        return accepting(replaying(app, body), headers)
+    if refusal := refusal_of(message, headers):
+        return refusal
+    changed = put_right(message)
+    inner = replaying(app, body if changed is None else to_json(changed))
+    if is_handshake(message) or not headers.get(MCP_PROTOCOL_VERSION_HEADER, "-").strip():
+        inner = without_revision(inner)
+    return accepting(inner, headers)
+
+
+def is_handshake(message: Mapping[str, Any]) -> bool:
+    """Return whether the message begins a connection, as it does in no revision that names itself in each message."""
+    return message.get("method") == "initialize" and revision_in(message) not in MODERN_PROTOCOL_VERSIONS
+
+
+def refusal_of(message: object, headers: Headers) -> JSONResponse | None:
+    """Return the answer to what is no message, or of an unknown revision."""
+    if isinstance(message, list):
+        return failure(INVALID_REQUEST, BATCH)
+    try:
+        _MESSAGE.validate_python(message)
+    except ValidationError:
+        return failure(INVALID_REQUEST, NO_MESSAGE)
+    assert isinstance(message, dict)  # noqa: S101 - each of the three is an object
+    revision = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip() or revision_in(message)
+    if is_handshake(message) or revision is None or revision in KNOWN_PROTOCOL_VERSIONS:
+        return None
+    return failure(
+        UNSUPPORTED_PROTOCOL_VERSION,
+        f"Unsupported protocol version. This server knows {REVISIONS}.",
+        message.get("id"),
+        {"supported": list(MODERN_PROTOCOL_VERSIONS), "requested": revision},  # as server/discover says
+    )
+
+
+def revision_in(message: Mapping[str, Any]) -> str | None:
+    """Return the revision that the message itself names, as those of 2026-07-28 do."""
+    match message:
+        case {"params": {"_meta": {"io.modelcontextprotocol/protocolVersion": str(revision)}}}:
+            return revision
+    return None
+
+
+def put_right(message: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the message as the SDK reads it, or None if it does so as it is.
+
+    A handshake negotiates whatever it says. A tool's arguments may be the text of a JSON object.
+    """
+    if is_handshake(message) and "id" in message:
+        return {**message, "params": _handshake(message.get("params"))}
+    match message:
+        case {"method": "tools/call", "params": {"arguments": str(text), **params}}:
+            return {**message, "params": {**params, "arguments": _arguments_in(text)}}
+    return None
+
+
+def _handshake(params: object) -> dict[str, object]:
+    """Return params that can be negotiated. The server uses nothing else of them."""
+    revision = params.get("protocolVersion") if isinstance(params, dict) else None
+    return {
+        "protocolVersion": revision if isinstance(revision, str) else LATEST_HANDSHAKE_VERSION,
+        "capabilities": {},
+        "clientInfo": {"name": "client", "version": "0"},
+    }
+
+
+def _arguments_in(text: str) -> object:
+    """Return the object of JSON text, null for blank text, else the text, which the SDK refuses."""
+    try:
+        return from_json(text) if text.strip() else None
+    except ValueError:
+        return text
+
+
+def failure(code: int, sentence: str, request_id: object = None, data: object = None) -> JSONResponse:
+    """Return a JSON-RPC error with status 400."""
+    error = {"code": code, "message": sentence} | ({} if data is None else {"data": data})
+    return JSONResponse({"jsonrpc": "2.0", "id": request_id, "error": error}, 400)
+
+
+def replaying(app: ASGIApp, body: bytes) -> ASGIApp:
+    """Return `app` with a `receive` that delivers the body."""
+
+    async def replayed(connection: Connection, receive: Receive, send: Send) -> None:
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive_body() -> Message:
+            return messages.pop() if messages else await receive()
+
+        await app(connection, receive_body, send)
+
+    return replayed
+
+
+def without_revision(app: ASGIApp) -> ASGIApp:
+    """Return `app` without the header that names a revision."""
+
+    async def run(connection: Connection, receive: Receive, send: Send) -> None:
+        name = MCP_PROTOCOL_VERSION_HEADER.encode()
+        headers = [(key, value) for key, value in connection["headers"] if key != name]
+        await app({**connection, "headers": headers}, receive, send)
+
+    return run
+
+
+def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
+    """Return `app` for a client that accepts anything. One that accepts only events gets its answer as one event."""
+    accepted = {part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(",")}
+    if accepted & JSON_TYPES:
+        return app
+
+    async def run(connection: Connection, receive: Receive, send: Send) -> None:
+        others = [(key, value) for key, value in connection["headers"] if key != b"accept"]
+        accepts = (b"accept", f"application/json, {EVENTS}".encode())
+        answer = one_event(send) if EVENTS in accepted else send
+        await app({**connection, "headers": [*others, accepts]}, receive, answer)
+
+    return run
+
+
+def one_event(send: Send) -> Send:
+    """Return a `send` that makes a JSON answer with status 200 one server-sent event."""
+    start: Message = {}
+    body = bytearray()
+
+    async def send_event(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            start.update(message)
+            return
+        body.extend(message.get("body", b""))
+        if message.get("more_body"):
+            return
+        if start["status"] == 200:
+            event = b"event: message\r\ndata: " + bytes(body) + b"\r\n\r\n"
+            headers = MutableHeaders(raw=list(start["headers"]))
+            headers["content-type"], headers["content-length"] = EVENTS, str(len(event))
+            await send({**start, "headers": headers.raw})
+            await send({"type": "http.response.body", "body": event})
+        else:
+            await send(start)
+            await send({"type": "http.response.body", "body": bytes(body)})
+
+    return send_event

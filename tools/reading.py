@@ -1,0 +1,101 @@
+"""The tools that read. A docstring is a prompt: a model reads it to decide when to use the tool."""
+
+from collections.abc import Iterator, Sequence
+
+from server.domain.memory import memories, search
+from server.domain.memory.excerpts import EXCERPT_LENGTH, beginning_of, excerpt_of
+from server.domain.memory.filters import Filters
+from server.domain.memory.memories import ListRequest
+from server.domain.memory.periods import period_between
+from server.domain.memory.search import SearchPage, SearchRequest
+from server.models import Memory
+from server.runtime import Call
+from server.settings import Settings
+from tools.inputs import FetchArguments, ListArguments, SearchArguments
+from tools.views import Answer, Document, Entry, Match, Matches, Page, as_json, as_lines, fields_of, fitting, page_text
+
+LARGE_PAGE_BYTES = 100_000
+"""A page with more text is cut on a worker thread, so that nobody waits for it."""
+
+
+async def search_memories(call: Call, given: SearchArguments) -> Answer:
+    """Find what is remembered about something, by meaning and by words.
+
+    Use it before you answer anything that may depend on what the user told you earlier: preferences, people, plans,
+    decisions, facts. Ask in plain words; the closest memories come first, each with its id. A long memory is shown
+    around what matched; fetch reads all of it. If nothing fits, ask again in other words or with fewer filters before
+    you say that you don't know.
+    """
+    threshold = given.threshold if "threshold" in given.model_fields_set else None
+    request = SearchRequest(given.query, filters_of(given), given.limit, threshold)
+    page = await call.read(search.search, request, call.index)
+    if page.size > LARGE_PAGE_BYTES:
+        return await call.runtime.in_thread(_matches, page, given.query, call.runtime.settings)
+    return _matches(page, given.query, call.runtime.settings)
+
+
+async def fetch_memory(call: Call, given: FetchArguments) -> Answer:
+    """Read one memory in full by its id."""
+    memory = await call.read(memories.get, given.id)
+    document = Document.model_validate(fields_of(memory, call.runtime.settings, memory.content))
+    return Answer(document, as_json(document))
+
+
+async def list_memories(call: Call, given: ListArguments) -> Answer:
+    """List memories, newest first, page by page.
+
+    Use it to see what was saved recently or to go through everything; to find something, use search. A long memory is
+    shown by its beginning; fetch reads all of it.
+    """
+    filters = Filters(tags=tuple(given.tags), category=given.topic_category or None)
+    request = ListRequest(filters, limit=given.limit, offset=given.offset)
+    found = await call.read(memories.list_memories, request)
+    entries = fitting(_entries(found.memories, call.runtime.settings), as_lines)
+    expected = min(given.limit, max(0, found.total - given.offset))
+    page = Page(results=entries, total=found.total, omitted=max(0, expected - len(entries)))
+    return Answer(page, page_text(page, given.offset))
+
+
+def filters_of(given: SearchArguments) -> Filters:
+    """Return the filters; null for a key is as left out. Raises Invalid for a period that cannot be read."""
+    period = period_between(
+        given.temporal_filter or None, given.timezone, given.created_after or None, given.created_before or None
+    )
+    return Filters(
+        tags=tuple(given.tags),
+        match_all_tags=given.match_all_tags,
+        people=tuple(given.people_mentioned),
+        category=given.topic_category or None,
+        created_from=period.start,
+        created_until=period.end,
+        metadata={key: value for key, value in given.metadata.items() if value is not None},
+    )
+
+
+def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
+    """Return as many results as have room."""
+    matches = (
+        Match.model_validate(
+            {
+                **fields_of(result.memory, settings, excerpt_of(result.memory.content, query, result.piece)),
+                "created_at": result.memory.created_at,
+                "truncated": len(result.memory.content) > EXCERPT_LENGTH,
+                "score": result.score,
+            }
+        )
+        for result in page.results
+    )
+    shown = fitting(matches, as_json)
+    view = Matches(results=shown, omitted=page.omitted + len(page.results) - len(shown))
+    return Answer(view, as_json(view))
+
+
+def _entries(found: Sequence[Memory], settings: Settings) -> Iterator[Entry]:
+    for memory in found:
+        yield Entry.model_validate(
+            {
+                **fields_of(memory, settings, beginning_of(memory.content)),
+                "created_at": memory.created_at,
+                "truncated": len(memory.content) > EXCERPT_LENGTH,
+            }
+        )

@@ -1,0 +1,68 @@
+"""Memories as resources, which a person attaches to a conversation: `memory://` and the id."""
+
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    ListResourcesResult,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+    TextResourceContents,
+)
+
+from server.domain.memory import memories
+from server.domain.memory.memories import ListRequest
+from server.errors import NotFound
+from server.models import Memory
+from server.models.base import is_id
+from server.runtime import Call
+from tools.errors import protocol_errors
+from tools.inputs import read_id
+from tools.views import title_of
+
+SCHEME = "memory://"
+MEDIA_TYPE = "text/plain"
+PAGE_LENGTH = 50
+TEMPLATE = ResourceTemplate(
+    uri_template=SCHEME + "{id}",
+    name="memory",
+    title="A memory",
+    description="The whole text of one memory, by its id",
+    mime_type=MEDIA_TYPE,
+)
+
+
+async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:
+    """Return a page of the newest memories. The cursor is the id of the last one on the page before."""
+    if cursor is not None and not is_id("mem_", cursor):
+        raise MCPError(INVALID_PARAMS, "cursor: must be the nextCursor of the page before.")
+    request = ListRequest(limit=PAGE_LENGTH + 1, before=cursor)
+    with protocol_errors():
+        page = await call.read(memories.list_memories, request)
+    shown = page.memories[:PAGE_LENGTH]
+    has_more = page.is_cut or len(page.memories) > PAGE_LENGTH
+    return ListResourcesResult(
+        resources=[_resource_of(memory) for memory in shown], next_cursor=shown[-1].id if has_more else None
+    )
+
+
+async def read_resource(call: Call, uri: str) -> ReadResourceResult:
+    """Return the memory's whole text. Raises MCPError, also for what the caller may not see."""
+    with protocol_errors({"uri": uri}):
+        memory = await call.read(memories.get, _id_in(uri))
+    return ReadResourceResult(contents=[TextResourceContents(uri=uri, text=memory.content, mime_type=MEDIA_TYPE)])
+
+
+def _id_in(uri: str) -> str:
+    """Raises NotFound."""
+    if not uri.startswith(SCHEME):
+        raise NotFound
+    try:
+        return read_id(uri)
+    except ValueError:
+        raise NotFound from None
+
+
+def _resource_of(memory: Memory) -> Resource:
+    title = title_of(memory.content)
+    return Resource(uri=SCHEME + memory.id, name=title, title=title, mime_type=MEDIA_TYPE)

@@ -1,0 +1,127 @@
+"""What tools answer: the models of the structured content, and their form as text."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from pydantic import BaseModel, Field, JsonValue
+from pydantic_core import to_json
+
+from server.models import Memory
+from server.settings import Settings
+
+ANSWER_LENGTH = 40_000
+"""Characters of an answer that shows several memories. Many clients hand their whole context to a longer one."""
+
+ANSWER_ROOM = 300
+"""Characters of an answer around its memories."""
+
+TITLE_LENGTH = 80
+"""Characters of the title, which is the beginning of the first line."""
+
+View = TypeVar("View", bound=BaseModel)
+
+
+class Answer(NamedTuple):
+    """The structured content of a result, and the text that says the same."""
+
+    view: BaseModel
+    text: str
+
+
+class MemoryFields(BaseModel):
+    id: str
+    title: str = Field(description="the beginning of the text")
+    text: str
+    url: str = Field(description="opens the memory in the dashboard")
+    metadata: dict[str, JsonValue]
+
+
+class Document(MemoryFields):
+    """A memory in the shape that research clients expect of `fetch`."""
+
+
+class Entry(MemoryFields):
+    created_at: datetime
+    truncated: bool = Field(description="whether the text is a part of it; fetch gives all")
+
+
+class Match(Entry):
+    score: float = Field(ge=0, le=1, description="higher is closer")
+
+
+class Matches(BaseModel):
+    results: list[Match] = Field(description="closest first")
+    omitted: int = Field(
+        default=0, exclude_if=lambda value: value == 0, description="how many other results had no room"
+    )
+
+
+class Page(BaseModel):
+    results: list[Entry] = Field(description="newest first")
+    total: int = Field(description="how many memories there are on all pages")
+    omitted: int = Field(
+        default=0, exclude_if=lambda value: value == 0, description="how many of this page had no room"
+    )
+
+
+class Change(BaseModel):
+    memory_id: str
+    message: str
+
+
+def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object]:
+    """Return the values of `MemoryFields`. `text` is what is shown of the memory's text."""
+    return {
+        "id": memory.id,
+        "title": title_of(memory.content),
+        "text": text,
+        "url": f"{settings.public_url}/dashboard/memories/{memory.id}",
+        "metadata": memory.details,
+    }
+
+
+def title_of(content: str) -> str:
+    line = content.lstrip()[: TITLE_LENGTH + 1].splitlines()[0]
+    return line if len(line) <= TITLE_LENGTH else f"{line[: TITLE_LENGTH - 1].rstrip()}…"
+
+
+def fitting(views: Iterable[View], written: Callable[[View], str]) -> list[View]:
+    """Return the first views that have room in an answer, as `written` writes them."""
+    shown: list[View] = []
+    room = ANSWER_LENGTH - ANSWER_ROOM
+    for view in views:
+        room -= len(written(view)) + 2  # what stands between two of them
+        if room < 0:
+            break
+        shown.append(view)
+    return shown
+
+
+def as_json(view: BaseModel) -> str:
+    return view.model_dump_json()
+
+
+def as_lines(entry: Entry) -> str:
+    """Return all fields of the entry for clients that read only text."""
+    about = f"{entry.id} · {entry.model_dump(mode='json')['created_at']} · {entry.url}"
+    if entry.truncated:
+        about += " · a part of the text, fetch gives all"
+    lines = [about] if entry.title == entry.text else [about, f"title: {entry.title}"]
+    if entry.metadata:
+        lines.append(f"metadata: {to_json(entry.metadata).decode()}")
+    return "\n".join([*lines, entry.text])
+
+
+def page_text(page: Page, offset: int) -> str:
+    """Return a first line about the page, then the lines of each memory."""
+    return "\n\n".join([_first_line(page.results, page.total, page.omitted, offset), *map(as_lines, page.results)])
+
+
+def _first_line(results: Sequence[Entry], total: int, omitted: int, offset: int) -> str:
+    line = f"{len(results)} of {total} memories, newest first."
+    if omitted:
+        line += f" {omitted} more had no room."
+    if results and offset + len(results) < total:
+        line += f" Go on with offset {offset + len(results)}."
+    return line

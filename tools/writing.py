@@ -1,0 +1,64 @@
+"""The tools that write. A docstring is a prompt: a model reads it to decide when to use the tool."""
+
+from server.domain.memory import changes, memories, repeats
+from server.domain.memory.changes import MemoryPatch
+from server.domain.memory.inputs import NewMemory
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS
+from server.errors import Invalid
+from server.runtime import Call
+from server.wire import validated
+from tools.inputs import AddArguments, DeleteArguments, UpdateArguments
+from tools.views import Answer, Change
+
+
+async def add_memory(call: Call, given: AddArguments) -> Answer:
+    """Remember something for good: a fact, a preference, a decision, a plan, something about a person.
+
+    One call is one memory. Write it so that it makes sense on its own in a year: names instead of "he" or "it", dates
+    instead of "tomorrow". The very next search finds it. Never save passwords or keys.
+    """
+    labels = {TAGS: given.tags, PEOPLE: given.people_mentioned, CATEGORY: given.topic_category}
+    new = validated(
+        NewMemory,
+        {
+            "messages": [{"role": "user", "content": given.content}],
+            "metadata": {**given.metadata, **{key: value for key, value in labels.items() if value}},
+            "created_at": given.created_at or None,
+        },
+    )
+    remembered = await call.run(repeats.remember, new, call.index)
+    return _change(remembered.memory_id, _SENTENCES[remembered.outcome].format(id=remembered.memory_id))
+
+
+_SENTENCES = {
+    repeats.Outcome.ADDED: "Remembered as {id}.",
+    repeats.Outcome.KNOWN: "This was already remembered, as {id}.",
+    repeats.Outcome.LABELED: "This was already remembered, as {id}; the new labels were added to it.",
+}
+
+
+async def update_memory(call: Call, given: UpdateArguments) -> Answer:
+    """Correct a memory that has changed or was wrong: its text, its labels, its metadata, or several of them.
+
+    What you leave out stays as it is. Find its id with search first. The version before is kept in the memory's
+    history.
+    """
+    patch = MemoryPatch.model_validate(given.model_dump(include=given.model_fields_set - {"id"}))
+    if not patch.model_fields_set:
+        *most, last = [name for name in UpdateArguments.model_fields if name != "id"]
+        raise Invalid(f"Give at least one of {', '.join(most)} or {last}.")
+    await call.run(changes.merge, given.id, patch, call.index)
+    return _change(given.id, f"Updated {given.id}.")
+
+
+async def delete_memory(call: Call, given: DeleteArguments) -> Answer:
+    """Forget one memory for good, with all its versions. This cannot be undone.
+
+    Only when the user wants it forgotten; to correct something, use update_memory.
+    """
+    await call.run(memories.delete, given.id)
+    return _change(given.id, f"Deleted {given.id}.")
+
+
+def _change(memory_id: str, message: str) -> Answer:
+    return Answer(Change(memory_id=memory_id, message=message), message)
