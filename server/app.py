@@ -46,9 +46,6 @@ SWITCH_SECONDS = 0.001
 """How long a thread that computes in Python may keep the others waiting. A request lets go of the interpreter at each
 statement and each write to a socket, and with Python's 5 ms it would wait that long each time."""
 
-OTHER_CONNECTIONS = 4
-"""For the index's worker, the mailer, the health check, and recording uses of credentials."""
-
 OpenEmbedder = Callable[[Settings], Embedder]
 
 
@@ -118,7 +115,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             make_private(settings.data_dir)
             migrate(url)
             pools = new_pools()
-            database = Database(url, connections=pools.connections + OTHER_CONNECTIONS)
+            database = Database(url, connections=settings.database_pool)
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
