@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from server.dashboard.pages import PageRequest
 from server.settings import Settings
-from server.urls import is_loopback
+from server.urls import is_loopback, is_private
 
 SERVER_NAME = "selfmemory"
 KEY_PLACEHOLDER = "YOUR_API_KEY"
@@ -42,17 +42,19 @@ class Client:
 
 
 async def show(request: PageRequest) -> Response:
-    """Show the client that the address names, else the first one."""
+    """Show the client that the address names, else the first one that can reach this server."""
     settings = request.call.runtime.settings
     all_clients = clients(settings)
     client_id = request.http.query_params.get("client", "")
-    chosen = next((client for client in all_clients if client.id == client_id), all_clients[0])
+    is_local = is_loopback(settings.public_url) or is_private(settings.public_url)
+    reachable = [client for client in all_clients if not (is_local and client.vendor)]
+    chosen = next((client for client in all_clients if client.id == client_id), reachable[0])
     return await request.render(
         "connect.html",
         request.project_id,
         clients=all_clients,
         chosen=chosen,
-        is_unreachable=chosen.vendor is not None and is_loopback(settings.public_url),
+        is_unreachable=chosen not in reachable,
     )
 
 
