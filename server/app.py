@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import anyio
-import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,13 +17,14 @@ from oauth import errors as oauth_errors
 from oauth.routes import ROUTES as OAUTH
 from rest import errors as programs
 from rest.routes import ROUTES
-from server import housekeeping, logs, open_files
+from server import data_folder, housekeeping, logs, open_files
 from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import is_for_people
 from server.dashboard.routes import ROUTES as PAGES
 from server.dashboard.views import entrance, mailed_links, second_step
 from server.database import Database, migrate
+from server.database_failures import explained
 from server.errors import ServiceError
 from server.health import HealthChecks
 from server.index import MemoryIndex
@@ -37,7 +37,7 @@ from server.oidc import open_provider
 from server.pools import new_pools
 from server.runtime import Noter, Runtime, State
 from server.sealing import Purpose, seal_for
-from server.settings import Settings, SettingsError, make_private, metrics_folder, read_settings
+from server.settings import Settings, SettingsError, metrics_folder, read_settings
 from tools.server import mcp_routes
 
 log = logging.getLogger(__name__)
@@ -109,10 +109,10 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
     """Migrate, connect, load the model, start the index's worker. Blocks about a second. Raises SettingsError."""
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
-        with _blame_settings():
+        with _blame_settings(settings), explained(url):
             open_files.raise_limit()
             sys.setswitchinterval(SWITCH_SECONDS)
-            make_private(settings.data_dir)
+            data_folder.require_writable(settings.data_dir)
             migrate(url)
             pools = new_pools()
             database = Database(url, connections=settings.database_pool)
@@ -131,18 +131,14 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
 
 
 @contextlib.contextmanager
-def _blame_settings() -> Iterator[None]:
+def _blame_settings(settings: Settings) -> Iterator[None]:
     """Raises SettingsError for what a wrong setting causes."""
     try:
         yield
     except ModelUnusable as error:
         raise SettingsError(str(error)) from error
-    except sa.exc.OperationalError as error:
-        raise SettingsError("the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs") from error
     except OSError as error:
-        raise SettingsError(
-            f"cannot use the data folder: {error.strerror}. Make it writable, or change SELFMEMORY_DATA_DIR"
-        ) from error
+        raise SettingsError(data_folder.refusal(settings.data_dir, error)) from error
 
 
 def close_runtime(runtime: Runtime) -> None:
