@@ -36,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     )
     command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
     command("doctor", "upkeep.doctor", "check settings, database, index, model, mail and URL; exit 1 on a problem")
+    command(
+        "check-connection", "check_connection.check_connection", "ask PUBLIC_URL what assistants ask; exit 1 if wrong"
+    )
     command("prepare-model", "upkeep.prepare_model", "prepare the embedding model before the first start")
     _add_project(command("export", "exchange.export", "write a project's memories as JSON lines to standard output"))
     _add_project(command("import", "exchange.import_", "read such lines from standard input; imports all or none"))

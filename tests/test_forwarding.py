@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from server.forwarding import apply_forwarding, networks
 from server.settings import Settings
@@ -17,7 +17,7 @@ PUBLIC = "memory.example.com"
 def seen(peer: str, headers: list[tuple[str, str]]) -> tuple[str, str, str]:
     """The client, Host and scheme of a request that `peer` sent."""
     raw = [(name.lower().encode(), value.encode()) for name, value in [("host", "upstream"), *headers]]
-    scope = {"type": "http", "client": (peer, 1), "scheme": "http", "headers": raw}
+    scope: Scope = {"type": "http", "client": (peer, 1), "scheme": "http", "headers": raw}
     apply_forwarding(scope, TRUSTED)
     (host,) = [value.decode() for name, value in scope["headers"] if name == b"host"]
     return scope["client"][0], host, scope["scheme"]

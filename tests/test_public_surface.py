@@ -193,6 +193,7 @@ reset-password --email --remove-second-factor
 create-client --name --redirect-uri --confidential
 reindex
 doctor
+check-connection
 prepare-model
 export --project
 import --project

@@ -182,7 +182,7 @@ def test_a_postgres_database_that_does_not_exist_is_said(refusal: Refusal, postg
         ("127.0.0.1", "https://memory.example.com", None),
         ("0.0.0.0", "https://memory.example.com", None),
         ("0.0.0.0", "http://localhost:8081", "forms and sign-in work only at http://localhost:8081"),
-        ("::", "http://localhost:8081", "SELFMEMORY_PUBLIC_URL to the address that browsers use"),
+        ("::", "http://localhost:8081", "set SELFMEMORY_PUBLIC_URL to the address that they open"),
         ("192.168.1.10", "http://localhost:8081", "SELFMEMORY_HOST=192.168.1.10"),
         ("0.0.0.0", "http://192.168.1.10:8081", "everyone in the network of http://192.168.1.10:8081 can read"),
     ],

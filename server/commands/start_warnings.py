@@ -16,8 +16,8 @@ def of(settings: Settings) -> Iterator[str]:
     listens_locally = is_loopback(f"//{_bracketed(settings.host)}")
     if is_loopback(url) and not listens_locally:
         yield (
-            f"SELFMEMORY_HOST={settings.host} lets other machines connect, but forms and sign-in work only at {url}: "
-            "set SELFMEMORY_PUBLIC_URL to the address that browsers use"
+            f"forms and sign-in work only at {url}: if browsers on other machines use this server "
+            f"(SELFMEMORY_HOST={settings.host}), set SELFMEMORY_PUBLIC_URL to the address that they open"
         )
     if listens_locally and not settings.is_https and not is_loopback(url):
         yield (

@@ -90,6 +90,11 @@ def test_the_log_holds_no_memory_and_no_secret(server: ServerProcess, key: str) 
     assert key not in log
 
 
+def test_the_start_ends_with_what_to_open(server: ServerProcess) -> None:
+    port = server.url.rpartition(":")[2]
+    eventually(lambda: any(line.endswith(f" open http://localhost:{port} in a browser\n") for line in server.log))
+
+
 def test_a_second_server_on_the_same_data_refuses_to_start(server: ServerProcess, folder: Path) -> None:
     second = run(folder, "--port", "0")
     assert (second.returncode, second.stdout) == (1, "")
