@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from server.app import create_app
 from server.commands.check_connection import PROGRAMS, documents
 from server.settings import read_settings
 from tests.support.fakes import WordEmbedder
+from tests.support.nginx import documented, running_nginx
 from tests.support.proxy import Answer, Proxy
 from tests.support.served import listening, served, url_of
 from tests.support.started import running
@@ -48,30 +50,44 @@ class Site:
     check: Callable[[], Awaitable[Checked]]
 
 
+Serve = Callable[[str | None], AbstractAsyncContextManager[Site]]
+
+
 @pytest.fixture
-async def site(
+def serve(
     tmp_path: Path,
     sqlite_template: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     own_logging: None,
-) -> AsyncIterator[Site]:
-    """A server behind a proxy, both real, and the command that asks it."""
-    listener = listening()
+) -> Serve:
+    """`serve(url)` runs a server behind a proxy, both real, whose PUBLIC_URL is `url` or the proxy's own."""
     (tmp_path / "data").mkdir()
     shutil.copy(sqlite_template, tmp_path / "data" / "selfmemory.db")
     monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("SELFMEMORY_PUBLIC_URL", url_of(listener))
+    monkeypatch.setenv("SELFMEMORY_TRUSTED_PROXIES", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
 
     async def check() -> Checked:
         code = await asyncio.to_thread(main, ["check-connection"])
         return Checked(code, capfd.readouterr().out)
 
-    async with running(create_app(read_settings(None), lambda _settings: WordEmbedder())) as app:
-        proxy = Proxy(app)
-        async with served(proxy, listener):
-            yield Site(url_of(listener), proxy, check)
+    @asynccontextmanager
+    async def serving(public_url: str | None) -> AsyncIterator[Site]:
+        listener = listening()
+        monkeypatch.setenv("SELFMEMORY_PUBLIC_URL", public_url or url_of(listener))
+        async with running(create_app(read_settings(None), lambda _settings: WordEmbedder())) as app:
+            proxy = Proxy(app)
+            async with served(proxy, listener):
+                yield Site(url_of(listener), proxy, check)
+
+    return serving
+
+
+@pytest.fixture
+async def site(serve: Serve) -> AsyncIterator[Site]:
+    async with serve(None) as site:
+        yield site
 
 
 async def test_a_server_that_is_reached_well_passes(site: Site) -> None:
@@ -173,3 +189,18 @@ async def test_nobody_at_the_address_is_one_line(
     checked = await site.check()
     assert (checked.code, checked.out.count("\n")) == (1, 1)
     assert checked.out.startswith("WRONG  address does not answer (ConnectError)")
+
+
+@pytest.mark.needs("nginx")
+@pytest.mark.parametrize("slash", [False, True], ids=["as documented", "with a slash"])
+async def test_nginx_as_documented_passes_and_a_location_with_a_slash_is_found(
+    serve: Serve, tmp_path: Path, unused_tcp_port: int, slash: bool
+) -> None:
+    block = documented()
+    if slash:
+        block = block.rstrip().removesuffix("}") + "location /mcp/ { proxy_pass http://127.0.0.1:8081; } }"
+    async with serve(f"http://127.0.0.1:{unused_tcp_port}") as site:
+        with running_nginx(tmp_path, block, unused_tcp_port, int(site.url.rpartition(":")[2])):
+            checked = await site.check()
+    assert checked.code == slash, checked.out
+    assert ("redirects to" in checked.wrong.get("/mcp", "")) == slash
