@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +19,7 @@ from server.request_credentials import address_of, presents_credential
 from server.runtime import State
 from server.settings import Settings
 from server.shares import address, person
+from server.urls import host_of, host_of_header, is_loopback
 
 log = logging.getLogger("server.requests")
 
@@ -30,6 +31,9 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": csp.API,
     "Cache-Control": "no-store",
 }
+PLAIN_REFERRER_POLICY = "same-origin"
+"""For pages over plain http, where browsers send no Sec-Fetch-Site. With "no-referrer", they send no Origin either."""
+
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -39,6 +43,7 @@ class Envelope:
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics
         self.trusted = networks(settings.trusted_proxies)
+        self.secure_host = host_of(settings.public_url) if settings.is_https else None
         self.headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if settings.is_https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,6 +67,8 @@ class Envelope:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = new_request_id
+                if not (300 <= status < 400 or self._is_secure(scope)):
+                    headers.setdefault("Referrer-Policy", PLAIN_REFERRER_POLICY)
                 for header, value in self.headers.items():
                     headers.setdefault(header, value)
             await send(message)
@@ -74,6 +81,11 @@ class Envelope:
             log.info("request", extra=fields)
             self.metrics.count_request(scope["method"], route, status, spent)
             request_id.reset(token)
+
+    def _is_secure(self, scope: Scope) -> bool:
+        """Return whether browsers treat the page as a secure context: loopback, or PUBLIC_URL under https."""
+        host = host_of_header(Headers(scope=scope).get("host", ""))
+        return is_loopback(f"//{host}") or host == self.secure_host
 
 
 Answer = Callable[[Request[State], Exception], Awaitable[Response]]

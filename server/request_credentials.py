@@ -56,7 +56,8 @@ def require_same_origin(connection: HTTPConnection[State], settings: Settings) -
         return
     if site in ("same-origin", "none") or (site is None and origin is None):
         return
-    if origin is not None and origin.lower().partition("://")[2] == connection.headers.get("host", "").lower():
+    host = connection.headers.get("host", "").lower()
+    if origin is not None and origin.lower().partition("://")[2] == host:
         raise WrongAddress(origin.lower(), settings.public_url)
     raise Forbidden("This request comes from another site, where the session cookie is not accepted.")
 

@@ -80,3 +80,23 @@ async def test_without_mail_nobody_is_sent_to_confirm_an_address(client: httpx.A
     page = (await client.get("/dashboard/notifications")).text
     assert "Ask the person who invited you for the link" in page
     assert "Confirm your email address" not in page
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "policy"),
+    [
+        (ORIGIN, "localhost:8081", "no-referrer"),
+        (ORIGIN, "nas.local:8081", "same-origin"),
+        ("http://nas.local:8081", "nas.local:8081", "same-origin"),
+        ("https://memory.example.com", "memory.example.com", "no-referrer"),
+        ("https://memory.example.com", "192.168.1.10:8081", "same-origin"),
+    ],
+    indirect=["settings"],
+)
+async def test_pages_over_plain_http_let_the_browser_send_origin_to_ourselves_alone(
+    client: httpx.AsyncClient, host: str, policy: str
+) -> None:
+    page = await client.get("/sign-up", headers={"Host": host})
+    assert (page.status_code, page.headers["referrer-policy"]) == (200, policy)
+    redirect = await client.get("/dashboard", headers={"Host": host})
+    assert (redirect.status_code, redirect.headers["referrer-policy"]) == (303, "no-referrer")
