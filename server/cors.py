@@ -21,7 +21,8 @@ EXPOSED = {"Access-Control-Expose-Headers": "WWW-Authenticate, Mcp-Session-Id, M
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": (
-        "Authorization, X-API-Key, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID"
+        "Authorization, X-API-Key, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, "
+        "Last-Event-ID"
     ),
     "Access-Control-Max-Age": "7200",
 }
