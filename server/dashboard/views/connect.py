@@ -55,6 +55,7 @@ async def show(request: PageRequest) -> Response:
         clients=all_clients,
         chosen=chosen,
         is_unreachable=chosen not in reachable,
+        reached_from="this computer" if is_loopback(settings.public_url) else "your network",
     )
 
 
