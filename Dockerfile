@@ -30,6 +30,7 @@ COPY . .
 RUN .venv/bin/python -m server prepare-model
 
 FROM python:3.11-slim
+# A volume of Docker's own belongs to this user by itself. A folder of the host does not: sudo chown -R 10001 FOLDER
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin selfmemory \
  && install -d -o selfmemory -g selfmemory /data
 COPY --from=build /app /app

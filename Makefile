@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
@@ -16,7 +16,7 @@ install: $(VENV)/.model                ## create .venv and install the server
 
 install-dev: $(VENV)/.dev              ## also install what tests and linters need
 
-run: install                           ## start the server on http://127.0.0.1:8081
+run: install                           ## start the server on http://localhost:8081
 	@exec $(BIN)/python -m server
 
 check: lint test                       ## lint and test, as CI does
@@ -83,17 +83,23 @@ $(VENV)/bin/python:
 # Every file is checked against its hash, except those of torch (.ci/lock says why). torch goes second, so that what it
 # needs is there by then, and with its exact version, since pip might pick a newer and far larger build.
 $(VENV)/.runtime: pyproject.toml constraints.txt requirements.txt | $(VENV)/bin/python
-	@echo "Installing. The first time this takes a few minutes."
-	$(PIP) install --require-hashes --no-deps -r requirements.txt
-	$(PIP) install -c constraints.txt "$$(grep '^torch==' constraints.txt)"
-	$(PIP) install --no-deps --no-build-isolation -e .
+	@echo "Installing takes a few minutes, the first time only."
+	@echo "1 of 4: $$(grep -c '^[a-z].*==' requirements.txt) packages"
+	@$(PIP) install --require-hashes --no-deps -r requirements.txt
+	@echo "2 of 4: PyTorch, which prepares the model (the largest download)"
+	@$(PIP) install -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	@echo "3 of 4: this server"
+	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
-	$(PIP) install --require-hashes --no-deps -r requirements-dev.txt
+	@echo "Installing what tests and linters need"
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.txt
 	@$(BIN)/python -m pip check > $(VENV)/.broken || { cat $(VENV)/.broken >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.model: $(VENV)/.runtime
-	$(BIN)/python -m server prepare-model
+	@echo "4 of 4: preparing the model (about a minute)"
+	@$(BIN)/python -m server prepare-model
 	@touch $@
+	@echo "Installed. make run starts the server; it says what to open."

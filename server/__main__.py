@@ -1,58 +1,50 @@
-"""`python -m server`: parse the command line and run one of `server.commands`."""
+"""`python -m server`: parse the command line and run one of `server.commands`.
+
+Only names are imported before the command line is parsed, so that `--help` answers at once.
+"""
 
 import argparse
-import os
+import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import sqlalchemy as sa
-
-from server import logs
-from server.commands import accounts, clients, connect, exchange, serving, upkeep
-from server.commands.output import print_message
-from server.errors import ServiceError
-from server.settings import Settings, SettingsError, read_settings
-
-Command = Callable[[Settings, argparse.Namespace], int | None]
-INTERRUPTED = 130
-"""The exit code that shells expect after Ctrl-C: 128 + SIGINT."""
+from server.assistants import catalog
 
 
 def parser() -> argparse.ArgumentParser:
-    """Every command, on one screen."""
+    """Every command, on one screen. `run` is the module in `server.commands` and the function that runs it."""
     top = argparse.ArgumentParser(
         prog="python -m server", description="The memory that every AI assistant can plug into."
     )
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
 
-    def command(name: str, run: Command, summary: str) -> argparse.ArgumentParser:
+    def command(name: str, run: str, summary: str) -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=summary, description=summary)
         verb.set_defaults(run=run)
         return verb
 
-    top.set_defaults(run=serving.serve, workers=1)
+    top.set_defaults(run="serving.serve", workers=1)
     _add_address(top)
-    _add_address(command("serve", serving.serve, "start the server (also without any command)"))
-    _add_user(command("create-user", accounts.create_user, "create an account; prints its id"))
-    _add_key(
-        command(
-            "create-key", accounts.create_key, "create an API key, and its user and project if missing; prints the key"
-        )
-    )
+    _add_address(command("serve", "serving.serve", "start the server (also without any command)"))
+    _add_user(command("create-user", "accounts.create_user", "create an account; prints its id"))
+    _add_key(command("create-key", "accounts.create_key", "create an API key, and what it needs; prints the key"))
     reset = command(
-        "reset-password", accounts.reset_password, "print a link that sets a new password once within an hour"
+        "reset-password", "accounts.reset_password", "print a link that sets a password once within an hour"
     )
     reset.add_argument("--email", required=True)
     reset.add_argument("--remove-second-factor", action="store_true")
     _add_client(
-        command("create-client", clients.create_client, "create an OAuth client; prints its id, then its secret")
+        command("create-client", "clients.create_client", "create an OAuth client; prints its id, then its secret")
     )
-    command("reindex", upkeep.reindex, "rebuild the vector index from SQL")
-    command("doctor", upkeep.doctor, "check settings, database, index, model, mail and URL; exit 1 on a problem")
-    command("prepare-model", upkeep.prepare_model, "prepare the embedding model before the first start")
-    _add_connect(command("connect", connect.connect, "print what connects an assistant to this server"))
-    _add_project(command("export", exchange.export, "write a project's memories as JSON lines to standard output"))
-    _add_project(command("import", exchange.import_, "read such lines from standard input; imports all or none"))
+    command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
+    command("doctor", "upkeep.doctor", "check settings, database, index, model, mail and URL; exit 1 on a problem")
+    command(
+        "check-connection", "check_connection.check_connection", "ask PUBLIC_URL what assistants ask; exit 1 if wrong"
+    )
+    command("prepare-model", "upkeep.prepare_model", "prepare the embedding model before the first start")
+    _add_connect(command("connect", "connect.connect", "print what connects an assistant to this server"))
+    _add_project(command("export", "exchange.export", "write a project's memories as JSON lines to standard output"))
+    _add_project(command("import", "exchange.import_", "read such lines from standard input; imports all or none"))
     return top
 
 
@@ -89,7 +81,7 @@ def _add_client(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_connect(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("client", choices=connect.NAMES, metavar="CLIENT", help=", ".join(connect.NAMES))
+    verb.add_argument("client", choices=catalog.NAMES, metavar="CLIENT", help=", ".join(catalog.NAMES))
     verb.add_argument("--key", metavar="KEY", help="an API key to put into the text, instead of signing in")
     verb.add_argument("--write", action="store_true", help="change the assistant's configuration file")
 
@@ -101,27 +93,8 @@ def _add_project(verb: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0; 1 after an error, with one line on standard error; 2 for a wrong command line."""
     args = parser().parse_args(arguments)
-    run: Command = args.run
-    try:
-        settings = read_settings(**{name: vars(args)[name] for name in ("host", "port") if name in args})
-        logs.configure(settings.log_level, settings.log_format)
-        code = run(settings, args) or 0
-        sys.stdout.flush()
-        return code
-    except (SettingsError, ServiceError) as error:
-        print_message(f"selfmemory: {error}")
-    except sa.exc.OperationalError:
-        print_message(
-            "selfmemory: the database is not usable: check SELFMEMORY_DATABASE_URL and SELFMEMORY_DATA_DIR, "
-            "and that it runs, has free space and is writable"
-        )
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):  # the reader closed the pipe and needs no message
-            print_message(f"selfmemory: {error}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushing at exit would fail the same way
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return 1
+    code: int = importlib.import_module("server.commands.running").run(args)
+    return code
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import anyio
-import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,13 +17,14 @@ from oauth import errors as oauth_errors
 from oauth.routes import ROUTES as OAUTH
 from rest import errors as programs
 from rest.routes import ROUTES
-from server import housekeeping, logs, open_files
+from server import data_folder, housekeeping, logs, open_files
 from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import is_for_people
 from server.dashboard.routes import ROUTES as PAGES
 from server.dashboard.views import entrance, mailed_links, second_step
 from server.database import Database, migrate
+from server.database_failures import explained
 from server.errors import ServiceError
 from server.health import HealthChecks
 from server.index import MemoryIndex
@@ -37,7 +37,7 @@ from server.oidc import open_provider
 from server.pools import new_pools
 from server.runtime import Noter, Runtime, State
 from server.sealing import Purpose, seal_for
-from server.settings import Settings, SettingsError, make_private, metrics_folder, read_settings
+from server.settings import Settings, SettingsError, metrics_folder, read_settings
 from tools.server import mcp_routes
 
 log = logging.getLogger(__name__)
@@ -45,9 +45,6 @@ log = logging.getLogger(__name__)
 SWITCH_SECONDS = 0.001
 """How long a thread that computes in Python may keep the others waiting. A request lets go of the interpreter at each
 statement and each write to a socket, and with Python's 5 ms it would wait that long each time."""
-
-OTHER_CONNECTIONS = 4
-"""For the index's worker, the mailer, the health check, and recording uses of credentials."""
 
 OpenEmbedder = Callable[[Settings], Embedder]
 
@@ -112,13 +109,13 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
     """Migrate, connect, load the model, start the index's worker. Blocks about a second. Raises SettingsError."""
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
-        with _blame_settings():
+        with _blame_settings(settings), explained(url):
             open_files.raise_limit()
             sys.setswitchinterval(SWITCH_SECONDS)
-            make_private(settings.data_dir)
+            data_folder.require_writable(settings.data_dir)
             migrate(url)
             pools = new_pools()
-            database = Database(url, connections=pools.connections + OTHER_CONNECTIONS)
+            database = Database(url, connections=settings.database_pool)
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
@@ -134,18 +131,14 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
 
 
 @contextlib.contextmanager
-def _blame_settings() -> Iterator[None]:
+def _blame_settings(settings: Settings) -> Iterator[None]:
     """Raises SettingsError for what a wrong setting causes."""
     try:
         yield
     except ModelUnusable as error:
         raise SettingsError(str(error)) from error
-    except sa.exc.OperationalError as error:
-        raise SettingsError("the database cannot be used: check SELFMEMORY_DATABASE_URL, and that it runs") from error
     except OSError as error:
-        raise SettingsError(
-            f"cannot use the data folder: {error.strerror}. Make it writable, or change SELFMEMORY_DATA_DIR"
-        ) from error
+        raise SettingsError(data_folder.refusal(settings.data_dir, error)) from error
 
 
 def close_runtime(runtime: Runtime) -> None:

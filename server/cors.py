@@ -5,32 +5,55 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.request_credentials import own_origins
+from server.setting_types import ANY
 from server.settings import Settings
+from server.urls import is_loopback, origin_of
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
-PUBLIC_PATHS = frozenset({"/oauth/token", "/oauth/register", "/oauth/revoke", "/mcp/.well-known/openid-configuration"})
-PUBLIC_PREFIX = "/.well-known/"
+PUBLIC_PATHS = frozenset({"/oauth/token", "/oauth/register", "/oauth/revoke"})
+PUBLIC_PREFIXES = ("/.well-known/", "/mcp/.well-known/")
+APP_SCHEMES = frozenset(
+    {"chrome-extension", "moz-extension", "safari-web-extension", "vscode-webview", "app", "tauri", "capacitor"}
+)
+"""The schemes of browser extensions and desktop shells. No web page has one."""
 
 EXPOSED = {"Access-Control-Expose-Headers": "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After"}
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": (
-        "Authorization, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID"
+        "Authorization, X-API-Key, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, "
+        "Last-Event-ID"
     ),
     "Access-Control-Max-Age": "7200",
 }
 
 
+class CallerOrigins:
+    """The origins that may call the doors that take no cookie: `origin in CallerOrigins(settings)`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._listed = own_origins(settings) | set(settings.allowed_origins)
+        self._is_local = is_loopback(settings.public_url)
+
+    def __contains__(self, origin: str) -> bool:
+        if origin in self._listed or ANY in self._listed:
+            return True
+        scheme, separator, _ = origin.lower().partition("://")
+        if scheme in APP_SCHEMES:
+            return bool(separator)
+        return self._is_local and origin_of(origin) is not None and is_loopback(origin)
+
+
 class Cors:
     """Middleware outside the error handlers, so that errors have the headers too.
 
-    Every origin may read the paths that OAuth clients need; our own and the configured origins may read /mcp. Cookies
-    are never allowed. All other paths have no CORS headers.
+    Every origin may read the paths that OAuth clients need; `CallerOrigins` may read /mcp. Cookies are never allowed.
+    All other paths have no CORS headers.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self.origins = own_origins(settings)
+        self.origins = CallerOrigins(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not is_shared(scope["path"]):
@@ -51,10 +74,10 @@ class Cors:
     def _allowed(self, path: str, origin: str | None) -> dict[str, str]:
         if path not in MCP_PATHS:
             return {"Access-Control-Allow-Origin": "*"}
-        allowed = {"Access-Control-Allow-Origin": origin} if origin in self.origins else {}
+        allowed = {"Access-Control-Allow-Origin": origin} if origin and origin in self.origins else {}
         return {"Vary": "Origin"} | allowed
 
 
 def is_shared(path: str) -> bool:
     """Return whether the path has CORS headers."""
-    return path in MCP_PATHS or path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIX)
+    return path in MCP_PATHS or path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlmodel import Session
 
-from server.settings import make_private
+from server.settings import SettingsError, make_private
 
 BUSY_SECONDS = 15
 """How long a transaction waits in all for its turn to write, a statement for a lock, a caller for a connection."""
@@ -116,22 +116,45 @@ def paused(session: Session) -> Iterator[None]:
 
 
 def migrate(url: str) -> None:
-    """Upgrade the database to the newest schema. Processes that start at the same time wait for the first."""
+    """Upgrade the database to the newest schema. Processes that start at the same time wait for the first.
+
+    Raises SettingsError for a database that only allows reading, and for the schema of a newer version.
+    """
     engine = _engine(url, connections=1)
-    with engine.execution_options(**{_WRITES: True}).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(72627001)"))
-        if not _is_newest(connection):
-            _upgrade(connection)
-    engine.dispose()
+    try:
+        with engine.execution_options(**{_WRITES: True}).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                _require_writable(connection)
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(72627001)"))
+            if not _is_newest(connection):
+                _upgrade(connection)
+    finally:
+        engine.dispose()
 
 
 def _is_newest(connection: sa.Connection) -> bool:
-    """Return whether the schema is current. Does not import Alembic, which most starts do not need."""
+    """Return whether the schema is current. Does not import Alembic, which most starts do not need.
+
+    Raises SettingsError if it is newer.
+    """
     if not sa.inspect(connection).has_table("alembic_version"):
         return False
     newest = max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
-    return bool(connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == newest)
+    version = str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
+    if version > newest:
+        raise SettingsError(
+            f"a newer version of the server wrote this database (schema {version}, this version knows {newest}): "
+            "install that version, or restore a backup"
+        )
+    return version == newest
+
+
+def _require_writable(connection: sa.Connection) -> None:
+    """Raises SettingsError for a standby, or a database that is set to read-only."""
+    if connection.scalar(sa.text("SELECT current_setting('transaction_read_only')")) == "on":
+        raise SettingsError(
+            "the database only allows reading: SELFMEMORY_DATABASE_URL must lead to a primary server that takes writes"
+        )
 
 
 def _upgrade(connection: sa.Connection) -> None:

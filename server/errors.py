@@ -5,7 +5,8 @@ ServiceError
 │   └── Unsupported    the media type of the body is not supported
 ├── Unauthenticated    no credential, or one that is not valid
 ├── Forbidden          the caller is known but has no permission
-│   └── InsufficientScope   the credential lacks a scope; its user may have the permission
+│   ├── InsufficientScope   the credential lacks a scope; its user may have the permission
+│   └── WrongAddress   a form of our own page that was opened under another address than PUBLIC_URL
 ├── NotFound           does not exist, or the caller may not see it: the answer is the same
 ├── Conflict           valid, but contradicts stored state
 ├── Gone               existed and has ended
@@ -62,6 +63,17 @@ class InsufficientScope(Forbidden):
     def __init__(self, needed: Sequence[str]) -> None:
         super().__init__("This credential lacks a permission: it needs " + " and ".join(needed) + ".")
         self.needed = tuple(needed)
+
+
+class WrongAddress(Forbidden):
+    """`right` is PUBLIC_URL."""
+
+    def __init__(self, opened: str, right: str) -> None:
+        super().__init__(
+            f"This page was opened at {opened}, but the address of this server is {right}: open it there. "
+            f"If {opened} is right, set SELFMEMORY_PUBLIC_URL to it."
+        )
+        self.right = right
 
 
 class NotFound(ServiceError):

@@ -1,9 +1,8 @@
-"""The outermost middleware: request id, client address behind proxies, security headers, request log, metrics."""
+"""The outermost middleware: request id, what proxies forward, security headers, request log, metrics."""
 
-import ipaddress
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
@@ -12,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import csp
 from server.errors import RateLimited
+from server.forwarding import apply_forwarding, networks
 from server.logs import request_id
 from server.metrics import Metrics
 from server.models.base import new_id
@@ -19,10 +19,10 @@ from server.request_credentials import address_of, presents_credential
 from server.runtime import State
 from server.settings import Settings
 from server.shares import address, person
+from server.urls import host_of, host_of_header, is_loopback
 
 log = logging.getLogger("server.requests")
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -31,6 +31,9 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": csp.API,
     "Cache-Control": "no-store",
 }
+PLAIN_REFERRER_POLICY = "same-origin"
+"""For pages over plain http, where browsers send no Sec-Fetch-Site. With "no-referrer", they send no Origin either."""
+
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -40,6 +43,7 @@ class Envelope:
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics
         self.trusted = networks(settings.trusted_proxies)
+        self.secure_host = host_of(settings.public_url) if settings.is_https else None
         self.headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if settings.is_https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +52,7 @@ class Envelope:
             return
         # Some servers keep the blanks around a header's value, which are not part of it (RFC 9110 section 5.5).
         scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
-        scope["client"] = (self._client(scope), 0)
+        apply_forwarding(scope, self.trusted)
         # Postgres refuses NUL in a query. Nothing has a name with this character, so the lookup gives "not found".
         scope["path"] = scope["path"].replace("\0", "\N{REPLACEMENT CHARACTER}")
         new_request_id = new_id("req_")
@@ -63,6 +67,8 @@ class Envelope:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = new_request_id
+                if not (300 <= status < 400 or self._is_secure(scope)):
+                    headers.setdefault("Referrer-Policy", PLAIN_REFERRER_POLICY)
                 for header, value in self.headers.items():
                     headers.setdefault(header, value)
             await send(message)
@@ -76,15 +82,10 @@ class Envelope:
             self.metrics.count_request(scope["method"], route, status, spent)
             request_id.reset(token)
 
-    def _client(self, scope: Scope) -> str:
-        """Return the right-most hop that is not a trusted proxy. Only trusted proxies may forward an address."""
-        hop: str = (scope.get("client") or ("unknown", 0))[0]
-        forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
-        for earlier in reversed([part.strip() for part in forwarded if part.strip()]):
-            if not is_within(hop, self.trusted) or not _is_address(earlier):
-                break
-            hop = earlier
-        return hop
+    def _is_secure(self, scope: Scope) -> bool:
+        """Return whether browsers treat the page as a secure context: loopback, or PUBLIC_URL under https."""
+        host = host_of_header(Headers(scope=scope).get("host", ""))
+        return is_loopback(f"//{host}") or host == self.secure_host
 
 
 Answer = Callable[[Request[State], Exception], Awaitable[Response]]
@@ -105,27 +106,6 @@ class Strangers:
             except RateLimited as error:
                 app = await self.answer(Request(scope, receive, send), error)
         await app(scope, receive, send)
-
-
-def networks(addresses: Sequence[str]) -> list[Network]:
-    """Parse addresses and CIDR blocks. Raises ValueError."""
-    return [ipaddress.ip_network(address, strict=False) for address in addresses]
-
-
-def is_within(address: str, blocks: Sequence[Network]) -> bool:
-    if not _is_address(address):
-        return False
-    ip = ipaddress.ip_address(address)
-    ip = getattr(ip, "ipv4_mapped", None) or ip  # a dual-stack listener reports IPv4 peers so
-    return any(ip in block for block in blocks)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _route(scope: Scope) -> str:

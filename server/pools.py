@@ -35,12 +35,6 @@ class Pools:
     def for_writing(self, operation: Callable[..., object]) -> Threads:
         return self.passwords if operation in HASHING else self.writes
 
-    @property
-    def connections(self) -> int:
-        """The database connections that all threads use at a time. A read may use a second one."""
-        threads = (self.authentication, self.writes, self.passwords, self.pages)
-        return sum(pool.slots for pool in threads) + 2 * self.reads.slots
-
 
 def new_pools() -> Pools:
     return Pools(

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from server.domain.credentials import PresentedCredential
-from server.errors import Forbidden, Unauthenticated
+from server.errors import Forbidden, Unauthenticated, WrongAddress
 from server.runtime import State
+from server.setting_types import ANY, OPAQUE_ORIGIN
 from server.settings import Settings
 from server.urls import is_loopback
 
@@ -45,7 +46,8 @@ def credential_of(connection: HTTPConnection[State], settings: Settings) -> Pres
 def require_same_origin(connection: HTTPConnection[State], settings: Settings) -> None:
     """Refuse cross-site requests (Fetch Metadata; Origin for older browsers). Raises Forbidden.
 
-    A request with neither header does not come from a browser.
+    A request with neither header does not come from a browser. Raises WrongAddress for our own page under a name that
+    is not PUBLIC_URL.
     """
     if connection.scope.get("method", "GET") in SAFE_METHODS:
         return
@@ -54,12 +56,18 @@ def require_same_origin(connection: HTTPConnection[State], settings: Settings) -
         return
     if site in ("same-origin", "none") or (site is None and origin is None):
         return
+    host = connection.headers.get("host", "").lower()
+    if origin is not None and origin.lower().partition("://")[2] == host:
+        raise WrongAddress(origin.lower(), settings.public_url)
     raise Forbidden("This request comes from another site, where the session cookie is not accepted.")
 
 
 def own_origins(settings: Settings) -> frozenset[str]:
-    """Return the public origin and the configured ones; on loopback, the origin under every loopback name."""
-    origins = {settings.public_url, *settings.allowed_origins}
+    """Return the origins whose pages may send the cookie: the public origin and those that are listed one by one.
+
+    On loopback, the public origin under every loopback name.
+    """
+    origins = {settings.public_url, *settings.allowed_origins} - {ANY, OPAQUE_ORIGIN}
     if is_loopback(settings.public_url):
         parts = urlsplit(settings.public_url)
         port = "" if parts.port is None else f":{parts.port}"

@@ -11,11 +11,14 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from server.urls import has_host, is_loopback, origin_of
+from server.urls import has_host, host_of_header, is_loopback, origin_of
 
 LONGEST_DAYS = 36500
 """A century. Dates far beyond that overflow."""
 LONGEST_SECONDS = LONGEST_DAYS * 86400
+ANY = "*"
+OPAQUE_ORIGIN = "null"
+"""The origin of a sandboxed frame, a local file and some desktop applications."""
 
 
 def _check_rate(text: str) -> str:
@@ -37,11 +40,24 @@ def _check_database(url: SecretStr) -> SecretStr:
 
 
 def _check_origin(text: str) -> str:
-    """Return the origin as browsers send it, since origins are compared as text."""
-    origin = origin_of(text)
-    if origin is None:
-        raise ValueError("write origins like https://app.example.com, without a path")
+    """Return the origin as browsers send it, since origins are compared as text; or the words `null` and `*`."""
+    if text.lower() in (OPAQUE_ORIGIN, ANY):
+        return text.lower()
+    origin = origin_of(text, schemes=None)
+    if origin is None or ANY in origin:
+        raise ValueError("write each origin in full, like https://app.example.com, without a path; or null, or *")
     return origin
+
+
+def _check_host(text: str) -> str:
+    """Return the host in lower case. Its port does not matter, as the Host of a request may have any."""
+    if text == ANY:
+        return text
+    name = text.removeprefix("*.")
+    host = host_of_header(name)
+    if not host or ANY in host:
+        raise ValueError("write hosts like memory.example.com or *.example.com, without https:// and without a path")
+    return f"*.{host}" if name != text else host
 
 
 def _check_sender(text: str) -> str:
@@ -85,6 +101,7 @@ Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
 Sender = Annotated[str, AfterValidator(_check_sender)]
 Issuer = Annotated[str, AfterValidator(_check_issuer)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_check_host)], ...], NoDecode]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
 HttpUrl = Annotated[str, _with_scheme("http", "https")]

@@ -15,6 +15,7 @@ from server.setting_types import (
     LONGEST_SECONDS,
     DatabaseUrl,
     Days,
+    Hosts,
     HttpUrl,
     Issuer,
     Networks,
@@ -25,7 +26,7 @@ from server.setting_types import (
     Sender,
     SmtpUrl,
 )
-from server.urls import is_loopback, origin_of
+from server.urls import has_path, is_loopback, is_private, origin_of
 
 PREFIX = "SELFMEMORY_"
 SECRET_LENGTH = 32
@@ -52,9 +53,14 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)
     public_url: str = ""
+    allowed_hosts: Hosts = ()
     data_dir: Path = Path("data")
     database_url: DatabaseUrl = SecretStr("")
+    database_pool: int = Field(40, ge=8)
     chroma_url: HttpUrl = ""
+    chroma_tenant: str = "default_tenant"
+    chroma_database: str = "default_database"
+    chroma_token: SecretStr = SecretStr("")
     redis_url: RedisUrl = SecretStr("")
     embedding_model: str = "all-MiniLM-L6-v2"
     exact_scan_limit: int = Field(5000, ge=0)
@@ -93,7 +99,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
-    @field_validator("allowed_origins", "trusted_proxies", mode="before")
+    @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -106,16 +112,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _derive(self) -> Self:
         """Check rules across settings and fill in derived defaults."""
-        url = origin_of(self.public_url or f"http://localhost:{self.port}")
-        if url is None:
-            raise ValueError("PUBLIC_URL must be like https://memory.example.com, without a path")
-        if not is_loopback(url):
-            if not url.startswith("https://"):
-                raise ValueError("PUBLIC_URL must begin with https:// unless it is a loopback address")
-            if len(self.secret_key.get_secret_value()) < SECRET_LENGTH:
-                raise ValueError(
-                    f"SECRET_KEY ({SECRET_LENGTH} characters or more) is required when PUBLIC_URL is not loopback"
-                )
+        url = _public_origin(self.public_url or f"http://localhost:{self.port}")
+        if not is_loopback(url) and len(self.secret_key.get_secret_value()) < SECRET_LENGTH:
+            raise ValueError(
+                f"SECRET_KEY ({SECRET_LENGTH} characters or more) is required when PUBLIC_URL is not loopback"
+            )
         given = [bool(value) for value in (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)]
         if any(given) and not all(given):
             raise ValueError("OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together: set all or none")
@@ -137,6 +138,24 @@ class Settings(BaseSettings):
     def resource(self) -> str:
         """The canonical URL of the protected resource, without a trailing slash (RFC 9728)."""
         return f"{self.public_url}/mcp"
+
+
+def _public_origin(url: str) -> str:
+    """Return PUBLIC_URL as an origin. Raises ValueError, which says why it cannot be used."""
+    if has_path(url):
+        raise ValueError(
+            "PUBLIC_URL must not have a path: clients look for /.well-known documents at the root of a host, so the "
+            "server needs a host name of its own, like https://memory.example.com"
+        )
+    origin = origin_of(url)
+    if origin is None:
+        raise ValueError("PUBLIC_URL must be like https://memory.example.com, without a path")
+    if origin.startswith("http://") and not (is_loopback(origin) or is_private(origin)):
+        raise ValueError(
+            "PUBLIC_URL must begin with https://: plain http is only for this computer and for names and addresses of "
+            "a private network, like 192.168.1.10 or nas.local"
+        )
+    return origin
 
 
 def read_settings(env_file: Path | None = Path(".env"), **given: object) -> Settings:

@@ -1,41 +1,100 @@
-"""Questions about URLs: what their host is, and their origin."""
+"""Questions about URLs and hosts: whether only this machine or a private network reaches them, and their origin."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+PRIVATE_NETWORKS = tuple(
+    ipaddress.ip_network(block)
+    for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+"""RFC 1918, RFC 6598 (also of overlay networks), RFC 4193."""
+
+PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
+"""Names that no public DNS server resolves: RFC 6762, RFC 8375, and by custom or ICANN's reservation."""
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.~%-]+)(:[0-9]{1,5})?")
 
 
 def is_loopback(url: str) -> bool:
     """Return whether the URL's host is a loopback address (RFC 8252 section 7.3, RFC 6761 section 6.3)."""
+    host = host_of(url)
+    address = address_of(host)
+    return address.is_loopback if address else host == "localhost" or host.endswith(".localhost")
+
+
+def is_private(url: str) -> bool:
+    """Return whether the URL's host is an address or a name of a private network. Loopback is not."""
+    host = host_of(url)
+    address = address_of(host)
+    if address:
+        return any(address in block for block in PRIVATE_NETWORKS)
+    return is_local_name(host) and not is_loopback(url)
+
+
+def is_local_name(host: str) -> bool:
+    """Return whether no public DNS server resolves the name: a single label, or under a private suffix."""
+    return bool(host) and ("." not in host or host.endswith(PRIVATE_SUFFIXES) or host == "home.arpa")
+
+
+def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the host as an address, or None when it is a name. An IPv4 address inside IPv6 is an IPv4 address."""
     try:
-        host = urlsplit(url).hostname or ""
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def host_of(url: str) -> str:
+    """Return the URL's host in lower case without the dot of a fully qualified name; "" when there is none."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return (urlsplit(url).hostname or "").removesuffix(".")
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return ""
+
+
+def host_of_header(value: str) -> str:
+    """Return the host of a Host header, or "" when it is not a host with at most a port (RFC 9110 section 7.2)."""
+    return host_of(f"//{value}") if _HOST.fullmatch(value) else ""
 
 
 def has_host(url: str, schemes: Sequence[str]) -> bool:
     """Return whether the URL has one of the schemes, a host and, if any, a numeric port."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
+    parts = _parts(url)
+    return parts is not None and parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
 
 
-def origin_of(url: str) -> str | None:
-    """Return `scheme://host[:port]` in lower case, or None when the URL has anything else."""
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:
+def has_path(url: str) -> bool:
+    """Return whether the URL has something behind its host: a path, a query or a fragment."""
+    parts = _parts(url)
+    return (
+        parts is not None and bool(parts.netloc) and bool(parts.path not in ("", "/") or parts.query or parts.fragment)
+    )
+
+
+def origin_of(url: str, schemes: Sequence[str] | None = ("http", "https")) -> str | None:
+    """Return `scheme://host[:port]` in lower case, or None when the URL has anything else.
+
+    With `schemes` None, the scheme may be any, as those of browser extensions are.
+    """
+    parts = _parts(url.strip())
+    if parts is None or not parts.scheme or not parts.hostname or has_path(url.strip()) or "@" in parts.netloc:
         return None
-    more = parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc
-    if parts.scheme not in ("http", "https") or not parts.hostname or more:
+    if schemes is not None and parts.scheme not in schemes:
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    is_default = port is None or port == {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}" + ("" if is_default else f":{port}")
+    is_default = parts.port is None or parts.port == DEFAULT_PORTS.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + ("" if is_default else f":{parts.port}")
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Return the parts of the URL, or None when its host or port is malformed."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts

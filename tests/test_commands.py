@@ -109,7 +109,7 @@ def test_a_new_user_has_a_personal_organization_with_one_project(run: Run, store
 @pytest.mark.parametrize("way", ["argument", "standard input"])
 def test_the_password_may_come_both_ways(run: Run, stored: Database, way: str) -> None:
     if way == "argument":
-        run("create-user", "--email", "ann@example.com", "--password", SECRET)
+        assert run("create-user", "--email", "ann@example.com", "--password", SECRET).err == ""
     else:
         run("create-user", "--email", "ann@example.com", "--password-stdin", given=f"{SECRET}\n".encode())
     with stored.read() as session:
@@ -212,7 +212,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_server(run: Run, data_dir: Pa
     ran = run("doctor")
     assert ran.code == 0, ran.out
     verdicts = [line.split()[:2] for line in ran.out.splitlines()]
-    parts = ["settings", "database", "index", "model", "mail", "provider", "public"]
+    parts = ["settings", "data", "database", "index", "model", "mail", "provider", "public"]
     assert verdicts == [["ok", part] for part in parts]
 
 

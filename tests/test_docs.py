@@ -23,6 +23,7 @@ IN_WORDS = {
     "database_url": "SQLite in `DATA_DIR`",
     "secret_key": "made once, kept in `DATA_DIR`",
     "chroma_url": "unset",
+    "chroma_token": "unset",
     "redis_url": "unset",
     "smtp_url": "unset",
     "metrics_token": "unset",
@@ -30,6 +31,7 @@ IN_WORDS = {
     "oidc_client_id": "unset",
     "oidc_client_secret": "unset",
     "oidc_name": "the host of `OIDC_ISSUER`",
+    "allowed_hosts": "none",
     "allowed_origins": "none",
     "trusted_proxies": "none",
 }

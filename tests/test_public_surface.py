@@ -44,7 +44,8 @@ def test_what_a_role_in_a_project_may() -> None:
 
 def test_the_settings() -> None:
     assert " ".join(Settings.model_fields) == (
-        "host port public_url data_dir database_url chroma_url redis_url embedding_model exact_scan_limit "
+        "host port public_url allowed_hosts data_dir database_url database_pool chroma_url chroma_tenant "
+        "chroma_database chroma_token redis_url embedding_model exact_scan_limit "
         "secret_key smtp_url mail_from sign_up session_cookie session_days allowed_origins trusted_proxies "
         "metrics_token rate_limit_enabled rate_limit_memory_add rate_limit_memory_search "
         "rate_limit_memory_change rate_limit_organization_create rate_limit_project_create "
@@ -193,6 +194,7 @@ reset-password --email --remove-second-factor
 create-client --name --redirect-uri --confidential
 reindex
 doctor
+check-connection
 prepare-model
 connect --key --write
 export --project

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from server.settings import Settings, SettingsError, hand_down, make_private, read_settings, secret_key
-from server.urls import is_loopback
+from server.urls import is_loopback, is_private
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 PUBLIC = {"SELFMEMORY_PUBLIC_URL": "https://memory.example.com", "SELFMEMORY_SECRET_KEY": SECRET}
@@ -84,6 +84,12 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("EXACT_SCAN_LIMIT", "-1"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
         ("ALLOWED_ORIGINS", "https://app.example.com/path"),
+        ("ALLOWED_ORIGINS", "https://*.example.com"),
+        ("ALLOWED_ORIGINS", "app.example.com"),
+        ("ALLOWED_HOSTS", "https://memory.example.com"),
+        ("ALLOWED_HOSTS", "memory.example.com/mcp"),
+        ("ALLOWED_HOSTS", "memory.*.com"),
+        ("DATABASE_POOL", "0"),
         ("DATABASE_URL", "mysql://root@127.0.0.1/x"),
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "not a url"),
@@ -155,9 +161,8 @@ def test_the_public_url_is_kept_as_a_plain_origin(environment: pytest.MonkeyPatc
     [
         "memory.example.com",
         "ftp://localhost",
-        "https://x.example/app",
-        "https://x.example?a",
         "https://x.example:99999",
+        "https://me@x.example",
     ],
 )
 def test_a_public_url_that_is_more_or_less_than_an_origin_stops_the_start(
@@ -166,9 +171,58 @@ def test_a_public_url_that_is_more_or_less_than_an_origin_stops_the_start(
     assert "PUBLIC_URL must be like" in refusal(environment, PUBLIC | {"SELFMEMORY_PUBLIC_URL": url})
 
 
-def test_plain_http_is_for_loopback_alone(environment: pytest.MonkeyPatch) -> None:
-    said = refusal(environment, PUBLIC | {"SELFMEMORY_PUBLIC_URL": "http://memory.example.com"})
-    assert said == "SELFMEMORY_PUBLIC_URL must begin with https:// unless it is a loopback address"
+@pytest.mark.parametrize(
+    "url", ["https://x.example/app", "https://x.example/app/", "http://nas/a", "https://x.example?a"]
+)
+def test_a_public_url_with_a_path_is_refused_with_the_reason(environment: pytest.MonkeyPatch, url: str) -> None:
+    said = refusal(environment, PUBLIC | {"SELFMEMORY_PUBLIC_URL": url})
+    assert said.startswith("SELFMEMORY_PUBLIC_URL must not have a path: clients look for /.well-known documents")
+
+
+PRIVATE = [
+    "http://192.168.1.10:8081",
+    "http://10.1.2.3",
+    "http://172.31.255.1",
+    "http://100.64.0.1",
+    "http://[fd00::1]:8081",
+    "http://[::ffff:192.168.1.1]",
+    "http://nas",
+    "http://my_server:8081",
+    "http://nas.local",
+    "http://box.lan",
+    "http://a.b.internal",
+    "http://box.home.arpa",
+]
+NOT_PRIVATE = [
+    "http://memory.example.com",
+    "http://8.8.8.8",
+    "http://172.32.0.1",
+    "http://100.128.0.1",
+    "http://192.168.1.10.example.com",
+    "http://local.example",
+    "http://[2001:db8::1]",
+    "http://169.254.1.1",
+]
+
+
+@pytest.mark.parametrize("url", PRIVATE)
+def test_plain_http_may_be_used_in_a_private_network(environment: pytest.MonkeyPatch, url: str) -> None:
+    assert is_private(url)
+    assert read(environment, PUBLIC | {"SELFMEMORY_PUBLIC_URL": url}).public_url.startswith("http://")
+
+
+@pytest.mark.parametrize("url", NOT_PRIVATE)
+def test_plain_http_is_refused_on_public_names(environment: pytest.MonkeyPatch, url: str) -> None:
+    assert not is_private(url)
+    said = refusal(environment, PUBLIC | {"SELFMEMORY_PUBLIC_URL": url})
+    assert said.startswith("SELFMEMORY_PUBLIC_URL must begin with https://: plain http is only for this computer")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost", "http://a.localhost", "http://127.0.0.1", "http://[::1]", "http://"]
+)
+def test_loopback_is_not_a_private_network(url: str) -> None:
+    assert not is_private(url)
 
 
 @pytest.mark.parametrize("key", ["", "too short"])
@@ -182,6 +236,16 @@ def test_lists_are_written_with_commas(environment: pytest.MonkeyPatch) -> None:
     settings = read(environment, {"SELFMEMORY_ALLOWED_ORIGINS": origins, "SELFMEMORY_TRUSTED_PROXIES": proxies})
     assert settings.allowed_origins == ("https://a.example", "https://b.example")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+
+
+def test_origins_may_have_any_scheme_and_hosts_a_port(environment: pytest.MonkeyPatch) -> None:
+    origins, hosts = (
+        "app://Obsidian.md, NULL, *, chrome-extension://abc/",
+        "Nas.Example:8081, *.tunnel.example, [::2], *",
+    )
+    settings = read(environment, {"SELFMEMORY_ALLOWED_ORIGINS": origins, "SELFMEMORY_ALLOWED_HOSTS": hosts})
+    assert settings.allowed_origins == ("app://obsidian.md", "null", "*", "chrome-extension://abc")
+    assert settings.allowed_hosts == ("nas.example", "*.tunnel.example", "::2", "*")
 
 
 def test_every_lifetime_may_be_one_second(environment: pytest.MonkeyPatch) -> None:

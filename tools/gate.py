@@ -1,7 +1,6 @@
 """The gate of /mcp: check a request's source, its credential, and the scope for the tool that it calls."""
 
-from collections.abc import Awaitable, Callable, Iterator, Set
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from pydantic_core import from_json
 from starlette.datastructures import Headers
@@ -10,17 +9,21 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
+from server.cors import CallerOrigins
 from server.errors import Forbidden, Unauthenticated
 from server.principal import Principal, Scope
-from server.request_credentials import credential_of, own_origins
+from server.request_credentials import credential_of
 from server.runtime import Call, State
+from server.setting_types import ANY
 from server.settings import Settings
-from server.urls import is_loopback
+from server.urls import address_of, host_of, host_of_header, is_local_name, is_loopback
 from server.wire import read_body, require_json
 from tools.protocol import understanding
 
 BODY_LIMIT = 4_000_000
 SMALL_BODY = 100_000
+HOST_LENGTH = 253
+"""Characters of a host name."""
 CALL = "selfmemory.call"
 """The key in the ASGI scope under which a tool finds its Call."""
 
@@ -29,11 +32,11 @@ Endpoint = Callable[[Request[State]], Awaitable[ASGIApp]]
 
 def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint:
     """Return an endpoint that checks a request and passes it to `app`. `scopes` maps each tool to its scope."""
-    origins = own_origins(settings)
-    public_host = urlsplit(settings.public_url).hostname
+    origins = CallerOrigins(settings)
+    hosts = (host_of(settings.public_url), *settings.allowed_hosts)
 
     async def enter(request: Request[State]) -> ASGIApp:
-        require_known_source(request.headers, public_host, origins)
+        require_known_source(request.headers, hosts, origins)
         call = await call_of(request)
         if request.method != "POST":
             raise HTTPException(405, headers={"Allow": "POST, OPTIONS"})
@@ -65,24 +68,30 @@ def is_small(headers: Headers) -> bool:
     return length.isdecimal() and int(length) <= SMALL_BODY
 
 
-def require_known_source(headers: Headers, public_host: str | None, origins: Set[str]) -> None:
+def require_known_source(headers: Headers, hosts: Sequence[str], origins: CallerOrigins) -> None:
     """Refuse DNS rebinding and pages of other origins (MCP transports, "Security Warning").
 
     Raises HTTPException 421 for an unknown Host, Forbidden for an unknown Origin.
     """
-    if not is_known(headers.get("host", ""), public_host):
-        raise HTTPException(421, "This server does not answer for this Host. Set SELFMEMORY_PUBLIC_URL to its address.")
+    host = host_of_header(headers.get("host", ""))
+    if not is_known(host, hosts):
+        raise HTTPException(
+            421,
+            f"This server does not answer for the Host {host[:HOST_LENGTH] or 'of this request'}. "
+            "Set SELFMEMORY_PUBLIC_URL to its address, or add it to SELFMEMORY_ALLOWED_HOSTS.",
+        )
     origin = headers.get("origin")
     if origin is not None and origin not in origins:
         raise Forbidden("This origin may not call this server. Add it to SELFMEMORY_ALLOWED_ORIGINS.")
 
 
-def is_known(host: str, public_host: str | None) -> bool:
-    """Return whether a Host names this server, on any port, or is a loopback name, which DNS cannot rebind."""
-    try:
-        return urlsplit(f"//{host}").hostname == public_host or is_loopback(f"//{host}")
-    except ValueError:
+def is_known(host: str, hosts: Sequence[str]) -> bool:
+    """Return whether a host is in `hosts`, or one that nobody else can rebind: an address or a local name."""
+    if not host:
         return False
+    if address_of(host) or is_local_name(host) or is_loopback(f"//{host}"):
+        return True
+    return any(name in (host, ANY) or (name.startswith("*.") and host.endswith(name[1:])) for name in hosts)
 
 
 async def call_of(request: Request[State]) -> Call:

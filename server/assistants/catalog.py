@@ -26,3 +26,7 @@ def assistants(target: Target, *, hosted_first: bool = False) -> list[Assistant]
     """Return all assistants, the most common ones first. Hosted ones cannot reach a server on this computer."""
     order = (*HOSTED, *LOCAL, *PROGRAMS) if hosted_first else (*LOCAL, *HOSTED, *PROGRAMS)
     return [build(target) for build in order]
+
+
+NAMES = tuple(assistant.id for assistant in assistants(Target("")))
+"""What `connect` takes."""

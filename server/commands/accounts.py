@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlmodel import Session, col, select
 
-from server.commands.output import print_result
+from server.commands.output import print_message, print_result
 from server.database import migrated
 from server.domain import letters, names
 from server.domain.people import passwords, second_factors, users
@@ -24,6 +24,7 @@ def create_user(settings: Settings, args: Namespace) -> None:
         hashed = None if password is None else passwords.new_hash(session, password, args.email, args.name or "")
         user = users.register(session, args.email, args.name, hashed, verified=True)
     print_result(user.id)
+    _tell_how_to_sign_in(user)
 
 
 def create_key(settings: Settings, args: Namespace) -> None:
@@ -36,6 +37,7 @@ def create_key(settings: Settings, args: Namespace) -> None:
         row, key = api_keys.issue(session, project, user.id, "Command line", permissions, args.expires_in_days)
         api_keys.announce(session, project, row, None)
     print_result(key)
+    _tell_how_to_sign_in(user)
 
 
 def reset_password(settings: Settings, args: Namespace) -> None:
@@ -49,6 +51,11 @@ def reset_password(settings: Settings, args: Namespace) -> None:
         if args.remove_second_factor and user is not None:
             second_factors.remove(session, user)
     print_result(letters.reset_link(settings.public_url, token))
+
+
+def _tell_how_to_sign_in(user: User) -> None:
+    if user.password_hash is None:
+        print_message(f"To open the pages, set a password first: python -m server reset-password --email {user.email}")
 
 
 def _project(session: Session, user: User, name: str | None) -> Project:

@@ -10,9 +10,7 @@ from server.assistants.instructions import KEY_PLACEHOLDER, Assistant, Step, Tar
 from server.commands.output import print_message, print_result
 from server.errors import Invalid
 from server.settings import Settings
-from server.urls import is_loopback
-
-NAMES = tuple(assistant.id for assistant in assistants(Target("")))
+from server.urls import is_loopback, is_private
 
 
 def connect(settings: Settings, args: Namespace) -> None:
@@ -22,7 +20,7 @@ def connect(settings: Settings, args: Namespace) -> None:
     """
     target = Target(settings.public_url, args.key or KEY_PLACEHOLDER)
     assistant = next(assistant for assistant in assistants(target) if assistant.id == args.client)
-    if assistant.vendor and is_loopback(settings.public_url):
+    if assistant.vendor and (is_loopback(settings.public_url) or is_private(settings.public_url)):
         print_message(
             f"{assistant.name} connects from {assistant.vendor}'s servers and cannot reach {settings.public_url}: "
             "set SELFMEMORY_PUBLIC_URL to a public https address first."

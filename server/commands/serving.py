@@ -1,6 +1,7 @@
 """`serve`: one process, or several worker processes that share one socket."""
 
 import contextlib
+import errno
 import fcntl
 import gc
 import logging
@@ -17,7 +18,9 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
-from server.settings import Settings, SettingsError, hand_down, make_private, read_settings, share_metrics
+from server.commands import start_warnings
+from server.data_folder import require_writable
+from server.settings import Settings, SettingsError, hand_down, read_settings, share_metrics
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,13 @@ WORKER_SECONDS = 60
 """A worker must start, and answer a health check, within this time."""
 KEEP_ALIVE_SECONDS = 75
 """Idle connections stay open longer than clients keep them, so that clients close first."""
+
+LISTEN_ADVICE = {
+    errno.EADDRINUSE: "stop the program that uses this port, or set SELFMEMORY_PORT (--port) to another one",
+    errno.EACCES: "set SELFMEMORY_PORT (--port) to 1024 or more",
+    errno.EADDRNOTAVAIL: "set SELFMEMORY_HOST (--host) to an address of this machine, or to 0.0.0.0 for all of them",
+    socket.EAI_NONAME: "set SELFMEMORY_HOST (--host) to an address of this machine, or to 0.0.0.0 for all of them",
+}
 
 
 class Options(TypedDict):
@@ -60,13 +70,17 @@ def serve(settings: Settings, args: Namespace) -> int:
         raise SettingsError("--workers must be 1 or more")
     if args.workers > 1 and not settings.chroma_url:
         raise SettingsError("--workers above 1 needs SELFMEMORY_CHROMA_URL: embedded Chroma runs in one process only")
+    require_writable(settings.data_dir)
     with bind(settings.host, settings.port) as listener:
         chosen = {"host": settings.host, "port": listener.getsockname()[1]}
+        settings = read_settings(**chosen)
+        for warning in start_warnings.of(settings):
+            log.warning(warning)
         if args.workers > 1:
             hand_down(chosen)
             return serve_in_workers(settings, args.workers, listener)
         with lock_data_dir(settings):
-            return serve_in_process(read_settings(**chosen), listener)
+            return serve_in_process(settings, listener)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -81,7 +95,8 @@ def bind(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        advice = LISTEN_ADVICE.get(error.errno or 0, "check SELFMEMORY_HOST and SELFMEMORY_PORT")
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}: {advice}") from None
     listener.set_inheritable(True)
     return listener
 
@@ -92,15 +107,7 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
     if settings.chroma_url:
         yield
         return
-    try:
-        make_private(settings.data_dir)
-        file = (settings.data_dir / "server.lock").open("w")
-    except OSError as error:
-        raise SettingsError(
-            f"cannot use the data folder {settings.data_dir.absolute()}: {error.strerror}. "
-            "Make it writable, or change SELFMEMORY_DATA_DIR"
-        ) from None
-    with file:
+    with (settings.data_dir / "server.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -112,7 +119,7 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
 
 
 def serve_in_process(settings: Settings, listener: socket.socket) -> int:
-    server = Server(uvicorn.Config(create_app(settings), **OPTIONS))
+    server = Server(settings)
     signal.signal(
         signal.SIGTERM, lambda _number, _frame: sys.exit(0)
     )  # uvicorn raises the signal again after it has closed everything
@@ -134,28 +141,35 @@ def serve_in_workers(settings: Settings, workers: int, listener: socket.socket) 
         config = uvicorn.Config("server.app:from_environment", factory=True, workers=workers, **OPTIONS)
         config.timeout_worker_healthcheck = WORKER_SECONDS
         supervisor = Workers(config, [listener])
+        supervisor.public_url = settings.public_url
         supervisor.run()
     return 1 if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes) else 0
 
 
 class Server(uvicorn.Server):
-    """Logs the address once it listens."""
+    """Logs the address once it listens, and what to open."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(uvicorn.Config(create_app(settings), **OPTIONS))
+        self.public_url = settings.public_url
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         gc.collect()
         gc.freeze()  # objects made at the start live on; collecting them again would stop all requests for 80 ms
         for listener in sockets or []:
-            log_address(listener)
+            log_address(listener, self.public_url)
 
 
 class Workers(Multiprocess):
-    """Logs the address once all workers listen."""
+    """Logs the address once all workers listen, and what to open."""
+
+    public_url = ""
 
     def init_processes(self) -> None:
         super().init_processes()
         if all(process.wait_until_ready(WORKER_SECONDS, self.should_exit) for process in self.processes):
-            log_address(self.sockets[0])
+            log_address(self.sockets[0], self.public_url)
 
     def keep_subprocess_alive(self) -> None:
         for process in self.processes:
@@ -164,6 +178,7 @@ class Workers(Multiprocess):
         super().keep_subprocess_alive()
 
 
-def log_address(listener: socket.socket) -> None:
+def log_address(listener: socket.socket, public_url: str) -> None:
     host, port = listener.getsockname()[:2]
     log.info("listening", extra={"address": f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"})
+    log.info(f"open {public_url} in a browser")

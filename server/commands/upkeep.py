@@ -1,10 +1,10 @@
 """`doctor`, `reindex` and `prepare-model`: commands for the operator."""
 
 import asyncio
+import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
 from typing import NoReturn
 
 import httpx
@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from sqlmodel import Session
 from tqdm import tqdm
 
+from server import data_folder
 from server.app import default_embedder
-from server.commands.output import print_message, print_result
+from server.commands.checks import Check, CheckFailed, run_checks
+from server.commands.output import print_message
 from server.database import Database, migrated
 from server.index import MemoryIndex
 from server.index.model.embeddings import DEFAULT_MODEL, ModelUnusable, prepare
@@ -27,10 +29,6 @@ from server.urls import is_loopback
 CONNECTIONS = 4
 PUBLIC_URL_SECONDS = 5
 """The public URL must answer within this time."""
-
-
-class CheckFailed(Exception):
-    """A problem found by a check, with one sentence for the operator."""
 
 
 def prepare_model(settings: Settings, _args: Namespace) -> None:
@@ -66,8 +64,9 @@ def _show(bar: "tqdm[NoReturn]", progress: Progress) -> None:
 
 def doctor(settings: Settings, _args: Namespace) -> int:
     """Print one line a check. Return 1 if any check failed."""
-    checks: dict[str, Callable[[Settings], str]] = {
+    checks: dict[str, Check] = {
         "settings": _settings,
+        "data folder": _data_folder,
         "database": _database,
         "index": _index,
         "model": _model,
@@ -75,25 +74,24 @@ def doctor(settings: Settings, _args: Namespace) -> int:
         "provider": _provider,
         "public URL": _public_url,
     }
-    healthy = [_report(name, check, settings) for name, check in checks.items()]
-    return 0 if all(healthy) else 1
-
-
-def _report(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
-    try:
-        verdict, message = "ok", check(settings)
-    except (CheckFailed, SettingsError, ModelUnusable) as error:
-        verdict, message = "WRONG", str(error)
-    except sa.exc.SQLAlchemyError as error:
-        verdict, message = "WRONG", f"the database says {type(error).__name__}"
-    print_result(f"{verdict:<6} {name:<11} {message}")
-    return verdict == "ok"
+    return run_checks(checks, settings)
 
 
 def _settings(settings: Settings) -> str:
     kept = "SQLite" if settings.is_sqlite else "Postgres"
     chroma = "a Chroma server" if settings.chroma_url else "embedded Chroma"
     return f"{kept}, {chroma}, data in {settings.data_dir.absolute()}"
+
+
+def _data_folder(settings: Settings) -> str:
+    folder = settings.data_dir.absolute()
+    data_folder.require_writable(folder)
+    kind = data_folder.network_file_system(folder)
+    if kind and settings.is_sqlite:
+        raise CheckFailed(
+            f"{folder} is on a network file system ({kind}), where SQLite can lose data: use a local disk, or Postgres"
+        )
+    return f"{folder} belongs to user {folder.stat().st_uid}; this is user {os.geteuid()}"
 
 
 def _database(settings: Settings) -> str:

@@ -16,7 +16,7 @@ from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of,
 from server.dashboard.rendering import done_message, problem_page, render
 from server.dispatch import Methods
 from server.domain.people import users
-from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated
+from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, WrongAddress
 from server.request_credentials import credential_of
 from server.runtime import Call, State
 from server.statuses import retry_after, status_of
@@ -210,6 +210,8 @@ async def refusal(http: Request[State], error: ServiceError, request: PageReques
     if isinstance(error, Unauthenticated):
         return await to_sign_in(http)
     status = status_of(error)
+    if isinstance(error, WrongAddress):
+        return await http.state["runtime"].in_thread(problem_page, status, error.detail, None, error.right)
     if request is not None:
         return await request.with_problem(error).render("problem.html", status=status)
     return await http.state["runtime"].in_thread(problem_page, status, error.detail, retry_after(error))

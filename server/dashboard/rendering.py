@@ -63,9 +63,12 @@ def render(template: str, context: dict[str, object]) -> str:
     return _environment().get_template(template).render(context)
 
 
-def problem_page(status: int, problem: str, headers: Mapping[str, str] | None = None) -> HTMLResponse:
-    """Return an error page without navigation."""
-    html = render("problem.html", {"problem": problem, "status": status, "frame": None, "current": None, "done": None})
+def problem_page(
+    status: int, problem: str, headers: Mapping[str, str] | None = None, right_address: str | None = None
+) -> HTMLResponse:
+    """Return an error page without navigation. `right_address` is PUBLIC_URL for a page that was opened elsewhere."""
+    context = {"problem": problem, "status": status, "right_address": right_address}
+    html = render("problem.html", {**context, "frame": None, "current": None, "done": None})
     return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
 
 

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 from server.database import Database
 from server.index.chroma import client, collections
@@ -31,6 +32,8 @@ class FakeChroma(ThreadingHTTPServer):
         self.hangs = False
         self.hangs_at = ""
         self.asked = threading.Event()
+        self.tokens: set[tuple[str | None, str | None]] = set()
+        self.paths: list[str] = []
         self.ends = threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -44,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
     server: FakeChroma
 
     def do_GET(self) -> None:
+        self.server.tokens.add((self.headers["Authorization"], self.headers["X-Chroma-Token"]))
+        self.server.paths.append(self.path)
         if self.server.hangs_at and self.server.hangs_at in self.path:
             self.server.ends.wait()
             return
@@ -148,6 +153,14 @@ def test_after_a_failure_one_search_tries_and_the_others_scan(
         monkeypatch.setattr(collections, "COOLDOWN_SECONDS", 60.0)
         found._paused_until = 0.0
         assert [found._may_try() for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.sqlite_only
+def test_every_request_carries_the_token_and_names_tenant_and_database(settings: Settings, served: FakeChroma) -> None:
+    chosen = {"chroma_token": SecretStr("ck-secret"), "chroma_tenant": "team", "chroma_database": "memories"}
+    client.open_served(settings.model_copy(update=chosen), "now-", "earlier-").list_names()
+    assert served.tokens == {("Bearer ck-secret", "ck-secret")}
+    assert any("/tenants/team/databases/memories/collections" in path for path in served.paths)
 
 
 def test_collections_keep_their_names_when_the_address_changes(settings: Settings, embedder: Embedder) -> None:

@@ -1,6 +1,7 @@
 """The server in its own process, with the real model and no network."""
 
 import os
+import re
 import resource
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 from tests.support.server_process import ServerProcess, run, started
 from tests.support.world import eventually
 
+README = Path(__file__).parents[2] / "README.md"
 TEXT = "Ann moved to Lisbon for the custard tarts."
 
 
@@ -88,6 +90,21 @@ def test_the_log_holds_no_memory_and_no_secret(server: ServerProcess, key: str) 
     assert "custard" not in log
     assert "ann@example.com" not in log
     assert key not in log
+
+
+@pytest.mark.needs("curl")
+def test_the_search_of_the_readme_works_when_pasted(server: ServerProcess, key: str) -> None:
+    blocks = re.findall(r"```sh\n(curl .+?)```", README.read_text("utf-8"), re.DOTALL)
+    pasted = "".join(blocks).replace("http://localhost:8081", server.url)
+    ran = subprocess.run(
+        ["sh", "-ec", pasted], env={**os.environ, "KEY": key}, capture_output=True, text=True, check=True
+    )
+    assert '"content":"Anna prefers the window seat."' in ran.stdout
+
+
+def test_the_start_ends_with_what_to_open(server: ServerProcess) -> None:
+    port = server.url.rpartition(":")[2]
+    eventually(lambda: any(line.endswith(f" open http://localhost:{port} in a browser\n") for line in server.log))
 
 
 def test_a_second_server_on_the_same_data_refuses_to_start(server: ServerProcess, folder: Path) -> None:

@@ -30,6 +30,8 @@ NEEDS = {
     "postgres": Need(postgres.is_available, "install postgresql or set TEST_POSTGRES_URL"),
     "redis": Need(redis_server.is_available, "install redis-server or set TEST_REDIS_URL"),
     "chromium": Need(_is_installed("chromium", "chromedriver"), "install chromium and chromium-driver"),
+    "nginx": Need(_is_installed("nginx"), "install nginx"),
+    "curl": Need(_is_installed("curl"), "install curl"),
     "node": Need(_is_installed("node", "npm"), "install node 20 or newer"),
     "prlimit": Need(lambda: hasattr(resource, "prlimit"), "run on Linux"),
     "identity provider": Need(

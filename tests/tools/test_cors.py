@@ -14,7 +14,7 @@ ASKED = {
     "Access-Control-Request-Method": "POST",
     "Access-Control-Request-Headers": "authorization,content-type,mcp-protocol-version",
 }
-ALLOWED = {"authorization", "content-type", "last-event-id"}
+ALLOWED = {"authorization", "x-api-key", "content-type", "last-event-id"}
 ALLOWED |= {"mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id"}
 EXPOSED = {"www-authenticate", "mcp-session-id", "mcp-protocol-version"}
 PUBLIC = [

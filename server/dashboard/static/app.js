@@ -26,13 +26,15 @@ if (address.searchParams.has("done")) {
   history.replaceState(null, "", address);
 }
 
-// A copy button next to everything that is meant to be pasted.
-async function copy(button, text) {
+// A copy button next to everything that is meant to be pasted. Over plain http there is no clipboard: copy a selection.
+async function copy(button, source) {
+  if (source.select) source.select();
+  else getSelection().selectAllChildren(source);
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(source.value ?? source.textContent);
     button.textContent = "Copied";
   } catch {
-    button.textContent = "Press Ctrl+C";
+    button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
   }
   setTimeout(() => { button.textContent = "Copy"; }, 2000);
 }
@@ -46,8 +48,7 @@ for (const container of document.querySelectorAll("[data-copy]")) {
   button.setAttribute("aria-live", "polite");
   button.setAttribute("aria-label", `Copy ${container.dataset.what || "text"}`);
   button.addEventListener("click", () => {
-    if (source.select) source.select();
-    copy(button, source.value ?? source.textContent);
+    copy(button, source);
     button.removeAttribute("aria-label");
   });
   container.append(button);

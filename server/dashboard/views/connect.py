@@ -13,7 +13,7 @@ from server.domain.grants import connections
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import NewKey
 from server.models import base
-from server.urls import is_loopback
+from server.urls import is_loopback, is_private
 
 WAIT_MINUTES = 60
 """A page that was opened longer ago than this no longer asks whether the assistant has connected."""
@@ -22,7 +22,7 @@ WAIT_MINUTES = 60
 async def show(request: PageRequest, new_key: str | None = None) -> Response:
     """Show the assistant that the address names, else the first one. `new_key` is put into its text."""
     settings = request.call.runtime.settings
-    is_local = is_loopback(settings.public_url)
+    is_local = is_loopback(settings.public_url) or is_private(settings.public_url)
     target = Target(settings.public_url, new_key or KEY_PLACEHOLDER)
     listed = assistants(target, hosted_first=not is_local)
     chosen = _chosen(request, listed)
@@ -33,6 +33,7 @@ async def show(request: PageRequest, new_key: str | None = None) -> Response:
         assistants=listed,
         chosen=chosen,
         is_unreachable=chosen.vendor is not None and is_local,
+        reached_from="this computer" if is_loopback(settings.public_url) else "your network",
         new_key=new_key,
         opened_at=opened_at.isoformat(),
         connected=await request.call.read(connections.first_use, request.project_id, opened_at),

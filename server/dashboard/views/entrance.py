@@ -24,6 +24,7 @@ from server.request_credentials import credential_of, require_same_origin
 from server.runtime import Call, State
 from server.statuses import retry_after, status_of
 
+SETUP_PAGE = "setup.html"
 FORM_BYTES = 64_000
 MAX_FIELDS = 20
 WRONG_CREDENTIALS = "Incorrect email address or password."
@@ -52,7 +53,8 @@ async def sign_up(request: Request[State]) -> Response:
             accounts.sign_up, runtime.settings.sign_up, new_account, browser_info, runtime.mailer
         )
     except ServiceError as error:
-        return await render_page(request, "sign_up.html", error, fields)
+        is_new_server = not await runtime.read(users.has_any)
+        return await render_page(request, SETUP_PAGE if is_new_server else "sign_up.html", error, fields)
     return await signed_in(request, session_value, next_of(request, fields), tell=False)
 
 

@@ -12,7 +12,8 @@ NOTIFICATIONS = f"{HOME}/notifications"
 async def show(request: PageRequest) -> Response:
     newest, _ = await request.call.read(notifications.list_notifications)
     offers = await request.call.read(invitation_answers.list_pending)
-    return await request.render("notifications.html", notifications=newest, offers=offers)
+    sends_mail = request.call.mailer.is_on
+    return await request.render("notifications.html", notifications=newest, offers=offers, sends_mail=sends_mail)
 
 
 async def mark_read(request: PageRequest) -> Response:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from chromadb.errors import ChromaError
 from server import open_files
 from server.index.chroma.failures import ChromaFailed
 from server.index.types import Vector, Vectors
+from server.settings import Settings as ServerSettings
 
 HNSW = CreateHNSWConfiguration(space="cosine", ef_search=200, sync_threshold=1000)
 PieceId = tuple[int, int]
@@ -131,25 +133,35 @@ def open_embedded(root: Path) -> Chroma:
     return Chroma(client, folder, "memories-", fresh=not folders)
 
 
-def open_served(url: str, prefix: str, earlier_prefix: str) -> Chroma:
+def open_served(settings: ServerSettings, prefix: str, earlier_prefix: str) -> Chroma:
     """Connect to a Chroma server. `prefix` marks our collections, since others may use the server too.
 
     `earlier_prefix` marks those of an earlier version.
 
     Raises ChromaFailed if the server does not answer.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(settings.chroma_url)
     secure = parts.scheme == "https"
     host = parts.hostname or "localhost"
     port = parts.port or (443 if secure else 8000)
+    token = settings.chroma_token.get_secret_value()
+    headers = {"Authorization": f"Bearer {token}", "X-Chroma-Token": token} if token else {}
+    connect = partial(
+        chromadb.HttpClient,
+        host,
+        port,
+        ssl=secure,
+        headers=headers,
+        settings=_quiet(),
+        tenant=settings.chroma_tenant,
+        database=settings.chroma_database,
+    )
     with _translating():
         # Chroma's client sends a request when it is created, before a timeout can be set.
-        httpx.get(f"{parts.scheme}://{parts.netloc}/api/v2/heartbeat", timeout=REQUEST_TIMEOUT_SECONDS)
+        heartbeat = f"{parts.scheme}://{parts.netloc}/api/v2/heartbeat"
+        httpx.get(heartbeat, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS)
         try:
-            client = _within(
-                OPENING_REQUESTS * REQUEST_TIMEOUT_SECONDS,
-                lambda: cast(Client, chromadb.HttpClient(host=host, port=port, ssl=secure, settings=_quiet())),
-            )
+            client = _within(OPENING_REQUESTS * REQUEST_TIMEOUT_SECONDS, lambda: cast(Client, connect()))
         except ValueError as error:  # Chroma's client raises it for a refused connection
             raise ChromaFailed("ConnectError") from error
     client._server._session.timeout = REQUEST_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # the client has no option for it

@@ -171,7 +171,7 @@ class Collections:
         # Earlier versions named collections by their addresses, so a new password left all collections behind.
         addresses = self._settings.public_url + self._settings.database_url.get_secret_value()
         earlier_prefix = f"memories-{hashlib.sha256(addresses.encode()).hexdigest()[:12]}-"
-        return open_served(self._settings.chroma_url, f"memories-{self._installation_id()}-", earlier_prefix)
+        return open_served(self._settings, f"memories-{self._installation_id()}-", earlier_prefix)
 
     def _installation_id(self) -> str:
         """Return the id of this database, which names its collections. Create it if this is the first use."""

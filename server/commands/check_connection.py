@@ -1,0 +1,207 @@
+"""`check-connection`: ask PUBLIC_URL what an assistant would ask it, and say what the way there gets wrong."""
+
+import functools
+import json
+import ssl
+from argparse import Namespace
+
+import httpx
+
+from oauth.routes import ROUTES
+from server.commands.checks import Check, CheckFailed, run_checks
+from server.settings import Settings
+from server.statuses import METADATA_PATH
+from server.urls import is_loopback, is_private
+
+SECONDS = 10
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+PAGE = "https://inspector.example"
+"""The origin of some page. Every page may read the documents."""
+
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+"""With this User-Agent the other checks find what has nothing to do with User-Agents."""
+
+NEEDED_HEADERS = ("authorization", "content-type", "mcp-protocol-version")
+PROGRAMS = {
+    "Claude": "Claude-User",
+    "Claude Code": "claude-code/2.1.0 (cli)",
+    "ChatGPT": "openai-mcp/1.0.0",
+    "ChatGPT browsing": "Mozilla/5.0 (compatible; ChatGPT-User/1.0; +https://openai.com/bot)",
+    "Cursor": "Cursor/1.7.0",
+    "Gemini": "Google-Gemini-CLI/1.0",
+    "VS Code": "node",
+    "Python": "python-httpx/0.28.1",
+    "Python aiohttp": "Python/3.12 aiohttp/3.12.0",
+    "Go": "Go-http-client/2.0",
+    "Java": "Java-http-client/21",
+    "curl": "curl/8.5.0",
+}
+"""The User-Agent with which each program, or its language's HTTP client, connects."""
+
+STATUS_ADVICE = {
+    421: "the proxy sends another Host: let it pass the Host on, or add that name to SELFMEMORY_ALLOWED_HOSTS",
+    401: "the proxy asks for a sign-in of its own: let it pass this path without one",
+    403: "the proxy blocks it: allow this path in its bot protection, firewall or access rules",
+    404: "the proxy does not pass this path on: let it pass all paths, also without a slash at the end",
+    405: "the proxy does not allow this method: let it pass GET, POST and OPTIONS on",
+    429: "too many requests: try again in a minute",
+    503: "the proxy blocks it, or the server does not run: allow this path in its bot protection",
+}
+
+
+def check_connection(settings: Settings, _args: Namespace) -> int:
+    """Print one line a check. Return 1 if an assistant would fail."""
+    checks: dict[str, Check] = {"address": _address}
+    if not _is_reachable(settings):
+        return run_checks(checks, settings)
+    checks |= {document: functools.partial(_document, document) for document in documents()}
+    checks |= {path: functools.partial(_challenge, path) for path in ("/mcp", "/mcp/")}
+    checks |= {"Authorization": _authorization, "CORS": _cors, "/oauth/token": _token}
+    checks |= {f"as {program}": functools.partial(_as_program, agent) for program, agent in PROGRAMS.items()}
+    return run_checks(checks, settings)
+
+
+def _is_reachable(settings: Settings) -> bool:
+    try:
+        _ask(settings, "GET", "/health/live")
+    except CheckFailed:
+        return False
+    return True
+
+
+def documents() -> list[str]:
+    """Return the path of every discovery document that the server has."""
+    return [route.path for route in ROUTES if "/.well-known/" in route.path]
+
+
+def _address(settings: Settings) -> str:
+    answer = _ask(settings, "GET", "/health/live")
+    if answer.status_code != 200 or "X-Request-ID" not in answer.headers:
+        raise CheckFailed(f"something else answers at {settings.public_url}: {_problem(answer)}")
+    if is_loopback(settings.public_url) or is_private(settings.public_url):
+        return f"{settings.public_url} answers; Claude and ChatGPT on the web would need a public https address"
+    return f"{settings.public_url} answers, with a valid certificate"
+
+
+def _document(path: str, settings: Settings) -> str:
+    answer = _ask(settings, "GET", path, Origin=PAGE)
+    if answer.status_code != 200:
+        raise CheckFailed(_problem(answer))
+    try:
+        document = answer.json()
+    except json.JSONDecodeError:
+        raise CheckFailed("a page answers instead of the document: let the proxy pass /.well-known on") from None
+    expected = {"resource": settings.resource} if "resource" in path else {"issuer": settings.public_url}
+    if not isinstance(document, dict) or not expected.items() <= document.items():
+        raise CheckFailed(f"another server's document answers: let the proxy pass {path} on to this server")
+    _require_readable(answer, "*")
+    return "is served, and pages may read it"
+
+
+def _challenge(path: str, settings: Settings) -> str:
+    answer = _ask(settings, "POST", path)
+    metadata = settings.public_url + METADATA_PATH
+    if answer.status_code != 401 or answer.headers.get("WWW-Authenticate", "").partition(" ")[0] != "Bearer":
+        raise CheckFailed(_problem(answer))
+    if metadata not in answer.headers["WWW-Authenticate"]:
+        raise CheckFailed(f"the challenge does not name {metadata}: another server answers, or has another PUBLIC_URL")
+    return "asks for a credential, and names where to get one"
+
+
+def _authorization(settings: Settings) -> str:
+    answer = _ask(settings, "POST", "/mcp", Authorization="Bearer sk_im_none")
+    if "invalid_token" not in answer.headers.get("WWW-Authenticate", ""):
+        raise CheckFailed("the header does not arrive: let the proxy pass Authorization on")
+    return "arrives"
+
+
+def _cors(settings: Settings) -> str:
+    own = settings.public_url
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": ", ".join(NEEDED_HEADERS)}
+    preflight = _ask(settings, "OPTIONS", "/mcp", Origin=own, **asked)
+    if not preflight.is_success:
+        raise CheckFailed(f"the preflight fails: {_problem(preflight)}")
+    _require_readable(preflight, own)
+    allowed = {name.strip().lower() for name in preflight.headers.get("Access-Control-Allow-Headers", "").split(",")}
+    if not allowed.issuperset(NEEDED_HEADERS):
+        raise CheckFailed("the proxy answers preflights itself: let it pass OPTIONS on to this server")
+    answer = _ask(settings, "POST", "/mcp", Origin=own)
+    _require_readable(answer, own)
+    if "www-authenticate" not in answer.headers.get("Access-Control-Expose-Headers", "").lower():
+        raise CheckFailed("the proxy removes Access-Control-Expose-Headers: let it leave the answer's headers alone")
+    return "pages of the server's own origin may call /mcp"
+
+
+def _token(settings: Settings) -> str:
+    answer = _ask(settings, "POST", "/oauth/token", content="", media="application/x-www-form-urlencoded")
+    if '"error"' not in answer.text:
+        raise CheckFailed(_problem(answer))
+    return "answers"
+
+
+def _as_program(agent: str, settings: Settings) -> str:
+    for method, path, sign in (("POST", "/mcp", METADATA_PATH), ("GET", METADATA_PATH, settings.resource)):
+        answer = _ask(settings, method, path, User_Agent=agent)
+        if sign not in answer.headers.get("WWW-Authenticate", answer.text):
+            raise CheckFailed(f"the User-Agent {agent!r} is blocked at {path}: {_problem(answer)}")
+    return "is let through"
+
+
+def _require_readable(answer: httpx.Response, origin: str) -> None:
+    """Raises CheckFailed unless exactly one header says that pages of the origin may read the answer."""
+    allowed = answer.headers.get_list("Access-Control-Allow-Origin")
+    if len(allowed) > 1:
+        raise CheckFailed("the proxy adds a second Access-Control-Allow-Origin: let it add no CORS headers")
+    if allowed != [origin]:
+        raise CheckFailed("the proxy changes Access-Control-Allow-Origin: let it leave the CORS headers alone")
+
+
+def _problem(answer: httpx.Response) -> str:
+    """Return what is wrong with an answer, and what to do."""
+    if answer.is_redirect:
+        return f"redirects to {answer.headers.get('Location')}, which clients do not follow: let the proxy pass it on"
+    if answer.is_success:
+        return "something else answers: let the proxy pass this path on to this server"
+    status = answer.status_code
+    if status == 401 and "detail" in answer.text:
+        return "the server's challenge arrives changed: let the proxy leave WWW-Authenticate alone"
+    return f"HTTP {status}: {STATUS_ADVICE.get(status, 'look at the log of the proxy')}"
+
+
+def _ask(
+    settings: Settings,
+    method: str,
+    path: str,
+    *,
+    content: str | None = None,
+    media: str = "application/json",
+    **headers: str,
+) -> httpx.Response:
+    """Send a request as a client would, without following redirects. Raises CheckFailed when nothing answers."""
+    given = {"User-Agent": BROWSER} | {name.replace("_", "-"): value for name, value in headers.items()}
+    if method == "POST":
+        given["Content-Type"] = media
+        content = json.dumps(PING) if content is None else content
+    try:
+        return httpx.request(
+            method, settings.public_url + path, content=content, headers=given, timeout=SECONDS, verify=_certificates()
+        )
+    except httpx.TimeoutException:
+        raise CheckFailed(f"no answer within {SECONDS} seconds: is the proxy running, and its port open?") from None
+    except httpx.HTTPError as error:
+        raise CheckFailed(_why_unreachable(error)) from None
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Return the certificates that clients trust. Loading them takes longer than a request."""
+    return httpx.create_ssl_context()
+
+
+def _why_unreachable(error: httpx.HTTPError) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate is not valid: {cause.verify_message}. Clients refuse it; get one for this name"
+        cause = cause.__cause__ or cause.__context__
+    return f"does not answer ({type(error).__name__}): does the name lead here, is the port open, does the server run?"

@@ -1,0 +1,36 @@
+"""Checks of `doctor` and `check-connection`: one line each, with what to do."""
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from server.commands.output import print_result
+from server.database_failures import reason
+from server.index.model.embeddings import ModelUnusable
+from server.settings import Settings, SettingsError
+
+Check = Callable[[Settings], str]
+
+
+class CheckFailed(Exception):
+    """A problem found by a check, with one sentence for the operator."""
+
+
+def run_checks(checks: dict[str, Check], settings: Settings) -> int:
+    """Print one line a check. Return 1 if any check failed."""
+    width = max(map(len, checks))
+    healthy = [_report(name.ljust(width), check, settings) for name, check in checks.items()]
+    return 0 if all(healthy) else 1
+
+
+def _report(name: str, check: Check, settings: Settings) -> bool:
+    try:
+        verdict, message = "ok", check(settings)
+    except (CheckFailed, SettingsError, ModelUnusable) as error:
+        verdict, message = "WRONG", str(error)
+    except sa.exc.DatabaseError as error:
+        verdict, message = "WRONG", reason(settings.database_url.get_secret_value(), error)
+    except sa.exc.SQLAlchemyError as error:
+        verdict, message = "WRONG", f"the database says {type(error).__name__}"
+    print_result(f"{verdict:<6} {name} {message}")
+    return verdict == "ok"

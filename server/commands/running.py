@@ -1,0 +1,53 @@
+"""Run one command: read the settings, log, and say what went wrong in one line."""
+
+import importlib
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from server import data_folder, logs
+from server.commands.output import print_message
+from server.database_failures import explained
+from server.errors import ServiceError
+from server.settings import Settings, SettingsError, read_settings
+
+Command = Callable[[Settings, Namespace], int | None]
+INTERRUPTED = 130
+"""The exit code that shells expect after Ctrl-C: 128 + SIGINT."""
+
+
+def run(args: Namespace) -> int:
+    """Return the exit code of the command that `args.run` names, as `module.function` in `server.commands`."""
+    settings = None
+    try:
+        settings = read_settings(**{name: vars(args)[name] for name in ("host", "port") if name in args})
+        logs.configure(settings.log_level, settings.log_format)
+        with explained(settings.database_url.get_secret_value()):
+            code = _command(args.run)(settings, args) or 0
+        sys.stdout.flush()
+        return code
+    except (SettingsError, ServiceError) as error:
+        print_message(f"selfmemory: {error}")
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # the reader closed the pipe and needs no message
+            print_message(f"selfmemory: {_sentence(error, settings)}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushing at exit would fail the same way
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 1
+
+
+def _command(name: str) -> Command:
+    """Import the module of one command alone: most of them need only a part of the server."""
+    module, _, function = name.partition(".")
+    command: Command = getattr(importlib.import_module(f"server.commands.{module}"), function)
+    return command
+
+
+def _sentence(error: OSError, settings: Settings | None) -> str:
+    """Return what went wrong. A file of the data folder gets the sentence that says how to make it writable."""
+    if settings and isinstance(error.filename, str) and settings.data_dir.absolute() in Path(error.filename).parents:
+        return data_folder.refusal(settings.data_dir, error)
+    return str(error)

@@ -1,0 +1,39 @@
+"""What an operator should know at the start: settings that do not fit together, and places that lose data."""
+
+import ipaddress
+from collections.abc import Iterator
+
+from server.data_folder import network_file_system
+from server.settings import Settings
+from server.urls import is_loopback
+
+
+def of(settings: Settings) -> Iterator[str]:
+    """Yield one sentence a problem. None of them stops the start."""
+    url = settings.public_url
+    if not settings.is_https and not is_loopback(url):
+        yield f"SELFMEMORY_PUBLIC_URL is plain http: everyone in the network of {url} can read passwords and keys"
+    listens_locally = is_loopback(f"//{_bracketed(settings.host)}")
+    if is_loopback(url) and not listens_locally:
+        yield (
+            f"forms and sign-in work only at {url}: if browsers on other machines use this server "
+            f"(SELFMEMORY_HOST={settings.host}), set SELFMEMORY_PUBLIC_URL to the address that they open"
+        )
+    if listens_locally and not settings.is_https and not is_loopback(url):
+        yield (
+            f"SELFMEMORY_PUBLIC_URL is {url}, but SELFMEMORY_HOST={settings.host} lets only this machine connect: "
+            "set SELFMEMORY_HOST to 0.0.0.0, unless a proxy runs on this machine"
+        )
+    kind = network_file_system(settings.data_dir) if settings.is_sqlite else None
+    if kind:
+        yield (
+            f"the data folder is on a network file system ({kind}), where SQLite can lose data: "
+            "set SELFMEMORY_DATA_DIR to a local disk, or use Postgres"
+        )
+
+
+def _bracketed(host: str) -> str:
+    try:
+        return f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
+    except ValueError:
+        return host

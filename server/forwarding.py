@@ -1,0 +1,90 @@
+"""What trusted proxies say about a request: its client's address, Host and scheme (X-Forwarded-*, RFC 7239)."""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from server.urls import address_of, host_of, host_of_header
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+X_FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
+
+_ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+_PAIR = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,"\s]+))')
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What one proxy says about the request that reached it. "" where it says nothing."""
+
+    client: str
+    host: str
+    scheme: str
+
+
+def apply_forwarding(scope: Scope, trusted: Sequence[Network]) -> None:
+    """Set the request's client, Host and scheme to what the outermost trusted proxy reports.
+
+    A hop counts only while the address that sent it is trusted, so nobody else can forward anything.
+    """
+    client: str = (scope.get("client") or ("unknown", 0))[0]
+    host = ""
+    for hop in hops_of(Headers(scope=scope)):
+        if not is_within(client, trusted):
+            break
+        host = hop.host or host
+        scope["scheme"] = hop.scheme or scope["scheme"]
+        if not hop.client:
+            break
+        client = hop.client
+    scope["client"] = (client, 0)
+    if host:
+        others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+        scope["headers"] = [(b"host", host.encode("latin-1")), *others]
+
+
+def hops_of(headers: Headers) -> Iterator[Hop]:
+    """Yield the hops of a request, the nearest proxy first.
+
+    `Forwarded` counts only without any X-Forwarded header: a proxy that sets those passes on a client's `Forwarded`.
+    """
+    columns = [_last_first(headers, name) for name in X_FORWARDED]
+    rows: Iterator[tuple[str, ...]] = zip_longest(*columns, fillvalue="")
+    if not any(columns):
+        rows = map(_fields, _last_first(headers, "forwarded"))
+    for client, host, scheme in rows:
+        yield Hop(_address(client), host if host_of_header(host) else "", scheme if scheme in ("http", "https") else "")
+
+
+def networks(addresses: Sequence[str]) -> list[Network]:
+    """Parse addresses and CIDR blocks. Raises ValueError."""
+    return [ipaddress.ip_network(address, strict=False) for address in addresses]
+
+
+def is_within(address: str, blocks: Sequence[Network]) -> bool:
+    """Return whether the address is in a block. A dual-stack listener reports IPv4 peers inside IPv6."""
+    known = address_of(address)
+    return known is not None and any(known in block for block in blocks)
+
+
+def _last_first(headers: Headers, name: str) -> list[str]:
+    """Return the items of a list header, the last first."""
+    items = [item.strip() for item in _ITEM.findall(",".join(headers.getlist(name)))]
+    return [item for item in reversed(items) if item]
+
+
+def _fields(element: str) -> tuple[str, str, str]:
+    """Return `for`, `host` and `proto` of an element of `Forwarded` (RFC 7239 section 4)."""
+    pairs = {name.lower(): re.sub(r"\\(.)", r"\1", quoted) or plain for name, quoted, plain in _PAIR.findall(element)}
+    return pairs.get("for", ""), pairs.get("host", ""), pairs.get("proto", "").lower()
+
+
+def _address(text: str) -> str:
+    """Return the address without brackets and port, or "" for a name, such as `unknown`."""
+    bare = text if address_of(text) else host_of(f"//{text}")
+    return bare if address_of(bare) else ""

@@ -1,0 +1,102 @@
+"""The first minutes: a new server, its first page, the wrong address, and the first thing it leads to."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from server.settings import Settings
+from tests.conftest import ORIGIN, Tenant
+from tests.support.browsers import PASSWORD, sign_up
+from tests.support.visitors import Visitor, seen
+
+LAN = "http://192.168.1.10:8081"
+FORM = {"email": "ann@example.com", "name": "Ann", "password": PASSWORD}
+
+
+@pytest.fixture
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    return settings.model_copy(update={"public_url": getattr(request, "param", ORIGIN)})
+
+
+async def test_the_first_page_stays_the_first_page_after_a_wrong_field(client: httpx.AsyncClient) -> None:
+    assert "This server is new." in (await client.get("/setup")).text
+    for wrong in ({"email": "nobody"}, {"password": "short"}, {"name": "x" * 101}):
+        answer = await sign_up(client, **wrong)
+        assert answer.status_code == 400
+        assert "This server is new." in answer.text
+        assert 'aria-invalid="true"' in answer.text
+        assert f'value="{wrong.get("name", "Ann")}"' in answer.text
+    assert (await sign_up(client)).status_code == 303
+    assert "This server is new." not in (await sign_up(client, email="nobody")).text
+
+
+@pytest.mark.parametrize("path", ["/sign-up", "/sign-in", "/forgot-password", "/sign-out"])
+async def test_a_form_from_the_wrong_address_gets_the_right_one(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.post(path, data=FORM, headers={"Host": LAN.removeprefix("http://"), "Origin": LAN})
+    assert answer.status_code == 403
+    assert f"This page was opened at {LAN}, but the address of this server is {ORIGIN}: open it there." in seen(answer)
+    assert "SELFMEMORY_PUBLIC_URL" in answer.text
+    assert f'href="{ORIGIN}"' in answer.text
+    assert "<h1>Wrong address</h1>" in answer.text
+
+
+async def test_a_form_of_a_signed_in_page_gets_the_right_address_too(
+    alice: Tenant, visit: Callable[[Tenant], Visitor]
+) -> None:
+    page = visit(alice)
+    answer = await page.post("/dashboard/account/name", {"name": "Al"}, Host=LAN.removeprefix("http://"), Origin=LAN)
+    assert (answer.status_code, f"the address of this server is {ORIGIN}" in answer.text) == (403, True)
+
+
+async def test_a_program_with_a_cookie_is_told_in_json(alice: Tenant, visit: Callable[[Tenant], Visitor]) -> None:
+    headers = {"Host": "nas.local:8081", "Origin": "http://nas.local:8081"}
+    answer = await visit(alice).client.post("/api/organizations", json={"name": "Team"}, headers=headers)
+    assert answer.status_code == 403
+    assert f"the address of this server is {ORIGIN}" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("host", ["localhost:8081", "evil.example"])
+async def test_another_site_is_told_no_address(client: httpx.AsyncClient, host: str) -> None:
+    answer = await client.post("/sign-up", data=FORM, headers={"Host": host, "Origin": "https://evil.example:1"})
+    assert answer.status_code == 403
+    assert "comes from another site" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "first"),
+    [(ORIGIN, "Claude Code"), ("http://nas.local:8081", "Claude Code"), ("https://memory.example.com", "Claude")],
+    indirect=["settings"],
+)
+async def test_the_first_client_is_one_that_can_reach_the_server(
+    alice: Tenant, visit: Callable[[Tenant], Visitor], first: str
+) -> None:
+    page = visit(alice)
+    assert f'<h2 id="chosen-title">{first}</h2>' in (await page.get(f"{page.project}/connect")).text
+
+
+async def test_without_mail_nobody_is_sent_to_confirm_an_address(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    page = (await client.get("/dashboard/notifications")).text
+    assert "Ask the person who invited you for the link" in page
+    assert "Confirm your email address" not in page
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "policy"),
+    [
+        (ORIGIN, "localhost:8081", "no-referrer"),
+        (ORIGIN, "nas.local:8081", "same-origin"),
+        ("http://nas.local:8081", "nas.local:8081", "same-origin"),
+        ("https://memory.example.com", "memory.example.com", "no-referrer"),
+        ("https://memory.example.com", "192.168.1.10:8081", "same-origin"),
+    ],
+    indirect=["settings"],
+)
+async def test_pages_over_plain_http_let_the_browser_send_origin_to_ourselves_alone(
+    client: httpx.AsyncClient, host: str, policy: str
+) -> None:
+    page = await client.get("/sign-up", headers={"Host": host})
+    assert (page.status_code, page.headers["referrer-policy"]) == (200, policy)
+    redirect = await client.get("/dashboard", headers={"Host": host})
+    assert (redirect.status_code, redirect.headers["referrer-policy"]) == (303, "no-referrer")
