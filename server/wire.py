@@ -1,8 +1,8 @@
 """Read and validate request bodies: bytes, forms, JSON values, and the sentences for what is wrong with them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import TypeVar
+from typing import TypeGuard, TypeVar, get_args
 from urllib.parse import parse_qs
 
 from pydantic import BaseModel, ValidationError
@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from server.errors import Invalid, TooLarge, Unsupported
 from server.runtime import State
+from server.spelling import names_of, not_a, shortened
 
 Model = TypeVar("Model", bound=BaseModel)
 FORM = "application/x-www-form-urlencoded"
@@ -81,13 +82,15 @@ def validated(model: type[Model], value: object) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, model) from None
 
 
-def invalid(error: ValidationError) -> Invalid:
+def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
     """Return pydantic's first problem as an Invalid with the path of the field."""
     first = error.errors(include_url=False, include_input=False)[0]
-    kind, field = first["type"], ".".join(str(part) for part in first["loc"])
+    kind, field = first["type"], ".".join(shortened(str(part)) for part in first["loc"])
+    if kind == "extra_forbidden":
+        return unknown_name("field", first["loc"], model)
     if kind == "model_type" and not field:
         return Invalid("The body must be a JSON object.")
     if kind in REASONS:
@@ -95,6 +98,27 @@ def invalid(error: ValidationError) -> Invalid:
     else:
         reason = first["msg"].removeprefix("Value error, ").rstrip(".")
     return Invalid(f"{reason}.", field=field or None)
+
+
+def unknown_name(kind: str, path: Sequence[str | int], model: type[BaseModel]) -> Invalid:
+    """Return the refusal of a name that the model does not have. It names the nearest, and all that there are."""
+    *parents, name = map(str, path)
+    known = names_of(_model_at(model, path[:-1]))
+    reason = f"{not_a(kind, name, known)} Known are {', '.join(known)}." if known else not_a(kind, name, known)
+    return Invalid(reason, field=".".join([*parents, shortened(name)]))
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
+    """Return the model that describes what is at the path inside of `model`."""
+    for part in path:
+        if isinstance(part, str):
+            annotation = model.model_fields[part].annotation
+            model = next(kind for kind in (annotation, *get_args(annotation)) if is_model(kind))
+    return model
+
+
+def is_model(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 REASONS = {

@@ -7,41 +7,18 @@ out, a list as comma text or as JSON text, an object as JSON text, a number or a
 import json
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
 from server.domain.memory.labels import MOST_VALUES
 from server.errors import Invalid
+from server.spelling import nearest, shortened
 from server.wire import require_storable
 
 NOTHING = ("null", "none", "undefined")
 """What models write for an optional argument that they leave out, in any case."""
 
-NAME_LENGTH = 60
-"""Characters of an unknown argument's name in a sentence."""
-
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-
-OTHER_NAMES = {
-    "limit": "top_k k n count size max max_results num_results page_size per_page first",
-    "offset": "skip start page cursor",
-    "query": "q question search text keywords semantic_query",
-    "content": "text memory message messages note body data",
-    "tags": "tag label labels keywords",
-    "match_all_tags": "match_all all_tags and_tags",
-    "people_mentioned": "people person persons names mentioned",
-    "topic_category": "category topic categories type",
-    "temporal_filter": "when date time period temporal_query time_range date_range",
-    "timezone": "tz time_zone",
-    "created_after": "after since from start start_date date_from created_from",
-    "created_before": "before until to end end_date date_to created_until",
-    "created_at": "created date time timestamp when",
-    "metadata": "meta filter filters properties attributes details",
-    "threshold": "score min_score minimum_score score_threshold similarity_threshold",
-    "id": "memory_id memory ids uuid url uri",
-}
-"""Names that callers know from other services for our arguments."""
 
 CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_id", "run_id", "workspace"}
 """Arguments of other services that choose whose memories are meant, which the credential does here."""
@@ -166,18 +143,9 @@ def _decoded(text: str) -> object:
 
 def _unknown(tool: str, name: str, names: Iterable[str]) -> str:
     """Return the sentence for an argument that the tool does not have."""
-    shown = " ".join(name.split())[:NAME_LENGTH]
+    shown = shortened(name)
     has = f"It has {', '.join(names)}."
     if name.casefold() in CHOSEN:
         return f"{shown} is not an argument of {tool}: your credential decides whose memories these are. {has}"
-    nearest = _nearest(name, list(names))
-    return f"{shown} is not an argument of {tool}{f'; did you mean {nearest}?' if nearest else '.'} {has}"
-
-
-def _nearest(name: str, names: list[str]) -> str | None:
-    """Return the argument that is probably meant."""
-    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[\s-]+", "_", name.strip()[:NAME_LENGTH]).casefold()
-    for candidate in names:
-        if plain == candidate or plain in OTHER_NAMES.get(candidate, "").split():
-            return candidate
-    return next(iter(get_close_matches(plain, names, n=1)), None)
+    meant = nearest(name, names)
+    return f"{shown} is not an argument of {tool}{f'; did you mean {meant}?' if meant else '.'} {has}"

@@ -49,7 +49,7 @@ def parse_fields(model: type[Model], values: Mapping[str, object]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problem = invalid(error)
+        problem = invalid(error, model)
         names = [part for part in (problem.field or "").split(".") if part and not part.isdecimal()] or ["This"]
         raise Invalid(problem.reason, field=FIELD_LABELS.get(names[-1], names[-1].capitalize())) from None
 

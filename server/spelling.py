@@ -1,0 +1,84 @@
+"""What somebody means who writes a name that we do not have: the nearest of ours, and the sentence that says so."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic import BaseModel
+
+NAME_LENGTH = 60
+"""Characters of an unknown name in a sentence. The caller chooses it, so it may be long."""
+
+ALMOST_THE_SAME = 0.85
+"""A spelling this similar (`difflib`) is meant, whatever else has the name elsewhere."""
+
+MOST_UNKNOWN = 20
+"""Unknown names that an answer lists."""
+
+OTHER_NAMES = {
+    "limit": "top_k k n count size max max_results num_results page_size per_page first",
+    "offset": "skip start page cursor",
+    "query": "q question search text keywords semantic_query",
+    "content": "text memory message note body data",
+    "messages": "conversation turns",
+    "filters": "filter where",
+    "tags": "tag label labels keywords",
+    "match_all_tags": "match_all all_tags and_tags",
+    "people_mentioned": "people person persons names mentioned",
+    "topic_category": "category topic categories type",
+    "temporal_filter": "when date time period temporal_query time_range date_range",
+    "timezone": "tz time_zone",
+    "created_after": "after since from start start_date date_from created_from",
+    "created_before": "before until to end end_date date_to created_until",
+    "created_at": "created date time timestamp when",
+    "metadata": "meta filter filters properties attributes details",
+    "threshold": "score min_score minimum_score score_threshold similarity_threshold",
+    "sort_by": "sort order order_by",
+    "user_id": "user end_user userid",
+    "project_id": "project projectid",
+    "id": "memory_id memory ids uuid url uri",
+    "permissions": "scopes scope permission",
+    "expires_in_days": "expires expires_at expiration ttl",
+    "name": "title label",
+    "email": "mail address e_mail",
+}
+"""Names that callers know from other services for ours."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of `names` that is probably meant, or None."""
+    candidates = list(names)
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[\s-]+", "_", name.strip()[:NAME_LENGTH]).casefold()
+    if almost := get_close_matches(plain, candidates, n=1, cutoff=ALMOST_THE_SAME):
+        return almost[0]
+    by_another_name = (name for name in candidates if plain in OTHER_NAMES.get(name, "").split())
+    return next(by_another_name, None) or next(iter(get_close_matches(plain, candidates, n=1)), None)
+
+
+def not_a(kind: str, name: str, names: Iterable[str]) -> str:
+    """Return "is not a <kind>", and the name that is probably meant."""
+    meant = nearest(name, names)
+    return f"is not a {kind}; did you mean {meant}?" if meant else f"is not a {kind}."
+
+
+def shortened(name: str) -> str:
+    """Return an unknown name on one line, cut to `NAME_LENGTH`."""
+    return " ".join(name.split())[:NAME_LENGTH]
+
+
+def names_of(model: type[BaseModel]) -> list[str]:
+    """Return the names of a model's fields, as callers write them."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def warnings_of(model: BaseModel, path: str = "") -> list[str]:
+    """Return a sentence for each field that was given to the model and is none of its own.
+
+    Nothing that a caller says is dropped in silence. The model allows extra fields.
+    """
+    known = names_of(type(model))
+    unknown = list(model.model_extra or ())
+    sentences = [f"{path}{shortened(name)}: {not_a('field', name, known)}" for name in unknown[:MOST_UNKNOWN]]
+    if len(unknown) > MOST_UNKNOWN:
+        sentences.append(f"{path or 'and '}{len(unknown) - MOST_UNKNOWN} more fields are not known.")
+    return sentences
