@@ -46,7 +46,10 @@ class Unsupported(Invalid):
 class Unauthenticated(ServiceError):
     """`presented` is whether the request had a credential, which decides the challenge (RFC 6750 section 3.1)."""
 
-    sentence = "Authentication is required: send a valid API key, access token or session."
+    sentence = (
+        "Authentication is required. Send a valid API key or access token as Authorization: Bearer KEY, an API key as "
+        "X-API-Key: KEY, or a session as Authorization: Session SESSION."
+    )
 
     def __init__(self, detail: str | None = None, *, presented: bool = False) -> None:
         super().__init__(detail)

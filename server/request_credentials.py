@@ -1,12 +1,14 @@
 """The credential of a request, the check that a cookie request comes from our own pages, and the client's address."""
 
 import ipaddress
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
 from server.domain.credentials import PresentedCredential
 from server.errors import Forbidden, Unauthenticated, WrongAddress
+from server.hashing import API_KEY_PREFIX
 from server.runtime import State
 from server.setting_types import ANY, OPAQUE_ORIGIN
 from server.settings import Settings
@@ -14,6 +16,8 @@ from server.urls import is_loopback
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+
+KEY_HEADER = "x-api-key"
 
 AUTHENTICATED_PATHS = ("/api", "/v1", "/mcp", "/dashboard")
 """The doors that authenticate, so that a request with a credential is counted for its person."""
@@ -25,7 +29,11 @@ def presents_credential(connection: HTTPConnection[State]) -> bool:
     if not any(path == prefix or path.startswith(f"{prefix}/") for prefix in AUTHENTICATED_PATHS):
         return False
     cookie = connection.scope["state"]["runtime"].settings.session_cookie
-    return "authorization" in connection.headers or bool(connection.cookies.get(cookie))
+    return has_credential_header(connection) or bool(connection.cookies.get(cookie))
+
+
+def has_credential_header(connection: HTTPConnection[State]) -> bool:
+    return "authorization" in connection.headers or KEY_HEADER in connection.headers
 
 
 def credential_of(connection: HTTPConnection[State], settings: Settings) -> PresentedCredential | None:
@@ -33,9 +41,10 @@ def credential_of(connection: HTTPConnection[State], settings: Settings) -> Pres
 
     Raises Unauthenticated for a malformed header, Forbidden for another site's request that changes data by a cookie.
     """
-    headers = connection.headers.getlist("authorization")
-    if headers:
-        return _from_header(headers)
+    sent = [_from_header(value) for value in connection.headers.getlist("authorization")]
+    sent += [PresentedCredential(key.strip(), is_session=False) for key in connection.headers.getlist(KEY_HEADER)]
+    if sent:
+        return _only_one(sent)
     value = connection.cookies.get(settings.session_cookie)
     if not value:
         return None
@@ -98,9 +107,19 @@ def site_of(connection: HTTPConnection[State]) -> str | None:
     return str(ipaddress.ip_network((address, 48), strict=False))
 
 
-def _from_header(values: list[str]) -> PresentedCredential:
-    scheme, _, value = values[0].partition(" ")
+def _from_header(header: str) -> PresentedCredential:
+    """Read an Authorization header: `Bearer …`, `Session …`, or an API key alone. Raises Unauthenticated."""
+    scheme, _, value = header.strip().partition(" ")
     value = value.strip()
-    if len(values) > 1 or not value or scheme.lower() not in ("bearer", "session"):
+    if not value and scheme.startswith(API_KEY_PREFIX):
+        return PresentedCredential(scheme, is_session=False)
+    if not value or scheme.lower() not in ("bearer", "session"):
         raise Unauthenticated(presented=True)
     return PresentedCredential(value, is_session=scheme.lower() == "session")
+
+
+def _only_one(sent: Sequence[PresentedCredential]) -> PresentedCredential:
+    """Return the credential that all headers hold. Raises Unauthenticated if they differ, or one is empty."""
+    if len(set(sent)) > 1 or not sent[0].value:
+        raise Unauthenticated(presented=True)
+    return sent[0]

@@ -95,7 +95,10 @@ SENTENCES = {
     "SignUpClosed": "Sign-up is closed: ask the administrator of this server for an account.",
     "TooLarge": "The request is too large.",
     "TooManyPasskeys": "An account can have at most 20 passkeys. Delete one first.",
-    "Unauthenticated": "Authentication is required: send a valid API key, access token or session.",
+    "Unauthenticated": (
+        "Authentication is required. Send a valid API key or access token as Authorization: Bearer KEY, an API key as "
+        "X-API-Key: KEY, or a session as Authorization: Session SESSION."
+    ),
     "Unavailable": "The server cannot do this now; nothing was changed. Try again.",
     "Unsupported": "Send the body as application/json.",
     "WrongProof": "This is not your password or code. Nothing was changed.",

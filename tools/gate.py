@@ -12,7 +12,7 @@ from starlette.types import Scope as Connection
 from server.cors import CallerOrigins
 from server.errors import Forbidden, Unauthenticated
 from server.principal import Principal, Scope
-from server.request_credentials import credential_of
+from server.request_credentials import credential_of, has_credential_header
 from server.runtime import Call, State
 from server.setting_types import ANY
 from server.settings import Settings
@@ -95,9 +95,9 @@ def is_known(host: str, hosts: Sequence[str]) -> bool:
 
 
 async def call_of(request: Request[State]) -> Call:
-    """Authenticate the request by `Authorization: Bearer`, never by a session. Raises Unauthenticated."""
+    """Authenticate the request by an API key or access token, never by a session. Raises Unauthenticated."""
     runtime = request.state["runtime"]
-    if "authorization" not in request.headers:
+    if not has_credential_header(request):
         raise Unauthenticated
     credential = credential_of(request, runtime.settings)
     if credential is None or credential.is_session:

@@ -43,7 +43,15 @@ async def test_a_challenge_names_the_error_only_when_a_credential_was_sent(
     client: httpx.AsyncClient, alice: Tenant
 ) -> None:
     changed = alice.key[:-1] + ("a" if alice.key[-1] != "a" else "b")
-    wrong = ["Bearer", "Bearer ", "Basic YTpi", "Bearer x y", alice.key, f"Bearer {changed}", f"Token {alice.key}"]
+    wrong = [
+        "Bearer",
+        "Bearer ",
+        "Basic YTpi",
+        "Bearer x y",
+        f"{alice.key} x",
+        f"Bearer {changed}",
+        f"Token {alice.key}",
+    ]
     bodies = set()
     for value in wrong:
         answer = await client.post("/mcp", json=PING, headers={"Authorization": value})

@@ -93,7 +93,8 @@ async def test_r11_all_invalid_credentials_get_the_same_answer(team: Team) -> No
     session = team["owner"].headers["Authorization"].removeprefix("Session ")
     others = [
         f"Bearer {key[:-1]}{'a' if key[-1] != 'a' else 'b'}", f"Bearer {key}x", "Bearer sk_im_short", "Bearer nonsense",
-        f"Bearer {session}", f"Session {key}", f"Basic {key}", "Bearer", "Bearer ", key, "Session nonsense",
+        f"Bearer {session}", f"Session {key}", f"Basic {key}", f"Token {key}", f"ApiKey {key}", f"{key} x",
+        "Bearer", "Bearer ", "Session nonsense",
     ]  # fmt: skip
     answers = [await team["anonymous"].send("GET", "/api/users/me", Authorization=one) for one in others]
     assert {(one.status_code, one.text) for one in answers} == {(401, answers[0].text)}
