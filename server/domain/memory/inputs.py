@@ -5,9 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_list
 from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId
 from server.domain.memory.periods import moment_of
-from server.models.base import now
+from server.models.base import JsonObject, now
 
 ROLE_LENGTH = 50
 MOST_MESSAGES = 100
@@ -40,15 +41,20 @@ class Message(BaseModel):
 
 
 class NewMemory(BaseModel):
-    """A memory to create. The content of a single message is stored verbatim.
+    """A memory to create, from `content` or from `messages`. The content of a single message is stored verbatim.
 
-    Several messages become one text of `role: content` lines, and are also stored in full.
+    Several messages become one text of `role: content` lines, and are also stored in full. Labels may stand beside the
+    metadata or in it. Fields that are none are kept, so that the answer can name them.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
 
-    messages: list[Message] = Field(min_length=1, max_length=MOST_MESSAGES)
+    content: Content | None = Field(default=None, description="the text; or send messages")
+    messages: list[Message] | None = Field(default=None, min_length=1, max_length=MOST_MESSAGES)
     metadata: Metadata = Field(default_factory=dict, description=DESCRIPTION)
+    tags: Labels | None = Field(default=None, description="the same as in metadata")
+    people_mentioned: Labels | None = Field(default=None, description="the same as in metadata")
+    topic_category: str | None = Field(default=None, description="the same as in metadata")
     user_id: UserId | None = Field(
         default=None, description="your end user; filters, lists and deletions can be limited to it"
     )
@@ -59,23 +65,70 @@ class NewMemory(BaseModel):
         default=None, description="a past time, for imported memories; default: now"
     )
 
+    organization_id: str | None = Field(default=None, description="must be the organization of the project")
+
+    @model_validator(mode="after")
+    def _has_one_text(self) -> Self:
+        if (self.content is None) == (self.messages is None):
+            raise ValueError("content or messages: give one of them")
+        if (again := self._given_twice()) is not None:
+            raise ValueError(f"{again} and metadata.{again}: have different values; give one of them")
+        return self
+
     @property
-    def content(self) -> str:
-        if len(self.messages) == 1:
-            return self.messages[0].content
-        return "\n".join(f"{message.role}: {message.content}" for message in self.messages)
+    def text(self) -> str:
+        """The text that is stored."""
+        if self.content is not None:
+            return self.content
+        messages = self.messages or ()
+        if len(messages) == 1:
+            return messages[0].content
+        return "\n".join(f"{message.role}: {message.content}" for message in messages)
+
+    @property
+    def details(self) -> JsonObject:
+        """The metadata with the labels that stand beside it."""
+        return {**self.metadata, **self._labels()}
+
+    def _labels(self) -> JsonObject:
+        labels = {TAGS: self.tags, PEOPLE: self.people_mentioned, CATEGORY: self.topic_category}
+        return {key: value for key, value in labels.items() if value is not None}
+
+    def _given_twice(self) -> str | None:
+        """Return a label that has other values in the metadata than beside it."""
+        for key, value in self._labels().items():
+            other = self.metadata.get(key)
+            if other not in (None, "", value) and (key == CATEGORY or parse_list(other) != parse_list(value)):
+                return key
+        return None
+
+
+def _content_as_text(value: object) -> object:
+    """Let callers write `content` for `text`. Raises ValueError if they give both and the values differ."""
+    if not isinstance(value, dict) or value.get("content") is None:
+        return value
+    given = {key: part for key, part in value.items() if key != "content"}
+    if given.setdefault("text", value["content"]) not in (None, value["content"]):
+        raise ValueError("text and content: have different values; give one of them")
+    return {**given, "text": value["content"]}
 
 
 class MemoryChange(BaseModel):
     """A change to a memory. None keeps the current value."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra=lambda schema: schema["properties"].update(content=schema["properties"]["text"]),
+    )
 
-    text: Content | None = None
+    text: Content | None = Field(default=None, description="the new text; may also be called content")
     metadata: Metadata | None = None
+
+    _spelling = model_validator(mode="before")(_content_as_text)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if self.text is None and self.metadata is None:
-            raise ValueError("text or metadata: give at least one of them")
+            raise ValueError("content or metadata: give at least one of them")
         return self

@@ -1,10 +1,11 @@
 """Labels: the tags, people, category and metadata of a memory, in the form that filters compare."""
 
+import contextlib
 import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 from pydantic import BeforeValidator
@@ -26,23 +27,52 @@ _table = metadata.tables["labels"]
 
 
 def parse_list(value: object) -> tuple[str, ...]:
-    """Return the values of comma-separated text, or of a list of such texts, stripped and without blank ones.
+    """Return the values of a list, of comma text, or of the JSON text of a list, stripped and without blank ones.
 
-    None is an empty list. Raises ValueError, with a reason for the caller, for anything else.
+    An item of a list keeps its commas. None is an empty list. Raises ValueError, with a reason for the caller, for
+    anything else.
     """
-    parts = [value] if isinstance(value, str) else value
+    parts = _listed(value) if isinstance(value, str) else value
     if parts is None:
         return ()
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         raise ValueError("must be comma text or a list of texts")
-    values = tuple(item for part in parts for item in map(str.strip, part.split(",")) if item)
+    values = tuple(item for item in map(str.strip, parts) if item)
     if len(values) > MOST_VALUES:
         raise ValueError(f"must be at most {MOST_VALUES} values")
     return values
 
 
-TagList = Annotated[tuple[str, ...], BeforeValidator(parse_list, json_schema_input_type=str | list[str] | None)]
-"""Tags or people in a request: comma-separated text, or a list of texts."""
+def parse_repeated(value: object) -> tuple[str, ...]:
+    """Return the values of a query parameter, which may be given several times: each time it is text as above."""
+    return parse_list([item for text in value for item in parse_list(text)] if isinstance(value, list) else value)
+
+
+def parse_labels(value: object) -> list[str] | str | None:
+    """Return labels as they were sent. Raises ValueError as `parse_list` does."""
+    parse_list(value)
+    return list(value) if isinstance(value, list | tuple) else str(value) if value is not None else None
+
+
+def _listed(text: str) -> list[object]:
+    """Return the items of the JSON text of a list of texts, or else those of comma text."""
+    if text.lstrip().startswith("["):
+        with contextlib.suppress(ValueError, RecursionError):
+            items = json.loads(text)
+            if isinstance(items, list) and all(isinstance(item, str) for item in items):
+                return items
+    return [*text.split(",")]
+
+
+_SENT: Any = str | list[str] | None
+TagList = Annotated[tuple[str, ...], BeforeValidator(parse_list, json_schema_input_type=_SENT)]
+"""Tags or people in a request: a list of texts, comma text, or the JSON text of a list."""
+
+RepeatedTagList = Annotated[tuple[str, ...], BeforeValidator(parse_repeated, json_schema_input_type=_SENT)]
+"""Tags or people in a query, where each repetition is such text."""
+
+Labels = Annotated[list[str] | str, BeforeValidator(parse_labels, json_schema_input_type=_SENT)]
+"""Tags or people of a memory, in the form in which they were sent."""
 
 
 def write(session: Session, memories: Iterable[Memory]) -> None:
@@ -72,7 +102,12 @@ def fold(value: str) -> str:
 
 
 def hash_entry(key: str, value: JSON) -> str:
-    """Return the form in which metadata entries are compared: a hash of their JSON. 1 equals 1.0, not true or "1"."""
+    """Return the form in which metadata entries are compared: a hash of their JSON. 1 equals 1.0, not true or "1".
+
+    Tags and people in a list are compared as comma text, in which they once were stored.
+    """
+    if key in (TAGS, PEOPLE) and isinstance(value, list):
+        value = ",".join(parse_list(value))
     text = json.dumps([key, _with_whole_numbers(value)], ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -2,9 +2,10 @@
 
 import json
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
 from server.models.base import JSON, JsonObject
@@ -14,6 +15,12 @@ METADATA_KEYS = 64
 METADATA_DEPTH = 32
 CONTENT_LENGTH = 10_000
 USER_ID_LENGTH = 200
+
+INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+"""Unicode categories of what leaves no mark: controls, format characters, separators."""
+
+BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10))))
+"""Characters of other categories that are blank: fillers, empty Braille, variation selectors."""
 
 DESCRIPTION = (
     "`tags` and `people_mentioned` (comma text or lists), `topic_category`, and any JSON of your own: "
@@ -25,10 +32,7 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def parse_metadata(value: object) -> JsonObject:
-    """Return metadata as it is stored: lists of tags and people become comma text, the rest stays as it is.
-
-    Raises ValueError with a reason for the caller.
-    """
+    """Return metadata as it was sent. Raises ValueError with a reason for the caller."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -36,22 +40,34 @@ def parse_metadata(value: object) -> JsonObject:
     if len(value) > METADATA_KEYS:
         raise ValueError(f"must have at most {METADATA_KEYS} keys")
     _require_storable(value)
-    details: JsonObject = {**value}
     for key in (TAGS, PEOPLE):
-        if key in value:
-            details[key] = _comma_text(key, value[key])
+        _require_list(key, value.get(key))
     if not isinstance(value.get(CATEGORY), str | None):
         raise ValueError(f"{CATEGORY} must be text")
-    return details
+    return {**value}
 
 
 def require_text(text: str) -> str:
-    """Return the text. Raises ValueError, with a reason for the caller, if it is blank or holds a NUL character."""
-    if not text.strip():
+    """Return the text. Raises ValueError, with a reason for the caller, if nothing of it can be seen, or for a NUL."""
+    if not any(map(_is_visible, text)):
         raise ValueError("must not be blank")
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
     return text
+
+
+def require_content(text: str) -> str:
+    """Return the text of one message. Raises ValueError as `require_text` does, and if it is too long."""
+    if len(text) > CONTENT_LENGTH:
+        raise ValueError(
+            f"has {len(text):,} characters, and a memory or message holds at most {CONTENT_LENGTH:,}: "
+            "split it into several"
+        )
+    return require_text(text)
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character) not in INVISIBLE and character not in BLANK_LETTERS
 
 
 def parse_metadata_or_none(value: object) -> JsonObject | None:
@@ -72,7 +88,11 @@ if TYPE_CHECKING:  # parse_metadata checks the value; pydantic would check each 
 else:
     Metadata = Annotated[dict, PlainValidator(parse_metadata), WithJsonSchema(_SCHEMA)]
     MetadataOrNone = Annotated[dict | None, PlainValidator(parse_metadata_or_none)]
-Content = Annotated[str, StringConstraints(min_length=1, max_length=CONTENT_LENGTH), AfterValidator(require_text)]
+Content = Annotated[
+    str,
+    AfterValidator(require_content),
+    Field(json_schema_extra={"minLength": 1, "maxLength": CONTENT_LENGTH}),
+]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=USER_ID_LENGTH), AfterValidator(require_text)]
 
 
@@ -101,12 +121,9 @@ def _depth(value: JSON) -> int:
     return 1
 
 
-def _comma_text(key: str, value: object) -> str | None:
-    """Return a list as comma text, and text as it is. Raises ValueError, naming the key."""
+def _require_list(key: str, value: object) -> None:
+    """Raises ValueError, which names the key, for what are no tags or people."""
     try:
-        values = parse_list(value)
+        parse_list(value)
     except ValueError as reason:
         raise ValueError(f"{key} {reason}") from None
-    if isinstance(value, list | tuple):
-        return ",".join(values)
-    return value if isinstance(value, str) else None
