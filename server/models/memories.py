@@ -22,6 +22,7 @@ class Memory(SQLModel, table=True):
         sa.Index("ix_memories_newest_of_user", "project_id", "user_id", "id"),
         sa.Index("ix_memories_revision", "project_id", "revision"),
         sa.Index("ix_memories_embedding_model", "embedding_model"),
+        sa.Index("ix_memories_content_hash", "project_id", "content_hash"),
         {
             "sqlite_autoincrement": True
         },  # never reuse a number: the index may still hold the vectors of a deleted memory

@@ -17,7 +17,7 @@ The score is about 1 for the same text, 0.3 for the same statement in other word
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
@@ -29,16 +29,17 @@ from pydantic_core import to_json
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
+from server.domain.memory import folding
 from server.domain.memory.budget import (
     ANSWER_BYTES,
     ROWS_PER_READ,
     WITHOUT_MESSAGES,
     Budget,
-    count,
     read_fitting,
     size_of,
 )
 from server.domain.memory.filters import Filters, conditions, conditions_within_project
+from server.domain.memory.folding import TextKey, key_of
 from server.index import Index
 from server.index.exact.matrix import SimilarMemories
 from server.index.types import Numbers
@@ -65,7 +66,9 @@ NEWEST_SCORE = 1.0
 Scores = NDArray[np.float32]
 _NUMBERS = col(Memory.number).in_(sa.bindparam("numbers", expanding=True))
 _BY_NUMBER = sa.select(Memory).where(_NUMBERS).options(WITHOUT_MESSAGES)
-_EXISTING = sa.select(col(Memory.number), col(Memory.project_id)).where(_NUMBERS)
+_EXISTING = sa.select(col(Memory.number), col(Memory.project_id), col(Memory.content_hash), col(Memory.user_id)).where(
+    _NUMBERS
+)
 
 
 class SortBy(StrEnum):
@@ -103,6 +106,8 @@ class SearchResult:
     similarity: float
     words: float
     piece: str
+    duplicates: int = 0
+    """How many other memories have the same text. This is the newest."""
 
 
 class SearchPage(NamedTuple):
@@ -144,16 +149,38 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
             break
     wanted = dict(islice(existing.items(), request.skip, None))
     page = _read(session, wanted, ranking, similar, Budget(request.answer_bytes))
+    page = _with_newest(session, conditions(request.filters, project.id), page)
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
     return page
 
 
 def _newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], request: SearchRequest) -> SearchPage:
-    newest = sa.select(Memory).where(*matching).order_by(col(Memory.id).desc()).limit(request.limit)
+    ids = folding.newest_ids(session, matching, request.limit)
+    newest = sa.select(Memory).where(col(Memory.id).in_(ids)).order_by(col(Memory.id).desc())
     memories, size, is_cut = read_fitting(session, newest, Budget(request.answer_bytes))
     results = [SearchResult(memory, NEWEST_SCORE, similarity=0.0, words=0.0, piece="") for memory in memories]
-    return SearchPage(results, size, count(session, newest) - len(results) if is_cut else 0)
+    return _with_newest(session, matching, SearchPage(results, size, len(ids) - len(results) if is_cut else 0))
+
+
+def _with_newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], page: SearchPage) -> SearchPage:
+    """Put the newest of equal texts in the place of each result, with the number of the others."""
+    equals = folding.equals_of(session, matching, [folding.key_of(result.memory) for result in page.results])
+    if not equals:
+        return page
+    newest = {memory.id: memory for memory in session.scalars(_by_ids([one.newest_id for one in equals.values()]))}
+
+    def folded(result: SearchResult) -> SearchResult:
+        same = equals.get(folding.key_of(result.memory))
+        if same is None or same.newest_id not in newest:
+            return result
+        return replace(result, memory=newest[same.newest_id], duplicates=same.others)
+
+    return page._replace(results=[folded(result) for result in page.results])
+
+
+def _by_ids(ids: Sequence[str]) -> sa.Select[Memory]:
+    return sa.select(Memory).where(col(Memory.id).in_(ids)).options(WITHOUT_MESSAGES)
 
 
 def _allowed(session: Session, matching: Sequence[sa.ColumnElement[bool]]) -> Sequence[int] | None:
@@ -193,25 +220,30 @@ def _join(similar: SimilarMemories, word_matches: WordMatches) -> tuple[Numbers,
 def _existing(
     session: Session, project_id: str, filters: Filters, ranking: _Ranking, limit: int
 ) -> dict[int, Memory | None]:
-    """Return the first `limit` positions in the ranking whose memories exist and pass the filters.
+    """Return the first `limit` positions in the ranking whose memories exist and pass the filters, each text once.
 
     A memory that was read on the way is there too. Only few are, because each may have megabytes.
     """
     # Python compares the project: with a condition for it, SQLite would read the whole project.
     matching = conditions_within_project(filters, project_id)
     existing: dict[int, Memory | None] = {}
+    keys: set[TextKey] = set()
     start = 0
     batch = limit
     while start < len(ranking.numbers) and len(existing) < limit:
         numbers = ranking.numbers[start : start + batch].tolist()
-        passing: dict[int, Memory | None] = {}
+        passing: dict[int, tuple[TextKey, Memory | None]] = {}
         if len(numbers) <= ROWS_PER_READ:
             memories = session.scalars(_BY_NUMBER.where(*matching), {"numbers": numbers})
-            passing |= {memory.number: memory for memory in memories if memory.project_id == project_id}
+            passing |= {one.number: (key_of(one), one) for one in memories if one.project_id == project_id}
         else:
             rows = session.execute(_EXISTING.where(*matching), {"numbers": numbers})
-            passing |= {number: None for number, home in rows if home == project_id}
-        existing |= {place: passing[number] for place, number in enumerate(numbers, start) if number in passing}
+            passing |= {number: (TextKey(*key), None) for number, home, *key in rows if home == project_id}
+        for place, number in enumerate(numbers, start):
+            key, memory = passing.get(number, (None, None))
+            if key is not None and key not in keys:
+                keys.add(key)
+                existing[place] = memory
         start += batch
         batch = min(batch * 4, MOST_ALLOWED)
     return dict(islice(existing.items(), limit))
