@@ -32,6 +32,7 @@ class Action(StrEnum):
     MANAGE_MEMBERS = auto()
     CREATE_PROJECT = auto()
     SEE_AUDIT = auto()
+    RENAME = auto()
     OWN = auto()
     READ = auto()
     WRITE = auto()
@@ -42,7 +43,7 @@ class Action(StrEnum):
 
 
 _MEMBER = frozenset({Action.SEE, Action.LEAVE})
-_ADMIN = _MEMBER | {Action.MANAGE_MEMBERS, Action.CREATE_PROJECT, Action.SEE_AUDIT}
+_ADMIN = _MEMBER | {Action.MANAGE_MEMBERS, Action.CREATE_PROJECT, Action.SEE_AUDIT, Action.RENAME}
 ORGANIZATION_ACTIONS: dict[OrganizationRole, frozenset[Action]] = {
     OrganizationRole.MEMBER: _MEMBER,
     OrganizationRole.ADMIN: _ADMIN,
@@ -54,7 +55,7 @@ _EDITOR = _VIEWER | {Action.WRITE, Action.CREATE_KEY}
 PROJECT_ACTIONS: dict[ProjectRole, frozenset[Action]] = {
     ProjectRole.VIEWER: _VIEWER,
     ProjectRole.EDITOR: _EDITOR,
-    ProjectRole.ADMIN: _EDITOR | {Action.MANAGE_MEMBERS, Action.DELETE_ANY_KEY, Action.DELETE_PROJECT},
+    ProjectRole.ADMIN: _EDITOR | {Action.MANAGE_MEMBERS, Action.RENAME, Action.DELETE_ANY_KEY, Action.DELETE_PROJECT},
 }
 
 GOVERNING = frozenset({OrganizationRole.OWNER, OrganizationRole.ADMIN})
@@ -68,6 +69,7 @@ ORGANIZATION_PHRASES: dict[Action, str] = {
     Action.MANAGE_MEMBERS: "invite or manage people in this organization",
     Action.CREATE_PROJECT: "create projects in this organization",
     Action.SEE_AUDIT: "see the activity of this organization",
+    Action.RENAME: "rename this organization",
     Action.OWN: "transfer or delete this organization",
 }
 PROJECT_PHRASES: dict[Action, str] = {
@@ -76,12 +78,15 @@ PROJECT_PHRASES: dict[Action, str] = {
     Action.MANAGE_MEMBERS: "manage members of this project",
     Action.READ: "read in this project",
     Action.WRITE: "write in this project",
+    Action.RENAME: "rename this project",
     Action.CREATE_READ_KEY: "create or list API keys of this project",
     Action.CREATE_KEY: "create an API key that can write in this project",
-    Action.DELETE_ANY_KEY: "delete other people's API keys of this project",
+    Action.DELETE_ANY_KEY: "change or delete other people's API keys of this project",
     Action.DELETE_PROJECT: "delete this project",
 }
 """What follows "may not" when a role does not allow an action."""
+
+NO_MEMORY = "Memory not found."
 
 SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope.WRITE}
 """The scope that an API key or access token needs for an action. All other actions need a session."""
@@ -222,6 +227,18 @@ def require_project_role(
     return row[0], role
 
 
+def require_memory_of(session: Session, principal: Principal, memory_id: str, project_id: str) -> None:
+    """Raises NotFound unless the memory is in the project, and what `require_memory` does."""
+    if require_memory(session, principal, memory_id, Action.READ, lock=False).project_id != project_id:
+        raise NotFound(NO_MEMORY)
+
+
+def require_project_of(session: Session, principal: Principal, project_id: str | None, organization_id: str) -> None:
+    """Raises NotFound unless the project belongs to the organization, and what `require_project` does."""
+    if require_project(session, principal, project_id, Action.SEE).organization_id != organization_id:
+        raise NotFound("Project not found.")
+
+
 def require_memory(
     session: Session, principal: Principal, memory_id: str, action: Action, *, lock: bool = True
 ) -> Memory:
@@ -230,13 +247,13 @@ def require_memory(
     Raises NotFound when the memory is out of reach, Forbidden, InsufficientScope.
     """
     if not is_id("mem_", memory_id):
-        raise NotFound("Memory not found.")
+        raise NotFound(NO_MEMORY)
     query = _MEMORY if principal.project_id is None else _MEMORY.where(col(Memory.project_id) == principal.project_id)
     query = query.with_for_update(of=Memory) if action is Action.WRITE and lock else query
     parameters = {"user_id": principal.user_id, "memory_id": memory_id}
     row = session.execute(query, parameters, execution_options={"populate_existing": True}).one_or_none()
     if row is None:
-        raise NotFound("Memory not found.")
+        raise NotFound(NO_MEMORY)
     role = ProjectRole(row.role)
     _require_allowed(principal, role, action, PROJECT_ACTIONS[role])
     memory: Memory = row[0]

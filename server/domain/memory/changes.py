@@ -1,13 +1,13 @@
-"""A change that merges: it keeps everything that it does not name."""
+"""Changes that start from what is stored: a merge patch, and the return to an earlier version."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
 from server.domain.access import Action, require_memory
-from server.domain.memory import memories
+from server.domain.memory import memories, versions
 from server.domain.memory.inputs import MemoryChange
-from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS
-from server.domain.memory.metadata import Content, Metadata, parse_metadata
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels
+from server.domain.memory.metadata import Content, MetadataOrNone, parse_metadata
 from server.errors import Invalid
 from server.index import Index
 from server.models import Memory
@@ -16,15 +16,15 @@ from server.principal import Principal
 
 
 class MemoryPatch(BaseModel):
-    """What to change. None keeps the current value; in `metadata`, null removes a key (RFC 7396)."""
+    """What to change, as a JSON merge patch (RFC 7396): null removes a label, a key of the metadata, or all of it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    content: Content | None = None
-    tags: list[str] | None = None
-    people_mentioned: list[str] | None = None
+    content: Content = Field(default="", description="the new text")
+    tags: Labels | None = None
+    people_mentioned: Labels | None = None
     topic_category: str | None = None
-    metadata: Metadata | None = None
+    metadata: MetadataOrNone = Field(default=None, description="merged key by key")
 
 
 def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryPatch, index: Index) -> Memory:
@@ -36,12 +36,29 @@ def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryP
     return memories.update(session, principal, memory_id, merged_change(memory, patch), index)
 
 
+def restore(session: Session, principal: Principal, memory_id: str, version: int, index: Index) -> Memory:
+    """Make an earlier version the current one. That is a change like others: the version that it replaces is kept.
+
+    The index must be prepared. Raises NotFound, also for a version that is not kept, and what `memories.update` does.
+    """
+    memory = require_memory(session, principal, memory_id, Action.WRITE)
+    return memories.update(session, principal, memory_id, restoring_change(session, memory, version), index)
+
+
 def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
     """Return the change that gives the memory its merged values. Raises Invalid if the metadata becomes too large."""
+    given = patch.model_fields_set
     labels: JsonObject = {TAGS: patch.tags, PEOPLE: patch.people_mentioned, CATEGORY: patch.topic_category}
-    own = {key: value or None for key, value in labels.items() if value is not None}
-    details = merge_json(memory.details, {**(patch.metadata or {}), **own})
-    return MemoryChange(text=patch.content, metadata=checked(details))
+    own = {key: value or None for key, value in labels.items() if key in given}
+    before = {} if "metadata" in given and patch.metadata is None else memory.details
+    details = merge_json(before, {**(patch.metadata or {}), **own})
+    return MemoryChange(text=patch.content or None, metadata=checked(details))
+
+
+def restoring_change(session: Session, memory: Memory, version: int) -> MemoryChange:
+    """Return the change that gives the memory its values of the version. Raises NotFound."""
+    state = versions.at(session, memory, version)
+    return MemoryChange.model_construct(text=state.content, metadata=state.details)  # several messages are longer
 
 
 def checked(details: JSON) -> JsonObject:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlmodel import Session
 
 from server.domain.access import Action, require_memory
-from server.domain.memory.changes import MemoryPatch, merged_change
+from server.domain.memory.changes import MemoryPatch, merged_change, restoring_change
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.memories import embedding_input, embedding_input_after
 from server.domain.memory.search import SearchRequest
@@ -48,6 +48,13 @@ def of_merge(read: Read, principal: Principal, memory_id: str, patch: MemoryPatc
     with read() as session:
         memory = require_memory(session, principal, memory_id, Action.WRITE, lock=False)
         return _of_change(memory, merged_change(memory, patch))
+
+
+def of_restoration(read: Read, principal: Principal, memory_id: str, version: int, *_more: object) -> Charge:
+    """Like `of_change`. Raises what `changes.restore` does."""
+    with read() as session:
+        memory = require_memory(session, principal, memory_id, Action.WRITE, lock=False)
+        return _of_change(memory, restoring_change(session, memory, version))
 
 
 def _of_change(memory: Memory, change: MemoryChange) -> Charge:

@@ -102,7 +102,7 @@ def add_many(
     request = _create_request(project.id, principal, new_memories, idempotency_key)
     if request and (earlier := idempotency.earlier_answer(session, request)):
         return earlier
-    embedded = embed(session, index, [embedding_input(new.content, new.metadata) for new in new_memories])
+    embedded = embed(session, index, [embedding_input(new.text, new.details) for new in new_memories])
     # A pause ends the transaction: lock the project against deletion, then check again what may have changed.
     lock_project_shared(session, project.id)
     require_project(session, principal, project.id, Action.WRITE)
@@ -236,10 +236,10 @@ def _row_of(new: NewMemory, project_id: str, user_id: str) -> Memory:
         id=new_id("mem_", new.created_at and created_at),
         project_id=project_id,
         user_id=new.user_id,
-        content=new.content,
-        content_hash=hash_content(new.content),
-        messages=[message.model_dump() for message in new.messages] if len(new.messages) > 1 else None,
-        details=new.metadata,
+        content=new.text,
+        content_hash=hash_content(new.text),
+        messages=[message.model_dump() for message in new.messages] if new.messages and len(new.messages) > 1 else None,
+        details=new.details,
         created_by=user_id,
         updated_by=user_id,
         created_at=created_at,

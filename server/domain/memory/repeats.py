@@ -43,12 +43,12 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     `memories.add` does, and Invalid if the labels of both are too many.
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
-    content_hash = memories.hash_content(new.content)
+    content_hash = memories.hash_content(new.text)
     _lock_text(session, project.id, content_hash)
     known = _known(session, project.id, new, content_hash)
     if known is None:
         return Remembered(memories.add(session, principal, new, index), Outcome.ADDED)
-    details = checked(with_labels(known.details, new.metadata))
+    details = checked(with_labels(known.details, new.details))
     if details == known.details:
         return Remembered(known.id, Outcome.KNOWN)
     memories.update(session, principal, known.id, MemoryChange(metadata=details), index)

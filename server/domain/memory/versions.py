@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 from server.domain.access import Action, require_memory
 from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
 from server.domain.memory.inputs import MemoryChange
+from server.errors import NotFound
 from server.models import Memory, MemoryVersion
 from server.models.base import JsonObject
 from server.principal import Principal
@@ -68,6 +69,16 @@ def count_versions(session: Session, principal: Principal, memory_id: str) -> in
     """Return how many earlier versions are kept. Raises NotFound."""
     memory = require_memory(session, principal, memory_id, Action.READ)
     return session.scalars(_of(memory).with_only_columns(sa.func.count())).one()
+
+
+def at(session: Session, memory: Memory, version: int) -> Version:
+    """Return the memory as it was at `version`. Raises NotFound for a version that is not kept."""
+    current = Version(memory.version, memory.content, memory.details, memory.updated_at, memory.updated_by)
+    if version == memory.version:
+        return current
+    if session.get(MemoryVersion, (memory.number, version)) is None:
+        raise NotFound("Version not found.")
+    return _state_at(session, memory, current, version)
 
 
 def keep(session: Session, memory: Memory, change: MemoryChange) -> None:

@@ -48,15 +48,14 @@ def issue(
         raise Invalid("use read, write or both.", field="permissions")
     if expires_in_days is not None and not 1 <= expires_in_days <= LONGEST_DAYS:
         raise Invalid(f"use 1 to {LONGEST_DAYS}.", field="expires_in_days")
-    if not 1 <= len(name.strip()) <= 100 or not names.is_one_line(name.strip()):
-        raise Invalid("use 1 to 100 characters on one line.", field="name")
+    cleaned = parse_key_name(name)
     _require_room(session, project, user_id)
     key = new_api_key()
     moment = now()
     row = ApiKey(
         project_id=project.id,
         created_by=user_id,
-        name=name.strip(),
+        name=cleaned,
         prefix=key[:PREFIX_LENGTH],
         token_hash=token_hash(key),
         permissions=[permission for permission in PERMISSIONS if permission in permissions],
@@ -65,6 +64,14 @@ def issue(
     )
     session.add(row)
     return row, key
+
+
+def parse_key_name(name: str) -> str:
+    """Return the name of a key, stripped. Raises Invalid."""
+    cleaned = name.strip()
+    if not 1 <= len(cleaned) <= 100 or not names.is_one_line(cleaned):
+        raise Invalid("use 1 to 100 characters on one line.", field="name")
+    return cleaned
 
 
 def create(session: Session, principal: Principal, project_id: str, new: NewKey) -> tuple[ApiKey, str]:
@@ -101,8 +108,25 @@ def list_keys(session: Session, principal: Principal, project_id: str) -> list[A
     return list(session.exec(query.order_by(col(ApiKey.id).desc())))
 
 
+def rename(session: Session, principal: Principal, project_id: str, key_id: str, name: str) -> ApiKey:
+    """Give the principal's own key another name, or any key as an admin. Raises Invalid, NotFound, Forbidden."""
+    project, key = _require_key(session, principal, project_id, key_id)
+    key.name = parse_key_name(name)
+    audit.record(session, Event.KEY_RENAMED, principal.user_id, project.organization_id, key.id, project_id=project.id)
+    return key
+
+
 def delete(session: Session, principal: Principal, project_id: str, key_id: str) -> ApiKey:
     """Delete the principal's own key, or any key as an admin. Raises NotFound, Forbidden."""
+    project, key = _require_key(session, principal, project_id, key_id)
+    session.delete(key)
+    audit.record(session, Event.KEY_DELETED, principal.user_id, project.organization_id, key.id, project_id=project.id)
+    _notify_administrators(session, project, key, Notice.KEY_DELETED, "deleted", principal.user_id)
+    return key
+
+
+def _require_key(session: Session, principal: Principal, project_id: str, key_id: str) -> tuple[Project, ApiKey]:
+    """Return a key that the principal may change or delete, and its project. Raises NotFound, Forbidden."""
     lock_organization_of(session, project_id)
     project, role = require_project_role(session, principal, project_id, Action.CREATE_READ_KEY)
     key = session.exec(select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project.id)).one_or_none()
@@ -113,10 +137,7 @@ def delete(session: Session, principal: Principal, project_id: str, key_id: str)
             raise NotFound("API key not found.")
         if Action.DELETE_ANY_KEY not in PROJECT_ACTIONS[role]:
             raise Forbidden(access.refusal(role, Action.DELETE_ANY_KEY))
-    session.delete(key)
-    audit.record(session, Event.KEY_DELETED, principal.user_id, project.organization_id, key.id, project_id=project.id)
-    _notify_administrators(session, project, key, Notice.KEY_DELETED, "deleted", principal.user_id)
-    return key
+    return project, key
 
 
 def _require_room(session: Session, project: Project, user_id: str) -> None:

@@ -60,6 +60,19 @@ def get(session: Session, principal: Principal, organization_id: str) -> Members
     return Membership(*require_organization(session, principal, organization_id, Action.SEE))
 
 
+def rename(session: Session, principal: Principal, organization_id: str, name: str) -> Membership:
+    """Give the organization another name. Raises Invalid, NotFound, Forbidden, OrganizationNameTaken."""
+    lock_organization(session, organization_id)
+    organization, role = require_organization(session, principal, organization_id, Action.RENAME)
+    cleaned = names.parse_name(name)
+    if cleaned != organization.name:
+        organization.name, organization.name_key = cleaned, names.key_of(cleaned)
+        organization.updated_at = now()
+        flush_or_conflict(session, organization)
+        audit.record(session, Event.ORGANIZATION_RENAMED, principal.user_id, organization.id, organization.id)
+    return Membership(organization, role)
+
+
 def transfer(session: Session, principal: Principal, organization_id: str, new_owner_id: str) -> Organization:
     """Make a member the owner; the old owner becomes an admin.
 

@@ -14,11 +14,13 @@ from server.domain.access import (
     require_project_role,
 )
 from server.domain.audit import Event
+from server.domain.constraints import flush_or_conflict
 from server.domain.locks import lock_organization, lock_organization_of
 from server.domain.people import users
 from server.domain.teams import cascades
 from server.domain.teams.cascades import DeletedCounts
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
+from server.models.base import now
 from server.principal import Principal
 
 
@@ -81,6 +83,19 @@ def reachable(session: Session, principal: Principal) -> list[ProjectAccess]:
 def get(session: Session, principal: Principal, project_id: str) -> ProjectWithRole:
     """Raises NotFound."""
     project, role = require_project_role(session, principal, project_id, Action.SEE)
+    return ProjectWithRole(project, role, owner_of(session, project))
+
+
+def rename(session: Session, principal: Principal, project_id: str, name: str) -> ProjectWithRole:
+    """Give the project another name. Raises Invalid, NotFound, Forbidden, ProjectNameTaken."""
+    lock_organization_of(session, project_id)
+    project, role = require_project_role(session, principal, project_id, Action.RENAME)
+    cleaned = names.parse_name(name)
+    if cleaned != project.name:
+        project.name, project.name_key = cleaned, names.key_of(cleaned)
+        project.updated_at = now()
+        flush_or_conflict(session, project)
+        audit.record(session, Event.PROJECT_RENAMED, principal.user_id, project.organization_id, project.id)
     return ProjectWithRole(project, role, owner_of(session, project))
 
 
