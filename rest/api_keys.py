@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import person_call_of, read, reply
+from rest.http import person_call_of, read, reply, reply_created
+from rest.views import Change, Created, Creation
 from server.domain.teams import api_keys
 from server.domain.teams.api_keys import LONGEST_DAYS, NewKey
 from server.models import ApiKey
@@ -16,7 +17,7 @@ from server.runtime import State
 Permission = Literal["read", "write"]
 
 
-class NewApiKey(BaseModel):
+class NewApiKey(Creation):
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     permissions: list[Permission] = Field(
         default=["read", "write"], min_length=1, max_length=10, description="write implies read"
@@ -26,7 +27,11 @@ class NewApiKey(BaseModel):
     )
 
 
-class ApiKeyCreated(BaseModel):
+class NewKeyName(Change):
+    name: str
+
+
+class ApiKeyCreated(Created):
     api_key: str = Field(description="shown only once")
     prefix: str
     key_prefix: str
@@ -93,7 +98,7 @@ async def create(request: Request[State]) -> Response:
     new = await read(request, NewApiKey)
     new_key = NewKey(new.name, list(new.permissions), new.expires_in_days)
     key, secret = await call.run(api_keys.create, request.path_params["project_id"], new_key)
-    return reply(ApiKeyCreated.of(key, secret))
+    return reply_created(ApiKeyCreated.of(key, secret), new)
 
 
 async def list_all(request: Request[State]) -> Response:
@@ -101,6 +106,14 @@ async def list_all(request: Request[State]) -> Response:
     call = await person_call_of(request)
     keys = await call.read(api_keys.list_keys, request.path_params["project_id"])
     return reply(ApiKeyList(api_keys=[ApiKeyView.of(key) for key in keys], total=len(keys)))
+
+
+async def rename(request: Request[State]) -> Response:
+    """Give an API key another name: your own, or any as an admin."""
+    call = await person_call_of(request)
+    new = await read(request, NewKeyName)
+    path = request.path_params
+    return reply(ApiKeyView.of(await call.run(api_keys.rename, path["project_id"], path["key_id"], new.name)))
 
 
 async def delete(request: Request[State]) -> Response:

@@ -56,10 +56,18 @@ class Resource(Methods):
 
     async def answer(self, request: Request[State]) -> Response:
         """Raises RateLimited. A credential that an open endpoint does not look at must not free it of the limit."""
-        endpoint = self.endpoints.get("GET" if request.method == "HEAD" else request.method)
+        endpoint = self._endpoint(request.method)
         if endpoint and endpoint.reach is Reach.ANYBODY and presents_credential(request):
             await request.state["runtime"].count_request()
         return await super().answer(request)
+
+    def query_of(self, method: str) -> type[BaseModel] | None:
+        """Return the model of the query parameters of a method."""
+        endpoint = self._endpoint(method)
+        return endpoint.query if endpoint else None
+
+    def _endpoint(self, method: str) -> Endpoint | None:
+        return self.endpoints.get("GET" if method == "HEAD" else method)
 
     async def options(self, _request: Request[State]) -> Response:
         return Response(status_code=204, headers={"Allow": self.allow})

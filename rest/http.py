@@ -8,11 +8,13 @@ from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rest.views import Created
 from server.buckets import Bucket
 from server.domain.access import Action, require_project, require_session
 from server.errors import Invalid
 from server.request_credentials import credential_of
 from server.runtime import Call, State
+from server.spelling import not_a, shortened, warnings_of
 from server.wire import read_body, require_json, require_storable, validated
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -30,7 +32,18 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
     runtime = request.state["runtime"]
     credential = credential_of(request, runtime.settings)
     principal = await runtime.authenticate(credential, bucket, request.query_params.get("project_id"))
+    require_known_parameters(request)
     return Call(runtime, principal)
+
+
+def require_known_parameters(request: Request[State]) -> None:
+    """Raises Invalid for a query parameter that the endpoint does not have: it could narrow, choose or protect."""
+    query = request.scope["endpoint"].query_of(request.method)
+    known = query.model_fields if query else {}
+    for name in request.query_params:
+        if name not in known:
+            has = f"Known are {', '.join(known)}." if known else "This route has none."
+            raise Invalid(f"{not_a('parameter', name, known)} {has}", field=shortened(name))
 
 
 async def session_call_of(request: Request[State]) -> Call:
@@ -104,6 +117,12 @@ async def reply_sized(request: Request[State], size: int, build: Callable[[], Ba
     if size > BODY_LIMIT:
         return await request.state["runtime"].in_thread(lambda: reply(build()))
     return reply(build())
+
+
+def reply_created(view: Created, *sent: BaseModel) -> Response:
+    """Reply to a creation. The answer names what was sent and is no field."""
+    view.warnings = [warning for model in sent for warning in warnings_of(model)]
+    return reply(view)
 
 
 def reply(view: BaseModel, status: int = 200) -> Response:

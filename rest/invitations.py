@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field, RootModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import person_call_of, read, reply, session_call_of
+from rest.http import person_call_of, read, reply, reply_created, session_call_of
+from rest.views import Created, Creation
 from server import attempts
 from server.domain.letters import invitation_link
 from server.domain.teams import invitation_answers, invitations
@@ -35,7 +36,7 @@ MESSAGES: Mapping[Delivery | Unmailed, str] = {
 }
 
 
-class OrganizationInvitation(BaseModel):
+class OrganizationInvitation(Creation):
     email: str
     role: Literal[OrganizationRole.ADMIN, OrganizationRole.MEMBER]
     project_ids: list[str] = Field(default=[], alias="projectIds", max_length=100)
@@ -48,7 +49,7 @@ class OrganizationInvitation(BaseModel):
         return {project_id: self.project_roles.get(project_id, ProjectRole.VIEWER) for project_id in project_ids}
 
 
-class ProjectInvitation(BaseModel):
+class ProjectInvitation(Creation):
     email: str
     role: ProjectRole
 
@@ -63,7 +64,7 @@ class AssignmentView(BaseModel):
         return cls(project_id=assignment.project.id, project_name=assignment.project.name, role=assignment.role)
 
 
-class InvitationSent(BaseModel):
+class InvitationSent(Created):
     invitation_id: str
     email: str
     organization_id: str
@@ -183,7 +184,7 @@ async def create(request: Request[State]) -> Response:
     invitation = await call.run(
         invitations.invite, organization_id, new.email, OrganizationRole(new.role), new.projects(), call.mailer
     )
-    return await _deliver(call, invitation)
+    return await _deliver(call, invitation, new)
 
 
 async def create_for_project(request: Request[State]) -> Response:
@@ -193,7 +194,7 @@ async def create_for_project(request: Request[State]) -> Response:
     new = await read(request, ProjectInvitation)
     project_id = request.path_params["project_id"]
     invitation = await call.run(invitations.invite_to_project, project_id, new.email, new.role, call.mailer)
-    return await _deliver(call, invitation)
+    return await _deliver(call, invitation, new)
 
 
 async def cancel(request: Request[State]) -> Response:
@@ -232,10 +233,10 @@ async def decline(request: Request[State]) -> Response:
     return reply(InvitationEnded(message="Invitation declined successfully"))
 
 
-async def _deliver(call: Call, new: NewInvitation) -> Response:
+async def _deliver(call: Call, new: NewInvitation, sent: Creation) -> Response:
     """Try to send the mail now, after the commit, so that the answer can say whether it was sent."""
     outcome = await call.runtime.in_thread(call.mailer.deliver, new.mail) if isinstance(new.mail, str) else new.mail
-    return reply(InvitationSent.of(new, invitation_link(call.mailer, new.token), MESSAGES[outcome]))
+    return reply_created(InvitationSent.of(new, invitation_link(call.mailer, new.token), MESSAGES[outcome]), sent)
 
 
 async def _signed_in(request: Request[State]) -> Principal | None:

@@ -7,23 +7,24 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, person_call_of, read, reply, session_call_of
+from rest.http import call_of, person_call_of, read, reply, reply_created, session_call_of
 from rest.invitations import PendingInvitation
+from rest.views import Change, Created, Creation
 from server.domain.teams import invitations, organization_members, project_members
 from server.domain.teams.organization_members import Member, Removal
 from server.models import OrganizationRole, ProjectRole
 from server.runtime import State
 
 
-class OrganizationRoleChange(BaseModel):
+class OrganizationRoleChange(Change):
     role: Literal[OrganizationRole.ADMIN, OrganizationRole.MEMBER]
 
 
-class ProjectRoleChange(BaseModel):
+class ProjectRoleChange(Change):
     role: ProjectRole
 
 
-class NewProjectMember(BaseModel):
+class NewProjectMember(Creation):
     user_id: str = Field(description="the id of a member of the project's organization")
     role: ProjectRole
 
@@ -70,7 +71,7 @@ class RoleChanged(BaseModel):
     invitations: int = CANCELLED
 
 
-class MemberAdded(BaseModel):
+class MemberAdded(Created):
     message: str = "Member added successfully"
     project_id: str
     user_id: str
@@ -141,7 +142,7 @@ async def add_to_project(request: Request[State]) -> Response:
     new = await read(request, NewProjectMember)
     project_id = request.path_params["project_id"]
     await call.run(project_members.add, project_id, new.user_id, new.role)
-    return reply(MemberAdded(project_id=project_id, user_id=new.user_id, role=new.role))
+    return reply_created(MemberAdded(project_id=project_id, user_id=new.user_id, role=new.role), new)
 
 
 async def change_in_project(request: Request[State]) -> Response:

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import read, read_query, reply, session_call_of
-from rest.views import StoredObject
+from rest.http import read, read_query, reply, reply_created, session_call_of
+from rest.views import Change, Created, Creation, StoredObject
 from server.domain import audit
 from server.domain.teams import organizations
 from server.domain.teams.cascades import DeletedCounts
@@ -22,15 +22,19 @@ Name = Annotated[str, Field(description="2 to 100 letters of any script, digits,
 EventId = Annotated[str, StringConstraints(pattern=r"^evt_[0-9a-f]{32}$")]
 
 
-class NewOrganization(BaseModel):
+class NewOrganization(Creation):
     name: Name
 
 
-class NewOwner(BaseModel):
+class NewName(Change):
+    name: Name
+
+
+class NewOwner(Change):
     new_owner_id: str = Field(description="the id of a member")
 
 
-class OrganizationCreated(BaseModel):
+class OrganizationCreated(Created):
     organization_id: str
     id: str
     name: str
@@ -121,7 +125,7 @@ class EventList(BaseModel):
     events: list[EventView] = Field(description="newest first")
 
 
-class EventQuery(BaseModel):
+class EventQuery(Change):
     limit: int = Field(default=100, ge=1, le=1000)
     before: EventId | None = Field(default=None, description="only events older than this one")
 
@@ -131,7 +135,7 @@ async def create(request: Request[State]) -> Response:
     call = await session_call_of(request)
     new = await read(request, NewOrganization)
     organization = await call.run(organizations.create, new.name)
-    return reply(OrganizationCreated.of(organization))
+    return reply_created(OrganizationCreated.of(organization), new)
 
 
 async def list_all(request: Request[State]) -> Response:
@@ -145,6 +149,14 @@ async def get(request: Request[State]) -> Response:
     """Read one organization."""
     call = await session_call_of(request)
     membership = await call.read(organizations.get, request.path_params["organization_id"])
+    return reply(OrganizationView.of(membership))
+
+
+async def rename(request: Request[State]) -> Response:
+    """Give an organization another name. Only for the owner and admins."""
+    call = await session_call_of(request)
+    new = await read(request, NewName)
+    membership = await call.run(organizations.rename, request.path_params["organization_id"], new.name)
     return reply(OrganizationView.of(membership))
 
 

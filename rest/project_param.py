@@ -1,25 +1,45 @@
 """The project and the end user of a request, which its query, its body or both may name."""
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 from starlette.requests import Request
 
 from rest.http import read_query, single_value
+from rest.views import Change
+from server.domain.access import require_project_of
 from server.domain.memory.metadata import UserId
-from server.runtime import State
+from server.runtime import Call, State
 
 ProjectId = Annotated[str, StringConstraints(min_length=1)]
 
 
-class InProject(BaseModel):
+class InProject(Change):
     project_id: ProjectId | None = Field(default=None, description="required with a session")
+    organization_id: str | None = Field(default=None, description="must be the organization of the project")
 
 
 class OfUser(InProject):
     user_id: UserId | None = None
 
 
-def project_of(request: Request[State], *in_body: str | None) -> str | None:
-    """Return the project that the query or the body names. Raises Invalid if two differ."""
-    return single_value("project_id", read_query(request, InProject).project_id, *in_body)
+class NamesProject(Protocol):
+    """A body that may name the project and its organization."""
+
+    @property
+    def project_id(self) -> str | None: ...
+    @property
+    def organization_id(self) -> str | None: ...
+
+
+async def project_of(request: Request[State], call: Call, *bodies: NamesProject) -> str | None:
+    """Return the project that the query or a body names. Raises Invalid if two differ.
+
+    An organization that is named too must be the project's: raises NotFound.
+    """
+    named: list[NamesProject] = [read_query(request, InProject), *bodies]
+    project_id = single_value("project_id", *(body.project_id for body in named))
+    organization_id = single_value("organization_id", *(body.organization_id for body in named))
+    if organization_id is not None:
+        await call.read(require_project_of, project_id, organization_id)
+    return project_id

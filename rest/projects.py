@@ -7,8 +7,9 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, person_call_of, read, reply, session_call_of
-from rest.organizations import CascadeCounts, DeletedWithAll, Name
+from rest.http import call_of, person_call_of, read, reply, reply_created, session_call_of
+from rest.organizations import CascadeCounts, DeletedWithAll, Name, NewName
+from rest.views import Created, Creation
 from server.domain.access import PROJECT_ACTIONS, Action
 from server.domain.teams import projects
 from server.domain.teams.projects import ProjectWithRole
@@ -16,12 +17,12 @@ from server.models import Project, ProjectRole
 from server.runtime import State
 
 
-class NewProject(BaseModel):
+class NewProject(Creation):
     name: Name
     organization_id: str
 
 
-class ProjectCreated(BaseModel):
+class ProjectCreated(Created):
     project_id: str
     id: str
     name: str
@@ -89,7 +90,7 @@ async def create(request: Request[State]) -> Response:
     call = await session_call_of(request)
     new = await read(request, NewProject)
     project = await call.run(projects.create, new.organization_id, new.name)
-    return reply(ProjectCreated.of(project))
+    return reply_created(ProjectCreated.of(project), new)
 
 
 async def list_all(request: Request[State]) -> Response:
@@ -104,6 +105,14 @@ async def get(request: Request[State]) -> Response:
     """Read one project."""
     call = await call_of(request)
     workspace = await call.read(projects.get, request.path_params["project_id"])
+    return reply(ProjectView.of(workspace))
+
+
+async def rename(request: Request[State]) -> Response:
+    """Give a project another name. Only for its admins."""
+    call = await person_call_of(request)
+    new = await read(request, NewName)
+    workspace = await call.run(projects.rename, request.path_params["project_id"], new.name)
     return reply(ProjectView.of(workspace))
 
 

@@ -7,6 +7,7 @@ from rest import (
     invitations,
     members,
     memories,
+    memory_views,
     notifications,
     openapi,
     organizations,
@@ -17,30 +18,36 @@ from rest import (
 )
 from rest.endpoint import Endpoint, Reach, routes
 from rest.project_param import InProject, OfUser
+from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.memories import MemoryChange, NewMemory
 
 ANYBODY, SESSION = Reach.ANYBODY, Reach.SESSION
 
 # fmt: off
 ENDPOINTS = (
-    Endpoint("memories_create", "POST", "/api/memories", memories.create, memories.MemoryCreated, NewMemory,
+    Endpoint("memories_create", "POST", "/api/memories", memories.create, memory_views.MemoryCreated, NewMemory,
              InProject, operation="memories.add", is_idempotent=True),
-    Endpoint("memories_list_all", "GET", "/api/memories", memories.list_all, memories.MemoryList,
-             query=memories.ListQuery),
-    Endpoint("memories_delete_all", "DELETE", "/api/memories", memories.delete_all, memories.DeletedAll,
+    Endpoint("memories_list_all", "GET", "/api/memories", memories.list_all, memory_views.MemoryList,
+             query=memory_views.ListQuery),
+    Endpoint("memories_delete_all", "DELETE", "/api/memories", memories.delete_all, memory_views.DeletedAll,
              query=OfUser, operation="memories.delete_all"),
-    Endpoint("memories_create_batch", "POST", "/api/memories/batch", memories.create_batch, memories.BatchCreated,
-             memories.Batch, InProject, operation="memories.add_many", is_idempotent=True),
+    Endpoint("memories_create_batch", "POST", "/api/memories/batch", memories.create_batch, memory_views.BatchCreated,
+             memory_views.Batch, InProject, operation="memories.add_many", is_idempotent=True),
     Endpoint("search_find", "POST", "/api/memories/search", search.find, search.FoundList, search.Search, InProject,
              operation="search.search"),
-    Endpoint("memories_stats", "GET", "/api/memories/stats", memories.stats, memories.StatsView, query=InProject),
-    Endpoint("memories_get", "GET", "/api/memories/{memory_id}", memories.get, memories.MemoryView),
-    Endpoint("memories_update", "PUT", "/api/memories/{memory_id}", memories.update, memories.MemoryView,
-             MemoryChange, operation="memories.update"),
-    Endpoint("memories_delete", "DELETE", "/api/memories/{memory_id}", memories.delete, memories.Deleted,
-             operation="memories.delete"),
+    Endpoint("memories_stats", "GET", "/api/memories/stats", memories.stats, memory_views.StatsView, query=InProject),
+    Endpoint("memories_get", "GET", "/api/memories/{memory_id}", memories.get, memory_views.MemoryView,
+             query=InProject),
+    Endpoint("memories_update", "PUT", "/api/memories/{memory_id}", memories.update, memory_views.MemoryView,
+             MemoryChange, InProject, operation="memories.update"),
+    Endpoint("memories_merge", "PATCH", "/api/memories/{memory_id}", memories.merge, memory_views.MemoryView,
+             MemoryPatch, InProject, operation="memories.merge"),
+    Endpoint("memories_delete", "DELETE", "/api/memories/{memory_id}", memories.delete, memory_views.Deleted,
+             query=InProject, operation="memories.delete"),
     Endpoint("memories_history", "GET", "/api/memories/{memory_id}/history", memories.history,
-             memories.MemoryHistory, query=memories.HistoryQuery),
+             memory_views.MemoryHistory, query=memory_views.HistoryQuery),
+    Endpoint("memories_restore", "POST", "/api/memories/{memory_id}/restore", memories.restore, memory_views.MemoryView,
+             memory_views.RestoredVersion, InProject, operation="memories.restore"),
 
     Endpoint("organizations_create", "POST", "/api/organizations", organizations.create,
              organizations.OrganizationCreated, organizations.NewOrganization, reach=SESSION,
@@ -49,6 +56,8 @@ ENDPOINTS = (
              organizations.OrganizationList, reach=SESSION),
     Endpoint("organizations_get", "GET", "/api/organizations/{organization_id}", organizations.get,
              organizations.OrganizationView, reach=SESSION),
+    Endpoint("organizations_rename", "PATCH", "/api/organizations/{organization_id}", organizations.rename,
+             organizations.OrganizationView, organizations.NewName, reach=SESSION, failures=(409,)),
     Endpoint("organizations_delete", "DELETE", "/api/organizations/{organization_id}", organizations.delete,
              organizations.DeletedWithAll, reach=SESSION, failures=(409,)),
     Endpoint("organizations_transfer", "PUT", "/api/organizations/{organization_id}/transfer-ownership",
@@ -73,6 +82,8 @@ ENDPOINTS = (
              projects.NewProject, reach=SESSION, operation="projects.create", failures=(409,)),
     Endpoint("projects_list_all", "GET", "/api/projects", projects.list_all, projects.ProjectList),
     Endpoint("projects_get", "GET", "/api/projects/{project_id}", projects.get, projects.ProjectView),
+    Endpoint("projects_rename", "PATCH", "/api/projects/{project_id}", projects.rename, projects.ProjectView,
+             organizations.NewName, reach=SESSION, failures=(409,)),
     Endpoint("projects_delete", "DELETE", "/api/projects/{project_id}", projects.delete, organizations.DeletedWithAll,
              reach=SESSION),
     Endpoint("members_list_of_project", "GET", "/api/projects/{project_id}/members", members.list_of_project,
@@ -91,6 +102,8 @@ ENDPOINTS = (
              api_keys.ApiKeyCreated, api_keys.NewApiKey, reach=SESSION, failures=(409,)),
     Endpoint("api_keys_list_all", "GET", "/api/projects/{project_id}/api-keys", api_keys.list_all,
              api_keys.ApiKeyList, reach=SESSION),
+    Endpoint("api_keys_rename", "PATCH", "/api/projects/{project_id}/api-keys/{key_id}", api_keys.rename,
+             api_keys.ApiKeyView, api_keys.NewKeyName, reach=SESSION),
     Endpoint("api_keys_delete", "DELETE", "/api/projects/{project_id}/api-keys/{key_id}", api_keys.delete,
              api_keys.ApiKeyDeleted, reach=SESSION),
 
@@ -116,6 +129,8 @@ ENDPOINTS = (
              connections.Disconnected, reach=SESSION),
 
     Endpoint("users_me", "GET", "/api/users/me", users.me, users.UserView),
+    Endpoint("users_rename_me", "PATCH", "/api/users/me", users.rename_me, users.UserView, users.NewPersonName,
+             reach=SESSION),
     Endpoint("users_delete_me", "DELETE", "/api/users/me", users.delete_me, organizations.DeletedWithAll,
              reach=SESSION, failures=(409,)),
 
@@ -125,7 +140,7 @@ ENDPOINTS = (
              InProject, operation="search.search"),
     Endpoint("sdk_people_search", "POST", "/v1/memories/people-search/", sdk.people_search, search.FoundList,
              sdk.PeopleSearch, InProject, operation="search.search"),
-    Endpoint("sdk_stats", "GET", "/v1/stats", sdk.stats, memories.StatsView, query=InProject),
+    Endpoint("sdk_stats", "GET", "/v1/stats", sdk.stats, memory_views.StatsView, query=InProject),
     Endpoint("sdk_health", "GET", "/v1/health", sdk.health, sdk.ServiceHealth, reach=ANYBODY),
 
     Endpoint("health_health", "GET", "/health", health.health, health.Health, reach=ANYBODY, failures=(503,)),

@@ -90,7 +90,7 @@ async def health(_request: Request[State]) -> Response:
 
 
 async def _search(request: Request[State], call: Call, body: FilteredSearch, filters: Filters) -> Response:
-    project_id = project_of(request, body.project_id)
+    project_id = await project_of(request, call, body)
     search_request = SearchRequest(body.semantic_query, filters, body.limit, project_id=project_id)
     page = await call.read(search.search, search_request, call.index)
     return await reply_sized(request, page.size, lambda: FoundList.of(page))

@@ -49,42 +49,37 @@ class SearchFilters(WithoutNulls, OfUser):
     explain: bool = Field(default=False, description="true adds why each result matches")
 
 
-class Search(WithoutNulls, OfUser):
+class Search(SearchFilters):
     query: Query = Field(description="empty: newest first within the filters")
-    filters: SearchFilters = Field(default_factory=SearchFilters)
-    people_mentioned: TagList = ()
-    limit: Limit | None = None
+    filters: SearchFilters = Field(
+        default_factory=SearchFilters, description="filters may stand here, beside the query, or in both places"
+    )
 
     @model_validator(mode="after")
     def _merge_filters(self) -> Self:
-        """Take what `filters` repeats from there. Raises Invalid if two places give different values."""
-        # Clients give these fields beside `query`, inside `filters`, or in both.
-        filters = self.filters
-        self.project_id = single_value("project_id", self.project_id, filters.project_id)
-        self.user_id = single_value("user_id", self.user_id, filters.user_id)
-        self.limit = single_value("limit", self.limit, filters.limit)
-        people = single_value("people_mentioned", self.people_mentioned or None, filters.people_mentioned or None)
-        self.people_mentioned = people or ()
+        """Take over what stands in `filters`. Raises Invalid if two places give different values."""
+        for name in self.filters.model_fields_set:
+            inner = getattr(self.filters, name)
+            if name in self.model_fields_set:
+                single_value(name, getattr(self, name), inner)
+            setattr(self, name, inner)
         return self
 
     def search_request(self, project_id: str | None) -> SearchRequest:
         """Raises Invalid for a period that cannot be read."""
-        options = self.filters
-        period = period_between(
-            options.temporal_filter, options.timezone, options.created_after, options.created_before
-        )
+        period = period_between(self.temporal_filter, self.timezone, self.created_after, self.created_before)
         filters = Filters(
             user_id=self.user_id,
-            tags=options.tags,
-            match_all_tags=options.match_all_tags,
+            tags=self.tags,
+            match_all_tags=self.match_all_tags,
             people=self.people_mentioned,
-            category=options.topic_category,
+            category=self.topic_category,
             created_from=period.start,
             created_until=period.end,
-            metadata=options.metadata,
+            metadata=self.metadata,
         )
         limit = DEFAULT_LIMIT if self.limit is None else self.limit
-        return SearchRequest(self.query, filters, limit, options.threshold, options.sort_by, project_id)
+        return SearchRequest(self.query, filters, limit, self.threshold, self.sort_by, project_id)
 
 
 class MatchView(BaseModel):
@@ -100,6 +95,11 @@ class FoundView(BaseModel):
     metadata: StoredObject | None = Field(exclude_if=lambda value: value is None)
     created_at: datetime
     user_id: str | None
+    duplicates: int = Field(
+        default=0,
+        exclude_if=lambda value: value == 0,
+        description="how many other memories of the same user have the same text; this is the newest",
+    )
     match: MatchView | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @classmethod
@@ -113,6 +113,7 @@ class FoundView(BaseModel):
             metadata=memory.details if metadata else None,
             created_at=memory.created_at,
             user_id=memory.user_id,
+            duplicates=result.duplicates,
             match=match if explain else None,
         )
 
@@ -135,11 +136,8 @@ async def find(request: Request[State]) -> Response:
     """Search memories by meaning and words."""
     call = await call_of(request, Bucket.MEMORY_SEARCH)
     body = await read(request, Search)
-    search_request = body.search_request(project_of(request, body.project_id))
+    search_request = body.search_request(await project_of(request, call, body))
     page = await call.read(search.search, search_request, call.index)
-    options = body.filters
     return await reply_sized(
-        request,
-        page.size,
-        lambda: FoundList.of(page, metadata=options.include_metadata, explain=options.explain),
+        request, page.size, lambda: FoundList.of(page, metadata=body.include_metadata, explain=body.explain)
     )

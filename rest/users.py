@@ -7,8 +7,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import call_of, reply, session_call_of
+from rest.http import call_of, read, reply, session_call_of
 from rest.organizations import CascadeCounts, DeletedWithAll
+from rest.views import Change
 from server.domain import accounts
 from server.domain.people import users
 from server.models import User
@@ -37,10 +38,21 @@ class UserView(BaseModel):
         )
 
 
+class NewPersonName(Change):
+    name: str
+
+
 async def me(request: Request[State]) -> Response:
     """Read the user that this credential belongs to."""
     call = await call_of(request)
     return reply(UserView.of(await call.read(users.me)))
+
+
+async def rename_me(request: Request[State]) -> Response:
+    """Change your name."""
+    call = await session_call_of(request)
+    new = await read(request, NewPersonName)
+    return reply(UserView.of(await call.run(users.rename, new.name)))
 
 
 async def delete_me(request: Request[State]) -> Response:

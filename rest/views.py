@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from server.models.base import JsonObject
 
@@ -11,3 +11,25 @@ if TYPE_CHECKING:
 else:
     StoredObject = Annotated[dict, PlainValidator(lambda value: value), WithJsonSchema({"type": "object"})]
 """A JSON object from the database. It was validated when it was stored, so an answer does not validate it again."""
+
+
+class Creation(BaseModel):
+    """The body of a creation. Fields that are none are kept, so that the answer can name them."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Change(BaseModel):
+    """The body of a change, deletion or search: a field that is none is refused, since it could choose or protect."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Created(BaseModel):
+    """The answer to a creation."""
+
+    warnings: list[str] = Field(
+        default_factory=list,
+        exclude_if=lambda value: not value,
+        description="what was sent and is no field, each with the field that was probably meant",
+    )

@@ -26,15 +26,15 @@ def test_the_scopes() -> None:
 def test_what_a_role_in_an_organization_may() -> None:
     assert {role.value: sorted(action.value for action in may) for role, may in ORGANIZATION_ACTIONS.items()} == {
         "member": ["leave", "see"],
-        "admin": ["create_project", "leave", "manage_members", "see", "see_audit"],
-        "owner": ["create_project", "leave", "manage_members", "own", "see", "see_audit"],
+        "admin": ["create_project", "leave", "manage_members", "rename", "see", "see_audit"],
+        "owner": ["create_project", "leave", "manage_members", "own", "rename", "see", "see_audit"],
     }
 
 
 def test_what_a_role_in_a_project_may() -> None:
     viewer = ["create_read_key", "leave", "read", "see"]
     editor = [*viewer, "create_key", "write"]
-    admin = [*editor, "delete_any_key", "delete_project", "manage_members"]
+    admin = [*editor, "delete_any_key", "delete_project", "manage_members", "rename"]
     assert {role.value: sorted(action.value for action in may) for role, may in PROJECT_ACTIONS.items()} == {
         "viewer": sorted(viewer),
         "editor": sorted(editor),
@@ -65,11 +65,14 @@ POST   /api/memories/search  search_find
 GET    /api/memories/stats  memories_stats
 GET    /api/memories/{memory_id}  memories_get
 PUT    /api/memories/{memory_id}  memories_update
+PATCH  /api/memories/{memory_id}  memories_merge
 DELETE /api/memories/{memory_id}  memories_delete
 GET    /api/memories/{memory_id}/history  memories_history
+POST   /api/memories/{memory_id}/restore  memories_restore
 POST   /api/organizations  organizations_create
 GET    /api/organizations  organizations_list_all
 GET    /api/organizations/{organization_id}  organizations_get
+PATCH  /api/organizations/{organization_id}  organizations_rename
 DELETE /api/organizations/{organization_id}  organizations_delete
 PUT    /api/organizations/{organization_id}/transfer-ownership  organizations_transfer
 GET    /api/organizations/{organization_id}/audit  organizations_list_events
@@ -81,6 +84,7 @@ DELETE /api/organizations/{organization_id}/invitations/{invitation_id}  invitat
 POST   /api/projects  projects_create
 GET    /api/projects  projects_list_all
 GET    /api/projects/{project_id}  projects_get
+PATCH  /api/projects/{project_id}  projects_rename
 DELETE /api/projects/{project_id}  projects_delete
 GET    /api/projects/{project_id}/members  members_list_of_project
 POST   /api/projects/{project_id}/members  members_add_to_project
@@ -89,6 +93,7 @@ DELETE /api/projects/{project_id}/members/{user_id}  members_remove_from_project
 POST   /api/projects/{project_id}/invitations  invitations_create_for_project
 POST   /api/projects/{project_id}/api-keys  api_keys_create
 GET    /api/projects/{project_id}/api-keys  api_keys_list_all
+PATCH  /api/projects/{project_id}/api-keys/{key_id}  api_keys_rename
 DELETE /api/projects/{project_id}/api-keys/{key_id}  api_keys_delete
 GET    /api/invitations/pending  invitations_list_pending
 GET    /api/invitations/{token}  invitations_show
@@ -100,6 +105,7 @@ PUT    /api/notifications/{notification_id}/read  notifications_mark_read
 GET    /api/connections  connections_list_all
 DELETE /api/connections/{connection_id}  connections_delete
 GET    /api/users/me  users_me
+PATCH  /api/users/me  users_rename_me
 DELETE /api/users/me  users_delete_me
 POST   /v1/memories/temporal-search/  sdk_temporal_search
 POST   /v1/memories/tag-search/  sdk_tag_search
@@ -138,25 +144,26 @@ async def test_the_forms_of_the_door_say_how_they_may_be_asked(client: httpx.Asy
 
 def test_the_names_of_the_operations_in_the_metrics() -> None:
     assert " ".join(sorted(NAMES.values())) == (
-        "accounts.delete api_keys.create api_keys.delete api_keys.list_keys audit.list_events audit.list_own "
-        "authorizations.approve authorizations.deny connections.disconnect connections.first_use "
-        "connections.list_connections "
-        "exchange.import_as_member identities.list_own imports.commit imports.discard imports.publish "
-        "imports.stage invitation_answers.accept invitation_answers.decline invitation_answers.list_pending "
-        "invitation_answers.show invitations.cancel invitations.invite invitations.invite_to_project "
-        "invitations.list_waiting invitations.list_waiting_for_project memories.add memories.add_many "
-        "memories.delete memories.delete_all memories.get memories.history memories.list_memories memories.merge "
-        "memories.remember memories.stats memories.update notifications.list_notifications "
+        "accounts.delete api_keys.create api_keys.delete api_keys.list_keys api_keys.rename audit.list_events "
+        "audit.list_own authorizations.approve authorizations.deny connections.disconnect "
+        "connections.first_use connections.list_connections exchange.import_as_member identities.list_own "
+        "imports.commit imports.discard imports.publish imports.stage invitation_answers.accept "
+        "invitation_answers.decline invitation_answers.list_pending invitation_answers.show "
+        "invitations.cancel invitations.invite invitations.invite_to_project invitations.list_waiting "
+        "invitations.list_waiting_for_project memories.add memories.add_many memories.delete "
+        "memories.delete_all memories.get memories.history memories.list_memories memories.merge "
+        "memories.remember memories.restore memories.stats memories.update notifications.list_notifications "
         "notifications.mark_all_read notifications.mark_read organization_members.change_role "
-        "organization_members.list_members organization_members.remove organizations.create organizations.delete "
-        "organizations.get organizations.list_organizations organizations.transfer overview.at_a_glance "
-        "overview.overview passkeys.add passkeys.creation_options passkeys.list_own passkeys.remove "
-        "passwords.change project_members.add project_members.change_role project_members.list_members "
-        "project_members.remove projects.create projects.delete projects.get projects.list_projects "
-        "projects.reachable search.search second_factors.propose second_factors.proposed "
-        "second_factors.renew_recovery_codes second_factors.status second_factors.turn_off second_factors.turn_on "
-        "sessions.list_own sessions.revoke step_up.is_fresh step_up.prove step_up.prove_by_passkey "
-        "step_up.ways_of users.me users.names_of users.rename versions.count_versions"
+        "organization_members.list_members organization_members.remove organizations.create "
+        "organizations.delete organizations.get organizations.list_organizations organizations.rename "
+        "organizations.transfer overview.at_a_glance overview.overview passkeys.add passkeys.creation_options "
+        "passkeys.list_own passkeys.remove passwords.change project_members.add project_members.change_role "
+        "project_members.list_members project_members.remove projects.create projects.delete projects.get "
+        "projects.list_projects projects.reachable projects.rename search.search second_factors.propose "
+        "second_factors.proposed second_factors.renew_recovery_codes second_factors.status "
+        "second_factors.turn_off second_factors.turn_on sessions.list_own sessions.revoke step_up.is_fresh "
+        "step_up.prove step_up.prove_by_passkey step_up.ways_of users.me users.names_of users.rename "
+        "versions.count_versions"
     )
 
 

@@ -12,7 +12,7 @@ from rest.openapi import FAILURES
 from rest.routes import ENDPOINTS
 from tests.rest.conftest import Caller, said
 
-METHODS = {"get", "post", "put", "delete"}
+METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 @pytest.fixture

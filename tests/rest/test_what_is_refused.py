@@ -7,8 +7,11 @@ for _ in range(40):
     DEEP = {"x": DEEP}
 
 
+TOO_LONG = "has 10,001 characters, and a memory or message holds at most 10,000: split it into several"
+
+
 BAD_MEMORIES: list[tuple[object, str]] = [
-    ({}, "messages: is required."),
+    ({}, "content or messages: give one of them."),
     ([], "The body must be a JSON object."),
     ({"messages": []}, "messages: must have 1 or more items."),
     ({"messages": "hello"}, "messages: must be a list."),
@@ -18,9 +21,9 @@ BAD_MEMORIES: list[tuple[object, str]] = [
     ({"messages": [{"role": "user", "content": 7}]}, "messages.0.content: must be text."),
     ({"messages": [{"role": "u\nv", "content": "x"}]}, "messages.0.role: does not have the right form."),
     ({"messages": [{"role": "user", "content": "x"}] * 101}, "messages: must have at most 100 items."),
-    (said(""), "messages.0.content: must have 1 or more characters."),
+    (said(""), "messages.0.content: must not be blank."),
     (said(" \n\t"), "messages.0.content: must not be blank."),
-    (said("x" * 10_001), "messages.0.content: must have at most 10000 characters."),
+    (said("x" * 10_001), f"messages.0.content: {TOO_LONG}."),
     (said("x\0y"), "messages.0.content: NUL characters and infinite numbers cannot be stored."),
     (said("x", metadata=[]), "metadata: must be a JSON object."),
     (said("x", metadata={str(n): n for n in range(65)}), "metadata: must have at most 64 keys."),

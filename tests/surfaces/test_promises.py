@@ -38,6 +38,7 @@ async def things(team: Team, database: Database) -> dict[str, str]:
     invited = await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", invitation)
     ended = (await team["owner"].post(f"/api/organizations/{team.organization_id}/invitations", GONE)).json()
     await team["owner"].delete(f"/api/organizations/{team.organization_id}/invitations/{ended['invitation_id']}")
+    await team["owner"].post("/api/projects", {"name": "Second", "organization_id": team.organization_id})
     told = (await team["outsider"].get("/api/notifications")).json()["notifications"]
     places = (await team["owner"].get("/api/organizations")).json()["organizations"]
     return {

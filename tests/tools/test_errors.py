@@ -46,7 +46,11 @@ from tests.tools.conftest import MODERN, Mcp
         ("list_memories", {"limit": 1001}, "limit: must be at most 1000."),
         ("list_memories", {"offset": -1}, "offset: must be at least 0."),
         ("add_memory", {"content": " \n"}, "content: must not be blank."),
-        ("add_memory", {"content": "x" * 10_001}, "content: must have at most 10000 characters."),
+        (
+            "add_memory",
+            {"content": "x" * 10_001},
+            "content: has 10,001 characters, and a memory or message holds at most 10,000: split it into several.",
+        ),
         (
             "add_memory",
             {"content": "x", "people_mentioned": {"a": 1}},

@@ -52,6 +52,7 @@ ATTEMPTS = (
     Attempt(Action.SEE_AUDIT, "GET", IN_ORGANIZATION + "/audit"),
     Attempt(Action.OWN, "PUT", IN_ORGANIZATION + "/transfer-ownership", {"new_owner_id": "{target}"}),
     Attempt(Action.OWN, "DELETE", IN_ORGANIZATION),
+    Attempt(Action.RENAME, "PATCH", IN_ORGANIZATION, {"name": "Another name"}),
     Attempt(Action.SEE, "GET", IN_PROJECT),
     Attempt(Action.SEE, "GET", IN_PROJECT + "/members"),
     Attempt(Action.LEAVE, "DELETE", IN_PROJECT + "/members/{self}"),
@@ -68,6 +69,7 @@ ATTEMPTS = (
     Attempt(Action.CREATE_READ_KEY, "POST", IN_PROJECT + "/api-keys", {"name": "reading", "permissions": ["read"]}),
     Attempt(Action.CREATE_READ_KEY, "GET", IN_PROJECT + "/api-keys"),
     Attempt(Action.DELETE_PROJECT, "DELETE", IN_PROJECT),
+    Attempt(Action.RENAME, "PATCH", IN_PROJECT, {"name": "Another name"}),
 )
 ELSEWHERE = {Action.DELETE_ANY_KEY}
 """Has a test of its own, because the key must be another person's."""
@@ -141,15 +143,18 @@ SENTENCES = """
 A member may not invite or manage people in this organization.
 A member may not create projects in this organization.
 A member may not see the activity of this organization.
+A member may not rename this organization.
 A member may not transfer or delete this organization.
 An admin may not transfer or delete this organization.
 A viewer may not manage members of this project.
 A viewer may not write in this project.
+A viewer may not rename this project.
 A viewer may not create an API key that can write in this project.
-A viewer may not delete other people's API keys of this project.
+A viewer may not change or delete other people's API keys of this project.
 A viewer may not delete this project.
 An editor may not manage members of this project.
-An editor may not delete other people's API keys of this project.
+An editor may not rename this project.
+An editor may not change or delete other people's API keys of this project.
 An editor may not delete this project.
 """
 
@@ -208,7 +213,7 @@ async def test_an_editor_may_not_delete_another_persons_key(team: Team) -> None:
     [key, *_] = (await team["project_admin"].get(keys)).json()["api_keys"]
     answer = await team["editor"].delete(f"{keys}/{key['id']}")
     assert answer.status_code == 403
-    assert answer.json()["detail"] == "An editor may not delete other people's API keys of this project."
+    assert answer.json()["detail"] == "An editor may not change or delete other people's API keys of this project."
 
 
 CHANGES = {

@@ -1,0 +1,189 @@
+"""What requests about memories ask and answer."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from rest.project_param import InProject, OfUser
+from rest.views import Change, Created, StoredObject
+from server.domain.memory.filters import Filters
+from server.domain.memory.labels import RepeatedTagList
+from server.domain.memory.memories import ListRequest, MemoryPage, NewMemory
+from server.domain.memory.parameters import HistoryLimit, Offset, PageLimit, VersionNumber
+from server.domain.memory.versions import Version, VersionPage
+from server.models import Memory
+
+MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
+ANY_OF_THEM = "any of them; comma text, or given several times"
+
+
+class ListedMemory(BaseModel):
+    id: str
+    content: str
+    metadata: StoredObject
+    user_id: str | None
+    project_id: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, memory: Memory) -> Self:
+        return cls(
+            id=memory.id,
+            content=memory.content,
+            metadata=memory.details,
+            user_id=memory.user_id,
+            project_id=memory.project_id,
+            created_at=memory.created_at,
+            updated_at=memory.updated_at,
+        )
+
+
+class MemoryView(ListedMemory):
+    messages: list[dict[str, str]] | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="the messages in full, when several were sent"
+    )
+
+    @classmethod
+    def of(cls, memory: Memory) -> Self:
+        view = super().of(memory)
+        view.messages = memory.messages
+        return view
+
+
+class MemoryOperation(BaseModel):
+    id: str
+    memory: str
+    event: Literal["ADD"] = "ADD"
+
+
+class MemoryCreated(Created):
+    success: Literal[True] = True
+    message: str = "Memory created successfully"
+    memory_id: str
+    operations: list[MemoryOperation]
+
+    @classmethod
+    def of(cls, memory_id: str, content: str) -> Self:
+        return cls(memory_id=memory_id, operations=[MemoryOperation(id=memory_id, memory=content)])
+
+
+class MemoryList(BaseModel):
+    results: list[ListedMemory]
+    total: int = Field(description="how many match the filters, on all pages")
+    limit: int
+    offset: int
+    next: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="where the page goes on: the path and query. Present if the page has more than 4 MB",
+    )
+
+    @classmethod
+    def of(cls, page: MemoryPage, query: "ListQuery") -> Self:
+        results = [ListedMemory.of(memory) for memory in page.memories]
+        following = query.following(results) if page.is_cut else None
+        return cls(results=results, total=page.total, limit=query.limit, offset=query.offset, next=following)
+
+
+class VersionView(BaseModel):
+    version: int
+    content: str
+    metadata: StoredObject
+    updated_at: datetime
+    updated_by: str | None
+
+    @classmethod
+    def of(cls, version: Version) -> Self:
+        return cls(
+            version=version.version,
+            content=version.content,
+            metadata=version.details,
+            updated_at=version.updated_at,
+            updated_by=version.updated_by,
+        )
+
+
+class MemoryHistory(BaseModel):
+    results: list[VersionView] = Field(description="newest first; the first one is the current version")
+    next: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="the path and query of the versions before these. Present if there are any",
+    )
+
+    @classmethod
+    def of(cls, page: VersionPage, memory_id: str, limit: int) -> Self:
+        results = [VersionView.of(version) for version in page.versions]
+        if not page.has_more:
+            return cls(results=results)
+        following = urlencode({"limit": limit, "before": results[-1].version})
+        return cls(results=results, next=f"/api/memories/{memory_id}/history?{following}")
+
+
+class Deleted(BaseModel):
+    message: str
+
+
+class DeletedAll(BaseModel):
+    message: str
+    deleted_count: int
+
+
+class StatsView(BaseModel):
+    total: int
+    this_week: int = Field(description="created since Monday, UTC")
+    tag_count: int = Field(description="how many different tags")
+
+
+class CreatedReference(BaseModel):
+    memory_id: str
+
+
+class BatchCreated(Created):
+    results: list[CreatedReference] = Field(description="in the order of the request")
+    message: str
+
+
+class ListQuery(OfUser):
+    limit: PageLimit = 10
+    offset: Offset = 0
+    before: MemoryId | None = Field(default=None, description="only memories older than this one, for paging by id")
+    tags: RepeatedTagList = Field(default=(), description=ANY_OF_THEM)
+    match_all_tags: bool = False
+    people_mentioned: RepeatedTagList = Field(default=(), description=ANY_OF_THEM)
+    topic_category: str | None = None
+
+    def list_request(self) -> ListRequest:
+        filters = Filters(
+            user_id=self.user_id,
+            tags=self.tags,
+            match_all_tags=self.match_all_tags,
+            people=self.people_mentioned,
+            category=self.topic_category,
+        )
+        return ListRequest(filters, self.limit, self.offset, self.before, self.project_id)
+
+    def following(self, listed: Sequence[ListedMemory]) -> str:
+        """Return the path and query for what is left of this page after the memories that were listed."""
+        left = {"limit": self.limit - len(listed), "offset": 0, "before": listed[-1].id}
+        given = self.model_copy(update=left).model_dump(mode="json", exclude_defaults=True)
+        return f"/api/memories?{urlencode(given | {'limit': left['limit']}, doseq=True)}"
+
+
+class HistoryQuery(InProject):
+    limit: HistoryLimit = 20
+    before: VersionNumber | None = Field(default=None, description="only versions before this one")
+
+
+class RestoredVersion(Change):
+    version: VersionNumber = Field(description="as in the history")
+
+
+class Batch(InProject):
+    model_config = ConfigDict(extra="allow")
+
+    memories: list[NewMemory] = Field(min_length=1, max_length=1000)

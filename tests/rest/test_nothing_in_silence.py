@@ -1,0 +1,233 @@
+"""What a caller says is taken, named in a warning, or refused. Nothing is dropped in silence."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Tenant
+from tests.rest.conftest import Caller, said
+from tests.support.browsers import sign_up
+
+
+async def stored(api: Caller, body: dict[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Create a memory, and return the answer and the memory."""
+    created = await api.post("/api/memories", body)
+    assert created.status_code == 200, created.text
+    answer: dict[str, Any] = created.json()
+    return answer, (await api.get(f"/api/memories/{answer['memory_id']}")).json()
+
+
+async def test_content_alone_is_a_memory(api: Caller) -> None:
+    created, memory = await stored(api, {"content": "Tea at five."})
+    assert memory["content"] == created["operations"][0]["memory"] == "Tea at five."
+    assert "warnings" not in created
+
+
+async def test_labels_may_stand_beside_the_metadata(api: Caller) -> None:
+    body = {"content": "Tea.", "tags": ["a", "b, c"], "people_mentioned": "Li,Ann", "topic_category": "food"}
+    _, memory = await stored(api, {**body, "metadata": {"n": 1, "tags": ["a", "b, c"]}})
+    labels = {key: body[key] for key in ("tags", "people_mentioned", "topic_category")}
+    assert memory["metadata"] == {"n": 1, **labels}
+    assert await api.found(tags=["b, c"]) == ["Tea."]
+    assert await api.found(tags=["c"]) == []
+    assert await api.found(people_mentioned="ann") == ["Tea."]
+
+
+@pytest.mark.parametrize("body", [{"content": "a", "messages": [{"role": "user", "content": "a"}]}, {"metadata": {}}])
+async def test_a_memory_has_content_or_messages(api: Caller, body: dict[str, object]) -> None:
+    refused = await api.post("/api/memories", body)
+    assert (refused.status_code, refused.json()) == (400, {"detail": "content or messages: give one of them."})
+
+
+async def test_two_values_for_one_label_are_refused(api: Caller) -> None:
+    refused = await api.post("/api/memories", {"content": "a", "tags": "x", "metadata": {"tags": "y"}})
+    assert refused.status_code == 400
+    assert "tags and metadata.tags: have different values" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("field", "warning"),
+    [
+        ("category", "category: is not a field; did you mean topic_category?"),
+        ("people", "people: is not a field; did you mean people_mentioned?"),
+        ("text", "text: is not a field; did you mean content?"),
+        ("userId", "userId: is not a field; did you mean user_id?"),
+        ("agent_id", "agent_id: is not a field."),
+    ],
+)
+async def test_unknown_fields_of_a_memory_are_named(api: Caller, field: str, warning: str) -> None:
+    created, _ = await stored(api, said("Tea.", **{field: "x"}))
+    (seen,) = created["warnings"]
+    assert seen.startswith(warning.rstrip("."))
+    batch = (await api.post("/api/memories/batch", {"memories": [said("a"), said("b", **{field: "x"})]})).json()
+    assert batch["warnings"] == [f"memories.1.{seen}"]
+
+
+async def test_many_unknown_fields_are_counted(api: Caller) -> None:
+    created, _ = await stored(api, said("Tea.", **{f"x{number}": 1 for number in range(30)}))
+    assert len(created["warnings"]) == 21
+    assert "10 more fields" in created["warnings"][-1]
+
+
+async def test_unknown_fields_of_other_creations_are_named(client: httpx.AsyncClient, alice: Tenant) -> None:
+    await sign_up(client)
+    organization = (await client.post("/api/organizations", json={"name": "Lab", "plan": "pro"})).json()
+    assert organization["warnings"] == ["plan: is not a field."]
+    body = {"name": "Notes", "organization_id": organization["id"], "title": "x"}
+    project = (await client.post("/api/projects", json=body)).json()
+    assert project["warnings"] == ["title: is not a field; did you mean name?"]
+    key = (await client.post(f"/api/projects/{project['id']}/api-keys", json={"name": "k", "scopes": ["read"]})).json()
+    assert key["warnings"] == ["scopes: is not a field; did you mean permissions?"]
+
+
+DELETIONS: tuple[tuple[str, object], ...] = (
+    ("?tags=a", None),
+    ("?user=ann", None),
+    ("?ids=mem_1", None),
+    ("?created_before=2020-01-01", None),
+    ("?confirm=false", None),
+    ("?user_id=", None),
+    ("?project_id=", None),
+    ("?user_id=ann&user_id=ben", None),
+    ("", {"ids": ["mem_1"]}),
+    ("", {"user_id": "ann", "tags": ["a"]}),
+    ("", {"filters": {}}),
+    ("?user_id=ann", {"user_id": "ben"}),
+    ("", ["mem_1"]),
+    ("", "all"),
+)
+
+
+@pytest.mark.parametrize(("query", "body"), DELETIONS, ids=str)
+async def test_deleting_everything_takes_no_narrowing_that_it_does_not_know(
+    api: Caller, query: str, body: object
+) -> None:
+    await api.add("stays")
+    refused = await api.send("DELETE", f"/api/memories{query}", body)
+    assert refused.status_code == 400, refused.text
+    assert await api.listed() == ["stays"]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_a_deletion_with_a_body_of_another_kind_is_refused(api: Caller, kind: str) -> None:
+    await api.add("stays")
+    headers = {**api.headers, "Content-Type": kind}
+    refused = await api.client.request("DELETE", "/api/memories", content=b"user_id=ann", headers=headers)
+    assert refused.status_code in (400, 415)
+    assert await api.listed() == ["stays"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason"),
+    [
+        ("/api/memories/search", {"query": "a", "tag": "x"}, "tag: is not a field; did you mean tags?"),
+        ("/api/memories/search", {"query": "a", "filter": {}}, "filter: is not a field; did you mean filters?"),
+        ("/api/memories/search", {"query": "a", "filters": {"top_k": 1}}, "filters.top_k: is not a field"),
+        ("/v1/memories/tag-search/", {"tags": "a", "match_any": True}, "match_any: is not a field"),
+    ],
+)  # fmt: skip
+async def test_an_unknown_filter_is_refused_and_the_known_ones_are_named(
+    api: Caller, path: str, body: dict[str, object], reason: str
+) -> None:
+    refused = await api.post(path, body)
+    assert refused.status_code == 400
+    assert refused.json()["detail"].startswith(reason)
+    assert "Known are" in refused.json()["detail"]
+    assert "limit" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("query", ["tag=x", "created_after=2020-01-01", "q=tea", "limit=1&top=2"])
+async def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(api: Caller, query: str) -> None:
+    refused = await api.get(f"/api/memories?{query}")
+    assert refused.status_code == 400
+    assert "is not a parameter" in refused.json()["detail"]
+    assert "topic_category" in refused.json()["detail"]
+    assert (await api.get("/api/memories/stats?x=1")).status_code == 400
+    assert (await api.get("/api/users/me?x=1")).json()["detail"].endswith("This route has none.")
+
+
+async def test_an_unknown_parameter_tells_a_stranger_nothing(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/api/memories?x=1")).status_code == 401
+
+
+async def test_filters_stand_beside_the_query_or_in_filters(api: Caller) -> None:
+    await api.add("tea", metadata={"tags": "hot"}, user_id="ann", created_at="2024-01-15")
+    await api.add("tea again", metadata={"tags": "cold"})
+    for body in ({"tags": "hot"}, {"user_id": "ann"}, {"created_before": "2024-02-01"}, {"metadata": {"tags": "hot"}}):
+        for places in (body, {"filters": body}, {**body, "filters": body}):
+            assert [found["content"] for found in await api.results({"query": "tea", **places})] == ["tea"], places
+    refused = await api.post("/api/memories/search", {"query": "tea", "tags": "hot", "filters": {"tags": "cold"}})
+    assert refused.json()["detail"] == "tags: is given more than once, with different values."
+
+
+async def test_equal_texts_are_one_result_and_the_others_are_counted(api: Caller) -> None:
+    for number in range(3):
+        newest = await api.add("tea at five", metadata={"n": number})
+    await api.add("tea at five", user_id="ann")
+    await api.add("tea at six")
+    for query in ("tea at five", ""):
+        results = await api.results({"query": query, "limit": 3})
+        assert len(results) == 3
+        by_user = {(found["user_id"], found["content"]): found for found in results}
+        assert by_user[None, "tea at five"]["id"] == newest
+        assert by_user[None, "tea at five"]["duplicates"] == 2
+        assert "duplicates" not in by_user["ann", "tea at five"]
+    narrowed = await api.results({"query": "tea", "metadata": {"n": 1}})
+    assert [(found["metadata"]["n"], found.get("duplicates")) for found in narrowed] == [(1, None)]
+
+
+@pytest.mark.parametrize("labels", ['["Surname, Name", "b"]', ["Surname, Name", "b"]])
+async def test_an_item_of_a_list_keeps_its_commas(api: Caller, labels: object) -> None:
+    _, memory = await stored(api, said("x", metadata={"people_mentioned": labels}))
+    assert memory["metadata"] == {"people_mentioned": labels}
+    assert await api.found(people_mentioned=["Surname, Name"]) == ["x"]
+    assert await api.found(people_mentioned='["Surname, Name"]') == ["x"]
+    assert await api.found(people_mentioned="Surname") == []
+    assert await api.listed("?people_mentioned=%5B%22Surname, Name%22%5D") == ["x"]
+
+
+@pytest.mark.parametrize(
+    "text", ["\u200b", " \u2060\ufeff ", "\u3164", "\u2800\u2800", "\u00ad", "\u200e\n\t", "\ufe0f"]
+)
+@pytest.mark.parametrize("make", [lambda text: {"content": text}, said])
+async def test_a_text_of_which_nothing_can_be_seen_is_refused(
+    api: Caller, text: str, make: Callable[[str], dict[str, object]]
+) -> None:
+    refused = await api.post("/api/memories", make(text))
+    assert refused.status_code == 400
+    assert refused.json()["detail"].endswith("must not be blank.")
+
+
+async def test_a_text_with_invisible_parts_is_kept(api: Caller) -> None:
+    text = "👩\u200d👧 \u202bשלום"
+    _, memory = await stored(api, {"content": text})
+    assert memory["content"] == text
+
+
+async def test_a_text_that_is_too_long_says_both_lengths_and_what_to_do(api: Caller) -> None:
+    for body, field in (({"content": "x" * 12_000}, "content"), (said("x" * 12_000), "messages.0.content")):
+        detail = (await api.post("/api/memories", body)).json()["detail"]
+        assert detail == (
+            f"{field}: has 12,000 characters, and a memory or message holds at most 10,000: split it into several."
+        )
+
+
+async def test_organization_of_the_project_may_be_named_and_must_agree(api: Caller, alice: Tenant) -> None:
+    ours, theirs = alice.organization_id, "org_" + "0" * 32
+    for organization_id, status in ((ours, 200), (theirs, 404)):
+        body = {"content": "x", "organization_id": organization_id}
+        assert (await api.post("/api/memories", body)).status_code == status
+        assert (await api.get(f"/api/memories?organization_id={organization_id}")).status_code == status
+        search = {"query": "x", "filters": {"organization_id": organization_id}}
+        assert (await api.post("/api/memories/search", search)).status_code == status
+        assert (await api.delete(f"/api/memories?organization_id={organization_id}")).status_code == status
+
+
+async def test_another_project_in_the_query_of_a_memory_is_refused(api: Caller, alice: Tenant, bob: Tenant) -> None:
+    path = f"/api/memories/{await api.add('x')}"
+    assert (await api.get(f"{path}?project_id={alice.project_id}")).status_code == 200
+    assert (await api.get(f"{path}?project_id={bob.project_id}")).status_code == 404
+    assert (await api.delete(f"{path}?project_id={bob.project_id}")).status_code == 404
+    assert await api.listed() == ["x"]
