@@ -183,6 +183,8 @@ def test_what_is_imported_comes_out_again(run: Run, project_id: str) -> None:
     brought = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
     assert (brought.code, brought.out) == (0, "")
     assert "Imported 2 memories." in brought.err
+    again = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
+    assert "Imported 0 memories. Skipped 2 that were there already." in again.err
     first, second = run("export", "--project", project_id).out.splitlines()
     assert json.loads(first)["content"] == "Tee ist gut."
     assert json.loads(second)["content"] == "चाय अच्छी है"
@@ -198,6 +200,26 @@ def test_a_bad_line_is_named_with_its_number_and_nothing_is_half_done(
     assert ran.err.splitlines()[-1].startswith("selfmemory: line 3: ")
     with stored.read() as session:
         assert session.exec(select(Memory)).all() == []
+
+
+def test_a_folder_goes_in_and_comes_out_in_every_format(run: Run, project_id: str, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "Rome.md").write_text("---\ntags: [trip]\n---\nThe hotel is near the station.")
+    brought = run("import", "--project", project_id, str(notes))
+    assert "Imported 1 memories." in brought.err, brought.err
+    assert "The hotel is near the station." in run("export", "--project", project_id, "--format", "csv").out
+    kept = run("import", "--project", project_id, "--on-duplicate", "keep", str(notes / "Rome.md"))
+    assert "Imported 1 memories. Skipped 0" in kept.err
+    missing = run("import", "--project", project_id, str(notes / "nothing"))
+    assert (missing.code, "There is no file or folder" in missing.err) == (1, True)
+
+
+def test_what_an_import_does_not_take_is_named(run: Run, project_id: str) -> None:
+    line = b'{"content": "Tea.", "expiration_date": "2030-01-01", "tag": "x"}\n'
+    told = run("import", "--project", project_id, given=line).err
+    assert "warning: expiration_date: is not a field" in told
+    assert "warning: tag: is not a field; did you mean tags?" in told
 
 
 def test_reindex_shows_its_progress_and_prints_nothing(run: Run, project_id: str) -> None:

@@ -8,7 +8,9 @@ the number of lines.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -19,12 +21,13 @@ from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
-from server.domain.memory.exchange import Line, memory_of, parse, require_existing_project, versions_of
-from server.domain.memory.memories import embed, embedding_input, insert
+from server.domain.memory.exchange.export import require_existing_project
+from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress, versions_of
+from server.domain.memory.memories import embed, embedding_input, hash_content, insert
 from server.errors import NotFound
 from server.index import Index
 from server.index.types import Embedded
-from server.models import Import, Project, StagedMemory
+from server.models import Import, Memory, Project, StagedMemory
 from server.models.base import now
 from server.principal import Principal
 
@@ -43,11 +46,22 @@ RESUMED_AFTER = timedelta(minutes=1)
 """An import that nobody publishes for this long after its commit is published by housekeeping."""
 
 NumberedLine = tuple[int, Line]
-Progress = Callable[[int], object]
+Known = tuple[str, str | None, datetime | None]
+"""What makes two memories the same: the hash of the content, the user, and when it was created, if a file says so."""
 
 
-def no_progress(_count: int) -> None:
-    """Ignore the progress."""
+class OnDuplicate(StrEnum):
+    """What an import does with a memory that is there already: same content, user and `created_at`."""
+
+    SKIP = "skip"
+    KEEP = "keep"
+
+
+class Imported(NamedTuple):
+    """How many memories an import stored, and how many it skipped because they were there."""
+
+    stored: int = 0
+    skipped: int = 0
 
 
 def begin(session: Session, principal: Principal | None, project_id: str) -> str:
@@ -64,9 +78,22 @@ def begin(session: Session, principal: Principal | None, project_id: str) -> str
 
 
 def stage(
-    session: Session, _principal: Principal | None, import_id: str, lines: Sequence[NumberedLine], index: Index
-) -> None:
-    """Keep the lines with their vectors. Raises NotFound if the project was deleted meanwhile."""
+    session: Session,
+    _principal: Principal | None,
+    import_id: str,
+    lines: Sequence[NumberedLine],
+    index: Index,
+    on_duplicate: OnDuplicate = OnDuplicate.SKIP,
+) -> int:
+    """Keep the lines with their vectors. Return how many, without those that are skipped.
+
+    Raises NotFound if the project was deleted meanwhile.
+    """
+    if on_duplicate is OnDuplicate.SKIP:
+        lines = _without_known(session, import_id, lines)
+    if not lines:
+        _touch(session, import_id)
+        return 0
     embedded = embed(session, index, [embedding_input(line.content, line.metadata) for _, line in lines])
     _touch(session, import_id)
     session.add_all(
@@ -74,12 +101,14 @@ def stage(
             import_id=import_id,
             position=number,
             line=line.model_dump_json(),
+            content_hash=hash_content(line.content),
             spans=[list(span) for span in result.spans],
             embedding_model=result.model,
             vectors=np.ascontiguousarray(result.vectors, "<f4").tobytes(),
         )
         for (number, line), result in zip(lines, embedded, strict=True)
     )
+    return len(lines)
 
 
 def commit(session: Session, principal: Principal | None, import_id: str) -> None:
@@ -140,28 +169,33 @@ def left_behind(session: Session) -> list[tuple[str, bool]]:
     return [(row[0], bool(row[1])) for row in session.execute(query)]
 
 
-def parsed_in_chunks(lines: Iterable[str]) -> Iterator[list[NumberedLine]]:
-    """Yield the parsed lines, `CHUNK_LINES` at a time. Raises Invalid with the number of an invalid line."""
-    numbered = ((number, parse(number, line)) for number, line in enumerate(lines, 1) if line.strip())
+def in_chunks(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
+    """Yield the lines with their positions, `CHUNK_LINES` at a time. Raises what reading them does."""
+    numbered = enumerate(lines, 1)
     while chunk := list(itertools.islice(numbered, CHUNK_LINES)):
         yield chunk
 
 
 def import_memories(
-    database: Database, project_id: str, lines: Iterable[str], index: Index, progress: Progress = no_progress
-) -> int:
-    """Import all lines of an export or none. Return how many memories were imported. For commands: blocks.
+    database: Database,
+    project_id: str,
+    lines: Iterable[Line],
+    index: Index,
+    progress: Progress = no_progress,
+    on_duplicate: OnDuplicate = OnDuplicate.SKIP,
+) -> Imported:
+    """Import all lines or none. For commands: blocks. No lock is held while lines are read.
 
     Calls `progress` after each chunk with the number of memories that were read. Raises NotFound, and Invalid with
-    the number of the first invalid line.
+    the place of the first invalid line.
     """
     with database.write() as session:
         import_id = begin(session, None, project_id)
-    count = 0
+    count = stored = 0
     try:
-        for chunk in parsed_in_chunks(lines):
+        for chunk in in_chunks(lines):
             with database.write() as session:
-                stage(session, None, import_id, chunk, index)
+                stored += stage(session, None, import_id, chunk, index, on_duplicate)
             count += len(chunk)
             progress(len(chunk))
         with database.write() as session:
@@ -169,7 +203,7 @@ def import_memories(
     finally:
         _repeat(database, discard, import_id)  # does nothing after the commit
     _repeat(database, publish, import_id)
-    return count
+    return Imported(stored, count - stored)
 
 
 def _repeat(database: Database, step: Callable[[Session, None, str], bool], import_id: str) -> None:
@@ -218,3 +252,45 @@ def _next_staged(session: Session, import_id: str) -> list[StagedMemory]:
 def _embedded(memory: StagedMemory) -> Embedded:
     vectors = np.frombuffer(memory.vectors, "<f4").reshape(len(memory.spans), -1).astype(np.float32, copy=False)
     return Embedded(memory.embedding_model, tuple((start, end) for start, end in memory.spans), vectors)
+
+
+def _without_known(session: Session, import_id: str, lines: Sequence[NumberedLine]) -> list[NumberedLine]:
+    """Return the lines that neither the project nor the import has, each once."""
+    project_id = session.scalar(sa.select(col(Import.project_id)).where(col(Import.id) == import_id))
+    hashes = {hash_content(line.content) for _, line in lines}
+    known = set(_known_in_project(session, project_id, hashes)) | set(_known_in_imports(session, import_id, hashes))
+    new = []
+    for number, line in lines:
+        key = (hash_content(line.content), line.user_id, _created_at(line))
+        if key not in known:
+            known |= {key, (*key[:2], None)}
+            new.append((number, line))
+    return new
+
+
+def _created_at(line: Line) -> datetime | None:
+    """Return the time that the file says, or None: the moment of an import makes no memory another one."""
+    return line.created_at if "created_at" in line.model_fields_set else None
+
+
+def _known_in_project(session: Session, project_id: str | None, hashes: set[str]) -> Iterator[Known]:
+    columns = (col(Memory.content_hash), col(Memory.user_id), col(Memory.created_at))
+    query = sa.select(*columns).where(col(Memory.project_id) == project_id, col(Memory.content_hash).in_(hashes))
+    for content_hash, user_id, created_at in session.execute(query):
+        yield content_hash, user_id, created_at
+        yield content_hash, user_id, None
+
+
+def _known_in_imports(session: Session, import_id: str, hashes: set[str]) -> Iterator[Known]:
+    """Yield what this import has staged, and what a committed one of the project is about to store."""
+    project_id = sa.select(col(Import.project_id)).where(col(Import.id) == import_id).scalar_subquery()
+    committed = sa.and_(col(Import.project_id) == project_id, col(Import.committed_at).is_not(None))
+    imports = sa.select(col(Import.id)).where(sa.or_(col(Import.id) == import_id, committed))
+    columns = (col(StagedMemory.content_hash), col(StagedMemory.line))
+    query = sa.select(*columns).where(
+        col(StagedMemory.import_id).in_(imports), col(StagedMemory.content_hash).in_(hashes)
+    )
+    for content_hash, text in session.execute(query):
+        line = Line.model_validate_json(text)
+        yield content_hash, line.user_id, line.created_at
+        yield content_hash, line.user_id, None
