@@ -1,93 +1,19 @@
 """The command line: results alone on standard output, words on standard error, one clear line for what went wrong."""
 
-import io
 import json
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
-from server.__main__ import main
 from server.database import Database
 from server.domain import credentials
 from server.domain.credentials import PresentedCredential
 from server.hashing import is_api_key, password_matches
 from server.models import AuditEvent, Memory, Notification, Organization, Project, User
+from tests.support.commands import Run, lines
 
 SECRET = "hunter2-hunter2-hunter2-hunter2"
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What one command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def result(self) -> str:
-        """Its only line of output."""
-        assert self.code == 0, self.err
-        assert self.out.count("\n") == 1
-        return self.out.strip()
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the commands of this test keep everything: a migrated, empty database."""
-    monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def run(
-    data_dir: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_logging: None
-) -> Callable[..., Ran]:
-    """`run("create-user", "--email", …, given=text of standard input)`."""
-
-    def command(*arguments: str, given: bytes = b"") -> Ran:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
-        code = main(arguments)
-        sys.stdout.flush()
-        out, err = capfd.readouterr()
-        return Ran(code, out, err)
-
-    return command
-
-
-@pytest.fixture
-def stored(data_dir: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{data_dir / 'selfmemory.db'}", connections=1)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def project_id(run: Run, stored: Database) -> str:
-    run("create-user", "--email", "ann@example.com")
-    with stored.read() as session:
-        return session.exec(select(Project)).one().id
-
-
-def lines(*contents: str) -> bytes:
-    memories = [
-        {
-            "content": content,
-            "metadata": {"tags": "tea, Großes"},
-            "created_at": "2026-01-02T03:04:05.678901Z",
-            "updated_at": "2026-01-02T03:04:05.678901Z",
-        }
-        for content in contents
-    ]
-    return "".join(json.dumps(memory, ensure_ascii=False) + "\n" for memory in memories).encode()
 
 
 def test_create_user_prints_the_id_alone(run: Run, stored: Database) -> None:
@@ -200,26 +126,6 @@ def test_a_bad_line_is_named_with_its_number_and_nothing_is_half_done(
     assert ran.err.splitlines()[-1].startswith("selfmemory: line 3: ")
     with stored.read() as session:
         assert session.exec(select(Memory)).all() == []
-
-
-def test_a_folder_goes_in_and_comes_out_in_every_format(run: Run, project_id: str, tmp_path: Path) -> None:
-    notes = tmp_path / "notes"
-    notes.mkdir()
-    (notes / "Rome.md").write_text("---\ntags: [trip]\n---\nThe hotel is near the station.")
-    brought = run("import", "--project", project_id, str(notes))
-    assert "Imported 1 memories." in brought.err, brought.err
-    assert "The hotel is near the station." in run("export", "--project", project_id, "--format", "csv").out
-    kept = run("import", "--project", project_id, "--on-duplicate", "keep", str(notes / "Rome.md"))
-    assert "Imported 1 memories. Skipped 0" in kept.err
-    missing = run("import", "--project", project_id, str(notes / "nothing"))
-    assert (missing.code, "There is no file or folder" in missing.err) == (1, True)
-
-
-def test_what_an_import_does_not_take_is_named(run: Run, project_id: str) -> None:
-    line = b'{"content": "Tea.", "expiration_date": "2030-01-01", "tag": "x"}\n'
-    told = run("import", "--project", project_id, given=line).err
-    assert "warning: expiration_date: is not a field" in told
-    assert "warning: tag: is not a field; did you mean tags?" in told
 
 
 def test_reindex_shows_its_progress_and_prints_nothing(run: Run, project_id: str) -> None:

@@ -193,8 +193,8 @@ create-client --name --redirect-uri --confidential
 reindex
 doctor
 prepare-model
-export --project
-import --project
+export --project --format
+import --project --format --on-duplicate
 """
 
 

@@ -150,7 +150,7 @@ async def _in_background(store: Uploads, kept: Upload, work: Coroutine[Any, Any,
     """Run the work to its end even if the browser leaves. Return when it has ended, or after a few seconds."""
     task = asyncio.create_task(_recorded(store, kept, work))
     _running.add(task)
-    task.add_done_callback(_running.discard)
+    task.add_done_callback(_ended)
     await asyncio.wait([task], timeout=PATIENCE_SECONDS)
 
 
@@ -159,14 +159,24 @@ async def _recorded(store: Uploads, kept: Upload, work: Coroutine[Any, Any, None
     problem = Unavailable.sentence
     try:
         await work
-        return
+        problem = ""
     except ServiceError as error:
         problem = error.detail
-    except Exception:
-        log.exception("import failed")
-    with contextlib.suppress(OSError, ServiceError):
-        store.save(kept, state=State.FAILED, problem=problem)
-        store.remove_file(kept)
+    except asyncio.CancelledError:  # the server stops: the page offers to start again
+        problem = ""
+        raise
+    finally:
+        if problem:
+            with contextlib.suppress(OSError, ServiceError):
+                store.save(kept, state=State.FAILED, problem=problem)
+                store.remove_file(kept)
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    _running.discard(task)
+    failure = None if task.cancelled() else task.exception()
+    if failure is not None:
+        log.error("import failed", exc_info=failure)
 
 
 def _lines(store: Uploads, kept: Upload, warnings: Warnings, left_out: frozenset[str]) -> Iterator[Line]:

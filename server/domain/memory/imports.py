@@ -8,8 +8,7 @@ the number of lines.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -21,13 +20,14 @@ from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
+from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress, versions_of
 from server.domain.memory.memories import embed, embedding_input, hash_content, insert
 from server.errors import NotFound
 from server.index import Index
 from server.index.types import Embedded
-from server.models import Import, Memory, Project, StagedMemory
+from server.models import Import, Project, StagedMemory
 from server.models.base import now
 from server.principal import Principal
 
@@ -44,17 +44,6 @@ ABANDONED_AFTER = timedelta(minutes=30)
 
 RESUMED_AFTER = timedelta(minutes=1)
 """An import that nobody publishes for this long after its commit is published by housekeeping."""
-
-NumberedLine = tuple[int, Line]
-Known = tuple[str, str | None, datetime | None]
-"""What makes two memories the same: the hash of the content, the user, and when it was created, if a file says so."""
-
-
-class OnDuplicate(StrEnum):
-    """What an import does with a memory that is there already: same content, user and `created_at`."""
-
-    SKIP = "skip"
-    KEEP = "keep"
 
 
 class Imported(NamedTuple):
@@ -90,7 +79,7 @@ def stage(
     Raises NotFound if the project was deleted meanwhile.
     """
     if on_duplicate is OnDuplicate.SKIP:
-        lines = _without_known(session, import_id, lines)
+        lines = without_known(session, import_id, lines)
     if not lines:
         _touch(session, import_id)
         return 0
@@ -252,45 +241,3 @@ def _next_staged(session: Session, import_id: str) -> list[StagedMemory]:
 def _embedded(memory: StagedMemory) -> Embedded:
     vectors = np.frombuffer(memory.vectors, "<f4").reshape(len(memory.spans), -1).astype(np.float32, copy=False)
     return Embedded(memory.embedding_model, tuple((start, end) for start, end in memory.spans), vectors)
-
-
-def _without_known(session: Session, import_id: str, lines: Sequence[NumberedLine]) -> list[NumberedLine]:
-    """Return the lines that neither the project nor the import has, each once."""
-    project_id = session.scalar(sa.select(col(Import.project_id)).where(col(Import.id) == import_id))
-    hashes = {hash_content(line.content) for _, line in lines}
-    known = set(_known_in_project(session, project_id, hashes)) | set(_known_in_imports(session, import_id, hashes))
-    new = []
-    for number, line in lines:
-        key = (hash_content(line.content), line.user_id, _created_at(line))
-        if key not in known:
-            known |= {key, (*key[:2], None)}
-            new.append((number, line))
-    return new
-
-
-def _created_at(line: Line) -> datetime | None:
-    """Return the time that the file says, or None: the moment of an import makes no memory another one."""
-    return line.created_at if "created_at" in line.model_fields_set else None
-
-
-def _known_in_project(session: Session, project_id: str | None, hashes: set[str]) -> Iterator[Known]:
-    columns = (col(Memory.content_hash), col(Memory.user_id), col(Memory.created_at))
-    query = sa.select(*columns).where(col(Memory.project_id) == project_id, col(Memory.content_hash).in_(hashes))
-    for content_hash, user_id, created_at in session.execute(query):
-        yield content_hash, user_id, created_at
-        yield content_hash, user_id, None
-
-
-def _known_in_imports(session: Session, import_id: str, hashes: set[str]) -> Iterator[Known]:
-    """Yield what this import has staged, and what a committed one of the project is about to store."""
-    project_id = sa.select(col(Import.project_id)).where(col(Import.id) == import_id).scalar_subquery()
-    committed = sa.and_(col(Import.project_id) == project_id, col(Import.committed_at).is_not(None))
-    imports = sa.select(col(Import.id)).where(sa.or_(col(Import.id) == import_id, committed))
-    columns = (col(StagedMemory.content_hash), col(StagedMemory.line))
-    query = sa.select(*columns).where(
-        col(StagedMemory.import_id).in_(imports), col(StagedMemory.content_hash).in_(hashes)
-    )
-    for content_hash, text in session.execute(query):
-        line = Line.model_validate_json(text)
-        yield content_hash, line.user_id, line.created_at
-        yield content_hash, line.user_id, None
