@@ -12,10 +12,11 @@ from tqdm import tqdm
 from server.app import default_embedder
 from server.commands.output import print_message, write_result
 from server.database import migrated
+from server.domain.memory.duplicates import OnDuplicate
 from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.export import ExportFormat, record_export, write_export
 from server.domain.memory.exchange.sources import Format, checked, read_path
-from server.domain.memory.imports import OnDuplicate, import_memories
+from server.domain.memory.imports import import_memories
 from server.errors import Invalid
 from server.index import MemoryIndex
 from server.models import Project

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from server.domain.memory.duplicates import OnDuplicate
 from server.domain.memory.exchange import archive, json_values
 from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import Format, checked, read_path
-from server.domain.memory.imports import OnDuplicate, import_memories
+from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import Message
 from server.errors import Invalid
 from tests.support.world import World
@@ -263,12 +264,13 @@ def test_what_is_there_is_skipped_unless_it_is_wanted_twice(world: World, path: 
     lines = [{"content": "tea"}, {"content": "tea", "created_at": AT}, {"content": "tea", "user_id": "ann"}]
     content = "\n".join(map(json.dumps, lines))
 
-    def bring(**options: OnDuplicate) -> tuple[int, int]:
-        return import_memories(world.database, world.project_id, read(path, content), world.index, **options)
+    def bring(on_duplicate: OnDuplicate = OnDuplicate.SKIP) -> tuple[int, int]:
+        given = read(path, content)
+        return import_memories(world.database, world.project_id, given, world.index, on_duplicate=on_duplicate)
 
     assert bring() == (3, 0)
     assert bring() == (0, 3)
-    assert bring(on_duplicate=OnDuplicate.KEEP) == (3, 0)
+    assert bring(OnDuplicate.KEEP) == (3, 0)
 
 
 def test_a_forced_format_is_read_as_that(path: Path) -> None:
