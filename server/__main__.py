@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
     )
     command("prepare-model", "upkeep.prepare_model", "prepare the embedding model before the first start")
     _add_connect(command("connect", "connect.connect", "print what connects an assistant to this server"))
-    _add_project(command("export", "exchange.export", "write a project's memories as JSON lines to standard output"))
-    _add_project(command("import", "exchange.import_", "read such lines from standard input; imports all or none"))
+    _add_export(command("export", "exchange.export", "write a project's memories to standard output"))
+    _add_import(command("import", "exchange.import_", "import a file or folder of any program; all of it or nothing"))
     return top
 
 
@@ -88,6 +88,31 @@ def _add_connect(verb: argparse.ArgumentParser) -> None:
 
 def _add_project(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--project", required=True, metavar="ID", help="proj_…, as in the URL of its pages")
+
+
+def _add_export(verb: argparse.ArgumentParser) -> None:
+    _add_project(verb)
+    verb.add_argument(
+        "--format", choices=("jsonl", "markdown", "csv"), default="jsonl", help="markdown is a zip of files"
+    )
+
+
+def _add_import(verb: argparse.ArgumentParser) -> None:
+    _add_project(verb)
+    verb.add_argument("path", nargs="?", metavar="PATH", help="a file, zip or folder; default: standard input")
+    verb.add_argument(
+        "--format",
+        choices=("auto", "json", "csv", "markdown"),
+        default="auto",
+        help="auto recognizes JSON lines and lists, CSV, Markdown, and exports of ChatGPT, Claude, mem0 and "
+        "the official memory server",
+    )
+    verb.add_argument(
+        "--on-duplicate",
+        choices=("skip", "keep"),
+        default="skip",
+        help="what is there already: same content, user, time",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from server.domain.grants import retention as grant_retention
 from server.domain.memory import idempotency, imports
 from server.errors import Unavailable
 from server.runtime import Runtime
+from server.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ async def remove_all(runtime: Runtime) -> int:
     Raises Unavailable.
     """
     removed = 0
+    await runtime.in_thread(Uploads(runtime.settings.data_dir).remove_old)
     rules: tuple[Callable[[Session], int], ...] = (
         retention.remove_ended,
         idempotency.remove_expired,

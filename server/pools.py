@@ -27,7 +27,7 @@ class Pools:
 
     questions: Shares
     imports: Shares
-    """Imports from pages. Each keeps its file in memory."""
+    """Imports from pages."""
 
     bodies: Shares
     """Requests with a large body. It stays in memory until the request ends."""

@@ -21,6 +21,10 @@ from server.domain.people import users
 from server.domain.teams import api_keys
 from server.models import Organization, Project
 from server.settings import PREFIX, Settings, read_settings
+from tests.support.commands import data_dir as data_dir
+from tests.support.commands import project_id as project_id
+from tests.support.commands import run as run
+from tests.support.commands import stored as stored
 from tests.support.fakes import WordEmbedder
 from tests.support.needs import NEEDS
 from tests.support.postgres import Databases, running_postgres

@@ -1,18 +1,22 @@
 """Can the tests of the rules outside OAuth fail? Each rule is switched off in turn, and its test must notice."""
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 from sqlmodel import Session
 
 from server import app, runtime
 from server.domain.memory import imports
+from server.domain.memory.exchange import archive, markdown, table
 from server.limits import Limits
 from server.models import Project
 from server.pools import Pools
 from server.principal import Principal
 from server.runtime import Runtime
 from server.shares import Shares, Threads
+from server.uploads import Upload, Uploads
 from tests.support.controls import Control, assert_noticed, nothing
 
 HERE = Path(__file__).parent
@@ -40,6 +44,11 @@ def any_project(session: Session, _principal: object, project_id: str) -> Projec
     return session.get_one(Project, project_id)
 
 
+def of_anybody(store: Uploads, upload_id: str, _user_id: str, _project_id: str) -> Upload:
+    [path] = store.folder.glob(f"*/{upload_id}.json")
+    return Upload(**json.loads(path.read_text()))
+
+
 CONTROLS = (
     Control("a caller's share", app, "new_pools", without_shares, "rest/test_fair_shares.py::test_few_large_bodies"),
     Control("limits count by size", runtime, "CHARGES", {}, "rest/test_rate_limits.py::test_a_batch_counts_its"),
@@ -52,6 +61,14 @@ CONTROLS = (
             "domain/memory/test_imports.py::test_an_invalid_line_at"),
     Control("rights when an import commits", imports, "_require_project", any_project,
             "domain/memory/test_imports.py::test_who_lost"),
+    Control("what is there is skipped", imports, "without_known", lambda _session, _id, lines: lines,
+            "domain/memory/test_moving_in.py::test_what_is_there"),
+    Control("zips have bounds", archive, "MAX_RATIO", 10**9, "domain/memory/test_moving_in.py::test_a_zip_that_grows"),
+    Control("YAML has no aliases", markdown, "_Loader", yaml.SafeLoader,
+            "domain/memory/test_moving_in.py::test_front_matter_that"),
+    Control("no cell is a formula", table, "_FORMULA", ("none",), "domain/memory/test_moving_out.py::test_no_cell"),
+    Control("uploads are their user's", Uploads, "find", of_anybody,
+            "dashboard/test_exchange.py::test_an_upload_is_seen"),
 )  # fmt: skip
 
 

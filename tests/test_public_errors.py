@@ -64,6 +64,8 @@ SENTENCES = {
     "DocumentRefused": "This application's metadata document could not be used.",
     "EmailTaken": "An account with this email address already exists.",
     "EmbedderClosed": "The server is stopping; nothing was changed. Try again.",
+    "NoSpace": "The server has no space left for this file. Nothing was imported. Tell who runs the server.",
+    "UploadRunning": "An upload or import of yours is still running. Wait until it has ended, and try again.",
     "ExportRunning": "An export of yours is still running: let it finish, or cancel its download, and try again.",
     "Forbidden": "Your role does not allow this.",
     "Gone": "This has ended.",

@@ -204,8 +204,8 @@ doctor
 check-connection
 prepare-model
 connect --key --write
-export --project
-import --project
+export --project --format
+import --project --format --on-duplicate
 """
 
 

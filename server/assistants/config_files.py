@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped]  # it has no stubs
+import yaml
 
 from server.assistants.instructions import ConfigFile, Entry, written
 from server.errors import Invalid

@@ -1,32 +1,39 @@
-"""`export` and `import`: a project's memories as JSON lines."""
+"""`export` and `import`: a project's memories as a file."""
 
+import contextlib
 import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
+from pathlib import Path
 
 from tqdm import tqdm
 
 from server.app import default_embedder
 from server.commands.output import print_message, write_result
 from server.database import migrated
-from server.domain.memory.exchange import record_export, write_export
+from server.domain.memory.duplicates import OnDuplicate
+from server.domain.memory.exchange.entries import Warnings
+from server.domain.memory.exchange.export import ExportFormat, record_export, write_export
+from server.domain.memory.exchange.sources import Format, checked, read_path
 from server.domain.memory.imports import import_memories
 from server.errors import Invalid
 from server.index import MemoryIndex
 from server.models import Project
 from server.settings import Settings
 
+CHUNK_BYTES = 1_000_000
+
 
 def export(settings: Settings, args: Namespace) -> None:
-    """Write one JSON line a memory, oldest first. Raises NotFound."""
+    """Write the memories in the wanted format, oldest first. Raises NotFound."""
     with tempfile.TemporaryFile() as file:  # so that a slow reader of the output keeps no snapshot of the database
         with migrated(settings.database_url.get_secret_value()) as database:
             with database.read() as session:
                 project = session.get(Project, args.project)
                 total = project.memory_count if project else None
                 with tqdm(total=total, unit=" memories", file=sys.stderr) as bar:
-                    count = write_export(session, args.project, file, bar.update)
+                    count = write_export(session, args.project, file, bar.update, ExportFormat(args.format))
             with database.write() as session:
                 record_export(session, None, args.project, count)
         file.seek(0)
@@ -34,21 +41,37 @@ def export(settings: Settings, args: Namespace) -> None:
 
 
 def import_(settings: Settings, args: Namespace) -> None:
-    """Import all lines or none. Raises NotFound, Invalid with the number of the bad line."""
-    with migrated(settings.database_url.get_secret_value()) as database:
+    """Import the whole file or nothing of it. Raises NotFound, Invalid with the place of what cannot be read."""
+    warnings = Warnings()
+    with _source(args.path) as path, migrated(settings.database_url.get_secret_value()) as database:
+        name = "standard input" if args.path in (None, "-") else ""
+        lines = checked(read_path(path, warnings, Format(args.format), name))
         index = MemoryIndex(settings, database, default_embedder(settings))
         try:
             with tqdm(unit=" memories", file=sys.stderr) as bar:
-                count = import_memories(database, args.project, _lines(), index, bar.update)
+                imported = import_memories(
+                    database, args.project, lines, index, bar.update, OnDuplicate(args.on_duplicate)
+                )
         finally:
             index.close()
-    print_message(f"Imported {count} memories.")
+    for sentence in warnings.sentences():
+        print_message(f"warning: {sentence}")
+    print_message(f"Imported {imported.stored} memories. Skipped {imported.skipped} that were there already.")
 
 
-def _lines() -> Iterator[str]:
-    """Yield the lines of standard input. Raises Invalid with the number of a line that is not UTF-8."""
-    for number, line in enumerate(sys.stdin.buffer, 1):
-        try:
-            yield line.decode("utf-8")
-        except UnicodeDecodeError:
-            raise Invalid("must be UTF-8 text.", field=f"line {number}") from None
+@contextlib.contextmanager
+def _source(given: str | None) -> Iterator[Path]:
+    """Yield the path, or a file with all of standard input. It is read before the database is opened."""
+    if given not in (None, "-"):
+        path = Path(str(given))
+        if not path.exists():
+            raise Invalid(f"There is no file or folder {path}.")
+        yield path
+        return
+    with tempfile.NamedTemporaryFile() as file:
+        with tqdm(unit="B", unit_scale=True, desc="Reading", file=sys.stderr) as bar:
+            while chunk := sys.stdin.buffer.read(CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
+        file.flush()
+        yield Path(file.name)

@@ -1,6 +1,5 @@
 """Where the commands write."""
 
-import io
 import shutil
 import sys
 from typing import IO
@@ -12,11 +11,8 @@ def print_result(result: str) -> None:
 
 
 def write_result(file: IO[bytes]) -> None:
-    """Copy a file of UTF-8 text to standard output, and close it."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # also on a terminal with another encoding
-    with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
-        shutil.copyfileobj(text, sys.stdout)
+    """Copy a file to standard output."""
+    shutil.copyfileobj(file, sys.stdout.buffer)
 
 
 def print_message(text: str) -> None:

@@ -1,6 +1,7 @@
 """The pages for signed-in people: read the request, render the page, and show a refused form again with the reason."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import urlencode
@@ -116,6 +117,7 @@ class PageRequest:
 
 
 View = Callable[[PageRequest], Awaitable[Response]]
+FormReader = Callable[[PageRequest], AbstractAsyncContextManager[FormData]]
 Guard = Callable[[PageRequest], Awaitable[Response | None]]
 """Returns None to let a form pass, or the page that is shown instead."""
 
@@ -133,7 +135,7 @@ def redirect(path: str, done: str | None = None, *, invitations: int = 0) -> Res
 class Page(Methods):
     """GET renders `show`. POST runs `post`, which redirects; on a ServiceError it renders `show` with the message.
 
-    With `only_posts`, GET redirects to the dashboard. `limit` is the largest form in bytes. `guard` runs first.
+    With `only_posts`, GET redirects to the dashboard. `read` reads the form. `guard` runs first.
     """
 
     def __init__(
@@ -142,13 +144,13 @@ class Page(Methods):
         post: View | None = None,
         *,
         only_posts: bool = False,
-        limit: int = FORM_BYTES,
+        read: FormReader | None = None,
         guard: Guard | None = None,
     ) -> None:
         self.show = show
         self.post = post
         self.only_posts = only_posts
-        self.limit = limit
+        self.read = read or read_form
         self.guard = guard
         handlers = {"GET": partial(self._answer, self._open)}
         if post is not None:
@@ -171,8 +173,7 @@ class Page(Methods):
 
     async def _submit(self, post: View, request: PageRequest) -> Response:
         try:
-            http = await _buffered(request.http, self.limit)
-            async with http.form(max_files=1, max_fields=MAX_FIELDS) as form:
+            async with self.read(request) as form:
                 if is_unstorable([value for _, value in form.multi_items()]):
                     raise Invalid(NUL_IN_FORM)
                 request = replace(request, form=form)
@@ -182,6 +183,14 @@ class Page(Methods):
             raise
         except ServiceError as error:
             return await self.show(request.with_problem(error))
+
+
+@asynccontextmanager
+async def read_form(request: PageRequest, most_fields: int = MAX_FIELDS) -> AsyncIterator[FormData]:
+    """Read the whole form before any of it is looked at. Raises TooLarge."""
+    http = await _buffered(request.http, FORM_BYTES)
+    async with http.form(max_files=1, max_fields=most_fields) as form:
+        yield form
 
 
 async def page_request_of(http: Request[State]) -> PageRequest:

@@ -14,6 +14,7 @@ from server.models.base import JSON
 
 DONE = {
     "added": "Memory added. Searches find it right away.",
+    "upload-canceled": "Nothing was imported. The file is deleted.",
     "restored": "Memory restored, without its earlier versions.",
     "saved": "Saved. The previous version stays in history.",
     "all-deleted": "Memories deleted.",

@@ -23,6 +23,7 @@ from server.dashboard.views import (
     provider,
     setup,
     two_factor,
+    uploads,
 )
 from server.runtime import State
 
@@ -51,7 +52,9 @@ PAGES = {
     PROJECT + "/members/{user_id}/role": Page(members.show, members.change_role, only_posts=True),
     PROJECT + "/members/{user_id}/remove": Page(members.show, members.remove, only_posts=True),
     PROJECT + "/invitations/{invitation_id}/cancel": Page(members.show, members.cancel, only_posts=True),
-    PROJECT + "/transfer": Page(exchange.show, exchange.import_file, limit=exchange.FORM_BYTES),
+    PROJECT + "/transfer": Page(exchange.show, uploads.upload, read=uploads.read_upload),
+    PROJECT + "/transfer/{upload_id}": Page(uploads.show, uploads.start, read=uploads.read_choice),
+    PROJECT + "/transfer/{upload_id}/cancel": Page(uploads.show, uploads.cancel, only_posts=True),
     PROJECT + "/export": Page(exchange.export_file),
     PROJECT + "/settings": Page(projects.show),
     PROJECT + "/delete-memories": Page(projects.show, projects.delete_memories, only_posts=True),

@@ -27,10 +27,12 @@ class StagedMemory(SQLModel, table=True):
     """A memory of an import with its vectors. `line` is a line of an export, `spans` are those of `Embedded`."""
 
     __tablename__ = "staged_memories"
+    __table_args__ = (sa.Index("ix_staged_memories_content", "import_id", "content_hash"),)
 
     import_id: str = Field(sa_column=foreign_key("imports.id", primary_key=True))
     position: int = Field(primary_key=True)
     line: str = Field(sa_type=sa.Text)
+    content_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
     spans: list[list[int]] = Field(sa_type=sa.JSON)
     embedding_model: str
     vectors: bytes = Field(sa_type=sa.LargeBinary)

@@ -20,9 +20,9 @@ class Memory(SQLModel, table=True):
     __table_args__ = (
         sa.Index("ix_memories_newest", "project_id", "id"),
         sa.Index("ix_memories_newest_of_user", "project_id", "user_id", "id"),
+        sa.Index("ix_memories_content", "project_id", "content_hash"),
         sa.Index("ix_memories_revision", "project_id", "revision"),
         sa.Index("ix_memories_embedding_model", "embedding_model"),
-        sa.Index("ix_memories_content_hash", "project_id", "content_hash"),
         {
             "sqlite_autoincrement": True
         },  # never reuse a number: the index may still hold the vectors of a deleted memory

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
 import pytest
-import yaml  # type: ignore[import-untyped]  # it has no stubs
+import yaml
 
 from server.assistants.catalog import assistants
 from server.assistants.instructions import Assistant, Target

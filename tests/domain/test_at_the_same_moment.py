@@ -1,6 +1,5 @@
 """Two transactions at once: neither brings back or contradicts what the other deletes or changes."""
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 
@@ -14,6 +13,7 @@ from server.domain.credentials import PresentedCredential
 from server.domain.grants import authorizations, clients
 from server.domain.grants.authorizations import ConsentRequest
 from server.domain.memory import memories
+from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.domain.people import sessions
 from server.domain.people.sessions import BrowserInfo
@@ -51,8 +51,7 @@ def add_to(world: World) -> None:
 
 
 def import_into(world: World) -> None:
-    line = {"content": "a red kayak", "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z"}
-    import_memories(world.database, world.project_id, [json.dumps(line)], world.index)
+    import_memories(world.database, world.project_id, [Line(content="a red kayak")], world.index)
 
 
 def connect_to(world: World) -> None:

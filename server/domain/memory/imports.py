@@ -9,6 +9,7 @@ the number of lines.
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -19,8 +20,10 @@ from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
-from server.domain.memory.exchange import Line, memory_of, parse, require_existing_project, versions_of
-from server.domain.memory.memories import embed, embedding_input, insert
+from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
+from server.domain.memory.exchange.export import require_existing_project
+from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress, versions_of
+from server.domain.memory.memories import embed, embedding_input, hash_content, insert
 from server.errors import NotFound
 from server.index import Index
 from server.index.types import Embedded
@@ -42,12 +45,12 @@ ABANDONED_AFTER = timedelta(minutes=30)
 RESUMED_AFTER = timedelta(minutes=1)
 """An import that nobody publishes for this long after its commit is published by housekeeping."""
 
-NumberedLine = tuple[int, Line]
-Progress = Callable[[int], object]
 
+class Imported(NamedTuple):
+    """How many memories an import stored, and how many it skipped because they were there."""
 
-def no_progress(_count: int) -> None:
-    """Ignore the progress."""
+    stored: int = 0
+    skipped: int = 0
 
 
 def begin(session: Session, principal: Principal | None, project_id: str) -> str:
@@ -64,9 +67,22 @@ def begin(session: Session, principal: Principal | None, project_id: str) -> str
 
 
 def stage(
-    session: Session, _principal: Principal | None, import_id: str, lines: Sequence[NumberedLine], index: Index
-) -> None:
-    """Keep the lines with their vectors. Raises NotFound if the project was deleted meanwhile."""
+    session: Session,
+    _principal: Principal | None,
+    import_id: str,
+    lines: Sequence[NumberedLine],
+    index: Index,
+    on_duplicate: OnDuplicate = OnDuplicate.SKIP,
+) -> int:
+    """Keep the lines with their vectors. Return how many, without those that are skipped.
+
+    Raises NotFound if the project was deleted meanwhile.
+    """
+    if on_duplicate is OnDuplicate.SKIP:
+        lines = without_known(session, import_id, lines)
+    if not lines:
+        _touch(session, import_id)
+        return 0
     embedded = embed(session, index, [embedding_input(line.content, line.metadata) for _, line in lines])
     _touch(session, import_id)
     session.add_all(
@@ -74,12 +90,14 @@ def stage(
             import_id=import_id,
             position=number,
             line=line.model_dump_json(),
+            content_hash=hash_content(line.content),
             spans=[list(span) for span in result.spans],
             embedding_model=result.model,
             vectors=np.ascontiguousarray(result.vectors, "<f4").tobytes(),
         )
         for (number, line), result in zip(lines, embedded, strict=True)
     )
+    return len(lines)
 
 
 def commit(session: Session, principal: Principal | None, import_id: str) -> None:
@@ -140,28 +158,33 @@ def left_behind(session: Session) -> list[tuple[str, bool]]:
     return [(row[0], bool(row[1])) for row in session.execute(query)]
 
 
-def parsed_in_chunks(lines: Iterable[str]) -> Iterator[list[NumberedLine]]:
-    """Yield the parsed lines, `CHUNK_LINES` at a time. Raises Invalid with the number of an invalid line."""
-    numbered = ((number, parse(number, line)) for number, line in enumerate(lines, 1) if line.strip())
+def in_chunks(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
+    """Yield the lines with their positions, `CHUNK_LINES` at a time. Raises what reading them does."""
+    numbered = enumerate(lines, 1)
     while chunk := list(itertools.islice(numbered, CHUNK_LINES)):
         yield chunk
 
 
 def import_memories(
-    database: Database, project_id: str, lines: Iterable[str], index: Index, progress: Progress = no_progress
-) -> int:
-    """Import all lines of an export or none. Return how many memories were imported. For commands: blocks.
+    database: Database,
+    project_id: str,
+    lines: Iterable[Line],
+    index: Index,
+    progress: Progress = no_progress,
+    on_duplicate: OnDuplicate = OnDuplicate.SKIP,
+) -> Imported:
+    """Import all lines or none. For commands: blocks. No lock is held while lines are read.
 
     Calls `progress` after each chunk with the number of memories that were read. Raises NotFound, and Invalid with
-    the number of the first invalid line.
+    the place of the first invalid line.
     """
     with database.write() as session:
         import_id = begin(session, None, project_id)
-    count = 0
+    count = stored = 0
     try:
-        for chunk in parsed_in_chunks(lines):
+        for chunk in in_chunks(lines):
             with database.write() as session:
-                stage(session, None, import_id, chunk, index)
+                stored += stage(session, None, import_id, chunk, index, on_duplicate)
             count += len(chunk)
             progress(len(chunk))
         with database.write() as session:
@@ -169,7 +192,7 @@ def import_memories(
     finally:
         _repeat(database, discard, import_id)  # does nothing after the commit
     _repeat(database, publish, import_id)
-    return count
+    return Imported(stored, count - stored)
 
 
 def _repeat(database: Database, step: Callable[[Session, None, str], bool], import_id: str) -> None:

@@ -10,9 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from server.dashboard.views.memories import restore_form
-from server.domain.memory import exchange, imports, memories
+from server.domain.memory import imports, memories
+from server.domain.memory.exchange import export
+from server.domain.memory.exchange import lines as exchange
 from server.domain.memory.inputs import MemoryChange, Message, NewMemory
 from server.models import Memory
+from tests.support.moving import read_lines
 from tests.support.world import World
 
 COLUMNS = {sa.inspect(Memory).get_property_by_column(column).key for column in sa.inspect(Memory).columns}
@@ -88,15 +91,15 @@ def equal_columns(first: Memory, second: Memory, columns: Iterable[str]) -> list
 def test_every_column_is_exported_or_has_a_reason() -> None:
     exported = set(exchange.MEMORY_ATTRIBUTES.values())
     assert exported ^ set(NOT_EXPORTED) == COLUMNS
-    assert {*exchange.MEMORY_ATTRIBUTES, "history"} == set(exchange.Line.model_fields)
+    assert {*exchange.MEMORY_ATTRIBUTES, "id", "history"} == set(exchange.Line.model_fields)
 
 
 def test_an_imported_memory_has_the_values_of_the_exported_one(world: World, full: Memory, plain: Memory) -> None:
     columns = COLUMNS - set(NOT_EXPORTED)
     other = world.another_project()
     with world.database.read() as session:
-        lines = list(exchange.export_memories(session, world.project_id))
-    imports.import_memories(world.database, other.project_id, lines, world.index)
+        lines = list(export.export_memories(session, world.project_id))
+    imports.import_memories(world.database, other.project_id, read_lines(lines), world.index)
     with world.database.read() as session:
         oldest = sa.select(Memory).where(sa.column("project_id") == other.project_id).order_by(sa.column("id")).limit(1)
         imported = session.scalars(oldest).one()

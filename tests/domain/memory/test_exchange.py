@@ -8,23 +8,27 @@ from typing import Any
 import pytest
 
 from server.domain.memory import memories
-from server.domain.memory.exchange import export_memories
+from server.domain.memory.exchange.export import export_memories
 from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import Message, NewMemory
 from server.domain.memory.memories import ListRequest
 from server.errors import Invalid, NotFound
+from tests.support.moving import read_lines
 from tests.support.world import World
 
 LINE = {"content": "x", "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z"}
 
 
 def export(world: World) -> list[str]:
+    """Return the lines without their ids, which every import gives anew."""
     with world.database.read() as session:
-        return list(export_memories(session, world.project_id))
+        lines = [json.loads(line) for line in export_memories(session, world.project_id)]
+    assert all(line.pop("id").startswith("mem_") for line in lines)
+    return [json.dumps(line) for line in lines]
 
 
 def import_lines(world: World, lines: Sequence[str]) -> int:
-    return import_memories(world.database, world.project_id, lines, world.index)
+    return import_memories(world.database, world.project_id, read_lines(lines), world.index).stored
 
 
 def contents(world: World) -> list[str]:
@@ -109,7 +113,7 @@ def test_an_invalid_line_is_named_and_nothing_is_imported(world: World, line: st
 def test_progress_is_reported_for_every_memory(world: World) -> None:
     counts: list[int] = []
     lines = [json.dumps({**LINE, "content": f"memory {number}"}) for number in range(70)]
-    import_memories(world.database, world.project_id, lines, world.index, counts.append)
+    import_memories(world.database, world.project_id, read_lines(lines), world.index, counts.append)
     assert sum(counts) == 70
     assert len(contents(world)) == 70
 

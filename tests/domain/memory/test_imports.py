@@ -1,7 +1,5 @@
 """An import is all or nothing, also across a crash, and never writes for long."""
 
-import itertools
-import json
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,18 +8,20 @@ import pytest
 import sqlalchemy as sa
 
 from server.domain.memory import imports, memories
+from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.errors import Invalid, NotFound
 from server.models import Import, StagedMemory
 from server.models.base import now
 from server.principal import CredentialKind, Principal
+from tests.support.moving import read_lines
 from tests.support.world import World
 
 COUNT = 200
 
 
-def lines(count: int = COUNT) -> Iterator[str]:
-    return (json.dumps({"content": f"Memory {number} is about a kayak."}) for number in range(count))
+def lines(count: int = COUNT) -> Iterator[Line]:
+    return (Line(content=f"Memory {number} is about a kayak.") for number in range(count))
 
 
 def stored(world: World) -> int:
@@ -40,7 +40,7 @@ def staged_only(world: World, count: int = 40) -> str:
     """Stage lines as an import does, and stop as after a crash."""
     with world.database.write() as session:
         import_id = imports.begin(session, world.principal, world.project_id)
-    for chunk in imports.parsed_in_chunks(lines(count)):
+    for chunk in imports.in_chunks(lines(count)):
         with world.database.write() as session:
             imports.stage(session, world.principal, import_id, chunk, world.index)
     return import_id
@@ -72,7 +72,7 @@ def test_no_transaction_of_an_import_writes_for_long(world: World, monkeypatch: 
         insert(session, project_id, new, embedded)  # type: ignore[arg-type]  # as it was called
 
     monkeypatch.setattr(imports, "insert", counted)
-    assert import_memories(world.database, world.project_id, lines(), world.index) == COUNT
+    assert import_memories(world.database, world.project_id, lines(), world.index).stored == COUNT
     assert (stored(world), staged(world)) == (COUNT, (0, 0))
     assert 0 < longest <= imports.CHUNK_LINES
     assert len(world.texts("kayak", limit=100)) == 100
@@ -81,7 +81,7 @@ def test_no_transaction_of_an_import_writes_for_long(world: World, monkeypatch: 
 def test_others_write_while_an_import_reads(world: World) -> None:
     """The file may come over a slow line."""
 
-    def slowly() -> Iterator[str]:
+    def slowly() -> Iterator[Line]:
         for number, line in enumerate(lines(64)):
             if number == 40:
                 began = time.monotonic()
@@ -89,7 +89,7 @@ def test_others_write_while_an_import_reads(world: World) -> None:
                 assert time.monotonic() - began < 5
             yield line
 
-    assert import_memories(world.database, world.project_id, slowly(), world.index) == 64
+    assert import_memories(world.database, world.project_id, slowly(), world.index).stored == 64
     assert stored(world) == 65
 
 
@@ -100,7 +100,12 @@ def test_what_is_staged_is_seen_by_nobody(world: World) -> None:
 
 def test_an_invalid_line_at_the_end_leaves_nothing(world: World) -> None:
     with pytest.raises(Invalid, match="line 101"):
-        import_memories(world.database, world.project_id, itertools.chain(lines(100), ["{}"]), world.index)
+        import_memories(
+            world.database,
+            world.project_id,
+            read_lines([*(line.model_dump_json() for line in lines(100)), "{}"]),
+            world.index,
+        )
     assert (stored(world), staged(world)) == (0, (0, 0))
 
 

@@ -1,0 +1,70 @@
+"""Which lines of a file the project has already, so that an import that is repeated stores nothing."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.memory.exchange.lines import Line
+from server.domain.memory.memories import hash_content
+from server.models import Import, Memory, StagedMemory
+
+NumberedLine = tuple[int, Line]
+Known = tuple[str, str | None, datetime | None]
+"""What makes two memories the same: the hash of the content, the user, and when it was created, if a file says so."""
+
+
+class OnDuplicate(StrEnum):
+    """What an import does with a memory that is there already: same content, user and `created_at`."""
+
+    SKIP = "skip"
+    KEEP = "keep"
+
+
+def without_known(session: Session, import_id: str, lines: Sequence[NumberedLine]) -> list[NumberedLine]:
+    """Return the lines that the project does not have, each once that has a time.
+
+    A file that repeats a line without a time means several memories: nothing says that they are the same.
+    """
+    hashes = {hash_content(line.content) for _, line in lines}
+    known = {*_known_in_project(session, import_id, hashes), *_known_in_imports(session, import_id, hashes)}
+    new = []
+    for number, line in lines:
+        key = (hash_content(line.content), line.user_id, _created_at(line))
+        if key not in known:
+            new.append((number, line))
+        if key[2] is not None:
+            known.add(key)
+    return new
+
+
+def _created_at(line: Line) -> datetime | None:
+    """Return the time that the file says, or None: the moment of an import makes no memory another one."""
+    return line.created_at if "created_at" in line.model_fields_set else None
+
+
+def _known_in_project(session: Session, import_id: str, hashes: set[str]) -> Iterator[Known]:
+    project_id = sa.select(col(Import.project_id)).where(col(Import.id) == import_id).scalar_subquery()
+    columns = (col(Memory.content_hash), col(Memory.user_id), col(Memory.created_at))
+    query = sa.select(*columns).where(col(Memory.project_id) == project_id, col(Memory.content_hash).in_(hashes))
+    for content_hash, user_id, created_at in session.execute(query):
+        yield content_hash, user_id, created_at
+        yield content_hash, user_id, None
+
+
+def _known_in_imports(session: Session, import_id: str, hashes: set[str]) -> Iterator[Known]:
+    """Yield what this import has staged, and what a committed one of the project is about to store."""
+    project_id = sa.select(col(Import.project_id)).where(col(Import.id) == import_id).scalar_subquery()
+    committed = sa.and_(col(Import.project_id) == project_id, col(Import.committed_at).is_not(None))
+    imports = sa.select(col(Import.id)).where(sa.or_(col(Import.id) == import_id, committed))
+    columns = (col(StagedMemory.import_id), col(StagedMemory.content_hash), col(StagedMemory.line))
+    query = sa.select(*columns).where(
+        col(StagedMemory.import_id).in_(imports), col(StagedMemory.content_hash).in_(hashes)
+    )
+    for its_import, content_hash, text in session.execute(query):
+        line = Line.model_validate_json(text)
+        yield content_hash, line.user_id, line.created_at
+        if its_import != import_id:
+            yield content_hash, line.user_id, None

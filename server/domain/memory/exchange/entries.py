@@ -1,0 +1,46 @@
+"""What the readers of all formats make: entries, and the fields that a file had besides."""
+
+from collections import Counter
+from difflib import get_close_matches
+from typing import Any, NamedTuple, TypeAlias
+
+Foreign: TypeAlias = dict[str, Any]
+"""An object of another program. Nothing is known about it until it is checked."""
+
+FIELDS = ("content", "metadata", "user_id", "created_at", "updated_at", "messages", "version", "history")
+LABEL_FIELDS = ("tags", "people_mentioned", "topic_category")
+MOST_UNKNOWN = 100
+NAME_LENGTH = 100
+
+
+class Entry(NamedTuple):
+    """The fields of a memory as a file has them, and its place there ("line 3").
+
+    `group` is what a person may leave out as a whole: a conversation, a file.
+    """
+
+    place: str
+    fields: Foreign
+    group: str = ""
+
+
+class Warnings:
+    """Counts what was not taken, by name, so that nothing is dropped in silence."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def unknown(self, name: str) -> None:
+        self.add(f"{name[:NAME_LENGTH]}: is not a field{_hint(name)}")
+
+    def add(self, sentence: str) -> None:
+        if sentence in self._counts or len(self._counts) < MOST_UNKNOWN:
+            self._counts[sentence] += 1
+
+    def sentences(self) -> list[str]:
+        return [f"{sentence} ({count:,} times)" for sentence, count in self._counts.items()]
+
+
+def _hint(name: str) -> str:
+    near = get_close_matches(name, FIELDS + LABEL_FIELDS, 1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,156 @@
+"""Exports a project as JSON lines, as a zip of Markdown files, or as CSV."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from itertools import groupby
+from typing import IO
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.database import id_subquery
+from server.domain import audit
+from server.domain.access import Action, require_project
+from server.domain.audit import Event
+from server.domain.memory.budget import ROWS_PER_READ
+from server.domain.memory.exchange.lines import (
+    MEMORY_ATTRIBUTES,
+    EarlierVersion,
+    Line,
+    Progress,
+    no_progress,
+    without_repeats,
+)
+from server.domain.memory.exchange.markdown import write_markdown
+from server.domain.memory.exchange.table import write_header, write_row
+from server.domain.memory.inputs import Message
+from server.errors import NotFound
+from server.models import Memory, MemoryVersion, Project
+from server.principal import Principal
+
+
+class ExportFormat(StrEnum):
+    JSONL = "jsonl"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+
+
+FILES = {
+    ExportFormat.JSONL: ("jsonl", "application/x-ndjson"),
+    ExportFormat.MARKDOWN: ("zip", "application/zip"),
+    ExportFormat.CSV: ("csv", "text/csv; charset=utf-8"),
+}
+"""The ending of the file's name and its media type."""
+
+
+def export_memories(session: Session, project_id: str) -> Iterator[str]:
+    """Yield a line for each memory, oldest first, without the line break. Raises NotFound at the first step."""
+    require_existing_project(session, project_id)
+    query = sa.select(Memory).where(col(Memory.project_id) == project_id).order_by(col(Memory.id))
+    for memories in session.scalars(query.execution_options(yield_per=ROWS_PER_READ)).partitions():
+        earlier = _earlier_versions(session, [memory for memory in memories if memory.version > 1])
+        for memory in memories:
+            yield _line_of(memory, earlier.get(memory.number, [])).model_dump_json(exclude_defaults=True)
+
+
+def write_export(
+    session: Session,
+    project_id: str,
+    file: IO[bytes],
+    progress: Progress = no_progress,
+    wanted: ExportFormat = ExportFormat.JSONL,
+) -> int:
+    """Write all memories of the project into the file. Return how many. Raises NotFound.
+
+    The file is complete when this returns, so that no slow reader keeps a snapshot of the database open.
+    """
+    count = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal count
+        for line in export_memories(session, project_id):
+            yield line
+            count += 1
+            progress(1)
+
+    _WRITERS[wanted](counted(), file)
+    return count
+
+
+def _write_lines(lines: Iterable[str], file: IO[bytes]) -> None:
+    for line in lines:
+        file.write(f"{line}\n".encode())
+
+
+def _write_zip(lines: Iterable[str], file: IO[bytes]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for line in lines:
+            name, text = write_markdown(json.loads(line))
+            archive.writestr(name, text.encode())
+
+
+def _write_table(lines: Iterable[str], file: IO[bytes]) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    write_header(text)
+    for line in lines:
+        write_row(text, json.loads(line))
+    text.detach()
+
+
+_WRITERS = {
+    ExportFormat.JSONL: _write_lines,
+    ExportFormat.MARKDOWN: _write_zip,
+    ExportFormat.CSV: _write_table,
+}
+
+
+def record_export(session: Session, principal: Principal | None, project_id: str, count: int) -> None:
+    """Record that the project was exported, before it is handed out. `principal` None stands for the command line.
+
+    Raises NotFound, Forbidden.
+    """
+    if principal:
+        project = require_project(session, principal, project_id, Action.READ)
+    else:
+        project = require_existing_project(session, project_id)
+    audit.record_memories(session, Event.MEMORIES_EXPORTED, principal, project, count)
+
+
+def require_existing_project(session: Session, project_id: str) -> Project:
+    """Raises NotFound."""
+    project = session.get(Project, project_id, populate_existing=True)
+    if project is None:
+        raise NotFound("Project not found.")
+    return project
+
+
+def _earlier_versions(session: Session, memories: Sequence[Memory]) -> dict[int, list[EarlierVersion]]:
+    """Return the earlier versions of these memories by number, oldest first."""
+    if not memories:
+        return {}
+    of_number = {memory.number: memory for memory in memories}
+    query = sa.select(MemoryVersion).where(col(MemoryVersion.memory_number).in_(id_subquery(session, of_number)))
+    query = query.order_by(col(MemoryVersion.memory_number), col(MemoryVersion.version).desc())
+    rows = session.scalars(query.execution_options(yield_per=ROWS_PER_READ))
+    grouped = groupby(rows, key=lambda row: row.memory_number)
+    return {number: _history_of(of_number[number], versions) for number, versions in grouped}
+
+
+def _history_of(memory: Memory, newest_first: Iterable[MemoryVersion]) -> list[EarlierVersion]:
+    earlier = (
+        EarlierVersion.model_construct(
+            version=row.version, content=row.content, metadata=row.details, updated_at=row.updated_at
+        )
+        for row in newest_first
+    )
+    return without_repeats(memory.content, memory.details, earlier)[::-1]
+
+
+def _line_of(memory: Memory, history: list[EarlierVersion]) -> Line:
+    fields = {field: getattr(memory, attribute) for field, attribute in MEMORY_ATTRIBUTES.items()}
+    messages = [Message.model_construct(None, **message) for message in memory.messages] if memory.messages else None
+    fields["messages"] = messages
+    return Line.model_construct(id=memory.id, **fields, history=history)

@@ -1,0 +1,41 @@
+"""Reads the file of the official memory server: entities with observations, and relations between them."""
+
+from collections.abc import Iterator
+
+from server.domain.memory.exchange.entries import Entry, Foreign
+from server.domain.memory.metadata import CONTENT_LENGTH
+
+_PEOPLE = frozenset({"person", "people", "human", "user"})
+
+
+def is_entity(value: Foreign) -> bool:
+    return isinstance(value.get("name"), str) and isinstance(value.get("observations"), list)
+
+
+def is_relation(value: Foreign) -> bool:
+    return all(isinstance(value.get(name), str) for name in ("from", "to", "relationType"))
+
+
+def read_entity(place: str, entity: Foreign) -> Iterator[Entry]:
+    """Yield the entity with its observations, in several memories if they are longer than one."""
+    name, kind = str(entity["name"]), str(entity.get("entityType") or "")
+    metadata: Foreign = {"source": "memory-server", "entity": name}
+    if kind:
+        metadata["entity_type"] = kind
+    if kind.casefold() in _PEOPLE:
+        metadata["people_mentioned"] = [name]
+    head = f"{name} ({kind})" if kind else name
+    content = head
+    for observation in entity["observations"]:
+        line = f"\n{observation}"
+        if len(content) + len(line) > CONTENT_LENGTH and content != head:
+            yield Entry(place, {"content": content, "metadata": metadata}, name)
+            content = head
+        content += line
+    yield Entry(place, {"content": content, "metadata": metadata}, name)
+
+
+def read_relation(place: str, relation: Foreign) -> Iterator[Entry]:
+    first, verb, second = (str(relation[name]) for name in ("from", "relationType", "to"))
+    metadata: Foreign = {"source": "memory-server", "relation": verb, "from": first, "to": second}
+    yield Entry(place, {"content": f"{first} {verb.replace('_', ' ')} {second}", "metadata": metadata}, "Relations")

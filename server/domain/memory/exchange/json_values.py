@@ -1,0 +1,175 @@
+"""Reads the values of a JSON text one by one, so that a list of any length needs the memory of one item."""
+
+import json
+from collections.abc import Iterator
+from typing import IO, Any, NamedTuple, NoReturn
+
+from server.domain.memory.exchange.entries import Foreign
+from server.errors import Invalid
+
+MAX_VALUE_LENGTH = 32_000_000
+"""The most characters of one value, a long conversation with all that its export says about it."""
+
+_CHUNK_LENGTH = 65_536
+_BLANK = " \t\r\n\ufeff"
+_NEAR_THE_END = 16
+_LISTS = frozenset({"memories", "results", "items", "data", "records", "entities", "relations", "conversations"})
+
+
+class Placed(NamedTuple):
+    """A value and where it stands, as it is named to people."""
+
+    place: str
+    value: Any
+
+
+def read_values(file: IO[str], content_fields: frozenset[str]) -> Iterator[Placed]:
+    """Yield the lines of JSON lines, the items of a list, or those of the lists in an object.
+
+    An object that has one of `content_fields` is an item itself. Raises Invalid with the line or item that is no JSON.
+    """
+    yield from _Reader(file, content_fields).items()
+
+
+class _Reader:
+    def __init__(self, file: IO[str], content_fields: frozenset[str]) -> None:
+        self.file = file
+        self.content_fields = content_fields
+        self.text = ""
+        self.at = 0
+        self.line = 1
+        self.count = 0
+        self.is_at_end = False
+        self.decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+
+    def items(self) -> Iterator[Placed]:
+        if self.peek() == "[":
+            yield from self.list_items()
+            if self.peek():
+                self.refuse("is more than one list.")
+            return
+        while following := self.peek():
+            place = f"line {self.line}"
+            if following != "{":
+                self.refuse("must be a JSON object.")
+            yield from self.object_items(place)
+            if self.peek() == ",":  # lines that were cut out of a list
+                self.at += 1
+
+    def list_items(self) -> Iterator[Placed]:
+        self.take("[")
+        while self.peek() != "]":
+            self.count += 1
+            yield Placed(f"item {self.count}", self.value(f"item {self.count}"))
+            if self.peek() != ",":
+                break
+            self.at += 1
+        self.take("]")
+
+    def object_items(self, place: str) -> Iterator[Placed]:
+        """Yield the items of the lists in an object, or the object itself."""
+        whole = self.whole_object()
+        if whole is not None:
+            yield from self.unfolded(place, whole)
+            return
+        rest: Foreign = {}
+        self.take("{")
+        while self.peek() == '"':
+            key = str(self.value(place))
+            self.take(":", place)
+            if key in _LISTS and self.peek() == "[":
+                yield from self.list_items()
+                rest[key] = None
+            else:
+                rest[key] = self.value(place)
+            if self.peek() != ",":
+                break
+            self.at += 1
+        self.take("}", place)
+        if not _LISTS.intersection(rest):
+            yield from self.unfolded(place, rest)
+
+    def whole_object(self) -> Foreign | None:
+        """Return the object if it is in memory to its end already, as a line is."""
+        try:
+            value, end = self.decoder.raw_decode(self.text, self.at)
+        except (ValueError, RecursionError):
+            return None
+        self.advance(end)
+        return value if isinstance(value, dict) else None
+
+    def unfolded(self, place: str, value: Any) -> Iterator[Placed]:
+        """Yield the items of the lists or objects in an object that is no item itself."""
+        if isinstance(value, dict) and not self.content_fields.intersection(value):
+            parts = [part for part in value.values() if part and isinstance(part, dict | list)]
+            inner = [item for part in parts for item in (part if isinstance(part, list) else [part])]
+            if inner and all(isinstance(item, dict) for item in inner):
+                for item in inner:
+                    self.count += 1
+                    yield from self.unfolded(f"item {self.count}", item)
+                return
+            if _LISTS.intersection(value):  # an empty list
+                return
+        yield Placed(place, value)
+
+    def value(self, place: str) -> Any:
+        """Read a value of any kind. Raises Invalid."""
+        wanted = _CHUNK_LENGTH
+        self.peek()
+        while True:
+            try:
+                value: Any
+                value, end = self.decoder.raw_decode(self.text, self.at)
+                if end < len(self.text) or self.is_at_end:  # a number at the very end may go on
+                    self.advance(end)
+                    return value
+            except json.JSONDecodeError as error:
+                if self.is_at_end or not self._may_go_on(error):
+                    self.refuse(f"is not JSON: {error.msg.lower()}.", place)
+            except RecursionError:
+                self.refuse("is nested too deeply.", place)
+            except ValueError as error:
+                self.refuse(f"is not JSON: {error}.", place)
+            if len(self.text) - self.at > MAX_VALUE_LENGTH:
+                self.refuse(f"must be at most {MAX_VALUE_LENGTH // 1_000_000} MB.", place)
+            self.more(wanted)
+            wanted *= 2
+
+    def _may_go_on(self, error: json.JSONDecodeError) -> bool:
+        is_open = error.msg.startswith(("Unterminated string", "Invalid \\u"))
+        return is_open or error.pos > len(self.text) - _NEAR_THE_END
+
+    def peek(self) -> str:
+        """Return the next character that is not blank, or "" at the end."""
+        while True:
+            while self.at < len(self.text):
+                character = self.text[self.at]
+                if character not in _BLANK:
+                    return character
+                self.line += character == "\n"
+                self.at += 1
+            if self.is_at_end:
+                return ""
+            self.more(_CHUNK_LENGTH)
+
+    def take(self, character: str, place: str | None = None) -> None:
+        if self.peek() != character:
+            self.refuse(f"is not JSON: expecting '{character}'.", place)
+        self.at += 1
+
+    def advance(self, end: int) -> None:
+        self.line += self.text.count("\n", self.at, end)
+        self.at = end
+
+    def more(self, length: int) -> None:
+        added = self.file.read(length)
+        self.is_at_end = not added
+        self.text = self.text[self.at :] + added
+        self.at = 0
+
+    def refuse(self, reason: str, place: str | None = None) -> NoReturn:
+        raise Invalid(reason, field=place or f"line {self.line}")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")

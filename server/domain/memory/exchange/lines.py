@@ -1,0 +1,150 @@
+"""A memory as a line of a file, with its messages and its history."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from itertools import islice
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
+from server.domain.memory.memories import hash_content
+from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, MetadataOrNone, UserId, require_text
+from server.domain.memory.versions import MOST_VERSIONS, as_json
+from server.errors import Conflict, Invalid
+from server.models import Memory, MemoryVersion
+from server.models.base import JsonObject, new_id, now
+
+MAX_LINE_LENGTH = 10_000_000
+"""The most characters of a line."""
+
+MEMORY_ATTRIBUTES = {
+    "content": "content",
+    "metadata": "details",
+    "user_id": "user_id",
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+    "messages": "messages",
+    "version": "version",
+}
+"""The attribute of `Memory` for each field of `Line` but `history`. Export and import both go by this table."""
+
+WholeContent = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MOST_MESSAGES * (CONTENT_LENGTH + ROLE_LENGTH + 3)),
+    AfterValidator(require_text),
+]
+Past = Annotated[datetime, BeforeValidator(parse_past)]
+Progress = Callable[[int], object]
+
+
+class ExportRunning(Conflict):
+    sentence = "An export of yours is still running: let it finish, or cancel its download, and try again."
+
+
+def no_progress(_count: int) -> None:
+    """Ignore the progress."""
+
+
+class EarlierVersion(BaseModel):
+    """A version before a change. A text or metadata that is None is the same as in the next version."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = Field(ge=1)
+    content: WholeContent | None = None
+    # Absent is an empty object: so do exports say it that have a text in every version.
+    metadata: MetadataOrNone = Field(default_factory=dict)
+    updated_at: Past
+
+
+class Line(BaseModel):
+    """A memory in an export. Only `content` is required. An import gives a new `id`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str | None = None
+    content: WholeContent
+    metadata: Metadata = Field(default_factory=dict)
+    user_id: UserId | None = None
+    created_at: Past = Field(default_factory=now)
+    updated_at: Past = Field(default_factory=lambda line: line["created_at"])
+    messages: list[Message] | None = Field(default=None, max_length=MOST_MESSAGES)
+    version: int = Field(default=1, ge=1)
+    history: list[EarlierVersion] = Field(default_factory=list, description="oldest first")
+
+    @model_validator(mode="after")
+    def _only_several_messages_are_longer(self) -> Self:
+        if not self.messages and len(self.content) > CONTENT_LENGTH:
+            raise ValueError(f"content: must have at most {CONTENT_LENGTH} characters")
+        return self
+
+    @model_validator(mode="after")
+    def _versions_in_order(self) -> Self:
+        versions = [version.version for version in self.history] + [self.version]
+        if versions != sorted(set(versions)):
+            raise ValueError("history: must have the oldest version first, and each version once")
+        return self
+
+
+def line_of(fields: object) -> Line:
+    """Return the checked line. Raises Invalid with the field and the reason, but without the place in the file."""
+    try:
+        return Line.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise Invalid(f"{reason}.", field=path or None) from None
+
+
+def memory_of(line: Line, project_id: str) -> Memory:
+    """Return the new row of an imported memory."""
+    attributes = {attribute: getattr(line, field) for field, attribute in MEMORY_ATTRIBUTES.items()}
+    attributes["messages"] = [message.model_dump() for message in line.messages] if line.messages else None
+    attributes["created_at"] = min(line.created_at, now())
+    return Memory(
+        **attributes,
+        id=new_id("mem_", attributes["created_at"]),
+        project_id=project_id,
+        content_hash=hash_content(line.content),
+    )
+
+
+def versions_of(line: Line, memory_number: int) -> list[MemoryVersion]:
+    """Return the new rows of the earlier versions of an imported memory."""
+    return [
+        MemoryVersion(
+            memory_number=memory_number,
+            version=version.version,
+            content=version.content,
+            details=version.metadata,
+            updated_at=version.updated_at,
+        )
+        for version in without_repeats(line.content, line.metadata, reversed(line.history))
+    ]
+
+
+def without_repeats(content: str, details: JsonObject, newest_first: Iterable[EarlierVersion]) -> list[EarlierVersion]:
+    """Return the last versions that a memory keeps, each with only what the next version does not have.
+
+    `content` and `details` are those of the memory.
+    """
+    kept = []
+    for version in islice(newest_first, MOST_VERSIONS):
+        changed: dict[str, object] = {"content": None, "metadata": None}
+        if version.content is not None and version.content != content:
+            changed["content"] = content = version.content
+        if version.metadata is not None and as_json(version.metadata) != as_json(details):
+            changed["metadata"] = details = version.metadata
+        kept.append(version.model_copy(update=changed))
+    return kept

@@ -1,0 +1,92 @@
+"""Texts of a file: how they are encoded, how long ones are cut, and what no database can store."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from typing import IO
+
+from server.domain.memory.metadata import CONTENT_LENGTH
+from server.errors import Invalid
+
+Opener = Callable[[], IO[bytes]]
+"""Opens the same bytes from their beginning."""
+
+HEAD_BYTES = 65_536
+"""What is looked at to recognize a file."""
+
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"),
+)  # fmt: skip
+_OTHERS = ((b"\x1f\x8b", "gzip"), (b"7z\xbc\xaf", "7z"), (b"%PDF", "PDF"), (b"SQLite format 3", "SQLite"))
+_BORDERS = ("\n\n", "\n", ". ", "。", " ")
+_HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
+
+
+def head_of(opener: Opener) -> bytes:
+    with opener() as file:
+        return file.read(HEAD_BYTES)
+
+
+def encoding_of(head: bytes) -> str:
+    """Return how the text that begins so is encoded. Raises Invalid for what is no text."""
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    for mark, name in _OTHERS:
+        if head.startswith(mark):
+            raise Invalid(f"This is a {name} file. Give a text file, a folder, or a zip.")
+    zeros = (head[0::2].count(0), head[1::2].count(0))
+    if not any(zeros):
+        return "utf-8"
+    if max(zeros) > len(head) // 5 and max(zeros) > 4 * min(zeros):  # a text in UTF-16 without a mark
+        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    raise Invalid("This is no text file. Give a text file in UTF-8 or UTF-16, a folder, or a zip.")
+
+
+def open_text(opener: Opener, newline: str | None = None) -> IO[str]:
+    """Open the bytes as text without its byte order mark. Raises Invalid for what is no text."""
+    encoding = encoding_of(head_of(opener))
+    return io.TextIOWrapper(opener(), encoding=encoding, newline=newline)
+
+
+def undecodable(opener: Opener) -> Invalid:
+    """Return what to say after a UnicodeDecodeError: the line, and what to do."""
+    number = 1
+    with opener() as file:
+        for number, line in enumerate(iter(lambda: file.readline(HEAD_BYTES), b""), 1):  # noqa: B007 - used below
+            if not _is_utf8(line):
+                break
+    return Invalid("is not UTF-8 or UTF-16 text. Save the file as UTF-8 and try again.", field=f"line {number}")
+
+
+def storable(text: str) -> str:
+    """Return the text without NUL and halves of characters, which exports of chats hold and no database stores."""
+    return _HALF_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\0", ""))
+
+
+def cut(text: str, length: int = CONTENT_LENGTH) -> Iterator[str]:
+    """Yield parts of at most `length` characters, cut where a paragraph, a line, a sentence or a word ends."""
+    text = text.strip()
+    while len(text) > length:
+        end = _end_of_part(text, length)
+        yield text[:end].rstrip()
+        text = text[end:].lstrip()
+    if text:
+        yield text
+
+
+def _end_of_part(text: str, length: int) -> int:
+    for border in _BORDERS:
+        end = text.rfind(border, length // 2, length)
+        if end > 0:
+            return end + len(border.rstrip())
+    return length
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data" and len(line) == HEAD_BYTES
+    return True
