@@ -118,7 +118,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             make_private(settings.data_dir)
             migrate(url)
             pools = new_pools()
-            database = Database(url, connections=pools.connections + OTHER_CONNECTIONS)
+            database = Database(url, connections=pools.connections + OTHER_CONNECTIONS, quota=settings.quota)
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)

@@ -45,6 +45,7 @@ def test_the_status_of_each_kind_of_error() -> None:
         "Conflict": 409,
         "Gone": 410,
         "TooLarge": 413,
+        "QuotaExceeded": 403,
         "Unsupported": 415,
         "RateLimited": 429,
         "Unavailable": 503,

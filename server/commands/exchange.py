@@ -34,8 +34,8 @@ def export(settings: Settings, args: Namespace) -> None:
 
 
 def import_(settings: Settings, args: Namespace) -> None:
-    """Import all lines or none. Raises NotFound, Invalid with the number of the bad line."""
-    with migrated(settings.database_url.get_secret_value()) as database:
+    """Import all lines or none. Raises NotFound, QuotaExceeded, Invalid with the number of the bad line."""
+    with migrated(settings.database_url.get_secret_value(), quota=settings.quota) as database:
         index = MemoryIndex(settings, database, default_embedder(settings))
         try:
             with tqdm(unit=" memories", file=sys.stderr) as bar:

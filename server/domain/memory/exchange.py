@@ -24,8 +24,8 @@ from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.memory.budget import ROWS_PER_READ
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
-from server.domain.memory.memories import hash_content
 from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, MetadataOrNone, UserId, require_text
+from server.domain.memory.storing import hash_content
 from server.domain.memory.versions import MOST_VERSIONS, as_json
 from server.errors import Conflict, Invalid, NotFound
 from server.models import Memory, MemoryVersion, Project
@@ -112,7 +112,7 @@ def export_memories(session: Session, project_id: str) -> Iterator[str]:
     for memories in session.scalars(query.execution_options(yield_per=ROWS_PER_READ)).partitions():
         earlier = _earlier_versions(session, [memory for memory in memories if memory.version > 1])
         for memory in memories:
-            yield _line_of(memory, earlier.get(memory.number, [])).model_dump_json(exclude_defaults=True)
+            yield line_of(memory, earlier.get(memory.number, [])).model_dump_json(exclude_defaults=True)
 
 
 def write_export(session: Session, project_id: str, file: IO[bytes], progress: Progress = no_progress) -> int:
@@ -199,7 +199,8 @@ def _without_repeats(content: str, details: JsonObject, newest_first: Iterable[E
     return kept
 
 
-def _line_of(memory: Memory, history: list[EarlierVersion]) -> Line:
+def line_of(memory: Memory, history: list[EarlierVersion]) -> Line:
+    """Return the line that `memory_of` and `versions_of` read back."""
     fields = {field: getattr(memory, attribute) for field, attribute in MEMORY_ATTRIBUTES.items()}
     messages = [Message.model_construct(None, **message) for message in memory.messages] if memory.messages else None
     fields["messages"] = messages
