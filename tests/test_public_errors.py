@@ -89,6 +89,7 @@ SENTENCES = {
     "PersonalStays": "A personal organization cannot be transferred or deleted.",
     "ProjectNameTaken": "The organization already has a project with this name: choose another name.",
     "ProofNeeded": "Confirm that it is you. Nothing was changed yet.",
+    "QuotaExceeded": "This project is full: delete memories, or ask whoever runs the server to raise its quota.",
     "RequestEnded": "This request has ended. Go back to the application and connect again.",
     "RoleOfOrganization": "This person has the role from the organization: change it there.",
     "ServiceError": "The request failed.",

@@ -34,7 +34,7 @@ from server.principal import Principal
 CHUNK_LINES = 32
 """Lines that are staged at a time. Their vectors are computed before the transaction."""
 
-PUBLISHED_PIECES = 64
+PUBLISHED_PIECES = 128
 """Pieces that are published at a time, so that the transaction stays below 0.1 s. One memory may have more."""
 
 DISCARDED_ROWS = 200

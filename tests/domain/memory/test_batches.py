@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from server.domain.memory import batches, imports, memories
+from server.domain.memory import batches, imports, memories, storing
 from server.domain.memory.idempotency import KeyUsedForAnother
 from server.domain.memory.inputs import Message, NewMemory
 from server.errors import Forbidden
@@ -48,7 +48,7 @@ def fail(*_args: object) -> bool:
 def test_a_large_batch_is_stored_in_order_with_its_author(world: World) -> None:
     ids = send(world, batch(world))
     with world.database.read() as session:
-        rows = session.exec(select(Memory).order_by(Memory.id)).all()  # type: ignore[arg-type]  # a column
+        rows = session.exec(select(Memory).order_by(Memory.id)).all()
     assert [row.id for row in rows] == ids
     assert [row.content for row in rows] == [f"Kayak {number}." for number in range(COUNT)]
     assert {(row.created_by, row.user_id, row.version) for row in rows} == {(world.principal.user_id, "ann", 1)}
@@ -57,7 +57,7 @@ def test_a_large_batch_is_stored_in_order_with_its_author(world: World) -> None:
 
 def test_no_transaction_of_a_batch_writes_for_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    insert = imports.insert
+    insert = storing.insert
 
     def counted(session: Session, project_id: str, new: Sequence[Memory], embedded: object) -> None:
         sizes.append(len(new))
@@ -72,6 +72,7 @@ def test_no_transaction_of_a_batch_writes_for_long(world: World, monkeypatch: py
 
 def test_others_write_between_the_steps_of_a_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     began, written = threading.Event(), threading.Event()
+
     def write() -> None:
         began.wait(20)
         world.add("a red canoe")
