@@ -60,8 +60,9 @@ def store(
     if earlier:
         _discard(session, import_id)
         return earlier
-    _end_transaction(session)
+    session.commit()
     try:
+        _end_transaction(session)
         _repeat(session, imports.publish, import_id)
     except (sa.exc.OperationalError, sa.exc.TimeoutError):  # it is accepted: housekeeping publishes the rest
         session.rollback()
