@@ -21,7 +21,7 @@ from sqlmodel import select
 
 from bench.server import Caller, Server, started
 from server.database import Database
-from server.domain.memory import memories
+from server.domain.memory import storing
 from server.hashing import token_hash
 from server.index.model import bundled
 from server.index.model.bundled import BundledModel
@@ -61,13 +61,13 @@ def fill(database: Database, key: str, size: int) -> str:
                 id=new_id("mem_"),
                 project_id=project_id,
                 content=text,
-                content_hash=memories.hash_content(text),
+                content_hash=storing.hash_content(text),
                 details={},
             )
             for text in texts
         ]
         with database.write() as session:
-            memories.insert(session, project_id, rows, [_random_vector(text, vectors) for text in texts])
+            storing.insert(session, project_id, rows, [_random_vector(text, vectors) for text in texts])
     return project_id
 
 

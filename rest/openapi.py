@@ -26,7 +26,7 @@ Every error is `{"detail": "<one sentence>"}`. Every answer has an `X-Request-ID
 FAILURES = {
     400: "The request is not valid. The sentence names the field and the reason.",
     401: "The credential is missing, unknown, expired or revoked.",
-    403: "The credential or the role does not allow this.",
+    403: "The credential or the role does not allow this, or the project is full.",
     404: "Not found, or not visible to you.",
     409: "The request conflicts with stored data.",
     410: "This has expired or ended.",

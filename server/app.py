@@ -115,7 +115,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             data_folder.require_writable(settings.data_dir)
             migrate(url)
             pools = new_pools()
-            database = Database(url, connections=settings.database_pool)
+            database = Database(url, connections=settings.database_pool, quota=settings.quota)
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)

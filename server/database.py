@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlmodel import Session
 
+from server.quotas import UNLIMITED, Quota
 from server.settings import SettingsError, make_private
 
 BUSY_SECONDS = 15
@@ -22,6 +23,7 @@ NOTABLE_SECONDS = 0.1
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "writes"
 _WRITER = "writer"
+_QUOTA = "quota"
 _FILE_WAIT = "file_wait"
 _SNAPSHOT = "REPEATABLE READ"
 _PRAGMAS = (
@@ -35,9 +37,13 @@ _PRAGMAS = (
 
 
 class Database:
-    """One engine. SQLite allows one writer at a time, so this process's writers queue at a lock instead of polling."""
+    """One engine. SQLite allows one writer at a time, so this process's writers queue at a lock instead of polling.
 
-    def __init__(self, url: str, *, connections: int) -> None:
+    Every session knows `quota`, so that no door can forget it.
+    """
+
+    def __init__(self, url: str, *, connections: int, quota: Quota = UNLIMITED) -> None:
+        self.quota = quota
         self.engine = _engine(url, connections)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writing = self.engine.execution_options(**{_WRITES: True})
@@ -48,6 +54,7 @@ class Database:
     def read(self) -> Iterator[Session]:
         """Begin a transaction that only reads: one snapshot, which never waits for a writer."""
         with Session(self._reading, expire_on_commit=False) as session, session.begin():
+            session.info[_QUOTA] = self.quota
             yield session
 
     @contextmanager
@@ -56,6 +63,7 @@ class Database:
         turn = _Turn(self._writer)
         with turn, Session(self._writing, expire_on_commit=False) as session:
             session.info[_WRITER] = turn
+            session.info[_QUOTA] = self.quota
             turn.limit_file_wait(session)
             yield session
             session.commit()
@@ -168,10 +176,10 @@ def _upgrade(connection: sa.Connection) -> None:
 
 
 @contextmanager
-def migrated(url: str, *, connections: int = 2) -> Iterator[Database]:
+def migrated(url: str, *, connections: int = 2, quota: Quota = UNLIMITED) -> Iterator[Database]:
     """Open the database, upgraded to the newest schema, and close it at the end."""
     migrate(url)
-    database = Database(url, connections=connections)
+    database = Database(url, connections=connections, quota=quota)
     try:
         yield database
     finally:
@@ -213,6 +221,12 @@ def _on_begin(connection: sa.Connection) -> None:
     finally:
         if file_wait is not None:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+
+
+def quota_of(session: Session) -> Quota:
+    """Return what each project may hold."""
+    quota: Quota = session.info.get(_QUOTA, UNLIMITED)
+    return quota
 
 
 def is_sqlite(session: Session) -> bool:

@@ -11,6 +11,7 @@ ServiceError
 ├── Conflict           valid, but contradicts stored state
 ├── Gone               existed and has ended
 ├── TooLarge           exceeds the size limit of a request
+├── QuotaExceeded      the project is full: says how full, and what to do
 ├── RateLimited        too many requests; says when to try again
 └── Unavailable        cannot be done now; nothing was changed. Also a model that fails or is closed
 """
@@ -93,6 +94,10 @@ class Gone(ServiceError):
 
 class TooLarge(ServiceError):
     sentence = "The request is too large."
+
+
+class QuotaExceeded(ServiceError):
+    sentence = "This project is full: delete memories, or ask whoever runs the server to raise its quota."
 
 
 class RateLimited(ServiceError):

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from server.quotas import Quota
 from server.setting_types import (
     LONGEST_SECONDS,
     DatabaseUrl,
@@ -73,6 +74,8 @@ class Settings(BaseSettings):
     allowed_origins: Origins = ()
     trusted_proxies: Networks = ()
     metrics_token: SecretStr = SecretStr("")
+    quota_memories: int | None = Field(None, ge=1)
+    quota_bytes: int | None = Field(None, ge=1)
     rate_limit_enabled: bool = True
     rate_limit_memory_add: Rate = "60/minute"
     rate_limit_memory_search: Rate = "120/minute"
@@ -133,6 +136,11 @@ class Settings(BaseSettings):
     @property
     def is_sqlite(self) -> bool:
         return self.database_url.get_secret_value().startswith("sqlite")
+
+    @property
+    def quota(self) -> Quota:
+        """What each project may hold."""
+        return Quota(self.quota_memories, self.quota_bytes)
 
     @property
     def resource(self) -> str:

@@ -105,6 +105,12 @@ def test_create_key_uses_what_is_there(run: Run, stored: Database) -> None:
         assert len(session.exec(select(Project)).all()) == 2
 
 
+def test_an_import_keeps_to_the_quota(run: Run, project_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFMEMORY_QUOTA_MEMORIES", "1")
+    ran = run("import", "--project", project_id, given=lines("Tea is good.", "So is coffee."))
+    assert (ran.code, "it holds 0 of at most 1 memories" in ran.err) == (1, True)
+
+
 def test_what_is_imported_comes_out_again(run: Run, project_id: str) -> None:
     brought = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
     assert (brought.code, brought.out) == (0, "")
@@ -144,19 +150,14 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_server(run: Run, data_dir: Pa
     assert verdicts == [["ok", part] for part in parts]
 
 
-def test_the_doctor_finds_an_index_that_does_not_match_sql(run: Run, stored: Database, project_id: str) -> None:
+@pytest.mark.parametrize("damage", ["DELETE FROM memory_words", "UPDATE projects SET memory_bytes = 1"])
+def test_reindex_mends_what_the_doctor_finds(run: Run, stored: Database, project_id: str, damage: str) -> None:
     run("import", "--project", project_id, given=lines("Tea is good."))
     with stored.write() as session:
-        session.connection().exec_driver_sql("DELETE FROM memory_words")
+        session.connection().exec_driver_sql(damage)
     ran = run("doctor")
     assert ran.code == 1
     assert "WRONG  index       does not match the memories in SQL: run python -m server reindex" in ran.out
-
-
-def test_reindex_mends_what_the_doctor_found(run: Run, stored: Database, project_id: str) -> None:
-    run("import", "--project", project_id, given=lines("Tea is good."))
-    with stored.write() as session:
-        session.connection().exec_driver_sql("DELETE FROM memory_words")
     assert run("reindex").code == 0
     assert run("doctor").code == 0
 

@@ -8,8 +8,10 @@ import yaml
 from sqlmodel import Session
 
 from server import app, runtime
-from server.domain.memory import imports
+from server.database import quota_of
+from server.domain.memory import batches, imports, usage
 from server.domain.memory.exchange import archive, markdown, table
+from server.domain.memory.usage import Usage
 from server.limits import Limits
 from server.models import Project
 from server.pools import Pools
@@ -49,6 +51,11 @@ def of_anybody(store: Uploads, upload_id: str, _user_id: str, _project_id: str) 
     return Upload(**json.loads(path.read_text()))
 
 
+def without_imports(session: Session, project_id: str, **_lock: bool) -> Usage:
+    project = session.get_one(Project, project_id)
+    return Usage(project.memory_count, project.memory_bytes, quota_of(session))
+
+
 CONTROLS = (
     Control("a caller's share", app, "new_pools", without_shares, "rest/test_fair_shares.py::test_few_large_bodies"),
     Control("limits count by size", runtime, "CHARGES", {}, "rest/test_rate_limits.py::test_a_batch_counts_its"),
@@ -59,6 +66,12 @@ CONTROLS = (
             "rest/test_rate_limits.py::test_all_requests"),
     Control("a failed import leaves nothing", imports, "discard", left,
             "domain/memory/test_imports.py::test_an_invalid_line_at"),
+    Control("a project has a quota", usage, "_require_below", nothing,
+            "rest/test_quotas.py::test_a_batch_over_the"),
+    Control("what is committed is reserved", usage, "usage_of", without_imports,
+            "rest/test_quotas.py::test_what_an_import_has"),
+    Control("a refused batch leaves nothing", batches, "_discard", nothing,
+            "domain/memory/test_batches.py::test_who_lost_the_right"),
     Control("rights when an import commits", imports, "_require_project", any_project,
             "domain/memory/test_imports.py::test_who_lost"),
     Control("what is there is skipped", imports, "without_known", lambda _session, _id, lines: lines,

@@ -27,6 +27,8 @@ IN_WORDS = {
     "redis_url": "unset",
     "smtp_url": "unset",
     "metrics_token": "unset",
+    "quota_memories": "unset",
+    "quota_bytes": "unset",
     "oidc_issuer": "unset",
     "oidc_client_id": "unset",
     "oidc_client_secret": "unset",

@@ -19,6 +19,8 @@ LIMITS = {
     "RATE_LIMIT_REGISTRATION": "`600/hour`",
     "RATE_LIMIT_DOCUMENT": "`60/hour`",
     "RATE_LIMIT_TOKEN_FAILURE": "`30/minute`",
+    "QUOTA_MEMORIES": "unlimited",
+    "QUOTA_BYTES": "unlimited",
 }
 
 

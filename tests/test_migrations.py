@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from server.database import Database, migrate
+from server.models.stored_size import TOTAL_SIZE
 from tests.support.earlier import CREATED, ROWS, database_at
 
 SCRIPTS = Path(__file__).parent.parent / "server" / "migrations"
@@ -145,3 +146,13 @@ def test_a_refresh_token_that_was_exchanged_has_a_successor(empty_url: str, engi
         kept = connection.exec_driver_sql("SELECT token_hash, successors, reused_at FROM oauth_refresh_tokens")
         assert sorted(map(tuple, kept)) == [("live", 0, None), ("refresh", 1, None)]
         assert not sa.inspect(connection).has_table("oauth_parked_requests")
+
+
+def test_the_bytes_of_the_memories_that_are_there_are_counted(empty_url: str, engine: sa.Engine) -> None:
+    database_at(empty_url, "0004")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE memories SET content = 'Grüße', messages = '[{}]'")
+    migrate(empty_url)
+    with engine.connect() as connection:
+        counted = connection.exec_driver_sql("SELECT memory_bytes FROM projects").scalar_one()
+        assert counted == connection.execute(sa.select(TOTAL_SIZE)).scalar_one() == 7 + len('{"tags": "a,b"}') + 4

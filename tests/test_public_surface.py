@@ -47,7 +47,7 @@ def test_the_settings() -> None:
         "host port public_url allowed_hosts data_dir database_url database_pool chroma_url chroma_tenant "
         "chroma_database chroma_token redis_url embedding_model exact_scan_limit "
         "secret_key smtp_url mail_from sign_up session_cookie session_days allowed_origins trusted_proxies "
-        "metrics_token rate_limit_enabled rate_limit_memory_add rate_limit_memory_search "
+        "metrics_token quota_memories quota_bytes rate_limit_enabled rate_limit_memory_add rate_limit_memory_search "
         "rate_limit_memory_change rate_limit_organization_create rate_limit_project_create "
         "rate_limit_invitation rate_limit_sign_up rate_limit_sign_in rate_limit_document "
         "rate_limit_registration rate_limit_request rate_limit_token_failure client_retention_days "

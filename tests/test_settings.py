@@ -82,6 +82,8 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
         ("EXACT_SCAN_LIMIT", "-1"),
+        ("QUOTA_MEMORIES", "0"),
+        ("QUOTA_BYTES", "1 GB"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
         ("ALLOWED_ORIGINS", "https://app.example.com/path"),
         ("ALLOWED_ORIGINS", "https://*.example.com"),

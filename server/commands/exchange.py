@@ -41,9 +41,13 @@ def export(settings: Settings, args: Namespace) -> None:
 
 
 def import_(settings: Settings, args: Namespace) -> None:
-    """Import the whole file or nothing of it. Raises NotFound, Invalid with the place of what cannot be read."""
+    """Import the whole file or nothing of it.
+
+    Raises NotFound, QuotaExceeded, Invalid with the place of what cannot be read.
+    """
     warnings = Warnings()
-    with _source(args.path) as path, migrated(settings.database_url.get_secret_value()) as database:
+    url = settings.database_url.get_secret_value()
+    with _source(args.path) as path, migrated(url, quota=settings.quota) as database:
         name = "standard input" if args.path in (None, "-") else ""
         lines = checked(read_path(path, warnings, Format(args.format), name))
         index = MemoryIndex(settings, database, default_embedder(settings))

@@ -22,6 +22,7 @@ from server.index.model.embeddings import DEFAULT_MODEL, ModelUnusable, prepare
 from server.index.upkeep.rebuild import Progress
 from server.mail import open_mailer
 from server.models import Project
+from server.models.stored_size import TOTAL_SIZE
 from server.oidc import CALLBACK, ProviderAway, open_provider
 from server.settings import Settings, SettingsError
 from server.urls import is_loopback
@@ -109,12 +110,10 @@ def _index(settings: Settings) -> str:
     """Compare memories, words, vectors and counters in SQL."""
     with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
         memories, pieces, pending = (_count(session, table) for table in ("memories", "pieces", "index_tasks"))
-        counted = session.execute(
-            sa.select(
-                *(sa.func.coalesce(sa.func.sum(column), 0) for column in (Project.memory_count, Project.piece_count))
-            )
-        ).one()
-        if (memories, pieces) != tuple(counted) or _count(session, "memory_words") != memories:
+        size = session.execute(sa.select(TOTAL_SIZE)).scalar_one()
+        columns = (Project.memory_count, Project.piece_count, Project.memory_bytes)
+        counted = session.execute(sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in columns))).one()
+        if (memories, pieces, size) != tuple(counted) or _count(session, "memory_words") != memories:
             raise CheckFailed("does not match the memories in SQL: run python -m server reindex")
     return f"{memories} memories in {pieces} pieces; {pending} changes pending"
 

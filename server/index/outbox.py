@@ -14,6 +14,7 @@ from server.index.types import Embedded
 from server.index.words import word_index
 from server.models import Memory, metadata
 from server.models.base import now
+from server.models.stored_size import STORED_SIZE, size_of_memory
 
 PURGE = 0
 """The memory number of a task that asks to erase deleted words from the disk."""
@@ -31,9 +32,9 @@ def memories_changed(
     """Write everything that is derived from the text of new or changed memories. Flushes the session first."""
     session.flush()
     old_counts = {memory.number: memory.piece_count for memory in memories}
-    new_memories = sum(memory.revision == 0 for memory in memories)
+    new_sizes = [size_of_memory(memory) for memory in memories if memory.revision == 0]
     new_pieces = sum(len(result.spans) for result in embedded) - sum(old_counts.values())
-    revision = _advance_revision(session, project_id, new_memories, new_pieces)
+    revision = _advance_revision(session, project_id, new_sizes, new_pieces)
     with_pieces = [number for number, count in old_counts.items() if count]
     if with_pieces:
         session.execute(sa.delete(_pieces).where(_pieces.c.memory_number.in_(id_subquery(session, with_pieces))))
@@ -53,8 +54,9 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     if not numbers:
         return
     columns = _memories.c
-    query = sa.select(columns.number, columns.piece_count).where(columns.number.in_(id_subquery(session, numbers)))
-    piece_counts: dict[int, int] = {row.number: row.piece_count for row in session.execute(query)}
+    query = sa.select(columns.number, columns.piece_count, STORED_SIZE.label("size"))
+    rows = session.execute(query.where(columns.number.in_(id_subquery(session, numbers)))).all()
+    piece_counts: dict[int, int] = {row.number: row.piece_count for row in rows}
     counters = _projects.c
     # First, as in `memories_changed`: all writers of a project wait for this row, so none can deadlock.
     session.execute(
@@ -62,13 +64,22 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
         .where(counters.id == project_id)
         .values(
             removals=counters.removals + len(piece_counts),
-            memory_count=counters.memory_count - len(piece_counts),
+            memory_count=counters.memory_count - len(rows),
+            memory_bytes=counters.memory_bytes - sum(row.size for row in rows),
             piece_count=counters.piece_count - sum(piece_counts.values()),
         )
     )
     word_index.memories_removed(session, project_id, list(piece_counts))
     _write_tasks(session, project_id, piece_counts)
     _write_purge(session, project_id)
+
+
+def memory_resized(session: Session, project_id: str, growth: int) -> None:
+    """Count that a memory of the project has `growth` bytes more. Negative if it has fewer."""
+    if growth:
+        counters = _projects.c
+        change = sa.update(_projects).where(counters.id == project_id)
+        session.execute(change.values(memory_bytes=counters.memory_bytes + growth))
 
 
 def projects_removed(session: Session, project_ids: Sequence[str]) -> None:
@@ -78,12 +89,12 @@ def projects_removed(session: Session, project_ids: Sequence[str]) -> None:
         _write_purge(session, project_id)
 
 
-def _advance_revision(session: Session, project_id: str, memories: int, pieces: int) -> int:
-    """Add to the project's counters and return its new revision.
+def _advance_revision(session: Session, project_id: str, new_sizes: Sequence[int], pieces: int) -> int:
+    """Add to the project's counters and return its new revision. `new_sizes` are the bytes of the new memories.
 
     The row stays locked until the commit, so revisions are in the order of commits.
     """
-    parameters = {"project": project_id, "memories": memories, "pieces": pieces}
+    parameters = {"project": project_id, "memories": len(new_sizes), "size": sum(new_sizes), "pieces": pieces}
     return int(session.execute(_ADVANCE, parameters).scalar_one())
 
 
@@ -133,6 +144,7 @@ _ADVANCE = (
     .values(
         revision=_projects.c.revision + 1,
         memory_count=_projects.c.memory_count + sa.bindparam("memories", type_=sa.Integer),
+        memory_bytes=_projects.c.memory_bytes + sa.bindparam("size", type_=sa.BigInteger),
         piece_count=_projects.c.piece_count + sa.bindparam("pieces", type_=sa.Integer),
     )
     .returning(_projects.c.revision)

@@ -11,7 +11,8 @@ from server.models.base import Utc, foreign_key, new_id, now
 class Import(SQLModel, table=True):
     """Memories that are stored together or not at all. `committed_at` is set when all are staged.
 
-    `touched_at` tells an import that somebody works on from one that a crash left behind.
+    `touched_at` tells an import that somebody works on from one that a crash left behind. `memory_count` and
+    `memory_bytes` are those of the memories that are staged and not published yet.
     """
 
     __tablename__ = "imports"
@@ -21,6 +22,9 @@ class Import(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     touched_at: datetime = Field(default_factory=now, sa_type=Utc, index=True)
     committed_at: datetime | None = Field(default=None, sa_type=Utc)
+    created_by: str | None = Field(default=None, description="the author of the memories; may be deleted by now")
+    memory_count: int = 0
+    memory_bytes: int = Field(default=0, sa_type=sa.BigInteger)
 
 
 class StagedMemory(SQLModel, table=True):
@@ -31,6 +35,7 @@ class StagedMemory(SQLModel, table=True):
 
     import_id: str = Field(sa_column=foreign_key("imports.id", primary_key=True))
     position: int = Field(primary_key=True)
+    memory_id: str | None = Field(default=None, description="None if it was staged by an earlier version")
     line: str = Field(sa_type=sa.Text)
     content_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
     spans: list[list[int]] = Field(sa_type=sa.JSON)

@@ -35,6 +35,7 @@ class Project(SQLModel, table=True):
     revision: int = Field(default=0, sa_type=sa.BigInteger)
     removals: int = Field(default=0, sa_type=sa.BigInteger)
     memory_count: int = 0
+    memory_bytes: int = Field(default=0, sa_type=sa.BigInteger, description="the sum of `stored_size` of the memories")
     piece_count: int = 0
 
 

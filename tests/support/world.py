@@ -134,7 +134,7 @@ def world(settings: Settings, embedder: Embedder) -> Iterator[World]:
 @contextmanager
 def opened(settings: Settings, embedder: Embedder) -> Iterator[World]:
     """Open the first user's project, created if necessary, with a running index."""
-    database = Database(settings.database_url.get_secret_value(), connections=8)
+    database = Database(settings.database_url.get_secret_value(), connections=8, quota=settings.quota)
     index = MemoryIndex(settings, database, embedder)
     index.start()
     try:

@@ -18,11 +18,12 @@ async def home(request: PageRequest) -> Response:
 
 
 async def show(request: PageRequest) -> Response:
-    project_overview, stats, newest = await request.call.read(overview.at_a_glance, request.project_id)
+    project_overview, stats, newest, usage = await request.call.read(overview.at_a_glance, request.project_id)
     return await request.render(
         "overview.html",
         request.project_id,
         stats=stats,
+        usage=usage,
         columns=charts.columns(project_overview),
         step=project_overview.step.value,
         labels={kind.value: charts.rows(labels) for kind, labels in project_overview.labels.items()},

@@ -9,8 +9,9 @@ from sqlmodel import Session
 from server.domain.access import Action, require_memory
 from server.domain.memory.changes import MemoryPatch, merged_change, restoring_change
 from server.domain.memory.inputs import MemoryChange, NewMemory
-from server.domain.memory.memories import embedding_input, embedding_input_after
+from server.domain.memory.memories import embedding_input_after
 from server.domain.memory.search import SearchRequest
+from server.domain.memory.storing import embedding_input
 from server.index.pieces import pieces_of
 from server.models import Memory
 from server.principal import Principal

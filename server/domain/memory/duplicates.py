@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.memory.exchange.lines import Line
-from server.domain.memory.memories import hash_content
+from server.domain.memory.storing import hash_content
 from server.models import Import, Memory, StagedMemory
 
 NumberedLine = tuple[int, Line]

@@ -23,18 +23,20 @@ from server.domain.locks import lock_project_shared
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress, versions_of
-from server.domain.memory.memories import embed, embedding_input, hash_content, insert
+from server.domain.memory.storing import embed, embedding_input, insert
+from server.domain.memory.usage import require_room
 from server.errors import NotFound
 from server.index import Index
 from server.index.types import Embedded
-from server.models import Import, Project, StagedMemory
+from server.models import Import, Memory, Project, StagedMemory, User
 from server.models.base import now
+from server.models.stored_size import size_of_memory
 from server.principal import Principal
 
 CHUNK_LINES = 32
 """Lines that are staged at a time. Their vectors are computed before the transaction."""
 
-PUBLISHED_PIECES = 64
+PUBLISHED_PIECES = 128
 """Pieces that are published at a time, so that the transaction stays below 0.1 s. One memory may have more."""
 
 DISCARDED_ROWS = 200
@@ -53,14 +55,23 @@ class Imported(NamedTuple):
     skipped: int = 0
 
 
-def begin(session: Session, principal: Principal | None, project_id: str) -> str:
+class Staged(NamedTuple):
+    """A memory to stage, as a row and as a line. `position` is its place among those of the import."""
+
+    position: int
+    line: Line
+    memory: Memory
+    embedded: Embedded
+
+
+def begin(session: Session, principal: Principal | None, project_id: str, created_by: str | None = None) -> str:
     """Begin an import and return its id. Without a principal (a command), the project only has to exist.
 
-    Raises NotFound, Forbidden, InsufficientScope.
+    `created_by` is the author of the memories. Raises NotFound, Forbidden, InsufficientScope.
     """
     lock_project_shared(session, project_id)
     _require_project(session, principal, project_id)
-    new = Import(project_id=project_id)
+    new = Import(project_id=project_id, created_by=created_by)
     session.add(new)
     session.flush()
     return new.id
@@ -76,7 +87,7 @@ def stage(
 ) -> int:
     """Keep the lines with their vectors. Return how many, without those that are skipped.
 
-    Raises NotFound if the project was deleted meanwhile.
+    Raises NotFound if the project was deleted meanwhile, and QuotaExceeded.
     """
     if on_duplicate is OnDuplicate.SKIP:
         lines = without_known(session, import_id, lines)
@@ -84,29 +95,51 @@ def stage(
         _touch(session, import_id)
         return 0
     embedded = embed(session, index, [embedding_input(line.content, line.metadata) for _, line in lines])
-    _touch(session, import_id)
+    new = [
+        Staged(number, line, memory_of(line, ""), result)
+        for (number, line), result in zip(lines, embedded, strict=True)
+    ]
+    keep(session, import_id, new)
+    return len(new)
+
+
+def keep(session: Session, import_id: str, staged: Sequence[Staged]) -> None:
+    """Keep memories with their vectors. Raises what `stage` does."""
+    row = _touch(session, import_id)
+    row.memory_count += len(staged)
+    row.memory_bytes += sum(size_of_memory(new.memory) for new in staged)
+    require_room(session, row.project_id, row.memory_count, row.memory_bytes)
     session.add_all(
         StagedMemory(
             import_id=import_id,
-            position=number,
-            line=line.model_dump_json(),
-            content_hash=hash_content(line.content),
-            spans=[list(span) for span in result.spans],
-            embedding_model=result.model,
-            vectors=np.ascontiguousarray(result.vectors, "<f4").tobytes(),
+            position=new.position,
+            memory_id=new.memory.id,
+            line=new.line.model_dump_json(),
+            content_hash=new.memory.content_hash,
+            spans=[list(span) for span in new.embedded.spans],
+            embedding_model=new.embedded.model,
+            vectors=np.ascontiguousarray(new.embedded.vectors, "<f4").tobytes(),
         )
-        for (number, line), result in zip(lines, embedded, strict=True)
+        for new in staged
     )
-    return len(lines)
 
 
 def commit(session: Session, principal: Principal | None, import_id: str) -> None:
-    """Decide that all staged lines will be stored. Raises what `begin` does: rights may have changed meanwhile."""
+    """Decide that all staged lines will be stored. Raises what `accept` does."""
+    project, count = accept(session, principal, import_id)
+    audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, count)
+
+
+def accept(session: Session, principal: Principal | None, import_id: str) -> tuple[Project, int]:
+    """Decide that all that is staged will be stored. Return the project and how many memories these are.
+
+    Raises what `begin` does, because rights may have changed meanwhile, and QuotaExceeded.
+    """
     row = _touch(session, import_id)
     project = _require_project(session, principal, row.project_id)
-    staged = sa.select(sa.func.count()).select_from(StagedMemory).where(col(StagedMemory.import_id) == import_id)
-    audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, session.scalars(staged).one())
+    require_room(session, row.project_id, row.memory_count, row.memory_bytes)
     row.committed_at = now()
+    return project, row.memory_count
 
 
 def publish(session: Session, _principal: Principal | None, import_id: str) -> bool:
@@ -119,8 +152,11 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
         session.execute(sa.delete(Import).where(col(Import.id) == import_id))
         return False
     row.touched_at = now()
+    author = row.created_by and session.scalar(sa.select(col(User.id)).where(col(User.id) == row.created_by))
     lines = [Line.model_validate_json(memory.line) for memory in staged]
-    memories = [memory_of(line, row.project_id) for line in lines]
+    memories = [_memory_of(kept, line, row, author) for kept, line in zip(staged, lines, strict=True)]
+    row.memory_count -= len(memories)
+    row.memory_bytes -= sum(map(size_of_memory, memories))
     insert(session, row.project_id, memories, [_embedded(memory) for memory in staged])
     for memory, line in zip(memories, lines, strict=True):
         session.add_all(versions_of(line, memory.number))
@@ -175,8 +211,8 @@ def import_memories(
 ) -> Imported:
     """Import all lines or none. For commands: blocks. No lock is held while lines are read.
 
-    Calls `progress` after each chunk with the number of memories that were read. Raises NotFound, and Invalid with
-    the place of the first invalid line.
+    Calls `progress` after each chunk with the number of memories that were read. Raises NotFound, QuotaExceeded, and
+    Invalid with the place of the first invalid line.
     """
     with database.write() as session:
         import_id = begin(session, None, project_id)
@@ -236,6 +272,13 @@ def _next_staged(session: Session, import_id: str) -> list[StagedMemory]:
             break
         staged.append(memory)
     return staged
+
+
+def _memory_of(staged: StagedMemory, line: Line, row: Import, author: str | None) -> Memory:
+    memory = memory_of(line, row.project_id)
+    memory.id = staged.memory_id or memory.id
+    memory.created_by = memory.updated_by = author
+    return memory
 
 
 def _embedded(memory: StagedMemory) -> Embedded:

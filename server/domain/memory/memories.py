@@ -1,32 +1,31 @@
 """Adds, reads, changes and deletes memories, and tells the index in the same transaction."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
+from functools import partial
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import id_subquery, paused
+from server.database import id_subquery
 from server.domain import audit
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
-from server.domain.memory import idempotency, labels, versions
+from server.domain.memory import batches, idempotency, labels, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, Budget, read_fitting
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.idempotency import CreateRequest
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
+from server.domain.memory.storing import embed, embedding_input, hash_content, insert
 from server.domain.memory.versions import as_json
 from server.errors import Invalid, Unavailable
 from server.index import Index, outbox
-from server.index.pieces import lead_from
-from server.index.types import Embedded
 from server.models import Label, Memory
-from server.models.base import JsonObject, new_id, now
+from server.models.base import new_id, now
 from server.models.memories import LabelKind
 from server.principal import Principal
 
@@ -94,7 +93,8 @@ def add_many(
 ) -> list[str]:
     """Create all memories or none, in one project. Return their ids in the same order.
 
-    Raises Invalid if they name different projects, KeyUsedForAnother, and what `require_project` does.
+    A large batch is stored in several transactions. Raises Invalid if they name different projects, KeyUsedForAnother,
+    QuotaExceeded, and what `require_project` does.
     """
     if len({new.project_id for new in new_memories}) > 1:
         raise Invalid("all memories of one request must name the same project.", field="project_id")
@@ -102,17 +102,18 @@ def add_many(
     request = _create_request(project.id, principal, new_memories, idempotency_key)
     if request and (earlier := idempotency.earlier_answer(session, request)):
         return earlier
+    memories = [_row_of(new, project.id, principal.user_id) for new in new_memories]
+    usage.require_room_for(session, project.id, memories)
     embedded = embed(session, index, [embedding_input(new.text, new.details) for new in new_memories])
     # A pause ends the transaction: lock the project against deletion, then check again what may have changed.
     lock_project_shared(session, project.id)
     require_project(session, principal, project.id, Action.WRITE)
-    memories = [_row_of(new, project.id, principal.user_id) for new in new_memories]
     ids = [memory.id for memory in memories]
-    if (
-        request
-        and not idempotency.claim(session, request, ids)
-        and (earlier := idempotency.earlier_answer(session, request))
-    ):
+    claim = partial(_claim, session, request, ids)
+    if batches.is_large(embedded):
+        return batches.store(session, principal, project.id, memories, embedded, claim) or ids
+    usage.require_room_for(session, project.id, memories)
+    if earlier := claim():
         return earlier
     insert(session, project.id, memories, embedded)
     return ids
@@ -141,12 +142,14 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
 def update(session: Session, principal: Principal, memory_id: str, change: MemoryChange, index: Index) -> Memory:
     """Apply the change and keep the previous version. A change to the current values has no effect.
 
-    Raises NotFound, Forbidden, InsufficientScope.
+    Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded.
     """
     memory = require_memory(session, principal, memory_id, Action.WRITE)
     embedded = None
     embedded_for = embedding_input(memory.content, memory.details)
     for _ in range(EMBEDDING_ATTEMPTS):
+        growth = usage.growth_of(memory, change)
+        usage.require_room(session, memory.project_id, 0, growth)
         wanted = embedding_input_after(change, memory)
         if wanted == embedded_for:
             break
@@ -161,6 +164,7 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
     _apply(session, memory, change, principal.user_id)
     if embedded is not None:
         outbox.memories_changed(session, memory.project_id, [memory], embedded)
+    outbox.memory_resized(session, memory.project_id, growth)
     return memory
 
 
@@ -196,38 +200,11 @@ def stats(session: Session, principal: Principal, project_id: str | None) -> Sta
     return Stats(project.memory_count, this_week, session.scalars(tags).one())
 
 
-def insert(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
-    """Store new memories, with their labels, vectors and words."""
-    session.add_all(memories)
-    session.flush()
-    labels.write(session, memories)
-    outbox.memories_changed(session, project_id, memories, embedded)
-
-
-def embed(session: Session, index: Index, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
-    """Return the vectors of each (text, lead). Pauses the transaction unless they are known. Use it as `paused`."""
-    known = index.ready(texts)
-    if known is not None:
-        return known
-    with paused(session):
-        return index.embed(texts)
-
-
-def embedding_input(content: str, details: JsonObject) -> tuple[str, str]:
-    """Return the text to embed, and the lead that goes in front of its pieces."""
-    return content, lead_from(content, details)
-
-
 def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, str]:
     """Return `embedding_input` as it will be after the change."""
     content = memory.content if change.text is None else change.text
     details = memory.details if change.metadata is None else change.metadata
     return embedding_input(content, details)
-
-
-def hash_content(content: str) -> str:
-    """Return SHA-256 as 64 hexadecimal digits."""
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _row_of(new: NewMemory, project_id: str, user_id: str) -> Memory:
@@ -253,6 +230,13 @@ def _create_request(
     if key is None:
         return None
     return CreateRequest(project_id, principal.user_id, key, "\n".join(new.model_dump_json() for new in new_memories))
+
+
+def _claim(session: Session, request: CreateRequest | None, ids: Sequence[str]) -> list[str] | None:
+    """Store the answer to the request. Return the answer that another request stored first, or None."""
+    if request is None or idempotency.claim(session, request, ids):
+        return None
+    return idempotency.earlier_answer(session, request)
 
 
 def _is_already(memory: Memory, change: MemoryChange) -> bool:

@@ -15,6 +15,7 @@ from server.domain.memory import memories
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
 from server.domain.memory.memories import ListRequest, MemoryPage, Stats
 from server.domain.memory.periods import week_of
+from server.domain.memory.usage import Usage, usage_of
 from server.models import Label, Memory
 from server.models.base import JsonObject, new_id, now
 from server.models.memories import LabelKind
@@ -66,6 +67,8 @@ class Glance(NamedTuple):
     overview: Overview
     stats: Stats
     newest: MemoryPage
+    usage: Usage | None
+    """None without a quota."""
 
 
 def at_a_glance(session: Session, principal: Principal, project_id: str) -> Glance:
@@ -75,6 +78,7 @@ def at_a_glance(session: Session, principal: Principal, project_id: str) -> Glan
         overview(session, principal, project_id),
         memories.stats(session, principal, project_id),
         memories.list_memories(session, principal, newest),
+        usage_of(session, project_id),
     )
 
 

@@ -14,6 +14,7 @@ from server.domain.memory.changes import checked
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.labels import PEOPLE, TAGS, fold, parse_list
+from server.domain.memory.storing import hash_content
 from server.index import Index
 from server.models import Memory
 from server.models.base import JSON, JsonObject, now
@@ -43,7 +44,7 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     `memories.add` does, and Invalid if the labels of both are too many.
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
-    content_hash = memories.hash_content(new.text)
+    content_hash = hash_content(new.text)
     _lock_text(session, project.id, content_hash)
     known = _known(session, project.id, new, content_hash)
     if known is None:
@@ -87,5 +88,5 @@ def _known(session: Session, project_id: str, new: NewMemory, content_hash: str)
 def _lock_text(session: Session, project_id: str, content_hash: str) -> None:
     """Let nobody else remember the same text until the commit. SQLite has one writer at a time anyway."""
     if not is_sqlite(session):
-        number = int(memories.hash_content(f"{project_id}/{content_hash}")[:15], 16)
+        number = int(hash_content(f"{project_id}/{content_hash}")[:15], 16)
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))

@@ -21,6 +21,7 @@ from server.index.upkeep.candidates import memories_of_other_models
 from server.index.words import word_index
 from server.models import Memory, Project, ProjectIndex, metadata
 from server.models.base import now
+from server.models.stored_size import TOTAL_SIZE
 
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma
@@ -226,7 +227,8 @@ def rewrite_words(database: Database) -> Iterator[Progress]:
     """Write the words of all memories again, and recount the memories and pieces of each project."""
     with database.write() as session:
         word_index.forget_orphans(session)
-        session.execute(sa.update(_projects).values(memory_count=_count_of(_memories), piece_count=_count_of(_pieces)))
+        counts = {"memory_count": _count_of(_memories), "piece_count": _count_of(_pieces), "memory_bytes": _size()}
+        session.execute(sa.update(_projects).values(counts))
         total = session.scalar(sa.select(sa.func.count()).select_from(_memories)) or 0
     last, done = 0, 0
     query = sa.select(_memories.c.number, _memories.c.project_id).order_by(_memories.c.number).limit(WORDS_BATCH)
@@ -246,6 +248,11 @@ def _count_of(table: sa.Table) -> sa.ScalarSelect[int]:
     """Return the number of rows of `table` that belong to the project of the surrounding statement."""
     query = sa.select(sa.func.count()).select_from(table).where(table.c.project_id == _projects.c.id)
     return query.scalar_subquery()
+
+
+def _size() -> sa.ScalarSelect[int]:
+    """Return the bytes of the memories of the project of the surrounding statement."""
+    return sa.select(TOTAL_SIZE).where(_memories.c.project_id == _projects.c.id).scalar_subquery()
 
 
 def forget_collections(database: Database) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from server.domain.memory import imports, memories
+from server.domain.memory import imports, storing
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.errors import Invalid, NotFound
@@ -64,7 +64,7 @@ def resume(world: World) -> None:
 
 def test_no_transaction_of_an_import_writes_for_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     longest = 0
-    insert = memories.insert
+    insert = storing.insert
 
     def counted(session: object, project_id: str, new: list[object], embedded: object) -> None:
         nonlocal longest

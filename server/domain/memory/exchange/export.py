@@ -17,16 +17,14 @@ from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.memory.budget import ROWS_PER_READ
 from server.domain.memory.exchange.lines import (
-    MEMORY_ATTRIBUTES,
     EarlierVersion,
-    Line,
     Progress,
+    line_from,
     no_progress,
     without_repeats,
 )
 from server.domain.memory.exchange.markdown import write_markdown
 from server.domain.memory.exchange.table import write_header, write_row
-from server.domain.memory.inputs import Message
 from server.errors import NotFound
 from server.models import Memory, MemoryVersion, Project
 from server.principal import Principal
@@ -53,7 +51,7 @@ def export_memories(session: Session, project_id: str) -> Iterator[str]:
     for memories in session.scalars(query.execution_options(yield_per=ROWS_PER_READ)).partitions():
         earlier = _earlier_versions(session, [memory for memory in memories if memory.version > 1])
         for memory in memories:
-            yield _line_of(memory, earlier.get(memory.number, [])).model_dump_json(exclude_defaults=True)
+            yield line_from(memory, earlier.get(memory.number, [])).model_dump_json(exclude_defaults=True)
 
 
 def write_export(
@@ -147,10 +145,3 @@ def _history_of(memory: Memory, newest_first: Iterable[MemoryVersion]) -> list[E
         for row in newest_first
     )
     return without_repeats(memory.content, memory.details, earlier)[::-1]
-
-
-def _line_of(memory: Memory, history: list[EarlierVersion]) -> Line:
-    fields = {field: getattr(memory, attribute) for field, attribute in MEMORY_ATTRIBUTES.items()}
-    messages = [Message.model_construct(None, **message) for message in memory.messages] if memory.messages else None
-    fields["messages"] = messages
-    return Line.model_construct(id=memory.id, **fields, history=history)

@@ -17,8 +17,8 @@ from pydantic import (
 )
 
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
-from server.domain.memory.memories import hash_content
 from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, MetadataOrNone, UserId, require_text
+from server.domain.memory.storing import hash_content
 from server.domain.memory.versions import MOST_VERSIONS, as_json
 from server.errors import Conflict, Invalid
 from server.models import Memory, MemoryVersion
@@ -105,6 +105,14 @@ def line_of(fields: object) -> Line:
         path = ".".join(map(str, first["loc"]))
         reason = first["msg"].removeprefix("Value error, ")
         raise Invalid(f"{reason}.", field=path or None) from None
+
+
+def line_from(memory: Memory, history: list[EarlierVersion]) -> Line:
+    """Return the line that `memory_of` and `versions_of` read back."""
+    fields = {field: getattr(memory, attribute) for field, attribute in MEMORY_ATTRIBUTES.items()}
+    messages = [Message.model_construct(None, **message) for message in memory.messages] if memory.messages else None
+    fields["messages"] = messages
+    return Line.model_construct(id=memory.id, **fields, history=history)
 
 
 def memory_of(line: Line, project_id: str) -> Memory:

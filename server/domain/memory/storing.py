@@ -1,0 +1,41 @@
+"""Embeds texts and stores new memories with everything that is derived from them."""
+
+import hashlib
+from collections.abc import Sequence
+
+from sqlmodel import Session
+
+from server.database import paused
+from server.domain.memory import labels
+from server.index import Index, outbox
+from server.index.pieces import lead_from
+from server.index.types import Embedded
+from server.models import Memory
+from server.models.base import JsonObject
+
+
+def insert(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
+    """Store new memories, with their labels, vectors and words."""
+    session.add_all(memories)
+    session.flush()
+    labels.write(session, memories)
+    outbox.memories_changed(session, project_id, memories, embedded)
+
+
+def embed(session: Session, index: Index, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
+    """Return the vectors of each (text, lead). Pauses the transaction unless they are known. Use it as `paused`."""
+    known = index.ready(texts)
+    if known is not None:
+        return known
+    with paused(session):
+        return index.embed(texts)
+
+
+def embedding_input(content: str, details: JsonObject) -> tuple[str, str]:
+    """Return the text to embed, and the lead that goes in front of its pieces."""
+    return content, lead_from(content, details)
+
+
+def hash_content(content: str) -> str:
+    """Return SHA-256 as 64 hexadecimal digits."""
+    return hashlib.sha256(content.encode()).hexdigest()

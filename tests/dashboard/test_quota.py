@@ -1,0 +1,26 @@
+"""What people see of a project's quota."""
+
+import pytest
+
+from server.settings import Settings
+from tests.conftest import ORIGIN
+from tests.support.visitors import Visitor, seen
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"quota_memories": 2, "quota_bytes": 2_000_000})
+
+
+async def test_the_overview_shows_the_use_of_the_quota(ann: Visitor) -> None:
+    await ann.remember("One.")
+    assert "Memory quota 1 of 2 Storage quota" in await ann.see(ann.project)
+
+
+async def test_an_uploaded_file_keeps_to_the_quota(ann: Visitor) -> None:
+    await ann.remember("One.")
+    file = {"file": ("memories.jsonl", b'{"content": "Two."}\n{"content": "Three."}\n')}
+    answer = await ann.client.post(f"{ann.project}/transfer", files=file, headers={"Origin": ORIGIN})
+    assert answer.status_code == 403
+    assert "This project is full: it holds 1 of at most 2 memories, and this needs 2 more." in seen(answer)
+    assert "Two." not in await ann.see(f"{ann.project}/memories")

@@ -1,0 +1,164 @@
+"""A large batch is all or nothing, also across a crash, and never writes for long."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session, select
+
+from server.domain.memory import batches, imports, memories, storing
+from server.domain.memory.idempotency import KeyUsedForAnother
+from server.domain.memory.inputs import Message, NewMemory
+from server.errors import Forbidden
+from server.models import Memory
+from tests.domain.memory.test_imports import age, resume, staged, stored
+from tests.support.world import World
+
+COUNT = 150
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+def batch(world: World, count: int = COUNT) -> list[NewMemory]:
+    return [
+        NewMemory(
+            messages=[Message(role="user", content=f"Kayak {number}.")],
+            metadata={"tags": ["boat"]},
+            user_id="ann",
+            project_id=world.project_id,
+        )
+        for number in range(count)
+    ]
+
+
+def send(world: World, new: Sequence[NewMemory], key: str | None = None) -> list[str]:
+    with world.database.write() as session:
+        return memories.add_many(session, world.principal, new, world.index, key)
+
+
+def fail(*_args: object) -> bool:
+    raise Killed
+
+
+def test_a_large_batch_is_stored_in_order_with_its_author(world: World) -> None:
+    ids = send(world, batch(world))
+    with world.database.read() as session:
+        rows = session.exec(select(Memory).order_by(Memory.id)).all()
+    assert [row.id for row in rows] == ids
+    assert [row.content for row in rows] == [f"Kayak {number}." for number in range(COUNT)]
+    assert {(row.created_by, row.user_id, row.version) for row in rows} == {(world.principal.user_id, "ann", 1)}
+    assert staged(world) == (0, 0)
+
+
+def test_no_transaction_of_a_batch_writes_for_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    insert = storing.insert
+
+    def counted(session: Session, project_id: str, new: Sequence[Memory], embedded: object) -> None:
+        sizes.append(len(new))
+        insert(session, project_id, new, embedded)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(imports, "insert", counted)
+    monkeypatch.setattr(memories, "insert", counted)
+    send(world, batch(world))
+    assert sum(sizes) == COUNT
+    assert max(sizes) <= imports.CHUNK_LINES
+
+
+def test_others_write_between_the_steps_of_a_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, written = threading.Event(), threading.Event()
+
+    def write() -> None:
+        began.wait(20)
+        world.add("a red canoe")
+        written.set()
+
+    publish = imports.publish
+    seen = []
+
+    def watched(*args: object) -> bool:
+        began.set()
+        seen.append(written.is_set())
+        return publish(*args)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(imports, "publish", watched)
+    with ThreadPoolExecutor() as threads:
+        threads.submit(write)
+        send(world, batch(world, 900))
+    assert (seen[0], seen[-1]) == (False, True), "the canoe waited for the whole batch"
+
+
+def test_a_batch_that_is_killed_before_the_decision_leaves_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(imports, "accept", fail)
+        with pytest.raises(Killed):
+            send(world, batch(world), "key")
+    assert (stored(world), staged(world)) == (0, (1, COUNT))
+    age(world, timedelta(hours=1))
+    resume(world)
+    assert (stored(world), staged(world)) == (0, (0, 0))
+    send(world, batch(world, 1), "key")  # the key is free
+
+
+def test_a_batch_that_is_killed_after_the_decision_is_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = batch(world)
+    with monkeypatch.context() as patched:
+        patched.setattr(imports, "publish", fail)
+        with pytest.raises(Killed):
+            send(world, new, "key")
+    assert stored(world) == 0
+    ids = send(world, new, "key")
+    age(world, timedelta(minutes=2))
+    resume(world)
+    with world.database.read() as session:
+        assert session.scalars(sa.select(Memory.id).order_by(Memory.id)).all() == ids  # type: ignore[call-overload]  # a column
+    assert staged(world) == (0, 0)
+
+
+def test_a_batch_that_cannot_be_published_now_is_published_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish = imports.publish
+
+    def busy(session: Session, principal: None, import_id: str) -> bool:
+        publish(session, principal, import_id)
+        raise sa.exc.OperationalError("", None, Exception())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(imports, "publish", busy)
+        send(world, batch(world))
+    assert (stored(world), staged(world)) == (0, (1, COUNT)), "the step that failed is undone"
+    age(world, timedelta(minutes=2))
+    resume(world)
+    assert (stored(world), staged(world)) == (COUNT, (0, 0))
+
+
+def test_a_key_stores_a_large_batch_once(world: World) -> None:
+    new = batch(world)
+    with ThreadPoolExecutor() as threads:
+        first, second = threads.map(lambda _: send(world, new, "key"), range(2))
+    assert first == second == send(world, new, "key")
+    assert (stored(world), staged(world)) == (COUNT, (0, 0))
+    with pytest.raises(KeyUsedForAnother):
+        send(world, batch(world, COUNT + 1), "key")
+
+
+def test_who_lost_the_right_stores_no_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object) -> object:
+        raise Forbidden
+
+    with monkeypatch.context() as patched:
+        patched.setattr(imports, "accept", refuse)
+        with pytest.raises(Forbidden):
+            send(world, batch(world))
+    assert (stored(world), staged(world)) == (0, (0, 0))
+
+
+def test_a_small_batch_is_one_transaction(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "store", fail)
+    assert len(send(world, batch(world, 30))) == 30
