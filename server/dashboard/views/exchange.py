@@ -6,14 +6,15 @@ import contextlib
 import logging
 import re
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from server import waits
 from server.dashboard.pages import PageRequest
 from server.dashboard.rendering import render
 from server.domain.access import Action, require_project
@@ -25,6 +26,8 @@ from server.principal import Principal
 from server.runtime import Runtime, translating_outages
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FILE_BYTES = 10_000_000
 FORM_BYTES = FILE_BYTES + 10_000
@@ -70,15 +73,20 @@ class Import:
         try:
             await call.runtime.in_thread(collections.deque, imports.parsed_in_chunks(self.lines), 0)
             for chunk in imports.parsed_in_chunks(self.lines):
-                await call.run(imports.stage, import_id, chunk, call.index)
+                await self._step(imports.stage, import_id, chunk, call.index)
                 await self.updates.put(len(chunk))
-            await call.run(imports.commit, import_id)
+            await self._step(imports.commit, import_id)
         finally:
-            while await call.run(imports.discard, import_id):
+            while await self._step(imports.discard, import_id):
                 pass
         with contextlib.suppress(Unavailable):  # it is committed: housekeeping publishes the rest
-            while await call.run(imports.publish, import_id):
+            while await self._step(imports.publish, import_id):
                 pass
+
+    async def _step(self, operation: Callable[..., T], *args: object) -> T:
+        """Run one step of the import, which may wait as long as a request."""
+        waits.begin()
+        return await self.request.call.run(operation, *args)
 
     def finish(self, task: "asyncio.Task[None]") -> None:
         """Send an outcome after a bug or a shutdown too, so that no reader waits forever."""
