@@ -10,6 +10,7 @@ ServiceError
 ├── Conflict           valid, but contradicts stored state
 ├── Gone               existed and has ended
 ├── TooLarge           exceeds the size limit of a request
+├── TooSlow            the body of the request trickles in
 ├── RateLimited        too many requests; says when to try again
 └── Unavailable        cannot be done now; nothing was changed. Also a model that fails or is closed
 """
@@ -78,6 +79,10 @@ class Gone(ServiceError):
 
 class TooLarge(ServiceError):
     sentence = "The request is too large."
+
+
+class TooSlow(ServiceError):
+    sentence = "The body of the request arrives too slowly. Try again on a faster connection."
 
 
 class RateLimited(ServiceError):
