@@ -1,6 +1,7 @@
 """Measures what one tenant notices while one key of another tenant floods the server with additions.
 
 python -m bench.fairness [--seconds 20] [--database-url postgresql://…/an_empty_one] [--limits]
+    [--clients 24 200] [--addition-characters 2000] [--batch-memories 1000]
 
 The other tenant signs in, searches and adds, one after the other: first alone, then under each flood. The aim is a p95
 of at most five times its p95 alone. Rate limits are off unless `--limits` is given, so that only the shares protect.
@@ -17,7 +18,7 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -25,16 +26,13 @@ from bench.latency import question, sentence
 from bench.server import ROOT, Server, started
 
 AIM = 5.0
-ADDITION_CHARACTERS = 2_000
-BATCH_MEMORIES = 1_000
-BATCH_CHARACTERS = 9_700
-"""A thousand of them and their JSON are just below the 10 MB that a batch may have."""
+BATCH_CHARACTERS = 9_700_000
+"""They and their JSON are just below the 10 MB that a batch may have."""
 
 RETRY_SECONDS = 0.2
 """How soon the flood tries again after a refusal. It does not honor Retry-After."""
 
 PASSWORD = secrets.token_urlsafe(12)
-EMAIL = "neighbor@example.com"
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,12 @@ class Flood:
     clients: int
 
 
-def floods() -> Iterator[Flood]:
-    addition = json.dumps(_memory(ADDITION_CHARACTERS)).encode()
-    batch = json.dumps({"memories": [_memory(BATCH_CHARACTERS) for _ in range(BATCH_MEMORIES)]}).encode()
-    for clients in (24, 200):
+def floods(clients_at_once: Sequence[int], characters: int, memories: int) -> Iterator[Flood]:
+    addition = json.dumps(_memory(characters)).encode()
+    batch = json.dumps({"memories": [_memory(BATCH_CHARACTERS // memories) for _ in range(memories)]}).encode()
+    for clients in clients_at_once:
         yield Flood(f"{clients} additions at once", "/api/memories", addition, clients)
-    for clients in (24, 200):
+    for clients in clients_at_once:
         name = f"{clients} batches of {len(batch) / 1e6:.1f} MB at once"
         yield Flood(name, "/api/memories/batch", batch, clients)
 
@@ -65,9 +63,11 @@ def _memory(characters: int) -> dict[str, object]:
 class Neighbor:
     """The other tenant: one connection for its key, a new one for each sign-in."""
 
-    def __init__(self, server: Server, key: str) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
-        self._caller = server.caller(key)
+        self._email = f"{secrets.token_hex(4)}@example.com"  # a database may have served another flood before
+        create_user(server, self._email)
+        self._caller = server.caller(server.key("Neighbor", self._email))
 
     def search(self) -> None:
         self._caller.post("/api/memories/search", {"query": question()})
@@ -77,7 +77,7 @@ class Neighbor:
 
     def sign_in(self) -> None:
         connection = http.client.HTTPConnection(*self._server.address, timeout=60)
-        body = urllib.parse.urlencode({"email": EMAIL, "password": PASSWORD})
+        body = urllib.parse.urlencode({"email": self._email, "password": PASSWORD})
         connection.request("POST", "/sign-in", body, {"Content-Type": "application/x-www-form-urlencoded"})
         status = connection.getresponse().status
         connection.close()
@@ -150,8 +150,8 @@ def percentile(times: list[float]) -> float:
     return statistics.quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
 
 
-def create_user(server: Server) -> None:
-    command = [sys.executable, "-m", "server", "create-user", "--email", EMAIL, "--password-stdin"]
+def create_user(server: Server, email: str) -> None:
+    command = [sys.executable, "-m", "server", "create-user", "--email", email, "--password-stdin"]
     subprocess.run(
         command, env=server.environment, cwd=ROOT, check=True, input=PASSWORD, text=True, stdout=subprocess.DEVNULL
     )
@@ -162,16 +162,19 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20, help="how long each flood lasts")
     parser.add_argument("--database-url", help="an empty Postgres database instead of SQLite")
     parser.add_argument("--limits", action="store_true", help="leave the rate limits on")
+    parser.add_argument("--clients", type=int, nargs="+", default=[24, 200], help="requests of the flood at once")
+    parser.add_argument("--addition-characters", type=int, default=2_000)
+    parser.add_argument("--batch-memories", type=int, default=1_000, help="memories of a batch, which has 10 MB")
     given = parser.parse_args()
     settings = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_SIGN_IN": "100000/minute",
                 "RATE_LIMIT_REQUEST": "1000000/minute"} if given.limits else {}  # fmt: skip
     if given.database_url:
         settings["DATABASE_URL"] = given.database_url
     within = True
-    for flood in floods():  # a fresh server for each, so that no flood leaves work behind for the next
+    # a new process for each, so that no flood leaves work behind for the next
+    for flood in floods(given.clients, given.addition_characters, given.batch_memories):
         with started(**settings) as server:
-            create_user(server)
-            neighbor = Neighbor(server, server.key("Neighbor", EMAIL))
+            neighbor = Neighbor(server)
             neighbor.times(1)
             idle = neighbor.times(given.seconds / 2)
             report("alone (p50, p95, ratio of p95 to p95 alone)", idle, idle)

@@ -30,6 +30,7 @@ FAILURES = {
     404: "Not found, or not visible to you.",
     409: "The request conflicts with stored data.",
     410: "This has expired or ended.",
+    408: "The body of the request arrives too slowly.",
     413: "The request is too large.",
     415: "The body is not JSON.",
     429: "Too many requests.",
@@ -160,7 +161,7 @@ def _responses(endpoint: Endpoint, models: Schemas) -> JsonObject:
 def _failures(endpoint: Endpoint) -> set[int]:
     statuses = {429, 500, *endpoint.failures}
     statuses |= {400} if endpoint.body or endpoint.query else set()
-    statuses |= {413, 415} if endpoint.body else set()
+    statuses |= {408, 413, 415} if endpoint.body else set()
     statuses |= {401, 403, 404} if endpoint.reach is not Reach.ANYBODY else set()
     statuses |= {503} if endpoint.reach is not Reach.ANYBODY else set()
     return statuses | ({409} if endpoint.is_idempotent else set())

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,20 +10,17 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlmodel import Session
 
+from server import waits
 from server.quotas import UNLIMITED, Quota
 from server.settings import SettingsError, make_private
 
-BUSY_SECONDS = 15
-"""How long a transaction waits in all for its turn to write, a statement for a lock, a caller for a connection."""
-
 NOTABLE_SECONDS = 0.1
-"""A shorter wait in the process does not shorten the wait for the file."""
+"""Shorter waits before a transaction do not shorten its wait for the file or for a lock, which costs statements."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "writes"
 _WRITER = "writer"
 _QUOTA = "quota"
-_FILE_WAIT = "file_wait"
 _SNAPSHOT = "REPEATABLE READ"
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -64,7 +60,6 @@ class Database:
         with turn, Session(self._writing, expire_on_commit=False) as session:
             session.info[_WRITER] = turn
             session.info[_QUOTA] = self.quota
-            turn.limit_file_wait(session)
             yield session
             session.commit()
 
@@ -78,15 +73,13 @@ class _Turn:
     def __init__(self, lock: "threading.Lock | None") -> None:
         self._lock = lock
         self._held = False
-        self._waited_seconds = 0.0
 
     def __enter__(self) -> None:
-        """Raises TimeoutError after `BUSY_SECONDS`, as for a connection."""
+        """Raises TimeoutError when the request has waited long enough, as for a connection."""
         if self._lock is None:
             return
-        began = time.monotonic()
-        self._held = self._lock.acquire(timeout=BUSY_SECONDS)
-        self._waited_seconds = time.monotonic() - began
+        with waits.counted() as left:
+            self._held = self._lock.acquire(timeout=left)
         if not self._held:
             raise sa.exc.TimeoutError("other transactions of this process are writing")
 
@@ -94,15 +87,6 @@ class _Turn:
         if self._lock is not None and self._held:
             self._held = False
             self._lock.release()
-
-    def limit_file_wait(self, session: Session) -> None:
-        """Let the next transaction wait for the file only for what is left of `BUSY_SECONDS`.
-
-        Otherwise, while another program holds the file, each writer in the line would wait for the full time in turn.
-        """
-        if self._waited_seconds > NOTABLE_SECONDS:
-            left = max(BUSY_SECONDS - self._waited_seconds, 0)
-            session.connection(execution_options={_FILE_WAIT: int(left * 1000)})
 
 
 @contextmanager
@@ -120,7 +104,6 @@ def paused(session: Session) -> Iterator[None]:
     turn.__exit__()
     yield  # after an exception nothing is written, so there is no need to wait for another turn
     turn.__enter__()
-    turn.limit_file_wait(session)
 
 
 def migrate(url: str) -> None:
@@ -133,6 +116,7 @@ def migrate(url: str) -> None:
         with engine.execution_options(**{_WRITES: True}).begin() as connection:
             if connection.dialect.name == "postgresql":
                 _require_writable(connection)
+                connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(72627001)"))
             if not _is_newest(connection):
                 _upgrade(connection)
@@ -187,15 +171,19 @@ def migrated(url: str, *, connections: int = 2, quota: Quota = UNLIMITED) -> Ite
 
 
 def _engine(url: str, connections: int) -> sa.Engine:
-    options: dict[str, int | bool] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
+    wait = waits.WAIT_SECONDS
+    options: dict[str, object] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": wait}
     if sa.make_url(url).get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
+        engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
+        event.listen(engine, "connect", _on_connect_to_postgres)
+        event.listen(engine, "begin", _on_begin_in_postgres)
+        return engine
     path = sa.make_url(url).database
     if path:
         with suppress(OSError):  # opening the database reports the failure
             make_private(Path(path).parent)
     engine = sa.create_engine(
-        url, poolclass=sa.QueuePool, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, **options
+        url, poolclass=sa.QueuePool, hide_parameters=True, connect_args={"timeout": wait}, **options
     )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
@@ -205,22 +193,42 @@ def _engine(url: str, connections: int) -> sa.Engine:
 def _on_connect(connection: object, _record: object) -> None:
     connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3: `_on_begin` sends BEGIN, not the driver
     cursor = connection.cursor()  # type: ignore[attr-defined]  # sqlite3
-    for pragma in _PRAGMAS:
+    for pragma in (*_PRAGMAS, f"busy_timeout={int(waits.WAIT_SECONDS * 1000)}"):
         cursor.execute(f"PRAGMA {pragma}")
-    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
     cursor.close()
 
 
 def _on_begin(connection: sa.Connection) -> None:
-    options = connection.get_execution_options()
-    file_wait = options.get(_FILE_WAIT)
-    if file_wait is not None:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={file_wait}")
-    try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITES) else "BEGIN")
-    finally:
-        if file_wait is not None:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+    """Wait for the file only as long as the request may still wait.
+
+    Otherwise, while another program holds the file, each writer in the line would wait for the full time in turn.
+    """
+    if not connection.get_execution_options().get(_WRITES):
+        connection.exec_driver_sql("BEGIN")
+        return
+    with waits.counted() as left:
+        is_shorter = waits.WAIT_SECONDS - left > NOTABLE_SECONDS
+        if is_shorter:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(left * 1000)}")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            if is_shorter:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(waits.WAIT_SECONDS * 1000)}")
+
+
+def _on_connect_to_postgres(connection: object, _record: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]  # psycopg
+    cursor.execute(f"SET lock_timeout = {int(waits.WAIT_SECONDS * 1000)}")
+    cursor.close()
+    connection.commit()  # type: ignore[attr-defined]  # psycopg
+
+
+def _on_begin_in_postgres(connection: sa.Connection) -> None:
+    """Wait for each lock only as long as the request may still wait."""
+    left = waits.left()
+    if waits.WAIT_SECONDS - left > NOTABLE_SECONDS:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(int(left * 1000), 1)}")
 
 
 def quota_of(session: Session) -> Quota:

@@ -11,6 +11,7 @@ ServiceError
 ├── Conflict           valid, but contradicts stored state
 ├── Gone               existed and has ended
 ├── TooLarge           exceeds the size limit of a request
+├── TooSlow            the body of the request trickles in
 ├── QuotaExceeded      the project is full: says how full, and what to do
 ├── RateLimited        too many requests; says when to try again
 └── Unavailable        cannot be done now; nothing was changed. Also a model that fails or is closed
@@ -98,6 +99,10 @@ class TooLarge(ServiceError):
 
 class QuotaExceeded(ServiceError):
     sentence = "This project is full: delete memories, or ask whoever runs the server to raise its quota."
+
+
+class TooSlow(ServiceError):
+    sentence = "The body of the request arrives too slowly. Try again on a faster connection."
 
 
 class RateLimited(ServiceError):

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
+from server import waits
 from server.errors import Unavailable
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -34,7 +35,6 @@ _passwords = PasswordHasher()
 _HASHES_AT_ONCE = 3
 """Each takes 64 MiB and several threads."""
 
-_WAIT_SECONDS = 15
 _hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)
 _HASH_OF_NO_PASSWORD = _passwords.hash(secrets.token_urlsafe(16))
 
@@ -89,7 +89,9 @@ def password_matches(stored: str | None, password: str) -> bool:
 
 @contextlib.contextmanager
 def _a_turn() -> Iterator[None]:
-    if not _hashing.acquire(timeout=_WAIT_SECONDS):
+    with waits.counted() as left:
+        has_turn = _hashing.acquire(timeout=left)
+    if not has_turn:
         raise Unavailable
     try:
         yield

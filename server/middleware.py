@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server import csp
+from server import csp, waits
 from server.errors import RateLimited
 from server.forwarding import apply_forwarding, networks
 from server.logs import request_id
@@ -59,6 +59,7 @@ class Envelope:
         token = request_id.set(new_request_id)
         address.set(address_of(HTTPConnection(scope)))
         person.set("")
+        waits.begin()
         started, status = time.perf_counter(), 500
 
         async def sending(message: Message) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlmodel import Session
 
+from server import waits
 from server.buckets import Bucket
 from server.database import Database
 from server.domain import credentials
@@ -143,10 +144,15 @@ class Noter:
             return
         noted = False
         with suppress(Unavailable), anyio.move_on_after(NOTE_USE_SECONDS):
-            await anyio.to_thread.run_sync(write, limiter=self._thread, abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(_with_own_waits, write, limiter=self._thread, abandon_on_cancel=True)
             noted = True
         if not noted:
             self._resting_until = time.monotonic() + NOTER_REST_SECONDS
+
+
+def _with_own_waits(write: Callable[[], None]) -> None:
+    waits.begin()  # the request goes on meanwhile
+    write()
 
 
 class State(TypedDict):
@@ -165,7 +171,7 @@ class Call:
     @property
     def index(self) -> PreparedIndex:
         """A new view of the index, which one operation fills with vectors."""
-        return PreparedIndex(self.runtime.index)
+        return PreparedIndex(self.runtime.index, self.caller)
 
     @property
     def caller(self) -> str:

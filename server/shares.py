@@ -9,12 +9,10 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
+from server import waits
 from server.errors import Unavailable
 
 T = TypeVar("T")
-
-WAIT_SECONDS = 15.0
-"""What waits longer than this for a slot is answered with 503."""
 
 address: ContextVar[str] = ContextVar("address", default="")
 """The client address of the current request."""
@@ -50,7 +48,7 @@ class Shares:
 
     @contextlib.asynccontextmanager
     async def slot(self, caller: str) -> AsyncIterator[None]:
-        """Hold one slot. Raises Unavailable after `WAIT_SECONDS`."""
+        """Hold one slot. Raises Unavailable when the request has waited long enough."""
         line = self._lines.get(caller)
         if line is None:
             line = self._lines[caller] = _Line(anyio.Semaphore(self._share, fast_acquire=True))
@@ -85,11 +83,11 @@ class Threads(Shares):
 
 
 async def _take(slots: anyio.Semaphore) -> None:
-    """Raises Unavailable after `WAIT_SECONDS`."""
+    """Raises Unavailable when the request has waited long enough."""
     try:
         slots.acquire_nowait()  # a wait with a time limit costs more than everything else here
     except anyio.WouldBlock:
-        with anyio.move_on_after(WAIT_SECONDS) as scope:
+        with waits.counted() as left, anyio.move_on_after(left) as scope:
             await slots.acquire()
         if scope.cancelled_caught:
             raise Unavailable from None

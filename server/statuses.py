@@ -13,6 +13,7 @@ STATUS: dict[type[errors.ServiceError], int] = {
     errors.Forbidden: 403,
     errors.QuotaExceeded: 403,
     errors.NotFound: 404,
+    errors.TooSlow: 408,
     errors.Conflict: 409,
     errors.Gone: 410,
     errors.TooLarge: 413,

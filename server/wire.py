@@ -1,5 +1,6 @@
 """Read and validate request bodies: bytes, forms, JSON values, and the sentences for what is wrong with them."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import TypeGuard, TypeVar, get_args
@@ -8,7 +9,7 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from server.errors import Invalid, TooLarge, Unsupported
+from server.errors import Invalid, TooLarge, TooSlow, Unsupported
 from server.runtime import State
 from server.spelling import names_of, not_a, shortened
 
@@ -16,6 +17,10 @@ Model = TypeVar("Model", bound=BaseModel)
 FORM = "application/x-www-form-urlencoded"
 NUL_IN_FORM = "A form field holds a NUL character, which cannot be stored."
 UNSTORABLE = "NUL characters and infinite numbers cannot be stored"
+BODY_SECONDS = 15.0
+BODY_BYTES_PER_SECOND = 50_000
+"""A body may take `BODY_SECONDS`, and longer while this many bytes arrive a second."""
+
 PATH_LENGTH = 200
 """Characters of a field's path in a sentence. The caller chooses the keys, so they may be long."""
 
@@ -29,16 +34,25 @@ def require_json(request: Request[State]) -> None:
 
 
 async def read_body(request: Request[State], limit: int) -> bytes:
-    """Return the body. Raises TooLarge over `limit` bytes; a larger Content-Length is refused before reading."""
+    """Return the body. Raises TooLarge over `limit` bytes; a larger Content-Length is refused before reading.
+
+    Raises TooSlow for a body that trickles in, because many wait for the slot and the memory that it holds.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise TooLarge(f"The body is larger than {limit // 1000} KB.")
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > limit:
-            raise TooLarge(f"The body is larger than {limit // 1000} KB.")
-    return bytes(chunks)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS) as allowed:
+            due = asyncio.get_running_loop().time() + BODY_SECONDS
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise TooLarge(f"The body is larger than {limit // 1000} KB.")
+                allowed.reschedule(due + len(body) / BODY_BYTES_PER_SECOND)
+    except TimeoutError:
+        raise TooSlow from None
+    return bytes(body)
 
 
 async def read_form(request: Request[State], limit: int, most_fields: int) -> dict[str, list[str]]:

@@ -51,7 +51,7 @@ async def test_who_waits_too_long_is_told_to_try_again(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hashing, "_passwords", SlowHasher(1))
-    monkeypatch.setattr("server.shares.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("server.waits.WAIT_SECONDS", 0.1)
     statuses = await statuses_of_many(client)
     assert statuses[401] >= 1
     assert statuses[503] >= 1
@@ -67,7 +67,7 @@ def test_hashing_itself_has_a_bound_whoever_calls_it(monkeypatch: pytest.MonkeyP
 
 def test_a_hash_that_waits_too_long_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashing, "_passwords", SlowHasher(1))
-    monkeypatch.setattr(hashing, "_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("server.waits.WAIT_SECONDS", 0.1)
     with ThreadPoolExecutor(12) as threads:
         futures = [threads.submit(hashing.password_matches, "stored", "password") for _ in range(12)]
     assert Counter(type(future.exception()) for future in futures) == {type(None): 3, Unavailable: 9}

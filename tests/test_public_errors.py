@@ -44,6 +44,7 @@ def test_the_status_of_each_kind_of_error() -> None:
         "NotFound": 404,
         "Conflict": 409,
         "Gone": 410,
+        "TooSlow": 408,
         "TooLarge": 413,
         "QuotaExceeded": 403,
         "Unsupported": 415,
@@ -99,6 +100,7 @@ SENTENCES = {
     "SignUpClosed": "Sign-up is closed: ask the administrator of this server for an account.",
     "TooLarge": "The request is too large.",
     "TooManyPasskeys": "An account can have at most 20 passkeys. Delete one first.",
+    "TooSlow": "The body of the request arrives too slowly. Try again on a faster connection.",
     "Unauthenticated": (
         "Authentication is required. Send a valid API key or access token as Authorization: Bearer KEY, an API key as "
         "X-API-Key: KEY, or a session as Authorization: Session SESSION."

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from server import data_folder, database
+from server import data_folder, waits
 from server.__main__ import main
 from server.app import open_runtime
 from server.commands import accounts, running, serving, start_warnings
@@ -116,7 +116,7 @@ def stored(tmp_path: Path, sqlite_template: Path) -> Path:
 def test_a_database_that_another_program_holds_is_named(
     refusal: Refusal, stored: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(waits, "WAIT_SECONDS", 0.2)
     holder = sqlite3.connect(stored)
     holder.executescript("PRAGMA locking_mode=EXCLUSIVE; BEGIN IMMEDIATE")
     said = started_app(stored.parent) if arguments[0] == "serve" else refusal(*arguments)

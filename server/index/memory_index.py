@@ -98,7 +98,10 @@ class MemoryIndex:
 
     def embed(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
         """Return the pieces and vectors of each (text, lead). Blocks while the model works: hold no transaction."""
-        pieces = [pieces_of(content, lead) for content, lead in texts]
+        return self.embed_pieces([pieces_of(content, lead) for content, lead in texts])
+
+    def embed_pieces(self, pieces: Sequence[Sequence[Piece]]) -> list[Embedded]:
+        """Like `embed`, for the pieces of each text."""
         flat = [piece.text for group in pieces for piece in group]
         vectors = self._embedder.embed(flat) if flat else np.empty((0, self._embedder.dimensions), np.float32)
         return self.assemble(pieces, vectors)
@@ -120,6 +123,11 @@ class MemoryIndex:
         if isinstance(self._embedder, BatchingEmbedder):
             return self._embedder.submit(texts, urgent=urgent)
         return self._embedding_threads.submit(self._embedder.embed, texts, urgent=urgent)
+
+    def expect(self, caller: str) -> None:
+        """Note that the caller is about to embed something."""
+        if isinstance(self._embedder, BatchingEmbedder):
+            self._embedder.expect(caller)
 
     def is_idle(self) -> bool:
         """Return whether the model would embed one text at once."""

@@ -16,8 +16,11 @@ from server.index.pieces import Piece, pieces_of
 from server.index.types import Embedded, Numbers, Vector, Vectors
 from server.models import Project
 
-SUBMITTED_PIECES = 256
+SUBMITTED_PIECES = 64
 """Pieces that wait in the model's queue at a time for one call."""
+
+SHORT_LENGTH = 600
+"""Characters of a text that is cut into pieces on the event loop, in a fraction of a millisecond."""
 
 
 class VectorsMissing(Exception):
@@ -31,8 +34,9 @@ class VectorsMissing(Exception):
 class PreparedIndex:
     """The index with the vectors that one call has learned. Not for several calls."""
 
-    def __init__(self, index: MemoryIndex) -> None:
+    def __init__(self, index: MemoryIndex, caller: str) -> None:
         self._index = index
+        self._caller = caller
         self._texts: dict[tuple[str, str], Embedded] = {}
         self._questions: dict[str, Vector] = {}
 
@@ -44,16 +48,20 @@ class PreparedIndex:
 
     def embed(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
         """Like `MemoryIndex.embed` for one piece that an idle model embeds at once. Else raises VectorsMissing."""
-        pieces = {text: pieces_of(*text) for text in dict.fromkeys(texts)}
-        if sum(map(len, pieces.values())) <= 1 and self._index.is_idle():
-            return self._index.embed(texts)
-        raise VectorsMissing(lambda: self._learn_texts(pieces))
+        self._index.expect(self._caller)
+        if len(texts) == 1 and len(texts[0][0]) <= SHORT_LENGTH and self._index.is_idle():
+            pieces = pieces_of(*texts[0])
+            if len(pieces) <= 1:
+                return self._index.embed_pieces([pieces])
+        raise VectorsMissing(lambda: self._learn_texts(texts))
 
     def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
         """Like `MemoryIndex.embed_question` for an idle model or a known question. Else raises VectorsMissing."""
         vector = self._questions.get(text)
         if vector is None:
             vector = self._index.known_question(project.id, text)
+        if vector is None:
+            self._index.expect(self._caller)
         if vector is None and not self._index.is_idle():
             project_id = project.id  # the session has ended when the vector is learned
             raise VectorsMissing(lambda: self._learn_question(project_id, text))
@@ -70,10 +78,22 @@ class PreparedIndex:
     ) -> SimilarMemories:
         return self._index.find_similar(session, project, question, allowed, also, wanted)
 
-    async def _learn_texts(self, pieces: dict[tuple[str, str], list[Piece]]) -> None:
+    async def _learn_texts(self, texts: Sequence[tuple[str, str]]) -> None:
+        """Cut and embed a few texts at a time: to cut all of a large batch first would keep the interpreter busy."""
+        pieces: dict[tuple[str, str], list[Piece]] = {}
+        for text in dict.fromkeys(texts):
+            is_short = len(text[0]) <= SHORT_LENGTH
+            pieces[text] = pieces_of(*text) if is_short else await asyncio.to_thread(pieces_of, *text)
+            if sum(map(len, pieces.values())) >= SUBMITTED_PIECES:
+                await self._learn_pieces(pieces)
+                pieces = {}
+        await self._learn_pieces(pieces)
+
+    async def _learn_pieces(self, pieces: dict[tuple[str, str], list[Piece]]) -> None:
         flat = [piece.text for group in pieces.values() for piece in group]
         vectors = np.empty((len(flat), self._index.dimensions), np.float32)
         for start in range(0, len(flat), SUBMITTED_PIECES):
+            self._index.expect(self._caller)
             end = start + SUBMITTED_PIECES
             part: Vectors = await asyncio.wrap_future(self._index.submit(flat[start:end]))
             vectors[start:end] = part

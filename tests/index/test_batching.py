@@ -174,3 +174,67 @@ def test_closing_finishes_the_running_texts_and_fails_the_others(busy: BusyEmbed
     with pytest.raises(EmbedderClosed):
         busy.embedder.embed(["third"])
     assert busy.texts_run() == ["first"]
+
+
+class SlowModel:
+    """A model of two threads. Each text runs until the test lets it end."""
+
+    name = "slow/test"
+    dimensions = 2
+    threads = 2
+    batch_size = 1
+
+    def __init__(self) -> None:
+        self.running: list[str] = []
+        self.changed = threading.Condition()
+        self.may_end = threading.Semaphore(0)
+
+    def encode(self, texts: Sequence[str], /) -> Vectors:
+        with self.changed:
+            self.running += texts
+            self.changed.notify_all()
+        self.may_end.acquire(timeout=10)
+        with self.changed:
+            self.running.remove(texts[0])
+            self.changed.notify_all()
+        return np.array([[len(text), 1] for text in texts], dtype=np.float32)
+
+    def wait_for(self, count: int) -> list[str]:
+        """Wait until so many texts run, and return them."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.running) == count, 10), self.running
+            return list(self.running)
+
+
+def test_one_caller_uses_all_threads_and_several_leave_one_for_first_turns() -> None:
+    model = SlowModel()
+    embedder = BatchingEmbedder(model)
+    embedder.expect("flood")
+    flood = embedder.submit([f"flood {number}" for number in range(6)])
+    model.wait_for(2)
+    embedder.expect("neighbor")
+    model.may_end.release()
+    model.wait_for(1)
+    assert embedder.is_idle(), "a thread is kept"
+    memory = embedder.submit(["memory"])
+    assert "memory" in model.wait_for(2)
+    model.may_end.release(10)
+    assert memory.result(10).tolist() == [[6, 1]]
+    assert len(flood.result(10)) == 6
+    embedder.close()
+
+
+def test_a_text_that_waits_as_a_later_turn_runs_once_when_it_is_asked_for_at_once() -> None:
+    model = SlowModel()
+    embedder = BatchingEmbedder(model)
+    embedder.expect("flood")
+    embedder.expect("neighbor")
+    flood = embedder.submit(["first", "same"])
+    model.wait_for(1)
+    asking = ThreadPoolExecutor(1)
+    asked = asking.submit(embedder.embed, ["same"])
+    model.may_end.release(10)
+    assert asked.result(10).tolist() == [[4, 1]]
+    assert len(flood.result(10)) == 2
+    assert embedder.embed(["other"]).tolist() == [[5, 1]], "both threads live"
+    embedder.close()

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 
 import httpx
 import pytest
+import sqlalchemy as sa
+from sqlmodel import col
 from starlette.types import ASGIApp
 
-from server import database as databases
 from server import runtime
 from server.app import create_app
 from server.database import Database
 from server.index.types import Vectors
+from server.models import Memory
 from server.settings import Settings
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
@@ -55,8 +57,7 @@ async def app(settings: Settings, embedder: WaitingEmbedder) -> AsyncIterator[AS
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Must come before the app, whose connections take the limit."""
-    monkeypatch.setattr(databases, "BUSY_SECONDS", 0.5)
-    monkeypatch.setattr("server.shares.WAIT_SECONDS", 0.5)
+    monkeypatch.setattr("server.waits.WAIT_SECONDS", 1.0)
 
 
 @contextlib.asynccontextmanager
@@ -72,6 +73,14 @@ async def flooding(caller: Caller, embedder: WaitingEmbedder, path: str, body: o
     finally:
         embedder.may_continue.set()
         await asyncio.gather(*tasks)
+
+
+@contextlib.asynccontextmanager
+async def held(database: Database) -> AsyncIterator[None]:
+    """Hold the right to change the memories: SQLite's file, or the locks of their rows."""
+    with database.write() as session:
+        session.execute(sa.select(col(Memory.id)).with_for_update())
+        yield
 
 
 @pytest.mark.parametrize(
@@ -96,7 +105,7 @@ async def test_a_caller_whose_requests_wait_for_the_model_stops_nobody(
 async def test_what_waits_too_long_is_told_to_come_back(
     api: Caller, embedder: WaitingEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.shares.WAIT_SECONDS", 0.3)
+    monkeypatch.setattr("server.waits.WAIT_SECONDS", 0.3)
     async with asyncio.timeout(SOON_SECONDS):
         tasks = [asyncio.create_task(api.post("/api/memories", said("a flood"))) for _ in range(FLOOD)]
         done, running_still = await asyncio.wait(tasks, timeout=2)
@@ -106,6 +115,20 @@ async def test_what_waits_too_long_is_told_to_come_back(
         assert {answer.status_code for answer in answers} == {503}
         assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
         assert {task.status_code for task in await asyncio.gather(*running_still)} == {200}
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_waits_for_slots_and_for_locks_share_one_budget(api: Caller, database: Database) -> None:
+    """Each of the requests waits for a slot behind those that wait for a lock that is never free."""
+    memory_ids = [await api.add(f"I like tea {number}.") for number in range(6)]
+    clock = asyncio.get_running_loop().time
+    async with held(database):
+        began = clock()
+        answers = await asyncio.gather(*(api.delete(f"/api/memories/{memory_id}") for memory_id in memory_ids))
+        spent = clock() - began
+    assert {answer.status_code for answer in answers} == {503}
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+    assert spent < 1.9, "2 seconds are a wait for a slot and another for the lock"
 
 
 @pytest.mark.sqlite_only
@@ -163,3 +186,19 @@ async def test_few_large_bodies_of_a_caller_are_in_memory(
     assert begun <= 4
     embedder.may_continue.set()
     assert {answer.status_code for answer in await asyncio.gather(*tasks)} == {200}
+
+
+async def test_a_body_that_trickles_in_gives_its_slot_back(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.wire.BODY_SECONDS", 0.2)
+
+    async def trickle() -> AsyncIterator[bytes]:
+        yield b'{"memories": ['
+        while True:
+            await asyncio.sleep(0.05)
+            yield b" "
+
+    headers = api.headers | {"Content-Type": "application/json"}
+    async with asyncio.timeout(SOON_SECONDS):
+        slow = [api.client.post("/api/memories/batch", content=trickle(), headers=headers) for _ in range(2)]
+        assert {answer.status_code for answer in await asyncio.gather(*slow)} == {408}
+        assert (await api.post("/api/memories/batch", {"memories": [said("I like tea.")]})).status_code == 200

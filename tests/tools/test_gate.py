@@ -8,10 +8,11 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from server.database import BUSY_SECONDS, Database
+from server.database import Database
 from server.domain.people import sessions
 from server.domain.people.sessions import BrowserInfo
 from server.models import ApiKey, User
+from server.waits import WAIT_SECONDS
 from tests.conftest import ORIGIN, Tenant
 from tests.tools.conftest import ACCEPT, LEGACY, MODERN, Mcp, envelope
 
@@ -191,5 +192,5 @@ async def test_reading_works_while_nothing_can_be_written(reader: Mcp, database:
 async def test_reading_works_while_another_program_writes(reader: Mcp, database: Database) -> None:
     with database.write() as session:
         session.execute(sa.text("SELECT 1"))
-        async with asyncio.timeout(BUSY_SECONDS - 5):
+        async with asyncio.timeout(WAIT_SECONDS - 5):
             assert await reader.found("anything") == []

@@ -5,13 +5,14 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
+from server import waits
 from server.dashboard.pages import PageRequest, read_form, redirect
 from server.domain.memory import imports
 from server.domain.memory.exchange.entries import Warnings
@@ -20,6 +21,8 @@ from server.domain.memory.exchange.sources import checked, read_path
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unavailable
 from server.runtime import Call
 from server.uploads import State, Upload, UploadRunning, Uploads, no_space_told
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -204,24 +207,30 @@ def _read_through(store: Uploads, kept: Upload) -> None:
 async def _import(call: Call, store: Uploads, kept: Upload, left_out: frozenset[str]) -> None:
     """Import what is chosen, or nothing. Raises ServiceError."""
     async with call.runtime.pools.imports.slot(call.caller):
-        import_id = await call.run(imports.begin, kept.project_id)
+        import_id = await _step(call, imports.begin, kept.project_id)
         try:
             kept = await _staged(call, store, kept, left_out, import_id)
-            await call.run(imports.commit, import_id)
+            await _step(call, imports.commit, import_id)
         finally:
-            while await call.run(imports.discard, import_id):
+            while await _step(call, imports.discard, import_id):
                 pass
         with contextlib.suppress(Unavailable):  # it is committed: housekeeping publishes the rest
-            while await call.run(imports.publish, import_id):
+            while await _step(call, imports.publish, import_id):
                 await call.runtime.in_thread(_progressed, store, kept, 0, 0)  # it is not interrupted
     await call.runtime.in_thread(_finish, store, kept)
+
+
+async def _step(call: Call, operation: Callable[..., T], *args: object) -> T:
+    """Run one step of the import, which may wait as long as a request."""
+    waits.begin()
+    return await call.run(operation, *args)
 
 
 async def _staged(call: Call, store: Uploads, kept: Upload, left_out: frozenset[str], import_id: str) -> Upload:
     in_thread: Callable[..., Any] = call.runtime.in_thread
     chunks = imports.in_chunks(_lines(store, kept, Warnings(), left_out))
     while chunk := await in_thread(next, chunks, None):
-        stored = await call.run(imports.stage, import_id, chunk, call.index)
+        stored = await _step(call, imports.stage, import_id, chunk, call.index)
         kept = await in_thread(_progressed, store, kept, len(chunk), stored)
     return kept
 

@@ -8,6 +8,7 @@ question a tenth faster.
 
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -28,6 +29,9 @@ MAX_URGENT_TURNS = 8
 
 MAX_NEWCOMER_TURNS = 8
 """After this many first turns in a row a longer request gets one, so that many short ones cannot stop it."""
+
+CROWDED_SECONDS = 5.0
+"""How long the model counts as used by several callers after two of them used it."""
 
 
 class EmbedderClosed(Unavailable):
@@ -65,6 +69,8 @@ class BatchingEmbedder:
         self._newcomers = 0  # the first requests of `_others`, which had no turn yet
         self._newcomer_turns = 0
         self._urgent_turns = 0
+        self._last_caller = ""
+        self._last_use = self._crowded_until = -CROWDED_SECONDS
         self._busy_threads = 0
         self._waiting: Batch = {}
         self._running: Batch = {}
@@ -77,10 +83,12 @@ class BatchingEmbedder:
     def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
         """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelFailed."""
         with self._changed:
-            futures = self._enqueue(dict.fromkeys(texts), urgent)
-            run_here = len(futures) == len(self._waiting) == 1 and self._is_free()
-            batch = self._next_batch() if run_here else {}
-            self._changed.notify(len(self._waiting))
+            new = dict.fromkeys(texts)
+            if len(new) == 1 and self._runs_here(*new):
+                futures = batch = self._start({text: Future() for text in new})
+            else:
+                futures, batch = self._enqueue(new, urgent), {}
+                self._changed.notify(len(self._waiting))
         self._run(batch)
         return self._join(texts, futures)
 
@@ -93,7 +101,19 @@ class BatchingEmbedder:
 
     def is_idle(self) -> bool:
         """Return whether a text would run at once. Another thread may be faster."""
-        return not self._waiting and self._is_free()
+        only_later_turns = self._is_crowded() and not self._urgent and not self._newcomers
+        return (not self._waiting or only_later_turns) and self._is_free()
+
+    def expect(self, caller: str) -> None:
+        """Note that the caller uses the model. If several do, one thread is kept for questions and first turns.
+
+        A caller with much to embed would otherwise keep all threads busy, and a text takes up to 50 ms.
+        """
+        moment = time.monotonic()
+        with self._changed:
+            if caller != self._last_caller and moment - self._last_use < CROWDED_SECONDS:
+                self._crowded_until = moment + CROWDED_SECONDS
+            self._last_caller, self._last_use = caller, moment
 
     def close(self) -> None:
         """Finish the running texts. Every other caller, waiting or new, gets EmbedderClosed."""
@@ -126,18 +146,32 @@ class BatchingEmbedder:
                 self._newcomers += 1
         return futures
 
+    def _runs_here(self, text: str) -> bool:
+        is_new = text not in self._waiting and text not in self._running
+        return is_new and not self._closed and self.is_idle()
+
     def _work(self) -> None:
-        while batch := self._wait_for_batch():
-            self._run(batch)
+        while not self._closed:
+            self._run(self._wait_for_batch())
 
     def _wait_for_batch(self) -> Batch:
-        """Return an empty batch when the embedder is closed."""
+        """Return an empty batch when the embedder is closed, or if what is first in a queue has run already."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or (self._waiting and self._is_free()))
+            self._changed.wait_for(lambda: self._closed or (self._waiting and self._may_start()))
             return self._next_batch()
+
+    def _may_start(self) -> bool:
+        return self._is_free() and bool(self._urgent or self._newcomers or not self._is_last_kept())
 
     def _is_free(self) -> bool:
         return self._busy_threads < len(self._threads)
+
+    def _is_last_kept(self) -> bool:
+        """Return whether the only free thread is kept for questions and first turns."""
+        return self._is_crowded() and self._busy_threads == len(self._threads) - 1 > 0
+
+    def _is_crowded(self) -> bool:
+        return time.monotonic() < self._crowded_until
 
     def _run(self, batch: Batch) -> None:
         if not batch:
@@ -172,6 +206,9 @@ class BatchingEmbedder:
                 batch[text] = self._waiting.pop(text)
             if not queue and not batch:
                 queue = self._next_queue()
+        return self._start(batch)
+
+    def _start(self, batch: Batch) -> Batch:
         self._running |= batch
         self._busy_threads += bool(batch)
         return batch
@@ -183,9 +220,8 @@ class BatchingEmbedder:
         """
         position = 0
         if queue is self._others:
-            is_newcomer = self._newcomers > 0 and not (
-                self._newcomer_turns >= MAX_NEWCOMER_TURNS and self._newcomers < len(queue)
-            )
+            is_others_turn = self._newcomer_turns >= MAX_NEWCOMER_TURNS and self._newcomers < len(queue)
+            is_newcomer = self._newcomers > 0 and (not is_others_turn or self._is_last_kept())
             position = 0 if is_newcomer else self._newcomers
             self._newcomers -= is_newcomer
             self._newcomer_turns = self._newcomer_turns + 1 if is_newcomer else 0
@@ -197,6 +233,8 @@ class BatchingEmbedder:
         return text
 
     def _next_queue(self) -> Queue:
+        if self._is_last_kept() and not self._newcomers:
+            return self._urgent
         others = self._others and (not self._urgent or self._urgent_turns >= MAX_URGENT_TURNS)
         self._urgent_turns = 0 if others else self._urgent_turns + 1
         return self._others if others else self._urgent

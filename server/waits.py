@@ -1,0 +1,46 @@
+"""How long a request waits in all: for slots, for its turn to write, for a lock. Its waits share one budget.
+
+What a request does between its waits is not counted, so a large batch may embed for minutes.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+WAIT_SECONDS = 15.0
+"""What waits longer than this in all is answered with 503."""
+
+
+@dataclass(slots=True)
+class _Waits:
+    """The threads of a request share it, because each has a copy of the request's context."""
+
+    spent_seconds: float = 0.0
+
+
+_waits: ContextVar[_Waits | None] = ContextVar("waits", default=None)
+
+
+def begin() -> None:
+    """Give what follows in this context a budget of its own. Without one, each wait has the whole budget."""
+    _waits.set(_Waits())
+
+
+def left() -> float:
+    """Return the seconds that are left to wait, at least 0."""
+    waits = _waits.get()
+    return WAIT_SECONDS if waits is None else max(WAIT_SECONDS - waits.spent_seconds, 0.0)
+
+
+@contextmanager
+def counted() -> Iterator[float]:
+    """Yield what is `left`, and count the seconds that the block takes."""
+    waits = _waits.get()
+    began = time.monotonic()
+    try:
+        yield left()
+    finally:
+        if waits is not None:
+            waits.spent_seconds += time.monotonic() - began
