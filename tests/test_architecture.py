@@ -38,7 +38,7 @@ LAYERS = {
     "server.limit_storage": 1, "server.migrations": 1, "server.oidc": 1,
     "server.models": 0, "server.errors": 0, "server.principal": 0, "server.settings": 0, "server.hashing": 0,
     "server.sealing": 0, "server.logs": 0, "server.metrics": 0, "server.open_files": 0,
-    "server.buckets": 0, "server.mailer": 0, "server.setting_types": 0, "server.urls": 0,
+    "server.buckets": 0, "server.mailer": 0, "server.setting_types": 0, "server.urls": 0, "server.waits": 0,
     "server": 0,
 }  # fmt: skip
 # The layers that a module of a layer may import. Doors use adapters through the shell alone.

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import httpx
 import pytest
-import sqlalchemy as sa
+from sqlmodel import select
 from starlette.types import ASGIApp
 
 from server import runtime
@@ -78,7 +78,7 @@ async def flooding(caller: Caller, embedder: WaitingEmbedder, path: str, body: o
 async def held(database: Database) -> AsyncIterator[None]:
     """Hold the right to change the memories: SQLite's file, or the locks of their rows."""
     with database.write() as session:
-        session.execute(sa.select(Memory.id).with_for_update())
+        session.exec(select(Memory).with_for_update()).all()
         yield
 
 
