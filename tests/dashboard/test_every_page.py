@@ -19,9 +19,13 @@ CLIENT_LINKS = (
     "lmstudio://add_mcp?",
     "http://localhost:8081/",
 )
-PROJECT_PAGES = [path for path in PAGES if "{project_id}" in path and not PAGES[path].only_posts]
+PROJECT_PAGES = [
+    path for path in PAGES if "{project_id}" in path and "{upload_id}" not in path and not PAGES[path].only_posts
+]
 SHOWN_PAGES = [
-    path for path, page in PAGES.items() if not page.only_posts and not path.endswith(("/export", "/status"))
+    path
+    for path, page in PAGES.items()
+    if not page.only_posts and not path.endswith(("/export", "/status", "{upload_id}"))
 ]
 
 
@@ -97,7 +101,7 @@ async def test_another_users_memory_looks_like_a_missing_one(ann: Visitor, ben: 
 async def test_forms_of_other_sites_are_refused_on_every_page(ann: Visitor) -> None:
     memory_id = await ann.remember("Stays.")
     ids = dict.fromkeys(("key_id", "user_id", "invitation_id", "connection_id", "notification_id", "session_id"), "x")
-    ids["passkey_id"] = "x"
+    ids |= {"passkey_id": "x", "upload_id": "x"}
     ids |= {"project_id": ann.tenant.project_id, "organization_id": ann.tenant.organization_id, "memory_id": memory_id}
     for path in (path.format(**ids) for path, page in PAGES.items() if page.post is not None):
         for foreign in (

@@ -22,6 +22,7 @@ from tests.support.visitors import Visitor, hidden, seen
 
 MEANT = "Confirm that it’s you"
 SENSITIVE = {
+    "/dashboard/projects/{project_id}/connect",
     "/dashboard/projects/{project_id}/keys",
     "/dashboard/projects/{project_id}/delete",
     "/dashboard/organizations/{organization_id}/transfer",

@@ -21,7 +21,7 @@ DOORS = ("/mcp", "/api/memories/search")
 
 
 async def post(client: httpx.AsyncClient, path: str, headers: dict[str, str]) -> httpx.Response:
-    return await client.post(path, json=LIST | {"query": "x"}, headers=JSON_RPC | headers)
+    return await client.post(path, json=LIST if path == "/mcp" else {"query": "x"}, headers=JSON_RPC | headers)
 
 
 def unsigned(claims: dict[str, object], **header: object) -> str:
