@@ -4,6 +4,8 @@ import re
 import unicodedata
 
 from server.errors import Invalid
+from server.models import Organization, Project
+from server.models.base import now
 
 _ATOM = r"[^\s@<>\"(),:;\\\[\].]+"
 _EMAIL = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:localhost|{_ATOM}(?:\.{_ATOM})+)")
@@ -26,6 +28,15 @@ def parse_name(name: str) -> str:
 def key_of(name: str) -> str:
     """Return the form in which names are unique: NFKC and case-folded."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def rename(row: Organization | Project, name: str) -> bool:
+    """Give the row another name. Return whether that changes it. Raises Invalid."""
+    cleaned = parse_name(name)
+    if cleaned == row.name:
+        return False
+    row.name, row.name_key, row.updated_at = cleaned, key_of(cleaned), now()
+    return True
 
 
 def parse_person_name(name: str) -> str:

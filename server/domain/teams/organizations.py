@@ -64,10 +64,7 @@ def rename(session: Session, principal: Principal, organization_id: str, name: s
     """Give the organization another name. Raises Invalid, NotFound, Forbidden, OrganizationNameTaken."""
     lock_organization(session, organization_id)
     organization, role = require_organization(session, principal, organization_id, Action.RENAME)
-    cleaned = names.parse_name(name)
-    if cleaned != organization.name:
-        organization.name, organization.name_key = cleaned, names.key_of(cleaned)
-        organization.updated_at = now()
+    if names.rename(organization, name):
         flush_or_conflict(session, organization)
         audit.record(session, Event.ORGANIZATION_RENAMED, principal.user_id, organization.id, organization.id)
     return Membership(organization, role)

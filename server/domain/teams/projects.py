@@ -20,7 +20,6 @@ from server.domain.people import users
 from server.domain.teams import cascades
 from server.domain.teams.cascades import DeletedCounts
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
-from server.models.base import now
 from server.principal import Principal
 
 
@@ -90,10 +89,7 @@ def rename(session: Session, principal: Principal, project_id: str, name: str) -
     """Give the project another name. Raises Invalid, NotFound, Forbidden, ProjectNameTaken."""
     lock_organization_of(session, project_id)
     project, role = require_project_role(session, principal, project_id, Action.RENAME)
-    cleaned = names.parse_name(name)
-    if cleaned != project.name:
-        project.name, project.name_key = cleaned, names.key_of(cleaned)
-        project.updated_at = now()
+    if names.rename(project, name):
         flush_or_conflict(session, project)
         audit.record(session, Event.PROJECT_RENAMED, principal.user_id, project.organization_id, project.id)
     return ProjectWithRole(project, role, owner_of(session, project))
