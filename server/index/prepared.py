@@ -87,7 +87,8 @@ class PreparedIndex:
             if sum(map(len, pieces.values())) >= SUBMITTED_PIECES:
                 await self._learn_pieces(pieces)
                 pieces = {}
-        await self._learn_pieces(pieces)
+        if pieces:
+            await self._learn_pieces(pieces)
 
     async def _learn_pieces(self, pieces: dict[tuple[str, str], list[Piece]]) -> None:
         flat = [piece.text for group in pieces.values() for piece in group]
