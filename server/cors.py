@@ -8,8 +8,8 @@ from server.request_credentials import own_origins
 from server.settings import Settings
 
 MCP_PATHS = frozenset({"/mcp", "/mcp/"})
-PUBLIC_PATHS = frozenset({"/oauth/token", "/oauth/register", "/oauth/revoke", "/mcp/.well-known/openid-configuration"})
-PUBLIC_PREFIX = "/.well-known/"
+PUBLIC_PATHS = frozenset({"/oauth/token", "/oauth/register", "/oauth/revoke"})
+PUBLIC_PREFIXES = ("/.well-known/", "/mcp/.well-known/")
 
 EXPOSED = {"Access-Control-Expose-Headers": "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After"}
 PREFLIGHT = {
@@ -57,4 +57,4 @@ class Cors:
 
 def is_shared(path: str) -> bool:
     """Return whether the path has CORS headers."""
-    return path in MCP_PATHS or path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIX)
+    return path in MCP_PATHS or path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)
