@@ -46,7 +46,7 @@ def glance(session: Session, settings: Settings, fields: Fields) -> None:
         if len(fields["client_id"]) > 1 or len(fields.get("redirect_uri", ())) > 1:
             raise InvalidRequestError("The client or the redirect URI is named more than once.")
         return
-    AuthorizationServer(settings, session).registered_redirect_uri(FlowRequest(settings, "GET", fields, {}))
+    AuthorizationServer(settings, session).registered_redirect_uri(FlowRequest("GET", fields, {}))
 
 
 async def know_client(call: Call, client_id: str) -> None:
@@ -76,7 +76,7 @@ def consider(session: Session, principal: Principal, settings: Settings, fields:
 
     Raises OAuth2Error: with a `redirect_uri`, send it to the client; without one, show it on a page.
     """
-    grant = AuthorizationServer(settings, session).get_consent_grant(FlowRequest(settings, "GET", fields, {}))
+    grant = AuthorizationServer(settings, session).get_consent_grant(FlowRequest("GET", fields, {}))
     client: OAuthClient = grant.client.row
     scopes = tuple(Scope(word) for word in grant.request.scope.split())
     consent_request = ConsentRequest(

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from oauth.clients import Client
 from oauth.grants import CodeGrant, ProofKey, RefreshGrant, require_plain_request
-from oauth.requests import ClientRefused, FlowRequest, client_credentials
+from oauth.requests import UNKNOWN_CLIENT, ClientRefused, FlowRequest, client_credentials
 from oauth.revocation import Introspection, Revocation
 from server.domain.grants import clients
 from server.models import AuthMethod
@@ -45,11 +45,14 @@ class AuthorizationServer(BaseServer):
         """Authenticate with one of the client's own methods, the same at every endpoint. Raises ClientRefused."""
         credentials = client_credentials(request)
         client = self.query_client(credentials.client_id)
-        refused = ClientRefused(by_header="authorization" in request.headers)
-        if client is None or credentials.method not in client.auth_methods:
-            raise refused
+        by_header = "authorization" in request.headers
+        if client is None:
+            raise ClientRefused(UNKNOWN_CLIENT, by_header=by_header)
+        if credentials.method not in client.auth_methods:
+            methods = " or ".join(sorted(client.auth_methods))
+            raise ClientRefused(f"This client authenticates with {methods}.", by_header=by_header)
         if credentials.method is not AuthMethod.NONE and not clients.secret_matches(client.row, credentials.secret):
-            raise refused
+            raise ClientRefused("The client_secret is not right.", by_header=by_header)
         request.auth_method = credentials.method
         return client
 
@@ -67,11 +70,11 @@ class AuthorizationServer(BaseServer):
             raise InvalidRequestError("The client or the redirect URI is named more than once.")
         client = self.query_client(request.payload.client_id or "")
         if client is None:
-            raise InvalidClientError("This application is not registered here, or no longer is. Connect it again.")
-        redirect_uri = request.payload.redirect_uri or client.get_default_redirect_uri()
-        if redirect_uri is None or not client.check_redirect_uri(redirect_uri):
-            raise InvalidRequestError("The client has not registered this redirect URI.")
-        return str(redirect_uri)
+            raise InvalidClientError(
+                "This application is not registered here, or no longer is. It has to register again: "
+                "remove this server from the application, and add it once more."
+            )
+        return client.redirect_uri_for(request.payload.redirect_uri, self.settings.public_url)
 
     def create_oauth2_request(self, request: FlowRequest) -> FlowRequest:
         return request

@@ -66,7 +66,7 @@ class Document(BaseModel):
     """The members that this server reads; it ignores the others."""
 
     client_id: str
-    redirect_uris: list[str]
+    redirect_uris: list[object]
     client_name: Annotated[str, BeforeValidator(_text)] = ""
     token_endpoint_auth_method: str | None = None
     token_endpoint_auth_methods_supported: list[str] | None = None
@@ -120,7 +120,7 @@ async def fetch(url: str, settings: Settings) -> Fetched:
             address = vetted(await resolve(host, urlsplit(url).port or 443), settings.cimd_allow_private)
             context = await asyncio.to_thread(httpx.create_ssl_context)
             async with httpx.AsyncClient(verify=context, trust_env=False, follow_redirects=False) as http:
-                return await _read(http, url, address)
+                return await _read(http, url, address, settings.public_url)
     except (TimeoutError, httpx.HTTPError, OSError) as error:
         log.info("client document unavailable", extra={"reason": type(error).__name__})
         raise DocumentUnavailable from None
@@ -152,7 +152,7 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-async def _read(http: httpx.AsyncClient, url: str, address: Address) -> Fetched:
+async def _read(http: httpx.AsyncClient, url: str, address: Address, public_url: str) -> Fetched:
     """Fetch from the checked address. The host's name serves only for the certificate and the Host header."""
     target = httpx.URL(url)
     headers = {
@@ -177,7 +177,7 @@ async def _read(http: httpx.AsyncClient, url: str, address: Address) -> Fetched:
                 raise DocumentRefused
     finally:
         await response.aclose()
-    return Fetched(checked(url, bytes(body)), now() + lifetime(response.headers.get("cache-control", "")))
+    return Fetched(checked(url, bytes(body), public_url), now() + lifetime(response.headers.get("cache-control", "")))
 
 
 def _is_json(response: httpx.Response) -> bool:
@@ -196,13 +196,13 @@ def lifetime(cache_control: str) -> timedelta:
     return min(max(timedelta(seconds=int(max_age[1])), MIN_LIFETIME), MAX_LIFETIME)
 
 
-def checked(url: str, body: bytes) -> Description:
+def checked(url: str, body: bytes, public_url: str) -> Description:
     """Return what the document says about the client at `url`. Raises DocumentRefused."""
     try:
         document = Document.model_validate_json(body)
     except ValidationError:
         raise DocumentRefused from None
-    uris = [uri for uri in document.redirect_uris if redirect_uris.is_allowed(uri)]
+    uris = redirect_uris.allowed_among(document.redirect_uris, public_url)
     if document.client_id != url or not uris or not _is_public_client(document) or "\0" in document.client_name:
         raise DocumentRefused
     description = Description(name=document.client_name, redirect_uris=uris, grant_types=GRANT_TYPES)

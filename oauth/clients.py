@@ -3,6 +3,7 @@
 from collections.abc import Set
 
 from authlib.oauth2.rfc6749 import ClientMixin
+from authlib.oauth2.rfc6749.errors import InvalidRequestError
 
 from server.domain.grants import redirect_uris
 from server.models import AuthMethod, ClientKind, OAuthClient
@@ -40,6 +41,16 @@ class Client(ClientMixin):
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return any(redirect_uris.matches(registered, redirect_uri) for registered in self.row.redirect_uris)
+
+    def redirect_uri_for(self, requested: str | None, public_url: str) -> str:
+        """Return the URI that the answer goes to. Raises InvalidRequestError; show it on a page.
+
+        What was allowed under an earlier PUBLIC_URL may not be now.
+        """
+        uri = requested or self.get_default_redirect_uri()
+        if uri is None or not self.check_redirect_uri(uri) or not redirect_uris.is_allowed(uri, public_url):
+            raise InvalidRequestError(redirect_uris.why_not_registered(uri, self.row.redirect_uris, public_url))
+        return uri
 
     def check_response_type(self, response_type: str) -> bool:
         return response_type == "code"

@@ -23,6 +23,8 @@ class ForPrograms(Methods):
     """The endpoint of a path that clients call: every failure is `{"error", "error_description"}`."""
 
     async def answer(self, request: Request[State]) -> Response:
+        if request.method == "OPTIONS":
+            return options(self)
         try:
             return await super().answer(request)
         except HTTPException as error:
@@ -32,6 +34,11 @@ class ForPrograms(Methods):
             return response_of(Answer(*error()))
         except errors.ServiceError as error:
             return failure(error)
+
+
+def options(endpoint: Methods) -> Response:
+    """Return the methods of an endpoint (RFC 9110 section 9.3.7). Those that browsers call: see `server.cors`."""
+    return Response(status_code=204, headers={"Allow": f"{endpoint.allow}, OPTIONS"})
 
 
 def failure(error: errors.ServiceError) -> Response:

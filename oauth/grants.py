@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 AUTH_METHODS = [method.value for method in AuthMethod]
 OFFLINE_ACCESS = "offline_access"
-OPENID = ("openid", "profile", "email", OFFLINE_ACCESS)
+OPENID = ("openid", "profile", "email", "address", "phone", OFFLINE_ACCESS)
 """Scopes that some clients request from every server. They grant nothing; refusing them would sign out the users."""
 _S256 = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -135,6 +135,8 @@ class ProofKey(CodeChallenge):
 
     def validate_code_challenge(self, grant: CodeGrant, _result: None) -> None:
         data = grant.request.payload.data
+        if "code_challenge" not in data:
+            raise InvalidRequestError("The code_challenge is missing: send one with code_challenge_method S256 (PKCE).")
         if data.get("code_challenge_method") != "S256":
             raise InvalidRequestError("The code_challenge_method must be S256.")
         if not _S256.fullmatch(data.get("code_challenge", "")):

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from oauth import authorization
 from oauth.authorization import Consent
+from oauth.errors import options
 from oauth.requests import QUERY_LIMIT, Fields, fields_of, query_of, read_form
 from server import csp
 from server.dispatch import Methods
@@ -28,11 +29,7 @@ from server.runtime import Call, State
 from server.statuses import retry_after, status_of
 from server.templating import environment
 
-HEADERS = {
-    "Content-Security-Policy": csp.FLOW,
-    # Under "same-origin", a client that opens this page as a pop-up loses its reference to the window.
-    "Cross-Origin-Opener-Policy": "unsafe-none",
-}
+HEADERS = {"Content-Security-Policy": csp.FLOW}
 URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=~"
 UNESCAPED = "/:?@!$'()*,;=~"
 """Characters of a URL that may stand in the value of a query parameter. The others are escaped."""
@@ -54,6 +51,8 @@ class ForPeople(Methods):
     """The endpoint of a page: every failure is a page, and none redirects."""
 
     async def answer(self, request: Request[State]) -> Response:
+        if request.method == "OPTIONS":
+            return options(self)
         try:
             return await super().answer(request)
         except HTTPException as error:
@@ -147,7 +146,7 @@ async def problem(
 
 def leave(url: str) -> Response:
     """Redirect with 303, so that the browser does not send the form's fields to the client."""
-    return Response(status_code=303, headers={"Location": url, "Cross-Origin-Opener-Policy": "unsafe-none"})
+    return Response(status_code=303, headers={"Location": url})
 
 
 def sign_in_url(path: str) -> str:
@@ -159,24 +158,25 @@ def render(template: str, context: dict[str, object]) -> str:
     return environment("oauth", "server").get_template(template).render(context)
 
 
-def risks_of(redirect_uri: str) -> tuple[bool, str | None]:
-    """Return whether any local program, and by which private scheme any application, could receive the answer."""
-    scheme = redirect_uri.partition(":")[0]
-    return redirect_uris.is_local(redirect_uri), scheme if redirect_uris.is_app(redirect_uri) else None
+def risks_of(redirect_uri: str) -> dict[str, object]:
+    """Return who else could receive the answer: any local program, any application by its scheme, or the network."""
+    return {
+        "is_local": redirect_uris.is_local(redirect_uri),
+        "app_scheme": redirect_uri.partition(":")[0] if redirect_uris.is_app(redirect_uri) else None,
+        "is_plain": redirect_uris.is_plain_private(redirect_uri),
+    }
 
 
 def context_of(visitor: Visitor, consent: Consent) -> dict[str, object]:
     """Return what the consent page shows. Of the client's own claims it shows only the name."""
     client, redirect_uri = consent.client, consent.request.redirect_uri
     is_document = client.kind == ClientKind.DOCUMENT
-    is_local, app_scheme = risks_of(redirect_uri)
     return {
         "name": shown_name(client),
         "host": urlsplit(client.id).netloc if is_document else None,
         "is_configured": client.kind == ClientKind.CONFIGURED,
         "destination": redirect_uris.destination(redirect_uri),
-        "is_local": is_local,
-        "app_scheme": app_scheme,
+        **risks_of(redirect_uri),
         "permissions": [SCOPE_LABELS[scope] for scope in consent.scopes],
         "wants_write": Scope.WRITE in consent.scopes,
         "choices": [(choice, Scope.WRITE in choice.scopes) for choice in consent.choices],

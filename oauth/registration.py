@@ -4,6 +4,7 @@ It does not use Authlib's endpoint, which gives every client a secret and drops 
 """
 
 import hmac
+from collections.abc import Sequence
 from typing import Annotated
 
 from authlib.oauth2.rfc7591 import InvalidClientMetadataError, InvalidRedirectURIError
@@ -44,7 +45,7 @@ Link = Annotated[str | None, BeforeValidator(_text_or_nothing), AfterValidator(_
 class ClientMetadata(BaseModel):
     """The client metadata that this server reads (RFC 7591 section 2); it ignores other fields."""
 
-    redirect_uris: list[str] = Field(default_factory=list)
+    redirect_uris: list[object] = Field(default_factory=list)
     token_endpoint_auth_method: str | None = None
     grant_types: Annotated[list[str], BeforeValidator(_known_or_default)] = list(GRANT_TYPES)
     client_name: Text = None
@@ -60,23 +61,18 @@ class ClientMetadata(BaseModel):
 DETAILS = {"application_type", "software_id", "software_version", "client_uri", "logo_uri", "tos_uri", "policy_uri"}
 
 
-def parse_description(body: bytes) -> Description:
-    """Return the description in the body of a registration.
+def parse_description(body: bytes, public_url: str) -> Description:
+    """Return the description in the body of a registration, with those redirect URIs that are allowed.
 
-    Raises InvalidRedirectURIError for a redirect URI that is not allowed, InvalidClientMetadataError.
+    Raises InvalidRedirectURIError when there is none, InvalidClientMetadataError.
     """
     metadata = metadata_of(body)
-    uris = metadata.redirect_uris
-    if not 0 < len(uris) <= MAX_URIS or not all(map(redirect_uris.is_allowed, uris)):
-        raise InvalidRedirectURIError(
-            "Each redirect URI must be https, http on localhost, or the private scheme of an application."
-        )
     method = metadata.token_endpoint_auth_method or AuthMethod.BASIC
     if method not in set(AuthMethod):
         raise InvalidClientMetadataError("This token_endpoint_auth_method is not supported.")
     description = Description(
         name=metadata.client_name or "",
-        redirect_uris=uris,
+        redirect_uris=usable_uris(metadata.redirect_uris, public_url),
         auth_method=AuthMethod(method),
         grant_types=metadata.grant_types,
         details=metadata.model_dump(include=DETAILS, exclude_none=True),
@@ -84,6 +80,17 @@ def parse_description(body: bytes) -> Description:
     if not description.is_small:
         raise InvalidClientMetadataError(f"The metadata is too large: send at most {MAX_DESCRIPTION_BYTES // 1000} KB.")
     return description
+
+
+def usable_uris(uris: Sequence[object], public_url: str) -> list[str]:
+    """Return those redirect URIs that are allowed. Raises InvalidRedirectURIError, which says why, when none is."""
+    if not 0 < len(uris) <= MAX_URIS:
+        raise InvalidRedirectURIError(f"The redirect_uris must be a list of 1 to {MAX_URIS} URIs.")
+    usable = redirect_uris.allowed_among(uris, public_url)
+    if not usable:
+        reasons = (redirect_uris.why_not_allowed(str(uri)) for uri in uris[: redirect_uris.SHOWN_URIS])
+        raise InvalidRedirectURIError(" ".join(reasons))
+    return usable
 
 
 def hash_of(settings: Settings, address: str, description: Description) -> str | None:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from server.models import AuthMethod
 from server.runtime import State
 from server.settings import Settings
+from server.urls import origin_of
 from server.wire import FORM, media_type, parse_form, read_body
 
 FORM_LIMIT = 64_000
@@ -27,6 +28,8 @@ SECRET_FIELDS = frozenset(
     {"client_secret", "code", "code_verifier", "refresh_token", "token", "access_token", "password"}
 )
 """Fields that are refused in a URL, because logs and histories keep URLs."""
+
+UNKNOWN_CLIENT = "This client_id is not registered here, or no longer is. Register again."
 
 Fields = dict[str, list[str]]
 
@@ -50,8 +53,9 @@ class Payload(OAuth2Payload):
 class FlowRequest(OAuth2Request):
     """One request of the flow. `fields` come from the query or from the body, never from both."""
 
-    def __init__(self, settings: Settings, method: str, fields: Fields, headers: Mapping[str, str]) -> None:
-        super().__init__(method, settings.public_url, headers=headers)
+    def __init__(self, method: str, fields: Fields, headers: Mapping[str, str]) -> None:
+        # Authlib refuses every http URL but loopback. The settings decide which PUBLIC_URL may be plain http.
+        super().__init__(method, "https://localhost", headers=headers)
         self.payload = Payload(fields)
 
     @property
@@ -71,10 +75,8 @@ class ClientCredentials:
 class ClientRefused(InvalidClientError):
     """Always 401. Only a client that used the header gets a challenge, which makes browsers open a dialog."""
 
-    description = "The client is unknown or could not be authenticated."
-
-    def __init__(self, *, by_header: bool) -> None:
-        super().__init__(status_code=401)
+    def __init__(self, description: str, *, by_header: bool) -> None:
+        super().__init__(description, status_code=401)
         self.by_header = by_header
 
     def get_headers(self) -> list[tuple[str, str]]:
@@ -86,7 +88,6 @@ class InvalidTarget(OAuth2Error):
     """RFC 8707 section 2."""
 
     error = "invalid_target"
-    description = "The resource is not the one that this server protects."
 
 
 def query_of(request: Request[State]) -> str:
@@ -116,8 +117,9 @@ def fields_of(text: str) -> Fields:
 
 async def read_form(request: Request[State]) -> Fields:
     """Return the fields of the body. Raises InvalidRequestError (secrets in the URL too) and TooLarge."""
-    if media_type(request) != FORM:
-        raise InvalidRequestError(f"Send the body as {FORM}.")
+    media = media_type(request)
+    if media != FORM:
+        raise InvalidRequestError(f"Send the body as {FORM}" + (", not as JSON." if media.endswith("json") else "."))
     if SECRET_FIELDS & set(fields_of(query_of(request))):
         raise InvalidRequestError("Credentials do not belong in the URL.")
     try:
@@ -137,41 +139,45 @@ def require_single(fields: Fields) -> None:
 def require_own_resource(fields: Fields, settings: Settings) -> None:
     """Raises InvalidTarget unless every `resource` is ours. No resource means ours (RFC 8707)."""
     if any(canonical(value) != settings.resource for value in fields.get("resource", ())):
-        raise InvalidTarget
+        raise InvalidTarget(f"The resource must be {settings.resource}. Ask for that one, or leave the resource out.")
 
 
 def canonical(resource: str) -> str:
-    """Return the URL with a lower-case host and no trailing slash. Return "" for anything but an absolute URL."""
+    """Return the URL with a lower-case host, and without its default port and slashes at its end.
+
+    Return "" for anything but an absolute http or https URL.
+    """
     try:
         parts = urlsplit(resource)
     except ValueError:
         return ""
-    if not parts.scheme or not parts.netloc or "#" in resource or parts.query:
+    origin = origin_of(f"{parts.scheme}://{parts.netloc}")
+    if origin is None or "#" in resource or parts.query:
         return ""
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.removesuffix('/')}"
+    return origin + parts.path.rstrip("/")
 
 
 def client_credentials(request: FlowRequest) -> ClientCredentials:
     """Read the credentials from the header or from the form. Raises ClientRefused for both, or a malformed header."""
     data = request.payload.data
-    header = request.headers.get("authorization")
-    if header is None:
+    header = request.headers.get("authorization", "")
+    if header.partition(" ")[0].lower() != "basic":  # an access token, which some clients add to every request
         client_id, secret = data.get("client_id", ""), data.get("client_secret", "")
         return ClientCredentials(client_id, AuthMethod.POST if secret else AuthMethod.NONE, secret)
     client_id, secret = _basic(header)
     if "client_secret" in data or data.get("client_id", client_id) != client_id:
-        raise ClientRefused(by_header=True)
-    return ClientCredentials(client_id, AuthMethod.BASIC, secret)
+        raise ClientRefused("The header and the form name two clients or two secrets. Send one.", by_header=True)
+    return ClientCredentials(client_id, AuthMethod.BASIC if secret else AuthMethod.NONE, secret)
 
 
 def _basic(header: str) -> tuple[str, str]:
     """Return client id and secret, each of which is form-encoded (RFC 6749 section 2.3.1)."""
-    scheme, _, encoded = header.partition(" ")
+    encoded = header.partition(" ")[2].strip().rstrip("=")
     try:
-        decoded = b64decode(encoded.strip(), validate=True).decode("utf-8")
+        decoded = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
-        raise ClientRefused(by_header=True) from None
+        decoded = ""
     client_id, colon, secret = decoded.partition(":")
-    if scheme.lower() != "basic" or not colon or "\0" in decoded:
-        raise ClientRefused(by_header=True)
+    if not colon or "\0" in decoded:
+        raise ClientRefused("The header must be Basic and the base64 of client_id:client_secret.", by_header=True)
     return unquote_plus(client_id), unquote_plus(secret)

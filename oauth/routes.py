@@ -7,15 +7,18 @@ from oauth.errors import ForPrograms
 from oauth.pages import ForPeople
 
 RESOURCE = "/.well-known/oauth-protected-resource"
-SERVER = "/.well-known/oauth-authorization-server"
+SERVERS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+"""The second name belongs to OpenID Connect. Some clients look only there for this document (RFC 8414 section 5)."""
 
-# Clients look for metadata under the root and under the resource's path (RFC 8414 section 3.1, RFC 9728 section 3.1).
-# There is no OpenID Connect metadata: clients that look for it get 404.
+
+def addresses_of(path: str) -> tuple[str, ...]:
+    """Return where clients look for metadata: at the root, and around the resource's path (RFC 8414 section 3.1)."""
+    return path, f"{path}/mcp", f"{path}/mcp/", f"/mcp{path}"
+
+
 ROUTES = (
-    Route(RESOURCE, metadata.resource),
-    Route(f"{RESOURCE}/mcp", metadata.resource),
-    Route(SERVER, metadata.server),
-    Route(f"{SERVER}/mcp", metadata.server),
+    *(Route(address, metadata.resource) for address in addresses_of(RESOURCE)),
+    *(Route(address, metadata.server) for server in SERVERS for address in addresses_of(server)),
     Route("/oauth/authorize", ForPeople({"GET": pages.authorize})),
     Route("/oauth/consent/{request_id}", ForPeople({"POST": pages.decide})),
     Route("/oauth/token", ForPrograms({"POST": token_endpoints.token})),

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from oauth import registration
 from oauth.authorization_server import Answer, AuthorizationServer
 from oauth.errors import response_of
-from oauth.requests import ClientRefused, FlowRequest, client_credentials, read_form, require_single
+from oauth.requests import UNKNOWN_CLIENT, ClientRefused, FlowRequest, client_credentials, read_form, require_single
 from server.buckets import Bucket
 from server.domain.grants import clients, tokens
 from server.domain.grants.clients import Description
@@ -49,7 +49,7 @@ async def register(request: Request[State]) -> Response:
     """Register a client (RFC 7591). The same public client from the same address gets the same answer again."""
     runtime, address = request.state["runtime"], address_of(request)
     require_json(request)
-    description = registration.parse_description(await read_body(request, BODY_LIMIT))
+    description = registration.parse_description(await read_body(request, BODY_LIMIT), runtime.settings.public_url)
     client, secret = await _register(runtime, description, address)
     return JSONResponse(registration.response_body(client, secret), 201, NO_STORE)
 
@@ -75,7 +75,7 @@ async def _respond(request: Request[State], decide: Decide) -> Response:
     runtime = request.state["runtime"]
     fields = await read_form(request)
     require_single(fields)
-    flow = FlowRequest(runtime.settings, request.method, fields, request.headers)
+    flow = FlowRequest(request.method, fields, request.headers)
     address = address_of(request)
     client_id = await _known_client_id(runtime, flow, address)
     if refresh_token := flow.form.get("refresh_token"):
@@ -93,7 +93,7 @@ async def _known_client_id(runtime: Runtime, flow: FlowRequest, address: str) ->
     try:
         client_id = client_credentials(flow).client_id
         if await runtime.read(clients.find, client_id) is None:
-            raise ClientRefused(by_header="authorization" in flow.headers)
+            raise ClientRefused(UNKNOWN_CLIENT, by_header="authorization" in flow.headers)
     except ClientRefused:
         await runtime.in_thread(runtime.limits.hit, Bucket.TOKEN_FAILURE, "unknown", address)
         raise

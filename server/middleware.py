@@ -27,7 +27,8 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
+    # Under "same-origin", a client that opened the sign-in as a pop-up loses its window. The dashboard's pages differ.
+    "Cross-Origin-Opener-Policy": "unsafe-none",
     "Content-Security-Policy": csp.API,
     "Cache-Control": "no-store",
 }

@@ -17,6 +17,8 @@ PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.~%-]+)(:[0-9]{1,5})?")
 
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
 
 def is_loopback(url: str) -> bool:
     """Return whether the URL's host is a loopback address (RFC 8252 section 7.3, RFC 6761 section 6.3)."""
@@ -35,8 +37,12 @@ def is_private(url: str) -> bool:
 
 
 def is_local_name(host: str) -> bool:
-    """Return whether no public DNS server resolves the name: a single label, or under a private suffix."""
-    return bool(host) and ("." not in host or host.endswith(PRIVATE_SUFFIXES) or host == "home.arpa")
+    """Return whether no public DNS server resolves the name: a single label, or under a private suffix.
+
+    A number is no name: browsers read it as an IPv4 address, which may be a public one.
+    """
+    is_local = "." not in host or host.endswith(PRIVATE_SUFFIXES) or host == "home.arpa"
+    return bool(host) and is_local and not _NUMBER.fullmatch(host)
 
 
 def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -96,7 +96,7 @@ class PageRequest:
             "settings": self.call.runtime.settings,
         }
         html = await self.call.runtime.in_thread(render, template, context | values)
-        headers = {"Content-Security-Policy": csp.DASHBOARD}
+        headers = {"Content-Security-Policy": csp.DASHBOARD, "Cross-Origin-Opener-Policy": "same-origin"}
         if self.problem:
             headers |= retry_after(self.problem)
         response = HTMLResponse(html, status_of(self.problem) if self.problem else 200, headers)

@@ -21,6 +21,7 @@ from server.models import AccessToken
 from server.models.base import now
 from server.settings import Settings
 from tests.conformance.test_mcp_server import NODE, SUITE, checks
+from tests.conftest import ORIGIN
 from tests.oauth.conftest import ann, hashed_password, make_person
 from tests.support.flows import EVERYDAY, Person, answer_of
 from tests.support.served import listening, served, url_of
@@ -93,7 +94,7 @@ async def test_the_authorization_server_conforms(
         port = free.getsockname()[1]
     callback = f"http://127.0.0.1:{port}/callback"
     with database.write() as session:
-        client_id = clients.configure(session, "Conformance", [callback], is_confidential=False)[0].id
+        client_id = clients.configure(session, "Conformance", [callback], ORIGIN, is_confidential=False)[0].id
     async with served(app, listener) as url:
         given = ["--url", url, "--client-id", client_id, "-p", str(port), "--resource", f"{url}/mcp"]
         async with running(str(SUITE), "authorization", *given, "-o", str(tmp_path)) as suite:

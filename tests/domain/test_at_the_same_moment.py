@@ -23,6 +23,7 @@ from server.index.model.embeddings import Embedder
 from server.models import Memory, Piece, User
 from server.principal import Scope
 from server.settings import Settings
+from tests.conftest import ORIGIN
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World, opened, wait_for_a_waiter
 
@@ -56,7 +57,7 @@ def import_into(world: World) -> None:
 
 def connect_to(world: World) -> None:
     with world.database.write() as session:
-        client, _ = clients.configure(session, "App", ["https://app.example/back"], is_confidential=False)
+        client, _ = clients.configure(session, "App", ["https://app.example/back"], ORIGIN, is_confidential=False)
         user = session.get_one(User, world.principal.user_id)
         value = sessions.begin(session, user, BrowserInfo(1))
         principal = credentials.authenticate(session, PresentedCredential(value, is_session=True)).principal

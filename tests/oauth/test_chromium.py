@@ -79,16 +79,22 @@ def scripted(site: Settings) -> Iterator[Browser]:
         yield browser
 
 
-def ask(browser: Browser, *uris: str, name: str = "Notes") -> str:
-    """Open a client's authorization URL, and return the verifier."""
+def authorization_url(base: str, *uris: str, name: str = "Notes") -> tuple[str, str]:
+    """Register a client. Return the URL of its authorization request, and the verifier."""
     given = {"client_name": name, "redirect_uris": uris, "token_endpoint_auth_method": "none"}
-    client_id = httpx.post(f"{browser.base}/oauth/register", json=given).json()["client_id"]
+    client_id = httpx.post(f"{base}/oauth/register", json=given).json()["client_id"]
     verifier = new_verifier()
     asked = {
         "response_type": "code", "client_id": client_id, "redirect_uri": uris[0], "state": "a-state",
         "code_challenge": challenge_of(verifier), "code_challenge_method": "S256",
     }  # fmt: skip
-    browser.open("/oauth/authorize?" + urlencode(asked))
+    return f"{base}/oauth/authorize?{urlencode(asked)}", verifier
+
+
+def ask(browser: Browser, *uris: str, name: str = "Notes") -> str:
+    """Open a client's authorization URL, and return the verifier."""
+    url, verifier = authorization_url(browser.base, *uris, name=name)
+    browser.open(url.removeprefix(browser.base))
     return verifier
 
 
@@ -122,6 +128,25 @@ def test_a_person_denies(browser: Browser, listener: Listener) -> None:
     browser.press("Deny")
     assert browser.shows("You can close this page")
     assert listener.answers == [{"error": "access_denied", "state": "a-state", "iss": browser.base}]
+
+
+def test_a_pop_up_keeps_the_window_that_opened_it(scripted: Browser, listener: Listener) -> None:
+    """Through sign-up, a forgotten password, sign-in and consent, to the client's own page."""
+    driver = scripted.driver
+    address = authorization_url(scripted.base, listener.uri)[0]
+    driver.get(listener.uri.replace("/callback", "/client"))
+    driver.execute_script("window.popup = window.open(arguments[0], 'flow', 'width=600,height=700')", address)
+    driver.switch_to.window(driver.window_handles[-1])
+    for link in ("Sign up", "Sign in", "Forgot your password?", "Back to sign-in"):
+        scripted.press(link)
+    sign_in(scripted)
+    scripted.press("Allow")
+    assert scripted.shows("You can close this page")
+    assert driver.execute_script("return window.opener !== null")
+    driver.execute_script("window.opener.document.title = 'told by ' + location.pathname")
+    driver.switch_to.window(driver.window_handles[0])
+    assert driver.title == "told by /callback"
+    assert driver.execute_script("return !window.popup.closed")
 
 
 def test_an_installed_application_gets_the_answer(site: Settings) -> None:

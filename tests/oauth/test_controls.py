@@ -37,18 +37,28 @@ from tests.support.controls import Control, assert_noticed, no, nothing, yes
 from tools import gate
 
 HERE = Path(__file__).parent
-Read = Callable[[httpx.AsyncClient, str, Address], Awaitable[Fetched]]
+Read = Callable[[httpx.AsyncClient, str, Address, str], Awaitable[Fetched]]
 
 
 async def following(
-    http: httpx.AsyncClient, url: str, address: Address, read: Read = client_documents._read
+    http: httpx.AsyncClient, url: str, address: Address, public_url: str, read: Read = client_documents._read
 ) -> Fetched:
     http.follow_redirects = True
-    return await read(http, url, address)
+    return await read(http, url, address, public_url)
 
 
-def believing(_url: str, body: bytes, checked: Callable[[str, bytes], object] = client_documents.checked) -> object:
-    return checked(json.loads(body)["client_id"], body)
+def believing(
+    _url: str, body: bytes, public_url: str, checked: Callable[[str, bytes, str], object] = client_documents.checked
+) -> object:
+    return checked(json.loads(body)["client_id"], body, public_url)
+
+
+def without_risks(_redirect_uri: str) -> dict[str, object]:
+    return {"is_local": False, "app_scheme": None, "is_plain": False}
+
+
+def always_local(redirect_uri: str) -> dict[str, object]:
+    return without_risks(redirect_uri) | {"is_local": True}
 
 
 def unused_again(_session: object, code: AuthorizationCode) -> bool:
@@ -168,8 +178,14 @@ CONTROLS = (
     Control("no live token is evicted", tokens, "_prune", evicting, "refresh::test_082_a_copy"),
     Control("a late token is refused", tokens, "_refuse_late", nothing, "refresh::test_081"),
     Control("a second successor is audited", refusals, "note_repetition", nothing, "refusals::test_each_use"),
-    Control("a place that others reach", pages, "risks_of", lambda _: (False, None), "pages::test_056_the_page_warns"),
-    Control("the place of this request", pages, "risks_of", lambda _: (True, None), "pages::test_056_the_page_warns"),
+    Control("a place that others reach", pages, "risks_of", without_risks, "pages::test_056_the_page_warns"),
+    Control("the place of this request", pages, "risks_of", always_local, "pages::test_056_the_page_warns"),
+    Control("a place without encryption", pages, "risks_of", without_risks, "pages::test_056_an_address_in"),
+    Control("schemes that are not private", redirect_uris, "NOT_PRIVATE", frozenset(),
+            "redirect_uris::test_a_scheme_of"),
+    Control("pop-ups keep their window", middleware, "SECURITY_HEADERS", {"Cross-Origin-Opener-Policy": "same-origin"},
+            "opener::test_every_answer"),
+    Control("plain http while we are private", redirect_uris, "is_private", yes, "redirect_uris::test_plain_http_is"),
     Control("our name is ours", client_names, "looks_like_ours", no, "pages::test_056_a_name_cannot_pose"),
     Control("a name stays within its marks", client_names, "_QUOTES", {}, "pages::test_056_a_name_cannot_leave"),
 )  # fmt: skip

@@ -47,26 +47,42 @@ async def test_c02_005_the_resource_names_itself_and_its_authorization_server(cl
         assert "offline_access" not in document["scopes_supported"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        SERVER,
-        f"{SERVER}/mcp",
-        "/.well-known/openid-configuration",
-        "/.well-known/openid-configuration/mcp",
-        "/mcp/.well-known/openid-configuration",
-    ],
-)
-async def test_c03_009_every_alias_is_the_document_or_nothing(client: httpx.AsyncClient, path: str) -> None:
-    document = (await client.get(SERVER)).json()
-    response = await client.get(path)
-    assert response.status_code in (200, 404)
+OPENID = "/.well-known/openid-configuration"
+
+
+@pytest.mark.parametrize("name", [SERVER, OPENID, PROTECTED])
+@pytest.mark.parametrize("address", ["{}", "{}/mcp", "{}/mcp/", "/mcp{}"])
+async def test_c03_009_every_alias_is_the_document(client: httpx.AsyncClient, name: str, address: str) -> None:
+    path, foreign = address.format(name), {"Origin": "https://inspector.example"}
+    document = (await client.get(PROTECTED if name == PROTECTED else SERVER)).json()
+    response = await client.get(path, headers=foreign)
+    assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
-    assert response.status_code == 404 or response.json() == document
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.json() == document
     head = await client.head(path)
-    assert (head.status_code, head.content) == (response.status_code, b"")
+    assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == response.headers["content-length"]
-    assert (await client.options(path)).is_success
+    preflight = await client.options(path, headers=foreign)
+    assert preflight.is_success
+    assert preflight.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["/.well-known/other", "/mcp/.well-known/other"])
+async def test_c03_any_other_well_known_address_is_a_404_that_browsers_may_read(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    response = await client.get(path, headers={"Origin": "https://inspector.example"})
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["authorize", "consent/request_x", "token", "register", "revoke", "introspect"])
+async def test_every_endpoint_answers_options_and_head(client: httpx.AsyncClient, path: str) -> None:
+    options = await client.options(f"/oauth/{path}")
+    assert (options.status_code, options.content) == (204, b"")
+    assert (await client.head(f"/oauth/{path}")).status_code in (400, 405)
 
 
 async def test_c04_001_003_004_the_server_metadata_is_complete(client: httpx.AsyncClient) -> None:

@@ -43,12 +43,6 @@ async def test_053_pages_cannot_be_framed_read_or_kept(notes: App, ann: Person) 
         assert "//" not in page.text.replace("http://www.w3.org", "")
 
 
-async def test_a_client_keeps_its_reference_to_a_pop_up(notes: App, ann: Person) -> None:
-    page = await ann.open(notes.request())
-    for response in (page, await ann.decide(page)):
-        assert response.headers["cross-origin-opener-policy"] == "unsafe-none"
-
-
 @pytest.mark.parametrize("proof", ["", "0" * 64, "é", None])
 async def test_054_a_form_without_our_proof_is_refused(
     notes: App, ann: Person, database: Database, proof: str | None
@@ -154,6 +148,14 @@ async def test_056_the_page_warns_of_the_place_that_this_request_names(register:
     for page in (installed, remote):
         assert "Any program on your computer" not in page
     assert "can claim" not in local + remote
+
+
+@pytest.mark.settings(public_url="http://nas.local:8081")
+async def test_056_an_address_in_a_private_network_is_warned_of(register: Register, ann: Person) -> None:
+    app = await register(redirect_uris=["http://192.168.1.5:3000/cb"])
+    page = await ann.open(app.request(resource=None))
+    assert "sent over your network without encryption" in page.text
+    assert "<b>192.168.1.5:3000</b>" in page.text
 
 
 @pytest.mark.parametrize(

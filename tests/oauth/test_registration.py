@@ -68,12 +68,37 @@ async def test_012_a_client_cannot_choose_its_id_or_secret(client: httpx.AsyncCl
 
 async def test_013_a_redirect_uri_that_is_not_safe_is_refused(client: httpx.AsyncClient) -> None:
     for uri in REFUSED:
-        response = await client.post("/oauth/register", json={"redirect_uris": [CALLBACK, uri]})
+        response = await client.post("/oauth/register", json={"redirect_uris": [uri]})
         assert response.status_code == 400, uri
         assert error_of(response) == "invalid_redirect_uri", uri
 
 
-@pytest.mark.parametrize("uris", [[], None, "https://app.example/cb", [1], [[CALLBACK]], {"a": 1}])
+async def test_013_one_bad_redirect_uri_does_not_spoil_the_others(client: httpx.AsyncClient) -> None:
+    mixed = [*REFUSED[:10], CALLBACK, 7, None, *REFUSED[10:], "https://app.example/cb"]
+    response = await client.post("/oauth/register", json={"redirect_uris": mixed})
+    assert response.status_code == 201, response.text
+    assert response.json()["redirect_uris"] == [CALLBACK, "https://app.example/cb"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("javascript:alert(1)", "javascript:alert(1) is neither https, http on localhost, nor the private scheme"),
+        ("localhost:3000/cb", "localhost:3000/cb is neither https"),
+        ("http://app.example/cb", "http://app.example/cb is plain http, which is for localhost"),
+        ("http://192.168.1.5:3000/cb", "private network. Use https, or connect with an API key"),
+        ("http://nas.local/cb", "private network. Use https, or connect with an API key"),
+        ('https://app.example/"\u00e9', "https://app.example/%22%C3%A9 has a part that is not taken"),
+        ("https://app.example/" + "x" * 2000, "... is longer than 2000 characters"),
+    ],
+)
+async def test_013_a_refusal_names_the_uri_and_what_is_right(client: httpx.AsyncClient, uri: str, words: str) -> None:
+    response = await client.post("/oauth/register", json={"redirect_uris": [uri]})
+    assert error_of(response) == "invalid_redirect_uri"
+    assert words in response.json()["error_description"]
+
+
+@pytest.mark.parametrize("uris", [[], None, "https://app.example/cb", [1], [[CALLBACK]], {"a": 1}, [CALLBACK] * 51])
 async def test_013_redirect_uris_are_a_list_of_at_least_one(client: httpx.AsyncClient, uris: object) -> None:
     assert error_of(await client.post("/oauth/register", json={"redirect_uris": uris})) == "invalid_redirect_uri"
 

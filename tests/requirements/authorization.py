@@ -38,7 +38,7 @@ AUTHORIZATION: dict[str, Requirement] = {
         "The server ignores a client id, secret or issue time that a client sends.", "RFC 7591 section 3.2.1"
     ),
     "013": Requirement(
-        "The server never registers a dangerous redirect URI, and a client needs at least one.",
+        "The server never registers a dangerous redirect URI, and a client needs at least one that is allowed.",
         "RFC 7591 section 3.2.2; RFC 9700 section 4.1; ours: the accepted private schemes",
     ),
     "014": Requirement(

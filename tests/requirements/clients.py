@@ -12,7 +12,7 @@ CLIENTS: dict[str, Requirement] = {
         "RFC 9728 sections 2 and 3.3; Claude reads only the first server",
     ),
     "c03": Requirement(
-        "Every well-known address of the server metadata returns the same document or a JSON 404.",
+        "Every well-known address of the metadata returns the same document, which web pages may read.",
         "RFC 8414 section 3; ChatGPT, Claude and mcp-remote try several addresses",
     ),
     "c04": Requirement(

@@ -35,7 +35,7 @@ async def begin(request: Request[State]) -> Response:
             raise Invalid("The link that brought you here is too long. Sign in without it, then open it again.")
     except ServiceError as error:
         return await render_page(request, "sign_in.html", error, fields)
-    response = RedirectResponse(url, 303, {"Cross-Origin-Opener-Policy": "unsafe-none"})
+    response = RedirectResponse(url, 303)
     set_sealed(response, runtime, PROVIDER_COOKIE, SIGN_IN, kept)
     return response
 

@@ -17,17 +17,13 @@ from server.runtime import State
 from server.statuses import retry_after, status_of
 
 WRONG_CODE = "This code is not right, or was used already. Wait for the next code of your app."
-HEADERS = {
-    "Content-Security-Policy": csp.FLOW,
-    # A client that opened the flow as a pop-up hears from it again when it comes back to the client's own page.
-    "Cross-Origin-Opener-Policy": "unsafe-none",
-}
+HEADERS = {"Content-Security-Policy": csp.FLOW}
 
 
 async def show(request: Request[State]) -> Response:
     path = next_of(request, {})
     if await call_of(request) is not None:
-        return RedirectResponse(path, 303, HEADERS)
+        return RedirectResponse(path, 303)
     step = request.cookies.get(STEP_COOKIE, "")
     if await request.state["runtime"].read(sessions.second_step_of, step) is None:
         return _to_sign_in(request, path)
@@ -52,13 +48,12 @@ async def verify(request: Request[State]) -> Response:
     except ServiceError as error:
         return await _page(request, path, error)
     response = await signed_in(request, result.value, path)
-    response.headers.update(HEADERS)
     set_step_cookie(response, runtime.settings, "")
     return response
 
 
 def _to_sign_in(request: Request[State], path: str) -> Response:
-    response = RedirectResponse(f"/sign-in?next={quote(path, safe='/')}", 303, HEADERS)
+    response = RedirectResponse(f"/sign-in?next={quote(path, safe='/')}", 303)
     set_step_cookie(response, request.state["runtime"].settings, "")
     return response
 

@@ -80,14 +80,15 @@ def renew(session: Session, client_id: str) -> None:
 
 
 def configure(
-    session: Session, name: str, uris: Sequence[str], *, is_confidential: bool
+    session: Session, name: str, uris: Sequence[str], public_url: str, *, is_confidential: bool
 ) -> tuple[OAuthClient, str | None]:
     """Store a client that the operator sets up. It is never removed as unused.
 
     Returns the same as `register`. Raises Invalid.
     """
-    if not uris or not all(map(redirect_uris.is_allowed, uris)):
-        raise Invalid("use https, http on localhost, or the private scheme of an application.", field="redirect-uri")
+    for uri in uris:
+        if not redirect_uris.is_allowed(uri, public_url):
+            raise Invalid(redirect_uris.why_not_allowed(uri), field="redirect-uri")
     method = AuthMethod.BASIC if is_confidential else AuthMethod.NONE
     return _add(session, ClientKind.CONFIGURED, Description(name, tuple(uris), method))
 

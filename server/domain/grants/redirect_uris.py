@@ -1,24 +1,45 @@
-"""Redirect URIs: which ones a client may register, and which request matches a registered one.
+"""Redirect URIs: which ones a client may register, which request matches a registered one, and why another is refused.
 
 OAuth 2.1 section 2.3 (exact comparison), RFC 8252 sections 7.1 (private schemes) and 7.3 (the port of a loopback
 address).
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from server.urls import is_private
 
 MAX_LENGTH = 2000
-
-APP_SCHEMES = frozenset({"cursor", "vscode", "vscode-insiders", "windsurf", "zed", "goose", "antigravity"})
-"""Private schemes that well-known clients register, although they are no reversed domain names."""
+SHOWN_LENGTH = 200
+SHOWN_URIS = 5
 
 RESERVED = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 """Query parameters that an authorization response adds itself."""
 
-_CHARACTERS = re.compile(r"[!$-),-;=?-\[\]_a-z~]+")  # of RFC 3986, without the wildcard and the fragment
-_REVERSED_DOMAIN = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)+")
+_BROWSERS = """
+    javascript livescript mocha vbscript data blob file filesystem about view-source resource jar feed mhtml mk its res
+    cid mid content intent android-app chrome edge brave opera vivaldi devtools
+"""
+_NETWORKS = """
+    http https ws wss ftp ftps sftp ssh telnet gopher ldap ldaps nfs smb afp dav davs rtsp rtmp dns ipfs ipns git svn
+    imap pop smtp tftp localhost
+"""
+_LINKS = """
+    mailto tel sms smsto mms im sip sips xmpp irc irc6 ircs news nntp snews geo maps magnet matrix webcal wtai urn
+    bitcoin ethereum openpgp4fpr facetime callto shell search search-ms help hcp itms-services x-apple.systempreferences
+"""
+NOT_PRIVATE = frozenset((_BROWSERS + _NETWORKS + _LINKS).split())
+"""Schemes of scripts and browsers, of networks, and of links that web pages or the system handle."""
+
+_NOT_PRIVATE_FAMILIES = re.compile(r"(chrome|edge|moz|ms|web)[-+].*|.*-extension")
+"""Pages inside browsers, programs of the system (`ms-settings:`), and what any web page may claim (`web+...:`)."""
+
+_CHARACTERS = re.compile(r"[!$-)+-;=?-\[\]_a-z~]+")  # of RFC 3986, without the wildcard and the fragment
+_APP = re.compile(r"([a-z][a-z0-9+.-]{1,62}):(?![0-9]+([/?]|$)).*", re.IGNORECASE)  # `name:8080/` has no scheme
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?([/?].*)?")
+_SHOWN_AS_IS = "%/:?#[]@!$&'()*+,;=~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +57,11 @@ class Loopback:
         return cls(match[1], match[3] or "")
 
 
-def is_allowed(uri: str) -> bool:
-    """Return whether a client may register it: any https, http on loopback, or the private scheme of an application."""
+def is_allowed(uri: str, public_url: str) -> bool:
+    """Return whether a client may use it: any https, http on loopback, or the private scheme of an application.
+
+    Also plain http in a private network, while `public_url` is such a URL itself.
+    """
     if len(uri) > MAX_LENGTH or not _CHARACTERS.fullmatch(uri):
         return False
     try:
@@ -45,24 +69,35 @@ def is_allowed(uri: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    if RESERVED & {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}:
+    if _names_reserved(parts.query) or "@" in parts.netloc or port == 0:
         return False
     if parts.scheme == "https":
-        return bool(parts.hostname) and "@" not in parts.netloc and port != 0
+        return bool(parts.hostname)
     if parts.scheme == "http":
-        return Loopback.of(uri) is not None
-    return is_app(uri) and "@" not in parts.netloc
+        return is_local(uri) or (is_plain_private(uri) and is_plain_private(public_url))
+    return is_app(uri)
+
+
+def allowed_among(uris: Sequence[object], public_url: str) -> list[str]:
+    """Return those that are allowed: one that is not must not cost a client the others."""
+    return [uri for uri in uris if isinstance(uri, str) and is_allowed(uri, public_url)]
 
 
 def is_app(uri: str) -> bool:
     """Return whether the URI opens an installed application by a private scheme."""
-    scheme = uri.partition(":")[0]
-    return scheme in APP_SCHEMES or _REVERSED_DOMAIN.fullmatch(scheme) is not None
+    match = _APP.fullmatch(uri)
+    scheme = match[1].lower() if match else "http"
+    return scheme not in NOT_PRIVATE and not _NOT_PRIVATE_FAMILIES.fullmatch(scheme)
 
 
 def is_local(uri: str) -> bool:
     """Return whether the response goes to a program on the user's own computer."""
     return Loopback.of(uri) is not None
+
+
+def is_plain_private(url: str) -> bool:
+    """Return whether the URL is plain http on an address or a name of a private network."""
+    return url.lower().startswith("http://") and is_private(url)
 
 
 def matches(registered: str, requested: str) -> bool:
@@ -79,3 +114,47 @@ def destination(uri: str) -> str:
         return f"the application that opens {uri.partition(':')[0]}: links"
     host = urlsplit(uri).netloc
     return f"a program on this computer ({host})" if is_local(uri) else host
+
+
+def why_not_allowed(uri: str) -> str:
+    """Return the sentence for a URI that is not allowed. It names the URI and what to use."""
+    scheme, colon, _ = uri.partition(":")
+    if is_plain_private(uri):
+        rule = "is plain http in a private network. Use https, or connect with an API key, which needs no redirect"
+    elif scheme.lower() == "http":
+        rule = "is plain http, which is for localhost, 127.0.0.1 and [::1] only. Use https"
+    elif len(uri) > MAX_LENGTH:
+        rule = f"is longer than {MAX_LENGTH} characters"
+    elif scheme.lower() == "https" or (colon and is_app(uri)):
+        rule = (
+            "has a part that is not taken: a user name, a fragment, a wildcard, a character that has to be escaped, "
+            "or a parameter of the answer (code, state, iss, error)"
+        )
+    else:
+        rule = "is neither https, http on localhost, nor the private scheme of an application"
+    return f"The redirect URI {_shown(uri)} {rule}."
+
+
+def why_not_registered(requested: str | None, registered: Sequence[str], public_url: str) -> str:
+    """Return the sentences for a request whose URI the client has not registered. They name what it has."""
+    own = Loopback.of(requested or "")
+    if requested is None:
+        problem = "The request has no redirect_uri, and this application has registered several."
+    elif not is_allowed(requested, public_url):
+        problem = why_not_allowed(requested)
+    elif own and any(other.rest == own.rest for other in map(Loopback.of, registered) if other):
+        problem = f"The redirect URI {_shown(requested)} is not registered: localhost and 127.0.0.1 are two names."
+    else:
+        problem = f"The redirect URI {_shown(requested)} is not registered for this application."
+    known = ", ".join(map(_shown, registered[:SHOWN_URIS])) + (", ..." if len(registered) > SHOWN_URIS else "")
+    return f"{problem} Registered: {known}."
+
+
+def _names_reserved(query: str) -> bool:
+    return not RESERVED.isdisjoint(name for name, _ in parse_qsl(query, keep_blank_values=True))
+
+
+def _shown(uri: str) -> str:
+    """Return the URI in the characters that an OAuth error may have (RFC 6749 section 5.2), shortened."""
+    text = quote(uri, safe=_SHOWN_AS_IS, errors="replace")
+    return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}..."
