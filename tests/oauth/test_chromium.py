@@ -138,7 +138,7 @@ def test_a_pop_up_keeps_the_window_that_opened_it(scripted: Browser, listener: L
     driver.execute_script("window.popup = window.open(arguments[0], 'flow', 'width=600,height=700')", address)
     driver.switch_to.window(driver.window_handles[-1])
     for link in ("Sign up", "Sign in", "Forgot your password?", "Back to sign-in"):
-        scripted.press(link)
+        scripted.press(link, "body")
     sign_in(scripted)
     scripted.press("Allow")
     assert scripted.shows("You can close this page")

@@ -28,10 +28,10 @@ async def test_a_resource_that_is_surely_ours_is_taken(notes: App, ann: Person) 
         assert (await notes.refresh(tokens.refresh, resource=same)).status_code == 200
 
 
-@pytest.mark.settings(public_url="https://memory.example.com")
+@pytest.mark.settings(public_url="http://nas.local")
 async def test_a_resource_may_name_the_default_port(register: Register, ann: Person) -> None:
     app = await register(redirect_uris=["https://app.example/cb"])
-    assert (await ann.open(app.request(resource="https://memory.example.com:443/mcp/"))).status_code == 200
+    assert (await ann.open(app.request(resource="http://nas.local:80/mcp/"))).status_code == 200
 
 
 async def test_a_missing_proof_key_is_told_s256(notes: App, ann: Person) -> None:
