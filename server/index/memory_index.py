@@ -20,7 +20,7 @@ from server.index.model.embeddings import Embedder, EmbedderClosed
 from server.index.model.question_cache import QuestionCache
 from server.index.pieces import Piece, pieces_of
 from server.index.types import Embedded, Numbers, Vector, Vectors
-from server.index.upkeep import rebuild
+from server.index.upkeep import rebuild, rewriting
 from server.index.upkeep.rebuild import Progress
 from server.index.upkeep.worker import Worker
 from server.models import Project
@@ -192,7 +192,8 @@ class MemoryIndex:
 
         If a running server owns the index, that server builds the collections.
         """
-        for progress in rebuild.rewrite_words(self._database):
+        rebuild.recount(self._database)
+        for progress in rewriting.rewrite_all(self._database):
             report(progress)
         rebuild.forget_collections(self._database)
         self._worker.check_soon()

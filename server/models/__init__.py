@@ -23,6 +23,7 @@ from server.models.projects import Project, ProjectMember, ProjectRole
 from server.models.second_factors import PendingSignIn, RecoveryCode, SecondFactor
 from server.models.sign_in import Identity, Passkey, UsedChallenge
 from server.models.users import BrowserSession, MailedToken, User
+from server.models.word_index import WordIndexState
 
 __all__ = [
     "AccessToken",
@@ -65,5 +66,6 @@ __all__ = [
     "StagedMemory",
     "UsedChallenge",
     "User",
+    "WordIndexState",
     "metadata",
 ]

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from itertools import islice
 
-from server.index.words.tokenizer import question_terms
+from server.index.words.tokenizer import MAX_QUESTION_TERMS, question_terms
 
 EXCERPT_LENGTH = 1_500
 """Characters of a memory in a search or a list, with the ellipses."""
@@ -51,7 +51,7 @@ def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
     plain = content.translate(_PLAIN)
     places: list[tuple[int, float]] = []
     weight_of_words = 0.0
-    for term in dict.fromkeys(term.translate(_PLAIN) for term in question_terms(query)):
+    for term in dict.fromkeys(term.translate(_PLAIN) for term in question_terms(query)[:MAX_QUESTION_TERMS]):
         found = [match.start() for match in islice(re.finditer(re.escape(term), plain), MOST_PLACES)]
         places += [(start, len(term) / len(found)) for start in found]
         weight_of_words += len(term) if found else 0

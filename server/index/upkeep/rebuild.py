@@ -1,4 +1,4 @@
-"""Rebuilds collections, vectors and words from SQL, in small steps so that the worker can do other work in between."""
+"""Rebuilds collections and vectors from SQL, in small steps so that the worker can do other work in between."""
 
 import logging
 import time
@@ -33,9 +33,6 @@ CHROMA_BATCH = 32
 
 EMBED_BATCH = 16
 """Memories that are embedded at a time."""
-
-WORDS_BATCH = 500
-"""Memories whose words are written in one transaction."""
 
 LOG_EVERY_SECONDS = 10.0
 """The least time between two log lines about one job."""
@@ -223,25 +220,12 @@ def _replace_vectors(session: Session, read: dict[int, Memory], embedded: dict[i
         outbox.memories_changed(session, project_id, memories, [embedded[memory.number] for memory in memories])
 
 
-def rewrite_words(database: Database) -> Iterator[Progress]:
-    """Write the words of all memories again, and recount the memories and pieces of each project."""
+def recount(database: Database) -> None:
+    """Count the memories and pieces of each project again, and delete the words of memories that no longer exist."""
     with database.write() as session:
         word_index.forget_orphans(session)
         counts = {"memory_count": _count_of(_memories), "piece_count": _count_of(_pieces), "memory_bytes": _size()}
         session.execute(sa.update(_projects).values(counts))
-        total = session.scalar(sa.select(sa.func.count()).select_from(_memories)) or 0
-    last, done = 0, 0
-    query = sa.select(_memories.c.number, _memories.c.project_id).order_by(_memories.c.number).limit(WORDS_BATCH)
-    while True:
-        with database.write() as session:
-            rows = session.execute(query.where(_memories.c.number > last)).all()
-            for project_id in sorted({row.project_id for row in rows}):
-                word_index.rewrite(session, project_id, [row.number for row in rows if row.project_id == project_id])
-        if not rows:
-            return
-        last = rows[-1].number
-        done += len(rows)
-        yield Progress("writing words", done, max(total, done))
 
 
 def _count_of(table: sa.Table) -> sa.ScalarSelect[int]:

@@ -17,7 +17,7 @@ from server.index.chroma.failures import ChromaFailed
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import EmbedderClosed, ModelFailed
 from server.index.outbox import PURGE
-from server.index.upkeep import candidates, rebuild
+from server.index.upkeep import candidates, rebuild, rewriting
 from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.rebuild import Embed, Progress
 from server.index.words import word_index
@@ -235,6 +235,8 @@ class Worker:
         if time.monotonic() < self._check_at:
             return None
         self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
+        if rewriting.is_outdated(self._database):
+            return rebuild.log_progress(rewriting.rewrite_outdated(self._database))
         outdated = candidates.memories_of_other_models(self._model)
         if self._read_numbers(sa.select(_memories.c.number).where(outdated).limit(1)):
             return rebuild.log_progress(rebuild.reembed(self._database, self._embed, self._model))

@@ -61,8 +61,11 @@ class Fts5:
     def remove_orphans(self, session: Session) -> None:
         session.execute(_REMOVE_ORPHANS)
 
-    def counts(self, session: Session, project_id: str, terms: Sequence[str]) -> Sequence[int]:
-        return session.execute(_count_query(len(terms)), _queries(project_id, terms)).one()
+    def counts(
+        self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
+    ) -> Sequence[int]:
+        values: dict[str, str | int] = {**_queries(project_id, terms), "at_most": -1 if at_most is None else at_most}
+        return session.execute(_count_query(len(terms)), values).one()
 
     def scores(
         self,
@@ -137,7 +140,7 @@ def _score_query(term_count: int, is_narrowed: bool) -> sa.TextClause:
 @cache
 def _count_query(term_count: int) -> sa.TextClause:
     parts = (
-        f"(SELECT count(*) FROM memory_words WHERE memory_words MATCH :t{term})"  # noqa: S608 - numbers
+        f"(SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE memory_words MATCH :t{term} LIMIT :at_most))"  # noqa: S608 - numbers
         for term in range(term_count)
     )
     return sa.text("SELECT " + ", ".join(parts))

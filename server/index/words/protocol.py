@@ -66,8 +66,10 @@ class WordIndex(Protocol):
     def remove_orphans(self, session: Session) -> None:
         """Delete the words of memories that no longer exist."""
 
-    def counts(self, session: Session, project_id: str, terms: Sequence[str]) -> Sequence[int]:
-        """Return how many of the project's memories hold each term, with one query."""
+    def counts(
+        self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
+    ) -> Sequence[int]:
+        """Return how many of the project's memories hold each term, with one query. Stop counting at `at_most`."""
 
     def scores(
         self,

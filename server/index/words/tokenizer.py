@@ -2,10 +2,21 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
+
+from server.index.words.normalization import normalize
+
+VERSION = 2
+"""Raise it when a text gets other terms than before: the worker then writes the words of all memories again."""
 
 MAX_QUESTION_TERMS = 32
-"""A search looks for at most this many terms of a question: more terms blur the result."""
+"""A search looks for at most this many terms of a question, the rarest: more terms blur the result."""
+
+MAX_CANDIDATES = 200
+"""The rarest terms are chosen among at most this many."""
 
 MAX_INDEXED_BYTES = 1_000_000
 """The estimated size of the terms that one text adds to the index. Postgres accepts 1 MB in one tsvector."""
@@ -20,21 +31,122 @@ _STOP = (
 )
 STOP_WORDS = frozenset(_STOP.split())
 
-_MARKS = "".join(chr(code) for code in range(0x300, 0x1C00) if unicodedata.category(chr(code))[0] == "M")
-_TERM = re.compile(f"[^\\W_](?:[^\\W_]|[{_MARKS}])*")
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
-"""Scripts without spaces between words: Thai, Lao, Khmer, Japanese, Chinese."""
+_CODES = (*range(0x300, 0x1D00), 0x3099, 0x309A, *range(0xA800, 0xAC00))
+_MARKS = "".join(chr(code) for code in _CODES if unicodedata.category(chr(code))[0] == "M")
+_WORD = f"[^\\W_](?:[^\\W_]|[{_MARKS}])*"
+_WORDS = re.compile(_WORD)
+_JOINER = (
+    r"(?:[-_&\u2010\u2011]"
+    r"|(?<!\d)\.|\.(?!\d)"  # node.js, but not 3.5
+    r"|['\u2019](?!(?i:s|t|d|m|ll|re|ve)\b))"  # O'Brien, but not what English writes after a word
+)
+_COMPOUND = re.compile(f"{_WORD}(?:{_JOINER}{_WORD})*")
+"""A word, or several without a space: `blue-green`, `snake_case`, `node.js`, `R&D`."""
+
+_UPPER, _LOWER = "A-Z\u0391-\u03a9\u0400-\u042f", "a-z\u03b1-\u03c9\u0430-\u045f"
+_PART = re.compile(
+    f"[{_UPPER}]{{2,}}s(?![{_LOWER}])"  # URLs
+    f"|[{_UPPER}]+(?![{_LOWER}])|[{_UPPER}]?[{_LOWER}]+"  # HTTP and Server in HTTPServer
+    rf"|\d+|(?:(?![{_UPPER}{_LOWER}\d]).)+",
+    re.DOTALL,
+)
+MOST_PARTS = 6
+"""A word of more parts, such as a hash, is not split, and more words are not joined."""
+
+LEAST_DIGITS = 5
+"""Fewer digits are not joined: the 12 of `1-2` would be found as a number."""
+
+_HAN_RANGES = "\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+_HAN = re.compile(f"[{_HAN_RANGES}]")
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3130-\u318f"
+    f"\ua9e0-\ua9ff\uaa60-\uaa7f\uac00-\ud7ff{_HAN_RANGES}]+"
+)
+"""Thai, Lao, Burmese, Khmer, kana and Han have no spaces between words; Hangul has none before an ending."""
+
+_CHARACTER = re.compile(f"(.)[{_MARKS}]*", re.DOTALL)
+
+
+def _spell_dot(match: re.Match[str]) -> str:
+    name = match[1].lower()
+    return f"{name} dot{name} "
+
+
+_NAMES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    ("#", re.compile(r"(?<![^\W_])([A-Za-z])#(?!\w)"), r"\1sharp "),
+    ("++", re.compile(r"(?<![^\W_])([A-Za-z]{1,2})\+\+"), r"\1plusplus "),
+    (".", re.compile(r"(?<![\w.])\.([A-Za-z]+)"), _spell_dot),
+)
+"""`C#`, `C++` and `.NET` as people spell them out: csharp, cplusplus, dotnet. A name is looked for after its sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The terms of a question. `wholes` are those that only join others: `OPS-4417` has ops, 4417 and ops4417."""
+
+    terms: list[str]
+    wholes: frozenset[str]
 
 
 def terms_of(text: str) -> list[str]:
-    """Return the terms of a text in order, in lower case.
+    """Return the terms of a text, normalized and in lower case.
 
-    A term is a word, or two neighboring characters of a script without spaces.
+    A term is a word, a part of a compound word, the whole of it, or, in a script without spaces, a character or two
+    neighboring characters.
     """
+    return [term for compound in _compounds(text) for term in _terms_of_compound(compound, is_question=False)]
+
+
+def _compounds(text: str) -> list[str]:
+    text = normalize(text)
+    for sign, pattern, name in _NAMES:
+        if sign in text:
+            text = pattern.sub(name, text)
+    return _COMPOUND.findall(text)
+
+
+def _terms_of_compound(compound: str, *, is_question: bool) -> list[str]:
+    """Return the parts of a compound in order, then the words of several parts, then the whole of several words."""
+    if compound.isascii() and compound.isalpha() and (compound.islower() or compound[1:].islower()):
+        return [compound.lower()]  # most words
+    if _UNSPACED.search(compound):
+        return [term for word in _WORDS.findall(compound) for term in _split_unspaced(word, is_question)]
+    words = _WORDS.findall(compound)
+    terms = [term for word in words for term in _split_word(word)]
+    whole = "".join(words).casefold()
+    is_joined = 1 < len(words) <= MOST_PARTS and not (whole.isdigit() and len(whole) < LEAST_DIGITS)
+    return [*terms, whole] if is_joined else terms
+
+
+def _split_word(word: str) -> list[str]:
+    """Split a word at borders of capitals and digits. If it has any, the word itself comes last."""
+    parts = _PART.findall(word)
+    if 1 < len(parts) <= MOST_PARTS:
+        return [*(part.casefold() for part in parts), word.casefold()]
+    return [word.casefold()]
+
+
+def _split_unspaced(word: str, is_question: bool) -> list[str]:
+    """Split `word` where an unspaced script begins or ends, and split the unspaced parts."""
     terms: list[str] = []
-    for word in _TERM.findall(unicodedata.normalize("NFKC", text).lower()):
-        terms += [word] if word.isascii() or not _UNSPACED.search(word) else _split_unspaced(word)
-    return terms
+    end = 0
+    for match in _UNSPACED.finditer(word):
+        terms += _split_word(word[end : match.start()]) if match.start() > end else []
+        terms += _characters_and_pairs(match[0], is_question)
+        end = match.end()
+    return terms + _split_word(word[end:]) if end < len(word) else terms
+
+
+def _characters_and_pairs(run: str, is_question: bool) -> list[str]:
+    """Return the characters of a run without their marks, and its pairs. A character keeps its marks in a pair.
+
+    A question of several characters asks for no letters or syllables: alone they are in most texts.
+    """
+    characters = [match[0] for match in _CHARACTER.finditer(run)]
+    pairs = [first + second for first, second in pairwise(characters)]
+    if is_question and pairs:
+        return [*filter(_HAN.match, characters), *pairs]
+    return [*(character[0] for character in characters), *pairs]
 
 
 def indexed_terms(text: str) -> list[str]:
@@ -54,24 +166,25 @@ def indexed_terms(text: str) -> list[str]:
 
 
 def question_terms(question: str) -> list[str]:
-    """Return the first `MAX_QUESTION_TERMS` different terms of a question, without stop words."""
-    return [term for term in dict.fromkeys(terms_of(question)) if term not in STOP_WORDS][:MAX_QUESTION_TERMS]
+    """Return the different terms of a question, without stop words unless there is nothing else."""
+    return read_question(question).terms
+
+
+def read_question(question: str) -> Question:
+    """Return at most `MAX_CANDIDATES` terms of a question: those with digits and the longest say most.
+
+    Stop words are left out, unless there is nothing else.
+    """
+    by_compound = [_terms_of_compound(compound, is_question=True) for compound in _compounds(question)]
+    terms = list(dict.fromkeys(term for terms in by_compound for term in terms))
+    terms = [term for term in terms if term not in STOP_WORDS] or terms
+    if len(terms) > MAX_CANDIDATES:
+        terms = sorted(terms, key=lambda term: (term.isalpha(), -len(term)))[:MAX_CANDIDATES]
+    parts = {term for terms in by_compound for term in terms[:-1]}
+    wholes = {terms[-1] for terms in by_compound if len(terms) > 2 and not _UNSPACED.search(terms[-1])} - parts
+    return Question(terms, frozenset(wholes))
 
 
 def date_words(moment: datetime) -> str:
     """Return a UTC date as people say it: `Monday 8 May 2023`."""
     return f"{moment:%A} {moment.day} {moment:%B} {moment.year}"
-
-
-def _split_unspaced(word: str) -> list[str]:
-    """Split `word` where an unspaced script begins or ends, and split the unspaced parts into pairs."""
-    parts: list[str] = []
-    end = 0
-    for match in _UNSPACED.finditer(word):
-        parts += [word[end : match.start()], *_pairs(match[0])]
-        end = match.end()
-    return [part for part in (*parts, word[end:]) if part]
-
-
-def _pairs(run: str) -> list[str]:
-    return [run[start : start + 2] for start in range(len(run) - 1)] or [run]

@@ -2,8 +2,8 @@
 
 A GIN index covers project and words, so a search reads its own project's entries only.
 
-- *Terms.* `plainto_tsquery` stems a term as `to_tsvector` stems the stored words ('english'), and treats no character
-  as an operator.
+- *Terms.* `plainto_tsquery` stems a term as `to_tsvector` stems the stored words, and treats no character as an
+  operator. Both use the configuration `memory_words` of our migrations: FTS5's stemmer, and no stop words.
 - *Weights.* A tsvector has no columns, so its words carry a letter: A for `body` and `dates`, B for `context`.
   `ts_rank` takes the weights of the letters in the order D, C, B, A. It ignores rarity, so there is none to divide out.
 
@@ -49,8 +49,11 @@ class Tsvector:
     def remove_orphans(self, session: Session) -> None:
         """Do nothing: the foreign key allows no orphans."""
 
-    def counts(self, session: Session, project_id: str, terms: Sequence[str]) -> Sequence[int]:
-        return session.execute(_count_query(len(terms)), _parameters(project_id, terms)).one()
+    def counts(
+        self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
+    ) -> Sequence[int]:
+        values = {**_parameters(project_id, terms), "at_most": at_most}
+        return session.execute(_count_query(len(terms)), values).one()
 
     def scores(
         self,
@@ -86,8 +89,8 @@ def _score_query(term_count: int, is_narrowed: bool) -> sa.TextClause:
         " AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))" if is_narrowed else ""
     )
     parts = (
-        f"(SELECT {term}, memory_number, ts_rank('{{0,0,0.5,1}}', words, plainto_tsquery('english', :t{term}), 0)"  # noqa: S608 - numbers
-        f" FROM memory_words WHERE project_id = :project AND words @@ plainto_tsquery('english', :t{term}){narrow}"
+        f"(SELECT {term}, memory_number, ts_rank('{{0,0,0.5,1}}', words, plainto_tsquery('memory_words', :t{term}), 0)"  # noqa: S608 - numbers
+        f" FROM memory_words WHERE project_id = :project AND words @@ plainto_tsquery('memory_words', :t{term}){narrow}"
         " ORDER BY memory_number DESC LIMIT :max_rows)"
         for term in range(term_count)
     )
@@ -97,8 +100,8 @@ def _score_query(term_count: int, is_narrowed: bool) -> sa.TextClause:
 @cache
 def _count_query(term_count: int) -> sa.TextClause:
     parts = (
-        "(SELECT count(*) FROM memory_words WHERE project_id = :project"  # noqa: S608 - numbers
-        f" AND words @@ plainto_tsquery('english', :t{term}))"
+        "(SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE project_id = :project"  # noqa: S608 - numbers
+        f" AND words @@ plainto_tsquery('memory_words', :t{term}) LIMIT CAST(:at_most AS bigint)) AS matches)"
         for term in range(term_count)
     )
     return sa.text("SELECT " + ", ".join(parts))
@@ -106,7 +109,7 @@ def _count_query(term_count: int) -> sa.TextClause:
 
 _WRITE = sa.text(
     "INSERT INTO memory_words (memory_number, project_id, words) VALUES (:number, :project,"
-    " setweight(to_tsvector('english', :body), 'A') || setweight(to_tsvector('english', :context), 'B')"
-    " || setweight(to_tsvector('english', :dates), 'A'))"
+    " setweight(to_tsvector('memory_words', :body), 'A') || setweight(to_tsvector('memory_words', :context), 'B')"
+    " || setweight(to_tsvector('memory_words', :dates), 'A'))"
     " ON CONFLICT (memory_number) DO UPDATE SET words = EXCLUDED.words"
 )

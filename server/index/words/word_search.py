@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.index.words.backend import word_index_of
-from server.index.words.protocol import TermScores
-from server.index.words.tokenizer import question_terms
+from server.index.words.protocol import TermScores, WordIndex
+from server.index.words.tokenizer import MAX_QUESTION_TERMS, read_question
 
 MAX_ROWS = 1500
 """A search scores about this many rows, so that its cost has a bound. The rarest terms go first."""
@@ -23,6 +23,10 @@ COUNT_ABOVE_MEMORIES = MAX_ROWS
 
 It then leaves out the most common terms. In a smaller project no term can have more than `MAX_ROWS` matches.
 """
+
+
+COUNT_AT_MOST = 10_000
+"""How far the matches of a term are counted to choose the rarest terms: the most common ones are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class WordMatches:
 
 
 NO_TERMS = WordMatches(np.empty(0, np.int64), np.empty(0, np.float32), asked=False)
-"""The answer to a question without terms, for example one of stop words."""
+"""The answer to a question without terms, for example one of punctuation."""
 
 NO_MATCHES = WordMatches(NO_TERMS.numbers, NO_TERMS.shares, asked=True)
 
@@ -55,17 +59,28 @@ def search(
     session: Session, project_id: str, memory_count: int, question: str, allowed: Sequence[int] | None
 ) -> WordMatches:
     """Search the project's memories, or only the `allowed` ones. `memory_count` is the size of the whole project."""
-    terms = question_terms(question)
-    if not terms:
+    asked = read_question(question)
+    if not asked.terms:
         return NO_TERMS
     index = word_index_of(session)
+    terms = _choose(session, index, project_id, asked.terms)
     if memory_count > COUNT_ABOVE_MEMORIES:
         counts = _rarest(dict(zip(terms, index.counts(session, project_id, terms), strict=True)))
         scores = index.scores(session, project_id, counts, MAX_ROWS, allowed)
     else:
         # Fetch all matches, not only the allowed ones: their number is the count of the term.
-        scores = index.scores(session, project_id, dict.fromkeys(terms, 0), MAX_ROWS, None)
-    return _matches(scores, memory_count, allowed)
+        counts = dict.fromkeys(terms, 0)
+        scores = index.scores(session, project_id, counts, MAX_ROWS, None)
+    return _matches(scores, memory_count, allowed, np.array([term in asked.wholes for term in counts]))
+
+
+def _choose(session: Session, index: WordIndex, project_id: str, terms: Sequence[str]) -> Sequence[str]:
+    """Return the rarest `MAX_QUESTION_TERMS` terms, those that the project has before those that it lacks."""
+    if len(terms) <= MAX_QUESTION_TERMS:
+        return terms
+    counts = index.counts(session, project_id, terms, COUNT_AT_MOST)
+    by_rarity = sorted(zip(counts, terms, strict=True), key=lambda counted: (counted[0] == 0, counted[0]))
+    return [term for _, term in by_rarity[:MAX_QUESTION_TERMS]]
 
 
 def _rarest(counts: Mapping[str, int]) -> dict[str, int]:
@@ -79,10 +94,13 @@ def _rarest(counts: Mapping[str, int]) -> dict[str, int]:
     return rarest
 
 
-def _matches(matches: TermScores, memory_count: int, allowed: Sequence[int] | None) -> WordMatches:
+def _matches(
+    matches: TermScores, memory_count: int, allowed: Sequence[int] | None, wholes: NDArray[np.bool_]
+) -> WordMatches:
     """Add up the scores of each memory, each times the rarity (IDF) of its term in the project."""
     counts = matches.counts
     rarities = np.log1p((np.maximum(memory_count, counts) - counts + 0.5) / (counts + 0.5))
+    rarities[wholes & (counts == 0)] = 0.0  # their parts are asked for
     terms, numbers, scores = matches.terms, matches.numbers, matches.scores
     if allowed is not None:
         kept = np.isin(numbers, np.asarray(allowed, np.int64))

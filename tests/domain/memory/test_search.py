@@ -96,10 +96,10 @@ def test_another_projects_memories_do_not_exist(world: World) -> None:
         search(session, world.principal, request, world.index)
 
 
-def test_a_query_of_stop_words_is_scored_by_similarity(world: World) -> None:
+def test_a_query_of_stop_words_is_scored_by_them_too(world: World) -> None:
     world.add_many(["who is it", "red canoe"])
     found = world.found("who is it")[0]
-    assert (found.memory.content, found.words) == ("who is it", 0)
+    assert (found.memory.content, found.words) == ("who is it", 1)
     assert found.score == pytest.approx(found.similarity)
 
 

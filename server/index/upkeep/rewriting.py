@@ -1,0 +1,90 @@
+"""Writes the words of existing memories again, newest first: after a change of the tokenizer, or for `reindex`.
+
+Searches and changes go on meanwhile. The database remembers how far it got, so an interrupted run goes on there.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.database import Database
+from server.index.upkeep.rebuild import Progress
+from server.index.words import tokenizer, word_index
+from server.models import WordIndexState, metadata
+
+MOST_MEMORIES = 100
+"""Memories whose words are written in one transaction."""
+
+MOST_CHARACTERS = 100_000
+"""The length of their texts together, unless one alone is longer."""
+
+_memories = metadata.tables["memories"]
+_projects = metadata.tables["projects"]
+
+
+def is_outdated(database: Database) -> bool:
+    """Return whether some words may be of another version of the tokenizer."""
+    with database.read() as session:
+        state = session.get(WordIndexState, 1)
+        return state is None or state.version != tokenizer.VERSION or state.outdated_below > 0
+
+
+def mark_outdated(session: Session) -> None:
+    """Mark the words of all memories for rewriting."""
+    newest = session.scalar(sa.select(sa.func.max(_memories.c.number))) or 0
+    session.merge(WordIndexState(version=tokenizer.VERSION, outdated_below=newest + 1))
+
+
+def rewrite_all(database: Database) -> Iterator[Progress]:
+    """Write the words of all memories."""
+    with database.write() as session:
+        mark_outdated(session)
+    yield from rewrite_outdated(database)
+
+
+def rewrite_outdated(database: Database) -> Iterator[Progress]:
+    """Write the words that are still of another version, a chunk a step."""
+    total, done = _count_outdated(database), 0
+    while count := _rewrite_chunk(database):
+        done += count
+        yield Progress("writing words", done, max(total, done))
+
+
+def _count_outdated(database: Database) -> int:
+    with database.write() as session:
+        state = session.get(WordIndexState, 1)
+        if state is None or state.version != tokenizer.VERSION:
+            mark_outdated(session)
+            return session.scalar(sa.select(sa.func.count()).select_from(_memories)) or 0
+        outdated = _memories.c.number < state.outdated_below
+        return session.scalar(sa.select(sa.func.count()).select_from(_memories).where(outdated)) or 0
+
+
+def _rewrite_chunk(database: Database) -> int:
+    """Write the words of the next memories. Return how many they are; 0 when all are done."""
+    with database.write() as session:
+        state = session.get_one(WordIndexState, 1, with_for_update=True)
+        chunk = _next_chunk(session, state.outdated_below)
+        state.outdated_below = chunk[-1][0] if chunk else 0
+        project_ids = sorted({project_id for _, project_id in chunk})
+        # Writers lock the project's row too, so no word of a text that changes meanwhile is written over the new ones.
+        locked = sa.select(_projects.c.id).where(_projects.c.id.in_(project_ids)).order_by(_projects.c.id)
+        for project_id in session.scalars(locked.with_for_update(key_share=True)).all():
+            word_index.rewrite(session, project_id, [number for number, home in chunk if home == project_id])
+        return len(chunk)
+
+
+def _next_chunk(session: Session, below: int) -> Sequence[tuple[int, str]]:
+    """Return the numbers and projects of the next memories, newest first."""
+    columns = _memories.c
+    query = sa.select(columns.number, columns.project_id, sa.func.length(columns.content))
+    newest = query.where(columns.number < below).order_by(columns.number.desc()).limit(MOST_MEMORIES)
+    chunk: list[tuple[int, str]] = []
+    characters = 0
+    for number, project_id, length in session.execute(newest):
+        characters += length
+        if chunk and characters > MOST_CHARACTERS:
+            break
+        chunk.append((number, project_id))
+    return chunk

@@ -1,0 +1,44 @@
+"""Brings texts and questions to one spelling before either database's word index sees them.
+
+SQLite and Postgres fold letters differently, so neither is left to do it.
+"""
+
+import re
+import unicodedata
+
+_ACCENTS = (
+    "\u0300-\u0305\u0307-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"  # Latin, Greek, Cyrillic
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # Hebrew points
+    "\u0610-\u061a\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff"
+)
+"""Marks that people leave out. Vowel signs and tones of other scripts are not among them: they carry the word."""
+
+_INVISIBLE = "\u00ad\u0640\u02b9-\u02bc\u02be\u02bf\u200c-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe00-\ufe0f\ufeff"
+"""Soft hyphens, the tatweel, modifier apostrophes, joiners, directions and variants: they part no word."""
+
+_DROPPED = re.compile(
+    f"[{_ACCENTS}{_INVISIBLE}]"
+    "|(?<![\u0418\u0438])\u0306"  # breves, except that of the Cyrillic short i: it is another letter than i
+    "|(?<=\u0627)[\u0653-\u0655]"  # madda and hamza on an alef
+)
+
+_LETTERS = {
+    "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "ħ": "h", "Ħ": "H", "ŧ": "t", "Ŧ": "T",
+    "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ß": "ss", "ẞ": "SS", "þ": "th", "Þ": "TH",
+    "ı": "i", "ς": "σ", "ی": "ي", "ک": "ك",
+}  # fmt: skip
+"""Letters that Unicode does not decompose, each with what people write instead."""
+
+_TABLE = str.maketrans(_LETTERS)
+_DIGIT = re.compile(r"[^\x00-\x7f\D]")
+
+
+def normalize(text: str) -> str:
+    """Return the text without accents and variants of letters and digits, in upper and lower case as it was.
+
+    A normalized text stays as it is. Letters whose marks make another letter keep them: й is not и, が is not か.
+    """
+    if text.isascii():
+        return text
+    letters = _DROPPED.sub("", unicodedata.normalize("NFKD", text)).translate(_TABLE)
+    return unicodedata.normalize("NFC", _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), letters))

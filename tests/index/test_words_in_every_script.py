@@ -1,0 +1,125 @@
+"""The word index finds a word however it is written, and finds the same on both databases."""
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Literal
+
+import pytest
+
+from server.index.words.normalization import normalize
+from tests.index.test_words import MAY, shares
+from tests.support.world import World
+
+FOUND = [
+    # accents and letters
+    ("Café Müller at noon", "cafe muller"),
+    ("Cafe Muller at noon", "CAFÉ MÜLLER"),
+    ("Flight to São Paulo", "Sao Paulo"),
+    ("İstanbul in May", "istanbul"),
+    ("ISTANBUL in May", "ıstanbul"),
+    ("Hauptstraße 5", "hauptstrasse"),
+    ("HAUPTSTRASSE 5", "hauptstraße"),
+    ("Łódź by train", "Lodz"),
+    ("Đà Nẵng beach", "da nang"),
+    ("Smørrebrød for lunch", "smorrebrod"),
+    ("Her œuvre", "oeuvre"),
+    ("Encyclopædia", "encyclopaedia"),
+    ("A bowl of phở", "pho"),
+    ("Ὀδυσσεύς sails", "ΟΔΥΣΣΕΥΣ"),
+    ("Αθήνα", "αθηνα"),
+    ("Ёлка стоит", "елка"),
+    ("ЁЛКА", "ёлка"),
+    ("Мой район", "РАЙОН"),
+    ("مُحَمَّد", "محمد"),
+    ("أحمد", "احمد"),
+    ("شـــكرا", "شكرا"),
+    ("שָׁלוֹם", "שלום"),
+    ("Ｆｕｌｌ １２３", "full 123"),
+    ("ｶﾞﾗｽ", "ガラス"),
+    ("٢٠٢٣", "2023"),
+    ("हिन्दी भाषा", "हिन्दी"),
+    # scripts without spaces
+    ("绿茶", "茶"),
+    ("我最喜欢的饮料是绿茶", "绿茶"),
+    ("绿茶", "我最喜欢的绿茶在哪里"),
+    ("喜欢茶", "你喝茶吗"),
+    ("お茶を飲む", "茶"),
+    ("きのこ", "の"),
+    ("ตลาดน้ำ", "น้ำ"),
+    ("กาแฟ", "ก"),
+    ("ຕະຫຼາດ", "ຕະ"),
+    ("ទីផ្សារ", "ទី"),
+    ("မြန်မာ", "မြန်"),
+    ("서비스를 배포했다", "배포"),
+    ("금요일에 만나", "금요일"),
+    ("차 한 잔", "차"),
+    ("녹차", "차"),
+    # parts and wholes
+    ("unlockWithBiometrics", "biometrics unlock"),
+    ("unlock with biometrics", "unlockWithBiometrics"),
+    ("class HTTPServerError", "server error"),
+    ("parse_user_input", "user input"),
+    ("MAX_RETRY_COUNT", "retry"),
+    ("dark-mode", "darkmode"),
+    ("darkmode", "dark-mode"),
+    ("Ticket OPS-4417", "OPS4417"),
+    ("Ticket OPS4417", "OPS-4417"),
+    ("Ticket OPS4417", "ops 4417"),
+    ("the 15pro", "15 pro"),
+    ("Miles O'Brien", "obrien"),
+    ("Written in C++", "C++"),
+    ("Written in C#", "c#"),
+    ("Written in F#", "F#"),
+    ("Written for .NET", ".net"),
+    ("Runs on Node.js", "node.js"),
+    ("Runs on Node.js", "nodejs"),
+    ("The R&D team", "R&D"),
+]
+KEPT_APART = [
+    ("か", "が"),
+    ("はし", "ばし"),
+    ("край", "краи"),
+    ("कि", "की"),
+    ("Written in C", "C++"),
+    ("Written in C++", "C#"),
+    ("C++", "C"),
+]
+
+
+def add_apart(world: World, texts: Sequence[str]) -> None:
+    """Store each text so that none is the context of the next."""
+    for number, text in enumerate(dict.fromkeys(texts)):
+        world.add(text, at=MAY + number * timedelta(hours=2))
+
+
+@pytest.mark.parametrize("spelling", ["NFC", "NFD"])
+def test_a_word_is_found_however_it_is_written(world: World, spelling: Literal["NFC", "NFD"]) -> None:
+    form = unicodedata.normalize
+    add_apart(world, [form(spelling, memory) for memory, _ in FOUND])
+    missed = [pair for pair in FOUND if form(spelling, pair[0]) not in shares(world, pair[1])]
+    assert missed == []
+
+
+def test_letters_that_differ_are_kept_apart(world: World) -> None:
+    add_apart(world, [memory for memory, _ in KEPT_APART])
+    assert [pair for pair in KEPT_APART if pair[0] in shares(world, pair[1])] == []
+
+
+def test_a_normalized_text_stays_as_it_is() -> None:
+    for text in [*(text for pair in FOUND + KEPT_APART for text in pair), "Ё Й ў ї ﬁ ½ ₀ Ǆ ΐ ᾳ क़ 각"]:
+        assert normalize(normalize(text)) == normalize(text)
+
+
+def test_of_a_long_question_the_rarest_words_are_looked_for(world: World) -> None:
+    common = " ".join(f"word{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(48))
+    world.add_many([f"{common} {n}" for n in range(5)], at=MAY)
+    world.add("Invoice qzx is paid", at=MAY + timedelta(days=1))
+    assert "Invoice qzx is paid" in shares(world, f"{common} qzx")
+
+
+def test_a_very_long_question_is_answered(world: World) -> None:
+    world.add("Invoice 8841 is paid", at=MAY)
+    assert "Invoice 8841 is paid" in shares(
+        world, " ".join(f"w{chr(97 + n % 26) * (n % 40)}" for n in range(2000)) + " 8841"
+    )
