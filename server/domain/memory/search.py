@@ -40,6 +40,7 @@ from server.domain.memory.budget import (
 )
 from server.domain.memory.filters import Filters, conditions, conditions_within_project
 from server.domain.memory.folding import TextKey, key_of
+from server.domain.memory.near_equals import NEAR, newer_first
 from server.index import Index
 from server.index.exact.matrix import SimilarMemories
 from server.index.types import Numbers
@@ -190,17 +191,18 @@ def _allowed(session: Session, matching: Sequence[sa.ColumnElement[bool]]) -> Se
 
 
 def _rank(similar: SimilarMemories, word_matches: WordMatches, threshold: float | None, width: int) -> _Ranking:
-    """Score all candidates. Keep the `width` best and those that equal the last; among equals the newest is first."""
+    """Score all candidates. Keep the `width` best and those near the last."""
     numbers, similarities, shares = _join(similar, word_matches)
     weight = SIMILARITY_WEIGHT if word_matches.asked else 1.0
     scores = np.clip(weight * similarities + (1.0 - weight) * shares, 0.0, 1.0)
     lowest = np.partition(scores, -width)[-width] if width < len(scores) else 0.0
-    best = np.flatnonzero(scores >= lowest)[::-1]
-    order = best[np.argsort(-scores[best], kind="stable")]
+    best = np.flatnonzero(scores >= lowest - NEAR)
+    order = best[np.argsort(-scores[best])]
     passing = len(order) if threshold is None else int(np.count_nonzero(scores[order] >= threshold))
     is_final = passing < len(order) or (similar.complete and len(order) == len(scores))
-    order = order[:passing]
-    return _Ranking(numbers[order], scores[order], np.clip(similarities[order], 0.0, 1.0), shares[order], is_final)
+    descending = scores[order[:passing]]
+    order = newer_first(order[:passing], descending)
+    return _Ranking(numbers[order], descending, np.clip(similarities[order], 0.0, 1.0), shares[order], is_final)
 
 
 def _join(similar: SimilarMemories, word_matches: WordMatches) -> tuple[Numbers, Scores, Scores]:

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.domain.memory.filters import Filters
+from server.domain.memory.near_equals import newer_first
 from server.domain.memory.search import SearchRequest, SortBy, search
 from server.errors import NotFound
 from server.models.base import now
@@ -130,3 +131,9 @@ def test_a_search_runs_four_statements(world: World) -> None:
 
     world.texts("canoe")
     assert len([statement for statement in statements if "SELECT" in statement]) == 4, statements
+
+
+def test_of_near_equals_the_newer_is_first() -> None:
+    descending = np.array([0.9, 0.899, 0.504, 0.5, 0.49], np.float32)
+    assert newer_first(np.array([0, 3, 1, 2, 4]), descending).tolist() == [3, 0, 2, 1, 4]
+    assert newer_first(np.array([], np.intp), descending[:0]).tolist() == []
