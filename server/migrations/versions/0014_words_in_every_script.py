@@ -24,6 +24,11 @@ def upgrade() -> None:
         sa.Column("outdated_below", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_word_index_state")),
     )
+    # The words of all memories that are there are those of an earlier tokenizer.
+    op.execute(
+        "INSERT INTO word_index_state (number, version, outdated_below) "
+        "SELECT 1, 2, COALESCE(MAX(number) + 1, 0) FROM memories"
+    )
     if op.get_bind().dialect.name == "postgresql":
         for statement in filter(str.strip, POSTGRES.split(";")):
             op.execute(statement)
