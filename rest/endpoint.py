@@ -28,6 +28,7 @@ class Endpoint:
     """One line of the table in `rest.routes`. It and the handler's docstring make the OpenAPI entry.
 
     `name` is the operationId. `operation` names the entry of `server.operations` whose rate limit applies.
+    `reads_body` is for a deletion whose handler reads a body. All others refuse one that says something.
     `failures` adds the statuses that the other fields do not imply: a credential implies 404, a rate limit 429.
     """
 
@@ -43,6 +44,7 @@ class Endpoint:
     failures: tuple[int, ...] = ()
     is_idempotent: bool = False
     media: str = "application/json"
+    reads_body: bool = False
 
 
 class Resource(Methods):
@@ -60,6 +62,11 @@ class Resource(Methods):
         if endpoint and endpoint.reach is Reach.ANYBODY and presents_credential(request):
             await request.state["runtime"].count_request()
         return await super().answer(request)
+
+    def takes_nothing(self, method: str) -> bool:
+        """Return whether the method is a deletion whose body must say nothing."""
+        endpoint = self._endpoint(method)
+        return method == "DELETE" and endpoint is not None and not endpoint.reads_body
 
     def query_of(self, method: str) -> type[BaseModel] | None:
         """Return the model of the query parameters of a method."""

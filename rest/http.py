@@ -8,7 +8,7 @@ from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.views import Created
+from rest.views import Change, Created
 from server.buckets import Bucket
 from server.domain.access import Action, require_project, require_session
 from server.errors import Invalid
@@ -33,6 +33,8 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
     credential = credential_of(request, runtime.settings)
     principal = await runtime.authenticate(credential, bucket, request.query_params.get("project_id"))
     require_known_parameters(request)
+    if request.scope["endpoint"].takes_nothing(request.method):
+        await read_if_any(request, Change)
     return Call(runtime, principal)
 
 

@@ -30,7 +30,7 @@ ENDPOINTS = (
     Endpoint("memories_list_all", "GET", "/api/memories", memories.list_all, memory_views.MemoryList,
              query=memory_views.ListQuery),
     Endpoint("memories_delete_all", "DELETE", "/api/memories", memories.delete_all, memory_views.DeletedAll,
-             query=OfUser, operation="memories.delete_all"),
+             query=OfUser, operation="memories.delete_all", reads_body=True),
     Endpoint("memories_create_batch", "POST", "/api/memories/batch", memories.create_batch, memory_views.BatchCreated,
              memory_views.Batch, InProject, operation="memories.add_many", is_idempotent=True),
     Endpoint("search_find", "POST", "/api/memories/search", search.find, search.FoundList, search.Search, InProject,

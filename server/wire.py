@@ -118,7 +118,8 @@ def unknown_name(kind: str, path: Sequence[str | int], model: type[BaseModel]) -
     """Return the refusal of a name that the model does not have. It names the nearest, and all that there are."""
     *parents, name = map(str, path)
     known = names_of(_model_at(model, path[:-1]))
-    reason = f"{not_a(kind, name, known)} Known are {', '.join(known)}." if known else not_a(kind, name, known)
+    has = f"Known are {', '.join(known)}." if known else "Nothing is taken here."
+    reason = f"{not_a(kind, name, known)} {has}"
     return Invalid(reason, field=".".join([*parents, shortened(name)]))
 
 

@@ -18,14 +18,8 @@ async def add_memory(call: Call, given: AddArguments) -> Answer:
     instead of "tomorrow". The very next search finds it. Never save passwords or keys.
     """
     labels = {TAGS: given.tags, PEOPLE: given.people_mentioned, CATEGORY: given.topic_category}
-    new = validated(
-        NewMemory,
-        {
-            "messages": [{"role": "user", "content": given.content}],
-            "metadata": {**given.metadata, **{key: value for key, value in labels.items() if value}},
-            "created_at": given.created_at or None,
-        },
-    )
+    fields = {"content": given.content, "metadata": given.metadata, "created_at": given.created_at}
+    new = validated(NewMemory, {key: value for key, value in (fields | labels).items() if value})
     remembered = await call.run(repeats.remember, new, call.index)
     return _change(remembered.memory_id, _SENTENCES[remembered.outcome].format(id=remembered.memory_id))
 

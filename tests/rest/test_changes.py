@@ -14,6 +14,7 @@ async def test_content_is_the_text_of_a_replacement(api: Caller) -> None:
     assert (changed["content"], changed["metadata"]) == ("second", {"n": 1})
     assert (await api.put(path, {"content": "a", "text": "a"})).json()["content"] == "a"
     assert (await api.put(path, {"content": "a", "text": "b"})).status_code == 400
+    assert (await api.put(path, {"content": None, "metadata": {"n": 2}})).json()["content"] == "a"
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
@@ -53,6 +54,8 @@ async def test_a_patch_of_the_text_is_found(api: Caller) -> None:
     await api.send("PATCH", path, {"content": "a blue canoe"})
     assert await api.found("canoe", tags="boat") == ["a blue canoe"]
     assert (await api.send("PATCH", path, {"content": None})).status_code == 400
+    twice = await api.send("PATCH", path, {"topic_category": "x", "metadata": {"topic_category": "y"}})
+    assert (twice.status_code, "different values" in twice.json()["detail"]) == (400, True)
 
 
 async def test_an_earlier_version_comes_back_as_a_new_one(api: Caller) -> None:

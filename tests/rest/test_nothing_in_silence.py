@@ -231,3 +231,12 @@ async def test_another_project_in_the_query_of_a_memory_is_refused(api: Caller, 
     assert (await api.get(f"{path}?project_id={bob.project_id}")).status_code == 404
     assert (await api.delete(f"{path}?project_id={bob.project_id}")).status_code == 404
     assert await api.listed() == ["x"]
+
+
+@pytest.mark.parametrize("body", [{"user_id": "ann"}, {"dry_run": True}, ["x"], "all"], ids=str)
+async def test_a_deletion_with_a_body_that_says_something_is_refused(api: Caller, body: object) -> None:
+    path = f"/api/memories/{await api.add('stays')}"
+    refused = await api.send("DELETE", path, body)
+    assert refused.status_code == 400, refused.text
+    assert await api.listed() == ["stays"]
+    assert (await api.send("DELETE", path, {})).status_code == 200

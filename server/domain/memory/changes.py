@@ -5,7 +5,7 @@ from sqlmodel import Session
 
 from server.domain.access import Action, require_memory
 from server.domain.memory import memories, versions
-from server.domain.memory.inputs import MemoryChange
+from server.domain.memory.inputs import MemoryChange, require_same_labels
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels
 from server.domain.memory.metadata import Content, MetadataOrNone, parse_metadata
 from server.errors import Invalid
@@ -50,6 +50,10 @@ def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
     given = patch.model_fields_set
     labels: JsonObject = {TAGS: patch.tags, PEOPLE: patch.people_mentioned, CATEGORY: patch.topic_category}
     own = {key: value or None for key, value in labels.items() if key in given}
+    try:
+        require_same_labels(own, patch.metadata or {})
+    except ValueError as reason:
+        raise Invalid(f"{reason}.") from None
     before = {} if "metadata" in given and patch.metadata is None else memory.details
     details = merge_json(before, {**(patch.metadata or {}), **own})
     return MemoryChange(text=patch.content or None, metadata=checked(details))

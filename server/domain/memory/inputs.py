@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_list
-from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId
+from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId, parse_metadata
 from server.domain.memory.periods import moment_of
 from server.models.base import JsonObject, now
 
@@ -71,8 +71,11 @@ class NewMemory(BaseModel):
     def _has_one_text(self) -> Self:
         if (self.content is None) == (self.messages is None):
             raise ValueError("content or messages: give one of them")
-        if (again := self._given_twice()) is not None:
-            raise ValueError(f"{again} and metadata.{again}: have different values; give one of them")
+        require_same_labels(self._labels(), self.metadata)
+        try:
+            parse_metadata(self.details)  # with the labels beside it, it may be too large
+        except ValueError as reason:
+            raise ValueError(f"metadata: {reason}") from None
         return self
 
     @property
@@ -94,20 +97,22 @@ class NewMemory(BaseModel):
         labels = {TAGS: self.tags, PEOPLE: self.people_mentioned, CATEGORY: self.topic_category}
         return {key: value for key, value in labels.items() if value is not None}
 
-    def _given_twice(self) -> str | None:
-        """Return a label that has other values in the metadata than beside it."""
-        for key, value in self._labels().items():
-            other = self.metadata.get(key)
-            if other not in (None, "", value) and (key == CATEGORY or parse_list(other) != parse_list(value)):
-                return key
-        return None
+
+def require_same_labels(labels: JsonObject, metadata: JsonObject) -> None:
+    """Raises ValueError if a label has other values in the metadata than beside it."""
+    for key, value in labels.items():
+        other = metadata.get(key)
+        if other not in (None, "", value) and (key == CATEGORY or parse_list(other) != parse_list(value)):
+            raise ValueError(f"{key} and metadata.{key}: have different values; give one of them")
 
 
 def _content_as_text(value: object) -> object:
     """Let callers write `content` for `text`. Raises ValueError if they give both and the values differ."""
-    if not isinstance(value, dict) or value.get("content") is None:
+    if not isinstance(value, dict) or "content" not in value:
         return value
     given = {key: part for key, part in value.items() if key != "content"}
+    if value["content"] is None:
+        return given
     if given.setdefault("text", value["content"]) not in (None, value["content"]):
         raise ValueError("text and content: have different values; give one of them")
     return {**given, "text": value["content"]}
