@@ -29,13 +29,43 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
 
     With a session, `bucket` is checked if the query names the project.
     """
+    call = await _authenticated(request, bucket)
+    await _require_nothing_unknown(request)
+    return call
+
+
+async def session_call_of(request: Request[State]) -> Call:
+    """Like `call_of`, but only for a signed-in person. Raises Forbidden for an API key or token."""
+    call = await _authenticated(request)
+    require_session(call.principal)
+    await _require_nothing_unknown(request)
+    return call
+
+
+async def person_call_of(request: Request[State]) -> Call:
+    """Like `session_call_of`, for a path with a project.
+
+    An API key or token gets NotFound for a project that it does not reach, Forbidden for its own.
+    """
+    call = await _authenticated(request)
+    if not call.principal.is_session:
+        await call.read(require_project, request.path_params["project_id"], Action.SEE)
+        require_session(call.principal)
+    await _require_nothing_unknown(request)
+    return call
+
+
+async def _authenticated(request: Request[State], bucket: Bucket | None = None) -> Call:
     runtime = request.state["runtime"]
     credential = credential_of(request, runtime.settings)
-    principal = await runtime.authenticate(credential, bucket, request.query_params.get("project_id"))
+    return Call(runtime, await runtime.authenticate(credential, bucket, request.query_params.get("project_id")))
+
+
+async def _require_nothing_unknown(request: Request[State]) -> None:
+    """Raises Invalid for a query parameter, or a deletion's body, that the endpoint does not read."""
     require_known_parameters(request)
     if request.scope["endpoint"].takes_nothing(request.method):
         await read_if_any(request, Change)
-    return Call(runtime, principal)
 
 
 def require_known_parameters(request: Request[State]) -> None:
@@ -46,25 +76,6 @@ def require_known_parameters(request: Request[State]) -> None:
         if name not in known:
             has = f"Known are {', '.join(known)}." if known else "This route has none."
             raise Invalid(f"{not_a('parameter', name, known)} {has}", field=shortened(name))
-
-
-async def session_call_of(request: Request[State]) -> Call:
-    """Like `call_of`, but only for a signed-in person. Raises Forbidden for an API key or token."""
-    call = await call_of(request)
-    require_session(call.principal)
-    return call
-
-
-async def person_call_of(request: Request[State]) -> Call:
-    """Like `session_call_of`, for a path with a project.
-
-    An API key or token gets NotFound for a project that it does not reach, Forbidden for its own.
-    """
-    call = await call_of(request)
-    if not call.principal.is_session:
-        await call.read(require_project, request.path_params["project_id"], Action.SEE)
-        require_session(call.principal)
-    return call
 
 
 async def read(request: Request[State], model: type[Model], limit: int = BODY_LIMIT) -> Model:
