@@ -1,5 +1,6 @@
 """Run one command: read the settings, log, and say what went wrong in one line."""
 
+import gc
 import importlib
 import os
 import sys
@@ -43,6 +44,7 @@ def _command(name: str) -> Command:
     """Import the module of one command alone: most of them need only a part of the server."""
     module, _, function = name.partition(".")
     command: Command = getattr(importlib.import_module(f"server.commands.{module}"), function)
+    gc.freeze()  # collecting what was imported takes 0.1 s, in which an import may hold the writer
     return command
 
 
