@@ -7,11 +7,12 @@ import pytest
 import yaml
 from sqlmodel import Session
 
-from server import app, runtime
+from server import app, runtime, waits, wire
 from server.database import quota_of
 from server.domain.memory import batches, imports, usage
 from server.domain.memory.exchange import archive, markdown, table
 from server.domain.memory.usage import Usage
+from server.index.model.batching import BatchingEmbedder
 from server.limits import Limits
 from server.models import Project
 from server.pools import Pools
@@ -19,7 +20,7 @@ from server.principal import Principal
 from server.runtime import Runtime
 from server.shares import Shares, Threads
 from server.uploads import Upload, Uploads
-from tests.support.controls import Control, assert_noticed, nothing
+from tests.support.controls import Control, assert_noticed, no, nothing
 
 HERE = Path(__file__).parent
 
@@ -68,6 +69,11 @@ CONTROLS = (
             "domain/memory/test_imports.py::test_an_invalid_line_at"),
     Control("a project has a quota", usage, "_require_below", nothing,
             "rest/test_quotas.py::test_a_batch_over_the"),
+    Control("waits share one budget", waits, "begin", nothing, "rest/test_fair_shares.py::test_waits_for_slots"),
+    Control("a body arrives in time", wire, "BODY_BYTES_PER_SECOND", 0.001,
+            "rest/test_fair_shares.py::test_a_body_that_trickles"),
+    Control("a model thread for questions", BatchingEmbedder, "_is_last_kept", no,
+            "index/test_batching.py::test_one_caller_uses"),
     Control("what is committed is reserved", usage, "usage_of", without_imports,
             "rest/test_quotas.py::test_what_an_import_has"),
     Control("a refused batch leaves nothing", batches, "_discard", nothing,
