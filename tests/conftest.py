@@ -1,8 +1,11 @@
 """The app in this process, on a fresh database, with a small embedder."""
 
+import atexit
+import functools
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,9 +119,16 @@ def _light_password_hashes() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template() -> Path:
     """A SQLite file with the newest schema and nothing in it, to be copied."""
-    file = tmp_path_factory.mktemp("template") / "selfmemory.db"
+    return _migrated_file()
+
+
+@functools.cache  # the runs of the controls share it
+def _migrated_file() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="template-")
+    atexit.register(folder.cleanup)
+    file = Path(folder.name) / "selfmemory.db"
     migrate(f"sqlite:///{file}")
     return file
 
