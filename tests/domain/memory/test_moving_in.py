@@ -148,7 +148,7 @@ def test_labels_and_agents_of_other_servers_are_kept_and_the_rest_is_named(path:
     (line,) = read(path, json.dumps(record), warnings=warnings)
     assert line.metadata == {"tags": ["drinks"], "agent_id": "bot"}
     assert line.created_at.year == 2024
-    assert warnings.sentences() == ["expiration_date: is not a field (1 times)"]
+    assert warnings.sentences() == ["expiration_date: is not a field"]
 
 
 def test_of_a_chatgpt_conversation_the_kept_branch_is_read_by_question(path: Path) -> None:
@@ -187,6 +187,61 @@ def test_a_claude_conversation_is_read(path: Path) -> None:
 def test_the_zip_of_a_chat_is_read_without_its_other_files(path: Path) -> None:
     files = {"user.json": "{}", "export/conversations.json": json.dumps([chat()]), "__MACOSX/x.json": "{"}
     assert len(read(zipped(path, files))) == 2
+
+
+def test_what_a_chat_holds_besides_text_is_counted(path: Path) -> None:
+    conversation = chat()
+    picture = {"content_type": "image_asset_pointer", "asset_pointer": "file://x"}
+    shown = said("user", "", "root", metadata={"attachments": [{"name": "a.pdf"}, {"name": "b.pdf"}]})
+    shown["message"]["content"] = {"content_type": "multimodal_text", "parts": [picture, "What is this?"]}
+    thought = said("assistant", "", "seen")
+    thought["message"]["content"] = {"content_type": "thoughts", "thoughts": []}
+    conversation["mapping"] |= {"seen": shown, "thought": thought, "end": said("assistant", "A cat.", "thought")}
+    warnings = Warnings()
+    (line,) = read(path, json.dumps([conversation | {"current_node": "end"}]), warnings=warnings)
+    assert "What is this?" in line.content
+    attached = "an attached file was left out; import it by itself"
+    part = "a part of a conversation that is no text was left out"
+    assert warnings.sentences() == [f"{attached} (2 times)", f"image_asset_pointer: {part}", f"thoughts: {part}"]
+    warnings = Warnings()
+    asked = {"sender": "human", "text": "Read it.", "attachments": [{"file_name": "a"}], "files": [{"file_name": "b"}]}
+    answered = {
+        "sender": "assistant",
+        "content": [{"type": "tool_use", "input": {}}, {"type": "text", "text": "Done."}],
+    }
+    read(path, json.dumps([{"uuid": "1", "chat_messages": [asked, answered]}]), warnings=warnings)
+    assert warnings.sentences() == [f"{attached} (2 times)", f"tool_use: {part}"]
+
+
+def test_the_files_that_are_left_out_are_counted(path: Path) -> None:
+    files = {
+        "a.md": "one",
+        "b.pdf": "",
+        "c/d.zip": "",
+        "../evil.md": "x",
+        ".obsidian/app.json": "{",
+        "__MACOSX/a.md": "",
+    }
+    warnings = Warnings()
+    assert len(read(zipped(path, files), warnings=warnings)) == 1
+    assert warnings.sentences() == [
+        "a file that is no Markdown, JSON or CSV was left out (2 times)",
+        "a file whose name leads out of the zip was left out",
+    ]
+    path.unlink()
+    path.mkdir()
+    (path / "note.md").write_text("one")
+    (path / "link.md").symlink_to(path / "note.md")
+    warnings = Warnings()
+    assert len(read(path, warnings=warnings)) == 1
+    assert warnings.sentences() == ["a link was not followed"]
+
+
+def test_a_text_that_is_too_long_is_told_how_long_it_is(path: Path) -> None:
+    for length in (10_001, 12_000_000):
+        with pytest.raises(Invalid) as refused:
+            read(path, json.dumps({"content": "x" * length}))
+        assert f"content: has {length:,} characters, and a memory may have 10,000: split it" in refused.value.detail
 
 
 def test_entities_and_relations_are_read(path: Path) -> None:
@@ -237,10 +292,9 @@ def test_a_zip_that_grows_beyond_its_bounds_is_refused(path: Path, monkeypatch: 
 
 def test_a_damaged_zip_is_refused_in_a_sentence(path: Path) -> None:
     content = bytearray(zipped(path, {"a.md": "x" * 1000}).read_bytes())
-    content[40:50] = b"\xff" * 10
-    path.write_bytes(content)
-    with pytest.raises(Invalid, match="This zip is damaged"):
-        read(path)
+    for damaged in (content[:40] + b"\xff" * 10 + content[50:], content[:-30], content[:60]):
+        with pytest.raises(Invalid, match="This zip is damaged"):
+            read(path, bytes(damaged))
 
 
 def test_values_at_the_border_of_what_is_read_at_a_time_are_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +310,7 @@ def test_values_at_the_border_of_what_is_read_at_a_time_are_whole(path: Path, mo
 
 def test_a_value_beyond_every_bound_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_values, "MAX_VALUE_LENGTH", 100_000)
-    with pytest.raises(Invalid, match="item 1: must be at most"):
+    with pytest.raises(Invalid, match="item 1: has more than"):
         read(path, '["' + "x" * 500_000 + '"]')
 
 

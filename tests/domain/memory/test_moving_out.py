@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,29 @@ def test_what_goes_out_comes_in_as_the_same(world: World, tmp_path: Path, wanted
     assert (
         import_memories(other.database, other.project_id, checked(read_path(path, Warnings())), other.index).stored == 7
     )
+    assert comparable(out(other, ExportFormat.JSONL)) == comparable(out(world, ExportFormat.JSONL))
+
+
+LONG = [Message(role="user" if n % 2 else "bot", content=f"{n} " + "żó\n---\n🎈 '\" \t" * 700) for n in range(90)]
+STRANGE: dict[str, Any] = {
+    "null": None, "deep": {"null": None, "empty": [], "none": {}}, "date": "2026-02-22", "number": "1e3", "yes": "yes",
+    "float": 1e-7, "big": 2**60, "text": "a\r\nb\u2028c\x85d\x07 ", "colon: #": "- x", "created_at": "mine",
+    "true": True, "": "no name", "topic_category": "null", "people_mentioned": ["Ann, Dr", "~"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", ExportFormat)
+def test_nothing_of_a_memory_is_too_long_or_too_strange(world: World, tmp_path: Path, wanted: ExportFormat) -> None:
+    with world.database.write() as session:
+        new = NewMemory(messages=LONG, metadata=STRANGE, project_id=world.project_id)
+        memories.add(session, world.principal, new, world.index)
+    world.add(" \r\n---\r\ntext\r\n---\r\n ", metadata=STRANGE)
+    path = tmp_path / "exported"
+    path.write_bytes(out(world, wanted))
+    other, warnings = world.another_project(), Warnings()
+    lines = checked(read_path(path, warnings))
+    assert import_memories(other.database, other.project_id, lines, other.index).stored == 2
+    assert warnings.sentences() == []
     assert comparable(out(other, ExportFormat.JSONL)) == comparable(out(world, ExportFormat.JSONL))
 
 

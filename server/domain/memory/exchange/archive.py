@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.texts import Opener
 from server.errors import Invalid
 
@@ -18,6 +19,7 @@ MAX_RATIO = 200
 FREE_BYTES = 100_000_000
 """Up to this size the ratio does not matter."""
 
+ZIP_MARK = b"PK\x03\x04"
 CONVERSATIONS = "conversations"
 TEXT_ENDINGS = (".md", ".markdown", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 MARKDOWN_ENDINGS = (".md", ".markdown")
@@ -34,21 +36,27 @@ class Member(NamedTuple):
         return self.name.casefold().endswith(MARKDOWN_ENDINGS)
 
 
-def members_of_folder(folder: Path) -> Iterator[Member]:
-    """Yield the files by name. Links are not followed."""
+def members_of_folder(folder: Path, warnings: Warnings) -> Iterator[Member]:
+    """Yield the files by name. Links are not followed. What is left out is counted."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if _is_wanted(name) and path.is_file() and not path.is_symlink():
+        if path.is_symlink():
+            warnings.add("a link was not followed")
+        elif path.is_file() and _is_wanted(name, warnings):
             yield Member(name, lambda path=path: path.open("rb"))  # type: ignore[misc]  # binds the path of this round
 
 
-def members_of_zip(archive: zipfile.ZipFile, size: int) -> list[Member]:
-    """Return the files of the zip of this size. Raises Invalid for too many, and when one is read beyond the bounds."""
+def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> list[Member]:
+    """Return the files of the zip of this size. What is left out is counted.
+
+    Raises Invalid for too many, for encrypted ones, and when one is read beyond the bounds.
+    """
     infos = archive.infolist()
     if len(infos) > MAX_FILES:
         raise Invalid(f"This zip has more than {MAX_FILES:,} files.")
     budget = _Budget(min(MAX_UNPACKED_BYTES, max(FREE_BYTES, size * MAX_RATIO)))
-    names = sorted({info.filename: info for info in infos if not info.is_dir() and _is_wanted(info.filename)}.items())
+    wanted = {info.filename: info for info in infos if not info.is_dir() and _is_wanted(info.filename, warnings)}
+    names = sorted(wanted.items())
     if any(info.flag_bits & 1 for _, info in names):
         raise Invalid("This zip is encrypted. Unpack it and give the folder.")
     return [Member(name, lambda info=info: budget.open(archive, info)) for name, info in names]  # type: ignore[misc]
@@ -60,10 +68,18 @@ def conversations_among(members: list[Member]) -> list[Member]:
     return [member for name, member in stems if name.startswith(CONVERSATIONS) and name.endswith(".json")]
 
 
-def _is_wanted(name: str) -> bool:
-    """Return whether it is a text that is no program's own, as those in `.obsidian` and `__MACOSX` are."""
-    parts = name.split("/")
-    return name.casefold().endswith(TEXT_ENDINGS) and not any(part.startswith((".", "__MACOSX")) for part in parts)
+def _is_wanted(name: str, warnings: Warnings) -> bool:
+    """Return whether it is a text. Count what is left out, but not what is a program's own, as in `.obsidian`."""
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts or name.startswith("/"):
+        warnings.add("a file whose name leads out of the zip was left out")
+        return False
+    if any(part.startswith((".", "__MACOSX")) for part in parts):
+        return False
+    is_text = name.casefold().endswith(TEXT_ENDINGS)
+    if not is_text:
+        warnings.add("a file that is no Markdown, JSON or CSV was left out")
+    return is_text
 
 
 class _Budget:

@@ -33,12 +33,12 @@ class Warnings:
     def unknown(self, name: str) -> None:
         self.add(f"{name[:NAME_LENGTH]}: is not a field{_hint(name)}")
 
-    def add(self, sentence: str) -> None:
-        if sentence in self._counts or len(self._counts) < MOST_UNKNOWN:
-            self._counts[sentence] += 1
+    def add(self, sentence: str, count: int = 1) -> None:
+        if count and (sentence in self._counts or len(self._counts) < MOST_UNKNOWN):
+            self._counts[sentence] += count
 
     def sentences(self) -> list[str]:
-        return [f"{sentence} ({count:,} times)" for sentence, count in self._counts.items()]
+        return [sentence if count == 1 else f"{sentence} ({count:,} times)" for sentence, count in self._counts.items()]
 
 
 def _hint(name: str) -> str:

@@ -131,7 +131,7 @@ class _Reader:
             except ValueError as error:
                 self.refuse(f"is not JSON: {error}.", place)
             if len(self.text) - self.at > MAX_VALUE_LENGTH:
-                self.refuse(f"must be at most {MAX_VALUE_LENGTH // 1_000_000} MB.", place)
+                self.refuse(f"has more than {MAX_VALUE_LENGTH // 1_000_000} MB: split it into several.", place)
             self.more(wanted)
             wanted *= 2
 

@@ -38,11 +38,10 @@ MEMORY_ATTRIBUTES = {
 }
 """The attribute of `Memory` for each field of `Line` but `history`. Export and import both go by this table."""
 
-WholeContent = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MOST_MESSAGES * (CONTENT_LENGTH + ROLE_LENGTH + 3)),
-    AfterValidator(require_text),
-]
+WholeContent = Annotated[str, StringConstraints(min_length=1), AfterValidator(require_text)]
+WHOLE_LENGTH = MOST_MESSAGES * (CONTENT_LENGTH + ROLE_LENGTH + 3)
+"""The most characters of a text that is made of messages."""
+
 Past = Annotated[datetime, BeforeValidator(parse_past)]
 Progress = Callable[[int], object]
 
@@ -61,7 +60,7 @@ class EarlierVersion(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     version: int = Field(ge=1)
-    content: WholeContent | None = None
+    content: Annotated[WholeContent, Field(max_length=WHOLE_LENGTH)] | None = None
     # Absent is an empty object: so do exports say it that have a text in every version.
     metadata: MetadataOrNone = Field(default_factory=dict)
     updated_at: Past
@@ -84,8 +83,11 @@ class Line(BaseModel):
 
     @model_validator(mode="after")
     def _only_several_messages_are_longer(self) -> Self:
-        if not self.messages and len(self.content) > CONTENT_LENGTH:
-            raise ValueError(f"content: must have at most {CONTENT_LENGTH} characters")
+        most = WHOLE_LENGTH if self.messages else CONTENT_LENGTH
+        if len(self.content) > most:
+            raise ValueError(
+                f"content: has {len(self.content):,} characters, and a memory may have {most:,}: split it into several"
+            )
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,9 @@ from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.metadata import CONTENT_LENGTH
 
 FRONT_MATTER_LENGTH = 64_000
+OWN_FRONT_MATTER_LENGTH = 5_000_000
+"""That of a file of ours, which holds the messages of a long conversation."""
+
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
@@ -22,16 +25,6 @@ _OTHER_NAMES = {
 }  # fmt: skip
 _OWN = ("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES)
 _UNSAFE_IN_NAMES = re.compile(r"[^\w .,()-]+")
-
-
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """Safe YAML without aliases, a few of which can stand for gigabytes."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not read")
-        node: yaml.Node | None = super().compose_node(parent, index)
-        return node
 
 
 def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
@@ -67,7 +60,7 @@ def write_markdown(record: Foreign) -> tuple[str, str]:
     for name in ("tags", "people_mentioned"):
         if isinstance(head.get(name), str):
             head[name] = [part.strip() for part in head[name].split(",") if part.strip()]
-    front = yaml.safe_dump(json.loads(json.dumps(head)), allow_unicode=True, sort_keys=False, width=10_000)
+    front = yaml.dump(head, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False, width=10_000)
     return _file_name(record), f"---\n{front}---\n{record['content']}\n"
 
 
@@ -78,23 +71,30 @@ def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
     if match is None:
         return {}, text
     try:
-        if len(match[1]) > FRONT_MATTER_LENGTH:
-            raise yaml.YAMLError("too long")
-        head = yaml.load(match[1], _Loader)  # noqa: S506 - a subclass of SafeLoader
-        head = json.loads(json.dumps(head, default=_as_text, allow_nan=False))
+        head = json.loads(json.dumps(_load(match[1]), default=_as_text, allow_nan=False))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         warnings.add(f"{name}: the front matter is not YAML and stays in the text")
         return {}, text
     return (head, text[match.end() :]) if isinstance(head, dict) else ({}, text[match.end() :] if not head else text)
 
 
-def _fields(head: Foreign) -> Foreign:
+def _load(front_matter: str) -> object:
+    """Read YAML. Raises YAMLError, also for aliases, a few of which can stand for gigabytes."""
+    is_own = front_matter.startswith("id: mem_")
+    if len(front_matter) > (OWN_FRONT_MATTER_LENGTH if is_own else FRONT_MATTER_LENGTH):
+        raise yaml.YAMLError("too long")
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(front_matter, yaml.CSafeLoader)):
+        raise yaml.YAMLError("aliases are not read")
+    return yaml.load(front_matter, yaml.CSafeLoader)
+
+
+def _fields(head: Foreign, *, keep_null: bool = False) -> Foreign:
     """Return the front matter as fields: times and the user, and everything else as metadata."""
     fields: Foreign = {}
     metadata: Foreign = {}
     for key, value in head.items():
         name = _OTHER_NAMES.get(key.casefold(), key)
-        if value is None:
+        if value is None and not keep_null:
             continue
         if name in ("created_at", "updated_at", "user_id"):
             fields.setdefault(name, value if isinstance(value, str) else str(value))
@@ -112,7 +112,8 @@ def _own_fields(head: Foreign, body: str) -> Foreign:
     """Return the fields of a file that an export of ours wrote, with exactly its text."""
     messages = head.pop("messages", None)
     head.pop("id")
-    return _fields(head) | {"content": body.removesuffix("\n")} | ({"messages": messages} if messages else {})
+    fields = _fields(head, keep_null=True) | {"content": body.removesuffix("\n")}
+    return fields | ({"messages": messages} if messages else {})
 
 
 def _parts(body: str) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from server.domain.memory.exchange import chats, graph, table
 from server.domain.memory.exchange.archive import (
+    ZIP_MARK,
     Member,
     conversations_among,
     members_of_folder,
@@ -47,12 +48,15 @@ def read_path(path: Path, warnings: Warnings, wanted: Format = Format.AUTO, name
     name = name or path.name
     try:
         if path.is_dir():
-            yield from _read_members(list(members_of_folder(path)), warnings, wanted)
+            yield from _read_members(list(members_of_folder(path, warnings)), warnings, wanted)
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                yield from _read_members(members_of_zip(archive, path.stat().st_size), warnings, wanted)
+                yield from _read_members(members_of_zip(archive, path.stat().st_size, warnings), warnings, wanted)
         else:
-            yield from _read_file(Member(name, lambda: path.open("rb")), warnings, wanted)
+            member = Member(name, lambda: path.open("rb"))
+            if head_of(member.opener).startswith(ZIP_MARK):
+                raise zipfile.BadZipFile("its end is missing")
+            yield from _read_file(member, warnings, wanted)
     except zipfile.BadZipFile as error:
         raise Invalid(f"This zip is damaged: {error}. Download or make it again.") from None
 
@@ -73,6 +77,8 @@ def _checked(entry: Entry) -> Line:
 
 def _read_members(members: list[Member], warnings: Warnings, wanted: Format) -> Iterator[Entry]:
     conversations = conversations_among(members)
+    if conversations:
+        warnings.add("a file beside the conversations was left out", len(members) - len(conversations))
     for member in conversations or members:
         try:
             yield from _read_file(member, warnings, Format.MARKDOWN if member.is_markdown else wanted)
@@ -93,7 +99,8 @@ def _read_file(member: Member, warnings: Warnings, wanted: Format) -> Iterator[E
             elif kind is Format.MARKDOWN:
                 text = file.read(MAX_MARKDOWN_LENGTH + 1)
                 if len(text) > MAX_MARKDOWN_LENGTH:
-                    raise Invalid(f"must be at most {MAX_MARKDOWN_LENGTH // 1_000_000} MB.", field=member.name)
+                    reason = f"has more than {MAX_MARKDOWN_LENGTH // 1_000_000} MB: split it into several files."
+                    raise Invalid(reason, field=member.name)
                 yield from read_markdown(member.name, text, warnings)
             else:
                 for placed in read_values(file, _ITEM_FIELDS):
@@ -114,9 +121,9 @@ def _read_item(placed: Placed, warnings: Warnings) -> Iterator[Entry]:
     elif not isinstance(value, dict):
         raise Invalid("must be a JSON object.", field=place)
     elif chats.is_chatgpt(value):
-        yield from chats.read_chatgpt(place.replace("item", "conversation"), value)
+        yield from chats.read_chatgpt(place.replace("item", "conversation"), value, warnings)
     elif chats.is_claude(value):
-        yield from chats.read_claude(place.replace("item", "conversation"), value)
+        yield from chats.read_claude(place.replace("item", "conversation"), value, warnings)
     elif graph.is_entity(value):
         yield from graph.read_entity(place, value)
     elif graph.is_relation(value):
