@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from xdist.workermanage import WorkerController  # type: ignore[import-untyped] 
 from server import hashing
 from server.app import create_app
 from server.database import Database, migrate
-from server.domain.people import users
+from server.domain.people import second_factors, users
+from server.domain.people.second_factors import STEP_SECONDS
 from server.domain.teams import api_keys
 from server.models import Organization, Project
 from server.settings import PREFIX, Settings, read_settings
@@ -116,6 +118,14 @@ def _light_password_hashes() -> Iterator[None]:
         patch.setattr(hashing, "_passwords", light)
         patch.setattr(hashing, "_HASH_OF_NO_PASSWORD", light.hash("nobody's password"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _begin_with_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a code of an authenticator app begin with the test, so that it does not end before the server checks it."""
+    began = time.time()
+    first = second_factors.current_step()
+    monkeypatch.setattr(second_factors, "current_step", lambda: first + int(time.time() - began) // STEP_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,18 @@
 """What people bring from elsewhere is recognized by its content, and a second time nothing is stored."""
 
 import json
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from server.domain.memory.duplicates import OnDuplicate
 from server.domain.memory.exchange import archive, json_values
 from server.domain.memory.exchange.entries import Warnings
-from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import Format, checked, read_path
 from server.domain.memory.imports import import_memories
-from server.domain.memory.inputs import Message
 from server.errors import Invalid
+from tests.support.moving import AT, read, texts, zipped
 from tests.support.world import World
-
-AT = "2024-01-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -26,54 +20,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "given"
 
 
-def read(path: Path, content: str | bytes | None = None, *, warnings: Warnings | None = None) -> list[Line]:
-    if content is not None:
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(checked(read_path(path, warnings or Warnings())))
-
-
-def texts(path: Path, content: str | bytes | None = None) -> list[str]:
-    return [line.content for line in read(path, content)]
-
-
-def zipped(path: Path, files: Mapping[str, str]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, text in files.items():
-            file.writestr(name, text)
-    return path
-
-
-def said(role: str, text: str, parent: str | None, **message: object) -> dict[str, Any]:
-    content = {"content_type": "text", "parts": [text]}
-    return {"message": {"author": {"role": role}, "content": content, **message}, "parent": parent}
-
-
-def chat(**fields: object) -> dict[str, Any]:
-    """A conversation with a tool's call, a hidden instruction, and an answer that was replaced by another one."""
-    mapping = {
-        "root": {"message": None, "parent": None},
-        "hidden": said("user", "HIDDEN", "root", metadata={"is_visually_hidden_from_conversation": True}),
-        "q1": said("user", "Where to stay?", "hidden", create_time=1_700_000_000.5),
-        "old": said("assistant", "REPLACED", "q1"),
-        "call": said("assistant", "search(rome)", "q1", recipient="browser"),
-        "tool": said("tool", "RESULT", "call"),
-        "a1": said("assistant", "Near the station.", "tool", create_time=1_700_000_009),
-        "q2": said("user", "And to eat?", "a1", create_time=1_700_000_100),
-        "a2": said("assistant", "Trattoria.", "q2"),
-    }
-    return {
-        "title": "Trip to Rome", "id": "c1", "create_time": 1.7e9, "mapping": mapping, "current_node": "a2", **fields,
-    }  # fmt: skip
-
-
-CLAUDE = {
-    "uuid": "u1", "name": "Bread", "created_at": AT,
-    "chat_messages": [
-        {"sender": "human", "text": "How long?", "created_at": AT},
-        {"sender": "assistant", "text": "", "content": [
-            {"type": "thinking", "thinking": "HM"}, {"type": "text", "text": "An hour."}]},
-    ],
-}  # fmt: skip
 GRAPH = [
     {"type": "entity", "name": "Anna", "entityType": "person", "observations": ["likes tea", "lives in Rome"]},
     {"type": "relation", "from": "Anna", "to": "Acme", "relationType": "works_at"},
@@ -149,68 +95,6 @@ def test_labels_and_agents_of_other_servers_are_kept_and_the_rest_is_named(path:
     assert line.metadata == {"tags": ["drinks"], "agent_id": "bot"}
     assert line.created_at.year == 2024
     assert warnings.sentences() == ["expiration_date: is not a field"]
-
-
-def test_of_a_chatgpt_conversation_the_kept_branch_is_read_by_question(path: Path) -> None:
-    first, second = read(path, json.dumps([chat()]))
-    assert first.content == "Trip to Rome\nuser: Where to stay?\nassistant: Near the station."
-    assert second.content == "Trip to Rome\nuser: And to eat?\nassistant: Trattoria."
-    assert first.created_at.isoformat() == "2023-11-14T22:13:20.500000+00:00"
-    assert first.metadata == {"source": "chatgpt", "conversation_id": "c1", "title": "Trip to Rome"}
-    assert first.messages
-    assert first.messages[1] == Message(role="assistant", content="Near the station.")
-
-
-def test_a_chat_without_a_current_node_and_in_a_circle_is_read_too(path: Path) -> None:
-    conversation = chat(current_node=None)
-    conversation["mapping"]["q1"]["parent"] = "a2"
-    assert len(read(path, json.dumps([conversation]))) == 2
-
-
-def test_a_long_answer_is_cut_into_several_memories(path: Path) -> None:
-    answer = ". ".join(f"Sentence {number} about a very long walk" for number in range(2_000))
-    conversation = chat()
-    conversation["mapping"]["a2"] = said("assistant", answer, "q2")
-    _, *parts = read(path, json.dumps([conversation]))
-    assert len(parts) > 3
-    assert all(message.content and len(message.content) <= 10_000 for part in parts for message in part.messages or ())
-    assert all(part.content.startswith("Trip to Rome\n") for part in parts)
-    assert "Sentence 1999" in parts[-1].content
-
-
-def test_a_claude_conversation_is_read(path: Path) -> None:
-    (line,) = read(path, json.dumps([CLAUDE]))
-    assert line.content == "Bread\nuser: How long?\nassistant: An hour."
-    assert (line.metadata["source"], line.created_at.year) == ("claude", 2024)
-
-
-def test_the_zip_of_a_chat_is_read_without_its_other_files(path: Path) -> None:
-    files = {"user.json": "{}", "export/conversations.json": json.dumps([chat()]), "__MACOSX/x.json": "{"}
-    assert len(read(zipped(path, files))) == 2
-
-
-def test_what_a_chat_holds_besides_text_is_counted(path: Path) -> None:
-    conversation = chat()
-    picture = {"content_type": "image_asset_pointer", "asset_pointer": "file://x"}
-    shown = said("user", "", "root", metadata={"attachments": [{"name": "a.pdf"}, {"name": "b.pdf"}]})
-    shown["message"]["content"] = {"content_type": "multimodal_text", "parts": [picture, "What is this?"]}
-    thought = said("assistant", "", "seen")
-    thought["message"]["content"] = {"content_type": "thoughts", "thoughts": []}
-    conversation["mapping"] |= {"seen": shown, "thought": thought, "end": said("assistant", "A cat.", "thought")}
-    warnings = Warnings()
-    (line,) = read(path, json.dumps([conversation | {"current_node": "end"}]), warnings=warnings)
-    assert "What is this?" in line.content
-    attached = "an attached file was left out; import it by itself"
-    part = "a part of a conversation that is no text was left out"
-    assert warnings.sentences() == [f"{attached} (2 times)", f"image_asset_pointer: {part}", f"thoughts: {part}"]
-    warnings = Warnings()
-    asked = {"sender": "human", "text": "Read it.", "attachments": [{"file_name": "a"}], "files": [{"file_name": "b"}]}
-    answered = {
-        "sender": "assistant",
-        "content": [{"type": "tool_use", "input": {}}, {"type": "text", "text": "Done."}],
-    }
-    read(path, json.dumps([{"uuid": "1", "chat_messages": [asked, answered]}]), warnings=warnings)
-    assert warnings.sentences() == [f"{attached} (2 times)", f"tool_use: {part}"]
 
 
 def test_the_files_that_are_left_out_are_counted(path: Path) -> None:
