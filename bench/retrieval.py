@@ -76,7 +76,7 @@ def measure(file: Path, scheme: str) -> list[Answer]:
             caller = server.caller(_key(server, conversation.name if scheme == "projects" else "all"))
             names = _store(caller, conversation, user)
             for question in conversation.questions:
-                body = {"query": question.text, "limit": max(KS), "user_id": user}
+                body = {"query": question.text, "limit": max(KS), "user_id": user, "threshold": 0}
                 results = caller.post("/api/memories/search", body)["results"]
                 found = [names[result["id"]] for result in results]
                 answers.append(Answer(number, question.category, question.evidence, found))

@@ -43,7 +43,9 @@ class SearchFilters(WithoutNulls, OfUser):
     created_after: str | None = Field(default=None, description="ISO 8601 date or time, inclusive")
     created_before: str | None = Field(default=None, description="ISO 8601 date or time, exclusive")
     metadata: Metadata = Field(default_factory=dict, description="each key must have exactly this value")
-    threshold: Threshold | None = Field(default=None, description="the minimum score")
+    threshold: Threshold | None = Field(
+        default=None, description="the minimum score; 0 returns all, left out leaves out what is as good as unrelated"
+    )
     sort_by: SortBy = SortBy.RELEVANCE
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")
     explain: bool = Field(default=False, description="true adds why each result matches")
@@ -85,6 +87,7 @@ class Search(SearchFilters):
 class MatchView(BaseModel):
     similarity: float = Field(description="how close the best piece is in meaning")
     words: float = Field(description="how well the words match")
+    around: float = Field(description="how well the words of the memories before and after it match")
     piece: str = Field(description="the part of the memory that matches best")
 
 
@@ -105,7 +108,7 @@ class FoundView(BaseModel):
     @classmethod
     def of(cls, result: SearchResult, *, metadata: bool = True, explain: bool = False) -> Self:
         memory = result.memory
-        match = MatchView(similarity=result.similarity, words=result.words, piece=result.piece)
+        match = MatchView(similarity=result.similarity, words=result.words, around=result.around, piece=result.piece)
         return cls(
             id=memory.id,
             content=memory.content,
@@ -126,10 +129,16 @@ class FoundList(BaseModel):
         description="how many other results there are within the limit, for which the answer's 4 MB had no room",
     )
 
+    weak: bool = Field(
+        default=False,
+        exclude_if=lambda value: not value,
+        description="true if even the best result is no better than what unrelated questions reach",
+    )
+
     @classmethod
     def of(cls, page: SearchPage, *, metadata: bool = True, explain: bool = False) -> Self:
         results = [FoundView.of(result, metadata=metadata, explain=explain) for result in page.results]
-        return cls(results=results, omitted=page.omitted)
+        return cls(results=results, omitted=page.omitted, weak=page.is_weak)
 
 
 async def find(request: Request[State]) -> Response:

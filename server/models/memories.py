@@ -42,6 +42,7 @@ class Memory(SQLModel, table=True):
     revision: int = Field(default=0, sa_type=sa.BigInteger)
     embedding_model: str = ""
     piece_count: int = 0
+    place: int = Field(default=0, sa_type=sa.BigInteger, description="in its conversation; see `words.context`")
     created_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
@@ -97,6 +98,7 @@ class Piece(SQLModel, table=True):
     project_id: str = Field(sa_column=foreign_key("projects.id"))
     start: int
     end: int
+    is_question: bool = False
     vector: bytes = Field(sa_type=sa.LargeBinary)
 
 

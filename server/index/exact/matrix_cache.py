@@ -35,9 +35,9 @@ _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
 
 
-Query = sa.Select[int, int | None, int | None, bytes | None]
+Query = sa.Select[int, int | None, int | None, bool | None, bytes | None]
 _PIECES = (
-    sa.select(_memories.c.number, _pieces.c.start, _pieces.c.end, _pieces.c.vector)
+    sa.select(_memories.c.number, _pieces.c.start, _pieces.c.end, _pieces.c.is_question, _pieces.c.vector)
     .select_from(
         _memories.outerjoin(
             _pieces,
