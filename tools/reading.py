@@ -12,7 +12,20 @@ from server.models import Memory
 from server.runtime import Call
 from server.settings import Settings
 from tools.inputs import FetchArguments, ListArguments, SearchArguments
-from tools.views import Answer, Document, Entry, Match, Matches, Page, as_json, as_lines, fields_of, fitting, page_text
+from tools.views import (
+    WEAK,
+    Answer,
+    Document,
+    Entry,
+    Match,
+    Matches,
+    Page,
+    as_json,
+    as_lines,
+    fields_of,
+    fitting,
+    page_text,
+)
 
 LARGE_PAGE_BYTES = 100_000
 """A page with more text is cut on a worker thread, so that nobody waits for it."""
@@ -26,8 +39,7 @@ async def search_memories(call: Call, given: SearchArguments) -> Answer:
     around what matched; fetch reads all of it. If nothing fits, ask again in other words or with fewer filters before
     you say that you don't know.
     """
-    threshold = given.threshold if "threshold" in given.model_fields_set else None
-    request = SearchRequest(given.query, filters_of(given), given.limit, threshold)
+    request = SearchRequest(given.query, filters_of(given), given.limit, given.threshold)
     page = await call.read(search.search, request, call.index)
     if page.size > LARGE_PAGE_BYTES:
         return await call.runtime.in_thread(_matches, page, given.query, call.runtime.settings)
@@ -86,7 +98,8 @@ def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
         for result in page.results
     )
     shown = fitting(matches, as_json)
-    view = Matches(results=shown, omitted=page.omitted + len(page.results) - len(shown))
+    omitted = page.omitted + len(page.results) - len(shown)
+    view = Matches(results=shown, omitted=omitted, weak=page.is_weak, note=WEAK if page.is_weak else "")
     return Answer(view, as_json(view))
 
 

@@ -50,8 +50,15 @@ class Match(Entry):
     score: float = Field(ge=0, le=1, description="higher is closer")
 
 
+WEAK = "Even the closest result is no better than what unrelated questions find. Perhaps nothing answers this one."
+
+
 class Matches(BaseModel):
     results: list[Match] = Field(description="closest first")
+    weak: bool = Field(
+        default=False, exclude_if=lambda value: not value, description="whether the results say little about the query"
+    )
+    note: str = Field(default="", exclude_if=lambda value: not value, description="what to think of weak results")
     omitted: int = Field(
         default=0, exclude_if=lambda value: value == 0, description="how many other results had no room"
     )

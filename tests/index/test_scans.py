@@ -171,7 +171,7 @@ def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> 
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     owners = (3, 3, 7, 9, 9)
     rows = [
-        (owner, at, at + 1, vector.tobytes()) for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
+        (owner, at, at + 1, 0, vector.tobytes()) for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
     ]
     matrix, center, question = Matrix.from_rows(rows, 8), Center.of(vectors), vectors[1]
     similar = Scan.of(matrix, center).compare(question)
@@ -185,7 +185,7 @@ def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> 
 
 def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> None:
     def rows(*numbers: int) -> Matrix:
-        return Matrix.from_rows([(number, 0, number, np.full(4, number, "<f4").tobytes()) for number in numbers], 4)
+        return Matrix.from_rows([(number, 0, number, 0, np.full(4, number, "<f4").tobytes()) for number in numbers], 4)
 
     first = rows(1, 3, 5)
     grown = first.with_changes(rows(6, 7), np.array([], np.int64))

@@ -75,7 +75,7 @@ class World:
         self.index.wake()
 
     def found(
-        self, query: str, filters: Filters | None = None, *, limit: int = 10, threshold: float | None = None
+        self, query: str, filters: Filters | None = None, *, limit: int = 10, threshold: float = 0
     ) -> list[SearchResult]:
         request = SearchRequest(query, filters or Filters(), limit, threshold, project_id=self.project_id)
         with self.database.read() as session:

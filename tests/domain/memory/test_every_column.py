@@ -28,6 +28,7 @@ FOLLOWS = {
     "revision": "the project's counter at the last change",
     "embedding_model": "the model of the server that stores the memory",
     "piece_count": "computed from the content",
+    "place": "computed from the memory before it",
 }
 NOT_EXPORTED = FOLLOWS | {
     "created_by": "a user id means nothing on another server",
