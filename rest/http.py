@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TypeVar, get_origin
 
 from pydantic import BaseModel
-from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +11,7 @@ from rest.views import Change, Created
 from server.buckets import Bucket
 from server.domain.access import Action, require_project, require_session
 from server.errors import Invalid
+from server.json_text import parse_json
 from server.request_credentials import credential_of
 from server.runtime import Call, State
 from server.spelling import not_a, shortened, warnings_of
@@ -106,10 +106,7 @@ def single_value(field: str, *values: Value | None) -> Value | None:
 
 def parsed(model: type[Model], body: bytes) -> Model:
     """Return the JSON text as `model`. Raises Invalid, also for NaN, Infinity, NUL, lone surrogates or deep nesting."""
-    try:
-        value = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise Invalid(f"The body is not valid JSON: {_first_words(str(error))}.") from None
+    value = parse_json(body)
     require_storable(value)
     return validated(model, value)
 
@@ -129,7 +126,3 @@ def reply_created(view: Created, *sent: BaseModel) -> Response:
 
 def reply(view: BaseModel, status: int = 200) -> Response:
     return Response(view.model_dump_json(by_alias=True), status, media_type="application/json")
-
-
-def _first_words(text: str) -> str:
-    return text.partition(" at line")[0]

@@ -9,6 +9,9 @@ from pydantic import BaseModel
 NAME_LENGTH = 60
 """Characters of an unknown name in a sentence. The caller chooses it, so it may be long."""
 
+PATH_LENGTH = 200
+"""Characters of a field's path in a sentence. The caller chooses the keys of metadata, so they may be long."""
+
 ALMOST_THE_SAME = 0.85
 """A spelling this similar (`difflib`) is meant, whatever else has the name elsewhere."""
 
@@ -64,6 +67,11 @@ def not_a(kind: str, name: str, names: Iterable[str]) -> str:
 def shortened(name: str) -> str:
     """Return an unknown name on one line, cut to `NAME_LENGTH`."""
     return " ".join(name.split())[:NAME_LENGTH]
+
+
+def field_of(path: Iterable[str | int]) -> str | None:
+    """Return the path of a field on one line, cut to `PATH_LENGTH`. None for the whole body."""
+    return ".".join(shortened(str(part)) for part in path)[:PATH_LENGTH] or None
 
 
 def names_of(model: type[BaseModel]) -> list[str]:
