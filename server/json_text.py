@@ -69,6 +69,8 @@ def _fault_in(text: bytes) -> Invalid | None:
         elif token == b",":
             if path and isinstance(path[-1], int):
                 path[-1] += 1
+        elif is_key and not token.startswith(b'"'):
+            return None
         elif reason := _reason_against(token):
             return _fault(reason, path[:-1] if is_key else path)
         elif is_key:
@@ -91,7 +93,7 @@ def _fault(reason: str, path: list[str | int]) -> Invalid:
 def _reason_against(token: bytes) -> str | None:
     """Return what is wrong with a string, a number or a word."""
     if _NOT_A_NUMBER.fullmatch(token):
-        return "must be a number: JSON has no NaN and no Infinity"
+        return "holds NaN or Infinity, which JSON does not have"
     if _LONG_NUMBER.match(token):
         return "has too many digits"
     if not token.startswith(b'"'):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel
 
 NAME_LENGTH = 60
 """Characters of an unknown name in a sentence. The caller chooses it, so it may be long."""
@@ -75,8 +75,12 @@ def field_of(path: Iterable[str | int]) -> str | None:
 
 
 def names_of(model: type[BaseModel]) -> list[str]:
-    """Return the names of a model's fields, as callers write them."""
-    return [field.alias or name for name, field in model.model_fields.items()]
+    """Return the names of a model's fields, as callers write them. A field may have several."""
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        written = field.validation_alias or name
+        names += [str(choice) for choice in written.choices] if isinstance(written, AliasChoices) else [str(written)]
+    return names
 
 
 def warnings_of(model: BaseModel, path: str = "") -> list[str]:

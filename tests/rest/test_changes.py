@@ -26,6 +26,18 @@ async def test_an_unknown_field_of_a_change_is_refused(api: Caller, method: str)
     assert await api.listed() == ["first"]
 
 
+@pytest.mark.parametrize("name", ["content", "text"])
+async def test_a_replacement_is_refused_under_the_name_that_was_written(api: Caller, name: str) -> None:
+    path = f"/api/memories/{await api.add('first')}"
+    for value, reason in ((" ", "must not be blank."), (7, "must be text."), ("x" * 10_001, "has 10,001 characters")):
+        refused = await api.put(path, {name: value})
+        assert refused.status_code == 400
+        assert refused.json()["detail"].startswith(f"{name}: {reason}")
+    assert (await api.put(path, {"text": None, "content": None})).json()["detail"].startswith("content or metadata: ")
+    refused = await api.put(path, {name: "second", "texts": "x"})
+    assert refused.json()["detail"] == ("texts: is not a field; did you mean text? Known are content, text, metadata.")
+
+
 PATCHES: list[tuple[dict[str, object], dict[str, object]]] = [
     ({"tags": ["c"]}, {"tags": ["c"], "n": 1, "deep": {"a": 1, "b": 2}}),
     ({"tags": None}, {"n": 1, "deep": {"a": 1, "b": 2}}),
