@@ -1,6 +1,7 @@
 """Read a request (caller, body, query) and write the answer, for every REST handler."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TypeVar, get_origin
 
 from pydantic import BaseModel
@@ -22,6 +23,9 @@ Value = TypeVar("Value")
 BODY_LIMIT = 100_000
 BULK_BODY_LIMIT = 10_000_000
 """Bytes of a body; the larger limit is for batches."""
+
+MOST_WARNINGS = 100
+"""Warnings of an answer."""
 
 
 async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call:
@@ -120,7 +124,7 @@ async def reply_sized(request: Request[State], size: int, build: Callable[[], Ba
 
 def reply_created(view: Created, *sent: BaseModel) -> Response:
     """Reply to a creation. The answer names what was sent and is no field."""
-    view.warnings = [warning for model in sent for warning in warnings_of(model)]
+    view.warnings = list(islice((warning for model in sent for warning in warnings_of(model)), MOST_WARNINGS))
     return reply(view)
 
 

@@ -1,7 +1,7 @@
 """What somebody means who writes a name that we do not have: the nearest of ours, and the sentence that says so."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 from pydantic import AliasChoices, BaseModel
@@ -16,7 +16,7 @@ ALMOST_THE_SAME = 0.85
 """A spelling this similar (`difflib`) is meant, whatever else has the name elsewhere."""
 
 MOST_UNKNOWN = 20
-"""Unknown names that an answer lists."""
+"""Unknown names of one object that an answer lists."""
 
 OTHER_NAMES = {
     "limit": "top_k k n count size max max_results num_results page_size per_page first",
@@ -58,6 +58,12 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return next(by_another_name, None) or next(iter(get_close_matches(plain, candidates, n=1)), None)
 
 
+def said_instead(names: Sequence[str], given: Iterable[str]) -> str:
+    """Return "; <name> is not a field" for a given name that probably means one of `names`, else empty text."""
+    meant = next((name for name in given if name not in names and nearest(name, names)), None)
+    return f"; {shortened(meant)} is not a field" if meant else ""
+
+
 def not_a(kind: str, name: str, names: Iterable[str]) -> str:
     """Return "is not a <kind>", and the name that is probably meant."""
     meant = nearest(name, names)
@@ -83,14 +89,18 @@ def names_of(model: type[BaseModel]) -> list[str]:
     return names
 
 
-def warnings_of(model: BaseModel, path: str = "") -> list[str]:
-    """Return a sentence for each field that was given to the model and is none of its own.
+def warnings_of(model: BaseModel, path: str = "") -> Iterator[str]:
+    """Yield a sentence for each field that was given to the model, or to a model in a list of it, and is none.
 
-    Nothing that a caller says is dropped in silence. The model allows extra fields.
+    Nothing that a caller says is dropped in silence. The models allow extra fields.
     """
     known = names_of(type(model))
     unknown = list(model.model_extra or ())
-    sentences = [f"{path}{shortened(name)}: {not_a('field', name, known)}" for name in unknown[:MOST_UNKNOWN]]
+    yield from (f"{path}{shortened(name)}: {not_a('field', name, known)}" for name in unknown[:MOST_UNKNOWN])
     if len(unknown) > MOST_UNKNOWN:
-        sentences.append(f"{path or 'and '}{len(unknown) - MOST_UNKNOWN} more fields are not known.")
-    return sentences
+        yield f"{path or 'and '}{len(unknown) - MOST_UNKNOWN} more fields are not known."
+    for name in type(model).model_fields:
+        items = getattr(model, name)
+        for place, item in enumerate(items if isinstance(items, list) else ()):
+            if isinstance(item, BaseModel):
+                yield from warnings_of(item, f"{path}{name}.{place}.")

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from server.errors import Invalid, TooLarge, TooSlow, Unsupported
 from server.json_text import HALF_A_CHARACTER
 from server.runtime import State
-from server.spelling import field_of, names_of, not_a
+from server.spelling import field_of, names_of, not_a, said_instead
 
 Model = TypeVar("Model", bound=BaseModel)
 FORM = "application/x-www-form-urlencoded"
@@ -98,8 +98,9 @@ def validated(model: type[Model], value: object) -> Model:
 
 
 def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
-    """Return pydantic's first problem as an Invalid with the path of the field."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    """Return one of pydantic's problems as an Invalid with the path of the field: an unknown name, else the first."""
+    problems = error.errors(include_url=False)
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     kind, field = first["type"], field_of(first["loc"])
     if kind == "extra_forbidden":
         return unknown_name("field", first["loc"], model)
@@ -109,6 +110,8 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
         reason = REASONS[kind].format_map(first.get("ctx", {}))
     else:
         reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    if kind == "missing" and isinstance(first["input"], dict):
+        reason += said_instead([str(first["loc"][-1])], first["input"])
     return Invalid(f"{reason}.", field=field)
 
 

@@ -9,6 +9,7 @@ from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_li
 from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId, parse_metadata
 from server.domain.memory.periods import moment_of
 from server.models.base import JsonObject, now
+from server.spelling import said_instead
 
 ROLE_LENGTH = 50
 MOST_MESSAGES = 100
@@ -32,12 +33,18 @@ def parse_past(value: object) -> datetime | None:
 
 
 class Message(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    """Fields that are none are kept, so that an answer can name them, and are not stored."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     role: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ROLE_LENGTH)] = Field(
         pattern=r"^[^\x00-\x1f\x7f]+$", description="who speaks: user, assistant, system, a name"
     )
     content: Content
+
+    @property
+    def stored(self) -> dict[str, str]:
+        return {"role": self.role, "content": self.content}
 
 
 class NewMemory(BaseModel):
@@ -70,7 +77,8 @@ class NewMemory(BaseModel):
     @model_validator(mode="after")
     def _has_one_text(self) -> Self:
         if (self.content is None) == (self.messages is None):
-            raise ValueError("content or messages: give one of them")
+            instead = said_instead(["content", "messages"], self.model_extra or ()) if self.content is None else ""
+            raise ValueError(f"content or messages: give one of them{instead}")
         require_same_labels(self._labels(), self.metadata)
         try:
             parse_metadata(self.details)  # with the labels beside it, it may be too large
