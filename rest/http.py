@@ -16,7 +16,7 @@ from server.json_text import parse_json
 from server.request_credentials import credential_of
 from server.runtime import Call, State
 from server.spelling import not_a, shortened, warnings_of
-from server.wire import read_body, require_json, require_storable, validated
+from server.wire import parse_query, read_body, require_json, require_storable, validated
 
 Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")
@@ -92,9 +92,9 @@ def read_query(request: Request[State], model: type[Model]) -> Model:
     A list may be given several times. Raises Invalid for another parameter that is given with different values.
     """
     values: dict[str, object] = {}
+    given = parse_query(request)
     for name, field in model.model_fields.items():
-        texts = request.query_params.getlist(name)
-        if texts:
+        if texts := given.get(name):
             values[name] = texts if get_origin(field.annotation) is tuple else single_value(name, *texts)
     require_storable(values)
     return validated(model, values)

@@ -29,6 +29,11 @@ _LONG_NUMBER = re.compile(rb"-?[0-9]{%d,}" % (MOST_DIGITS + 1))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+def has_half_a_character(text: str) -> bool:
+    """Return whether the text has a lone surrogate, which no encoding can write."""
+    return _SURROGATE.search(text) is not None
+
+
 def parse_json(body: bytes, *, allow_inf_nan: bool = False) -> object:
     """Return the value of JSON text. A byte order mark is skipped.
 
@@ -48,6 +53,8 @@ def _whole_fault(text: bytes) -> Invalid | None:
         return Invalid("The body is empty.")
     if b"\0" in text[:4] or text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Invalid("The body must be UTF-8 text.")
+    if text.lstrip().startswith(b"'"):
+        return Invalid("The body begins with a single quote, which a Windows shell passes on: send it from a file.")
     return None
 
 
@@ -99,7 +106,7 @@ def _reason_against(token: bytes) -> str | None:
     if not token.startswith(b'"'):
         return None
     try:
-        return HALF_A_CHARACTER if _SURROGATE.search(json.loads(token.decode())) else None
+        return HALF_A_CHARACTER if has_half_a_character(json.loads(token.decode())) else None
     except UnicodeDecodeError:
         return "must be UTF-8 text"
     except json.JSONDecodeError as error:

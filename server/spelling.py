@@ -24,6 +24,7 @@ OTHER_NAMES = {
     "query": "q question search text keywords semantic_query",
     "content": "text memory message note body data",
     "messages": "conversation turns",
+    "role": "type author speaker from",
     "filters": "filter where",
     "tags": "tag label labels keywords",
     "match_all_tags": "match_all all_tags and_tags",

@@ -18,14 +18,16 @@ Model = TypeVar("Model", bound=BaseModel)
 FORM = "application/x-www-form-urlencoded"
 NUL_IN_FORM = "A form field holds a NUL character, which cannot be stored."
 UNSTORABLE = "NUL characters and infinite numbers cannot be stored"
+MOST_PARAMETERS = 1_000
 BODY_SECONDS = 15.0
 BODY_BYTES_PER_SECOND = 50_000
 """A body may take `BODY_SECONDS`, and longer while this many bytes arrive a second."""
 
 
 def require_json(request: Request[State]) -> None:
-    """Raises Unsupported unless the headers say JSON without compression."""
-    if media_type(request) != "application/json":
+    """Raises Unsupported unless the headers say JSON without compression. A PATCH may be a merge patch (RFC 7396)."""
+    accepted = {"application/json"} | ({"application/merge-patch+json"} if request.method == "PATCH" else set())
+    if media_type(request) not in accepted:
         raise Unsupported
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Unsupported("Send the body as it is, without Content-Encoding.")
@@ -82,6 +84,14 @@ def parse_form(text: str, most_fields: int) -> dict[str, list[str]]:
     Raises ValueError for escapes that are not UTF-8, and for more than `most_fields` fields.
     """
     return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=most_fields)
+
+
+def parse_query(request: Request[State]) -> dict[str, list[str]]:
+    """Return the values of each query parameter. Raises Invalid for what is not UTF-8, escaped or as it is."""
+    try:
+        return parse_form(request.scope["query_string"].decode(), MOST_PARAMETERS)
+    except ValueError:
+        raise Invalid(f"The query string must be UTF-8 text with at most {MOST_PARAMETERS} parameters.") from None
 
 
 def media_type(request: Request[State]) -> str:
