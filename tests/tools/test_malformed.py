@@ -24,46 +24,45 @@ async def refused(mcp: Mcp, body: object) -> tuple[int, dict[str, Any]]:
     return answer.status_code, answer.json()
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"id": None}, "id must be text or a whole number."),
-        ({"id": 1.5}, "id must be text or a whole number."),
-        ({"id": [1]}, "id must be text or a whole number."),
-        ({"id": {}}, "id must be text or a whole number."),
-        ({"id": True}, "id must be text or a whole number."),
-        ({"id": None, "method": "initialize"}, "id must be text or a whole number."),
-        ({"id": 1.5, "method": "notifications/initialized"}, "id must be text or a whole number."),
-        ({"id": ...}, "id is required, because tools/list is no notification."),
-        ({"id": ..., "method": "initialize"}, "id is required, because initialize is no notification."),
-        ({"jsonrpc": ...}, 'jsonrpc must be "2.0".'),
-        ({"jsonrpc": "1.0"}, 'jsonrpc must be "2.0".'),
-        ({"jsonrpc": 2.0}, 'jsonrpc must be "2.0".'),
-        ({"jsonrpc": None}, 'jsonrpc must be "2.0".'),
-        ({"method": ...}, "method must be text."),
-        ({"method": 3}, "method must be text."),
-        ({"method": None}, "method must be text."),
-        ({"params": []}, "params must be an object."),
-        ({"params": "x"}, "params must be an object."),
-        ({"params": True}, "params must be an object."),
-        ({"method": "notifications/initialized", "id": ..., "params": []}, "params must be an object."),
-        ({"method": ..., "error": 7}, "method must be text."),
-    ],
-    ids=str,
-)  # fmt: skip
-async def test_a_wrong_part_of_a_message_is_named(mcp: Mcp, change: dict[str, object], reason: str) -> None:
-    body = {key: value for key, value in {**LIST, **change}.items() if value is not ...}
-    status, answer = await refused(mcp, body)
-    shown = 7 if body.get("id") == 7 else None
-    error = {"code": REQUEST, "message": f"{NO_MESSAGE}{reason}"}
-    assert (status, answer) == (400, {"jsonrpc": "2.0", "id": shown, "error": error})
+WRONG_PARTS: list[tuple[dict[str, object], str]] = [
+    ({"id": None}, "id must be text or a whole number."),
+    ({"id": 1.5}, "id must be text or a whole number."),
+    ({"id": [1]}, "id must be text or a whole number."),
+    ({"id": {}}, "id must be text or a whole number."),
+    ({"id": True}, "id must be text or a whole number."),
+    ({"id": None, "method": "initialize"}, "id must be text or a whole number."),
+    ({"id": 1.5, "method": "notifications/initialized"}, "id must be text or a whole number."),
+    ({"id": ...}, "id is required, because tools/list is no notification."),
+    ({"id": ..., "method": "initialize"}, "id is required, because initialize is no notification."),
+    ({"jsonrpc": ...}, 'jsonrpc must be "2.0".'),
+    ({"jsonrpc": "1.0"}, 'jsonrpc must be "2.0".'),
+    ({"jsonrpc": 2.0}, 'jsonrpc must be "2.0".'),
+    ({"jsonrpc": None}, 'jsonrpc must be "2.0".'),
+    ({"method": ...}, "method must be text."),
+    ({"method": 3}, "method must be text."),
+    ({"method": None}, "method must be text."),
+    ({"params": []}, "params must be an object."),
+    ({"params": "x"}, "params must be an object."),
+    ({"params": True}, "params must be an object."),
+    ({"method": "notifications/initialized", "id": ..., "params": []}, "params must be an object."),
+    ({"method": ..., "error": 7}, "method must be text."),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("body", [7, "x", None, True], ids=repr)
-async def test_a_body_that_is_no_object_is_no_message(mcp: Mcp, body: object) -> None:
-    status, answer = await refused(mcp, body)
-    assert (status, answer["error"]["code"]) == (400, REQUEST)
-    assert answer["error"]["message"].startswith(f"{NO_MESSAGE}an object with jsonrpc, method")
+async def test_a_wrong_part_of_a_message_is_named(mcp: Mcp) -> None:
+    for change, reason in WRONG_PARTS:
+        body = {key: value for key, value in {**LIST, **change}.items() if value is not ...}
+        status, answer = await refused(mcp, body)
+        shown = 7 if body.get("id") == 7 else None
+        error = {"code": REQUEST, "message": f"{NO_MESSAGE}{reason}"}
+        assert (status, answer) == (400, {"jsonrpc": "2.0", "id": shown, "error": error}), change
+
+
+async def test_a_body_that_is_no_object_is_no_message(mcp: Mcp) -> None:
+    for body in (7, "x", None, True):
+        status, answer = await refused(mcp, body)
+        assert (status, answer["error"]["code"]) == (400, REQUEST)
+        assert answer["error"]["message"].startswith(f"{NO_MESSAGE}an object with jsonrpc, method")
 
 
 def adding(content: bytes) -> bytes:
@@ -76,31 +75,31 @@ def adding(content: bytes) -> bytes:
 FIELD = "params.arguments.metadata.a"
 
 
-@pytest.mark.parametrize(
-    ("body", "sentence"),
-    [
-        (b"", "The body is empty."),
-        (b" \n", "The body is empty."),
-        (b"{", "The body is not valid JSON: EOF while parsing an object."),
-        (b"hello", "The body is not valid JSON: expected value."),
-        (json.dumps(LIST).encode("utf-16"), "The body must be UTF-8 text."),
-        (b'{"a":' * 5000, "a.a.a.a: is nested too deeply."),
-        (b"[" * 5000, "The body is nested too deeply."),
-        (adding(b"[" * 9000 + b"]" * 9000), f"{FIELD}: is nested too deeply."),
-        (adding(b'{"b":' * 900), f"{FIELD}: is nested too deeply."),
-        (adding(b'"\\ud83d"'), f"{FIELD}: must be text without half a character."),
-        (adding(b'["x", "\\udc00 y"]'), f"{FIELD}.1: must be text without half a character."),
-        (adding(b'{"\\udc00": 1}'), f"{FIELD}: must be text without half a character."),
-        (adding(b"[1, -" + b"9" * 5000 + b"]"), f"{FIELD}.1: has too many digits."),
-        (adding(b'"caf\xe9"'), f"{FIELD}: must be UTF-8 text."),
-        (adding(b'"C:\\Users"'), f"{FIELD}: has a backslash that JSON does not know: write it twice."),
-        (adding(b'"a\nb"'), f"{FIELD}: has a line break or control character: write it as an escape, such as \\n."),
-    ],
-    ids=lambda value: str(value[:40]),
-)
-async def test_what_is_no_json_is_named_with_its_place(mcp: Mcp, body: bytes, sentence: str) -> None:
-    status, answer = await refused(mcp, body)
-    assert (status, answer) == (400, {"jsonrpc": "2.0", "id": None, "error": {"code": PARSE, "message": sentence}})
+NO_JSON = [
+    (b"", "The body is empty."),
+    (b" \n", "The body is empty."),
+    (b"{", "The body is not valid JSON: EOF while parsing an object."),
+    (b"hello", "The body is not valid JSON: expected value."),
+    (json.dumps(LIST).encode("utf-16"), "The body must be UTF-8 text."),
+    (b'{"a":' * 5000, "a.a.a.a: is nested too deeply."),
+    (b"[" * 5000, "The body is nested too deeply."),
+    (adding(b"[" * 9000 + b"]" * 9000), f"{FIELD}: is nested too deeply."),
+    (adding(b'{"b":' * 900), f"{FIELD}: is nested too deeply."),
+    (adding(b'"\\ud83d"'), f"{FIELD}: must be text without half a character."),
+    (adding(b'["x", "\\udc00 y"]'), f"{FIELD}.1: must be text without half a character."),
+    (adding(b'{"\\udc00": 1}'), f"{FIELD}: must be text without half a character."),
+    (adding(b"[1, -" + b"9" * 5000 + b"]"), f"{FIELD}.1: has too many digits."),
+    (adding(b'"caf\xe9"'), f"{FIELD}: must be UTF-8 text."),
+    (adding(b'"C:\\Users"'), f"{FIELD}: has a backslash that JSON does not know: write it twice."),
+    (adding(b'"a\nb"'), f"{FIELD}: has a line break or control character: write it as an escape, such as \\n."),
+]
+
+
+async def test_what_is_no_json_is_named_with_its_place(mcp: Mcp) -> None:
+    for body, sentence in NO_JSON:
+        status, answer = await refused(mcp, body)
+        error = {"code": PARSE, "message": sentence}
+        assert (status, answer) == (400, {"jsonrpc": "2.0", "id": None, "error": error}), body[:40]
 
 
 @pytest.mark.parametrize("written", [b"NaN", b"-Infinity", b"1e999"])
@@ -123,31 +122,31 @@ THERE = "There are search, fetch, list_memories, add_memory, update_memory, dele
 PROMPTS = "There are remember, recall, briefing."
 
 
-@pytest.mark.parametrize(
-    ("method", "params", "sentence"),
-    [
-        ("tools/call", {}, f"name: is required and must be text. {THERE}"),
-        ("tools/call", {"arguments": {}}, f"name: is required and must be text. {THERE}"),
-        ("tools/call", {"name": None}, f"name: is required and must be text. {THERE}"),
-        ("tools/call", {"name": 7}, f"name: is required and must be text. {THERE}"),
-        ("tools/call", {"name": "search", "arguments": [1]}, "arguments: must be a JSON object."),
-        ("tools/call", {"name": "search", "arguments": "x"}, "arguments: must be a JSON object."),
-        ("prompts/get", {}, f"name: is required and must be text. {PROMPTS}"),
-        ("prompts/get", {"name": ["recall"]}, f"name: is required and must be text. {PROMPTS}"),
-        ("prompts/get", {"name": "recall", "arguments": [1]}, "arguments: must be a JSON object."),
-        ("prompts/get", {"name": "recall", "arguments": {"topic": ["x"]}}, "arguments.topic: must be text."),
-        ("prompts/get", {"name": "recall", "arguments": {"topic": 7}}, "arguments.topic: must be text."),
-        ("resources/read", {}, "uri: is required and must be text. It is memory:// and the id of a memory."),
-        ("resources/read", {"uri": 7}, "uri: is required and must be text. It is memory:// and the id of a memory."),
-        ("resources/list", {"cursor": 7}, "cursor: must be text."),
-        ("tools/list", {"cursor": []}, "cursor: must be text."),
-    ],
-)
-async def test_a_wrong_parameter_is_named(mcp: Mcp, method: str, params: dict[str, object], sentence: str) -> None:
-    answer = await mcp.send(method, params)
-    assert answer.json()["error"] == {"code": PARAMS, "message": sentence}
-    assert answer.status_code == (400 if mcp.revision == MODERN else 200)
-    assert answer.json()["id"] == 1
+WRONG_PARAMETERS: list[tuple[str, dict[str, object], str]] = [
+    ("tools/call", {}, f"name: is required and must be text. {THERE}"),
+    ("tools/call", {"arguments": {}}, f"name: is required and must be text. {THERE}"),
+    ("tools/call", {"name": None}, f"name: is required and must be text. {THERE}"),
+    ("tools/call", {"name": 7}, f"name: is required and must be text. {THERE}"),
+    ("tools/call", {"name": "search", "arguments": [1]}, "arguments: must be a JSON object."),
+    ("tools/call", {"name": "search", "arguments": "x"}, "arguments: must be a JSON object."),
+    ("prompts/get", {}, f"name: is required and must be text. {PROMPTS}"),
+    ("prompts/get", {"name": ["recall"]}, f"name: is required and must be text. {PROMPTS}"),
+    ("prompts/get", {"name": "recall", "arguments": [1]}, "arguments: must be a JSON object."),
+    ("prompts/get", {"name": "recall", "arguments": {"topic": ["x"]}}, "arguments.topic: must be text."),
+    ("prompts/get", {"name": "recall", "arguments": {"topic": 7}}, "arguments.topic: must be text."),
+    ("resources/read", {}, "uri: is required and must be text. It is memory:// and the id of a memory."),
+    ("resources/read", {"uri": 7}, "uri: is required and must be text. It is memory:// and the id of a memory."),
+    ("resources/list", {"cursor": 7}, "cursor: must be text."),
+    ("tools/list", {"cursor": []}, "cursor: must be text."),
+]
+
+
+async def test_a_wrong_parameter_is_named(mcp: Mcp) -> None:
+    for method, params, sentence in WRONG_PARAMETERS:
+        answer = await mcp.send(method, params)
+        assert answer.json()["error"] == {"code": PARAMS, "message": sentence}
+        assert answer.status_code == (400 if mcp.revision == MODERN else 200)
+        assert answer.json()["id"] == 1
 
 
 @pytest.mark.parametrize("params", [None, {"_meta": 7}, {"_meta": []}])
@@ -161,21 +160,18 @@ async def test_meta_is_an_object(mcp: Mcp, params: object) -> None:
         assert "_meta" in answer["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("forget_everything", f"Unknown tool: forget_everything. {THERE}"),
-        ("", f"Unknown tool: . {THERE}"),
-        ("searchs", f"Unknown tool: searchs; did you mean search? {THERE}"),
-        ("search\n" + "x" * 500, f"Unknown tool: search {'x' * 53}. {THERE}"),
-    ],
-)
-async def test_an_unknown_tool_names_those_that_there_are(mcp: Mcp, name: str, sentence: str) -> None:
-    params = {"name": name, "arguments": {}, "_meta": envelope()}
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    headers = {**ACCEPT, **mcp.headers, "MCP-Protocol-Version": LEGACY}
-    answer = await mcp.client.post("/mcp", json=body, headers=headers)
-    assert answer.json()["error"] == {"code": PARAMS, "message": sentence}
+UNKNOWN_TOOLS = [
+    ("forget_everything", f"Unknown tool: forget_everything. {THERE}"),
+    ("", f"Unknown tool: . {THERE}"),
+    ("searchs", f"Unknown tool: searchs; did you mean search? {THERE}"),
+    ("search\n" + "x" * 500, f"Unknown tool: search {'x' * 53}. {THERE}"),
+]
+
+
+async def test_an_unknown_tool_names_those_that_there_are(client: httpx.AsyncClient, alice: Tenant) -> None:
+    for name, sentence in UNKNOWN_TOOLS:
+        answer = await Mcp(client, alice.auth, LEGACY).send("tools/call", {"name": name, "arguments": {}})
+        assert answer.json()["error"] == {"code": PARAMS, "message": sentence}
 
 
 async def test_arguments_of_a_prompt_may_be_the_text_of_an_object(mcp: Mcp) -> None:
@@ -190,11 +186,9 @@ async def test_a_notification_may_say_that_it_has_no_id(mcp: Mcp) -> None:
 
 
 async def test_a_reply_is_taken_where_there_are_replies(mcp: Mcp) -> None:
-    reply = {"jsonrpc": "2.0", "id": 7}
-    for outcome in ({"result": {}}, {"error": {"code": -32601, "message": "Method not found"}}):
-        answer = await mcp.client.post(
-            "/mcp",
-            json={**reply, **outcome},
-            headers={**ACCEPT, **mcp.headers, "MCP-Protocol-Version": mcp.revision},
-        )
+    headers = {**ACCEPT, **mcp.headers, "MCP-Protocol-Version": mcp.revision}
+    result = {"jsonrpc": "2.0", "id": 7, "result": {}}
+    error = {"jsonrpc": "2.0", "id": 7, "error": {"code": -32601, "message": "Method not found"}}
+    for reply in (result, error):
+        answer = await mcp.client.post("/mcp", json=reply, headers=headers)
         assert answer.status_code == (400 if mcp.revision == MODERN else 202), answer.text
