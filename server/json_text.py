@@ -3,6 +3,7 @@
 import codecs
 import json
 import re
+from itertools import islice
 
 from pydantic_core import from_json
 
@@ -11,8 +12,8 @@ from server.spelling import field_of
 
 HALF_A_CHARACTER = "must be text without half a character"
 
-SCANNED_BYTES = 100_000
-"""A fault further on is not looked for: to find its place takes longer than to parse the body."""
+SCANNED_BYTES, SCANNED_TOKENS = 100_000, 10_000
+"""A fault further on is not looked for: to find its place takes 10 ms for this much, on the event loop."""
 
 MOST_LEVELS = 200
 """The deepest nesting that the parser takes."""
@@ -62,7 +63,7 @@ def _fault_in(text: bytes) -> Invalid | None:
     """Return the first fault that has a place: the parser gives no path. Does not recurse."""
     path: list[str | int] = []
     previous = b""
-    for match in _TOKEN.finditer(text, 0, SCANNED_BYTES):
+    for match in islice(_TOKEN.finditer(text, 0, SCANNED_BYTES), SCANNED_TOKENS):
         token = match[0]
         if token == b'"':  # of a string without an end
             return None
