@@ -1,7 +1,5 @@
 """Memories over HTTP."""
 
-from itertools import islice
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -41,10 +39,6 @@ from server.domain.memory.memories import MemoryChange, NewMemory
 from server.errors import Invalid
 from server.models import Memory
 from server.runtime import Call, State
-from server.spelling import warnings_of
-
-MOST_WARNINGS = 100
-"""Warnings in the answer to a batch."""
 
 
 async def create(request: Request[State]) -> Response:
@@ -65,9 +59,7 @@ async def create_batch(request: Request[State]) -> Response:
         news = [in_project(new, project_id) for new in batch.memories]
         ids = await call.run(memories.add_many, news, call.index, idempotency_key(request))
     created = [CreatedReference(memory_id=memory_id) for memory_id in ids]
-    view = BatchCreated(results=created, message=f"{count_of(len(ids))} created")
-    view.warnings = batch_warnings(batch)
-    return reply(view)
+    return reply_created(BatchCreated(results=created, message=f"{count_of(len(ids))} created"), batch)
 
 
 async def list_all(request: Request[State]) -> Response:
@@ -155,13 +147,6 @@ async def memory_id_of(request: Request[State], call: Call) -> str:
 async def reply_with(request: Request[State], memory: Memory) -> Response:
     # The messages repeat the text.
     return await reply_sized(request, 2 * size_of(memory.content, memory.details), lambda: MemoryView.of(memory))
-
-
-def batch_warnings(batch: Batch) -> list[str]:
-    """Return the warnings of the batch and its items, each with its place, as far as an answer lists them."""
-    places = ((f"memories.{place}.", new) for place, new in enumerate(batch.memories))
-    warnings = (warning for path, model in [("", batch), *places] for warning in warnings_of(model, path))
-    return list(islice(warnings, MOST_WARNINGS))
 
 
 def in_project(new: NewMemory, project_id: str | None) -> NewMemory:

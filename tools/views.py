@@ -19,6 +19,8 @@ ANSWER_ROOM = 300
 TITLE_LENGTH = 80
 """Characters of the title, which is the beginning of the first line."""
 
+INDENT = "  "
+
 View = TypeVar("View", bound=BaseModel)
 
 
@@ -110,14 +112,18 @@ def as_json(view: BaseModel) -> str:
 
 
 def as_lines(entry: Entry) -> str:
-    """Return all fields of the entry for clients that read only text."""
+    """Return all fields of the entry for clients that read only text.
+
+    All but the first line is indented, so that nothing in a memory can look like another memory.
+    """
     about = f"{entry.id} · {entry.model_dump(mode='json')['created_at']} · {entry.url}"
     if entry.truncated:
         about += " · a part of the text, fetch gives all"
-    lines = [about] if entry.title == entry.text else [about, f"title: {entry.title}"]
+    lines = [] if entry.title == entry.text else [f"title: {entry.title}"]
     if entry.metadata:
         lines.append(f"metadata: {to_json(entry.metadata).decode()}")
-    return "\n".join([*lines, entry.text])
+    below = "\n".join([*lines, entry.text]).splitlines(keepends=True)
+    return f"{about}\n{INDENT}{INDENT.join(below)}"
 
 
 def page_text(page: Page, offset: int) -> str:

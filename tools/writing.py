@@ -1,5 +1,7 @@
 """The tools that write. A docstring is a prompt: a model reads it to decide when to use the tool."""
 
+from collections.abc import Sequence
+
 from server.domain.memory import changes, memories, repeats
 from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.inputs import NewMemory
@@ -21,7 +23,8 @@ async def add_memory(call: Call, given: AddArguments) -> Answer:
     fields = {"content": given.content, "metadata": given.metadata, "created_at": given.created_at}
     new = validated(NewMemory, {key: value for key, value in (fields | labels).items() if value})
     remembered = await call.run(repeats.remember, new, call.index)
-    return _change(remembered.memory_id, _SENTENCES[remembered.outcome].format(id=remembered.memory_id))
+    message = _SENTENCES[remembered.outcome].format(id=remembered.memory_id)
+    return _change(remembered.memory_id, message + _kept(remembered.kept))
 
 
 _SENTENCES = {
@@ -29,6 +32,21 @@ _SENTENCES = {
     repeats.Outcome.KNOWN: "This was already remembered, as {id}.",
     repeats.Outcome.LABELED: "This was already remembered, as {id}; the new labels were added to it.",
 }
+
+
+def _kept(names: Sequence[str]) -> str:
+    """Return the sentence about what was given and not taken, after a space. Empty if all was taken."""
+    if not names:
+        return ""
+    *most, last = names
+    stays, it = ("stay as they were", "them") if most else ("stays as it was", "it")
+    listed = f"{', '.join(most)} and {last}" if most else last
+    advice = (
+        "update_memory changes all but created_at"
+        if last == repeats.CREATED_AT
+        else f"use update_memory to change {it}"
+    )
+    return f" Its {listed} {stays}: {advice}."
 
 
 async def update_memory(call: Call, given: UpdateArguments) -> Answer:

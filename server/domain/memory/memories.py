@@ -215,7 +215,7 @@ def _row_of(new: NewMemory, project_id: str, user_id: str) -> Memory:
         user_id=new.user_id,
         content=new.text,
         content_hash=hash_content(new.text),
-        messages=[message.model_dump() for message in new.messages] if new.messages and len(new.messages) > 1 else None,
+        messages=[message.stored for message in new.messages] if new.messages and len(new.messages) > 1 else None,
         details=new.details,
         created_by=user_id,
         updated_by=user_id,

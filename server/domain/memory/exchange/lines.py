@@ -120,7 +120,7 @@ def line_from(memory: Memory, history: list[EarlierVersion]) -> Line:
 def memory_of(line: Line, project_id: str) -> Memory:
     """Return the new row of an imported memory."""
     attributes = {attribute: getattr(line, field) for field, attribute in MEMORY_ATTRIBUTES.items()}
-    attributes["messages"] = [message.model_dump() for message in line.messages] if line.messages else None
+    attributes["messages"] = [message.stored for message in line.messages] if line.messages else None
     attributes["created_at"] = min(line.created_at, now())
     return Memory(
         **attributes,
