@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from server.errors import Invalid, TooLarge, TooSlow, Unsupported
-from server.json_text import HALF_A_CHARACTER
+from server.reasons import reason_of
 from server.runtime import State
 from server.spelling import field_of, names_of, not_a, said_instead
 
@@ -116,13 +116,10 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
         return unknown_name("field", first["loc"], model)
     if kind == "model_type" and not field:
         return Invalid("The body must be a JSON object.")
-    if kind in REASONS:
-        reason = REASONS[kind].format_map(first.get("ctx", {}))
-    else:
-        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    instead = ""
     if kind == "missing" and isinstance(first["input"], dict):
-        reason += said_instead([str(first["loc"][-1])], first["input"])
-    return Invalid(f"{reason}.", field=field)
+        instead = said_instead([str(first["loc"][-1])], first["input"])
+    return Invalid(f"{reason_of(first)}{instead}.", field=field)
 
 
 def unknown_name(kind: str, path: Sequence[str | int], model: type[BaseModel]) -> Invalid:
@@ -144,34 +141,6 @@ def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseMod
 
 def is_model(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-REASONS = {
-    "missing": "is required",
-    "string_type": "must be text",
-    "string_unicode": HALF_A_CHARACTER,
-    "string_too_short": "must have {min_length} or more characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "does not have the right form",
-    "list_type": "must be a list",
-    "too_short": "must have {min_length} or more items",
-    "too_long": "must have at most {max_length} items",
-    "model_type": "must be a JSON object",
-    "dict_type": "must be a JSON object",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "int_parsing_size": "must be a smaller number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "enum": "must be {expected}",
-    "literal_error": "must be {expected}",
-}
-"""Our words for pydantic's error types, whose own messages address programmers."""
 
 
 def require_storable(value: object) -> None:

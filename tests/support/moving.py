@@ -10,8 +10,6 @@ from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import checked, read_path
 
-AT = "2024-01-01T00:00:00Z"
-
 
 def read_lines(lines: Iterable[str]) -> Iterator[Line]:
     """Yield what an import reads of these lines of a file."""
@@ -59,13 +57,3 @@ def chat(**fields: object) -> dict[str, Any]:
     return {
         "title": "Trip to Rome", "id": "c1", "create_time": 1.7e9, "mapping": mapping, "current_node": "a2", **fields,
     }  # fmt: skip
-
-
-CLAUDE = {
-    "uuid": "u1", "name": "Bread", "created_at": AT,
-    "chat_messages": [
-        {"sender": "human", "text": "How long?", "created_at": AT},
-        {"sender": "assistant", "text": "", "content": [
-            {"type": "thinking", "thinking": "HM"}, {"type": "text", "text": "An hour."}]},
-    ],
-}  # fmt: skip

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from server.domain.memory.exchange.entries import NAME_LENGTH, Entry, Foreign, Warnings
+from server.domain.memory.exchange.chat_parts import left_out_of_chatgpt, left_out_of_claude
+from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.records import moment
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import MOST_MESSAGES
@@ -33,27 +34,35 @@ def is_claude(value: Foreign) -> bool:
 def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
     """Yield the exchanges of the branch that was kept, which leads to `current_node`.
 
-    What was said otherwise than in text is counted in `warnings`.
+    What is no text is counted in `warnings`.
     """
     source = {"source": "chatgpt", "conversation_id": conversation.get("conversation_id") or conversation.get("id")}
     title = _title(conversation.get("title"))
-    said = _kept_branch(conversation, warnings)
+    said = _said_in_chatgpt(_kept_branch(conversation), warnings)
     yield from _exchanges(place, title, source, said, moment(conversation.get("create_time")))
 
 
 def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
-    """Yield the exchanges. What was said otherwise than in text is counted in `warnings`."""
+    """Yield the exchanges. What is no text is counted in `warnings`."""
     source = {"source": "claude", "conversation_id": conversation.get("uuid")}
     messages = [message for message in conversation["chat_messages"] if isinstance(message, dict)]
+    for message in messages:
+        _count(left_out_of_claude(message), warnings)
     said = (
-        Said(_ROLES[message["sender"]], _claude_text(message, warnings), message.get("created_at"))
+        Said(_ROLES[message["sender"]], _claude_text(message), message.get("created_at"))
         for message in messages
         if message.get("sender") in _ROLES
     )
     yield from _exchanges(place, _title(conversation.get("name")), source, said, conversation.get("created_at"))
 
 
-def _kept_branch(conversation: Foreign, warnings: Warnings) -> Iterator[Said]:
+def _count(left_out: Iterable[str], warnings: Warnings) -> None:
+    for kind in left_out:
+        warnings.add(f"{kind} in chats were left out: only text is imported")
+
+
+def _kept_branch(conversation: Foreign) -> Iterator[Foreign]:
+    """Yield the messages that people saw, oldest first."""
     mapping = conversation["mapping"]
     node_id = conversation.get("current_node")
     if not isinstance(node_id, str) or node_id not in mapping:
@@ -66,67 +75,54 @@ def _kept_branch(conversation: Foreign, warnings: Warnings) -> Iterator[Said]:
         node_id = mapping[node_id].get("parent")
     for node in reversed(branch):
         message = node.get("message")
-        if isinstance(message, dict) and (role := _spoken_by(message)):
-            _count_attachments(message.get("metadata"), "attachments", warnings)
-            yield Said(role, _chatgpt_text(message.get("content"), warnings), moment(message.get("create_time")))
+        if isinstance(message, dict) and not _is_hidden(message):
+            yield message
+
+
+def _is_hidden(message: Foreign) -> bool:
+    metadata = message.get("metadata")
+    return isinstance(metadata, dict) and bool(metadata.get("is_visually_hidden_from_conversation"))
+
+
+def _said_in_chatgpt(messages: Iterable[Foreign], warnings: Warnings) -> Iterator[Said]:
+    for message in messages:
+        _count(left_out_of_chatgpt(message), warnings)
+        if role := _spoken_by(message):
+            yield Said(role, _chatgpt_text(message.get("content")), moment(message.get("create_time")))
 
 
 def _spoken_by(message: Foreign) -> str | None:
-    """Return who said what people saw. Calls of tools, their results and hidden instructions are not part of it."""
-    author, metadata = message.get("author"), message.get("metadata")
-    if isinstance(metadata, dict) and metadata.get("is_visually_hidden_from_conversation"):
-        return None
+    """Return who said it. Calls of tools and their results were not said."""
+    author = message.get("author")
     if message.get("recipient") not in (None, "all") or not isinstance(author, dict):
         return None
     role = author.get("role")
     return _ROLES.get(role) if isinstance(role, str) else None
 
 
-def _chatgpt_text(content: Any, warnings: Warnings) -> str:
-    if not isinstance(content, dict):
+def _chatgpt_text(content: Any) -> str:
+    if not isinstance(content, dict) or content.get("content_type") not in ("text", "multimodal_text"):
         return ""
-    if content.get("content_type") not in ("text", "multimodal_text"):
-        _leave_out(content.get("content_type"), warnings)
-        return ""
-    return "\n".join(filter(None, (_part_text(part, warnings) for part in _listed(content.get("parts")))))
+    parts = content.get("parts")
+    return "\n".join(filter(None, map(_part_text, parts if isinstance(parts, list) else ())))
 
 
-def _part_text(part: Any, warnings: Warnings) -> str:
+def _part_text(part: Any) -> str:
     """Return a part that is text, or what was said in one that is sound."""
     spoken = part.get("text") if isinstance(part, dict) else part
-    if isinstance(spoken, str):
-        return spoken
-    _leave_out(part.get("content_type") if isinstance(part, dict) else None, warnings)
-    return ""
+    return spoken if isinstance(spoken, str) else ""
 
 
-def _claude_text(message: Foreign, warnings: Warnings) -> str:
+def _claude_text(message: Foreign) -> str:
     """Return the blocks of text. Older exports have `text` alone."""
-    for kind in ("attachments", "files"):
-        _count_attachments(message, kind, warnings)
-    shown = []
-    for block in _listed(message.get("content")):
-        if isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str):
-            shown.append(block["text"])
-        elif isinstance(block, dict):
-            _leave_out(block.get("type"), warnings)
+    blocks = message.get("content")
+    shown = [
+        block["text"]
+        for block in (blocks if isinstance(blocks, list) else ())
+        if isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str)
+    ]
     text = "\n".join(shown).strip() or message.get("text")
     return text if isinstance(text, str) else ""
-
-
-def _count_attachments(message: Any, name: str, warnings: Warnings) -> None:
-    for _ in _listed(message.get(name) if isinstance(message, dict) else None):
-        warnings.add("an attached file was left out; import it by itself")
-
-
-def _leave_out(kind: Any, warnings: Warnings) -> None:
-    """Count what is no text. `kind` is how the export names it."""
-    name = kind[:NAME_LENGTH] if isinstance(kind, str) and kind else "unknown"
-    warnings.add(f"{name}: a part of a conversation that is no text was left out")
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _exchanges(place: str, title: str, source: Foreign, said: Iterable[Said], began: Any) -> Iterator[Entry]:

@@ -74,7 +74,7 @@ def write_export(
             count += 1
             progress(1)
 
-    _WRITERS[wanted](counted(), file)
+    WRITERS[wanted](counted(), file)
     return count
 
 
@@ -98,7 +98,7 @@ def _write_table(lines: Iterable[str], file: IO[bytes]) -> None:
     text.detach()
 
 
-_WRITERS = {
+WRITERS = {
     ExportFormat.JSONL: _write_lines,
     ExportFormat.MARKDOWN: _write_zip,
     ExportFormat.CSV: _write_table,

@@ -11,21 +11,25 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
 
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
-from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, MetadataOrNone, UserId, require_text
+from server.domain.memory.metadata import (
+    CONTENT_LENGTH,
+    Metadata,
+    MetadataOrNone,
+    UserId,
+    require_content,
+    require_text,
+)
 from server.domain.memory.storing import hash_content
 from server.domain.memory.versions import MOST_VERSIONS, as_json
 from server.errors import Conflict, Invalid
 from server.models import Memory, MemoryVersion
 from server.models.base import JsonObject, new_id, now
-
-MAX_LINE_LENGTH = 10_000_000
-"""The most characters of a line."""
+from server.reasons import reason_of
 
 MEMORY_ATTRIBUTES = {
     "content": "content",
@@ -38,10 +42,20 @@ MEMORY_ATTRIBUTES = {
 }
 """The attribute of `Memory` for each field of `Line` but `history`. Export and import both go by this table."""
 
-WholeContent = Annotated[str, StringConstraints(min_length=1), AfterValidator(require_text)]
 WHOLE_LENGTH = MOST_MESSAGES * (CONTENT_LENGTH + ROLE_LENGTH + 3)
-"""The most characters of a text that is made of messages."""
 
+
+def require_whole_content(text: str) -> str:
+    """Return the text of all messages. Raises ValueError for more than they can have, and as `require_text` does."""
+    if len(text) > WHOLE_LENGTH:
+        raise ValueError(
+            f"has {len(text):,} characters, more than {MOST_MESSAGES} messages of {CONTENT_LENGTH:,}: "
+            "split it into several"
+        )
+    return require_text(text)
+
+
+WholeContent = Annotated[str, AfterValidator(require_whole_content)]
 Past = Annotated[datetime, BeforeValidator(parse_past)]
 Progress = Callable[[int], object]
 
@@ -60,7 +74,7 @@ class EarlierVersion(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     version: int = Field(ge=1)
-    content: Annotated[WholeContent, Field(max_length=WHOLE_LENGTH)] | None = None
+    content: WholeContent | None = None
     # Absent is an empty object: so do exports say it that have a text in every version.
     metadata: MetadataOrNone = Field(default_factory=dict)
     updated_at: Past
@@ -72,7 +86,7 @@ class Line(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str | None = None
-    content: WholeContent
+    content: str
     metadata: Metadata = Field(default_factory=dict)
     user_id: UserId | None = None
     created_at: Past = Field(default_factory=now)
@@ -83,11 +97,10 @@ class Line(BaseModel):
 
     @model_validator(mode="after")
     def _only_several_messages_are_longer(self) -> Self:
-        most = WHOLE_LENGTH if self.messages else CONTENT_LENGTH
-        if len(self.content) > most:
-            raise ValueError(
-                f"content: has {len(self.content):,} characters, and a memory may have {most:,}: split it into several"
-            )
+        try:
+            (require_whole_content if self.messages else require_content)(self.content)
+        except ValueError as reason:
+            raise ValueError(f"content: {reason}") from None
         return self
 
     @model_validator(mode="after")
@@ -105,8 +118,7 @@ def line_of(fields: object) -> Line:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         path = ".".join(map(str, first["loc"]))
-        reason = first["msg"].removeprefix("Value error, ")
-        raise Invalid(f"{reason}.", field=path or None) from None
+        raise Invalid(f"{reason_of(first)}.", field=path or None) from None
 
 
 def line_from(memory: Memory, history: list[EarlierVersion]) -> Line:
