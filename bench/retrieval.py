@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from bench.server import Caller, Server, started
-from server.domain.memory.ranking import FLOOR, SHARE_WEIGHT, SIMILARITY_WEIGHT, WEAK, WINDOW_WEIGHT
+from server.domain.memory.floor import floor_among, weak_below
+from server.domain.memory.ranking import SHARE_WEIGHT, SIMILARITY_WEIGHT, WINDOW_WEIGHT
 
 DEFAULT_FOLDER = Path("../shared/data")
 KS = (1, 5, 10, 20)
@@ -69,7 +70,7 @@ def ask(caller: Caller, names: dict[str, str], question: str, user_id: str | Non
     began = time.perf_counter()
     results = caller.post("/api/memories/search", body)["results"]
     spent = (time.perf_counter() - began) * 1000
-    parts = [tuple(result["match"][part] for part in ("similarity", "words", "around")) for result in results]
+    parts = [tuple(result["match"][part] for part in ("similarity", "words", "window")) for result in results]
     found = [names[result["id"]] for result in results]
     return Answer(found=found, scores=[result["score"] for result in results], parts=parts, milliseconds=spent, **about)
 
@@ -140,7 +141,11 @@ def report(answers: Sequence[Answer], unrelated: Sequence[Answer]) -> None:
         kept, strange = ([answer.above(floor) for answer in group] for group in (plain, unrelated))
         cells = f"{100 * fmean(map(_is_hit, kept)):>9.1f}{_mean_count(kept):>15.1f}{_mean_count(strange):>14.1f}"
         print(f"{floor:<8}{cells}{_share_below(plain, floor):>12.1%}{_share_below(unrelated, floor):>14.1%}")
-    print(f"The server's floor is {FLOOR}. It calls an answer weak whose best score is below {WEAK}.")
+    compared = 600
+    print(
+        f"Among {compared} memories the server's floor is {floor_among(compared):.2f}, and an answer is weak whose best"
+    )
+    print(f"score is below {weak_below(compared):.2f}.")
     print(f"A search took {median(answer.milliseconds for answer in answers):.1f} ms (median, {DEPTH} results).")
 
 
@@ -197,7 +202,7 @@ def measure(folder: Path, database_url: str | None = None, model: str | None = N
         report(*locomo(server, folder / "locomo" / "conversations.jsonl"))
         for name, answers in multilingual(server, folder / "multilingual" / "memories.jsonl").items():
             first, three = (fmean(answer.recall(k) for answer in answers) for k in (1, 3))
-            above = fmean(answer.above(FLOOR).recall(1) for answer in answers)
+            above = fmean(answer.above(floor_among(30)).recall(1) for answer in answers)
             print(f"30 memories in six languages, asked {name}: first {first:.0%} (above the floor {above:.0%})")
             print(f"    among three {three:.0%}")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -44,7 +44,7 @@ class SearchFilters(WithoutNulls, OfUser):
     created_before: str | None = Field(default=None, description="ISO 8601 date or time, exclusive")
     metadata: Metadata = Field(default_factory=dict, description="each key must have exactly this value")
     threshold: Threshold | None = Field(
-        default=None, description="the minimum score; 0 returns all, left out leaves out what is as good as unrelated"
+        default=None, description="the minimum score; left out: what is as good as unrelated is left out; 0: all"
     )
     sort_by: SortBy = SortBy.RELEVANCE
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")
@@ -87,7 +87,7 @@ class Search(SearchFilters):
 class MatchView(BaseModel):
     similarity: float = Field(description="how close the best piece is in meaning")
     words: float = Field(description="how well the words match")
-    around: float = Field(description="how well the words of the memories before and after it match")
+    window: float = Field(description="how well the words of the memories before and after it match")
     piece: str = Field(description="the part of the memory that matches best")
 
 
@@ -108,7 +108,7 @@ class FoundView(BaseModel):
     @classmethod
     def of(cls, result: SearchResult, *, metadata: bool = True, explain: bool = False) -> Self:
         memory = result.memory
-        match = MatchView(similarity=result.similarity, words=result.words, around=result.around, piece=result.piece)
+        match = MatchView(similarity=result.similarity, words=result.words, window=result.window, piece=result.piece)
         return cls(
             id=memory.id,
             content=memory.content,
@@ -138,7 +138,7 @@ class FoundList(BaseModel):
     @classmethod
     def of(cls, page: SearchPage, *, metadata: bool = True, explain: bool = False) -> Self:
         results = [FoundView.of(result, metadata=metadata, explain=explain) for result in page.results]
-        return cls(results=results, omitted=page.omitted, weak=page.is_weak)
+        return cls(results=results, omitted=page.omitted, weak=page.weak)
 
 
 async def find(request: Request[State]) -> Response:

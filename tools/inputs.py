@@ -12,7 +12,6 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from server.domain.memory.metadata import CONTENT_LENGTH, METADATA_BYTES, Content, Metadata
 from server.domain.memory.parameters import Limit, Offset, PageLimit, Query, Threshold
 from server.domain.memory.periods import VOCABULARY
-from server.domain.memory.ranking import FLOOR
 
 MEMORY_ID = re.compile(r"(?<![0-9a-z_])mem_[0-9a-f]{32}(?![0-9a-z_])", re.IGNORECASE)
 
@@ -55,7 +54,9 @@ class SearchArguments(BaseModel):
     created_after: Moment = Field(default="", description="Only memories from this ISO 8601 date or time on.")
     created_before: Moment = Field(default="", description="Only memories before this ISO 8601 date or time.")
     metadata: Data = Field(default={}, description="Only memories whose metadata has exactly these values.")
-    threshold: Threshold = Field(default=FLOOR, description="Only results with at least this score; 0 for all.")
+    threshold: Threshold = Field(
+        default=0, description="Only results with at least this score; 0 gives all. Left out: all but chance matches."
+    )
 
 
 class FetchArguments(BaseModel):

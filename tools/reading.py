@@ -37,9 +37,10 @@ async def search_memories(call: Call, given: SearchArguments) -> Answer:
     Use it before you answer anything that may depend on what the user told you earlier: preferences, people, plans,
     decisions, facts. Ask in plain words; the closest memories come first, each with its id. A long memory is shown
     around what matched; fetch reads all of it. If nothing fits, ask again in other words or with fewer filters before
-    you say that you don't know.
+    you say that you don't know. "weak": true means that probably nothing remembered answers the question.
     """
-    request = SearchRequest(given.query, filters_of(given), given.limit, given.threshold)
+    threshold = given.threshold if "threshold" in given.model_fields_set else None
+    request = SearchRequest(given.query, filters_of(given), given.limit, threshold)
     page = await call.read(search.search, request, call.index)
     if page.size > LARGE_PAGE_BYTES:
         return await call.runtime.in_thread(_matches, page, given.query, call.runtime.settings)
@@ -99,7 +100,7 @@ def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
     )
     shown = fitting(matches, as_json)
     omitted = page.omitted + len(page.results) - len(shown)
-    view = Matches(results=shown, omitted=omitted, weak=page.is_weak, note=WEAK if page.is_weak else "")
+    view = Matches(results=shown, omitted=omitted, weak=page.weak, note=WEAK if page.weak else "")
     return Answer(view, as_json(view))
 
 

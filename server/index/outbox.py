@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import id_subquery
-from server.index.pieces import is_short_question
+from server.index.question_pieces import only_asks
 from server.index.types import Embedded
 from server.index.words import word_index
 from server.models import Memory, metadata
@@ -107,7 +107,7 @@ def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory],
             "project_id": project_id,
             "start": start,
             "end": end,
-            "is_question": is_short_question(memory.content[start:end]),
+            "is_question": only_asks(memory.content[start:end]),
             "vector": np.ascontiguousarray(vector, dtype="<f4").tobytes(),
         }
         for memory, result in zip(memories, embedded, strict=True)

@@ -34,11 +34,6 @@ MAX_LEAD_LENGTH = 40
 UNPENALIZED_PIECES = 16
 """Memories with at most this many pieces have no length penalty."""
 
-SHORT_QUESTION_LENGTH = 80
-"""A question of at most this many characters says little. Longer ones hold facts."""
-
-QUESTION_MARKS = ("?", "？", "؟", "\u037e")
-
 SPEAKERS = ("speaker", "author", "title")
 """The metadata keys that say who or what a memory is about, in order of preference."""
 
@@ -80,11 +75,6 @@ class _Span:
     lead: str
     named: bool = False
     """Whether the text of the span already begins with the lead."""
-
-
-def is_short_question(text: str) -> bool:
-    """Return whether a piece asks something and says little: it resembles every question about its subject."""
-    return len(text) <= SHORT_QUESTION_LENGTH and text.rstrip(_CLOSING).endswith(QUESTION_MARKS)
 
 
 def pieces_of(content: str, lead: str = "") -> list[Piece]:

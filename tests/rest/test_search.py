@@ -69,7 +69,7 @@ async def test_a_result_explains_its_score_on_request(shelf: Caller) -> None:
     filters = {"tags": "drinking", "explain": True, "include_metadata": False}
     (explained,) = await shelf.results({"query": "winter", "filters": filters})
     assert set(explained) == {"id", "content", "score", "created_at", "user_id", "match"}
-    assert set(explained["match"]) == {"similarity", "words", "around", "piece"}
+    assert set(explained["match"]) == {"similarity", "words", "window", "piece"}
 
 
 async def test_an_empty_query_lists_the_newest_first(shelf: Caller) -> None:

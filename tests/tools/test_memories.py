@@ -19,6 +19,13 @@ async def test_an_added_memory_is_found_by_the_next_search(mcp: Mcp) -> None:
     assert result["created_at"].endswith("Z")
 
 
+async def test_the_text_of_a_search_says_that_nothing_stored_is_near(mcp: Mcp) -> None:
+    await mcp.add("Anna is allergic to walnuts.")
+    far = await mcp.call("search", query="entangled photons leave twelve cold crystals behind every opaque mirror")
+    assert far["weak"] is True
+    assert "weak" not in await mcp.call("search", query="walnuts")
+
+
 @pytest.mark.parametrize(("tool", "arguments"), [("search", {"query": "tea"}), ("fetch", {"id": ""})])
 async def test_c16_the_text_of_search_and_fetch_is_one_item_with_the_same_json(
     mcp: Mcp, tool: str, arguments: dict[str, str]

@@ -33,15 +33,6 @@ SIMILARITY_WEIGHT = 0.6 / 1.3
 SHARE_WEIGHT = 0.25 / 1.3
 WINDOW_WEIGHT = 0.45 / 1.3
 
-FLOOR = 0.2
-"""A result with a lower score is as good as unrelated. Searches without a threshold leave it out.
-
-On LoCoMo 1-5 that costs 0.2 points of hit@10, and three of five results of questions that nothing answers.
-"""
-
-WEAK = 0.28
-"""The best score is lower for 64 % of the questions about another conversation, and for 0.3 % of the answerable ones."""
-
 Scores = NDArray[np.float32]
 
 
@@ -57,13 +48,8 @@ class Ranking:
     is_final: bool
     """Whether a larger width finds no more: all memories are ranked, or the threshold cut the ranking."""
 
-    best_cut: float | None
-    """The highest score below the threshold."""
-
-    def is_weak(self, first: int | None) -> bool:
-        """Return whether the result at position `first`, or the best one below the threshold, has a weak score."""
-        best = self.best_cut if first is None else float(self.scores[first])
-        return best is not None and best < WEAK
+    best: float
+    """The best score of all, also when it misses the threshold; 1 if nothing was compared."""
 
 
 def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width: int) -> Ranking:
@@ -89,7 +75,7 @@ def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width
         shares[chosen],
         windows[chosen],
         is_final=passing < len(order) or (similar.complete and len(order) == len(scores)),
-        best_cut=float(scores[order[passing]]) if passing < len(order) else None,
+        best=float(scores.max(initial=0.0)) if len(scores) else 1.0,
     )
 
 

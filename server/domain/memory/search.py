@@ -1,6 +1,6 @@
 """Searches by meaning and by words, and reads the results from SQL. `ranking` says how a score is made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
@@ -21,8 +21,9 @@ from server.domain.memory.budget import (
     size_of,
 )
 from server.domain.memory.filters import Filters, conditions, conditions_within_project
+from server.domain.memory.floor import floor_among, weak_below
 from server.domain.memory.folding import TextKey, key_of
-from server.domain.memory.ranking import FLOOR, Ranking, rank
+from server.domain.memory.ranking import Ranking, rank
 from server.index import Index
 from server.index.exact.matrix import SimilarMemories
 from server.index.words import word_search
@@ -55,7 +56,7 @@ class SortBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A search. `threshold` is the lowest score of a result; None stands for `ranking.FLOOR`.
+    """A search. `threshold` is the lowest score of a result; None stands for the floor.
 
     SortBy.TIMESTAMP sorts the `limit` most relevant results newest first. `skip` leaves out the best ones, which an
     earlier page showed. `answer_bytes` is how large the answer may be.
@@ -75,7 +76,7 @@ class SearchRequest:
 class SearchResult:
     """A memory with its score, the parts of the score, and its most similar piece.
 
-    `words` is the share and `around` the window; callers see them under these names. `similarity` is clipped to 0..1,
+    `words` is the share and `window` the window; callers see them under these names. `similarity` is clipped to 0..1,
     the score uses it unclipped.
     """
 
@@ -83,7 +84,7 @@ class SearchResult:
     score: float
     similarity: float = 0.0
     words: float = 0.0
-    around: float = 0.0
+    window: float = 0.0
     piece: str = ""
     duplicates: int = 0
     """How many other memories have the same text. This is the newest."""
@@ -92,13 +93,13 @@ class SearchResult:
 class SearchPage(NamedTuple):
     """The results that fit into an answer, their size there, and how many others did not fit.
 
-    `is_weak` says that even the best one is no better than what questions about something else find.
+    `weak` says that even the best one is no better than what questions about something else find.
     """
 
     results: list[SearchResult]
     size: int
     omitted: int
-    is_weak: bool = False
+    weak: bool = False
 
 
 def search(session: Session, principal: Principal, request: SearchRequest, index: Index) -> SearchPage:
@@ -112,19 +113,25 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
     allowed = None if request.filters.is_empty else _allowed(session, conditions(request.filters, project.id))
     question = index.embed_question(session, project, request.query, WIDTHS[0] if allowed is None else None)
     word_matches = word_search.search(session, project.id, project.memory_count, request.query, allowed)
+    compared = project.memory_count if allowed is None else len(allowed)
+    threshold = floor_among(compared) if request.threshold is None else request.threshold
     for width in WIDTHS:
         similar = index.find_similar(session, project, question, allowed, word_matches.best(WORD_CANDIDATES), width)
-        ranking = rank(similar, word_matches, FLOOR if request.threshold is None else request.threshold, width)
+        ranking = rank(similar, word_matches, threshold, width)
         existing = _existing(session, project.id, request.filters, ranking, request.limit)
         if ranking.is_final or len(existing) == request.limit:
             break
     wanted = dict(islice(existing.items(), request.skip, None))
     page = _read(session, wanted, ranking, similar, Budget(request.answer_bytes))
     page = _with_newest(session, conditions(request.filters, project.id), page)
-    page = page._replace(is_weak=ranking.is_weak(min(existing, default=None)))
+    page = page._replace(weak=_best_score(ranking, existing) < weak_below(compared))
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
     return page
+
+
+def _best_score(ranking: Ranking, existing: Iterable[int]) -> float:
+    return next((float(ranking.scores[place]) for place in existing), ranking.best)
 
 
 def _newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], request: SearchRequest) -> SearchPage:
@@ -230,6 +237,6 @@ def _result(memory: Memory, ranking: Ranking, position: int, similar: SimilarMem
         score=float(ranking.scores[position]),
         similarity=float(ranking.similarities[position]),
         words=float(ranking.shares[position]),
-        around=float(ranking.windows[position]),
+        window=float(ranking.windows[position]),
         piece=memory.content[slice(*span)] if span else "",
     )

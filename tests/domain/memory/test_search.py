@@ -24,7 +24,7 @@ def test_the_only_memory_is_found_at_once(world: World) -> None:
     assert 0.5 < found.score <= 1
     assert found.words == 1
     assert found.score == pytest.approx(
-        (0.6 * found.similarity + 0.25 * found.words + 0.45 * found.around) / 1.3, abs=1e-5
+        (0.6 * found.similarity + 0.25 * found.words + 0.45 * found.window) / 1.3, abs=1e-5
     )
 
 
@@ -133,43 +133,6 @@ def test_a_search_runs_five_statements(world: World) -> None:
 
     world.texts("canoe")
     assert len([statement for statement in statements if "SELECT" in statement]) == 5, statements
-
-
-def test_an_answer_is_found_by_the_words_of_the_memories_around_it(world: World) -> None:
-    began = now() - YEAR
-    talk = ["Did you repair the lighthouse clock?", "Yes.", "It took all night.", "Well done."]
-    for minute, text in enumerate(talk):
-        world.add(text, at=began + timedelta(minutes=minute), user_id="ann")
-    world.add("It took all night.", at=began + timedelta(minutes=2), user_id="bob")
-    world.add("It took all night!", at=began + timedelta(hours=9), user_id="ann")
-    around = {one.memory.user_id: one.around for one in world.found("night lighthouse clock") if one.piece[-1] == "."}
-    later = next(one.around for one in world.found("night lighthouse clock") if one.piece[-1] == "!")
-    assert around["ann"] > around["bob"] == pytest.approx(later)
-
-
-def test_the_window_closes_where_a_memory_is_deleted_and_opens_for_one_in_between(world: World) -> None:
-    began = now() - YEAR
-    first = world.add("The lighthouse clock stopped.", at=began)
-    world.add("We waited all night.", at=began + timedelta(minutes=50))
-
-    def around() -> float:
-        return next(one.around for one in world.found("night lighthouse clock") if "night" in one.memory.content)
-
-    whole = around()
-    world.delete(first)
-    alone = around()
-    world.add("The lighthouse clock stopped.", at=began + timedelta(minutes=20))
-    assert around() == pytest.approx(whole, abs=0.05)
-    assert alone < whole - 0.1
-
-
-def test_a_short_question_counts_half_and_a_long_one_whole(world: World) -> None:
-    world.add("Who repaired the lighthouse clock?")
-    world.add("Grandfather repaired the lighthouse clock.")
-    assert world.texts("Who repaired the lighthouse clock?")[0] == "Grandfather repaired the lighthouse clock."
-    long = f"Who repaired the lighthouse clock that {'really ' * 9}never stopped?"
-    world.add(long)
-    assert world.texts(long)[0] == long
 
 
 def test_of_near_equals_the_newer_is_first() -> None:
