@@ -13,10 +13,13 @@ from server.domain.memory.filters import Filters
 from server.domain.memory.labels import RepeatedTagList
 from server.domain.memory.memories import ListRequest, MemoryPage, NewMemory
 from server.domain.memory.parameters import HistoryLimit, Offset, PageLimit, VersionNumber
+from server.domain.memory.source import BY_SOURCE, SourceFilter
 from server.domain.memory.versions import Version, VersionPage
 from server.models import Memory
+from server.models.sources import Source
 
 MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
+THROUGH_WHAT = "the key, application, session or import that wrote it; null for what an earlier version stored"
 ANY_OF_THEM = "any of them; comma text, or given several times"
 
 
@@ -28,6 +31,7 @@ class ListedMemory(BaseModel):
     project_id: str
     created_at: datetime
     updated_at: datetime
+    source: Source | None = Field(description=THROUGH_WHAT)
 
     @classmethod
     def of(cls, memory: Memory) -> Self:
@@ -39,6 +43,7 @@ class ListedMemory(BaseModel):
             project_id=memory.project_id,
             created_at=memory.created_at,
             updated_at=memory.updated_at,
+            source=memory.source,
         )
 
 
@@ -95,6 +100,7 @@ class VersionView(BaseModel):
     metadata: StoredObject
     updated_at: datetime
     updated_by: str | None
+    source: Source | None = Field(description=THROUGH_WHAT)
 
     @classmethod
     def of(cls, version: Version) -> Self:
@@ -104,6 +110,7 @@ class VersionView(BaseModel):
             metadata=version.details,
             updated_at=version.updated_at,
             updated_by=version.updated_by,
+            source=version.source,
         )
 
 
@@ -156,6 +163,7 @@ class ListQuery(OfUser):
     match_all_tags: bool = False
     people_mentioned: RepeatedTagList = Field(default=(), description=ANY_OF_THEM)
     topic_category: str | None = None
+    source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
 
     def list_request(self) -> ListRequest:
         filters = Filters(
@@ -164,6 +172,7 @@ class ListQuery(OfUser):
             match_all_tags=self.match_all_tags,
             people=self.people_mentioned,
             category=self.topic_category,
+            source=self.source,
         )
         return ListRequest(filters, self.limit, self.offset, self.before, self.project_id)
 

@@ -156,3 +156,12 @@ def test_the_bytes_of_the_memories_that_are_there_are_counted(empty_url: str, en
     with engine.connect() as connection:
         counted = connection.exec_driver_sql("SELECT memory_bytes FROM projects").scalar_one()
         assert counted == connection.execute(sa.select(TOTAL_SIZE)).scalar_one() == 7 + len('{"tags": "a,b"}') + 4
+
+
+def test_memories_that_were_there_have_no_source(empty_url: str, engine: sa.Engine) -> None:
+    database_at(empty_url, "0014")
+    migrate(empty_url)
+    with engine.connect() as connection:
+        memory = sa.text("SELECT source_kind, source_id, source_name, updated_source, stored_at FROM memories")
+        assert connection.execute(memory).one() == (None,) * 5
+        assert connection.scalar(sa.text("SELECT source FROM memory_versions")) is None

@@ -1,5 +1,6 @@
 """What tools answer: the models of the structured content, and their form as text."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
@@ -9,6 +10,7 @@ from pydantic_core import to_json
 
 from server.models import Memory
 from server.settings import Settings
+from tools.sources import SourceView, saved_by
 
 ANSWER_LENGTH = 40_000
 """Characters of an answer that shows several memories. Many clients hand their whole context to a longer one."""
@@ -18,6 +20,11 @@ ANSWER_ROOM = 300
 
 TITLE_LENGTH = 80
 """Characters of the title, which is the beginning of the first line."""
+
+_LIKE_AN_ENTRY = re.compile(
+    r"(?:^|(?<=[\r\v\f\x1c-\x1e\x85\u2028\u2029]))(?=[^\w\n]*mem_)", re.MULTILINE | re.IGNORECASE
+)
+"""The beginning of a line of a text that looks like the first line of an entry."""
 
 View = TypeVar("View", bound=BaseModel)
 
@@ -35,6 +42,8 @@ class MemoryFields(BaseModel):
     text: str
     url: str = Field(description="opens the memory in the dashboard")
     metadata: dict[str, JsonValue]
+    source: SourceView
+    saved: str = Field(description="by whom and when, in words")
 
 
 class Document(MemoryFields):
@@ -78,6 +87,8 @@ def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object
         "text": text,
         "url": f"{settings.public_url}/dashboard/memories/{memory.id}",
         "metadata": memory.details,
+        "source": SourceView.of(memory),
+        "saved": saved_by(memory),
     }
 
 
@@ -103,14 +114,19 @@ def as_json(view: BaseModel) -> str:
 
 
 def as_lines(entry: Entry) -> str:
-    """Return all fields of the entry for clients that read only text."""
-    about = f"{entry.id} · {entry.model_dump(mode='json')['created_at']} · {entry.url}"
+    """Return all fields of the entry for clients that read only text.
+
+    No other line begins with an id, so that no text passes for the next memory or for its source.
+    """
+    about = f"{entry.id} · {entry.model_dump(mode='json')['created_at']} · {entry.saved} · {entry.url}"
+    if entry.source.kind:
+        about += f" · {entry.source.kind} {entry.source.id}"
     if entry.truncated:
         about += " · a part of the text, fetch gives all"
     lines = [about] if entry.title == entry.text else [about, f"title: {entry.title}"]
     if entry.metadata:
         lines.append(f"metadata: {to_json(entry.metadata).decode()}")
-    return "\n".join([*lines, entry.text])
+    return "\n".join([*lines, _LIKE_AN_ENTRY.sub("> ", entry.text)])
 
 
 def page_text(page: Page, offset: int) -> str:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from server.models.base import JsonObject, Utc, enum_check, foreign_key, new_id, now
+from server.models.sources import Source, SourceColumn
 
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -23,6 +24,7 @@ class Memory(SQLModel, table=True):
         sa.Index("ix_memories_content", "project_id", "content_hash"),
         sa.Index("ix_memories_revision", "project_id", "revision"),
         sa.Index("ix_memories_embedding_model", "embedding_model"),
+        sa.Index("ix_memories_source", "project_id", "source_kind", "source_id"),
         {
             "sqlite_autoincrement": True
         },  # never reuse a number: the index may still hold the vectors of a deleted memory
@@ -46,6 +48,26 @@ class Memory(SQLModel, table=True):
     updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
+    stored_at: datetime | None = Field(
+        default_factory=now, sa_type=Utc, description="when the row was stored: `created_at` may be any time before"
+    )
+    source_kind: str | None = None
+    source_id: str | None = None
+    source_name: str | None = None
+    updated_source: Source | None = Field(default=None, sa_type=SourceColumn, description="of the current version")
+
+    @property
+    def source(self) -> Source | None:
+        """Through what the memory was created. None if an earlier version stored it."""
+        if self.source_kind is None:
+            return None
+        return Source(self.source_kind, self.source_id or "", self.source_name or "")
+
+    def set_source(self, source: Source | None) -> None:
+        """Set the source of a new memory, which is also that of its first version."""
+        self.updated_source = source
+        if source is not None:
+            self.source_kind, self.source_id, self.source_name = source.kind, source.id, source.name
 
 
 class MemoryVersion(SQLModel, table=True):
@@ -59,6 +81,7 @@ class MemoryVersion(SQLModel, table=True):
     details: JsonObject | None = Field(default=None, sa_column=sa.Column("metadata", sa.JSON(none_as_null=True)))
     updated_at: datetime = Field(sa_type=Utc)
     updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
+    source: Source | None = Field(default=None, sa_type=SourceColumn)
 
 
 class LabelKind(StrEnum):

@@ -35,6 +35,7 @@ async def test_a_memory_reads_as_it_was_sent(api: Caller, alice: Tenant) -> None
     assert memory["created_at"] == memory["updated_at"]
     assert memory["created_at"].endswith("Z")
     del memory["created_at"], memory["updated_at"]
+    assert memory.pop("source")["kind"] == "api_key"
     assert memory == {
         "id": memory_id,
         "content": content,

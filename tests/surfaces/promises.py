@@ -43,8 +43,9 @@ def fields(names: str, **more: Shape) -> dict[str, Shape]:
     return dict.fromkeys(names.split(), ...) | more
 
 
-MEMORY = fields("id content user_id project_id created_at updated_at", metadata=ANYTHING)
-FOUND = {"results": [fields("id content score created_at user_id", metadata=ANYTHING)]}
+SOURCE = fields("kind id name")
+MEMORY = fields("id content user_id project_id created_at updated_at", metadata=ANYTHING, source=SOURCE)
+FOUND = {"results": [fields("id content score created_at user_id", metadata=ANYTHING, source=SOURCE)]}
 CASCADES = fields("projects members invitations api_keys grants memories")
 ORGANIZATION = fields("id _id name ownerId type createdAt updatedAt role")
 PROJECT = fields(
@@ -90,7 +91,7 @@ MEMORIES = (
             refusals=(NOBODY, UNSEEN, Refusal(403, READ_KEY), Refusal(400, body={"version": 0}),
                       Refusal(404, body={"version": 99}))),
     Promise("GET", "/api/memories/{memory_id}/history", READ_KEY,
-            {"results": [fields("version content updated_at updated_by", metadata=ANYTHING)]},
+            {"results": [fields("version content updated_at updated_by", metadata=ANYTHING, source=SOURCE)]},
             refusals=(NOBODY, UNSEEN)),
     Promise("DELETE", "/api/memories/{memory_id}", WRITE_KEY, MESSAGE,
             refusals=(NOBODY, UNSEEN, Refusal(403, READ_KEY))),

@@ -32,7 +32,7 @@ ARGUMENTS = {
 REQUIRED = {"search": ["query"], "add_memory": ["content"], "list_memories": []}
 ANSWERS = {
     "search": ["results"],
-    "fetch": ["id", "title", "text", "url", "metadata"],
+    "fetch": ["id", "title", "text", "url", "metadata", "source", "saved"],
     "list_memories": ["results", "total"],
     "add_memory": ["memory_id", "message"],
     "update_memory": ["memory_id", "message"],

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from server.domain.memory.labels import fold, hash_entry
+from server.domain.memory.source import source_conditions
 from server.models import Label, Memory
 from server.models.base import JsonObject
 from server.models.memories import LabelKind
@@ -20,7 +21,7 @@ class Filters:
     """Each field narrows the result; its default matches everything. All fields must match.
 
     `tags` and `people` match any of their values, or all tags with `match_all_tags`. `metadata` matches the exact value
-    of each key. `created_from` is inclusive, `created_until` exclusive.
+    of each key. `created_from` is inclusive, `created_until` exclusive. `source` is a kind of source or the id of one.
     """
 
     user_id: str | None = None
@@ -31,6 +32,7 @@ class Filters:
     created_from: datetime | None = None
     created_until: datetime | None = None
     metadata: JsonObject = field(default_factory=dict)
+    source: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -50,6 +52,8 @@ def conditions_within_project(filters: Filters, project_id: str) -> list[sa.Colu
     matching = _label_conditions(filters, project_id)
     if filters.user_id is not None:
         matching.append(col(Memory.user_id) == filters.user_id)
+    if filters.source is not None:
+        matching += source_conditions(filters.source)
     return matching + _time_conditions(filters.created_from, filters.created_until)
 
 

@@ -23,6 +23,7 @@ from server.domain.locks import lock_project_shared
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress, versions_of
+from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import embed, embedding_input, insert
 from server.domain.memory.usage import require_room
 from server.errors import NotFound
@@ -30,6 +31,7 @@ from server.index import Index
 from server.index.types import Embedded
 from server.models import Import, Memory, Project, StagedMemory, User
 from server.models.base import now
+from server.models.sources import Source
 from server.models.stored_size import size_of_memory
 from server.principal import Principal
 
@@ -64,14 +66,21 @@ class Staged(NamedTuple):
     embedded: Embedded
 
 
-def begin(session: Session, principal: Principal | None, project_id: str, created_by: str | None = None) -> str:
+def begin(
+    session: Session,
+    principal: Principal | None,
+    project_id: str,
+    created_by: str | None = None,
+    source: Source | None = None,
+) -> str:
     """Begin an import and return its id. Without a principal (a command), the project only has to exist.
 
-    `created_by` is the author of the memories. Raises NotFound, Forbidden, InsufficientScope.
+    `created_by` is the author of the memories. `source` is theirs, unless they come from a file. Raises NotFound,
+    Forbidden, InsufficientScope.
     """
     lock_project_shared(session, project_id)
     _require_project(session, principal, project_id)
-    new = Import(project_id=project_id, created_by=created_by)
+    new = Import(project_id=project_id, created_by=created_by, source=source)
     session.add(new)
     session.flush()
     return new.id
@@ -159,7 +168,7 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
     row.memory_bytes -= sum(map(size_of_memory, memories))
     insert(session, row.project_id, memories, [_embedded(memory) for memory in staged])
     for memory, line in zip(memories, lines, strict=True):
-        session.add_all(versions_of(line, memory.number))
+        session.add_all(versions_of(line, memory.number, import_id))
     last = staged[-1].position
     session.execute(
         sa.delete(StagedMemory).where(col(StagedMemory.import_id) == import_id, col(StagedMemory.position) <= last)
@@ -278,6 +287,7 @@ def _memory_of(staged: StagedMemory, line: Line, row: Import, author: str | None
     memory = memory_of(line, row.project_id)
     memory.id = staged.memory_id or memory.id
     memory.created_by = memory.updated_by = author
+    memory.set_source(row.source or source_of_import(row.id, line.source))
     return memory
 
 

@@ -20,6 +20,7 @@ from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.idempotency import CreateRequest
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
+from server.domain.memory.source import source_of
 from server.domain.memory.storing import embed, embedding_input, hash_content, insert
 from server.domain.memory.versions import as_json
 from server.errors import Invalid, Unavailable
@@ -102,7 +103,7 @@ def add_many(
     request = _create_request(project.id, principal, new_memories, idempotency_key)
     if request and (earlier := idempotency.earlier_answer(session, request)):
         return earlier
-    memories = [_row_of(new, project.id, principal.user_id) for new in new_memories]
+    memories = [_row_of(new, project.id, principal) for new in new_memories]
     usage.require_room_for(session, project.id, memories)
     embedded = embed(session, index, [embedding_input(new.text, new.details) for new in new_memories])
     # A pause ends the transaction: lock the project against deletion, then check again what may have changed.
@@ -161,7 +162,7 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
     if _is_already(memory, change):
         return memory
     versions.keep(session, memory, change)
-    _apply(session, memory, change, principal.user_id)
+    _apply(session, memory, change, principal)
     if embedded is not None:
         outbox.memories_changed(session, memory.project_id, [memory], embedded)
     outbox.memory_resized(session, memory.project_id, growth)
@@ -207,9 +208,9 @@ def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, st
     return embedding_input(content, details)
 
 
-def _row_of(new: NewMemory, project_id: str, user_id: str) -> Memory:
+def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
     created_at = min(new.created_at or now(), now())
-    return Memory(
+    memory = Memory(
         id=new_id("mem_", new.created_at and created_at),
         project_id=project_id,
         user_id=new.user_id,
@@ -217,11 +218,13 @@ def _row_of(new: NewMemory, project_id: str, user_id: str) -> Memory:
         content_hash=hash_content(new.text),
         messages=[message.model_dump() for message in new.messages] if new.messages and len(new.messages) > 1 else None,
         details=new.details,
-        created_by=user_id,
-        updated_by=user_id,
+        created_by=principal.user_id,
+        updated_by=principal.user_id,
         created_at=created_at,
         updated_at=created_at,
     )
+    memory.set_source(source_of(principal))
+    return memory
 
 
 def _create_request(
@@ -246,7 +249,7 @@ def _is_already(memory: Memory, change: MemoryChange) -> bool:
     )
 
 
-def _apply(session: Session, memory: Memory, change: MemoryChange, user_id: str) -> None:
+def _apply(session: Session, memory: Memory, change: MemoryChange, principal: Principal) -> None:
     if change.text is not None:
         memory.content = change.text
         memory.content_hash = hash_content(change.text)
@@ -255,7 +258,8 @@ def _apply(session: Session, memory: Memory, change: MemoryChange, user_id: str)
         memory.details = change.metadata
         labels.replace(session, memory)
     memory.version += 1
-    memory.updated_by = user_id
+    memory.updated_by = principal.user_id
+    memory.updated_source = source_of(principal)
     memory.updated_at = max(now(), memory.updated_at)
     session.flush()
 

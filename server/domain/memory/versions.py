@@ -17,6 +17,7 @@ from server.domain.memory.inputs import MemoryChange
 from server.errors import NotFound
 from server.models import Memory, MemoryVersion
 from server.models.base import JsonObject
+from server.models.sources import Source
 from server.principal import Principal
 
 MOST_VERSIONS = 50
@@ -29,6 +30,7 @@ class Version(NamedTuple):
     details: JsonObject
     updated_at: datetime
     updated_by: str | None
+    source: Source | None
 
 
 class VersionPage(NamedTuple):
@@ -49,7 +51,7 @@ def history(
     memory = require_memory(session, principal, memory_id, Action.READ)
     versions: list[Version] = []
     budget = Budget()
-    state = Version(memory.version, memory.content, memory.details, memory.updated_at, memory.updated_by)
+    state = _current(memory)
     if before is None or before > memory.version:
         versions.append(state)
         budget.take(size_of(state.content, state.details))
@@ -73,7 +75,7 @@ def count_versions(session: Session, principal: Principal, memory_id: str) -> in
 
 def at(session: Session, memory: Memory, version: int) -> Version:
     """Return the memory as it was at `version`. Raises NotFound for a version that is not kept."""
-    current = Version(memory.version, memory.content, memory.details, memory.updated_at, memory.updated_by)
+    current = _current(memory)
     if version == memory.version:
         return current
     if session.get(MemoryVersion, (memory.number, version)) is None:
@@ -93,6 +95,7 @@ def keep(session: Session, memory: Memory, change: MemoryChange) -> None:
             details=memory.details if is_new_metadata else None,
             updated_at=memory.updated_at,
             updated_by=memory.updated_by,
+            source=memory.updated_source,
         )
     )
     session.flush()
@@ -108,6 +111,12 @@ def keep(session: Session, memory: Memory, change: MemoryChange) -> None:
 def as_json(value: object) -> str:
     """Return the value as JSON, in which equal values have equal texts, and 1 is not true."""
     return json.dumps(value, sort_keys=True)
+
+
+def _current(memory: Memory) -> Version:
+    return Version(
+        memory.version, memory.content, memory.details, memory.updated_at, memory.updated_by, memory.updated_source
+    )
 
 
 def _of(memory: Memory) -> sa.Select[MemoryVersion]:
@@ -131,4 +140,4 @@ def _before(state: Version, row: MemoryVersion) -> Version:
     """Return the version that the row describes, with what it shares with the next version."""
     content = state.content if row.content is None else row.content
     details = state.details if row.details is None else row.details
-    return Version(row.version, content, details, row.updated_at, row.updated_by)
+    return Version(row.version, content, details, row.updated_at, row.updated_by, row.source)

@@ -21,6 +21,11 @@ from tests.support.world import World
 COLUMNS = {sa.inspect(Memory).get_property_by_column(column).key for column in sa.inspect(Memory).columns}
 
 FOLLOWS = {
+    "source_kind": "what stores the memory again is its source",
+    "source_id": "what stores the memory again is its source",
+    "source_name": "what stores the memory again is its source",
+    "updated_source": "what stores the memory again is its source",
+    "stored_at": "when this server stored the row",
     "number": "the database numbers the row",
     "id": "the restored memory is a new one",
     "project_id": "the caller chooses the project",
@@ -91,7 +96,7 @@ def equal_columns(first: Memory, second: Memory, columns: Iterable[str]) -> list
 def test_every_column_is_exported_or_has_a_reason() -> None:
     exported = set(exchange.MEMORY_ATTRIBUTES.values())
     assert exported ^ set(NOT_EXPORTED) == COLUMNS
-    assert {*exchange.MEMORY_ATTRIBUTES, "id", "history"} == set(exchange.Line.model_fields)
+    assert {*exchange.MEMORY_ATTRIBUTES, "id", "history", "source", "updated_source"} == set(exchange.Line.model_fields)
 
 
 def test_an_imported_memory_has_the_values_of_the_exported_one(world: World, full: Memory, plain: Memory) -> None:

@@ -48,9 +48,9 @@ def out(world: World, wanted: ExportFormat) -> bytes:
 
 
 def comparable(exported: bytes) -> list[str]:
-    """Return the lines without ids. Markdown keeps tags as a list, whatever their form was."""
+    """Return the lines without ids and sources. Markdown keeps tags as a list, whatever their form was."""
     lines = [json.loads(line) for line in exported.splitlines()]
     for line in lines:
         if "tags" in line.get("metadata", {}):
             line["metadata"]["tags"] = parse_list(line["metadata"]["tags"])
-    return [json.dumps({**line, "id": None}, sort_keys=True) for line in lines]
+    return [json.dumps({**line, "id": None, "source": None}, sort_keys=True) for line in lines]

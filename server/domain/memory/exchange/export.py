@@ -140,7 +140,11 @@ def _earlier_versions(session: Session, memories: Sequence[Memory]) -> dict[int,
 def _history_of(memory: Memory, newest_first: Iterable[MemoryVersion]) -> list[EarlierVersion]:
     earlier = (
         EarlierVersion.model_construct(
-            version=row.version, content=row.content, metadata=row.details, updated_at=row.updated_at
+            version=row.version,
+            content=row.content,
+            metadata=row.details,
+            updated_at=row.updated_at,
+            source=row.source,
         )
         for row in newest_first
     )

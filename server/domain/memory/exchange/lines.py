@@ -18,11 +18,13 @@ from pydantic import (
 
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
 from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, MetadataOrNone, UserId, require_text
+from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import hash_content
 from server.domain.memory.versions import MOST_VERSIONS, as_json
 from server.errors import Conflict, Invalid
 from server.models import Memory, MemoryVersion
 from server.models.base import JsonObject, new_id, now
+from server.models.sources import Source
 
 MAX_LINE_LENGTH = 10_000_000
 """The most characters of a line."""
@@ -36,7 +38,15 @@ MEMORY_ATTRIBUTES = {
     "messages": "messages",
     "version": "version",
 }
-"""The attribute of `Memory` for each field of `Line` but `history`. Export and import both go by this table."""
+"""The attribute of `Memory` for each field of `Line` but the history and the sources. Both directions use it."""
+
+
+def parse_source(value: object) -> Source | None:
+    """Return what a file says about a source: its name alone, or an object as in an export. None for anything else."""
+    said = {"name": value} if isinstance(value, str) else value if isinstance(value, dict) else {}
+    parts = [said.get(name) for name in ("kind", "id", "name")]
+    return Source(*(part if isinstance(part, str) else "" for part in parts)) if any(parts) else None
+
 
 WholeContent = Annotated[
     str,
@@ -44,6 +54,9 @@ WholeContent = Annotated[
     AfterValidator(require_text),
 ]
 Past = Annotated[datetime, BeforeValidator(parse_past)]
+SaidSource = Annotated[Source | None, BeforeValidator(parse_source)]
+"""What a file says about a source. An import takes its name alone, since nothing proves the rest."""
+
 Progress = Callable[[int], object]
 
 
@@ -65,6 +78,7 @@ class EarlierVersion(BaseModel):
     # Absent is an empty object: so do exports say it that have a text in every version.
     metadata: MetadataOrNone = Field(default_factory=dict)
     updated_at: Past
+    source: SaidSource = None
 
 
 class Line(BaseModel):
@@ -80,6 +94,8 @@ class Line(BaseModel):
     updated_at: Past = Field(default_factory=lambda line: line["created_at"])
     messages: list[Message] | None = Field(default=None, max_length=MOST_MESSAGES)
     version: int = Field(default=1, ge=1)
+    source: SaidSource = None
+    updated_source: SaidSource = Field(default=None, description="of the last change")
     history: list[EarlierVersion] = Field(default_factory=list, description="oldest first")
 
     @model_validator(mode="after")
@@ -112,11 +128,13 @@ def line_from(memory: Memory, history: list[EarlierVersion]) -> Line:
     fields = {field: getattr(memory, attribute) for field, attribute in MEMORY_ATTRIBUTES.items()}
     messages = [Message.model_construct(None, **message) for message in memory.messages] if memory.messages else None
     fields["messages"] = messages
+    fields["source"] = memory.source
+    fields["updated_source"] = None if memory.updated_source == memory.source else memory.updated_source
     return Line.model_construct(id=memory.id, **fields, history=history)
 
 
 def memory_of(line: Line, project_id: str) -> Memory:
-    """Return the new row of an imported memory."""
+    """Return the new row of an imported memory, which has no source yet."""
     attributes = {attribute: getattr(line, field) for field, attribute in MEMORY_ATTRIBUTES.items()}
     attributes["messages"] = [message.model_dump() for message in line.messages] if line.messages else None
     attributes["created_at"] = min(line.created_at, now())
@@ -128,7 +146,7 @@ def memory_of(line: Line, project_id: str) -> Memory:
     )
 
 
-def versions_of(line: Line, memory_number: int) -> list[MemoryVersion]:
+def versions_of(line: Line, memory_number: int, import_id: str) -> list[MemoryVersion]:
     """Return the new rows of the earlier versions of an imported memory."""
     return [
         MemoryVersion(
@@ -137,6 +155,7 @@ def versions_of(line: Line, memory_number: int) -> list[MemoryVersion]:
             content=version.content,
             details=version.metadata,
             updated_at=version.updated_at,
+            source=source_of_import(import_id, version.source),
         )
         for version in without_repeats(line.content, line.metadata, reversed(line.history))
     ]
