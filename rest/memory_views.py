@@ -14,6 +14,7 @@ from server.domain.memory.labels import RepeatedTagList
 from server.domain.memory.memories import ListRequest, MemoryPage, NewMemory
 from server.domain.memory.parameters import HistoryLimit, Offset, PageLimit, VersionNumber
 from server.domain.memory.source import BY_SOURCE, SourceFilter
+from server.domain.memory.trash import Trashed, TrashPage
 from server.domain.memory.versions import Version, VersionPage
 from server.models import Memory
 from server.models.sources import Source
@@ -32,6 +33,8 @@ class ListedMemory(BaseModel):
     created_at: datetime
     updated_at: datetime
     source: Source | None = Field(description=THROUGH_WHAT)
+    expires_at: datetime | None = Field(description="when it leaves every answer; null: never")
+    pinned: bool
 
     @classmethod
     def of(cls, memory: Memory) -> Self:
@@ -44,6 +47,8 @@ class ListedMemory(BaseModel):
             created_at=memory.created_at,
             updated_at=memory.updated_at,
             source=memory.source,
+            expires_at=memory.expires_at,
+            pinned=memory.pinned,
         )
 
 
@@ -133,6 +138,34 @@ class MemoryHistory(BaseModel):
 
 class Deleted(BaseModel):
     message: str
+    deleted_until: datetime | None = Field(description="until when it can be restored; null: it is gone for good")
+
+
+class TrashedView(ListedMemory):
+    deleted_at: datetime
+    deleted_by: str | None = Field(description="the user")
+    deleted_through: Source | None = Field(description="the key, application or session that deleted it")
+    deleted_until: datetime = Field(description="until when it can be restored")
+
+    @classmethod
+    def of_trashed(cls, trashed: Trashed) -> Self:
+        row = trashed.row
+        return cls(
+            **ListedMemory.of(trashed.memory).__dict__,
+            deleted_at=row.deleted_at,
+            deleted_by=row.deleted_by,
+            deleted_through=row.source,
+            deleted_until=row.deleted_until,
+        )
+
+
+class TrashList(BaseModel):
+    results: list[TrashedView] = Field(description="last deleted first, as many as fit into 4 MB")
+    total: int
+
+    @classmethod
+    def of(cls, page: TrashPage) -> Self:
+        return cls(results=[TrashedView.of_trashed(trashed) for trashed in page.trashed], total=page.total)
 
 
 class DeletedAll(BaseModel):
@@ -164,6 +197,7 @@ class ListQuery(OfUser):
     people_mentioned: RepeatedTagList = Field(default=(), description=ANY_OF_THEM)
     topic_category: str | None = None
     source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
+    pinned: bool | None = None
 
     def list_request(self) -> ListRequest:
         filters = Filters(
@@ -173,6 +207,7 @@ class ListQuery(OfUser):
             people=self.people_mentioned,
             category=self.topic_category,
             source=self.source,
+            pinned=self.pinned,
         )
         return ListRequest(filters, self.limit, self.offset, self.before, self.project_id)
 
@@ -183,13 +218,22 @@ class ListQuery(OfUser):
         return f"/api/memories?{urlencode(given | {'limit': left['limit']}, doseq=True)}"
 
 
+class TrashQuery(OfUser):
+    limit: PageLimit = 100
+    offset: Offset = 0
+
+
+class DeletionQuery(InProject):
+    permanent: bool = Field(default=False, description="true deletes for good, also a memory that is in the trash")
+
+
 class HistoryQuery(InProject):
     limit: HistoryLimit = 20
     before: VersionNumber | None = Field(default=None, description="only versions before this one")
 
 
 class RestoredVersion(Change):
-    version: VersionNumber = Field(description="as in the history")
+    version: VersionNumber | None = Field(default=None, description="as in the history; none: back from the trash")
 
 
 class Batch(InProject):

@@ -46,6 +46,7 @@ class SearchFilters(WithoutNulls, OfUser):
     created_before: str | None = Field(default=None, description="ISO 8601 date or time, exclusive")
     metadata: Metadata = Field(default_factory=dict, description="each key must have exactly this value")
     source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
+    pinned: bool | None = None
     threshold: Threshold | None = Field(default=None, description="the minimum score")
     sort_by: SortBy = SortBy.RELEVANCE
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")
@@ -81,6 +82,7 @@ class Search(SearchFilters):
             created_until=period.end,
             metadata=self.metadata,
             source=self.source,
+            pinned=self.pinned,
         )
         limit = DEFAULT_LIMIT if self.limit is None else self.limit
         return SearchRequest(self.query, filters, limit, self.threshold, self.sort_by, project_id)

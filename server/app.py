@@ -116,7 +116,9 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             data_folder.require_writable(settings.data_dir)
             migrate(url)
             pools = new_pools()
-            database = Database(url, connections=settings.database_pool, quota=settings.quota)
+            database = Database(
+                url, connections=settings.database_pool, quota=settings.quota, trash_days=settings.trash_days
+            )
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)

@@ -47,7 +47,8 @@ def test_the_settings() -> None:
         "host port public_url allowed_hosts data_dir database_url database_pool chroma_url chroma_tenant "
         "chroma_database chroma_token redis_url embedding_model exact_scan_limit "
         "secret_key smtp_url mail_from sign_up session_cookie session_days allowed_origins trusted_proxies "
-        "metrics_token quota_memories quota_bytes rate_limit_enabled rate_limit_memory_add rate_limit_memory_search "
+        "metrics_token quota_memories quota_bytes trash_days rate_limit_enabled rate_limit_memory_add "
+        "rate_limit_memory_search "
         "rate_limit_memory_change rate_limit_organization_create rate_limit_project_create "
         "rate_limit_invitation rate_limit_sign_up rate_limit_sign_in rate_limit_document "
         "rate_limit_registration rate_limit_request rate_limit_token_failure client_retention_days "
@@ -63,6 +64,7 @@ DELETE /api/memories  memories_delete_all
 POST   /api/memories/batch  memories_create_batch
 POST   /api/memories/search  search_find
 GET    /api/memories/stats  memories_stats
+GET    /api/memories/trash  memories_list_trash
 GET    /api/memories/{memory_id}  memories_get
 PUT    /api/memories/{memory_id}  memories_update
 PATCH  /api/memories/{memory_id}  memories_merge
@@ -158,11 +160,13 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "organizations.delete organizations.get organizations.list_organizations organizations.rename "
         "organizations.transfer overview.at_a_glance overview.overview passkeys.add passkeys.creation_options "
         "passkeys.list_own passkeys.remove passwords.change project_members.add project_members.change_role "
-        "project_members.list_members project_members.remove projects.create projects.delete projects.get "
+        "project_members.list_members project_members.remove projects.change projects.create projects.delete "
+        "projects.get "
         "projects.list_projects projects.reachable projects.rename search.search second_factors.propose "
         "second_factors.proposed second_factors.renew_recovery_codes second_factors.status "
         "second_factors.turn_off second_factors.turn_on sessions.list_own sessions.revoke step_up.is_fresh "
-        "step_up.prove step_up.prove_by_passkey step_up.ways_of users.me users.names_of users.rename "
+        "step_up.prove step_up.prove_by_passkey step_up.ways_of trash.list_trash trash.restore "
+        "users.me users.names_of users.rename "
         "versions.count_versions"
     )
 

@@ -47,7 +47,7 @@ async def list_memories(call: Call, given: ListArguments) -> Answer:
     Use it to see what was saved recently or to go through everything; to find something, use search. A long memory is
     shown by its beginning; fetch reads all of it.
     """
-    filters = Filters(tags=tuple(given.tags), category=given.topic_category or None)
+    filters = Filters(tags=tuple(given.tags), category=given.topic_category or None, pinned=given.pinned or None)
     request = ListRequest(filters, limit=given.limit, offset=given.offset)
     found = await call.read(memories.list_memories, request)
     entries = fitting(_entries(found.memories, call.runtime.settings), as_lines)

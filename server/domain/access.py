@@ -20,7 +20,8 @@ from server.models import (
     ProjectMember,
     ProjectRole,
 )
-from server.models.base import is_id
+from server.models.base import Utc, is_id, now
+from server.models.expiry import is_live
 from server.principal import Principal, Scope
 
 
@@ -92,10 +93,7 @@ SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope
 """The scope that an API key or access token needs for an action. All other actions need a session."""
 
 ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
-"""The action that a role must allow before its user can grant a scope.
-
-`SEE` is left out: every role has it, so it never limits what can be granted.
-"""
+"""The action that a role must allow before its user can grant a scope. Every role has `SEE`."""
 
 SESSION_ONLY = "This needs a signed-in session: an API key or access token cannot do it."
 
@@ -187,6 +185,7 @@ _MEMORY = (
     .join(Project, col(Project.id) == Memory.project_id)
     .join(Organization, col(Organization.id) == Project.organization_id)
     .where(col(Memory.id) == sa.bindparam("memory_id"), project_role_of(_USER).is_not(None))
+    .where(is_live(sa.bindparam("moment", type_=Utc)))
 )
 
 
@@ -250,7 +249,7 @@ def require_memory(
         raise NotFound(NO_MEMORY)
     query = _MEMORY if principal.project_id is None else _MEMORY.where(col(Memory.project_id) == principal.project_id)
     query = query.with_for_update(of=Memory) if action is Action.WRITE and lock else query
-    parameters = {"user_id": principal.user_id, "memory_id": memory_id}
+    parameters = {"user_id": principal.user_id, "memory_id": memory_id, "moment": now()}
     row = session.execute(query, parameters, execution_options={"populate_existing": True}).one_or_none()
     if row is None:
         raise NotFound(NO_MEMORY)

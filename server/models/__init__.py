@@ -22,6 +22,7 @@ from server.models.organizations import Organization, OrganizationMember, Organi
 from server.models.projects import Project, ProjectMember, ProjectRole
 from server.models.second_factors import PendingSignIn, RecoveryCode, SecondFactor
 from server.models.sign_in import Identity, Passkey, UsedChallenge
+from server.models.trash import TrashedMemory
 from server.models.users import BrowserSession, MailedToken, User
 from server.models.word_index import WordIndexState
 
@@ -64,6 +65,7 @@ __all__ = [
     "SecondFactor",
     "SentLetter",
     "StagedMemory",
+    "TrashedMemory",
     "UsedChallenge",
     "User",
     "WordIndexState",

@@ -15,6 +15,8 @@ from server.models.sources import Source, SourceColumn
 
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
+_EXPIRES, _PINNED = sa.text("expires_at IS NOT NULL"), sa.text("pinned")
+
 
 class Memory(SQLModel, table=True):
     __tablename__ = "memories"
@@ -25,6 +27,8 @@ class Memory(SQLModel, table=True):
         sa.Index("ix_memories_revision", "project_id", "revision"),
         sa.Index("ix_memories_embedding_model", "embedding_model"),
         sa.Index("ix_memories_source", "project_id", "source_kind", "source_id"),
+        sa.Index("ix_memories_expiry", "expires_at", "project_id", sqlite_where=_EXPIRES, postgresql_where=_EXPIRES),
+        sa.Index("ix_memories_pinned", "project_id", sqlite_where=_PINNED, postgresql_where=_PINNED),
         {
             "sqlite_autoincrement": True
         },  # never reuse a number: the index may still hold the vectors of a deleted memory
@@ -51,6 +55,8 @@ class Memory(SQLModel, table=True):
     stored_at: datetime | None = Field(
         default_factory=now, sa_type=Utc, description="when the row was stored: `created_at` may be any time before"
     )
+    pinned: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    expires_at: datetime | None = Field(default=None, sa_type=Utc)
     source_kind: str | None = None
     source_id: str | None = None
     source_name: str | None = None
@@ -71,7 +77,10 @@ class Memory(SQLModel, table=True):
 
 
 class MemoryVersion(SQLModel, table=True):
-    """A memory as it was before a change. A text or metadata that is None is the same as in the next version."""
+    """A memory as it was before a change. A text or metadata that is None is the same as in the next version.
+
+    `pinned` is None if an earlier version of the server kept the row, which knew neither pins nor expiry.
+    """
 
     __tablename__ = "memory_versions"
 
@@ -82,6 +91,8 @@ class MemoryVersion(SQLModel, table=True):
     updated_at: datetime = Field(sa_type=Utc)
     updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     source: Source | None = Field(default=None, sa_type=SourceColumn)
+    pinned: bool | None = None
+    expires_at: datetime | None = Field(default=None, sa_type=Utc)
 
 
 class LabelKind(StrEnum):

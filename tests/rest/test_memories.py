@@ -42,6 +42,8 @@ async def test_a_memory_reads_as_it_was_sent(api: Caller, alice: Tenant) -> None
         "metadata": EVERY_FORM,
         "user_id": "customer 7",
         "project_id": alice.project_id,
+        "expires_at": None,
+        "pinned": False,
     }
 
 

@@ -44,12 +44,14 @@ def fields(names: str, **more: Shape) -> dict[str, Shape]:
 
 
 SOURCE = fields("kind id name")
-MEMORY = fields("id content user_id project_id created_at updated_at", metadata=ANYTHING, source=SOURCE)
+MEMORY = fields(
+    "id content user_id project_id created_at updated_at expires_at pinned", metadata=ANYTHING, source=SOURCE
+)
 FOUND = {"results": [fields("id content score created_at user_id", metadata=ANYTHING, source=SOURCE)]}
 CASCADES = fields("projects members invitations api_keys grants memories")
 ORGANIZATION = fields("id _id name ownerId type createdAt updatedAt role")
 PROJECT = fields(
-    "id _id name organizationId ownerId createdAt updatedAt role",
+    "id _id name organizationId ownerId createdAt updatedAt role trash_days",
     userPermissions=fields("canRead canWrite canDelete canInvite"),
 )
 MEMBERS = {
@@ -82,6 +84,8 @@ MEMORIES = (
     Promise("POST", "/api/memories/search", READ_KEY, FOUND, {"query": "tea", "filters": {"limit": 1}},
             refusals=(NOBODY, Refusal(400, body={"query": "tea", "filters": {"limit": 0}}))),
     Promise("GET", "/api/memories/stats", READ_KEY, fields("total this_week tag_count"), refusals=(NOBODY,)),
+    Promise("GET", "/api/memories/trash", READ_KEY, {"results": ANYTHING, "total": ...},
+            query="?limit=1&offset=0&user_id=u", refusals=(NOBODY, Refusal(400, OWNER))),
     Promise("GET", "/api/memories/{memory_id}", READ_KEY, MEMORY, refusals=(NOBODY, UNSEEN)),
     Promise("PUT", "/api/memories/{memory_id}", WRITE_KEY, MEMORY, {"text": "I like coffee."},
             refusals=(NOBODY, Refusal(403, READ_KEY, body={"text": "x"}), Refusal(400, body={"text": ""}))),
@@ -93,7 +97,7 @@ MEMORIES = (
     Promise("GET", "/api/memories/{memory_id}/history", READ_KEY,
             {"results": [fields("version content updated_at updated_by", metadata=ANYTHING, source=SOURCE)]},
             refusals=(NOBODY, UNSEEN)),
-    Promise("DELETE", "/api/memories/{memory_id}", WRITE_KEY, MESSAGE,
+    Promise("DELETE", "/api/memories/{memory_id}", WRITE_KEY, fields("message deleted_until"),
             refusals=(NOBODY, UNSEEN, Refusal(403, READ_KEY))),
     Promise("POST", "/v1/memories/temporal-search/", READ_KEY, FOUND,
             {"temporal_query": "today", "semantic_query": None, "limit": 1},

@@ -176,3 +176,10 @@ async def test_096_r30_no_argument_selects_another_project(mcp: Mcp, stranger: M
             refused = await stranger.refusal(tool, **given)
             assert refused.startswith(f"{name} is not an argument of {tool}: your credential decides")
     assert await mcp.found("tea") == ["Tea at five."]
+
+
+async def test_a_deletion_says_until_when_it_can_be_undone(mcp: Mcp) -> None:
+    first, second = await mcp.add("x"), await mcp.add("y")
+    message = (await mcp.call("delete_memory", id=first))["message"]
+    assert message.startswith(f"Deleted {first}. The user can bring it back until 2")
+    assert (await mcp.call("delete_memory", id=second, permanent=True))["message"] == f"Deleted {second} for good."

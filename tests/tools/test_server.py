@@ -24,10 +24,10 @@ LABELS = ["tags", "people_mentioned", "topic_category"]
 ARGUMENTS = {
     "search": ["query", "limit", *FILTERS],
     "fetch": ["id"],
-    "list_memories": ["limit", "offset", "tags", "topic_category"],
-    "add_memory": ["content", *LABELS, "created_at", "metadata"],
-    "update_memory": ["id", "content", *LABELS, "metadata"],
-    "delete_memory": ["id"],
+    "list_memories": ["limit", "offset", "tags", "topic_category", "pinned"],
+    "add_memory": ["content", *LABELS, "created_at", "expires_in_days", "pinned", "metadata"],
+    "update_memory": ["id", "content", *LABELS, "pinned", "metadata"],
+    "delete_memory": ["id", "permanent"],
 }
 REQUIRED = {"search": ["query"], "add_memory": ["content"], "list_memories": []}
 ANSWERS = {

@@ -9,7 +9,8 @@ from sqlmodel import col
 from server.domain.memory.labels import fold, hash_entry
 from server.domain.memory.source import source_conditions
 from server.models import Label, Memory
-from server.models.base import JsonObject
+from server.models.base import JsonObject, now
+from server.models.expiry import is_live
 from server.models.memories import LabelKind
 
 CLOCK_SLACK = timedelta(days=1)
@@ -33,6 +34,7 @@ class Filters:
     created_until: datetime | None = None
     metadata: JsonObject = field(default_factory=dict)
     source: str | None = None
+    pinned: bool | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -43,13 +45,15 @@ _NO_FILTERS = Filters()
 
 
 def conditions(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
-    """Return the SQL conditions on `Memory` for the project's memories that pass the filters."""
+    """Return the SQL conditions on `Memory` for the project's memories that have not expired and pass the filters."""
     return [col(Memory.project_id) == project_id, *conditions_within_project(filters, project_id)]
 
 
 def conditions_within_project(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
     """Like `conditions`, for memories that are known to belong to the project."""
-    matching = _label_conditions(filters, project_id)
+    matching = [is_live(now()), *_label_conditions(filters, project_id)]
+    if filters.pinned is not None:
+        matching.append(col(Memory.pinned).is_(filters.pinned))
     if filters.user_id is not None:
         matching.append(col(Memory.user_id) == filters.user_id)
     if filters.source is not None:

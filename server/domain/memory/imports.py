@@ -23,6 +23,7 @@ from server.domain.locks import lock_project_shared
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress, versions_of
+from server.domain.memory.rows import embedded
 from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import embed, embedding_input, insert
 from server.domain.memory.usage import require_room
@@ -94,10 +95,11 @@ def stage(
     index: Index,
     on_duplicate: OnDuplicate = OnDuplicate.SKIP,
 ) -> int:
-    """Keep the lines with their vectors. Return how many, without those that are skipped.
+    """Keep the lines with their vectors. Return how many, without those that have expired or are there.
 
     Raises NotFound if the project was deleted meanwhile, and QuotaExceeded.
     """
+    lines = [(number, line) for number, line in lines if line.expires_at is None or line.expires_at > now()]
     if on_duplicate is OnDuplicate.SKIP:
         lines = without_known(session, import_id, lines)
     if not lines:
@@ -166,7 +168,9 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
     memories = [_memory_of(kept, line, row, author) for kept, line in zip(staged, lines, strict=True)]
     row.memory_count -= len(memories)
     row.memory_bytes -= sum(map(size_of_memory, memories))
-    insert(session, row.project_id, memories, [_embedded(memory) for memory in staged])
+    insert(
+        session, row.project_id, memories, [embedded(kept.embedding_model, kept.spans, kept.vectors) for kept in staged]
+    )
     for memory, line in zip(memories, lines, strict=True):
         session.add_all(versions_of(line, memory.number, import_id))
     last = staged[-1].position
@@ -289,8 +293,3 @@ def _memory_of(staged: StagedMemory, line: Line, row: Import, author: str | None
     memory.created_by = memory.updated_by = author
     memory.set_source(row.source or source_of_import(row.id, line.source))
     return memory
-
-
-def _embedded(memory: StagedMemory) -> Embedded:
-    vectors = np.frombuffer(memory.vectors, "<f4").reshape(len(memory.spans), -1).astype(np.float32, copy=False)
-    return Embedded(memory.embedding_model, tuple((start, end) for start, end in memory.spans), vectors)

@@ -1,4 +1,4 @@
-"""Adds, reads, changes and deletes memories, and tells the index in the same transaction."""
+"""Adds, reads and changes memories, and tells the index in the same transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,13 +9,11 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import id_subquery
-from server.domain import audit
 from server.domain.access import Action, require_memory, require_project
-from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
 from server.domain.memory import batches, idempotency, labels, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, Budget, read_fitting
+from server.domain.memory.expiry import expired_ids, expiry_of
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.idempotency import CreateRequest
 from server.domain.memory.inputs import MemoryChange, NewMemory
@@ -25,14 +23,15 @@ from server.domain.memory.storing import embed, embedding_input, hash_content, i
 from server.domain.memory.versions import as_json
 from server.errors import Invalid, Unavailable
 from server.index import Index, outbox
-from server.models import Label, Memory
+from server.models import Label, Memory, Project
 from server.models.base import new_id, now
+from server.models.expiry import has_expired
 from server.models.memories import LabelKind
 from server.principal import Principal
 
 __all__ = ["MemoryChange", "NewMemory"]  # doors write `memories.NewMemory`
 
-MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details"}
+MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned", "expires_at": "expires_at"}
 """The attribute of `Memory` that each field of `MemoryChange` replaces."""
 
 
@@ -136,7 +135,7 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
     if request.before is not None:
         query = query.where(col(Memory.id) < request.before)
     page = read_fitting(session, query.limit(request.limit).offset(request.offset), Budget(request.answer_bytes))
-    total = project.memory_count if request.filters.is_empty else _count(session, matching)
+    total = count_all(session, project) if request.filters.is_empty else _count(session, matching)
     return MemoryPage(page.memories, total, page.size, page.is_cut)
 
 
@@ -169,36 +168,28 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
     return memory
 
 
-def delete(session: Session, principal: Principal, memory_id: str) -> None:
-    """Delete the memory and all its versions. Raises NotFound, Forbidden, InsufficientScope."""
-    memory = require_memory(session, principal, memory_id, Action.WRITE)
-    outbox.memories_removed(session, memory.project_id, [memory.number])
-    session.execute(sa.delete(Memory).where(col(Memory.number) == memory.number))
-
-
-def delete_all(session: Session, principal: Principal, project_id: str | None, user_id: str | None = None) -> int:
-    """Delete all memories of the project, or those of the end user `user_id`. Return how many were deleted."""
-    project = require_project(session, principal, project_id, Action.WRITE)
-    matching = conditions(Filters(user_id=user_id), project.id)
-    numbers = session.scalars(sa.select(col(Memory.number)).where(*matching).with_for_update()).all()
-    outbox.memories_removed(session, project.id, numbers)
-    session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
-    if numbers:
-        audit.record_memories(
-            session, Event.MEMORIES_DELETED, principal, project, len(numbers), only_one_end_user=user_id is not None
-        )
-    return len(numbers)
-
-
 def stats(session: Session, principal: Principal, project_id: str | None) -> Stats:
     """Count the memories, those created since Monday (UTC), and the distinct tags."""
     project = require_project(session, principal, project_id, Action.READ)
     monday = datetime.combine(week_of(now().date())[0], time.min, UTC)
     this_week = _count(session, conditions(Filters(created_from=monday), project.id))
     tags = sa.select(sa.func.count(sa.distinct(col(Label.value)))).where(
-        col(Label.project_id) == project.id, col(Label.kind) == LabelKind.TAG
+        col(Label.project_id) == project.id,
+        col(Label.kind) == LabelKind.TAG,
+        of_live_memories(project.id),
     )
-    return Stats(project.memory_count, this_week, session.scalars(tags).one())
+    return Stats(count_all(session, project), this_week, session.scalars(tags).one())
+
+
+def of_live_memories(project_id: str) -> sa.ColumnElement[bool]:
+    """Return the condition for the labels of memories that have not expired."""
+    expired = sa.select(col(Memory.number)).where(has_expired(now()), col(Memory.project_id) == project_id)
+    return col(Label.memory_number).not_in(expired)
+
+
+def count_all(session: Session, project: Project) -> int:
+    """Return how many memories the project has, without those that have expired."""
+    return project.memory_count - len(expired_ids(session, project.id))
 
 
 def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, str]:
@@ -218,6 +209,8 @@ def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
         content_hash=hash_content(new.text),
         messages=[message.model_dump() for message in new.messages] if new.messages and len(new.messages) > 1 else None,
         details=new.details,
+        pinned=new.pinned,
+        expires_at=expiry_of(new.expires_at, new.expires_in_days),
         created_by=principal.user_id,
         updated_by=principal.user_id,
         created_at=created_at,
@@ -245,7 +238,7 @@ def _claim(session: Session, request: CreateRequest | None, ids: Sequence[str]) 
 def _is_already(memory: Memory, change: MemoryChange) -> bool:
     """Return whether the memory has all values of the change. Values are compared as JSON, where 1 is not true."""
     return all(
-        value is None or as_json(value) == as_json(getattr(memory, MEMORY_ATTRIBUTES[field])) for field, value in change
+        as_json(value) == as_json(getattr(memory, MEMORY_ATTRIBUTES[field])) for field, value in change.values.items()
     )
 
 
@@ -257,6 +250,8 @@ def _apply(session: Session, memory: Memory, change: MemoryChange, principal: Pr
     if change.metadata is not None:
         memory.details = change.metadata
         labels.replace(session, memory)
+    for name in {"pinned", "expires_at"} & change.values.keys():
+        setattr(memory, name, change.values[name])
     memory.version += 1
     memory.updated_by = principal.user_id
     memory.updated_source = source_of(principal)

@@ -96,6 +96,8 @@ def keep(session: Session, memory: Memory, change: MemoryChange) -> None:
             updated_at=memory.updated_at,
             updated_by=memory.updated_by,
             source=memory.updated_source,
+            pinned=memory.pinned,
+            expires_at=memory.expires_at,
         )
     )
     session.flush()
@@ -110,7 +112,7 @@ def keep(session: Session, memory: Memory, change: MemoryChange) -> None:
 
 def as_json(value: object) -> str:
     """Return the value as JSON, in which equal values have equal texts, and 1 is not true."""
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _current(memory: Memory) -> Version:

@@ -5,6 +5,7 @@ A new column fails these tests until each of the three lists decides about it.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -53,9 +54,12 @@ NOT_COMPARED = FOLLOWS | {
     "updated_at": "the time of the change",
     "updated_by": "the user who makes the change",
 }
+SPECIAL: dict[str, Any] = {"pinned": True, "expires_at": "2199-01-01T00:00:00Z"}
 CHANGES: dict[str, MemoryChange] = {
     "text": MemoryChange(text="Behind the house."),
     "metadata": MemoryChange(metadata={"tags": "garden"}),
+    "pinned": MemoryChange(pinned=True),
+    "expires_at": MemoryChange(expires_at=datetime(2199, 1, 1, tzinfo=UTC)),
 }
 
 
@@ -81,7 +85,7 @@ def full(world: World) -> Memory:
     """A memory that differs from `plain` in every column that these tests compare."""
     messages = [Message(role="user", content="Where is it?"), Message(role="assistant", content="Here.")]
     created_at = datetime(2024, 5, 6, 7, 8, 9, 10, UTC)
-    new = NewMemory(messages=messages, user_id="ann", created_at=created_at, project_id=world.project_id)
+    new = NewMemory(messages=messages, user_id="ann", created_at=created_at, project_id=world.project_id, **SPECIAL)
     return change(world, add(world, new), MemoryChange(metadata={"tags": "lake"}))
 
 

@@ -144,3 +144,16 @@ def test_what_is_imported_says_so_and_keeps_the_name_that_the_file_says(world: W
     assert first["source"]["id"].startswith("imp_")
     assert first["history"][0]["source"] == {**first["source"], "name": "Cursor"}
     assert second["source"] == {**first["source"], "name": "Import"}
+
+
+def test_what_a_file_says_has_expired_is_left_out_and_what_will_expire_is_kept(world: World) -> None:
+    lines = [
+        {"content": "gone", "expires_at": "2020-01-01T00:00:00Z"},
+        {"content": "for a while", "expires_in_days": 9},
+    ]
+    lines.append({"content": "for long", "expires_at": "2199-01-01", "pinned": True})
+    assert import_lines(world, [json.dumps(line) for line in lines]) == 2
+    with world.database.read() as session:
+        while_, long = map(json.loads, export_memories(session, world.project_id))
+    assert (while_["content"], while_.get("pinned"), "expires_at" in while_) == ("for a while", None, True)
+    assert (long["content"], long["pinned"], long["expires_at"]) == ("for long", True, "2199-01-01T00:00:00Z")

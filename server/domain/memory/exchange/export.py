@@ -25,6 +25,7 @@ from server.domain.memory.exchange.lines import (
 )
 from server.domain.memory.exchange.markdown import write_markdown
 from server.domain.memory.exchange.table import write_header, write_row
+from server.domain.memory.filters import Filters, conditions
 from server.errors import NotFound
 from server.models import Memory, MemoryVersion, Project
 from server.principal import Principal
@@ -47,7 +48,7 @@ FILES = {
 def export_memories(session: Session, project_id: str) -> Iterator[str]:
     """Yield a line for each memory, oldest first, without the line break. Raises NotFound at the first step."""
     require_existing_project(session, project_id)
-    query = sa.select(Memory).where(col(Memory.project_id) == project_id).order_by(col(Memory.id))
+    query = sa.select(Memory).where(*conditions(Filters(), project_id)).order_by(col(Memory.id))
     for memories in session.scalars(query.execution_options(yield_per=ROWS_PER_READ)).partitions():
         earlier = _earlier_versions(session, [memory for memory in memories if memory.version > 1])
         for memory in memories:

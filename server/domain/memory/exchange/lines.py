@@ -12,10 +12,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
 
+from server.domain.memory.expiry import AnyMoment, Days, expiry_of, require_one_way
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
 from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, MetadataOrNone, UserId, require_text
 from server.domain.memory.source import source_of_import
@@ -37,6 +39,8 @@ MEMORY_ATTRIBUTES = {
     "updated_at": "updated_at",
     "messages": "messages",
     "version": "version",
+    "pinned": "pinned",
+    "expires_at": "expires_at",
 }
 """The attribute of `Memory` for each field of `Line` but the history and the sources. Both directions use it."""
 
@@ -57,6 +61,7 @@ Past = Annotated[datetime, BeforeValidator(parse_past)]
 SaidSource = Annotated[Source | None, BeforeValidator(parse_source)]
 """What a file says about a source. An import takes its name alone, since nothing proves the rest."""
 
+_DAYS = TypeAdapter(Days)
 Progress = Callable[[int], object]
 
 
@@ -94,9 +99,21 @@ class Line(BaseModel):
     updated_at: Past = Field(default_factory=lambda line: line["created_at"])
     messages: list[Message] | None = Field(default=None, max_length=MOST_MESSAGES)
     version: int = Field(default=1, ge=1)
+    pinned: bool = False
+    expires_at: AnyMoment = None
     source: SaidSource = None
     updated_source: SaidSource = Field(default=None, description="of the last change")
     history: list[EarlierVersion] = Field(default_factory=list, description="oldest first")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expires_in_one_way(cls, fields: object) -> object:
+        """Let a file say in days when a memory expires."""
+        if not isinstance(fields, dict) or fields.get("expires_in_days") is None:
+            return fields
+        days = _DAYS.validate_python(fields["expires_in_days"])
+        require_one_way(fields.get("expires_at"), days)
+        return {**fields, "expires_at": expiry_of(None, days)}
 
     @model_validator(mode="after")
     def _only_several_messages_are_longer(self) -> Self:

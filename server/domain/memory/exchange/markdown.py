@@ -21,6 +21,9 @@ _OTHER_NAMES = {
     "people": "people_mentioned", "category": "topic_category", "tag": "tags",
 }  # fmt: skip
 _OWN = ("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES)
+_HEAD = ("id", "created_at", "updated_at", "user_id", "pinned", "expires_at")
+"""The fields of a file that are no metadata."""
+
 _UNSAFE_IN_NAMES = re.compile(r"[^\w .,()-]+")
 
 
@@ -53,7 +56,7 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
 
 def write_markdown(record: Foreign) -> tuple[str, str]:
     """Return the name and the text of a file for an exported line."""
-    head: Foreign = {name: record[name] for name in ("id", "created_at", "updated_at", "user_id") if record.get(name)}
+    head: Foreign = {name: record[name] for name in _HEAD if record.get(name)}
     metadata = dict(record.get("metadata") or {})
     for name in LABEL_FIELDS:
         if name in metadata:
@@ -96,8 +99,8 @@ def _fields(head: Foreign) -> Foreign:
         name = _OTHER_NAMES.get(key.casefold(), key)
         if value is None:
             continue
-        if name in ("created_at", "updated_at", "user_id"):
-            fields.setdefault(name, value if isinstance(value, str) else str(value))
+        if name in _HEAD[1:]:
+            fields.setdefault(name, value if isinstance(value, str | bool) else str(value))
         elif name == "metadata" and isinstance(value, dict):
             metadata = value | metadata
         else:

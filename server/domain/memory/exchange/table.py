@@ -11,8 +11,8 @@ from server.domain.memory.exchange.records import CONTENT_NAMES, read_record
 from server.errors import Invalid
 
 COLUMNS = (
-    "id", "content", "tags", "people_mentioned", "topic_category", "user_id", "created_at", "updated_at", "metadata",
-    "messages",
+    "id", "content", "tags", "people_mentioned", "topic_category", "user_id", "created_at", "updated_at", "expires_at",
+    "pinned", "metadata", "messages",
 )  # fmt: skip
 _LABELS = ("tags", "people_mentioned", "topic_category")
 _JSON_COLUMNS = ("metadata", "messages")
