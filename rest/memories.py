@@ -41,6 +41,7 @@ from server.domain.memory import changes, deletions, memories, trash, versions
 from server.domain.memory.budget import size_of
 from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.memories import MemoryChange, NewMemory
+from server.domain.memory.trash import require_in_project
 from server.errors import Invalid
 from server.models import Memory
 from server.runtime import Call, State
@@ -129,8 +130,8 @@ async def delete(request: Request[State]) -> Response:
     """Move a memory with all its versions to the trash, from which it can come back; or delete it for good."""
     call = await call_of(request)
     query = read_query(request, DeletionQuery)
-    until = await call.run(deletions.delete, await any_memory_id_of(request, call), query.permanent)
-    return reply(Deleted(message="Memory deleted successfully", deleted_until=until))
+    await call.run(deletions.delete, await any_memory_id_of(request, call), query.permanent)
+    return reply(Deleted(message="Memory deleted successfully"))
 
 
 async def list_trash(request: Request[State]) -> Response:
@@ -173,7 +174,7 @@ async def any_memory_id_of(request: Request[State], call: Call) -> str:
     memory_id: str = request.path_params["memory_id"]
     project_id = await project_of(request, call)
     if project_id is not None:
-        await call.read(trash.require_in_project, memory_id, project_id)
+        await call.read(require_in_project, memory_id, project_id)
     return memory_id
 
 

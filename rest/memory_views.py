@@ -138,7 +138,6 @@ class MemoryHistory(BaseModel):
 
 class Deleted(BaseModel):
     message: str
-    deleted_until: datetime | None = Field(description="until when it can be restored; null: it is gone for good")
 
 
 class TrashedView(ListedMemory):

@@ -1,8 +1,10 @@
 """Every REST route in one table, which is the source of the OpenAPI document."""
 
 from rest import (
+    activity,
     api_keys,
     connections,
+    context,
     health,
     invitations,
     members,
@@ -36,6 +38,8 @@ ENDPOINTS = (
     Endpoint("search_find", "POST", "/api/memories/search", search.find, search.FoundList, search.Search, InProject,
              operation="search.search"),
     Endpoint("memories_stats", "GET", "/api/memories/stats", memories.stats, memory_views.StatsView, query=InProject),
+    Endpoint("context_read", "GET", "/api/memories/context", context.read, context.ContextView,
+             query=context.ContextQuery),
     Endpoint("memories_list_trash", "GET", "/api/memories/trash", memories.list_trash, memory_views.TrashList,
              query=memory_views.TrashQuery),
     Endpoint("memories_get", "GET", "/api/memories/{memory_id}", memories.get, memory_views.MemoryView,
@@ -88,6 +92,10 @@ ENDPOINTS = (
              projects.ProjectChange, reach=SESSION, failures=(409,)),
     Endpoint("projects_delete", "DELETE", "/api/projects/{project_id}", projects.delete, organizations.DeletedWithAll,
              reach=SESSION),
+    Endpoint("activity_list_all", "GET", "/api/projects/{project_id}/activity", activity.list_all,
+             activity.ActivityList, query=activity.ActivityQuery),
+    Endpoint("activity_undo", "POST", "/api/projects/{project_id}/revert", activity.undo, activity.Reverted,
+             activity.RevertRequest, reach=SESSION),
     Endpoint("members_list_of_project", "GET", "/api/projects/{project_id}/members", members.list_of_project,
              members.MemberList),
     Endpoint("members_add_to_project", "POST", "/api/projects/{project_id}/members", members.add_to_project,

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from server.domain import retention, sent_letters
 from server.domain.grants import retention as grant_retention
-from server.domain.memory import expiry, idempotency, imports, trash
+from server.domain.memory import activity, expiry, idempotency, imports, trash
 from server.errors import Unavailable
 from server.runtime import Runtime
 from server.uploads import Uploads
@@ -56,6 +56,7 @@ async def remove_all(runtime: Runtime) -> int:
         retention.remove_ended,
         idempotency.remove_expired,
         sent_letters.remove_old,
+        partial(activity.remove_old, days=runtime.settings.activity_days),
         partial(grant_retention.remove_expired, client_retention_days=runtime.settings.client_retention_days),
     )
     for remove in rules:

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     quota_memories: int | None = Field(None, ge=1)
     quota_bytes: int | None = Field(None, ge=1)
     trash_days: int = Field(TRASH_DAYS, ge=0, le=MOST_TRASH_DAYS)
+    activity_days: int = Field(30, ge=0, le=3650)
     rate_limit_enabled: bool = True
     rate_limit_memory_add: Rate = "60/minute"
     rate_limit_memory_search: Rate = "120/minute"

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
+from server.domain.memory.context import DEFAULT_BUDGET
 from server.domain.memory.expiry import Days
 from server.domain.memory.metadata import CONTENT_LENGTH, METADATA_BYTES, Content, Metadata
 from server.domain.memory.parameters import Limit, Offset, PageLimit, Query, Threshold
@@ -68,6 +69,12 @@ class ListArguments(BaseModel):
     tags: list[str] = Field(default=[], description="Only memories with any of these tags.")
     topic_category: str = Field(default="", description="Only memories of this category.")
     pinned: bool = Field(default=False, description="True: only pinned memories.")
+
+
+class ContextArguments(BaseModel):
+    budget: Annotated[int, Field(ge=1, le=30_000)] = Field(
+        default=DEFAULT_BUDGET, description=f"How many characters at most; {DEFAULT_BUDGET} if left out."
+    )
 
 
 class AddArguments(BaseModel):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 from pydantic_core import to_json
 
 from server.models import Memory
@@ -26,6 +26,7 @@ _LIKE_AN_ENTRY = re.compile(
 )
 """The beginning of a line of a text that looks like the first line of an entry."""
 
+_INSTANT = TypeAdapter(datetime)
 View = TypeVar("View", bound=BaseModel)
 
 
@@ -74,6 +75,18 @@ class Page(BaseModel):
     )
 
 
+class KnownMemory(BaseModel):
+    id: str
+    content: str = Field(description="its text on one line, as far as there was room")
+    pinned: bool
+    created_at: datetime
+
+
+class KnownAtTheStart(BaseModel):
+    text: str = Field(description="a line for each memory")
+    memories: list[KnownMemory] = Field(description="pinned ones first, then recent and often found ones")
+
+
 class Change(BaseModel):
     memory_id: str
     message: str
@@ -109,6 +122,11 @@ def fitting(views: Iterable[View], written: Callable[[View], str]) -> list[View]
     return shown
 
 
+def instant(moment: datetime) -> str:
+    """Return the time as JSON has it."""
+    return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic does not say that it is text
+
+
 def as_json(view: BaseModel) -> str:
     return view.model_dump_json()
 
@@ -118,7 +136,7 @@ def as_lines(entry: Entry) -> str:
 
     No other line begins with an id, so that no text passes for the next memory or for its source.
     """
-    about = f"{entry.id} · {entry.model_dump(mode='json')['created_at']} · {entry.saved} · {entry.url}"
+    about = f"{entry.id} · {instant(entry.created_at)} · {entry.saved} · {entry.url}"
     if entry.source.kind:
         about += f" · {entry.source.kind} {entry.source.id}"
     if entry.truncated:

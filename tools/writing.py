@@ -54,7 +54,7 @@ async def delete_memory(call: Call, given: DeleteArguments) -> Answer:
     until = await call.run(deletions.delete, given.id, given.permanent)
     if until is None:
         return _change(given.id, f"Deleted {given.id} for good.")
-    return _change(given.id, f"Deleted {given.id}. The user can bring it back until {until:%Y-%m-%d %H:%M} UTC.")
+    return _change(given.id, f"Deleted {given.id}; it can be brought back until {until:%Y-%m-%d %H:%M} UTC.")
 
 
 def _change(memory_id: str, message: str) -> Answer:

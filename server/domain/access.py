@@ -34,6 +34,7 @@ class Action(StrEnum):
     CREATE_PROJECT = auto()
     SEE_AUDIT = auto()
     RENAME = auto()
+    REVERT = auto()
     OWN = auto()
     READ = auto()
     WRITE = auto()
@@ -56,7 +57,8 @@ _EDITOR = _VIEWER | {Action.WRITE, Action.CREATE_KEY}
 PROJECT_ACTIONS: dict[ProjectRole, frozenset[Action]] = {
     ProjectRole.VIEWER: _VIEWER,
     ProjectRole.EDITOR: _EDITOR,
-    ProjectRole.ADMIN: _EDITOR | {Action.MANAGE_MEMBERS, Action.RENAME, Action.DELETE_ANY_KEY, Action.DELETE_PROJECT},
+    ProjectRole.ADMIN: _EDITOR
+    | {Action.MANAGE_MEMBERS, Action.RENAME, Action.REVERT, Action.DELETE_ANY_KEY, Action.DELETE_PROJECT},
 }
 
 GOVERNING = frozenset({OrganizationRole.OWNER, OrganizationRole.ADMIN})
@@ -80,6 +82,7 @@ PROJECT_PHRASES: dict[Action, str] = {
     Action.READ: "read in this project",
     Action.WRITE: "write in this project",
     Action.RENAME: "rename this project",
+    Action.REVERT: "revert what somebody did in this project",
     Action.CREATE_READ_KEY: "create or list API keys of this project",
     Action.CREATE_KEY: "create an API key that can write in this project",
     Action.DELETE_ANY_KEY: "change or delete other people's API keys of this project",
@@ -91,7 +94,6 @@ NO_MEMORY = "Memory not found."
 
 SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope.WRITE}
 """The scope that an API key or access token needs for an action. All other actions need a session."""
-
 ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
 """The action that a role must allow before its user can grant a scope. Every role has `SEE`."""
 

@@ -1,5 +1,6 @@
 """The tables, one file per noun. Importing this package registers every table in `metadata`."""
 
+from server.models.activity import ActivityEvent
 from server.models.api_keys import ApiKey
 from server.models.audit import AuditEvent
 from server.models.base import metadata
@@ -28,6 +29,7 @@ from server.models.word_index import WordIndexState
 
 __all__ = [
     "AccessToken",
+    "ActivityEvent",
     "ApiKey",
     "AuditEvent",
     "AuthMethod",

@@ -14,6 +14,7 @@ from server.domain.memory.metadata import Content, MetadataOrNone, parse_metadat
 from server.errors import Invalid
 from server.index import Index
 from server.models import Memory
+from server.models.activity import ActivityKind
 from server.models.base import JSON, JsonObject
 from server.principal import Principal
 
@@ -53,7 +54,8 @@ def restore(session: Session, principal: Principal, memory_id: str, version: int
     The index must be prepared. Raises NotFound, also for a version that is not kept, and what `memories.update` does.
     """
     memory = require_memory(session, principal, memory_id, Action.WRITE)
-    return memories.update(session, principal, memory_id, restoring_change(session, memory, version), index)
+    change = restoring_change(session, memory, version)
+    return memories.update(session, principal, memory_id, change, index, ActivityKind.RESTORE)
 
 
 def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:

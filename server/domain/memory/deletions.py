@@ -9,9 +9,10 @@ from server.database import id_subquery
 from server.domain import audit
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
-from server.domain.memory import trash
+from server.domain.memory import activity, trash
 from server.index import outbox
 from server.models import Memory
+from server.models.activity import ActivityKind
 from server.models.base import now
 from server.models.expiry import is_live
 from server.principal import Principal
@@ -31,6 +32,7 @@ def delete(session: Session, principal: Principal, memory_id: str, permanent: bo
 def remove(session: Session, principal: Principal, memory: Memory, days: int) -> datetime | None:
     """Delete a memory that is locked, and keep it in the trash for some days. Return as `delete`."""
     until = trash.keep(session, principal, memory, days) if days else None
+    activity.note(session, principal, memory.project_id, ActivityKind.DELETE, [memory.id])
     outbox.memories_removed(session, memory.project_id, [memory.number])
     session.execute(sa.delete(Memory).where(col(Memory.number) == memory.number))
     return until
@@ -52,6 +54,7 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
     session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
     trash.erase_all(session, project.id, user_id)
     if count:
+        activity.note(session, principal, project.id, ActivityKind.DELETE, count=count)
         audit.record_memories(
             session, Event.MEMORIES_DELETED, principal, project, count, only_one_end_user=user_id is not None
         )

@@ -20,6 +20,7 @@ from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
+from server.domain.memory import activity
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress, versions_of
@@ -31,6 +32,7 @@ from server.errors import NotFound
 from server.index import Index
 from server.index.types import Embedded
 from server.models import Import, Memory, Project, StagedMemory, User
+from server.models.activity import ActivityKind
 from server.models.base import now
 from server.models.sources import Source
 from server.models.stored_size import size_of_memory
@@ -138,6 +140,7 @@ def keep(session: Session, import_id: str, staged: Sequence[Staged]) -> None:
 def commit(session: Session, principal: Principal | None, import_id: str) -> None:
     """Decide that all staged lines will be stored. Raises what `accept` does."""
     project, count = accept(session, principal, import_id)
+    activity.note(session, principal, project.id, ActivityKind.IMPORT, count=count)
     audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, count)
 
 

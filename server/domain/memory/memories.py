@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 
 from server.domain.access import Action, require_memory, require_project
 from server.domain.locks import lock_project_shared
-from server.domain.memory import batches, idempotency, labels, usage, versions
+from server.domain.memory import activity, batches, idempotency, labels, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, Budget, read_fitting
 from server.domain.memory.expiry import expired_ids, expiry_of
 from server.domain.memory.filters import Filters, conditions
@@ -24,6 +24,7 @@ from server.domain.memory.versions import as_json
 from server.errors import Invalid, Unavailable
 from server.index import Index, outbox
 from server.models import Label, Memory, Project
+from server.models.activity import ActivityKind
 from server.models.base import new_id, now
 from server.models.expiry import has_expired
 from server.models.memories import LabelKind
@@ -111,17 +112,23 @@ def add_many(
     ids = [memory.id for memory in memories]
     claim = partial(_claim, session, request, ids)
     if batches.is_large(embedded):
-        return batches.store(session, principal, project.id, memories, embedded, claim) or ids
+        earlier = batches.store(session, principal, project.id, memories, embedded, claim)
+        if earlier is None:
+            activity.note(session, principal, project.id, ActivityKind.ADD, ids)
+        return earlier or ids
     usage.require_room_for(session, project.id, memories)
     if earlier := claim():
         return earlier
     insert(session, project.id, memories, embedded)
+    activity.note(session, principal, project.id, ActivityKind.ADD, ids)
     return ids
 
 
 def get(session: Session, principal: Principal, memory_id: str) -> Memory:
     """Return the memory. Raises NotFound."""
-    return require_memory(session, principal, memory_id, Action.READ)
+    memory = require_memory(session, principal, memory_id, Action.READ)
+    activity.note(session, principal, memory.project_id, ActivityKind.READ, [memory.id])
+    return memory
 
 
 def list_memories(session: Session, principal: Principal, request: ListRequest) -> MemoryPage:
@@ -136,11 +143,21 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
         query = query.where(col(Memory.id) < request.before)
     page = read_fitting(session, query.limit(request.limit).offset(request.offset), Budget(request.answer_bytes))
     total = count_all(session, project) if request.filters.is_empty else _count(session, matching)
+    activity.note(session, principal, project.id, ActivityKind.LIST, (memory.id for memory in page.memories))
     return MemoryPage(page.memories, total, page.size, page.is_cut)
 
 
-def update(session: Session, principal: Principal, memory_id: str, change: MemoryChange, index: Index) -> Memory:
+def update(
+    session: Session,
+    principal: Principal,
+    memory_id: str,
+    change: MemoryChange,
+    index: Index,
+    kind: ActivityKind = ActivityKind.UPDATE,
+) -> Memory:
     """Apply the change and keep the previous version. A change to the current values has no effect.
+
+    `kind` is what the change is for members who read what was done.
 
     Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded.
     """
@@ -165,6 +182,7 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
     if embedded is not None:
         outbox.memories_changed(session, memory.project_id, [memory], embedded)
     outbox.memory_resized(session, memory.project_id, growth)
+    activity.note(session, principal, memory.project_id, kind, [memory.id])
     return memory
 
 

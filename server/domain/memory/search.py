@@ -29,7 +29,7 @@ from pydantic_core import to_json
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
-from server.domain.memory import folding
+from server.domain.memory import activity, folding
 from server.domain.memory.budget import (
     ANSWER_BYTES,
     ROWS_PER_READ,
@@ -46,7 +46,8 @@ from server.index.exact.matrix import SimilarMemories
 from server.index.types import Numbers
 from server.index.words import word_search
 from server.index.words.word_search import WordMatches
-from server.models import Memory
+from server.models import Memory, Project
+from server.models.activity import ActivityKind
 from server.principal import Principal
 
 SIMILARITY_WEIGHT = 0.6
@@ -137,6 +138,13 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
     Filters apply before the limit. The memories come without their messages. Raises what `require_project` does.
     """
     project = require_project(session, principal, request.project_id, Action.READ)
+    page = _search(session, project, request, index)
+    found = (result.memory.id for result in page.results)
+    activity.note(session, principal, project.id, ActivityKind.SEARCH, found, query=request.query)
+    return page
+
+
+def _search(session: Session, project: Project, request: SearchRequest, index: Index) -> SearchPage:
     if not request.query.strip():
         return _newest(session, conditions(request.filters, project.id), request)
     allowed = None if request.filters.is_empty else _allowed(session, conditions(request.filters, project.id))

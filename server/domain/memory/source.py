@@ -52,6 +52,16 @@ SourceFilter = Annotated[str, AfterValidator(parse_filter)]
 """A kind of source, or the id of one."""
 
 
+def parse_id(value: str) -> str:
+    """Return the id of a source. Raises ValueError."""
+    if not any(is_id(prefix, value) for prefix in PREFIXES):
+        raise ValueError("must be the id of a source")
+    return value
+
+
+SourceId = Annotated[str, AfterValidator(parse_id)]
+
+
 def source_conditions(wanted: str) -> list[sa.ColumnElement[bool]]:
     """Return the conditions for memories of this kind of source, or of the source with this id."""
     if wanted in list(SourceKind):

@@ -14,13 +14,14 @@ from sqlmodel import Session, col
 from server.database import trash_days_of
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
 from server.domain.locks import lock_project_shared
-from server.domain.memory import rows, usage
+from server.domain.memory import activity, rows, usage
 from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
 from server.domain.memory.source import source_of
 from server.domain.memory.storing import insert
 from server.errors import Invalid, NotFound
 from server.index import outbox
 from server.models import Memory, MemoryVersion, Piece, Project, TrashedMemory, User
+from server.models.activity import ActivityKind
 from server.models.base import is_id, now
 from server.principal import Principal
 
@@ -96,7 +97,14 @@ def list_trash(
                 break
             trashed.append(Trashed(memory, row))
     total = session.scalars(sa.select(sa.func.count()).select_from(TrashedMemory).where(*matching)).one()
+    activity.note(session, principal, project.id, ActivityKind.LIST, (one.memory.id for one in trashed))
     return TrashPage(trashed, total, budget.used)
+
+
+def kept_in(project_id: str) -> sa.Select[TrashedMemory]:
+    """Return the query for what can come back from the project's trash."""
+    matching = [*_kept(), *_of(project_id, None)]
+    return sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS).order_by(col(TrashedMemory.id))
 
 
 def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
@@ -109,6 +117,7 @@ def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
         require_memory(session, principal, memory_id, Action.WRITE, lock=False)
         raise Invalid("is required for a memory that is not in the trash.", field="version")
     _require(session, principal, row.project_id)
+    activity.note(session, principal, row.project_id, ActivityKind.RESTORE, [row.id])
     return bring_back(session, row)
 
 
@@ -137,6 +146,7 @@ def erase(session: Session, principal: Principal, memory_id: str) -> bool:
     if row is None:
         return False
     _require(session, principal, row.project_id)
+    activity.note(session, principal, row.project_id, ActivityKind.DELETE, [row.id])
     return bool(_erase(session, row.project_id, [col(TrashedMemory.id) == row.id]))
 
 

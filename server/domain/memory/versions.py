@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_memory
+from server.domain.memory import activity
 from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
 from server.domain.memory.inputs import MemoryChange
 from server.errors import NotFound
 from server.models import Memory, MemoryVersion
+from server.models.activity import ActivityKind
 from server.models.base import JsonObject
 from server.models.sources import Source
 from server.principal import Principal
@@ -49,6 +51,7 @@ def history(
     The first page begins with the current version. Raises NotFound.
     """
     memory = require_memory(session, principal, memory_id, Action.READ)
+    activity.note(session, principal, memory.project_id, ActivityKind.READ, [memory.id])
     versions: list[Version] = []
     budget = Budget()
     state = _current(memory)

@@ -15,6 +15,7 @@ from server.database import id_subquery
 from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
+from server.domain.memory import activity
 from server.domain.memory.budget import ROWS_PER_READ
 from server.domain.memory.exchange.lines import (
     EarlierVersion,
@@ -28,6 +29,7 @@ from server.domain.memory.exchange.table import write_header, write_row
 from server.domain.memory.filters import Filters, conditions
 from server.errors import NotFound
 from server.models import Memory, MemoryVersion, Project
+from server.models.activity import ActivityKind
 from server.principal import Principal
 
 
@@ -115,6 +117,7 @@ def record_export(session: Session, principal: Principal | None, project_id: str
         project = require_project(session, principal, project_id, Action.READ)
     else:
         project = require_existing_project(session, project_id)
+    activity.note(session, principal, project.id, ActivityKind.EXPORT, count=count)
     audit.record_memories(session, Event.MEMORIES_EXPORTED, principal, project, count)
 
 
