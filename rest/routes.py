@@ -53,7 +53,7 @@ ENDPOINTS = (
     Endpoint("memories_history", "GET", "/api/memories/{memory_id}/history", memories.history,
              memory_views.MemoryHistory, query=memory_views.HistoryQuery),
     Endpoint("memories_restore", "POST", "/api/memories/{memory_id}/restore", memories.restore, memory_views.MemoryView,
-             memory_views.RestoredVersion, InProject, operation="memories.restore"),
+             memory_views.RestoredVersion, InProject, operation="memories.restore", may_be_empty=True),
 
     Endpoint("organizations_create", "POST", "/api/organizations", organizations.create,
              organizations.OrganizationCreated, organizations.NewOrganization, reach=SESSION,

@@ -15,7 +15,8 @@ from server.models.sources import Source, SourceColumn
 
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
-_EXPIRES, _PINNED = sa.text("expires_at IS NOT NULL"), sa.text("pinned")
+_EXPIRES = sa.text("expires_at IS NOT NULL")
+_PINNED, _PINNED_1 = sa.text("pinned"), sa.text("pinned = 1")  # as the queries of each database say it
 
 
 class Memory(SQLModel, table=True):
@@ -28,7 +29,7 @@ class Memory(SQLModel, table=True):
         sa.Index("ix_memories_embedding_model", "embedding_model"),
         sa.Index("ix_memories_source", "project_id", "source_kind", "source_id"),
         sa.Index("ix_memories_expiry", "expires_at", "project_id", sqlite_where=_EXPIRES, postgresql_where=_EXPIRES),
-        sa.Index("ix_memories_pinned", "project_id", sqlite_where=_PINNED, postgresql_where=_PINNED),
+        sa.Index("ix_memories_pinned", "project_id", "id", sqlite_where=_PINNED_1, postgresql_where=_PINNED),
         {
             "sqlite_autoincrement": True
         },  # never reuse a number: the index may still hold the vectors of a deleted memory

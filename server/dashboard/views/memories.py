@@ -143,7 +143,7 @@ def restore_form(memory: Memory) -> str:
         "project_id": memory.project_id,
         "id": memory.id,
         "pinned": memory.pinned,
-        "expires_at": memory.expires_at and memory.expires_at.isoformat(),
+        "expires_at": memory.expires_at.isoformat() if memory.expires_at else None,
     }
     return NewMemory.model_validate(fields).model_dump_json()
 

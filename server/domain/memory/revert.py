@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum, auto
 from itertools import dropwhile, takewhile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -125,7 +125,7 @@ def undo_change(session: Session, principal: Principal, wanted: Wanted, memory_i
         return 0
     before = _before(_states(session, memory), wanted)
     state = versions.at(session, memory, before)
-    values: dict[str, object] = {"text": state.content, "metadata": state.details}
+    values: dict[str, Any] = {"text": state.content, "metadata": state.details}
     row = session.get_one(MemoryVersion, (memory.number, before))
     if row.pinned is not None:
         values |= {"pinned": row.pinned, "expires_at": row.expires_at}
@@ -154,9 +154,10 @@ def _trashed(wanted: Wanted) -> sa.Select[TrashedMemory]:
     )
 
 
-def _id_of(column: object) -> sa.ColumnElement[str]:
+def _id_of(column: Any) -> sa.ColumnElement[str]:
     """Return the id of a source in SQL."""
-    return sa.type_coerce(column, sa.JSON)["id"].as_string()  # type: ignore[arg-type]  # SQLModel types columns by their value
+    written: sa.ColumnElement[str] = sa.type_coerce(column, sa.JSON)["id"].as_string()
+    return written
 
 
 def _locked(session: Session, wanted: Wanted, memory_id: str) -> Memory | None:

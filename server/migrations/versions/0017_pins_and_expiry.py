@@ -16,8 +16,13 @@ def upgrade() -> None:
     op.create_index(
         "ix_memories_expiry", "memories", ["expires_at", "project_id"], sqlite_where=expires, postgresql_where=expires
     )
-    pinned = sa.text("pinned")
-    op.create_index("ix_memories_pinned", "memories", ["project_id"], sqlite_where=pinned, postgresql_where=pinned)
+    op.create_index(
+        "ix_memories_pinned",
+        "memories",
+        ["project_id", "id"],
+        sqlite_where=sa.text("pinned = 1"),
+        postgresql_where=sa.text("pinned"),
+    )
     op.add_column("memory_versions", sa.Column("pinned", sa.Boolean(), nullable=True))
     op.add_column("memory_versions", sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True))
 
