@@ -55,6 +55,17 @@ def test_r35_a_deleted_memorys_earlier_versions_are_erased_too(world: World) -> 
 
 
 @pytest.mark.sqlite_only
+def test_a_memory_that_leaves_the_trash_for_good_is_erased(world: World) -> None:
+    memory_id = world.add("The password is Xylographqua")
+    world.update(memory_id, "The password is Zephyrquill")
+    for permanent in (False, True):
+        with world.database.write() as session:
+            deletions.delete(session, world.principal, memory_id, permanent)
+    world.index.wake()
+    eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu", "zephyrquil"), seconds=2)
+
+
+@pytest.mark.sqlite_only
 def test_a_memory_that_another_process_deleted_is_erased(world: World) -> None:
     memory_id = world.add("The password is Xylographqua")
     with world.database.write() as session:  # another process cannot wake this process's worker
