@@ -49,8 +49,9 @@ def read_context(
     """
     project = require_project(session, principal, project_id, Action.READ)
     matching = conditions(Filters(user_id=user_id), project.id)
+    is_pinned = conditions(Filters(user_id=user_id, pinned=True), project.id)
     found = activity.often_found(session, project.id, MOST_CANDIDATES)
-    pinned = _read(session, sa.select(Memory).where(*matching, col(Memory.pinned)).order_by(col(Memory.id).desc()))
+    pinned = _read(session, sa.select(Memory).where(*is_pinned).order_by(col(Memory.id).desc()))
     changed = _read(session, sa.select(Memory).where(*matching).order_by(col(Memory.revision).desc()))
     by_id = sa.select(Memory).where(*matching, col(Memory.id).in_(found))
     ranked = {memory.id: memory for memory in _read(session, by_id)}

@@ -53,7 +53,7 @@ def conditions_within_project(filters: Filters, project_id: str) -> list[sa.Colu
     """Like `conditions`, for memories that are known to belong to the project."""
     matching = [is_live(now()), *_label_conditions(filters, project_id)]
     if filters.pinned is not None:
-        matching.append(col(Memory.pinned) if filters.pinned else sa.not_(col(Memory.pinned)))
+        matching.append(col(Memory.pinned) == (sa.true() if filters.pinned else sa.false()))
     if filters.user_id is not None:
         matching.append(col(Memory.user_id) == filters.user_id)
     if filters.source is not None:
