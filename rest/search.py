@@ -18,6 +18,8 @@ from server.domain.memory.metadata import Metadata
 from server.domain.memory.parameters import Limit, Query, Threshold
 from server.domain.memory.periods import VOCABULARY, period_between
 from server.domain.memory.search import SearchPage, SearchRequest, SearchResult, SortBy
+from server.domain.memory.source import BY_SOURCE, SourceFilter
+from server.models.sources import Source
 from server.runtime import State
 
 DEFAULT_LIMIT = 10
@@ -43,6 +45,8 @@ class SearchFilters(WithoutNulls, OfUser):
     created_after: str | None = Field(default=None, description="ISO 8601 date or time, inclusive")
     created_before: str | None = Field(default=None, description="ISO 8601 date or time, exclusive")
     metadata: Metadata = Field(default_factory=dict, description="each key must have exactly this value")
+    source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
+    pinned: bool | None = None
     threshold: Threshold | None = Field(
         default=None, description="the minimum score; left out: what is as good as unrelated is left out; 0: all"
     )
@@ -79,6 +83,8 @@ class Search(SearchFilters):
             created_from=period.start,
             created_until=period.end,
             metadata=self.metadata,
+            source=self.source,
+            pinned=self.pinned,
         )
         limit = DEFAULT_LIMIT if self.limit is None else self.limit
         return SearchRequest(self.query, filters, limit, self.threshold, self.sort_by, project_id)
@@ -98,6 +104,7 @@ class FoundView(BaseModel):
     metadata: StoredObject | None = Field(exclude_if=lambda value: value is None)
     created_at: datetime
     user_id: str | None
+    source: Source | None
     duplicates: int = Field(
         default=0,
         exclude_if=lambda value: value == 0,
@@ -116,6 +123,7 @@ class FoundView(BaseModel):
             metadata=memory.details if metadata else None,
             created_at=memory.created_at,
             user_id=memory.user_id,
+            source=memory.source,
             duplicates=result.duplicates,
             match=match if explain else None,
         )

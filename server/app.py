@@ -19,6 +19,7 @@ from oauth.routes import ROUTES as OAUTH
 from rest import errors as programs
 from rest.routes import ROUTES
 from server import data_folder, housekeeping, logs, open_files
+from server.activity_log import ActivityLog
 from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import is_for_people
@@ -116,7 +117,9 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             data_folder.require_writable(settings.data_dir)
             migrate(url)
             pools = new_pools()
-            database = Database(url, connections=settings.database_pool, quota=settings.quota)
+            database = Database(
+                url, connections=settings.database_pool, quota=settings.quota, trash_days=settings.trash_days
+            )
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
@@ -126,9 +129,13 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         mailer = open_mailer(settings, database)
         mailer.start()
         opened.pop_all()
+    activity = ActivityLog(database, settings.activity_days)
+    activity.start()
     health = HealthChecks(settings, database, index, mailer)
     provider = open_provider(settings)
-    return Runtime(settings, database, index, limits, mailer, *seals, metrics, health, pools, Noter(), provider)
+    return Runtime(
+        settings, database, index, limits, mailer, *seals, metrics, health, pools, Noter(), activity, provider
+    )
 
 
 @contextlib.contextmanager
@@ -143,6 +150,7 @@ def _blame_settings(settings: Settings) -> Iterator[None]:
 
 
 def close_runtime(runtime: Runtime) -> None:
+    runtime.activity.close()
     runtime.mailer.close()
     runtime.index.close()
     runtime.database.close()

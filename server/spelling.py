@@ -42,6 +42,7 @@ OTHER_NAMES = {
     "project_id": "project projectid",
     "id": "memory_id memory ids uuid url uri",
     "permissions": "scopes scope permission",
+    "expires_at": "expiration_date expiration expiry expires expire_at expires_on valid_until",
     "expires_in_days": "expires expires_at expiration ttl",
     "name": "title label",
     "email": "mail address e_mail",

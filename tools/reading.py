@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from server.domain.memory import memories, search
+from server.domain.memory import context, memories, search
+from server.domain.memory.context import one_line, text_of
 from server.domain.memory.excerpts import EXCERPT_LENGTH, beginning_of, excerpt_of
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import ListRequest
@@ -11,12 +12,14 @@ from server.domain.memory.search import SearchPage, SearchRequest
 from server.models import Memory
 from server.runtime import Call
 from server.settings import Settings
-from tools.inputs import FetchArguments, ListArguments, SearchArguments
+from tools.inputs import ContextArguments, FetchArguments, ListArguments, SearchArguments
 from tools.views import (
     WEAK,
     Answer,
     Document,
     Entry,
+    KnownAtTheStart,
+    KnownMemory,
     Match,
     Matches,
     Page,
@@ -24,6 +27,7 @@ from tools.views import (
     as_lines,
     fields_of,
     fitting,
+    instant,
     page_text,
 )
 
@@ -60,13 +64,33 @@ async def list_memories(call: Call, given: ListArguments) -> Answer:
     Use it to see what was saved recently or to go through everything; to find something, use search. A long memory is
     shown by its beginning; fetch reads all of it.
     """
-    filters = Filters(tags=tuple(given.tags), category=given.topic_category or None)
+    filters = Filters(tags=tuple(given.tags), category=given.topic_category or None, pinned=given.pinned or None)
     request = ListRequest(filters, limit=given.limit, offset=given.offset)
     found = await call.read(memories.list_memories, request)
     entries = fitting(_entries(found.memories, call.runtime.settings), as_lines)
     expected = min(given.limit, max(0, found.total - given.offset))
     page = Page(results=entries, total=found.total, omitted=max(0, expected - len(entries)))
     return Answer(page, page_text(page, given.offset))
+
+
+async def read_context(call: Call, given: ContextArguments) -> Answer:
+    """Read what to know at the start of a conversation: what the user pinned, then recent and often found memories.
+
+    Call it once, before the first answer. Each line is one memory; search finds more about a topic.
+    """
+    known = await call.read(context.read_context, None, None, given.budget, known_line)
+    memories = [
+        KnownMemory(id=memory.id, content=one_line(text), pinned=memory.pinned, created_at=memory.created_at)
+        for memory, text, _ in known
+    ]
+    text = text_of(known)
+    return Answer(KnownAtTheStart(text=text, memories=memories), text or "Nothing is remembered yet.")
+
+
+def known_line(memory: Memory, text: str) -> str:
+    """Return the line of a memory, with all that the structured content says of it."""
+    about = f"{memory.id} · {instant(memory.created_at)}{' · pinned' if memory.pinned else ''}"
+    return f"- {about} · {text}"
 
 
 def filters_of(given: SearchArguments) -> Filters:

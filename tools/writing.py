@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from server.domain.memory import changes, memories, repeats
+from server.domain.memory import changes, deletions, repeats
 from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.inputs import NewMemory
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS
@@ -20,8 +20,9 @@ async def add_memory(call: Call, given: AddArguments) -> Answer:
     instead of "tomorrow". The very next search finds it. Never save passwords or keys.
     """
     labels = {TAGS: given.tags, PEOPLE: given.people_mentioned, CATEGORY: given.topic_category}
-    fields = {"content": given.content, "metadata": given.metadata, "created_at": given.created_at}
-    new = validated(NewMemory, {key: value for key, value in (fields | labels).items() if value})
+    names = {"content", "metadata", "created_at", "expires_in_days", "pinned"}
+    fields = given.model_dump(include=names) | labels
+    new = validated(NewMemory, {key: value for key, value in fields.items() if value})
     remembered = await call.run(repeats.remember, new, call.index)
     message = _SENTENCES[remembered.outcome].format(id=remembered.memory_id)
     return _change(remembered.memory_id, message + _kept(remembered.kept))
@@ -64,12 +65,14 @@ async def update_memory(call: Call, given: UpdateArguments) -> Answer:
 
 
 async def delete_memory(call: Call, given: DeleteArguments) -> Answer:
-    """Forget one memory for good, with all its versions. This cannot be undone.
+    """Forget one memory with all its versions. It can be brought back for some days, unless permanent is true.
 
     Only when the user wants it forgotten; to correct something, use update_memory.
     """
-    await call.run(memories.delete, given.id)
-    return _change(given.id, f"Deleted {given.id}.")
+    until = await call.run(deletions.delete, given.id, given.permanent)
+    if until is None:
+        return _change(given.id, f"Deleted {given.id} for good.")
+    return _change(given.id, f"Deleted {given.id}; it can be brought back until {until:%Y-%m-%d %H:%M} UTC.")
 
 
 def _change(memory_id: str, message: str) -> Answer:

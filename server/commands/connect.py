@@ -62,6 +62,12 @@ def _lines(assistant: Assistant, key: str | None) -> list[str]:
         lines += ["", f"{title}:" if len(shown) > 1 else "Steps:", *_numbered(steps)]
     if key is None and assistant.with_key:
         lines += ["", f"Replace {KEY_PLACEHOLDER} with a key, or run this again with --key KEY."]
+    if step := assistant.start:
+        lines += [
+            "",
+            f"{step.instruction} ({step.target})",
+            *(f"     {line}" for line in (step.snippet or "").split("\n")),
+        ]
     return [*lines, *(["", assistant.note] if assistant.note else [])]
 
 

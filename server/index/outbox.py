@@ -72,7 +72,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     )
     word_index.memories_removed(session, project_id, list(piece_counts))
     _write_tasks(session, project_id, piece_counts)
-    _write_purge(session, project_id)
+    request_purge(session, project_id)
 
 
 def memory_resized(session: Session, project_id: str, growth: int) -> None:
@@ -87,7 +87,7 @@ def projects_removed(session: Session, project_ids: Sequence[str]) -> None:
     """Delete the words of these projects. Call it before their rows are deleted."""
     word_index.projects_removed(session, project_ids)
     for project_id in project_ids:
-        _write_purge(session, project_id)
+        request_purge(session, project_id)
 
 
 def _advance_revision(session: Session, project_id: str, new_sizes: Sequence[int], pieces: int) -> int:
@@ -134,7 +134,8 @@ def _write_tasks(session: Session, project_id: str, old_counts: dict[int, int]) 
     )
 
 
-def _write_purge(session: Session, project_id: str) -> None:
+def request_purge(session: Session, project_id: str) -> None:
+    """Ask the worker to erase deleted text from disk."""
     session.execute(
         sa.insert(_tasks).values(project_id=project_id, memory_number=PURGE, piece_count=0, created_at=now())
     )

@@ -115,10 +115,10 @@ async def test_a_byte_order_mark_is_skipped(client: httpx.AsyncClient, alice: Te
     body = {**LIST, "params": {"_meta": envelope()}}
     headers["Mcp-Method"] = "tools/list"
     answer = await client.post("/mcp", content=b"\xef\xbb\xbf" + json.dumps(body).encode(), headers=headers)
-    assert len(answer.json()["result"]["tools"]) == 6
+    assert len(answer.json()["result"]["tools"]) == 7
 
 
-THERE = "There are search, fetch, list_memories, add_memory, update_memory, delete_memory."
+THERE = "There are search, fetch, list_memories, context, add_memory, update_memory, delete_memory."
 PROMPTS = "There are remember, recall, briefing."
 
 

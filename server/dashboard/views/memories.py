@@ -134,7 +134,7 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
 
 
 def restore_form(memory: Memory) -> str:
-    """Return the memory as JSON for a form that adds it again. The server keeps nothing of a deleted memory."""
+    """Return the memory as JSON for a form that restores it, or adds it again if no trash has kept it."""
     messages: list[JSON] = [{**message} for message in memory.messages or [{"role": "user", "content": memory.content}]]
     fields: JsonObject = {
         "messages": messages,
@@ -142,6 +142,9 @@ def restore_form(memory: Memory) -> str:
         "user_id": memory.user_id,
         "created_at": memory.created_at.isoformat(),
         "project_id": memory.project_id,
+        "id": memory.id,
+        "pinned": memory.pinned,
+        "expires_at": memory.expires_at.isoformat() if memory.expires_at else None,
     }
     return NewMemory.model_validate(fields).model_dump_json()
 

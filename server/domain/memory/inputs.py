@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from server.domain.memory.expiry import EXPIRES_AT, EXPIRES_IN_DAYS, Days, Future, require_one_way
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_list
 from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId, parse_metadata
 from server.domain.memory.periods import moment_of
@@ -71,7 +72,9 @@ class NewMemory(BaseModel):
     created_at: Annotated[datetime | None, BeforeValidator(parse_past)] = Field(
         default=None, description="a past time, for imported memories; default: now"
     )
-
+    expires_at: Future = Field(default=None, description=EXPIRES_AT)
+    expires_in_days: Days | None = Field(default=None, description=EXPIRES_IN_DAYS)
+    pinned: bool = Field(default=False, description="what every conversation should begin with")
     organization_id: str | None = Field(default=None, description="must be the organization of the project")
 
     @model_validator(mode="after")
@@ -79,6 +82,7 @@ class NewMemory(BaseModel):
         if (self.content is None) == (self.messages is None):
             instead = said_instead(["content", "messages"], self.model_extra or ()) if self.content is None else ""
             raise ValueError(f"content or messages: give one of them{instead}")
+        require_one_way(self.expires_at, self.expires_in_days)
         require_same_labels(self._labels(), self.metadata)
         try:
             parse_metadata(self.details)  # with the labels beside it, it may be too large
@@ -126,7 +130,7 @@ def _one_name(value: object) -> object:
 
 
 class MemoryChange(BaseModel):
-    """A change to a memory. None keeps the current value."""
+    """A change to a memory. None keeps the current value; an `expires_at` that is given as None means never."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -138,11 +142,19 @@ class MemoryChange(BaseModel):
         default=None, validation_alias=AliasChoices("content", "text"), description="the new text; give one of both"
     )
     metadata: Metadata | None = None
+    pinned: bool | None = None
+    expires_at: Future = Field(default=None, description=f"{EXPIRES_AT}; null: never")
 
     _spelling = model_validator(mode="before")(_one_name)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        if self.text is None and self.metadata is None:
+        if not self.values:
             raise ValueError("content or metadata: give at least one of them")
         return self
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The values to set, by field."""
+        never = {"expires_at"} & self.model_fields_set
+        return {name: value for name, value in self if value is not None or name in never}

@@ -12,6 +12,7 @@ from server.database import is_sqlite
 from server.domain.access import Action, require_project
 from server.domain.memory import memories
 from server.domain.memory.changes import checked
+from server.domain.memory.expiry import expiry_of
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, hash_entry, parse_list
@@ -57,11 +58,25 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     if known is None:
         return Remembered(memories.add(session, principal, new, index), Outcome.ADDED)
     kept = tuple(kept_of(known, new))
-    details = checked(with_labels(known.details, new.details))
-    if details == known.details:
+    changed = _additions(known, new)
+    if not changed:
         return Remembered(known.id, Outcome.KNOWN, kept)
-    memories.update(session, principal, known.id, MemoryChange(metadata=details), index)
+    memories.update(session, principal, known.id, MemoryChange.model_validate(changed), index)
     return Remembered(known.id, Outcome.LABELED, kept)
+
+
+def _additions(known: Memory, new: NewMemory) -> dict[str, object]:
+    """Return what the new memory adds to the known one: labels, a pin, a longer life."""
+    changed: dict[str, object] = {}
+    details = checked(with_labels(known.details, new.details))
+    if details != known.details:
+        changed["metadata"] = details
+    if new.pinned and not known.pinned:
+        changed["pinned"] = True
+    expires_at = expiry_of(new.expires_at, new.expires_in_days)
+    if known.expires_at and (expires_at is None or expires_at > known.expires_at):
+        changed["expires_at"] = expires_at
+    return changed
 
 
 def with_labels(details: JsonObject, new: JsonObject) -> JsonObject:

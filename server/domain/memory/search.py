@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
-from server.domain.memory import folding
+from server.domain.memory import activity, folding
 from server.domain.memory.budget import (
     ANSWER_BYTES,
     ROWS_PER_READ,
@@ -27,7 +27,8 @@ from server.domain.memory.ranking import Ranking, rank
 from server.index import Index
 from server.index.exact.matrix import SimilarMemories
 from server.index.words import word_search
-from server.models import Memory
+from server.models import Memory, Project
+from server.models.activity import ActivityKind
 from server.principal import Principal
 
 WORD_CANDIDATES = 100
@@ -108,6 +109,13 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
     Filters apply before the limit. The memories come without their messages. Raises what `require_project` does.
     """
     project = require_project(session, principal, request.project_id, Action.READ)
+    page = _search(session, project, request, index)
+    found = (result.memory.id for result in page.results)
+    activity.note(session, principal, project.id, ActivityKind.SEARCH, found, query=request.query)
+    return page
+
+
+def _search(session: Session, project: Project, request: SearchRequest, index: Index) -> SearchPage:
     if not request.query.strip():
         return _newest(session, conditions(request.filters, project.id), request)
     allowed = None if request.filters.is_empty else _allowed(session, conditions(request.filters, project.id))

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple, TypeAlias
 Foreign: TypeAlias = dict[str, Any]
 """An object of another program. Nothing is known about it until it is checked."""
 
-FIELDS = ("content", "metadata", "user_id", "created_at", "updated_at", "messages", "version", "history")
+FIELDS = (
+    *("content", "metadata", "user_id", "created_at", "updated_at", "messages", "version", "pinned"),
+    *("expires_at", "expires_in_days", "source", "updated_source", "history"),
+)  # fmt: skip
 LABEL_FIELDS = ("tags", "people_mentioned", "topic_category")
 MOST_UNKNOWN = 100
 NAME_LENGTH = 100

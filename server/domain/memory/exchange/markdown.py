@@ -148,8 +148,8 @@ def _fields(head: Foreign) -> Foreign:
             name = key
         if value is None:
             continue
-        if name in ("created_at", "updated_at", "user_id"):
-            fields[name] = value if isinstance(value, str) else str(value)
+        if name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
+            fields[name] = value if isinstance(value, str | bool) else str(value)
         elif name == "metadata" and isinstance(value, dict):
             metadata = value | metadata
         else:

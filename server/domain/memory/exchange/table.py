@@ -13,8 +13,8 @@ from server.domain.memory.labels import PEOPLE, TAGS
 from server.errors import Invalid
 
 COLUMNS = (
-    "id", "content", "tags", "people_mentioned", "topic_category", "user_id", "created_at", "updated_at", "version",
-    "metadata", "messages",
+    "id", "content", "tags", "people_mentioned", "topic_category", "user_id", "created_at", "updated_at", "expires_at",
+    "pinned", "version", "metadata", "messages",
 )  # fmt: skip
 _JSON_COLUMNS = ("metadata", "messages")
 _SEPARATORS = ",;\t|"
