@@ -52,7 +52,7 @@ def latency(model: BundledModel, embedder: BatchingEmbedder) -> None:
     imported = [f"{number} {text}" for number in range(4) for text in MEMORIES[:500]]
     background = threading.Thread(target=embedder.embed, args=(imported,))
     background.start()
-    busy = statistics.median(milliseconds(lambda text: embedder.embed([text], urgent=True), QUESTIONS[:50]))
+    busy = statistics.median(milliseconds(lambda text: embedder.embed([text], is_question=True), QUESTIONS[:50]))
     row("one question, during an import of 2,000 texts", busy, "ms", busy / base)
     background.join()
 

@@ -127,7 +127,7 @@ def _model(settings: Settings) -> str:
     embedder = default_embedder(settings)
     try:
         began = time.perf_counter()
-        embedder.embed(["Hello"], urgent=True)
+        embedder.embed(["Hello"], is_question=True)
         spent = (time.perf_counter() - began) * 1000
         return f"{embedder.name}, {embedder.dimensions} dimensions, {spent:.1f} ms a text"
     finally:

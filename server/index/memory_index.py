@@ -118,11 +118,11 @@ class MemoryIndex:
             for group, part in zip(pieces, parts, strict=True)
         ]
 
-    def submit(self, texts: Sequence[str], *, urgent: bool = False) -> Future[Vectors]:
-        """Embed texts as they are, without holding the caller's thread. Set `urgent` for a question."""
+    def submit(self, texts: Sequence[str], *, is_question: bool = False) -> Future[Vectors]:
+        """Embed texts as they are, without holding the caller's thread. A question has its turn before other texts."""
         if isinstance(self._embedder, BatchingEmbedder):
-            return self._embedder.submit(texts, urgent=urgent)
-        return self._embedding_threads.submit(self._embedder.embed, texts, urgent=urgent)
+            return self._embedder.submit(texts, is_question=is_question)
+        return self._embedding_threads.submit(self._embedder.embed, texts, is_question=is_question)
 
     def expect(self, caller: str) -> None:
         """Note that the caller is about to embed something."""
@@ -211,7 +211,7 @@ class MemoryIndex:
     def health(self) -> Health:
         """Embed a new text to check the model. Chroma is not asked: its last use counts. Raises ModelFailed."""
         try:
-            self._embedder.embed([f"health at {time.time_ns()}"], urgent=True)
+            self._embedder.embed([f"health at {time.time_ns()}"], is_question=True)
         except EmbedderClosed:
             embedding_ok = False
         else:
@@ -236,7 +236,7 @@ class MemoryIndex:
         known = self.known_question(project_id, text)
         if known is not None:
             return known
-        vector: Vector = self._embedder.embed([text], urgent=True)[0]
+        vector: Vector = self._embedder.embed([text], is_question=True)[0]
         self.remember_question(project_id, text, vector)
         return vector
 

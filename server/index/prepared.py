@@ -101,6 +101,6 @@ class PreparedIndex:
         self._texts |= zip(pieces, self._index.assemble(list(pieces.values()), vectors), strict=True)
 
     async def _learn_question(self, project_id: str, text: str) -> None:
-        vector: Vector = (await asyncio.wrap_future(self._index.submit([text], urgent=True)))[0]
+        vector: Vector = (await asyncio.wrap_future(self._index.submit([text], is_question=True)))[0]
         self._questions[text] = vector
         self._index.remember_question(project_id, text, vector)

@@ -59,10 +59,10 @@ class BusyEmbedder:
         self.first = self.callers.submit(self.embedder.embed, ["first"])
         self.model.started.wait(10)
 
-    def ask(self, *texts: str, urgent: bool = False) -> Future[Vectors]:
+    def ask(self, *texts: str, is_question: bool = False) -> Future[Vectors]:
         """Embed the texts in a thread, and return when they are queued."""
         latch = Latch(texts)
-        answer = self.callers.submit(self.embedder.embed, latch, urgent=urgent)
+        answer = self.callers.submit(self.embedder.embed, latch, is_question=is_question)
         assert latch.queued.wait(10)
         return answer
 
@@ -85,7 +85,7 @@ def busy() -> Iterator[BusyEmbedder]:
 def test_a_question_overtakes_an_import_of_two_thousand_texts(busy: BusyEmbedder) -> None:
     texts = [f"fact {number}" for number in range(2000)]
     imported = busy.ask(*texts)
-    question = busy.ask("a question", urgent=True)
+    question = busy.ask("a question", is_question=True)
     busy.model.released.set()
     assert question.result(10).tolist() == [[10, 1]]
     assert len(imported.result(10)) == 2000
@@ -94,7 +94,7 @@ def test_a_question_overtakes_an_import_of_two_thousand_texts(busy: BusyEmbedder
 
 def test_every_ninth_turn_is_left_to_imports_however_many_questions_wait(busy: BusyEmbedder) -> None:
     imported = busy.ask("fact 1", "fact 2")
-    questions = busy.ask(*(f"question {number}" for number in range(30)), urgent=True)
+    questions = busy.ask(*(f"question {number}" for number in range(30)), is_question=True)
     busy.model.released.set()
     questions.result(10)
     imported.result(10)
@@ -132,7 +132,7 @@ def test_a_new_request_does_not_wait_for_those_that_had_a_turn(busy: BusyEmbedde
 
 def test_a_text_that_several_callers_wait_for_is_computed_once(busy: BusyEmbedder) -> None:
     answers = [busy.ask("same", "same") for _ in range(4)]
-    answers += [busy.ask("same", urgent=True) for _ in range(4)]
+    answers += [busy.ask("same", is_question=True) for _ in range(4)]
     answers.append(busy.ask("first"))
     busy.model.released.set()
     assert [answer.result(10)[-1].tolist() for answer in answers] == [[4, 1]] * 8 + [[5, 1]]
@@ -160,7 +160,7 @@ def test_a_text_that_the_model_rejects_fails_only_for_its_callers(busy: BusyEmbe
         bad.result(10)
     assert good.result(10).tolist() == [[4, 1]]
     with pytest.raises(ModelFailed):
-        busy.embedder.embed(["bad"], urgent=True)
+        busy.embedder.embed(["bad"], is_question=True)
 
 
 def test_closing_finishes_the_running_texts_and_fails_the_others(busy: BusyEmbedder) -> None:

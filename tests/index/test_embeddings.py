@@ -92,7 +92,7 @@ def test_sixteen_threads_get_the_same_vectors_as_one(embedder: Embedder) -> None
     texts = [f"Fact {number} of a text of some length" for number in range(64)]
     alone = embedder.embed(texts)
     with ThreadPoolExecutor(16) as threads:
-        together = list(threads.map(lambda text: embedder.embed([text], urgent=len(text) % 2 == 0)[0], texts * 2))
+        together = list(threads.map(lambda text: embedder.embed([text], is_question=len(text) % 2 == 0)[0], texts * 2))
     assert np.array_equal(np.array(together), np.concatenate([alone, alone]))
 
 

@@ -80,22 +80,22 @@ class BatchingEmbedder:
         for thread in self._threads:
             thread.start()
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelFailed."""
         with self._changed:
             new = dict.fromkeys(texts)
             if len(new) == 1 and self._runs_here(*new):
                 futures = batch = self._start({text: Future() for text in new})
             else:
-                futures, batch = self._enqueue(new, urgent), {}
+                futures, batch = self._enqueue(new, is_question), {}
                 self._changed.notify(len(self._waiting))
         self._run(batch)
         return self._join(texts, futures)
 
-    def submit(self, texts: Sequence[str], /, *, urgent: bool = False) -> Future[Vectors]:
+    def submit(self, texts: Sequence[str], /, *, is_question: bool = False) -> Future[Vectors]:
         """Like `embed`, without waiting: the future gets the vectors or the error. Raises EmbedderClosed."""
         with self._changed:
-            futures = self._enqueue(dict.fromkeys(texts), urgent)
+            futures = self._enqueue(dict.fromkeys(texts), is_question)
             self._changed.notify(len(self._waiting))
         return _when_all_are_done(futures, lambda: self._join(texts, futures))
 
@@ -131,15 +131,17 @@ class BatchingEmbedder:
         vectors = {text: future.result() for text, future in futures.items()}
         return np.array([vectors[text] for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
 
-    def _enqueue(self, texts: Iterable[str], urgent: bool) -> Batch:
+    def _enqueue(self, texts: Iterable[str], is_question: bool) -> Batch:
         """Queue the texts that are not queued or running. An urgent text among the waiting others is queued again."""
         if self._closed:
             raise EmbedderClosed
         futures = {text: self._running.get(text) or self._waiting.get(text) or Future() for text in texts}
-        new = deque(text for text in futures if text not in self._running and (urgent or text not in self._waiting))
+        new = deque(
+            text for text in futures if text not in self._running and (is_question or text not in self._waiting)
+        )
         if new:
             self._waiting |= {text: futures[text] for text in new}
-            if urgent:
+            if is_question:
                 self._urgent.append(new)
             else:
                 self._others.insert(self._newcomers, new)

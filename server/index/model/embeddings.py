@@ -31,8 +31,8 @@ class Embedder(Protocol):
     def dimensions(self) -> int:
         """The length of a vector."""
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
-        """Return vectors of unit length, shape (len(texts), dimensions). Set `urgent` for a question.
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        """Return vectors of unit length, shape (len(texts), dimensions). A question has its turn before other texts.
 
         Raises EmbedderClosed, ModelFailed.
         """
