@@ -56,7 +56,7 @@ ORDER = {
         ("server.domain",),
     ),
     "server.index": (
-        ("server.index.memory_index", "server.index.prepared"),
+        ("server.index.memory_index", "server.index.prepared", "server.index.question"),
         ("server.index.upkeep",),
         ("server.index.chroma", "server.index.exact"),
         ("server.index.outbox",),

@@ -1,10 +1,12 @@
 """`doctor`, `reindex` and `prepare-model`: commands for the operator."""
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from typing import NoReturn
 
 import httpx
@@ -13,12 +15,11 @@ from sqlmodel import Session
 from tqdm import tqdm
 
 from server import data_folder
-from server.app import default_embedder
 from server.commands.checks import Check, CheckFailed, run_checks
 from server.commands.output import print_message
 from server.database import Database, migrated
 from server.index import MemoryIndex
-from server.index.model.embeddings import DEFAULT_MODEL, ModelUnusable, prepare
+from server.index.model.embeddings import DEFAULT_MODEL, Embedder, ModelUnusable, open_embedder, prepare
 from server.index.upkeep.rebuild import Progress
 from server.mail import open_mailer
 from server.models import Project
@@ -34,11 +35,23 @@ PUBLIC_URL_SECONDS = 5
 
 def prepare_model(settings: Settings, _args: Namespace) -> None:
     """Export the default model, or load the configured one. Raises SettingsError."""
-    try:
-        if settings.embedding_model == DEFAULT_MODEL:
+    if settings.embedding_model == DEFAULT_MODEL:
+        with _blaming_settings():
             prepare(settings.data_dir)
-        else:
-            default_embedder(settings).close()
+    else:
+        _open_model(settings).close()
+
+
+def _open_model(settings: Settings) -> Embedder:
+    """Load the configured model. Raises SettingsError."""
+    with _blaming_settings():
+        return open_embedder(settings.embedding_model, settings.data_dir)
+
+
+@contextlib.contextmanager
+def _blaming_settings() -> Iterator[None]:
+    try:
+        yield
     except ModelUnusable as error:
         raise SettingsError(str(error)) from error
 
@@ -46,7 +59,7 @@ def prepare_model(settings: Settings, _args: Namespace) -> None:
 def reindex(settings: Settings, _args: Namespace) -> None:
     """Rebuild the index from SQL. Beside a running server, that server builds the collections."""
     with migrated(settings.database_url.get_secret_value(), connections=CONNECTIONS) as database:
-        index = MemoryIndex(settings, database, default_embedder(settings))
+        index = MemoryIndex(settings, database, _open_model(settings))
         index.start()
         try:
             with tqdm(file=sys.stderr, total=1, unit="") as bar:
@@ -124,7 +137,7 @@ def _count(session: Session, table: str) -> int:
 
 
 def _model(settings: Settings) -> str:
-    embedder = default_embedder(settings)
+    embedder = _open_model(settings)
     try:
         began = time.perf_counter()
         embedder.embed(["Hello"], is_question=True)

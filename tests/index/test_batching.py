@@ -48,6 +48,9 @@ class BlockedModel:
             raise ValueError("cannot read this")
         return np.array([[len(text), 1] for text in texts], dtype=np.float32)
 
+    def close(self) -> None:
+        pass
+
 
 class BusyEmbedder:
     """An embedder whose only model thread is busy with the text "first", and the requests queued behind it."""
@@ -198,6 +201,9 @@ class SlowModel:
             self.running.remove(texts[0])
             self.changed.notify_all()
         return np.array([[len(text), 1] for text in texts], dtype=np.float32)
+
+    def close(self) -> None:
+        pass
 
     def wait_for(self, count: int) -> list[str]:
         """Wait until so many texts run, and return them."""

@@ -27,7 +27,7 @@ from server.domain.memory.storing import embed, embedding_input, insert
 from server.domain.memory.usage import require_room
 from server.errors import NotFound
 from server.index import Index
-from server.index.types import Embedded
+from server.index.types import UNEMBEDDED, Embedded
 from server.models import Import, Memory, Project, StagedMemory, User
 from server.models.base import now
 from server.models.stored_size import size_of_memory
@@ -282,5 +282,7 @@ def _memory_of(staged: StagedMemory, line: Line, row: Import, author: str | None
 
 
 def _embedded(memory: StagedMemory) -> Embedded:
+    if not memory.embedding_model:
+        return UNEMBEDDED
     vectors = np.frombuffer(memory.vectors, "<f4").reshape(len(memory.spans), -1).astype(np.float32, copy=False)
     return Embedded(memory.embedding_model, tuple((start, end) for start, end in memory.spans), vectors)

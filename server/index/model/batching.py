@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from server.errors import Unavailable
+from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed, VectorsRefused
 from server.index.types import Vector, Vectors
 
 Batch: TypeAlias = dict[str, Future[Vector]]
@@ -34,34 +34,32 @@ CROWDED_SECONDS = 5.0
 """How long the model counts as used by several callers after two of them used it."""
 
 
-class EmbedderClosed(Unavailable):
-    sentence = "The server is stopping; nothing was changed. Try again."
-
-
-class ModelFailed(Unavailable):
-    """The model could not embed these texts. `__cause__` is the model's own exception, which callers never see."""
-
-    sentence = "The embedding model failed; nothing was changed. Try again."
-
-
 class Model(Protocol):
     """A model that can run on `threads` threads at once, with up to `batch_size` texts each."""
 
-    name: str
-    dimensions: int
-    threads: int
-    batch_size: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def threads(self) -> int: ...
+
+    @property
+    def batch_size(self) -> int: ...
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
-        """Return vectors of unit length, shape (len(texts), dimensions)."""
+        """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
+
+    def close(self) -> None:
+        """Release what the model holds."""
 
 
 class BatchingEmbedder:
     """An Embedder over a Model."""
 
     def __init__(self, model: Model) -> None:
-        self.name = model.name
-        self.dimensions = model.dimensions
         self._model = model
         self._changed = threading.Condition()
         self._urgent: Queue = deque()
@@ -80,8 +78,16 @@ class BatchingEmbedder:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    @property
+    def dimensions(self) -> int:
+        return self._model.dimensions
+
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
-        """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelFailed."""
+        """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelAway, ModelFailed."""
         with self._changed:
             new = dict.fromkeys(texts)
             if len(new) == 1 and self._runs_here(*new):
@@ -125,6 +131,7 @@ class BatchingEmbedder:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        self._model.close()
 
     def _join(self, texts: Sequence[str], futures: Batch) -> Vectors:
         """Wait for the futures and return the vectors of all texts. Raises what `embed` does."""
@@ -179,13 +186,11 @@ class BatchingEmbedder:
         if not batch:
             return
         try:
-            vectors = self._model.encode(list(batch))
+            vectors = _checked(self._model.encode(list(batch)), (len(batch), self.dimensions))
         except Exception as error:  # noqa: BLE001 - any failure belongs to the threads that wait for the batch
             self._finish(batch)
-            failed = ModelFailed()
-            failed.__cause__ = error
             for future in batch.values():
-                future.set_exception(failed)
+                future.set_exception(_failure_of(error))
         else:
             self._finish(batch)
             for future, vector in zip(batch.values(), vectors, strict=True):
@@ -240,6 +245,22 @@ class BatchingEmbedder:
         others = self._others and (not self._urgent or self._urgent_turns >= MAX_URGENT_TURNS)
         self._urgent_turns = 0 if others else self._urgent_turns + 1
         return self._others if others else self._urgent
+
+
+def _checked(vectors: Vectors, shape: tuple[int, int]) -> Vectors:
+    """Raises VectorsRefused."""
+    lengths = np.linalg.norm(vectors, axis=-1)
+    if vectors.shape != shape or not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise VectorsRefused
+    return vectors
+
+
+def _failure_of(error: Exception) -> Exception:
+    if isinstance(error, ModelAway | ModelFailed):
+        return error
+    failed = ModelFailed()
+    failed.__cause__ = error
+    return failed
 
 
 def _when_all_are_done(futures: Batch, join: Callable[[], Vectors]) -> Future[Vectors]:

@@ -19,6 +19,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]  # it has no types
 from tokenizers import Tokenizer
 
+from server.index.model.failures import ModelUnusable
 from server.index.types import Vectors
 
 NAME = "all-MiniLM-L6-v2"
@@ -30,10 +31,6 @@ TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f41157
 EXPORT_TIMEOUT_SECONDS = 900
 
 log = logging.getLogger(__name__)
-
-
-class ModelUnusable(Exception):
-    """The embedding model cannot be loaded. The message is a sentence that says why."""
 
 
 class BundledModel:
@@ -56,6 +53,9 @@ class BundledModel:
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return vectors of unit length, shape (len(texts), 384). Safe for threads."""
         return np.concatenate([self._vector(text) for text in texts])
+
+    def close(self) -> None:
+        pass
 
     def _vector(self, text: str) -> Vectors:
         encoding = self._tokenizer.encode(text)

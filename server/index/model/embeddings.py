@@ -8,14 +8,26 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from server.index.model import bundled
-from server.index.model.batching import BatchingEmbedder, EmbedderClosed, ModelFailed
-from server.index.model.bundled import ModelUnusable, prepare
+from server.index.model.batching import BatchingEmbedder, Model
+from server.index.model.bundled import prepare
+from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed, ModelUnusable
+from server.index.model.late import LateModel
 from server.index.types import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["DEFAULT_MODEL", "Embedder", "EmbedderClosed", "ModelFailed", "ModelUnusable", "open_embedder", "prepare"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "Embedder",
+    "EmbedderClosed",
+    "ModelAway",
+    "ModelFailed",
+    "ModelUnusable",
+    "open_embedder",
+    "open_late",
+    "prepare",
+]
 
 DEFAULT_MODEL = bundled.NAME
 
@@ -25,16 +37,19 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """The model and its precision, e.g. "all-MiniLM-L6-v2/int8". Never compare vectors of different names."""
+        """The model and its precision, e.g. "all-MiniLM-L6-v2/int8". Never compare vectors of different names.
+
+        "" until the model is loaded for the first time.
+        """
 
     @property
     def dimensions(self) -> int:
-        """The length of a vector."""
+        """The length of a vector; 0 as long as `name` is empty."""
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions). A question has its turn before other texts.
 
-        Raises EmbedderClosed, ModelFailed.
+        Raises EmbedderClosed, ModelAway, ModelFailed.
         """
 
     def close(self) -> None:
@@ -58,10 +73,23 @@ class TransformersModel:
         )
         return np.asarray(vectors, dtype=np.float32)
 
+    def close(self) -> None:
+        pass
+
 
 def open_embedder(model: str, data_dir: Path) -> Embedder:
-    """Load `model`: the bundled one, or any other through sentence-transformers. Raises ModelUnusable."""
-    return BatchingEmbedder(bundled.load(data_dir) if model == DEFAULT_MODEL else TransformersModel(model))
+    """Load `model`. Raises ModelUnusable."""
+    return BatchingEmbedder(load(model, data_dir))
+
+
+def open_late(model: str, data_dir: Path) -> Embedder:
+    """Load `model`, or else go on trying in the background. Until then the embedder raises ModelAway."""
+    return BatchingEmbedder(LateModel(lambda: load(model, data_dir)))
+
+
+def load(model: str, data_dir: Path) -> Model:
+    """Load the bundled model, or any other through sentence-transformers. Raises ModelUnusable."""
+    return bundled.load(data_dir) if model == DEFAULT_MODEL else TransformersModel(model)
 
 
 def _sentence_transformer(name: str) -> "SentenceTransformer":
