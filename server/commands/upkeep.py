@@ -1,12 +1,10 @@
 """`doctor`, `reindex` and `prepare-model`: commands for the operator."""
 
 import asyncio
-import contextlib
 import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator
 from typing import NoReturn
 
 import httpx
@@ -19,7 +17,7 @@ from server.commands.checks import Check, CheckFailed, run_checks
 from server.commands.output import print_message
 from server.database import Database, migrated
 from server.index import MemoryIndex
-from server.index.model.embeddings import DEFAULT_MODEL, Embedder, ModelUnusable, open_embedder, prepare
+from server.index.model.embeddings import Embedder, ModelUnusable, open_embedder
 from server.index.upkeep.rebuild import Progress
 from server.mail import open_mailer
 from server.models import Project
@@ -34,24 +32,17 @@ PUBLIC_URL_SECONDS = 5
 
 
 def prepare_model(settings: Settings, _args: Namespace) -> None:
-    """Export the default model, or load the configured one. Raises SettingsError."""
-    if settings.embedding_model == DEFAULT_MODEL:
-        with _blaming_settings():
-            prepare(settings.data_dir)
-    else:
-        _open_model(settings).close()
+    """Export the configured model if necessary, and load it. Raises SettingsError."""
+    print_message("Preparing the embedding model (about a minute the first time) …")
+    embedder = _open_model(settings)
+    print_message(f"The embedding model is ready: {embedder.name}, {embedder.dimensions} dimensions.")
+    embedder.close()
 
 
 def _open_model(settings: Settings) -> Embedder:
     """Load the configured model. Raises SettingsError."""
-    with _blaming_settings():
-        return open_embedder(settings.embedding_model, settings.data_dir)
-
-
-@contextlib.contextmanager
-def _blaming_settings() -> Iterator[None]:
     try:
-        yield
+        return open_embedder(settings.embedding_model, settings.data_dir)
     except ModelUnusable as error:
         raise SettingsError(str(error)) from error
 

@@ -10,6 +10,7 @@ import pytest
 
 from server.index.model.batching import MAX_URGENT_TURNS, BatchingEmbedder
 from server.index.model.embeddings import EmbedderClosed, ModelFailed
+from server.index.model.prompts import NO_PROMPTS
 from server.index.types import Vectors
 
 
@@ -30,6 +31,7 @@ class BlockedModel:
 
     name = "blocked/test"
     dimensions = 2
+    prompts = NO_PROMPTS
     threads = 1
 
     def __init__(self, batch_size: int = 1) -> None:
@@ -184,6 +186,7 @@ class SlowModel:
 
     name = "slow/test"
     dimensions = 2
+    prompts = NO_PROMPTS
     threads = 2
     batch_size = 1
 

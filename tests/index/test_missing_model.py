@@ -16,6 +16,7 @@ from server.index.model import late
 from server.index.model.batching import BatchingEmbedder
 from server.index.model.failures import ModelAway, ModelUnusable, VectorsRefused
 from server.index.model.late import LateModel
+from server.index.model.prompts import NO_PROMPTS
 from server.index.types import Vectors
 from server.index.upkeep import worker
 from server.models import Memory
@@ -31,6 +32,7 @@ MISSING = "The model is missing: put it there."
 class Words(WordEmbedder):
     """A model that can be missing at the start and go away later."""
 
+    prompts = NO_PROMPTS
     threads = 2
     batch_size = 4
 

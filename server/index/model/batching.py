@@ -17,6 +17,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed, VectorsRefused
+from server.index.model.prompts import Prompts
 from server.index.types import Vector, Vectors
 
 Batch: TypeAlias = dict[str, Future[Vector]]
@@ -48,6 +49,10 @@ class Model(Protocol):
 
     @property
     def batch_size(self) -> int: ...
+
+    @property
+    def prompts(self) -> Prompts:
+        """What the embedder puts in front of texts. Raises ModelAway."""
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
@@ -88,6 +93,7 @@ class BatchingEmbedder:
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelAway, ModelFailed."""
+        texts = self._prompted(texts, is_question)
         with self._changed:
             new = dict.fromkeys(texts)
             if len(new) == 1 and self._runs_here(*new):
@@ -99,7 +105,8 @@ class BatchingEmbedder:
         return self._join(texts, futures)
 
     def submit(self, texts: Sequence[str], /, *, is_question: bool = False) -> Future[Vectors]:
-        """Like `embed`, without waiting: the future gets the vectors or the error. Raises EmbedderClosed."""
+        """Like `embed`, without waiting: the future gets the vectors or the error. Raises EmbedderClosed, ModelAway."""
+        texts = self._prompted(texts, is_question)
         with self._changed:
             futures = self._enqueue(dict.fromkeys(texts), is_question)
             self._changed.notify(len(self._waiting))
@@ -132,6 +139,10 @@ class BatchingEmbedder:
         for thread in self._threads:
             thread.join()
         self._model.close()
+
+    def _prompted(self, texts: Sequence[str], is_question: bool) -> Sequence[str]:
+        prompt = self._model.prompts.before(is_question=is_question)
+        return [f"{prompt}{text}" for text in texts] if prompt else texts
 
     def _join(self, texts: Sequence[str], futures: Batch) -> Vectors:
         """Wait for the futures and return the vectors of all texts. Raises what `embed` does."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from server.index.model.batching import Model
 from server.index.model.failures import ModelAway, ModelUnusable
+from server.index.model.prompts import Prompts
 from server.index.types import Vectors
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ LOADING = "The embedding model is being prepared. Until then memories are found 
 
 
 class LateModel:
-    """A Model that `load` returns in the background. Until then `encode` and `prefix` raise ModelAway at once.
+    """A Model that `load` returns in the background. Until then `encode` and `prompts` raise ModelAway at once.
 
     `load` runs again and again while it raises ModelUnusable or ModelAway. `name` is "" and `dimensions` 0 until then.
     """
@@ -53,12 +54,19 @@ class LateModel:
     def batch_size(self) -> int:
         return self._model.batch_size if self._model else 1
 
+    @property
+    def prompts(self) -> Prompts:
+        """Known only with the model. A text that came before it must not be embedded without its prompt."""
+        return self._loaded().prompts
+
     def encode(self, texts: Sequence[str], /) -> Vectors:
         return self._loaded().encode(texts)
 
     def close(self) -> None:
         """Stop trying. An attempt that is under way ends with the process."""
         self._closing.set()
+        if self._model is not None:
+            self._model.close()
 
     def _loaded(self) -> Model:
         if self._model is None:

@@ -1,23 +1,37 @@
-"""A program that writes a BERT sentence model as ONNX. It is a process of its own, so that torch's memory is freed.
+"""A program that writes a sentence model as ONNX. It is a process of its own, so that torch's memory is freed.
 
-python onnx_export.py SOURCE_FOLDER FP32.onnx INT8.onnx
+python onnx_export.py SOURCE_FOLDER POOLING FP32.onnx INT8.onnx
 """
 
 import sys
 from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 OPSET = 17
+SAMPLE_LENGTHS = (3, 20)
+LEAST_COSINE = 0.999
+LEAST_INT8_COSINE = 0.85
+"""Lower than for real texts: the samples are tokens in no order. Some models are ruined by int8."""
+
+Ids: TypeAlias = NDArray[np.int64]
+Vectors: TypeAlias = NDArray[np.float32]
 
 
-def main(source: str, full: str, quantized: str) -> None:
-    export(Path(source), Path(full))
+def main(source: str, pooling: str, full: str, quantized: str) -> None:
+    samples = export(Path(source), pooling, Path(full))
+    require_alike(Path(full), samples, LEAST_COSINE)
     quantize(Path(full), Path(quantized))
+    require_alike(Path(quantized), samples, LEAST_INT8_COSINE)
 
 
-def export(source: Path, target: Path) -> None:
+def export(source: Path, pooling: str, target: Path) -> list[tuple[Ids, Vectors]]:
     """Write `source` as a graph: input_ids, attention_mask (batch × length) → vector (batch × dimensions).
 
-    The graph includes mean pooling under the mask and normalizing, as in sentence-transformers.
+    Return some texts of other lengths than the one that was traced, with the vectors that they should get.
+    The graph includes the pooling ("mean" under the mask, or "cls") and normalizing, as in sentence-transformers.
     """
     import torch  # noqa: PLC0415 - 350 MB that only this process needs
     from transformers import AutoModel  # noqa: PLC0415
@@ -25,19 +39,26 @@ def export(source: Path, target: Path) -> None:
     class Sentence(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.bert = AutoModel.from_pretrained(source, attn_implementation="eager").eval()
+            self.encoder = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32).eval()
 
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            words = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            words = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            if pooling == "cls":
+                return torch.nn.functional.normalize(words[:, 0], dim=1)
             mask = attention_mask.unsqueeze(-1).to(words.dtype)
             mean = (words * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
             return torch.nn.functional.normalize(mean, dim=1)
 
-    ids = torch.tensor([[101, 7592, 2088, 102], [101, 7592, 102, 0]])
+    def texts(count: int, length: int) -> torch.Tensor:
+        first = (model.encoder.config.pad_token_id or 0) + 1
+        return torch.randint(first, model.encoder.config.vocab_size, (count, length))
+
+    model = Sentence().eval()
+    ids = texts(2, 7)
     names = ["input_ids", "attention_mask"]
     torch.onnx.export(
-        Sentence(),
-        (ids, (ids != 0).long()),
+        model,
+        (ids, torch.ones_like(ids)),
         str(target),
         input_names=names,
         output_names=["vector"],
@@ -45,6 +66,20 @@ def export(source: Path, target: Path) -> None:
         opset_version=OPSET,
         dynamo=False,
     )
+    with torch.no_grad():
+        samples = [texts(1, length) for length in SAMPLE_LENGTHS]
+        return [(ids.numpy(), model(ids, torch.ones_like(ids)).numpy()) for ids in samples]
+
+
+def require_alike(graph: Path, samples: list[tuple[Ids, Vectors]], least: float) -> None:
+    """Exit unless the graph's vectors have at least this cosine to those of the samples."""
+    import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    for ids, vectors in samples:
+        (found,) = session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        if not (found * vectors).sum() >= least:
+            raise SystemExit(f"{graph.name} gives other vectors than the model itself")
 
 
 def quantize(full: Path, target: Path) -> None:
