@@ -163,5 +163,5 @@ def test_a_damaged_tokenizer_or_a_missing_folder_is_one_sentence_without_a_path(
 def test_a_model_that_the_hub_does_not_give_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelUnusable, match="^The embedding model 'nobody/nothing' cannot be downloaded"):
+    with pytest.raises(ModelUnusable, match=r"^The embedding model 'nobody/nothing' cannot be downloaded"):
         load("nobody/nothing", tmp_path)

@@ -17,24 +17,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from server.index.model import onnx_export
 
-WORDS = [
-    "a",
-    "red",
-    "canoe",
-    "what",
-    "did",
-    "the",
-    "small",
-    "bear",
-    "eat",
-    "in",
-    "woods",
-    "one",
-    "two",
-    "three",
-    "question",
-    "text",
-]
+WORDS = ["a", "bear", "canoe", "did", "eat", "one", "question", "red", "small", "text", "the", "three", "two", "what"]
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 SIZES = {
     "vocab_size": len(SPECIAL) + len(WORDS),
@@ -81,6 +64,7 @@ def build(family: str, folder: Path) -> None:
         sep_token="</s>",
         unk_token="<unk>",
         mask_token="<mask>",
+        model_max_length=25,
         model_input_names=["input_ids", "attention_mask"],
     )
     fast.save_pretrained(folder)
