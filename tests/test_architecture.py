@@ -17,6 +17,7 @@ HEAVY = frozenset(
         "torch",
         "transformers",
         "sentence_transformers",
+        "huggingface_hub",
         "onnx",
         "onnxruntime.quantization",
         "alembic",

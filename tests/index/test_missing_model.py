@@ -94,7 +94,8 @@ async def test_a_server_without_its_model_starts_and_takes_it_up_when_it_appears
     words.is_there.set()
 
     async def is_whole() -> bool:
-        return (await client.get("/health")).json()["status"] == "healthy" and (await found())[0]["score"] > 0.5
+        healthy = (await client.get("/health")).json()["status"] == "healthy"
+        return healthy and bool((await found())[0]["score"] > 0.5)
 
     with anyio.fail_after(20):
         while not await is_whole():

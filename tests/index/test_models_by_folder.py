@@ -26,7 +26,7 @@ BUILD = Path(__file__).parents[1] / "support" / "small_models.py"
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small model of each family, exported, and with what sentence-transformers makes of `TEXTS`."""
     folder = tmp_path_factory.mktemp("models")
-    command = [sys.executable, "-W", "ignore", BUILD, folder, json.dumps([FAMILIES, PROMPTS, TEXTS])]
+    command: list[str | Path] = [sys.executable, "-W", "ignore", BUILD, folder, json.dumps([FAMILIES, PROMPTS, TEXTS])]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return folder
 
@@ -106,7 +106,7 @@ def _with_dense(folder: Path) -> None:
     (folder / "modules.json").write_text(json.dumps([*modules[:2], dense]), "utf-8")
 
 
-UNEXPORTABLE = {
+UNEXPORTABLE: dict[str, Callable[[Path], object]] = {
     "it is of the kind t5": _edited("config.json", model_type="t5"),
     "it consists of Transformer, Pooling, Dense": _with_dense,
     "its pooling is max": _edited("1_Pooling/config.json", pooling_mode="max"),

@@ -35,9 +35,12 @@ def packed(values: NDArray[np.float32]) -> bytes:
 
 def tensors() -> dict[str, NDArray[np.float32]]:
     numbers = np.random.default_rng(1)
-    made = {name: numbers.integers(-8, 8, (rows, HIDDEN)).astype(np.float32) / 8 for name, rows in MATRICES.items()}
-    made["l0.fi.w"] = numbers.integers(-8, 8, (FEED_FORWARD, HIDDEN)).astype(np.float32) / 8
-    made["l0.fo.w"] = numbers.integers(-8, 8, (HIDDEN, FEED_FORWARD)).astype(np.float32) / 8
+
+    def eighths(rows: int, columns: int = HIDDEN) -> NDArray[np.float32]:
+        return np.asarray(numbers.integers(-8, 8, (rows, columns)) / 8, np.float32)
+
+    made = {name: eighths(rows) for name, rows in MATRICES.items()}
+    made |= {"l0.fi.w": eighths(FEED_FORWARD), "l0.fo.w": eighths(HIDDEN, FEED_FORWARD)}
     biases = [f"l0.{part}.b" for part in ("q", "k", "v", "ao", "fo")]
     lengths = {"l0.fi.b": FEED_FORWARD, **dict.fromkeys([*biases, "emb.ln.w", "emb.ln.b"], HIDDEN)}
     lengths |= dict.fromkeys([f"l0.{norm}.{part}" for norm in ("aln", "oln") for part in "wb"], HIDDEN)

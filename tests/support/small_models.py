@@ -45,19 +45,20 @@ def main(target: str, wanted: str) -> None:
         )
         model.save(str(folder))
         shutil.rmtree(folder / "parts")
-        reference = {"questions": model.encode_query(texts), "passages": model.encode_document(texts)}
-        np.savez(folder / "reference.npz", **reference)
+        questions, passages = model.encode_query(texts), model.encode_document(texts)
+        np.savez(folder / "reference.npz", questions=questions, passages=passages)
         onnx_export.main(str(folder), pooling, str(folder / "full.onnx"), str(folder / "int8.onnx"))
 
 
 def build(family: str, folder: Path) -> None:
     torch.manual_seed(7)
-    AutoModel.from_config(AutoConfig.for_model(family, **SIZES)).save_pretrained(folder)
+    config = AutoConfig.for_model(family, **SIZES)
+    AutoModel.from_config(config).save_pretrained(folder)  # type: ignore[no-untyped-call]  # it has no types
     vocabulary = {word: number for number, word in enumerate([*SPECIAL, *WORDS])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, "<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
-    fast = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # the same
         tokenizer_object=tokenizer,
         cls_token="<s>",
         pad_token="<pad>",

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 MAGIC = b"E5S1"
 BLOCK = 32
@@ -107,8 +109,6 @@ def read_pieces(reader: Reader) -> Pieces:
 
 
 def write_tokenizer(pieces: Pieces, target: Path) -> None:
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors  # noqa: PLC0415
-
     special = {pieces.first, pieces.last, pieces.padding, pieces.unknown, len(pieces.scored) - 1}
     # A blank in front of a special piece keeps texts from spelling it: no word holds a blank.
     vocabulary = [
@@ -184,8 +184,6 @@ def decode(data: bytes, count: int) -> NDArray[np.float32]:
 
 
 def write_weights(tensors: dict[str, NDArray[np.float32]], target: Path) -> None:
-    from safetensors.numpy import save_file  # noqa: PLC0415
-
     save_file(tensors, target, metadata={"format": "pt"})
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import httpx
+
 from server.index.model.failures import ModelUnusable
 
 OWNER = "sentence-transformers"
@@ -31,10 +33,9 @@ def folder_of(name: str) -> Path:
 
 
 def _from_hub(repository: str) -> Path:
-    import httpx  # noqa: PLC0415 - like the next one, only for a model from the hub
-    from huggingface_hub import snapshot_download  # noqa: PLC0415
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - only for a model from the hub
     from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
-    from huggingface_hub.utils import disable_progress_bars  # noqa: PLC0415
+    from huggingface_hub.utils.tqdm import disable_progress_bars  # noqa: PLC0415
 
     disable_progress_bars()
     try:

@@ -5,10 +5,14 @@ python onnx_export.py SOURCE_FOLDER POOLING FP32.onnx INT8.onnx
 
 import sys
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import onnxruntime  # type: ignore[import-untyped]  # it has no types
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 OPSET = 17
 SAMPLE_LENGTHS = (3, 20)
@@ -31,30 +35,11 @@ def export(source: Path, pooling: str, target: Path) -> list[tuple[Ids, Vectors]
     """Write `source` as a graph: input_ids, attention_mask (batch × length) → vector (batch × dimensions).
 
     Return some texts of other lengths than the one that was traced, with the vectors that they should get.
-    The graph includes the pooling ("mean" under the mask, or "cls") and normalizing, as in sentence-transformers.
     """
     import torch  # noqa: PLC0415 - 350 MB that only this process needs
-    from transformers import AutoModel  # noqa: PLC0415
 
-    class Sentence(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32).eval()
-
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            words = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-            if pooling == "cls":
-                return torch.nn.functional.normalize(words[:, 0], dim=1)
-            mask = attention_mask.unsqueeze(-1).to(words.dtype)
-            mean = (words * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
-            return torch.nn.functional.normalize(mean, dim=1)
-
-    def texts(count: int, length: int) -> torch.Tensor:
-        first = (model.encoder.config.pad_token_id or 0) + 1
-        return torch.randint(first, model.encoder.config.vocab_size, (count, length))
-
-    model = Sentence().eval()
-    ids = texts(2, 7)
+    model, vocabulary = sentence_model(source, pooling)
+    ids = torch.randint(*vocabulary, (2, 7))
     names = ["input_ids", "attention_mask"]
     torch.onnx.export(
         model,
@@ -67,14 +52,38 @@ def export(source: Path, pooling: str, target: Path) -> list[tuple[Ids, Vectors]
         dynamo=False,
     )
     with torch.no_grad():
-        samples = [texts(1, length) for length in SAMPLE_LENGTHS]
+        samples = [torch.randint(*vocabulary, (1, length)) for length in SAMPLE_LENGTHS]
         return [(ids.numpy(), model(ids, torch.ones_like(ids)).numpy()) for ids in samples]
+
+
+def sentence_model(source: Path, pooling: str) -> "tuple[torch.nn.Module, tuple[int, int]]":
+    """Return the encoder with its pooling ("mean" under the mask, or "cls") and normalizing.
+
+    Also return the range of the tokens that are no padding.
+    """
+    import torch  # noqa: PLC0415
+    from transformers import AutoModel  # noqa: PLC0415
+
+    class Sentence(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            words = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            if pooling == "cls":
+                return torch.nn.functional.normalize(words[:, 0], dim=1)
+            mask = attention_mask.unsqueeze(-1).to(words.dtype)
+            mean = (words * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+            return torch.nn.functional.normalize(mean, dim=1)
+
+    model = Sentence().eval()
+    config = model.encoder.config
+    return model, ((config.pad_token_id or 0) + 1, config.vocab_size)
 
 
 def require_alike(graph: Path, samples: list[tuple[Ids, Vectors]], least: float) -> None:
     """Exit unless the graph's vectors have at least this cosine to those of the samples."""
-    import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415
-
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     for ids, vectors in samples:
         (found,) = session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
