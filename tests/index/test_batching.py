@@ -10,7 +10,7 @@ import pytest
 
 from server.index.model.batching import MAX_URGENT_TURNS, BatchingEmbedder
 from server.index.model.embeddings import EmbedderClosed, ModelFailed
-from server.index.model.prompts import NO_PROMPTS
+from server.index.model.prompts import NO_PROMPTS, Prompts
 from server.index.types import Vectors
 
 
@@ -166,6 +166,24 @@ def test_a_text_that_the_model_rejects_fails_only_for_its_callers(busy: BusyEmbe
     assert good.result(10).tolist() == [[4, 1]]
     with pytest.raises(ModelFailed):
         busy.embedder.embed(["bad"], is_question=True)
+
+
+def test_questions_and_passages_get_the_prompts_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BlockedModel, "prompts", Prompts("query: ", "passage: "))
+    model = BlockedModel(batch_size=4)
+    model.released.set()
+    embedder = BatchingEmbedder(model)
+    embedder.embed(["a canoe"], is_question=True)
+    embedder.embed(["a canoe"])
+    embedder.submit(["a kayak"], is_question=True).result()
+    embedder.submit(["a kayak", "a tent"]).result()
+    embedder.close()
+    assert model.batches == [
+        ["query: a canoe"],
+        ["passage: a canoe"],
+        ["query: a kayak"],
+        ["passage: a kayak", "passage: a tent"],
+    ]
 
 
 def test_closing_finishes_the_running_texts_and_fails_the_others(busy: BusyEmbedder) -> None:

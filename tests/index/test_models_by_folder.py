@@ -1,6 +1,7 @@
 """A model in a folder is exported once and runs as its own files say; what cannot be exported runs elsewhere."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from server.index.model import embeddings, programs, sentence_folder
 from server.index.model.embeddings import ModelUnusable, load
@@ -87,7 +89,7 @@ def test_other_weights_in_the_same_folder_are_another_model(
 ) -> None:
     folder = Path(shutil.copytree(models / "bert", tmp_path / "bert"))
     before = load(str(folder), tmp_path).name
-    (folder / "model.safetensors").write_bytes(b"other weights")
+    save_file({"weight": np.ones(3, np.float32)}, folder / "model.safetensors")
     assert load(str(folder), tmp_path).name != before
     assert len(exports) == 2
 
@@ -113,7 +115,6 @@ UNEXPORTABLE: dict[str, Callable[[Path], object]] = {
     "it leaves its prompts out of the mean": _edited("1_Pooling/config.json", include_prompt=False),
     "it has no tokenizer.json": lambda folder: (folder / "tokenizer.json").unlink(),
     "it has no model.safetensors": lambda folder: (folder / "model.safetensors").unlink(),
-    "its config.json cannot be read": lambda folder: (folder / "config.json").write_bytes(b"{"),
 }
 
 
@@ -146,18 +147,26 @@ def test_a_failed_export_is_no_reason_to_do_without_the_model(
     assert "an operator is missing" in caplog.text
 
 
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "there is no such folder": shutil.rmtree,
+    "it has no config.json": lambda folder: [file.unlink() for file in folder.glob("*.json")],
+    "its config.json is damaged": lambda folder: (folder / "config.json").write_bytes(b"{"),
+    "its modules.json is damaged": lambda folder: (folder / "modules.json").write_bytes(b"\xff"),
+    "its tokenizer.json is damaged": lambda folder: (folder / "tokenizer.json").write_text("{}", "utf-8"),
+    "its model.safetensors is damaged": lambda folder: os.truncate(folder / "model.safetensors", 9000),
+}
+
+
 @pytest.mark.usefixtures("prefix", "exports")
-def test_a_damaged_tokenizer_or_a_missing_folder_is_one_sentence_without_a_path(models: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("reason", DAMAGES)
+def test_what_is_missing_or_damaged_is_one_sentence_without_a_path(reason: str, models: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(models / "bert", tmp_path / "bert"))
-    (folder / "tokenizer.json").write_text("{}", "utf-8")
-    sentences = []
-    for name in (folder, tmp_path / "not-there"):
-        with pytest.raises(ModelUnusable) as refused:
-            load(str(name), tmp_path)
-        sentences.append(str(refused.value))
-    assert "its tokenizer.json is damaged" in sentences[0]
-    assert sentences[1] == "The embedding model 'not-there' cannot be loaded: there is no such folder."
-    assert not any(str(tmp_path) in sentence for sentence in sentences)
+    DAMAGES[reason](folder)
+    with pytest.raises(ModelUnusable) as refused:
+        load(str(folder), tmp_path)
+    assert reason in str(refused.value)
+    assert str(refused.value).startswith("The embedding model 'bert")
+    assert str(tmp_path) not in str(refused.value)
 
 
 def test_a_model_that_the_hub_does_not_give_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,9 +52,12 @@ def _make(folders: Sequence[Path], stem: str, weights: str, suffixes: Sequence[s
             scratch = tempfile.TemporaryDirectory(dir=folder, prefix=".export-")
         except OSError:
             continue
-        with scratch:
-            make(Path(scratch.name))
-            return [_keep(Path(scratch.name, f"exported{suffix}"), folder, stem, weights) for suffix in suffixes]
+        try:
+            with scratch:
+                make(Path(scratch.name))
+                return [_keep(Path(scratch.name, f"exported{suffix}"), folder, stem, weights) for suffix in suffixes]
+        except OSError as error:
+            raise ModelUnusable(f"The embedding model cannot be prepared: {error.strerror}.") from error
     raise ModelUnusable("The embedding model cannot be prepared: its directories cannot be written.")
 
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
+from server.index.model.failures import ModelUnusable
 from server.index.model.prompts import NO_PROMPTS, Prompts, prompts_of
 
 ENCODERS = frozenset({"bert", "camembert", "distilbert", "mpnet", "roberta", "xlm-roberta"})
@@ -47,7 +50,8 @@ class SentenceModel:
 
 
 def read(folder: Path, name: str) -> SentenceModel:
-    """Return the model in `folder`, which is published under `name`. Raises NotExportable."""
+    """Return the model in `folder`, which is published under `name`. Raises NotExportable, ModelUnusable."""
+    _require_whole(folder)
     config = _json(folder / "config.json")
     kind = config.get("model_type")
     if kind not in ENCODERS:
@@ -119,10 +123,25 @@ def _json_list(file: Path) -> list[dict[str, object]]:
 
 
 def _parsed(file: Path) -> object:
-    """Return what the file holds; None if it is missing. Raises NotExportable if it is damaged."""
+    """Return what the file holds; None if it is missing. Raises ModelUnusable if it is damaged."""
     try:
         return json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):
-        raise NotExportable(f"its {file.name} cannot be read") from None
+        raise _damaged(file) from None
+
+
+def _require_whole(folder: Path) -> None:
+    """Look for what no library could load, which is quicker than to try. Raises ModelUnusable."""
+    if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
+        raise ModelUnusable(f"The embedding model {folder.name!r} cannot be loaded: it has no config.json.")
+    for file in _weights(folder):
+        try:
+            safe_open(file, "numpy")
+        except (SafetensorError, OSError):
+            raise _damaged(file) from None
+
+
+def _damaged(file: Path) -> ModelUnusable:
+    return ModelUnusable(f"The embedding model {file.parent.name!r} cannot be loaded: its {file.name} is damaged.")
