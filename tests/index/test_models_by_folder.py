@@ -75,6 +75,9 @@ def test_each_family_is_exported_once_and_agrees_with_sentence_transformers(
 
 
 def test_a_damaged_export_is_made_again(models: Path, prefix: None, exports: list[str], tmp_path: Path) -> None:
+    killed = tmp_path / "prefix/share/selfmemory/models/.export-killed"
+    killed.mkdir(parents=True)
+    os.utime(killed, (0, 0))
     load(str(models / "bert"), tmp_path)
     (file,) = tmp_path.rglob("*.onnx")
     whole = file.read_bytes()
@@ -82,6 +85,7 @@ def test_a_damaged_export_is_made_again(models: Path, prefix: None, exports: lis
     load(str(models / "bert"), tmp_path)
     assert [one.read_bytes() == whole for one in tmp_path.rglob("*.onnx")] == [True]
     assert len(exports) == 2
+    assert not killed.exists()
 
 
 def test_other_weights_in_the_same_folder_are_another_model(
@@ -147,9 +151,14 @@ def test_a_failed_export_is_no_reason_to_do_without_the_model(
     assert "an operator is missing" in caplog.text
 
 
+def _without_files(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "there is no such folder": shutil.rmtree,
-    "it has no config.json": lambda folder: [file.unlink() for file in folder.glob("*.json")],
+    "it has no config.json": _without_files,
     "its config.json is damaged": lambda folder: (folder / "config.json").write_bytes(b"{"),
     "its modules.json is damaged": lambda folder: (folder / "modules.json").write_bytes(b"\xff"),
     "its tokenizer.json is damaged": lambda folder: (folder / "tokenizer.json").write_text("{}", "utf-8"),

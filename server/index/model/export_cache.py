@@ -4,14 +4,19 @@ import contextlib
 import hashlib
 import logging
 import os
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from server.index.model.failures import ModelUnusable
 
 log = logging.getLogger(__name__)
+
+SCRATCH = ".export-"
+INTERRUPTED_SECONDS = 3600.0
 
 Make = Callable[[Path], None]
 
@@ -49,7 +54,8 @@ def _make(folders: Sequence[Path], stem: str, weights: str, suffixes: Sequence[s
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            scratch = tempfile.TemporaryDirectory(dir=folder, prefix=".export-")
+            _delete_interrupted(folder)
+            scratch = tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH)
         except OSError:
             continue
         try:
@@ -59,6 +65,13 @@ def _make(folders: Sequence[Path], stem: str, weights: str, suffixes: Sequence[s
         except OSError as error:
             raise ModelUnusable(f"The embedding model cannot be prepared: {error.strerror}.") from error
     raise ModelUnusable("The embedding model cannot be prepared: its directories cannot be written.")
+
+
+def _delete_interrupted(folder: Path) -> None:
+    """Delete what an export left behind whose process was killed. Those of other processes are newer."""
+    for scratch in folder.glob(f"{SCRATCH}*"):
+        if time.time() - scratch.stat().st_mtime > INTERRUPTED_SECONDS:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _keep(file: Path, folder: Path, stem: str, weights: str) -> Path:
