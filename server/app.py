@@ -30,7 +30,7 @@ from server.database_failures import explained
 from server.errors import ServiceError
 from server.health import HealthChecks
 from server.index import MemoryIndex
-from server.index.model.embeddings import Embedder, ModelUnusable, open_embedder
+from server.index.model.embeddings import Embedder, open_late
 from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
@@ -104,7 +104,8 @@ async def answer_crash(request: Request[State], error: Exception) -> Response:
 
 
 def default_embedder(settings: Settings) -> Embedder:
-    return open_embedder(settings.embedding_model, settings.data_dir)
+    """Load the model, or else go on trying in the background."""
+    return open_late(settings.embedding_model, settings.data_dir)
 
 
 def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -> Runtime:
@@ -143,8 +144,6 @@ def _blame_settings(settings: Settings) -> Iterator[None]:
     """Raises SettingsError for what a wrong setting causes."""
     try:
         yield
-    except ModelUnusable as error:
-        raise SettingsError(str(error)) from error
     except OSError as error:
         raise SettingsError(data_folder.refusal(settings.data_dir, error)) from error
 

@@ -17,6 +17,7 @@ HEAVY = frozenset(
         "torch",
         "transformers",
         "sentence_transformers",
+        "huggingface_hub",
         "onnx",
         "onnxruntime.quantization",
         "alembic",
@@ -57,7 +58,7 @@ ORDER = {
         ("server.domain",),
     ),
     "server.index": (
-        ("server.index.memory_index", "server.index.prepared"),
+        ("server.index.memory_index", "server.index.prepared", "server.index.question"),
         ("server.index.upkeep",),
         ("server.index.chroma", "server.index.exact"),
         ("server.index.outbox",),

@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from server.index.types import Embedded
+from server.index.types import UNEMBEDDED, Embedded
 from server.models.base import JsonObject, Utc
 from server.models.sources import Source, SourceColumn
 
@@ -32,6 +32,8 @@ def read(table: type[Row], values: JsonObject) -> Row:
 
 def embedded(model: str, spans: list[list[int]], vectors: bytes) -> Embedded:
     """Return the vectors of a text as they were stored."""
+    if not model:
+        return UNEMBEDDED
     array = np.frombuffer(vectors, "<f4").reshape(len(spans), -1).astype(np.float32, copy=False)
     return Embedded(model, tuple((start, end) for start, end in spans), array)
 

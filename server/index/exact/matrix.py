@@ -150,3 +150,8 @@ class SimilarMemories:
         end = int(matrix.starts[position + 1]) if position + 1 < len(matrix.starts) else len(self.cosines)
         row = start + int(self.cosines[start:end].argmax())
         return int(matrix.spans[row, 0]), int(matrix.spans[row, 1])
+
+
+_EMPTY = Scan.of(Matrix.from_rows([], 1), Center(np.zeros(1, np.float32)))
+NOTHING_SIMILAR = _EMPTY.compare(np.zeros(1, np.float32))
+"""What a question without a vector is similar to."""
