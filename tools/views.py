@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from server.models import Memory
 from server.settings import Settings
-from tools.sources import SourceView, saved_by
+from tools.sources import SourceView
 
 ANSWER_LENGTH = 40_000
 """Characters of an answer that shows several memories. Many clients hand their whole context to a longer one."""
@@ -43,8 +43,6 @@ class MemoryFields(BaseModel):
     text: str
     url: str = Field(description="opens the memory in the dashboard")
     metadata: dict[str, JsonValue]
-    source: SourceView
-    saved: str = Field(description="by whom and when, in words")
 
 
 class Document(MemoryFields):
@@ -53,6 +51,7 @@ class Document(MemoryFields):
 
 class Entry(MemoryFields):
     created_at: datetime
+    source: SourceView
     truncated: bool = Field(description="whether the text is a part of it; fetch gives all")
 
 
@@ -100,8 +99,6 @@ def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object
         "text": text,
         "url": f"{settings.public_url}/dashboard/memories/{memory.id}",
         "metadata": memory.details,
-        "source": SourceView.of(memory),
-        "saved": saved_by(memory),
     }
 
 
@@ -136,7 +133,7 @@ def as_lines(entry: Entry) -> str:
 
     No other line begins with an id, so that no text passes for the next memory or for its source.
     """
-    about = f"{entry.id} · {instant(entry.created_at)} · {entry.saved} · {entry.url}"
+    about = f"{entry.id} · {instant(entry.created_at)} · {entry.source.saved} · {entry.url}"
     if entry.source.kind:
         about += f" · {entry.source.kind} {entry.source.id}"
     if entry.truncated:

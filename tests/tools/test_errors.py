@@ -119,7 +119,7 @@ async def test_a_role_without_permission_is_a_tool_error(
     viewer = Mcp(client, {"Authorization": f"Bearer {key}"}, MODERN)
     assert await viewer.found("tea") == []
     offered = [tool["name"] for tool in (await viewer.result("tools/list"))["tools"]]
-    assert offered == ["search", "fetch", "list_memories"]
+    assert offered == ["search", "fetch", "list_memories", "context"]
     assert await viewer.refusal("add_memory", content="Tea at five.") == "A viewer may not write in this project."
 
 

@@ -130,7 +130,7 @@ async def test_a_read_only_credential_may_read(mcp: Mcp, reader: Mcp) -> None:
     assert (await reader.call("fetch", id=memory_id))["id"] == memory_id
     assert (await reader.call("list_memories"))["total"] == 1
     offered = [tool["name"] for tool in (await reader.result("tools/list"))["tools"]]
-    assert offered == ["search", "fetch", "list_memories"]
+    assert offered == ["search", "fetch", "list_memories", "context"]
     unknown = await reader.send("tools/call", {"name": "destroy", "arguments": {}})
     assert unknown.json()["error"]["code"] == -32602
 
