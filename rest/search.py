@@ -19,7 +19,6 @@ from server.domain.memory.parameters import Limit, Query, Threshold
 from server.domain.memory.periods import VOCABULARY, period_between
 from server.domain.memory.search import SearchPage, SearchRequest, SearchResult, SortBy
 from server.domain.memory.source import BY_SOURCE, SourceFilter
-from server.models.sources import Source
 from server.runtime import State
 
 DEFAULT_LIMIT = 10
@@ -104,7 +103,6 @@ class FoundView(BaseModel):
     metadata: StoredObject | None = Field(exclude_if=lambda value: value is None)
     created_at: datetime
     user_id: str | None
-    source: Source | None
     duplicates: int = Field(
         default=0,
         exclude_if=lambda value: value == 0,
@@ -123,7 +121,6 @@ class FoundView(BaseModel):
             metadata=memory.details if metadata else None,
             created_at=memory.created_at,
             user_id=memory.user_id,
-            source=memory.source,
             duplicates=result.duplicates,
             match=match if explain else None,
         )

@@ -15,7 +15,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
     "rest_with_httpx": ["Added mem_", "Found ", "window seat", "2 versions", "answers 404: Memory not found."],
     "mcp_with_python_sdk": [
-        "Tools: search, fetch, list_memories, add_memory",
+        "Tools: search, fetch, list_memories, context, add_memory",
         "Added mem_",
         "Found ",
         "walnuts",

@@ -13,6 +13,7 @@ from server.models import Memory
 from server.runtime import Call
 from server.settings import Settings
 from tools.inputs import ContextArguments, FetchArguments, ListArguments, SearchArguments
+from tools.sources import SourceView
 from tools.views import (
     WEAK,
     Answer,
@@ -116,6 +117,7 @@ def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
             {
                 **fields_of(result.memory, settings, excerpt_of(result.memory.content, query, result.piece)),
                 "created_at": result.memory.created_at,
+                "source": SourceView.of(result.memory),
                 "truncated": len(result.memory.content) > EXCERPT_LENGTH,
                 "score": result.score,
             }
@@ -134,6 +136,7 @@ def _entries(found: Sequence[Memory], settings: Settings) -> Iterator[Entry]:
             {
                 **fields_of(memory, settings, beginning_of(memory.content)),
                 "created_at": memory.created_at,
+                "source": SourceView.of(memory),
                 "truncated": len(memory.content) > EXCERPT_LENGTH,
             }
         )

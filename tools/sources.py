@@ -6,22 +6,23 @@ from pydantic import BaseModel, Field
 
 from server.models import Memory
 from server.models.base import now
-from server.models.sources import SourceKind
+from server.models.sources import Source, SourceKind
 
 UNITS = (("year", 31_536_000), ("month", 2_592_000), ("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
 class SourceView(BaseModel):
-    """A source, with empty texts for a memory that an earlier version stored: null would be no object."""
+    """A source, and in words what it did when. Empty texts for what an earlier version stored: null is no object."""
 
     kind: str = Field(description="api_key, application, session or import")
     id: str
     name: str
+    saved: str = Field(description="by whom and when, in words")
 
     @classmethod
     def of(cls, memory: Memory) -> "SourceView":
-        source = memory.source
-        return cls(kind=source.kind, id=source.id, name=source.name) if source else cls(kind="", id="", name="")
+        source = memory.source or Source("", "", "")
+        return cls(kind=source.kind, id=source.id, name=source.name, saved=saved_by(memory))
 
 
 def saved_by(memory: Memory) -> str:

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from server.models import Memory
 from server.settings import Settings
-from tools.sources import SourceView, saved_by
+from tools.sources import SourceView
 
 ANSWER_LENGTH = 40_000
 """Characters of an answer that shows several memories. Many clients hand their whole context to a longer one."""
@@ -39,8 +39,6 @@ class MemoryFields(BaseModel):
     text: str
     url: str = Field(description="opens the memory in the dashboard")
     metadata: dict[str, JsonValue]
-    source: SourceView
-    saved: str = Field(description="by whom and when, in words")
 
 
 class Document(MemoryFields):
@@ -49,6 +47,7 @@ class Document(MemoryFields):
 
 class Entry(MemoryFields):
     created_at: datetime
+    source: SourceView
     truncated: bool = Field(description="whether the text is a part of it; fetch gives all")
 
 
@@ -103,8 +102,6 @@ def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object
         "text": text,
         "url": f"{settings.public_url}/dashboard/memories/{memory.id}",
         "metadata": memory.details,
-        "source": SourceView.of(memory),
-        "saved": saved_by(memory),
     }
 
 
@@ -139,7 +136,7 @@ def as_lines(entry: Entry) -> str:
 
     All but the first line is indented, so that nothing in a memory can look like another memory or like its source.
     """
-    about = f"{entry.id} · {instant(entry.created_at)} · {entry.saved} · {entry.url}"
+    about = f"{entry.id} · {instant(entry.created_at)} · {entry.source.saved} · {entry.url}"
     if entry.source.kind:
         about += f" · {entry.source.kind} {entry.source.id}"
     if entry.truncated:

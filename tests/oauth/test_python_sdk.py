@@ -89,7 +89,12 @@ async def test_the_sdk_registers_steps_up_refreshes_and_revokes(
             httpx2.AsyncClient(auth=provider) as transport,
             Client(streamable_http_client(f"{url}/mcp", http_client=transport)) as client,
         ):
-            assert {tool.name for tool in (await client.list_tools()).tools} == {"search", "fetch", "list_memories"}
+            assert {tool.name for tool in (await client.list_tools()).tools} == {
+                "search",
+                "fetch",
+                "list_memories",
+                "context",
+            }
             assert kept.tokens is not None
             assert kept.tokens.scope == "memories:read"
 

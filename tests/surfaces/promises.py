@@ -47,7 +47,7 @@ SOURCE = fields("kind id name")
 MEMORY = fields(
     "id content user_id project_id created_at updated_at expires_at pinned", metadata=ANYTHING, source=SOURCE
 )
-FOUND = {"results": [fields("id content score created_at user_id", metadata=ANYTHING, source=SOURCE)]}
+FOUND = {"results": [fields("id content score created_at user_id", metadata=ANYTHING)]}
 CASCADES = fields("projects members invitations api_keys grants memories")
 ORGANIZATION = fields("id _id name ownerId type createdAt updatedAt role")
 PROJECT = fields(

@@ -34,7 +34,7 @@ ARGUMENTS = {
 REQUIRED = {"search": ["query"], "add_memory": ["content"], "list_memories": [], "context": []}
 ANSWERS = {
     "search": ["results"],
-    "fetch": ["id", "title", "text", "url", "metadata", "source", "saved"],
+    "fetch": ["id", "title", "text", "url", "metadata"],
     "list_memories": ["results", "total"],
     "context": ["text", "memories"],
     "add_memory": ["memory_id", "message"],

@@ -14,7 +14,7 @@ async def test_search_and_list_say_who_saved_it_and_when(mcp: Mcp) -> None:
     for tool, arguments in (("search", {"query": "tea"}), ("list_memories", {})):
         result = await mcp.result("tools/call", name=tool, arguments=arguments)
         (found,) = result["structuredContent"]["results"]
-        assert found["saved"] == "saved by all, 3 days ago"
+        assert found["source"]["saved"] == "saved by all, 3 days ago"
         assert (found["source"]["kind"], found["source"]["name"]) == ("api_key", "all")
         assert "saved by all, 3 days ago" in result["content"][0]["text"]
 

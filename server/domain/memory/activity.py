@@ -32,6 +32,9 @@ COUNTED_EVENTS = 300
 COUNTED_IDS = 10
 _NOTED = "activity"
 
+_IS_READ_ALONE = sa.and_(col(ActivityEvent.kind) == ActivityKind.READ, col(ActivityEvent.count) == 1)
+"""So that what a context tells does not count as wanted the next time."""
+
 Noted = dict[str, Any]
 """The columns of an event."""
 
@@ -116,7 +119,7 @@ def often_found(session: Session, project_id: str, limit: int) -> list[str]:
         sa.select(col(ActivityEvent.memory_ids))
         .where(
             col(ActivityEvent.project_id) == project_id,
-            col(ActivityEvent.kind).in_([ActivityKind.SEARCH, ActivityKind.READ]),
+            sa.or_(col(ActivityEvent.kind) == ActivityKind.SEARCH, _IS_READ_ALONE),
         )
         .order_by(col(ActivityEvent.id).desc())
         .limit(COUNTED_EVENTS)

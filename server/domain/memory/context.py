@@ -18,7 +18,10 @@ from server.principal import Principal
 
 DEFAULT_BUDGET = 4_000
 MOST_CANDIDATES = 200
-"""Memories of each kind that are looked at: pinned, recently changed, often found."""
+"""Memories that are looked at: so many that are pinned, and so many that changed last."""
+
+MOST_FOUND = 50
+"""Memories that are looked at because they are found often. They are in memory at once."""
 
 SHORTEST_LENGTH = 40
 """A text is not cut to fewer characters than this. It is left out instead."""
@@ -50,7 +53,7 @@ def read_context(
     project = require_project(session, principal, project_id, Action.READ)
     matching = conditions(Filters(user_id=user_id), project.id)
     is_pinned = conditions(Filters(user_id=user_id, pinned=True), project.id)
-    found = activity.often_found(session, project.id, MOST_CANDIDATES)
+    found = activity.often_found(session, project.id, MOST_FOUND)
     pinned = _read(session, sa.select(Memory).where(*is_pinned).order_by(col(Memory.id).desc()))
     changed = _read(session, sa.select(Memory).where(*matching).order_by(col(Memory.revision).desc()))
     by_id = sa.select(Memory).where(*matching, col(Memory.id).in_(found))

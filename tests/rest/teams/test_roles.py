@@ -39,6 +39,7 @@ class Attempt:
 
 IN_ORGANIZATION = "/api/organizations/{organization}"
 IN_PROJECT = "/api/projects/{project}"
+REVERT = {"source_id": f"key_{'0' * 32}", "since": "2026-01-01"}
 ATTEMPTS = (
     Attempt(Action.SEE, "GET", IN_ORGANIZATION),
     Attempt(Action.SEE, "GET", IN_ORGANIZATION + "/members"),
@@ -76,6 +77,11 @@ ATTEMPTS = (
     ),
     Attempt(Action.DELETE_PROJECT, "DELETE", IN_PROJECT),
     Attempt(Action.RENAME, "PATCH", IN_PROJECT, {"name": "Another name"}),
+    Attempt(Action.RENAME, "PATCH", IN_PROJECT, {"trash_days": 1}),
+    Attempt(Action.READ, "GET", IN_PROJECT + "/activity"),
+    Attempt(Action.READ, "GET", "/api/memories/context?project_id={project}"),
+    Attempt(Action.READ, "GET", "/api/memories/trash?project_id={project}"),
+    Attempt(Action.REVERT, "POST", IN_PROJECT + "/revert", REVERT),
 )
 ELSEWHERE = {Action.DELETE_ANY_KEY}
 """Has a test of its own, because the key must be another person's."""

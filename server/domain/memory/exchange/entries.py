@@ -1,8 +1,9 @@
 """What the readers of all formats make: entries, and the fields that a file had besides."""
 
 from collections import Counter
-from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeAlias
+
+from server.spelling import nearest
 
 Foreign: TypeAlias = dict[str, Any]
 """An object of another program. Nothing is known about it until it is checked."""
@@ -59,5 +60,5 @@ def printable(name: str) -> str:
 
 
 def _hint(name: str) -> str:
-    near = get_close_matches(name, FIELDS + LABEL_FIELDS, 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    meant = nearest(name, FIELDS + LABEL_FIELDS)
+    return f"; did you mean {meant}?" if meant else ""
