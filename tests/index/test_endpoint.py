@@ -1,0 +1,150 @@
+"""Models behind an OpenAI-compatible endpoint: a real server on loopback, which may be slow, fail or talk nonsense."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+from server.index.model import breaker, endpoint
+from server.index.model.endpoint import EndpointModel, embeddings_url
+from server.index.model.failures import EndpointAway, ModelUnusable
+from tests.support.embedding_endpoint import KEY, MODEL, Endpoint, serving
+from tests.support.fakes import WordEmbedder
+
+TEXTS = ["I like green tea.", "The train leaves at nine."]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    monkeypatch.setattr(endpoint, "PAUSE_SECONDS", 0.001)
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def model(server: Endpoint) -> Iterator[EndpointModel]:
+    opened = EndpointModel(server.url, MODEL, KEY)
+    server.batches.clear()
+    yield opened
+    opened.close()
+
+
+def test_vectors_have_unit_length_and_the_order_of_the_texts(server: Endpoint, model: EndpointModel) -> None:
+    server.is_reversed = True
+    vectors = model.encode(TEXTS)
+    assert np.allclose(vectors, WordEmbedder().embed(TEXTS), atol=1e-6)
+    assert vectors.dtype == np.float32
+    assert model.dimensions == WordEmbedder.dimensions
+    assert model.name == f"words/endpoint-{WordEmbedder.dimensions}"
+    assert server.batches == [TEXTS]
+
+
+@pytest.mark.parametrize(
+    ("given", "posted"),
+    [
+        ("http://localhost:11434", "http://localhost:11434/v1/embeddings"),
+        ("http://localhost:11434/", "http://localhost:11434/v1/embeddings"),
+        ("https://api.example.com/v1", "https://api.example.com/v1/embeddings"),
+        ("https://api.example.com/v1/embeddings", "https://api.example.com/v1/embeddings"),
+        ("https://x.example/openai/m?api-version=1", "https://x.example/openai/m/embeddings?api-version=1"),
+    ],
+)
+def test_the_url_may_be_written_as_each_server_documents_it(given: str, posted: str) -> None:
+    assert embeddings_url(given) == posted
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "sentence"),
+    [
+        ("sk-wrong", MODEL, "refuses the key: check SELFMEMORY_EMBEDDING_KEY"),
+        ("", MODEL, "refuses the key: check SELFMEMORY_EMBEDDING_KEY"),
+        (KEY, "unknown", "does not know 'unknown': check SELFMEMORY_EMBEDDING_MODEL"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line_without_the_key(
+    server: Endpoint, key: str, name: str, sentence: str
+) -> None:
+    with pytest.raises(ModelUnusable, match=sentence) as refused:
+        EndpointModel(server.url, name, key)
+    assert "sk-" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert len(server.batches) == 1
+
+
+def test_a_passing_failure_is_tried_again(server: Endpoint, model: EndpointModel) -> None:
+    server.status, server.headers = 503, {"Retry-After": "0"}
+    original = server.answer_to
+
+    def recovering(body: dict[str, object], authorization: str) -> tuple[int, bytes]:
+        answer = original(body, authorization)
+        server.status = 200
+        return answer
+
+    server.answer_to = recovering  # type: ignore[method-assign]
+    assert len(model.encode(TEXTS)) == 2
+    assert len(server.batches) == 2
+
+
+def test_after_three_failures_callers_do_not_wait_for_the_endpoint(
+    server: Endpoint, model: EndpointModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.status = 500
+    with pytest.raises(EndpointAway, match="answers with status 500"):
+        model.encode(TEXTS)
+    with pytest.raises(EndpointAway, match="failed several times"):
+        model.encode(TEXTS)
+    assert len(server.batches) == breaker.FAILURES
+    server.status = 200
+    monkeypatch.setattr(time, "monotonic", lambda real=time.monotonic: real() + breaker.FIRST_PAUSE_SECONDS)
+    assert len(model.encode(TEXTS)) == 2
+
+
+def test_an_endpoint_that_is_away_or_too_slow_is_told_apart_from_a_wrong_one(
+    server: Endpoint, model: EndpointModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model._http, "timeout", httpx.Timeout(0.05))
+    server.seconds = 0.2
+    with pytest.raises(EndpointAway, match="does not answer"):
+        model.encode(TEXTS)
+    with pytest.raises(EndpointAway, match="does not answer"):
+        EndpointModel("http://127.0.0.1:9/v1", MODEL, KEY)
+
+
+def test_a_batch_that_is_too_large_for_the_server_is_halved(server: Endpoint, model: EndpointModel) -> None:
+    server.most_texts = 2
+    texts = [f"text {number}" for number in range(5)]
+    assert np.allclose(model.encode(texts), WordEmbedder().embed(texts), atol=1e-6)
+
+
+def vectors_of(*rows: object) -> bytes:
+    return json.dumps({"data": [{"index": place, "embedding": row} for place, row in enumerate(rows)]}).encode()
+
+
+GOOD = [0.5] * WordEmbedder.dimensions
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"<html>Welcome</html>", "something else than vectors"),
+        (b'{"data": "no"}', "something else than vectors"),
+        (b'{"embeddings": [[1, 2]]}', "something else than vectors"),
+        (b"[" * 100_000, "something else than vectors"),
+        (vectors_of(GOOD, [0.5] * 3), "something else than vectors"),
+        (vectors_of(GOOD, ["a"] * 64), "something else than vectors"),
+        (vectors_of([0.5] * 3, [0.5] * 3), "vectors of 3 numbers, not 64"),
+        (vectors_of([], []), "vectors of 0 numbers, not 64"),
+        (vectors_of(GOOD), "1 vectors for 2 texts"),
+        (vectors_of(GOOD, GOOD, GOOD), "3 vectors for 2 texts"),
+        (vectors_of(GOOD, [float("nan")] * 64), "no directions"),
+        (vectors_of(GOOD, [float("inf")] * 64), "no directions"),
+        (vectors_of(GOOD, [0] * 64), "no directions"),
+    ],
+)
+def test_what_are_no_vectors_is_refused(server: Endpoint, model: EndpointModel, answer: bytes, sentence: str) -> None:
+    server.answer = answer
+    with pytest.raises(ModelUnusable, match=sentence):
+        model.encode(TEXTS)
