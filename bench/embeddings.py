@@ -14,7 +14,7 @@ from pathlib import Path
 
 from server.index.model import bundled
 from server.index.model.batching import BatchingEmbedder
-from server.index.model.bundled import BundledModel
+from server.index.model.onnx_model import Exported, OnnxModel
 
 QUESTIONS = [f"What did person {number} say about the trip to Spain?" for number in range(200)]
 MEMORIES = [f"Melanie: We spent day {number} in the mountains and the kids loved the lake." for number in range(600)]
@@ -41,7 +41,7 @@ def row(name: str, value: float, unit: str, ratio: float) -> None:
     print(f"{name:<52}{value:>9.2f} {unit:<8}×{ratio:.2f}")
 
 
-def latency(model: BundledModel, embedder: BatchingEmbedder) -> None:
+def latency(model: OnnxModel, embedder: BatchingEmbedder) -> None:
     bare, queued = [], []
     for text in QUESTIONS:  # alternating, so that other load affects both
         bare += milliseconds(lambda question: model.encode([question]), [text])
@@ -52,12 +52,12 @@ def latency(model: BundledModel, embedder: BatchingEmbedder) -> None:
     imported = [f"{number} {text}" for number in range(4) for text in MEMORIES[:500]]
     background = threading.Thread(target=embedder.embed, args=(imported,))
     background.start()
-    busy = statistics.median(milliseconds(lambda text: embedder.embed([text], urgent=True), QUESTIONS[:50]))
+    busy = statistics.median(milliseconds(lambda text: embedder.embed([text], is_question=True), QUESTIONS[:50]))
     row("one question, during an import of 2,000 texts", busy, "ms", busy / base)
     background.join()
 
 
-def throughput(model: BundledModel, embedder: BatchingEmbedder) -> None:
+def throughput(model: OnnxModel, embedder: BatchingEmbedder) -> None:
     base = rate(lambda text: model.encode([text]), MEMORIES, model.threads)
     row(f"memories, the bare model on {model.threads} threads", base, "texts/s", 1)
     for threads in (1, 16):
@@ -67,7 +67,7 @@ def throughput(model: BundledModel, embedder: BatchingEmbedder) -> None:
     row("memories, 16 callers without the queue", unguarded, "texts/s", unguarded / base)
 
 
-def precision(model: BundledModel, full: BundledModel) -> None:
+def precision(model: OnnxModel, full: OnnxModel) -> None:
     short = statistics.median(milliseconds(lambda text: model.encode([text]), QUESTIONS))
     exact = statistics.median(milliseconds(lambda text: full.encode([text]), QUESTIONS))
     row("one question, fp32 against int8", exact, "ms", exact / short)
@@ -80,13 +80,15 @@ def main() -> None:
     parser.add_argument("--fp32", type=Path)
     full = parser.parse_args().fp32
     with tempfile.TemporaryDirectory() as folder:
-        model = bundled.load(Path(folder))
+        model = OnnxModel(bundled.exported(Path(folder)))
     embedder = BatchingEmbedder(model)
     model.encode(MEMORIES[:20])
     latency(model, embedder)
     throughput(model, embedder)
     if full:
-        precision(model, BundledModel(bundled.source_folder() / "tokenizer.json", full))
+        precision(
+            model, OnnxModel(Exported("fp32", bundled.source_folder() / "tokenizer.json", full, bundled.MAX_TOKENS))
+        )
     embedder.close()
 
 

@@ -24,7 +24,7 @@ from server.database import Database
 from server.domain.memory import storing
 from server.hashing import token_hash
 from server.index.model import bundled
-from server.index.model.bundled import BundledModel
+from server.index.model.onnx_model import PRECISION, OnnxModel
 from server.index.types import Embedded, Vectors
 from server.models import ApiKey, IndexTask, Memory, ProjectIndex
 from server.models.base import new_id
@@ -73,10 +73,10 @@ def fill(database: Database, key: str, size: int) -> str:
 
 def _random_vector(text: str, vectors: np.random.Generator) -> Embedded:
     vector = vectors.standard_normal((1, 384)).astype(np.float32)
-    return Embedded(BundledModel.name, ((0, len(text)),), vector / np.linalg.norm(vector))
+    return Embedded(f"{bundled.NAME}/{PRECISION}", ((0, len(text)),), vector / np.linalg.norm(vector))
 
 
-def bare_search(model: BundledModel, matrix: Vectors) -> Callable[[str], object]:
+def bare_search(model: OnnxModel, matrix: Vectors) -> Callable[[str], object]:
     """Return a search that embeds the question and finds the ten nearest vectors."""
 
     def search(text: str) -> object:
@@ -132,7 +132,7 @@ def adding(caller: Caller) -> Callable[[str], object]:
     return lambda text: caller.post("/api/memories", {"messages": [{"role": "user", "content": text}]})
 
 
-def measure(server: Server, database: Database, model: BundledModel, size: int, seconds: float) -> None:
+def measure(server: Server, database: Database, model: OnnxModel, size: int, seconds: float) -> None:
     key = server.key(f"Size {size}")
     project_id = fill(database, key, size)
     searching(server.caller(key))(question())
@@ -170,7 +170,7 @@ def _row(name: str, ours: list[float], base: float) -> None:
     print(f"{name:<28}{base:>8.2f} ms{p50:>12.2f} ms{p95:>9.2f}{p50 / base:>9.2f}", flush=True)
 
 
-def _rates(name: str, model: BundledModel, caller: Callable[[], Callable[[str], object]], texts: list[str]) -> None:
+def _rates(name: str, model: OnnxModel, caller: Callable[[], Callable[[str], object]], texts: list[str]) -> None:
     alone = rate(lambda: lambda text: model.encode([text]), texts, model.threads)
     together = rate(caller, texts, CLIENTS)
     print(
@@ -187,7 +187,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{'':<28}{'bare':>11}{'ours p50':>15}{'p95':>9}{'ratio':>9}", flush=True)
     with started(**({"DATABASE_URL": options.database_url} if options.database_url else {})) as server:
-        model = bundled.load(server.folder)
+        model = OnnxModel(bundled.exported(server.folder))
         url = options.database_url or f"sqlite:///{server.folder / 'selfmemory.db'}"
         database = Database(url, connections=2)
         for size in map(int, options.sizes.split(",")):

@@ -41,7 +41,7 @@ class Constant:
     name = "constant/bench"
     dimensions = 8
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:  # noqa: ARG002 - the protocol's
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:  # noqa: ARG002 - the protocol's
         return np.full((len(texts), self.dimensions), self.dimensions**-0.5, dtype=np.float32)
 
     def close(self) -> None:

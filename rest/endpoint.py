@@ -28,6 +28,7 @@ class Endpoint:
     """One line of the table in `rest.routes`. It and the handler's docstring make the OpenAPI entry.
 
     `name` is the operationId. `operation` names the entry of `server.operations` whose rate limit applies.
+    `may_be_empty` is for a body that may be left out.
     `reads_body` is for a deletion whose handler reads a body. All others refuse one that says something.
     `failures` adds the statuses that the other fields do not imply: a credential implies 404, a rate limit 429.
     """
@@ -45,6 +46,7 @@ class Endpoint:
     is_idempotent: bool = False
     media: str = "application/json"
     reads_body: bool = False
+    may_be_empty: bool = False
 
 
 class Resource(Methods):

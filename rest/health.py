@@ -33,6 +33,9 @@ class CheckView(BaseModel):
     work: str | None = Field(
         default=None, exclude_if=lambda value: value is None, description="background work and its progress"
     )
+    problem: str | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="what is missing, and how to get it"
+    )
 
 
 class Health(BaseModel):
@@ -57,7 +60,7 @@ async def health(request: Request[State]) -> Response:
     checks = await request.state["runtime"].health.current()
     status = overall_status(checks)
     views = {
-        name: CheckView(status=check.status, latency_ms=check.latency_ms, work=check.work)
+        name: CheckView(status=check.status, latency_ms=check.latency_ms, work=check.work, problem=check.problem)
         for name, check in checks.items()
     }
     view = Health(status=status, timestamp=datetime.now(UTC), checks=views)

@@ -1,10 +1,10 @@
 """Read a request (caller, body, query) and write the answer, for every REST handler."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TypeVar, get_origin
 
 from pydantic import BaseModel
-from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,16 +12,20 @@ from rest.views import Change, Created
 from server.buckets import Bucket
 from server.domain.access import Action, require_project, require_session
 from server.errors import Invalid
+from server.json_text import parse_json
 from server.request_credentials import credential_of
 from server.runtime import Call, State
 from server.spelling import not_a, shortened, warnings_of
-from server.wire import read_body, require_json, require_storable, validated
+from server.wire import parse_query, read_body, require_json, require_storable, validated
 
 Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")
 BODY_LIMIT = 100_000
 BULK_BODY_LIMIT = 10_000_000
 """Bytes of a body; the larger limit is for batches."""
+
+MOST_WARNINGS = 100
+"""Warnings of an answer."""
 
 
 async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call:
@@ -99,9 +103,9 @@ def read_query(request: Request[State], model: type[Model]) -> Model:
     A list may be given several times. Raises Invalid for another parameter that is given with different values.
     """
     values: dict[str, object] = {}
+    given = parse_query(request)
     for name, field in model.model_fields.items():
-        texts = request.query_params.getlist(name)
-        if texts:
+        if texts := given.get(name):
             values[name] = texts if get_origin(field.annotation) is tuple else single_value(name, *texts)
     require_storable(values)
     return validated(model, values)
@@ -117,10 +121,7 @@ def single_value(field: str, *values: Value | None) -> Value | None:
 
 def parsed(model: type[Model], body: bytes) -> Model:
     """Return the JSON text as `model`. Raises Invalid, also for NaN, Infinity, NUL, lone surrogates or deep nesting."""
-    try:
-        value = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise Invalid(f"The body is not valid JSON: {_first_words(str(error))}.") from None
+    value = parse_json(body)
     require_storable(value)
     return validated(model, value)
 
@@ -134,13 +135,9 @@ async def reply_sized(request: Request[State], size: int, build: Callable[[], Ba
 
 def reply_created(view: Created, *sent: BaseModel) -> Response:
     """Reply to a creation. The answer names what was sent and is no field."""
-    view.warnings = [warning for model in sent for warning in warnings_of(model)]
+    view.warnings = list(islice((warning for model in sent for warning in warnings_of(model)), MOST_WARNINGS))
     return reply(view)
 
 
 def reply(view: BaseModel, status: int = 200) -> Response:
     return Response(view.model_dump_json(by_alias=True), status, media_type="application/json")
-
-
-def _first_words(text: str) -> str:
-    return text.partition(" at line")[0]

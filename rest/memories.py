@@ -1,7 +1,5 @@
 """Memories over HTTP."""
 
-from itertools import islice
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +20,7 @@ from rest.memory_views import (
     CreatedReference,
     Deleted,
     DeletedAll,
+    DeletionQuery,
     HistoryQuery,
     ListQuery,
     MemoryCreated,
@@ -30,21 +29,20 @@ from rest.memory_views import (
     MemoryView,
     RestoredVersion,
     StatsView,
+    TrashList,
+    TrashQuery,
 )
 from rest.project_param import OfUser, project_of
 from server.buckets import Bucket
 from server.domain.access import require_memory_of
-from server.domain.memory import changes, memories, versions
+from server.domain.memory import changes, deletions, memories, trash, versions
 from server.domain.memory.budget import size_of
 from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.memories import MemoryChange, NewMemory
+from server.domain.memory.trash import require_in_project
 from server.errors import Invalid
 from server.models import Memory
 from server.runtime import Call, State
-from server.spelling import warnings_of
-
-MOST_WARNINGS = 100
-"""Warnings in the answer to a batch."""
 
 
 async def create(request: Request[State]) -> Response:
@@ -65,9 +63,7 @@ async def create_batch(request: Request[State]) -> Response:
         news = [in_project(new, project_id) for new in batch.memories]
         ids = await call.run(memories.add_many, news, call.index, idempotency_key(request))
     created = [CreatedReference(memory_id=memory_id) for memory_id in ids]
-    view = BatchCreated(results=created, message=f"{count_of(len(ids))} created")
-    view.warnings = batch_warnings(batch)
-    return reply(view)
+    return reply_created(BatchCreated(results=created, message=f"{count_of(len(ids))} created"), batch)
 
 
 async def list_all(request: Request[State]) -> Response:
@@ -103,10 +99,13 @@ async def merge(request: Request[State]) -> Response:
 
 
 async def restore(request: Request[State]) -> Response:
-    """Bring an earlier version back, as a new version."""
+    """Bring an earlier version back, as a new version; without a version, bring the memory back from the trash."""
     call = await call_of(request, Bucket.MEMORY_CHANGE)
-    wanted = await read(request, RestoredVersion)
-    memory = await call.run(changes.restore, await memory_id_of(request, call), wanted.version, call.index)
+    wanted = await read_if_any(request, RestoredVersion)
+    if wanted.version is None:
+        memory = await call.run(trash.restore, await any_memory_id_of(request, call))
+    else:
+        memory = await call.run(changes.restore, await memory_id_of(request, call), wanted.version, call.index)
     return await reply_with(request, memory)
 
 
@@ -120,19 +119,29 @@ async def history(request: Request[State]) -> Response:
 
 
 async def delete(request: Request[State]) -> Response:
-    """Delete a memory with all its versions."""
+    """Move a memory with all its versions to the trash, from which it can come back; or delete it for good."""
     call = await call_of(request)
-    await call.run(memories.delete, await memory_id_of(request, call))
+    query = read_query(request, DeletionQuery)
+    await call.run(deletions.delete, await any_memory_id_of(request, call), query.permanent)
     return reply(Deleted(message="Memory deleted successfully"))
 
 
+async def list_trash(request: Request[State]) -> Response:
+    """List the memories in the trash, last deleted first."""
+    call = await call_of(request)
+    query = read_query(request, TrashQuery)
+    await project_of(request, call)
+    page = await call.read(trash.list_trash, query.project_id, query.user_id, query.limit, query.offset)
+    return await reply_sized(request, page.size, lambda: TrashList.of(page))
+
+
 async def delete_all(request: Request[State]) -> Response:
-    """Delete all memories of the project, or of one of its end users. This cannot be undone."""
+    """Delete all memories of the project, or of one of its end users, and their trash. This cannot be undone."""
     call = await call_of(request)
     query, body = read_query(request, OfUser), await read_if_any(request, OfUser)
     project_id = await project_of(request, call, body)
     user_id = single_value("user_id", query.user_id, body.user_id)
-    count = await call.run(memories.delete_all, project_id, user_id)
+    count = await call.run(deletions.delete_all, project_id, user_id)
     return reply(DeletedAll(message=f"{count_of(count)} deleted", deleted_count=count))
 
 
@@ -152,16 +161,18 @@ async def memory_id_of(request: Request[State], call: Call) -> str:
     return memory_id
 
 
+async def any_memory_id_of(request: Request[State], call: Call) -> str:
+    """Like `memory_id_of`, for a memory that may be in the trash and that the caller may change."""
+    memory_id: str = request.path_params["memory_id"]
+    project_id = await project_of(request, call)
+    if project_id is not None:
+        await call.read(require_in_project, memory_id, project_id)
+    return memory_id
+
+
 async def reply_with(request: Request[State], memory: Memory) -> Response:
     # The messages repeat the text.
     return await reply_sized(request, 2 * size_of(memory.content, memory.details), lambda: MemoryView.of(memory))
-
-
-def batch_warnings(batch: Batch) -> list[str]:
-    """Return the warnings of the batch and its items, each with its place, as far as an answer lists them."""
-    places = ((f"memories.{place}.", new) for place, new in enumerate(batch.memories))
-    warnings = (warning for path, model in [("", batch), *places] for warning in warnings_of(model, path))
-    return list(islice(warnings, MOST_WARNINGS))
 
 
 def in_project(new: NewMemory, project_id: str | None) -> NewMemory:

@@ -13,10 +13,14 @@ from server.domain.memory.filters import Filters
 from server.domain.memory.labels import RepeatedTagList
 from server.domain.memory.memories import ListRequest, MemoryPage, NewMemory
 from server.domain.memory.parameters import HistoryLimit, Offset, PageLimit, VersionNumber
+from server.domain.memory.source import BY_SOURCE, SourceFilter
+from server.domain.memory.trash import Trashed, TrashPage
 from server.domain.memory.versions import Version, VersionPage
 from server.models import Memory
+from server.models.sources import Source
 
 MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
+THROUGH_WHAT = "the key, application, session or import that wrote it; null for what an earlier version stored"
 ANY_OF_THEM = "any of them; comma text, or given several times"
 
 
@@ -28,6 +32,9 @@ class ListedMemory(BaseModel):
     project_id: str
     created_at: datetime
     updated_at: datetime
+    source: Source | None = Field(description=THROUGH_WHAT)
+    expires_at: datetime | None = Field(description="when it leaves every answer; null: never")
+    pinned: bool
 
     @classmethod
     def of(cls, memory: Memory) -> Self:
@@ -39,6 +46,9 @@ class ListedMemory(BaseModel):
             project_id=memory.project_id,
             created_at=memory.created_at,
             updated_at=memory.updated_at,
+            source=memory.source,
+            expires_at=memory.expires_at,
+            pinned=memory.pinned,
         )
 
 
@@ -95,6 +105,7 @@ class VersionView(BaseModel):
     metadata: StoredObject
     updated_at: datetime
     updated_by: str | None
+    source: Source | None = Field(description=THROUGH_WHAT)
 
     @classmethod
     def of(cls, version: Version) -> Self:
@@ -104,6 +115,7 @@ class VersionView(BaseModel):
             metadata=version.details,
             updated_at=version.updated_at,
             updated_by=version.updated_by,
+            source=version.source,
         )
 
 
@@ -126,6 +138,33 @@ class MemoryHistory(BaseModel):
 
 class Deleted(BaseModel):
     message: str
+
+
+class TrashedView(ListedMemory):
+    deleted_at: datetime
+    deleted_by: str | None = Field(description="the user")
+    deleted_through: Source | None = Field(description="the key, application or session that deleted it")
+    deleted_until: datetime = Field(description="until when it can be restored")
+
+    @classmethod
+    def of_trashed(cls, trashed: Trashed) -> Self:
+        row = trashed.row
+        return cls(
+            **ListedMemory.of(trashed.memory).__dict__,
+            deleted_at=row.deleted_at,
+            deleted_by=row.deleted_by,
+            deleted_through=row.source,
+            deleted_until=row.deleted_until,
+        )
+
+
+class TrashList(BaseModel):
+    results: list[TrashedView] = Field(description="last deleted first, as many as fit into 4 MB")
+    total: int
+
+    @classmethod
+    def of(cls, page: TrashPage) -> Self:
+        return cls(results=[TrashedView.of_trashed(trashed) for trashed in page.trashed], total=page.total)
 
 
 class DeletedAll(BaseModel):
@@ -156,6 +195,8 @@ class ListQuery(OfUser):
     match_all_tags: bool = False
     people_mentioned: RepeatedTagList = Field(default=(), description=ANY_OF_THEM)
     topic_category: str | None = None
+    source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
+    pinned: bool | None = None
 
     def list_request(self) -> ListRequest:
         filters = Filters(
@@ -164,6 +205,8 @@ class ListQuery(OfUser):
             match_all_tags=self.match_all_tags,
             people=self.people_mentioned,
             category=self.topic_category,
+            source=self.source,
+            pinned=self.pinned,
         )
         return ListRequest(filters, self.limit, self.offset, self.before, self.project_id)
 
@@ -174,13 +217,22 @@ class ListQuery(OfUser):
         return f"/api/memories?{urlencode(given | {'limit': left['limit']}, doseq=True)}"
 
 
+class TrashQuery(OfUser):
+    limit: PageLimit = 100
+    offset: Offset = 0
+
+
+class DeletionQuery(InProject):
+    permanent: bool = Field(default=False, description="true deletes for good, also a memory that is in the trash")
+
+
 class HistoryQuery(InProject):
     limit: HistoryLimit = 20
     before: VersionNumber | None = Field(default=None, description="only versions before this one")
 
 
 class RestoredVersion(Change):
-    version: VersionNumber = Field(description="as in the history")
+    version: VersionNumber | None = Field(default=None, description="as in the history; none: back from the trash")
 
 
 class Batch(InProject):

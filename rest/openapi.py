@@ -114,7 +114,10 @@ def _operation(endpoint: Endpoint, models: Schemas, definitions: JsonObject) -> 
     }
     if endpoint.body:
         schema = models[endpoint.body, "validation"]
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {
+            "required": not endpoint.may_be_empty,
+            "content": {"application/json": {"schema": schema}},
+        }
     return operation
 
 

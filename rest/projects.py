@@ -1,20 +1,24 @@
 """Projects over HTTP."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import call_of, person_call_of, read, reply, reply_created, session_call_of
-from rest.organizations import CascadeCounts, DeletedWithAll, Name, NewName
-from rest.views import Created, Creation
+from rest.organizations import CascadeCounts, DeletedWithAll, Name
+from rest.views import Change, Created, Creation
 from server.domain.access import PROJECT_ACTIONS, Action
+from server.domain.memory.parameters import parse_number
 from server.domain.teams import projects
 from server.domain.teams.projects import ProjectWithRole
 from server.models import Project, ProjectRole
+from server.quotas import MOST_TRASH_DAYS
 from server.runtime import State
+
+TrashDays = Annotated[int, Field(ge=0, le=MOST_TRASH_DAYS), BeforeValidator(parse_number)]
 
 
 class NewProject(Creation):
@@ -63,6 +67,7 @@ class ProjectView(BaseModel):
     updated_at: datetime = Field(serialization_alias="updatedAt")
     role: ProjectRole = Field(description="your role")
     user_permissions: Permissions = Field(serialization_alias="userPermissions")
+    trash_days: int | None = Field(description="how long deleted memories can be restored; null: as the server says")
 
     @classmethod
     def of(cls, workspace: ProjectWithRole) -> Self:
@@ -77,7 +82,21 @@ class ProjectView(BaseModel):
             updated_at=project.updated_at,
             role=workspace.role,
             user_permissions=Permissions.of(workspace.role),
+            trash_days=project.trash_days,
         )
+
+
+class ProjectChange(Change):
+    name: Name | None = None
+    trash_days: TrashDays | None = Field(
+        default=None, description="how long deleted memories can be restored; 0: not at all; null: as the server says"
+    )
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.name is None and "trash_days" not in self.model_fields_set:
+            raise ValueError("name or trash_days: give at least one of them")
+        return self
 
 
 class ProjectList(BaseModel):
@@ -109,10 +128,11 @@ async def get(request: Request[State]) -> Response:
 
 
 async def rename(request: Request[State]) -> Response:
-    """Give a project another name. Only for its admins."""
+    """Change a project's name, and how long its trash keeps memories. Only for its admins."""
     call = await person_call_of(request)
-    new = await read(request, NewName)
-    workspace = await call.run(projects.rename, request.path_params["project_id"], new.name)
+    change = await read(request, ProjectChange)
+    days = {"trash_days": change.trash_days} if "trash_days" in change.model_fields_set else {}
+    workspace = await call.run(projects.change, request.path_params["project_id"], change.name, **days)
     return reply(ProjectView.of(workspace))
 
 

@@ -18,6 +18,8 @@ from server.domain.memory.metadata import Metadata
 from server.domain.memory.parameters import Limit, Query, Threshold
 from server.domain.memory.periods import VOCABULARY, period_between
 from server.domain.memory.search import SearchPage, SearchRequest, SearchResult, SortBy
+from server.domain.memory.source import BY_SOURCE, SourceFilter
+from server.models.sources import Source
 from server.runtime import State
 
 DEFAULT_LIMIT = 10
@@ -43,7 +45,11 @@ class SearchFilters(WithoutNulls, OfUser):
     created_after: str | None = Field(default=None, description="ISO 8601 date or time, inclusive")
     created_before: str | None = Field(default=None, description="ISO 8601 date or time, exclusive")
     metadata: Metadata = Field(default_factory=dict, description="each key must have exactly this value")
-    threshold: Threshold | None = Field(default=None, description="the minimum score")
+    source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
+    pinned: bool | None = None
+    threshold: Threshold | None = Field(
+        default=None, description="the minimum score; left out: what is as good as unrelated is left out; 0: all"
+    )
     sort_by: SortBy = SortBy.RELEVANCE
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")
     explain: bool = Field(default=False, description="true adds why each result matches")
@@ -77,6 +83,8 @@ class Search(SearchFilters):
             created_from=period.start,
             created_until=period.end,
             metadata=self.metadata,
+            source=self.source,
+            pinned=self.pinned,
         )
         limit = DEFAULT_LIMIT if self.limit is None else self.limit
         return SearchRequest(self.query, filters, limit, self.threshold, self.sort_by, project_id)
@@ -85,6 +93,7 @@ class Search(SearchFilters):
 class MatchView(BaseModel):
     similarity: float = Field(description="how close the best piece is in meaning")
     words: float = Field(description="how well the words match")
+    window: float = Field(description="how well the words of the memories before and after it match")
     piece: str = Field(description="the part of the memory that matches best")
 
 
@@ -95,6 +104,7 @@ class FoundView(BaseModel):
     metadata: StoredObject | None = Field(exclude_if=lambda value: value is None)
     created_at: datetime
     user_id: str | None
+    source: Source | None
     duplicates: int = Field(
         default=0,
         exclude_if=lambda value: value == 0,
@@ -105,7 +115,7 @@ class FoundView(BaseModel):
     @classmethod
     def of(cls, result: SearchResult, *, metadata: bool = True, explain: bool = False) -> Self:
         memory = result.memory
-        match = MatchView(similarity=result.similarity, words=result.words, piece=result.piece)
+        match = MatchView(similarity=result.similarity, words=result.words, window=result.window, piece=result.piece)
         return cls(
             id=memory.id,
             content=memory.content,
@@ -113,6 +123,7 @@ class FoundView(BaseModel):
             metadata=memory.details if metadata else None,
             created_at=memory.created_at,
             user_id=memory.user_id,
+            source=memory.source,
             duplicates=result.duplicates,
             match=match if explain else None,
         )
@@ -126,10 +137,16 @@ class FoundList(BaseModel):
         description="how many other results there are within the limit, for which the answer's 4 MB had no room",
     )
 
+    weak: bool = Field(
+        default=False,
+        exclude_if=lambda value: not value,
+        description="true if even the best result is no better than what unrelated questions reach",
+    )
+
     @classmethod
     def of(cls, page: SearchPage, *, metadata: bool = True, explain: bool = False) -> Self:
         results = [FoundView.of(result, metadata=metadata, explain=explain) for result in page.results]
-        return cls(results=results, omitted=page.omitted)
+        return cls(results=results, omitted=page.omitted, weak=page.weak)
 
 
 async def find(request: Request[State]) -> Response:

@@ -19,6 +19,7 @@ from oauth.routes import ROUTES as OAUTH
 from rest import errors as programs
 from rest.routes import ROUTES
 from server import data_folder, housekeeping, logs, open_files
+from server.activity_log import ActivityLog
 from server.cors import Cors
 from server.dashboard import errors as people
 from server.dashboard.errors import is_for_people
@@ -29,7 +30,7 @@ from server.database_failures import explained
 from server.errors import ServiceError
 from server.health import HealthChecks
 from server.index import MemoryIndex
-from server.index.model.embeddings import Embedder, ModelUnusable, open_embedder
+from server.index.model.embeddings import Embedder, open_late
 from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
@@ -103,7 +104,8 @@ async def answer_crash(request: Request[State], error: Exception) -> Response:
 
 
 def default_embedder(settings: Settings) -> Embedder:
-    return open_embedder(settings.embedding_model, settings.data_dir)
+    """Load the model, or else go on trying in the background."""
+    return open_late(settings.embedding_model, settings.data_dir)
 
 
 def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -> Runtime:
@@ -116,7 +118,9 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             data_folder.require_writable(settings.data_dir)
             migrate(url)
             pools = new_pools()
-            database = Database(url, connections=settings.database_pool, quota=settings.quota)
+            database = Database(
+                url, connections=settings.database_pool, quota=settings.quota, trash_days=settings.trash_days
+            )
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
@@ -126,9 +130,13 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         mailer = open_mailer(settings, database)
         mailer.start()
         opened.pop_all()
+    activity = ActivityLog(database, settings.activity_days)
+    activity.start()
     health = HealthChecks(settings, database, index, mailer)
     provider = open_provider(settings)
-    return Runtime(settings, database, index, limits, mailer, *seals, metrics, health, pools, Noter(), provider)
+    return Runtime(
+        settings, database, index, limits, mailer, *seals, metrics, health, pools, Noter(), activity, provider
+    )
 
 
 @contextlib.contextmanager
@@ -136,13 +144,12 @@ def _blame_settings(settings: Settings) -> Iterator[None]:
     """Raises SettingsError for what a wrong setting causes."""
     try:
         yield
-    except ModelUnusable as error:
-        raise SettingsError(str(error)) from error
     except OSError as error:
         raise SettingsError(data_folder.refusal(settings.data_dir, error)) from error
 
 
 def close_runtime(runtime: Runtime) -> None:
+    runtime.activity.close()
     runtime.mailer.close()
     runtime.index.close()
     runtime.database.close()

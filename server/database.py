@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlmodel import Session
 
 from server import waits
-from server.quotas import UNLIMITED, Quota
+from server.quotas import TRASH_DAYS, UNLIMITED, Quota
 from server.settings import SettingsError, make_private
 
 NOTABLE_SECONDS = 0.1
@@ -21,6 +21,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "writes"
 _WRITER = "writer"
 _QUOTA = "quota"
+_TRASH_DAYS = "trash_days"
 _SNAPSHOT = "REPEATABLE READ"
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -35,11 +36,11 @@ _PRAGMAS = (
 class Database:
     """One engine. SQLite allows one writer at a time, so this process's writers queue at a lock instead of polling.
 
-    Every session knows `quota`, so that no door can forget it.
+    Every session knows `quota` and `trash_days`, so that no door can forget them.
     """
 
-    def __init__(self, url: str, *, connections: int, quota: Quota = UNLIMITED) -> None:
-        self.quota = quota
+    def __init__(self, url: str, *, connections: int, quota: Quota = UNLIMITED, trash_days: int = TRASH_DAYS) -> None:
+        self._info = {_QUOTA: quota, _TRASH_DAYS: trash_days}
         self.engine = _engine(url, connections)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writing = self.engine.execution_options(**{_WRITES: True})
@@ -50,7 +51,7 @@ class Database:
     def read(self) -> Iterator[Session]:
         """Begin a transaction that only reads: one snapshot, which never waits for a writer."""
         with Session(self._reading, expire_on_commit=False) as session, session.begin():
-            session.info[_QUOTA] = self.quota
+            session.info.update(self._info)
             yield session
 
     @contextmanager
@@ -59,7 +60,7 @@ class Database:
         turn = _Turn(self._writer)
         with turn, Session(self._writing, expire_on_commit=False) as session:
             session.info[_WRITER] = turn
-            session.info[_QUOTA] = self.quota
+            session.info.update(self._info)
             yield session
             session.commit()
 
@@ -235,6 +236,12 @@ def quota_of(session: Session) -> Quota:
     """Return what each project may hold."""
     quota: Quota = session.info.get(_QUOTA, UNLIMITED)
     return quota
+
+
+def trash_days_of(session: Session) -> int:
+    """Return how long a project that chooses nothing keeps deleted memories."""
+    days: int = session.info.get(_TRASH_DAYS, TRASH_DAYS)
+    return days
 
 
 def is_sqlite(session: Session) -> bool:

@@ -41,11 +41,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one part's check, with its duration and the part's background work."""
+    """The result of one part's check, with its duration, the part's background work, and what to do about a problem."""
 
     status: Status
     latency_ms: float
     work: str | None = None
+    problem: str | None = None
 
 
 class HealthChecks:
@@ -108,6 +109,8 @@ class HealthChecks:
             for names, ask in self._parts.items():
                 group.start_soon(check, names, ask)
         checks["vector_index"] = replace(checks["vector_index"], work=self._index.work)
+        if checks["embedding"].status is Status.DEGRADED:
+            checks["embedding"] = replace(checks["embedding"], problem=self._index.missing)
         return {name: checks[name] for names in self._parts for name in names}
 
     async def _ask(self, names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> tuple[Status, ...]:
@@ -162,7 +165,7 @@ def _index(index: MemoryIndex) -> tuple[Status, Status]:
         health = index.health()
     except ModelFailed:
         return Status.HEALTHY, Status.UNHEALTHY
-    embedding = Status.HEALTHY if health.embedding_ok else Status.UNHEALTHY
+    embedding = Status.UNHEALTHY if not health.embedding_ok else Status.DEGRADED if index.missing else Status.HEALTHY
     return Status.DEGRADED if health.degraded else Status.HEALTHY, embedding
 
 

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from server.domain import retention, sent_letters
 from server.domain.grants import retention as grant_retention
-from server.domain.memory import idempotency, imports
+from server.domain.memory import activity, expiry, idempotency, imports, trash
 from server.errors import Unavailable
 from server.runtime import Runtime
 from server.uploads import Uploads
@@ -18,6 +18,9 @@ from server.uploads import Uploads
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 3600
+PURGE_SECONDS = 600
+"""How often expired and trashed memories are deleted, so that each is gone within the hour."""
+
 RESUME_SECONDS = 60
 """How often imports that a crash left behind are looked for."""
 
@@ -28,6 +31,7 @@ async def running(runtime: Runtime) -> AsyncIterator[None]:
     async with anyio.create_task_group() as group:
         group.start_soon(_repeat, runtime)
         group.start_soon(_resume_imports, runtime)
+        group.start_soon(_purge_repeatedly, runtime)
         yield
         group.cancel_scope.cancel()
 
@@ -52,12 +56,31 @@ async def remove_all(runtime: Runtime) -> int:
         retention.remove_ended,
         idempotency.remove_expired,
         sent_letters.remove_old,
+        partial(activity.remove_old, days=runtime.settings.activity_days),
         partial(grant_retention.remove_expired, client_retention_days=runtime.settings.client_retention_days),
     )
     for remove in rules:
         while chunk := await runtime.run(remove):
             removed += chunk
     return removed
+
+
+async def purge_memories(runtime: Runtime) -> int:
+    """Delete the memories that have expired or whose time in the trash is over. Return how many. Raises Unavailable."""
+    purged = 0
+    for purge in (expiry.purge, trash.purge):
+        while chunk := await runtime.run(purge):
+            purged += chunk
+    if purged:
+        runtime.index.wake()
+    return purged
+
+
+async def _purge_repeatedly(runtime: Runtime) -> None:
+    while True:
+        with contextlib.suppress(Unavailable):  # the next round deletes the same memories
+            await purge_memories(runtime)
+        await anyio.sleep(PURGE_SECONDS)
 
 
 async def _resume_imports(runtime: Runtime) -> None:

@@ -5,7 +5,21 @@ from collections.abc import Callable
 from server.buckets import Bucket
 from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
-from server.domain.memory import changes, charges, imports, memories, overview, repeats, search, versions
+from server.domain.memory import (
+    activity,
+    changes,
+    charges,
+    context,
+    deletions,
+    imports,
+    memories,
+    overview,
+    repeats,
+    revert,
+    search,
+    trash,
+    versions,
+)
 from server.domain.memory.charges import Charge
 from server.domain.people import identities, passkeys, passwords, second_factors, sessions, step_up, users
 from server.domain.teams import (
@@ -37,8 +51,16 @@ NAMES: dict[Callable[..., object], str] = {
     repeats.remember: "memories.remember",
     versions.history: "memories.history",
     versions.count_versions: "versions.count_versions",
-    memories.delete: "memories.delete",
-    memories.delete_all: "memories.delete_all",
+    deletions.delete: "memories.delete",
+    deletions.delete_all: "memories.delete_all",
+    trash.list_trash: "trash.list_trash",
+    trash.restore: "trash.restore",
+    context.read_context: "context.read_context",
+    activity.list_activity: "activity.list_activity",
+    revert.plan: "revert.plan",
+    revert.undo_adds: "revert.undo_adds",
+    revert.undo_deletions: "revert.undo_deletions",
+    revert.undo_change: "revert.undo_change",
     memories.stats: "memories.stats",
     overview.overview: "overview.overview",
     overview.at_a_glance: "overview.at_a_glance",
@@ -102,6 +124,7 @@ NAMES: dict[Callable[..., object], str] = {
     projects.list_projects: "projects.list_projects",
     projects.get: "projects.get",
     projects.rename: "projects.rename",
+    projects.change: "projects.change",
     projects.delete: "projects.delete",
     projects.reachable: "projects.reachable",
 }
@@ -121,6 +144,7 @@ BUCKETS: dict[str, Bucket] = {
     "memories.restore": Bucket.MEMORY_CHANGE,
     "memories.delete": Bucket.MEMORY_CHANGE,
     "memories.delete_all": Bucket.MEMORY_CHANGE,
+    "trash.restore": Bucket.MEMORY_CHANGE,
     "search.search": Bucket.MEMORY_SEARCH,
     "organizations.create": Bucket.ORGANIZATION_CREATE,
     "projects.create": Bucket.PROJECT_CREATE,
@@ -136,7 +160,8 @@ CHARGES: dict[str, Callable[..., Charge]] = {
     "memories.update": charges.of_change,
     "memories.merge": charges.of_merge,
     "memories.restore": charges.of_restoration,
-    "memories.delete": charges.of_deletion,
+    "memories.delete": charges.of_one,
+    "trash.restore": charges.of_one,
     "memories.delete_all": charges.of_deletion_of_all,
     "search.search": charges.of_search,
 }

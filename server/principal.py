@@ -31,6 +31,7 @@ class Principal:
     credential_id: str
     project_id: str | None = None
     scopes: frozenset[Scope] = ALL_SCOPES
+    credential_name: str = ""
 
     @property
     def is_session(self) -> bool:

@@ -1,4 +1,4 @@
-"""The quota of a project: what it may hold at most."""
+"""The quota of a project: what it may hold at most; and how long it keeps what was deleted."""
 
 from typing import NamedTuple
 
@@ -11,3 +11,6 @@ class Quota(NamedTuple):
 
 
 UNLIMITED = Quota()
+
+TRASH_DAYS = 7
+MOST_TRASH_DAYS = 90

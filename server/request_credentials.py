@@ -33,7 +33,7 @@ def presents_credential(connection: HTTPConnection[State]) -> bool:
 
 
 def has_credential_header(connection: HTTPConnection[State]) -> bool:
-    return "authorization" in connection.headers or KEY_HEADER in connection.headers
+    return bool(_sent(connection, "authorization") or _sent(connection, KEY_HEADER))
 
 
 def credential_of(connection: HTTPConnection[State], settings: Settings) -> PresentedCredential | None:
@@ -41,8 +41,8 @@ def credential_of(connection: HTTPConnection[State], settings: Settings) -> Pres
 
     Raises Unauthenticated for a malformed header, Forbidden for another site's request that changes data by a cookie.
     """
-    sent = [_from_header(value) for value in connection.headers.getlist("authorization")]
-    sent += [PresentedCredential(key.strip(), is_session=False) for key in connection.headers.getlist(KEY_HEADER)]
+    sent = [_from_header(value) for value in _sent(connection, "authorization")]
+    sent += [PresentedCredential(key, is_session=False) for key in _sent(connection, KEY_HEADER)]
     if sent:
         return _only_one(sent)
     value = connection.cookies.get(settings.session_cookie)
@@ -107,9 +107,14 @@ def site_of(connection: HTTPConnection[State]) -> str | None:
     return str(ipaddress.ip_network((address, 48), strict=False))
 
 
+def _sent(connection: HTTPConnection[State], header: str) -> list[str]:
+    """Return the values of a header. A blank one is as left out, as templates with an empty variable write it."""
+    return [value.strip() for value in connection.headers.getlist(header) if value.strip()]
+
+
 def _from_header(header: str) -> PresentedCredential:
     """Read an Authorization header: `Bearer …`, `Session …`, or an API key alone. Raises Unauthenticated."""
-    scheme, _, value = header.strip().partition(" ")
+    scheme, _, value = header.partition(" ")
     value = value.strip()
     if not value and scheme.startswith(API_KEY_PREFIX):
         return PresentedCredential(scheme, is_session=False)
@@ -119,7 +124,7 @@ def _from_header(header: str) -> PresentedCredential:
 
 
 def _only_one(sent: Sequence[PresentedCredential]) -> PresentedCredential:
-    """Return the credential that all headers hold. Raises Unauthenticated if they differ, or one is empty."""
-    if len(set(sent)) > 1 or not sent[0].value:
+    """Return the credential that all headers hold. Raises Unauthenticated if they differ."""
+    if len(set(sent)) > 1:
         raise Unauthenticated(presented=True)
     return sent[0]

@@ -14,10 +14,12 @@ from cryptography.fernet import Fernet
 from sqlmodel import Session
 
 from server import waits
+from server.activity_log import ActivityLog
 from server.buckets import Bucket
 from server.database import Database
 from server.domain import credentials
 from server.domain.credentials import Authenticated, PresentedCredential
+from server.domain.memory.activity import noted_in
 from server.domain.memory.charges import Charge
 from server.errors import Unauthenticated, Unavailable
 from server.hashing import token_hash
@@ -65,6 +67,7 @@ class Runtime:
     health: HealthChecks
     pools: Pools
     noter: "Noter"
+    activity: ActivityLog
     provider: IdentityProvider | None
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
@@ -219,6 +222,7 @@ class Call:
             self._count(operation, arguments)
         with translating_outages(), self.runtime.database.write() as session:
             result = operation(session, self.principal, *args, **kwargs)
+        self.runtime.activity.add(noted_in(session))
         self.runtime.index.wake()
         return result
 
@@ -227,7 +231,9 @@ class Call:
         if is_first:
             self._count(operation, arguments)
         with translating_outages(), self.runtime.database.read() as session:
-            return operation(session, self.principal, *args, **kwargs)
+            result = operation(session, self.principal, *args, **kwargs)
+        self.runtime.activity.add(noted_in(session))
+        return result
 
     def _count(self, operation: Callable[..., object], arguments: Arguments) -> None:
         """Count the call by its size. Raises RateLimited before any work is done, and what the operation raises."""

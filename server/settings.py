@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from server.quotas import Quota
+from server.quotas import MOST_TRASH_DAYS, TRASH_DAYS, Quota
 from server.setting_types import (
     LONGEST_SECONDS,
     DatabaseUrl,
@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     quota_memories: int | None = Field(None, ge=1)
     quota_bytes: int | None = Field(None, ge=1)
+    trash_days: int = Field(TRASH_DAYS, ge=0, le=MOST_TRASH_DAYS)
+    activity_days: int = Field(30, ge=0, le=3650)
     rate_limit_enabled: bool = True
     rate_limit_memory_add: Rate = "60/minute"
     rate_limit_memory_search: Rate = "120/minute"

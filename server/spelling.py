@@ -1,19 +1,22 @@
 """What somebody means who writes a name that we do not have: the nearest of ours, and the sentence that says so."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel
 
 NAME_LENGTH = 60
 """Characters of an unknown name in a sentence. The caller chooses it, so it may be long."""
+
+PATH_LENGTH = 200
+"""Characters of a field's path in a sentence. The caller chooses the keys of metadata, so they may be long."""
 
 ALMOST_THE_SAME = 0.85
 """A spelling this similar (`difflib`) is meant, whatever else has the name elsewhere."""
 
 MOST_UNKNOWN = 20
-"""Unknown names that an answer lists."""
+"""Unknown names of one object that an answer lists."""
 
 OTHER_NAMES = {
     "limit": "top_k k n count size max max_results num_results page_size per_page first",
@@ -21,6 +24,7 @@ OTHER_NAMES = {
     "query": "q question search text keywords semantic_query",
     "content": "text memory message note body data",
     "messages": "conversation turns",
+    "role": "type author speaker from",
     "filters": "filter where",
     "tags": "tag label labels keywords",
     "match_all_tags": "match_all all_tags and_tags",
@@ -38,6 +42,7 @@ OTHER_NAMES = {
     "project_id": "project projectid",
     "id": "memory_id memory ids uuid url uri",
     "permissions": "scopes scope permission",
+    "expires_at": "expiration_date expiration expiry expires expire_at expires_on valid_until",
     "expires_in_days": "expires expires_at expiration ttl",
     "name": "title label",
     "email": "mail address e_mail",
@@ -55,6 +60,12 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return next(by_another_name, None) or next(iter(get_close_matches(plain, candidates, n=1)), None)
 
 
+def said_instead(names: Sequence[str], given: Iterable[str]) -> str:
+    """Return "; <name> is not a field" for a given name that probably means one of `names`, else empty text."""
+    meant = next((name for name in given if name not in names and nearest(name, names)), None)
+    return f"; {shortened(meant)} is not a field" if meant else ""
+
+
 def not_a(kind: str, name: str, names: Iterable[str]) -> str:
     """Return "is not a <kind>", and the name that is probably meant."""
     meant = nearest(name, names)
@@ -66,19 +77,32 @@ def shortened(name: str) -> str:
     return " ".join(name.split())[:NAME_LENGTH]
 
 
+def field_of(path: Iterable[str | int]) -> str | None:
+    """Return the path of a field on one line, cut to `PATH_LENGTH`. None for the whole body."""
+    return ".".join(shortened(str(part)) for part in path)[:PATH_LENGTH] or None
+
+
 def names_of(model: type[BaseModel]) -> list[str]:
-    """Return the names of a model's fields, as callers write them."""
-    return [field.alias or name for name, field in model.model_fields.items()]
+    """Return the names of a model's fields, as callers write them. A field may have several."""
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        written = field.validation_alias or name
+        names += [str(choice) for choice in written.choices] if isinstance(written, AliasChoices) else [str(written)]
+    return names
 
 
-def warnings_of(model: BaseModel, path: str = "") -> list[str]:
-    """Return a sentence for each field that was given to the model and is none of its own.
+def warnings_of(model: BaseModel, path: str = "") -> Iterator[str]:
+    """Yield a sentence for each field that was given to the model, or to a model in a list of it, and is none.
 
-    Nothing that a caller says is dropped in silence. The model allows extra fields.
+    Nothing that a caller says is dropped in silence. The models allow extra fields.
     """
     known = names_of(type(model))
     unknown = list(model.model_extra or ())
-    sentences = [f"{path}{shortened(name)}: {not_a('field', name, known)}" for name in unknown[:MOST_UNKNOWN]]
+    yield from (f"{path}{shortened(name)}: {not_a('field', name, known)}" for name in unknown[:MOST_UNKNOWN])
     if len(unknown) > MOST_UNKNOWN:
-        sentences.append(f"{path or 'and '}{len(unknown) - MOST_UNKNOWN} more fields are not known.")
-    return sentences
+        yield f"{path or 'and '}{len(unknown) - MOST_UNKNOWN} more fields are not known."
+    for name in type(model).model_fields:
+        items = getattr(model, name)
+        for place, item in enumerate(items if isinstance(items, list) else ()):
+            if isinstance(item, BaseModel):
+                yield from warnings_of(item, f"{path}{name}.{place}.")

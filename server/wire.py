@@ -10,24 +10,24 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from server.errors import Invalid, TooLarge, TooSlow, Unsupported
+from server.reasons import reason_of
 from server.runtime import State
-from server.spelling import names_of, not_a, shortened
+from server.spelling import field_of, names_of, not_a, said_instead
 
 Model = TypeVar("Model", bound=BaseModel)
 FORM = "application/x-www-form-urlencoded"
 NUL_IN_FORM = "A form field holds a NUL character, which cannot be stored."
 UNSTORABLE = "NUL characters and infinite numbers cannot be stored"
+MOST_PARAMETERS = 1_000
 BODY_SECONDS = 15.0
 BODY_BYTES_PER_SECOND = 50_000
 """A body may take `BODY_SECONDS`, and longer while this many bytes arrive a second."""
 
-PATH_LENGTH = 200
-"""Characters of a field's path in a sentence. The caller chooses the keys, so they may be long."""
-
 
 def require_json(request: Request[State]) -> None:
-    """Raises Unsupported unless the headers say JSON without compression."""
-    if media_type(request) != "application/json":
+    """Raises Unsupported unless the headers say JSON without compression. A PATCH may be a merge patch (RFC 7396)."""
+    accepted = {"application/json"} | ({"application/merge-patch+json"} if request.method == "PATCH" else set())
+    if media_type(request) not in accepted:
         raise Unsupported
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Unsupported("Send the body as it is, without Content-Encoding.")
@@ -86,6 +86,14 @@ def parse_form(text: str, most_fields: int) -> dict[str, list[str]]:
     return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=most_fields)
 
 
+def parse_query(request: Request[State]) -> dict[str, list[str]]:
+    """Return the values of each query parameter. Raises Invalid for what is not UTF-8, escaped or as it is."""
+    try:
+        return parse_form(request.scope["query_string"].decode(), MOST_PARAMETERS)
+    except ValueError:
+        raise Invalid(f"The query string must be UTF-8 text with at most {MOST_PARAMETERS} parameters.") from None
+
+
 def media_type(request: Request[State]) -> str:
     """Return the body's media type in lower case, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -100,27 +108,26 @@ def validated(model: type[Model], value: object) -> Model:
 
 
 def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
-    """Return pydantic's first problem as an Invalid with the path of the field."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    kind, field = first["type"], ".".join(shortened(str(part)) for part in first["loc"])
+    """Return one of pydantic's problems as an Invalid with the path of the field: an unknown name, else the first."""
+    problems = error.errors(include_url=False)
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
+    kind, field = first["type"], field_of(first["loc"])
     if kind == "extra_forbidden":
         return unknown_name("field", first["loc"], model)
     if kind == "model_type" and not field:
         return Invalid("The body must be a JSON object.")
-    if kind in REASONS:
-        reason = REASONS[kind].format_map(first.get("ctx", {}))
-    else:
-        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return Invalid(f"{reason}.", field=field or None)
+    instead = ""
+    if kind == "missing" and isinstance(first["input"], dict):
+        instead = said_instead([str(first["loc"][-1])], first["input"])
+    return Invalid(f"{reason_of(first)}{instead}.", field=field)
 
 
 def unknown_name(kind: str, path: Sequence[str | int], model: type[BaseModel]) -> Invalid:
     """Return the refusal of a name that the model does not have. It names the nearest, and all that there are."""
-    *parents, name = map(str, path)
     known = names_of(_model_at(model, path[:-1]))
     has = f"Known are {', '.join(known)}." if known else "Nothing is taken here."
-    reason = f"{not_a(kind, name, known)} {has}"
-    return Invalid(reason, field=".".join([*parents, shortened(name)]))
+    reason = f"{not_a(kind, str(path[-1]), known)} {has}"
+    return Invalid(reason, field=field_of(path))
 
 
 def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
@@ -136,39 +143,10 @@ def is_model(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-REASONS = {
-    "missing": "is required",
-    "string_type": "must be text",
-    "string_unicode": "must be text without half a character",
-    "string_too_short": "must have {min_length} or more characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "does not have the right form",
-    "list_type": "must be a list",
-    "too_short": "must have {min_length} or more items",
-    "too_long": "must have at most {max_length} items",
-    "model_type": "must be a JSON object",
-    "dict_type": "must be a JSON object",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "int_parsing_size": "must be a smaller number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "enum": "must be {expected}",
-    "literal_error": "must be {expected}",
-}
-"""Our words for pydantic's error types, whose own messages address programmers."""
-
-
 def require_storable(value: object) -> None:
     """Raises Invalid for a value that `is_unstorable`, with the path of the field."""
     if is_unstorable(value):
-        path = ".".join(map(str, _path_to_unstorable(value) or ()))[:PATH_LENGTH]
-        raise Invalid(f"{UNSTORABLE}.", field=path or None)
+        raise Invalid(f"{UNSTORABLE}.", field=field_of(_path_to_unstorable(value) or ()))
 
 
 def is_unstorable(value: object) -> bool:
@@ -185,10 +163,10 @@ def is_unstorable(value: object) -> bool:
     return False
 
 
-def _path_to_unstorable(value: object) -> list[object] | None:
+def _path_to_unstorable(value: object) -> list[str | int] | None:
     """Return the keys that lead to the first unstorable part, or None. An unstorable key is left out."""
     if isinstance(value, dict):
-        parts: Iterable[tuple[object, object]] = value.items()
+        parts: Iterable[tuple[str | int, object]] = value.items()
     elif isinstance(value, list):
         parts = enumerate(value)
     else:

@@ -1,8 +1,12 @@
 """The app in this process, on a fresh database, with a small embedder."""
 
+import atexit
+import functools
 import logging
 import os
 import shutil
+import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +21,8 @@ from xdist.workermanage import WorkerController  # type: ignore[import-untyped] 
 from server import hashing
 from server.app import create_app
 from server.database import Database, migrate
-from server.domain.people import users
+from server.domain.people import second_factors, users
+from server.domain.people.second_factors import STEP_SECONDS
 from server.domain.teams import api_keys
 from server.models import Organization, Project
 from server.settings import PREFIX, Settings, read_settings
@@ -115,10 +120,25 @@ def _light_password_hashes() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _begin_with_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a code of an authenticator app begin with the test, so that it does not end before the server checks it."""
+    began = time.time()
+    first = second_factors.current_step()
+    monkeypatch.setattr(second_factors, "current_step", lambda: first + int(time.time() - began) // STEP_SECONDS)
+
+
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template() -> Path:
     """A SQLite file with the newest schema and nothing in it, to be copied."""
-    file = tmp_path_factory.mktemp("template") / "selfmemory.db"
+    return _migrated_file()
+
+
+@functools.cache  # the runs of the controls share it
+def _migrated_file() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="template-")
+    atexit.register(folder.cleanup)
+    file = Path(folder.name) / "selfmemory.db"
     migrate(f"sqlite:///{file}")
     return file
 

@@ -1,5 +1,6 @@
 """`import` and `export` on the command line."""
 
+import zipfile
 from pathlib import Path
 
 from tests.support.commands import Run
@@ -23,3 +24,18 @@ def test_what_an_import_does_not_take_is_named(run: Run, project_id: str) -> Non
     told = run("import", "--project", project_id, given=line).err
     assert "warning: expiration_date: is not a field" in told
     assert "warning: tag: is not a field; did you mean tags?" in told
+
+
+def test_the_command_says_what_it_leaves_out_and_what_is_damaged(run: Run, project_id: str, tmp_path: Path) -> None:
+    path = tmp_path / "vault.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for name in ("good.md", "../evil.md", "a.png"):
+            file.writestr(name, "tea")
+    told = run("import", "--project", project_id, str(path)).err
+    assert "warning: files whose path leads out of the folder were left out, such as ../evil.md (1 time)" in told
+    assert "warning: files that are not Markdown, JSON or CSV were left out, such as a.png (1 time)" in told
+    assert "Imported 1 memories." in told
+    damaged = run("import", "--project", project_id, given=path.read_bytes()[:-30])
+    assert (damaged.code, "This zip is damaged: its end is missing." in damaged.err) == (1, True)
+    long = run("import", "--project", project_id, given=b'{"content": "%s"}' % (b"x" * 10_001))
+    assert "line 1: content: has 10,001 characters, and a memory or message holds at most 10,000: split" in long.err

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from server.__main__ import main
+from server.hashing import new_api_key
 
 URL = "http://localhost:8081/mcp"
 FILES = {
@@ -46,13 +47,14 @@ def entry_in(file: Path) -> Any:
 
 @pytest.mark.parametrize("client", FILES)
 def test_write_puts_the_entry_where_the_client_reads_it(home: Path, client: str) -> None:
-    assert main(["connect", client, "--write", "--key", "sk_im_secret"]) == 0
+    key = new_api_key()
+    assert main(["connect", client, "--write", "--key", key]) == 0
     file = home / FILES[client]
-    assert "Bearer sk_im_secret" in json.dumps(entry_in(file))
+    assert f"Bearer {key}" in json.dumps(entry_in(file))
     assert URL in json.dumps(entry_in(file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     before = file.read_bytes()
-    assert main(["connect", client, "--write", "--key", "sk_im_secret"]) == 0
+    assert main(["connect", client, "--write", "--key", f" {key}\n"]) == 0
     assert file.read_bytes() == before
 
 
@@ -139,8 +141,26 @@ def test_without_write_both_ways_are_printed(home: Path, capsys: pytest.CaptureF
     assert f"codex mcp add selfmemory --url {URL}" in printed.out
     assert "Bearer YOUR_API_KEY" in printed.out
     assert printed.err == ""
-    assert main(["connect", "codex", "--key", "sk_im_mine"]) == 0
-    assert "Bearer sk_im_mine" in capsys.readouterr().out
+    key = new_api_key()
+    assert main(["connect", "codex", "--key", key]) == 0
+    assert f"Bearer {key}" in capsys.readouterr().out
+    assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize("more", [[], ["--write"]])
+@pytest.mark.parametrize(
+    "spoil", [lambda _: "nonsense", lambda _: "", lambda key: key[:-1], lambda key: f"Bearer {key}"]
+)
+def test_a_key_of_a_wrong_form_is_refused(
+    home: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[str], str], more: list[str]
+) -> None:
+    assert main(["connect", "cursor", "--key", spoil(new_api_key()), *more]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == (
+        "selfmemory: --key: this is no whole API key, which is sk_im_ and 38 characters. "
+        "`create-key` and the dashboard create one.\n"
+    )
+    assert printed.out == ""
     assert not list(home.iterdir())
 
 
@@ -149,3 +169,18 @@ def test_a_hosted_assistant_is_told_that_it_cannot_reach_this_computer(
 ) -> None:
     assert main(["connect", "claude"]) == 0
     assert "set SELFMEMORY_PUBLIC_URL to a public https address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"),
+    [
+        ("claude-code", '-H \\"X-API-Key: sk_im_mine\\" http://localhost:8081/api/memories/context'),
+        ("cursor", "call the tool `context` of selfmemory"),
+        ("codex", "call the tool `context` of selfmemory"),
+    ],
+)
+def test_it_tells_how_a_conversation_begins_with_the_context(
+    home: Path, capsys: pytest.CaptureFixture[str], client: str, expected: str
+) -> None:
+    assert main(["connect", client, "--key", "sk_im_mine"]) == 0
+    assert expected in capsys.readouterr().out

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from server import app, runtime, waits, wire
 from server.database import quota_of
 from server.domain.memory import batches, imports, usage
-from server.domain.memory.exchange import archive, markdown, table
+from server.domain.memory.exchange import archive, table
 from server.domain.memory.usage import Usage
 from server.index.model.batching import BatchingEmbedder
 from server.limits import Limits
@@ -23,6 +23,10 @@ from server.uploads import Upload, Uploads
 from tests.support.controls import Control, assert_noticed, no, nothing
 
 HERE = Path(__file__).parent
+
+
+class Never:
+    """Nothing is one of these."""
 
 
 def without_shares() -> Pools:
@@ -82,9 +86,10 @@ CONTROLS = (
             "domain/memory/test_imports.py::test_who_lost"),
     Control("what is there is skipped", imports, "without_known", lambda _session, _id, lines: lines,
             "domain/memory/test_moving_in.py::test_what_is_there"),
-    Control("zips have bounds", archive, "MAX_RATIO", 10**9, "domain/memory/test_moving_in.py::test_a_zip_that_grows"),
-    Control("YAML has no aliases", markdown, "_Loader", yaml.SafeLoader,
-            "domain/memory/test_moving_in.py::test_front_matter_that"),
+    Control("zips have bounds", archive, "MAX_RATIO", 10**9,
+            "domain/memory/test_moving_zips.py::test_a_zip_that_grows"),
+    Control("YAML has no aliases", yaml, "AliasEvent", Never,
+            "domain/memory/test_moving_notes.py::test_front_matter_that_would"),
     Control("no cell is a formula", table, "_FORMULA", ("none",), "domain/memory/test_moving_out.py::test_no_cell"),
     Control("uploads are their user's", Uploads, "find", of_anybody,
             "dashboard/test_exchange.py::test_an_upload_is_seen"),

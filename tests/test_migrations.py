@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 
 from server.database import Database, migrate
 from server.models.stored_size import TOTAL_SIZE
-from tests.support.earlier import CREATED, ROWS, database_at
+from tests.support.earlier import CREATED, ROWS, database_at, upgrade_to
 
 SCRIPTS = Path(__file__).parent.parent / "server" / "migrations"
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))]
@@ -156,3 +156,15 @@ def test_the_bytes_of_the_memories_that_are_there_are_counted(empty_url: str, en
     with engine.connect() as connection:
         counted = connection.exec_driver_sql("SELECT memory_bytes FROM projects").scalar_one()
         assert counted == connection.execute(sa.select(TOTAL_SIZE)).scalar_one() == 7 + len('{"tags": "a,b"}') + 4
+
+
+def test_memories_that_were_there_have_no_source_and_never_expire(empty_url: str, engine: sa.Engine) -> None:
+    database_at(empty_url, "0004")
+    upgrade_to(empty_url, "0014")
+    migrate(empty_url)
+    columns = "source_kind, source_id, source_name, updated_source, stored_at, expires_at"
+    with engine.connect() as connection:
+        assert connection.execute(sa.text(f"SELECT {columns} FROM memories")).one() == (None,) * 6
+        assert not connection.scalar(sa.text("SELECT pinned FROM memories"))
+        assert connection.execute(sa.text("SELECT source, pinned FROM memory_versions")).one() == (None, None)
+        assert connection.scalar(sa.text("SELECT trash_days FROM projects")) is None

@@ -77,6 +77,7 @@ SENTENCES = {
     "KeyUsedForAnother": "Idempotency-Key: this key was used for another request in the last 24 hours; send a new key.",
     "LastAdmin": "This is the project's last admin: make somebody else an admin first.",
     "LinkEnded": "This link has ended. A link works for an hour, until you use it or another one.",
+    "ModelAway": "The embedding model is not ready; nothing was changed. Try again.",
     "ModelFailed": "The embedding model failed; nothing was changed. Try again.",
     "NoAccount": "There is no account with this email address.",
     "NotFound": "Not found.",
@@ -107,6 +108,10 @@ SENTENCES = {
     ),
     "Unavailable": "The server cannot do this now; nothing was changed. Try again.",
     "Unsupported": "Send the body as application/json.",
+    "VectorsRefused": (
+        "The embedding model answered with something that is no vector (NaN, zero, or a wrong length); "
+        "nothing was changed. Tell who runs the server."
+    ),
     "WrongProof": "This is not your password or code. Nothing was changed.",
 }
 

@@ -34,7 +34,7 @@ def test_what_a_role_in_an_organization_may() -> None:
 def test_what_a_role_in_a_project_may() -> None:
     viewer = ["create_read_key", "leave", "read", "see"]
     editor = [*viewer, "create_key", "write"]
-    admin = [*editor, "delete_any_key", "delete_project", "manage_members", "rename"]
+    admin = [*editor, "delete_any_key", "delete_project", "manage_members", "rename", "revert"]
     assert {role.value: sorted(action.value for action in may) for role, may in PROJECT_ACTIONS.items()} == {
         "viewer": sorted(viewer),
         "editor": sorted(editor),
@@ -47,7 +47,8 @@ def test_the_settings() -> None:
         "host port public_url allowed_hosts data_dir database_url database_pool chroma_url chroma_tenant "
         "chroma_database chroma_token redis_url embedding_model exact_scan_limit "
         "secret_key smtp_url mail_from sign_up session_cookie session_days allowed_origins trusted_proxies "
-        "metrics_token quota_memories quota_bytes rate_limit_enabled rate_limit_memory_add rate_limit_memory_search "
+        "metrics_token quota_memories quota_bytes trash_days activity_days rate_limit_enabled rate_limit_memory_add "
+        "rate_limit_memory_search "
         "rate_limit_memory_change rate_limit_organization_create rate_limit_project_create "
         "rate_limit_invitation rate_limit_sign_up rate_limit_sign_in rate_limit_document "
         "rate_limit_registration rate_limit_request rate_limit_token_failure client_retention_days "
@@ -63,6 +64,8 @@ DELETE /api/memories  memories_delete_all
 POST   /api/memories/batch  memories_create_batch
 POST   /api/memories/search  search_find
 GET    /api/memories/stats  memories_stats
+GET    /api/memories/context  context_read
+GET    /api/memories/trash  memories_list_trash
 GET    /api/memories/{memory_id}  memories_get
 PUT    /api/memories/{memory_id}  memories_update
 PATCH  /api/memories/{memory_id}  memories_merge
@@ -86,6 +89,8 @@ GET    /api/projects  projects_list_all
 GET    /api/projects/{project_id}  projects_get
 PATCH  /api/projects/{project_id}  projects_rename
 DELETE /api/projects/{project_id}  projects_delete
+GET    /api/projects/{project_id}/activity  activity_list_all
+POST   /api/projects/{project_id}/revert  activity_undo
 GET    /api/projects/{project_id}/members  members_list_of_project
 POST   /api/projects/{project_id}/members  members_add_to_project
 PUT    /api/projects/{project_id}/members/{user_id}  members_change_in_project
@@ -144,9 +149,10 @@ async def test_the_forms_of_the_door_say_how_they_may_be_asked(client: httpx.Asy
 
 def test_the_names_of_the_operations_in_the_metrics() -> None:
     assert " ".join(sorted(NAMES.values())) == (
-        "accounts.delete api_keys.create api_keys.delete api_keys.list_keys api_keys.rename audit.list_events "
-        "audit.list_own authorizations.approve authorizations.deny connections.disconnect "
-        "connections.first_use connections.list_connections exchange.import_as_member identities.list_own "
+        "accounts.delete activity.list_activity api_keys.create api_keys.delete api_keys.list_keys api_keys.rename "
+        "audit.list_events audit.list_own authorizations.approve authorizations.deny connections.disconnect "
+        "connections.first_use connections.list_connections context.read_context exchange.import_as_member "
+        "identities.list_own "
         "imports.commit imports.discard imports.publish imports.stage invitation_answers.accept "
         "invitation_answers.decline invitation_answers.list_pending invitation_answers.show "
         "invitations.cancel invitations.invite invitations.invite_to_project invitations.list_waiting "
@@ -158,11 +164,15 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "organizations.delete organizations.get organizations.list_organizations organizations.rename "
         "organizations.transfer overview.at_a_glance overview.overview passkeys.add passkeys.creation_options "
         "passkeys.list_own passkeys.remove passwords.change project_members.add project_members.change_role "
-        "project_members.list_members project_members.remove projects.create projects.delete projects.get "
-        "projects.list_projects projects.reachable projects.rename search.search second_factors.propose "
+        "project_members.list_members project_members.remove projects.change projects.create projects.delete "
+        "projects.get "
+        "projects.list_projects projects.reachable projects.rename revert.plan revert.undo_adds "
+        "revert.undo_change revert.undo_deletions "
+        "search.search second_factors.propose "
         "second_factors.proposed second_factors.renew_recovery_codes second_factors.status "
         "second_factors.turn_off second_factors.turn_on sessions.list_own sessions.revoke step_up.is_fresh "
-        "step_up.prove step_up.prove_by_passkey step_up.ways_of users.me users.names_of users.rename "
+        "step_up.prove step_up.prove_by_passkey step_up.ways_of trash.list_trash trash.restore "
+        "users.me users.names_of users.rename "
         "versions.count_versions"
     )
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from server.principal import Scope
 from server.runtime import Call
 from tools import inputs, views
-from tools.reading import fetch_memory, list_memories, search_memories
+from tools.reading import fetch_memory, list_memories, read_context, search_memories
 from tools.schemas import flat_schema
 from tools.views import Answer
 from tools.writing import add_memory, delete_memory, update_memory
@@ -63,6 +63,7 @@ TOOLS = (
     Tool("search", search_memories, inputs.SearchArguments, views.Matches, "Search memories", READ, READS),
     Tool("fetch", fetch_memory, inputs.FetchArguments, views.Document, "Read a memory", READ, READS),
     Tool("list_memories", list_memories, inputs.ListArguments, views.Page, "List memories", READ, READS),
+    Tool("context", read_context, inputs.ContextArguments, views.KnownAtTheStart, "Recall the essentials", READ, READS),
     Tool("add_memory", add_memory, inputs.AddArguments, views.Change, "Remember something", WRITE, hints()),
     Tool("update_memory", update_memory, inputs.UpdateArguments, views.Change, "Correct a memory", WRITE, CHANGES),
     Tool("delete_memory", delete_memory, inputs.DeleteArguments, views.Change, "Forget a memory", WRITE, DELETES),

@@ -1,8 +1,9 @@
 """The gate of /mcp: check a request's source, its credential, and the scope for the tool that it calls."""
 
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from pydantic_core import from_json
+from mcp.types import PARSE_ERROR
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from server.cors import CallerOrigins
-from server.errors import Forbidden, Unauthenticated
+from server.errors import Forbidden, Invalid, Unauthenticated
+from server.json_text import parse_json
 from server.principal import Principal, Scope
 from server.request_credentials import credential_of, has_credential_header
 from server.runtime import Call, State
@@ -18,7 +20,7 @@ from server.setting_types import ANY
 from server.settings import Settings
 from server.urls import address_of, host_of, host_of_header, is_local_name, is_loopback
 from server.wire import read_body, require_json
-from tools.protocol import understanding
+from tools.protocol import failure, understanding
 
 BODY_LIMIT = 4_000_000
 SMALL_BODY = 100_000
@@ -47,9 +49,13 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
         return in_slot(request, call)
 
     async def admitted(request: Request[State], call: Call) -> ASGIApp:
-        body = await read_body(request, BODY_LIMIT)
-        require_scopes(call.principal, scopes, body)
-        return understanding(app, request.headers, body)
+        body = (await read_body(request, BODY_LIMIT)).removeprefix(BOM_UTF8)
+        try:
+            message = parse_json(body, allow_inf_nan=True)  # a tool says better where such a number stands
+        except Invalid as error:
+            return failure(PARSE_ERROR, error.detail)
+        require_scopes(call.principal, scopes, message)
+        return understanding(app, request.headers, body, message)
 
     def in_slot(request: Request[State], call: Call) -> ASGIApp:
         async def run(connection: Connection, receive: Receive, send: Send) -> None:
@@ -105,25 +111,21 @@ async def call_of(request: Request[State]) -> Call:
     return Call(runtime, await runtime.authenticate(credential))
 
 
-def require_scopes(principal: Principal, scopes: dict[str, Scope], body: bytes) -> None:
+def require_scopes(principal: Principal, scopes: dict[str, Scope], message: object) -> None:
     """Raises InsufficientScope, whose HTTP 403 makes OAuth clients request more scopes.
 
     The body decides, because a header may name another tool. The operations check the scopes again.
     """
     if principal.scopes.issuperset(scopes.values()):
         return
-    for tool in called_tools(body):
+    for tool in called_tools(message):
         if tool in scopes:
             principal.require(scopes[tool])
 
 
-def called_tools(body: bytes) -> Iterator[str]:
-    """Yield the tools that a JSON-RPC message or batch calls. The SDK answers malformed messages."""
-    try:
-        decoded = from_json(body)
-    except ValueError:
-        return
-    for message in decoded if isinstance(decoded, list) else [decoded]:
-        match message:
+def called_tools(message: object) -> Iterator[str]:
+    """Yield the tools that a JSON-RPC message or batch calls."""
+    for one in message if isinstance(message, list) else [message]:
+        match one:
             case {"method": "tools/call", "params": {"name": str(name)}}:
                 yield name

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
+from server.domain.memory.context import DEFAULT_BUDGET
+from server.domain.memory.expiry import Days
 from server.domain.memory.metadata import CONTENT_LENGTH, METADATA_BYTES, Content, Metadata
 from server.domain.memory.parameters import Limit, Offset, PageLimit, Query, Threshold
 from server.domain.memory.periods import VOCABULARY
@@ -54,7 +56,9 @@ class SearchArguments(BaseModel):
     created_after: Moment = Field(default="", description="Only memories from this ISO 8601 date or time on.")
     created_before: Moment = Field(default="", description="Only memories before this ISO 8601 date or time.")
     metadata: Data = Field(default={}, description="Only memories whose metadata has exactly these values.")
-    threshold: Threshold = Field(default=0, description="Only results with at least this score.")
+    threshold: Threshold = Field(
+        default=0, description="Only results with at least this score; 0 gives all. Left out: all but chance matches."
+    )
 
 
 class FetchArguments(BaseModel):
@@ -66,6 +70,13 @@ class ListArguments(BaseModel):
     offset: Offset = Field(default=0, description="How many of the newest to leave out.")
     tags: list[str] = Field(default=[], description="Only memories with any of these tags.")
     topic_category: str = Field(default="", description="Only memories of this category.")
+    pinned: bool = Field(default=False, description="True: only pinned memories.")
+
+
+class ContextArguments(BaseModel):
+    budget: Annotated[int, Field(ge=1, le=30_000)] = Field(
+        default=DEFAULT_BUDGET, description=f"How many characters at most; {DEFAULT_BUDGET} if left out."
+    )
 
 
 class AddArguments(BaseModel):
@@ -78,6 +89,11 @@ class AddArguments(BaseModel):
     created_at: Moment = Field(
         default="", description="When it was, as an ISO 8601 date or time in the past; now if left out."
     )
+    expires_in_days: Days = Field(
+        default=0,
+        description="Days until it is deleted, for what is true only for a while; never if left out.",
+    )
+    pinned: bool = Field(default=False, description="True: every conversation should begin with it.")
     metadata: Data = Field(
         default={}, description=f"Anything else worth keeping, as JSON of at most {METADATA_BYTES // 1024} KB."
     )
@@ -89,6 +105,7 @@ class UpdateArguments(BaseModel):
     tags: list[str] = Field(default=[], description="The new tags instead of the old ones; an empty list removes all.")
     people_mentioned: list[str] = Field(default=[], description="The new people instead of the old; empty removes all.")
     topic_category: str = Field(default="", description="The new category.")
+    pinned: bool = Field(default=False, description="True pins it for the start of conversations, false unpins it.")
     metadata: Data = Field(
         default={}, description="Values to add or change; null removes a key, and all other keys stay."
     )
@@ -96,3 +113,4 @@ class UpdateArguments(BaseModel):
 
 class DeleteArguments(BaseModel):
     id: Id
+    permanent: bool = Field(default=False, description="True: for good, nobody can bring it back.")

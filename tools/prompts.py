@@ -50,7 +50,7 @@ PROMPTS = (
         "briefing",
         "Brief me",
         "Start a conversation with what matters now",
-        "Before we start, list my newest memories with list_memories, and search for my current projects, plans and "
+        "Before we start, read what is remembered with the tool context, and search for my current projects, plans and "
         "preferences. Then brief me in at most ten lines: what is going on, what comes next, what I should not forget. "
         "Do not add or change anything.",
     ),

@@ -8,39 +8,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp.types import (
-    INVALID_REQUEST,
-    UNSUPPORTED_PROTOCOL_VERSION,
-    JSONRPCNotification,
-    JSONRPCRequest,
-    JSONRPCResponse,
-)
+from mcp.types import INVALID_PARAMS, INVALID_REQUEST, UNSUPPORTED_PROTOCOL_VERSION
 from mcp.types.version import KNOWN_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
-from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from tools.messages import id_of, wrong_message, wrong_parameter
+
 JSON_TYPES = {"application/json", "application/*", "*/*"}
 EVENTS = "text/event-stream"
-BATCH = "This server takes one JSON-RPC message at a time, and no batches. Send each message in a request of its own."
-NO_MESSAGE = "The body must be one JSON-RPC 2.0 message: an object with jsonrpc, method and, for a request, id."
-REVISIONS = ", ".join(KNOWN_PROTOCOL_VERSIONS)
-
-_MESSAGE = TypeAdapter[object](JSONRPCRequest | JSONRPCNotification | JSONRPCResponse)
 
 
-def understanding(app: ASGIApp, headers: Headers, body: bytes) -> ASGIApp:
-    """Return `app` for this message, with what is wrong put right; or the answer that says what is wrong."""
-    try:
-        message = from_json(body)
-    except ValueError:
-        return accepting(replaying(app, body), headers)
-    if refusal := refusal_of(message, headers):
-        return refusal
+def understanding(app: ASGIApp, headers: Headers, body: bytes, message: object) -> ASGIApp:
+    """Return `app` for this decoded body, with what is wrong put right; or the answer that says what is wrong."""
+    if sentence := wrong_message(message):
+        return failure(INVALID_REQUEST, sentence, id_of(message))
+    assert isinstance(message, dict)  # noqa: S101 - else it is a wrong message
+    revision = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip() or revision_in(message)
+    if not (is_handshake(message) or revision is None or revision in KNOWN_PROTOCOL_VERSIONS):
+        return unknown_revision(message, revision)
     changed = put_right(message)
+    if sentence := wrong_parameter(changed or message):
+        status = 400 if revision in MODERN_PROTOCOL_VERSIONS else 200  # as the SDK answers other wrong parameters
+        return accepting(failure(INVALID_PARAMS, sentence, id_of(message), status=status), headers)
     inner = replaying(app, body if changed is None else to_json(changed))
     if is_handshake(message) or not headers.get(MCP_PROTOCOL_VERSION_HEADER, "-").strip():
         inner = without_revision(inner)
@@ -52,24 +45,10 @@ def is_handshake(message: Mapping[str, Any]) -> bool:
     return message.get("method") == "initialize" and revision_in(message) not in MODERN_PROTOCOL_VERSIONS
 
 
-def refusal_of(message: object, headers: Headers) -> JSONResponse | None:
-    """Return the answer to what is no message, or of an unknown revision."""
-    if isinstance(message, list):
-        return failure(INVALID_REQUEST, BATCH)
-    try:
-        _MESSAGE.validate_python(message)
-    except ValidationError:
-        return failure(INVALID_REQUEST, NO_MESSAGE)
-    assert isinstance(message, dict)  # noqa: S101 - each of the three is an object
-    revision = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip() or revision_in(message)
-    if is_handshake(message) or revision is None or revision in KNOWN_PROTOCOL_VERSIONS:
-        return None
-    return failure(
-        UNSUPPORTED_PROTOCOL_VERSION,
-        f"Unsupported protocol version. This server knows {REVISIONS}.",
-        message.get("id"),
-        {"supported": list(MODERN_PROTOCOL_VERSIONS), "requested": revision},  # as server/discover says
-    )
+def unknown_revision(message: Mapping[str, Any], revision: str) -> JSONResponse:
+    sentence = f"Unsupported protocol version. This server knows {', '.join(KNOWN_PROTOCOL_VERSIONS)}."
+    data = {"supported": list(KNOWN_PROTOCOL_VERSIONS), "requested": revision}
+    return failure(UNSUPPORTED_PROTOCOL_VERSION, sentence, id_of(message), data)
 
 
 def revision_in(message: Mapping[str, Any]) -> str | None:
@@ -83,13 +62,16 @@ def revision_in(message: Mapping[str, Any]) -> str | None:
 def put_right(message: dict[str, Any]) -> dict[str, Any] | None:
     """Return the message as the SDK reads it, or None if it does so as it is.
 
-    A handshake negotiates whatever it says. A tool's arguments may be the text of a JSON object.
+    A handshake negotiates whatever it says. Arguments may be the text of a JSON object, and the id of a notification
+    null.
     """
-    if is_handshake(message) and "id" in message:
+    if is_handshake(message):
         return {**message, "params": _handshake(message.get("params"))}
     match message:
-        case {"method": "tools/call", "params": {"arguments": str(text), **params}}:
+        case {"method": "tools/call" | "prompts/get", "params": {"arguments": str(text), **params}}:
             return {**message, "params": {**params, "arguments": _arguments_in(text)}}
+        case {"id": None, **notification}:
+            return notification
     return None
 
 
@@ -104,17 +86,19 @@ def _handshake(params: object) -> dict[str, object]:
 
 
 def _arguments_in(text: str) -> object:
-    """Return the object of JSON text, null for blank text, else the text, which the SDK refuses."""
+    """Return the object of JSON text, null for blank text, else the text, which is refused."""
     try:
         return from_json(text) if text.strip() else None
     except ValueError:
         return text
 
 
-def failure(code: int, sentence: str, request_id: object = None, data: object = None) -> JSONResponse:
-    """Return a JSON-RPC error with status 400."""
+def failure(
+    code: int, sentence: str, request_id: object = None, data: object = None, *, status: int = 400
+) -> JSONResponse:
+    """Return a JSON-RPC error."""
     error = {"code": code, "message": sentence} | ({} if data is None else {"data": data})
-    return JSONResponse({"jsonrpc": "2.0", "id": request_id, "error": error}, 400)
+    return JSONResponse({"jsonrpc": "2.0", "id": request_id, "error": error}, status)
 
 
 def replaying(app: ASGIApp, body: bytes) -> ASGIApp:

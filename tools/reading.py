@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from server.domain.memory import memories, search
+from server.domain.memory import context, memories, search
+from server.domain.memory.context import one_line, text_of
 from server.domain.memory.excerpts import EXCERPT_LENGTH, beginning_of, excerpt_of
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import ListRequest
@@ -11,8 +12,24 @@ from server.domain.memory.search import SearchPage, SearchRequest
 from server.models import Memory
 from server.runtime import Call
 from server.settings import Settings
-from tools.inputs import FetchArguments, ListArguments, SearchArguments
-from tools.views import Answer, Document, Entry, Match, Matches, Page, as_json, as_lines, fields_of, fitting, page_text
+from tools.inputs import ContextArguments, FetchArguments, ListArguments, SearchArguments
+from tools.views import (
+    WEAK,
+    Answer,
+    Document,
+    Entry,
+    KnownAtTheStart,
+    KnownMemory,
+    Match,
+    Matches,
+    Page,
+    as_json,
+    as_lines,
+    fields_of,
+    fitting,
+    instant,
+    page_text,
+)
 
 LARGE_PAGE_BYTES = 100_000
 """A page with more text is cut on a worker thread, so that nobody waits for it."""
@@ -24,7 +41,7 @@ async def search_memories(call: Call, given: SearchArguments) -> Answer:
     Use it before you answer anything that may depend on what the user told you earlier: preferences, people, plans,
     decisions, facts. Ask in plain words; the closest memories come first, each with its id. A long memory is shown
     around what matched; fetch reads all of it. If nothing fits, ask again in other words or with fewer filters before
-    you say that you don't know.
+    you say that you don't know. "weak": true means that probably nothing remembered answers the question.
     """
     threshold = given.threshold if "threshold" in given.model_fields_set else None
     request = SearchRequest(given.query, filters_of(given), given.limit, threshold)
@@ -47,13 +64,33 @@ async def list_memories(call: Call, given: ListArguments) -> Answer:
     Use it to see what was saved recently or to go through everything; to find something, use search. A long memory is
     shown by its beginning; fetch reads all of it.
     """
-    filters = Filters(tags=tuple(given.tags), category=given.topic_category or None)
+    filters = Filters(tags=tuple(given.tags), category=given.topic_category or None, pinned=given.pinned or None)
     request = ListRequest(filters, limit=given.limit, offset=given.offset)
     found = await call.read(memories.list_memories, request)
     entries = fitting(_entries(found.memories, call.runtime.settings), as_lines)
     expected = min(given.limit, max(0, found.total - given.offset))
     page = Page(results=entries, total=found.total, omitted=max(0, expected - len(entries)))
     return Answer(page, page_text(page, given.offset))
+
+
+async def read_context(call: Call, given: ContextArguments) -> Answer:
+    """Read what to know at the start of a conversation: what the user pinned, then recent and often found memories.
+
+    Call it once, before the first answer. Each line is one memory; search finds more about a topic.
+    """
+    known = await call.read(context.read_context, None, None, given.budget, known_line)
+    memories = [
+        KnownMemory(id=memory.id, content=one_line(text), pinned=memory.pinned, created_at=memory.created_at)
+        for memory, text, _ in known
+    ]
+    text = text_of(known)
+    return Answer(KnownAtTheStart(text=text, memories=memories), text or "Nothing is remembered yet.")
+
+
+def known_line(memory: Memory, text: str) -> str:
+    """Return the line of a memory, with all that the structured content says of it."""
+    about = f"{memory.id} · {instant(memory.created_at)}{' · pinned' if memory.pinned else ''}"
+    return f"- {about} · {text}"
 
 
 def filters_of(given: SearchArguments) -> Filters:
@@ -86,7 +123,8 @@ def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
         for result in page.results
     )
     shown = fitting(matches, as_json)
-    view = Matches(results=shown, omitted=page.omitted + len(page.results) - len(shown))
+    omitted = page.omitted + len(page.results) - len(shown)
+    view = Matches(results=shown, omitted=omitted, weak=page.weak, note=WEAK if page.weak else "")
     return Answer(view, as_json(view))
 
 

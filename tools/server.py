@@ -26,11 +26,13 @@ from server.domain.access import Action, require_project
 from server.errors import Forbidden
 from server.principal import Principal, Scope
 from server.settings import Settings
+from server.spelling import nearest, shortened
 from tools import prompts, resources
 from tools.call import Context, call_of, run_tool
 from tools.catalog import BY_NAME, SCOPES, TOOLS
 from tools.errors import protocol_errors
 from tools.gate import BODY_LIMIT, gate
+from tools.messages import TOOLS_THERE_ARE
 
 INSTRUCTIONS = (
     "SelfMemory keeps what the user wants remembered, across conversations and assistants. Search it before you answer "
@@ -80,8 +82,14 @@ async def call_tool(context: Context, params: CallToolRequestParams) -> CallTool
     """Run a tool. Raises MCPError for an unknown name."""
     tool = BY_NAME.get(params.name)
     if tool is None:
-        raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}")
+        raise MCPError(INVALID_PARAMS, unknown_tool(params.name))
     return await run_tool(call_of(context), tool, params.name, params.arguments)
+
+
+def unknown_tool(name: str) -> str:
+    """Return the sentence for a name that no tool has."""
+    meant = nearest(name, (tool.name for tool in TOOLS))
+    return f"Unknown tool: {shortened(name)}{f'; did you mean {meant}?' if meant else '.'} {TOOLS_THERE_ARE}"
 
 
 async def list_prompts(_context: Context, _params: PaginatedRequestParams | None) -> ListPromptsResult:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 from pydantic_core import to_json
 
 from server.models import Memory
 from server.settings import Settings
+from tools.sources import SourceView, saved_by
 
 ANSWER_LENGTH = 40_000
 """Characters of an answer that shows several memories. Many clients hand their whole context to a longer one."""
@@ -19,6 +20,9 @@ ANSWER_ROOM = 300
 TITLE_LENGTH = 80
 """Characters of the title, which is the beginning of the first line."""
 
+INDENT = "  "
+
+_INSTANT = TypeAdapter(datetime)
 View = TypeVar("View", bound=BaseModel)
 
 
@@ -35,6 +39,8 @@ class MemoryFields(BaseModel):
     text: str
     url: str = Field(description="opens the memory in the dashboard")
     metadata: dict[str, JsonValue]
+    source: SourceView
+    saved: str = Field(description="by whom and when, in words")
 
 
 class Document(MemoryFields):
@@ -50,8 +56,15 @@ class Match(Entry):
     score: float = Field(ge=0, le=1, description="higher is closer")
 
 
+WEAK = "Even the closest result is no better than what unrelated questions find. Perhaps nothing answers this one."
+
+
 class Matches(BaseModel):
     results: list[Match] = Field(description="closest first")
+    weak: bool = Field(
+        default=False, exclude_if=lambda value: not value, description="whether the results say little about the query"
+    )
+    note: str = Field(default="", exclude_if=lambda value: not value, description="what to think of weak results")
     omitted: int = Field(
         default=0, exclude_if=lambda value: value == 0, description="how many other results had no room"
     )
@@ -63,6 +76,18 @@ class Page(BaseModel):
     omitted: int = Field(
         default=0, exclude_if=lambda value: value == 0, description="how many of this page had no room"
     )
+
+
+class KnownMemory(BaseModel):
+    id: str
+    content: str = Field(description="its text on one line, as far as there was room")
+    pinned: bool
+    created_at: datetime
+
+
+class KnownAtTheStart(BaseModel):
+    text: str = Field(description="a line for each memory")
+    memories: list[KnownMemory] = Field(description="pinned ones first, then recent and often found ones")
 
 
 class Change(BaseModel):
@@ -78,6 +103,8 @@ def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object
         "text": text,
         "url": f"{settings.public_url}/dashboard/memories/{memory.id}",
         "metadata": memory.details,
+        "source": SourceView.of(memory),
+        "saved": saved_by(memory),
     }
 
 
@@ -98,19 +125,30 @@ def fitting(views: Iterable[View], written: Callable[[View], str]) -> list[View]
     return shown
 
 
+def instant(moment: datetime) -> str:
+    """Return the time as JSON has it."""
+    return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic does not say that it is text
+
+
 def as_json(view: BaseModel) -> str:
     return view.model_dump_json()
 
 
 def as_lines(entry: Entry) -> str:
-    """Return all fields of the entry for clients that read only text."""
-    about = f"{entry.id} · {entry.model_dump(mode='json')['created_at']} · {entry.url}"
+    """Return all fields of the entry for clients that read only text.
+
+    All but the first line is indented, so that nothing in a memory can look like another memory or like its source.
+    """
+    about = f"{entry.id} · {instant(entry.created_at)} · {entry.saved} · {entry.url}"
+    if entry.source.kind:
+        about += f" · {entry.source.kind} {entry.source.id}"
     if entry.truncated:
         about += " · a part of the text, fetch gives all"
-    lines = [about] if entry.title == entry.text else [about, f"title: {entry.title}"]
+    lines = [] if entry.title == entry.text else [f"title: {entry.title}"]
     if entry.metadata:
         lines.append(f"metadata: {to_json(entry.metadata).decode()}")
-    return "\n".join([*lines, entry.text])
+    below = "\n".join([*lines, entry.text]).splitlines(keepends=True)
+    return f"{about}\n{INDENT}{INDENT.join(below)}"
 
 
 def page_text(page: Page, offset: int) -> str:

@@ -1,6 +1,8 @@
 """The tools that write. A docstring is a prompt: a model reads it to decide when to use the tool."""
 
-from server.domain.memory import changes, memories, repeats
+from collections.abc import Sequence
+
+from server.domain.memory import changes, deletions, repeats
 from server.domain.memory.changes import MemoryPatch
 from server.domain.memory.inputs import NewMemory
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS
@@ -18,10 +20,12 @@ async def add_memory(call: Call, given: AddArguments) -> Answer:
     instead of "tomorrow". The very next search finds it. Never save passwords or keys.
     """
     labels = {TAGS: given.tags, PEOPLE: given.people_mentioned, CATEGORY: given.topic_category}
-    fields = {"content": given.content, "metadata": given.metadata, "created_at": given.created_at}
-    new = validated(NewMemory, {key: value for key, value in (fields | labels).items() if value})
+    names = {"content", "metadata", "created_at", "expires_in_days", "pinned"}
+    fields = given.model_dump(include=names) | labels
+    new = validated(NewMemory, {key: value for key, value in fields.items() if value})
     remembered = await call.run(repeats.remember, new, call.index)
-    return _change(remembered.memory_id, _SENTENCES[remembered.outcome].format(id=remembered.memory_id))
+    message = _SENTENCES[remembered.outcome].format(id=remembered.memory_id)
+    return _change(remembered.memory_id, message + _kept(remembered.kept))
 
 
 _SENTENCES = {
@@ -29,6 +33,21 @@ _SENTENCES = {
     repeats.Outcome.KNOWN: "This was already remembered, as {id}.",
     repeats.Outcome.LABELED: "This was already remembered, as {id}; the new labels were added to it.",
 }
+
+
+def _kept(names: Sequence[str]) -> str:
+    """Return the sentence about what was given and not taken, after a space. Empty if all was taken."""
+    if not names:
+        return ""
+    *most, last = names
+    stays, it = ("stay as they were", "them") if most else ("stays as it was", "it")
+    listed = f"{', '.join(most)} and {last}" if most else last
+    advice = (
+        "update_memory changes all but created_at"
+        if last == repeats.CREATED_AT
+        else f"use update_memory to change {it}"
+    )
+    return f" Its {listed} {stays}: {advice}."
 
 
 async def update_memory(call: Call, given: UpdateArguments) -> Answer:
@@ -46,12 +65,14 @@ async def update_memory(call: Call, given: UpdateArguments) -> Answer:
 
 
 async def delete_memory(call: Call, given: DeleteArguments) -> Answer:
-    """Forget one memory for good, with all its versions. This cannot be undone.
+    """Forget one memory with all its versions. It can be brought back for some days, unless permanent is true.
 
     Only when the user wants it forgotten; to correct something, use update_memory.
     """
-    await call.run(memories.delete, given.id)
-    return _change(given.id, f"Deleted {given.id}.")
+    until = await call.run(deletions.delete, given.id, given.permanent)
+    if until is None:
+        return _change(given.id, f"Deleted {given.id} for good.")
+    return _change(given.id, f"Deleted {given.id}; it can be brought back until {until:%Y-%m-%d %H:%M} UTC.")
 
 
 def _change(memory_id: str, message: str) -> Answer:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from server.assistants import start
 from server.assistants.instructions import (
     SERVER_NAME,
     Assistant,
@@ -33,6 +34,7 @@ def cursor(target: Target) -> Assistant:
         with_key=_with_key(config),
         config=config,
         guide="https://cursor.com/docs/context/mcp",
+        start=start.rule(),
     )
 
 

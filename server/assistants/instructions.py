@@ -74,7 +74,8 @@ class Assistant:
     """A client with its instructions: `sign_in` in a browser, `with_key` with an API key, or both.
 
     `vendor` is set if the client connects from its vendor's servers, so that it needs a public https address. `guide`
-    is the page of the client's own documentation that the text was checked against.
+    is the page of the client's own documentation that the text was checked against. `start` loads the context of each
+    conversation.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Assistant:
     vendor: str | None = None
     guide: str = ""
     note: str = field(default="", kw_only=True)
+    start: Step | None = field(default=None, kw_only=True)
 
 
 def same_path(path: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Coding assistants in a terminal. Each has a command that adds a server, and a file in which it keeps it."""
 
+from server.assistants import start
 from server.assistants.instructions import SERVER_NAME, Assistant, ConfigFile, Step, Target, same_path
 
 SIGN_IN = Step("Sign in when your browser opens, choose a project and allow access.")
@@ -25,6 +26,7 @@ def claude_code(target: Target) -> Assistant:
             sign_in=entry,
         ),
         guide="https://code.claude.com/docs/en/mcp",
+        start=start.hook(target),
     )
 
 
@@ -47,6 +49,7 @@ def codex(target: Target) -> Assistant:
         with_key=(Step("Add this to the configuration file.", config.snippet(with_key=True), config.shown_path),),
         config=config,
         guide="https://developers.openai.com/codex/mcp",
+        start=start.line(),
     )
 
 

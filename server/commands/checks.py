@@ -6,7 +6,6 @@ import sqlalchemy as sa
 
 from server.commands.output import print_result
 from server.database_failures import reason
-from server.index.model.embeddings import ModelUnusable
 from server.settings import Settings, SettingsError
 
 Check = Callable[[Settings], str]
@@ -26,7 +25,7 @@ def run_checks(checks: dict[str, Check], settings: Settings) -> int:
 def _report(name: str, check: Check, settings: Settings) -> bool:
     try:
         verdict, message = "ok", check(settings)
-    except (CheckFailed, SettingsError, ModelUnusable) as error:
+    except (CheckFailed, SettingsError) as error:
         verdict, message = "WRONG", str(error)
     except sa.exc.DatabaseError as error:
         verdict, message = "WRONG", reason(settings.database_url.get_secret_value(), error)

@@ -9,6 +9,7 @@ from server.assistants.catalog import assistants
 from server.assistants.instructions import KEY_PLACEHOLDER, Assistant, Step, Target
 from server.commands.output import print_message, print_result
 from server.errors import Invalid
+from server.hashing import is_api_key
 from server.settings import Settings
 from server.urls import is_loopback, is_private
 
@@ -16,9 +17,10 @@ from server.urls import is_loopback, is_private
 def connect(settings: Settings, args: Namespace) -> None:
     """Print the instructions, or with `--write` change the assistant's configuration file.
 
-    Raises Invalid if the file cannot be changed.
+    Raises Invalid if the key has a wrong form, or the file cannot be changed.
     """
-    target = Target(settings.public_url, args.key or KEY_PLACEHOLDER)
+    key = None if args.key is None else _checked(args.key.strip())
+    target = Target(settings.public_url, key or KEY_PLACEHOLDER)
     assistant = next(assistant for assistant in assistants(target) if assistant.id == args.client)
     if assistant.vendor and (is_loopback(settings.public_url) or is_private(settings.public_url)):
         print_message(
@@ -26,9 +28,18 @@ def connect(settings: Settings, args: Namespace) -> None:
             "set SELFMEMORY_PUBLIC_URL to a public https address first."
         )
     if args.write:
-        _write(assistant, args.key)
+        _write(assistant, key)
     else:
-        print_result("\n".join(_lines(assistant, args.key)))
+        print_result("\n".join(_lines(assistant, key)))
+
+
+def _checked(key: str) -> str:
+    if not is_api_key(key):
+        raise Invalid(
+            "this is no whole API key, which is sk_im_ and 38 characters. `create-key` and the dashboard create one.",
+            field="--key",
+        )
+    return key
 
 
 def _write(assistant: Assistant, key: str | None) -> None:
@@ -51,6 +62,12 @@ def _lines(assistant: Assistant, key: str | None) -> list[str]:
         lines += ["", f"{title}:" if len(shown) > 1 else "Steps:", *_numbered(steps)]
     if key is None and assistant.with_key:
         lines += ["", f"Replace {KEY_PLACEHOLDER} with a key, or run this again with --key KEY."]
+    if step := assistant.start:
+        lines += [
+            "",
+            f"{step.instruction} ({step.target})",
+            *(f"     {line}" for line in (step.snippet or "").split("\n")),
+        ]
     return [*lines, *(["", assistant.note] if assistant.note else [])]
 
 

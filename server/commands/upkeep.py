@@ -13,12 +13,11 @@ from sqlmodel import Session
 from tqdm import tqdm
 
 from server import data_folder
-from server.app import default_embedder
 from server.commands.checks import Check, CheckFailed, run_checks
 from server.commands.output import print_message
 from server.database import Database, migrated
 from server.index import MemoryIndex
-from server.index.model.embeddings import DEFAULT_MODEL, ModelUnusable, prepare
+from server.index.model.embeddings import Embedder, ModelUnusable, open_embedder
 from server.index.upkeep.rebuild import Progress
 from server.mail import open_mailer
 from server.models import Project
@@ -33,12 +32,17 @@ PUBLIC_URL_SECONDS = 5
 
 
 def prepare_model(settings: Settings, _args: Namespace) -> None:
-    """Export the default model, or load the configured one. Raises SettingsError."""
+    """Export the configured model if necessary, and load it. Raises SettingsError."""
+    print_message("Preparing the embedding model (about a minute the first time) …")
+    embedder = _open_model(settings)
+    print_message(f"The embedding model is ready: {embedder.name}, {embedder.dimensions} dimensions.")
+    embedder.close()
+
+
+def _open_model(settings: Settings) -> Embedder:
+    """Load the configured model. Raises SettingsError."""
     try:
-        if settings.embedding_model == DEFAULT_MODEL:
-            prepare(settings.data_dir)
-        else:
-            default_embedder(settings).close()
+        return open_embedder(settings.embedding_model, settings.data_dir)
     except ModelUnusable as error:
         raise SettingsError(str(error)) from error
 
@@ -46,7 +50,7 @@ def prepare_model(settings: Settings, _args: Namespace) -> None:
 def reindex(settings: Settings, _args: Namespace) -> None:
     """Rebuild the index from SQL. Beside a running server, that server builds the collections."""
     with migrated(settings.database_url.get_secret_value(), connections=CONNECTIONS) as database:
-        index = MemoryIndex(settings, database, default_embedder(settings))
+        index = MemoryIndex(settings, database, _open_model(settings))
         index.start()
         try:
             with tqdm(file=sys.stderr, total=1, unit="") as bar:
@@ -124,10 +128,10 @@ def _count(session: Session, table: str) -> int:
 
 
 def _model(settings: Settings) -> str:
-    embedder = default_embedder(settings)
+    embedder = _open_model(settings)
     try:
         began = time.perf_counter()
-        embedder.embed(["Hello"], urgent=True)
+        embedder.embed(["Hello"], is_question=True)
         spent = (time.perf_counter() - began) * 1000
         return f"{embedder.name}, {embedder.dimensions} dimensions, {spent:.1f} ms a text"
     finally:

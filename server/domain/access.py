@@ -20,7 +20,8 @@ from server.models import (
     ProjectMember,
     ProjectRole,
 )
-from server.models.base import is_id
+from server.models.base import Utc, is_id, now
+from server.models.expiry import is_live
 from server.principal import Principal, Scope
 
 
@@ -33,6 +34,7 @@ class Action(StrEnum):
     CREATE_PROJECT = auto()
     SEE_AUDIT = auto()
     RENAME = auto()
+    REVERT = auto()
     OWN = auto()
     READ = auto()
     WRITE = auto()
@@ -55,7 +57,8 @@ _EDITOR = _VIEWER | {Action.WRITE, Action.CREATE_KEY}
 PROJECT_ACTIONS: dict[ProjectRole, frozenset[Action]] = {
     ProjectRole.VIEWER: _VIEWER,
     ProjectRole.EDITOR: _EDITOR,
-    ProjectRole.ADMIN: _EDITOR | {Action.MANAGE_MEMBERS, Action.RENAME, Action.DELETE_ANY_KEY, Action.DELETE_PROJECT},
+    ProjectRole.ADMIN: _EDITOR
+    | {Action.MANAGE_MEMBERS, Action.RENAME, Action.REVERT, Action.DELETE_ANY_KEY, Action.DELETE_PROJECT},
 }
 
 GOVERNING = frozenset({OrganizationRole.OWNER, OrganizationRole.ADMIN})
@@ -79,6 +82,7 @@ PROJECT_PHRASES: dict[Action, str] = {
     Action.READ: "read in this project",
     Action.WRITE: "write in this project",
     Action.RENAME: "rename this project",
+    Action.REVERT: "revert what somebody did in this project",
     Action.CREATE_READ_KEY: "create or list API keys of this project",
     Action.CREATE_KEY: "create an API key that can write in this project",
     Action.DELETE_ANY_KEY: "change or delete other people's API keys of this project",
@@ -90,12 +94,8 @@ NO_MEMORY = "Memory not found."
 
 SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope.WRITE}
 """The scope that an API key or access token needs for an action. All other actions need a session."""
-
 ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
-"""The action that a role must allow before its user can grant a scope.
-
-`SEE` is left out: every role has it, so it never limits what can be granted.
-"""
+"""The action that a role must allow before its user can grant a scope. Every role has `SEE`."""
 
 SESSION_ONLY = "This needs a signed-in session: an API key or access token cannot do it."
 
@@ -187,6 +187,7 @@ _MEMORY = (
     .join(Project, col(Project.id) == Memory.project_id)
     .join(Organization, col(Organization.id) == Project.organization_id)
     .where(col(Memory.id) == sa.bindparam("memory_id"), project_role_of(_USER).is_not(None))
+    .where(is_live(sa.bindparam("moment", type_=Utc)))
 )
 
 
@@ -250,7 +251,7 @@ def require_memory(
         raise NotFound(NO_MEMORY)
     query = _MEMORY if principal.project_id is None else _MEMORY.where(col(Memory.project_id) == principal.project_id)
     query = query.with_for_update(of=Memory) if action is Action.WRITE and lock else query
-    parameters = {"user_id": principal.user_id, "memory_id": memory_id}
+    parameters = {"user_id": principal.user_id, "memory_id": memory_id, "moment": now()}
     row = session.execute(query, parameters, execution_options={"populate_existing": True}).one_or_none()
     if row is None:
         raise NotFound(NO_MEMORY)

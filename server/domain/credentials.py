@@ -9,12 +9,15 @@ from sqlmodel import Session, col
 from server.domain.access import project_role_of
 from server.errors import Unauthenticated
 from server.hashing import API_KEY_PREFIX, is_api_key, token_hash
-from server.models import AccessToken, ApiKey, BrowserSession, OAuthGrant, Organization, Project
+from server.models import AccessToken, ApiKey, BrowserSession, OAuthClient, OAuthGrant, Organization, Project
 from server.models.base import now
 from server.principal import CredentialKind, Principal, Scope, with_implied
 
 NOTE_USE_EVERY = timedelta(minutes=1)
 """The time between two updates of a credential's last use."""
+
+SESSION_NAME = "Dashboard"
+"""The name of every session as a source of memories."""
 
 IDLE_TIMEOUT = timedelta(days=14)
 """A session that is not used for this long ends."""
@@ -69,13 +72,14 @@ def _authenticate_api_key(session: Session, key: str) -> Authenticated:
     if row is None or row.role is None or (row.expires_at and row.expires_at <= moment):
         raise Unauthenticated(presented=True)
     scopes = with_implied(frozenset(Scope(f"memories:{permission}") for permission in row.permissions))
-    principal = Principal(row.created_by, CredentialKind.API_KEY, row.id, row.project_id, scopes)
+    principal = Principal(row.created_by, CredentialKind.API_KEY, row.id, row.project_id, scopes, row.name)
     return Authenticated(principal, _is_stale(row.last_used_at, moment))
 
 
 _KEY = (
     sa.select(
         col(ApiKey.id),
+        col(ApiKey.name),
         col(ApiKey.project_id),
         col(ApiKey.created_by),
         col(ApiKey.permissions),
@@ -95,7 +99,7 @@ def _authenticate_session(session: Session, value: str) -> Authenticated:
     moment = now()
     if row is None or row.expires_at <= moment or row.last_seen_at <= moment - IDLE_TIMEOUT:
         raise Unauthenticated(presented=True)
-    principal = Principal(row.user_id, CredentialKind.SESSION, row.id)
+    principal = Principal(row.user_id, CredentialKind.SESSION, row.id, credential_name=SESSION_NAME)
     return Authenticated(principal, _is_stale(row.last_seen_at, moment))
 
 
@@ -105,7 +109,7 @@ def _authenticate_access_token(session: Session, value: str) -> Authenticated:
     if row is None or row.role is None or row.expires_at <= moment:
         raise Unauthenticated(presented=True)
     scopes = with_implied(frozenset(map(Scope, row.scopes)))
-    principal = Principal(row.user_id, CredentialKind.ACCESS_TOKEN, row.id, row.project_id, scopes)
+    principal = Principal(row.user_id, CredentialKind.ACCESS_TOKEN, row.id, row.project_id, scopes, row.name)
     return Authenticated(principal, _is_stale(row.last_used_at, moment))
 
 
@@ -113,6 +117,7 @@ def _authenticate_access_token(session: Session, value: str) -> Authenticated:
 _TOKEN = (
     sa.select(
         col(OAuthGrant.id),
+        col(OAuthClient.name),
         col(OAuthGrant.user_id),
         col(OAuthGrant.project_id),
         col(OAuthGrant.last_used_at),
@@ -121,6 +126,7 @@ _TOKEN = (
         project_role_of(col(OAuthGrant.user_id)).label("role"),
     )
     .join(OAuthGrant, col(OAuthGrant.id) == AccessToken.grant_id)
+    .join(OAuthClient, col(OAuthClient.id) == OAuthGrant.client_id)
     .join(Project, col(Project.id) == OAuthGrant.project_id)
     .join(Organization, col(Organization.id) == Project.organization_id)
     .where(col(AccessToken.token_hash) == sa.bindparam("hash"))

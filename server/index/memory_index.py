@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from sqlmodel import Session
@@ -13,13 +12,15 @@ from sqlmodel import Session
 from server.database import Database
 from server.index.center import Center
 from server.index.chroma.collections import Collection, Collections
-from server.index.exact.matrix import Scan, SimilarMemories
+from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.batching import BatchingEmbedder
 from server.index.model.embeddings import Embedder, EmbedderClosed
+from server.index.model.failures import ModelAway
 from server.index.model.question_cache import QuestionCache
 from server.index.pieces import Piece, pieces_of
-from server.index.types import Embedded, Numbers, Vector, Vectors
+from server.index.question import Question, QuestionVector
+from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
 from server.index.upkeep import rebuild, rewriting
 from server.index.upkeep.rebuild import Progress
 from server.index.upkeep.worker import Worker
@@ -50,22 +51,6 @@ class Health:
     embedding_ok: bool
 
 
-class QuestionVector(NamedTuple):
-    """A question's vector and the memories near it. `near` is None if they were not wanted or SQL must be scanned."""
-
-    vector: Vector
-    near: set[int] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question that is being embedded. `collection` is that of a large project."""
-
-    collection: Collection | None
-    wanted: int | None
-    result: Future[QuestionVector]
-
-
 class MemoryIndex:
     """The index of one database with one model. Call `start` before use and `close` after it. Safe for threads."""
 
@@ -73,11 +58,13 @@ class MemoryIndex:
         self._settings = settings
         self._database = database
         self._embedder = embedder
-        self._matrices = MatrixCache(embedder.name, embedder.dimensions)
-        self._zero_center = Center(np.zeros(embedder.dimensions, np.float32))
+        self._matrices = MatrixCache(embedder)
         self._question_cache = QuestionCache()
-        self._collections = Collections(settings, database, embedder.name)
-        self._worker = Worker(settings, database, self._collections, self._matrices, self.embed, embedder.name)
+        self._collections = Collections(settings, database, embedder)
+        self._worker = Worker(settings, database, self._collections, self._matrices, self._embed_now, embedder)
+        self.missing: str | None = None
+        """What the model lacks, as of the last `health`. Without it memories are found by their words."""
+
         self._question_threads = ThreadPoolExecutor(QUESTION_THREADS, "question")
         self._embedding_threads = ThreadPoolExecutor(EMBEDDING_THREADS, "waiting-for-embedder")
 
@@ -97,11 +84,24 @@ class MemoryIndex:
         self._worker.wake()
 
     def embed(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
-        """Return the pieces and vectors of each (text, lead). Blocks while the model works: hold no transaction."""
+        """Return the pieces and vectors of each (text, lead). Blocks while the model works: hold no transaction.
+
+        While the model is away, return `UNEMBEDDED` for each. The worker embeds these memories later.
+        """
         return self.embed_pieces([pieces_of(content, lead) for content, lead in texts])
 
     def embed_pieces(self, pieces: Sequence[Sequence[Piece]]) -> list[Embedded]:
         """Like `embed`, for the pieces of each text."""
+        try:
+            return self._embed_pieces_now(pieces)
+        except ModelAway:
+            return [UNEMBEDDED] * len(pieces)
+
+    def _embed_now(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
+        """Like `embed`. Raises ModelAway."""
+        return self._embed_pieces_now([pieces_of(content, lead) for content, lead in texts])
+
+    def _embed_pieces_now(self, pieces: Sequence[Sequence[Piece]]) -> list[Embedded]:
         flat = [piece.text for group in pieces for piece in group]
         vectors = self._embedder.embed(flat) if flat else np.empty((0, self._embedder.dimensions), np.float32)
         return self.assemble(pieces, vectors)
@@ -118,11 +118,11 @@ class MemoryIndex:
             for group, part in zip(pieces, parts, strict=True)
         ]
 
-    def submit(self, texts: Sequence[str], *, urgent: bool = False) -> Future[Vectors]:
-        """Embed texts as they are, without holding the caller's thread. Set `urgent` for a question."""
+    def submit(self, texts: Sequence[str], *, is_question: bool = False) -> Future[Vectors]:
+        """Embed texts as they are, without holding the caller's thread. A question has its turn before other texts."""
         if isinstance(self._embedder, BatchingEmbedder):
-            return self._embedder.submit(texts, urgent=urgent)
-        return self._embedding_threads.submit(self._embedder.embed, texts, urgent=urgent)
+            return self._embedder.submit(texts, is_question=is_question)
+        return self._embedding_threads.submit(self._embedder.embed, texts, is_question=is_question)
 
     def expect(self, caller: str) -> None:
         """Note that the caller is about to embed something."""
@@ -156,9 +156,7 @@ class MemoryIndex:
         if collection is not None:
             result = self._question_threads.submit(self._embed_and_find, project, collection, text, wanted, vector)
             return Question(collection, wanted, result)
-        done: Future[QuestionVector] = Future()
-        done.set_result(QuestionVector(self._vector(project.id, text) if vector is None else vector, None))
-        return Question(None, wanted, done)
+        return Question.of(self._vector(project.id, text) if vector is None else vector, wanted)
 
     def find_similar(
         self,
@@ -174,17 +172,19 @@ class MemoryIndex:
         For a large project the result may leave some out (see `SimilarMemories.complete`), but holds about the
         `wanted` most similar ones and all of `also`.
         """
+        vector = question.result.result().vector
+        if vector is None:
+            return NOTHING_SIMILAR
         near = question.collection and self._find_with_collection(session, project, question, allowed, also, wanted)
         if near:
             self._matrices.forget(project.id)
             return near
-        vector = question.result.result().vector
         if self._matrices.fits(project.piece_count):
             similar = self._matrices.scan_project(session, project).compare(vector)
             return similar if allowed is None else similar.only(allowed)
-        center = question.collection.center if question.collection else self._zero_center
+        center = question.collection.center if question.collection else Center(np.zeros_like(vector))
         if allowed is None:
-            return self._scan_in_parts(session, project, vector, center, also, wanted)
+            return self._matrices.scan_in_parts(session, project.id, vector, center, also, wanted)
         return self._matrices.scan_memories(session, allowed, center).compare(vector)
 
     def reindex(self, report: Callable[[Progress], None]) -> None:
@@ -210,12 +210,13 @@ class MemoryIndex:
 
     def health(self) -> Health:
         """Embed a new text to check the model. Chroma is not asked: its last use counts. Raises ModelFailed."""
+        embedding_ok, self.missing = True, None
         try:
-            self._embedder.embed([f"health at {time.time_ns()}"], urgent=True)
+            self._embedder.embed([f"health at {time.time_ns()}"], is_question=True)
         except EmbedderClosed:
             embedding_ok = False
-        else:
-            embedding_ok = True
+        except ModelAway as error:
+            self.missing = error.detail
         stopped = None if self._worker.is_alive() else "The index's worker has stopped."
         return Health(
             mode="chroma" if self._collections.is_open else "exact",
@@ -232,11 +233,14 @@ class MemoryIndex:
             self._worker.check_soon()
         return collection
 
-    def _vector(self, project_id: str, text: str) -> Vector:
+    def _vector(self, project_id: str, text: str) -> Vector | None:
         known = self.known_question(project_id, text)
         if known is not None:
             return known
-        vector: Vector = self._embedder.embed([text], urgent=True)[0]
+        try:
+            vector: Vector = self._embedder.embed([text], is_question=True)[0]
+        except ModelAway:
+            return None
         self.remember_question(project_id, text, vector)
         return vector
 
@@ -244,7 +248,7 @@ class MemoryIndex:
         self, project: Project, collection: Collection, text: str, wanted: int | None, vector: Vector | None
     ) -> QuestionVector:
         vector = self._vector(project.id, text) if vector is None else vector
-        if wanted is None:
+        if vector is None or wanted is None:
             return QuestionVector(vector, None)
         with self._database.read() as session:
             return QuestionVector(vector, self._find_nearest(session, project, collection, vector, wanted))
@@ -269,6 +273,7 @@ class MemoryIndex:
         """Return None if the whole project must be scanned."""
         assert question.collection is not None  # noqa: S101 - the caller has checked it
         vector, near = question.result.result()
+        assert vector is not None  # noqa: S101 - the same
         center = question.collection.center
         if allowed is not None:
             return self._matrices.scan_memories(session, allowed, center).compare(vector)
@@ -278,16 +283,3 @@ class MemoryIndex:
             return None
         scan = self._matrices.scan_memories(session, sorted(near.union(also.tolist())), center)
         return scan.compare(vector, complete=len(scan.matrix.numbers) >= project.memory_count)
-
-    def _scan_in_parts(
-        self, session: Session, project: Project, question: Vector, center: Center, also: Numbers, wanted: int
-    ) -> SimilarMemories:
-        """Read the whole project in parts and keep the best memories of each."""
-        best: list[tuple[float, int]] = []
-        for matrix in self._matrices.read_in_parts(session, project.id):
-            part = Scan.of(matrix, center).compare(question)
-            best += zip(part.similarities.tolist(), part.numbers.tolist(), strict=True)
-            best = sorted(best, reverse=True)[:wanted]
-        numbers = sorted({*(number for _, number in best), *also.tolist()})
-        scan = self._matrices.scan_memories(session, numbers, center)
-        return scan.compare(question, complete=len(best) < wanted)

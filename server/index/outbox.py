@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import id_subquery
+from server.index.question_pieces import only_asks
 from server.index.types import Embedded
 from server.index.words import word_index
 from server.models import Memory, metadata
@@ -71,7 +72,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     )
     word_index.memories_removed(session, project_id, list(piece_counts))
     _write_tasks(session, project_id, piece_counts)
-    _write_purge(session, project_id)
+    request_purge(session, project_id)
 
 
 def memory_resized(session: Session, project_id: str, growth: int) -> None:
@@ -86,7 +87,7 @@ def projects_removed(session: Session, project_ids: Sequence[str]) -> None:
     """Delete the words of these projects. Call it before their rows are deleted."""
     word_index.projects_removed(session, project_ids)
     for project_id in project_ids:
-        _write_purge(session, project_id)
+        request_purge(session, project_id)
 
 
 def _advance_revision(session: Session, project_id: str, new_sizes: Sequence[int], pieces: int) -> int:
@@ -106,6 +107,7 @@ def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory],
             "project_id": project_id,
             "start": start,
             "end": end,
+            "is_question": only_asks(memory.content[start:end]),
             "vector": np.ascontiguousarray(vector, dtype="<f4").tobytes(),
         }
         for memory, result in zip(memories, embedded, strict=True)
@@ -132,7 +134,8 @@ def _write_tasks(session: Session, project_id: str, old_counts: dict[int, int]) 
     )
 
 
-def _write_purge(session: Session, project_id: str) -> None:
+def request_purge(session: Session, project_id: str) -> None:
+    """Ask the worker to erase deleted text from disk."""
     session.execute(
         sa.insert(_tasks).values(project_id=project_id, memory_number=PURGE, piece_count=0, created_at=now())
     )

@@ -11,9 +11,11 @@ import numpy as np
 from sqlmodel import Session
 
 from server.index.exact.matrix import SimilarMemories
-from server.index.memory_index import MemoryIndex, Question
+from server.index.memory_index import MemoryIndex
+from server.index.model.failures import ModelAway
 from server.index.pieces import Piece, pieces_of
-from server.index.types import Embedded, Numbers, Vector, Vectors
+from server.index.question import Question
+from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
 from server.models import Project
 
 SUBMITTED_PIECES = 64
@@ -38,10 +40,10 @@ class PreparedIndex:
         self._index = index
         self._caller = caller
         self._texts: dict[tuple[str, str], Embedded] = {}
-        self._questions: dict[str, Vector] = {}
+        self._questions: dict[str, Vector | None] = {}
 
     def ready(self, texts: Sequence[tuple[str, str]]) -> list[Embedded] | None:
-        """Return the pieces and vectors of each (text, lead) if all are known."""
+        """Return the pieces and vectors of each (text, lead) if all are known, or known to be late."""
         if all(text in self._texts for text in texts):
             return [self._texts[text] for text in texts]
         return None
@@ -58,6 +60,8 @@ class PreparedIndex:
     def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
         """Like `MemoryIndex.embed_question` for an idle model or a known question. Else raises VectorsMissing."""
         vector = self._questions.get(text)
+        if text in self._questions and vector is None:
+            return Question.of(None, wanted)
         if vector is None:
             vector = self._index.known_question(project.id, text)
         if vector is None:
@@ -91,16 +95,26 @@ class PreparedIndex:
             await self._learn_pieces(pieces)
 
     async def _learn_pieces(self, pieces: dict[tuple[str, str], list[Piece]]) -> None:
-        flat = [piece.text for group in pieces.values() for piece in group]
+        try:
+            self._texts |= zip(pieces, await self._embed(list(pieces.values())), strict=True)
+        except ModelAway:
+            self._texts |= dict.fromkeys(pieces, UNEMBEDDED)
+
+    async def _embed(self, pieces: Sequence[Sequence[Piece]]) -> list[Embedded]:
+        flat = [piece.text for group in pieces for piece in group]
         vectors = np.empty((len(flat), self._index.dimensions), np.float32)
         for start in range(0, len(flat), SUBMITTED_PIECES):
             self._index.expect(self._caller)
             end = start + SUBMITTED_PIECES
             part: Vectors = await asyncio.wrap_future(self._index.submit(flat[start:end]))
             vectors[start:end] = part
-        self._texts |= zip(pieces, self._index.assemble(list(pieces.values()), vectors), strict=True)
+        return self._index.assemble(pieces, vectors)
 
     async def _learn_question(self, project_id: str, text: str) -> None:
-        vector: Vector = (await asyncio.wrap_future(self._index.submit([text], urgent=True)))[0]
+        try:
+            vector: Vector = (await asyncio.wrap_future(self._index.submit([text], is_question=True)))[0]
+        except ModelAway:
+            self._questions[text] = None
+            return
         self._questions[text] = vector
         self._index.remember_question(project_id, text, vector)

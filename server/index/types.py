@@ -1,7 +1,7 @@
 """The types that the packages of the index share."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,18 @@ Numbers: TypeAlias = NDArray[np.int64]
 """Memory numbers, ascending."""
 
 
+class Space(Protocol):
+    """What vectors belong to. An Embedder is one. Never compare vectors of different names."""
+
+    @property
+    def name(self) -> str:
+        """The model and its precision, e.g. "all-MiniLM-L6-v2/int8"; "" until the model is first loaded."""
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector; 0 as long as `name` is empty."""
+
+
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """A text's pieces with their vectors.
@@ -26,3 +38,7 @@ class Embedded:
     model: str
     spans: tuple[tuple[int, int], ...]
     vectors: Vectors
+
+
+UNEMBEDDED = Embedded("", (), np.empty((0, 0), np.float32))
+"""A text that the model could not embed yet. The index's worker does so later."""

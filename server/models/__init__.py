@@ -1,5 +1,6 @@
 """The tables, one file per noun. Importing this package registers every table in `metadata`."""
 
+from server.models.activity import ActivityEvent
 from server.models.api_keys import ApiKey
 from server.models.audit import AuditEvent
 from server.models.base import metadata
@@ -22,11 +23,13 @@ from server.models.organizations import Organization, OrganizationMember, Organi
 from server.models.projects import Project, ProjectMember, ProjectRole
 from server.models.second_factors import PendingSignIn, RecoveryCode, SecondFactor
 from server.models.sign_in import Identity, Passkey, UsedChallenge
+from server.models.trash import TrashedMemory
 from server.models.users import BrowserSession, MailedToken, User
 from server.models.word_index import WordIndexState
 
 __all__ = [
     "AccessToken",
+    "ActivityEvent",
     "ApiKey",
     "AuditEvent",
     "AuthMethod",
@@ -64,6 +67,7 @@ __all__ = [
     "SecondFactor",
     "SentLetter",
     "StagedMemory",
+    "TrashedMemory",
     "UsedChallenge",
     "User",
     "WordIndexState",

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from server.models.base import Utc, foreign_key, new_id, now
+from server.models.sources import Source, SourceColumn
 
 
 class Import(SQLModel, table=True):
@@ -23,6 +24,7 @@ class Import(SQLModel, table=True):
     touched_at: datetime = Field(default_factory=now, sa_type=Utc, index=True)
     committed_at: datetime | None = Field(default=None, sa_type=Utc)
     created_by: str | None = Field(default=None, description="the author of the memories; may be deleted by now")
+    source: Source | None = Field(default=None, sa_type=SourceColumn, description="None: the import itself")
     memory_count: int = 0
     memory_bytes: int = Field(default=0, sa_type=sa.BigInteger)
 

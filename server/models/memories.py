@@ -11,8 +11,12 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from server.models.base import JsonObject, Utc, enum_check, foreign_key, new_id, now
+from server.models.sources import Source, SourceColumn
 
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+_EXPIRES = sa.text("expires_at IS NOT NULL")
+_PINNED, _PINNED_1 = sa.text("pinned"), sa.text("pinned = 1")  # as the queries of each database say it
 
 
 class Memory(SQLModel, table=True):
@@ -23,6 +27,9 @@ class Memory(SQLModel, table=True):
         sa.Index("ix_memories_content", "project_id", "content_hash"),
         sa.Index("ix_memories_revision", "project_id", "revision"),
         sa.Index("ix_memories_embedding_model", "embedding_model"),
+        sa.Index("ix_memories_source", "project_id", "source_kind", "source_id"),
+        sa.Index("ix_memories_expiry", "expires_at", "project_id", sqlite_where=_EXPIRES, postgresql_where=_EXPIRES),
+        sa.Index("ix_memories_pinned", "project_id", "id", sqlite_where=_PINNED_1, postgresql_where=_PINNED),
         {
             "sqlite_autoincrement": True
         },  # never reuse a number: the index may still hold the vectors of a deleted memory
@@ -33,7 +40,7 @@ class Memory(SQLModel, table=True):
     project_id: str = Field(sa_column=foreign_key("projects.id"))
     user_id: str | None = Field(default=None, description="the caller's end user: a partition of the project")
     content: str = Field(sa_type=sa.Text)
-    content_hash: str = Field(description="SHA-256 of the content")
+    content_hash: str = Field(description="SHA-256 of the content without white space around it")
     messages: list[dict[str, str]] | None = Field(
         default=None, sa_type=sa.JSON, description="None for a single message"
     )
@@ -42,14 +49,40 @@ class Memory(SQLModel, table=True):
     revision: int = Field(default=0, sa_type=sa.BigInteger)
     embedding_model: str = ""
     piece_count: int = 0
+    place: int = Field(default=0, sa_type=sa.BigInteger, description="in its conversation; see `words.context`")
     created_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
+    stored_at: datetime | None = Field(
+        default_factory=now, sa_type=Utc, description="when the row was stored: `created_at` may be any time before"
+    )
+    pinned: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    expires_at: datetime | None = Field(default=None, sa_type=Utc)
+    source_kind: str | None = None
+    source_id: str | None = None
+    source_name: str | None = None
+    updated_source: Source | None = Field(default=None, sa_type=SourceColumn, description="of the current version")
+
+    @property
+    def source(self) -> Source | None:
+        """Through what the memory was created. None if an earlier version stored it."""
+        if self.source_kind is None:
+            return None
+        return Source(self.source_kind, self.source_id or "", self.source_name or "")
+
+    def set_source(self, source: Source | None) -> None:
+        """Set the source of a new memory, which is also that of its first version."""
+        self.updated_source = source
+        if source is not None:
+            self.source_kind, self.source_id, self.source_name = source.kind, source.id, source.name
 
 
 class MemoryVersion(SQLModel, table=True):
-    """A memory as it was before a change. A text or metadata that is None is the same as in the next version."""
+    """A memory as it was before a change. A text or metadata that is None is the same as in the next version.
+
+    `pinned` is None if an earlier version of the server kept the row, which knew neither pins nor expiry.
+    """
 
     __tablename__ = "memory_versions"
 
@@ -59,6 +92,9 @@ class MemoryVersion(SQLModel, table=True):
     details: JsonObject | None = Field(default=None, sa_column=sa.Column("metadata", sa.JSON(none_as_null=True)))
     updated_at: datetime = Field(sa_type=Utc)
     updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
+    source: Source | None = Field(default=None, sa_type=SourceColumn)
+    pinned: bool | None = None
+    expires_at: datetime | None = Field(default=None, sa_type=Utc)
 
 
 class LabelKind(StrEnum):
@@ -97,6 +133,7 @@ class Piece(SQLModel, table=True):
     project_id: str = Field(sa_column=foreign_key("projects.id"))
     start: int
     end: int
+    is_question: bool = False
     vector: bytes = Field(sa_type=sa.LargeBinary)
 
 

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import errno
+import io
 import json
 import os
+import zipfile
 
 import httpx
 import pytest
@@ -116,6 +118,23 @@ async def test_what_is_left_out_is_not_imported(ann: Visitor) -> None:
     assert "1 memory imported" in await ann.see(page)
     memories = await ann.see(f"{ann.project}/memories")
     assert ("Where to stay?" in memories, "What do I hide?" in memories) == (True, False)
+
+
+async def test_the_page_says_what_it_leaves_out_and_what_is_damaged(ann: Visitor) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("good.md", "../evil.md", "a.png"):
+            archive.writestr(name, "tea")
+    page = await uploaded(ann, file.getvalue())
+    for _ in range(2):
+        shown = await ann.see(page)
+        assert "files whose path leads out of the folder were left out, such as ../evil.md (1 time)" in shown
+        assert "files that are not Markdown, JSON or CSV were left out, such as a.png (1 time)" in shown
+        await ann.do(page)
+    damaged = await upload(ann, file.getvalue()[:-30])
+    assert "This zip is damaged: its end is missing. Download or make it again. Nothing was imported." in seen(damaged)
+    long = seen(await upload(ann, line("x" * 10_001)))
+    assert "line 1: content: has 10,001 characters, and a memory or message holds at most 10,000: split" in long
 
 
 async def test_an_upload_can_be_canceled_and_then_it_is_gone(ann: Visitor) -> None:

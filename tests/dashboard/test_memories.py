@@ -56,6 +56,14 @@ async def test_search_results_show_scores_and_the_matching_passage(ann: Visitor)
     assert "<mark>Anna likes the window seat.</mark>" in response.text
     assert "Score" in seen(response)
     assert "Meaning" in seen(response)
+    assert "around it" in seen(response)
+    assert "No memory matches closely" not in seen(response)
+
+
+async def test_a_search_for_nothing_stored_says_so(ann: Visitor) -> None:
+    await ann.remember("The train leaves at nine.")
+    page = seen(await ann.get(f"{ann.project}/memories?q=quantum+entanglement"))
+    assert "No memory matches closely" in page or "No memories match your search" in page
 
 
 async def test_a_long_result_is_cut_around_the_match_at_whole_words(ann: Visitor) -> None:

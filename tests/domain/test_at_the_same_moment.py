@@ -37,11 +37,11 @@ class BlockedEmbedder(WordEmbedder):
         self.has_begun = threading.Event()
         self.may_continue = threading.Event()
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> NDArray[np.float32]:
         if not self.has_begun.is_set():
             self.has_begun.set()
             self.may_continue.wait(20)
-        return super().embed(texts, urgent=urgent)
+        return super().embed(texts, is_question=is_question)
 
     def close(self) -> None:
         self.may_continue.set()

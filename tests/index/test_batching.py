@@ -10,6 +10,7 @@ import pytest
 
 from server.index.model.batching import MAX_URGENT_TURNS, BatchingEmbedder
 from server.index.model.embeddings import EmbedderClosed, ModelFailed
+from server.index.model.prompts import NO_PROMPTS, Prompts
 from server.index.types import Vectors
 
 
@@ -30,6 +31,7 @@ class BlockedModel:
 
     name = "blocked/test"
     dimensions = 2
+    prompts = NO_PROMPTS
     threads = 1
 
     def __init__(self, batch_size: int = 1) -> None:
@@ -48,6 +50,9 @@ class BlockedModel:
             raise ValueError("cannot read this")
         return np.array([[len(text), 1] for text in texts], dtype=np.float32)
 
+    def close(self) -> None:
+        pass
+
 
 class BusyEmbedder:
     """An embedder whose only model thread is busy with the text "first", and the requests queued behind it."""
@@ -59,10 +64,10 @@ class BusyEmbedder:
         self.first = self.callers.submit(self.embedder.embed, ["first"])
         self.model.started.wait(10)
 
-    def ask(self, *texts: str, urgent: bool = False) -> Future[Vectors]:
+    def ask(self, *texts: str, is_question: bool = False) -> Future[Vectors]:
         """Embed the texts in a thread, and return when they are queued."""
         latch = Latch(texts)
-        answer = self.callers.submit(self.embedder.embed, latch, urgent=urgent)
+        answer = self.callers.submit(self.embedder.embed, latch, is_question=is_question)
         assert latch.queued.wait(10)
         return answer
 
@@ -85,7 +90,7 @@ def busy() -> Iterator[BusyEmbedder]:
 def test_a_question_overtakes_an_import_of_two_thousand_texts(busy: BusyEmbedder) -> None:
     texts = [f"fact {number}" for number in range(2000)]
     imported = busy.ask(*texts)
-    question = busy.ask("a question", urgent=True)
+    question = busy.ask("a question", is_question=True)
     busy.model.released.set()
     assert question.result(10).tolist() == [[10, 1]]
     assert len(imported.result(10)) == 2000
@@ -94,7 +99,7 @@ def test_a_question_overtakes_an_import_of_two_thousand_texts(busy: BusyEmbedder
 
 def test_every_ninth_turn_is_left_to_imports_however_many_questions_wait(busy: BusyEmbedder) -> None:
     imported = busy.ask("fact 1", "fact 2")
-    questions = busy.ask(*(f"question {number}" for number in range(30)), urgent=True)
+    questions = busy.ask(*(f"question {number}" for number in range(30)), is_question=True)
     busy.model.released.set()
     questions.result(10)
     imported.result(10)
@@ -132,7 +137,7 @@ def test_a_new_request_does_not_wait_for_those_that_had_a_turn(busy: BusyEmbedde
 
 def test_a_text_that_several_callers_wait_for_is_computed_once(busy: BusyEmbedder) -> None:
     answers = [busy.ask("same", "same") for _ in range(4)]
-    answers += [busy.ask("same", urgent=True) for _ in range(4)]
+    answers += [busy.ask("same", is_question=True) for _ in range(4)]
     answers.append(busy.ask("first"))
     busy.model.released.set()
     assert [answer.result(10)[-1].tolist() for answer in answers] == [[4, 1]] * 8 + [[5, 1]]
@@ -160,7 +165,25 @@ def test_a_text_that_the_model_rejects_fails_only_for_its_callers(busy: BusyEmbe
         bad.result(10)
     assert good.result(10).tolist() == [[4, 1]]
     with pytest.raises(ModelFailed):
-        busy.embedder.embed(["bad"], urgent=True)
+        busy.embedder.embed(["bad"], is_question=True)
+
+
+def test_questions_and_passages_get_the_prompts_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BlockedModel, "prompts", Prompts("query: ", "passage: "))
+    model = BlockedModel(batch_size=4)
+    model.released.set()
+    embedder = BatchingEmbedder(model)
+    embedder.embed(["a canoe"], is_question=True)
+    embedder.embed(["a canoe"])
+    embedder.submit(["a kayak"], is_question=True).result()
+    embedder.submit(["a kayak", "a tent"]).result()
+    embedder.close()
+    assert model.batches == [
+        ["query: a canoe"],
+        ["passage: a canoe"],
+        ["query: a kayak"],
+        ["passage: a kayak", "passage: a tent"],
+    ]
 
 
 def test_closing_finishes_the_running_texts_and_fails_the_others(busy: BusyEmbedder) -> None:
@@ -181,6 +204,7 @@ class SlowModel:
 
     name = "slow/test"
     dimensions = 2
+    prompts = NO_PROMPTS
     threads = 2
     batch_size = 1
 
@@ -198,6 +222,9 @@ class SlowModel:
             self.running.remove(texts[0])
             self.changed.notify_all()
         return np.array([[len(text), 1] for text in texts], dtype=np.float32)
+
+    def close(self) -> None:
+        pass
 
     def wait_for(self, count: int) -> list[str]:
         """Wait until so many texts run, and return them."""

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import select
 
-from server.domain.memory import memories
+from server.domain.memory import deletions
 from server.index import outbox
 from server.index.words import word_index
 from server.models import IndexTask, Memory, Project
@@ -55,10 +55,21 @@ def test_r35_a_deleted_memorys_earlier_versions_are_erased_too(world: World) -> 
 
 
 @pytest.mark.sqlite_only
+def test_a_memory_that_leaves_the_trash_for_good_is_erased(world: World) -> None:
+    memory_id = world.add("The password is Xylographqua")
+    world.update(memory_id, "The password is Zephyrquill")
+    for permanent in (False, True):
+        with world.database.write() as session:
+            deletions.delete(session, world.principal, memory_id, permanent)
+    world.index.wake()
+    eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu", "zephyrquil"), seconds=2)
+
+
+@pytest.mark.sqlite_only
 def test_a_memory_that_another_process_deleted_is_erased(world: World) -> None:
     memory_id = world.add("The password is Xylographqua")
     with world.database.write() as session:  # another process cannot wake this process's worker
-        memories.delete(session, world.principal, memory_id)
+        deletions.delete(session, world.principal, memory_id, permanent=True)
     eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"), seconds=4)
 
 
@@ -77,7 +88,7 @@ def test_deleting_all_memories_of_one_user_keeps_those_of_others(world: World) -
     world.add_many(["red canoe one", "red canoe two"], user_id="ann")
     world.add("red canoe three", user_id="bob")
     with world.database.write() as session:
-        assert memories.delete_all(session, world.principal, world.project_id, "ann") == 2
+        assert deletions.delete_all(session, world.principal, world.project_id, "ann") == 2
     assert world.texts("red canoe") == ["red canoe three"]
 
 

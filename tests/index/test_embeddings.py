@@ -5,19 +5,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from server.index.model import bundled, onnx_export
-from server.index.model.bundled import BundledModel
 from server.index.model.embeddings import (
     DEFAULT_MODEL,
     Embedder,
     ModelUnusable,
     open_embedder,
 )
+from server.index.model.onnx_model import OnnxModel
 
 TEXTS = [
     "Caroline: I went to a support group yesterday and it was so powerful.",
@@ -31,17 +32,11 @@ TEXTS = [
 REFERENCE = """
 import sys
 import numpy as np
-from pathlib import Path
-from server.index.model.embeddings import ModelUnusable, open_embedder
+from server.index.model.transformers_model import TransformersModel
 source, texts, target = sys.argv[1:]
-embedder = open_embedder(source, Path("unused"))
-assert (embedder.name, embedder.dimensions) == (f"{source}/fp32", 384)
-np.save(target, embedder.embed(eval(texts)))
-embedder.close()
-try:
-    open_embedder(f"{source}/not-there", Path("unused"))
-except ModelUnusable as error:
-    print(error)
+model = TransformersModel(source, "a/model")
+assert (model.name, model.dimensions) == ("a/model/fp32", 384)
+np.save(target, model.encode(eval(texts)))
 """
 
 
@@ -60,23 +55,22 @@ def run(program: str, *arguments: str, before: str = "") -> str:
 
 def test_the_model_agrees_with_sentence_transformers(embedder: Embedder, tmp_path: Path) -> None:
     source = bundled.source_folder()
-    refusal = run(REFERENCE, str(source), repr(TEXTS), str(tmp_path / "reference.npy"))
+    run(REFERENCE, str(source), repr(TEXTS), str(tmp_path / "reference.npy"))
     reference = np.load(tmp_path / "reference.npy")
     subprocess.run(
-        [sys.executable, "-P", onnx_export.__file__, source, tmp_path / "fp32.onnx", tmp_path / "int8.onnx"],
+        [sys.executable, "-P", onnx_export.__file__, source, "mean", tmp_path / "fp32.onnx", tmp_path / "int8.onnx"],
         check=True,
         capture_output=True,
     )
+    exported = bundled.exported(tmp_path)
     exact, prepared = (
-        BundledModel(source / "tokenizer.json", tmp_path / f"{name}.onnx").encode(TEXTS) for name in ("fp32", "int8")
+        OnnxModel(replace(exported, graph=tmp_path / f"{name}.onnx")).encode(TEXTS) for name in ("fp32", "int8")
     )
     cosines = (embedder.embed(TEXTS) * reference).sum(axis=1)
     assert (exact * reference).sum(axis=1).min() >= 0.999
     assert cosines.mean() >= 0.97
     assert cosines.min() >= 0.94
     assert np.array_equal(prepared, embedder.embed(TEXTS))
-    assert refusal.startswith("The embedding model '")
-    assert "cannot be loaded" in refusal
 
 
 def test_vectors_have_unit_length_and_the_documented_shape(embedder: Embedder) -> None:
@@ -92,7 +86,7 @@ def test_sixteen_threads_get_the_same_vectors_as_one(embedder: Embedder) -> None
     texts = [f"Fact {number} of a text of some length" for number in range(64)]
     alone = embedder.embed(texts)
     with ThreadPoolExecutor(16) as threads:
-        together = list(threads.map(lambda text: embedder.embed([text], urgent=len(text) % 2 == 0)[0], texts * 2))
+        together = list(threads.map(lambda text: embedder.embed([text], is_question=len(text) % 2 == 0)[0], texts * 2))
     assert np.array_equal(np.array(together), np.concatenate([alone, alone]))
 
 
@@ -125,8 +119,9 @@ def test_a_model_with_a_wrong_checksum_is_refused(file: str, tmp_path: Path, mon
 
 def test_a_damaged_export_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = tmp_path / "models"
-    whole = bundled.prepared_file(bundled.source_folder(), tmp_path)
-    copy = Path(shutil.copytree(whole.parent, models)) / whole.name
+    whole = bundled.exported(tmp_path).graph
+    models.mkdir()
+    copy = Path(shutil.copy(whole, models))
     damaged = models / f"{whole.name.split('.')[0]}.int8.{bundled.WEIGHTS_SHA256[:12]}.{'0' * 64}.onnx"
     damaged.write_bytes(b"half of a model")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "elsewhere"))

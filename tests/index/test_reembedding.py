@@ -27,8 +27,8 @@ class BlockedEmbedder:
         self.released = threading.Event()
         self._words = WordEmbedder()
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
-        if not urgent:
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        if not is_question:
             self.released.wait(20)
         return np.concatenate([self._words.embed(texts), np.zeros((len(texts), 32), np.float32)], axis=1)
 
@@ -91,11 +91,11 @@ class FailingOnce(WordEmbedder):
     name = "other/test"
     has_failed = False
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         if not self.has_failed:
             self.has_failed = True
             raise ModelFailed
-        return super().embed(texts, urgent=urgent)
+        return super().embed(texts, is_question=is_question)
 
 
 def test_a_model_that_fails_once_is_tried_again(

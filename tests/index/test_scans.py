@@ -70,7 +70,7 @@ def test_a_project_too_large_for_the_cache_is_read_in_parts(world: World, monkey
 
 
 def test_the_least_recently_used_projects_are_evicted(world: World) -> None:
-    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, cache_bytes=WordEmbedder.dimensions * 4 * 250)
+    cache = MatrixCache(WordEmbedder(), cache_bytes=WordEmbedder.dimensions * 4 * 250)
     projects = [world, world.another_project(), world.another_project()]
     for project in projects:
         project.add_many([f"canoe {n}" for n in range(100)])
@@ -102,7 +102,7 @@ def without_memories(number: int) -> Project:
 def test_a_search_looks_at_no_more_matrices_when_more_projects_are_cached(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions)
+    cache = MatrixCache(WordEmbedder())
     reads = Reads(Scan, "matrix")
     monkeypatch.setattr(Scan, "matrix", reads)
     counts = []
@@ -116,7 +116,7 @@ def test_a_search_looks_at_no_more_matrices_when_more_projects_are_cached(
 
 
 def test_projects_without_pieces_take_space(world: World) -> None:
-    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, cache_bytes=10 * ENTRY_BYTES)
+    cache = MatrixCache(WordEmbedder(), cache_bytes=10 * ENTRY_BYTES)
     with world.database.read() as session:
         for number in range(30):
             cache.scan_project(session, without_memories(number))
@@ -125,7 +125,7 @@ def test_projects_without_pieces_take_space(world: World) -> None:
 
 def test_no_more_projects_are_cached_than_the_cap(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.index.exact.matrix_cache.MAX_PROJECTS", 7)
-    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions)
+    cache = MatrixCache(WordEmbedder())
     with world.database.read() as session:
         for number in range(30):
             cache.scan_project(session, without_memories(number))
@@ -137,7 +137,7 @@ def test_a_project_larger_than_the_cache_leaves_the_others_their_space(world: Wo
     for project in (large, other_large):
         project.add_many([f"canoe {n}" for n in range(100)])
     world.add_many([f"canoe {n}" for n in range(10)])
-    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, cache_bytes=WordEmbedder.dimensions * 4 * 90)
+    cache = MatrixCache(WordEmbedder(), cache_bytes=WordEmbedder.dimensions * 4 * 90)
     with world.database.read() as session:
         for project in (world, large, other_large):
             cache.scan_project(session, session.get_one(Project, project.project_id))
@@ -147,7 +147,7 @@ def test_a_project_larger_than_the_cache_leaves_the_others_their_space(world: Wo
 def test_the_running_total_is_the_sum_of_what_is_cached(world: World) -> None:
     """Whatever grows, shrinks, is forgotten or evicted."""
     rng = random.Random(3)
-    cache = MatrixCache(WordEmbedder.name, WordEmbedder.dimensions, cache_bytes=WordEmbedder.dimensions * 4 * 60)
+    cache = MatrixCache(WordEmbedder(), cache_bytes=WordEmbedder.dimensions * 4 * 60)
     worlds = [world, *(world.another_project() for _ in range(3))]
     ids: dict[str, list[str]] = {each.project_id: [] for each in worlds}
     for _ in range(60):
@@ -171,7 +171,7 @@ def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> 
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     owners = (3, 3, 7, 9, 9)
     rows = [
-        (owner, at, at + 1, vector.tobytes()) for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
+        (owner, at, at + 1, 0, vector.tobytes()) for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
     ]
     matrix, center, question = Matrix.from_rows(rows, 8), Center.of(vectors), vectors[1]
     similar = Scan.of(matrix, center).compare(question)
@@ -185,7 +185,7 @@ def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> 
 
 def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> None:
     def rows(*numbers: int) -> Matrix:
-        return Matrix.from_rows([(number, 0, number, np.full(4, number, "<f4").tobytes()) for number in numbers], 4)
+        return Matrix.from_rows([(number, 0, number, 0, np.full(4, number, "<f4").tobytes()) for number in numbers], 4)
 
     first = rows(1, 3, 5)
     grown = first.with_changes(rows(6, 7), np.array([], np.int64))

@@ -1,5 +1,7 @@
 """PUT replaces, PATCH merges, an earlier version comes back, and names can be changed."""
 
+from collections.abc import Callable
+
 import httpx
 import pytest
 
@@ -24,6 +26,20 @@ async def test_an_unknown_field_of_a_change_is_refused(api: Caller, method: str)
     assert refused.status_code == 400
     assert refused.json()["detail"].startswith("categry: is not a field")
     assert await api.listed() == ["first"]
+
+
+@pytest.mark.parametrize("name", ["content", "text"])
+async def test_a_replacement_is_refused_under_the_name_that_was_written(api: Caller, name: str) -> None:
+    path = f"/api/memories/{await api.add('first')}"
+    for value, reason in ((" ", "must not be blank."), (7, "must be text."), ("x" * 10_001, "has 10,001 characters")):
+        refused = await api.put(path, {name: value})
+        assert refused.status_code == 400
+        assert refused.json()["detail"].startswith(f"{name}: {reason}")
+    assert (await api.put(path, {"text": None, "content": None})).json()["detail"].startswith("content or metadata: ")
+    refused = await api.put(path, {name: "second", "texts": "x"})
+    assert refused.json()["detail"] == (
+        "texts: is not a field; did you mean text? Known are content, text, metadata, pinned, expires_at."
+    )
 
 
 PATCHES: list[tuple[dict[str, object], dict[str, object]]] = [
@@ -121,6 +137,36 @@ async def test_two_different_keys_are_refused(client: httpx.AsyncClient, alice: 
     refused = await client.get("/api/memories", headers=both)
     assert refused.status_code == 401
     assert "X-API-Key: KEY" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+async def test_a_blank_header_is_left_out(
+    client: httpx.AsyncClient, alice: Tenant, signed_in: Callable[[Tenant], Caller], blank: str
+) -> None:
+    session = signed_in(alice).headers["Authorization"].removeprefix("Session ")
+    for others in (
+        {"X-API-Key": alice.key},
+        {"Authorization": f"Bearer {alice.key}", "X-API-Key": blank},
+        {"Cookie": f"ory_kratos_session={session}"},
+        {"Cookie": f"ory_kratos_session={session}", "X-API-Key": blank},
+    ):
+        headers = {"Authorization": blank, **others}
+        path = f"/api/memories?project_id={alice.project_id}"
+        assert (await client.get(path, headers=headers)).status_code == 200, others
+        mcp = await client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=headers)
+        assert mcp.status_code == (401 if "Cookie" in others else 200), others
+    nothing = await client.get("/api/memories", headers={"Authorization": blank, "X-API-Key": blank})
+    assert (nothing.status_code, "error=" in nothing.headers["WWW-Authenticate"]) == (401, False)
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Basic YTpi", "nonsense", "null"])
+async def test_a_wrong_header_counts_more_than_the_cookie(
+    client: httpx.AsyncClient, alice: Tenant, signed_in: Callable[[Tenant], Caller], header: str
+) -> None:
+    session = signed_in(alice).headers["Authorization"].removeprefix("Session ")
+    for others in ({"X-API-Key": alice.key}, {"Cookie": f"ory_kratos_session={session}"}):
+        refused = await client.get("/api/users/me", headers={"Authorization": header, **others})
+        assert (refused.status_code, "invalid_token" in refused.headers["WWW-Authenticate"]) == (401, True)
 
 
 async def test_a_key_in_the_address_is_no_credential(client: httpx.AsyncClient, alice: Tenant) -> None:

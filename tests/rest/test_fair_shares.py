@@ -33,11 +33,11 @@ class WaitingEmbedder(WordEmbedder):
         self.waiting = 0
         self.may_continue = threading.Event()
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         if any("flood" in text for text in texts):
             self.waiting += 1
             self.may_continue.wait(20)
-        return super().embed(texts, urgent=urgent)
+        return super().embed(texts, is_question=is_question)
 
     def close(self) -> None:
         self.may_continue.set()

@@ -35,7 +35,7 @@ def asking(app: ASGIApp, peer: str = "127.0.0.1", base_url: str = ORIGIN) -> htt
 class BrokenEmbedder(WordEmbedder):
     """A model that fails from the second call on."""
 
-    def embed(self, texts: object, /, *, urgent: bool = False) -> NDArray[np.float32]:
+    def embed(self, texts: object, /, *, is_question: bool = False) -> NDArray[np.float32]:
         raise ModelFailed
 
 
@@ -162,9 +162,9 @@ class CountingEmbedder(WordEmbedder):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> NDArray[np.float32]:
         self.texts += texts
-        return super().embed(texts, urgent=urgent)
+        return super().embed(texts, is_question=is_question)
 
 
 async def test_many_who_ask_for_health_share_one_check(settings: Settings) -> None:
@@ -193,9 +193,9 @@ async def test_a_part_that_hangs_keeps_one_thread(settings: Settings, monkeypatc
     released = threading.Event()
 
     class HangingEmbedder(WordEmbedder):
-        def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+        def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> NDArray[np.float32]:
             released.wait(30)
-            return super().embed(texts, urgent=urgent)
+            return super().embed(texts, is_question=is_question)
 
     async with running(create_app(settings, lambda _settings: HangingEmbedder())) as app, asking(app) as client:
         before = threading.active_count()

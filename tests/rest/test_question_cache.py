@@ -17,9 +17,9 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     texts: list[str] = []
     embed = WordEmbedder.embed
 
-    def counting(self: WordEmbedder, given: Sequence[str], /, *, urgent: bool = False) -> NDArray[np.float32]:
+    def counting(self: WordEmbedder, given: Sequence[str], /, *, is_question: bool = False) -> NDArray[np.float32]:
         texts.extend(given)
-        return embed(self, given, urgent=urgent)
+        return embed(self, given, is_question=is_question)
 
     monkeypatch.setattr(WordEmbedder, "embed", counting)
     return texts

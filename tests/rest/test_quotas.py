@@ -51,6 +51,8 @@ async def test_the_memory_over_the_quota_is_refused(api: Caller) -> None:
     assert_refused(await api.post("/api/memories", said("over")), "5 of at most 5 memories", "QUOTA_MEMORIES")
     await api.delete(f"/api/memories/{first}")
     await api.add("there is room again")
+    assert_refused(await api.send("POST", f"/api/memories/{first}/restore"), "5 of at most 5 memories")
+    assert len((await api.get("/api/memories/trash")).json()["results"]) == 1
 
 
 async def test_a_batch_over_the_quota_stores_nothing(api: Caller) -> None:

@@ -1,5 +1,7 @@
 """Invalid requests get one sentence that names the field, and store nothing."""
 
+import pytest
+
 from tests.rest.conftest import Caller, said
 
 DEEP: dict[str, object] = {}
@@ -158,3 +160,105 @@ async def test_r14_a_body_too_large_or_not_json_is_refused(api: Caller) -> None:
     refused = await api.client.post("/api/memories", content="{", headers=headers)
     assert refused.status_code == 400
     assert refused.json()["detail"].startswith("The body is not valid JSON")
+
+
+BROKEN: list[tuple[bytes, str]] = [
+    (b"NaN", "holds NaN or Infinity, which JSON does not have."),
+    (b"[1, -Infinity]", "holds NaN or Infinity, which JSON does not have."),
+    (b"1e999", "NUL characters and infinite numbers cannot be stored."),
+    (b'"\\ud83d"', "must be text without half a character."),
+    (b"[" * 40_000, "is nested too deeply."),
+    (b"9" * 5_000, "has too many digits."),
+    (b'"caf\xe9"', "must be UTF-8 text."),
+    (b'"C:\\Users"', "has a backslash that JSON does not know: write it twice."),
+    (b'"a\nb"', "has a line break or control character: write it as an escape, such as \\n."),
+]
+PLACES: list[tuple[str, str, bytes, str]] = [
+    ("POST", "/api/memories", b'{"content": THIS}', "content"),
+    ("POST", "/api/memories", b'{"content": "x", "metadata": {"a": {"b": THIS}}}', "metadata.a.b"),
+    ("POST", "/api/memories/batch", b'{"memories": [{"content": "x"}, {"content": THIS}]}', "memories.1.content"),
+    ("POST", "/api/memories/search", b'{"query": "x", "filters": {"tags": THIS}}', "filters.tags"),
+    ("DELETE", "/api/memories", b'{"user_id": THIS}', "user_id"),
+]
+
+
+@pytest.mark.sqlite_only
+async def test_what_is_no_json_is_refused_with_its_field(api: Caller) -> None:
+    await api.add("stays")
+    for method, path, body, field in PLACES:
+        for written, reason in BROKEN:
+            headers = {**api.headers, "Content-Type": "application/json"}
+            content = body.replace(b"THIS", written)
+            refused = await api.client.request(method, path, content=content, headers=headers)
+            place = f"{field}.1" if written.startswith(b"[1") else field
+            assert (refused.status_code, refused.json()) == (400, {"detail": f"{place}: {reason}"})
+    assert await api.listed() == ["stays"]
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "The body is empty."),
+        ('{"content": "x"}'.encode("utf-16"), "The body must be UTF-8 text."),
+        (
+            b"'{content:x}'",
+            "The body begins with a single quote, which a Windows shell passes on: send it from a file.",
+        ),
+        (b'{"content": "x', "The body is not valid JSON: EOF while parsing a string."),
+        (b'{"content": "x" "NaN"', "The body is not valid JSON: expected `,` or `}`."),
+        (b'{"content": "x", NaN: 1}', "The body is not valid JSON: key must be a string."),
+        (b'"\\ud83d"', "The body must be text without half a character."),
+        (b'{"content": "x", "\\ud83d": 1}', "The body must be text without half a character."),
+    ],
+)
+async def test_what_has_no_place_is_refused_too(api: Caller, body: bytes, sentence: str) -> None:
+    headers = {**api.headers, "Content-Type": "application/json"}
+    refused = await api.client.post("/api/memories", content=body, headers=headers)
+    assert (refused.status_code, refused.json()) == (400, {"detail": sentence})
+
+
+@pytest.mark.sqlite_only
+async def test_a_byte_order_mark_is_skipped(api: Caller) -> None:
+    headers = {**api.headers, "Content-Type": "application/json"}
+    body = b"\xef\xbb\xbf" + b'{"content": "from a file of Windows"}'
+    assert (await api.client.post("/api/memories", content=body, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("written", [r'["\ud83d"]', r'["a\u0000b"]', f'["{"x" * 300}\\ud83d"]'])
+async def test_the_json_text_of_a_list_holds_no_character_that_cannot_be_stored(api: Caller, written: str) -> None:
+    reason = "must be text without NUL or half a character."
+    for path, body, field in (
+        ("/api/memories", {"content": "x", "tags": written}, "tags: "),
+        ("/api/memories", {"content": "x", "metadata": {"people_mentioned": written}}, "metadata: people_mentioned "),
+        ("/api/memories/search", {"query": "x", "filters": {"tags": written}}, "filters.tags: "),
+        ("/v1/memories/people-search/", {"people": written}, "people: "),
+    ):
+        refused = await api.post(path, body)
+        assert (refused.status_code, refused.json()) == (400, {"detail": f"{field}{reason}"})
+    refused = await api.client.get("/api/memories", params={"tags": written}, headers=api.headers)
+    assert (refused.status_code, refused.json()) == (400, {"detail": f"tags: {reason}"})
+
+
+@pytest.mark.sqlite_only
+async def test_a_parameter_is_utf_8(api: Caller) -> None:
+    await api.add("stays", user_id="Zoë")
+    for method, query in (("GET", "user_id=Zo%EB"), ("GET", "tags=a&tags=%ff"), ("DELETE", "user_id=Zo%EB")):
+        refused = await api.send(method, f"/api/memories?{query}")
+        assert refused.status_code == 400
+        assert refused.json()["detail"].startswith("The query string must be UTF-8 text")
+    assert await api.listed("?user_id=Zo%C3%AB") == ["stays"]
+
+
+async def test_true_is_no_version(api: Caller) -> None:
+    refused = await api.post(f"/api/memories/{await api.add('x')}/restore", {"version": True})
+    assert (refused.status_code, refused.json()) == (400, {"detail": "version: must be a number."})
+
+
+async def test_a_patch_may_name_its_own_media_type(api: Caller) -> None:
+    """RFC 7396 section 4."""
+    path = f"/api/memories/{await api.add('x')}"
+    headers = {**api.headers, "Content-Type": "application/merge-patch+json"}
+    changed = await api.client.patch(path, content=b'{"tags": ["a"]}', headers=headers)
+    assert (changed.status_code, changed.json()["metadata"]) == (200, {"tags": ["a"]})
+    assert (await api.client.put(path, content=b'{"text": "y"}', headers=headers)).status_code == 415

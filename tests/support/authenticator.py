@@ -1,10 +1,8 @@
 """An authenticator app, as a person's phone runs it."""
 
-import time
-
 import pyotp
 
-STEP_SECONDS = 30
+from server.domain.people import second_factors
 
 
 class Authenticator:
@@ -16,12 +14,11 @@ class Authenticator:
 
     def code(self) -> str:
         """Return the oldest code that the server may still accept and that was not shown before."""
-        earliest = int(time.time()) // STEP_SECONDS - 1
-        self._last = max(earliest, self._last + 1)
+        self._last = max(second_factors.current_step() - 1, self._last + 1)
         return self.otp.generate_otp(self._last)
 
     def wrong(self) -> str:
         """Return a code that is right at no time near now."""
-        current = int(time.time()) // STEP_SECONDS
+        current = second_factors.current_step()
         near = {self.otp.generate_otp(current + offset) for offset in range(-5, 6)}
         return next(code for code in (f"{number:06}" for number in range(20)) if code not in near)

@@ -7,6 +7,9 @@ import pytest
 
 from tests.support.mail import Mailbox
 
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:unraisableexception")
+"""The second one collects garbage five times at the end of a run, which takes longer than most tests."""
+
 
 @dataclass(frozen=True)
 class Control:
@@ -55,7 +58,7 @@ def assert_noticed(control: Control, folder: Path, path: str = "{}") -> None:
     The control names a file and the beginning of a test's name. `path` makes the file's path in `folder` from it.
     """
     file, _, name = control.test.partition("::")
-    arguments = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", str(folder / path.format(file)), "-k", name]
+    arguments = ["-q", "-x", "--no-header", *WITHOUT, str(folder / path.format(file)), "-k", name]
     plugin = SwitchedOff(control)
     assert pytest.main(arguments, plugins=[plugin]) == pytest.ExitCode.TESTS_FAILED
     assert plugin.noticed == 1

@@ -18,7 +18,7 @@ class WordEmbedder:
     name = "words/test"
     dimensions = 64
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         rows = [sum((_direction(word) for word in WORD.findall(text.lower())), _direction("")) for text in texts]
         matrix = np.array(rows, dtype=np.float32).reshape(len(texts), self.dimensions)
         matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)

@@ -1,8 +1,10 @@
 """Files that are brought in."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.lines import Line
@@ -15,3 +17,43 @@ def read_lines(lines: Iterable[str]) -> Iterator[Line]:
         file.writelines(f"{line}\n".encode() for line in lines)
         file.flush()
         yield from checked(read_path(Path(file.name), Warnings()))
+
+
+def read(path: Path, content: str | bytes | None = None, *, warnings: Warnings | None = None) -> list[Line]:
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return list(checked(read_path(path, warnings or Warnings())))
+
+
+def texts(path: Path, content: str | bytes | None = None) -> list[str]:
+    return [line.content for line in read(path, content)]
+
+
+def zipped(path: Path, files: Mapping[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in files.items():
+            file.writestr(name, text)
+    return path
+
+
+def said(role: str, text: str, parent: str | None, **message: object) -> dict[str, Any]:
+    content = {"content_type": "text", "parts": [text]}
+    return {"message": {"author": {"role": role}, "content": content, **message}, "parent": parent}
+
+
+def chat(**fields: object) -> dict[str, Any]:
+    """A conversation with a tool's call, a hidden instruction, and an answer that was replaced by another one."""
+    mapping = {
+        "root": {"message": None, "parent": None},
+        "hidden": said("user", "HIDDEN", "root", metadata={"is_visually_hidden_from_conversation": True}),
+        "q1": said("user", "Where to stay?", "hidden", create_time=1_700_000_000.5),
+        "old": said("assistant", "REPLACED", "q1"),
+        "call": said("assistant", "search(rome)", "q1", recipient="browser"),
+        "tool": said("tool", "RESULT", "call"),
+        "a1": said("assistant", "Near the station.", "tool", create_time=1_700_000_009),
+        "q2": said("user", "And to eat?", "a1", create_time=1_700_000_100),
+        "a2": said("assistant", "Trattoria.", "q2"),
+    }
+    return {
+        "title": "Trip to Rome", "id": "c1", "create_time": 1.7e9, "mapping": mapping, "current_node": "a2", **fields,
+    }  # fmt: skip

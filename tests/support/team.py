@@ -1,6 +1,6 @@
 """An organization with one project, and callers with every role and credential, strangers included."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -94,27 +94,29 @@ def _credentials(session: Session, user: User, project: Project) -> dict[str, st
         name: api_keys.issue(session, project, user.id, name, permissions, None)[1]
         for name, permissions in KEYS.items()
     }
-    return keys | {name: _token(session, user, project, scopes) for name, scopes in TOKENS.items()}
+    return keys | {name: authorize(session, user, project, scopes=scopes) for name, scopes in TOKENS.items()}
 
 
-def _token(session: Session, user: User, project: Project, scopes: list[str]) -> str:
+def authorize(
+    session: Session, user: User, project: Project, name: str = "An assistant", scopes: Sequence[str] = tuple(Scope)
+) -> str:
     """Return an access token as if the user had given an application consent."""
     client = OAuthClient(
         id=new_id("client_"),
         kind=ClientKind.CONFIGURED,
-        name="An assistant",
+        name=name,
         redirect_uris=[],
         grant_types=[],
         auth_method=AuthMethod.NONE,
     )
     session.add(client)
     session.flush()
-    grant = OAuthGrant(user_id=user.id, client_id=client.id, project_id=project.id, scopes=scopes)
+    grant = OAuthGrant(user_id=user.id, client_id=client.id, project_id=project.id, scopes=list(scopes))
     session.add(grant)
     session.flush()
     token = new_token(ACCESS_TOKEN_PREFIX)
     expires = now() + timedelta(hours=1)
-    session.add(AccessToken(token_hash=token_hash(token), grant_id=grant.id, scopes=scopes, expires_at=expires))
+    session.add(AccessToken(token_hash=token_hash(token), grant_id=grant.id, scopes=grant.scopes, expires_at=expires))
     return token
 
 

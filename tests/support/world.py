@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from server.database import Database
-from server.domain.memory import memories, search
+from server.domain.memory import deletions, memories, search
 from server.domain.memory.filters import Filters
 from server.domain.memory.inputs import Message, NewMemory
 from server.domain.memory.search import SearchRequest, SearchResult
@@ -66,7 +66,7 @@ class World:
 
     def delete(self, memory_id: str) -> None:
         with self.database.write() as session:
-            memories.delete(session, self.principal, memory_id)
+            deletions.delete(session, self.principal, memory_id, permanent=True)
         self.index.wake()
 
     def update(self, memory_id: str, text: str) -> None:
@@ -75,7 +75,7 @@ class World:
         self.index.wake()
 
     def found(
-        self, query: str, filters: Filters | None = None, *, limit: int = 10, threshold: float | None = None
+        self, query: str, filters: Filters | None = None, *, limit: int = 10, threshold: float = 0
     ) -> list[SearchResult]:
         request = SearchRequest(query, filters or Filters(), limit, threshold, project_id=self.project_id)
         with self.database.read() as session:

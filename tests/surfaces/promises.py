@@ -43,12 +43,15 @@ def fields(names: str, **more: Shape) -> dict[str, Shape]:
     return dict.fromkeys(names.split(), ...) | more
 
 
-MEMORY = fields("id content user_id project_id created_at updated_at", metadata=ANYTHING)
-FOUND = {"results": [fields("id content score created_at user_id", metadata=ANYTHING)]}
+SOURCE = fields("kind id name")
+MEMORY = fields(
+    "id content user_id project_id created_at updated_at expires_at pinned", metadata=ANYTHING, source=SOURCE
+)
+FOUND = {"results": [fields("id content score created_at user_id", metadata=ANYTHING, source=SOURCE)]}
 CASCADES = fields("projects members invitations api_keys grants memories")
 ORGANIZATION = fields("id _id name ownerId type createdAt updatedAt role")
 PROJECT = fields(
-    "id _id name organizationId ownerId createdAt updatedAt role",
+    "id _id name organizationId ownerId createdAt updatedAt role trash_days",
     userPermissions=fields("canRead canWrite canDelete canInvite"),
 )
 MEMBERS = {
@@ -81,6 +84,11 @@ MEMORIES = (
     Promise("POST", "/api/memories/search", READ_KEY, FOUND, {"query": "tea", "filters": {"limit": 1}},
             refusals=(NOBODY, Refusal(400, body={"query": "tea", "filters": {"limit": 0}}))),
     Promise("GET", "/api/memories/stats", READ_KEY, fields("total this_week tag_count"), refusals=(NOBODY,)),
+    Promise("GET", "/api/memories/context", READ_KEY,
+            {"text": ..., "memories": [fields("id content pinned created_at")]}, query="?budget=4000",
+            refusals=(NOBODY, Refusal(400, OWNER))),
+    Promise("GET", "/api/memories/trash", READ_KEY, {"results": ANYTHING, "total": ...},
+            query="?limit=1&offset=0&user_id=u", refusals=(NOBODY, Refusal(400, OWNER))),
     Promise("GET", "/api/memories/{memory_id}", READ_KEY, MEMORY, refusals=(NOBODY, UNSEEN)),
     Promise("PUT", "/api/memories/{memory_id}", WRITE_KEY, MEMORY, {"text": "I like coffee."},
             refusals=(NOBODY, Refusal(403, READ_KEY, body={"text": "x"}), Refusal(400, body={"text": ""}))),
@@ -90,7 +98,7 @@ MEMORIES = (
             refusals=(NOBODY, UNSEEN, Refusal(403, READ_KEY), Refusal(400, body={"version": 0}),
                       Refusal(404, body={"version": 99}))),
     Promise("GET", "/api/memories/{memory_id}/history", READ_KEY,
-            {"results": [fields("version content updated_at updated_by", metadata=ANYTHING)]},
+            {"results": [fields("version content updated_at updated_by", metadata=ANYTHING, source=SOURCE)]},
             refusals=(NOBODY, UNSEEN)),
     Promise("DELETE", "/api/memories/{memory_id}", WRITE_KEY, MESSAGE,
             refusals=(NOBODY, UNSEEN, Refusal(403, READ_KEY))),
@@ -157,6 +165,13 @@ IN_PROJECTS = (
     Promise("PATCH", PROJECTS, ADMIN, PROJECT, {"name": "Renamed"},
             refusals=(NOBODY, NO_KEY, UNSEEN, Refusal(403, VIEWER), Refusal(400, body={"name": "a"}),
                       Refusal(409, body={"name": "SECOND"}))),
+    Promise("GET", PROJECTS + "/activity", VIEWER,
+            {"events": [fields("id kind actor_id actor_name query count created_at", memory_ids=ANYTHING,
+                               source=SOURCE)]},
+            refusals=(NOBODY, UNSEEN)),
+    Promise("POST", PROJECTS + "/revert", ADMIN, fields("dry_run adds changes deletions skipped"),
+            {"source_id": f"key_{NEVER}", "since": "2026-01-01T00:00:00Z", "dry_run": True},
+            refusals=(NOBODY, NO_KEY, UNSEEN, Refusal(403, EDITOR), Refusal(400, body={"source_id": "x"}))),
     Promise("GET", PROJECTS + "/members", READ_KEY, MEMBERS, refusals=(NOBODY, UNSEEN)),
     Promise("POST", PROJECTS + "/members", OWNER, fields("message project_id user_id role"),
             {"user_id": "{member_id}", "role": "viewer"},

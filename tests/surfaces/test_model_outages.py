@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.index.model.batching import BatchingEmbedder
+from server.index.model.prompts import NO_PROMPTS
 from server.index.types import Vectors
 from server.settings import Settings
 from tests.conftest import Tenant
@@ -25,6 +26,7 @@ PRIVATE = "what the model says about a text"
 class FailingModel(WordEmbedder):
     """A model that can run no text."""
 
+    prompts = NO_PROMPTS
     threads = 1
     batch_size = 1
 

@@ -24,6 +24,13 @@ from tests.tools.conftest import MODERN, Mcp
         ("search", {"query": "x", "threshold": 1.5}, "threshold: must be at most 1."),
         ("search", {"query": "x", "tags": 7}, "tags: must be comma text or a list of texts."),
         ("search", {"query": "x", "tags": ["a\0"]}, "tags.0: NUL characters and infinite numbers cannot be stored."),
+        ("search", {"query": "x", "tags": r'["\ud83d"]'}, "tags: must be text without half a character."),
+        ("list_memories", {"tags": r'["\ud83d"]'}, "tags: must be text without half a character."),
+        (
+            "add_memory",
+            {"content": "x", "metadata": {"tags": r'["\ud83d"]'}},
+            "metadata: tags must be text without NUL",
+        ),
         ("search", {"query": "x", "temporal_filter": "soon"}, "temporal_filter: must be one of today, yesterday"),
         ("search", {"query": "x", "limit": -1}, "limit: must be at least 1."),
         ("search", {"query": "x", "limit": 10**400}, "limit: must be at most 100."),
@@ -88,7 +95,8 @@ async def test_unstorable_values_are_refused(mcp: Mcp, written: str) -> None:
 
 async def test_an_unknown_tool_is_a_protocol_error(mcp: Mcp) -> None:
     answer = await mcp.send("tools/call", {"name": "forget_everything", "arguments": {}})
-    assert answer.json()["error"] == {"code": -32602, "message": "Unknown tool: forget_everything"}
+    assert answer.json()["error"]["code"] == -32602
+    assert answer.json()["error"]["message"].startswith("Unknown tool: forget_everything. There are search, ")
     assert answer.status_code == (400 if mcp.revision == MODERN else 200)
 
 
@@ -119,7 +127,7 @@ async def test_a_role_without_permission_is_a_tool_error(
     viewer = Mcp(client, {"Authorization": f"Bearer {key}"}, MODERN)
     assert await viewer.found("tea") == []
     offered = [tool["name"] for tool in (await viewer.result("tools/list"))["tools"]]
-    assert offered == ["search", "fetch", "list_memories"]
+    assert offered == ["search", "fetch", "list_memories", "context"]
     assert await viewer.refusal("add_memory", content="Tea at five.") == "A viewer may not write in this project."
 
 

@@ -130,7 +130,7 @@ async def test_a_read_only_credential_may_read(mcp: Mcp, reader: Mcp) -> None:
     assert (await reader.call("fetch", id=memory_id))["id"] == memory_id
     assert (await reader.call("list_memories"))["total"] == 1
     offered = [tool["name"] for tool in (await reader.result("tools/list"))["tools"]]
-    assert offered == ["search", "fetch", "list_memories"]
+    assert offered == ["search", "fetch", "list_memories", "context"]
     unknown = await reader.send("tools/call", {"name": "destroy", "arguments": {}})
     assert unknown.json()["error"]["code"] == -32602
 
@@ -148,15 +148,13 @@ async def test_the_body_says_which_tool_is_called(client: httpx.AsyncClient, mcp
     assert (await mcp.call("list_memories"))["total"] == 0
 
 
-async def test_a_body_that_only_the_sdk_can_parse_is_refused_by_the_operation(mcp: Mcp, reader: Mcp) -> None:
-    """One parser may accept JSON that is too deep for the other."""
+async def test_a_body_that_only_the_sdk_can_parse_is_refused(mcp: Mcp, reader: Mcp) -> None:
+    """What one parser takes and another does not could hide a tool from the check of scopes."""
     memory_id = await mcp.add("Tea at five.")
     params = {"name": "delete_memory", "arguments": {"id": memory_id}, "more": "DEEP"}
-    answer = await reader.send("tools/call", params, ('"DEEP"', "[" * 300 + "]" * 300))
-    if mcp.revision == MODERN:
-        assert "memories:write" in answer.json()["result"]["content"][0]["text"]
-    else:
-        assert answer.json()["error"]["code"] == -32700
+    for caller in (reader, mcp):
+        answer = await caller.send("tools/call", params, ('"DEEP"', "[" * 300 + "]" * 300))
+        assert answer.json()["error"] == {"code": -32700, "message": "params.more: is nested too deeply."}
     assert await mcp.found("tea") == ["Tea at five."]
 
 

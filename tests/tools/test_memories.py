@@ -19,6 +19,13 @@ async def test_an_added_memory_is_found_by_the_next_search(mcp: Mcp) -> None:
     assert result["created_at"].endswith("Z")
 
 
+async def test_the_text_of_a_search_says_that_nothing_stored_is_near(mcp: Mcp) -> None:
+    await mcp.add("Anna is allergic to walnuts.")
+    far = await mcp.call("search", query="entangled photons leave twelve cold crystals behind every opaque mirror")
+    assert far["weak"] is True
+    assert "weak" not in await mcp.call("search", query="walnuts")
+
+
 @pytest.mark.parametrize(("tool", "arguments"), [("search", {"query": "tea"}), ("fetch", {"id": ""})])
 async def test_c16_the_text_of_search_and_fetch_is_one_item_with_the_same_json(
     mcp: Mcp, tool: str, arguments: dict[str, str]
@@ -41,17 +48,20 @@ async def test_a_tool_that_writes_answers_with_one_short_sentence(mcp: Mcp) -> N
         (content,) = (await mcp.result("tools/call", name=tool, arguments=arguments))["content"]
         assert content["text"].endswith(".")
         assert "\n" not in content["text"]
-        assert len(content["text"]) < 80
+        assert len(content["text"]) < 100
 
 
 async def test_fetch_returns_the_stored_memory(mcp: Mcp) -> None:
     memory_id = await mcp.add("Tea at five.", topic_category="habits", metadata={"source": "chat", "tags": "drinks"})
-    assert await mcp.call("fetch", id=memory_id) == {
+    document = await mcp.call("fetch", id=memory_id)
+    assert document.pop("source")["name"] == "all"
+    assert document == {
         "id": memory_id,
         "title": "Tea at five.",
         "text": "Tea at five.",
         "url": f"{ORIGIN}/dashboard/memories/{memory_id}",
         "metadata": {"tags": "drinks", "topic_category": "habits", "source": "chat"},
+        "saved": "saved by all, just now",
     }
 
 
@@ -173,3 +183,10 @@ async def test_096_r30_no_argument_selects_another_project(mcp: Mcp, stranger: M
             refused = await stranger.refusal(tool, **given)
             assert refused.startswith(f"{name} is not an argument of {tool}: your credential decides")
     assert await mcp.found("tea") == ["Tea at five."]
+
+
+async def test_a_deletion_says_until_when_it_can_be_undone(mcp: Mcp) -> None:
+    first, second = await mcp.add("x"), await mcp.add("y")
+    message = (await mcp.call("delete_memory", id=first))["message"]
+    assert message.startswith(f"Deleted {first}; it can be brought back until 2")
+    assert (await mcp.call("delete_memory", id=second, permanent=True))["message"] == f"Deleted {second} for good."

@@ -19,7 +19,7 @@ def revision() -> str:
 @pytest.fixture
 async def tools(mcp: Mcp) -> list[Tool]:
     tools: list[Tool] = (await mcp.result("tools/list"))["tools"]
-    assert len(tools) == 6
+    assert len(tools) == 7
     return tools
 
 

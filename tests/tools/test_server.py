@@ -14,6 +14,7 @@ TOOLS = {
     "search": ("Search memories", READS),
     "fetch": ("Read a memory", READS),
     "list_memories": ("List memories", READS),
+    "context": ("Recall the essentials", READS),
     "add_memory": ("Remember something", {**READS, "readOnlyHint": False, "idempotentHint": False}),
     "update_memory": ("Correct a memory", {**READS, "readOnlyHint": False}),
     "delete_memory": ("Forget a memory", {**READS, "readOnlyHint": False, "destructiveHint": True}),
@@ -24,16 +25,18 @@ LABELS = ["tags", "people_mentioned", "topic_category"]
 ARGUMENTS = {
     "search": ["query", "limit", *FILTERS],
     "fetch": ["id"],
-    "list_memories": ["limit", "offset", "tags", "topic_category"],
-    "add_memory": ["content", *LABELS, "created_at", "metadata"],
-    "update_memory": ["id", "content", *LABELS, "metadata"],
-    "delete_memory": ["id"],
+    "list_memories": ["limit", "offset", "tags", "topic_category", "pinned"],
+    "context": ["budget"],
+    "add_memory": ["content", *LABELS, "created_at", "expires_in_days", "pinned", "metadata"],
+    "update_memory": ["id", "content", *LABELS, "pinned", "metadata"],
+    "delete_memory": ["id", "permanent"],
 }
-REQUIRED = {"search": ["query"], "add_memory": ["content"], "list_memories": []}
+REQUIRED = {"search": ["query"], "add_memory": ["content"], "list_memories": [], "context": []}
 ANSWERS = {
     "search": ["results"],
-    "fetch": ["id", "title", "text", "url", "metadata"],
+    "fetch": ["id", "title", "text", "url", "metadata", "source", "saved"],
     "list_memories": ["results", "total"],
+    "context": ["text", "memories"],
     "add_memory": ["memory_id", "message"],
     "update_memory": ["memory_id", "message"],
     "delete_memory": ["memory_id", "message"],
@@ -45,7 +48,7 @@ async def tools(mcp: Mcp) -> dict[str, dict[str, Any]]:
     return {tool["name"]: tool for tool in (await mcp.result("tools/list"))["tools"]}
 
 
-async def test_c16_there_are_six_tools_with_all_four_hints(tools: dict[str, dict[str, Any]]) -> None:
+async def test_c16_there_are_seven_tools_with_all_four_hints(tools: dict[str, dict[str, Any]]) -> None:
     said = {name: (tool["title"], tool["annotations"]) for name, tool in tools.items()}
     assert said == {name: (title, {"title": title, **hints}) for name, (title, hints) in TOOLS.items()}
 

@@ -105,7 +105,7 @@ class Row(NamedTuple):
 
 
 class RowPage(NamedTuple):
-    """One page of rows. `total` is None for a search.
+    """One page of rows. `total` is None for a search, whose best result may be `weak`.
 
     `next` and `previous` are the query parameters of the neighboring pages; None when there is no such page.
     """
@@ -114,6 +114,7 @@ class RowPage(NamedTuple):
     total: int | None
     next: Mapping[str, str | int] | None = None
     previous: Mapping[str, str | int] | None = None
+    weak: bool = False
 
 
 async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
@@ -133,7 +134,7 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
 
 
 def restore_form(memory: Memory) -> str:
-    """Return the memory as JSON for a form that adds it again. The server keeps nothing of a deleted memory."""
+    """Return the memory as JSON for a form that restores it, or adds it again if no trash has kept it."""
     messages: list[JSON] = [{**message} for message in memory.messages or [{"role": "user", "content": memory.content}]]
     fields: JsonObject = {
         "messages": messages,
@@ -141,6 +142,9 @@ def restore_form(memory: Memory) -> str:
         "user_id": memory.user_id,
         "created_at": memory.created_at.isoformat(),
         "project_id": memory.project_id,
+        "id": memory.id,
+        "pinned": memory.pinned,
+        "expires_at": memory.expires_at.isoformat() if memory.expires_at else None,
     }
     return NewMemory.model_validate(fields).model_dump_json()
 
@@ -178,7 +182,7 @@ async def _search_page(request: PageRequest, project_id: str, query: ListQuery) 
     rows = [Row.of(result.memory, result) for result in page.results[:PAGE_SIZE]]
     following = {"skip": query.skip + len(rows)} if len(page.results) > PAGE_SIZE or page.omitted else None
     previous = {"skip": max(query.skip - PAGE_SIZE, 0)} if query.skip else None
-    return RowPage(rows, None, following, previous)
+    return RowPage(rows, None, following, previous, page.weak)
 
 
 def _shorten(text: str, room: int) -> str:

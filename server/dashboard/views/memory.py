@@ -1,5 +1,7 @@
 """One memory: show it with its history, add, edit, delete, restore."""
 
+from contextlib import suppress
+
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -8,10 +10,10 @@ from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import MAX_DIGITS
 from server.dashboard.rendering import pretty
 from server.dashboard.views import memories as memory_list
-from server.domain.memory import memories, versions
+from server.domain.memory import deletions, memories, trash, versions
 from server.domain.memory.memories import MemoryChange, NewMemory
 from server.domain.people import users
-from server.errors import Invalid
+from server.errors import Invalid, NotFound
 from server.models import Memory
 from server.models.base import JsonObject
 
@@ -77,18 +79,22 @@ async def add(request: PageRequest) -> Response:
 
 
 async def delete(request: PageRequest) -> Response:
-    """Delete the memory. Only the response still has the text, in a form that restores it."""
+    """Delete the memory, and show a form that restores it."""
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
-    await request.call.run(memories.delete, memory.id)
+    await request.call.run(deletions.delete, memory.id)
     return await memory_list.show(request, deleted=memory)
 
 
 async def restore(request: PageRequest) -> Response:
-    """Add a memory that was just deleted, with its original time but without earlier versions."""
+    """Bring a memory that was just deleted back from the trash. If the trash has no such memory, add it again."""
     try:
         kept = NewMemory.model_validate_json(request.text("kept"))
     except ValidationError:
         raise Invalid("This memory cannot be restored: the form is incomplete.") from None
+    if known := (kept.model_extra or {}).get("id"):
+        with suppress(NotFound, Invalid):
+            memory = await request.call.run(trash.restore, str(known))
+            return redirect(f"{HOME}/memories/{memory.id}", "restored")
     kept = kept.model_copy(update={"project_id": request.project_id})
     memory_id = await request.call.run(memories.add, kept, request.call.index)
     return redirect(f"{HOME}/memories/{memory_id}", "restored")

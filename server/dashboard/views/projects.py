@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.domain.memory import memories
+from server.domain.memory import deletions
 from server.domain.teams import projects
 
 
@@ -15,7 +15,7 @@ async def delete_memories(request: PageRequest) -> Response:
     """Delete all memories of the project, or of one end user."""
     project = (await request.project()).project
     request.require_confirmation(project.name)
-    await request.call.run(memories.delete_all, project.id, request.text("user_id").strip() or None)
+    await request.call.run(deletions.delete_all, project.id, request.text("user_id").strip() or None)
     return redirect(f"{request.project_path}/memories", "all-deleted")
 
 

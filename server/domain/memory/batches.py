@@ -14,6 +14,7 @@ from server.database import paused
 from server.domain.memory import imports
 from server.domain.memory.exchange.lines import line_from
 from server.domain.memory.imports import CHUNK_LINES, PUBLISHED_PIECES, Staged
+from server.domain.memory.source import source_of
 from server.errors import ServiceError
 from server.index.types import Embedded
 from server.models import Memory
@@ -46,7 +47,7 @@ def store(
     `claim` runs in the transaction that decides. Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded, and what
     `claim` does.
     """
-    import_id = imports.begin(session, principal, project_id, principal.user_id)
+    import_id = imports.begin(session, principal, project_id, principal.user_id, source_of(principal))
     try:
         for part in _parts(memories, embedded):
             _end_transaction(session)

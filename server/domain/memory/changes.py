@@ -1,16 +1,20 @@
 """Changes that start from what is stored: a merge patch, and the return to an earlier version."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlmodel import Session
 
 from server.domain.access import Action, require_memory
 from server.domain.memory import memories, versions
+from server.domain.memory.expiry import EXPIRES_AT, EXPIRES_IN_DAYS, Days, Future, expiry_of, require_one_way
 from server.domain.memory.inputs import MemoryChange, require_same_labels
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels
 from server.domain.memory.metadata import Content, MetadataOrNone, parse_metadata
 from server.errors import Invalid
 from server.index import Index
 from server.models import Memory
+from server.models.activity import ActivityKind
 from server.models.base import JSON, JsonObject
 from server.principal import Principal
 
@@ -25,6 +29,14 @@ class MemoryPatch(BaseModel):
     people_mentioned: Labels | None = None
     topic_category: str | None = None
     metadata: MetadataOrNone = Field(default=None, description="merged key by key")
+    pinned: bool | None = None
+    expires_at: Future = Field(default=None, description=EXPIRES_AT)
+    expires_in_days: Days | None = Field(default=None, description=EXPIRES_IN_DAYS)
+
+    @model_validator(mode="after")
+    def _expires_in_one_way(self) -> Self:
+        require_one_way(self.expires_at, self.expires_in_days)
+        return self
 
 
 def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryPatch, index: Index) -> Memory:
@@ -42,7 +54,8 @@ def restore(session: Session, principal: Principal, memory_id: str, version: int
     The index must be prepared. Raises NotFound, also for a version that is not kept, and what `memories.update` does.
     """
     memory = require_memory(session, principal, memory_id, Action.WRITE)
-    return memories.update(session, principal, memory_id, restoring_change(session, memory, version), index)
+    change = restoring_change(session, memory, version)
+    return memories.update(session, principal, memory_id, change, index, ActivityKind.RESTORE)
 
 
 def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
@@ -56,7 +69,10 @@ def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
         raise Invalid(f"{reason}.") from None
     before = {} if "metadata" in given and patch.metadata is None else memory.details
     details = merge_json(before, {**(patch.metadata or {}), **own})
-    return MemoryChange(text=patch.content or None, metadata=checked(details))
+    more: dict[str, object] = {"pinned": bool(patch.pinned)} if "pinned" in given else {}
+    if {"expires_at", "expires_in_days"} & given:
+        more["expires_at"] = expiry_of(patch.expires_at, patch.expires_in_days)
+    return MemoryChange.model_validate({"text": patch.content or None, "metadata": checked(details), **more})
 
 
 def restoring_change(session: Session, memory: Memory, version: int) -> MemoryChange:

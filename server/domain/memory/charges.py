@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlmodel import Session
 
 from server.domain.access import Action, require_memory
+from server.domain.memory import trash
 from server.domain.memory.changes import MemoryPatch, merged_change, restoring_change
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.memories import embedding_input_after
@@ -66,10 +67,10 @@ def _of_change(memory: Memory, change: MemoryChange) -> Charge:
     return Charge(memory.project_id, max(1, pieces))
 
 
-def of_deletion(read: Read, principal: Principal, memory_id: str) -> Charge:
-    """Raises what `memories.delete` does."""
+def of_one(read: Read, principal: Principal, memory_id: str, *_more: object) -> Charge:
+    """Count a deletion, or a return from the trash. Raises what `trash.project_of` does."""
     with read() as session:
-        return Charge(require_memory(session, principal, memory_id, Action.WRITE, lock=False).project_id)
+        return Charge(trash.project_of(session, principal, memory_id))
 
 
 def of_deletion_of_all(_read: Read, _principal: Principal, project_id: str | None, *_more: object) -> Charge:

@@ -10,6 +10,8 @@ from sqlmodel import Session, col
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.storing import hash_content
 from server.models import Import, Memory, StagedMemory
+from server.models.base import now
+from server.models.expiry import is_live
 
 NumberedLine = tuple[int, Line]
 Known = tuple[str, str | None, datetime | None]
@@ -48,7 +50,9 @@ def _created_at(line: Line) -> datetime | None:
 def _known_in_project(session: Session, import_id: str, hashes: set[str]) -> Iterator[Known]:
     project_id = sa.select(col(Import.project_id)).where(col(Import.id) == import_id).scalar_subquery()
     columns = (col(Memory.content_hash), col(Memory.user_id), col(Memory.created_at))
-    query = sa.select(*columns).where(col(Memory.project_id) == project_id, col(Memory.content_hash).in_(hashes))
+    query = sa.select(*columns).where(
+        col(Memory.project_id) == project_id, col(Memory.content_hash).in_(hashes), is_live(now())
+    )
     for content_hash, user_id, created_at in session.execute(query):
         yield content_hash, user_id, created_at
         yield content_hash, user_id, None

@@ -7,8 +7,10 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from server.domain.memory.labels import fold, hash_entry
+from server.domain.memory.source import source_conditions
 from server.models import Label, Memory
-from server.models.base import JsonObject
+from server.models.base import JsonObject, now
+from server.models.expiry import is_live
 from server.models.memories import LabelKind
 
 CLOCK_SLACK = timedelta(days=1)
@@ -20,7 +22,7 @@ class Filters:
     """Each field narrows the result; its default matches everything. All fields must match.
 
     `tags` and `people` match any of their values, or all tags with `match_all_tags`. `metadata` matches the exact value
-    of each key. `created_from` is inclusive, `created_until` exclusive.
+    of each key. `created_from` is inclusive, `created_until` exclusive. `source` is a kind of source or the id of one.
     """
 
     user_id: str | None = None
@@ -31,6 +33,8 @@ class Filters:
     created_from: datetime | None = None
     created_until: datetime | None = None
     metadata: JsonObject = field(default_factory=dict)
+    source: str | None = None
+    pinned: bool | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -41,15 +45,19 @@ _NO_FILTERS = Filters()
 
 
 def conditions(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
-    """Return the SQL conditions on `Memory` for the project's memories that pass the filters."""
+    """Return the SQL conditions on `Memory` for the project's memories that have not expired and pass the filters."""
     return [col(Memory.project_id) == project_id, *conditions_within_project(filters, project_id)]
 
 
 def conditions_within_project(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
     """Like `conditions`, for memories that are known to belong to the project."""
-    matching = _label_conditions(filters, project_id)
+    matching = [is_live(now()), *_label_conditions(filters, project_id)]
+    if filters.pinned is not None:
+        matching.append(col(Memory.pinned) == (sa.true() if filters.pinned else sa.false()))
     if filters.user_id is not None:
         matching.append(col(Memory.user_id) == filters.user_id)
+    if filters.source is not None:
+        matching += source_conditions(filters.source)
     return matching + _time_conditions(filters.created_from, filters.created_until)
 
 

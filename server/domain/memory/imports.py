@@ -20,16 +20,21 @@ from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
+from server.domain.memory import activity
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress, versions_of
+from server.domain.memory.rows import embedded
+from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import embed, embedding_input, insert
 from server.domain.memory.usage import require_room
 from server.errors import NotFound
 from server.index import Index
 from server.index.types import Embedded
 from server.models import Import, Memory, Project, StagedMemory, User
+from server.models.activity import ActivityKind
 from server.models.base import now
+from server.models.sources import Source
 from server.models.stored_size import size_of_memory
 from server.principal import Principal
 
@@ -64,14 +69,21 @@ class Staged(NamedTuple):
     embedded: Embedded
 
 
-def begin(session: Session, principal: Principal | None, project_id: str, created_by: str | None = None) -> str:
+def begin(
+    session: Session,
+    principal: Principal | None,
+    project_id: str,
+    created_by: str | None = None,
+    source: Source | None = None,
+) -> str:
     """Begin an import and return its id. Without a principal (a command), the project only has to exist.
 
-    `created_by` is the author of the memories. Raises NotFound, Forbidden, InsufficientScope.
+    `created_by` is the author of the memories. `source` is theirs, unless they come from a file. Raises NotFound,
+    Forbidden, InsufficientScope.
     """
     lock_project_shared(session, project_id)
     _require_project(session, principal, project_id)
-    new = Import(project_id=project_id, created_by=created_by)
+    new = Import(project_id=project_id, created_by=created_by, source=source)
     session.add(new)
     session.flush()
     return new.id
@@ -85,10 +97,11 @@ def stage(
     index: Index,
     on_duplicate: OnDuplicate = OnDuplicate.SKIP,
 ) -> int:
-    """Keep the lines with their vectors. Return how many, without those that are skipped.
+    """Keep the lines with their vectors. Return how many, without those that have expired or are there.
 
     Raises NotFound if the project was deleted meanwhile, and QuotaExceeded.
     """
+    lines = [(number, line) for number, line in lines if line.expires_at is None or line.expires_at > now()]
     if on_duplicate is OnDuplicate.SKIP:
         lines = without_known(session, import_id, lines)
     if not lines:
@@ -127,6 +140,7 @@ def keep(session: Session, import_id: str, staged: Sequence[Staged]) -> None:
 def commit(session: Session, principal: Principal | None, import_id: str) -> None:
     """Decide that all staged lines will be stored. Raises what `accept` does."""
     project, count = accept(session, principal, import_id)
+    activity.note(session, principal, project.id, ActivityKind.IMPORT, count=count)
     audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, count)
 
 
@@ -157,9 +171,11 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
     memories = [_memory_of(kept, line, row, author) for kept, line in zip(staged, lines, strict=True)]
     row.memory_count -= len(memories)
     row.memory_bytes -= sum(map(size_of_memory, memories))
-    insert(session, row.project_id, memories, [_embedded(memory) for memory in staged])
+    insert(
+        session, row.project_id, memories, [embedded(kept.embedding_model, kept.spans, kept.vectors) for kept in staged]
+    )
     for memory, line in zip(memories, lines, strict=True):
-        session.add_all(versions_of(line, memory.number))
+        session.add_all(versions_of(line, memory.number, import_id))
     last = staged[-1].position
     session.execute(
         sa.delete(StagedMemory).where(col(StagedMemory.import_id) == import_id, col(StagedMemory.position) <= last)
@@ -278,9 +294,5 @@ def _memory_of(staged: StagedMemory, line: Line, row: Import, author: str | None
     memory = memory_of(line, row.project_id)
     memory.id = staged.memory_id or memory.id
     memory.created_by = memory.updated_by = author
+    memory.set_source(row.source or source_of_import(row.id, line.source))
     return memory
-
-
-def _embedded(memory: StagedMemory) -> Embedded:
-    vectors = np.frombuffer(memory.vectors, "<f4").reshape(len(memory.spans), -1).astype(np.float32, copy=False)
-    return Embedded(memory.embedding_model, tuple((start, end) for start, end in memory.spans), vectors)

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from server.domain.memory.expiry import EXPIRES_AT, EXPIRES_IN_DAYS, Days, Future, require_one_way
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_list
 from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId, parse_metadata
 from server.domain.memory.periods import moment_of
 from server.models.base import JsonObject, now
+from server.spelling import said_instead
 
 ROLE_LENGTH = 50
 MOST_MESSAGES = 100
@@ -32,12 +34,18 @@ def parse_past(value: object) -> datetime | None:
 
 
 class Message(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    """Fields that are none are kept, so that an answer can name them, and are not stored."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     role: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ROLE_LENGTH)] = Field(
         pattern=r"^[^\x00-\x1f\x7f]+$", description="who speaks: user, assistant, system, a name"
     )
     content: Content
+
+    @property
+    def stored(self) -> dict[str, str]:
+        return {"role": self.role, "content": self.content}
 
 
 class NewMemory(BaseModel):
@@ -64,13 +72,17 @@ class NewMemory(BaseModel):
     created_at: Annotated[datetime | None, BeforeValidator(parse_past)] = Field(
         default=None, description="a past time, for imported memories; default: now"
     )
-
+    expires_at: Future = Field(default=None, description=EXPIRES_AT)
+    expires_in_days: Days | None = Field(default=None, description=EXPIRES_IN_DAYS)
+    pinned: bool = Field(default=False, description="what every conversation should begin with")
     organization_id: str | None = Field(default=None, description="must be the organization of the project")
 
     @model_validator(mode="after")
     def _has_one_text(self) -> Self:
         if (self.content is None) == (self.messages is None):
-            raise ValueError("content or messages: give one of them")
+            instead = said_instead(["content", "messages"], self.model_extra or ()) if self.content is None else ""
+            raise ValueError(f"content or messages: give one of them{instead}")
+        require_one_way(self.expires_at, self.expires_in_days)
         require_same_labels(self._labels(), self.metadata)
         try:
             parse_metadata(self.details)  # with the labels beside it, it may be too large
@@ -106,34 +118,43 @@ def require_same_labels(labels: JsonObject, metadata: JsonObject) -> None:
             raise ValueError(f"{key} and metadata.{key}: have different values; give one of them")
 
 
-def _content_as_text(value: object) -> object:
-    """Let callers write `content` for `text`. Raises ValueError if they give both and the values differ."""
-    if not isinstance(value, dict) or "content" not in value:
+def _one_name(value: object) -> object:
+    """Let callers write `text` for `content`. Raises ValueError if they give both and the values differ."""
+    if not isinstance(value, dict) or not value.keys() >= {"content", "text"}:
         return value
-    given = {key: part for key, part in value.items() if key != "content"}
-    if value["content"] is None:
-        return given
-    if given.setdefault("text", value["content"]) not in (None, value["content"]):
+    content, text = value["content"], value["text"]
+    if None not in (content, text) and content != text:
         raise ValueError("text and content: have different values; give one of them")
-    return {**given, "text": value["content"]}
+    left_out = "content" if content is None else "text"
+    return {key: part for key, part in value.items() if key != left_out}
 
 
 class MemoryChange(BaseModel):
-    """A change to a memory. None keeps the current value."""
+    """A change to a memory. None keeps the current value; an `expires_at` that is given as None means never."""
 
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        json_schema_extra=lambda schema: schema["properties"].update(content=schema["properties"]["text"]),
+        json_schema_extra=lambda schema: schema["properties"].update(text=schema["properties"]["content"]),
     )
 
-    text: Content | None = Field(default=None, description="the new text; may also be called content")
+    text: Content | None = Field(
+        default=None, validation_alias=AliasChoices("content", "text"), description="the new text; give one of both"
+    )
     metadata: Metadata | None = None
+    pinned: bool | None = None
+    expires_at: Future = Field(default=None, description=f"{EXPIRES_AT}; null: never")
 
-    _spelling = model_validator(mode="before")(_content_as_text)
+    _spelling = model_validator(mode="before")(_one_name)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        if self.text is None and self.metadata is None:
+        if not self.values:
             raise ValueError("content or metadata: give at least one of them")
         return self
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The values to set, by field."""
+        never = {"expires_at"} & self.model_fields_set
+        return {name: value for name, value in self if value is not None or name in never}

@@ -1,4 +1,4 @@
-"""Adds, reads, changes and deletes memories, and tells the index in the same transaction."""
+"""Adds, reads and changes memories, and tells the index in the same transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,29 +9,30 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import id_subquery
-from server.domain import audit
 from server.domain.access import Action, require_memory, require_project
-from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
-from server.domain.memory import batches, idempotency, labels, usage, versions
+from server.domain.memory import activity, batches, idempotency, labels, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, Budget, read_fitting
+from server.domain.memory.expiry import expired_ids, expiry_of
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.idempotency import CreateRequest
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
+from server.domain.memory.source import source_of
 from server.domain.memory.storing import embed, embedding_input, hash_content, insert
 from server.domain.memory.versions import as_json
 from server.errors import Invalid, Unavailable
 from server.index import Index, outbox
-from server.models import Label, Memory
+from server.models import Label, Memory, Project
+from server.models.activity import ActivityKind
 from server.models.base import new_id, now
+from server.models.expiry import has_expired
 from server.models.memories import LabelKind
 from server.principal import Principal
 
 __all__ = ["MemoryChange", "NewMemory"]  # doors write `memories.NewMemory`
 
-MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details"}
+MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned", "expires_at": "expires_at"}
 """The attribute of `Memory` that each field of `MemoryChange` replaces."""
 
 
@@ -102,7 +103,7 @@ def add_many(
     request = _create_request(project.id, principal, new_memories, idempotency_key)
     if request and (earlier := idempotency.earlier_answer(session, request)):
         return earlier
-    memories = [_row_of(new, project.id, principal.user_id) for new in new_memories]
+    memories = [_row_of(new, project.id, principal) for new in new_memories]
     usage.require_room_for(session, project.id, memories)
     embedded = embed(session, index, [embedding_input(new.text, new.details) for new in new_memories])
     # A pause ends the transaction: lock the project against deletion, then check again what may have changed.
@@ -111,17 +112,23 @@ def add_many(
     ids = [memory.id for memory in memories]
     claim = partial(_claim, session, request, ids)
     if batches.is_large(embedded):
-        return batches.store(session, principal, project.id, memories, embedded, claim) or ids
+        earlier = batches.store(session, principal, project.id, memories, embedded, claim)
+        if earlier is None:
+            activity.note(session, principal, project.id, ActivityKind.ADD, ids)
+        return earlier or ids
     usage.require_room_for(session, project.id, memories)
     if earlier := claim():
         return earlier
     insert(session, project.id, memories, embedded)
+    activity.note(session, principal, project.id, ActivityKind.ADD, ids)
     return ids
 
 
 def get(session: Session, principal: Principal, memory_id: str) -> Memory:
     """Return the memory. Raises NotFound."""
-    return require_memory(session, principal, memory_id, Action.READ)
+    memory = require_memory(session, principal, memory_id, Action.READ)
+    activity.note(session, principal, memory.project_id, ActivityKind.READ, [memory.id])
+    return memory
 
 
 def list_memories(session: Session, principal: Principal, request: ListRequest) -> MemoryPage:
@@ -135,12 +142,22 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
     if request.before is not None:
         query = query.where(col(Memory.id) < request.before)
     page = read_fitting(session, query.limit(request.limit).offset(request.offset), Budget(request.answer_bytes))
-    total = project.memory_count if request.filters.is_empty else _count(session, matching)
+    total = count_all(session, project) if request.filters.is_empty else _count(session, matching)
+    activity.note(session, principal, project.id, ActivityKind.LIST, (memory.id for memory in page.memories))
     return MemoryPage(page.memories, total, page.size, page.is_cut)
 
 
-def update(session: Session, principal: Principal, memory_id: str, change: MemoryChange, index: Index) -> Memory:
+def update(
+    session: Session,
+    principal: Principal,
+    memory_id: str,
+    change: MemoryChange,
+    index: Index,
+    kind: ActivityKind = ActivityKind.UPDATE,
+) -> Memory:
     """Apply the change and keep the previous version. A change to the current values has no effect.
+
+    `kind` is what the change is for members who read what was done.
 
     Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded.
     """
@@ -161,32 +178,12 @@ def update(session: Session, principal: Principal, memory_id: str, change: Memor
     if _is_already(memory, change):
         return memory
     versions.keep(session, memory, change)
-    _apply(session, memory, change, principal.user_id)
+    _apply(session, memory, change, principal)
     if embedded is not None:
         outbox.memories_changed(session, memory.project_id, [memory], embedded)
     outbox.memory_resized(session, memory.project_id, growth)
+    activity.note(session, principal, memory.project_id, kind, [memory.id])
     return memory
-
-
-def delete(session: Session, principal: Principal, memory_id: str) -> None:
-    """Delete the memory and all its versions. Raises NotFound, Forbidden, InsufficientScope."""
-    memory = require_memory(session, principal, memory_id, Action.WRITE)
-    outbox.memories_removed(session, memory.project_id, [memory.number])
-    session.execute(sa.delete(Memory).where(col(Memory.number) == memory.number))
-
-
-def delete_all(session: Session, principal: Principal, project_id: str | None, user_id: str | None = None) -> int:
-    """Delete all memories of the project, or those of the end user `user_id`. Return how many were deleted."""
-    project = require_project(session, principal, project_id, Action.WRITE)
-    matching = conditions(Filters(user_id=user_id), project.id)
-    numbers = session.scalars(sa.select(col(Memory.number)).where(*matching).with_for_update()).all()
-    outbox.memories_removed(session, project.id, numbers)
-    session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
-    if numbers:
-        audit.record_memories(
-            session, Event.MEMORIES_DELETED, principal, project, len(numbers), only_one_end_user=user_id is not None
-        )
-    return len(numbers)
 
 
 def stats(session: Session, principal: Principal, project_id: str | None) -> Stats:
@@ -195,9 +192,22 @@ def stats(session: Session, principal: Principal, project_id: str | None) -> Sta
     monday = datetime.combine(week_of(now().date())[0], time.min, UTC)
     this_week = _count(session, conditions(Filters(created_from=monday), project.id))
     tags = sa.select(sa.func.count(sa.distinct(col(Label.value)))).where(
-        col(Label.project_id) == project.id, col(Label.kind) == LabelKind.TAG
+        col(Label.project_id) == project.id,
+        col(Label.kind) == LabelKind.TAG,
+        of_live_memories(project.id),
     )
-    return Stats(project.memory_count, this_week, session.scalars(tags).one())
+    return Stats(count_all(session, project), this_week, session.scalars(tags).one())
+
+
+def of_live_memories(project_id: str) -> sa.ColumnElement[bool]:
+    """Return the condition for the labels of memories that have not expired."""
+    expired = sa.select(col(Memory.number)).where(has_expired(now()), col(Memory.project_id) == project_id)
+    return col(Label.memory_number).not_in(expired)
+
+
+def count_all(session: Session, project: Project) -> int:
+    """Return how many memories the project has, without those that have expired."""
+    return project.memory_count - len(expired_ids(session, project.id))
 
 
 def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, str]:
@@ -207,21 +217,25 @@ def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, st
     return embedding_input(content, details)
 
 
-def _row_of(new: NewMemory, project_id: str, user_id: str) -> Memory:
+def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
     created_at = min(new.created_at or now(), now())
-    return Memory(
+    memory = Memory(
         id=new_id("mem_", new.created_at and created_at),
         project_id=project_id,
         user_id=new.user_id,
         content=new.text,
         content_hash=hash_content(new.text),
-        messages=[message.model_dump() for message in new.messages] if new.messages and len(new.messages) > 1 else None,
+        messages=[message.stored for message in new.messages] if new.messages and len(new.messages) > 1 else None,
         details=new.details,
-        created_by=user_id,
-        updated_by=user_id,
+        pinned=new.pinned,
+        expires_at=expiry_of(new.expires_at, new.expires_in_days),
+        created_by=principal.user_id,
+        updated_by=principal.user_id,
         created_at=created_at,
         updated_at=created_at,
     )
+    memory.set_source(source_of(principal))
+    return memory
 
 
 def _create_request(
@@ -242,11 +256,11 @@ def _claim(session: Session, request: CreateRequest | None, ids: Sequence[str]) 
 def _is_already(memory: Memory, change: MemoryChange) -> bool:
     """Return whether the memory has all values of the change. Values are compared as JSON, where 1 is not true."""
     return all(
-        value is None or as_json(value) == as_json(getattr(memory, MEMORY_ATTRIBUTES[field])) for field, value in change
+        as_json(value) == as_json(getattr(memory, MEMORY_ATTRIBUTES[field])) for field, value in change.values.items()
     )
 
 
-def _apply(session: Session, memory: Memory, change: MemoryChange, user_id: str) -> None:
+def _apply(session: Session, memory: Memory, change: MemoryChange, principal: Principal) -> None:
     if change.text is not None:
         memory.content = change.text
         memory.content_hash = hash_content(change.text)
@@ -254,8 +268,11 @@ def _apply(session: Session, memory: Memory, change: MemoryChange, user_id: str)
     if change.metadata is not None:
         memory.details = change.metadata
         labels.replace(session, memory)
+    for name in {"pinned", "expires_at"} & change.values.keys():
+        setattr(memory, name, change.values[name])
     memory.version += 1
-    memory.updated_by = user_id
+    memory.updated_by = principal.user_id
+    memory.updated_source = source_of(principal)
     memory.updated_at = max(now(), memory.updated_at)
     session.flush()
 

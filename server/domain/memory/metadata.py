@@ -27,6 +27,8 @@ DESCRIPTION = (
     f"at most {METADATA_KEYS} keys and {METADATA_BYTES // 1024} KB"
 )
 
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+
 # The JSON text of a NUL character; an even number of backslashes before it is text of its own.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -48,11 +50,16 @@ def parse_metadata(value: object) -> JsonObject:
 
 
 def require_text(text: str) -> str:
-    """Return the text. Raises ValueError, with a reason for the caller, if nothing of it can be seen, or for a NUL."""
+    """Return the text. Raises ValueError, with a reason for the caller.
+
+    It may not be blank, or hold a NUL or a lone surrogate, which no database stores.
+    """
     if not any(map(_is_visible, text)):
         raise ValueError("must not be blank")
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
+    if _HALF_CHARACTER.search(text):
+        raise ValueError("must be text without half a character")
     return text
 
 

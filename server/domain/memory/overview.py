@@ -1,5 +1,7 @@
 """An overview of a project: how many memories were created when, their most frequent labels, and the newest ones."""
 
+from bisect import bisect
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,8 +14,9 @@ from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
 from server.domain.memory import memories
+from server.domain.memory.expiry import expired_ids
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
-from server.domain.memory.memories import ListRequest, MemoryPage, Stats
+from server.domain.memory.memories import ListRequest, MemoryPage, Stats, of_live_memories
 from server.domain.memory.periods import week_of
 from server.domain.memory.usage import Usage, usage_of
 from server.models import Label, Memory
@@ -124,7 +127,8 @@ def _counts(session: Session, project_id: str, starts: Sequence[date]) -> list[S
     edges = [new_id("mem_", datetime.combine(start, time.min, UTC))[: len("mem_") + 12] for start in starts]
     parameters = {f"e{position}": edge for position, edge in enumerate(edges)} | {"project": project_id}
     counts = session.execute(_count_query(len(starts) - 1), parameters).one()
-    return [Span(start, count) for start, count in zip(starts, counts, strict=False)]
+    expired = Counter(bisect(edges, memory_id) - 1 for memory_id in expired_ids(session, project_id))
+    return [Span(start, counts[place] - expired[place]) for place, start in enumerate(starts[:-1])]
 
 
 @cache
@@ -152,7 +156,7 @@ def _most_frequent(session: Session, project_id: str, kind: LabelKind) -> Sequen
     count = sa.func.count().label("count")
     query = (
         sa.select(col(Label.value), count, sa.func.max(col(Label.memory_number)))
-        .where(col(Label.project_id) == project_id, col(Label.kind) == kind)
+        .where(col(Label.project_id) == project_id, col(Label.kind) == kind, of_live_memories(project_id))
         .group_by(col(Label.value))
         .order_by(count.desc(), col(Label.value))
         .limit(MOST_LABELS)

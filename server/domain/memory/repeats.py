@@ -1,5 +1,6 @@
 """The same text once more within a day is no second memory: programs repeat what they were told."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from enum import Enum, auto
 from typing import NamedTuple
@@ -11,17 +12,21 @@ from server.database import is_sqlite
 from server.domain.access import Action, require_project
 from server.domain.memory import memories
 from server.domain.memory.changes import checked
+from server.domain.memory.expiry import expiry_of
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.inputs import MemoryChange, NewMemory
-from server.domain.memory.labels import PEOPLE, TAGS, fold, parse_list
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, hash_entry, parse_list
 from server.domain.memory.storing import hash_content
 from server.index import Index
 from server.models import Memory
 from server.models.base import JSON, JsonObject, now
 from server.principal import Principal
+from server.spelling import shortened
 
 REPEAT_PERIOD = timedelta(hours=24)
 """Within this time of each other, two equal texts are one memory."""
+
+CREATED_AT = "created_at"
 
 
 class Outcome(Enum):
@@ -33,8 +38,11 @@ class Outcome(Enum):
 
 
 class Remembered(NamedTuple):
+    """`kept` names what has another value in the memory that was there, and stays."""
+
     memory_id: str
     outcome: Outcome
+    kept: tuple[str, ...] = ()
 
 
 def remember(session: Session, principal: Principal, new: NewMemory, index: Index) -> Remembered:
@@ -49,11 +57,26 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     known = _known(session, project.id, new, content_hash)
     if known is None:
         return Remembered(memories.add(session, principal, new, index), Outcome.ADDED)
+    kept = tuple(kept_of(known, new))
+    changed = _additions(known, new)
+    if not changed:
+        return Remembered(known.id, Outcome.KNOWN, kept)
+    memories.update(session, principal, known.id, MemoryChange.model_validate(changed), index)
+    return Remembered(known.id, Outcome.LABELED, kept)
+
+
+def _additions(known: Memory, new: NewMemory) -> dict[str, object]:
+    """Return what the new memory adds to the known one: labels, a pin, a longer life."""
+    changed: dict[str, object] = {}
     details = checked(with_labels(known.details, new.details))
-    if details == known.details:
-        return Remembered(known.id, Outcome.KNOWN)
-    memories.update(session, principal, known.id, MemoryChange(metadata=details), index)
-    return Remembered(known.id, Outcome.LABELED)
+    if details != known.details:
+        changed["metadata"] = details
+    if new.pinned and not known.pinned:
+        changed["pinned"] = True
+    expires_at = expiry_of(new.expires_at, new.expires_in_days)
+    if known.expires_at and (expires_at is None or expires_at > known.expires_at):
+        changed["expires_at"] = expires_at
+    return changed
 
 
 def with_labels(details: JsonObject, new: JsonObject) -> JsonObject:
@@ -63,6 +86,20 @@ def with_labels(details: JsonObject, new: JsonObject) -> JsonObject:
         if key in new and key in details:
             merged[key] = _with_values(details[key], new[key])
     return merged
+
+
+def kept_of(known: Memory, new: NewMemory) -> Iterator[str]:
+    """Yield the fields in which the known memory keeps another value than the new one has."""
+    category = new.details.get(CATEGORY)
+    if category and fold(str(category)) != fold(str(known.details.get(CATEGORY, category))):
+        yield CATEGORY
+    for key, value in new.details.items():
+        if key not in (TAGS, PEOPLE, CATEGORY) and hash_entry(key, value) != hash_entry(
+            key, known.details.get(key, value)
+        ):
+            yield f"metadata.{shortened(key)}"
+    if new.created_at not in (None, known.created_at):
+        yield CREATED_AT
 
 
 def _with_values(old: JSON, new: JSON) -> JSON:

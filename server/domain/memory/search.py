@@ -1,35 +1,17 @@
-"""Searches by meaning and by words, combines both into one score, and reads the results from SQL.
+"""Searches by meaning and by words, and reads the results from SQL. `ranking` says how a score is made."""
 
-    score      = clip(0.6 * similarity + 0.4 * share, 0, 1)
-    similarity = cos(question - mean, best piece - mean) - length_penalty
-    share      = bm25 / bm25(best match) * coverage(best match)
-
-- mean: the sum of the vectors of the project's pieces, divided by their count + 50.
-- length_penalty: 0.05 * ln(pieces / 16) for a memory of more than 16 pieces, else 0.
-- best match: the memory with the highest bm25.
-- coverage: the part of the question's terms that the memory holds, weighted by their IDF in the project.
-
-`server/index/exact/matrix.py` computes the similarity, `server/index/words/word_search.py` the share. A memory that
-only its words found has similarity 0; one that holds no term of the question has share 0. If the question has no terms
-to look for, score = clip(similarity, 0, 1).
-
-The score is about 1 for the same text, 0.3 for the same statement in other words, and near 0 for unrelated text.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from pydantic_core import to_json
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
-from server.domain.memory import folding
+from server.domain.memory import activity, folding
 from server.domain.memory.budget import (
     ANSWER_BYTES,
     ROWS_PER_READ,
@@ -39,18 +21,15 @@ from server.domain.memory.budget import (
     size_of,
 )
 from server.domain.memory.filters import Filters, conditions, conditions_within_project
+from server.domain.memory.floor import floor_among, weak_below
 from server.domain.memory.folding import TextKey, key_of
-from server.domain.memory.near_equals import NEAR, newer_first
+from server.domain.memory.ranking import Ranking, rank
 from server.index import Index
 from server.index.exact.matrix import SimilarMemories
-from server.index.types import Numbers
 from server.index.words import word_search
-from server.index.words.word_search import WordMatches
-from server.models import Memory
+from server.models import Memory, Project
+from server.models.activity import ActivityKind
 from server.principal import Principal
-
-SIMILARITY_WEIGHT = 0.6
-"""The weight of the similarity in the score; the rest is the weight of the share."""
 
 WORD_CANDIDATES = 100
 """The number of best word matches that always get a similarity, whichever memories the index proposes."""
@@ -64,7 +43,6 @@ MOST_ALLOWED = 5_000
 NEWEST_SCORE = 1.0
 """The score of each result of an empty query, which compares nothing."""
 
-Scores = NDArray[np.float32]
 _NUMBERS = col(Memory.number).in_(sa.bindparam("numbers", expanding=True))
 _BY_NUMBER = sa.select(Memory).where(_NUMBERS).options(WITHOUT_MESSAGES)
 _EXISTING = sa.select(col(Memory.number), col(Memory.project_id), col(Memory.content_hash), col(Memory.user_id)).where(
@@ -79,7 +57,7 @@ class SortBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A search. `threshold` is the lowest score of a result.
+    """A search. `threshold` is the lowest score of a result; None stands for the floor.
 
     SortBy.TIMESTAMP sorts the `limit` most relevant results newest first. `skip` leaves out the best ones, which an
     earlier page showed. `answer_bytes` is how large the answer may be.
@@ -97,38 +75,32 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A memory with its score, both parts of the score, and its most similar piece.
+    """A memory with its score, the parts of the score, and its most similar piece.
 
-    `words` is the share; callers see it under this name. `similarity` is clipped to 0..1, the score uses it unclipped.
+    `words` is the share and `window` the window; callers see them under these names. `similarity` is clipped to 0..1,
+    the score uses it unclipped.
     """
 
     memory: Memory
     score: float
-    similarity: float
-    words: float
-    piece: str
+    similarity: float = 0.0
+    words: float = 0.0
+    window: float = 0.0
+    piece: str = ""
     duplicates: int = 0
     """How many other memories have the same text. This is the newest."""
 
 
 class SearchPage(NamedTuple):
-    """The results that fit into an answer, their size there, and how many others did not fit."""
+    """The results that fit into an answer, their size there, and how many others did not fit.
+
+    `weak` says that even the best one is no better than what questions about something else find.
+    """
 
     results: list[SearchResult]
     size: int
     omitted: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranking:
-    """Memories with their scores and both parts, best first."""
-
-    numbers: Numbers
-    scores: Scores
-    similarities: Scores
-    shares: Scores
-    is_final: bool
-    """Whether a larger width finds no more: all memories are ranked, or the threshold cut the ranking."""
+    weak: bool = False
 
 
 def search(session: Session, principal: Principal, request: SearchRequest, index: Index) -> SearchPage:
@@ -137,30 +109,44 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
     Filters apply before the limit. The memories come without their messages. Raises what `require_project` does.
     """
     project = require_project(session, principal, request.project_id, Action.READ)
+    page = _search(session, project, request, index)
+    found = (result.memory.id for result in page.results)
+    activity.note(session, principal, project.id, ActivityKind.SEARCH, found, query=request.query)
+    return page
+
+
+def _search(session: Session, project: Project, request: SearchRequest, index: Index) -> SearchPage:
     if not request.query.strip():
         return _newest(session, conditions(request.filters, project.id), request)
     allowed = None if request.filters.is_empty else _allowed(session, conditions(request.filters, project.id))
     question = index.embed_question(session, project, request.query, WIDTHS[0] if allowed is None else None)
     word_matches = word_search.search(session, project.id, project.memory_count, request.query, allowed)
+    compared = project.memory_count if allowed is None else len(allowed)
+    threshold = floor_among(compared) if request.threshold is None else request.threshold
     for width in WIDTHS:
         similar = index.find_similar(session, project, question, allowed, word_matches.best(WORD_CANDIDATES), width)
-        ranking = _rank(similar, word_matches, request.threshold, width)
+        ranking = rank(similar, word_matches, threshold, width)
         existing = _existing(session, project.id, request.filters, ranking, request.limit)
         if ranking.is_final or len(existing) == request.limit:
             break
     wanted = dict(islice(existing.items(), request.skip, None))
     page = _read(session, wanted, ranking, similar, Budget(request.answer_bytes))
     page = _with_newest(session, conditions(request.filters, project.id), page)
+    page = page._replace(weak=_best_score(ranking, existing) < weak_below(compared))
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
     return page
+
+
+def _best_score(ranking: Ranking, existing: Iterable[int]) -> float:
+    return next((float(ranking.scores[place]) for place in existing), ranking.best)
 
 
 def _newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], request: SearchRequest) -> SearchPage:
     ids = folding.newest_ids(session, matching, request.limit)
     newest = sa.select(Memory).where(col(Memory.id).in_(ids)).order_by(col(Memory.id).desc())
     memories, size, is_cut = read_fitting(session, newest, Budget(request.answer_bytes))
-    results = [SearchResult(memory, NEWEST_SCORE, similarity=0.0, words=0.0, piece="") for memory in memories]
+    results = [SearchResult(memory, NEWEST_SCORE) for memory in memories]
     return _with_newest(session, matching, SearchPage(results, size, len(ids) - len(results) if is_cut else 0))
 
 
@@ -190,37 +176,8 @@ def _allowed(session: Session, matching: Sequence[sa.ColumnElement[bool]]) -> Se
     return numbers if len(numbers) <= MOST_ALLOWED else None
 
 
-def _rank(similar: SimilarMemories, word_matches: WordMatches, threshold: float | None, width: int) -> _Ranking:
-    """Score all candidates. Keep the `width` best and those near the last."""
-    numbers, similarities, shares = _join(similar, word_matches)
-    weight = SIMILARITY_WEIGHT if word_matches.asked else 1.0
-    scores = np.clip(weight * similarities + (1.0 - weight) * shares, 0.0, 1.0)
-    lowest = np.partition(scores, -width)[-width] if width < len(scores) else 0.0
-    best = np.flatnonzero(scores >= lowest - NEAR)
-    order = best[np.argsort(-scores[best])]
-    passing = len(order) if threshold is None else int(np.count_nonzero(scores[order] >= threshold))
-    is_final = passing < len(order) or (similar.complete and len(order) == len(scores))
-    descending = scores[order[:passing]]
-    order = newer_first(order[:passing], descending)
-    return _Ranking(numbers[order], descending, np.clip(similarities[order], 0.0, 1.0), shares[order], is_final)
-
-
-def _join(similar: SimilarMemories, word_matches: WordMatches) -> tuple[Numbers, Scores, Scores]:
-    """Return the numbers of all candidates (ascending), their similarities and their shares; 0 where one is missing."""
-    numbers = similar.numbers
-    similarities = similar.similarities
-    only_by_words = np.setdiff1d(word_matches.numbers, numbers, assume_unique=True)
-    if len(only_by_words):
-        numbers = np.union1d(numbers, only_by_words)
-        similarities = np.zeros(len(numbers), np.float32)
-        similarities[np.searchsorted(numbers, similar.numbers)] = similar.similarities
-    shares = np.zeros(len(numbers), np.float32)
-    shares[np.searchsorted(numbers, word_matches.numbers)] = word_matches.shares
-    return numbers, similarities, shares
-
-
 def _existing(
-    session: Session, project_id: str, filters: Filters, ranking: _Ranking, limit: int
+    session: Session, project_id: str, filters: Filters, ranking: Ranking, limit: int
 ) -> dict[int, Memory | None]:
     """Return the first `limit` positions in the ranking whose memories exist and pass the filters, each text once.
 
@@ -252,7 +209,7 @@ def _existing(
 
 
 def _read(
-    session: Session, existing: dict[int, Memory | None], ranking: _Ranking, similar: SimilarMemories, budget: Budget
+    session: Session, existing: dict[int, Memory | None], ranking: Ranking, similar: SimilarMemories, budget: Budget
 ) -> SearchPage:
     """Return these results as far as they fit. Reads a few memories at a time."""
     results: list[SearchResult] = []
@@ -268,7 +225,7 @@ def _read(
 
 
 def _memories_at(
-    session: Session, existing: dict[int, Memory | None], ranking: _Ranking, positions: Sequence[int]
+    session: Session, existing: dict[int, Memory | None], ranking: Ranking, positions: Sequence[int]
 ) -> list[Memory]:
     memories = {memory.number: memory for position in positions if (memory := existing[position])}
     numbers = ranking.numbers[positions].tolist()
@@ -281,12 +238,13 @@ def _size_of(result: SearchResult) -> int:
     return size_of(result.memory.content, result.memory.details) + len(to_json(result.piece))
 
 
-def _result(memory: Memory, ranking: _Ranking, position: int, similar: SimilarMemories) -> SearchResult:
+def _result(memory: Memory, ranking: Ranking, position: int, similar: SimilarMemories) -> SearchResult:
     span = similar.best_span(memory.number)
     return SearchResult(
         memory,
         score=float(ranking.scores[position]),
         similarity=float(ranking.similarities[position]),
         words=float(ranking.shares[position]),
+        window=float(ranking.windows[position]),
         piece=memory.content[slice(*span)] if span else "",
     )

@@ -37,5 +37,5 @@ def embedding_input(content: str, details: JsonObject) -> tuple[str, str]:
 
 
 def hash_content(content: str) -> str:
-    """Return SHA-256 as 64 hexadecimal digits."""
-    return hashlib.sha256(content.encode()).hexdigest()
+    """Return SHA-256 as 64 hexadecimal digits. White space around the content makes no difference."""
+    return hashlib.sha256(content.strip().encode()).hexdigest()

@@ -12,11 +12,14 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_memory
+from server.domain.memory import activity
 from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
 from server.domain.memory.inputs import MemoryChange
 from server.errors import NotFound
 from server.models import Memory, MemoryVersion
+from server.models.activity import ActivityKind
 from server.models.base import JsonObject
+from server.models.sources import Source
 from server.principal import Principal
 
 MOST_VERSIONS = 50
@@ -29,6 +32,7 @@ class Version(NamedTuple):
     details: JsonObject
     updated_at: datetime
     updated_by: str | None
+    source: Source | None
 
 
 class VersionPage(NamedTuple):
@@ -47,9 +51,10 @@ def history(
     The first page begins with the current version. Raises NotFound.
     """
     memory = require_memory(session, principal, memory_id, Action.READ)
+    activity.note(session, principal, memory.project_id, ActivityKind.READ, [memory.id])
     versions: list[Version] = []
     budget = Budget()
-    state = Version(memory.version, memory.content, memory.details, memory.updated_at, memory.updated_by)
+    state = _current(memory)
     if before is None or before > memory.version:
         versions.append(state)
         budget.take(size_of(state.content, state.details))
@@ -73,7 +78,7 @@ def count_versions(session: Session, principal: Principal, memory_id: str) -> in
 
 def at(session: Session, memory: Memory, version: int) -> Version:
     """Return the memory as it was at `version`. Raises NotFound for a version that is not kept."""
-    current = Version(memory.version, memory.content, memory.details, memory.updated_at, memory.updated_by)
+    current = _current(memory)
     if version == memory.version:
         return current
     if session.get(MemoryVersion, (memory.number, version)) is None:
@@ -93,6 +98,9 @@ def keep(session: Session, memory: Memory, change: MemoryChange) -> None:
             details=memory.details if is_new_metadata else None,
             updated_at=memory.updated_at,
             updated_by=memory.updated_by,
+            source=memory.updated_source,
+            pinned=memory.pinned,
+            expires_at=memory.expires_at,
         )
     )
     session.flush()
@@ -107,7 +115,13 @@ def keep(session: Session, memory: Memory, change: MemoryChange) -> None:
 
 def as_json(value: object) -> str:
     """Return the value as JSON, in which equal values have equal texts, and 1 is not true."""
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _current(memory: Memory) -> Version:
+    return Version(
+        memory.version, memory.content, memory.details, memory.updated_at, memory.updated_by, memory.updated_source
+    )
 
 
 def _of(memory: Memory) -> sa.Select[MemoryVersion]:
@@ -131,4 +145,4 @@ def _before(state: Version, row: MemoryVersion) -> Version:
     """Return the version that the row describes, with what it shares with the next version."""
     content = state.content if row.content is None else row.content
     details = state.details if row.details is None else row.details
-    return Version(row.version, content, details, row.updated_at, row.updated_by)
+    return Version(row.version, content, details, row.updated_at, row.updated_by, row.source)

@@ -216,9 +216,14 @@ def _step_of(secret: str | None, code: str, *, after: int) -> int | None:
     typed = _normalized(code)
     if secret is None or len(typed) != CODE_DIGITS:
         return None
-    current, otp = int(now().timestamp()) // STEP_SECONDS, pyotp.TOTP(secret)
+    current, otp = current_step(), pyotp.TOTP(secret)
     matching = [current + offset for offset in STEPS_AROUND if strings_equal(otp.generate_otp(current + offset), typed)]
     return next((step for step in matching if step > after), None)
+
+
+def current_step() -> int:
+    """Return the number of the time step that now belongs to (RFC 6238)."""
+    return int(now().timestamp()) // STEP_SECONDS
 
 
 def _require_tries_left(factor: SecondFactor) -> None:

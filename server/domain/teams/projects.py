@@ -1,5 +1,6 @@
 """Projects: creating, reading and deleting them."""
 
+from enum import Enum, auto
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -21,6 +22,15 @@ from server.domain.teams import cascades
 from server.domain.teams.cascades import DeletedCounts
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
 from server.principal import Principal
+
+
+class Unchanged(Enum):
+    """The value of an argument that changes nothing, where None is a value."""
+
+    UNCHANGED = auto()
+
+
+UNCHANGED = Unchanged.UNCHANGED
 
 
 class ProjectWithRole(NamedTuple):
@@ -92,6 +102,23 @@ def rename(session: Session, principal: Principal, project_id: str, name: str) -
     if names.rename(project, name):
         flush_or_conflict(session, project)
         audit.record(session, Event.PROJECT_RENAMED, principal.user_id, project.organization_id, project.id)
+    return ProjectWithRole(project, role, owner_of(session, project))
+
+
+def change(
+    session: Session,
+    principal: Principal,
+    project_id: str,
+    name: str | None = None,
+    trash_days: int | Unchanged | None = UNCHANGED,
+) -> ProjectWithRole:
+    """Change the name, and how long deleted memories can come back. Raises what `rename` does."""
+    project, role = require_project_role(session, principal, project_id, Action.RENAME)
+    if not isinstance(trash_days, Unchanged):
+        project.trash_days = trash_days
+        session.flush()
+    if name is not None:
+        return rename(session, principal, project_id, name)
     return ProjectWithRole(project, role, owner_of(session, project))
 
 

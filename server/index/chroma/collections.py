@@ -17,7 +17,7 @@ from sqlmodel import Session
 from server.database import Database
 from server.index.center import Center
 from server.index.chroma.failures import ChromaFailed
-from server.index.types import Vector
+from server.index.types import Space, Vector
 from server.models import metadata
 from server.settings import Settings
 
@@ -54,10 +54,10 @@ class Collection:
 class Collections:
     """The collections of one Chroma. Only the index's owner opens an embedded one; other processes scan SQL."""
 
-    def __init__(self, settings: Settings, database: Database, model: str) -> None:
+    def __init__(self, settings: Settings, database: Database, space: Space) -> None:
         self._settings = settings
         self._database = database
-        self._model = model
+        self._space = space
         self._opening = threading.Lock()
         self._chroma: Chroma | None = None
         self._probing = threading.Lock()
@@ -99,7 +99,7 @@ class Collections:
         """Return the project's collection, or None if it is not ready or holds another model's vectors."""
         columns = _indexes.c
         query = sa.select(columns.collection, columns.mean, columns.removals, columns.ready_at).where(
-            columns.project_id == project_id, columns.embedding_model == self._model, columns.ready_at.is_not(None)
+            columns.project_id == project_id, columns.embedding_model == self._space.name, columns.ready_at.is_not(None)
         )
         row = session.execute(query).one_or_none()
         if row is None:

@@ -14,8 +14,14 @@ from server.index.pieces import length_penalty
 from server.index.types import Numbers, Vector, Vectors
 
 Positions = NDArray[np.intp]
-PieceRow = tuple[int, int | None, int | None, bytes | None]
-"""A memory's number, then start, end and vector of one of its pieces; all three are None if it has no pieces."""
+PieceRow = tuple[int, int | None, int | None, int | None, bytes | None]
+"""A memory's number, then of one of its pieces: start, end, whether it is a short question, vector. None: no pieces."""
+
+QUESTION_FACTOR = 0.5
+"""What the similarity of a short question counts, because questions resemble each other more than their answers.
+
+Measured on LoCoMo 1-5 with the whole recipe: see docs/benchmarks.md.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,8 @@ class Matrix:
     """The row of each memory's first piece."""
 
     spans: NDArray[np.int32]
+    """For each piece: start, end, and whether it is a short question."""
+
     vectors: Vectors
     buffer: Vectors = field(repr=False)
     """The array that `vectors` is the beginning of. New pieces are written behind it, which saves copying all."""
@@ -34,11 +42,11 @@ class Matrix:
     @staticmethod
     def from_rows(rows: Sequence[PieceRow], dimensions: int) -> "Matrix":
         """Build the matrix from SQL rows, which are ordered by memory and position."""
-        pieces = [row for row in rows if row[3] is not None]
+        pieces = [row for row in rows if row[4] is not None]
         owners = np.fromiter((row[0] for row in pieces), np.int64, len(pieces))
         numbers, starts = np.unique(owners, return_index=True)
-        spans = np.array([row[1:3] for row in pieces], np.int32).reshape(-1, 2)
-        vectors = np.frombuffer(b"".join(row[3] or b"" for row in pieces), "<f4").reshape(-1, dimensions)
+        spans = np.array([row[1:4] for row in pieces], np.int32).reshape(-1, 3)
+        vectors = np.frombuffer(b"".join(row[4] or b"" for row in pieces), "<f4").reshape(-1, dimensions)
         return Matrix(numbers, starts, spans, vectors, vectors)
 
     @property
@@ -91,7 +99,7 @@ class Scan:
     matrix: Matrix
     center: Center
     scales: Vector
-    """For each piece: 1 / |vector - mean|."""
+    """For each piece: 1 / |vector - mean|, times QUESTION_FACTOR for a short question."""
 
     penalties: Vector
     """For each memory: the length penalty."""
@@ -100,7 +108,8 @@ class Scan:
     def of(matrix: Matrix, center: Center) -> "Scan":
         sizes, inverse = np.unique(matrix.sizes, return_inverse=True)
         penalties = np.array([length_penalty(int(size)) for size in sizes], np.float32)[inverse]
-        return Scan(matrix, center, center.inverse_lengths(matrix.vectors), penalties)
+        factors = np.where(matrix.spans[:, 2], np.float32(QUESTION_FACTOR), np.float32(1.0))
+        return Scan(matrix, center, center.inverse_lengths(matrix.vectors) * factors, penalties)
 
     def compare(self, question: Vector, *, complete: bool = True) -> "SimilarMemories":
         """Return the similarity of each memory's best piece to the question."""
@@ -141,3 +150,8 @@ class SimilarMemories:
         end = int(matrix.starts[position + 1]) if position + 1 < len(matrix.starts) else len(self.cosines)
         row = start + int(self.cosines[start:end].argmax())
         return int(matrix.spans[row, 0]), int(matrix.spans[row, 1])
+
+
+_EMPTY = Scan.of(Matrix.from_rows([], 1), Center(np.zeros(1, np.float32)))
+NOTHING_SIMILAR = _EMPTY.compare(np.zeros(1, np.float32))
+"""What a question without a vector is similar to."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -12,7 +12,8 @@ from sqlmodel import Session
 
 from server.database import as_json, is_sqlite, numbers_in
 from server.index.center import Center
-from server.index.exact.matrix import Matrix, PieceRow, Scan
+from server.index.exact.matrix import Matrix, PieceRow, Scan, SimilarMemories
+from server.index.types import Numbers, Space, Vector
 from server.models import Project, metadata
 
 CACHE_BYTES = 128 << 20
@@ -35,9 +36,9 @@ _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
 
 
-Query = sa.Select[int, int | None, int | None, bytes | None]
+Query = sa.Select[int, int | None, int | None, bool | None, bytes | None]
 _PIECES = (
-    sa.select(_memories.c.number, _pieces.c.start, _pieces.c.end, _pieces.c.vector)
+    sa.select(_memories.c.number, _pieces.c.start, _pieces.c.end, _pieces.c.is_question, _pieces.c.vector)
     .select_from(
         _memories.outerjoin(
             _pieces,
@@ -76,13 +77,11 @@ class MatrixCache:
 
     def __init__(
         self,
-        model: str,
-        dimensions: int,
+        space: Space,
         cache_bytes: int = CACHE_BYTES,
         large_project_bytes: int = LARGE_PROJECT_BYTES,
     ) -> None:
-        self._model = model
-        self._dimensions = dimensions
+        self._space = space
         self._cache_bytes = cache_bytes
         self._large_project_bytes = large_project_bytes
         self._lock = threading.Lock()
@@ -93,7 +92,7 @@ class MatrixCache:
 
     def fits(self, piece_count: int) -> bool:
         """Return whether a project with this many pieces can be cached."""
-        return piece_count * self._dimensions * 4 <= self._large_project_bytes
+        return piece_count * self._space.dimensions * 4 <= self._large_project_bytes
 
     def scan_project(self, session: Session, project: Project) -> Scan:
         """Return all vectors of a project that `fits`, as of the session's snapshot or later."""
@@ -116,6 +115,21 @@ class MatrixCache:
         """Read the vectors of these memories."""
         return Scan.of(self._read_memories(session, numbers), center)
 
+    def scan_in_parts(
+        self, session: Session, project_id: str, question: Vector, center: Center, also: Numbers, wanted: int
+    ) -> SimilarMemories:
+        """Read a project of any size in parts and keep the best memories of each, and all of `also`."""
+        best: list[tuple[float, int]] = []
+        last = 0
+        while part := self.read_part(session, project_id, last):
+            matrix, last = part
+            similar = Scan.of(matrix, center).compare(question)
+            best += zip(similar.similarities.tolist(), similar.numbers.tolist(), strict=True)
+            best = sorted(best, reverse=True)[:wanted]
+        numbers = sorted({*(number for _, number in best), *also.tolist()})
+        scan = self.scan_memories(session, numbers, center)
+        return scan.compare(question, complete=len(best) < wanted)
+
     def read_part(self, session: Session, project_id: str, after: int) -> tuple[Matrix, int] | None:
         """Read the project's next memories above the number `after`, and return the last number. None at the end."""
         columns = _memories.c
@@ -125,20 +139,13 @@ class MatrixCache:
             return None
         return self._read_memories(session, numbers), numbers[-1]
 
-    def read_in_parts(self, session: Session, project_id: str) -> Iterator[Matrix]:
-        """Read a project of any size, `PART_MEMORIES` at a time."""
-        last = 0
-        while part := self.read_part(session, project_id, last):
-            matrix, last = part
-            yield matrix
-
     def _refresh(self, session: Session, project: Project, cached: _CachedMatrix) -> Scan:
         if cached.scan is not None and cached.revision >= project.revision and not _must_prune(project, cached):
             return cached.scan
-        matrix = cached.scan.matrix if cached.scan else Matrix.from_rows([], self._dimensions)
+        matrix = cached.scan.matrix if cached.scan else Matrix.from_rows([], self._space.dimensions)
         rows = self._read_rows(session, _CHANGED, project=project.id, revision=cached.revision)
         changed = np.unique(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
-        new = Matrix.from_rows(rows, self._dimensions)
+        new = Matrix.from_rows(rows, self._space.dimensions)
         if cached.scan is not None and cached.removals < project.removals:
             stored = session.scalars(sa.select(_memories.c.number).where(_memories.c.project_id == project.id)).all()
             changed = np.union1d(changed, np.setdiff1d(matrix.numbers, np.asarray(stored, np.int64)))
@@ -150,11 +157,11 @@ class MatrixCache:
 
     def _read_memories(self, session: Session, numbers: Sequence[int]) -> Matrix:
         rows = self._read_rows(session, _by_number(is_sqlite(session)), numbers=as_json(numbers))
-        return Matrix.from_rows(rows, self._dimensions)
+        return Matrix.from_rows(rows, self._space.dimensions)
 
     def _read_rows(self, session: Session, query: Query, **parameters: str | int) -> Sequence[PieceRow]:
         """Return one row for each piece of this model, and one without a vector for a memory without such pieces."""
-        result = session.connection().execute(query, {"model": self._model, **parameters})
+        result = session.connection().execute(query, {"model": self._space.name, **parameters})
         return list(result.cursor.fetchall())  # plain tuples: there may be thousands
 
     def _count(self, project_id: str, cached: _CachedMatrix) -> None:

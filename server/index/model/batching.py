@@ -16,7 +16,8 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from server.errors import Unavailable
+from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed, VectorsRefused
+from server.index.model.prompts import Prompts
 from server.index.types import Vector, Vectors
 
 Batch: TypeAlias = dict[str, Future[Vector]]
@@ -34,34 +35,36 @@ CROWDED_SECONDS = 5.0
 """How long the model counts as used by several callers after two of them used it."""
 
 
-class EmbedderClosed(Unavailable):
-    sentence = "The server is stopping; nothing was changed. Try again."
-
-
-class ModelFailed(Unavailable):
-    """The model could not embed these texts. `__cause__` is the model's own exception, which callers never see."""
-
-    sentence = "The embedding model failed; nothing was changed. Try again."
-
-
 class Model(Protocol):
     """A model that can run on `threads` threads at once, with up to `batch_size` texts each."""
 
-    name: str
-    dimensions: int
-    threads: int
-    batch_size: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def threads(self) -> int: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def prompts(self) -> Prompts:
+        """What the embedder puts in front of texts. Raises ModelAway."""
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
-        """Return vectors of unit length, shape (len(texts), dimensions)."""
+        """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
+
+    def close(self) -> None:
+        """Release what the model holds."""
 
 
 class BatchingEmbedder:
     """An Embedder over a Model."""
 
     def __init__(self, model: Model) -> None:
-        self.name = model.name
-        self.dimensions = model.dimensions
         self._model = model
         self._changed = threading.Condition()
         self._urgent: Queue = deque()
@@ -80,22 +83,32 @@ class BatchingEmbedder:
         for thread in self._threads:
             thread.start()
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
-        """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelFailed."""
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    @property
+    def dimensions(self) -> int:
+        return self._model.dimensions
+
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelAway, ModelFailed."""
+        texts = self._prompted(texts, is_question)
         with self._changed:
             new = dict.fromkeys(texts)
             if len(new) == 1 and self._runs_here(*new):
                 futures = batch = self._start({text: Future() for text in new})
             else:
-                futures, batch = self._enqueue(new, urgent), {}
+                futures, batch = self._enqueue(new, is_question), {}
                 self._changed.notify(len(self._waiting))
         self._run(batch)
         return self._join(texts, futures)
 
-    def submit(self, texts: Sequence[str], /, *, urgent: bool = False) -> Future[Vectors]:
-        """Like `embed`, without waiting: the future gets the vectors or the error. Raises EmbedderClosed."""
+    def submit(self, texts: Sequence[str], /, *, is_question: bool = False) -> Future[Vectors]:
+        """Like `embed`, without waiting: the future gets the vectors or the error. Raises EmbedderClosed, ModelAway."""
+        texts = self._prompted(texts, is_question)
         with self._changed:
-            futures = self._enqueue(dict.fromkeys(texts), urgent)
+            futures = self._enqueue(dict.fromkeys(texts), is_question)
             self._changed.notify(len(self._waiting))
         return _when_all_are_done(futures, lambda: self._join(texts, futures))
 
@@ -125,21 +138,28 @@ class BatchingEmbedder:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        self._model.close()
+
+    def _prompted(self, texts: Sequence[str], is_question: bool) -> Sequence[str]:
+        prompt = self._model.prompts.before(is_question=is_question)
+        return [f"{prompt}{text}" for text in texts] if prompt else texts
 
     def _join(self, texts: Sequence[str], futures: Batch) -> Vectors:
         """Wait for the futures and return the vectors of all texts. Raises what `embed` does."""
         vectors = {text: future.result() for text, future in futures.items()}
         return np.array([vectors[text] for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
 
-    def _enqueue(self, texts: Iterable[str], urgent: bool) -> Batch:
+    def _enqueue(self, texts: Iterable[str], is_question: bool) -> Batch:
         """Queue the texts that are not queued or running. An urgent text among the waiting others is queued again."""
         if self._closed:
             raise EmbedderClosed
         futures = {text: self._running.get(text) or self._waiting.get(text) or Future() for text in texts}
-        new = deque(text for text in futures if text not in self._running and (urgent or text not in self._waiting))
+        new = deque(
+            text for text in futures if text not in self._running and (is_question or text not in self._waiting)
+        )
         if new:
             self._waiting |= {text: futures[text] for text in new}
-            if urgent:
+            if is_question:
                 self._urgent.append(new)
             else:
                 self._others.insert(self._newcomers, new)
@@ -177,13 +197,11 @@ class BatchingEmbedder:
         if not batch:
             return
         try:
-            vectors = self._model.encode(list(batch))
+            vectors = _checked(self._model.encode(list(batch)), (len(batch), self.dimensions))
         except Exception as error:  # noqa: BLE001 - any failure belongs to the threads that wait for the batch
             self._finish(batch)
-            failed = ModelFailed()
-            failed.__cause__ = error
             for future in batch.values():
-                future.set_exception(failed)
+                future.set_exception(_failure_of(error))
         else:
             self._finish(batch)
             for future, vector in zip(batch.values(), vectors, strict=True):
@@ -238,6 +256,22 @@ class BatchingEmbedder:
         others = self._others and (not self._urgent or self._urgent_turns >= MAX_URGENT_TURNS)
         self._urgent_turns = 0 if others else self._urgent_turns + 1
         return self._others if others else self._urgent
+
+
+def _checked(vectors: Vectors, shape: tuple[int, int]) -> Vectors:
+    """Raises VectorsRefused."""
+    lengths = np.linalg.norm(vectors, axis=-1)
+    if vectors.shape != shape or not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise VectorsRefused
+    return vectors
+
+
+def _failure_of(error: Exception) -> Exception:
+    if isinstance(error, ModelAway | ModelFailed):
+        return error
+    failed = ModelFailed()
+    failed.__cause__ = error
+    return failed
 
 
 def _when_all_are_done(futures: Batch, join: Callable[[], Vectors]) -> Future[Vectors]:

@@ -1,23 +1,41 @@
 """Turns texts into vectors. The rest of the server uses models only through this module."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-import numpy as np
-
-from server.index.model import bundled
-from server.index.model.batching import BatchingEmbedder, EmbedderClosed, ModelFailed
-from server.index.model.bundled import ModelUnusable, prepare
+from server.index.model import bundled, hub, multilingual_e5, programs, sentence_folder
+from server.index.model.batching import BatchingEmbedder, Model
+from server.index.model.export_cache import prepared
+from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed, ModelUnusable
+from server.index.model.late import LateModel
+from server.index.model.onnx_model import PRECISION, Exported, OnnxModel
+from server.index.model.programs import ProgramFailed
+from server.index.model.sentence_folder import NotExportable, SentenceModel
+from server.index.model.transformers_model import TransformersModel
 from server.index.types import Vectors
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
-__all__ = ["DEFAULT_MODEL", "Embedder", "EmbedderClosed", "ModelFailed", "ModelUnusable", "open_embedder", "prepare"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "Embedder",
+    "EmbedderClosed",
+    "ModelAway",
+    "ModelFailed",
+    "ModelUnusable",
+    "open_embedder",
+    "open_late",
+]
 
 DEFAULT_MODEL = bundled.NAME
+PACKAGED: dict[str, Callable[[Path], Exported]] = {
+    bundled.NAME: bundled.exported,
+    multilingual_e5.NAME: multilingual_e5.exported,
+}
+"""The models that come in a Python package."""
+
+log = logging.getLogger(__name__)
 
 
 class Embedder(Protocol):
@@ -25,54 +43,54 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """The model and its precision, e.g. "all-MiniLM-L6-v2/int8". Never compare vectors of different names."""
+        """The model and its precision, e.g. "all-MiniLM-L6-v2/int8". Never compare vectors of different names.
+
+        "" until the model is loaded for the first time.
+        """
 
     @property
     def dimensions(self) -> int:
-        """The length of a vector."""
+        """The length of a vector; 0 as long as `name` is empty."""
 
-    def embed(self, texts: Sequence[str], /, *, urgent: bool = False) -> Vectors:
-        """Return vectors of unit length, shape (len(texts), dimensions). Set `urgent` for a question.
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        """Return vectors of unit length, shape (len(texts), dimensions).
 
-        Raises EmbedderClosed, ModelFailed.
+        A question has its turn before other texts, and another prompt.
+
+        Raises EmbedderClosed, ModelAway, ModelFailed.
         """
 
     def close(self) -> None:
         """Release the model. Waiting and later calls raise EmbedderClosed."""
 
 
-class TransformersModel:
-    """Any other model, given by its name on a hub or by its folder. Runs in sentence-transformers, in batches."""
-
-    threads = 1
-    batch_size = 32
-
-    def __init__(self, name: str) -> None:
-        self.name = f"{name}/fp32"
-        self._model = _sentence_transformer(name)
-        self.dimensions = len(self.encode([""])[0])
-
-    def encode(self, texts: Sequence[str], /) -> Vectors:
-        vectors = self._model.encode(
-            list(texts), batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
-        )
-        return np.asarray(vectors, dtype=np.float32)
-
-
 def open_embedder(model: str, data_dir: Path) -> Embedder:
-    """Load `model`: the bundled one, or any other through sentence-transformers. Raises ModelUnusable."""
-    return BatchingEmbedder(bundled.load(data_dir) if model == DEFAULT_MODEL else TransformersModel(model))
+    """Load `model`. Raises ModelUnusable."""
+    return BatchingEmbedder(load(model, data_dir))
 
 
-def _sentence_transformer(name: str) -> "SentenceTransformer":
+def open_late(model: str, data_dir: Path) -> Embedder:
+    """Load `model`, or else go on trying in the background. Until then the embedder raises ModelAway."""
+    return BatchingEmbedder(LateModel(lambda: load(model, data_dir)))
+
+
+def load(model: str, data_dir: Path) -> Model:
+    """Load a model of a package, of a folder or of the hub. Raises ModelUnusable."""
+    if model in PACKAGED:
+        return OnnxModel(PACKAGED[model](data_dir))
+    label = hub.label_of(model)
+    folder = hub.folder_of(model)
     try:
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - torch: 4 s and 350 MB
-        from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+        return OnnxModel(_exported(sentence_folder.read(folder, label.rpartition("/")[2]), label, data_dir))
+    except (NotExportable, ProgramFailed) as error:
+        log.warning(f"the embedding model {label} cannot be exported, so that sentence-transformers runs it: {error}")
+    return TransformersModel(str(folder) if hub.is_folder(model) else model, label)
 
-        disable_progress_bar()  # type: ignore[no-untyped-call]  # the function has no types
-        for library in ("transformers", "huggingface_hub"):
-            logging.getLogger(library).handlers.clear()  # they would repeat our log lines in another format
-        return SentenceTransformer(name)
-    except (ImportError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelUnusable(f"The embedding model {name!r} cannot be loaded: {reason}") from error
+
+def _exported(model: SentenceModel, label: str, data_dir: Path) -> Exported:
+    """Return the exported model, exporting it if necessary. Raises ProgramFailed, ModelUnusable."""
+    weights = model.checksum()
+    make = partial(programs.export, model.folder, model.pooling)
+    (graph,) = prepared(data_dir, f"{label.replace('/', '--')}.{PRECISION}", weights, [".onnx"], make)
+    name = f"{label}-{weights[:8]}"
+    return Exported(name, model.tokenizer, graph, model.max_tokens, model.prompts, model.is_lowercase)

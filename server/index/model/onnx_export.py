@@ -1,43 +1,49 @@
-"""A program that writes a BERT sentence model as ONNX. It is a process of its own, so that torch's memory is freed.
+"""A program that writes a sentence model as ONNX. It is a process of its own, so that torch's memory is freed.
 
-python onnx_export.py SOURCE_FOLDER FP32.onnx INT8.onnx
+python onnx_export.py SOURCE_FOLDER POOLING FP32.onnx INT8.onnx
 """
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]  # it has no types
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 OPSET = 17
+SAMPLE_LENGTHS = (3, 20)
+LEAST_COSINE = 0.999
+LEAST_INT8_COSINE = 0.85
+"""Lower than for real texts: the samples are tokens in no order. Some models are ruined by int8."""
+
+Ids: TypeAlias = NDArray[np.int64]
+Vectors: TypeAlias = NDArray[np.float32]
 
 
-def main(source: str, full: str, quantized: str) -> None:
-    export(Path(source), Path(full))
+def main(source: str, pooling: str, full: str, quantized: str) -> None:
+    samples = export(Path(source), pooling, Path(full))
+    require_alike(Path(full), samples, LEAST_COSINE)
     quantize(Path(full), Path(quantized))
+    require_alike(Path(quantized), samples, LEAST_INT8_COSINE)
 
 
-def export(source: Path, target: Path) -> None:
+def export(source: Path, pooling: str, target: Path) -> list[tuple[Ids, Vectors]]:
     """Write `source` as a graph: input_ids, attention_mask (batch × length) → vector (batch × dimensions).
 
-    The graph includes mean pooling under the mask and normalizing, as in sentence-transformers.
+    Return some texts of other lengths than the one that was traced, with the vectors that they should get.
     """
     import torch  # noqa: PLC0415 - 350 MB that only this process needs
-    from transformers import AutoModel  # noqa: PLC0415
 
-    class Sentence(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.bert = AutoModel.from_pretrained(source, attn_implementation="eager").eval()
-
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            words = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-            mask = attention_mask.unsqueeze(-1).to(words.dtype)
-            mean = (words * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
-            return torch.nn.functional.normalize(mean, dim=1)
-
-    ids = torch.tensor([[101, 7592, 2088, 102], [101, 7592, 102, 0]])
+    model, vocabulary = sentence_model(source, pooling)
+    ids = torch.randint(*vocabulary, (2, 7))
     names = ["input_ids", "attention_mask"]
     torch.onnx.export(
-        Sentence(),
-        (ids, (ids != 0).long()),
+        model,
+        (ids, torch.ones_like(ids)),
         str(target),
         input_names=names,
         output_names=["vector"],
@@ -45,6 +51,44 @@ def export(source: Path, target: Path) -> None:
         opset_version=OPSET,
         dynamo=False,
     )
+    with torch.no_grad():
+        samples = [torch.randint(*vocabulary, (1, length)) for length in SAMPLE_LENGTHS]
+        return [(ids.numpy(), model(ids, torch.ones_like(ids)).numpy()) for ids in samples]
+
+
+def sentence_model(source: Path, pooling: str) -> "tuple[torch.nn.Module, tuple[int, int]]":
+    """Return the encoder with its pooling ("mean" under the mask, or "cls") and normalizing.
+
+    Also return the range of the tokens that are no padding.
+    """
+    import torch  # noqa: PLC0415
+    from transformers import AutoModel  # noqa: PLC0415
+
+    class Sentence(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            words = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            if pooling == "cls":
+                return torch.nn.functional.normalize(words[:, 0], dim=1)
+            mask = attention_mask.unsqueeze(-1).to(words.dtype)
+            mean = (words * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+            return torch.nn.functional.normalize(mean, dim=1)
+
+    model = Sentence().eval()
+    config = model.encoder.config
+    return model, ((config.pad_token_id or 0) + 1, config.vocab_size)
+
+
+def require_alike(graph: Path, samples: list[tuple[Ids, Vectors]], least: float) -> None:
+    """Exit unless the graph's vectors have at least this cosine to those of the samples."""
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    for ids, vectors in samples:
+        (found,) = session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        if not (found * vectors).sum() >= least:
+            raise SystemExit(f"{graph.name} gives other vectors than the model itself")
 
 
 def quantize(full: Path, target: Path) -> None:

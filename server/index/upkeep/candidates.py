@@ -1,8 +1,10 @@
 """The queries that choose background work: which tasks, which memories' vectors and which projects' collections."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlmodel import Session
 
 from server.index.outbox import PURGE
 from server.models import metadata
@@ -18,6 +20,16 @@ _memories = metadata.tables["memories"]
 _tasks = metadata.tables["index_tasks"]
 _projects = metadata.tables["projects"]
 _indexes = metadata.tables["project_indexes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A change of a memory that Chroma has to follow. `piece_count` is how many pieces it may still hold."""
+
+    number: int
+    project_id: str
+    memory_number: int
+    piece_count: int
 
 
 def applicable_tasks() -> sa.Select[int, str, int, int, datetime]:
@@ -46,6 +58,13 @@ def projects_without_collection(model: str, exact_scan_limit: int) -> sa.Select[
     lacks = sa.or_(index.project_id.is_(None), index.ready_at.is_(None), index.embedding_model != model)
     joined = _projects.outerjoin(_indexes, index.project_id == project.id)
     return sa.select(project.id).select_from(joined).where(project.piece_count > exact_scan_limit, lacks)
+
+
+def next_project(session: Session, model: str, exact_scan_limit: int) -> str | None:
+    """Return the smallest project without a collection, or else one whose collection should be compacted."""
+    missing = projects_without_collection(model, exact_scan_limit)
+    smallest = session.scalar(missing.order_by(_projects.c.piece_count).limit(1))
+    return smallest or session.scalar(projects_to_compact().limit(1))
 
 
 def projects_to_compact() -> sa.Select[str]:

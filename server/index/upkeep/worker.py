@@ -5,7 +5,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,11 @@ from server.index.chroma.collections import Collections
 from server.index.chroma.failures import ChromaFailed
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import EmbedderClosed, ModelFailed
+from server.index.model.failures import ModelAway
 from server.index.outbox import PURGE
+from server.index.types import Space
 from server.index.upkeep import candidates, rebuild, rewriting
+from server.index.upkeep.candidates import Task
 from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.rebuild import Embed, Progress
 from server.index.words import word_index
@@ -54,14 +56,6 @@ _tasks = metadata.tables["index_tasks"]
 _memories = metadata.tables["memories"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    number: int
-    project_id: str
-    memory_number: int
-    piece_count: int
-
-
 class Worker:
     """Call `start` in every process. One worker at a time owns the index; the others wait to become the owner."""
 
@@ -72,13 +66,13 @@ class Worker:
         collections: Collections,
         matrices: MatrixCache,
         embed: Embed,
-        model: str,
+        space: Space,
     ) -> None:
         self._database = database
         self._collections = collections
         self._matrices = matrices
         self._embed = embed
-        self._model = model
+        self._space = space
         self._exact_scan_limit = settings.exact_scan_limit
         self._lock = OwnerLock(settings.data_dir / "index.lock", database)
         self._thread = threading.Thread(target=self._run, name="index-worker", daemon=True)
@@ -87,6 +81,7 @@ class Worker:
         self._job: Iterator[Progress] | None = None
         self._check_at = 0.0
         self._retry_at = 0.0
+        self._embed_at = 0.0
         self._sweep_at: float | None = 0.0
         self.progress: Progress | None = None
         """The progress of the current job; None if there is none."""
@@ -113,7 +108,7 @@ class Worker:
 
     def count_missing(self) -> int:
         """Return how many projects have outgrown exact scanning and have no collection yet."""
-        query = candidates.projects_without_collection(self._model, self._exact_scan_limit)
+        query = candidates.projects_without_collection(self._space.name, self._exact_scan_limit)
         with self._database.read() as session:
             return session.scalar(query.with_only_columns(sa.func.count())) or 0
 
@@ -160,6 +155,10 @@ class Worker:
             self._job = self.progress = None
             log.warning("chroma failed", extra={"kind": str(error)})
             return False
+        except ModelAway:
+            self._embed_at = time.monotonic() + CHECK_EVERY_SECONDS
+            self._job = self.progress = None
+            return False
 
     def _purge(self) -> None:
         """Erase deleted words from disk, then clear the purge tasks."""
@@ -171,7 +170,7 @@ class Worker:
     def _apply_tasks(self) -> bool:
         """Bring Chroma up to the memories as they are now. Repeating or reordering tasks does no harm."""
         tasks = self._due_tasks()
-        by_project: dict[str, list[_Task]] = defaultdict(list)
+        by_project: dict[str, list[Task]] = defaultdict(list)
         for task in tasks:
             by_project[task.project_id].append(task)
         for project_id, group in by_project.items():
@@ -179,21 +178,22 @@ class Worker:
             self._delete_tasks([task.number for task in group])
         return bool(tasks)
 
-    def _due_tasks(self) -> Sequence[_Task]:
+    def _due_tasks(self) -> Sequence[Task]:
         """Return the oldest tasks, except of projects whose collection is yet to be built.
 
-        None are due while they are few and new, or while a job runs: it would compete for Chroma.
+        None are due while they are few and new, before the model is there, or while a job runs: it would compete for
+        Chroma.
         """
-        if self._job is not None:
+        if self._job is not None or not self._space.name:
             return []
         with self._database.read() as session:
             rows = session.execute(candidates.applicable_tasks().limit(TASK_BATCH)).all()
         is_full = len(rows) == TASK_BATCH
         if not rows or (not is_full and now() - rows[0].created_at < timedelta(seconds=GATHER_SECONDS)):
             return []
-        return [_Task(row.number, row.project_id, row.memory_number, row.piece_count) for row in rows]
+        return [Task(row.number, row.project_id, row.memory_number, row.piece_count) for row in rows]
 
-    def _update_collection(self, project_id: str, tasks: Sequence[_Task]) -> None:
+    def _update_collection(self, project_id: str, tasks: Sequence[Task]) -> None:
         numbers = sorted({task.memory_number for task in tasks})
         with self._database.read() as session:
             collection = self._collections.find(session, project_id)
@@ -237,23 +237,20 @@ class Worker:
         self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
         if rewriting.is_outdated(self._database):
             return rebuild.log_progress(rewriting.rewrite_outdated(self._database))
-        outdated = candidates.memories_of_other_models(self._model)
-        if self._read_numbers(sa.select(_memories.c.number).where(outdated).limit(1)):
-            return rebuild.log_progress(rebuild.reembed(self._database, self._embed, self._model))
-        project_id = self._next_project()
+        if not self._space.name:
+            return None
+        outdated = candidates.memories_of_other_models(self._space.name)
+        may_embed = time.monotonic() >= self._embed_at
+        if may_embed and self._read_numbers(sa.select(_memories.c.number).where(outdated).limit(1)):
+            return rebuild.log_progress(rebuild.reembed(self._database, self._embed, self._space.name))
+        with self._database.read() as session:
+            project_id = candidates.next_project(session, self._space.name, self._exact_scan_limit)
         if project_id is None:
             return None
         chroma = self._open_chroma()
         return rebuild.log_progress(
-            rebuild.build_collection(self._database, chroma, self._matrices, self._model, project_id)
+            rebuild.build_collection(self._database, chroma, self._matrices, self._space.name, project_id)
         )
-
-    def _next_project(self) -> str | None:
-        """Return the smallest project without a collection, or else one whose collection should be compacted."""
-        missing = candidates.projects_without_collection(self._model, self._exact_scan_limit)
-        with self._database.read() as session:
-            smallest = session.scalar(missing.order_by(_projects.c.piece_count).limit(1))
-            return smallest or session.scalar(candidates.projects_to_compact().limit(1))
 
     def _sweep(self) -> None:
         """Delete the collections that no project needs, if there may be some."""

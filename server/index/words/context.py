@@ -1,4 +1,4 @@
-"""Which words the index stores for a memory, and which memories a change affects.
+"""Which words the index stores for a memory, its place, and which memories a change affects.
 
 The memories of one user in one project follow each other by id, as in a conversation. The end of the previous memory
 is the context of a memory: an answer is found by the words of its question.
@@ -7,6 +7,7 @@ is the context of a memory: an answer is found by the words of its question.
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -21,7 +22,10 @@ CONTEXT_CHARACTERS = 200
 """The length of the context: the last characters of the previous memory."""
 
 CONTEXT_GAP = timedelta(hours=1)
-"""The previous memory is context only if it is at most this much older."""
+"""The previous memory is context only if it is at most this much older. A longer gap ends a conversation."""
+
+CONVERSATION_PLACES = 1 << 20
+"""A conversation has the places from `number * CONVERSATION_PLACES` of its first memory on, one for each memory."""
 
 NumbersIn = Callable[[str], sa.Select[int]]
 """`WordIndex.numbers_in` of a database."""
@@ -52,15 +56,31 @@ def word_rows(
         "project": project_id,
         "user": user_id,
     }
-    return [_word_row(*row) for row in session.execute(query, parameters)]
+    rows: dict[int, WordRow] = {}
+    for number, content, created_at, previous in (_with_previous(*row) for row in session.execute(query, parameters)):
+        place = number * CONVERSATION_PLACES
+        if previous is not None:
+            place = 1 + (rows[previous.number].place if previous.number in rows else previous.place)
+        context = indexed_terms(previous.end if previous else "")
+        rows[number] = WordRow(number, indexed_terms(content), context, indexed_terms(date_words(created_at)), place)
+    return list(rows.values())
 
 
-def _word_row(
-    number: int, content: str, created_at: datetime, previous_end: str | None, previous_created_at: datetime | None
-) -> WordRow:
-    is_recent = previous_created_at is not None and created_at - previous_created_at <= CONTEXT_GAP
-    context = previous_end if is_recent and previous_end else ""
-    return WordRow(number, indexed_terms(content), indexed_terms(context), indexed_terms(date_words(created_at)))
+class _Previous(NamedTuple):
+    """The memory before another one in the same conversation."""
+
+    number: int
+    place: int
+    end: str
+    created_at: datetime
+
+
+def _with_previous(
+    number: int, content: str, created_at: datetime, *previous: Any
+) -> tuple[int, str, datetime, _Previous | None]:
+    before = _Previous(*previous) if previous[0] is not None else None
+    is_recent = before is not None and created_at - before.created_at <= CONTEXT_GAP
+    return number, content, created_at, before if is_recent else None
 
 
 @cache  # Building these queries takes longer than running them.
@@ -74,7 +94,7 @@ def _next_query(numbers_in: NumbersIn, is_anonymous: bool) -> sa.Select[int | No
 @cache
 def _rows_query(
     numbers_in: NumbersIn, is_anonymous: bool
-) -> sa.Select[int, str, datetime, str | None, datetime | None]:
+) -> sa.Select[int, str, datetime, int | None, int | None, str | None, datetime | None]:
     memory = _memories.c
     earlier, previous = _memories.alias("earlier"), _memories.alias("previous")
     previous_number = (
@@ -88,9 +108,11 @@ def _rows_query(
     content = previous.c.content
     previous_end = sa.func.substr(content, sa.func.length(content) - (CONTEXT_CHARACTERS - 1))
     return (
-        sa.select(memory.number, memory.content, memory.created_at, previous_end, previous.c.created_at)
+        sa.select(memory.number, memory.content, memory.created_at)
+        .add_columns(previous.c.number, previous.c.place, previous_end, previous.c.created_at)
         .select_from(_memories.outerjoin(previous, previous.c.number == previous_number))
         .where(memory.number.in_(numbers_in("numbers")))
+        .order_by(memory.id)  # so that the place of the previous one is known
     )
 
 

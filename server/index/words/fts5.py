@@ -85,6 +85,9 @@ class Fts5:
         rarities = _bm25_rarities(_first_varint(averages[2]), matches.counts)
         return TermScores(matches.terms, matches.numbers, matches.scores / rarities[matches.terms], matches.counts)
 
+    def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
+        return (1 + scores) / 2
+
     def prepare(self, database: Database, /) -> None:
         fts5_purge.prepare(database)
 

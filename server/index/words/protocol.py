@@ -14,12 +14,16 @@ from server.database import Database
 
 @dataclass(frozen=True, slots=True)
 class WordRow:
-    """The terms to store for one memory. `context` is the end of the previous memory, `dates` is the date in words."""
+    """The terms to store for one memory. `context` is the end of the previous memory, `dates` is the date in words.
+
+    `place` is the memory's place in its conversation.
+    """
 
     number: int
     body: Sequence[str]
     context: Sequence[str]
     dates: Sequence[str]
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,9 @@ class WordIndex(Protocol):
         Each term gets its `max_rows` newest memories. `allowed` narrows the query to these memories.
         The values of `counts` come from the method `counts`, or are 0 when `max_rows` and `allowed` cut nothing off.
         """
+
+    def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """Return how much a window counts that a memory scores so for a term: (1 + score) / 2, or 1."""
 
     def prepare(self, database: Database, /) -> None:
         """Set up the erasing of deleted words, which the database then remembers."""

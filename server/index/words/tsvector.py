@@ -14,7 +14,9 @@ remove and purge therefore do nothing here.
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import Database, as_json, numbers_in
@@ -70,6 +72,10 @@ class Tsvector:
         # The cursor's own tuples: a search may fetch thousands of rows.
         rows = session.connection().execute(statement, values).cursor.fetchall()
         return TermScores.of_rows(rows, list(counts.values()))
+
+    def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """Return 1 for each: scores of ts_rank have another scale than BM25's."""
+        return np.ones_like(scores)
 
     def prepare(self, _database: Database, /) -> None:
         """Do nothing: autovacuum is on by default."""

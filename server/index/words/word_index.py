@@ -62,6 +62,7 @@ def purge(database: Database) -> bool:
 def _write(session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
     if rows:
         word_index_of(session).write(session, project_id, rows)
+        session.execute(_SET_PLACE, [{"memory": row.number, "place": row.place} for row in rows])
 
 
 def _by_user(session: Session, numbers: Iterable[int]) -> dict[str | None, list[int]]:
@@ -71,3 +72,10 @@ def _by_user(session: Session, numbers: Iterable[int]) -> dict[str | None, list[
     for number, user_id in session.execute(query):
         numbers_by_user.setdefault(user_id, []).append(number)
     return numbers_by_user
+
+
+_SET_PLACE = (
+    sa.update(_memories)
+    .where(_memories.c.number == sa.bindparam("memory"), _memories.c.place != sa.bindparam("place"))
+    .values(place=sa.bindparam("place"))
+)

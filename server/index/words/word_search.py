@@ -6,14 +6,20 @@ memory. So no other project's words influence a result, and no search costs more
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlmodel import Session
 
+from server.database import as_json
 from server.index.words.backend import word_index_of
+from server.index.words.context import NumbersIn
 from server.index.words.protocol import TermScores, WordIndex
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, read_question
+from server.index.words.window import windows
+from server.models import metadata
 
 MAX_ROWS = 1500
 """A search scores about this many rows, so that its cost has a bound. The rarest terms go first."""
@@ -29,16 +35,21 @@ COUNT_AT_MOST = 10_000
 """How far the matches of a term are counted to choose the rarest terms: the most common ones are alike."""
 
 
+_memories = metadata.tables["memories"]
+
+
 @dataclass(frozen=True, slots=True)
 class WordMatches:
-    """The memories that hold a term of the question: their `numbers`, ascending, and the `shares` of each (0 to 1).
+    """The memories that hold a term of the question: their `numbers`, ascending, and two parts of each one's score.
 
     `share = bm25 / bm25(best) × coverage(best)`. Coverage is the part of the question's terms that the best match
     holds, weighed by their rarity. A share of 1 means every term; one common word of five gives a low share.
+    For `windows` see the module `window`.
     """
 
     numbers: NDArray[np.int64]
     shares: NDArray[np.float32]
+    windows: NDArray[np.float32]
     asked: bool
     """Whether the question had any term to look for."""
 
@@ -49,10 +60,11 @@ class WordMatches:
         return self.numbers[np.argpartition(-self.shares, count)[:count]]
 
 
-NO_TERMS = WordMatches(np.empty(0, np.int64), np.empty(0, np.float32), asked=False)
+_NOTHING = np.empty(0, np.float32)
+NO_TERMS = WordMatches(np.empty(0, np.int64), _NOTHING, _NOTHING, asked=False)
 """The answer to a question without terms, for example one of punctuation."""
 
-NO_MATCHES = WordMatches(NO_TERMS.numbers, NO_TERMS.shares, asked=True)
+NO_MATCHES = WordMatches(NO_TERMS.numbers, _NOTHING, _NOTHING, asked=True)
 
 
 def search(
@@ -71,7 +83,7 @@ def search(
         # Fetch all matches, not only the allowed ones: their number is the count of the term.
         counts = dict.fromkeys(terms, 0)
         scores = index.scores(session, project_id, counts, MAX_ROWS, None)
-    return _matches(scores, memory_count, allowed, np.array([term in asked.wholes for term in counts]))
+    return _matches(session, index, scores, memory_count, allowed, np.array([term in asked.wholes for term in counts]))
 
 
 def _choose(session: Session, index: WordIndex, project_id: str, terms: Sequence[str]) -> Sequence[str]:
@@ -95,20 +107,46 @@ def _rarest(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _matches(
-    matches: TermScores, memory_count: int, allowed: Sequence[int] | None, wholes: NDArray[np.bool_]
+    session: Session,
+    index: WordIndex,
+    matches: TermScores,
+    memory_count: int,
+    allowed: Sequence[int] | None,
+    wholes: NDArray[np.bool_],
 ) -> WordMatches:
     """Add up the scores of each memory, each times the rarity (IDF) of its term in the project."""
     counts = matches.counts
     rarities = np.log1p((np.maximum(memory_count, counts) - counts + 0.5) / (counts + 0.5))
     rarities[wholes & (counts == 0)] = 0.0  # their parts are asked for
-    terms, numbers, scores = matches.terms, matches.numbers, matches.scores
+    if not len(matches.numbers):
+        return NO_MATCHES
+    numbers, positions = np.unique(matches.numbers, return_inverse=True)
+    parts = np.zeros((len(numbers), len(counts)))
+    parts[positions, matches.terms] = matches.scores
+    held = np.zeros_like(parts)
+    held[positions, matches.terms] = index.held(matches.scores)
+    around = windows(_places(session, index, numbers), held, rarities)
     if allowed is not None:
         kept = np.isin(numbers, np.asarray(allowed, np.int64))
-        terms, numbers, scores = terms[kept], numbers[kept], scores[kept]
+        numbers, parts, around = numbers[kept], parts[kept], around[kept]
     if not len(numbers):
         return NO_MATCHES
-    memories, positions = np.unique(numbers, return_inverse=True)
-    sums = np.bincount(positions, weights=scores * rarities[terms])
+    sums = parts @ rarities
     best = int(sums.argmax())
-    coverage = rarities[terms[positions == best]].sum() / rarities.sum()
-    return WordMatches(memories, (sums * (coverage / max(sums[best], 1e-9))).astype(np.float32), asked=True)
+    coverage = rarities[parts[best] > 0].sum() / rarities.sum()
+    shares = sums * (coverage / max(sums[best], 1e-9))
+    return WordMatches(numbers, shares.astype(np.float32), around.astype(np.float32), asked=True)
+
+
+def _places(session: Session, index: WordIndex, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the places of these memories (ascending numbers). One that was deleted meanwhile has the place -1."""
+    rows = session.connection().execute(_places_query(index.numbers_in), {"numbers": as_json(numbers.tolist())})
+    found = np.array(rows.cursor.fetchall(), np.int64).reshape(-1, 2)
+    places = np.full(len(numbers), -1, np.int64)
+    places[np.searchsorted(numbers, found[:, 0])] = found[:, 1]
+    return places
+
+
+@cache
+def _places_query(numbers_in: NumbersIn) -> sa.Select[int, int]:
+    return sa.select(_memories.c.number, _memories.c.place).where(_memories.c.number.in_(numbers_in("numbers")))

@@ -5,6 +5,7 @@ A new column fails these tests until each of the three lists decides about it.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +22,11 @@ from tests.support.world import World
 COLUMNS = {sa.inspect(Memory).get_property_by_column(column).key for column in sa.inspect(Memory).columns}
 
 FOLLOWS = {
+    "source_kind": "what stores the memory again is its source",
+    "source_id": "what stores the memory again is its source",
+    "source_name": "what stores the memory again is its source",
+    "updated_source": "what stores the memory again is its source",
+    "stored_at": "when this server stored the row",
     "number": "the database numbers the row",
     "id": "the restored memory is a new one",
     "project_id": "the caller chooses the project",
@@ -28,6 +34,7 @@ FOLLOWS = {
     "revision": "the project's counter at the last change",
     "embedding_model": "the model of the server that stores the memory",
     "piece_count": "computed from the content",
+    "place": "computed from the memory before it",
 }
 NOT_EXPORTED = FOLLOWS | {
     "created_by": "a user id means nothing on another server",
@@ -48,9 +55,12 @@ NOT_COMPARED = FOLLOWS | {
     "updated_at": "the time of the change",
     "updated_by": "the user who makes the change",
 }
+SPECIAL: dict[str, Any] = {"pinned": True, "expires_at": "2199-01-01T00:00:00Z"}
 CHANGES: dict[str, MemoryChange] = {
     "text": MemoryChange(text="Behind the house."),
     "metadata": MemoryChange(metadata={"tags": "garden"}),
+    "pinned": MemoryChange(pinned=True),
+    "expires_at": MemoryChange(expires_at=datetime(2199, 1, 1, tzinfo=UTC)),
 }
 
 
@@ -76,7 +86,7 @@ def full(world: World) -> Memory:
     """A memory that differs from `plain` in every column that these tests compare."""
     messages = [Message(role="user", content="Where is it?"), Message(role="assistant", content="Here.")]
     created_at = datetime(2024, 5, 6, 7, 8, 9, 10, UTC)
-    new = NewMemory(messages=messages, user_id="ann", created_at=created_at, project_id=world.project_id)
+    new = NewMemory(messages=messages, user_id="ann", created_at=created_at, project_id=world.project_id, **SPECIAL)
     return change(world, add(world, new), MemoryChange(metadata={"tags": "lake"}))
 
 
@@ -91,7 +101,7 @@ def equal_columns(first: Memory, second: Memory, columns: Iterable[str]) -> list
 def test_every_column_is_exported_or_has_a_reason() -> None:
     exported = set(exchange.MEMORY_ATTRIBUTES.values())
     assert exported ^ set(NOT_EXPORTED) == COLUMNS
-    assert {*exchange.MEMORY_ATTRIBUTES, "id", "history"} == set(exchange.Line.model_fields)
+    assert {*exchange.MEMORY_ATTRIBUTES, "id", "history", "source", "updated_source"} == set(exchange.Line.model_fields)
 
 
 def test_an_imported_memory_has_the_values_of_the_exported_one(world: World, full: Memory, plain: Memory) -> None:

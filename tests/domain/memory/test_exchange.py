@@ -24,6 +24,9 @@ def export(world: World) -> list[str]:
     with world.database.read() as session:
         lines = [json.loads(line) for line in export_memories(session, world.project_id)]
     assert all(line.pop("id").startswith("mem_") for line in lines)
+    assert all(line.pop("source")["kind"] in ("session", "import") for line in lines)
+    for version in [version for line in lines for version in line.get("history", ())]:
+        del version["source"]
     return [json.dumps(line) for line in lines]
 
 
@@ -94,7 +97,7 @@ def test_a_line_needs_only_its_content(world: World) -> None:
         ("nonsense", "line 3: "),
         ("[]", "line 3: "),
         (json.dumps({**LINE, "content": " "}), "line 3: content: must not be blank"),
-        (json.dumps({**LINE, "content": "x" * 10_001}), "line 3: content: must have at most 10000 characters"),
+        (json.dumps({**LINE, "content": "x" * 10_001}), "line 3: content: has 10,001 characters, and a memory"),
         (json.dumps({**LINE, "created_at": "2999-01-01"}), "line 3: created_at: must be a moment from 1970 until now"),
         (json.dumps({**LINE, "metadata": {"tags": 7}}), "line 3: metadata: tags must be comma text"),
         (json.dumps({**LINE, "content": "a\0b"}), "line 3: content: must not contain a NUL character"),
@@ -123,3 +126,34 @@ def test_a_missing_project_is_not_found(world: World) -> None:
         import_memories(world.database, "proj_nothere", [], world.index)
     with world.database.read() as session, pytest.raises(NotFound, match=r"^Project not found\.$"):
         next(export_memories(session, "proj_nothere"))
+
+
+def test_what_is_imported_says_so_and_keeps_the_name_that_the_file_says(world: World) -> None:
+    told = {"kind": "application", "id": "con_x", "name": "Claude Code"}
+    changed = {
+        "version": 1,
+        "content": "before",
+        "updated_at": LINE["updated_at"],
+        "source": {**told, "name": "Cursor"},
+    }
+    lines = [{**LINE, "source": told, "version": 2, "history": [changed]}, {"content": "x", "source": 7}]
+    import_lines(world, [json.dumps(line) for line in lines])
+    with world.database.read() as session:
+        first, second = map(json.loads, export_memories(session, world.project_id))
+    assert (first["source"]["kind"], first["source"]["name"]) == ("import", "Claude Code")
+    assert first["source"]["id"].startswith("imp_")
+    assert first["history"][0]["source"] == {**first["source"], "name": "Cursor"}
+    assert second["source"] == {**first["source"], "name": "Import"}
+
+
+def test_what_a_file_says_has_expired_is_left_out_and_what_will_expire_is_kept(world: World) -> None:
+    lines = [
+        {"content": "gone", "expires_at": "2020-01-01T00:00:00Z"},
+        {"content": "for a while", "expires_in_days": 9},
+    ]
+    lines.append({"content": "for long", "expires_at": "2199-01-01", "pinned": True})
+    assert import_lines(world, [json.dumps(line) for line in lines]) == 2
+    with world.database.read() as session:
+        while_, long = map(json.loads, export_memories(session, world.project_id))
+    assert (while_["content"], while_.get("pinned"), "expires_at" in while_) == ("for a while", None, True)
+    assert (long["content"], long["pinned"], long["expires_at"]) == ("for long", True, "2199-01-01T00:00:00Z")

@@ -1,21 +1,17 @@
 """What people bring from elsewhere is recognized by its content, and a second time nothing is stored."""
 
 import json
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from server.domain.memory.duplicates import OnDuplicate
-from server.domain.memory.exchange import archive, json_values
+from server.domain.memory.exchange import json_values
 from server.domain.memory.exchange.entries import Warnings
-from server.domain.memory.exchange.lines import Line
-from server.domain.memory.exchange.sources import Format, checked, read_path
 from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import Message
 from server.errors import Invalid
+from tests.support.moving import chat, read, said, texts
 from tests.support.world import World
 
 AT = "2024-01-01T00:00:00Z"
@@ -24,46 +20,6 @@ AT = "2024-01-01T00:00:00Z"
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "given"
-
-
-def read(path: Path, content: str | bytes | None = None, *, warnings: Warnings | None = None) -> list[Line]:
-    if content is not None:
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(checked(read_path(path, warnings or Warnings())))
-
-
-def texts(path: Path, content: str | bytes | None = None) -> list[str]:
-    return [line.content for line in read(path, content)]
-
-
-def zipped(path: Path, files: Mapping[str, str]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, text in files.items():
-            file.writestr(name, text)
-    return path
-
-
-def said(role: str, text: str, parent: str | None, **message: object) -> dict[str, Any]:
-    content = {"content_type": "text", "parts": [text]}
-    return {"message": {"author": {"role": role}, "content": content, **message}, "parent": parent}
-
-
-def chat(**fields: object) -> dict[str, Any]:
-    """A conversation with a tool's call, a hidden instruction, and an answer that was replaced by another one."""
-    mapping = {
-        "root": {"message": None, "parent": None},
-        "hidden": said("user", "HIDDEN", "root", metadata={"is_visually_hidden_from_conversation": True}),
-        "q1": said("user", "Where to stay?", "hidden", create_time=1_700_000_000.5),
-        "old": said("assistant", "REPLACED", "q1"),
-        "call": said("assistant", "search(rome)", "q1", recipient="browser"),
-        "tool": said("tool", "RESULT", "call"),
-        "a1": said("assistant", "Near the station.", "tool", create_time=1_700_000_009),
-        "q2": said("user", "And to eat?", "a1", create_time=1_700_000_100),
-        "a2": said("assistant", "Trattoria.", "q2"),
-    }
-    return {
-        "title": "Trip to Rome", "id": "c1", "create_time": 1.7e9, "mapping": mapping, "current_node": "a2", **fields,
-    }  # fmt: skip
 
 
 CLAUDE = {
@@ -122,12 +78,25 @@ def test_every_unicode_is_read(path: Path, form: str, encoding: str) -> None:
         (b'[{"content": "a"}, oops]', "item 2: is not JSON"),
         (b'{"content": "a"}\n{"content": "b"', "line 2: is not JSON"),
         (b'{"content": "a"}\n7\n', "line 2: must be a JSON object"),
+        ('[{"content": "a\\ud83d"}]', "item 1: content: must be text without half a character"),
+        ('[{"messages": [{"role": "u", "content": "a\\ud83d"}]}]', "item 1: messages.0.content: must be text without"),
+        (
+            b'{"content": "a", "metadata": {"n": %s}}' % (b"9" * 5_000),
+            "line 1: has a number of more than 4,300 digits.",
+        ),
+        (b'{"title": "a"}', "line 1: content: is required."),
+        (b"Wir m\xf6gen Tee", "line 1: is not UTF-8 or UTF-16 text. Save the file as UTF-8"),
+        (
+            b"Name,Tags\nTea,a",
+            "line 1: is none of the forms that are known: JSON, CSV with a column content, memory or",
+        ),
         (b"[" * 100_000, "item 1: is nested too deeply"),
-        (b'content,tags\nfine,a\n"open', "line 3: "),
+        (b'content,tags\nfine,a\n"open', "line 3: has a quotation mark that is not closed"),
+        (b'content,tags\n"a "b" c",d', "line 2: has text behind a closing quotation mark"),
         (b"content,tags\nfine,a,b,c\n", "line 2: has 4 cells"),
     ],
 )
-def test_what_cannot_be_read_is_named_and_what_to_do(path: Path, content: bytes, reason: str) -> None:
+def test_what_cannot_be_read_is_named_and_what_to_do(path: Path, content: bytes | str, reason: str) -> None:
     with pytest.raises(Invalid) as refused:
         read(path, content)
     assert refused.value.detail.startswith(reason)
@@ -142,13 +111,25 @@ def test_a_table_keeps_line_ends_in_cells_labels_and_times(path: Path) -> None:
     assert line.created_at.year == 2024
 
 
+def test_columns_with_the_same_name_are_named(path: Path) -> None:
+    warnings = Warnings()
+    read(path, "content,tags,Tags\ntea,a,b\n", warnings=warnings)
+    assert warnings.sentences() == ["only one of the columns with the same name is read, such as tags (1 time)"]
+
+
+def test_warnings_beyond_a_hundred_are_counted(path: Path) -> None:
+    warnings = Warnings()
+    read(path, json.dumps({"content": "tea"} | {f"f{number}": 1 for number in range(130)}), warnings=warnings)
+    assert (len(warnings.sentences()), warnings.sentences()[-1]) == (101, "other warnings are not listed (30 times)")
+
+
 def test_labels_and_agents_of_other_servers_are_kept_and_the_rest_is_named(path: Path) -> None:
     warnings = Warnings()
     record = {"memory": "tea", "categories": ["drinks"], "agent_id": "bot", "created_at": AT, "expiration_date": "x"}
     (line,) = read(path, json.dumps(record), warnings=warnings)
     assert line.metadata == {"tags": ["drinks"], "agent_id": "bot"}
     assert line.created_at.year == 2024
-    assert warnings.sentences() == ["expiration_date: is not a field (1 times)"]
+    assert warnings.sentences() == ["expiration_date: is not a field; did you mean expires_in_days? (1 time)"]
 
 
 def test_of_a_chatgpt_conversation_the_kept_branch_is_read_by_question(path: Path) -> None:
@@ -184,9 +165,36 @@ def test_a_claude_conversation_is_read(path: Path) -> None:
     assert (line.metadata["source"], line.created_at.year) == ("claude", 2024)
 
 
-def test_the_zip_of_a_chat_is_read_without_its_other_files(path: Path) -> None:
-    files = {"user.json": "{}", "export/conversations.json": json.dumps([chat()]), "__MACOSX/x.json": "{"}
-    assert len(read(zipped(path, files))) == 2
+def test_what_is_no_text_in_chats_is_counted_by_kind(path: Path) -> None:
+    image, sound = (
+        {"content_type": f"{kind}_asset_pointer", "asset_pointer": f"x://{kind}1"} for kind in ("image", "audio")
+    )
+    spoken = {"content_type": "audio_transcription", "text": "Where to stay?"}
+    files = [{"id": "image1", "mime_type": "image/png"}, {"id": "f2", "mime_type": "application/pdf"}]
+    conversation = chat()
+    conversation["mapping"]["q1"] = said("user", "", "hidden", metadata={"attachments": files})
+    conversation["mapping"]["q1"]["message"]["content"] = {
+        "content_type": "multimodal_text", "parts": [image, image, sound, spoken, "Look."],
+    }  # fmt: skip
+    claude = {**CLAUDE, "chat_messages": [
+        {"sender": "human", "text": "Hi.", "files": [{"file_name": "a.jpg"}], "attachments": [{"file_name": "b"}]},
+        {"sender": "assistant", "content": [{"type": kind, "thinking": "HM"} for kind in ("thinking", "tool_use")]},
+    ]}  # fmt: skip
+    warnings = Warnings()
+    lines = read(path, json.dumps([conversation, claude]), warnings=warnings)
+    assert "user: Where to stay?\nLook.\n" in lines[0].content
+    ending = " in chats were left out: only text is imported "
+    assert {sentence.partition(ending)[::2] for sentence in warnings.sentences()} == {
+        ("images", "(3 times)"), ("recordings", "(1 time)"), ("attached files", "(2 times)"),
+        ("calls of tools and their results", "(3 times)"), ("thoughts of the assistant", "(1 time)"),
+    }  # fmt: skip
+
+
+def test_relations_of_mem0_are_read_beside_its_memories(path: Path) -> None:
+    relations = [{"source": "ann", "relationship": "likes", name: "tea"} for name in ("target", "destination")]
+    content = json.dumps({"results": [{"memory": "x"}], "relations": relations})
+    assert texts(path, content) == ["x", "ann likes tea", "ann likes tea"]
+    assert texts(path, json.dumps([{"text": "y", **relations[0]}])) == ["y"]
 
 
 def test_entities_and_relations_are_read(path: Path) -> None:
@@ -196,51 +204,28 @@ def test_entities_and_relations_are_read(path: Path) -> None:
     assert len(texts(path, json.dumps({"entities": GRAPH[:1], "relations": GRAPH[1:]}))) == 2
 
 
-def test_a_folder_of_notes_is_read_with_its_front_matter(path: Path) -> None:
-    (path / "trips").mkdir(parents=True)
-    (path / ".obsidian").mkdir()
-    (path / ".obsidian" / "app.json").write_text("{")
-    (path / "trips" / "Rome.md").write_text(
-        "---\ntags:\n  - trip\ncreated: 2024-05-01\nrating: 5\nperson: {name: Li}\n---\n# Rome\nNice.\n"
-    )
-    (path / "broken.md").write_text("---\n{{date}}: [\n---\nText.\n")
-    broken, rome = read(path)
-    assert (rome.content, rome.created_at.month) == ("# Rome\nNice.", 5)
-    assert rome.metadata == {
-        "title": "Rome", "file": "trips/Rome.md", "tags": ["trip"], "rating": 5, "person": {"name": "Li"},
-    }  # fmt: skip
-    assert broken.content.endswith("Text.")
+TOO_LONG = "content: has {:,} characters, and a memory or message holds at most 10,000: split it into several."
 
 
-def test_front_matter_that_would_grow_is_not_unpacked(path: Path) -> None:
-    path.write_text("---\na: &a [x]\nb: &b [*a,*a]\nc: [*b,*b]\n---\nText.\n")
-    assert texts(path)[0].startswith("---")
+@pytest.mark.parametrize("length", [10_001, 12_000_000])
+@pytest.mark.parametrize("form", ['{"content": "%s"}', "content,tags\n%s,a\n"])
+def test_a_text_that_is_too_long_is_said_with_its_length(path: Path, form: str, length: int) -> None:
+    with pytest.raises(Invalid) as refused:
+        read(path, form % ("x" * length))
+    place = "line 1" if form.startswith("{") else "line 2"
+    assert refused.value.detail.startswith(f"{place}: {TOO_LONG.format(length)}")
 
 
-def test_headings_cut_a_long_file(path: Path) -> None:
-    body = "Before.\n" + "".join(f"## Part {n}\n" + "Some words here. " * 200 + "\n" for n in range(4))
-    lines = read(path, f"---\ntitle: Long\n---\n{body}```\n# no heading\n```\n")
-    assert [line.metadata.get("heading") for line in lines] == [None, "Part 0", "Part 1", "Part 2", "Part 3"]
-    assert "# no heading" in lines[-1].content
-
-
-def test_a_zip_that_grows_beyond_its_bounds_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    zipped(path, {"bomb.json": "[" + " " * 3_000_000 + "]"})
-    monkeypatch.setattr(archive, "FREE_BYTES", 100_000)
-    with pytest.raises(Invalid, match="unpacks to far more than it should"):
-        read(path)
-    zipped(path, {f"{number}.md": "x" for number in range(5)})
-    monkeypatch.setattr(archive, "MAX_FILES", 4)
-    with pytest.raises(Invalid, match="more than 4 files"):
-        read(path)
-
-
-def test_a_damaged_zip_is_refused_in_a_sentence(path: Path) -> None:
-    content = bytearray(zipped(path, {"a.md": "x" * 1000}).read_bytes())
-    content[40:50] = b"\xff" * 10
-    path.write_bytes(content)
-    with pytest.raises(Invalid, match="This zip is damaged"):
-        read(path)
+def test_a_conversation_or_version_that_is_too_long_is_said_with_its_length(path: Path) -> None:
+    line: dict[str, object] = {"content": "x" * 1_200_000, "messages": [{"role": "user", "content": "x"}]}
+    reason = "has 1,200,000 characters, more than 100 messages of 10,000: split it into several."
+    with pytest.raises(Invalid) as refused:
+        read(path, json.dumps(line))
+    assert refused.value.detail.startswith(f"line 1: content: {reason}")
+    version = {"version": 1, "content": "x" * 1_200_000, "updated_at": AT}
+    with pytest.raises(Invalid) as refused:
+        read(path, json.dumps({"content": "tea", "version": 2, "history": [version]}))
+    assert refused.value.detail.startswith(f"line 1: history.0.content: {reason}")
 
 
 def test_values_at_the_border_of_what_is_read_at_a_time_are_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +241,7 @@ def test_values_at_the_border_of_what_is_read_at_a_time_are_whole(path: Path, mo
 
 def test_a_value_beyond_every_bound_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_values, "MAX_VALUE_LENGTH", 100_000)
-    with pytest.raises(Invalid, match="item 1: must be at most"):
+    with pytest.raises(Invalid, match="item 1: has more than 100,000 characters: split it"):
         read(path, '["' + "x" * 500_000 + '"]')
 
 
@@ -271,9 +256,3 @@ def test_what_is_there_is_skipped_unless_it_is_wanted_twice(world: World, path: 
     assert bring() == (3, 0)
     assert bring() == (0, 3)
     assert bring(OnDuplicate.KEEP) == (3, 0)
-
-
-def test_a_forced_format_is_read_as_that(path: Path) -> None:
-    path.write_text("just some words")
-    (line,) = checked(read_path(path, Warnings(), Format.MARKDOWN))
-    assert line.content == "just some words"

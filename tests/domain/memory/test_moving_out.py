@@ -5,32 +5,96 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from server.domain.memory import memories
-from server.domain.memory.exchange.entries import Warnings
-from server.domain.memory.exchange.export import ExportFormat, write_export
+from server.domain.memory.exchange.entries import LABEL_FIELDS, Warnings
+from server.domain.memory.exchange.export import WRITERS, ExportFormat, write_export
+from server.domain.memory.exchange.lines import Line
+from server.domain.memory.exchange.markdown import read_markdown, write_markdown
 from server.domain.memory.exchange.sources import checked, read_path
+from server.domain.memory.exchange.table import COLUMNS
 from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import Message, NewMemory
-from server.domain.memory.labels import parse_list
+from server.models.base import JsonObject
 from tests.support.world import World
+
+HARD: list[JsonObject] = [
+    {"tags": "a b,c", "deep": {"list": [1, 2.5, None]}, "=x": "=y", "id": "mine"},
+    {"tags": ["x, y", "true", "1"], "people_mentioned": '["Li", "Bo"]', "topic_category": "[draft"},
+    {"tags": "[x] and y", "people_mentioned": [], "topic_category": '["z"]'},
+    {"tags": None, "people_mentioned": "", "topic_category": None, "none": None, "empty": [{}, [], ""]},
+    {"tags": "yes", "topic_category": "", "Date": "2024-01-01", "CREATED": 5, "Tag": "t", "metadata": {"a": None}},
+    {
+        "day": "2024-01-01",
+        "int": "012",
+        "float": "1e3",
+        "bool": "no",
+        "null": "~",
+        "alias": "*a",
+        "merge": {"<<": "<<"},
+    },
+    {"big": 1e300, "small": -1e-7, "whole": 10**30, "zero": -0.0, "true": True, "version": "7", "history": []},
+    {"text": "a\r\n---\nb ", "nested": ["\n---\n", " x\n y", "\x01\x7f\x85\u2028\ufeff\uffff🎈"], "k\n: -": "# x"},
+    {"lines": {"a": {"b": {"c": ["x\ny\n" * 2_000]}}}},
+    {"dense": [[[[[[1, "'"] * 900]]]]]},
+]
+TEXTS = [
+    "=1+1", "'quoted", "-", "'", 'two\nlines, and; "more"', "---\ntags: x\n---\nhead", "żółć 🎈 ", "\r\nlines\r\n",
+    " \t blank \n\n", "\x01\x0b\x1c\x7f\x85\u2028\ufeffx\rend\r",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("wanted", ExportFormat)
 def test_what_goes_out_comes_in_as_the_same(world: World, tmp_path: Path, wanted: ExportFormat) -> None:
-    for text in ("=1+1", "'quoted", "-", 'two\nlines, and; "more"', "---\ntags: x\n---\nhead", "żółć 🎈 "):
-        world.add(text, metadata={"tags": "a b,c", "deep": {"list": [1, 2.5, None]}, "=x": "=y", "id": "mine"})
+    for text, metadata in zip(TEXTS, HARD, strict=True):
+        changed = world.add(text, metadata=metadata, user_id="'=me ")
+    world.update(changed, "changed")
     with world.database.write() as session:
-        messages = [Message(role="user", content="x" * 9_000), Message(role="bot", content="y\n" * 4_000 + "z")]
-        memories.add(session, world.principal, NewMemory(messages=messages, project_id=world.project_id), world.index)
-    exported = out(world, wanted)
+        messages = [Message(role="user", content="---\n🎈\x01\x7f\u2028 y\r\n" * 30)] * 100
+        new = NewMemory(messages=messages, project_id=world.project_id)
+        memories.add(session, world.principal, new, world.index)
     path = tmp_path / "exported"
-    path.write_bytes(exported)
+    path.write_bytes(out(world, wanted))
     other = world.another_project()
-    assert (
-        import_memories(other.database, other.project_id, checked(read_path(path, Warnings())), other.index).stored == 7
-    )
-    assert comparable(out(other, ExportFormat.JSONL)) == comparable(out(world, ExportFormat.JSONL))
+    warnings = Warnings()
+    lines = list(checked(read_path(path, warnings)))
+    assert import_memories(other.database, other.project_id, lines, other.index) == (len(HARD) + 1, 0)
+    assert comparable(out(other, ExportFormat.JSONL), wanted) == comparable(out(world, ExportFormat.JSONL), wanted)
+    assert warnings.sentences() == []
+
+
+@pytest.mark.parametrize("wanted", ExportFormat)
+@pytest.mark.parametrize("text", ["x" * 10_000, "---\n🎈\x01\uffff\u2028 y\r\n" * 800], ids=["plain", "hard"])
+def test_the_longest_conversation_is_one_memory(tmp_path: Path, wanted: ExportFormat, text: str) -> None:
+    messages = [Message(role="r" * 50, content=text)] * 100
+    content = NewMemory(messages=messages).text
+    line = Line(id="mem_1", content=content, messages=messages, metadata={"a": "\n" * 8_000})
+    path = tmp_path / "exported"
+    with path.open("wb") as file:
+        WRITERS[wanted](iter([line.model_dump_json()]), file)
+    (read,) = checked(read_path(path, Warnings()))
+    assert read.model_copy(update={"id": "mem_1"}) == line
+
+
+def test_an_exported_note_that_was_edited_is_read_as_it_says_now() -> None:
+    record = {"id": "mem_1", "content": "tea", "created_at": "2024-01-01T00:00:00Z", "metadata": {"tags": "a, b"}}
+    _, text = write_markdown(record)
+    (same,) = read_markdown("a.md", text, Warnings())
+    assert same.fields["metadata"] == {"tags": "a, b"}
+    (changed,) = read_markdown("a.md", text.replace("- b", "- 7"), Warnings())
+    assert changed.fields["metadata"] == {"tags": ["a", "7"]}
+
+
+def test_a_conversation_of_an_earlier_export_is_whole_too() -> None:
+    messages = [{"role": "user", "content": "x\n" * 4_000} for _ in range(20)]
+    head = yaml.safe_dump({"id": "mem_1", "created_at": "2024-01-01T00:00:00Z", "messages": messages})
+    (entry,) = read_markdown("a.md", f"---\n{head}---\ntea\n", Warnings())
+    assert (entry.fields["messages"], entry.fields["content"]) == (messages, "tea")
+
+
+def test_a_table_has_every_field_but_history_and_sources() -> None:
+    assert set(COLUMNS) == set(Line.model_fields) - {"history", "source", "updated_source"} | set(LABEL_FIELDS)
 
 
 def test_no_cell_of_a_table_is_a_formula(world: World) -> None:
@@ -47,10 +111,13 @@ def out(world: World, wanted: ExportFormat) -> bytes:
     return file.getvalue()
 
 
-def comparable(exported: bytes) -> list[str]:
-    """Return the lines without ids. Markdown keeps tags as a list, whatever their form was."""
+def comparable(exported: bytes, wanted: ExportFormat) -> list[JsonObject]:
+    """Return the lines without ids and sources, and without earlier versions if the format leaves them out."""
     lines = [json.loads(line) for line in exported.splitlines()]
     for line in lines:
-        if "tags" in line.get("metadata", {}):
-            line["metadata"]["tags"] = parse_list(line["metadata"]["tags"])
-    return [json.dumps({**line, "id": None}, sort_keys=True) for line in lines]
+        for part in (line, *line.get("history", [])):
+            for name in ("id", "source", "updated_source"):
+                part.pop(name, None)
+        if wanted is not ExportFormat.JSONL:
+            line.pop("history", None)
+    return lines

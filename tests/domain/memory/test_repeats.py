@@ -49,7 +49,8 @@ async def test_new_labels_are_added_to_it_and_old_ones_stay(mcp: Mcp) -> None:
     again = await mcp.call("add_memory", content=TEXT, **more, metadata={"source": "desk", "mood": "calm"})
     assert again == {
         "memory_id": memory_id,
-        "message": f"This was already remembered, as {memory_id}; the new labels were added to it.",
+        "message": f"This was already remembered, as {memory_id}; the new labels were added to it. "
+        "Its topic_category and metadata.source stay as they were: use update_memory to change them.",
     }
     for label in ({"tags": "health"}, {"tags": "nuts"}, {"people_mentioned": "anna"}, {"topic_category": "people"}):
         assert await mcp.found("walnuts", **label) == [TEXT]
@@ -57,6 +58,44 @@ async def test_new_labels_are_added_to_it_and_old_ones_stay(mcp: Mcp) -> None:
         assert await mcp.found("walnuts", metadata=about) == [TEXT]
     assert await mcp.found("walnuts", topic_category="other") == []
     assert await total(mcp) == 1
+
+
+YESTERDAY = (now() - timedelta(hours=20)).isoformat()
+TODAY = (now() - timedelta(hours=2)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [
+        ({"topic_category": "a"}, {"topic_category": "b"}, "topic_category stays as it was"),
+        ({"topic_category": "a"}, {"metadata": {"topic_category": "b"}}, "topic_category stays as it was"),
+        ({"metadata": {"n": 1}}, {"metadata": {"n": True}}, "metadata.n stays as it was"),
+        ({"metadata": {"n": {"a": 1}}}, {"metadata": {"n": {"a": 2}}}, "metadata.n stays as it was"),
+        ({"metadata": {"a": 1, "b": 1, "c": 1}}, {"metadata": {"a": 2, "b": 2, "c": 2}},
+         "metadata.a, metadata.b and metadata.c stay as they were"),
+        ({}, {"created_at": TODAY}, "created_at stays as it was"),
+        ({"created_at": TODAY}, {"created_at": YESTERDAY}, "created_at stays as it was"),
+        ({"created_at": TODAY, "topic_category": "a"}, {"created_at": YESTERDAY, "topic_category": "b"},
+         "topic_category and created_at stay as they were"),
+        ({"topic_category": "a"}, {"topic_category": " A "}, None),
+        ({"topic_category": "a", "tags": "t"}, {"tags": "T"}, None),
+        ({"created_at": TODAY}, {"created_at": TODAY}, None),
+        ({"created_at": TODAY}, {}, None),
+        ({"metadata": {"n": 1}}, {"metadata": {"n": 1}}, None),
+        ({"metadata": {"n": [1, {"a": None}]}}, {"metadata": {"n": [1.0, {"a": None}]}}, None),
+    ],
+)  # fmt: skip
+async def test_what_is_not_taken_is_said(
+    mcp: Mcp, old: dict[str, object], new: dict[str, object], kept: str | None
+) -> None:
+    memory_id = await mcp.add(TEXT, **old)
+    again = await mcp.call("add_memory", content=TEXT, **new)
+    said = f"This was already remembered, as {memory_id}."
+    advice = "use update_memory to change " + ("them" if " stay " in (kept or "") else "it")
+    if "created_at" in (kept or ""):
+        advice = "update_memory changes all but created_at"
+    assert again["message"] == (f"{said} Its {kept}: {advice}." if kept else said)
+    assert (await history_of(mcp, memory_id))[0]["version"] == 1
 
 
 async def test_labels_that_have_no_room_are_refused(mcp: Mcp) -> None:
@@ -67,9 +106,17 @@ async def test_labels_that_have_no_room_are_refused(mcp: Mcp) -> None:
 
 
 async def test_another_text_is_another_memory(mcp: Mcp) -> None:
-    for text in (TEXT, TEXT.upper(), f"{TEXT} "):
+    for text in (TEXT, TEXT.upper(), TEXT.replace(" ", "  ")):
         await mcp.add(text)
     assert await total(mcp) == 3
+
+
+@pytest.mark.parametrize("first", [TEXT, f" {TEXT}\n"])
+async def test_white_space_around_a_text_makes_no_other(mcp: Mcp, first: str) -> None:
+    memory_id = await mcp.add(first)
+    for text in (TEXT, f"{TEXT} ", f"\n\t{TEXT}\r\n", f"\u00a0{TEXT}\u3000"):
+        assert await mcp.add(text) == memory_id
+    assert (await mcp.call("fetch", id=memory_id))["text"] == first
 
 
 async def test_after_a_day_it_is_another_memory(mcp: Mcp, database: Database) -> None:

@@ -23,7 +23,9 @@ def test_the_only_memory_is_found_at_once(world: World) -> None:
     assert found.memory.content == found.piece == "We bought a red canoe"
     assert 0.5 < found.score <= 1
     assert found.words == 1
-    assert found.score == pytest.approx(0.6 * found.similarity + 0.4 * found.words, abs=1e-5)
+    assert found.score == pytest.approx(
+        (0.6 * found.similarity + 0.25 * found.words + 0.45 * found.window) / 1.3, abs=1e-5
+    )
 
 
 def test_results_are_sorted_by_score_within_0_and_1(world: World) -> None:
@@ -37,7 +39,7 @@ def test_results_are_sorted_by_score_within_0_and_1(world: World) -> None:
 def test_unrelated_text_scores_low_and_a_threshold_drops_it(world: World) -> None:
     world.add_many(["We bought a red canoe", "Taxes are due on Friday", "Her cousin plays chess"])
     assert world.found("red canoe")[-1].score < 0.2
-    assert [one.memory.content for one in world.found("red canoe", threshold=0.4)] == ["We bought a red canoe"]
+    assert [one.memory.content for one in world.found("red canoe", threshold=0.7)] == ["We bought a red canoe"]
     assert world.found("red canoe", threshold=1.0) == []
 
 
@@ -118,7 +120,7 @@ def test_equal_texts_of_one_user_are_shown_once_as_the_newest(world: World) -> N
     assert [one.memory.content for one in others] == ["another"]
 
 
-def test_a_search_runs_four_statements(world: World) -> None:
+def test_a_search_runs_five_statements(world: World) -> None:
     world.add_many([f"canoe {n}" for n in range(20)])
     world.texts("canoe")
     statements: list[str] = []
@@ -130,7 +132,7 @@ def test_a_search_runs_four_statements(world: World) -> None:
             statements.append(statement)
 
     world.texts("canoe")
-    assert len([statement for statement in statements if "SELECT" in statement]) == 4, statements
+    assert len([statement for statement in statements if "SELECT" in statement]) == 5, statements
 
 
 def test_of_near_equals_the_newer_is_first() -> None:

@@ -32,7 +32,7 @@ async def test_r03_lists_counts_and_searches_show_ones_own_alone(team: Team, ali
     await stranger.add("My cat sleeps.")
     assert (await stranger.get("/api/memories")).json()["total"] == 1
     assert (await stranger.get("/api/memories/stats")).json() == {"total": 1, "this_week": 1, "tag_count": 0}
-    assert await stranger.found("launch code") == ["My cat sleeps."]
+    assert await stranger.found("launch code", threshold=0) == ["My cat sleeps."]
     assert await stranger.found("launch", tags=["launch"]) == []
     assert (await team["outsider"].get("/api/projects")).json()["total_count"] == 1
     assert len((await team["outsider"].get("/api/organizations")).json()["organizations"]) == 1

@@ -68,6 +68,12 @@ ATTEMPTS = (
     Attempt(Action.CREATE_KEY, "POST", IN_PROJECT + "/api-keys", {"name": "writing"}),
     Attempt(Action.CREATE_READ_KEY, "POST", IN_PROJECT + "/api-keys", {"name": "reading", "permissions": ["read"]}),
     Attempt(Action.CREATE_READ_KEY, "GET", IN_PROJECT + "/api-keys"),
+    Attempt(
+        Action.REVERT,
+        "POST",
+        IN_PROJECT + "/revert",
+        {"source_id": "key_00000000000000000000000000000000", "since": "2026-01-01", "dry_run": True},
+    ),
     Attempt(Action.DELETE_PROJECT, "DELETE", IN_PROJECT),
     Attempt(Action.RENAME, "PATCH", IN_PROJECT, {"name": "Another name"}),
 )
@@ -149,11 +155,13 @@ An admin may not transfer or delete this organization.
 A viewer may not manage members of this project.
 A viewer may not write in this project.
 A viewer may not rename this project.
+A viewer may not revert what somebody did in this project.
 A viewer may not create an API key that can write in this project.
 A viewer may not change or delete other people's API keys of this project.
 A viewer may not delete this project.
 An editor may not manage members of this project.
 An editor may not rename this project.
+An editor may not revert what somebody did in this project.
 An editor may not change or delete other people's API keys of this project.
 An editor may not delete this project.
 """

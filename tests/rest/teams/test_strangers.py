@@ -24,12 +24,19 @@ BODIES: dict[str, object] = {
     "PUT /api/projects/{project_id}/members/{user_id}": {"role": "editor"},
     "POST /api/projects/{project_id}/invitations": {"email": "n@example.com", "role": "viewer"},
     "POST /api/projects/{project_id}/api-keys": {"name": "mine"},
+    "POST /api/projects/{project_id}/revert": {
+        "source_id": "key_00000000000000000000000000000000",
+        "since": "2026-01-01",
+        "dry_run": True,
+    },
 }
 IN_PROJECT = {
     "POST /api/memories": said("Tea."),
     "GET /api/memories": None,
     "DELETE /api/memories": None,
     "GET /api/memories/stats": None,
+    "GET /api/memories/trash": None,
+    "GET /api/memories/context": None,
     "POST /api/memories/batch": {"memories": [said("Tea.")]},
     "POST /api/memories/search": {"query": "tea"},
     "POST /v1/memories/temporal-search/": {"temporal_query": "today"},

@@ -1,13 +1,19 @@
 """The files of a folder or a zip, within bounds that no small file can exceed by unpacking."""
 
+import contextlib
 import io
+import lzma
+import re
+import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from server.domain.memory.exchange.texts import Opener
+from server.domain.memory.exchange.entries import Warnings, printable
+from server.domain.memory.exchange.texts import Opener, storable
 from server.errors import Invalid
 
 MAX_FILES = 200_000
@@ -18,9 +24,14 @@ MAX_RATIO = 200
 FREE_BYTES = 100_000_000
 """Up to this size the ratio does not matter."""
 
+_DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, struct.error)
+LEFT_OUT = "{} were left out"
+_DRIVE = re.compile("[A-Za-z]:")
+_ZIP = b"PK\x03\x04"
 CONVERSATIONS = "conversations"
-TEXT_ENDINGS = (".md", ".markdown", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 MARKDOWN_ENDINGS = (".md", ".markdown")
+TABLE_ENDINGS = (".csv", ".tsv")
+TEXT_ENDINGS = (*MARKDOWN_ENDINGS, *TABLE_ENDINGS, ".jsonl", ".ndjson", ".json")
 
 
 class Member(NamedTuple):
@@ -33,25 +44,64 @@ class Member(NamedTuple):
     def is_markdown(self) -> bool:
         return self.name.casefold().endswith(MARKDOWN_ENDINGS)
 
+    @property
+    def is_table(self) -> bool:
+        return self.name.casefold().endswith(TABLE_ENDINGS)
 
-def members_of_folder(folder: Path) -> Iterator[Member]:
-    """Yield the files by name. Links are not followed."""
+
+def members_of_folder(folder: Path, warnings: Warnings) -> Iterator[Member]:
+    """Yield the files by name. Links are not followed. Those that are left out are counted in `warnings`."""
     for path in sorted(folder.rglob("*")):
+        is_link = path.is_symlink()
         name = path.relative_to(folder).as_posix()
-        if _is_wanted(name) and path.is_file() and not path.is_symlink():
-            yield Member(name, lambda path=path: path.open("rb"))  # type: ignore[misc]  # binds the path of this round
+        if (is_link or path.is_file()) and _is_taken(name, is_link, warnings):
+            yield Member(_shown(name), lambda path=path: path.open("rb"))  # type: ignore[misc]  # binds the path of this round
 
 
-def members_of_zip(archive: zipfile.ZipFile, size: int) -> list[Member]:
-    """Return the files of the zip of this size. Raises Invalid for too many, and when one is read beyond the bounds."""
-    infos = archive.infolist()
+def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> list[Member]:
+    """Return the files of the zip of this size, by name. Those that are left out are counted in `warnings`.
+
+    Raises Invalid for too many and for encrypted ones, and when one is read beyond the bounds.
+    """
+    infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if len(infos) > MAX_FILES:
-        raise Invalid(f"This zip has more than {MAX_FILES:,} files.")
+        raise Invalid(f"This zip has more than {MAX_FILES:,} files. Unpack it, and import it in parts.")
     budget = _Budget(min(MAX_UNPACKED_BYTES, max(FREE_BYTES, size * MAX_RATIO)))
-    names = sorted({info.filename: info for info in infos if not info.is_dir() and _is_wanted(info.filename)}.items())
-    if any(info.flag_bits & 1 for _, info in names):
-        raise Invalid("This zip is encrypted. Unpack it and give the folder.")
-    return [Member(name, lambda info=info: budget.open(archive, info)) for name, info in names]  # type: ignore[misc]
+    taken: dict[str, zipfile.ZipInfo] = {}
+    for info in infos:
+        name = _shown(info.filename.replace("\\", "/"))
+        if _is_taken(name, stat.S_ISLNK(info.external_attr >> 16), warnings):
+            if name in taken:
+                warnings.add(LEFT_OUT.format("files with the name of another"), name)
+            if info.flag_bits & 1:
+                raise Invalid("is encrypted. Unpack the zip with its password, and import what is in it.", field=name)
+            taken[name] = info
+    return [Member(name, lambda info=info: budget.open(archive, info)) for name, info in sorted(taken.items())]  # type: ignore[misc]
+
+
+def is_zip(path: Path) -> bool:
+    """Return whether it is a zip, perhaps a damaged one."""
+    with path.open("rb") as file:
+        return file.read(len(_ZIP)) == _ZIP or zipfile.is_zipfile(path)
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """Raises Invalid for a damaged one."""
+    with naming_damage():
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("its end is missing")
+        return zipfile.ZipFile(path)
+
+
+@contextlib.contextmanager
+def naming_damage() -> Iterator[None]:
+    """Raises Invalid for what the readers of zips raise."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise Invalid(f"This zip cannot be read: {error}. Unpack it, and import what is in it.") from None
+    except _DAMAGES as error:
+        raise Invalid(f"This zip is damaged: {error or 'it ends too early'}. Download or make it again.") from None
 
 
 def conversations_among(members: list[Member]) -> list[Member]:
@@ -60,10 +110,30 @@ def conversations_among(members: list[Member]) -> list[Member]:
     return [member for name, member in stems if name.startswith(CONVERSATIONS) and name.endswith(".json")]
 
 
-def _is_wanted(name: str) -> bool:
-    """Return whether it is a text that is no program's own, as those in `.obsidian` and `__MACOSX` are."""
+def _shown(name: str) -> str:
+    """Return the name as it can be stored and stand in a sentence."""
+    return printable(storable(name))
+
+
+def _is_taken(name: str, is_link: bool, warnings: Warnings) -> bool:
+    """Return whether the file is a text that no program keeps for itself, and count it if it is not."""
+    kind = _kind_left_out(name, is_link)
+    if kind:
+        warnings.add(LEFT_OUT.format(kind), name)
+    return not kind
+
+
+def _kind_left_out(name: str, is_link: bool) -> str:
     parts = name.split("/")
-    return name.casefold().endswith(TEXT_ENDINGS) and not any(part.startswith((".", "__MACOSX")) for part in parts)
+    if ".." in parts or name.startswith("/") or _DRIVE.fullmatch(parts[0]):
+        return "files whose path leads out of the folder"
+    if is_link:
+        return "links"
+    if any(part.startswith((".", "__MACOSX")) for part in parts):
+        return "files of programs, as in .obsidian or __MACOSX,"
+    if name.casefold().endswith(".zip"):
+        return "zips in it, which have to be unpacked and imported one by one,"
+    return "" if name.casefold().endswith(TEXT_ENDINGS) else "files that are not Markdown, JSON or CSV"
 
 
 class _Budget:
@@ -73,7 +143,8 @@ class _Budget:
         self.left = left
 
     def open(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
-        return io.BufferedReader(_Counted(archive.open(info), self))
+        with naming_damage():
+            return io.BufferedReader(_Counted(archive.open(info), self))
 
 
 class _Counted(io.RawIOBase):
@@ -87,13 +158,11 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]  # what BufferedReader gives
-        try:
+        with naming_damage():
             chunk = self.file.read(len(buffer))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise Invalid(f"This zip is damaged: {error}. Download or make it again.") from None
         self.budget.left -= len(chunk)
         if self.budget.left < 0:
-            raise Invalid("This zip unpacks to far more than it should. Unpack it and give the folder.")
+            raise Invalid("This zip unpacks to far more than it should. Unpack it, and import what is in it.")
         buffer[: len(chunk)] = chunk
         return len(chunk)
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from server.domain.memory.exchange.entries import Entry, Foreign
+from server.domain.memory.exchange.chat_parts import left_out_of_chatgpt, left_out_of_claude
+from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.records import moment
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import MOST_MESSAGES
@@ -30,16 +31,23 @@ def is_claude(value: Foreign) -> bool:
     return isinstance(value.get("chat_messages"), list)
 
 
-def read_chatgpt(place: str, conversation: Foreign) -> Iterator[Entry]:
-    """Yield the exchanges of the branch that was kept, which leads to `current_node`."""
+def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the exchanges of the branch that was kept, which leads to `current_node`.
+
+    What is no text is counted in `warnings`.
+    """
     source = {"source": "chatgpt", "conversation_id": conversation.get("conversation_id") or conversation.get("id")}
     title = _title(conversation.get("title"))
-    yield from _exchanges(place, title, source, _kept_branch(conversation), moment(conversation.get("create_time")))
+    said = _said_in_chatgpt(_kept_branch(conversation), warnings)
+    yield from _exchanges(place, title, source, said, moment(conversation.get("create_time")))
 
 
-def read_claude(place: str, conversation: Foreign) -> Iterator[Entry]:
+def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the exchanges. What is no text is counted in `warnings`."""
     source = {"source": "claude", "conversation_id": conversation.get("uuid")}
     messages = [message for message in conversation["chat_messages"] if isinstance(message, dict)]
+    for message in messages:
+        _count(left_out_of_claude(message), warnings)
     said = (
         Said(_ROLES[message["sender"]], _claude_text(message), message.get("created_at"))
         for message in messages
@@ -48,7 +56,13 @@ def read_claude(place: str, conversation: Foreign) -> Iterator[Entry]:
     yield from _exchanges(place, _title(conversation.get("name")), source, said, conversation.get("created_at"))
 
 
-def _kept_branch(conversation: Foreign) -> Iterator[Said]:
+def _count(left_out: Iterable[str], warnings: Warnings) -> None:
+    for kind in left_out:
+        warnings.add(f"{kind} in chats were left out: only text is imported")
+
+
+def _kept_branch(conversation: Foreign) -> Iterator[Foreign]:
+    """Yield the messages that people saw, oldest first."""
     mapping = conversation["mapping"]
     node_id = conversation.get("current_node")
     if not isinstance(node_id, str) or node_id not in mapping:
@@ -61,15 +75,25 @@ def _kept_branch(conversation: Foreign) -> Iterator[Said]:
         node_id = mapping[node_id].get("parent")
     for node in reversed(branch):
         message = node.get("message")
-        if isinstance(message, dict) and (role := _spoken_by(message)):
+        if isinstance(message, dict) and not _is_hidden(message):
+            yield message
+
+
+def _is_hidden(message: Foreign) -> bool:
+    metadata = message.get("metadata")
+    return isinstance(metadata, dict) and bool(metadata.get("is_visually_hidden_from_conversation"))
+
+
+def _said_in_chatgpt(messages: Iterable[Foreign], warnings: Warnings) -> Iterator[Said]:
+    for message in messages:
+        _count(left_out_of_chatgpt(message), warnings)
+        if role := _spoken_by(message):
             yield Said(role, _chatgpt_text(message.get("content")), moment(message.get("create_time")))
 
 
 def _spoken_by(message: Foreign) -> str | None:
-    """Return who said what people saw. Calls of tools, their results and hidden instructions are not part of it."""
-    author, metadata = message.get("author"), message.get("metadata")
-    if isinstance(metadata, dict) and metadata.get("is_visually_hidden_from_conversation"):
-        return None
+    """Return who said it. Calls of tools and their results were not said."""
+    author = message.get("author")
     if message.get("recipient") not in (None, "all") or not isinstance(author, dict):
         return None
     role = author.get("role")

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple, TypeAlias
 Foreign: TypeAlias = dict[str, Any]
 """An object of another program. Nothing is known about it until it is checked."""
 
-FIELDS = ("content", "metadata", "user_id", "created_at", "updated_at", "messages", "version", "history")
+FIELDS = (
+    *("content", "metadata", "user_id", "created_at", "updated_at", "messages", "version", "pinned"),
+    *("expires_at", "expires_in_days", "source", "updated_source", "history"),
+)  # fmt: skip
 LABEL_FIELDS = ("tags", "people_mentioned", "topic_category")
 MOST_UNKNOWN = 100
 NAME_LENGTH = 100
@@ -25,20 +28,34 @@ class Entry(NamedTuple):
 
 
 class Warnings:
-    """Counts what was not taken, by name, so that nothing is dropped in silence."""
+    """Counts what was not taken, by sentence, so that nothing is dropped in silence."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
 
     def unknown(self, name: str) -> None:
-        self.add(f"{name[:NAME_LENGTH]}: is not a field{_hint(name)}")
+        self.add(f"{printable(name)[:NAME_LENGTH]}: is not a field{_hint(name)}")
 
-    def add(self, sentence: str) -> None:
-        if sentence in self._counts or len(self._counts) < MOST_UNKNOWN:
-            self._counts[sentence] += 1
+    def add(self, sentence: str, example: str = "") -> None:
+        """Count the sentence. The first example of it is named."""
+        if sentence not in self._counts and len(self._counts) >= MOST_UNKNOWN:
+            sentence, example = "other warnings are not listed", ""
+        self._counts[sentence] += 1
+        self._examples.setdefault(sentence, example)
 
     def sentences(self) -> list[str]:
-        return [f"{sentence} ({count:,} times)" for sentence, count in self._counts.items()]
+        return [self._with_count(sentence, count) for sentence, count in self._counts.items()]
+
+    def _with_count(self, sentence: str, count: int) -> str:
+        example = self._examples[sentence]
+        such = f", such as {printable(example)[:NAME_LENGTH]}" if example else ""
+        return f"{sentence}{such} ({count:,} {'time' if count == 1 else 'times'})"
+
+
+def printable(name: str) -> str:
+    """Return a name from a file as it may stand in a sentence, without what could control a terminal."""
+    return "".join(filter(str.isprintable, name))
 
 
 def _hint(name: str) -> str:

@@ -15,6 +15,7 @@ from server.database import id_subquery
 from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
+from server.domain.memory import activity
 from server.domain.memory.budget import ROWS_PER_READ
 from server.domain.memory.exchange.lines import (
     EarlierVersion,
@@ -25,8 +26,10 @@ from server.domain.memory.exchange.lines import (
 )
 from server.domain.memory.exchange.markdown import write_markdown
 from server.domain.memory.exchange.table import write_header, write_row
+from server.domain.memory.filters import Filters, conditions
 from server.errors import NotFound
 from server.models import Memory, MemoryVersion, Project
+from server.models.activity import ActivityKind
 from server.principal import Principal
 
 
@@ -47,7 +50,7 @@ FILES = {
 def export_memories(session: Session, project_id: str) -> Iterator[str]:
     """Yield a line for each memory, oldest first, without the line break. Raises NotFound at the first step."""
     require_existing_project(session, project_id)
-    query = sa.select(Memory).where(col(Memory.project_id) == project_id).order_by(col(Memory.id))
+    query = sa.select(Memory).where(*conditions(Filters(), project_id)).order_by(col(Memory.id))
     for memories in session.scalars(query.execution_options(yield_per=ROWS_PER_READ)).partitions():
         earlier = _earlier_versions(session, [memory for memory in memories if memory.version > 1])
         for memory in memories:
@@ -74,7 +77,7 @@ def write_export(
             count += 1
             progress(1)
 
-    _WRITERS[wanted](counted(), file)
+    WRITERS[wanted](counted(), file)
     return count
 
 
@@ -98,7 +101,7 @@ def _write_table(lines: Iterable[str], file: IO[bytes]) -> None:
     text.detach()
 
 
-_WRITERS = {
+WRITERS = {
     ExportFormat.JSONL: _write_lines,
     ExportFormat.MARKDOWN: _write_zip,
     ExportFormat.CSV: _write_table,
@@ -114,6 +117,7 @@ def record_export(session: Session, principal: Principal | None, project_id: str
         project = require_project(session, principal, project_id, Action.READ)
     else:
         project = require_existing_project(session, project_id)
+    activity.note(session, principal, project.id, ActivityKind.EXPORT, count=count)
     audit.record_memories(session, Event.MEMORIES_EXPORTED, principal, project, count)
 
 
@@ -140,7 +144,11 @@ def _earlier_versions(session: Session, memories: Sequence[Memory]) -> dict[int,
 def _history_of(memory: Memory, newest_first: Iterable[MemoryVersion]) -> list[EarlierVersion]:
     earlier = (
         EarlierVersion.model_construct(
-            version=row.version, content=row.content, metadata=row.details, updated_at=row.updated_at
+            version=row.version,
+            content=row.content,
+            metadata=row.details,
+            updated_at=row.updated_at,
+            source=row.source,
         )
         for row in newest_first
     )

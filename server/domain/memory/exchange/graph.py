@@ -1,10 +1,15 @@
-"""Reads the file of the official memory server: entities with observations, and relations between them."""
+"""Reads entities with observations, as the official memory server keeps them, and relations, as mem0 has them too."""
 
 from collections.abc import Iterator
 
 from server.domain.memory.exchange.entries import Entry, Foreign
 from server.domain.memory.metadata import CONTENT_LENGTH
 
+_RELATIONS = (
+    ("from", "relationType", "to", "memory-server"),
+    ("source", "relationship", "target", "mem0"),
+    ("source", "relationship", "destination", "mem0"),
+)
 _PEOPLE = frozenset({"person", "people", "human", "user"})
 
 
@@ -13,7 +18,7 @@ def is_entity(value: Foreign) -> bool:
 
 
 def is_relation(value: Foreign) -> bool:
-    return all(isinstance(value.get(name), str) for name in ("from", "to", "relationType"))
+    return _relation(value) is not None
 
 
 def read_entity(place: str, entity: Foreign) -> Iterator[Entry]:
@@ -36,6 +41,15 @@ def read_entity(place: str, entity: Foreign) -> Iterator[Entry]:
 
 
 def read_relation(place: str, relation: Foreign) -> Iterator[Entry]:
-    first, verb, second = (str(relation[name]) for name in ("from", "relationType", "to"))
-    metadata: Foreign = {"source": "memory-server", "relation": verb, "from": first, "to": second}
+    first, verb, second, source = _relation(relation) or ("", "", "", "")
+    metadata: Foreign = {"source": source, "relation": verb, "from": first, "to": second}
     yield Entry(place, {"content": f"{first} {verb.replace('_', ' ')} {second}", "metadata": metadata}, "Relations")
+
+
+def _relation(value: Foreign) -> tuple[str, str, str, str] | None:
+    """Return from where, what and to where, by the names of each program, and the program."""
+    for *names, source in _RELATIONS:
+        first, verb, second = map(value.get, names)
+        if isinstance(first, str) and isinstance(verb, str) and isinstance(second, str):
+            return first, verb, second, source
+    return None

@@ -1,6 +1,7 @@
 """Reads the values of a JSON text one by one, so that a list of any length needs the memory of one item."""
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple, NoReturn
 
@@ -128,10 +129,12 @@ class _Reader:
                     self.refuse(f"is not JSON: {error.msg.lower()}.", place)
             except RecursionError:
                 self.refuse("is nested too deeply.", place)
-            except ValueError as error:
+            except _NotANumber as error:
                 self.refuse(f"is not JSON: {error}.", place)
+            except ValueError:  # Python reads no longer ones
+                self.refuse(f"has a number of more than {sys.get_int_max_str_digits():,} digits.", place)
             if len(self.text) - self.at > MAX_VALUE_LENGTH:
-                self.refuse(f"must be at most {MAX_VALUE_LENGTH // 1_000_000} MB.", place)
+                self.refuse(f"has more than {MAX_VALUE_LENGTH:,} characters: split it into several.", place)
             self.more(wanted)
             wanted *= 2
 
@@ -171,5 +174,9 @@ class _Reader:
         raise Invalid(reason, field=place or f"line {self.line}")
 
 
+class _NotANumber(ValueError):
+    """NaN or an infinite number."""
+
+
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise _NotANumber(f"{name} is no number")

@@ -11,21 +11,29 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
 
+from server.domain.memory.expiry import AnyMoment, Days, expiry_of, require_one_way
 from server.domain.memory.inputs import MOST_MESSAGES, ROLE_LENGTH, Message, parse_past
-from server.domain.memory.metadata import CONTENT_LENGTH, Metadata, MetadataOrNone, UserId, require_text
+from server.domain.memory.metadata import (
+    CONTENT_LENGTH,
+    Metadata,
+    MetadataOrNone,
+    UserId,
+    require_content,
+    require_text,
+)
+from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import hash_content
 from server.domain.memory.versions import MOST_VERSIONS, as_json
 from server.errors import Conflict, Invalid
 from server.models import Memory, MemoryVersion
 from server.models.base import JsonObject, new_id, now
-
-MAX_LINE_LENGTH = 10_000_000
-"""The most characters of a line."""
+from server.models.sources import Source
+from server.reasons import reason_of
 
 MEMORY_ATTRIBUTES = {
     "content": "content",
@@ -35,15 +43,38 @@ MEMORY_ATTRIBUTES = {
     "updated_at": "updated_at",
     "messages": "messages",
     "version": "version",
+    "pinned": "pinned",
+    "expires_at": "expires_at",
 }
-"""The attribute of `Memory` for each field of `Line` but `history`. Export and import both go by this table."""
+"""The attribute of `Memory` for each field of `Line` but the history and the sources. Both directions use it."""
 
-WholeContent = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MOST_MESSAGES * (CONTENT_LENGTH + ROLE_LENGTH + 3)),
-    AfterValidator(require_text),
-]
+
+def parse_source(value: object) -> Source | None:
+    """Return what a file says about a source: its name alone, or an object as in an export. None for anything else."""
+    said = {"name": value} if isinstance(value, str) else value if isinstance(value, dict) else {}
+    parts = [said.get(name) for name in ("kind", "id", "name")]
+    return Source(*(part if isinstance(part, str) else "" for part in parts)) if any(parts) else None
+
+
+WHOLE_LENGTH = MOST_MESSAGES * (CONTENT_LENGTH + ROLE_LENGTH + 3)
+
+
+def require_whole_content(text: str) -> str:
+    """Return the text of all messages. Raises ValueError for more than they can have, and as `require_text` does."""
+    if len(text) > WHOLE_LENGTH:
+        raise ValueError(
+            f"has {len(text):,} characters, more than {MOST_MESSAGES} messages of {CONTENT_LENGTH:,}: "
+            "split it into several"
+        )
+    return require_text(text)
+
+
+WholeContent = Annotated[str, AfterValidator(require_whole_content)]
 Past = Annotated[datetime, BeforeValidator(parse_past)]
+SaidSource = Annotated[Source | None, BeforeValidator(parse_source)]
+"""What a file says about a source. An import takes its name alone, since nothing proves the rest."""
+
+_DAYS = TypeAdapter(Days)
 Progress = Callable[[int], object]
 
 
@@ -65,6 +96,7 @@ class EarlierVersion(BaseModel):
     # Absent is an empty object: so do exports say it that have a text in every version.
     metadata: MetadataOrNone = Field(default_factory=dict)
     updated_at: Past
+    source: SaidSource = None
 
 
 class Line(BaseModel):
@@ -73,19 +105,35 @@ class Line(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str | None = None
-    content: WholeContent
+    content: str
     metadata: Metadata = Field(default_factory=dict)
     user_id: UserId | None = None
     created_at: Past = Field(default_factory=now)
     updated_at: Past = Field(default_factory=lambda line: line["created_at"])
     messages: list[Message] | None = Field(default=None, max_length=MOST_MESSAGES)
     version: int = Field(default=1, ge=1)
+    pinned: bool = False
+    expires_at: AnyMoment = None
+    source: SaidSource = None
+    updated_source: SaidSource = Field(default=None, description="of the last change")
     history: list[EarlierVersion] = Field(default_factory=list, description="oldest first")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expires_in_one_way(cls, fields: object) -> object:
+        """Let a file say in days when a memory expires."""
+        if not isinstance(fields, dict) or fields.get("expires_in_days") is None:
+            return fields
+        days = _DAYS.validate_python(fields["expires_in_days"])
+        require_one_way(fields.get("expires_at"), days)
+        return {**fields, "expires_at": expiry_of(None, days)}
 
     @model_validator(mode="after")
     def _only_several_messages_are_longer(self) -> Self:
-        if not self.messages and len(self.content) > CONTENT_LENGTH:
-            raise ValueError(f"content: must have at most {CONTENT_LENGTH} characters")
+        try:
+            (require_whole_content if self.messages else require_content)(self.content)
+        except ValueError as reason:
+            raise ValueError(f"content: {reason}") from None
         return self
 
     @model_validator(mode="after")
@@ -103,8 +151,7 @@ def line_of(fields: object) -> Line:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         path = ".".join(map(str, first["loc"]))
-        reason = first["msg"].removeprefix("Value error, ")
-        raise Invalid(f"{reason}.", field=path or None) from None
+        raise Invalid(f"{reason_of(first)}.", field=path or None) from None
 
 
 def line_from(memory: Memory, history: list[EarlierVersion]) -> Line:
@@ -112,13 +159,15 @@ def line_from(memory: Memory, history: list[EarlierVersion]) -> Line:
     fields = {field: getattr(memory, attribute) for field, attribute in MEMORY_ATTRIBUTES.items()}
     messages = [Message.model_construct(None, **message) for message in memory.messages] if memory.messages else None
     fields["messages"] = messages
+    fields["source"] = memory.source
+    fields["updated_source"] = None if memory.updated_source == memory.source else memory.updated_source
     return Line.model_construct(id=memory.id, **fields, history=history)
 
 
 def memory_of(line: Line, project_id: str) -> Memory:
-    """Return the new row of an imported memory."""
+    """Return the new row of an imported memory, which has no source yet."""
     attributes = {attribute: getattr(line, field) for field, attribute in MEMORY_ATTRIBUTES.items()}
-    attributes["messages"] = [message.model_dump() for message in line.messages] if line.messages else None
+    attributes["messages"] = [message.stored for message in line.messages] if line.messages else None
     attributes["created_at"] = min(line.created_at, now())
     return Memory(
         **attributes,
@@ -128,7 +177,7 @@ def memory_of(line: Line, project_id: str) -> Memory:
     )
 
 
-def versions_of(line: Line, memory_number: int) -> list[MemoryVersion]:
+def versions_of(line: Line, memory_number: int, import_id: str) -> list[MemoryVersion]:
     """Return the new rows of the earlier versions of an imported memory."""
     return [
         MemoryVersion(
@@ -137,6 +186,7 @@ def versions_of(line: Line, memory_number: int) -> list[MemoryVersion]:
             content=version.content,
             details=version.metadata,
             updated_at=version.updated_at,
+            source=source_of_import(import_id, version.source),
         )
         for version in without_repeats(line.content, line.metadata, reversed(line.history))
     ]

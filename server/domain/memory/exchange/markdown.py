@@ -9,10 +9,16 @@ from pathlib import PurePosixPath
 import yaml
 
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
+from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
 from server.domain.memory.exchange.texts import cut, storable
+from server.domain.memory.inputs import parse_past
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
 from server.domain.memory.metadata import CONTENT_LENGTH
 
-FRONT_MATTER_LENGTH = 64_000
+MOST_EVENTS = 20_000
+"""The keys, values and brackets of front matter. 16 KB of metadata and 100 messages have fewer."""
+
+MOST_NESTED = 64
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
@@ -20,18 +26,42 @@ _OTHER_NAMES = {
     "created": "created_at", "date": "created_at", "updated": "updated_at", "modified": "updated_at",
     "people": "people_mentioned", "category": "topic_category", "tag": "tags",
 }  # fmt: skip
-_OWN = ("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES)
+_EXACT = tuple(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages"))
+_OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES))
+_LISTS = (TAGS, PEOPLE)
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What JSON has in its texts and YAML does not."""
+
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)")
 _UNSAFE_IN_NAMES = re.compile(r"[^\w .,()-]+")
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """Safe YAML without aliases, a few of which can stand for gigabytes."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # some builds have no libyaml
+    """Safe YAML whose numbers are decimal. `1:30` and `012` are text, as people mean them, and never another number."""
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not read")
-        node: yaml.Node | None = super().compose_node(parent, index)
-        return node
+    def construct_integer(self, node: yaml.ScalarNode) -> int | str:
+        return int(node.value) if _DECIMAL.fullmatch(node.value) else str(node.value)
+
+    def construct_decimal(self, node: yaml.ScalarNode) -> float | str:
+        try:
+            number = float(node.value)
+        except ValueError:
+            return str(node.value)
+        return number
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_decimal)
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
+    """Safe YAML that quotes and escapes line ends and what cannot be seen: not all of them come back as they are."""
+
+    def represent_text(self, text: str) -> yaml.Node:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
@@ -41,34 +71,43 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
         yield Entry(name, _own_fields(head, body), name)
         return
     fields = _fields(head)
+    name = storable(name)
     title = head.get("title") or PurePosixPath(name).stem
     metadata: Foreign = {"title": str(title), "file": name} | fields["metadata"]
     body = storable(body.replace("\r\n", "\n")).strip()
     if not body:
-        warnings.add("a file without text was left out")
+        warnings.add("files without text were left out", name)
     for heading, part in _parts(body):
         about = metadata | ({"heading": heading} if heading else {})
         yield Entry(name, fields | {"content": part, "metadata": about}, name)
 
 
 def write_markdown(record: Foreign) -> tuple[str, str]:
-    """Return the name and the text of a file for an exported line."""
-    head: Foreign = {name: record[name] for name in ("id", "created_at", "updated_at", "user_id") if record.get(name)}
+    """Return the name and the text of a file for an exported line.
+
+    Labels are lists, as Obsidian wants them. What they were before, and what has the name of a field, is under
+    `metadata`.
+    """
     metadata = dict(record.get("metadata") or {})
-    for name in LABEL_FIELDS:
-        if name in metadata:
-            head[name] = metadata.pop(name)
-    hidden = {key: metadata.pop(key) for key in list(metadata) if key in _OWN}
-    head |= metadata
+    labels = {name: metadata.pop(name) for name in LABEL_FIELDS if name in metadata}
+    hidden = {key: metadata.pop(key) for key in list(metadata) if key.casefold() in _OWN}
+    for name in _LISTS:
+        if isinstance(labels.get(name), str):
+            hidden[name] = labels[name]
+            labels[name] = parse_list(labels[name])
+    head: Foreign = {name: record[name] for name in ("id", *_EXACT) if record.get(name)} | labels | metadata
     if hidden:
         head["metadata"] = hidden
+    plain = json.loads(json.dumps(head))  # nothing is in it twice, which would become an alias
+    front = yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=10_000)
     if record.get("messages"):
-        head["messages"] = record["messages"]
-    for name in ("tags", "people_mentioned"):
-        if isinstance(head.get(name), str):
-            head[name] = [part.strip() for part in head[name].split(",") if part.strip()]
-    front = yaml.safe_dump(json.loads(json.dumps(head)), allow_unicode=True, sort_keys=False, width=10_000)
+        front += f"messages: {_flow(record['messages'])}\n"
     return _file_name(record), f"---\n{front}---\n{record['content']}\n"
+
+
+def _flow(value: object) -> str:
+    """Return the value as JSON that is YAML too: texts of a million characters are written at once."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
@@ -78,41 +117,87 @@ def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
     if match is None:
         return {}, text
     try:
-        if len(match[1]) > FRONT_MATTER_LENGTH:
-            raise yaml.YAMLError("too long")
+        _require_small(match[1])
         head = yaml.load(match[1], _Loader)  # noqa: S506 - a subclass of SafeLoader
         head = json.loads(json.dumps(head, default=_as_text, allow_nan=False))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-        warnings.add(f"{name}: the front matter is not YAML and stays in the text")
+        warnings.add("front matter that is not YAML stays in the text", name)
         return {}, text
     return (head, text[match.end() :]) if isinstance(head, dict) else ({}, text[match.end() :] if not head else text)
 
 
+def _require_small(front_matter: str) -> None:
+    """Raises YAMLError for aliases, a few of which can stand for gigabytes, and for far more than notes have."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(front_matter, _Loader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or number > MOST_EVENTS or depth > MOST_NESTED:
+            raise yaml.YAMLError("aliases, or too much")
+
+
 def _fields(head: Foreign) -> Foreign:
-    """Return the front matter as fields: times and the user, and everything else as metadata."""
+    """Return the front matter as fields: times and the user, and everything else as metadata.
+
+    A name that only probably means a field keeps its value under that name if the field cannot have it.
+    """
     fields: Foreign = {}
     metadata: Foreign = {}
-    for key, value in head.items():
+    for key, value in sorted(head.items(), key=lambda item: item[0].casefold() in _OTHER_NAMES):
         name = _OTHER_NAMES.get(key.casefold(), key)
+        if name != key and (name in fields or name in metadata or not _fits(name, value)):
+            name = key
         if value is None:
             continue
-        if name in ("created_at", "updated_at", "user_id"):
-            fields.setdefault(name, value if isinstance(value, str) else str(value))
+        if name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
+            fields[name] = value if isinstance(value, str | bool) else str(value)
         elif name == "metadata" and isinstance(value, dict):
             metadata = value | metadata
         else:
             metadata.setdefault(name, value)
-    for name in ("tags", "people_mentioned"):
-        if isinstance(metadata.get(name), list):
-            metadata[name] = [str(item) for item in metadata[name] if item is not None]
+    _listed_as_texts(metadata)
     return fields | {"metadata": metadata}
 
 
+def _fits(name: str, value: object) -> bool:
+    """Return whether the field can have the value."""
+    try:
+        if name in _LISTS:
+            return not isinstance(value, dict)
+        if name == CATEGORY:
+            return isinstance(value, str)
+        return parse_past(value) is not None
+    except ValueError:
+        return False
+
+
 def _own_fields(head: Foreign, body: str) -> Foreign:
-    """Return the fields of a file that an export of ours wrote, with exactly its text."""
-    messages = head.pop("messages", None)
-    head.pop("id")
-    return _fields(head) | {"content": body.removesuffix("\n")} | ({"messages": messages} if messages else {})
+    """Return the fields of a file that an export of ours wrote, with exactly its text and its metadata."""
+    fields = {name: head.pop(name) for name in (*_EXACT, "messages") if name in head}
+    hidden = head.pop("metadata", {})
+    hidden = dict(hidden) if isinstance(hidden, dict) else {"metadata": hidden}
+    _listed_as_texts(head)
+    for name in _LISTS:
+        if name in hidden and not _are_same(hidden[name], head.get(name)):  # somebody edited the labels
+            del hidden[name]
+    del head["id"]
+    return fields | {"content": body.removesuffix("\n"), "metadata": head | hidden}
+
+
+def _listed_as_texts(metadata: Foreign) -> None:
+    """Make texts of tags and people that YAML reads as numbers or truth values."""
+    for name in _LISTS:
+        value = metadata.get(name)
+        if isinstance(value, int | float):
+            metadata[name] = [str(value)]
+        elif isinstance(value, list):
+            metadata[name] = [str(item) for item in value if item is not None]
+
+
+def _are_same(first: object, second: object) -> bool:
+    try:
+        return parse_list(first) == parse_list(second)
+    except ValueError:
+        return False
 
 
 def _parts(body: str) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
         fields["content"] = content
     if isinstance(record.get("metadata") or {}, dict):
         fields["metadata"] = _metadata(record)
-    for name in ("created_at", "updated_at"):
+    for name in ("created_at", "updated_at", "expires_at"):
         if name in fields:
             fields[name] = moment(fields[name])
     for name in record:

@@ -1,16 +1,19 @@
 """Recognizes what a file holds by its content, and reads it with the reader of its format."""
 
-import zipfile
+import codecs
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 
 from server.domain.memory.exchange import chats, graph, table
 from server.domain.memory.exchange.archive import (
+    LEFT_OUT,
     Member,
     conversations_among,
+    is_zip,
     members_of_folder,
     members_of_zip,
+    open_zip,
 )
 from server.domain.memory.exchange.entries import Entry, Warnings
 from server.domain.memory.exchange.json_values import Placed, read_values
@@ -45,16 +48,13 @@ def read_path(path: Path, warnings: Warnings, wanted: Format = Format.AUTO, name
     Raises Invalid, which names the line, item or file that cannot be read and an example.
     """
     name = name or path.name
-    try:
-        if path.is_dir():
-            yield from _read_members(list(members_of_folder(path)), warnings, wanted)
-        elif zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                yield from _read_members(members_of_zip(archive, path.stat().st_size), warnings, wanted)
-        else:
-            yield from _read_file(Member(name, lambda: path.open("rb")), warnings, wanted)
-    except zipfile.BadZipFile as error:
-        raise Invalid(f"This zip is damaged: {error}. Download or make it again.") from None
+    if path.is_dir():
+        yield from _read_members(list(members_of_folder(path, warnings)), warnings, wanted)
+    elif is_zip(path):
+        with open_zip(path) as archive:
+            yield from _read_members(members_of_zip(archive, path.stat().st_size, warnings), warnings, wanted)
+    else:
+        yield from _read_file(Member(name, lambda: path.open("rb")), warnings, wanted)
 
 
 def checked(entries: Iterable[Entry], left_out: frozenset[str] = frozenset()) -> Iterator[Line]:
@@ -72,16 +72,30 @@ def _checked(entry: Entry) -> Line:
 
 
 def _read_members(members: list[Member], warnings: Warnings, wanted: Format) -> Iterator[Entry]:
-    conversations = conversations_among(members)
-    for member in conversations or members:
-        try:
-            yield from _read_file(member, warnings, Format.MARKDOWN if member.is_markdown else wanted)
-        except Invalid as error:
-            if member.is_markdown and error.field is None:
-                raise Invalid(error.detail, field=member.name) from None
-            raise
     if not members:
-        raise Invalid("There is no Markdown, JSON or CSV file in it.")
+        problems = "; ".join(warnings.sentences())
+        raise Invalid(f"There is no Markdown, JSON or CSV file in it{': ' if problems else ''}{problems}.")
+    conversations = conversations_among(members)
+    for member in members:
+        if conversations and member not in conversations:
+            warnings.add(LEFT_OUT.format("files beside the conversations"), member.name)
+        else:
+            yield from _read_member(member, warnings, wanted, is_alone=len(members) == 1)
+
+
+def _read_member(member: Member, warnings: Warnings, wanted: Format, *, is_alone: bool) -> Iterator[Entry]:
+    """Yield what the file holds. Raises Invalid, which names the file and the place in it."""
+    try:
+        if member.is_markdown:
+            yield from _read_file(member, warnings, Format.MARKDOWN)
+        elif member.is_table and wanted is Format.AUTO and not is_alone and not _names_a_text(_beginning_of(member)):
+            warnings.add(LEFT_OUT.format("tables without a column content, memory or text"), member.name)
+        else:
+            for entry in _read_file(member, warnings, wanted):
+                yield entry._replace(place=f"{member.name}: {entry.place}")
+    except Invalid as error:
+        place = f"{member.name}: {error.field}" if error.field and error.field != member.name else member.name
+        raise Invalid(error.reason, field=place) from None
 
 
 def _read_file(member: Member, warnings: Warnings, wanted: Format) -> Iterator[Entry]:
@@ -93,7 +107,10 @@ def _read_file(member: Member, warnings: Warnings, wanted: Format) -> Iterator[E
             elif kind is Format.MARKDOWN:
                 text = file.read(MAX_MARKDOWN_LENGTH + 1)
                 if len(text) > MAX_MARKDOWN_LENGTH:
-                    raise Invalid(f"must be at most {MAX_MARKDOWN_LENGTH // 1_000_000} MB.", field=member.name)
+                    raise Invalid(
+                        f"has more than {MAX_MARKDOWN_LENGTH:,} characters: split it into several files.",
+                        field=member.name,
+                    )
                 yield from read_markdown(member.name, text, warnings)
             else:
                 for placed in read_values(file, _ITEM_FIELDS):
@@ -114,12 +131,12 @@ def _read_item(placed: Placed, warnings: Warnings) -> Iterator[Entry]:
     elif not isinstance(value, dict):
         raise Invalid("must be a JSON object.", field=place)
     elif chats.is_chatgpt(value):
-        yield from chats.read_chatgpt(place.replace("item", "conversation"), value)
+        yield from chats.read_chatgpt(place.replace("item", "conversation"), value, warnings)
     elif chats.is_claude(value):
-        yield from chats.read_claude(place.replace("item", "conversation"), value)
+        yield from chats.read_claude(place.replace("item", "conversation"), value, warnings)
     elif graph.is_entity(value):
         yield from graph.read_entity(place, value)
-    elif graph.is_relation(value):
+    elif graph.is_relation(value) and not value.keys() & CONTENT_NAMES:
         yield from graph.read_relation(place, value)
     else:
         yield from read_record(place, value, warnings)
@@ -127,21 +144,38 @@ def _read_item(placed: Placed, warnings: Warnings) -> Iterator[Entry]:
 
 def _format_of(member: Member) -> Format:
     """Return what the file holds. Raises Invalid for a text that is nothing that is known."""
-    head = head_of(member.opener)
-    encoding = encoding_of(head)
-    text = head.decode(encoding, errors="replace").lstrip("\ufeff")
+    text = _beginning_of(member)
     beginning = text.lstrip()
     lines = beginning.splitlines() or [""]
     if beginning.startswith(("{", "[")) and not _is_link(lines[0]):
         return Format.MARKDOWN if member.is_markdown else Format.JSON
-    if table.separator_of(lines[1] if lines[0].casefold().startswith("sep=") and lines[1:] else lines[0]):
+    if _names_a_text(text):
         return Format.CSV
     if member.is_markdown or text.startswith("---") or any(_is_heading(line) for line in lines):
         return Format.MARKDOWN
-    if not beginning and len(head) < HEAD_BYTES:
+    if not beginning and len(text) < HEAD_BYTES // 4:
         return Format.JSON  # an empty file holds no lines
     raise Invalid(
-        "is none of the forms that are known: JSON, CSV with the names of its columns, Markdown.", field="line 1"
+        "is none of the forms that are known: JSON, CSV with a column content, memory or text in its first line, "
+        "Markdown.",
+        field="line 1",
+    )
+
+
+def _beginning_of(member: Member) -> str:
+    """Return the first characters. Raises Invalid for what is no text."""
+    head = head_of(member.opener)
+    try:
+        return codecs.getincrementaldecoder(encoding_of(head))().decode(head).lstrip("\ufeff")
+    except UnicodeDecodeError:
+        raise undecodable(member.opener) from None
+
+
+def _names_a_text(beginning: str) -> bool:
+    """Return whether it begins as a table does that has a column with texts."""
+    lines = beginning.lstrip().splitlines() or [""]
+    return (
+        table.separator_of(lines[1] if lines[0].casefold().startswith("sep=") and lines[1:] else lines[0]) is not None
     )
 
 

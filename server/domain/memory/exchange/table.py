@@ -2,19 +2,20 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any
 
-from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
-from server.domain.memory.exchange.lines import MAX_LINE_LENGTH
+from server.domain.memory.exchange.entries import LABEL_FIELDS, Entry, Foreign, Warnings
+from server.domain.memory.exchange.json_values import MAX_VALUE_LENGTH
 from server.domain.memory.exchange.records import CONTENT_NAMES, read_record
+from server.domain.memory.labels import PEOPLE, TAGS
 from server.errors import Invalid
 
 COLUMNS = (
-    "id", "content", "tags", "people_mentioned", "topic_category", "user_id", "created_at", "updated_at", "metadata",
-    "messages",
+    "id", "content", "tags", "people_mentioned", "topic_category", "user_id", "created_at", "updated_at", "expires_at",
+    "pinned", "version", "metadata", "messages",
 )  # fmt: skip
-_LABELS = ("tags", "people_mentioned", "topic_category")
 _JSON_COLUMNS = ("metadata", "messages")
 _SEPARATORS = ",;\t|"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -29,16 +30,19 @@ def separator_of(first_line: str) -> str | None:
 
 def read_table(file: IO[str], warnings: Warnings) -> Iterator[Entry]:
     """Yield the rows. Raises Invalid with the line of one that cannot be read."""
-    csv.field_size_limit(MAX_LINE_LENGTH)
+    csv.field_size_limit(MAX_VALUE_LENGTH)
     start = 1
     mark = None
     while mark is None:
-        line = file.readline(MAX_LINE_LENGTH)
+        line = file.readline(MAX_VALUE_LENGTH)
         mark = separator_of(line)
         if mark is None and not ((line.strip() == "" and line) or line.casefold().startswith("sep=")):
             raise Invalid(f"must name the columns, one of them {', '.join(CONTENT_NAMES)}.", field=f"line {start}")
         start += 1
     names = _header(line, mark)
+    for name, count in Counter(filter(None, names)).items():
+        if count > 1:
+            warnings.add("only one of the columns with the same name is read", name)
     rows = csv.reader(file, delimiter=mark, strict=True)
     place = f"line {start}"
     try:
@@ -47,14 +51,26 @@ def read_table(file: IO[str], warnings: Warnings) -> Iterator[Entry]:
                 yield from read_record(place, _record(place, names, row), warnings)
             place = f"line {start + rows.line_num}"
     except csv.Error as error:
-        raise Invalid(f"{error}.", field=place) from None
+        raise Invalid(f"{_problem(str(error))}.", field=place) from None
+
+
+def _problem(error: str) -> str:
+    """Return what the reader of tables says in our words."""
+    if "field larger" in error:
+        return f"has a cell of more than {MAX_VALUE_LENGTH:,} characters: split it into several"
+    if "unexpected end" in error:
+        return "has a quotation mark that is not closed"
+    if "expected after" in error:
+        return "has text behind a closing quotation mark: write a quotation mark inside of a cell twice"
+    return error
 
 
 def write_row(file: IO[str], record: Foreign) -> None:
-    """Write an exported line as a row."""
+    """Write an exported line as a row. A label that no cell can say exactly stays in the metadata."""
     metadata = dict(record.get("metadata") or {})
-    record = record | {name: metadata.pop(name, "") for name in _LABELS}
-    record["metadata"] = metadata or None
+    labels = {name: metadata[name] for name in LABEL_FIELDS if _is_exact(name, metadata.get(name))}
+    rest = {name: value for name, value in metadata.items() if name not in labels}
+    record = record | labels | {"metadata": rest or None}
     csv.writer(file).writerow([_cell(record.get(name)) for name in COLUMNS])
 
 
@@ -80,7 +96,7 @@ def _record(place: str, names: list[str], row: list[str]) -> Foreign:
 
 def _value(name: str, cell: str) -> Any:
     text = cell[1:] if len(cell) > 1 and cell[0] == "'" and cell[1] in _FORMULA else cell
-    if name in _JSON_COLUMNS or (name in _LABELS and text.startswith("[")):
+    if name in _JSON_COLUMNS or (name in (TAGS, PEOPLE) and text.startswith("[")):
         try:
             value: Any = json.loads(text)
         except ValueError:
@@ -94,3 +110,8 @@ def _cell(value: Any) -> str:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _is_exact(name: str, value: Any) -> bool:
+    cell = _cell(value)
+    return bool(cell.strip()) and _value(name, cell) == value

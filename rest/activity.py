@@ -1,0 +1,116 @@
+"""What was done with the memories of a project, over HTTP."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rest.http import call_of, person_call_of, read, read_query, reply
+from rest.memory_views import MemoryId
+from rest.views import Change
+from server.domain.memory import activity, revert
+from server.domain.memory.activity import ActivityFilters, NamedEvent
+from server.domain.memory.expiry import parse_moment
+from server.domain.memory.revert import CHUNK_MEMORIES, Plan, Wanted
+from server.domain.memory.source import BY_SOURCE, SourceFilter, SourceId
+from server.models.activity import ActivityKind
+from server.models.sources import Source
+from server.runtime import Call, State
+
+EventId = Annotated[str, StringConstraints(pattern=r"^act_[0-9a-f]{32}$")]
+
+
+class ActivityQuery(Change):
+    source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
+    memory_id: MemoryId | None = None
+    kind: ActivityKind | None = None
+    before: EventId | None = Field(default=None, description="only events before this one, for paging")
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class ActivityView(BaseModel):
+    id: str
+    kind: ActivityKind
+    source: Source
+    actor_id: str = Field(description="the user whose credential it was")
+    actor_name: str | None
+    memory_ids: list[str] = Field(description="the first 100")
+    query: str | None = Field(description="of a search")
+    count: int = Field(description="how many memories")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, named: NamedEvent) -> Self:
+        event = named.event
+        return cls(
+            id=event.id,
+            kind=event.kind,
+            source=Source(event.source_kind, event.source_id, event.source_name),
+            actor_id=event.actor_id,
+            actor_name=named.actor_name,
+            memory_ids=event.memory_ids,
+            query=event.query,
+            count=event.count,
+            created_at=event.created_at,
+        )
+
+
+class ActivityList(BaseModel):
+    events: list[ActivityView] = Field(description="newest first")
+
+
+async def list_all(request: Request[State]) -> Response:
+    """List what was done with the project's memories, through what, and by whom."""
+    call = await call_of(request)
+    query = read_query(request, ActivityQuery)
+    await call.runtime.in_thread(call.runtime.activity.flush)
+    filters = ActivityFilters(query.source, query.memory_id, query.kind, query.before)
+    events = await call.read(activity.list_activity, request.path_params["project_id"], filters, query.limit)
+    return reply(ActivityList(events=[ActivityView.of(event) for event in events]))
+
+
+class RevertRequest(Change):
+    source_id: SourceId = Field(description="an API key, a connection, a session or an import, as `source` names it")
+    since: Annotated[datetime, BeforeValidator(parse_moment)]
+    dry_run: bool = Field(default=False, description="true counts what would be undone, and undoes nothing")
+
+
+class Reverted(BaseModel):
+    dry_run: bool
+    adds: int = Field(description="memories that are in the trash now")
+    changes: int = Field(description="memories that have the version before again")
+    deletions: int = Field(description="memories that came back from the trash")
+    skipped: int = Field(description="memories that somebody else changed afterwards")
+
+
+async def undo(request: Request[State]) -> Response:
+    """Undo what one credential did with the project's memories since a moment. Only for the project's admins."""
+    call = await person_call_of(request)
+    body = await read(request, RevertRequest)
+    wanted = Wanted(request.path_params["project_id"], body.source_id, body.since)
+    plan = await call.read(revert.plan, wanted)
+    if not body.dry_run:
+        return reply(await _undone(call, wanted, plan))
+    counts = len(plan.adds), len(plan.changes), len(plan.deletions)
+    return reply(Reverted(dry_run=True, adds=counts[0], changes=counts[1], deletions=counts[2], skipped=plan.skipped))
+
+
+async def _undone(call: Call, wanted: Wanted, plan: Plan) -> Reverted:
+    adds = deletions = changes = 0
+    for ids in batched(plan.adds, CHUNK_MEMORIES):
+        adds += await call.run(revert.undo_adds, wanted, ids)
+    for ids in batched(plan.deletions, CHUNK_MEMORIES):
+        deletions += await call.run(revert.undo_deletions, wanted, ids)
+    for memory_id in plan.changes:
+        changes += await call.run(revert.undo_change, wanted, memory_id, call.index)
+    planned = len(plan.adds) + len(plan.deletions) + len(plan.changes)
+    skipped = plan.skipped + planned - adds - deletions - changes
+    return Reverted(dry_run=False, adds=adds, changes=changes, deletions=deletions, skipped=skipped)
+
+
+def batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Yield the ids, `size` at a time."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))

@@ -1,0 +1,54 @@
+"""What an assistant should know at the start of a conversation, over HTTP."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rest.http import call_of, read_query, reply
+from rest.project_param import OfUser, project_of
+from server.domain.memory import context
+from server.domain.memory.context import DEFAULT_BUDGET, Known, text_of
+from server.models import Memory
+from server.runtime import State
+
+Budget = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class ContextQuery(OfUser):
+    budget: Budget = Field(default=DEFAULT_BUDGET, description="characters of the text at most")
+
+
+class KnownView(BaseModel):
+    id: str
+    content: str = Field(description="its beginning, as far as the text shows it")
+    pinned: bool
+    created_at: datetime
+
+
+class ContextView(BaseModel):
+    text: str = Field(description="a line for each memory")
+    memories: list[KnownView] = Field(description="pinned ones first, then those that changed last or are found often")
+
+    @classmethod
+    def of(cls, known: list[Known]) -> Self:
+        memories = [
+            KnownView(id=one.memory.id, content=one.text, pinned=one.memory.pinned, created_at=one.memory.created_at)
+            for one in known
+        ]
+        return cls(text=text_of(known), memories=memories)
+
+
+async def read(request: Request[State]) -> Response:
+    """Read what to know at the start of a conversation: pinned memories, then recent and often found ones."""
+    call = await call_of(request)
+    query = read_query(request, ContextQuery)
+    await project_of(request, call)
+    known = await call.read(context.read_context, query.project_id, query.user_id, query.budget, write_line)
+    return reply(ContextView.of(known))
+
+
+def write_line(_memory: Memory, text: str) -> str:
+    return f"- {text}"

@@ -1,0 +1,76 @@
+"""Writes down what operations noted, beside the work: on a thread of its own, each second, in batches."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+
+import sqlalchemy as sa
+
+from server import waits
+from server.database import Database
+from server.domain.memory import activity
+from server.domain.memory.activity import Noted
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 1.0
+MOST_WAITING = 10_000
+"""Events that wait in memory. Others are dropped while the database takes none."""
+
+BATCH_ROWS = 500
+
+
+class ActivityLog:
+    """Keeps events until they are stored. With `days` 0 nothing is kept. Safe for threads."""
+
+    def __init__(self, database: Database, days: int) -> None:
+        self.days = days
+        self._database = database
+        self._waiting: deque[Noted] = deque()
+        self._dropped = 0
+        self._storing = threading.Lock()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="activity", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def add(self, events: Iterable[Noted]) -> None:
+        """Keep the events until the thread stores them."""
+        if self.days:
+            for event in events:
+                if len(self._waiting) < MOST_WAITING:
+                    self._waiting.append(event)
+                else:
+                    self._dropped += 1
+
+    def flush(self) -> None:
+        """Store what waits. A database that takes no writes gets it later."""
+        if not self._waiting and not self._dropped:
+            return
+        with self._storing:
+            try:
+                while batch := list(islice(self._waiting, BATCH_ROWS)):
+                    with self._database.write() as session:
+                        activity.store(session, batch)
+                    for _ in batch:
+                        self._waiting.popleft()
+            except (sa.exc.OperationalError, sa.exc.TimeoutError):
+                log.warning("activity was not stored yet", extra={"events": len(self._waiting)})
+            if self._dropped:
+                log.warning("activity was dropped", extra={"events": self._dropped})
+                self._dropped = 0
+
+    def close(self) -> None:
+        """Store the rest and end the thread."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.flush()
+
+    def _run(self) -> None:
+        while not self._ending.wait(INTERVAL_SECONDS):
+            waits.begin()
+            self.flush()

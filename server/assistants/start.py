@@ -1,0 +1,21 @@
+"""How an assistant loads what is pinned and recent at the start of each conversation."""
+
+from server.assistants.instructions import SERVER_NAME, Step, Target, as_json
+
+INSTRUCTION = "Optional: let each conversation begin with what you pinned and what is recent. Add this."
+LINE = f"Before your first answer, call the tool `context` of {SERVER_NAME} and use what it says."
+
+
+def hook(target: Target) -> Step:
+    """Return the hook of Claude Code. What it prints becomes part of the conversation."""
+    command = f'curl -s -H "X-API-Key: {target.key}" {target.public_url}/api/memories/context | jq -r .text'
+    hooks = {"SessionStart": [{"hooks": [{"type": "command", "command": command}]}]}
+    return Step(INSTRUCTION, as_json({"hooks": hooks}), "~/.claude/settings.json")
+
+
+def rule() -> Step:
+    return Step(INSTRUCTION, f"---\nalwaysApply: true\n---\n{LINE}", f".cursor/rules/{SERVER_NAME}.mdc")
+
+
+def line() -> Step:
+    return Step(INSTRUCTION, LINE, "~/.codex/AGENTS.md")

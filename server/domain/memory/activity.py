@@ -1,0 +1,149 @@
+"""What was done with the memories of a project: operations note it, the process writes it down, members read it.
+
+Operations only note events in their session, since a write of its own would cost a search more than the search does.
+`server.activity_log` stores them after the commit.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.access import Action, require_project
+from server.domain.memory.source import source_of
+from server.domain.retention import delete_chunk
+from server.models import ActivityEvent, Project, User
+from server.models.activity import ActivityKind
+from server.models.base import new_id, now
+from server.models.sources import SourceKind
+from server.principal import Principal
+
+MOST_IDS = 100
+"""Memories that an event names."""
+
+QUERY_LENGTH = 500
+COUNTED_EVENTS = 300
+"""The last events of a project that tell which memories are found often."""
+
+COUNTED_IDS = 10
+_NOTED = "activity"
+
+Noted = dict[str, Any]
+"""The columns of an event."""
+
+
+class ActivityFilters(NamedTuple):
+    """Each field narrows the result. `source` is a kind or an id; `before` is the id of an event."""
+
+    source: str | None = None
+    memory_id: str | None = None
+    kind: ActivityKind | None = None
+    before: str | None = None
+
+
+class NamedEvent(NamedTuple):
+    """An event, and the name of who owns the credential. None: the account is deleted."""
+
+    event: ActivityEvent
+    actor_name: str | None
+
+
+def note(
+    session: Session,
+    principal: Principal | None,
+    project_id: str,
+    kind: ActivityKind,
+    memory_ids: Iterable[str] = (),
+    *,
+    count: int | None = None,
+    query: str | None = None,
+) -> None:
+    """Note what the operation did. `count` is how many memories it was about, if they are not all in `memory_ids`."""
+    if principal is None:  # a command
+        return
+    source = source_of(principal)
+    ids = list(memory_ids)
+    event: Noted = {
+        "id": new_id("act_"),
+        "project_id": project_id,
+        "kind": kind,
+        "source_kind": source.kind,
+        "source_id": source.id,
+        "source_name": source.name,
+        "actor_id": principal.user_id,
+        "memory_ids": ids[:MOST_IDS],
+        "query": None if query is None else query[:QUERY_LENGTH],
+        "count": len(ids) if count is None else count,
+        "created_at": now(),
+    }
+    session.info.setdefault(_NOTED, []).append(event)
+
+
+def noted_in(session: Session) -> list[Noted]:
+    """Return what operations noted in the session."""
+    events: list[Noted] = session.info.get(_NOTED, [])
+    return events
+
+
+def store(session: Session, events: Sequence[Noted]) -> None:
+    """Store events, without those of projects that were deleted meanwhile."""
+    project_ids = {event["project_id"] for event in events}
+    query = sa.select(col(Project.id)).where(col(Project.id).in_(project_ids))
+    existing = set(session.scalars(query.with_for_update(read=True, key_share=True)))
+    rows = [event for event in events if event["project_id"] in existing]
+    if rows:
+        session.execute(sa.insert(ActivityEvent), rows)
+
+
+def list_activity(
+    session: Session, principal: Principal, project_id: str, filters: ActivityFilters, limit: int
+) -> list[NamedEvent]:
+    """Return at most `limit` events of the project, newest first. Raises what `require_project` does."""
+    project = require_project(session, principal, project_id, Action.READ)
+    query = sa.select(ActivityEvent, col(User.name)).outerjoin(User, col(User.id) == ActivityEvent.actor_id)
+    query = query.where(col(ActivityEvent.project_id) == project.id, *_conditions(filters))
+    rows = session.execute(query.order_by(col(ActivityEvent.id).desc()).limit(limit))
+    return [NamedEvent(event, name) for event, name in rows]
+
+
+def often_found(session: Session, project_id: str, limit: int) -> list[str]:
+    """Return the memories that the last searches of the project found or that were read, most often first."""
+    query = (
+        sa.select(col(ActivityEvent.memory_ids))
+        .where(
+            col(ActivityEvent.project_id) == project_id,
+            col(ActivityEvent.kind).in_([ActivityKind.SEARCH, ActivityKind.READ]),
+        )
+        .order_by(col(ActivityEvent.id).desc())
+        .limit(COUNTED_EVENTS)
+    )
+    counts = Counter(memory_id for ids in session.scalars(query) for memory_id in islice(ids, COUNTED_IDS))
+    return sorted(counts, key=lambda memory_id: (-counts[memory_id], memory_id))[:limit]
+
+
+def remove_old(session: Session, days: int) -> int:
+    """Delete some events that are older than this. Return how many. Call it again while some go."""
+    return delete_chunk(session, ActivityEvent, col(ActivityEvent.id) < new_id("act_", _days_ago(days)))
+
+
+def _days_ago(days: int) -> datetime:
+    return now() - timedelta(days=days)
+
+
+def _conditions(filters: ActivityFilters) -> list[sa.ColumnElement[bool]]:
+    matching: list[sa.ColumnElement[bool]] = []
+    if filters.source is not None:
+        column = ActivityEvent.source_kind if filters.source in list(SourceKind) else ActivityEvent.source_id
+        matching.append(col(column) == filters.source)
+    if filters.memory_id is not None:
+        written = sa.cast(col(ActivityEvent.memory_ids), sa.Text)
+        matching.append(written.contains(filters.memory_id, autoescape=True))
+    if filters.kind is not None:
+        matching.append(col(ActivityEvent.kind) == filters.kind)
+    if filters.before is not None:
+        matching.append(col(ActivityEvent.id) < filters.before)
+    return matching

@@ -1,0 +1,99 @@
+"""What an assistant should know at the start of a conversation, within a budget of characters."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, zip_longest
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.access import Action, require_project
+from server.domain.memory import activity
+from server.domain.memory.budget import ROWS_PER_READ, WITHOUT_MESSAGES
+from server.domain.memory.excerpts import beginning_of
+from server.domain.memory.filters import Filters, conditions
+from server.models import Memory
+from server.models.activity import ActivityKind
+from server.principal import Principal
+
+DEFAULT_BUDGET = 4_000
+MOST_CANDIDATES = 200
+"""Memories of each kind that are looked at: pinned, recently changed, often found."""
+
+SHORTEST_LENGTH = 40
+"""A text is not cut to fewer characters than this. It is left out instead."""
+
+Write = Callable[[Memory, str], str]
+
+
+class Known(NamedTuple):
+    """A memory, the beginning of its text, and the line that tells it."""
+
+    memory: Memory
+    text: str
+    line: str
+
+
+def read_context(
+    session: Session,
+    principal: Principal,
+    project_id: str | None,
+    user_id: str | None,
+    budget: int,
+    write: Write,
+) -> list[Known]:
+    """Return what fits into `budget` characters of lines, as `write` writes them, and one line break between two.
+
+    Pinned memories come first, the newest of them first; then in turn one that changed last and one that was found
+    most often. Equal texts come once. The memories come without their messages. Raises what `require_project` does.
+    """
+    project = require_project(session, principal, project_id, Action.READ)
+    matching = conditions(Filters(user_id=user_id), project.id)
+    is_pinned = conditions(Filters(user_id=user_id, pinned=True), project.id)
+    found = activity.often_found(session, project.id, MOST_CANDIDATES)
+    pinned = _read(session, sa.select(Memory).where(*is_pinned).order_by(col(Memory.id).desc()))
+    changed = _read(session, sa.select(Memory).where(*matching).order_by(col(Memory.revision).desc()))
+    by_id = sa.select(Memory).where(*matching, col(Memory.id).in_(found))
+    ranked = {memory.id: memory for memory in _read(session, by_id)}
+    frequent = [ranked[memory_id] for memory_id in found if memory_id in ranked]
+    others = (memory for pair in zip_longest(changed, frequent) for memory in pair if memory is not None)
+    known = _fitting(chain(pinned, others), budget, write)
+    activity.note(session, principal, project.id, ActivityKind.READ, (one.memory.id for one in known))
+    return known
+
+
+def _read(session: Session, query: sa.Select[Memory]) -> Iterator[Memory]:
+    query = query.limit(MOST_CANDIDATES).options(WITHOUT_MESSAGES).execution_options(yield_per=ROWS_PER_READ)
+    with session.scalars(query) as rows:
+        yield from rows
+
+
+def _fitting(memories: Iterator[Memory], budget: int, write: Write) -> list[Known]:
+    known: dict[str, Known] = {}
+    room = budget
+    for memory in memories:
+        if room <= 0:
+            break
+        if memory.content_hash in known:
+            continue
+        text = beginning_of(memory.content)
+        line = write(memory, one_line(text))
+        excess = len(line) - room
+        if excess > 0:
+            length = len(one_line(text)) - excess - 1
+            if length < SHORTEST_LENGTH:
+                continue
+            text = one_line(text)[:length] + "…"
+            line = write(memory, text)
+        known[memory.content_hash] = Known(memory, text, line)
+        room -= len(line) + 1
+    return list(known.values())
+
+
+def one_line(text: str) -> str:
+    """Return the text on one line, so that no memory passes for another one."""
+    return " ".join(text.split())
+
+
+def text_of(known: Sequence[Known]) -> str:
+    return "\n".join(one.line for one in known)

@@ -1,0 +1,61 @@
+"""Deletes memories: one of them into the trash, or for good; or all of a project."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.database import id_subquery
+from server.domain import audit
+from server.domain.access import Action, require_memory, require_project
+from server.domain.audit import Event
+from server.domain.memory import activity, trash
+from server.index import outbox
+from server.models import Memory
+from server.models.activity import ActivityKind
+from server.models.base import now
+from server.models.expiry import is_live
+from server.principal import Principal
+
+
+def delete(session: Session, principal: Principal, memory_id: str, permanent: bool = False) -> datetime | None:
+    """Delete the memory with all its versions. Return until when it can come back; None: it is deleted for good.
+
+    With `permanent` it may be in the trash. Raises NotFound, Forbidden, InsufficientScope.
+    """
+    if permanent and trash.erase(session, principal, memory_id):
+        return None
+    memory = require_memory(session, principal, memory_id, Action.WRITE)
+    return remove(session, principal, memory, 0 if permanent else trash.days_of(session, memory.project_id))
+
+
+def remove(session: Session, principal: Principal, memory: Memory, days: int) -> datetime | None:
+    """Delete a memory that is locked, and keep it in the trash for some days. Return as `delete`."""
+    until = trash.keep(session, principal, memory, days) if days else None
+    activity.note(session, principal, memory.project_id, ActivityKind.DELETE, [memory.id])
+    outbox.memories_removed(session, memory.project_id, [memory.number])
+    session.execute(sa.delete(Memory).where(col(Memory.number) == memory.number))
+    return until
+
+
+def delete_all(session: Session, principal: Principal, project_id: str | None, user_id: str | None = None) -> int:
+    """Delete all memories of the project, or those of the end user `user_id`, and empty the trash of them.
+
+    Return how many were deleted, without those that had expired or were in the trash.
+    """
+    project = require_project(session, principal, project_id, Action.WRITE)
+    matching = [col(Memory.project_id) == project.id]
+    if user_id is not None:
+        matching.append(col(Memory.user_id) == user_id)
+    query = sa.select(col(Memory.number), is_live(now())).where(*matching)
+    rows = session.execute(query.with_for_update()).all()
+    numbers, count = [row[0] for row in rows], sum(bool(row[1]) for row in rows)
+    outbox.memories_removed(session, project.id, numbers)
+    session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
+    trash.erase_all(session, project.id, user_id)
+    if count:
+        activity.note(session, principal, project.id, ActivityKind.DELETE, count=count)
+        audit.record_memories(
+            session, Event.MEMORIES_DELETED, principal, project, count, only_one_end_user=user_id is not None
+        )
+    return count

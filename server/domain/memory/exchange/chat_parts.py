@@ -1,0 +1,60 @@
+"""Names what the messages of a chat hold beside their text, so that an import can count it."""
+
+import mimetypes
+from collections.abc import Iterator
+from typing import Any
+
+from server.domain.memory.exchange.entries import Foreign
+
+FILES = "attached files"
+TOOLS = "calls of tools and their results"
+THOUGHTS = "thoughts of the assistant"
+OTHERS = "other parts"
+_MEDIA = {"image": "images", "audio": "recordings", "video": "videos"}
+_TOOL_BLOCKS = ("tool_use", "tool_result")
+_WITHOUT_CONTENT = ("text", "token_budget", "flag")
+
+
+def left_out_of_chatgpt(message: Foreign) -> Iterator[str]:
+    """Yield the kind of each part, attachment or call in a message that people saw."""
+    content = _object(message.get("content"))
+    kind = str(content.get("content_type"))
+    parts = [part for part in _objects(content.get("parts")) if not isinstance(part.get("text"), str)]
+    media = [_media(str(part.get("content_type")), OTHERS) for part in parts]
+    yield from media
+    pointers = " ".join(str(part.get("asset_pointer")) for part in parts)
+    for attachment in _objects(_object(message.get("metadata")).get("attachments")):
+        if str(attachment.get("id")) not in pointers:  # an image is a part and an attachment
+            yield _media(str(attachment.get("mime_type")), FILES)
+    if kind == "thoughts":
+        yield THOUGHTS
+    elif message.get("recipient") not in (None, "all") or _object(message.get("author")).get("role") == "tool":
+        yield from () if media else (TOOLS,)
+    elif kind not in ("None", "text", "multimodal_text", "reasoning_recap"):
+        yield OTHERS
+
+
+def left_out_of_claude(message: Foreign) -> Iterator[str]:
+    """Yield the kind of each block and each file of a message that is not its text."""
+    for block in _objects(message.get("content")):
+        kind = str(block.get("type"))
+        if kind in _TOOL_BLOCKS:
+            yield TOOLS
+        elif "thinking" in kind:
+            yield THOUGHTS
+        elif kind not in _WITHOUT_CONTENT:
+            yield _media(kind, OTHERS)
+    for file in (*_objects(message.get("attachments")), *_objects(message.get("files"))):
+        yield _media(str(mimetypes.guess_type(str(file.get("file_name")))[0]), FILES)
+
+
+def _media(name: str, otherwise: str) -> str:
+    return next((kind for word, kind in _MEDIA.items() if word in name), otherwise)
+
+
+def _object(value: Any) -> Foreign:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(values: Any) -> list[Foreign]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []

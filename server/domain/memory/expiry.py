@@ -1,0 +1,76 @@
+"""When memories expire: what callers say about it, and the deletion behind.
+
+An expired memory is in no answer from that moment on, since `server.models.expiry` has the condition of every query.
+"""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import sqlalchemy as sa
+from pydantic import BeforeValidator, Field
+from sqlmodel import Session, col
+
+from server.database import id_subquery
+from server.domain.memory.parameters import parse_number
+from server.domain.memory.periods import moment_of
+from server.index import outbox
+from server.models import Memory
+from server.models.base import now
+from server.models.expiry import has_expired
+
+MOST_DAYS = 36_500
+PURGED_MEMORIES = 100
+"""Memories that one transaction deletes."""
+
+
+def parse_moment(value: object) -> datetime | None:
+    """Return the time in UTC. Raises ValueError with a reason for the caller."""
+    if value is None:
+        return None
+    return moment_of(value.isoformat() if isinstance(value, datetime) else value if isinstance(value, str) else "")
+
+
+def parse_future(value: object) -> datetime | None:
+    """Return the time in UTC, which is later than now. Raises ValueError with a reason for the caller."""
+    moment = parse_moment(value)
+    if moment is not None and moment <= now():
+        raise ValueError("must be a later moment than now")
+    return moment
+
+
+Future = Annotated[datetime | None, BeforeValidator(parse_future)]
+AnyMoment = Annotated[datetime | None, BeforeValidator(parse_moment)]
+Days = Annotated[int, Field(ge=1, le=MOST_DAYS), BeforeValidator(parse_number)]
+EXPIRES_AT = "a later moment: the memory is in no answer from then on, and is deleted for good within the hour"
+EXPIRES_IN_DAYS = "the same in days from now"
+
+
+def require_one_way(expires_at: datetime | None, days: int | None) -> None:
+    """Raises ValueError if both are given."""
+    if expires_at is not None and days is not None:
+        raise ValueError("expires_at and expires_in_days: give one of them")
+
+
+def expiry_of(expires_at: datetime | None, days: int | None) -> datetime | None:
+    """Return the moment that a caller gives in either way."""
+    return now() + timedelta(days=days) if days is not None else expires_at
+
+
+def expired_ids(session: Session, project_id: str) -> list[str]:
+    """Return the memories of a project that have expired and are not deleted yet."""
+    query = sa.select(col(Memory.id)).where(col(Memory.project_id) == project_id, has_expired(now()))
+    return list(session.scalars(query))
+
+
+def purge(session: Session) -> int:
+    """Delete some memories that have expired, with all their versions. Return how many. Call it again while some go."""
+    query = sa.select(col(Memory.project_id), col(Memory.number)).where(has_expired(now()))
+    rows = session.execute(query.limit(PURGED_MEMORIES).with_for_update(skip_locked=True)).all()
+    by_project: dict[str, list[int]] = defaultdict(list)
+    for project_id, number in rows:
+        by_project[project_id].append(number)
+    for project_id, numbers in sorted(by_project.items()):
+        outbox.memories_removed(session, project_id, numbers)
+        session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
+    return len(rows)

@@ -1,0 +1,28 @@
+"""What is no better than what unrelated questions find: results below the floor, and answers that are weak.
+
+The best of many memories is close to any question by chance, so both grow with the number of memories compared. Best
+scores of unrelated questions, 60 of 100 below: 0.10 among 7 memories, 0.17 among 100, 0.22 among 360, 0.24 among 600.
+
+Worth on LoCoMo and on 30 questions about nothing stored: docs/benchmarks.md. The floor is low: a question about the
+right people that has no answer scores as high as one that has.
+"""
+
+import math
+
+WEAK_OF_FEW = 0.1
+WEAK_OF_MANY = 0.28
+WEAK_PER_LOGARITHM = 0.045
+"""From about 10 to 500 memories, `weak_below` grows with the logarithm of their number."""
+
+FLOOR_OF_WEAK = 0.575
+"""The floor as a part of `weak_below`. At 0.6 it begins to cost answers."""
+
+
+def weak_below(compared: int) -> float:
+    """Return the score that an answer needs so as not to be weak. `compared` is the number of memories compared."""
+    return min(max(WEAK_PER_LOGARITHM * math.log(max(compared, 1)), WEAK_OF_FEW), WEAK_OF_MANY)
+
+
+def floor_among(compared: int) -> float:
+    """Return the threshold if the caller gives none."""
+    return FLOOR_OF_WEAK * weak_below(compared)

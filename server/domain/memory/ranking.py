@@ -1,0 +1,86 @@
+"""Combines meaning and words into one score, and sorts memories by it.
+
+    score      = clip((0.6 * similarity + 0.25 * share + 0.45 * window) / 1.3, 0, 1)
+    similarity = cos(question - mean, best piece - mean) - length_penalty
+    share      = bm25 / bm25(best match) * coverage(best match)
+    window     = the words of the memories before and after it, weighed by distance and rarity
+
+- mean: the sum of the vectors of the project's pieces, divided by their count + 50.
+- length_penalty: 0.05 * ln(pieces / 16) for a memory of more than 16 pieces, else 0.
+- A short piece that asks a question counts half of its cosine.
+- best match: the memory with the highest bm25.
+- coverage: the part of the question's terms that the memory holds, weighted by their IDF in the project.
+
+`server/index/exact/matrix.py` computes the similarity, `server/index/words/word_search.py` the share and
+`server/index/words/window.py` the window. A memory that only its words found has similarity 0; one that holds no term
+of the question has share and window 0. If the question has no terms to look for, score = clip(similarity, 0, 1).
+
+The weights were tuned on LoCoMo 1-5 and are flat between 0.5 and 0.7, 0.25 and 0.4, 0.3 and 0.6. docs/benchmarks.md
+has what each part is worth.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.domain.memory.near_equals import NEAR, newer_first
+from server.index.exact.matrix import SimilarMemories
+from server.index.types import Numbers
+from server.index.words.word_search import WordMatches
+
+SIMILARITY_WEIGHT = 0.6 / 1.3
+SHARE_WEIGHT = 0.25 / 1.3
+WINDOW_WEIGHT = 0.45 / 1.3
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Memories with their scores and the parts of these, best first."""
+
+    numbers: Numbers
+    scores: Scores
+    similarities: Scores
+    shares: Scores
+    windows: Scores
+    is_final: bool
+    """Whether a larger width finds no more: all memories are ranked, or the threshold cut the ranking."""
+
+    best: float
+    """The best score of all, also when it misses the threshold; 1 if nothing was compared."""
+
+
+def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width: int) -> Ranking:
+    """Score all candidates. Keep the `width` best and those near the last."""
+    numbers = np.union1d(similar.numbers, matches.numbers)
+    similarities = _spread(numbers, similar.numbers, similar.similarities)
+    shares = _spread(numbers, matches.numbers, matches.shares)
+    windows = _spread(numbers, matches.numbers, matches.windows)
+    scores = similarities
+    if matches.asked:
+        scores = SIMILARITY_WEIGHT * similarities + SHARE_WEIGHT * shares + WINDOW_WEIGHT * windows
+    scores = np.clip(scores, 0.0, 1.0)
+    lowest = np.partition(scores, -width)[-width] if width < len(scores) else 0.0
+    best = np.flatnonzero(scores >= lowest - NEAR)
+    order = best[np.argsort(-scores[best])]
+    passing = int(np.count_nonzero(scores[order] >= threshold))
+    descending = scores[order[:passing]]
+    chosen = newer_first(order[:passing], descending)
+    return Ranking(
+        numbers[chosen],
+        descending,
+        np.clip(similarities[chosen], 0.0, 1.0),
+        shares[chosen],
+        windows[chosen],
+        is_final=passing < len(order) or (similar.complete and len(order) == len(scores)),
+        best=float(scores.max(initial=0.0)) if len(scores) else 1.0,
+    )
+
+
+def _spread(numbers: Numbers, own: Numbers, values: Scores) -> Scores:
+    """Return the values for all `numbers`, 0 where `own` has none. Both are ascending."""
+    spread = np.zeros(len(numbers), np.float32)
+    spread[np.searchsorted(numbers, own)] = values
+    return spread

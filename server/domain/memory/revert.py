@@ -1,0 +1,213 @@
+"""Undoes what one credential did with the memories of a project since a moment.
+
+`plan` finds it out. Then each step undoes a few memories in a transaction of its own and looks again under a lock, so
+that nothing is undone that somebody else changed meanwhile.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum, auto
+from itertools import dropwhile, takewhile
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.access import Action, require_project
+from server.domain.memory import activity, deletions, memories, rows, trash, versions
+from server.domain.memory.budget import WITHOUT_MESSAGES
+from server.domain.memory.inputs import MemoryChange
+from server.domain.memory.versions import as_json
+from server.errors import NotFound
+from server.index import Index
+from server.models import Memory, MemoryVersion, TrashedMemory
+from server.models.activity import ActivityKind
+from server.models.base import now
+from server.models.expiry import is_live
+from server.models.sources import Source
+from server.principal import Principal
+
+CHUNK_MEMORIES = 20
+"""Memories that one transaction undoes."""
+
+
+class Wanted(NamedTuple):
+    """Whose work is undone, since when."""
+
+    project_id: str
+    source_id: str
+    since: datetime
+
+
+class Plan(NamedTuple):
+    """The memories that are to be deleted, to be changed back, and to come back from the trash.
+
+    `skipped` counts those that somebody else changed afterwards.
+    """
+
+    adds: list[str]
+    changes: list[str]
+    deletions: list[str]
+    skipped: int
+
+
+class _Work(Enum):
+    ADDED = auto()
+    CHANGED = auto()
+    NOT_LAST = auto()
+    UNDONE = auto()
+
+
+class _State(NamedTuple):
+    version: int
+    source: Source | None
+    moment: datetime | None
+
+
+def plan(session: Session, principal: Principal, wanted: Wanted) -> Plan:
+    """Return what has to be undone. Raises NotFound, Forbidden."""
+    require_project(session, principal, wanted.project_id, Action.REVERT)
+    adds: list[str] = []
+    changes: list[str] = []
+    skipped = 0
+    for memory in session.scalars(_touched(wanted)):
+        match _work_on(session, memory, wanted):
+            case _Work.ADDED:
+                adds.append(memory.id)
+            case _Work.CHANGED:
+                changes.append(memory.id)
+            case _Work.NOT_LAST:
+                skipped += 1
+    deleted = [(row.id, rows.read(Memory, row.memory)) for row in session.scalars(_trashed(wanted))]
+    returning = [(memory_id, memory) for memory_id, memory in deleted if not _is_addition(memory, wanted)]
+    changes += [memory_id for memory_id, memory in returning if _is_own(_current(memory), wanted)]
+    return Plan(adds, changes, [memory_id for memory_id, _ in returning], skipped)
+
+
+def undo_adds(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> int:
+    """Move these memories to the trash. Return how many, without those that changed meanwhile."""
+    require_project(session, principal, wanted.project_id, Action.REVERT)
+    days = trash.days_of(session, wanted.project_id)
+    count = 0
+    for memory_id in memory_ids:
+        memory = _locked(session, wanted, memory_id)
+        if memory is not None and _work_on(session, memory, wanted) is _Work.ADDED:
+            deletions.remove(session, principal, memory, days)
+            count += 1
+    return count
+
+
+def undo_deletions(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> int:
+    """Bring these memories back from the trash. Return how many, without those that came back meanwhile.
+
+    Raises QuotaExceeded.
+    """
+    require_project(session, principal, wanted.project_id, Action.REVERT)
+    restored = []
+    for row in session.scalars(_trashed(wanted).where(col(TrashedMemory.id).in_(memory_ids))).all():
+        try:
+            restored.append(trash.bring_back(session, row).id)
+        except NotFound:  # somebody else brought it back, or deleted it for good
+            continue
+    if restored:
+        activity.note(session, principal, wanted.project_id, ActivityKind.RESTORE, restored)
+    return len(restored)
+
+
+def undo_change(session: Session, principal: Principal, wanted: Wanted, memory_id: str, index: Index) -> int:
+    """Bring back the version before the changes. Return 1, or 0 if somebody else changed the memory meanwhile.
+
+    The index must be prepared. Raises QuotaExceeded.
+    """
+    require_project(session, principal, wanted.project_id, Action.REVERT)
+    memory = _locked(session, wanted, memory_id)
+    if memory is None or _work_on(session, memory, wanted) is not _Work.CHANGED:
+        return 0
+    before = _before(_states(session, memory), wanted)
+    state = versions.at(session, memory, before)
+    values: dict[str, Any] = {"text": state.content, "metadata": state.details}
+    row = session.get_one(MemoryVersion, (memory.number, before))
+    if row.pinned is not None:
+        values |= {"pinned": row.pinned, "expires_at": row.expires_at}
+    change = MemoryChange.model_construct(set(values), **values)  # several messages are longer than a text may be
+    memories.update(session, principal, memory_id, change, index, ActivityKind.RESTORE)
+    return 1
+
+
+def _touched(wanted: Wanted) -> sa.Select[Memory]:
+    """Return the query for the memories of the project on which the source worked since the moment."""
+    in_versions = sa.select(col(MemoryVersion.memory_number)).where(
+        _id_of(MemoryVersion.source) == wanted.source_id, col(MemoryVersion.updated_at) >= wanted.since
+    )
+    worked_on = sa.or_(
+        sa.and_(col(Memory.source_id) == wanted.source_id, col(Memory.stored_at) >= wanted.since),
+        sa.and_(_id_of(Memory.updated_source) == wanted.source_id, col(Memory.updated_at) >= wanted.since),
+        col(Memory.number).in_(in_versions),
+    )
+    query = sa.select(Memory).where(col(Memory.project_id) == wanted.project_id, is_live(now()), worked_on)
+    return query.order_by(col(Memory.id)).options(WITHOUT_MESSAGES).execution_options(yield_per=CHUNK_MEMORIES)
+
+
+def _trashed(wanted: Wanted) -> sa.Select[TrashedMemory]:
+    return trash.kept_in(wanted.project_id).where(
+        _id_of(TrashedMemory.source) == wanted.source_id, col(TrashedMemory.deleted_at) >= wanted.since
+    )
+
+
+def _id_of(column: Any) -> sa.ColumnElement[str]:
+    """Return the id of a source in SQL."""
+    written: sa.ColumnElement[str] = sa.type_coerce(column, sa.JSON)["id"].as_string()
+    return written
+
+
+def _locked(session: Session, wanted: Wanted, memory_id: str) -> Memory | None:
+    query = sa.select(Memory).where(
+        col(Memory.id) == memory_id, col(Memory.project_id) == wanted.project_id, is_live(now())
+    )
+    return session.scalars(query.with_for_update(), execution_options={"populate_existing": True}).one_or_none()
+
+
+def _work_on(session: Session, memory: Memory, wanted: Wanted) -> _Work:
+    """Return what the source did to the memory last."""
+    states = _states(session, memory)
+    if not _is_own(states[0], wanted):
+        return _Work.UNDONE if _is_undone(session, memory, states, wanted) else _Work.NOT_LAST
+    if _before(states, wanted):
+        return _Work.CHANGED
+    return _Work.ADDED if _is_addition(memory, wanted) else _Work.NOT_LAST  # the version before is not kept any more
+
+
+def _is_undone(session: Session, memory: Memory, states: Sequence[_State], wanted: Wanted) -> bool:
+    """Return whether somebody brought back what the source had changed."""
+    before = _before(list(dropwhile(lambda state: not _is_own(state, wanted), states)), wanted)
+    if not before:
+        return False
+    state = versions.at(session, memory, before)
+    return state.content == memory.content and as_json(state.details) == as_json(memory.details)
+
+
+def _before(states: Sequence[_State], wanted: Wanted) -> int:
+    """Return the last version before the source's work, with which the states begin; 0 if none is kept."""
+    own = len(list(takewhile(lambda state: _is_own(state, wanted), states)))
+    return states[own].version if own < len(states) else 0
+
+
+def _states(session: Session, memory: Memory) -> list[_State]:
+    """Return the current version and those before it, newest first."""
+    query = sa.select(MemoryVersion).where(col(MemoryVersion.memory_number) == memory.number)
+    earlier = session.scalars(query.order_by(col(MemoryVersion.version).desc())) if memory.version > 1 else ()
+    states = [_current(memory), *(_State(row.version, row.source, row.updated_at) for row in earlier)]
+    return [state._replace(moment=memory.stored_at) if state.version == 1 else state for state in states]
+
+
+def _current(memory: Memory) -> _State:
+    return _State(memory.version, memory.updated_source, memory.updated_at)
+
+
+def _is_addition(memory: Memory, wanted: Wanted) -> bool:
+    return memory.source_id == wanted.source_id and memory.stored_at is not None and memory.stored_at >= wanted.since
+
+
+def _is_own(state: _State, wanted: Wanted) -> bool:
+    source, moment = state.source, state.moment
+    return source is not None and source.id == wanted.source_id and moment is not None and moment >= wanted.since

@@ -1,0 +1,69 @@
+"""Through what memories come and change: their sources, as callers read them and as filters."""
+
+import unicodedata
+from typing import Annotated
+
+import sqlalchemy as sa
+from pydantic import AfterValidator
+from sqlmodel import col
+
+from server.models import Memory
+from server.models.base import is_id
+from server.models.sources import Source, SourceKind
+from server.principal import CredentialKind, Principal
+
+KINDS = {
+    CredentialKind.API_KEY: SourceKind.API_KEY,
+    CredentialKind.ACCESS_TOKEN: SourceKind.APPLICATION,
+    CredentialKind.SESSION: SourceKind.SESSION,
+}
+PREFIXES = ("key_", "con_", "ses_", "imp_")
+"""The ids of sources: API keys, connections of applications, sessions and imports."""
+
+NAME_LENGTH = 100
+
+
+def source_of(principal: Principal) -> Source:
+    """Return the principal's credential as the source of what it writes and reads."""
+    kind = KINDS[principal.kind]
+    return Source(kind.value, principal.credential_id, one_line(principal.credential_name) or "Unnamed")
+
+
+def source_of_import(import_id: str, original: Source | None) -> Source:
+    """Return the source of an imported memory. What a file says about its source remains as the name."""
+    return Source(SourceKind.IMPORT.value, import_id, one_line(original.name if original else "") or "Import")
+
+
+def one_line(name: str) -> str:
+    """Return the name on one line, without control, direction or invisible characters."""
+    visible = "".join(c for c in name if c.isspace() or unicodedata.category(c)[0] != "C")
+    return " ".join(visible.split())[:NAME_LENGTH]
+
+
+def parse_filter(value: str) -> str:
+    """Return the kind or the id of a source. Raises ValueError."""
+    if value not in list(SourceKind) and not any(is_id(prefix, value) for prefix in PREFIXES):
+        raise ValueError(f"must be {', '.join(SourceKind)}, or the id of one")
+    return value
+
+
+BY_SOURCE = "api_key, application, session or import; or the id of one"
+SourceFilter = Annotated[str, AfterValidator(parse_filter)]
+"""A kind of source, or the id of one."""
+
+
+def parse_id(value: str) -> str:
+    """Return the id of a source. Raises ValueError."""
+    if not any(is_id(prefix, value) for prefix in PREFIXES):
+        raise ValueError("must be the id of a source")
+    return value
+
+
+SourceId = Annotated[str, AfterValidator(parse_id)]
+
+
+def source_conditions(wanted: str) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions for memories of this kind of source, or of the source with this id."""
+    if wanted in list(SourceKind):
+        return [col(Memory.source_kind) == wanted]
+    return [col(Memory.source_kind).in_(list(SourceKind)), col(Memory.source_id) == wanted]  # so that the index helps

@@ -1,0 +1,227 @@
+"""The trash: a deleted memory moves to a table of its own, so that no query of memories needs to know of it.
+
+It comes back under its id with all its versions, unless its time is over.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.orm import defer
+from sqlmodel import Session, col
+
+from server.database import trash_days_of
+from server.domain.access import NO_MEMORY, Action, require_memory, require_project
+from server.domain.locks import lock_project_shared
+from server.domain.memory import activity, rows, usage
+from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
+from server.domain.memory.source import source_of
+from server.domain.memory.storing import insert
+from server.errors import Invalid, NotFound
+from server.index import outbox
+from server.models import Memory, MemoryVersion, Piece, Project, TrashedMemory, User
+from server.models.activity import ActivityKind
+from server.models.base import is_id, now
+from server.principal import Principal
+
+PURGED_MEMORIES = 100
+"""Memories that one transaction deletes."""
+
+_WITHOUT_VECTORS = defer(TrashedMemory.vectors, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
+
+
+class Trashed(NamedTuple):
+    """A memory in the trash, as it was, with how it came there."""
+
+    memory: Memory
+    row: TrashedMemory
+
+
+class TrashPage(NamedTuple):
+    """Memories in the trash, last deleted first, as far as they fit; the total of all; their size in an answer."""
+
+    trashed: list[Trashed]
+    total: int
+    size: int
+
+
+def days_of(session: Session, project_id: str) -> int:
+    """Return how long the project keeps what is deleted. 0: it keeps nothing."""
+    days = session.scalar(sa.select(col(Project.trash_days)).where(col(Project.id) == project_id))
+    return trash_days_of(session) if days is None else days
+
+
+def keep(session: Session, principal: Principal, memory: Memory, days: int) -> datetime:
+    """Keep a memory that is about to be deleted. Return until when it can come back."""
+    moment = now()
+    pieces = session.scalars(
+        sa.select(Piece).where(col(Piece.memory_number) == memory.number).order_by(col(Piece.position))
+    ).all()
+    versions = session.scalars(sa.select(MemoryVersion).where(col(MemoryVersion.memory_number) == memory.number))
+    row = TrashedMemory(
+        id=memory.id,
+        project_id=memory.project_id,
+        user_id=memory.user_id,
+        memory=rows.written(memory),
+        versions=[rows.written(version) for version in versions],
+        spans=[[piece.start, piece.end] for piece in pieces],
+        embedding_model=memory.embedding_model,
+        vectors=b"".join(piece.vector for piece in pieces),
+        expires_at=memory.expires_at,
+        deleted_at=moment,
+        deleted_until=moment + timedelta(days=days),
+        deleted_by=principal.user_id,
+        source=source_of(principal),
+    )
+    session.add(row)
+    session.flush()
+    return row.deleted_until
+
+
+def list_trash(
+    session: Session, principal: Principal, project_id: str | None, user_id: str | None, limit: int, offset: int
+) -> TrashPage:
+    """Return a page of the project's trash. Raises what `require_project` does."""
+    project = require_project(session, principal, project_id, Action.READ)
+    matching = [*_kept(), *_of(project.id, user_id)]
+    query = sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS)
+    query = query.order_by(col(TrashedMemory.deleted_at).desc(), col(TrashedMemory.id).desc())
+    budget = Budget()
+    trashed: list[Trashed] = []
+    page = query.limit(limit).offset(offset).execution_options(yield_per=ROWS_PER_READ)
+    with session.scalars(page) as kept:
+        for row in kept:
+            memory = rows.read(Memory, row.memory)
+            if not budget.take(size_of(memory.content, memory.details)):
+                break
+            trashed.append(Trashed(memory, row))
+    total = session.scalars(sa.select(sa.func.count()).select_from(TrashedMemory).where(*matching)).one()
+    activity.note(session, principal, project.id, ActivityKind.LIST, (one.memory.id for one in trashed))
+    return TrashPage(trashed, total, budget.used)
+
+
+def kept_in(project_id: str) -> sa.Select[TrashedMemory]:
+    """Return the query for what can come back from the project's trash."""
+    matching = [*_kept(), *_of(project_id, None)]
+    return sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS).order_by(col(TrashedMemory.id))
+
+
+def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
+    """Bring a memory back from the trash, with its id and its versions.
+
+    Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded, and Invalid for a memory that is not in the trash.
+    """
+    row = _find(session, memory_id)
+    if row is None:
+        require_memory(session, principal, memory_id, Action.WRITE, lock=False)
+        raise Invalid("is required for a memory that is not in the trash.", field="version")
+    _require(session, principal, row.project_id)
+    activity.note(session, principal, row.project_id, ActivityKind.RESTORE, [row.id])
+    return bring_back(session, row)
+
+
+def bring_back(session: Session, found: TrashedMemory) -> Memory:
+    """Move a memory out of the trash. Raises QuotaExceeded, and NotFound if somebody else did it first."""
+    lock_project_shared(session, found.project_id)
+    row = session.get(TrashedMemory, found.id, populate_existing=True, with_for_update=True)
+    if row is None:
+        raise NotFound(NO_MEMORY)
+    memory = rows.read(Memory, row.memory)
+    usage.require_room_for(session, row.project_id, [memory])
+    versions = [rows.read(MemoryVersion, version) for version in row.versions]
+    _forget_deleted_people(session, memory, versions)
+    insert(session, row.project_id, [memory], [rows.embedded(row.embedding_model, row.spans, row.vectors)])
+    for version in versions:
+        version.memory_number = memory.number
+    session.add_all(versions)
+    session.delete(row)
+    session.flush()
+    return memory
+
+
+def erase(session: Session, principal: Principal, memory_id: str) -> bool:
+    """Delete a memory in the trash for good. Return whether it is there. Raises what `restore` does."""
+    row = _find(session, memory_id)
+    if row is None:
+        return False
+    _require(session, principal, row.project_id)
+    activity.note(session, principal, row.project_id, ActivityKind.DELETE, [row.id])
+    return bool(_erase(session, row.project_id, [col(TrashedMemory.id) == row.id]))
+
+
+def erase_all(session: Session, project_id: str, user_id: str | None) -> None:
+    """Delete what is in the project's trash, or that of the end user `user_id`, for good."""
+    _erase(session, project_id, _of(project_id, user_id))
+
+
+def purge(session: Session) -> int:
+    """Delete some memories whose time in the trash is over. Return how many. Call it again while some go."""
+    moment = now()
+    is_over = sa.or_(col(TrashedMemory.deleted_until) <= moment, col(TrashedMemory.expires_at) <= moment)
+    found = session.execute(
+        sa.select(col(TrashedMemory.project_id), col(TrashedMemory.id)).where(is_over).limit(PURGED_MEMORIES)
+    ).all()
+    for project_id in sorted({row[0] for row in found}):
+        ids = [row[1] for row in found if row[0] == project_id]
+        _erase(session, project_id, [col(TrashedMemory.id).in_(ids)])
+    return len(found)
+
+
+def project_of(session: Session, principal: Principal, memory_id: str) -> str:
+    """Return the project of a memory that the principal may change, also of one in the trash. Raises NotFound."""
+    row = _find(session, memory_id)
+    if row is None:
+        return require_memory(session, principal, memory_id, Action.WRITE, lock=False).project_id
+    _require(session, principal, row.project_id)
+    return row.project_id
+
+
+def require_in_project(session: Session, principal: Principal, memory_id: str, project_id: str) -> None:
+    """Raises NotFound unless the memory, which may be in the trash, is in the project, and what `project_of` does."""
+    if project_of(session, principal, memory_id) != project_id:
+        raise NotFound(NO_MEMORY)
+
+
+def _find(session: Session, memory_id: str) -> TrashedMemory | None:
+    if not is_id("mem_", memory_id):
+        return None
+    query = sa.select(TrashedMemory).where(col(TrashedMemory.id) == memory_id, *_kept())
+    return session.scalars(query.options(_WITHOUT_VECTORS)).one_or_none()
+
+
+def _require(session: Session, principal: Principal, project_id: str) -> None:
+    """Raises NotFound for a memory out of reach, Forbidden, InsufficientScope."""
+    try:
+        require_project(session, principal, project_id, Action.WRITE)
+    except NotFound:
+        raise NotFound(NO_MEMORY) from None
+
+
+def _kept() -> list[sa.ColumnElement[bool]]:
+    """Return the conditions for what can still come back."""
+    moment = now()
+    expires_at = col(TrashedMemory.expires_at)
+    return [col(TrashedMemory.deleted_until) > moment, sa.or_(expires_at.is_(None), expires_at > moment)]
+
+
+def _of(project_id: str, user_id: str | None) -> list[sa.ColumnElement[bool]]:
+    matching = [col(TrashedMemory.project_id) == project_id]
+    return matching if user_id is None else [*matching, col(TrashedMemory.user_id) == user_id]
+
+
+def _erase(session: Session, project_id: str, matching: Iterable[sa.ColumnElement[bool]]) -> int:
+    erased = session.execute(sa.delete(TrashedMemory).where(*matching).returning(col(TrashedMemory.id))).all()
+    if erased:
+        outbox.request_purge(session, project_id)
+    return len(erased)
+
+
+def _forget_deleted_people(session: Session, memory: Memory, versions: Iterable[MemoryVersion]) -> None:
+    """Do as the database does with the rows of a person who is deleted."""
+    written = [(memory, "created_by"), (memory, "updated_by"), *((version, "updated_by") for version in versions)]
+    ids = {getattr(row, name) for row, name in written} - {None}
+    known = set(session.scalars(sa.select(col(User.id)).where(col(User.id).in_(ids))))
+    for row, name in written:
+        if getattr(row, name) not in known:
+            setattr(row, name, None)

@@ -1,0 +1,50 @@
+"""Finds the folder of a model that is named by a folder or by its name on the Hugging Face hub."""
+
+from pathlib import Path
+
+import httpx
+
+from server.index.model.failures import ModelUnusable
+
+OWNER = "sentence-transformers"
+"""The owner of a name without one, as in sentence-transformers."""
+
+WANTED = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+
+
+def is_folder(name: str) -> bool:
+    """Return whether the name is meant as a folder, there or not."""
+    return name.startswith(("/", ".", "~")) or name.count("/") > 1 or Path(name).is_dir()
+
+
+def label_of(name: str) -> str:
+    """Return the name as people may see it: of a folder, its last part."""
+    return Path(name).name or name if is_folder(name) else name
+
+
+def folder_of(name: str) -> Path:
+    """Return the folder of the model, from the hub's cache or downloaded if necessary. Raises ModelUnusable."""
+    if is_folder(name):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise ModelUnusable(f"The embedding model {label_of(name)!r} cannot be loaded: there is no such folder.")
+        return folder
+    return _from_hub(name if "/" in name else f"{OWNER}/{name}")
+
+
+def _from_hub(repository: str) -> Path:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - only for a model from the hub
+    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
+    from huggingface_hub.utils.tqdm import disable_progress_bars  # noqa: PLC0415
+
+    disable_progress_bars()
+    try:
+        try:
+            return Path(snapshot_download(repository, allow_patterns=WANTED, local_files_only=True))
+        except LocalEntryNotFoundError:
+            return Path(snapshot_download(repository, allow_patterns=WANTED))
+    except (OSError, ValueError, httpx.HTTPError) as error:
+        raise ModelUnusable(
+            f"The embedding model {repository!r} cannot be downloaded ({type(error).__name__}): check its name in "
+            "SELFMEMORY_EMBEDDING_MODEL and the way to the hub, or name a folder that holds it."
+        ) from error

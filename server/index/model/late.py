@@ -1,0 +1,103 @@
+"""A model that may be missing: the server starts without it, and takes it up when it appears."""
+
+import importlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from server.index.model.batching import Model
+from server.index.model.failures import ModelAway, ModelUnusable
+from server.index.model.prompts import Prompts
+from server.index.types import Vectors
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 10.0
+"""How long the start waits for a model that is being loaded. One that is missing is known to be so at once."""
+
+RETRY_SECONDS = 3.0
+LONGEST_RETRY_SECONDS = 300.0
+REST_FACTOR = 10
+"""After a failed attempt the next one comes after this many times its duration: some load a machine for a minute."""
+
+LOADING = "The embedding model is being prepared. Until then memories are found by their words."
+
+
+class LateModel:
+    """A Model that `load` returns in the background. Until then `encode` and `prompts` raise ModelAway at once.
+
+    `load` runs again and again while it raises ModelUnusable or ModelAway. `name` is "" and `dimensions` 0 until then.
+    """
+
+    def __init__(self, load: Callable[[], Model], threads: int | None = None) -> None:
+        self.threads = threads or cpu_count()
+        self._load = load
+        self._model: Model | None = None
+        self._trouble = LOADING
+        self._settled = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="model-loader", daemon=True)
+        self._thread.start()
+        self._settled.wait(PATIENCE_SECONDS)
+
+    @property
+    def name(self) -> str:
+        return self._model.name if self._model else ""
+
+    @property
+    def dimensions(self) -> int:
+        return self._model.dimensions if self._model else 0
+
+    @property
+    def batch_size(self) -> int:
+        return self._model.batch_size if self._model else 1
+
+    @property
+    def prompts(self) -> Prompts:
+        """Known only with the model. A text that came before it must not be embedded without its prompt."""
+        return self._loaded().prompts
+
+    def encode(self, texts: Sequence[str], /) -> Vectors:
+        return self._loaded().encode(texts)
+
+    def close(self) -> None:
+        """Stop trying. An attempt that is under way ends with the process."""
+        self._closing.set()
+        if self._model is not None:
+            self._model.close()
+
+    def _loaded(self) -> Model:
+        if self._model is None:
+            raise ModelAway(self._trouble)
+        return self._model
+
+    def _run(self) -> None:
+        while not self._closing.is_set() and self._model is None:
+            began = time.monotonic()
+            self._try()
+            self._settled.set()
+            rest = REST_FACTOR * (time.monotonic() - began)
+            self._closing.wait(min(max(rest, RETRY_SECONDS), LONGEST_RETRY_SECONDS) if self._model is None else 0)
+
+    def _try(self) -> None:
+        try:
+            importlib.invalidate_caches()  # a package may have been installed meanwhile
+            self._model = self._load()
+        except (ModelUnusable, ModelAway) as error:
+            trouble = str(error)
+        except Exception as error:  # noqa: BLE001 - the loader must not die: what is wrong may be put right
+            trouble = f"The embedding model cannot be loaded ({type(error).__name__}): run doctor, or see the log."
+            log.debug("the embedding model cannot be loaded", extra={"reason": str(error)})
+        else:
+            log.info("the embedding model is ready", extra={"model": self._model.name})
+            return
+        if trouble != self._trouble:
+            log.warning(f"{trouble} Until then memories are found by their words.")
+            self._trouble = trouble
+
+
+def cpu_count() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

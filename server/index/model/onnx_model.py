@@ -1,0 +1,72 @@
+"""Runs an exported model on onnxruntime and tokenizers, without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]  # it has no types
+from tokenizers import Tokenizer
+
+from server.index.model.failures import ModelUnusable
+from server.index.model.late import cpu_count
+from server.index.model.prompts import NO_PROMPTS, Prompts
+from server.index.types import Vectors
+
+PRECISION = "int8"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An exported model. `name` is without the precision."""
+
+    name: str
+    tokenizer: Path
+    graph: Path
+    max_tokens: int
+    prompts: Prompts = NO_PROMPTS
+    is_lowercase: bool = False
+
+
+class OnnxModel:
+    """Embeds one text at a time: int8 uses one scale for a whole batch, so batches lose precision and save no time."""
+
+    batch_size = 1
+
+    def __init__(self, model: Exported) -> None:
+        self.name = f"{model.name}/{PRECISION}"
+        self.prompts = model.prompts
+        self.threads = cpu_count()
+        self._is_lowercase = model.is_lowercase
+        self._tokenizer = _read_tokenizer(model)
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(model.max_tokens)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(model.graph), options, providers=["CPUExecutionProvider"])
+        self.dimensions = len(self._vector("")[0])
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return vectors of unit length, shape (len(texts), dimensions). Safe for threads."""
+        return np.concatenate([self._vector(text) for text in texts])
+
+    def close(self) -> None:
+        pass
+
+    def _vector(self, text: str) -> Vectors:
+        encoding = self._tokenizer.encode(text.lower() if self._is_lowercase else text)
+        ids = np.array([encoding.ids], dtype=np.int64)
+        (vector,) = self._session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        return np.asarray(vector, dtype=np.float32)
+
+
+def _read_tokenizer(model: Exported) -> Tokenizer:
+    """Raises ModelUnusable."""
+    try:
+        return Tokenizer.from_file(str(model.tokenizer))
+    except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
+        reason = str(error).partition("\n")[0]
+    raise ModelUnusable(
+        f"The embedding model {model.name!r} cannot be loaded: its tokenizer.json is damaged ({reason})."
+    )

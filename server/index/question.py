@@ -1,0 +1,34 @@
+"""A question on its way from the model to the search."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from server.index.chroma.collections import Collection
+from server.index.types import Vector
+
+
+class QuestionVector(NamedTuple):
+    """A question's vector and the memories near it.
+
+    `vector` is None while the model is away. `near` is None if they were not wanted or SQL must be scanned.
+    """
+
+    vector: Vector | None
+    near: set[int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that is being embedded. `collection` is that of a large project."""
+
+    collection: Collection | None
+    wanted: int | None
+    result: Future[QuestionVector]
+
+    @staticmethod
+    def of(vector: Vector | None, wanted: int | None) -> "Question":
+        """Return a question that needs no collection and no waiting. Without a vector it is searched by its words."""
+        result: Future[QuestionVector] = Future()
+        result.set_result(QuestionVector(vector, None))
+        return Question(None, wanted, result)

@@ -1,0 +1,22 @@
+"""Which pieces only ask. Their similarity counts half.
+
+Questions resemble questions, whatever they ask: "Where did you go?" is closer to "When did she go?" than any answer.
+A long piece that ends in a question mark holds facts too ("I moved to Lyon in May, did you know?"), so it counts fully.
+docs/benchmarks.md has what the rule is worth.
+"""
+
+import re
+
+MAX_LENGTH = 80
+"""Characters. Without this bound the rule costs as much as it gains."""
+
+_QUESTION = re.compile(
+    r"(?:[?\uff1f\ufe56\u061f\u037e\u2047-\u2049\u203d\u2e2e\u1367\u055e\u1945\ua60f\ua6f7]"
+    r"|(?<=[\u0370-\u03ff\u1f00-\u1fff]);)"  # what most people type in Greek
+    r"[\W_]*\Z"
+)
+"""A question mark of any script, after which only punctuation, emoji and blanks follow."""
+
+
+def only_asks(piece: str) -> bool:
+    return len(piece) <= MAX_LENGTH and _QUESTION.search(piece) is not None

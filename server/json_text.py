@@ -1,0 +1,116 @@
+"""Parse JSON, and say where a text holds what is no JSON."""
+
+import codecs
+import json
+import re
+from itertools import islice
+
+from pydantic_core import from_json
+
+from server.errors import Invalid
+from server.spelling import field_of
+
+HALF_A_CHARACTER = "must be text without half a character"
+
+SCANNED_BYTES, SCANNED_TOKENS = 100_000, 10_000
+"""A fault further on is not looked for: to find its place takes 10 ms for this much, on the event loop."""
+
+MOST_LEVELS = 200
+"""The deepest nesting that the parser takes."""
+
+MOST_DIGITS = 4_300
+"""The longest whole number that the parser takes."""
+
+PLACE_LENGTH = 4
+"""Names of a path that say where something is nested too deeply."""
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]+|"', re.DOTALL)
+_NOT_A_NUMBER = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_LONG_NUMBER = re.compile(rb"-?[0-9]{%d,}" % (MOST_DIGITS + 1))
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def has_half_a_character(text: str) -> bool:
+    """Return whether the text has a lone surrogate, which no encoding can write."""
+    return _SURROGATE.search(text) is not None
+
+
+def parse_json(body: bytes, *, allow_inf_nan: bool = False) -> object:
+    """Return the value of JSON text. A byte order mark is skipped.
+
+    Raises Invalid, with the path of the field where there is one, for what is no JSON, and for lone surrogates, too
+    deep nesting and too long numbers.
+    """
+    text = body.removeprefix(codecs.BOM_UTF8)
+    try:
+        return from_json(text, allow_inf_nan=allow_inf_nan)
+    except ValueError as error:
+        message = str(error).partition(" at line")[0]
+    raise _whole_fault(text) or _fault_in(text) or Invalid(f"The body is not valid JSON: {message}.")
+
+
+def _whole_fault(text: bytes) -> Invalid | None:
+    if not text.strip():
+        return Invalid("The body is empty.")
+    if b"\0" in text[:4] or text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return Invalid("The body must be UTF-8 text.")
+    if text.lstrip().startswith(b"'"):
+        return Invalid("The body begins with a single quote, which a Windows shell passes on: send it from a file.")
+    return None
+
+
+def _fault_in(text: bytes) -> Invalid | None:
+    """Return the first fault that has a place: the parser gives no path. Does not recurse."""
+    path: list[str | int] = []
+    previous = b""
+    for match in islice(_TOKEN.finditer(text, 0, SCANNED_BYTES), SCANNED_TOKENS):
+        token = match[0]
+        if token == b'"':  # of a string without an end
+            return None
+        is_key = bool(path) and isinstance(path[-1], str) and previous in (b"{", b",")
+        if token in (b"[", b"{"):
+            path.append("" if token == b"{" else 0)
+            if len(path) > MOST_LEVELS:
+                return _too_deep(path)
+        elif token in (b"]", b"}"):
+            del path[-1:]
+        elif token == b",":
+            if path and isinstance(path[-1], int):
+                path[-1] += 1
+        elif is_key and not token.startswith(b'"'):
+            return None
+        elif reason := _reason_against(token):
+            return _fault(reason, path[:-1] if is_key else path)
+        elif is_key:
+            path[-1] = token.decode()[1:-1]
+        previous = token
+    return None
+
+
+def _too_deep(path: list[str | int]) -> Invalid:
+    names = path[:PLACE_LENGTH]
+    while names and isinstance(names[-1], int):
+        del names[-1]
+    return _fault("is nested too deeply", names)
+
+
+def _fault(reason: str, path: list[str | int]) -> Invalid:
+    return Invalid(f"{reason}." if path else f"The body {reason}.", field=field_of(path))
+
+
+def _reason_against(token: bytes) -> str | None:
+    """Return what is wrong with a string, a number or a word."""
+    if _NOT_A_NUMBER.fullmatch(token):
+        return "holds NaN or Infinity, which JSON does not have"
+    if _LONG_NUMBER.match(token):
+        return "has too many digits"
+    if not token.startswith(b'"'):
+        return None
+    try:
+        return HALF_A_CHARACTER if has_half_a_character(json.loads(token.decode())) else None
+    except UnicodeDecodeError:
+        return "must be UTF-8 text"
+    except json.JSONDecodeError as error:
+        if "control character" in error.msg:
+            return "has a line break or control character: write it as an escape, such as \\n"
+        return "has a backslash that JSON does not know: write it twice"

@@ -1,0 +1,18 @@
+"""When memories expire: the one condition that leaves an expired memory out of every answer."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from server.models.memories import Memory
+
+
+def is_live(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
+    """Return the condition for memories that have not expired at this moment."""
+    return sa.or_(col(Memory.expires_at).is_(None), col(Memory.expires_at) > moment)
+
+
+def has_expired(moment: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition for the others, of which an index knows."""
+    return sa.and_(col(Memory.expires_at).is_not(None), col(Memory.expires_at) <= moment)

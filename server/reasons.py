@@ -1,0 +1,39 @@
+"""Says in our words why pydantic refuses a value."""
+
+from pydantic_core import ErrorDetails
+
+from server.json_text import HALF_A_CHARACTER
+
+REASONS = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "string_unicode": HALF_A_CHARACTER,
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "does not have the right form",
+    "list_type": "must be a list",
+    "too_short": "must have {min_length} or more items",
+    "too_long": "must have at most {max_length} items",
+    "model_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+}
+"""Our words for pydantic's error types, whose own messages address programmers."""
+
+
+def reason_of(problem: ErrorDetails) -> str:
+    """Return the reason without the field and without a full stop."""
+    if problem["type"] in REASONS:
+        return REASONS[problem["type"]].format_map(problem.get("ctx", {}))
+    return problem["msg"].removeprefix("Value error, ").rstrip(".")

@@ -1,0 +1,67 @@
+"""Notes of other programs: their front matter, headings and names."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.domain.memory.exchange.entries import Warnings
+from server.domain.memory.exchange.sources import Format, checked, read_path
+from tests.support.moving import read, texts
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "given"
+
+
+def test_a_folder_of_notes_is_read_with_its_front_matter(path: Path) -> None:
+    (path / "trips").mkdir(parents=True)
+    (path / ".obsidian").mkdir()
+    (path / ".obsidian" / "app.json").write_text("{")
+    (path / "trips" / "Rome.md").write_text(
+        "---\ntags:\n  - trip\ncreated: 2024-05-01\nrating: 5\nperson: {name: Li}\n---\n# Rome\nNice.\n"
+    )
+    (path / "broken.md").write_text("---\n{{date}}: [\n---\nText.\n")
+    broken, rome = read(path)
+    assert (rome.content, rome.created_at.month) == ("# Rome\nNice.", 5)
+    assert rome.metadata == {
+        "title": "Rome", "file": "trips/Rome.md", "tags": ["trip"], "rating": 5, "person": {"name": "Li"},
+    }  # fmt: skip
+    assert broken.content.endswith("Text.")
+
+
+@pytest.mark.parametrize(
+    ("front_matter", "metadata"),
+    [
+        ("category: [x, y]\ndate: 2099-01-01", {"category": ["x", "y"], "date": "2099-01-01"}),
+        ("created: 2024-05-01\ndate: 2024-05-02\nupdated: soon", {"date": "2024-05-02", "updated": "soon"}),
+        ("tags: 2024\npeople: {a: 1}", {"tags": ["2024"], "people": {"a": 1}}),
+        ("at: 10:30\nzip: 01234\nn: -7\nx: 1.5", {"at": "10:30", "zip": "01234", "n": -7, "x": 1.5}),
+        ("tag: a\ntags: [b]\nempty:", {"tags": ["b"], "tag": "a"}),
+    ],
+)
+def test_front_matter_of_others_is_kept_as_it_is_meant(path: Path, front_matter: str, metadata: dict[str, Any]) -> None:
+    path.mkdir()
+    (path / os.fsdecode(b"caf\xe9.md")).write_text(f"---\n{front_matter}\n---\ntea")
+    (line,) = read(path)
+    assert line.metadata == {"title": "caf\ufffd", "file": "caf\ufffd.md", **metadata}
+
+
+def test_front_matter_that_would_grow_is_not_unpacked(path: Path) -> None:
+    path.write_text("---\na: &a [x]\nb: &b [*a,*a]\nc: [*b,*b]\n---\nText.\n")
+    assert texts(path)[0].startswith("---")
+
+
+def test_headings_cut_a_long_file(path: Path) -> None:
+    body = "Before.\n" + "".join(f"## Part {n}\n" + "Some words here. " * 200 + "\n" for n in range(4))
+    lines = read(path, f"---\ntitle: Long\n---\n{body}```\n# no heading\n```\n")
+    assert [line.metadata.get("heading") for line in lines] == [None, "Part 0", "Part 1", "Part 2", "Part 3"]
+    assert "# no heading" in lines[-1].content
+
+
+def test_a_forced_format_is_read_as_that(path: Path) -> None:
+    path.write_text("just some words")
+    (line,) = checked(read_path(path, Warnings(), Format.MARKDOWN))
+    assert line.content == "just some words"

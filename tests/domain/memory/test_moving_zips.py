@@ -1,0 +1,125 @@
+"""Folders and zips: what is read, what is left out, and what is damaged."""
+
+import json
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from server.domain.memory.exchange import archive
+from server.domain.memory.exchange.entries import Warnings
+from server.errors import Invalid
+from tests.support.moving import chat, read, zipped
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "given"
+
+
+def test_the_zip_of_a_chat_is_read_without_its_other_files(path: Path) -> None:
+    files = {"user.json": "{}", "export/conversations.json": json.dumps([chat()]), "__MACOSX/x.json": "{"}
+    assert len(read(zipped(path, files))) == 2
+
+
+def test_a_zip_that_grows_beyond_its_bounds_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zipped(path, {"bomb.json": "[" + " " * 3_000_000 + "]"})
+    monkeypatch.setattr(archive, "FREE_BYTES", 100_000)
+    with pytest.raises(Invalid, match="unpacks to far more than it should"):
+        read(path)
+    zipped(path, {f"{number}.md": "x" for number in range(5)})
+    monkeypatch.setattr(archive, "MAX_FILES", 4)
+    with pytest.raises(Invalid, match="more than 4 files"):
+        read(path)
+
+
+def test_a_damaged_zip_is_refused_in_a_sentence(path: Path) -> None:
+    content = bytearray(zipped(path, {"a.md": "x" * 1000}).read_bytes())
+    content[40:50] = b"\xff" * 10
+    path.write_bytes(content)
+    with pytest.raises(Invalid, match="This zip is damaged"):
+        read(path)
+
+
+@pytest.mark.parametrize("length", [60, 400, -1])
+def test_a_zip_without_its_end_is_damaged(path: Path, length: int) -> None:
+    content = zipped(path, {"a.md": "".join(map(str, range(500))), "b.md": "tea"}).read_bytes()
+    with pytest.raises(Invalid, match=r"^This zip is damaged: .+ Download or make it again\."):
+        read(path, content[:length])
+
+
+def test_every_file_of_a_zip_that_is_left_out_is_counted_by_kind(path: Path) -> None:
+    link = zipfile.ZipInfo("link.md")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    files = [
+        "../evil.md",
+        "/etc/evil.md",
+        "a\\..\\evil.md",
+        "C:\\evil.md",
+        "inner.zip",
+        "__MACOSX/x.md",
+        "a\\.obsidian\\b.json",
+    ]
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(link, "good.md")
+        for name in (*files, "a.png", "b.PDF", "good.md"):
+            file.writestr(name, "tea")
+    warnings = Warnings()
+    assert [line.metadata["file"] for line in read(path, warnings=warnings)] == ["good.md"]
+    assert set(warnings.sentences()) == {
+        "files that are not Markdown, JSON or CSV were left out, such as a.png (2 times)",
+        "links were left out, such as link.md (1 time)",
+        "files whose path leads out of the folder were left out, such as ../evil.md (4 times)",
+        "zips in it, which have to be unpacked and imported one by one, were left out, such as inner.zip (1 time)",
+        "files of programs, as in .obsidian or __MACOSX, were left out, such as __MACOSX/x.md (2 times)",
+    }
+
+
+def test_a_zip_without_a_text_says_what_it_holds(path: Path) -> None:
+    with pytest.raises(Invalid, match=r"no Markdown, JSON or CSV file in it: zips in it, which have to be unpacked"):
+        read(zipped(path, {"Part-1.zip": "x"}))
+
+
+def test_the_other_files_of_a_chat_are_counted(path: Path) -> None:
+    warnings = Warnings()
+    zipped(path, {"conversations.json": json.dumps([chat()]), "users.json": "{}", "a.png": ""})
+    assert len(read(path, warnings=warnings)) == 2
+    assert {sentence.partition(" were left out")[0] for sentence in warnings.sentences()} == {
+        "calls of tools and their results in chats",
+        "files beside the conversations",
+        "files that are not Markdown, JSON or CSV",
+    }
+
+
+def test_links_and_tables_without_texts_in_a_folder_are_counted(path: Path) -> None:
+    path.mkdir()
+    (path / "a.md").write_text("tea")
+    (path / "b.md").symlink_to(path / "a.md")
+    (path / "Tasks.csv").write_text("Name,Status\ntea,done\n")
+    warnings = Warnings()
+    assert [line.content for line in read(path, warnings=warnings)] == ["tea"]
+    assert {sentence.partition(" were left out")[0] for sentence in warnings.sentences()} == {
+        "links",
+        "tables without a column content, memory or text",
+    }
+
+
+def test_a_place_in_a_file_of_a_folder_names_the_file(path: Path) -> None:
+    path.mkdir()
+    (path / "a.jsonl").write_text('{"content": "tea"}\n{"content": " "}')
+    with pytest.raises(Invalid, match=r"^a\.jsonl: line 2: content: must not be blank"):
+        read(path)
+
+
+def test_no_name_in_a_zip_controls_a_terminal(path: Path) -> None:
+    with pytest.raises(Invalid) as refused:
+        read(zipped(path, {"\x1b[2Ja.json": "{}"}))
+    assert refused.value.detail.startswith("[2Ja.json: line 1: content: is required.")
+
+
+def test_an_encrypted_file_is_named(path: Path) -> None:
+    content = bytearray(zipped(path, {"a.md": "tea"}).read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    with pytest.raises(Invalid, match=r"^a\.md: is encrypted\. Unpack the zip with its password"):
+        read(path, bytes(content))

@@ -1,0 +1,142 @@
+"""The parts of a score: what was said around a memory, pieces that only ask, the floor, and weak answers."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from server.domain.memory.filters import Filters
+from server.domain.memory.floor import floor_among, weak_below
+from server.domain.memory.search import SearchPage, SearchRequest, search
+from server.index.exact.matrix import QUESTION_FACTOR
+from server.index.question_pieces import only_asks
+from tests.support.world import World
+
+MAY = datetime(2023, 5, 8, 14, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def windows(world: World, question: str, filters: Filters | None = None) -> dict[str, float]:
+    found = world.found(question, filters, limit=100, threshold=0)
+    return {one.memory.content: round(one.window, 3) for one in found}
+
+
+def page(world: World, question: str, threshold: float | None = None) -> SearchPage:
+    request = SearchRequest(question, threshold=threshold, project_id=world.project_id)
+    with world.database.read() as session:
+        return search(session, world.principal, request, world.index)
+
+
+def say(world: World, *texts: str, start: datetime = MAY, user_id: str | None = None) -> list[str]:
+    return [world.add(text, at=start + n * MINUTE, user_id=user_id) for n, text in enumerate(texts)]
+
+
+def test_a_memory_owes_a_part_of_its_score_to_what_was_said_around_it(world: World) -> None:
+    say(world, "z boat", "y boat", "The regatta boat", *(f"{letter} boat" for letter in "abcdefghi"))
+    found = windows(world, "boat regatta")
+    assert found["The regatta boat"] >= found["a boat"] > found["b boat"] > found["f boat"] > found["g boat"]
+    assert found["y boat"] > found["z boat"]
+    assert found["h boat"] == found["i boat"], "six places behind the memory with the word in its context"
+
+
+def test_a_rare_word_nearby_counts_more_than_a_common_one(world: World) -> None:
+    say(world, "The regatta lake", "a lake")
+    say(world, "The boat lake", "b lake", start=MAY + timedelta(days=1))
+    say(world, "My boat", "Her boat", start=MAY + timedelta(days=2))
+    found = windows(world, "boat regatta lake")
+    assert found["a lake"] > found["b lake"] > 0
+
+
+def test_an_hour_another_user_and_another_project_end_a_conversation(world: World) -> None:
+    say(world, "The regatta boat", "soon boat", user_id="ann")
+    say(world, "later boat", start=MAY + timedelta(minutes=62), user_id="ann")
+    say(world, "other boat", start=MAY + MINUTE, user_id="bob")
+    say(world, "nobody's boat", start=MAY + MINUTE)
+    say(world.another_project(), "elsewhere boat", start=MAY + MINUTE, user_id="ann")
+    found = windows(world, "boat regatta")
+    assert found["soon boat"] > 0.5
+    assert max(found["later boat"], found["other boat"], found["nobody's boat"]) < 0.2
+
+
+def test_every_change_moves_the_places_at_once(world: World) -> None:
+    def last() -> float:
+        return windows(world, "boat regatta")["c boat"]
+
+    first, *_ = say(world, "The regatta boat", "b boat", "c boat")
+    before = last()
+    between = world.add("a boat", at=MAY + MINUTE / 2)
+    assert last() < before - 0.005
+    world.delete(between)
+    assert last() == pytest.approx(before, abs=0.004)
+    world.update(first, "The picnic boat")
+    assert last() < before - 0.1
+
+
+def test_what_the_filters_leave_out_still_stands_around_the_rest(world: World) -> None:
+    say(world, "The regatta boat")
+    world.add("a boat", at=MAY + MINUTE, metadata={"tags": "kept"})
+    world.add("b boat", at=MAY + timedelta(days=1), metadata={"tags": "kept"})
+    found = windows(world, "boat regatta", Filters(tags=("kept",)))
+    assert found["a boat"] > found["b boat"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Where did you go?", "Really?!", 'She asked, "who?"', "And you? 😊", "What⁉"),
+        *("你去哪里了？", "أين ذهبت؟", "Πού πήγες;", "Πού πήγες\u037e", "የት ሄድክ፧"),
+    ],
+)
+def test_a_short_piece_that_ends_in_a_question_mark_counts_half(text: str) -> None:
+    assert only_asks(text)
+
+
+@pytest.mark.parametrize("text", ["I did; then she did;", "Who? Me.", "See http://a.b/?q=1", "x" * 80 + "?", ""])
+def test_every_other_piece_counts_fully(text: str) -> None:
+    assert not only_asks(text)
+
+
+def test_an_answer_comes_before_the_question_that_it_answers(world: World) -> None:
+    world.add("Where is the old lighthouse?", at=MAY)
+    world.add("The old lighthouse is there where the river ends.", at=MAY + timedelta(days=1))
+    answer, question = world.found("where is the old lighthouse")
+    assert (answer.memory.content[-1], question.memory.content[-1]) == (".", "?")
+    assert question.similarity == pytest.approx(QUESTION_FACTOR, abs=0.02)
+
+
+def test_equal_texts_of_two_users_score_alike_unless_something_was_said_around_them(world: World) -> None:
+    for user in ("ann", "bob"):
+        world.add("We bought a red canoe", at=MAY, user_id=user)
+    first, second = world.found("red canoe")
+    assert first.score == pytest.approx(second.score)
+    world.add("Look at the canoe", at=MAY - MINUTE, user_id="ann")
+    parts = {one.memory.user_id: one for one in world.found("red canoe") if "bought" in one.memory.content}
+    assert parts["ann"].similarity == pytest.approx(parts["bob"].similarity)
+
+
+def test_what_is_as_good_as_unrelated_is_left_out_unless_a_threshold_is_given(world: World) -> None:
+    for days, text in enumerate(("We bought a red canoe", "Taxes are due on Friday", "Her cousin plays chess")):
+        world.add(text, at=MAY + timedelta(days=days))
+    everything = page(world, "red canoe", threshold=0).results
+    kept = [one.memory.content for one in everything if one.score >= floor_among(3)]
+    assert [one.memory.content for one in page(world, "red canoe").results] == kept
+    assert kept[0] == "We bought a red canoe"
+    assert len(kept) < len(everything) == 3
+
+
+def test_an_answer_is_weak_when_nothing_stored_is_near(world: World) -> None:
+    world.add_many(["We bought a red canoe", "Taxes are due on Friday", "Her cousin plays chess"])
+    for threshold in (None, 0, 1):
+        assert page(world, "quantum entanglement", threshold).weak
+        assert not page(world, "red canoe", threshold).weak
+    assert not page(world, "").weak
+
+
+def test_nothing_is_weak_in_an_empty_project(world: World) -> None:
+    assert page(world, "red canoe") == SearchPage([], 0, 0)
+
+
+def test_chance_finds_more_among_more_memories() -> None:
+    levels = [weak_below(count) for count in (0, 1, 10, 50, 300, 500, 1_000_000)]
+    assert levels == sorted(levels)
+    assert (levels[0], levels[-1]) == (0.1, 0.28)
+    assert floor_among(600) == pytest.approx(0.161)

@@ -1,0 +1,121 @@
+"""Members read what was done with the memories of their project, through what and by whom."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from server.activity_log import MOST_WAITING, ActivityLog
+from server.database import Database
+from server.domain.memory import activity
+from server.models import ActivityEvent
+from server.models.base import new_id, now
+from tests.conftest import Tenant
+from tests.rest.conftest import Caller
+
+Event = dict[str, Any]
+
+
+@pytest.fixture
+def events(api: Caller, alice: Tenant) -> Any:
+    """Return a function that reads the events of Alice's project."""
+
+    async def read(query: str = "", caller: Caller = api) -> list[Event]:
+        answer = await caller.get(f"/api/projects/{alice.project_id}/activity{query}")
+        assert answer.status_code == 200, answer.text
+        listed: list[Event] = answer.json()["events"]
+        return listed
+
+    return read
+
+
+async def test_every_read_and_write_is_an_event(api: Caller, alice: Tenant, events: Any) -> None:
+    first = await api.add("The red canoe.")
+    answer = await api.post("/api/memories/batch", {"memories": [{"content": "x"}, {"content": "y"}]})
+    batch = [created["memory_id"] for created in answer.json()["results"]]
+    await api.send("PATCH", f"/api/memories/{first}", {"tags": "boat"})
+    await api.post(f"/api/memories/{first}/restore", {"version": 1})
+    await api.get(f"/api/memories/{first}")
+    await api.results({"query": "red canoe", "tags": "none"})
+    await api.get("/api/memories?limit=1")
+    await api.get("/api/memories/context?budget=200")
+    await api.delete(f"/api/memories/{first}")
+    await api.send("POST", f"/api/memories/{first}/restore")
+    await api.delete("/api/memories")
+    happened = await events()
+    assert [(event["kind"], event["count"], event["query"]) for event in happened] == [
+        ("delete", 3, None), ("restore", 1, None), ("delete", 1, None), ("read", 3, None), ("list", 1, None),
+        ("search", 0, "red canoe"), ("read", 1, None), ("restore", 1, None), ("update", 1, None), ("add", 2, None),
+        ("add", 1, None),
+    ]  # fmt: skip
+    assert happened[-2]["memory_ids"] == batch
+    newest = happened[0]
+    assert (newest["source"]["kind"], newest["source"]["name"], newest["actor_id"]) == ("api_key", "all", alice.user_id)
+    assert newest["id"].startswith("act_")
+    assert newest["created_at"].endswith("Z")
+    assert [event["kind"] for event in await events(f"?memory_id={batch[0]}&kind=add")] == ["add"]
+
+
+async def test_events_are_filtered_and_paged(
+    api: Caller, reader: Caller, alice: Tenant, signed_in: Callable[[Tenant], Caller], events: Any
+) -> None:
+    memory_id = await api.add("x")
+    await reader.get(f"/api/memories/{memory_id}")
+    await signed_in(alice).get(f"/api/memories/{memory_id}")
+    assert [event["source"]["name"] for event in await events("?kind=read")] == ["Dashboard", "reading"]
+    assert [event["kind"] for event in await events("?source=session")] == ["read"]
+    (mine,) = await events("?kind=add")
+    assert [event["id"] for event in await events(f"?source={mine['source']['id']}")] == [mine["id"]]
+    ids = [event["id"] for event in await events()]
+    assert [event["id"] for event in await events(f"?limit=1&before={ids[0]}")] == ids[1:2]
+    for query in ("?kind=look", "?before=evt_1", "?sources=session", "?source=me"):
+        assert (await api.get(f"/api/projects/{alice.project_id}/activity{query}")).status_code == 400
+
+
+async def test_members_read_it_and_nobody_else(api: Caller, alice: Tenant, viewer: Caller, stranger: Caller) -> None:
+    await api.add("x")
+    path = f"/api/projects/{alice.project_id}/activity"
+    (event,) = (await viewer.get(path)).json()["events"]
+    assert event["kind"] == "add"
+    assert (await stranger.get(path)).status_code == 404
+    assert (await stranger.get(path.replace(alice.project_id, "proj_" + "0" * 32))).json() == (
+        await stranger.get(path)
+    ).json()
+
+
+async def test_a_failure_is_no_event(api: Caller, reader: Caller, events: Any) -> None:
+    memory_id = await api.add("x")
+    await reader.delete(f"/api/memories/{memory_id}")
+    await api.send("PATCH", f"/api/memories/{memory_id}", {"tags": []})  # nothing changes
+    assert [event["kind"] for event in await events()] == ["add"]
+
+
+def noted(project_id: str, **more: object) -> activity.Noted:
+    source = {"source_kind": "api_key", "source_id": "key_1", "source_name": "one"}
+    event = {"id": new_id("act_"), "project_id": project_id, "kind": "read", "actor_id": "user_1", "count": 0}
+    return {**event, **source, "memory_ids": [], "query": None, "created_at": now(), **more}
+
+
+async def test_old_events_go_and_those_of_deleted_projects_are_not_stored(
+    api: Caller, alice: Tenant, database: Database
+) -> None:
+    old = new_id("act_", now() - timedelta(days=31))
+    with database.write() as session:
+        activity.store(session, [noted(alice.project_id, id=old), noted("proj_gone"), noted(alice.project_id)])
+        assert activity.remove_old(session, 30) == 1
+        assert session.scalar(sa.select(sa.func.count()).select_from(ActivityEvent)) == 1
+        assert activity.remove_old(session, 0) == 1
+
+
+def test_what_has_no_room_is_dropped_and_logged(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    log = ActivityLog(database, days=30)
+    log.add(noted("proj_gone") for _ in range(MOST_WAITING + 3))
+    with caplog.at_level(logging.WARNING):
+        log.flush()
+    assert [record.getMessage() for record in caplog.records] == ["activity was dropped"]
+    off = ActivityLog(database, days=0)
+    off.add([noted("proj_gone")])
+    assert not off._waiting

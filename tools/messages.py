@@ -1,0 +1,86 @@
+"""What a JSON-RPC message and its parameters must be. The SDK drops some that are wrong, and explains none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp.types import JSONRPCError, JSONRPCResponse
+from pydantic import TypeAdapter, ValidationError
+
+from server.spelling import shortened
+from tools.catalog import TOOLS
+from tools.prompts import PROMPTS
+
+BATCH = "This server takes one JSON-RPC message at a time, and no batches. Send each message in a request of its own."
+MESSAGE = "an object with jsonrpc, method and, for a request, id"
+NOTIFICATIONS = "notifications/"
+TOOLS_THERE_ARE = f"There are {', '.join(tool.name for tool in TOOLS)}."
+NEEDED = {
+    "tools/call": ("name", TOOLS_THERE_ARE),
+    "prompts/get": ("name", f"There are {', '.join(prompt.name for prompt in PROMPTS)}."),
+    "resources/read": ("uri", "It is memory:// and the id of a memory."),
+}
+"""The parameter that a method needs, and what it may be."""
+
+_REPLY = TypeAdapter[object](JSONRPCResponse | JSONRPCError)
+
+
+def wrong_message(message: object) -> str | None:
+    """Return what is wrong with the form of a decoded body, if anything is."""
+    if isinstance(message, list):
+        return BATCH
+    wrong = _wrong_part_of(message)
+    return f"The body must be one JSON-RPC 2.0 message: {wrong}." if wrong else None
+
+
+def wrong_parameter(message: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a parameter of a message of the right form, if anything is."""
+    method, params = message.get("method"), message.get("params") or {}
+    name, what = NEEDED.get(str(method), (None, None))
+    if name and not isinstance(params.get(name), str):
+        return f"{name}: is required and must be text. {what}"
+    if not isinstance(params.get("cursor"), str | None):
+        return "cursor: must be text."
+    if not isinstance(params.get("_meta"), dict | None):
+        return "_meta: must be a JSON object."
+    arguments = params.get("arguments")
+    if name and not isinstance(arguments, dict | None):
+        return "arguments: must be a JSON object."
+    return _no_text_in(arguments) if arguments and method == "prompts/get" else None
+
+
+def id_of(message: object) -> str | int | None:
+    """Return the id of a request, or None for a message that has none or a wrong one."""
+    request_id = message.get("id") if isinstance(message, dict) else None
+    return request_id if isinstance(request_id, str | int) and not isinstance(request_id, bool) else None
+
+
+def _wrong_part_of(message: object) -> str | None:
+    if not isinstance(message, dict) or not message.keys() & {"jsonrpc", "method", "id"}:
+        return MESSAGE
+    if message.get("jsonrpc") != "2.0":
+        return 'jsonrpc must be "2.0"'
+    if _is_reply(message):
+        return None
+    method = message.get("method")
+    if not isinstance(method, str):
+        return "method must be text"
+    is_notification = method.startswith(NOTIFICATIONS)
+    if "id" in message and id_of(message) is None and not (is_notification and message["id"] is None):
+        return "id must be text or a whole number"
+    if "id" not in message and not is_notification:
+        return f"id is required, because {shortened(method) or 'this'} is no notification"
+    return None if isinstance(message.get("params"), dict | None) else "params must be an object"
+
+
+def _is_reply(message: Mapping[str, Any]) -> bool:
+    """Return whether a client answers with the message. The SDK takes that where a server may ask."""
+    try:
+        _REPLY.validate_python(message)
+    except ValidationError:
+        return False
+    return "method" not in message
+
+
+def _no_text_in(arguments: Mapping[str, object]) -> str | None:
+    wrong = next((name for name, value in arguments.items() if not isinstance(value, str)), None)
+    return None if wrong is None else f"arguments.{shortened(wrong)}: must be text."

@@ -1,0 +1,43 @@
+"""How a tool's answer says through what a memory came, and when."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from server.models import Memory
+from server.models.base import now
+from server.models.sources import SourceKind
+
+UNITS = (("year", 31_536_000), ("month", 2_592_000), ("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+class SourceView(BaseModel):
+    """A source, with empty texts for a memory that an earlier version stored: null would be no object."""
+
+    kind: str = Field(description="api_key, application, session or import")
+    id: str
+    name: str
+
+    @classmethod
+    def of(cls, memory: Memory) -> "SourceView":
+        source = memory.source
+        return cls(kind=source.kind, id=source.id, name=source.name) if source else cls(kind="", id="", name="")
+
+
+def saved_by(memory: Memory) -> str:
+    """Return "saved by Claude Code, 3 days ago"."""
+    source, age = memory.source, age_of(memory.created_at)
+    if source is None:
+        return f"saved {age}"
+    if source.kind == SourceKind.IMPORT:
+        return f"imported ({source.name}), {age}"
+    return f"saved by {source.name}, {age}"
+
+
+def age_of(moment: datetime) -> str:
+    """Return how long ago it was, in the largest unit that it fills."""
+    seconds = int((now() - moment).total_seconds())
+    for unit, length in UNITS:
+        if count := seconds // length if seconds > 0 else 0:
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
