@@ -4,15 +4,26 @@ import json
 import time
 from collections.abc import Iterator
 
+import anyio
 import httpx
 import numpy as np
 import pytest
+from pydantic import SecretStr
+from sqlmodel import select
 
-from server.index.model import breaker, endpoint
+from server.app import create_app
+from server.database import Database
+from server.domain.people import users
+from server.domain.teams import api_keys
+from server.index.model import breaker, endpoint, late
 from server.index.model.endpoint import EndpointModel, embeddings_url
-from server.index.model.failures import EndpointAway, ModelUnusable
+from server.index.model.failures import ModelAway
+from server.index.upkeep import worker
+from server.models import Project
+from server.settings import Settings
 from tests.support.embedding_endpoint import KEY, MODEL, Endpoint, serving
 from tests.support.fakes import WordEmbedder
+from tests.support.started import running
 
 TEXTS = ["I like green tea.", "The train leaves at nine."]
 
@@ -67,7 +78,7 @@ def test_the_url_may_be_written_as_each_server_documents_it(given: str, posted: 
 def test_a_wrong_setting_is_named_in_one_line_without_the_key(
     server: Endpoint, key: str, name: str, sentence: str
 ) -> None:
-    with pytest.raises(ModelUnusable, match=sentence) as refused:
+    with pytest.raises(ModelAway, match=sentence) as refused:
         EndpointModel(server.url, name, key)
     assert "sk-" not in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -92,9 +103,9 @@ def test_after_three_failures_callers_do_not_wait_for_the_endpoint(
     server: Endpoint, model: EndpointModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.status = 500
-    with pytest.raises(EndpointAway, match="answers with status 500"):
+    with pytest.raises(ModelAway, match="answers with status 500"):
         model.encode(TEXTS)
-    with pytest.raises(EndpointAway, match="failed several times"):
+    with pytest.raises(ModelAway, match="failed several times"):
         model.encode(TEXTS)
     assert len(server.batches) == breaker.FAILURES
     server.status = 200
@@ -107,9 +118,9 @@ def test_an_endpoint_that_is_away_or_too_slow_is_told_apart_from_a_wrong_one(
 ) -> None:
     monkeypatch.setattr(model._http, "timeout", httpx.Timeout(0.05))
     server.seconds = 0.2
-    with pytest.raises(EndpointAway, match="does not answer"):
+    with pytest.raises(ModelAway, match="does not answer"):
         model.encode(TEXTS)
-    with pytest.raises(EndpointAway, match="does not answer"):
+    with pytest.raises(ModelAway, match="does not answer"):
         EndpointModel("http://127.0.0.1:9/v1", MODEL, KEY)
 
 
@@ -146,5 +157,59 @@ GOOD = [0.5] * WordEmbedder.dimensions
 )
 def test_what_are_no_vectors_is_refused(server: Endpoint, model: EndpointModel, answer: bytes, sentence: str) -> None:
     server.answer = answer
-    with pytest.raises(ModelUnusable, match=sentence):
+    with pytest.raises(ModelAway, match=sentence):
         model.encode(TEXTS)
+
+
+@pytest.mark.sqlite_only
+async def test_memories_wait_for_an_endpoint_that_is_away(
+    settings: Settings, server: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for target, name in ((worker, "CHECK_EVERY_SECONDS"), (worker, "POLL_SECONDS"), (late, "RETRY_SECONDS")):
+        monkeypatch.setattr(target, name, 0.05)
+    monkeypatch.setattr(late, "LONGEST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(breaker, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    server.key = "another"
+    chosen = {"embedding_url": server.url, "embedding_model": MODEL, "embedding_key": SecretStr(KEY)}
+    async with running(create_app(settings.model_copy(update=chosen))) as app:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=settings.public_url) as client:
+            headers = {"Authorization": f"Bearer {key_of(settings)}"}
+
+            async def add(text: str) -> None:
+                assert (await client.post("/api/memories", json={"content": text}, headers=headers)).status_code == 200
+
+            async def similarity(text: str) -> float:
+                body = {"query": f"about {text}", "explain": True, "threshold": 0}
+                answer = await client.post("/api/memories/search", json=body, headers=headers)
+                assert answer.json()["results"][0]["content"] == text, answer.text
+                return float(answer.json()["results"][0]["match"]["similarity"])
+
+            async def embedded(text: str) -> None:
+                with anyio.fail_after(20):
+                    while await similarity(text) < 0.1:
+                        await anyio.sleep(0.05)
+
+            await add("a red canoe")
+            assert await similarity("a red canoe") == 0
+            health = (await client.get("/health")).json()
+            assert "EMBEDDING_KEY" in health["checks"]["embedding"]["problem"]
+            assert "sk-" not in str(health)
+            server.key = KEY
+            await embedded("a red canoe")
+            server.status = 503
+            await add("a blue kayak")
+            assert await similarity("a blue kayak") == 0
+            server.status = 200
+            await embedded("a blue kayak")
+
+
+def key_of(settings: Settings) -> str:
+    """Create a user with a key."""
+    database = Database(settings.database_url.get_secret_value(), connections=1)
+    with database.write() as session:
+        user = users.register(session, "ann@example.com", "", None, verified=True)
+        _, key = api_keys.issue(session, session.exec(select(Project)).one(), user.id, "all", ["read", "write"], None)
+    database.close()
+    return key

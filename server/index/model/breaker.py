@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from server.index.model.failures import EndpointAway
+from server.index.model.failures import ModelAway
 
 FAILURES = 3
 FIRST_PAUSE_SECONDS = 1.0
@@ -28,11 +28,11 @@ class Breaker:
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
-        """Let the block try, which sets `succeeded`. Raises EndpointAway at once during a pause."""
+        """Let the block try, which sets `succeeded`. Raises ModelAway at once during a pause."""
         with self._lock:
             if self._failures >= FAILURES:
                 if time.monotonic() < self._closed_until:
-                    raise EndpointAway("The embedding endpoint failed several times. It is asked again soon.")
+                    raise ModelAway("The embedding endpoint failed several times. It is asked again soon.")
                 self._closed_until = time.monotonic() + self._pause()  # the others wait for this attempt
         attempt = Attempt()
         try:

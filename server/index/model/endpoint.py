@@ -14,7 +14,8 @@ import httpx
 import numpy as np
 
 from server.index.model.breaker import Breaker
-from server.index.model.failures import EndpointAway, ModelUnusable
+from server.index.model.failures import ModelAway
+from server.index.model.prompts import prompts_of_name
 from server.index.types import Vectors
 
 TIMEOUT = httpx.Timeout(15.0, connect=3.0)
@@ -37,10 +38,9 @@ class EndpointModel:
 
     threads = 4
     batch_size = 32
-    is_remote = True
 
     def __init__(self, url: str, model: str, key: str) -> None:
-        """Ask for one vector to learn their length. Raises EndpointAway, ModelUnusable."""
+        """Ask for one vector to learn their length. Raises ModelAway."""
         self._url = embeddings_url(url)
         self._model = model
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -54,9 +54,10 @@ class EndpointModel:
             self.close()
             raise
         self.name = f"{model}/endpoint-{self.dimensions}"
+        self.prompts = prompts_of_name(model)
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
-        """Return vectors of unit length, shape (len(texts), dimensions). Raises EndpointAway, ModelUnusable."""
+        """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
         answer = self._ask_again_and_again(texts)
         if answer.status_code in _TOO_MUCH and len(texts) > 1:
             middle = len(texts) // 2
@@ -68,7 +69,7 @@ class EndpointModel:
         self._http.close()
 
     def _ask_again_and_again(self, texts: Sequence[str]) -> httpx.Response:
-        """Return an answer that is no passing failure. Raises EndpointAway."""
+        """Return an answer that is no passing failure. Raises ModelAway."""
         answer = None
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -79,7 +80,7 @@ class EndpointModel:
             if answer is not None and tried.succeeded:
                 return answer
         reason = "does not answer" if answer is None else f"answers with status {answer.status_code}"
-        raise EndpointAway(f"The embedding endpoint {reason}.")
+        raise ModelAway(f"The embedding endpoint {reason}.")
 
     def _ask(self, texts: Sequence[str]) -> httpx.Response | None:
         """Return the answer with its body, or None if there is none."""
@@ -90,7 +91,7 @@ class EndpointModel:
                 for chunk in answer.iter_bytes():
                     content += chunk
                     if len(content) > ANSWER_BYTES:
-                        raise ModelUnusable("The embedding endpoint sends an answer of more than 64 MB.")
+                        raise ModelAway("The embedding endpoint sends an answer of more than 64 MB.")
                 return httpx.Response(answer.status_code, headers=answer.headers, content=bytes(content))
         except (httpx.TransportError, httpx.StreamError, httpx.DecodingError):
             return None
@@ -114,18 +115,18 @@ def _pause(answer: httpx.Response | None, attempt: int) -> float:
 
 def _require_success(status: int, model: str) -> None:
     if status in (401, 403):
-        raise ModelUnusable("The embedding endpoint refuses the key: check SELFMEMORY_EMBEDDING_KEY.")
+        raise ModelAway("The embedding endpoint refuses the key: check SELFMEMORY_EMBEDDING_KEY.")
     if status == 404:
-        raise ModelUnusable(
+        raise ModelAway(
             f"The embedding endpoint does not know {model!r}: check SELFMEMORY_EMBEDDING_MODEL and "
             "SELFMEMORY_EMBEDDING_URL."
         )
     if status != 200:
-        raise ModelUnusable(f"The embedding endpoint answers with status {status}: check SELFMEMORY_EMBEDDING_URL.")
+        raise ModelAway(f"The embedding endpoint answers with status {status}: check SELFMEMORY_EMBEDDING_URL.")
 
 
 def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
-    """Return the vectors in the order of the texts. Raises ModelUnusable for what are none.
+    """Return the vectors in the order of the texts. Raises ModelAway for what are none.
 
     `dimensions` is 0 while their length is unknown.
     """
@@ -133,13 +134,15 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
         data = sorted(answer.json()["data"], key=lambda entry: int(entry["index"]))
         vectors = np.array([entry["embedding"] for entry in data], dtype=np.float64)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise ModelUnusable("The embedding endpoint answers with something else than vectors.") from None
+        raise ModelAway("The embedding endpoint answers with something else than vectors.") from None
     if vectors.ndim != 2 or len(vectors) != count:
-        raise ModelUnusable(f"The embedding endpoint answers with {len(vectors)} vectors for {count} texts.")
+        raise ModelAway(f"The embedding endpoint answers with {len(vectors)} vectors for {count} texts.")
     length = vectors.shape[1]
     if length != (dimensions or length) or not 0 < length <= MAX_DIMENSIONS:
-        raise ModelUnusable(f"The embedding endpoint answers with vectors of {length} numbers, not {dimensions}.")
+        raise ModelAway(
+            f"The embedding endpoint answers with vectors of {length} numbers, not {dimensions}: restart the server if the model has changed."
+        )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or not norms.all():
-        raise ModelUnusable("The embedding endpoint answers with vectors that are no directions: NaN, infinite or 0.")
+        raise ModelAway("The embedding endpoint answers with vectors that are no directions: NaN, infinite or 0.")
     return np.asarray(vectors / norms, np.float32)
