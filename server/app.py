@@ -105,7 +105,7 @@ async def answer_crash(request: Request[State], error: Exception) -> Response:
 
 def default_embedder(settings: Settings) -> Embedder:
     """Load the model, or else go on trying in the background."""
-    return open_late(settings.embedding_model, settings.data_dir)
+    return open_late(settings)
 
 
 def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -> Runtime:

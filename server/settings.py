@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     chroma_token: SecretStr = SecretStr("")
     redis_url: RedisUrl = SecretStr("")
     embedding_model: str = "all-MiniLM-L6-v2"
+    embedding_url: HttpUrl = ""
+    embedding_key: SecretStr = SecretStr("")
     exact_scan_limit: int = Field(5000, ge=0)
     secret_key: SecretStr = SecretStr("")
     smtp_url: SmtpUrl = SecretStr("")
@@ -125,6 +127,8 @@ class Settings(BaseSettings):
         given = [bool(value) for value in (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)]
         if any(given) and not all(given):
             raise ValueError("OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together: set all or none")
+        if self.embedding_url and "embedding_model" not in self.model_fields_set:
+            raise ValueError("EMBEDDING_MODEL must name the model of EMBEDDING_URL, for example nomic-embed-text")
         object.__setattr__(self, "public_url", url)
         if not self.database_url.get_secret_value():
             path = (self.data_dir / "selfmemory.db").absolute()

@@ -17,7 +17,7 @@ from server.commands.checks import Check, CheckFailed, run_checks
 from server.commands.output import print_message
 from server.database import Database, migrated
 from server.index import MemoryIndex
-from server.index.model.embeddings import Embedder, ModelUnusable, open_embedder
+from server.index.model.embeddings import Embedder, ModelUnusable, open_now
 from server.index.upkeep.rebuild import Progress
 from server.mail import open_mailer
 from server.models import Project
@@ -42,7 +42,7 @@ def prepare_model(settings: Settings, _args: Namespace) -> None:
 def _open_model(settings: Settings) -> Embedder:
     """Load the configured model. Raises SettingsError."""
     try:
-        return open_embedder(settings.embedding_model, settings.data_dir)
+        return open_now(settings)
     except ModelUnusable as error:
         raise SettingsError(str(error)) from error
 

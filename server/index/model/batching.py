@@ -64,8 +64,9 @@ class Model(Protocol):
 class BatchingEmbedder:
     """An Embedder over a Model."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, is_local: bool = True) -> None:
         self._model = model
+        self._is_local = is_local
         self._changed = threading.Condition()
         self._urgent: Queue = deque()
         self._others: Queue = deque()
@@ -113,9 +114,9 @@ class BatchingEmbedder:
         return _when_all_are_done(futures, lambda: self._join(texts, futures))
 
     def is_idle(self) -> bool:
-        """Return whether a text would run at once. Another thread may be faster."""
+        """Return whether a text would run at once, on this machine. Another thread may be faster."""
         only_later_turns = self._is_crowded() and not self._urgent and not self._newcomers
-        return (not self._waiting or only_later_turns) and self._is_free()
+        return self._is_local and (not self._waiting or only_later_turns) and self._is_free()
 
     def expect(self, caller: str) -> None:
         """Note that the caller uses the model. If several do, one thread is kept for questions and first turns.

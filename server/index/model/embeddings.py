@@ -8,6 +8,7 @@ from typing import Protocol
 
 from server.index.model import bundled, hub, multilingual_e5, programs, sentence_folder
 from server.index.model.batching import BatchingEmbedder, Model
+from server.index.model.endpoint import EndpointModel
 from server.index.model.export_cache import prepared
 from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed, ModelUnusable
 from server.index.model.late import LateModel
@@ -16,6 +17,7 @@ from server.index.model.programs import ProgramFailed
 from server.index.model.sentence_folder import NotExportable, SentenceModel
 from server.index.model.transformers_model import TransformersModel
 from server.index.types import Vectors
+from server.settings import Settings
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -26,6 +28,7 @@ __all__ = [
     "ModelUnusable",
     "open_embedder",
     "open_late",
+    "open_now",
 ]
 
 DEFAULT_MODEL = bundled.NAME
@@ -69,9 +72,23 @@ def open_embedder(model: str, data_dir: Path) -> Embedder:
     return BatchingEmbedder(load(model, data_dir))
 
 
-def open_late(model: str, data_dir: Path) -> Embedder:
-    """Load `model`, or else go on trying in the background. Until then the embedder raises ModelAway."""
-    return BatchingEmbedder(LateModel(lambda: load(model, data_dir)))
+def open_late(settings: Settings) -> Embedder:
+    """Open the configured model, or else go on trying in the background. Until then the embedder raises ModelAway."""
+    threads = EndpointModel.threads if settings.embedding_url else None
+    return BatchingEmbedder(LateModel(lambda: configured(settings), threads), is_local=not settings.embedding_url)
+
+
+def open_now(settings: Settings) -> Embedder:
+    """Open the configured model. Raises ModelUnusable, and ModelAway if the endpoint does not answer."""
+    return BatchingEmbedder(configured(settings), is_local=not settings.embedding_url)
+
+
+def configured(settings: Settings) -> Model:
+    """Return the model behind the endpoint, or load one here. Raises ModelUnusable, ModelAway."""
+    if settings.embedding_url:
+        key = settings.embedding_key.get_secret_value()
+        return EndpointModel(settings.embedding_url, settings.embedding_model, key)
+    return load(settings.embedding_model, settings.data_dir)
 
 
 def load(model: str, data_dir: Path) -> Model:

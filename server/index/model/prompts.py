@@ -25,6 +25,23 @@ _E5_NAME = re.compile(r"(multilingual-)?e5-(small|base|large)(-v2)?")
 """Models that were published before such files could name prompts."""
 
 
+_RETRIEVAL = "Represent this sentence for searching relevant passages: "
+_KNOWN = (
+    (_E5_NAME, E5),
+    (re.compile(r"nomic-embed-text.*"), Prompts("search_query: ", "search_document: ")),
+    (re.compile(r"mxbai-embed-large.*|bge-(small|base|large)-en.*"), Prompts(_RETRIEVAL)),
+    (re.compile(r"snowflake-arctic-embed2.*|snowflake-arctic-embed-\w-v2.*"), Prompts("query: ")),
+    (re.compile(r"embeddinggemma.*"), Prompts("task: search result | query: ", "title: none | text: ")),
+)
+"""What the publishers of models say that people run behind endpoints, which hand on no such file."""
+
+
+def prompts_of_name(model: str) -> Prompts:
+    """Return the prompts of a model of which only the name is known: "nomic-embed-text", "intfloat/e5-small:latest"."""
+    name = model.rpartition("/")[2].partition(":")[0].lower()
+    return next((prompts for pattern, prompts in _KNOWN if pattern.fullmatch(name)), NO_PROMPTS)
+
+
 def prompts_of(config: Mapping[str, object], name: str) -> Prompts:
     """Return the prompts of a `config_sentence_transformers.json`. `name` is the last part of the model's name."""
     named = config.get("prompts")

@@ -1,0 +1,148 @@
+"""A model behind an OpenAI-compatible endpoint (`POST /v1/embeddings`): OpenAI, Ollama, LM Studio, vLLM, TEI.
+
+A request that may succeed later is tried again, and after some failures in a row the endpoint is left alone for a
+while, so that callers get their answer at once. No answer of the endpoint is repeated in a message or in the log,
+because some quote the key.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import numpy as np
+
+from server.index.model.breaker import Breaker
+from server.index.model.failures import ModelAway
+from server.index.model.prompts import prompts_of_name
+from server.index.types import Vectors
+
+TIMEOUT = httpx.Timeout(15.0, connect=3.0)
+ATTEMPTS = 3
+PAUSE_SECONDS = 0.2
+"""Before the second attempt. The pause doubles each time, and varies by half so that callers do not come together."""
+
+LONGEST_RETRY_AFTER_SECONDS = 2.0
+ANSWER_BYTES = 64_000_000
+MAX_DIMENSIONS = 8192
+PROBE = "How many numbers has a vector of this model?"
+
+_TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_TOO_MUCH = frozenset({400, 413, 422})
+"""What servers answer to more texts than they take at a time."""
+
+
+class EndpointModel:
+    """Embeds up to 32 texts a request. Text Embeddings Inference takes no more unless it is told to."""
+
+    threads = 4
+    batch_size = 32
+
+    def __init__(self, url: str, model: str, key: str) -> None:
+        """Ask for one vector to learn their length. Raises ModelAway."""
+        self._url = embeddings_url(url)
+        self._model = model
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        limits = httpx.Limits(max_connections=self.threads)
+        self._http = httpx.Client(headers=headers, timeout=TIMEOUT, limits=limits, follow_redirects=False)
+        self._breaker = Breaker()
+        self.dimensions = 0
+        try:
+            self.dimensions = len(self.encode([PROBE])[0])
+        except BaseException:
+            self.close()
+            raise
+        self.name = f"{model}/endpoint-{self.dimensions}"
+        self.prompts = prompts_of_name(model)
+
+    def encode(self, texts: Sequence[str], /) -> Vectors:
+        """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
+        answer = self._ask_again_and_again(texts)
+        if answer.status_code in _TOO_MUCH and len(texts) > 1:
+            middle = len(texts) // 2
+            return np.concatenate([self.encode(texts[:middle]), self.encode(texts[middle:])])
+        _require_success(answer.status_code, self._model)
+        return _vectors(answer, len(texts), self.dimensions)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _ask_again_and_again(self, texts: Sequence[str]) -> httpx.Response:
+        """Return an answer that is no passing failure. Raises ModelAway."""
+        answer = None
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(_pause(answer, attempt))
+            with self._breaker.attempt() as tried:
+                answer = self._ask(texts)
+                tried.succeeded = answer is not None and answer.status_code not in _TRANSIENT
+            if answer is not None and tried.succeeded:
+                return answer
+        reason = "does not answer" if answer is None else f"answers with status {answer.status_code}"
+        raise ModelAway(f"The embedding endpoint {reason}.")
+
+    def _ask(self, texts: Sequence[str]) -> httpx.Response | None:
+        """Return the answer with its body, or None if there is none."""
+        body = {"model": self._model, "input": list(texts), "encoding_format": "float"}
+        try:
+            with self._http.stream("POST", self._url, json=body) as answer:
+                content = bytearray()
+                for chunk in answer.iter_bytes():
+                    content += chunk
+                    if len(content) > ANSWER_BYTES:
+                        raise ModelAway("The embedding endpoint sends an answer of more than 64 MB.")
+                return httpx.Response(answer.status_code, headers=answer.headers, content=bytes(content))
+        except (httpx.TransportError, httpx.StreamError, httpx.DecodingError):
+            return None
+
+
+def embeddings_url(url: str) -> str:
+    """Return the URL to post to: `/v1/embeddings` of a bare host, `/embeddings` below another path."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    if not path.endswith("/embeddings"):
+        path = f"{path or '/v1'}/embeddings"
+    return urlunsplit(parts._replace(path=path))
+
+
+def _pause(answer: httpx.Response | None, attempt: int) -> float:
+    """Return how many seconds to wait before this attempt, after that answer to the one before."""
+    pause = PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+    asked = "" if answer is None else answer.headers.get("retry-after", "")
+    return min(float(asked), LONGEST_RETRY_AFTER_SECONDS) if asked.isdecimal() else pause
+
+
+def _require_success(status: int, model: str) -> None:
+    if status in (401, 403):
+        raise ModelAway("The embedding endpoint refuses the key: check SELFMEMORY_EMBEDDING_KEY.")
+    if status == 404:
+        raise ModelAway(
+            f"The embedding endpoint does not know {model!r}: check SELFMEMORY_EMBEDDING_MODEL and "
+            "SELFMEMORY_EMBEDDING_URL."
+        )
+    if status != 200:
+        raise ModelAway(f"The embedding endpoint answers with status {status}: check SELFMEMORY_EMBEDDING_URL.")
+
+
+def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
+    """Return the vectors in the order of the texts. Raises ModelAway for what are none.
+
+    `dimensions` is 0 while their length is unknown.
+    """
+    try:
+        data = sorted(answer.json()["data"], key=lambda entry: int(entry["index"]))
+        vectors = np.array([entry["embedding"] for entry in data], dtype=np.float64)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise ModelAway("The embedding endpoint answers with something else than vectors.") from None
+    if vectors.ndim != 2 or len(vectors) != count:
+        raise ModelAway(f"The embedding endpoint answers with {len(vectors)} vectors for {count} texts.")
+    length = vectors.shape[1]
+    if length != (dimensions or length) or not 0 < length <= MAX_DIMENSIONS:
+        raise ModelAway(
+            f"The embedding endpoint answers with vectors of {length} numbers, not {dimensions}: restart the server if the model has changed."
+        )
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(norms).all() or not norms.all():
+        raise ModelAway("The embedding endpoint answers with vectors that are no directions: NaN, infinite or 0.")
+    return np.asarray(vectors / norms, np.float32)

@@ -1,0 +1,215 @@
+"""Models behind an OpenAI-compatible endpoint: a real server on loopback, which may be slow, fail or talk nonsense."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import anyio
+import httpx
+import numpy as np
+import pytest
+from pydantic import SecretStr
+from sqlmodel import select
+
+from server.app import create_app
+from server.database import Database
+from server.domain.people import users
+from server.domain.teams import api_keys
+from server.index.model import breaker, endpoint, late
+from server.index.model.endpoint import EndpointModel, embeddings_url
+from server.index.model.failures import ModelAway
+from server.index.upkeep import worker
+from server.models import Project
+from server.settings import Settings
+from tests.support.embedding_endpoint import KEY, MODEL, Endpoint, serving
+from tests.support.fakes import WordEmbedder
+from tests.support.started import running
+
+TEXTS = ["I like green tea.", "The train leaves at nine."]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    monkeypatch.setattr(endpoint, "PAUSE_SECONDS", 0.001)
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def model(server: Endpoint) -> Iterator[EndpointModel]:
+    opened = EndpointModel(server.url, MODEL, KEY)
+    server.batches.clear()
+    yield opened
+    opened.close()
+
+
+def test_vectors_have_unit_length_and_the_order_of_the_texts(server: Endpoint, model: EndpointModel) -> None:
+    server.is_reversed = True
+    vectors = model.encode(TEXTS)
+    assert np.allclose(vectors, WordEmbedder().embed(TEXTS), atol=1e-6)
+    assert vectors.dtype == np.float32
+    assert model.dimensions == WordEmbedder.dimensions
+    assert model.name == f"words/endpoint-{WordEmbedder.dimensions}"
+    assert server.batches == [TEXTS]
+
+
+@pytest.mark.parametrize(
+    ("given", "posted"),
+    [
+        ("http://localhost:11434", "http://localhost:11434/v1/embeddings"),
+        ("http://localhost:11434/", "http://localhost:11434/v1/embeddings"),
+        ("https://api.example.com/v1", "https://api.example.com/v1/embeddings"),
+        ("https://api.example.com/v1/embeddings", "https://api.example.com/v1/embeddings"),
+        ("https://x.example/openai/m?api-version=1", "https://x.example/openai/m/embeddings?api-version=1"),
+    ],
+)
+def test_the_url_may_be_written_as_each_server_documents_it(given: str, posted: str) -> None:
+    assert embeddings_url(given) == posted
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "sentence"),
+    [
+        ("sk-wrong", MODEL, "refuses the key: check SELFMEMORY_EMBEDDING_KEY"),
+        ("", MODEL, "refuses the key: check SELFMEMORY_EMBEDDING_KEY"),
+        (KEY, "unknown", "does not know 'unknown': check SELFMEMORY_EMBEDDING_MODEL"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line_without_the_key(
+    server: Endpoint, key: str, name: str, sentence: str
+) -> None:
+    with pytest.raises(ModelAway, match=sentence) as refused:
+        EndpointModel(server.url, name, key)
+    assert "sk-" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert len(server.batches) == 1
+
+
+def test_a_passing_failure_is_tried_again(server: Endpoint, model: EndpointModel) -> None:
+    server.status, server.headers = 503, {"Retry-After": "0"}
+    original = server.answer_to
+
+    def recovering(body: dict[str, object], authorization: str) -> tuple[int, bytes]:
+        answer = original(body, authorization)
+        server.status = 200
+        return answer
+
+    server.answer_to = recovering  # type: ignore[method-assign]
+    assert len(model.encode(TEXTS)) == 2
+    assert len(server.batches) == 2
+
+
+def test_after_three_failures_callers_do_not_wait_for_the_endpoint(
+    server: Endpoint, model: EndpointModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.status = 500
+    with pytest.raises(ModelAway, match="answers with status 500"):
+        model.encode(TEXTS)
+    with pytest.raises(ModelAway, match="failed several times"):
+        model.encode(TEXTS)
+    assert len(server.batches) == breaker.FAILURES
+    server.status = 200
+    monkeypatch.setattr(time, "monotonic", lambda real=time.monotonic: real() + breaker.FIRST_PAUSE_SECONDS)
+    assert len(model.encode(TEXTS)) == 2
+
+
+def test_an_endpoint_that_is_away_or_too_slow_is_told_apart_from_a_wrong_one(
+    server: Endpoint, model: EndpointModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model._http, "timeout", httpx.Timeout(0.05))
+    server.seconds = 0.2
+    with pytest.raises(ModelAway, match="does not answer"):
+        model.encode(TEXTS)
+    with pytest.raises(ModelAway, match="does not answer"):
+        EndpointModel("http://127.0.0.1:9/v1", MODEL, KEY)
+
+
+def test_a_batch_that_is_too_large_for_the_server_is_halved(server: Endpoint, model: EndpointModel) -> None:
+    server.most_texts = 2
+    texts = [f"text {number}" for number in range(5)]
+    assert np.allclose(model.encode(texts), WordEmbedder().embed(texts), atol=1e-6)
+
+
+def vectors_of(*rows: object) -> bytes:
+    return json.dumps({"data": [{"index": place, "embedding": row} for place, row in enumerate(rows)]}).encode()
+
+
+GOOD = [0.5] * WordEmbedder.dimensions
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"<html>Welcome</html>", "something else than vectors"),
+        (b'{"data": "no"}', "something else than vectors"),
+        (b'{"embeddings": [[1, 2]]}', "something else than vectors"),
+        (b"[" * 100_000, "something else than vectors"),
+        (vectors_of(GOOD, [0.5] * 3), "something else than vectors"),
+        (vectors_of(GOOD, ["a"] * 64), "something else than vectors"),
+        (vectors_of([0.5] * 3, [0.5] * 3), "vectors of 3 numbers, not 64"),
+        (vectors_of([], []), "vectors of 0 numbers, not 64"),
+        (vectors_of(GOOD), "1 vectors for 2 texts"),
+        (vectors_of(GOOD, GOOD, GOOD), "3 vectors for 2 texts"),
+        (vectors_of(GOOD, [float("nan")] * 64), "no directions"),
+        (vectors_of(GOOD, [float("inf")] * 64), "no directions"),
+        (vectors_of(GOOD, [0] * 64), "no directions"),
+    ],
+)
+def test_what_are_no_vectors_is_refused(server: Endpoint, model: EndpointModel, answer: bytes, sentence: str) -> None:
+    server.answer = answer
+    with pytest.raises(ModelAway, match=sentence):
+        model.encode(TEXTS)
+
+
+@pytest.mark.sqlite_only
+async def test_memories_wait_for_an_endpoint_that_is_away(
+    settings: Settings, server: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for target, name in ((worker, "CHECK_EVERY_SECONDS"), (worker, "POLL_SECONDS"), (late, "RETRY_SECONDS")):
+        monkeypatch.setattr(target, name, 0.05)
+    monkeypatch.setattr(late, "LONGEST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(breaker, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("server.health.KEEP_SECONDS", 0.0)
+    server.key = "another"
+    chosen = {"embedding_url": server.url, "embedding_model": MODEL, "embedding_key": SecretStr(KEY)}
+    async with running(create_app(settings.model_copy(update=chosen))) as app:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=settings.public_url) as client:
+            headers = {"Authorization": f"Bearer {key_of(settings)}"}
+
+            async def add(text: str) -> None:
+                assert (await client.post("/api/memories", json={"content": text}, headers=headers)).status_code == 200
+
+            async def similarity(text: str) -> float:
+                body = {"query": f"about {text}", "explain": True, "threshold": 0}
+                answer = await client.post("/api/memories/search", json=body, headers=headers)
+                assert answer.json()["results"][0]["content"] == text, answer.text
+                return float(answer.json()["results"][0]["match"]["similarity"])
+
+            async def embedded(text: str) -> None:
+                with anyio.fail_after(20):
+                    while await similarity(text) < 0.1:
+                        await anyio.sleep(0.05)
+
+            await add("a red canoe")
+            assert await similarity("a red canoe") == 0
+            health = (await client.get("/health")).json()
+            assert "EMBEDDING_KEY" in health["checks"]["embedding"]["problem"]
+            assert "sk-" not in str(health)
+            server.key = KEY
+            await embedded("a red canoe")
+            server.status = 503
+            await add("a blue kayak")
+            assert await similarity("a blue kayak") == 0
+            server.status = 200
+            await embedded("a blue kayak")
+
+
+def key_of(settings: Settings) -> str:
+    """Create a user with a key."""
+    database = Database(settings.database_url.get_secret_value(), connections=1)
+    with database.write() as session:
+        user = users.register(session, "ann@example.com", "", None, verified=True)
+        _, key = api_keys.issue(session, session.exec(select(Project)).one(), user.id, "all", ["read", "write"], None)
+    database.close()
+    return key
