@@ -188,7 +188,7 @@ async def test_memories_wait_for_an_endpoint_that_is_away(
 
             async def embedded(text: str) -> None:
                 with anyio.fail_after(20):
-                    while await similarity(text) < 0.1:
+                    while await similarity(text) < 0.1:  # noqa: ASYNC110 - another thread embeds it
                         await anyio.sleep(0.05)
 
             await add("a red canoe")

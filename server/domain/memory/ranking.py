@@ -19,15 +19,16 @@ The weights were tuned on LoCoMo 1-5 and are flat between 0.5 and 0.7, 0.25 and 
 has what each part is worth.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.domain.memory.near_equals import NEAR, newer_first
-from server.index.exact.matrix import SimilarMemories
+from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.types import Numbers
-from server.index.words.word_search import WordMatches
+from server.index.words.word_search import Windows, WordMatches
 
 SIMILARITY_WEIGHT = 0.6 / 1.3
 SHARE_WEIGHT = 0.25 / 1.3
@@ -51,16 +52,22 @@ class Ranking:
     best: float
     """The best score of all, also when it misses the threshold; 1 if nothing was compared."""
 
+    def best_of(self, existing: Iterable[int]) -> float:
+        """Return the score of the first of these positions, or the best score that missed the threshold."""
+        return next((float(self.scores[position]) for position in existing), self.best)
 
-def rank(similar: SimilarMemories, matches: WordMatches, threshold: float, width: int) -> Ranking:
+
+def rank(similar: SimilarMemories, matches: WordMatches, around: Windows, threshold: float, width: int) -> Ranking:
     """Score all candidates. Keep the `width` best and those near the last."""
     numbers = np.union1d(similar.numbers, matches.numbers)
     similarities = _spread(numbers, similar.numbers, similar.similarities)
     shares = _spread(numbers, matches.numbers, matches.shares)
-    windows = _spread(numbers, matches.numbers, matches.windows)
+    windows = _spread(numbers, around.numbers, around.values)
     scores = similarities
     if matches.asked:
         scores = SIMILARITY_WEIGHT * similarities + SHARE_WEIGHT * shares + WINDOW_WEIGHT * windows
+    if similar is NOTHING_SIMILAR:  # the model is away
+        scores = scores / (SHARE_WEIGHT + WINDOW_WEIGHT)
     scores = np.clip(scores, 0.0, 1.0)
     lowest = np.partition(scores, -width)[-width] if width < len(scores) else 0.0
     best = np.flatnonzero(scores >= lowest - NEAR)

@@ -1,6 +1,6 @@
 """Searches by meaning and by words, and reads the results from SQL. `ranking` says how a score is made."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
@@ -25,7 +25,7 @@ from server.domain.memory.floor import floor_among, weak_below
 from server.domain.memory.folding import TextKey, key_of
 from server.domain.memory.ranking import Ranking, rank
 from server.index import Index
-from server.index.exact.matrix import SimilarMemories
+from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.words import word_search
 from server.models import Memory, Project
 from server.models.activity import ActivityKind
@@ -33,6 +33,9 @@ from server.principal import Principal
 
 WORD_CANDIDATES = 100
 """The number of best word matches that always get a similarity, whichever memories the index proposes."""
+
+WINDOW_CANDIDATES = 100
+"""The number of most similar memories that get a window, whether they hold a word of the question or not."""
 
 WIDTHS = (100, 1_000, 10_000, 1 << 40)
 """The numbers of best memories to try in turn, until enough of them pass the filters."""
@@ -122,24 +125,22 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
     question = index.embed_question(session, project, request.query, WIDTHS[0] if allowed is None else None)
     word_matches = word_search.search(session, project.id, project.memory_count, request.query, allowed)
     compared = project.memory_count if allowed is None else len(allowed)
-    threshold = floor_among(compared) if request.threshold is None else request.threshold
     for width in WIDTHS:
         similar = index.find_similar(session, project, question, allowed, word_matches.best(WORD_CANDIDATES), width)
-        ranking = rank(similar, word_matches, threshold, width)
+        around = word_search.windows_of(session, word_matches, similar.best(WINDOW_CANDIDATES))
+        floor = 0.0 if similar is NOTHING_SIMILAR else floor_among(compared)
+        threshold = floor if request.threshold is None else request.threshold
+        ranking = rank(similar, word_matches, around, threshold, width)
         existing = _existing(session, project.id, request.filters, ranking, request.limit)
         if ranking.is_final or len(existing) == request.limit:
             break
     wanted = dict(islice(existing.items(), request.skip, None))
     page = _read(session, wanted, ranking, similar, Budget(request.answer_bytes))
     page = _with_newest(session, conditions(request.filters, project.id), page)
-    page = page._replace(weak=_best_score(ranking, existing) < weak_below(compared))
+    page = page._replace(weak=ranking.best_of(existing) < weak_below(compared))
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
     return page
-
-
-def _best_score(ranking: Ranking, existing: Iterable[int]) -> float:
-    return next((float(ranking.scores[place]) for place in existing), ranking.best)
 
 
 def _newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], request: SearchRequest) -> SearchPage:

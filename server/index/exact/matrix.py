@@ -140,6 +140,12 @@ class SimilarMemories:
         kept = np.flatnonzero(np.isin(self.numbers, np.asarray(allowed, np.int64)))
         return SimilarMemories(self.numbers[kept], self.similarities[kept], self.scan, self.cosines, self.complete)
 
+    def best(self, count: int) -> Numbers:
+        """Return the numbers of the `count` most similar memories, in any order."""
+        if count >= len(self.numbers):
+            return self.numbers
+        return self.numbers[np.argpartition(-self.similarities, count)[:count]]
+
     def best_span(self, number: int) -> tuple[int, int] | None:
         """Return start and end of the memory's best piece in its text, or None if the scan has no vectors of it."""
         matrix = self.scan.matrix

@@ -140,7 +140,8 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
     length = vectors.shape[1]
     if length != (dimensions or length) or not 0 < length <= MAX_DIMENSIONS:
         raise ModelAway(
-            f"The embedding endpoint answers with vectors of {length} numbers, not {dimensions}: restart the server if the model has changed."
+            f"The embedding endpoint answers with vectors of {length} numbers, not {dimensions}: restart the server if "
+            "the model has changed."
         )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or not norms.all():

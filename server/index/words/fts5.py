@@ -86,7 +86,7 @@ class Fts5:
         return TermScores(matches.terms, matches.numbers, matches.scores / rarities[matches.terms], matches.counts)
 
     def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
-        return (1 + scores) / 2
+        return np.minimum((1 + scores) / 2, 1.0)
 
     def prepare(self, database: Database, /) -> None:
         fts5_purge.prepare(database)

@@ -19,19 +19,20 @@ _OFFSETS = np.arange(-REACH, REACH + 1)
 _WEIGHTS = DECAY ** np.abs(_OFFSETS)
 
 
-def windows(places: NDArray[np.int64], held: NDArray[np.float64], rarities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the window of each memory, 0 to about 1.
+def windows(
+    places: NDArray[np.int64], held: NDArray[np.float64], rarities: NDArray[np.float64], wanted: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the window at each of the `wanted` places, 0 to 1.
 
-    `places` (memories) are their places, `held` (memories, terms) is (1 + part) / 2 where a memory holds a term and 0
-    elsewhere, and `rarities` (terms) weigh the terms.
+    `places` (memories) are those of the memories that hold a term, `held` (memories, terms) is (1 + part) / 2 where one
+    holds a term and 0 elsewhere, and `rarities` (terms) weigh the terms.
     """
     order = np.argsort(places, kind="stable")
     sorted_places = places[order]
-    best = np.zeros_like(held)
+    best = np.zeros((len(wanted), len(rarities)))
     for offset, weight in zip(_OFFSETS, _WEIGHTS, strict=True):
-        wanted = places + offset
-        found = np.searchsorted(sorted_places, wanted)
+        found = np.searchsorted(sorted_places, wanted + offset)
         found[found == len(places)] = 0
-        is_there = sorted_places[found] == wanted
+        is_there = sorted_places[found] == wanted + offset
         np.maximum(best, weight * held[order[found]] * is_there[:, None], out=best)
     return (best @ rarities) / max(float(rarities.sum()), 1e-9)

@@ -5,8 +5,9 @@ memory. So no other project's words influence a result, and no search costs more
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -38,18 +39,35 @@ COUNT_AT_MOST = 10_000
 _memories = metadata.tables["memories"]
 
 
+class Rows(NamedTuple):
+    """All memories that hold a term, whether they are allowed or not: the windows of others look at them.
+
+    `numbers` are ascending. For `held` and `rarities` see the module `window`.
+    """
+
+    numbers: NDArray[np.int64]
+    held: NDArray[np.float64]
+    rarities: NDArray[np.float64]
+
+
+class Windows(NamedTuple):
+    """The windows of some memories (numbers, ascending), 0 to 1."""
+
+    numbers: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class WordMatches:
-    """The memories that hold a term of the question: their `numbers`, ascending, and two parts of each one's score.
+    """The allowed memories that hold a term of the question: their `numbers`, ascending, and each one's `shares`.
 
     `share = bm25 / bm25(best) × coverage(best)`. Coverage is the part of the question's terms that the best match
     holds, weighed by their rarity. A share of 1 means every term; one common word of five gives a low share.
-    For `windows` see the module `window`.
     """
 
     numbers: NDArray[np.int64]
     shares: NDArray[np.float32]
-    windows: NDArray[np.float32]
+    rows: Rows
     asked: bool
     """Whether the question had any term to look for."""
 
@@ -60,11 +78,11 @@ class WordMatches:
         return self.numbers[np.argpartition(-self.shares, count)[:count]]
 
 
-_NOTHING = np.empty(0, np.float32)
-NO_TERMS = WordMatches(np.empty(0, np.int64), _NOTHING, _NOTHING, asked=False)
+_NO_ROWS = Rows(np.empty(0, np.int64), np.empty((0, 0)), np.empty(0))
+NO_TERMS = WordMatches(_NO_ROWS.numbers, np.empty(0, np.float32), _NO_ROWS, asked=False)
 """The answer to a question without terms, for example one of punctuation."""
 
-NO_MATCHES = WordMatches(NO_TERMS.numbers, _NOTHING, _NOTHING, asked=True)
+NO_MATCHES = replace(NO_TERMS, asked=True)
 
 
 def search(
@@ -83,7 +101,20 @@ def search(
         # Fetch all matches, not only the allowed ones: their number is the count of the term.
         counts = dict.fromkeys(terms, 0)
         scores = index.scores(session, project_id, counts, MAX_ROWS, None)
-    return _matches(session, index, scores, memory_count, allowed, np.array([term in asked.wholes for term in counts]))
+    return _matches(index, scores, memory_count, allowed, np.array([term in asked.wholes for term in counts]))
+
+
+def windows_of(session: Session, matches: WordMatches, also: NDArray[np.int64]) -> Windows:
+    """Return the windows of the matches, and of the memories `also`, which may hold no term themselves."""
+    rows = matches.rows
+    if not len(rows.numbers):
+        return Windows(rows.numbers, np.empty(0, np.float32))
+    numbers = np.union1d(rows.numbers, also)
+    wanted = np.union1d(matches.numbers, also)
+    places = _places(session, numbers)
+    own = places[np.searchsorted(numbers, rows.numbers)]
+    values = windows(own, rows.held, rows.rarities, places[np.searchsorted(numbers, wanted)])
+    return Windows(wanted, values.astype(np.float32))
 
 
 def _choose(session: Session, index: WordIndex, project_id: str, terms: Sequence[str]) -> Sequence[str]:
@@ -107,7 +138,6 @@ def _rarest(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _matches(
-    session: Session,
     index: WordIndex,
     matches: TermScores,
     memory_count: int,
@@ -125,22 +155,23 @@ def _matches(
     parts[positions, matches.terms] = matches.scores
     held = np.zeros_like(parts)
     held[positions, matches.terms] = index.held(matches.scores)
-    around = windows(_places(session, index, numbers), held, rarities)
+    rows = Rows(numbers, held, rarities)
     if allowed is not None:
         kept = np.isin(numbers, np.asarray(allowed, np.int64))
-        numbers, parts, around = numbers[kept], parts[kept], around[kept]
+        numbers, parts = numbers[kept], parts[kept]
     if not len(numbers):
-        return NO_MATCHES
+        return replace(NO_MATCHES, rows=rows)
     sums = parts @ rarities
     best = int(sums.argmax())
     coverage = rarities[parts[best] > 0].sum() / rarities.sum()
     shares = sums * (coverage / max(sums[best], 1e-9))
-    return WordMatches(numbers, shares.astype(np.float32), around.astype(np.float32), asked=True)
+    return WordMatches(numbers, shares.astype(np.float32), rows, asked=True)
 
 
-def _places(session: Session, index: WordIndex, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+def _places(session: Session, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the places of these memories (ascending numbers). One that was deleted meanwhile has the place -1."""
-    rows = session.connection().execute(_places_query(index.numbers_in), {"numbers": as_json(numbers.tolist())})
+    query = _places_query(word_index_of(session).numbers_in)
+    rows = session.connection().execute(query, {"numbers": as_json(numbers.tolist())})
     found = np.array(rows.cursor.fetchall(), np.int64).reshape(-1, 2)
     places = np.full(len(numbers), -1, np.int64)
     places[np.searchsorted(numbers, found[:, 0])] = found[:, 1]

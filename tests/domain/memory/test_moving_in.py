@@ -129,7 +129,7 @@ def test_labels_and_agents_of_other_servers_are_kept_and_the_rest_is_named(path:
     (line,) = read(path, json.dumps(record), warnings=warnings)
     assert line.metadata == {"tags": ["drinks"], "agent_id": "bot"}
     assert line.created_at.year == 2024
-    assert warnings.sentences() == ["expiration_date: is not a field; did you mean expires_in_days? (1 time)"]
+    assert warnings.sentences() == ["expiration_date: is not a field; did you mean expires_at? (1 time)"]
 
 
 def test_of_a_chatgpt_conversation_the_kept_branch_is_read_by_question(path: Path) -> None:
