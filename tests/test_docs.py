@@ -25,6 +25,8 @@ IN_WORDS = {
     "chroma_url": "unset",
     "chroma_token": "unset",
     "redis_url": "unset",
+    "embedding_url": "unset",
+    "embedding_key": "unset",
     "smtp_url": "unset",
     "metrics_token": "unset",
     "quota_memories": "unset",

@@ -63,12 +63,12 @@ async def test_filters_work_on_the_top_level_too(shelf: Caller) -> None:
 
 async def test_a_result_explains_its_score_on_request(shelf: Caller) -> None:
     (plain,) = await shelf.results({"query": "winter", "filters": {"tags": "drinking"}})
-    assert set(plain) == {"id", "content", "score", "metadata", "created_at", "user_id", "source"}
+    assert set(plain) == {"id", "content", "score", "metadata", "created_at", "user_id"}
     assert 0 < plain["score"] <= 1
     assert plain["metadata"] == {"tags": "drinking", "count": 3, "on": True}
     filters = {"tags": "drinking", "explain": True, "include_metadata": False}
     (explained,) = await shelf.results({"query": "winter", "filters": filters})
-    assert set(explained) == {"id", "content", "score", "created_at", "user_id", "source", "match"}
+    assert set(explained) == {"id", "content", "score", "created_at", "user_id", "match"}
     assert set(explained["match"]) == {"similarity", "words", "window", "piece"}
 
 

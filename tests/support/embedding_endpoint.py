@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,7 +36,7 @@ class Endpoint(ThreadingHTTPServer):
         texts = body["input"]
         assert isinstance(texts, list)
         self.batches.append(texts)
-        time.sleep(self.seconds)
+        threading.Event().wait(self.seconds)
         if authorization != f"Bearer {self.key}":
             return 401, json.dumps({"error": {"message": f"Incorrect API key provided: {authorization}"}}).encode()
         if body["model"] != MODEL:

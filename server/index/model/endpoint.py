@@ -5,6 +5,7 @@ while, so that callers get their answer at once. No answer of the endpoint is re
 because some quote the key.
 """
 
+import contextlib
 import random
 import time
 from collections.abc import Sequence
@@ -48,11 +49,10 @@ class EndpointModel:
         self._http = httpx.Client(headers=headers, timeout=TIMEOUT, limits=limits, follow_redirects=False)
         self._breaker = Breaker()
         self.dimensions = 0
-        try:
+        with contextlib.ExitStack() as opened:
+            opened.callback(self.close)
             self.dimensions = len(self.encode([PROBE])[0])
-        except BaseException:
-            self.close()
-            raise
+            opened.pop_all()
         self.name = f"{model}/endpoint-{self.dimensions}"
         self.prompts = prompts_of_name(model)
 
