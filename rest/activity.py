@@ -1,6 +1,5 @@
 """What was done with the memories of a project, over HTTP."""
 
-from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -11,14 +10,15 @@ from starlette.responses import Response
 from rest.http import call_of, person_call_of, read, read_query, reply
 from rest.memory_views import MemoryId
 from rest.views import Change
-from server.domain.memory import activity, revert
+from server import reverting
+from server.domain.memory import activity
 from server.domain.memory.activity import ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
-from server.domain.memory.revert import CHUNK_MEMORIES, Plan, Wanted
+from server.domain.memory.revert import Wanted
 from server.domain.memory.source import BY_SOURCE, SourceFilter, SourceId
 from server.models.activity import ActivityKind
 from server.models.sources import Source
-from server.runtime import Call, State
+from server.runtime import State
 
 EventId = Annotated[str, StringConstraints(pattern=r"^act_[0-9a-f]{32}$")]
 
@@ -91,26 +91,5 @@ async def undo(request: Request[State]) -> Response:
     call = await person_call_of(request)
     body = await read(request, RevertRequest)
     wanted = Wanted(request.path_params["project_id"], body.source_id, body.since)
-    plan = await call.read(revert.plan, wanted)
-    if not body.dry_run:
-        return reply(await _undone(call, wanted, plan))
-    counts = len(plan.adds), len(plan.changes), len(plan.deletions)
-    return reply(Reverted(dry_run=True, adds=counts[0], changes=counts[1], deletions=counts[2], skipped=plan.skipped))
-
-
-async def _undone(call: Call, wanted: Wanted, plan: Plan) -> Reverted:
-    adds = deletions = changes = 0
-    for ids in batched(plan.adds, CHUNK_MEMORIES):
-        adds += await call.run(revert.undo_adds, wanted, ids)
-    for ids in batched(plan.deletions, CHUNK_MEMORIES):
-        deletions += await call.run(revert.undo_deletions, wanted, ids)
-    for memory_id in plan.changes:
-        changes += await call.run(revert.undo_change, wanted, memory_id, call.index)
-    planned = len(plan.adds) + len(plan.deletions) + len(plan.changes)
-    skipped = plan.skipped + planned - adds - deletions - changes
-    return Reverted(dry_run=False, adds=adds, changes=changes, deletions=deletions, skipped=skipped)
-
-
-def batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Yield the ids, `size` at a time."""
-    return (ids[start : start + size] for start in range(0, len(ids), size))
+    undone = await (reverting.planned if body.dry_run else reverting.undo)(call, wanted)
+    return reply(Reverted(dry_run=body.dry_run, **undone._asdict()))

@@ -15,7 +15,9 @@ from server.models.base import JSON
 DONE = {
     "added": "Memory added. Searches find it right away.",
     "upload-canceled": "Nothing was imported. The file is deleted.",
-    "restored": "Memory restored, without its earlier versions.",
+    "restored": "Memory restored.",
+    "erased": "Memory deleted for good.",
+    "undone": "Undone. Added memories are in the trash, changes are taken back, deleted memories are back.",
     "saved": "Saved. The previous version stays in history.",
     "all-deleted": "Memories deleted.",
     "key-revoked": "API key revoked. It no longer works.",

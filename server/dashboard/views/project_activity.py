@@ -1,0 +1,93 @@
+"""What was done with the memories of a project, in sentences, and a way to undo what one credential did."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from server import reverting
+from server.dashboard.pages import HOME, PageRequest, redirect
+from server.domain.memory import activity
+from server.domain.memory.activity import ActivityFilters, NamedEvent
+from server.domain.memory.expiry import parse_moment
+from server.domain.memory.revert import Wanted
+from server.domain.memory.source import parse_id
+from server.errors import Invalid
+from server.models.activity import ActivityKind
+
+EVENTS_PER_PAGE = 50
+LATENESS = timedelta(seconds=30)
+"""How much earlier than its event a memory may have been written: a batch embeds for a while."""
+
+ACTS = {
+    ActivityKind.ADD: "added",
+    ActivityKind.UPDATE: "changed",
+    ActivityKind.DELETE: "deleted",
+    ActivityKind.RESTORE: "restored",
+    ActivityKind.SEARCH: "searched and found",
+    ActivityKind.READ: "read",
+    ActivityKind.LIST: "listed",
+    ActivityKind.EXPORT: "exported",
+    ActivityKind.IMPORT: "imported",
+}
+WRITES = frozenset(
+    {ActivityKind.ADD, ActivityKind.UPDATE, ActivityKind.DELETE, ActivityKind.RESTORE, ActivityKind.IMPORT}
+)
+
+
+class Row(NamedTuple):
+    """An event as a sentence. `memory_id` is set if it was about one memory, `undo_since` if it can be undone."""
+
+    source: str
+    person: str | None
+    act: str
+    memories: int
+    query: str | None
+    memory_id: str | None
+    created_at: datetime
+    source_id: str
+    undo_since: datetime | None
+
+    @classmethod
+    def of(cls, named: NamedEvent) -> "Row":
+        event = named.event
+        return cls(
+            event.source_name,
+            named.actor_name,
+            ACTS[event.kind],
+            event.count,
+            event.query,
+            event.memory_ids[0] if len(event.memory_ids) == 1 else None,
+            event.created_at,
+            event.source_id,
+            _minute_before(event.created_at) if event.kind in WRITES else None,
+        )
+
+
+async def show(request: PageRequest) -> Response:
+    await request.call.runtime.in_thread(request.call.runtime.activity.flush)
+    filters = ActivityFilters(before=request.http.query_params.get("before"))
+    events = await request.call.read(activity.list_activity, request.project_id, filters, EVENTS_PER_PAGE + 1)
+    shown = events[:EVENTS_PER_PAGE]
+    older = shown[-1].event.id if len(events) > EVENTS_PER_PAGE else None
+    days = request.call.runtime.settings.activity_days
+    rows = [Row.of(named) for named in shown]
+    return await request.render("project_activity.html", request.project_id, rows=rows, older=older, days=days)
+
+
+async def undo(request: PageRequest) -> Response:
+    """Undo what one credential did since a moment."""
+    try:
+        since, source_id = parse_moment(request.text("since")), parse_id(request.text("source_id"))
+    except ValueError:
+        since = None
+    if since is None:
+        raise Invalid("This cannot be undone: the form is incomplete.")
+    wanted = Wanted(request.project_id, source_id, since)
+    await reverting.undo(request.call, wanted)
+    return redirect(f"{HOME}/projects/{request.project_id}/activity", "undone")
+
+
+def _minute_before(moment: datetime) -> datetime:
+    """Return the whole minute before an event, which is noted a little after the memories were written."""
+    return (moment - LATENESS).replace(second=0, microsecond=0)

@@ -1,0 +1,47 @@
+"""The trash of a project: deleted memories, to restore or to delete for good."""
+
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.views.memories import Excerpt, excerpt
+from server.domain.memory import deletions, trash
+from server.domain.memory.trash import Trashed
+from server.domain.people import users
+from server.models import TrashedMemory
+
+PAGE_SIZE = 25
+MAX_DIGITS = 6
+
+
+class TrashRow(NamedTuple):
+    row: TrashedMemory
+    excerpt: Excerpt
+    deleted_by: str | None
+
+    @classmethod
+    def of(cls, trashed: Trashed, names: dict[str, str]) -> "TrashRow":
+        return cls(trashed.row, excerpt(trashed.memory.content), names.get(trashed.row.deleted_by or ""))
+
+
+async def show(request: PageRequest) -> Response:
+    start = request.http.query_params.get("from", "")
+    offset = int(start) if start.isdecimal() and start.isascii() and len(start) <= MAX_DIGITS else 0
+    page = await request.call.read(trash.list_trash, request.project_id, None, PAGE_SIZE, offset)
+    people = {one.row.deleted_by for one in page.trashed if one.row.deleted_by}
+    names = await request.call.read(users.names_of, people)
+    rows = [TrashRow.of(one, dict(names)) for one in page.trashed]
+    following = offset + len(rows) if offset + len(rows) < page.total else None
+    return await request.render("trash.html", request.project_id, rows=rows, total=page.total, following=following)
+
+
+async def restore(request: PageRequest) -> Response:
+    memory = await request.call.run(trash.restore, request.path_param("memory_id"))
+    return redirect(f"{HOME}/memories/{memory.id}", "restored")
+
+
+async def erase(request: PageRequest) -> Response:
+    """Delete one memory of the trash for good."""
+    await request.call.run(deletions.delete, request.path_param("memory_id"), True)
+    return redirect(f"{HOME}/projects/{request.project_id}/trash", "erased")

@@ -1,0 +1,61 @@
+"""The trash and the activity of a project: what was deleted comes back, and what an application did is undone."""
+
+import re
+
+from tests.support.visitors import Visitor
+
+LISBON = "The flat in Lisbon has no lift."
+
+
+async def test_a_deleted_memory_is_in_the_trash_and_comes_back(ann: Visitor) -> None:
+    memory_id = await ann.remember(LISBON)
+    await ann.post(f"/dashboard/memories/{memory_id}/delete", {})
+    assert LISBON not in await ann.see(f"{ann.project}/memories")
+    page = await ann.see(f"{ann.project}/trash")
+    assert LISBON in page
+    assert "through Dashboard" in page
+    assert "Kept until" in page
+    location = await ann.do(f"{ann.project}/trash/{memory_id}/restore", {})
+    assert "Memory restored" in await ann.see(location)
+    assert "The trash is empty" in await ann.see(f"{ann.project}/trash")
+    assert LISBON in await ann.see(f"{ann.project}/memories")
+
+
+async def test_the_trash_deletes_for_good_when_asked(ann: Visitor) -> None:
+    memory_id = await ann.remember(LISBON)
+    await ann.post(f"/dashboard/memories/{memory_id}/delete", {})
+    location = await ann.do(f"{ann.project}/trash/{memory_id}/delete", {})
+    page = await ann.see(location)
+    assert "Memory deleted for good" in page
+    assert LISBON not in page
+
+
+async def test_what_a_key_did_is_told_in_sentences_and_undone(ann: Visitor) -> None:
+    typed = {"text": LISBON, "tags": "", "people_mentioned": "", "topic_category": "", "more": "", "user_id": ""}
+    kept = (await ann.do(f"{ann.project}/memories/new", typed)).split("/")[3].split("?")[0]
+    added = await ann.client.post("/api/memories", json={"content": "A wrong memory."}, headers=ann.tenant.auth)
+    changed = await ann.client.put(f"/api/memories/{kept}", json={"text": "Spoiled."}, headers=ann.tenant.auth)
+    assert (added.status_code, changed.status_code) == (200, 200)
+    await ann.client.post("/api/memories/search", json={"query": "flat"}, headers=ann.tenant.auth)
+    page = await ann.see(f"{ann.project}/activity")
+    assert "searched and found" in page
+    assert "Question: “flat”" in page
+    assert "all (" in page
+    events = (
+        await ann.client.get(f"/api{ann.project.removeprefix('/dashboard')}/activity", headers=ann.tenant.auth)
+    ).json()
+    first = next(event for event in events["events"] if event["kind"] == "add" and event["source"]["kind"] == "api_key")
+    assert f'value="{first["source"]["id"]}"' in (await ann.get(f"{ann.project}/activity")).text
+    since = re.findall(r'name="since" value="([^"]+)"', (await ann.get(f"{ann.project}/activity")).text)[-1]
+    undo = {"source_id": first["source"]["id"], "since": since}
+    assert "Undone" in await ann.see(await ann.do(f"{ann.project}/activity/undo", undo))
+    memories = await ann.see(f"{ann.project}/memories")
+    assert LISBON in memories
+    assert "A wrong memory." not in memories
+    assert "A wrong memory." in await ann.see(f"{ann.project}/trash")
+
+
+async def test_an_incomplete_form_undoes_nothing(ann: Visitor) -> None:
+    answer = await ann.post(f"{ann.project}/activity/undo", {"source_id": "nobody", "since": "soon"})
+    assert answer.status_code == 400
+    assert "the form is incomplete" in answer.text
