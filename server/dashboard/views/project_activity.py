@@ -36,7 +36,7 @@ WRITES = frozenset(
 
 
 class Row(NamedTuple):
-    """An event as a sentence. `memory_id` is set if it was about one memory, `undo_since` if it can be undone."""
+    """An event as a sentence. `memory_id` is set if it was about one memory that it did not delete, `undo_since` if it can be undone."""
 
     source: str
     person: str | None
@@ -57,7 +57,7 @@ class Row(NamedTuple):
             ACTS[event.kind],
             event.count,
             event.query,
-            event.memory_ids[0] if len(event.memory_ids) == 1 else None,
+            event.memory_ids[0] if len(event.memory_ids) == 1 and event.kind is not ActivityKind.DELETE else None,
             event.created_at,
             event.source_id,
             _minute_before(event.created_at) if event.kind in WRITES else None,
