@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 AUTH_METHODS = [method.value for method in AuthMethod]
 OFFLINE_ACCESS = "offline_access"
 OPENID = ("openid", "profile", "email", "address", "phone", OFFLINE_ACCESS)
-"""Scopes that some clients request from every server. They grant nothing; refusing them would sign out the users."""
+"""Scopes that some clients request from every server.
+
+They grant nothing; refusing them would lock those clients' users out.
+"""
 _S256 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 TokenAnswer = tuple[int, dict[str, object], list[tuple[str, str]]]

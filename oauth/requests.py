@@ -166,7 +166,10 @@ def client_credentials(request: FlowRequest) -> ClientCredentials:
         return ClientCredentials(client_id, AuthMethod.POST if secret else AuthMethod.NONE, secret)
     client_id, secret = _basic(header)
     if "client_secret" in data or data.get("client_id", client_id) != client_id:
-        raise ClientRefused("The header and the form name two clients or two secrets. Send one.", by_header=True)
+        raise ClientRefused(
+            "Client credentials are in both the Authorization header and the form. Send them in one place.",
+            by_header=True,
+        )
     return ClientCredentials(client_id, AuthMethod.BASIC if secret else AuthMethod.NONE, secret)
 
 

@@ -1,4 +1,4 @@
-"""Parse JSON, and say where a text holds what is no JSON."""
+"""Parse JSON, and say where a text is not valid JSON."""
 
 import codecs
 import json

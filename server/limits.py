@@ -72,7 +72,7 @@ class Limits:
         self.count(self.rule(bucket, *key, times=times), cost)
 
     def require_room(self, bucket: Bucket, *key: str) -> None:
-        """Raises RateLimited if not even work of size 1 would pass now. Counts nothing."""
+        """Raises RateLimited if the limit is used up. Counts nothing."""
         if self._enabled:
             rule = self.rule(bucket, *key)
             self._on_a_window(lambda window: _require_room(window, [rule], [1]))

@@ -1,4 +1,4 @@
-"""Every operation that a signed-in caller can run, with its public name, and the rate limit that counts it."""
+"""Every operation that a signed-in caller can run, with its public name, and the rate limit that applies to it."""
 
 from collections.abc import Callable
 

@@ -111,7 +111,7 @@ class Runtime:
         return found.principal
 
     async def count_request(self) -> None:
-        """Count a request of a stranger by its address. Raises RateLimited."""
+        """Count an anonymous request against its client address. Raises RateLimited."""
         if self.limits.may_block:
             await self.in_thread(self.limits.hit, Bucket.REQUEST, address.get())
         else:

@@ -1,4 +1,4 @@
-"""Clients without a text of their own, and programs: any MCP client, Python and REST."""
+"""Setup instructions for any other MCP client, and for Python and REST programs."""
 
 from server.assistants.instructions import SERVER_NAME, Assistant, Step, Target, written
 

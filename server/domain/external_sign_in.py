@@ -1,4 +1,7 @@
-"""Signing in by an account at the identity provider. The first time, its confirmed address decides whose it is."""
+"""Sign-in with an identity provider.
+
+The first time, the confirmed email address decides which user the account belongs to.
+"""
 
 import contextlib
 

@@ -18,7 +18,7 @@ SHORT_SENTENCE_LENGTH = 10
 """A sentence with fewer characters ("Wow!", "Thanks!") says too little to be found and joins its neighbor."""
 
 MAX_PIECE_LENGTH = 300
-"""Characters. A longer sentence is cut."""
+"""Characters. A longer sentence is split."""
 
 PACKED_LENGTH = 150
 """Characters of a packed piece. Grows to at most MAX_PIECE_LENGTH if a memory has more than PACKED_PIECES pieces."""

@@ -132,7 +132,9 @@ async def test_the_page_says_what_it_leaves_out_and_what_is_damaged(ann: Visitor
         assert "files that are not Markdown, JSON or CSV were left out, such as a.png (1 time)" in shown
         await ann.do(page)
     damaged = await upload(ann, file.getvalue()[:-30])
-    assert "This zip is damaged: its end is missing. Download or make it again. Nothing was imported." in seen(damaged)
+    assert "This zip is damaged: its end is missing. Download or create it again. Nothing was imported." in seen(
+        damaged
+    )
     long = seen(await upload(ann, line("x" * 10_001)))
     assert "line 1: content: has 10,001 characters, and a memory or message holds at most 10,000: split" in long
 

@@ -36,7 +36,10 @@ WRITES = frozenset(
 
 
 class Row(NamedTuple):
-    """An event as a sentence. `memory_id` is set if it was about one memory that it did not delete, `undo_since` if it can be undone."""
+    """An event as a sentence.
+
+    `memory_id` is set if it was about one memory that it did not delete, `undo_since` if it can be undone.
+    """
 
     source: str
     person: str | None

@@ -13,7 +13,11 @@
 
 `server/index/exact/matrix.py` computes the similarity, `server/index/words/word_search.py` the share and
 `server/index/words/window.py` the window. A memory that only its words found has similarity 0; one that holds no term
-of the question has share and window 0. If the question has no terms to look for, score = clip(similarity, 0, 1).
+of the question has share 0, and a window if it is among the 100 most similar. Two exceptions: if the question has no
+terms to look for, score = clip(similarity, 0, 1); while the model is away, share and window alone make the score.
+
+Of scores that differ by at most 0.005 the newer memory comes first (`near_equals`); they share out the scores of their
+places. A search shows equal texts of one user once, as the newest (`folding`).
 
 The weights were tuned on LoCoMo 1-5 and are flat between 0.5 and 0.7, 0.25 and 0.4, 0.3 and 0.6. docs/benchmarks.md
 has what each part is worth.

@@ -126,7 +126,7 @@ def _require_success(status: int, model: str) -> None:
 
 
 def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
-    """Return the vectors in the order of the texts. Raises ModelAway for what are none.
+    """Return the vectors in the order of the texts. Raises ModelAway if it has no valid vectors.
 
     `dimensions` is 0 while their length is unknown.
     """

@@ -75,7 +75,7 @@ def _delete_interrupted(folder: Path) -> None:
 
 
 def _keep(file: Path, folder: Path, stem: str, weights: str) -> Path:
-    """Move the file durably to its place."""
+    """Move the file to its final name and flush it to disk."""
     target = folder / _file_name(stem, weights, sha256_of(file), file.suffix)
     _sync(file)
     file.replace(target)

@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_named_and_what_to_do(path: Path, content: bytes 
         read(path, content)
     assert refused.value.detail.startswith(reason)
     if refused.value.field:
-        assert "A right line: {" in refused.value.detail
+        assert "A valid line looks like this: {" in refused.value.detail
         assert "docs/moving.md" in refused.value.detail
 
 

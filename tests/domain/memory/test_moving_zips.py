@@ -45,7 +45,7 @@ def test_a_damaged_zip_is_refused_in_a_sentence(path: Path) -> None:
 @pytest.mark.parametrize("length", [60, 400, -1])
 def test_a_zip_without_its_end_is_damaged(path: Path, length: int) -> None:
     content = zipped(path, {"a.md": "".join(map(str, range(500))), "b.md": "tea"}).read_bytes()
-    with pytest.raises(Invalid, match=r"^This zip is damaged: .+ Download or make it again\."):
+    with pytest.raises(Invalid, match=r"^This zip is damaged: .+ Download or create it again\."):
         read(path, content[:length])
 
 

@@ -101,7 +101,7 @@ def naming_damage() -> Iterator[None]:
     except NotImplementedError as error:
         raise Invalid(f"This zip cannot be read: {error}. Unpack it, and import what is in it.") from None
     except _DAMAGES as error:
-        raise Invalid(f"This zip is damaged: {error or 'it ends too early'}. Download or make it again.") from None
+        raise Invalid(f"This zip is damaged: {error or 'it ends too early'}. Download or create it again.") from None
 
 
 def conversations_among(members: list[Member]) -> list[Member]:
