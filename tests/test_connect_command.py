@@ -174,7 +174,7 @@ def test_a_hosted_assistant_is_told_that_it_cannot_reach_this_computer(
 @pytest.mark.parametrize(
     ("client", "expected"),
     [
-        ("claude-code", '-H \\"X-API-Key: sk_im_mine\\" http://localhost:8081/api/memories/context'),
+        ("claude-code", '-H \\"X-API-Key: {key}\\" http://localhost:8081/api/memories/context'),
         ("cursor", "call the tool `context` of selfmemory"),
         ("codex", "call the tool `context` of selfmemory"),
     ],
@@ -182,5 +182,6 @@ def test_a_hosted_assistant_is_told_that_it_cannot_reach_this_computer(
 def test_it_tells_how_a_conversation_begins_with_the_context(
     home: Path, capsys: pytest.CaptureFixture[str], client: str, expected: str
 ) -> None:
-    assert main(["connect", client, "--key", "sk_im_mine"]) == 0
-    assert expected in capsys.readouterr().out
+    key = new_api_key()
+    assert main(["connect", client, "--key", key]) == 0
+    assert expected.format(key=key) in capsys.readouterr().out

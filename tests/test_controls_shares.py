@@ -7,7 +7,7 @@ import pytest
 import yaml
 from sqlmodel import Session
 
-from server import app, runtime, waits, wire
+from server import app, runtime, wire
 from server.database import quota_of
 from server.domain.memory import batches, imports, usage
 from server.domain.memory.exchange import archive, table
@@ -73,7 +73,6 @@ CONTROLS = (
             "domain/memory/test_imports.py::test_an_invalid_line_at"),
     Control("a project has a quota", usage, "_require_below", nothing,
             "rest/test_quotas.py::test_a_batch_over_the"),
-    Control("waits share one budget", waits, "begin", nothing, "rest/test_fair_shares.py::test_waits_for_slots"),
     Control("a body arrives in time", wire, "BODY_BYTES_PER_SECOND", 0.001,
             "rest/test_fair_shares.py::test_a_body_that_trickles"),
     Control("a model thread for questions", BatchingEmbedder, "_is_last_kept", no,

@@ -82,7 +82,7 @@ def any_code(session: Session, code: str, _client_id: str) -> AuthorizationCode 
     return session.get(AuthorizationCode, token_hash(code))
 
 
-def unbound(user_id: str, kind: CredentialKind, credential_id: str, *_project_and_scopes: object) -> Principal:
+def unbound(user_id: str, kind: CredentialKind, credential_id: str, *_more: object, **_named: object) -> Principal:
     return Principal(user_id, kind, credential_id)
 
 
