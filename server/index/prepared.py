@@ -54,7 +54,8 @@ class PreparedIndex:
         if len(texts) == 1 and len(texts[0][0]) <= SHORT_LENGTH and self._index.is_idle():
             pieces = pieces_of(*texts[0])
             if len(pieces) <= 1:
-                return self._index.embed_pieces([pieces])
+                self._texts[texts[0]] = self._index.embed_pieces([pieces])[0]
+                return [self._texts[texts[0]]]
         raise VectorsMissing(lambda: self._learn_texts(texts))
 
     def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.dashboard.pages import PageRequest
 from server.domain.access import Action, require_project
+from server.domain.memory.activity import noted_in
 from server.domain.memory.exchange.export import FILES, ExportFormat, record_export, write_export
 from server.domain.memory.exchange.lines import ExportRunning
 from server.domain.teams import projects
@@ -88,6 +89,7 @@ def _write_export(
         count = write_export(session, project_id, file, wanted=wanted)
     with translating_outages(), runtime.database.write() as session:
         record_export(session, principal, project_id, count)
+        runtime.activity.add(noted_in(session))
     file.seek(0)
 
 

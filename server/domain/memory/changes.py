@@ -5,7 +5,6 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlmodel import Session
 
-from server.domain.access import Action, require_memory
 from server.domain.memory import memories, versions
 from server.domain.memory.expiry import EXPIRES_AT, EXPIRES_IN_DAYS, Days, Future, expiry_of, require_one_way
 from server.domain.memory.inputs import MemoryChange, require_same_labels
@@ -40,22 +39,20 @@ class MemoryPatch(BaseModel):
 
 
 def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryPatch, index: Index) -> Memory:
-    """Merge the patch into the memory and keep the previous version. Raises what `memories.update` does, and Invalid.
-
-    The index must be prepared, since the metadata is merged before the text is embedded.
-    """
-    memory = require_memory(session, principal, memory_id, Action.WRITE)
-    return memories.update(session, principal, memory_id, merged_change(memory, patch), index)
+    """Merge the patch into the memory as it is then. Raises what `memories.update` does, and Invalid."""
+    return memories.update(session, principal, memory_id, lambda memory: merged_change(memory, patch), index)
 
 
 def restore(session: Session, principal: Principal, memory_id: str, version: int, index: Index) -> Memory:
     """Make an earlier version the current one. That is a change like others: the version that it replaces is kept.
 
-    The index must be prepared. Raises NotFound, also for a version that is not kept, and what `memories.update` does.
+    Raises NotFound, also for a version that is not kept, and what `memories.update` does.
     """
-    memory = require_memory(session, principal, memory_id, Action.WRITE)
-    change = restoring_change(session, memory, version)
-    return memories.update(session, principal, memory_id, change, index, ActivityKind.RESTORE)
+
+    def restoring(memory: Memory) -> MemoryChange:
+        return restoring_change(session, memory, version)
+
+    return memories.update(session, principal, memory_id, restoring, index, ActivityKind.RESTORE)
 
 
 def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:

@@ -1,6 +1,6 @@
 """Adds, reads and changes memories, and tells the index in the same transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from functools import partial
@@ -38,6 +38,9 @@ MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned
 
 EMBEDDING_ATTEMPTS = 5
 """How often a change embeds its text again because others changed the memory meanwhile."""
+
+
+ChangeOf = Callable[[Memory], MemoryChange]
 
 
 class ChangedMeanwhile(Unavailable):
@@ -151,13 +154,14 @@ def update(
     session: Session,
     principal: Principal,
     memory_id: str,
-    change: MemoryChange,
+    change: MemoryChange | ChangeOf,
     index: Index,
     kind: ActivityKind = ActivityKind.UPDATE,
 ) -> Memory:
     """Apply the change and keep the previous version. A change to the current values has no effect.
 
-    `kind` is what the change is for members who read what was done.
+    A change that depends on what is stored is a function, since others may change the memory while its text is
+    embedded. `kind` is what the change is for members who read what was done.
 
     Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded.
     """
@@ -165,9 +169,10 @@ def update(
     embedded = None
     embedded_for = embedding_input(memory.content, memory.details)
     for _ in range(EMBEDDING_ATTEMPTS):
-        growth = usage.growth_of(memory, change)
+        wanted_change = change(memory) if callable(change) else change
+        growth = usage.growth_of(memory, wanted_change)
         usage.require_room(session, memory.project_id, 0, growth)
-        wanted = embedding_input_after(change, memory)
+        wanted = embedding_input_after(wanted_change, memory)
         if wanted == embedded_for:
             break
         embedded, embedded_for = embed(session, index, [wanted]), wanted
@@ -175,10 +180,10 @@ def update(
         memory = require_memory(session, principal, memory_id, Action.WRITE)
     else:
         raise ChangedMeanwhile
-    if _is_already(memory, change):
+    if _is_already(memory, wanted_change):
         return memory
-    versions.keep(session, memory, change)
-    _apply(session, memory, change, principal)
+    versions.keep(session, memory, wanted_change)
+    _apply(session, memory, wanted_change, principal)
     if embedded is not None:
         outbox.memories_changed(session, memory.project_id, [memory], embedded)
     outbox.memory_resized(session, memory.project_id, growth)

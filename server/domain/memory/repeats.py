@@ -16,7 +16,7 @@ from server.domain.memory.expiry import expiry_of
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, hash_entry, parse_list
-from server.domain.memory.storing import hash_content
+from server.domain.memory.storing import embed, embedding_input, hash_content
 from server.index import Index
 from server.models import Memory
 from server.models.base import JSON, JsonObject, now
@@ -26,7 +26,7 @@ from server.spelling import shortened
 REPEAT_PERIOD = timedelta(hours=24)
 """Within this time of each other, two equal texts are one memory."""
 
-CREATED_AT = "created_at"
+CREATED_AT, EXPIRES_AT = "created_at", "expires_at"
 
 
 class Outcome(Enum):
@@ -48,11 +48,13 @@ class Remembered(NamedTuple):
 def remember(session: Session, principal: Principal, new: NewMemory, index: Index) -> Remembered:
     """Add a memory, unless the project has the same text of the same user from the same day: then label that one.
 
-    The index must be prepared, so that nothing ends the transaction between the question and the answer. Raises what
-    `memories.add` does, and Invalid if the labels of both are too many.
+    The index must be prepared. Raises what `memories.add` does, and Invalid if the labels of both are too many.
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
     content_hash = hash_content(new.text)
+    if _known(session, project.id, new, content_hash) is None:
+        # This may pause the transaction. With the vectors at hand, nothing ends it between question and answer.
+        embed(session, index, [embedding_input(new.text, new.details)])
     _lock_text(session, project.id, content_hash)
     known = _known(session, project.id, new, content_hash)
     if known is None:
@@ -66,16 +68,13 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
 
 
 def _additions(known: Memory, new: NewMemory) -> dict[str, object]:
-    """Return what the new memory adds to the known one: labels, a pin, a longer life."""
+    """Return what the new memory adds to the known one: labels and a pin."""
     changed: dict[str, object] = {}
     details = checked(with_labels(known.details, new.details))
     if details != known.details:
         changed["metadata"] = details
     if new.pinned and not known.pinned:
         changed["pinned"] = True
-    expires_at = expiry_of(new.expires_at, new.expires_in_days)
-    if known.expires_at and (expires_at is None or expires_at > known.expires_at):
-        changed["expires_at"] = expires_at
     return changed
 
 
@@ -100,6 +99,8 @@ def kept_of(known: Memory, new: NewMemory) -> Iterator[str]:
             yield f"metadata.{shortened(key)}"
     if new.created_at not in (None, known.created_at):
         yield CREATED_AT
+    if expiry_of(new.expires_at, new.expires_in_days) != known.expires_at:
+        yield EXPIRES_AT
 
 
 def _with_values(old: JSON, new: JSON) -> JSON:

@@ -17,6 +17,7 @@ from server.domain.access import Action, require_project
 from server.domain.memory import activity, deletions, memories, rows, trash, versions
 from server.domain.memory.budget import WITHOUT_MESSAGES
 from server.domain.memory.inputs import MemoryChange
+from server.domain.memory.storing import embed, embedding_input
 from server.domain.memory.versions import as_json
 from server.errors import NotFound
 from server.index import Index
@@ -120,18 +121,30 @@ def undo_change(session: Session, principal: Principal, wanted: Wanted, memory_i
     The index must be prepared. Raises QuotaExceeded.
     """
     require_project(session, principal, wanted.project_id, Action.REVERT)
+    change = _change_back(session, wanted, memory_id)
+    if change is None:
+        return 0
+    # This may pause the transaction, so what was found is looked up again. Then nothing ends the transaction.
+    embed(session, index, [embedding_input(change.text or "", change.metadata or {})])
+    change = _change_back(session, wanted, memory_id)
+    if change is None:
+        return 0
+    memories.update(session, principal, memory_id, change, index, ActivityKind.RESTORE)
+    return 1
+
+
+def _change_back(session: Session, wanted: Wanted, memory_id: str) -> MemoryChange | None:
+    """Return the change that brings back the version before the work, or None if somebody else's came after it."""
     memory = _locked(session, wanted, memory_id)
     if memory is None or _work_on(session, memory, wanted) is not _Work.CHANGED:
-        return 0
+        return None
     before = _before(_states(session, memory), wanted)
     state = versions.at(session, memory, before)
     values: dict[str, Any] = {"text": state.content, "metadata": state.details}
     row = session.get_one(MemoryVersion, (memory.number, before))
     if row.pinned is not None:
         values |= {"pinned": row.pinned, "expires_at": row.expires_at}
-    change = MemoryChange.model_construct(set(values), **values)  # several messages are longer than a text may be
-    memories.update(session, principal, memory_id, change, index, ActivityKind.RESTORE)
-    return 1
+    return MemoryChange.model_construct(set(values), **values)  # several messages are longer than a text may be
 
 
 def _touched(wanted: Wanted) -> sa.Select[Memory]:
