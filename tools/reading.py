@@ -85,7 +85,7 @@ async def read_context(call: Call, given: ContextArguments) -> Answer:
         for memory, text, _ in known
     ]
     text = text_of(known)
-    return Answer(KnownAtTheStart(text=text, memories=memories), text or "Nothing is remembered yet.")
+    return Answer(KnownAtTheStart(text=text, memories=memories), text or "There is nothing to tell, or no room for it: ask with a larger budget.")
 
 
 def known_line(memory: Memory, text: str) -> str:
