@@ -32,6 +32,8 @@ from tools.views import (
     page_text,
 )
 
+NOTHING_TO_TELL = "There is nothing to tell, or no room for it: ask with a larger budget."
+
 LARGE_PAGE_BYTES = 100_000
 """A page with more text is cut on a worker thread, so that nobody waits for it."""
 
@@ -85,7 +87,7 @@ async def read_context(call: Call, given: ContextArguments) -> Answer:
         for memory, text, _ in known
     ]
     text = text_of(known)
-    return Answer(KnownAtTheStart(text=text, memories=memories), text or "There is nothing to tell, or no room for it: ask with a larger budget.")
+    return Answer(KnownAtTheStart(text=text, memories=memories), text or NOTHING_TO_TELL)
 
 
 def known_line(memory: Memory, text: str) -> str:
