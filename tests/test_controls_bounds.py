@@ -57,7 +57,7 @@ CONTROLS = (
             "rest/test_answers_in_bounds.py::test_a_memory_keeps_its_last_fifty"),
     Control("bulk deletions are traced", audit, "record_memories", nothing,
             "rest/test_answers_in_bounds.py::test_deleting_everything"),
-    Control("one export a user", exchange, "_turn_of", lambda _user_id: nullcontext(),
+    Control("one export a user", exchange, "_turn_of", lambda _user_id, _folder: nullcontext(),
             "dashboard/test_exchange.py::test_a_user_has_one_export"),
     Control("events end", retention, "RETENTION", FOR_EVER, "rest/test_housekeeping.py::test_events_are_kept"),
     Control("events of nobody end", retention, "RETENTION_WITHOUT_ORGANIZATION", FOR_EVER,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import fcntl
 import io
 import json
 import os
@@ -270,3 +271,13 @@ def conversation(title: str, question: str) -> dict[str, object]:
         "mapping": {"a": {"message": said, "parent": None}},
         "current_node": "a",
     }
+
+
+async def test_a_user_has_one_export_in_all_processes_of_a_machine(ann: Visitor, settings: Settings) -> None:
+    folder = settings.data_dir / "exports"
+    folder.mkdir()
+    with (folder / f"{ann.tenant.user_id}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as another process does
+        refused = await ann.get(f"{ann.project}/export")
+        assert (refused.status_code, "still running" in seen(refused)) == (409, True)
+    assert (await ann.get(f"{ann.project}/export")).status_code == 200

@@ -1,9 +1,11 @@
 """Export of a project as a file."""
 
 import contextlib
+import fcntl
 import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 from starlette.responses import Response, StreamingResponse
@@ -18,15 +20,13 @@ from server.domain.teams import projects
 from server.errors import Invalid
 from server.principal import Principal
 from server.runtime import Runtime, translating_outages
+from server.settings import make_private
 from server.uploads import no_space_told
 
 SPOOLED_BYTES = 1_000_000
 """The part of an export that is kept in memory. A larger export goes to disk."""
 
 CHUNK_BYTES = 64_000
-
-_exporting: set[str] = set()
-"""The users with an export that is being written or sent by this process."""
 
 
 class Download(StreamingResponse):
@@ -53,7 +53,7 @@ async def export_file(request: PageRequest) -> Response:
     workspace = await request.call.read(projects.get, request.project_id)
     name = re.sub(r"[^A-Za-z0-9]+", "-", workspace.project.name).strip("-").lower() or "memories"
     with contextlib.ExitStack() as turn:
-        turn.enter_context(_turn_of(request.call.principal.user_id))
+        turn.enter_context(_turn_of(request.call.principal.user_id, runtime.settings.data_dir / "exports"))
         file = turn.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
         await runtime.in_thread(_write_export, runtime, request.call.principal, workspace.project.id, file, wanted)
         headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
@@ -69,15 +69,18 @@ def _format_of(name: str) -> ExportFormat:
 
 
 @contextlib.contextmanager
-def _turn_of(user_id: str) -> Iterator[None]:
-    """Raises ExportRunning when the user has an export already, because each has a file on disk."""
-    if user_id in _exporting:
-        raise ExportRunning
-    _exporting.add(user_id)
-    try:
+def _turn_of(user_id: str, folder: Path) -> Iterator[None]:
+    """Hold a lock that all processes on this machine see, and that ends with the process.
+
+    Raises ExportRunning when the user has an export already, because each has a file on disk.
+    """
+    make_private(folder)
+    with (folder / f"{user_id}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ExportRunning from None
         yield
-    finally:
-        _exporting.discard(user_id)
 
 
 def _write_export(
