@@ -66,7 +66,7 @@ def doors(chance: random.Random) -> list[Ask]:
     ]
 
 
-def knock(server: Server, seed: int, until: float, answers: Counter[int]) -> None:
+def knock(server: Server, seed: int, until: float, answers: Counter[str]) -> None:
     chance = random.Random(seed)
     connection = http.client.HTTPConnection(*server.address, timeout=60)
     while time.monotonic() < until:
@@ -75,15 +75,20 @@ def knock(server: Server, seed: int, until: float, answers: Counter[int]) -> Non
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()
                 response.read()
-                answers[response.status] += 1
+                answers[named(response.status, method, path)] += 1
             except (OSError, http.client.HTTPException):
                 connection.close()
-                answers[0] += 1
+                answers[named(0, method, path)] += 1
 
 
-def run(server: Server, clients: int, seconds: float) -> Counter[int]:
-    """Let so many clients knock for so long. Return how often each status was answered; 0 is a broken connection."""
-    answers = [Counter[int]() for _ in range(clients)]
+def named(status: int, method: str, path: str) -> str:
+    """Return the status, with the door for one that must not be. 0 is a broken connection, 503 is "come back"."""
+    return f"{status} {method} {path[:40]}" if status in (0, 500) else str(status)
+
+
+def run(server: Server, clients: int, seconds: float) -> Counter[str]:
+    """Let so many clients knock for so long. Return how often each status was answered."""
+    answers = [Counter[str]() for _ in range(clients)]
     until = time.monotonic() + seconds
     threads = [
         threading.Thread(target=knock, args=(server, random.randrange(2**32), until, counted)) for counted in answers
@@ -92,7 +97,7 @@ def run(server: Server, clients: int, seconds: float) -> Counter[int]:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(answers, Counter[int]())
+    return sum(answers, Counter[str]())
 
 
 def database_bytes(folder: Path) -> int:
