@@ -60,7 +60,7 @@ def import_(settings: Settings, args: Namespace) -> None:
             index.close()
     for sentence in warnings.sentences():
         print_message(f"warning: {sentence}")
-    print_message(f"Imported {imported.stored} memories. Skipped {imported.skipped} that were there already.")
+    print_message(f"Imported {imported.stored} memories. Skipped {imported.skipped} that were there already or have expired.")
 
 
 @contextlib.contextmanager
