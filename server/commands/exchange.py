@@ -60,7 +60,8 @@ def import_(settings: Settings, args: Namespace) -> None:
             index.close()
     for sentence in warnings.sentences():
         print_message(f"warning: {sentence}")
-    print_message(f"Imported {imported.stored} memories. Skipped {imported.skipped} that were there already or have expired.")
+    skipped = f"Skipped {imported.skipped} that were there already or have expired."
+    print_message(f"Imported {imported.stored} memories. {skipped}")
 
 
 @contextlib.contextmanager
