@@ -93,7 +93,7 @@ def noted_in(session: Session) -> list[Noted]:
 
 
 def store(session: Session, events: Sequence[Noted]) -> None:
-    """Store events, without those of projects that were deleted meanwhile."""
+    """Store the events of projects that still exist."""
     project_ids = {event["project_id"] for event in events}
     query = sa.select(col(Project.id)).where(col(Project.id).in_(project_ids))
     existing = set(session.scalars(query.with_for_update(read=True, key_share=True)))

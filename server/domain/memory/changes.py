@@ -39,7 +39,7 @@ class MemoryPatch(BaseModel):
 
 
 def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryPatch, index: Index) -> Memory:
-    """Merge the patch into the memory as it is then. Raises what `memories.update` does, and Invalid."""
+    """Merge the patch into what is stored when it is applied. Raises what `memories.update` does, and Invalid."""
     return memories.update(session, principal, memory_id, lambda memory: merged_change(memory, patch), index)
 
 

@@ -86,7 +86,7 @@ def plan(session: Session, principal: Principal, wanted: Wanted) -> Plan:
 
 
 def undo_adds(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> int:
-    """Move these memories to the trash. Return how many, without those that changed meanwhile."""
+    """Move these memories to the trash. Return how many. One that somebody changed since the plan stays."""
     require_project(session, principal, wanted.project_id, Action.REVERT)
     days = trash.days_of(session, wanted.project_id)
     count = 0
@@ -99,7 +99,7 @@ def undo_adds(session: Session, principal: Principal, wanted: Wanted, memory_ids
 
 
 def undo_deletions(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> int:
-    """Bring these memories back from the trash. Return how many, without those that came back meanwhile.
+    """Bring these memories back from the trash. Return how many. One that somebody brought back first is not counted.
 
     Raises QuotaExceeded.
     """
@@ -116,7 +116,7 @@ def undo_deletions(session: Session, principal: Principal, wanted: Wanted, memor
 
 
 def undo_change(session: Session, principal: Principal, wanted: Wanted, memory_id: str, index: Index) -> int:
-    """Bring back the version before the changes. Return 1, or 0 if somebody else changed the memory meanwhile.
+    """Bring back the version before the changes. Return 1, or 0 if somebody else changed the memory since the plan.
 
     The index must be prepared. Raises QuotaExceeded.
     """

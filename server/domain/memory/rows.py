@@ -15,7 +15,7 @@ from server.models.sources import Source, SourceColumn
 Row = TypeVar("Row", bound=SQLModel)
 
 FOLLOWS = frozenset({"number", "memory_number", "revision", "piece_count", "embedding_model"})
-"""The columns that are set anew when the row comes back."""
+"""The columns that get new values when the row comes back."""
 
 
 def written(row: SQLModel) -> JsonObject:

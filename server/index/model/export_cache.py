@@ -22,7 +22,7 @@ Make = Callable[[Path], None]
 
 
 def prepared(data_dir: Path, stem: str, weights: str, suffixes: Sequence[str], make: Make) -> list[Path]:
-    """Return one checked file for each suffix. Unless all are there, let `make` write them anew.
+    """Return one checked file for each suffix. If one is missing, let `make` write all of them.
 
     `make` gets an empty folder and writes `exported` + suffix for each. The files are next to the installation, as in
     the container image, or in the data directory; a damaged one is deleted. Raises ModelUnusable.

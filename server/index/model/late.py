@@ -83,7 +83,7 @@ class LateModel:
 
     def _try(self) -> None:
         try:
-            importlib.invalidate_caches()  # a package may have been installed meanwhile
+            importlib.invalidate_caches()  # a package may have been installed since the last attempt
             self._model = self._load()
         except (ModelUnusable, ModelAway) as error:
             trouble = str(error)
