@@ -66,9 +66,10 @@ class Resource(Methods):
         return await super().answer(request)
 
     def takes_nothing(self, method: str) -> bool:
-        """Return whether the method is a deletion whose body must say nothing."""
-        endpoint = self._endpoint(method)
-        return method == "DELETE" and endpoint is not None and not endpoint.reads_body
+        """Return whether the method deletes or puts without a body, so that a body must say nothing."""
+        endpoint = self.endpoints.get(method)
+        is_bare = endpoint is not None and endpoint.body is None and not endpoint.reads_body
+        return is_bare and method in ("DELETE", "PUT")
 
     def query_of(self, method: str) -> type[BaseModel] | None:
         """Return the model of the query parameters of a method."""

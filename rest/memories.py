@@ -42,7 +42,7 @@ from server.domain.memory.memories import MemoryChange, NewMemory
 from server.domain.memory.trash import require_in_project
 from server.errors import Invalid
 from server.models import Memory
-from server.runtime import Call, State
+from server.runtime import Call, Operation, State
 
 
 async def create(request: Request[State]) -> Response:
@@ -152,22 +152,20 @@ async def stats(request: Request[State]) -> Response:
     return reply(StatsView(total=counts.total, this_week=counts.this_week, tag_count=counts.tag_count))
 
 
-async def memory_id_of(request: Request[State], call: Call) -> str:
+async def memory_id_of(
+    request: Request[State], call: Call, require: Operation[[str, str], None] = require_memory_of
+) -> str:
     """Return the memory in the path. A project that the query names must be the memory's. Raises NotFound."""
     memory_id: str = request.path_params["memory_id"]
     project_id = await project_of(request, call)
     if project_id is not None:
-        await call.read(require_memory_of, memory_id, project_id)
+        await call.read(require, memory_id, project_id)
     return memory_id
 
 
 async def any_memory_id_of(request: Request[State], call: Call) -> str:
     """Like `memory_id_of`, for a memory that may be in the trash and that the caller may change."""
-    memory_id: str = request.path_params["memory_id"]
-    project_id = await project_of(request, call)
-    if project_id is not None:
-        await call.read(require_in_project, memory_id, project_id)
-    return memory_id
+    return await memory_id_of(request, call, require_in_project)
 
 
 async def reply_with(request: Request[State], memory: Memory) -> Response:

@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import read_if_any, reply, session_call_of
-from rest.views import Change, StoredObject
+from rest.http import reply, session_call_of
+from rest.views import StoredObject
 from server.domain import notifications
 from server.models import Notification
 from server.runtime import State
@@ -57,7 +57,6 @@ async def list_all(request: Request[State]) -> Response:
 async def mark_read(request: Request[State]) -> Response:
     """Mark one notification as read."""
     call = await session_call_of(request)
-    await read_if_any(request, Change)
     count = await call.run(notifications.mark_read, request.path_params["notification_id"])
     return reply(MarkedRead(message="Notification marked as read", count=count))
 
@@ -65,6 +64,5 @@ async def mark_read(request: Request[State]) -> Response:
 async def mark_all_read(request: Request[State]) -> Response:
     """Mark all notifications as read."""
     call = await session_call_of(request)
-    await read_if_any(request, Change)
     count = await call.run(notifications.mark_all_read)
     return reply(MarkedRead(message="All notifications marked as read", count=count))

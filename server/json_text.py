@@ -27,12 +27,12 @@ PLACE_LENGTH = 4
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]+|"', re.DOTALL)
 _NOT_A_NUMBER = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _LONG_NUMBER = re.compile(rb"-?[0-9]{%d,}" % (MOST_DIGITS + 1))
-_SURROGATE = re.compile("[\ud800-\udfff]")
+HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 
 
 def has_half_a_character(text: str) -> bool:
     """Return whether the text has a lone surrogate, which no encoding can write."""
-    return _SURROGATE.search(text) is not None
+    return HALF_CHARACTERS.search(text) is not None
 
 
 def parse_json(body: bytes, *, allow_inf_nan: bool = False) -> object:

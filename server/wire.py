@@ -87,7 +87,7 @@ def parse_form(text: str, most_fields: int) -> dict[str, list[str]]:
 
 
 def parse_query(request: Request[State]) -> dict[str, list[str]]:
-    """Return the values of each query parameter. Raises Invalid for what is not UTF-8, escaped or as it is."""
+    """Return the values of each query parameter. Raises Invalid for bytes that are not UTF-8."""
     try:
         return parse_form(request.scope["query_string"].decode(), MOST_PARAMETERS)
     except ValueError:

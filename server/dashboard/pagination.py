@@ -33,11 +33,16 @@ class ListPage(NamedTuple, Generic[T]):
         return self.end if self.rows and self.end < self.total else None
 
 
-def paginate(request: PageRequest, rows: Sequence[T], parameter: str = "from") -> ListPage[T]:
-    """Return the page that the address asks for, or the first page when there is no such page."""
+def number_in(request: PageRequest, parameter: str) -> int | None:
+    """Return the number that the address gives, or None for none and for what is not a number."""
     text = request.http.query_params.get(parameter, "")
     is_number = text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS
-    start = int(text) if is_number else 0
+    return int(text) if is_number else None
+
+
+def paginate(request: PageRequest, rows: Sequence[T], parameter: str = "from") -> ListPage[T]:
+    """Return the page that the address asks for, or the first page when there is no such page."""
+    start = number_in(request, parameter) or 0
     if start >= len(rows):
         start = 0
     return ListPage(rows[start : start + PAGE_SIZE], start, len(rows), parameter)

@@ -173,9 +173,8 @@ async def test_memories_wait_for_an_endpoint_that_is_away(
     server.key = "another"
     chosen = {"embedding_url": server.url, "embedding_model": MODEL, "embedding_key": SecretStr(KEY)}
     async with running(create_app(settings.model_copy(update=chosen))) as app:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url=settings.public_url) as client:
-            headers = {"Authorization": f"Bearer {key_of(settings)}"}
+        headers = {"Authorization": f"Bearer {key_of(settings)}"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=settings.public_url) as client:
 
             async def add(text: str) -> None:
                 assert (await client.post("/api/memories", json={"content": text}, headers=headers)).status_code == 200

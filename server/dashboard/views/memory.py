@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from server.dashboard.fields import LABEL_KEYS, label_text, metadata_of, other_details, parse_fields
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.pagination import MAX_DIGITS
+from server.dashboard.pagination import number_in
 from server.dashboard.rendering import pretty
 from server.dashboard.views import memories as memory_list
 from server.domain.memory import deletions, memories, trash, versions
@@ -102,9 +102,8 @@ async def restore(request: PageRequest) -> Response:
 
 def _history_start(request: PageRequest, memory: Memory) -> int:
     """Return the version before which the shown history begins: the current one, unless the address names another."""
-    text = request.http.query_params.get("before", "")
-    is_number = text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS
-    return min(int(text), memory.version) if is_number else memory.version
+    before = number_in(request, "before")
+    return memory.version if before is None else min(before, memory.version)
 
 
 def _typed(request: PageRequest) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """The trash of a project: deleted memories, to restore or to delete for good."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from starlette.responses import Response
 
 from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.pagination import number_in
 from server.dashboard.views.memories import Excerpt, excerpt
 from server.domain.memory import deletions, trash
 from server.domain.memory.trash import Trashed
@@ -12,7 +14,6 @@ from server.domain.people import users
 from server.models import TrashedMemory
 
 PAGE_SIZE = 25
-MAX_DIGITS = 6
 
 
 class TrashRow(NamedTuple):
@@ -21,17 +22,16 @@ class TrashRow(NamedTuple):
     deleted_by: str | None
 
     @classmethod
-    def of(cls, trashed: Trashed, names: dict[str, str]) -> "TrashRow":
+    def of(cls, trashed: Trashed, names: Mapping[str, str]) -> "TrashRow":
         return cls(trashed.row, excerpt(trashed.memory.content), names.get(trashed.row.deleted_by or ""))
 
 
 async def show(request: PageRequest) -> Response:
-    start = request.http.query_params.get("from", "")
-    offset = int(start) if start.isdecimal() and start.isascii() and len(start) <= MAX_DIGITS else 0
+    offset = number_in(request, "from") or 0
     page = await request.call.read(trash.list_trash, request.project_id, None, PAGE_SIZE, offset)
     people = {one.row.deleted_by for one in page.trashed if one.row.deleted_by}
     names = await request.call.read(users.names_of, people)
-    rows = [TrashRow.of(one, dict(names)) for one in page.trashed]
+    rows = [TrashRow.of(one, names) for one in page.trashed]
     following = offset + len(rows) if offset + len(rows) < page.total else None
     return await request.render("trash.html", request.project_id, rows=rows, total=page.total, following=following)
 

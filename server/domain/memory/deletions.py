@@ -5,12 +5,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import id_subquery
 from server.domain import audit
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
-from server.domain.memory import activity, trash
-from server.index import outbox
+from server.domain.memory import activity, storing, trash
 from server.models import Memory
 from server.models.activity import ActivityKind
 from server.models.base import now
@@ -33,8 +31,7 @@ def remove(session: Session, principal: Principal, memory: Memory, days: int) ->
     """Delete a memory that is locked, and keep it in the trash for some days. Return as `delete`."""
     until = trash.keep(session, principal, memory, days) if days else None
     activity.note(session, principal, memory.project_id, ActivityKind.DELETE, [memory.id])
-    outbox.memories_removed(session, memory.project_id, [memory.number])
-    session.execute(sa.delete(Memory).where(col(Memory.number) == memory.number))
+    storing.remove(session, memory.project_id, [memory.number])
     return until
 
 
@@ -50,8 +47,7 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
     query = sa.select(col(Memory.number), is_live(now())).where(*matching)
     rows = session.execute(query.with_for_update()).all()
     numbers, count = [row[0] for row in rows], sum(bool(row[1]) for row in rows)
-    outbox.memories_removed(session, project.id, numbers)
-    session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
+    storing.remove(session, project.id, numbers)
     trash.erase_all(session, project.id, user_id)
     if count:
         activity.note(session, principal, project.id, ActivityKind.DELETE, count=count)

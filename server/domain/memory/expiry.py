@@ -11,10 +11,9 @@ import sqlalchemy as sa
 from pydantic import BeforeValidator, Field
 from sqlmodel import Session, col
 
-from server.database import id_subquery
 from server.domain.memory.parameters import parse_number
 from server.domain.memory.periods import moment_of
-from server.index import outbox
+from server.domain.memory.storing import remove
 from server.models import Memory
 from server.models.base import now
 from server.models.expiry import has_expired
@@ -71,6 +70,5 @@ def purge(session: Session) -> int:
     for project_id, number in rows:
         by_project[project_id].append(number)
     for project_id, numbers in sorted(by_project.items()):
-        outbox.memories_removed(session, project_id, numbers)
-        session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
+        remove(session, project_id, numbers)
     return len(rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
+from server.json_text import HALF_A_CHARACTER, has_half_a_character
 from server.models.base import JSON, JsonObject
 
 METADATA_BYTES = 16_384
@@ -26,8 +27,6 @@ DESCRIPTION = (
     "`tags` and `people_mentioned` (comma text or lists), `topic_category`, and any JSON of your own: "
     f"at most {METADATA_KEYS} keys and {METADATA_BYTES // 1024} KB"
 )
-
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 # The JSON text of a NUL character; an even number of backslashes before it is text of its own.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -58,8 +57,8 @@ def require_text(text: str) -> str:
         raise ValueError("must not be blank")
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
-    if _HALF_CHARACTER.search(text):
-        raise ValueError("must be text without half a character")
+    if has_half_a_character(text):
+        raise ValueError(HALF_A_CHARACTER)
     return text
 
 

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
-from server.database import paused
+from server.database import id_subquery, paused
 from server.domain.memory import labels
 from server.index import Index, outbox
 from server.index.pieces import lead_from
@@ -20,6 +21,12 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
     session.flush()
     labels.write(session, memories)
     outbox.memories_changed(session, project_id, memories, embedded)
+
+
+def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:
+    """Delete memories, with everything that belongs to them."""
+    outbox.memories_removed(session, project_id, numbers)
+    session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
 
 
 def embed(session: Session, index: Index, texts: Sequence[tuple[str, str]]) -> list[Embedded]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from server.index.best import best_of
 from server.index.center import Center, dot_products
 from server.index.pieces import length_penalty
 from server.index.types import Numbers, Vector, Vectors
@@ -142,9 +143,7 @@ class SimilarMemories:
 
     def best(self, count: int) -> Numbers:
         """Return the numbers of the `count` most similar memories, in any order."""
-        if count >= len(self.numbers):
-            return self.numbers
-        return self.numbers[np.argpartition(-self.similarities, count)[:count]]
+        return best_of(self.numbers, self.similarities, count)
 
     def best_span(self, number: int) -> tuple[int, int] | None:
         """Return start and end of the memory's best piece in its text, or None if the scan has no vectors of it."""

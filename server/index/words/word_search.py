@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import as_json
+from server.index.best import best_of
 from server.index.words.backend import word_index_of
 from server.index.words.context import NumbersIn
 from server.index.words.protocol import TermScores, WordIndex
@@ -73,9 +74,7 @@ class WordMatches:
 
     def best(self, count: int) -> NDArray[np.int64]:
         """Return the numbers of the `count` best matches, in any order."""
-        if count >= len(self.numbers):
-            return self.numbers
-        return self.numbers[np.argpartition(-self.shares, count)[:count]]
+        return best_of(self.numbers, self.shares, count)
 
 
 _NO_ROWS = Rows(np.empty(0, np.int64), np.empty((0, 0)), np.empty(0))
@@ -169,7 +168,7 @@ def _matches(
 
 
 def _places(session: Session, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the places of these memories (ascending numbers). One that was deleted meanwhile has the place -1."""
+    """Return the places of these memories (ascending numbers). A memory that no longer exists has the place -1."""
     query = _places_query(word_index_of(session).numbers_in)
     rows = session.connection().execute(query, {"numbers": as_json(numbers.tolist())})
     found = np.array(rows.cursor.fetchall(), np.int64).reshape(-1, 2)

@@ -1,12 +1,12 @@
 """Texts of a file: how they are encoded, how long ones are cut, and what no database can store."""
 
 import io
-import re
 from collections.abc import Callable, Iterator
 from typing import IO
 
 from server.domain.memory.metadata import CONTENT_LENGTH
 from server.errors import Invalid
+from server.json_text import HALF_CHARACTERS
 
 Opener = Callable[[], IO[bytes]]
 """Opens the same bytes from their beginning."""
@@ -20,7 +20,6 @@ _MARKS = (
 )  # fmt: skip
 _OTHERS = ((b"\x1f\x8b", "gzip"), (b"7z\xbc\xaf", "7z"), (b"%PDF", "PDF"), (b"SQLite format 3", "SQLite"))
 _BORDERS = ("\n\n", "\n", ". ", "。", " ")
-_HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 
 
 def head_of(opener: Opener) -> bytes:
@@ -62,7 +61,7 @@ def undecodable(opener: Opener) -> Invalid:
 
 def storable(text: str) -> str:
     """Return the text without NUL and halves of characters, which exports of chats hold and no database stores."""
-    return _HALF_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\0", ""))
+    return HALF_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\0", ""))
 
 
 def cut(text: str, length: int = CONTENT_LENGTH) -> Iterator[str]:
