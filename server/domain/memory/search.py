@@ -20,7 +20,7 @@ from server.domain.memory.budget import (
     read_fitting,
     size_of,
 )
-from server.domain.memory.filters import Filters, conditions, conditions_within_project
+from server.domain.memory.filters import Filters, conditions_within_project
 from server.domain.memory.floor import floor_among, weak_below
 from server.domain.memory.folding import TextKey, key_of
 from server.domain.memory.ranking import Ranking, rank
@@ -119,9 +119,11 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
 
 
 def _search(session: Session, project: Project, request: SearchRequest, index: Index) -> SearchPage:
+    within_project = conditions_within_project(request.filters, project.id)
+    matching = [col(Memory.project_id) == project.id, *within_project]
     if not request.query.strip():
-        return _newest(session, conditions(request.filters, project.id), request)
-    allowed = None if request.filters.is_empty else _allowed(session, conditions(request.filters, project.id))
+        return _newest(session, matching, request)
+    allowed = None if request.filters.is_empty else _allowed(session, matching)
     question = index.embed_question(session, project, request.query, WIDTHS[0] if allowed is None else None)
     word_matches = word_search.search(session, project.id, project.memory_count, request.query, allowed)
     compared = project.memory_count if allowed is None else len(allowed)
@@ -131,12 +133,12 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
         floor = 0.0 if similar is NOTHING_SIMILAR else floor_among(compared)
         threshold = floor if request.threshold is None else request.threshold
         ranking = rank(similar, word_matches, around, threshold, width)
-        existing = _existing(session, project.id, request.filters, ranking, request.limit)
+        existing = _existing(session, project.id, within_project, ranking, request.limit)
         if ranking.is_final or len(existing) == request.limit:
             break
     wanted = dict(islice(existing.items(), request.skip, None))
     page = _read(session, wanted, ranking, similar, Budget(request.answer_bytes))
-    page = _with_newest(session, conditions(request.filters, project.id), page)
+    page = _with_newest(session, matching, page)
     page = page._replace(weak=ranking.best_of(existing) < weak_below(compared))
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
@@ -178,14 +180,13 @@ def _allowed(session: Session, matching: Sequence[sa.ColumnElement[bool]]) -> Se
 
 
 def _existing(
-    session: Session, project_id: str, filters: Filters, ranking: Ranking, limit: int
+    session: Session, project_id: str, matching: Sequence[sa.ColumnElement[bool]], ranking: Ranking, limit: int
 ) -> dict[int, Memory | None]:
     """Return the first `limit` positions in the ranking whose memories exist and pass the filters, each text once.
 
-    A memory that was read on the way is there too. Only few are, because each may have megabytes.
+    A memory that was read on the way is there too. Only few are, because each may have megabytes. `matching` does not
+    name the project, which Python compares: with a condition for it, SQLite would read the whole project.
     """
-    # Python compares the project: with a condition for it, SQLite would read the whole project.
-    matching = conditions_within_project(filters, project_id)
     existing: dict[int, Memory | None] = {}
     keys: set[TextKey] = set()
     start = 0
