@@ -12,9 +12,10 @@ from server.domain import credentials
 from server.domain.credentials import PresentedCredential
 from server.domain.grants import authorizations, clients
 from server.domain.grants.authorizations import ConsentRequest
-from server.domain.memory import memories
+from server.domain.memory import memories, repeats
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
+from server.domain.memory.storing import hash_content
 from server.domain.people import sessions
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import projects
@@ -102,3 +103,22 @@ def test_a_change_during_reembedding_keeps_its_own_vectors(settings: Settings, e
         memory = session.exec(select(Memory).where(Memory.id == memory_id)).one()
         ends = session.exec(select(Piece.end).where(Piece.memory_number == memory.number)).all()
     assert (len(ends), max(ends)) == (memory.piece_count, len(memory.content))
+
+
+def test_who_waits_to_repeat_a_text_keeps_nobody_from_its_memory(world: World) -> None:
+    text = "a red kayak"
+    memory_id = world.add(text)
+
+    def repeat() -> None:
+        with world.database.write() as session:
+            new = memories.NewMemory(content=text, project_id=world.project_id)
+            repeats.remember(session, world.principal, new, world.index)
+
+    with world.database.write() as session:
+        repeats.lock_text(session, world.project_id, hash_content(text))
+        repeating = threading.Thread(target=repeat)
+        repeating.start()
+        wait_for_a_waiter(world.database)
+        query = select(Memory.id).where(Memory.id == memory_id)
+        assert session.exec(query.with_for_update(nowait=True)).one() == memory_id
+    repeating.join(20)

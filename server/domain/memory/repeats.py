@@ -52,11 +52,13 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
     content_hash = hash_content(new.text)
-    if _known(session, project.id, new, content_hash) is None:
+    same_text = _same_text(project.id, new, content_hash)
+    if session.scalar(same_text.with_only_columns(col(Memory.id))) is None:
         # This may pause the transaction. With the vectors at hand, nothing ends it between question and answer.
         embed(session, index, [embedding_input(new.text, new.details)])
-    _lock_text(session, project.id, content_hash)
-    known = _known(session, project.id, new, content_hash)
+    lock_text(session, project.id, content_hash)
+    # The row is locked after the text, never before: two callers would wait for each other.
+    known = session.scalars(same_text.with_for_update()).one_or_none()
     if known is None:
         return Remembered(memories.add(session, principal, new, index), Outcome.ADDED)
     kept = tuple(kept_of(known, new))
@@ -111,8 +113,8 @@ def _with_values(old: JSON, new: JSON) -> JSON:
     return [*values, *added] if added else old
 
 
-def _known(session: Session, project_id: str, new: NewMemory, content_hash: str) -> Memory | None:
-    """Return the newest memory with this text, from less than a day before or after."""
+def _same_text(project_id: str, new: NewMemory, content_hash: str) -> sa.Select[Memory]:
+    """Select the newest memory with this text, from less than a day before or after."""
     moment = new.created_at or now()
     near = Filters(created_from=moment - REPEAT_PERIOD, created_until=moment + REPEAT_PERIOD)
     query = sa.select(Memory).where(
@@ -120,10 +122,10 @@ def _known(session: Session, project_id: str, new: NewMemory, content_hash: str)
         col(Memory.content_hash) == content_hash,
         col(Memory.user_id).is_not_distinct_from(new.user_id),
     )
-    return session.scalars(query.order_by(col(Memory.id).desc()).limit(1).with_for_update()).one_or_none()
+    return query.order_by(col(Memory.id).desc()).limit(1)
 
 
-def _lock_text(session: Session, project_id: str, content_hash: str) -> None:
+def lock_text(session: Session, project_id: str, content_hash: str) -> None:
     """Let nobody else remember the same text until the commit. SQLite has one writer at a time anyway."""
     if not is_sqlite(session):
         number = int(hash_content(f"{project_id}/{content_hash}")[:15], 16)
