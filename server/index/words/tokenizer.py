@@ -64,7 +64,8 @@ _UNSPACED = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, kana and Han have no spaces between words; Hangul has none before an ending."""
 
-_CHARACTER = re.compile(f"(.)[{_MARKS}]*", re.DOTALL)
+_CHARACTER = re.compile(f"(?s:.)[{_MARKS}]*")
+_MARK = re.compile(f"[{_MARKS}]")
 
 
 def _spell_dot(match: re.Match[str]) -> str:
@@ -94,11 +95,18 @@ def terms_of(text: str) -> list[str]:
     A term is a word, a part of a compound word, the whole of it, or, in a script without spaces, a character or two
     neighboring characters.
     """
-    return [term for compound in _compounds(text) for term in _terms_of_compound(compound, is_question=False)]
+    words = normalize(text).split()
+    # A long text repeats most of its words. Joined terms cost the garbage collector nothing, as lists would.
+    terms = {word: " ".join(_terms_of_word(word)) for word in set(words)}
+    return " ".join(map(terms.__getitem__, words)).split()
+
+
+def _terms_of_word(word: str) -> list[str]:
+    return [term for compound in _compounds(word) for term in _terms_of_compound(compound, is_question=False)]
 
 
 def _compounds(text: str) -> list[str]:
-    text = normalize(text)
+    """Return the compounds of a normalized text."""
     for sign, pattern, name in _NAMES:
         if sign in text:
             text = pattern.sub(name, text)
@@ -142,7 +150,7 @@ def _characters_and_pairs(run: str, is_question: bool) -> list[str]:
 
     A question of several characters asks for no letters or syllables: alone they are in most texts.
     """
-    characters = [match[0] for match in _CHARACTER.finditer(run)]
+    characters = _CHARACTER.findall(run) if _MARK.search(run) else list(run)
     pairs = [first + second for first, second in pairwise(characters)]
     if is_question and pairs:
         return [*filter(_HAN.match, characters), *pairs]
@@ -175,7 +183,7 @@ def read_question(question: str) -> Question:
 
     Stop words are left out, unless there is nothing else.
     """
-    by_compound = [_terms_of_compound(compound, is_question=True) for compound in _compounds(question)]
+    by_compound = [_terms_of_compound(compound, is_question=True) for compound in _compounds(normalize(question))]
     terms = list(dict.fromkeys(term for terms in by_compound for term in terms))
     terms = [term for term in terms if term not in STOP_WORDS] or terms
     if len(terms) > MAX_CANDIDATES:
