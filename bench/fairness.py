@@ -1,10 +1,11 @@
 """Measures what one tenant notices while one key of another tenant floods the server with additions.
 
 python -m bench.fairness [--seconds 20] [--database-url postgresql://…/an_empty_one] [--limits]
-    [--clients 24 200] [--addition-characters 2000] [--batch-memories 1000]
+    [--clients 24 200] [--addition-characters 2000] [--batch-memories 1000] [--import-megabytes 300]
 
 The other tenant signs in, searches and adds, one after the other: first alone, then under each flood. The aim is a p95
 of at most five times its p95 alone. Rate limits are off unless `--limits` is given, so that only the shares protect.
+With `--import-megabytes`, the only flood is a command that imports an export of ChatGPT of that size.
 """
 
 import argparse
@@ -21,11 +22,14 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.latency import question, sentence
+from bench.moving import write_export
 from bench.server import ROOT, Server, started
 
 AIM = 5.0
+ALONE = "alone (p50, p95, ratio of p95 to p95 alone)"
 BATCH_CHARACTERS = 9_700_000
 """They and their JSON are just below the 10 MB that a batch may have."""
 
@@ -134,6 +138,41 @@ def flooding(server: Server, key: str, flood: Flood) -> Iterator[dict[int, int]]
             thread.join(30)
 
 
+@contextmanager
+def importing(server: Server, megabytes: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Import a large export into the flood's project with the command, beside the server, until the block ends."""
+    project_id = str(server.caller(server.key("Flood")).get("/api/projects")["projects"][0]["id"])
+    path = server.folder / "conversations.json"
+    write_export(path, megabytes * 1_000_000)
+    command = [sys.executable, "-m", "server", "import", "--project", project_id, str(path)]
+    with subprocess.Popen(command, env=server.environment, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        try:
+            time.sleep(2)
+            yield process
+        finally:
+            process.terminate()
+
+
+def measure_import(server: Server, megabytes: int, seconds: float) -> bool:
+    """Print what an import does to the neighbor, and both processes' memory. Return whether the aim is met."""
+    neighbor = Neighbor(server)
+    neighbor.times(1)
+    idle = neighbor.times(seconds / 2)
+    report(ALONE, idle, idle)
+    with importing(server, megabytes) as process:
+        within = report(f"import of {megabytes} MB", neighbor.times(seconds), idle)
+        is_running = process.poll() is None
+        peaks = [peak_megabytes(pid) for pid in (process.pid, server.process.pid) if is_running]
+    print(f"  peak memory of the import and of the server: {peaks} MB" if is_running else "  the import ended before")
+    return within
+
+
+def peak_megabytes(pid: int) -> int:
+    """Return the most memory that the process has had, by proc(5)."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) // 1000
+
+
 def report(name: str, spent: dict[str, list[float]], idle: dict[str, list[float]]) -> bool:
     """Print a line for each kind of request. Return whether all are within the aim."""
     print(name)
@@ -165,11 +204,15 @@ def main() -> int:
     parser.add_argument("--clients", type=int, nargs="+", default=[24, 200], help="requests of the flood at once")
     parser.add_argument("--addition-characters", type=int, default=2_000)
     parser.add_argument("--batch-memories", type=int, default=1_000, help="memories of a batch, which has 10 MB")
+    parser.add_argument("--import-megabytes", type=int, help="only measure an import of this size")
     given = parser.parse_args()
     settings = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_SIGN_IN": "100000/minute",
                 "RATE_LIMIT_REQUEST": "1000000/minute"} if given.limits else {}  # fmt: skip
     if given.database_url:
         settings["DATABASE_URL"] = given.database_url
+    if given.import_megabytes:
+        with started(**settings) as server:
+            return conclude(measure_import(server, given.import_megabytes, given.seconds))
     within = True
     # a new process for each, so that no flood leaves work behind for the next
     for flood in floods(given.clients, given.addition_characters, given.batch_memories):
@@ -177,10 +220,14 @@ def main() -> int:
             neighbor = Neighbor(server)
             neighbor.times(1)
             idle = neighbor.times(given.seconds / 2)
-            report("alone (p50, p95, ratio of p95 to p95 alone)", idle, idle)
+            report(ALONE, idle, idle)
             with flooding(server, server.key("Flood"), flood) as statuses:
                 spent = neighbor.times(given.seconds)
             within = report(f"{flood.name}: {dict(sorted(statuses.items()))}", spent, idle) and within
+    return conclude(within)
+
+
+def conclude(within: bool) -> int:
     print("within the aim" if within else f"NOT within the aim of {AIM:.0f} x")
     return 0 if within else 1
 

@@ -77,10 +77,10 @@ def environment_of(folder: str, **settings: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def launched(environment: dict[str, str]) -> Iterator[Server]:
+def launched(environment: dict[str, str], folder: Path = ROOT) -> Iterator[Server]:
     """Run a server on a free loopback port and stop it at the end."""
     command = [sys.executable, "-m", "server", "--port", "0"]
-    with subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=environment, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         found = next((match for line in process.stderr if (match := LISTENING.search(line))), None)
         if found is None:
