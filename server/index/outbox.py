@@ -44,9 +44,10 @@ def memories_changed(
         memory.piece_count = len(result.spans)
         memory.embedding_model = result.model
     _write_pieces(session, project_id, memories, embedded)
+    terms = {memory.number: result.terms for memory, result in zip(memories, embedded, strict=True) if result.terms}
     for user_id in {memory.user_id for memory in memories}:
         numbers = [memory.number for memory in memories if memory.user_id == user_id]
-        word_index.memories_changed(session, project_id, user_id, numbers)
+        word_index.memories_changed(session, project_id, user_id, numbers, terms)
     _write_tasks(session, project_id, old_counts)
 
 

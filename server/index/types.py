@@ -1,5 +1,6 @@
 """The types that the packages of the index share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -33,11 +34,13 @@ class Embedded:
     """A text's pieces with their vectors.
 
     Each span is (start, end) with piece = `content[start:end]`; `vectors` is float32 (pieces, dimensions), unit length.
+    `terms` are what the word index stores for the text. None: it reads them from the text.
     """
 
     model: str
     spans: tuple[tuple[int, int], ...]
     vectors: Vectors
+    terms: Sequence[str] | None = None
 
 
 UNEMBEDDED = Embedded("", (), np.empty((0, 0), np.float32))

@@ -13,7 +13,8 @@ from sqlmodel import Session
 from server.database import paused
 from server.domain.memory import imports
 from server.domain.memory.exchange.lines import line_from
-from server.domain.memory.imports import CHUNK_LINES, PUBLISHED_PIECES, Staged
+from server.domain.memory.imports import CHUNK_LINES, Staged
+from server.domain.memory.publishing import PUBLISHED_PIECES
 from server.domain.memory.source import source_of
 from server.errors import ServiceError
 from server.index.types import Embedded

@@ -15,23 +15,21 @@ import numpy as np
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import Database
+from server.database import Database, paused
 from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
-from server.domain.memory import activity
+from server.domain.memory import activity, publishing
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
-from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress, versions_of
-from server.domain.memory.rows import embedded
-from server.domain.memory.source import source_of_import
-from server.domain.memory.storing import embed, embedding_input, insert
+from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress
+from server.domain.memory.storing import embed, embedding_input
 from server.domain.memory.usage import require_room
 from server.errors import NotFound
 from server.index import Index
 from server.index.types import Embedded
-from server.models import Import, Memory, Project, StagedMemory, User
+from server.models import Import, Memory, Project, StagedMemory
 from server.models.activity import ActivityKind
 from server.models.base import now
 from server.models.sources import Source
@@ -40,9 +38,6 @@ from server.principal import Principal
 
 CHUNK_LINES = 32
 """Lines that are staged at a time. Their vectors are computed before the transaction."""
-
-PUBLISHED_PIECES = 128
-"""Pieces that are published at a time, so that the transaction stays below 0.1 s. One memory may have more."""
 
 DISCARDED_ROWS = 200
 
@@ -161,25 +156,18 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
     row = _locked(session, import_id)
     if row is None or row.committed_at is None:  # published by another process, or deleted with its project
         return False
-    staged = _next_staged(session, import_id)
-    if not staged:
+    chunk = publishing.next_chunk(session, import_id)
+    if chunk is None:
         session.execute(sa.delete(Import).where(col(Import.id) == import_id))
         return False
+    if chunk.is_long:
+        with paused(session):
+            chunk = chunk.with_terms()
+        row = _locked(session, import_id)
+        if row is None or not publishing.is_next(session, chunk):
+            return True  # another process has published it meanwhile
     row.touched_at = now()
-    author = row.created_by and session.scalar(sa.select(col(User.id)).where(col(User.id) == row.created_by))
-    lines = [Line.model_validate_json(memory.line) for memory in staged]
-    memories = [_memory_of(kept, line, row, author) for kept, line in zip(staged, lines, strict=True)]
-    row.memory_count -= len(memories)
-    row.memory_bytes -= sum(map(size_of_memory, memories))
-    insert(
-        session, row.project_id, memories, [embedded(kept.embedding_model, kept.spans, kept.vectors) for kept in staged]
-    )
-    for memory, line in zip(memories, lines, strict=True):
-        session.add_all(versions_of(line, memory.number, import_id))
-    last = staged[-1].position
-    session.execute(
-        sa.delete(StagedMemory).where(col(StagedMemory.import_id) == import_id, col(StagedMemory.position) <= last)
-    )
+    publishing.store(session, row, chunk)
     return True
 
 
@@ -276,23 +264,3 @@ def _locked(session: Session, import_id: str) -> Import | None:
         return None
     lock_project_shared(session, project_id)
     return session.get(Import, import_id, populate_existing=True, with_for_update=True)
-
-
-def _next_staged(session: Session, import_id: str) -> list[StagedMemory]:
-    query = sa.select(StagedMemory).where(col(StagedMemory.import_id) == import_id)
-    staged: list[StagedMemory] = []
-    pieces = 0
-    for memory in session.scalars(query.order_by(col(StagedMemory.position)).limit(CHUNK_LINES)):
-        pieces += len(memory.spans)
-        if staged and pieces > PUBLISHED_PIECES:
-            break
-        staged.append(memory)
-    return staged
-
-
-def _memory_of(staged: StagedMemory, line: Line, row: Import, author: str | None) -> Memory:
-    memory = memory_of(line, row.project_id)
-    memory.id = staged.memory_id or memory.id
-    memory.created_by = memory.updated_by = author
-    memory.set_source(row.source or source_of_import(row.id, line.source))
-    return memory

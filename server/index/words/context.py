@@ -4,7 +4,7 @@ The memories of one user in one project follow each other by id, as in a convers
 is the context of a memory: an answer is found by the words of its question.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ CONTEXT_GAP = timedelta(hours=1)
 CONVERSATION_PLACES = 1 << 20
 """A conversation has the places from `number * CONVERSATION_PLACES` of its first memory on, one for each memory."""
 
+KnownTerms = Mapping[int, Sequence[str]]
 NumbersIn = Callable[[str], sa.Select[int]]
 """`WordIndex.numbers_in` of a database."""
 
@@ -41,11 +42,17 @@ def next_numbers(session: Session, project_id: str, user_id: str | None, numbers
 
 
 def word_rows(
-    session: Session, project_id: str, user_id: str | None, numbers: Sequence[int], removed: Iterable[int] = ()
+    session: Session,
+    project_id: str,
+    user_id: str | None,
+    numbers: Sequence[int],
+    removed: Iterable[int] = (),
+    terms: KnownTerms | None = None,
 ) -> list[WordRow]:
     """Return what the index must store for these memories of one user.
 
-    Memories in `removed` are about to be deleted, so they are skipped as context.
+    Memories in `removed` are about to be deleted, so they are skipped as context. `terms` holds the terms of some
+    texts by the number of their memory.
     """
     if not numbers:
         return []
@@ -62,7 +69,8 @@ def word_rows(
         if previous is not None:
             place = 1 + (rows[previous.number].place if previous.number in rows else previous.place)
         context = indexed_terms(previous.end if previous else "")
-        rows[number] = WordRow(number, indexed_terms(content), context, indexed_terms(date_words(created_at)), place)
+        body = (terms or {}).get(number) or indexed_terms(content)
+        rows[number] = WordRow(number, body, context, indexed_terms(date_words(created_at)), place)
     return list(rows.values())
 
 

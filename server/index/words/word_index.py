@@ -7,17 +7,26 @@ from sqlmodel import Session
 
 from server.database import Database, id_subquery
 from server.index.words.backend import word_index_of
-from server.index.words.context import next_numbers, word_rows
+from server.index.words.context import KnownTerms, next_numbers, word_rows
 from server.index.words.protocol import WordRow
 from server.models import metadata
 
 _memories = metadata.tables["memories"]
 
 
-def memories_changed(session: Session, project_id: str, user_id: str | None, numbers: Sequence[int]) -> None:
-    """Write the words of these memories of one user, and of the memories that follow them: their context changed."""
+def memories_changed(
+    session: Session,
+    project_id: str,
+    user_id: str | None,
+    numbers: Sequence[int],
+    terms: KnownTerms | None = None,
+) -> None:
+    """Write the words of these memories of one user, and of the memories that follow them: their context changed.
+
+    `terms` holds the terms of some texts by the number of their memory.
+    """
     changed = sorted({*numbers, *next_numbers(session, project_id, user_id, numbers)})
-    _write(session, project_id, word_rows(session, project_id, user_id, changed))
+    _write(session, project_id, word_rows(session, project_id, user_id, changed, terms=terms))
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from server.domain.memory import batches, imports, memories, storing
+from server.domain.memory import batches, imports, memories, publishing, storing
 from server.domain.memory.idempotency import KeyUsedForAnother
 from server.domain.memory.inputs import Message, NewMemory
 from server.errors import Forbidden
@@ -63,7 +63,7 @@ def test_no_transaction_of_a_batch_writes_for_long(world: World, monkeypatch: py
         sizes.append(len(new))
         insert(session, project_id, new, embedded)  # type: ignore[arg-type]  # as it was called
 
-    monkeypatch.setattr(imports, "insert", counted)
+    monkeypatch.setattr(publishing, "insert", counted)
     monkeypatch.setattr(memories, "insert", counted)
     send(world, batch(world))
     assert sum(sizes) == COUNT
