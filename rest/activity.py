@@ -12,7 +12,7 @@ from rest.memory_views import MemoryId
 from rest.views import Change
 from server import reverting
 from server.domain.memory import activity
-from server.domain.memory.activity import ActivityFilters, NamedEvent
+from server.domain.memory.activity import SHOWN_IDS, ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
 from server.domain.memory.revert import Wanted
 from server.domain.memory.source import BY_SOURCE, SourceFilter, SourceId
@@ -51,7 +51,7 @@ class ActivityView(BaseModel):
             source=Source(event.source_kind, event.source_id, event.source_name),
             actor_id=event.actor_id,
             actor_name=named.actor_name,
-            memory_ids=event.memory_ids,
+            memory_ids=event.memory_ids[:SHOWN_IDS],
             query=event.query,
             count=event.count,
             created_at=event.created_at,

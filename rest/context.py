@@ -1,7 +1,7 @@
 """What an assistant should know at the start of a conversation, over HTTP."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
@@ -10,15 +10,13 @@ from starlette.responses import Response
 from rest.http import call_of, read_query, reply
 from rest.project_param import OfUser, project_of
 from server.domain.memory import context
-from server.domain.memory.context import DEFAULT_BUDGET, Known, text_of
+from server.domain.memory.context import DEFAULT_BUDGET, ContextBudget, Known, text_of
 from server.models import Memory
 from server.runtime import State
 
-Budget = Annotated[int, Field(ge=1, le=100_000)]
-
 
 class ContextQuery(OfUser):
-    budget: Budget = Field(default=DEFAULT_BUDGET, description="characters of the text at most")
+    budget: ContextBudget = Field(default=DEFAULT_BUDGET, description="characters of the text at most")
 
 
 class KnownView(BaseModel):

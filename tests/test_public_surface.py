@@ -34,7 +34,7 @@ def test_what_a_role_in_an_organization_may() -> None:
 def test_what_a_role_in_a_project_may() -> None:
     viewer = ["create_read_key", "leave", "read", "see"]
     editor = [*viewer, "create_key", "write"]
-    admin = [*editor, "delete_any_key", "delete_project", "manage_members", "rename", "revert"]
+    admin = [*editor, "delete_any_key", "delete_project", "manage_members", "rename", "revert", "set_trash_days"]
     assert {role.value: sorted(action.value for action in may) for role, may in PROJECT_ACTIONS.items()} == {
         "viewer": sorted(viewer),
         "editor": sorted(editor),

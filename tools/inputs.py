@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
-from server.domain.memory.context import DEFAULT_BUDGET
+from server.domain.memory.context import DEFAULT_BUDGET, ContextBudget
 from server.domain.memory.expiry import Days
 from server.domain.memory.metadata import CONTENT_LENGTH, METADATA_BYTES, Content, Metadata
 from server.domain.memory.parameters import Limit, Offset, PageLimit, Query, Threshold
@@ -74,7 +74,7 @@ class ListArguments(BaseModel):
 
 
 class ContextArguments(BaseModel):
-    budget: Annotated[int, Field(ge=1, le=30_000)] = Field(
+    budget: ContextBudget = Field(
         default=DEFAULT_BUDGET, description=f"How many characters at most; {DEFAULT_BUDGET} if left out."
     )
 

@@ -34,6 +34,7 @@ class Action(StrEnum):
     CREATE_PROJECT = auto()
     SEE_AUDIT = auto()
     RENAME = auto()
+    SET_TRASH_DAYS = auto()
     REVERT = auto()
     OWN = auto()
     READ = auto()
@@ -58,7 +59,14 @@ PROJECT_ACTIONS: dict[ProjectRole, frozenset[Action]] = {
     ProjectRole.VIEWER: _VIEWER,
     ProjectRole.EDITOR: _EDITOR,
     ProjectRole.ADMIN: _EDITOR
-    | {Action.MANAGE_MEMBERS, Action.RENAME, Action.REVERT, Action.DELETE_ANY_KEY, Action.DELETE_PROJECT},
+    | {
+        Action.MANAGE_MEMBERS,
+        Action.RENAME,
+        Action.SET_TRASH_DAYS,
+        Action.REVERT,
+        Action.DELETE_ANY_KEY,
+        Action.DELETE_PROJECT,
+    },
 }
 
 GOVERNING = frozenset({OrganizationRole.OWNER, OrganizationRole.ADMIN})
@@ -82,6 +90,7 @@ PROJECT_PHRASES: dict[Action, str] = {
     Action.READ: "read in this project",
     Action.WRITE: "write in this project",
     Action.RENAME: "rename this project",
+    Action.SET_TRASH_DAYS: "choose how long this project keeps deleted memories",
     Action.REVERT: "revert what somebody did in this project",
     Action.CREATE_READ_KEY: "create or list API keys of this project",
     Action.CREATE_KEY: "create an API key that can write in this project",

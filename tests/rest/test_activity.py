@@ -59,6 +59,22 @@ async def test_every_read_and_write_is_an_event(api: Caller, alice: Tenant, even
     assert [event["kind"] for event in await events(f"?memory_id={batch[0]}&kind=add")] == ["add"]
 
 
+async def test_every_memory_of_a_batch_is_found_in_the_activity(api: Caller, events: Any) -> None:
+    answer = await api.post("/api/memories/batch", {"memories": [{"content": f"x {n}"} for n in range(250)]})
+    ids = [created["memory_id"] for created in answer.json()["results"]]
+    for memory_id in (ids[0], ids[100], ids[-1]):
+        (event,) = await events(f"?memory_id={memory_id}")
+        assert (event["kind"], event["count"], event["memory_ids"]) == ("add", 250, ids[:100])
+
+
+async def test_emptying_a_trash_is_an_event(api: Caller, events: Any) -> None:
+    await api.delete(f"/api/memories/{await api.add('The red canoe.')}")
+    assert (await api.delete("/api/memories")).json()["deleted_count"] == 0
+    assert [(event["kind"], event["count"]) for event in await events("?kind=delete")] == [("delete", 1), ("delete", 1)]
+    assert (await api.delete("/api/memories")).json()["deleted_count"] == 0
+    assert len(await events("?kind=delete")) == 2
+
+
 async def test_events_are_filtered_and_paged(
     api: Caller, reader: Caller, alice: Tenant, signed_in: Callable[[Tenant], Caller], events: Any
 ) -> None:

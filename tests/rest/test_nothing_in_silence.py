@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from server.domain.memory.inputs import NewMemory
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
 from tests.support.browsers import sign_up
@@ -23,6 +24,14 @@ async def test_content_alone_is_a_memory(api: Caller) -> None:
     created, memory = await stored(api, {"content": "Tea at five."})
     assert memory["content"] == created["operations"][0]["memory"] == "Tea at five."
     assert "warnings" not in created
+
+
+async def test_null_is_as_left_out(api: Caller) -> None:
+    body = dict.fromkeys(name for name in NewMemory.model_fields if name != "content") | {"content": "Anna drinks tea."}
+    answer = await api.post("/api/memories", body)
+    assert answer.status_code == 200, answer.text
+    assert "warnings" not in answer.json()
+    assert (await api.post("/api/memories/batch", {"memories": [body]})).status_code == 200
 
 
 async def test_labels_may_stand_beside_the_metadata(api: Caller) -> None:

@@ -95,6 +95,21 @@ async def test_what_others_changed_afterwards_is_skipped(scene: Scene) -> None:
     assert await scene.memories() == before
 
 
+async def test_a_pin_that_others_changed_afterwards_is_skipped(scene: Scene) -> None:
+    for caller, change in ((scene.app, {"pinned": True}), (scene.api, {"expires_in_days": 9})):
+        await caller.send("PATCH", f"/api/memories/{scene.ids[0]}", change)
+    before = await scene.memories()
+    assert await scene.revert() == {"dry_run": False, **NONE, "skipped": 1}
+    assert await scene.memories() == before
+
+
+async def test_what_is_undone_can_come_back_also_without_a_trash(scene: Scene, alice: Tenant) -> None:
+    await scene.admin.send("PATCH", f"/api/projects/{alice.project_id}", {"trash_days": 0})
+    added = await scene.app.add("Right after all.")
+    assert await scene.revert() == {"dry_run": False, **NONE, "adds": 1}
+    assert (await scene.api.send("POST", f"/api/memories/{added}/restore")).status_code == 200
+
+
 async def test_what_it_added_and_deleted_stays_deleted(scene: Scene) -> None:
     await scene.app.delete(f"/api/memories/{await scene.app.add('Wrong.')}")
     before = await scene.memories()

@@ -95,6 +95,7 @@ async def test_a_project_chooses_how_long_its_trash_keeps(
     assert (await admin.get(path)).json()["trash_days"] is None
     answer = await admin.send("PATCH", path, {"trash_days": 0})
     assert (answer.status_code, answer.json()["trash_days"]) == (200, 0)
+    assert answer.json()["updatedAt"] > answer.json()["createdAt"]
     await api.delete(f"/api/memories/{await api.add('x')}")
     assert await listed(api) == []
     assert (await admin.send("PATCH", path, {"trash_days": 90, "name": "Other"})).json()["name"] == "Other"

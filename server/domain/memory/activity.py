@@ -22,8 +22,11 @@ from server.models.base import new_id, now
 from server.models.sources import SourceKind
 from server.principal import Principal
 
-MOST_IDS = 100
-"""Memories that an event names."""
+MOST_IDS = 1_000
+"""Memories that an event of a change names: all of a batch. The answer shows the first of them."""
+
+SHOWN_IDS = 100
+"""Memories that any other event names, and that an answer shows of each event."""
 
 QUERY_LENGTH = 500
 COUNTED_EVENTS = 300
@@ -31,6 +34,7 @@ COUNTED_EVENTS = 300
 
 COUNTED_IDS = 10
 _NOTED = "activity"
+_READING = frozenset({ActivityKind.SEARCH, ActivityKind.READ, ActivityKind.LIST})
 
 _IS_READ_ALONE = sa.and_(col(ActivityEvent.kind) == ActivityKind.READ, col(ActivityEvent.count) == 1)
 """So that what a context tells does not count as wanted the next time."""
@@ -78,7 +82,7 @@ def note(
         "source_id": source.id,
         "source_name": source.name,
         "actor_id": principal.user_id,
-        "memory_ids": ids[:MOST_IDS],
+        "memory_ids": ids[: SHOWN_IDS if kind in _READING else MOST_IDS],
         "query": None if query is None else query[:QUERY_LENGTH],
         "count": len(ids) if count is None else count,
         "created_at": now(),

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, zip_longest
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import sqlalchemy as sa
+from pydantic import Field
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
@@ -17,6 +18,7 @@ from server.models.activity import ActivityKind
 from server.principal import Principal
 
 DEFAULT_BUDGET = 4_000
+ContextBudget = Annotated[int, Field(ge=1, le=100_000)]
 MOST_CANDIDATES = 200
 """Memories that are looked at: so many that are pinned, and so many that changed last."""
 

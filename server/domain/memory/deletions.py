@@ -48,10 +48,10 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
     rows = session.execute(query.with_for_update()).all()
     numbers, count = [row[0] for row in rows], sum(bool(row[1]) for row in rows)
     storing.remove(session, project.id, numbers)
-    trash.erase_all(session, project.id, user_id)
-    if count:
-        activity.note(session, principal, project.id, ActivityKind.DELETE, count=count)
+    gone = count + trash.erase_all(session, project.id, user_id)
+    if gone:
+        activity.note(session, principal, project.id, ActivityKind.DELETE, count=gone)
         audit.record_memories(
-            session, Event.MEMORIES_DELETED, principal, project, count, only_one_end_user=user_id is not None
+            session, Event.MEMORIES_DELETED, principal, project, gone, only_one_end_user=user_id is not None
         )
     return count

@@ -77,6 +77,13 @@ class NewMemory(BaseModel):
     pinned: bool = Field(default=False, description="what every conversation should begin with")
     organization_id: str | None = Field(default=None, description="must be the organization of the project")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, fields: object) -> object:
+        if not isinstance(fields, dict):
+            return fields
+        return {name: value for name, value in fields.items() if value is not None}
+
     @model_validator(mode="after")
     def _has_one_text(self) -> Self:
         if (self.content is None) == (self.messages is None):

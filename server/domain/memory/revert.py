@@ -27,6 +27,7 @@ from server.models.base import now
 from server.models.expiry import is_live
 from server.models.sources import Source
 from server.principal import Principal
+from server.quotas import TRASH_DAYS
 
 CHUNK_MEMORIES = 20
 """Memories that one transaction undoes."""
@@ -86,9 +87,12 @@ def plan(session: Session, principal: Principal, wanted: Wanted) -> Plan:
 
 
 def undo_adds(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> int:
-    """Move these memories to the trash. Return how many. One that somebody changed since the plan stays."""
+    """Move these memories to the trash, also where a project has none. Return how many.
+
+    One that somebody changed since the plan stays.
+    """
     require_project(session, principal, wanted.project_id, Action.REVERT)
-    days = trash.days_of(session, wanted.project_id)
+    days = trash.days_of(session, wanted.project_id) or TRASH_DAYS  # a revert can be a mistake too
     count = 0
     for memory_id in memory_ids:
         memory = _locked(session, wanted, memory_id)
@@ -196,7 +200,9 @@ def _is_undone(session: Session, memory: Memory, states: Sequence[_State], wante
     if not before:
         return False
     state = versions.at(session, memory, before)
-    return state.content == memory.content and as_json(state.details) == as_json(memory.details)
+    row = session.get_one(MemoryVersion, (memory.number, before))
+    kept = row.pinned in (None, memory.pinned) and (row.pinned is None or row.expires_at == memory.expires_at)
+    return kept and state.content == memory.content and as_json(state.details) == as_json(memory.details)
 
 
 def _before(states: Sequence[_State], wanted: Wanted) -> int:

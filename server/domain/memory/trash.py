@@ -150,9 +150,9 @@ def erase(session: Session, principal: Principal, memory_id: str) -> bool:
     return bool(_erase(session, row.project_id, [col(TrashedMemory.id) == row.id]))
 
 
-def erase_all(session: Session, project_id: str, user_id: str | None) -> None:
-    """Delete what is in the project's trash, or that of the end user `user_id`, for good."""
-    _erase(session, project_id, _of(project_id, user_id))
+def erase_all(session: Session, project_id: str, user_id: str | None) -> int:
+    """Delete what is in the project's trash, or that of the end user `user_id`, for good. Return how many."""
+    return _erase(session, project_id, _of(project_id, user_id))
 
 
 def purge(session: Session) -> int:

@@ -21,6 +21,7 @@ from server.domain.people import users
 from server.domain.teams import cascades
 from server.domain.teams.cascades import DeletedCounts
 from server.models import Organization, OrganizationRole, Project, ProjectRole, User
+from server.models.base import now
 from server.principal import Principal
 
 
@@ -113,9 +114,10 @@ def change(
     trash_days: int | Unchanged | None = UNCHANGED,
 ) -> ProjectWithRole:
     """Change the name, and how long deleted memories can come back. Raises what `rename` does."""
-    project, role = require_project_role(session, principal, project_id, Action.RENAME)
-    if not isinstance(trash_days, Unchanged):
-        project.trash_days = trash_days
+    action = Action.RENAME if name is not None else Action.SET_TRASH_DAYS
+    project, role = require_project_role(session, principal, project_id, action)
+    if not isinstance(trash_days, Unchanged) and trash_days != project.trash_days:
+        project.trash_days, project.updated_at = trash_days, now()
         session.flush()
     if name is not None:
         return rename(session, principal, project_id, name)

@@ -93,8 +93,18 @@ def test_a_conversation_of_an_earlier_export_is_whole_too() -> None:
     assert (entry.fields["messages"], entry.fields["content"]) == (messages, "tea")
 
 
-def test_a_table_has_every_field_but_history_and_sources() -> None:
-    assert set(COLUMNS) == set(Line.model_fields) - {"history", "source", "updated_source"} | set(LABEL_FIELDS)
+def test_a_table_has_every_field_but_the_history_and_who_changed_it_last() -> None:
+    assert set(COLUMNS) == set(Line.model_fields) - {"history", "updated_source"} | set(LABEL_FIELDS)
+
+
+@pytest.mark.parametrize("wanted", ExportFormat)
+def test_every_format_says_through_what_a_memory_came(world: World, tmp_path: Path, wanted: ExportFormat) -> None:
+    memory_id = world.add("tea", metadata={"source": "https://example.com"})
+    path = tmp_path / "exported"
+    path.write_bytes(out(world, wanted))
+    (line,) = checked(read_path(path, Warnings()))
+    assert line.source == world.memory(memory_id).source
+    assert line.metadata == {"source": "https://example.com"}
 
 
 def test_no_cell_of_a_table_is_a_formula(world: World) -> None:

@@ -77,7 +77,7 @@ ATTEMPTS = (
     ),
     Attempt(Action.DELETE_PROJECT, "DELETE", IN_PROJECT),
     Attempt(Action.RENAME, "PATCH", IN_PROJECT, {"name": "Another name"}),
-    Attempt(Action.RENAME, "PATCH", IN_PROJECT, {"trash_days": 1}),
+    Attempt(Action.SET_TRASH_DAYS, "PATCH", IN_PROJECT, {"trash_days": 1}),
     Attempt(Action.READ, "GET", IN_PROJECT + "/activity"),
     Attempt(Action.READ, "GET", "/api/memories/context?project_id={project}"),
     Attempt(Action.READ, "GET", "/api/memories/trash?project_id={project}"),
@@ -161,12 +161,14 @@ An admin may not transfer or delete this organization.
 A viewer may not manage members of this project.
 A viewer may not write in this project.
 A viewer may not rename this project.
+A viewer may not choose how long this project keeps deleted memories.
 A viewer may not revert what somebody did in this project.
 A viewer may not create an API key that can write in this project.
 A viewer may not change or delete other people's API keys of this project.
 A viewer may not delete this project.
 An editor may not manage members of this project.
 An editor may not rename this project.
+An editor may not choose how long this project keeps deleted memories.
 An editor may not revert what somebody did in this project.
 An editor may not change or delete other people's API keys of this project.
 An editor may not delete this project.

@@ -26,7 +26,7 @@ _OTHER_NAMES = {
     "created": "created_at", "date": "created_at", "updated": "updated_at", "modified": "updated_at",
     "people": "people_mentioned", "category": "topic_category", "tag": "tags",
 }  # fmt: skip
-_EXACT = tuple(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages"))
+_EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metadata", "messages")), "source")
 _OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES))
 _LISTS = (TAGS, PEOPLE)
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")

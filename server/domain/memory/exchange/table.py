@@ -14,9 +14,9 @@ from server.errors import Invalid
 
 COLUMNS = (
     "id", "content", "tags", "people_mentioned", "topic_category", "user_id", "created_at", "updated_at", "expires_at",
-    "pinned", "version", "metadata", "messages",
+    "pinned", "source", "version", "metadata", "messages",
 )  # fmt: skip
-_JSON_COLUMNS = ("metadata", "messages")
+_JSON_COLUMNS = ("source", "metadata", "messages")
 _SEPARATORS = ",;\t|"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 """A cell that begins so is written behind an apostrophe, which spreadsheets hide. Reading takes it off again."""
