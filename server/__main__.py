@@ -36,6 +36,12 @@ def parser() -> argparse.ArgumentParser:
     _add_client(
         command("create-client", "clients.create_client", "create an OAuth client; prints its id, then its secret")
     )
+    command(
+        "backup", "backup.backup", "copy the whole database to a new file, also while the server runs"
+    ).add_argument("file", metavar="FILE", help="must not exist yet; - is standard output")
+    command("restore", "restore.restore", "put a backup in the place of the database of a stopped server").add_argument(
+        "file", metavar="FILE", help="what backup wrote; - is standard input"
+    )
     command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
     command("doctor", "upkeep.doctor", "check settings, database, index, model, mail and URL; exit 1 on a problem")
     command(

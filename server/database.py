@@ -17,6 +17,9 @@ from server.settings import SettingsError, make_private
 NOTABLE_SECONDS = 0.1
 """Shorter waits before a transaction do not shorten its wait for the file or for a lock, which costs statements."""
 
+MIGRATION_LOCK = 72_627_001
+"""The number of the advisory lock of Postgres that a process holds while it migrates."""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "writes"
 _WRITER = "writer"
@@ -118,7 +121,7 @@ def migrate(url: str) -> None:
             if connection.dialect.name == "postgresql":
                 _require_writable(connection)
                 connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(72627001)"))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             if not _is_newest(connection):
                 _upgrade(connection)
     finally:
@@ -132,14 +135,23 @@ def _is_newest(connection: sa.Connection) -> bool:
     """
     if not sa.inspect(connection).has_table("alembic_version"):
         return False
-    newest = max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
     version = str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
-    if version > newest:
+    require_known_schema(version, "this database", "restore a backup")
+    return version == newest_schema()
+
+
+def newest_schema() -> str:
+    """Return the schema of this version of the server."""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+
+
+def require_known_schema(version: str, what: str, otherwise: str) -> None:
+    """Raises SettingsError if a newer version of the server wrote `what`; `otherwise` is what else can be done."""
+    if version > (newest := newest_schema()):
         raise SettingsError(
-            f"a newer version of the server wrote this database (schema {version}, this version knows {newest}): "
-            "install that version, or restore a backup"
+            f"a newer version of the server wrote {what} (schema {version}, this version knows {newest}): "
+            f"install that version, or {otherwise}"
         )
-    return version == newest
 
 
 def _require_writable(connection: sa.Connection) -> None:

@@ -2,23 +2,20 @@
 
 import asyncio
 import os
-import sys
 import time
 from argparse import Namespace
-from typing import NoReturn
 
 import httpx
 import sqlalchemy as sa
 from sqlmodel import Session
-from tqdm import tqdm
 
 from server import data_folder
 from server.commands.checks import Check, CheckFailed, run_checks
 from server.commands.output import print_message
+from server.commands.progress import progress_bar
 from server.database import Database, migrated
 from server.index import MemoryIndex
 from server.index.model.embeddings import Embedder, ModelUnusable, open_now
-from server.index.upkeep.rebuild import Progress
 from server.mail import open_mailer
 from server.models import Project
 from server.models.stored_size import TOTAL_SIZE
@@ -53,18 +50,11 @@ def reindex(settings: Settings, _args: Namespace) -> None:
         index = MemoryIndex(settings, database, _open_model(settings))
         index.start()
         try:
-            with tqdm(file=sys.stderr, total=1, unit="") as bar:
-                index.reindex(lambda progress: _show(bar, progress))
-                _show(bar, Progress("finished", 1, 1))
+            with progress_bar() as show:
+                index.reindex(show)
         finally:
             index.close()
     print_message("Index rebuilt.")
-
-
-def _show(bar: "tqdm[NoReturn]", progress: Progress) -> None:
-    bar.set_description(progress.work, refresh=False)
-    bar.total, bar.n = max(progress.whole, 1), progress.done
-    bar.refresh()
 
 
 def doctor(settings: Settings, _args: Namespace) -> int:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from server.database import Database
 
-_ADVISORY = 72_627_002
+ADVISORY_LOCK = 72_627_002
 """The number of the Postgres lock; `server.database` uses the one before it for migrations."""
 
 
@@ -57,7 +57,7 @@ class OwnerLock:
         return True
 
     def _try_advisory(self, connection: sa.Connection) -> bool:
-        if connection.execute(sa.select(sa.func.pg_try_advisory_lock(_ADVISORY))).scalar_one():
+        if connection.execute(sa.select(sa.func.pg_try_advisory_lock(ADVISORY_LOCK))).scalar_one():
             return True
         connection.close()
         self._connection = None
