@@ -1,6 +1,7 @@
 """Why the database cannot be used, in one true sentence for the operator."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,19 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from server import data_folder
+from server.errors import MaybeStored, Unavailable
+from server.postgres import CommitUnknown
 from server.settings import SettingsError
+
+READ_ONLY = "The database only allows reading at the moment; nothing was changed. Try again later."
+DISK_FULL = "The database has no space left on its disk; nothing was changed. Tell who runs the server."
+FOR_CALLERS = {
+    "25006": READ_ONLY,
+    "53100": DISK_FULL,
+    "53300": "The database has no connection left; nothing was changed. Try again.",
+    "57014": "The database took too long; nothing was changed. Ask for less, or try again.",
+}
+"""What callers are told, by SQLSTATE. All other outages have the general sentence."""
 
 POSTGRES_REASONS = {
     "read-only": "it only allows reading: SELFMEMORY_DATABASE_URL must lead to a primary server",
@@ -17,6 +30,9 @@ POSTGRES_REASONS = {
     "connection slots": "it has no connection left: lower SELFMEMORY_DATABASE_POOL, or raise max_connections there",
     "too many": "it has no connection left: lower SELFMEMORY_DATABASE_POOL, or raise max_connections there",
 }
+
+
+SQLITE_STATES = {sqlite3.SQLITE_READONLY: "25006", sqlite3.SQLITE_FULL: "53100"}
 
 
 @contextmanager
@@ -30,6 +46,14 @@ def explained(url: str) -> Iterator[None]:
         raise SettingsError(reason(url, error)) from error
 
 
+def unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
+    """Return the error that callers see of an outage."""
+    if isinstance(error, CommitUnknown):
+        return MaybeStored()
+    origin = getattr(error, "orig", None)
+    return Unavailable(FOR_CALLERS.get(getattr(origin, "sqlstate", None) or SQLITE_STATES.get(_code_of(origin), "")))
+
+
 def reason(url: str, error: sa.exc.DatabaseError) -> str:
     """Return the sentence. It never holds the URL, which may have a password."""
     parts, said = sa.make_url(url), str(error.orig).lower()
@@ -37,6 +61,11 @@ def reason(url: str, error: sa.exc.DatabaseError) -> str:
         return _reason_of_file(Path(parts.database or "").absolute(), said)
     why = next((why for words, why in POSTGRES_REASONS.items() if words in said), None)
     return f"the database is not usable: {why or 'check SELFMEMORY_DATABASE_URL, and that it runs'}"
+
+
+def _code_of(origin: object) -> int:
+    """Return the kind of SQLite's failure, without its details; 0 for one of Postgres."""
+    return getattr(origin, "sqlite_errorcode", 0) & 0xFF
 
 
 def _reason_of_file(file: Path, said: str) -> str:

@@ -292,14 +292,3 @@ def test_a_key_that_is_a_setting_is_not_in_the_backup_and_another_one_is_noticed
     assert "another secret key" not in command("restore", tmp_path / "backup").err
     monkeypatch.setenv("SELFMEMORY_SECRET_KEY", SECRET * 2)
     assert "another secret key than the one that was backed up" in command("restore", tmp_path / "backup").err
-
-
-@pytest.mark.parametrize("database_url", [pytest.param("postgres", marks=pytest.mark.needs("postgres"))], indirect=True)
-@pytest.mark.sqlite_only
-def test_without_pg_dump_one_sentence_says_so(
-    settings: Settings, data_dir: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    ran = command("backup", tmp_path / "backup")
-    assert (ran.code, ran.err.count("\n")) == (1, 1)
-    assert ran.err.startswith("selfmemory: pg_dump is not installed here: install the client programs of PostgreSQL ")
