@@ -21,6 +21,7 @@ from tests.support.commands import Run
 from tests.support.fakes import WordEmbedder
 from tests.support.needs import find_pgbouncer
 from tests.support.world import eventually, opened
+from tests.tools.conftest import MODERN, Mcp
 
 pytestmark = [
     pytest.mark.needs("postgres"),
@@ -132,6 +133,16 @@ async def test_a_connection_that_ends_in_the_commit_may_have_stored_something(
     at_commit("PERFORM pg_terminate_backend(pg_backend_pid())")
     answer = await add(client, alice)
     assert (answer.status_code, "it may have been stored" in answer.text) == (503, True)
+
+
+async def test_a_model_hears_that_it_may_add_the_same_again(
+    client: httpx.AsyncClient, alice: Tenant, database: Database, at_commit: AddTrigger
+) -> None:
+    mcp = Mcp(client, alice.auth, MODERN)
+    at_commit("IF nextval('tries') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF")
+    assert "Adding the same text again is safe" in await mcp.refusal("add_memory", content="a red canoe")
+    assert await mcp.add("a red canoe") == await mcp.add("a red canoe")
+    assert count(database) == 1
 
 
 async def test_a_commit_that_the_database_refuses_stored_nothing(
