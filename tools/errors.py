@@ -13,8 +13,8 @@ from server.logs import request_id
 log = logging.getLogger(__name__)
 
 MAYBE_STORED = (
-    "The database did not confirm this: it may have been stored. Adding the same text again is safe, it is stored once. "
-    "Before you repeat another change, look with fetch or list_memories whether it took effect."
+    "The database did not confirm this: it may have been stored. Adding the same text again is safe: it is stored "
+    "once. Before you repeat another change, look with fetch or list_memories whether it took effect."
 )
 NOT_FOUND = "There is no memory with this id. Use an id from the results of search or list_memories."
 

@@ -31,6 +31,7 @@ class FakeChroma(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.hangs = False
         self.hangs_at = ""
+        self.answers: dict[str, tuple[int, bytes]] = {}
         self.asked = threading.Event()
         self.tokens: set[tuple[str | None, str | None]] = set()
         self.paths: list[str] = []
@@ -49,6 +50,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.tokens.add((self.headers["Authorization"], self.headers["X-Chroma-Token"]))
         self.server.paths.append(self.path)
+        for part, (status, body) in self.server.answers.items():
+            if part in self.path:
+                self._send(status, body)
+                return
         if self.server.hangs_at and self.server.hangs_at in self.path:
             self.server.ends.wait()
             return
@@ -62,11 +67,13 @@ class Handler(BaseHTTPRequestHandler):
             answer = {"user_id": "", "tenant": "one", "databases": ["one"]}
         elif self.path.partition("?")[0].endswith("/collections"):
             answer = []
-        body = json.dumps(answer)
-        self.send_response(200)
+        self._send(200, json.dumps(answer).encode())
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body.encode())
+        self.wfile.write(body)
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -141,6 +148,30 @@ def test_a_search_does_not_wait_for_a_server_that_hangs_when_it_is_opened(
         began = time.monotonic()
         assert world.texts("canoe") == ["a red canoe"]
         assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize(
+    ("part", "answer", "why"),
+    [
+        ("/collections", (502, b"<html>Bad Gateway</html>"), "UnexpectedAnswer"),
+        ("/collections", (200, b"<html>Welcome</html>"), "JSONDecodeError"),
+        ("/collections", (429, b'{"error": "RateLimitError", "message": "slow down"}'), "RateLimitError"),
+        ("/identity", (401, b"{}"), "Unauthorized"),
+        ("/identity", (502, b"<html>Bad Gateway</html>"), "HTTP 502"),
+    ],
+)
+@pytest.mark.sqlite_only
+def test_an_answer_that_is_not_chromas_is_a_failure_and_no_damage(
+    settings: Settings, embedder: Embedder, served: FakeChroma, part: str, answer: tuple[int, bytes], why: str
+) -> None:
+    with opened(settings, embedder) as world:
+        world.add("canoe trip")
+        served.answers[part] = answer
+        pretend_ready(world.database, world)
+        assert world.texts("canoe") == ["canoe trip"]
+        assert world.index.health().degraded == f"Chroma failed ({why}); searches scan SQL instead"
+        assert world.index._collections.damaged_projects == set()
+        assert world.index._worker.is_alive()
 
 
 def test_after_a_failure_one_search_tries_and_the_others_scan(
