@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     _add_file(command("backup", "backup.backup", "copy the whole database to a new file, also while the server runs"))
     _add_file(command("restore", "restore.restore", "put a backup in the place of a stopped server's database"))
     command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
-    command("doctor", "upkeep.doctor", "check settings, database, index, model, mail and URL; exit 1 on a problem")
+    command("doctor", "doctor.doctor", "ask every part whether it works; exit 1 on a problem")
     command(
         "check-connection", "check_connection.check_connection", "ask PUBLIC_URL what assistants ask; exit 1 if wrong"
     )

@@ -229,7 +229,7 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def test_nothing_is_caught_that_is_not_named() -> None:
-    """But for what raises another failure from it, and the line that hands any to those who wait for it, and says so."""
+    """But for what raises another failure from it, and a line that hands any to those who wait for it and says so."""
     assert [
         f"{module}:{node.lineno}"
         for module, tree in TREES.items()

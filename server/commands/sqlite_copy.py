@@ -47,7 +47,7 @@ def copy(settings: Settings, file: Path) -> None:
         _write_key(connection, settings)
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise SettingsError(f"the database {source} is damaged ({found}), so there is no backup: restore an older one")
+        raise SettingsError(f"the database {source} is damaged ({_one_line(found)}): restore an older backup")
 
 
 def _copy_into(connection: sqlite3.Connection, file: Path) -> None:
@@ -95,8 +95,12 @@ def schema_of(file: Path, name: str) -> str:
     except sqlite3.DatabaseError as error:
         found, row = str(error), None
     if found != "ok" or row is None:
-        raise SettingsError(f"{name} is damaged ({found}): use another backup; nothing was changed")
+        raise SettingsError(f"{name} is damaged ({_one_line(found)}): use another backup; nothing was changed")
     return str(row[0])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _has_table(connection: sqlite3.Connection, name: str) -> bool:
