@@ -144,6 +144,8 @@ def migrate(url: str) -> None:
     Raises SettingsError for a database that only allows reading, and for the schema of a newer version.
     """
     engine = _engine(url, connections=1)
+    if engine.dialect.name == "sqlite":
+        sqlite.let_rebuild_tables(engine)
     try:
         with engine.execution_options(**{WRITES: True}).begin() as connection:
             if connection.dialect.name == "postgresql":

@@ -24,6 +24,11 @@ def listen(engine: sa.Engine) -> None:
     event.listen(engine, "begin", _on_begin)
 
 
+def let_rebuild_tables(engine: sa.Engine) -> None:
+    """Turn foreign keys off on new connections, for migrations: a rebuilt table is dropped, which would cascade."""
+    event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA foreign_keys=OFF"))
+
+
 def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # `_on_begin` sends BEGIN, not the driver
     for pragma in (*PRAGMAS, f"busy_timeout={int(waits.WAIT_SECONDS * 1000)}"):
