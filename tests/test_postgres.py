@@ -20,6 +20,7 @@ from tests.conftest import Tenant
 from tests.support.commands import Run
 from tests.support.fakes import WordEmbedder
 from tests.support.needs import find_pgbouncer
+from tests.support.postgres import Databases
 from tests.support.world import eventually, opened
 from tests.tools.conftest import MODERN, Mcp
 
@@ -236,6 +237,27 @@ def test_a_server_works_behind_a_pooler(settings: Settings, pooler: str) -> None
         ids = [world.add(f"canoe number {n}") for n in range(12)]
         world.delete(ids[0])
         assert len(world.texts("canoe", limit=100)) == 11
+
+
+def test_a_backup_is_restored_on_another_machine_beside_tables_of_other_programs(
+    settings: Settings, postgres: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    with opened(settings, WordEmbedder()) as world:
+        world.add("a red canoe on the lake")
+        with world.database.engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE photos AS SELECT 1")
+    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", settings.database_url.get_secret_value())
+    assert run("backup", str(tmp_path / "backup")).code == 0
+    url = postgres.make_empty()
+    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", url)
+    for _ in range(2):
+        assert run("restore", str(tmp_path / "backup")).code == 0
+    with opened(settings.model_copy(update={"database_url": SecretStr(url)}), WordEmbedder()) as world:
+        world.add("a kayak at night")
+        assert sorted(world.texts("kayaks and canoes")) == ["a kayak at night", "a red canoe on the lake"]
+        with world.database.engine.connect() as connection:
+            assert not sa.inspect(connection).has_table("photos")
+    postgres.drop(url)
 
 
 def test_without_pg_dump_one_sentence_says_so(

@@ -95,8 +95,8 @@ def _leaving_nothing_behind() -> Iterator[None]:
 
 def _also_keep(settings: Settings) -> Iterator[str]:
     """Yield one sentence for what the file does not hold, and a server on another machine needs."""
+    key = settings.data_dir.absolute() / SECRET_KEY_FILE
     if settings.secret_key.get_secret_value():
         yield "Keep SELFMEMORY_SECRET_KEY too: the backup does not hold it, and authenticator apps need it."
-    elif not settings.is_sqlite:
-        key = settings.data_dir.absolute() / SECRET_KEY_FILE
+    elif not settings.is_sqlite and key.exists():
         yield f"Keep {key} too: the backup does not hold it, and authenticator apps need it."

@@ -1,4 +1,4 @@
-"""Copies of a Postgres database, made by `pg_dump` in its custom format: only the tables of this server."""
+"""Copies of a Postgres database, made by `pg_dump` in its custom format. Tables of other programs are left out."""
 
 import re
 import shutil
@@ -25,16 +25,19 @@ def copy(settings: Settings, file: Path) -> None:
     database = Database(url, connections=1)
     try:
         with database.read() as session:
-            tables = our_tables(session.connection())
-            program = find_program("pg_dump", session.connection())
+            connection = session.connection()
+            ours = our_tables(connection)
+            others = set(sa.inspect(connection).get_table_names()).difference(ours)
+            schema = session.scalar(sa.func.current_schema())
+            program = find_program("pg_dump", connection)
     finally:
         database.close()
-    if "alembic_version" not in tables:
+    if "alembic_version" not in ours:
         raise SettingsError("there is no table of this server in the database yet, so there is nothing to back up")
     with address(url) as dbname:
-        # The names are written as patterns, in which quotation marks take away every special meaning.
-        chosen = [f'--table="{table}"' for table in tables]
-        run([program, _FORMAT, "--no-owner", "--no-privileges", f"--file={file}", *chosen, f"--dbname={dbname}"])
+        # The names are patterns, in which quotation marks take away every special meaning.
+        left_out = [f'--exclude-table="{table}"' for table in sorted(others)]
+        run([program, _FORMAT, f'--schema="{schema}"', *left_out, f"--file={file}", f"--dbname={dbname}"])
 
 
 def our_tables(connection: sa.Connection) -> list[str]:
@@ -63,14 +66,15 @@ def address(url: str) -> Iterator[str]:
     That is in a private file as long as the block lasts.
     """
     parts = sa.make_url(url).set(drivername="postgresql")
-    if not isinstance(parts.password, str):
+    if parts.password is None:
         yield parts.render_as_string()
         return
     with tempfile.NamedTemporaryFile("w", prefix="selfmemory-", encoding="utf-8") as file:  # mode 0600
         escaped = re.sub(r"([\\:])", r"\\\1", parts.password)
         file.write(f"*:*:*:*:{escaped}\n")
         file.flush()
-        yield parts.set(password=None).update_query_dict({"passfile": file.name}).render_as_string()
+        bare = parts._replace(password=None)  # `set` takes None for no change
+        yield bare.update_query_dict({"passfile": file.name}).render_as_string()
 
 
 def run(command: list[str]) -> str:
@@ -83,5 +87,6 @@ def run(command: list[str]) -> str:
 
 def complaint(program: str, stderr: str) -> str:
     """Return one line of what a program wrote about its failure."""
-    lines = [line.removeprefix(f"{program}: ").removeprefix("error: ") for line in stderr.splitlines() if line.strip()]
-    return f"{program} failed: {lines[0] if lines else 'it gave no reason'}"
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    worst = next((line for line in lines if re.search(r"error:|ERROR:|FATAL:", line)), lines[0] if lines else "")
+    return f"{program} failed: {worst.removeprefix(f'{program}: ').removeprefix('error: ') or 'it gave no reason'}"

@@ -24,6 +24,13 @@ UNKNOWN_TO_EARLIER = b"SET transaction_timeout = 0;\n"
 """A setting that the programs of Postgres 17 write, and that earlier servers refuse."""
 
 _VERSION = re.compile(r"^COPY \S*alembic_version .*\n(\w+)$", re.MULTILINE)
+_NOT_RESTORED = re.compile(r"\d+; \d+ \d+ (COMMENT - )?(EXTENSION|SCHEMA|ACL|DEFAULT ACL)\b")
+_TEXT_SEARCHES = sa.text(
+    "SELECT 'CONFIGURATION', cfgname FROM pg_ts_config WHERE cfgnamespace::regnamespace::text = current_schema() "
+    "AND cfgname LIKE 'memory%' UNION ALL "
+    "SELECT 'DICTIONARY', dictname FROM pg_ts_dict WHERE dictnamespace::regnamespace::text = current_schema() "
+    "AND dictname LIKE 'memory%'"
+)
 _OTHERS = sa.text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
     "AND coalesce(backend_type, 'client backend') = 'client backend'"
@@ -35,14 +42,13 @@ def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
     url = settings.database_url.get_secret_value()
     with _alone(url) as (connection, installation):
         reader, writer = find_program("pg_restore", connection), find_program("psql", connection)
-        version = _schema_of(reader, backup, name)
+        version, wanted = _schema_of(reader, backup, name), _wanted(reader, backup)
         require_known_schema(version, f"the backup {name}", "use another backup; nothing was changed")
-        with address(url) as dbname:
-            _replace(
-                [reader, "--no-owner", "--no-privileges", "--file=-", str(backup)],
-                [writer, dbname],
-                our_tables(connection),
-            )
+        with address(url) as dbname, tempfile.NamedTemporaryFile("w") as chosen:
+            chosen.write(wanted)
+            chosen.flush()
+            options = ["--no-owner", "--no-privileges", f"--use-list={chosen.name}", "--file=-"]
+            _replace([reader, *options, str(backup)], [writer, dbname], _drops(connection))
     with migrated(url) as database:
         renewal.renew(database, installation)
     shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections any more
@@ -88,7 +94,20 @@ def _schema_of(program: str, backup: Path, name: str) -> str:
     return found[1]
 
 
-def _replace(read: list[str], write: list[str], tables: list[str]) -> None:
+def _wanted(program: str, backup: Path) -> str:
+    """Return the list of what is restored: all but what a database has already, and only its owner may touch."""
+    listed = run([program, "--list", str(backup)]).splitlines()
+    return "".join(f"{line}\n" for line in listed if not _NOT_RESTORED.match(line))
+
+
+def _drops(connection: sa.Connection) -> str:
+    """Return the statements that drop what this server made in the database."""
+    tables = [f'DROP TABLE "{table}" CASCADE;' for table in our_tables(connection)]
+    searches = [f'DROP TEXT SEARCH {kind} "{name}" CASCADE;' for kind, name in connection.execute(_TEXT_SEARCHES)]
+    return "\n".join([*tables, *searches, "CREATE EXTENSION IF NOT EXISTS btree_gin;", ""])
+
+
+def _replace(read: list[str], write: list[str], drops: str) -> None:
     """Run the script that `read` prints in one transaction of `write`. Raises SettingsError, and changes nothing.
 
     The end of the script alone commits nothing, because `read` also ends when it fails.
@@ -105,7 +124,7 @@ def _replace(read: list[str], write: list[str], tables: list[str]) -> None:
             assert reader.stdout is not None  # noqa: S101 - it is a pipe
             assert writer.stdin is not None  # noqa: S101 - the same
             try:
-                _pump(reader.stdout, writer.stdin, tables)
+                _pump(reader.stdout, writer.stdin, drops)
                 if reader.wait() == 0:
                     writer.stdin.write(b"COMMIT;\n")
                 writer.stdin.close()
@@ -119,11 +138,7 @@ def _replace(read: list[str], write: list[str], tables: list[str]) -> None:
             raise SettingsError(f"the backup is damaged or does not fit this server; nothing was changed: {said}")
 
 
-def _pump(script: IO[bytes], into: IO[bytes], tables: list[str]) -> None:
-    names = ", ".join(f'"{table}"' for table in tables)
-    into.write(b"BEGIN;\n")
-    if names:
-        into.write(f"DROP TABLE {names} CASCADE;\n".encode())
-    into.write(b"CREATE EXTENSION IF NOT EXISTS btree_gin;\n")
+def _pump(script: IO[bytes], into: IO[bytes], drops: str) -> None:
+    into.write(f"BEGIN;\n{drops}".encode())
     into.write(script.read(HEAD_BYTES).replace(UNKNOWN_TO_EARLIER, b""))
     shutil.copyfileobj(script, into)
