@@ -32,6 +32,12 @@ POSTGRES_REASONS = {
 }
 
 
+PRIMARY_CODE = 0xFF
+"""The part of SQLite's error codes that names the kind."""
+
+NO_CONNECTION = ("too many", "connection slots")
+"""What the refusal of another connection says, whose SQLSTATE the driver does not know."""
+
 SQLITE_STATES = {sqlite3.SQLITE_READONLY: "25006", sqlite3.SQLITE_FULL: "53100"}
 
 
@@ -50,8 +56,15 @@ def unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
     """Return the error that callers see of an outage."""
     if isinstance(error, CommitUnknown):
         return MaybeStored()
-    origin = getattr(error, "orig", None)
-    return Unavailable(FOR_CALLERS.get(getattr(origin, "sqlstate", None) or SQLITE_STATES.get(_code_of(origin), "")))
+    return Unavailable(FOR_CALLERS.get(_state_of(getattr(error, "orig", None))))
+
+
+def _state_of(origin: BaseException | None) -> str:
+    """Return the SQLSTATE of a failure, or of one of Postgres that is like it; "" if there is none."""
+    if isinstance(origin, sqlite3.Error):
+        return SQLITE_STATES.get(getattr(origin, "sqlite_errorcode", 0) & PRIMARY_CODE, "")
+    state = getattr(origin, "sqlstate", None)
+    return state or ("53300" if any(words in str(origin) for words in NO_CONNECTION) else "")
 
 
 def reason(url: str, error: sa.exc.DatabaseError) -> str:
@@ -61,11 +74,6 @@ def reason(url: str, error: sa.exc.DatabaseError) -> str:
         return _reason_of_file(Path(parts.database or "").absolute(), said)
     why = next((why for words, why in POSTGRES_REASONS.items() if words in said), None)
     return f"the database is not usable: {why or 'check SELFMEMORY_DATABASE_URL, and that it runs'}"
-
-
-def _code_of(origin: object) -> int:
-    """Return the kind of SQLite's failure, without its details; 0 for one of Postgres."""
-    return getattr(origin, "sqlite_errorcode", 0) & 0xFF
 
 
 def _reason_of_file(file: Path, said: str) -> str:

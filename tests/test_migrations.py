@@ -1,6 +1,7 @@
 """The migrations give exactly the tables of the models, on both databases, and may be run by many at once."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from server import database
+from server.commands.postgres_copy import OUR_TABLES
 from server.database import Database, migrate, newest_schema
 from server.models.stored_size import TOTAL_SIZE
 from tests.support.earlier import CREATED, ROWS, database_at, upgrade_to
@@ -197,3 +199,10 @@ def test_a_migration_that_rebuilds_a_table_keeps_what_refers_to_it(
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT called FROM projects")) == "One"
         assert connection.scalar(sa.text("SELECT count(*) FROM pieces")) == 1
+
+
+def test_a_backup_knows_the_tables_of_every_version() -> None:
+    """What is not in this list belongs to other programs, and is left out."""
+    sources = [file.read_text("utf-8") for file in (SCRIPTS / "versions").glob("*.py")]
+    made = {name for source in sources for name in re.findall(r'create_table\(\s*"(\w+)"', source)}
+    assert made - OUR_TABLES == set()

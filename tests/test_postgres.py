@@ -11,10 +11,12 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from server.database import Database
+from server.database import Database, migrate
+from server.errors import Unavailable
 from server.index.upkeep.owner_lock import OwnerLock
 from server.models import Memory
 from server.postgres import is_pooled
+from server.runtime import translating_outages
 from server.settings import Settings
 from tests.conftest import Tenant
 from tests.support.commands import Run
@@ -96,6 +98,19 @@ async def test_an_outage_is_a_503_that_says_what_it_is(
     assert (answer.status_code, answer.json()["detail"]) == (503, why)
     assert int(answer.headers["Retry-After"]) > 0
     assert count(database) == 0
+
+
+def test_a_database_that_refuses_another_connection_says_so(settings: Settings, database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE ROLE limited LOGIN CONNECTION LIMIT 0")
+    url = sa.make_url(settings.database_url.get_secret_value()).set(username="limited")
+    try:
+        with pytest.raises(Unavailable) as refused, translating_outages():
+            migrate(url.render_as_string(hide_password=False))
+    finally:
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql("DROP ROLE limited")
+    assert refused.value.detail == "The database has no connection left; nothing was changed. Try again."
 
 
 async def test_a_bug_is_no_outage(

@@ -14,13 +14,11 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from server import waits
+from server.database_failures import PRIMARY_CODE
 from server.sealing import Purpose, key_id
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError
 
 MAGIC = b"SQLite format 3\0"
-PRIMARY = 0xFF
-"""The part of SQLite's error codes that names the kind."""
-
 _TABLE = "selfmemory_backup"
 
 
@@ -33,7 +31,8 @@ class KeyOfCopy:
 
 
 def database_file(settings: Settings) -> Path:
-    return Path(sa.make_url(settings.database_url.get_secret_value()).database or "").absolute()
+    """Return the file itself, also if the setting names a link to it."""
+    return Path(sa.make_url(settings.database_url.get_secret_value()).database or "").resolve()
 
 
 def copy(settings: Settings, file: Path) -> None:
@@ -124,7 +123,7 @@ def _explained(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & PRIMARY not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        if error.sqlite_errorcode & PRIMARY_CODE not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise
         folder = file.parent.absolute()
         raise SettingsError(f"cannot write to {folder} ({error}): check that its disk has space and works") from None

@@ -13,10 +13,13 @@ from server.commands import renewal
 from server.commands.sqlite_copy import KeyOfCopy, database_file, schema_of, take_key
 from server.database import migrated, require_known_schema
 from server.sealing import Purpose, key_id
-from server.settings import SECRET_KEY_FILE, Settings, SettingsError
+from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
 
 ASIDE = ".before-restore-"
 """The old database keeps its name, with this and the time behind it."""
+
+PREPARED = ".restore-"
+"""What the name of the folder begins with in which the new database is made ready."""
 
 COMPANIONS = ("-wal", "-shm")
 
@@ -64,8 +67,10 @@ def _alone_with(target: Path) -> Iterator[str | None]:
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """Yield the path of a new database on the same disk, so that it can take the place of the old one in one step."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=target.parent) as folder:
+    make_private(target.parent)
+    for left_behind in target.parent.glob(f"{PREPARED}*"):  # by a restore that was killed
+        shutil.rmtree(left_behind, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=PREPARED, dir=target.parent) as folder:
         yield Path(folder) / target.name
 
 
