@@ -12,7 +12,11 @@ from server.settings import Settings
 MOST_COLLECTIONS = 200
 """Collections that are counted, the largest ones first: each takes a request."""
 
-_UNAUTHORIZED = "Unauthorized"
+WHAT_TO_CHECK = {
+    "Unauthorized": "SELFMEMORY_CHROMA_TOKEN",
+    "CertificateRefused": "its certificate (SSL_CERT_FILE may name the authority that signed it)",
+}
+"""By the kind of the failure."""
 
 
 def check_chroma(settings: Settings) -> str:
@@ -24,7 +28,7 @@ def check_chroma(settings: Settings) -> str:
     try:
         wrong = _count_wrong(settings, ready)
     except ChromaFailed as error:
-        what = "SELFMEMORY_CHROMA_TOKEN" if str(error) == _UNAUTHORIZED else "SELFMEMORY_CHROMA_URL, and that it runs"
+        what = WHAT_TO_CHECK.get(str(error), "SELFMEMORY_CHROMA_URL, and that it runs")
         raise CheckFailed(f"does not answer ({error}), and searches of large projects are slow: check {what}") from None
     if wrong:
         raise CheckFailed(f"{wrong} of {len(ready)} collections do not match SQL: run python -m server reindex")

@@ -1,10 +1,12 @@
 """Searches work while a Chroma server is down or hangs, and the health check reports it."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -18,6 +20,7 @@ from server.index.upkeep import worker
 from server.models import ProjectIndex
 from server.models.base import now
 from server.settings import Settings
+from tests.support.hosts import make_certificate
 from tests.support.world import World, eventually, opened
 
 
@@ -27,8 +30,12 @@ class FakeChroma(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, certificate: Path | None = None) -> None:
         super().__init__(("127.0.0.1", port), Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.hangs = False
         self.hangs_at = ""
         self.answers: dict[str, tuple[int, bytes]] = {}
@@ -201,3 +208,17 @@ def test_collections_keep_their_names_when_the_address_changes(settings: Setting
     moved = settings.model_copy(update={"public_url": "https://elsewhere.example"})
     with opened(moved, embedder) as world:
         assert world.index._collections._installation_id() == before
+
+
+@pytest.mark.sqlite_only
+def test_a_certificate_counts_if_its_authority_is_known(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate = make_certificate(tmp_path)
+    served = FakeChroma(certificate=certificate)
+    at = settings.model_copy(update={"chroma_url": f"https://localhost:{served.server_port}"})
+    with pytest.raises(ChromaFailed, match="CertificateRefused"):
+        client.open_served(at, "now-", "earlier-")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    assert client.open_served(at, "now-", "earlier-").list_names() == set()
+    served.stop()

@@ -212,8 +212,13 @@ def _translating(is_embedded: bool) -> Iterator[None]:
     except (ChromaError, sqlite3.Error) as error:
         raise ChromaFailed(type(error).__name__, damage=is_embedded or isinstance(error, NotFoundError)) from error
     except Exception as error:  # Chroma's client makes bare ones of what a proxy answers
-        kind = type(error).__name__ if type(error) is not Exception else "UnexpectedAnswer"
-        raise ChromaFailed(kind) from error
+        raise ChromaFailed(_kind(error)) from error
+
+
+def _kind(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "CertificateRefused"
+    return type(error).__name__ if type(error) is not Exception else "UnexpectedAnswer"
 
 
 def _ids(pieces: Sequence[PieceId]) -> list[str]:
