@@ -118,8 +118,8 @@ def _on_error(context: ExceptionContext) -> sa.exc.OperationalError | None:
     if known is None:
         return None
     state = getattr(error, "sqlstate", None) or ""
-    is_committing = context.connection is not None and context.connection.info.get(_COMMITS)
-    if is_committing and (not state or state.startswith(LOST)):
+    is_lost = not state or state.startswith(LOST)
+    if is_lost and context.statement is None and context.connection and context.connection.info.get(_COMMITS):
         return CommitUnknown("COMMIT", None, error, hide_parameters=True)
     is_outage = state.startswith(OUTAGES) or (not state and context.is_disconnect)
     if not is_outage or isinstance(known, sa.exc.OperationalError):

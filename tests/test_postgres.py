@@ -113,6 +113,20 @@ def test_a_database_that_refuses_another_connection_says_so(settings: Settings, 
     assert refused.value.detail == "The database has no connection left; nothing was changed. Try again."
 
 
+def test_a_connection_that_ends_as_soon_as_it_is_made_is_an_outage(settings: Settings, database: Database) -> None:
+    with contextlib.closing(Database(settings.database_url.get_secret_value(), connections=1)) as broken:
+
+        @sa.event.listens_for(broken.engine, "do_connect")
+        def _connect(dialect: sa.Dialect, _record: object, arguments: list[str], options: dict[str, object]) -> object:
+            connection = dialect.connect(*arguments, **options)
+            with database.read() as session:
+                session.execute(sa.text(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 5000)"))
+            return connection
+
+        with pytest.raises(Unavailable), translating_outages(), broken.read() as session:
+            session.execute(sa.text("SELECT 1"))
+
+
 async def test_a_bug_is_no_outage(
     client: httpx.AsyncClient, alice: Tenant, database: Database, at_insert: AddTrigger
 ) -> None:
