@@ -36,8 +36,10 @@ def parser() -> argparse.ArgumentParser:
     _add_client(
         command("create-client", "clients.create_client", "create an OAuth client; prints its id, then its secret")
     )
+    _add_file(command("backup", "backup.backup", "copy the whole database to a new file, also while the server runs"))
+    _add_file(command("restore", "restore.restore", "put a backup in the place of a stopped server's database"))
     command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
-    command("doctor", "upkeep.doctor", "check settings, database, index, model, mail and URL; exit 1 on a problem")
+    command("doctor", "doctor.doctor", "ask every part whether it works; exit 1 on a problem")
     command(
         "check-connection", "check_connection.check_connection", "ask PUBLIC_URL what assistants ask; exit 1 if wrong"
     )
@@ -78,6 +80,10 @@ def _add_client(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--name", required=True, help="shown on the consent page")
     verb.add_argument("--redirect-uri", required=True, action="append", metavar="URI", help="may be repeated")
     verb.add_argument("--confidential", action="store_true", help="the client can keep a secret; one is created")
+
+
+def _add_file(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("file", metavar="FILE", help="backup never overwrites one; - is standard output or input")
 
 
 def _add_connect(verb: argparse.ArgumentParser) -> None:

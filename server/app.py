@@ -37,6 +37,7 @@ from server.metrics import Metrics
 from server.middleware import Envelope, Strangers
 from server.oidc import open_provider
 from server.pools import new_pools
+from server.postgres import STATEMENT_SECONDS
 from server.runtime import Noter, Runtime, State
 from server.sealing import Purpose, seal_for
 from server.settings import Settings, SettingsError, metrics_folder, read_settings
@@ -119,7 +120,11 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             migrate(url)
             pools = new_pools()
             database = Database(
-                url, connections=settings.database_pool, quota=settings.quota, trash_days=settings.trash_days
+                url,
+                connections=settings.database_pool,
+                quota=settings.quota,
+                trash_days=settings.trash_days,
+                statement_seconds=STATEMENT_SECONDS,
             )
             opened.callback(database.close)
             index = MemoryIndex(settings, database, embedder(settings))

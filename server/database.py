@@ -2,48 +2,57 @@
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlmodel import Session
 
-from server import waits
+from server import postgres, sqlite, waits
 from server.quotas import TRASH_DAYS, UNLIMITED, Quota
 from server.settings import SettingsError, make_private
+from server.waits import WRITES
 
-NOTABLE_SECONDS = 0.1
-"""Shorter waits before a transaction do not shorten its wait for the file or for a lock, which costs statements."""
+MIGRATION_LOCK = 72_627_001
+"""The number of the advisory lock of Postgres that a process holds while it migrates."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-_WRITES = "writes"
 _WRITER = "writer"
+_COMMITTED = "committed"
 _QUOTA = "quota"
 _TRASH_DAYS = "trash_days"
+ATTEMPTS = 3
+"""How often a transaction is begun that loses to others: a deadlock, or a conflict of snapshots."""
+
 _SNAPSHOT = "REPEATABLE READ"
-_PRAGMAS = (
-    "journal_mode=WAL",
-    "synchronous=FULL",  # an acknowledged write survives a power cut
-    "foreign_keys=ON",
-    "secure_delete=ON",  # overwrites deleted text in the file
-    "cache_size=-32000",
-    "temp_store=MEMORY",
-)
+
+
+T = TypeVar("T")
 
 
 class Database:
     """One engine. SQLite allows one writer at a time, so this process's writers queue at a lock instead of polling.
 
-    Every session knows `quota` and `trash_days`, so that no door can forget them.
+    Every session knows `quota` and `trash_days`, so that no door can forget them. On Postgres, no statement may take
+    longer than `statement_seconds` (0: as long as it takes).
     """
 
-    def __init__(self, url: str, *, connections: int, quota: Quota = UNLIMITED, trash_days: int = TRASH_DAYS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int,
+        quota: Quota = UNLIMITED,
+        trash_days: int = TRASH_DAYS,
+        statement_seconds: int = 0,
+    ) -> None:
         self._info = {_QUOTA: quota, _TRASH_DAYS: trash_days}
-        self.engine = _engine(url, connections)
+        self.engine = _engine(url, connections, statement_seconds)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self._writing = self.engine.execution_options(**{_WRITES: True})
+        self._writing = self.engine.execution_options(**{WRITES: True})
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
         self._writer = threading.Lock() if self.is_sqlite else None
 
@@ -107,18 +116,43 @@ def paused(session: Session) -> Iterator[None]:
     turn.__enter__()
 
 
+def transact(transaction: Callable[[], AbstractContextManager[Session]], work: Callable[[Session], T]) -> T:
+    """Return what `work` returns in a transaction. One that loses to others is rolled back and tried again.
+
+    Not if `work` had committed a part of it. Raises what the last attempt does.
+    """
+    for _ in range(ATTEMPTS - 1):
+        session = None
+        try:
+            with transaction() as session:
+                return work(session)
+        except sa.exc.OperationalError as error:
+            if not postgres.lost_to_others(error) or session is None or session.info.get(_COMMITTED):
+                raise
+    with transaction() as session:
+        return work(session)
+
+
+@event.listens_for(Session, "after_commit")
+def _note_commit(session: Session) -> None:
+    session.info[_COMMITTED] = True
+
+
 def migrate(url: str) -> None:
     """Upgrade the database to the newest schema. Processes that start at the same time wait for the first.
 
     Raises SettingsError for a database that only allows reading, and for the schema of a newer version.
     """
     engine = _engine(url, connections=1)
+    if engine.dialect.name == "sqlite":
+        sqlite.let_rebuild_tables(engine)
     try:
-        with engine.execution_options(**{_WRITES: True}).begin() as connection:
+        with engine.execution_options(**{WRITES: True}).begin() as connection:
             if connection.dialect.name == "postgresql":
                 _require_writable(connection)
                 connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(72627001)"))
+                connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             if not _is_newest(connection):
                 _upgrade(connection)
     finally:
@@ -132,14 +166,23 @@ def _is_newest(connection: sa.Connection) -> bool:
     """
     if not sa.inspect(connection).has_table("alembic_version"):
         return False
-    newest = max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
     version = str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
-    if version > newest:
+    require_known_schema(version, "this database", "restore a backup")
+    return version == newest_schema()
+
+
+def newest_schema() -> str:
+    """Return the schema of this version of the server."""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+
+
+def require_known_schema(version: str, what: str, otherwise: str) -> None:
+    """Raises SettingsError if a newer version of the server wrote `what`; `otherwise` is what else can be done."""
+    if version > (newest := newest_schema()):
         raise SettingsError(
-            f"a newer version of the server wrote this database (schema {version}, this version knows {newest}): "
-            "install that version, or restore a backup"
+            f"a newer version of the server wrote {what} (schema {version}, this version knows {newest}): "
+            f"install that version, or {otherwise}"
         )
-    return version == newest
 
 
 def _require_writable(connection: sa.Connection) -> None:
@@ -171,13 +214,13 @@ def migrated(url: str, *, connections: int = 2, quota: Quota = UNLIMITED) -> Ite
         database.close()
 
 
-def _engine(url: str, connections: int) -> sa.Engine:
+def _engine(url: str, connections: int, statement_seconds: int = 0) -> sa.Engine:
     wait = waits.WAIT_SECONDS
     options: dict[str, object] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": wait}
     if sa.make_url(url).get_backend_name() != "sqlite":
-        engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
-        event.listen(engine, "connect", _on_connect_to_postgres)
-        event.listen(engine, "begin", _on_begin_in_postgres)
+        arguments = postgres.connect_arguments(sa.make_url(url))
+        engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=arguments, **options)
+        postgres.listen(engine, statement_seconds)
         return engine
     path = sa.make_url(url).database
     if path:
@@ -186,50 +229,8 @@ def _engine(url: str, connections: int) -> sa.Engine:
     engine = sa.create_engine(
         url, poolclass=sa.QueuePool, hide_parameters=True, connect_args={"timeout": wait}, **options
     )
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
+    sqlite.listen(engine)
     return engine
-
-
-def _on_connect(connection: object, _record: object) -> None:
-    connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3: `_on_begin` sends BEGIN, not the driver
-    cursor = connection.cursor()  # type: ignore[attr-defined]  # sqlite3
-    for pragma in (*_PRAGMAS, f"busy_timeout={int(waits.WAIT_SECONDS * 1000)}"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _on_begin(connection: sa.Connection) -> None:
-    """Wait for the file only as long as the request may still wait.
-
-    Otherwise, while another program holds the file, each writer in the line would wait for the full time in turn.
-    """
-    if not connection.get_execution_options().get(_WRITES):
-        connection.exec_driver_sql("BEGIN")
-        return
-    with waits.counted() as left:
-        is_shorter = waits.WAIT_SECONDS - left > NOTABLE_SECONDS
-        if is_shorter:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(left * 1000)}")
-        try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        finally:
-            if is_shorter:
-                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(waits.WAIT_SECONDS * 1000)}")
-
-
-def _on_connect_to_postgres(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]  # psycopg
-    cursor.execute(f"SET lock_timeout = {int(waits.WAIT_SECONDS * 1000)}")
-    cursor.close()
-    connection.commit()  # type: ignore[attr-defined]  # psycopg
-
-
-def _on_begin_in_postgres(connection: sa.Connection) -> None:
-    """Wait for each lock only as long as the request may still wait."""
-    left = waits.left()
-    if waits.WAIT_SECONDS - left > NOTABLE_SECONDS:
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(int(left * 1000), 1)}")
 
 
 def quota_of(session: Session) -> Quota:

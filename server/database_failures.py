@@ -1,6 +1,7 @@
 """Why the database cannot be used, in one true sentence for the operator."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,19 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from server import data_folder
+from server.errors import MaybeStored, Unavailable
+from server.postgres import CommitUnknown
 from server.settings import SettingsError
+
+READ_ONLY = "The database only allows reading at the moment; nothing was changed. Try again later."
+DISK_FULL = "The database has no space left on its disk; nothing was changed. Tell who runs the server."
+FOR_CALLERS = {
+    "25006": READ_ONLY,
+    "53100": DISK_FULL,
+    "53300": "The database has no connection left; nothing was changed. Try again.",
+    "57014": "The database took too long; nothing was changed. Ask for less, or try again.",
+}
+"""What callers are told, by SQLSTATE. All other outages have the general sentence."""
 
 POSTGRES_REASONS = {
     "read-only": "it only allows reading: SELFMEMORY_DATABASE_URL must lead to a primary server",
@@ -17,6 +30,15 @@ POSTGRES_REASONS = {
     "connection slots": "it has no connection left: lower SELFMEMORY_DATABASE_POOL, or raise max_connections there",
     "too many": "it has no connection left: lower SELFMEMORY_DATABASE_POOL, or raise max_connections there",
 }
+
+
+PRIMARY_CODE = 0xFF
+"""The part of SQLite's error codes that names the kind."""
+
+NO_CONNECTION = ("too many", "connection slots")
+"""What the refusal of another connection says, whose SQLSTATE the driver does not know."""
+
+SQLITE_STATES = {sqlite3.SQLITE_READONLY: "25006", sqlite3.SQLITE_FULL: "53100"}
 
 
 @contextmanager
@@ -28,6 +50,21 @@ def explained(url: str) -> Iterator[None]:
         if isinstance(error, sa.exc.ProgrammingError | sa.exc.IntegrityError | sa.exc.DataError):
             raise  # a bug
         raise SettingsError(reason(url, error)) from error
+
+
+def unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
+    """Return the error that callers see of an outage."""
+    if isinstance(error, CommitUnknown):
+        return MaybeStored()
+    return Unavailable(FOR_CALLERS.get(_state_of(getattr(error, "orig", None))))
+
+
+def _state_of(origin: BaseException | None) -> str:
+    """Return the SQLSTATE of a failure, or of one of Postgres that is like it; "" if there is none."""
+    if isinstance(origin, sqlite3.Error):
+        return SQLITE_STATES.get(getattr(origin, "sqlite_errorcode", 0) & PRIMARY_CODE, "")
+    state = getattr(origin, "sqlstate", None)
+    return state or ("53300" if any(words in str(origin) for words in NO_CONNECTION) else "")
 
 
 def reason(url: str, error: sa.exc.DatabaseError) -> str:

@@ -15,6 +15,7 @@ ServiceError
 ├── QuotaExceeded      the project is full: says how full, and what to do
 ├── RateLimited        too many requests; says when to try again
 └── Unavailable        cannot be done now; nothing was changed. Also a model that fails or is closed
+    └── MaybeStored    cannot be said: the database did not confirm what it was told to store
 """
 
 from collections.abc import Sequence
@@ -115,3 +116,10 @@ class RateLimited(ServiceError):
 
 class Unavailable(ServiceError):
     sentence = "The server cannot do this now; nothing was changed. Try again."
+
+
+class MaybeStored(Unavailable):
+    sentence = (
+        "The database did not confirm this: it may have been stored. Look before you send it again, or send it again "
+        "with the same Idempotency-Key."
+    )

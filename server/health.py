@@ -180,4 +180,8 @@ def _memory() -> tuple[Status]:
 
 
 def _disk(folder: Path) -> tuple[Status]:
-    return (Status.DEGRADED if shutil.disk_usage(folder).free < LOW_DISK_BYTES else Status.HEALTHY,)
+    return (Status.DEGRADED if free_bytes(folder) < LOW_DISK_BYTES else Status.HEALTHY,)
+
+
+def free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free

@@ -50,7 +50,7 @@ class Limits:
         self._enabled = settings.rate_limit_enabled
         self._own = Window(ForgetfulStorage())
         url = settings.redis_url.get_secret_value()
-        self._shared = _in_redis(url) if url else None
+        self._shared = in_redis(url) if url else None
         self._away_until = 0.0
         self._rates: dict[Bucket, list[RateLimitItem]] = {
             bucket: parse_many(getattr(settings, f"rate_limit_{bucket.value}")) for bucket in Bucket
@@ -152,7 +152,8 @@ def _refusal(window: Window, rate: RateLimitItem, rule: Rule, cost: int) -> Rate
     return RateLimited(max(1, math.ceil(seconds)))
 
 
-def _in_redis(url: str) -> Window:
+def in_redis(url: str) -> Window:
+    """Return the windows that all processes share. They raise StorageError when Redis does not answer."""
     from redis.backoff import NoBackoff  # noqa: PLC0415 - slow to import; only REDIS_URL needs it
     from redis.retry import Retry  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """The shell around the rules: what a process holds, and one authenticated call."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +16,11 @@ from sqlmodel import Session
 from server import waits
 from server.activity_log import ActivityLog
 from server.buckets import Bucket
-from server.database import Database
+from server.database import Database, transact
+from server.database_failures import unavailable
 from server.domain import credentials
 from server.domain.credentials import Authenticated, PresentedCredential
-from server.domain.memory.activity import noted_in
+from server.domain.memory.activity import Noted, noted_in
 from server.domain.memory.charges import Charge
 from server.errors import Unauthenticated, Unavailable
 from server.hashing import token_hash
@@ -90,8 +91,8 @@ class Runtime:
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> T:
-        with translating_outages(), transaction() as session:
-            return operation(session, *args, **kwargs)
+        with translating_outages():
+            return transact(transaction, lambda session: operation(session, *args, **kwargs))
 
     async def authenticate(
         self, credential: PresentedCredential | None, bucket: Bucket | None = None, project_id: str | None = None
@@ -220,9 +221,8 @@ class Call:
         args, kwargs = arguments
         if is_first:
             self._count(operation, arguments)
-        with translating_outages(), self.runtime.database.write() as session:
-            result = operation(session, self.principal, *args, **kwargs)
-        self.runtime.activity.add(noted_in(session))
+        result, noted = self._transact(self.runtime.database.write, operation, args, kwargs)
+        self.runtime.activity.add(noted)
         self.runtime.index.wake()
         return result
 
@@ -230,10 +230,24 @@ class Call:
         args, kwargs = arguments
         if is_first:
             self._count(operation, arguments)
-        with translating_outages(), self.runtime.database.read() as session:
-            result = operation(session, self.principal, *args, **kwargs)
-        self.runtime.activity.add(noted_in(session))
+        result, noted = self._transact(self.runtime.database.read, operation, args, kwargs)
+        self.runtime.activity.add(noted)
         return result
+
+    def _transact(
+        self,
+        transaction: Callable[[], AbstractContextManager[Session]],
+        operation: Operation[..., T],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+    ) -> tuple[T, Sequence[Noted]]:
+        """Return the result of the operation, and what it noted."""
+
+        def work(session: Session) -> tuple[T, Sequence[Noted]]:
+            return operation(session, self.principal, *args, **kwargs), noted_in(session)
+
+        with translating_outages():
+            return transact(transaction, work)
 
     def _count(self, operation: Callable[..., object], arguments: Arguments) -> None:
         """Count the call by its size. Raises RateLimited before any work is done, and what the operation raises."""
@@ -263,8 +277,11 @@ def limit_key(principal: Principal, project_id: str | None = None) -> tuple[str,
 
 @contextmanager
 def translating_outages() -> Iterator[None]:
-    """Translate a database that is locked, full or unreachable into Unavailable: nothing was stored."""
+    """Translate a database that is locked, full or unreachable into Unavailable.
+
+    Nothing was stored, or it says that something may have been.
+    """
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
-        raise Unavailable from error
+        raise unavailable(error) from error

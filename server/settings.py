@@ -31,6 +31,7 @@ from server.urls import has_path, is_loopback, is_private, origin_of
 
 PREFIX = "SELFMEMORY_"
 SECRET_LENGTH = 32
+SECRET_KEY_FILE = "secret_key"  # noqa: S105 - a file name
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the Prometheus client library defines this name
 
 # onnxruntime reads this when it is imported. Otherwise it writes a usage record to the home directory to upload it.
@@ -210,7 +211,7 @@ def secret_key(settings: Settings) -> str:
     given = settings.secret_key.get_secret_value()
     if given:
         return given
-    path = settings.data_dir / "secret_key"
+    path = settings.data_dir / SECRET_KEY_FILE
     if not path.exists():
         make_private(settings.data_dir)
         with tempfile.NamedTemporaryFile("w", dir=settings.data_dir, encoding="ascii") as file:  # mode 0600

@@ -12,6 +12,12 @@ from dataclasses import dataclass
 WAIT_SECONDS = 15.0
 """What waits longer than this in all is answered with 503."""
 
+NOTABLE_SECONDS = 0.1
+"""Shorter waits before a transaction do not shorten its wait for the file or for a lock, which costs statements."""
+
+WRITES = "writes"
+"""The execution option of connections for transactions that may write."""
+
 
 @dataclass(slots=True)
 class _Waits:

@@ -39,6 +39,7 @@ from tests.support.started import running
 ORIGIN = "http://localhost:8081"
 # What depends on the database runs on both; pages, tools and commands ask the same operations and run on SQLite alone.
 ON_POSTGRES_TOO = (
+    "tests/test_backup.py",
     "tests/domain/",
     "tests/index/",
     "tests/rest/",

@@ -1,7 +1,6 @@
 """The command line: results alone on standard output, words on standard error, one clear line for what went wrong."""
 
 import json
-from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -140,53 +139,6 @@ def test_reindex_shows_its_progress_and_prints_nothing(run: Run, project_id: str
     assert (ran.code, ran.out) == (0, "")
     assert "1/1" in ran.err
     assert ran.err.endswith("Index rebuilt.\n")
-
-
-def test_the_doctor_finds_nothing_wrong_with_a_new_server(run: Run, data_dir: Path) -> None:
-    ran = run("doctor")
-    assert ran.code == 0, ran.out
-    verdicts = [line.split()[:2] for line in ran.out.splitlines()]
-    parts = ["settings", "data", "database", "index", "model", "mail", "provider", "public"]
-    assert verdicts == [["ok", part] for part in parts]
-
-
-@pytest.mark.parametrize("damage", ["DELETE FROM memory_words", "UPDATE projects SET memory_bytes = 1"])
-def test_reindex_mends_what_the_doctor_finds(run: Run, stored: Database, project_id: str, damage: str) -> None:
-    run("import", "--project", project_id, given=lines("Tea is good."))
-    with stored.write() as session:
-        session.connection().exec_driver_sql(damage)
-    ran = run("doctor")
-    assert ran.code == 1
-    assert "WRONG  index       does not match the memories in SQL: run python -m server reindex" in ran.out
-    assert run("reindex").code == 0
-    assert run("doctor").code == 0
-
-
-def test_the_doctor_finds_a_public_url_that_nobody_answers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SELFMEMORY_PUBLIC_URL", "https://memory.invalid")
-    monkeypatch.setenv("SELFMEMORY_SECRET_KEY", SECRET * 2)
-    ran = run("doctor")
-    assert ran.code == 1
-    assert "WRONG  public URL  https://memory.invalid does not answer" in ran.out
-
-
-def test_the_doctor_finds_a_mail_server_that_does_not_answer(
-    run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
-) -> None:
-    monkeypatch.setenv("SELFMEMORY_SMTP_URL", f"smtp://me:{SECRET}@127.0.0.1:{unused_tcp_port}")
-    ran = run("doctor")
-    assert ran.code == 1
-    assert "WRONG  mail" in ran.out
-    assert SECRET not in ran.out + ran.err
-
-
-def test_the_doctor_finds_an_identity_provider_that_does_not_answer(
-    run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
-) -> None:
-    issuer = f"http://127.0.0.1:{unused_tcp_port}"
-    for name, value in (("ISSUER", issuer), ("CLIENT_ID", "selfmemory"), ("CLIENT_SECRET", SECRET)):
-        monkeypatch.setenv(f"SELFMEMORY_OIDC_{name}", value)
-    assert f"WRONG  provider    {issuer} does not answer with its metadata" in run("doctor").out
 
 
 def test_settings_that_cannot_be_used_stop_every_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """The migrations give exactly the tables of the models, on both databases, and may be run by many at once."""
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +13,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 
-from server.database import Database, migrate
+from server import database
+from server.commands.postgres_copy import OUR_TABLES
+from server.database import Database, migrate, newest_schema
 from server.models.stored_size import TOTAL_SIZE
 from tests.support.earlier import CREATED, ROWS, database_at, upgrade_to
 
@@ -168,3 +172,37 @@ def test_memories_that_were_there_have_no_source_and_never_expire(empty_url: str
         assert not connection.scalar(sa.text("SELECT pinned FROM memories"))
         assert connection.execute(sa.text("SELECT source, pinned FROM memory_versions")).one() == (None, None)
         assert connection.scalar(sa.text("SELECT trash_days FROM projects")) is None
+
+
+REBUILD = """
+from alembic import op
+revision, down_revision = "9999", "{newest}"
+
+
+def upgrade():
+    with op.batch_alter_table("projects", recreate="{recreate}") as table:
+        table.alter_column("name", new_column_name="called")
+"""
+
+
+def test_a_migration_that_rebuilds_a_table_keeps_what_refers_to_it(
+    empty_url: str, engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite copies the table and drops the old one, which deletes from it first."""
+    database_at(empty_url, "0004")
+    migrate(empty_url)
+    later = Path(shutil.copytree(SCRIPTS, tmp_path / "migrations"))
+    recreate = "always" if empty_url.startswith("sqlite") else "never"
+    (later / "versions" / "9999_later.py").write_text(REBUILD.format(newest=newest_schema(), recreate=recreate))
+    monkeypatch.setattr(database, "MIGRATIONS", later)
+    migrate(empty_url)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT called FROM projects")) == "One"
+        assert connection.scalar(sa.text("SELECT count(*) FROM pieces")) == 1
+
+
+def test_a_backup_knows_the_tables_of_every_version() -> None:
+    """What is not in this list belongs to other programs, and is left out."""
+    sources = [file.read_text("utf-8") for file in (SCRIPTS / "versions").glob("*.py")]
+    made = {name for source in sources for name in re.findall(r'create_table\(\s*"(\w+)"', source)}
+    assert made - OUR_TABLES == set()

@@ -77,6 +77,8 @@ SENTENCES = {
     "KeyUsedForAnother": "Idempotency-Key: this key was used for another request in the last 24 hours; send a new key.",
     "LastAdmin": "This is the project's last admin: make somebody else an admin first.",
     "LinkEnded": "This link has ended. A link works for an hour, until you use it or another one.",
+    "MaybeStored": "The database did not confirm this: it may have been stored. Look before you send it again, or send "
+    "it again with the same Idempotency-Key.",
     "ModelAway": "The embedding model is not ready; nothing was changed. Try again.",
     "ModelFailed": "The embedding model failed; nothing was changed. Try again.",
     "NoAccount": "There is no account with this email address.",

@@ -209,6 +209,8 @@ create-user --email --name --password --password-stdin
 create-key --email --project --permissions --expires-in-days
 reset-password --email --remove-second-factor
 create-client --name --redirect-uri --confidential
+backup
+restore
 reindex
 doctor
 check-connection

@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
 
-from server.errors import Invalid, NotFound, ServiceError, Unavailable
+from server.errors import Invalid, MaybeStored, NotFound, ServiceError, Unavailable
 from server.logs import request_id
 
 log = logging.getLogger(__name__)
 
+MAYBE_STORED = (
+    "The database did not confirm this: it may have been stored. Adding the same text again is safe: it is stored "
+    "once. Before you repeat another change, look with fetch or list_memories whether it took effect."
+)
 NOT_FOUND = "There is no memory with this id. Use an id from the results of search or list_memories."
 
 
@@ -21,6 +25,8 @@ def sentence(error: Exception) -> str:
         return NOT_FOUND
     if isinstance(error, Unavailable):
         log.warning("unavailable", exc_info=error.__cause__)
+    if isinstance(error, MaybeStored):
+        return MAYBE_STORED
     if isinstance(error, ServiceError):
         return error.detail
     log.error("crash", exc_info=error)

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from server.commands.output import print_result
 from server.database_failures import reason
+from server.errors import ServiceError
 from server.settings import Settings, SettingsError
 
 Check = Callable[[Settings], str]
@@ -31,5 +32,7 @@ def _report(name: str, check: Check, settings: Settings) -> bool:
         verdict, message = "WRONG", reason(settings.database_url.get_secret_value(), error)
     except sa.exc.SQLAlchemyError as error:
         verdict, message = "WRONG", f"the database says {type(error).__name__}"
-    print_result(f"{verdict:<6} {name} {message}")
+    except (ServiceError, OSError) as error:
+        verdict, message = "WRONG", str(error)
+    print_result(f"{verdict:<6} {name} {' '.join(message.split())}")
     return verdict == "ok"

@@ -59,14 +59,8 @@ PROJECT_ACTIONS: dict[ProjectRole, frozenset[Action]] = {
     ProjectRole.VIEWER: _VIEWER,
     ProjectRole.EDITOR: _EDITOR,
     ProjectRole.ADMIN: _EDITOR
-    | {
-        Action.MANAGE_MEMBERS,
-        Action.RENAME,
-        Action.SET_TRASH_DAYS,
-        Action.REVERT,
-        Action.DELETE_ANY_KEY,
-        Action.DELETE_PROJECT,
-    },
+    | {Action.MANAGE_MEMBERS, Action.RENAME, Action.SET_TRASH_DAYS, Action.REVERT}
+    | {Action.DELETE_ANY_KEY, Action.DELETE_PROJECT},
 }
 
 GOVERNING = frozenset({OrganizationRole.OWNER, OrganizationRole.ADMIN})

@@ -19,7 +19,8 @@ class Project(SQLModel, table=True):
     """A set of memories. Each transaction that changes memories also updates the counters.
 
     `revision` grows with every change, and a memory stores the revision of its last change. `removals` grows with every
-    deletion. From both, a cached matrix knows which memories to read again.
+    deletion. From both, a cached matrix knows which memories to read again. `epoch` changes when the database may have
+    been set back, after which the counters no longer say what changed.
     """
 
     __tablename__ = "projects"
@@ -34,6 +35,7 @@ class Project(SQLModel, table=True):
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
     revision: int = Field(default=0, sa_type=sa.BigInteger)
     removals: int = Field(default=0, sa_type=sa.BigInteger)
+    epoch: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
     memory_count: int = 0
     memory_bytes: int = Field(default=0, sa_type=sa.BigInteger, description="the sum of `stored_size` of the memories")
     piece_count: int = 0

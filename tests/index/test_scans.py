@@ -5,13 +5,15 @@ import random
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from sqlmodel import col
 
 from server.domain.memory.filters import Filters
 from server.index.center import Center
 from server.index.exact.matrix import Matrix, Scan
 from server.index.exact.matrix_cache import ENTRY_BYTES, MatrixCache
 from server.index.model.embeddings import Embedder
-from server.models import Project
+from server.index.upkeep import rebuild
+from server.models import Memory, Project
 from server.settings import Settings
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World, opened
@@ -195,3 +197,18 @@ def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> No
     assert changed.vectors[:, 0].tolist() == [1, 3, 6, 7]
     assert first.numbers.tolist() == [1, 3, 5]
     assert grown.vectors[:, 0].tolist() == [1, 3, 5, 6, 7]
+
+
+def test_a_database_that_was_set_back_is_read_anew(world: World) -> None:
+    """After a failover or a restore the counters may reach the same values again with other memories."""
+    world.add("a canoe on the lake")
+    lost = world.memory(world.add("soup for Bob"))
+    world.texts("canoe")
+    with world.database.write() as session:
+        for statement in ("DELETE FROM labels", "DELETE FROM index_tasks"):
+            session.execute(sa.text(statement))
+        session.execute(sa.delete(Memory).where(col(Memory.id) == lost.id))
+        session.execute(sa.update(Project).values(revision=lost.revision - 1))
+    rebuild.recount(world.database)
+    world.add("a red kayak at night")
+    assert world.found("kayak at night")[0].similarity > 0.5

@@ -1,10 +1,12 @@
 """Searches work while a Chroma server is down or hangs, and the health check reports it."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -18,6 +20,7 @@ from server.index.upkeep import worker
 from server.models import ProjectIndex
 from server.models.base import now
 from server.settings import Settings
+from tests.support.hosts import make_certificate
 from tests.support.world import World, eventually, opened
 
 
@@ -27,10 +30,15 @@ class FakeChroma(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, certificate: Path | None = None) -> None:
         super().__init__(("127.0.0.1", port), Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.hangs = False
         self.hangs_at = ""
+        self.answers: dict[str, tuple[int, bytes]] = {}
         self.asked = threading.Event()
         self.tokens: set[tuple[str | None, str | None]] = set()
         self.paths: list[str] = []
@@ -49,6 +57,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.tokens.add((self.headers["Authorization"], self.headers["X-Chroma-Token"]))
         self.server.paths.append(self.path)
+        for part, (status, body) in self.server.answers.items():
+            if part in self.path:
+                self._send(status, body)
+                return
         if self.server.hangs_at and self.server.hangs_at in self.path:
             self.server.ends.wait()
             return
@@ -62,11 +74,13 @@ class Handler(BaseHTTPRequestHandler):
             answer = {"user_id": "", "tenant": "one", "databases": ["one"]}
         elif self.path.partition("?")[0].endswith("/collections"):
             answer = []
-        body = json.dumps(answer)
-        self.send_response(200)
+        self._send(200, json.dumps(answer).encode())
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body.encode())
+        self.wfile.write(body)
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -143,6 +157,30 @@ def test_a_search_does_not_wait_for_a_server_that_hangs_when_it_is_opened(
         assert time.monotonic() - began < 8
 
 
+@pytest.mark.parametrize(
+    ("part", "answer", "why"),
+    [
+        ("/collections", (502, b"<html>Bad Gateway</html>"), "UnexpectedAnswer"),
+        ("/collections", (200, b"<html>Welcome</html>"), "JSONDecodeError"),
+        ("/collections", (429, b'{"error": "RateLimitError", "message": "slow down"}'), "RateLimitError"),
+        ("/identity", (401, b"{}"), "Unauthorized"),
+        ("/identity", (502, b"<html>Bad Gateway</html>"), "HTTP 502"),
+    ],
+)
+@pytest.mark.sqlite_only
+def test_an_answer_that_is_not_chromas_is_a_failure_and_no_damage(
+    settings: Settings, embedder: Embedder, served: FakeChroma, part: str, answer: tuple[int, bytes], why: str
+) -> None:
+    with opened(settings, embedder) as world:
+        world.add("canoe trip")
+        served.answers[part] = answer
+        pretend_ready(world.database, world)
+        assert world.texts("canoe") == ["canoe trip"]
+        assert world.index.health().degraded == f"Chroma failed ({why}); searches scan SQL instead"
+        assert world.index._collections.damaged_projects == set()
+        assert world.index._worker.is_alive()
+
+
 def test_after_a_failure_one_search_tries_and_the_others_scan(
     settings: Settings, embedder: Embedder, served: FakeChroma, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,3 +208,17 @@ def test_collections_keep_their_names_when_the_address_changes(settings: Setting
     moved = settings.model_copy(update={"public_url": "https://elsewhere.example"})
     with opened(moved, embedder) as world:
         assert world.index._collections._installation_id() == before
+
+
+@pytest.mark.sqlite_only
+def test_a_certificate_counts_if_its_authority_is_known(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate = make_certificate(tmp_path)
+    served = FakeChroma(certificate=certificate)
+    at = settings.model_copy(update={"chroma_url": f"https://localhost:{served.server_port}"})
+    with pytest.raises(ChromaFailed, match="CertificateRefused"):
+        client.open_served(at, "now-", "earlier-")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    assert client.open_served(at, "now-", "earlier-").list_names() == set()
+    served.stop()

@@ -27,8 +27,14 @@ def _is_installed(*programs: str) -> Callable[[], bool]:
     return lambda: all(shutil.which(program) for program in programs)
 
 
+def find_pgbouncer() -> str | None:
+    """Return its path: systems put it where the path of a user does not lead."""
+    return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
+
+
 NEEDS = {
     "postgres": Need(postgres.is_available, "install postgresql or set TEST_POSTGRES_URL"),
+    "pgbouncer": Need(lambda: postgres.is_available() and bool(find_pgbouncer()), "install pgbouncer and postgresql"),
     "redis": Need(redis_server.is_available, "install redis-server or set TEST_REDIS_URL"),
     "chromium": Need(_is_installed("chromium", "chromedriver"), "install chromium and chromium-driver"),
     "nginx": Need(_is_installed("nginx"), "install nginx"),

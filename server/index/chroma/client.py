@@ -22,7 +22,7 @@ import numpy as np
 from chromadb.api.client import Client
 from chromadb.api.collection_configuration import CreateCollectionConfiguration, CreateHNSWConfiguration
 from chromadb.config import Settings
-from chromadb.errors import ChromaError
+from chromadb.errors import ChromaError, NotFoundError
 
 from server import open_files
 from server.index.chroma.failures import ChromaFailed
@@ -59,7 +59,7 @@ class Chroma:
     def create_collection(self) -> str:
         """Create an empty collection and return its name."""
         name = f"{self._prefix}{uuid4().hex}"
-        with _translating():
+        with _translating(self._folder is not None):
             self._collections[name] = self._client.create_collection(
                 name, embedding_function=None, configuration=CreateCollectionConfiguration(hnsw=HNSW)
             )
@@ -67,34 +67,34 @@ class Chroma:
 
     def upsert(self, name: str, pieces: Sequence[PieceId], vectors: Vectors) -> None:
         """Write the vectors. Pass few rows: Chroma holds the GIL for about 20 ms plus 1 ms a row."""
-        with _translating():
+        with _translating(self._folder is not None):
             self._collection(name).upsert(ids=_ids(pieces), embeddings=np.ascontiguousarray(vectors, np.float32))
 
     def delete_pieces(self, name: str, pieces: Sequence[PieceId]) -> None:
         """Delete the pieces that exist; ignore the others."""
-        with _translating():
+        with _translating(self._folder is not None):
             self._collection(name).delete(ids=_ids(pieces))
 
     def find_nearest(self, name: str, question: Vector, count: int) -> list[int]:
         """Return the numbers of the memories that own the `count` nearest pieces, nearest first."""
-        with _translating():
+        with _translating(self._folder is not None):
             result = self._collection(name).query(query_embeddings=question.reshape(1, -1), n_results=count, include=[])
         return list(dict.fromkeys(int(piece.partition(":")[0]) for piece in result["ids"][0]))
 
     def count(self, name: str) -> int:
         """Return the number of pieces in the collection."""
-        with _translating():
+        with _translating(self._folder is not None):
             return self._collection(name).count()
 
     def list_names(self) -> set[str]:
         """Return the names of all collections of this installation."""
-        with _translating():
+        with _translating(self._folder is not None):
             names = {collection.name for collection in self._client.list_collections()}
         return {name for name in names if name.startswith(self._prefixes)}
 
     def delete_collection(self, name: str) -> None:
         """Delete the collection and its files, which Chroma itself leaves behind."""
-        with _translating():
+        with _translating(self._folder is not None):
             self._collections.pop(name, None)
             self._client.delete_collection(name)
             if self._folder:
@@ -102,7 +102,7 @@ class Chroma:
 
     def close(self) -> None:
         """Close Chroma, and record that an embedded one's directory is intact."""
-        with _translating():
+        with _translating(self._folder is not None):
             self._client.close()
         if self._folder:
             (self._folder.parent / _OPEN).unlink(missing_ok=True)
@@ -127,7 +127,7 @@ def open_embedded(root: Path) -> Chroma:
         folders = []
     (root / _OPEN).touch()
     folder = folders[0] if folders else root / uuid4().hex
-    with _translating():
+    with _translating(is_embedded=True):
         _remove_orphans(folder)
         client = cast(Client, chromadb.PersistentClient(str(folder), settings=_quiet()))
     return Chroma(client, folder, "memories-", fresh=not folders)
@@ -156,16 +156,24 @@ def open_served(settings: ServerSettings, prefix: str, earlier_prefix: str) -> C
         tenant=settings.chroma_tenant,
         database=settings.chroma_database,
     )
-    with _translating():
-        # Chroma's client sends a request when it is created, before a timeout can be set.
-        heartbeat = f"{parts.scheme}://{parts.netloc}/api/v2/heartbeat"
-        httpx.get(heartbeat, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS)
+    with _translating(is_embedded=False):
+        # Chroma's client asks this when it is created, before a timeout can be set, and does not tell why it fails.
+        _require_answer(f"{parts.scheme}://{parts.netloc}/api/v2/auth/identity", headers)
         try:
             client = _within(OPENING_REQUESTS * REQUEST_TIMEOUT_SECONDS, lambda: cast(Client, connect()))
         except ValueError as error:  # Chroma's client raises it for a refused connection
             raise ChromaFailed("ConnectError") from error
     client._server._session.timeout = REQUEST_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # the client has no option for it
     return Chroma(client, None, prefix, fresh=False, earlier_prefix=earlier_prefix)
+
+
+def _require_answer(address: str, headers: dict[str, str]) -> None:
+    """Raises ChromaFailed unless a server answers there and takes the token."""
+    status = httpx.get(address, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS).status_code
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise ChromaFailed("Unauthorized")
+    if status != httpx.codes.OK:
+        raise ChromaFailed(f"HTTP {status}")
 
 
 def _within(seconds: float, work: Callable[[], Client]) -> Client:
@@ -191,16 +199,26 @@ def _quiet() -> Settings:
 
 
 @contextmanager
-def _translating() -> Iterator[None]:
-    """Turn the exceptions of Chroma and its libraries into ChromaFailed."""
+def _translating(is_embedded: bool) -> Iterator[None]:
+    """Turn the exceptions of Chroma and its libraries into ChromaFailed.
+
+    A collection is damaged if it is gone. What else an embedded Chroma complains of is damage too; a server may be
+    busy, or not let us in.
+    """
     try:
         yield
-    except ChromaError as error:
-        raise ChromaFailed(type(error).__name__, damage=True) from error
-    except sqlite3.Error as error:
-        raise ChromaFailed(type(error).__name__, damage=True) from error
-    except (httpx.HTTPError, OSError) as error:
-        raise ChromaFailed(type(error).__name__) from error
+    except ChromaFailed:
+        raise
+    except (ChromaError, sqlite3.Error) as error:
+        raise ChromaFailed(type(error).__name__, damage=is_embedded or isinstance(error, NotFoundError)) from error
+    except Exception as error:  # Chroma's client makes bare ones of what a proxy answers
+        raise ChromaFailed(_kind(error)) from error
+
+
+def _kind(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "CertificateRefused"
+    return type(error).__name__ if type(error) is not Exception else "UnexpectedAnswer"
 
 
 def _ids(pieces: Sequence[PieceId]) -> list[str]:

@@ -65,6 +65,7 @@ class _CachedMatrix:
     """A project's matrix as of its counters. Hold the lock while refreshing it."""
 
     refreshing: threading.Lock = field(default_factory=threading.Lock)
+    epoch: int = 0
     revision: int = -1
     removals: int = 0
     scan: Scan | None = None
@@ -140,6 +141,8 @@ class MatrixCache:
         return self._read_memories(session, numbers), numbers[-1]
 
     def _refresh(self, session: Session, project: Project, cached: _CachedMatrix) -> Scan:
+        if cached.epoch != project.epoch:  # the database was set back: its counters say nothing about this matrix
+            cached.epoch, cached.revision, cached.removals, cached.scan = project.epoch, -1, 0, None
         if cached.scan is not None and cached.revision >= project.revision and not _must_prune(project, cached):
             return cached.scan
         matrix = cached.scan.matrix if cached.scan else Matrix.from_rows([], self._space.dimensions)

@@ -7,13 +7,18 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from server.database import Database
+from server.postgres import is_pooled
 
-_ADVISORY = 72_627_002
+ADVISORY_LOCK = 72_627_002
 """The number of the Postgres lock; `server.database` uses the one before it for migrations."""
 
 
 class OwnerLock:
-    """A file lock in DATA_DIR, plus an advisory lock on Postgres. Call `acquire()` until it returns True."""
+    """A file lock in DATA_DIR, plus an advisory lock on Postgres. Call `acquire()` until it returns True.
+
+    Behind a pooler the advisory lock is that of a transaction, which stays open: for its duration the pooler keeps the
+    session of the server for us. The transaction holds no snapshot and no row.
+    """
 
     def __init__(self, file: Path, database: Database) -> None:
         self._file = file
@@ -48,7 +53,7 @@ class OwnerLock:
         """Check the connection every time, because a broken one has lost the lock."""
         try:
             if self._connection is None:
-                self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                self._connection = self._database.engine.connect()
                 return self._try_advisory(self._connection)
             self._connection.exec_driver_sql("SELECT 1")
         except sa.exc.OperationalError:
@@ -57,7 +62,13 @@ class OwnerLock:
         return True
 
     def _try_advisory(self, connection: sa.Connection) -> bool:
-        if connection.execute(sa.select(sa.func.pg_try_advisory_lock(_ADVISORY))).scalar_one():
+        if is_pooled(connection):
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            lock = sa.func.pg_try_advisory_xact_lock(ADVISORY_LOCK)
+        else:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            lock = sa.func.pg_try_advisory_lock(ADVISORY_LOCK)
+        if connection.execute(sa.select(lock)).scalar_one():
             return True
         connection.close()
         self._connection = None

@@ -1,6 +1,7 @@
 """Rebuilds collections and vectors from SQL, in small steps so that the worker can do other work in between."""
 
 import logging
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ CHROMA_BATCH = 32
 
 EMBED_BATCH = 16
 """Memories that are embedded at a time."""
+
+EPOCH_BITS = 62
+"""The size of an epoch: a signed 64-bit column holds it, and no two are the same."""
 
 LOG_EVERY_SECONDS = 10.0
 """The least time between two log lines about one job."""
@@ -221,11 +225,14 @@ def _replace_vectors(session: Session, read: dict[int, Memory], embedded: dict[i
 
 
 def recount(database: Database) -> None:
-    """Count the memories and pieces of each project again, and delete the words of memories that no longer exist."""
+    """Count the memories and pieces of each project again, and delete the words of memories that no longer exist.
+
+    Begin a new epoch of the counters, so that no process believes a matrix that it read before.
+    """
     with database.write() as session:
         word_index.forget_orphans(session)
         counts = {"memory_count": _count_of(_memories), "piece_count": _count_of(_pieces), "memory_bytes": _size()}
-        session.execute(sa.update(_projects).values(counts))
+        session.execute(sa.update(_projects).values(counts | {"epoch": secrets.randbits(EPOCH_BITS)}))
 
 
 def _count_of(table: sa.Table) -> sa.ScalarSelect[int]:

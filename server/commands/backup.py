@@ -1,0 +1,102 @@
+"""`backup`: a whole, consistent copy of the database in one private file, also while the server runs."""
+
+import os
+import signal
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from server.commands import postgres_copy, sqlite_copy
+from server.commands.output import print_message, write_result
+from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
+
+STANDARD = "-"
+"""Stands for standard output or input instead of a file, for example of `docker compose exec`."""
+
+
+def backup(settings: Settings, args: Namespace) -> None:
+    """Write the file, or nothing. Raises SettingsError."""
+    with _leaving_nothing_behind():
+        if args.file == STANDARD:
+            _write_to_standard_output(settings)
+        else:
+            with _new_file(Path(args.file)) as file:
+                _copy(settings, file)
+                size = file.stat().st_size
+            print_message(f"Backed up to {args.file} ({size / 1e6:,.1f} MB). Keep it as safe as the data folder.")
+    for advice in _also_keep(settings):
+        print_message(advice)
+
+
+def _copy(settings: Settings, file: Path) -> None:
+    (sqlite_copy.copy if settings.is_sqlite else postgres_copy.copy)(settings, file)
+
+
+def _write_to_standard_output(settings: Settings) -> None:
+    if sys.stdout.isatty():
+        raise SettingsError("standard output is a terminal: write backup - > FILE, or backup FILE")
+    make_private(settings.data_dir)
+    with tempfile.TemporaryDirectory(prefix="backup-", dir=settings.data_dir) as folder:
+        file = Path(folder) / "copy"
+        file.touch(0o600)
+        _copy(settings, file)
+        with file.open("rb") as copy:
+            write_result(copy)
+
+
+@contextmanager
+def _new_file(file: Path) -> Iterator[Path]:
+    """Yield an empty, private file, which gets its name at the end. After a failure there is none.
+
+    Raises SettingsError if there is something of that name, or if the folder cannot be written.
+    """
+    if os.path.lexists(file):
+        raise SettingsError(f"{file} exists and is not overwritten: choose another name, or delete it")
+    try:
+        descriptor, partial = tempfile.mkstemp(prefix=".backup-", dir=file.parent)  # mode 0600
+    except OSError as error:
+        folder = file.parent.absolute()
+        raise SettingsError(
+            f"cannot write to the folder {folder} as user {os.geteuid()}: {error.strerror}: choose another folder"
+        ) from None
+    os.close(descriptor)
+    try:
+        yield Path(partial)
+        _name(Path(partial), file)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
+
+
+def _name(partial: Path, file: Path) -> None:
+    """Write the file to the disk and give it its name, which nobody took meanwhile."""
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
+    try:
+        os.link(partial, file)
+    except FileExistsError:
+        raise SettingsError(f"{file} exists and is not overwritten: choose another name, or delete it") from None
+    except OSError:  # a file system without links, like that of a USB stick
+        partial.rename(file)
+
+
+@contextmanager
+def _leaving_nothing_behind() -> Iterator[None]:
+    """Let SIGTERM end the command as an exception does, so that a half file is removed."""
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _also_keep(settings: Settings) -> Iterator[str]:
+    """Yield one sentence for what the file does not hold, and a server on another machine needs."""
+    key = settings.data_dir.absolute() / SECRET_KEY_FILE
+    if settings.secret_key.get_secret_value():
+        yield "Keep SELFMEMORY_SECRET_KEY too: the backup does not hold it, and authenticator apps need it."
+    elif not settings.is_sqlite and key.exists():
+        yield f"Keep {key} too: the backup does not hold it, and authenticator apps need it."

@@ -1,0 +1,63 @@
+"""The doctor's question to Chroma: does it answer, and does it hold what SQL says that it holds?"""
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from server.commands.checks import CheckFailed
+from server.database import Database, migrated
+from server.index.chroma.failures import ChromaFailed
+from server.models import IndexTask, Project, ProjectIndex
+from server.settings import Settings
+
+MOST_COLLECTIONS = 200
+"""Collections that are counted, the largest ones first: each takes a request."""
+
+WHAT_TO_CHECK = {
+    "Unauthorized": "SELFMEMORY_CHROMA_TOKEN",
+    "CertificateRefused": "its certificate (SSL_CERT_FILE may name the authority that signed it)",
+}
+"""By the kind of the failure."""
+
+
+def check_chroma(settings: Settings) -> str:
+    """Return what was found. Raises CheckFailed."""
+    with migrated(settings.database_url.get_secret_value()) as database:
+        ready, missing = _collections(database, settings.exact_scan_limit)
+    if not settings.chroma_url:
+        return f"embedded, opened by the server alone: {len(ready)} collections ready, {missing} yet to be built"
+    try:
+        wrong = _count_wrong(settings, ready)
+    except ChromaFailed as error:
+        what = WHAT_TO_CHECK.get(str(error), "SELFMEMORY_CHROMA_URL, and that it runs")
+        raise CheckFailed(f"does not answer ({error}), and searches of large projects are slow: check {what}") from None
+    if wrong:
+        raise CheckFailed(f"{wrong} of {len(ready)} collections do not match SQL: run python -m server reindex")
+    return f"the server answers: {len(ready)} collections ready, {missing} yet to be built"
+
+
+def _collections(database: Database, limit: int) -> tuple[dict[str, int | None], int]:
+    """Return how many pieces each ready collection holds (None: changes are pending), and how many are missing."""
+    is_pending = sa.exists().where(col(IndexTask.project_id) == Project.id, col(IndexTask.memory_number) > 0)
+    query = (
+        sa.select(col(ProjectIndex.collection), col(Project.piece_count), is_pending)
+        .join(Project, col(Project.id) == ProjectIndex.project_id)
+        .where(col(ProjectIndex.ready_at).is_not(None))
+        .order_by(col(Project.piece_count).desc())
+    )
+    large = sa.select(sa.func.count()).select_from(Project).where(col(Project.piece_count) > limit)
+    with database.read() as session:
+        ready = {name: None if pending else pieces for name, pieces, pending in session.execute(query)}
+        return ready, max((session.scalar(large) or 0) - len(ready), 0)
+
+
+def _count_wrong(settings: Settings, ready: dict[str, int | None]) -> int:
+    """Return how many collections are missing or hold another number of pieces. Raises ChromaFailed."""
+    from server.index.chroma.client import open_served  # noqa: PLC0415 - takes a second
+
+    chroma = open_served(settings, "memories-", "memories-")
+    try:
+        there = chroma.list_names()
+        counted = [name for name, pieces in ready.items() if name in there and pieces is not None][:MOST_COLLECTIONS]
+        return len(ready.keys() - there) + sum(chroma.count(name) != ready[name] for name in counted)
+    finally:
+        chroma.close()

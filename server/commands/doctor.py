@@ -1,0 +1,211 @@
+"""`doctor`: asks every part of an installation whether it works, and says what to do where it does not."""
+
+import asyncio
+import os
+import time
+from argparse import Namespace
+
+import httpx
+import sqlalchemy as sa
+from cryptography.fernet import InvalidToken
+from limits import RateLimitItemPerSecond
+from limits.errors import StorageError
+from sqlmodel import Session, col
+
+from server import data_folder
+from server.commands import start_warnings
+from server.commands.checks import Check, CheckFailed, run_checks
+from server.commands.chroma_check import check_chroma
+from server.commands.upkeep import open_model
+from server.database import Database, migrated
+from server.health import LOW_DISK_BYTES, free_bytes
+from server.limits import in_redis
+from server.mail import open_mailer
+from server.models import Mail, Project, SecondFactor
+from server.models.stored_size import TOTAL_SIZE
+from server.oidc import CALLBACK, ProviderAway, open_provider
+from server.postgres import is_pooled
+from server.sealing import Purpose, key_id, seal_for
+from server.settings import SECRET_KEY_FILE, Settings
+from server.urls import is_loopback
+
+PUBLIC_URL_SECONDS = 5
+"""The public URL must answer within this time."""
+
+OFTEN_ENOUGH = 1_000
+"""A rate that the doctor itself never reaches."""
+
+
+def doctor(settings: Settings, _args: Namespace) -> int:
+    """Print one line a check. Return 1 if any check failed."""
+    checks: dict[str, Check] = {
+        "settings": _settings,
+        "data folder": _data_folder,
+        "database": _database,
+        "secret key": _secret_key,
+        "index": _index,
+        "Chroma": check_chroma,
+        "Redis": _redis,
+        "model": _model,
+        "mail": _mail,
+        "provider": _provider,
+        "public URL": _public_url,
+    }
+    return run_checks(checks, settings)
+
+
+def _settings(settings: Settings) -> str:
+    kept = "SQLite" if settings.is_sqlite else "Postgres"
+    chroma = "a Chroma server" if settings.chroma_url else "embedded Chroma"
+    return "; ".join([f"{kept}, {chroma}, data in {settings.data_dir.absolute()}", *start_warnings.of(settings)])
+
+
+def _data_folder(settings: Settings) -> str:
+    folder = settings.data_dir.absolute()
+    data_folder.require_writable(folder)
+    kind = data_folder.network_file_system(folder)
+    if kind and settings.is_sqlite:
+        raise CheckFailed(
+            f"{folder} is on a network file system ({kind}), where SQLite can lose data: use a local disk, or Postgres"
+        )
+    if (free := free_bytes(folder)) < LOW_DISK_BYTES:
+        raise CheckFailed(f"the disk of {folder} has only {free / 1e6:,.0f} MB left: free some, or use a larger disk")
+    return f"{folder} belongs to user {folder.stat().st_uid}; this is user {os.geteuid()}"
+
+
+def _database(settings: Settings) -> str:
+    with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
+        began = time.perf_counter()
+        session.execute(sa.text("SELECT 1"))
+        spent = (time.perf_counter() - began) * 1000
+        schema = session.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
+        more = _about_sqlite(session) if database.is_sqlite else _about_postgres(session, settings)
+    return f"schema {schema}, answers in {spent:.1f} ms{more}"
+
+
+def _about_sqlite(session: Session) -> str:
+    if (found := session.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()) != "ok":
+        raise CheckFailed(f"the file is damaged ({found}): run python -m server restore with a backup")
+    return ""
+
+
+def _about_postgres(session: Session, settings: Settings) -> str:
+    """Compare the pool with what the server allows. Behind a pooler that is another number."""
+    if is_pooled(session.connection()):
+        return ", behind a pooler"
+    names = ("max_connections", "superuser_reserved_connections")
+    most, reserved = (int(session.scalar(sa.select(sa.func.current_setting(name))) or 0) for name in names)
+    if settings.database_pool > most - reserved:
+        raise CheckFailed(
+            f"it allows {most - reserved} connections, and one process may use {settings.database_pool}: "
+            "lower SELFMEMORY_DATABASE_POOL, or raise max_connections there"
+        )
+    return f", {most - reserved} connections for all processes of {settings.database_pool} each"
+
+
+def _secret_key(settings: Settings) -> str:
+    """Open something that was encrypted. Do not make a key if there is none."""
+    file = settings.data_dir.absolute() / SECRET_KEY_FILE
+    is_set = bool(settings.secret_key.get_secret_value())
+    back = "set SELFMEMORY_SECRET_KEY to the earlier one" if is_set else f"put the earlier {file} back"
+    with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
+        sealed = session.scalar(sa.select(col(SecondFactor.sealed_secret)).limit(1))
+        names = set(session.scalars(sa.select(col(Mail.key_id)).where(col(Mail.key_id).is_not(None)).distinct()))
+    if not is_set and not file.exists():
+        if sealed or names:
+            raise CheckFailed(f"it is missing, and authenticator apps or waiting letters need it: {back}")
+        return "none yet: the first start makes it"
+    try:
+        if sealed:
+            seal_for(settings, Purpose.SECOND_FACTOR).decrypt(sealed)
+    except InvalidToken:
+        raise CheckFailed(f"authenticator apps were set up with another one: {back}") from None
+    if names - {key_id(settings, Purpose.MAIL_KEY_ID)}:
+        raise CheckFailed(f"letters wait for a server with another one: {back}, and use one key for all servers")
+    return "SELFMEMORY_SECRET_KEY" if is_set else str(file)
+
+
+def _index(settings: Settings) -> str:
+    """Compare memories, words, vectors and counters in SQL."""
+    with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
+        memories, pieces, pending = (_count(session, table) for table in ("memories", "pieces", "index_tasks"))
+        size = session.execute(sa.select(TOTAL_SIZE)).scalar_one()
+        columns = (Project.memory_count, Project.piece_count, Project.memory_bytes)
+        counted = session.execute(sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in columns))).one()
+        if (memories, pieces, size) != tuple(counted) or _count(session, "memory_words") != memories:
+            raise CheckFailed("does not match the memories in SQL: run python -m server reindex")
+    return f"{memories} memories in {pieces} pieces; {pending} changes pending"
+
+
+def _count(session: Session, table: str) -> int:
+    count: int = session.execute(sa.select(sa.func.count()).select_from(sa.table(table))).scalar_one()
+    return count
+
+
+def _redis(settings: Settings) -> str:
+    """Count a hit as a request does."""
+    url = settings.redis_url.get_secret_value()
+    if not url:
+        return "off (set SELFMEMORY_REDIS_URL): each process counts rate limits alone"
+    try:
+        in_redis(url).hit(RateLimitItemPerSecond(OFTEN_ENOUGH), "doctor")
+    except StorageError as error:
+        raise CheckFailed(
+            f"does not take counts ({type(error.storage_error).__name__}): check SELFMEMORY_REDIS_URL, its password, "
+            "and that it runs and may be written"
+        ) from None
+    return "counts the rate limits of all processes"
+
+
+def _model(settings: Settings) -> str:
+    embedder = open_model(settings)
+    try:
+        began = time.perf_counter()
+        embedder.embed([f"doctor at {time.time_ns()}"], is_question=True)
+        spent = (time.perf_counter() - began) * 1000
+        return f"{embedder.name}, {embedder.dimensions} dimensions, {spent:.1f} ms a text"
+    finally:
+        embedder.close()
+
+
+def _mail(settings: Settings) -> str:
+    if not settings.smtp_url.get_secret_value():
+        return "off (set SELFMEMORY_SMTP_URL): links are shown in answers and in the dashboard"
+    database = Database(settings.database_url.get_secret_value(), connections=1)
+    try:
+        if not open_mailer(settings, database).check():
+            raise CheckFailed("the mail server is unreachable or refuses the credentials: check SELFMEMORY_SMTP_URL")
+    finally:
+        database.close()
+    return "the mail server answers"
+
+
+def _provider(settings: Settings) -> str:
+    """Read the metadata and keys of the identity provider."""
+    provider = open_provider(settings)
+    if provider is None:
+        return "off (set SELFMEMORY_OIDC_ISSUER): people sign in with passwords and passkeys"
+    try:
+        asyncio.run(provider.known())
+    except ProviderAway:
+        raise CheckFailed(
+            f"{settings.oidc_issuer} does not answer with its metadata and keys: check SELFMEMORY_OIDC_ISSUER"
+        ) from None
+    return f"{provider.name} answers; register {settings.public_url}{CALLBACK} there as the redirect URI"
+
+
+def _public_url(settings: Settings) -> str:
+    url = settings.public_url
+    try:
+        answer = httpx.get(f"{url}/health/live", timeout=PUBLIC_URL_SECONDS)
+    except httpx.HTTPError as error:
+        if is_loopback(url) and isinstance(error, httpx.ConnectError):
+            return f"{url} (no server is running there)"
+        what = "its certificate" if "CERTIFICATE" in str(error) else "its name, the proxy, and that the server runs"
+        raise CheckFailed(f"{url} does not answer ({type(error).__name__}): check {what}") from None
+    if answer.status_code != httpx.codes.OK or "X-Request-ID" not in answer.headers:
+        raise CheckFailed(
+            f"something else answers at {url} ({answer.status_code}): let the proxy pass all paths to this server, "
+            "or set SELFMEMORY_PUBLIC_URL"
+        )
+    return f"{url} answers"

@@ -1,0 +1,92 @@
+"""Copies of a Postgres database, made by `pg_dump` in its custom format. Tables of other programs are left out."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from server.database import Database
+from server.models import metadata
+from server.settings import Settings, SettingsError
+
+OUR_TABLES = frozenset({*metadata.tables, "memory_words", "alembic_version", "oauth_parked_requests"})
+"""Also those of earlier versions, which a backup before an upgrade holds."""
+_FORMAT = "--format=custom"
+
+
+def copy(settings: Settings, file: Path) -> None:
+    """Write a consistent copy of the database into `file`, while others write. Raises SettingsError."""
+    url = settings.database_url.get_secret_value()
+    database = Database(url, connections=1)
+    try:
+        with database.read() as session:
+            connection = session.connection()
+            ours = our_tables(connection)
+            others = set(sa.inspect(connection).get_table_names()).difference(ours)
+            schema = session.scalar(sa.func.current_schema())
+            program = find_program("pg_dump", connection)
+    finally:
+        database.close()
+    if "alembic_version" not in ours:
+        raise SettingsError("there is no table of this server in the database yet, so there is nothing to back up")
+    with address(url) as dbname:
+        # The names are patterns, in which quotation marks take away every special meaning.
+        left_out = [f'--exclude-table="{table}"' for table in sorted(others)]
+        run([program, _FORMAT, f'--schema="{schema}"', *left_out, f"--file={file}", f"--dbname={dbname}"])
+
+
+def our_tables(connection: sa.Connection) -> list[str]:
+    """Return the tables of this server that exist."""
+    return sorted(OUR_TABLES.intersection(sa.inspect(connection).get_table_names()))
+
+
+def find_program(name: str, connection: sa.Connection) -> str:
+    """Return the path of a program of Postgres that is not older than the server. Raises SettingsError."""
+    needed = int(connection.scalar(sa.text("SELECT current_setting('server_version_num')")) or 0) // 10000
+    advice = f"install the client programs of PostgreSQL {needed} or newer here, or run {name} where they are"
+    path = shutil.which(name)
+    if path is None:
+        raise SettingsError(f"{name} is not installed here: {advice}")
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own arguments
+    found = re.search(r"\d+", said)
+    if found is None or int(found[0]) < needed:
+        raise SettingsError(f"{name} here is of PostgreSQL {found[0] if found else '?'}: {advice}")
+    return path
+
+
+@contextmanager
+def address(url: str) -> Iterator[str]:
+    """Yield the database's address for a program's command line, which others can read: without the password.
+
+    That is in a private file as long as the block lasts.
+    """
+    parts = sa.make_url(url).set(drivername="postgresql")
+    if parts.password is None:
+        yield parts.render_as_string()
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="selfmemory-", encoding="utf-8") as file:  # mode 0600
+        escaped = re.sub(r"([\\:])", r"\\\1", parts.password)
+        file.write(f"*:*:*:*:{escaped}\n")
+        file.flush()
+        bare = parts._replace(password=None)  # `set` takes None for no change
+        yield bare.update_query_dict({"passfile": file.name}).render_as_string()
+
+
+def run(command: list[str]) -> str:
+    """Run a program of Postgres and return its output. Raises SettingsError with the first line of its complaint."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+    if done.returncode:
+        raise SettingsError(complaint(Path(command[0]).name, done.stderr or f"a signal ended it ({-done.returncode})"))
+    return done.stdout
+
+
+def complaint(program: str, stderr: str) -> str:
+    """Return one line of what a program wrote about its failure."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    worst = next((line for line in lines if re.search(r"error:|ERROR:|FATAL:", line)), lines[0] if lines else "")
+    return f"{program} failed: {worst.removeprefix(f'{program}: ').removeprefix('error: ') or 'it gave no reason'}"

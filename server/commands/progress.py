@@ -1,0 +1,23 @@
+"""Shows the progress of long work on standard error."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from server.index.upkeep.rebuild import Progress
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[Progress], None]]:
+    """Yield what shows a step. The end of the block is the end of the work."""
+    with tqdm(file=sys.stderr, total=1, unit="") as bar:
+
+        def show(progress: Progress) -> None:
+            bar.set_description(progress.work, refresh=False)
+            bar.total, bar.n = max(progress.whole, 1), progress.done
+            bar.refresh()
+
+        yield show
+        show(Progress("finished", 1, 1))

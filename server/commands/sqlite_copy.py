@@ -1,0 +1,129 @@
+"""Copies of a SQLite database. A copy holds the secret key too if that lies in the data folder, next to the original.
+
+A table that only copies have keeps the key, and a name of it.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from server import waits
+from server.database_failures import PRIMARY_CODE
+from server.sealing import Purpose, key_id
+from server.settings import SECRET_KEY_FILE, Settings, SettingsError
+
+MAGIC = b"SQLite format 3\0"
+_TABLE = "selfmemory_backup"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOfCopy:
+    """`name` tells which key the original used; `value` is the key, if the copy holds it."""
+
+    name: str
+    value: str | None
+
+
+def database_file(settings: Settings) -> Path:
+    """Return the file itself, also if the setting names a link to it."""
+    return Path(sa.make_url(settings.database_url.get_secret_value()).database or "").resolve()
+
+
+def copy(settings: Settings, file: Path) -> None:
+    """Write a consistent copy of the database into the empty `file`, while others write. Raises SettingsError."""
+    source = database_file(settings)
+    if not source.exists():
+        raise SettingsError(f"there is no database {source} yet, so there is nothing to back up")
+    with _connected(source) as connection, _explained(file):
+        _copy_into(connection, file)
+    with _connected(file) as connection, _explained(file):
+        _write_key(connection, settings)
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise SettingsError(f"the database {source} is damaged ({_one_line(found)}): restore an older backup")
+
+
+def _copy_into(connection: sqlite3.Connection, file: Path) -> None:
+    """Copy in a thread, because an interrupt from the keyboard would wait for the statement's end."""
+    with ThreadPoolExecutor(1) as thread:
+        copying = thread.submit(connection.execute, "VACUUM INTO ?", (str(file),))
+        try:
+            copying.result()
+        finally:
+            connection.interrupt()
+
+
+def _write_key(connection: sqlite3.Connection, settings: Settings) -> None:
+    given = settings.secret_key.get_secret_value()
+    kept = settings.data_dir / SECRET_KEY_FILE
+    connection.execute(f"DROP TABLE IF EXISTS {_TABLE}")
+    if given or kept.exists():
+        connection.execute(f"CREATE TABLE {_TABLE} (key_name TEXT NOT NULL, secret_key TEXT)")
+        value = None if given else kept.read_text("ascii").strip()
+        name = key_id(settings, Purpose.MAIL_KEY_ID)
+        connection.execute(f"INSERT INTO {_TABLE} VALUES (?, ?)", (name, value))  # noqa: S608 - a constant
+
+
+def take_key(file: Path) -> KeyOfCopy | None:
+    """Return the key of a copy and remove it from there. None if there was no key, or another program made the copy."""
+    with _connected(file) as connection:
+        if not _has_table(connection, _TABLE):
+            return None
+        row = connection.execute(f"SELECT key_name, secret_key FROM {_TABLE}").fetchone()  # noqa: S608 - a constant
+        connection.execute("PRAGMA secure_delete=ON")
+        connection.execute(f"DROP TABLE {_TABLE}")
+        return KeyOfCopy(*row) if row else None
+
+
+def schema_of(file: Path, name: str) -> str:
+    """Return the schema of an undamaged database of ours. `name` is what people call it. Raises SettingsError."""
+    try:
+        with _connected(file) as connection:
+            if not all(_has_table(connection, table) for table in ("alembic_version", "projects", "memories")):
+                raise SettingsError(f"{name} is a database of another program, not a backup of this server")
+            size = connection.execute("PRAGMA page_size").fetchone()[0]
+            is_cut = file.stat().st_size % size
+            found = "its end is missing" if is_cut else connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        found, row = str(error), None
+    if found != "ok" or row is None:
+        raise SettingsError(f"{name} is damaged ({_one_line(found)}): use another backup; nothing was changed")
+    return str(row[0])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(query, (name,)).fetchone() is not None
+
+
+@contextmanager
+def _connected(file: Path) -> Iterator[sqlite3.Connection]:
+    """Connect to a file that exists; a missing one is not made."""
+    uri, wait = f"file:{quote(str(file))}?mode=rw", waits.WAIT_SECONDS
+    with closing(
+        sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
+    ) as connection:
+        yield connection
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Raises SettingsError for what prevents a copy from being written to `file`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & PRIMARY_CODE not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+        folder = file.parent.absolute()
+        raise SettingsError(f"cannot write to {folder} ({error}): check that its disk has space and works") from None

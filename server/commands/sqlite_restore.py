@@ -1,0 +1,145 @@
+"""Restores a SQLite database: a new file is made ready beside the old one, which then gives way in one step."""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from server.commands import renewal
+from server.commands.sqlite_copy import KeyOfCopy, database_file, schema_of, take_key
+from server.database import migrated, require_known_schema
+from server.sealing import Purpose, key_id
+from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
+
+ASIDE = ".before-restore-"
+"""The old database keeps its name, with this and the time behind it."""
+
+PREPARED = ".restore-"
+"""What the name of the folder begins with in which the new database is made ready."""
+
+COMPANIONS = ("-wal", "-shm")
+
+
+def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
+    """Yield what to tell once it is done. Raises SettingsError, and then everything is as before."""
+    target = database_file(settings)
+    if target.exists() and os.path.samefile(backup, target):
+        raise SettingsError(f"{name} is the database itself, not a backup of it")
+    suffix = f"{ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    with _alone_with(target) as installation, _beside(target) as new:
+        key = _prepare(settings, backup, name, new, installation)
+        told = list(_put_key(settings, key, suffix))
+        is_kept = _swap(new, target, suffix)
+    shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections any more
+    yield f"Restored {name}. Now start the server, which builds the index of large projects in the background."
+    if is_kept:
+        yield f"The database from before is {target}{suffix}: delete it when you no longer need it."
+    yield from told
+
+
+@contextmanager
+def _alone_with(target: Path) -> Iterator[str | None]:
+    """Hold the old database alone, with all its data in one file. Yield its installation's id.
+
+    Yield None if there is no usable one. Raises SettingsError if another program has it open.
+    """
+    if not target.exists():
+        yield None
+        return
+    with closing(sqlite3.connect(target, timeout=0, isolation_level=None)) as connection:
+        try:
+            for statement in ("PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=DELETE", "BEGIN EXCLUSIVE"):
+                connection.execute(statement)
+            row = connection.execute("SELECT id FROM installation").fetchone()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise SettingsError(
+                    f"another program has the database {target} open: stop all servers and commands, then restore"
+                ) from None
+            row = None  # it is damaged, which is a reason to restore, or of an early version
+        yield row[0] if row else None
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Yield the path of a new database on the same disk, so that it can take the place of the old one in one step."""
+    make_private(target.parent)
+    for left_behind in target.parent.glob(f"{PREPARED}*"):  # by a restore that was killed
+        shutil.rmtree(left_behind, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=PREPARED, dir=target.parent) as folder:
+        yield Path(folder) / target.name
+
+
+def _prepare(settings: Settings, backup: Path, name: str, new: Path, installation: str | None) -> KeyOfCopy | None:
+    """Make the new database of the backup. Return the key that the backup holds."""
+    for companion in ("", *COMPANIONS[:1]):  # a copied file may have its log beside it
+        if Path(f"{backup}{companion}").exists():
+            shutil.copyfile(f"{backup}{companion}", f"{new}{companion}")
+    require_known_schema(schema_of(new, name), f"the backup {name}", "use another backup; nothing was changed")
+    key = take_key(new)
+    with migrated(f"sqlite:///{new}", connections=1) as database:
+        renewal.renew(database, installation)
+    with closing(sqlite3.connect(new)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")  # one file, which can be moved
+    old = database_file(settings)
+    owner = (old if old.exists() else old.parent).stat()
+    new.chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(new, owner.st_uid, owner.st_gid)
+    return key
+
+
+def _swap(new: Path, target: Path, suffix: str) -> bool:
+    """Put the new database in the place of the old one. Return whether there was one, which is kept."""
+    is_kept = target.exists()
+    for companion in COMPANIONS:  # of a damaged one; SQLite would apply them to the new one
+        if Path(f"{target}{companion}").exists():
+            os.rename(f"{target}{companion}", f"{target}{suffix}{companion}")
+    if is_kept:
+        _keep(target, suffix)
+    os.replace(new, target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return is_kept
+
+
+def _keep(file: Path, suffix: str) -> None:
+    """Give the file a second name, so that the first one always names something."""
+    try:
+        os.link(file, f"{file}{suffix}")
+    except OSError:  # a file system without links
+        os.rename(file, f"{file}{suffix}")
+
+
+def _put_key(settings: Settings, key: KeyOfCopy | None, suffix: str) -> Iterator[str]:
+    """Put the key of the backup into the data folder. Yield what to tell about it."""
+    kept = settings.data_dir / SECRET_KEY_FILE
+    if settings.secret_key.get_secret_value() or key is None or key.value is None:
+        if key is not None and key.name != _name_of_present_key(settings):
+            yield (
+                "This server has another secret key than the one that was backed up. Authenticator apps and letters "
+                "that wait need that one: set SELFMEMORY_SECRET_KEY to it, or people sign in with recovery codes."
+            )
+        return
+    if kept.exists():
+        if kept.read_text("ascii").strip() == key.value:
+            return
+        _keep(kept, suffix)
+        yield f"The secret key from before is {kept}{suffix}."
+    with tempfile.NamedTemporaryFile("w", dir=settings.data_dir, encoding="ascii", delete=False) as file:  # mode 0600
+        file.write(key.value)
+    os.replace(file.name, kept)
+
+
+def _name_of_present_key(settings: Settings) -> str | None:
+    """Return a name of the key that this server uses; None if it will make one."""
+    if not settings.secret_key.get_secret_value() and not (settings.data_dir / SECRET_KEY_FILE).exists():
+        return None
+    return key_id(settings, Purpose.MAIL_KEY_ID)

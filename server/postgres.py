@@ -1,0 +1,127 @@
+"""How the server talks to Postgres: time limits, what a pooler in between allows, and which failures are outages."""
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from server import waits
+from server.waits import NOTABLE_SECONDS, WRITES
+
+STATEMENT_SECONDS = 600
+"""A statement of a request may take this long. Deleting a project of a million memories is one statement."""
+
+IDLE_SECONDS = 60
+"""A transaction may wait this long for its next statement, so that a process that hangs does not keep its locks."""
+
+CONNECT_ARGUMENTS: dict[str, str | int] = {
+    "application_name": "selfmemory",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""A server that vanishes without a word is noticed within half a minute. What the URL says itself comes first."""
+
+SERVER_SIDE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+"""So that the server notices a client that vanished, and frees its locks."""
+
+LOST = ("08", "57P0")
+"""SQLSTATEs of a connection that ended. Without any, the client noticed by itself."""
+
+OUTAGES = ("08", "25006", "25P03", "53", "57", "58")
+"""SQLSTATEs of what a caller may try again, and cannot have caused."""
+
+LOSSES = ("40001", "40P01")
+"""SQLSTATEs of a conflict with another transaction: of snapshots, and a deadlock."""
+
+_POOLED = "pooled"
+_COMMITS = "commits"
+
+
+class CommitUnknown(sa.exc.OperationalError):
+    """The connection ended during COMMIT: the transaction may be stored."""
+
+
+def listen(engine: sa.Engine, statement_seconds: int) -> None:
+    """Give each connection its time limits, and translate its failures. `statement_seconds` 0 is no limit."""
+    limits = {
+        "statement_timeout": f"{statement_seconds * 1000}",
+        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS * 1000}",
+    }
+
+    def on_connect(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info[_POOLED] = _is_pooled(connection)
+        if record.info[_POOLED]:
+            connection.prepare_threshold = None  # psycopg: the next transaction may meet another session
+        else:
+            limits_of_session = {**_lock_timeout(waits.WAIT_SECONDS), **limits, **SERVER_SIDE}
+            connection.cursor().execute(_set(limits_of_session, is_local=False))
+        connection.commit()
+
+    def on_begin(connection: sa.Connection) -> None:
+        connection.info[_COMMITS] = False
+        left = waits.left()
+        if connection.info[_POOLED]:
+            connection.exec_driver_sql(_set({**_lock_timeout(left), **limits}, is_local=True))
+        elif waits.WAIT_SECONDS - left > NOTABLE_SECONDS:
+            connection.exec_driver_sql(_set(_lock_timeout(left), is_local=True))
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+    event.listen(engine, "commit", _on_commit)
+    event.listen(engine, "handle_error", _on_error)
+
+
+def connect_arguments(url: sa.URL) -> dict[str, str | int]:
+    """Return what `url` does not say itself."""
+    return {name: value for name, value in CONNECT_ARGUMENTS.items() if name not in url.query}
+
+
+def is_pooled(connection: sa.Connection) -> bool:
+    """Return whether a pooler is in between, which may give each transaction another session of the server."""
+    return bool(connection.info.get(_POOLED))
+
+
+def lost_to_others(error: sa.exc.OperationalError) -> bool:
+    """Return whether the transaction was rolled back because of another one, so that it may succeed the next time."""
+    return getattr(error.orig, "sqlstate", None) in LOSSES
+
+
+def _is_pooled(connection: DBAPIConnection) -> bool:
+    """Ask the session for its process. A pooler invents the number that it tells its clients."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT pg_backend_pid()")
+    return bool(cursor.fetchone() != (connection.info.backend_pid,))
+
+
+def _lock_timeout(seconds: float) -> dict[str, str]:
+    return {"lock_timeout": f"{max(int(seconds * 1000), 1)}"}
+
+
+def _set(values: Mapping[str, str], *, is_local: bool) -> str:
+    """Return one statement that sets all values, for the transaction or for the session."""
+    calls = (f"set_config('{name}', '{value}', {str(is_local).lower()})" for name, value in values.items())
+    return f"SELECT {', '.join(calls)}"
+
+
+def _on_commit(connection: sa.Connection) -> None:
+    connection.info[_COMMITS] = bool(connection.get_execution_options().get(WRITES))
+
+
+def _on_error(context: ExceptionContext) -> sa.exc.OperationalError | None:
+    """Return the exception to raise instead, if there is a better one: each outage is an OperationalError."""
+    error, known = context.original_exception, context.sqlalchemy_exception
+    if known is None:
+        return None
+    state = getattr(error, "sqlstate", None) or ""
+    is_lost = not state or state.startswith(LOST)
+    if is_lost and context.statement is None and context.connection and context.connection.info.get(_COMMITS):
+        return CommitUnknown("COMMIT", None, error, hide_parameters=True)
+    is_outage = state.startswith(OUTAGES) or (not state and context.is_disconnect)
+    if not is_outage or isinstance(known, sa.exc.OperationalError):
+        return None
+    return sa.exc.OperationalError(context.statement, None, error, hide_parameters=True)

@@ -1,0 +1,54 @@
+"""How the server talks to SQLite: the pragmas of a connection, and how a writer waits for the file."""
+
+import sqlite3
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from server import waits
+from server.waits import NOTABLE_SECONDS, WRITES
+
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # an acknowledged write survives a power cut
+    "foreign_keys=ON",
+    "secure_delete=ON",  # overwrites deleted text in the file
+    "cache_size=-32000",
+    "temp_store=MEMORY",
+)
+
+
+def listen(engine: sa.Engine) -> None:
+    """Prepare each connection, and let transactions begin with or without the right to write."""
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+
+
+def let_rebuild_tables(engine: sa.Engine) -> None:
+    """Turn foreign keys off on new connections, for migrations: a rebuilt table is dropped, which would cascade."""
+    event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA foreign_keys=OFF"))
+
+
+def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # `_on_begin` sends BEGIN, not the driver
+    for pragma in (*PRAGMAS, f"busy_timeout={int(waits.WAIT_SECONDS * 1000)}"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    """Wait for the file only as long as the request may still wait.
+
+    Otherwise, while another program holds the file, each writer in the line would wait for the full time in turn.
+    """
+    if not connection.get_execution_options().get(WRITES):
+        connection.exec_driver_sql("BEGIN")
+        return
+    with waits.counted() as left:
+        is_shorter = waits.WAIT_SECONDS - left > NOTABLE_SECONDS
+        if is_shorter:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(left * 1000)}")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            if is_shorter:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(waits.WAIT_SECONDS * 1000)}")

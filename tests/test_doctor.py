@@ -1,0 +1,176 @@
+"""The doctor asks every part. Each line is proved by really breaking its part; none tells a secret."""
+
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from server import data_folder
+from server.commands import doctor
+from server.database import Database
+from server.models import ProjectIndex, SecondFactor, User
+from server.models.base import now
+from tests.index.test_served_chroma import FakeChroma
+from tests.support.commands import Run, lines
+from tests.support.postgres import Databases
+
+SECRET = "hunter2-hunter2-hunter2-hunter2"
+PARTS = ["settings", "data", "database", "secret", "index", "Chroma", "Redis", "model", "mail", "provider", "public"]
+
+
+def line(run: Run, part: str) -> str:
+    """Return the doctor's line about a part, without its column of names."""
+    ran = run("doctor")
+    assert SECRET not in ran.out + ran.err
+    assert ran.out.count("\n") == len(PARTS), ran.err
+    [found] = [line for line in ran.out.splitlines() if line[7:].startswith(part)]
+    assert ran.code == ("WRONG " in ran.out)
+    return f"{found[:7].strip()} {found[7 + len('data folder') + 1 :].strip()}"
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_new_server(run: Run, data_dir: Path) -> None:
+    ran = run("doctor")
+    assert ran.code == 0, ran.out
+    verdicts = [line.split()[:2] for line in ran.out.splitlines()]
+    assert verdicts == [["ok", part] for part in PARTS]
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM memory_words", "UPDATE projects SET memory_bytes = 1"])
+def test_reindex_mends_what_the_doctor_finds(run: Run, stored: Database, project_id: str, damage: str) -> None:
+    run("import", "--project", project_id, given=lines("Tea is good."))
+    with stored.write() as session:
+        session.connection().exec_driver_sql(damage)
+    ran = run("doctor")
+    assert ran.code == 1
+    assert "WRONG  index       does not match the memories in SQL: run python -m server reindex" in ran.out
+    assert run("reindex").code == 0
+    assert run("doctor").code == 0
+
+
+def test_the_doctor_finds_a_public_url_that_nobody_answers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFMEMORY_PUBLIC_URL", "https://memory.invalid")
+    monkeypatch.setenv("SELFMEMORY_SECRET_KEY", SECRET * 2)
+    ran = run("doctor")
+    assert ran.code == 1
+    assert "WRONG  public URL  https://memory.invalid does not answer" in ran.out
+
+
+def test_the_doctor_finds_a_mail_server_that_does_not_answer(
+    run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("SELFMEMORY_SMTP_URL", f"smtp://me:{SECRET}@127.0.0.1:{unused_tcp_port}")
+    ran = run("doctor")
+    assert ran.code == 1
+    assert "WRONG  mail" in ran.out
+    assert SECRET not in ran.out + ran.err
+
+
+def test_the_doctor_finds_an_identity_provider_that_does_not_answer(
+    run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    issuer = f"http://127.0.0.1:{unused_tcp_port}"
+    for name, value in (("ISSUER", issuer), ("CLIENT_ID", "selfmemory"), ("CLIENT_SECRET", SECRET)):
+        monkeypatch.setenv(f"SELFMEMORY_OIDC_{name}", value)
+    assert f"WRONG  provider    {issuer} does not answer with its metadata" in run("doctor").out
+
+
+def test_a_plain_address_in_a_private_network_is_mentioned(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFMEMORY_PUBLIC_URL", "http://192.168.1.10:8081")
+    monkeypatch.setenv("SELFMEMORY_SECRET_KEY", SECRET * 2)
+    assert "plain http: everyone in the network" in line(run, "settings")
+
+
+def test_a_data_folder_on_the_network_is_found(
+    run: Run, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mounts").write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
+    monkeypatch.setattr(data_folder, "MOUNTS", tmp_path / "mounts")
+    assert line(run, "data folder").startswith(f"WRONG {data_dir} is on a network file system (nfs4)")
+
+
+def test_a_disk_that_is_almost_full_is_found(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LOW_DISK_BYTES", 1 << 62)
+    assert "MB left: free some" in line(run, "data folder")
+
+
+def test_a_damaged_database_is_found(run: Run, data_dir: Path, project_id: str) -> None:
+    run("import", "--project", project_id, given=lines(*(f"Tea number {n} is good." for n in range(100))))
+    file = data_dir / "selfmemory.db"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 5000] = b"\xff" * 5000
+    file.write_bytes(data)
+    assert line(run, "database").startswith("WRONG")
+    assert "restore" in line(run, "database")
+
+
+@pytest.fixture
+def second_factor(run: Run, stored: Database, data_dir: Path) -> None:
+    """An account with an authenticator app that was set up with another key."""
+    run("create-user", "--email", "ann@example.com")
+    with stored.write() as session:
+        user = session.exec(select(User)).one()
+        session.add(SecondFactor(user_id=user.id, sealed_secret=b"sealed with another key", last_step=0))
+
+
+def test_a_secret_key_that_opens_nothing_is_found(run: Run, data_dir: Path, second_factor: None) -> None:
+    assert line(run, "secret key").startswith("WRONG it is missing, and authenticator apps or waiting letters need it")
+    assert not (data_dir / "secret_key").exists()
+    (data_dir / "secret_key").write_text(SECRET)
+    assert line(run, "secret key") == (
+        f"WRONG authenticator apps were set up with another one: put the earlier {data_dir / 'secret_key'} back"
+    )
+
+
+def test_a_chroma_server_that_is_away_is_found(run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
+    monkeypatch.setenv("SELFMEMORY_CHROMA_URL", f"http://127.0.0.1:{unused_tcp_port}")
+    monkeypatch.setenv("SELFMEMORY_CHROMA_TOKEN", SECRET)
+    assert line(run, "Chroma").startswith(
+        "WRONG does not answer (ConnectError), and searches of large projects are slow"
+    )
+
+
+def test_a_chroma_server_that_refuses_the_token_or_lost_a_collection_is_found(
+    run: Run, stored: Database, project_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = FakeChroma()
+    monkeypatch.setenv("SELFMEMORY_CHROMA_URL", f"http://127.0.0.1:{served.server_port}")
+    assert line(run, "Chroma") == "ok the server answers: 0 collections ready, 0 yet to be built"
+    lost = ProjectIndex(project_id=project_id, collection="memories-1", embedding_model="m", mean=b"", ready_at=now())
+    with stored.write() as session:
+        session.add(lost)
+    assert line(run, "Chroma") == "WRONG 1 of 1 collections do not match SQL: run python -m server reindex"
+    served.answers["/identity"] = (401, b"{}")
+    assert line(run, "Chroma").endswith("slow: check SELFMEMORY_CHROMA_TOKEN")
+    served.stop()
+
+
+def test_a_redis_that_is_away_is_found(run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
+    monkeypatch.setenv("SELFMEMORY_REDIS_URL", f"redis://:{SECRET}@127.0.0.1:{unused_tcp_port}/0")
+    assert line(run, "Redis").startswith("WRONG does not take counts (ConnectionError): check SELFMEMORY_REDIS_URL")
+
+
+@pytest.mark.needs("redis")
+def test_a_redis_that_refuses_the_password_is_found(run: Run, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFMEMORY_REDIS_URL", redis_url)
+    assert line(run, "Redis") == "ok counts the rate limits of all processes"
+    monkeypatch.setenv("SELFMEMORY_REDIS_URL", redis_url.replace("redis://", f"redis://nobody:{SECRET}@"))
+    assert "does not take counts (AuthenticationError)" in line(run, "Redis")
+
+
+def test_a_model_that_is_away_is_found(run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
+    monkeypatch.setenv("SELFMEMORY_EMBEDDING_URL", f"http://127.0.0.1:{unused_tcp_port}/v1")
+    monkeypatch.setenv("SELFMEMORY_EMBEDDING_MODEL", "nomic-embed-text")
+    monkeypatch.setenv("SELFMEMORY_EMBEDDING_KEY", SECRET)
+    assert line(run, "model").startswith("WRONG")
+
+
+@pytest.mark.needs("postgres")
+def test_a_pool_that_postgres_cannot_serve_is_found(
+    run: Run, postgres: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.make()
+    monkeypatch.setenv("SELFMEMORY_DATABASE_URL", url)
+    assert "connections for all processes of 40 each" in line(run, "database")
+    monkeypatch.setenv("SELFMEMORY_DATABASE_POOL", "5000")
+    assert "lower SELFMEMORY_DATABASE_POOL, or raise max_connections there" in line(run, "database")
+    postgres.drop(url)
