@@ -94,7 +94,6 @@ PROJECT_PHRASES: dict[Action, str] = {
 """What follows "may not" when a role does not allow an action."""
 
 NO_MEMORY = "Memory not found."
-
 SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope.WRITE}
 """The scope that an API key or access token needs for an action. All other actions need a session."""
 ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
@@ -118,9 +117,8 @@ def may_change(actor_role: OrganizationRole, target_role: str, *, is_self: bool)
     """
     if target_role == OrganizationRole.OWNER:
         return False
-    if is_self or actor_role is OrganizationRole.OWNER:
-        return True
-    return actor_role is OrganizationRole.ADMIN and target_role == OrganizationRole.MEMBER
+    is_below = actor_role is OrganizationRole.ADMIN and target_role == OrganizationRole.MEMBER
+    return is_self or is_below or actor_role is OrganizationRole.OWNER
 
 
 def refusal(role: Role, action: Action) -> str:
@@ -294,10 +292,9 @@ def require_session(principal: Principal) -> None:
 
 def _require_allowed(principal: Principal, role: Role, action: Action, allowed: frozenset[Action]) -> None:
     """Raises Forbidden, InsufficientScope."""
-    scope = SCOPE_OF.get(action)
-    if scope is None:
-        require_session(principal)
-    else:
+    if scope := SCOPE_OF.get(action):
         principal.require(scope)
+    else:
+        require_session(principal)
     if action not in allowed:
         raise Forbidden(refusal(role, action))
