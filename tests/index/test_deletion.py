@@ -84,6 +84,45 @@ def test_a_deleted_projects_words_are_erased(world: World) -> None:
     eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"), seconds=2)
 
 
+def in_tables_of_postgres(world: World, *words: str) -> set[str]:
+    """Return those of the words that any row of the database contains."""
+    found: set[str] = set()
+    with world.database.engine.connect() as connection:
+        for table in sa.inspect(connection).get_table_names():
+            rows = connection.execute(sa.text(f'SELECT CAST(t AS text) FROM "{table}" t')).scalars()
+            found |= {word for row in rows for word in words if word in row.lower()}
+    return found
+
+
+def in_files_of_postgres(world: World, *words: str) -> set[str]:
+    """Return those of the words that any table's file contains after a vacuum."""
+    with world.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM FULL")
+        connection.exec_driver_sql("CHECKPOINT")
+        folder = connection.scalar(sa.text("SELECT current_setting('data_directory')"))
+        database = connection.scalar(sa.text("SELECT oid FROM pg_database WHERE datname = current_database()"))
+    return on_disk(Path(folder) / "base" / str(database), *words)
+
+
+def test_what_is_deleted_for_good_is_in_no_table_and_no_file(world: World) -> None:
+    words = ("xylographqu", "zephyrquil")
+    permanent, trashed = world.add_many(["The password is Xylographqua", "Another is Xylographqua"])
+    for memory_id in (permanent, trashed):
+        world.update(memory_id, "The password is Zephyrquill")
+    with world.database.write() as session:
+        deletions.delete(session, world.principal, trashed)
+    assert world.database.is_sqlite or in_tables_of_postgres(world, *words) == set(words)
+    world.delete(permanent)
+    with world.database.write() as session:
+        deletions.delete_all(session, world.principal, world.project_id)
+    world.index.wake()
+    if world.database.is_sqlite:
+        eventually(lambda: not on_disk(world.settings.data_dir, *words), seconds=2)
+    else:
+        assert in_tables_of_postgres(world, *words) == set()
+        assert in_files_of_postgres(world, *words) == set()
+
+
 def test_deleting_all_memories_of_one_user_keeps_those_of_others(world: World) -> None:
     world.add_many(["red canoe one", "red canoe two"], user_id="ann")
     world.add("red canoe three", user_id="bob")

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from server.database import Database
+from server.domain.memory import revert
+from server.errors import Unavailable
 from server.models import Project, User
 from server.models.base import now
 from tests.conftest import Tenant
@@ -30,9 +32,11 @@ class Scene:
     since: datetime
     ids: list[str]
 
+    def body(self, **more: object) -> dict[str, object]:
+        return {"source_id": self.app_id, "since": self.since.isoformat(), **more}
+
     async def revert(self, **more: object) -> dict[str, Any]:
-        body = {"source_id": self.app_id, "since": self.since.isoformat(), **more}
-        answer = await self.admin.post(self.path, body)
+        answer = await self.admin.post(self.path, self.body(**more))
         assert answer.status_code == 200, answer.text
         counts: dict[str, Any] = answer.json()
         return counts
@@ -126,10 +130,27 @@ async def test_two_at_the_same_moment_undo_it_once(scene: Scene) -> None:
     assert await scene.memories() == before
 
 
+async def test_a_revert_that_ends_in_the_middle_is_finished_by_the_next(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await scene.memories()
+    await work(scene)
+
+    def fail(*_args: object) -> NoReturn:
+        raise Unavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(revert, "undo_deletions", fail)
+        assert (await scene.admin.post(scene.path, scene.body())).status_code == 503
+    assert await scene.memories() != before
+    assert await scene.revert() == {"dry_run": False, "adds": 0, "changes": 3, "deletions": 2, "skipped": 0}
+    assert await scene.memories() == before
+
+
 async def test_only_admins_may_and_only_in_their_project(
     scene: Scene, viewer: Caller, bob: Tenant, signed_in: Callable[[Tenant], Caller]
 ) -> None:
-    body = {"source_id": scene.app_id, "since": scene.since.isoformat()}
+    body = scene.body()
     assert (await viewer.post(scene.path, body)).status_code == 403
     assert (await scene.api.post(scene.path, body)).status_code == 403
     other = f"/api/projects/{bob.project_id}/revert"
