@@ -137,7 +137,7 @@ def require_single(fields: Fields) -> None:
 
 
 def require_own_resource(fields: Fields, settings: Settings) -> None:
-    """Raises InvalidTarget unless every `resource` is ours. No resource means ours (RFC 8707)."""
+    """Raises InvalidTarget unless every `resource` is ours. A missing resource means ours (RFC 8707)."""
     if any(canonical(value) != settings.resource for value in fields.get("resource", ())):
         raise InvalidTarget(f"The resource must be {settings.resource}. Ask for that one, or leave the resource out.")
 
