@@ -15,7 +15,7 @@ from server.quotas import TRASH_DAYS, UNLIMITED, Quota
 from server.settings import SettingsError, make_private
 
 NOTABLE_SECONDS = 0.1
-"""Shorter waits before a transaction do not shorten its wait for the file or for a lock, which costs statements."""
+"""Earlier waits shorter than this do not shorten a transaction's lock timeout, because setting it costs statements."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WRITES = "writes"
@@ -94,8 +94,8 @@ class _Turn:
 def paused(session: Session) -> Iterator[None]:
     """Commit the transaction while something slow runs, so that no writer waits. The next statement begins a new one.
 
-    Use it before an operation's first write. Rows that were read before may have changed afterwards. Then it waits for
-    its turn again, and raises TimeoutError as `write` does.
+    Use it before an operation's first write. Rows that were read before may have changed afterwards. At the end of the
+    block it waits for its turn again, and raises TimeoutError like `write`.
     """
     session.commit()
     turn: _Turn | None = session.info.get(_WRITER)
@@ -202,7 +202,7 @@ def _on_connect(connection: object, _record: object) -> None:
 def _on_begin(connection: sa.Connection) -> None:
     """Wait for the file only as long as the request may still wait.
 
-    Otherwise, while another program holds the file, each writer in the line would wait for the full time in turn.
+    Otherwise, while another program holds the file, each waiting writer would add the full time to its own wait.
     """
     if not connection.get_execution_options().get(_WRITES):
         connection.exec_driver_sql("BEGIN")
@@ -239,7 +239,7 @@ def quota_of(session: Session) -> Quota:
 
 
 def trash_days_of(session: Session) -> int:
-    """Return how long a project that chooses nothing keeps deleted memories."""
+    """Return how long a project keeps deleted memories if it has no setting of its own."""
     days: int = session.info.get(_TRASH_DAYS, TRASH_DAYS)
     return days
 

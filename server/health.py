@@ -114,7 +114,7 @@ class HealthChecks:
         return {name: checks[name] for names in self._parts for name in names}
 
     async def _ask(self, names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> tuple[Status, ...]:
-        """Ask in a thread. While an earlier thread of this part still waits, start no other one."""
+        """Ask in a thread, unless an earlier thread of this part is still waiting."""
 
         def asking() -> tuple[Status, ...]:
             try:

@@ -84,7 +84,7 @@ async def _purge_repeatedly(runtime: Runtime) -> None:
 
 
 async def _resume_imports(runtime: Runtime) -> None:
-    """Publish what was committed and discard what was not, when nobody works on it any more."""
+    """Publish committed imports and discard the others, once their process has stopped working on them."""
     while True:
         try:
             for import_id, is_committed in await runtime.read(imports.left_behind):

@@ -18,11 +18,11 @@ address: ContextVar[str] = ContextVar("address", default="")
 """The client address of the current request."""
 
 person: ContextVar[str] = ContextVar("person", default="")
-"""Whom the credential of the current request stands for: a person in a project. Empty for a stranger."""
+"""The person and project of the current request's credential. Empty for a stranger."""
 
 
 def caller() -> str:
-    """Return whose share the current request uses: its person's, or else its address's."""
+    """Return the person whose share the current request uses, or its address."""
     return person.get() or address.get()
 
 
