@@ -46,7 +46,9 @@ def _reason_of_file(file: Path, said: str) -> str:
     if "full" in said:
         return f"there is no space left for the database {file}: free some, or set SELFMEMORY_DATA_DIR to another disk"
     if "not a database" in said or "malformed" in said:
-        return f"{file} is damaged or not a SQLite database: restore a backup, or move it away to begin with an empty one"
+        return (
+            f"{file} is damaged or not a SQLite database: restore a backup, or move it away to begin with an empty one"
+        )
     if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True):
         return data_folder.refusal(file.parent, PermissionError(1, "the folder of the database is read-only"))
     if "readonly" in said or "unable to open" in said:

@@ -39,7 +39,9 @@ class UploadRunning(Conflict):
 
 
 class NoSpace(Unavailable):
-    sentence = "The server has no space left for this file. Nothing was imported. Tell the administrator of this server."
+    sentence = (
+        "The server has no space left for this file. Nothing was imported. Tell the administrator of this server."
+    )
 
 
 @dataclass(frozen=True, slots=True)
