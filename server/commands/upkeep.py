@@ -48,7 +48,7 @@ def _open_model(settings: Settings) -> Embedder:
 
 
 def reindex(settings: Settings, _args: Namespace) -> None:
-    """Rebuild the index from SQL. Beside a running server, that server builds the collections."""
+    """Rebuild the index from SQL. If a server is running, it builds the collections."""
     with migrated(settings.database_url.get_secret_value(), connections=CONNECTIONS) as database:
         index = MemoryIndex(settings, database, _open_model(settings))
         index.start()
@@ -68,7 +68,7 @@ def _show(bar: "tqdm[NoReturn]", progress: Progress) -> None:
 
 
 def doctor(settings: Settings, _args: Namespace) -> int:
-    """Print one line a check. Return 1 if any check failed."""
+    """Print one line per check. Return 1 if any check failed."""
     checks: dict[str, Check] = {
         "settings": _settings,
         "data folder": _data_folder,
