@@ -19,7 +19,7 @@ class Project(SQLModel, table=True):
     """A set of memories. Each transaction that changes memories also updates the counters.
 
     `revision` grows with every change, and a memory stores the revision of its last change. `removals` grows with every
-    deletion. From both, a cached matrix knows which memories to read again.
+    deletion. By comparing both, a cached matrix finds the memories to read again.
     """
 
     __tablename__ = "projects"
@@ -37,7 +37,7 @@ class Project(SQLModel, table=True):
     memory_count: int = 0
     memory_bytes: int = Field(default=0, sa_type=sa.BigInteger, description="the sum of `stored_size` of the memories")
     piece_count: int = 0
-    trash_days: int | None = Field(default=None, description="None: as the setting says")
+    trash_days: int | None = Field(default=None, description="None: the server's default")
 
 
 class ProjectMember(SQLModel, table=True):

@@ -5,9 +5,9 @@ from sqlmodel import Field, SQLModel
 
 
 class WordIndexState(SQLModel, table=True):
-    """One row: `version` of the tokenizer, and the number below which memories still have the words of an earlier one.
+    """One row: the tokenizer's `version`, and the number below which memories still have words of an earlier version.
 
-    No row: all memories have.
+    Without a row, all memories do.
     """
 
     __tablename__ = "word_index_state"

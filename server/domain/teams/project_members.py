@@ -1,8 +1,8 @@
 """Members of a project: listing them, adding, changing roles, removing, leaving.
 
 The owner and the admins of the organization are admins of all its projects without a row here. The creator of a project
-still gets a row, and so remains an admin when the role in the organization ends. The row can be changed and removed like
-any other.
+still gets a row, and so remains an admin when the role in the organization ends. The row can be changed and removed
+like any other.
 """
 
 import sqlalchemy as sa
