@@ -90,10 +90,10 @@ class WordIndex(Protocol):
         """
 
     def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
-        """Return how much a window counts that a memory scores so for a term: (1 + score) / 2, or 1."""
+        """Return the weight of each score in a window: (1 + score) / 2, or 1."""
 
     def prepare(self, database: Database, /) -> None:
-        """Set up the erasing of deleted words, which the database then remembers."""
+        """Set up the erasing of deleted words. The database stores the setting."""
 
     def purge(self, database: Database, /) -> bool:
         """Erase deleted words from disk. Return False when a reader was in the way: call it again later."""
