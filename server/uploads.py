@@ -39,9 +39,7 @@ class UploadRunning(Conflict):
 
 
 class NoSpace(Unavailable):
-    sentence = (
-        "The server has no space left for this file. Nothing was imported. Tell the administrator of this server."
-    )
+    sentence = "The server has no space left for this file. Nothing was imported. Tell the server's administrator."
 
 
 @dataclass(frozen=True, slots=True)

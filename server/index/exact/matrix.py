@@ -56,7 +56,7 @@ class Matrix:
         return np.diff(self.starts, append=len(self.vectors))
 
     def with_changes(self, new: "Matrix", removed: Numbers) -> "Matrix":
-        """Return the matrix without `removed` and with `new`. A memory of `new` that is in this one must be in `removed`.
+        """Return the matrix without `removed` and with `new`. Put memories of `new` that this one has in `removed`.
 
         `self` does not change, but the new matrix uses the free space of its buffer if `new` fits.
         """

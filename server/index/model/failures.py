@@ -26,5 +26,5 @@ class ModelFailed(Unavailable):
 class VectorsRefused(ModelFailed):
     sentence = (
         "The embedding model answered with something that is no vector (NaN, zero, or a wrong length); "
-        "nothing was changed. Tell the administrator of this server."
+        "nothing was changed. Tell the server's administrator."
     )
