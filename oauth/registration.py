@@ -20,7 +20,7 @@ from server.wire import is_unstorable
 
 MAX_URIS = 50
 MAX_TEXT = 4096
-"""Characters of a text or link; a longer one is ignored."""
+"""The most characters in a text or link. A longer one is ignored."""
 
 
 def _text_or_nothing(value: object) -> object:

@@ -18,10 +18,10 @@ from server.urls import origin_of
 from server.wire import FORM, media_type, parse_form, read_body
 
 FORM_LIMIT = 64_000
-"""Bytes of a form."""
+"""The most bytes in a form."""
 
 QUERY_LIMIT = 8_000
-"""Characters of an authorization request's query string, which travels in the address of the sign-in page."""
+"""The most characters in an authorization request's query, which the sign-in page's address must carry."""
 
 MAX_FIELDS = 100
 SECRET_FIELDS = frozenset(

@@ -47,7 +47,7 @@ class SearchFilters(WithoutNulls, OfUser):
     source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
     pinned: bool | None = None
     threshold: Threshold | None = Field(
-        default=None, description="the minimum score; 0: all; left out: what an unrelated memory does not reach"
+        default=None, description="the minimum score; 0: all; left out: no results as weak as unrelated memories"
     )
     sort_by: SortBy = SortBy.RELEVANCE
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")

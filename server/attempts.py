@@ -2,7 +2,7 @@
 
 Only failed guesses count. They count most strictly per account and address together, so that a stranger cannot lock an
 account, and more loosely per address and per account alone. A browser that was signed in to the account before has its
-own count instead, which nobody else can use up.
+own count instead, which other people cannot use up.
 """
 
 import contextlib

@@ -50,7 +50,7 @@ class Check:
 
 
 class HealthChecks:
-    """One shared check of all parts, kept for `KEEP_SECONDS`: being asked often costs nothing.
+    """One shared check of all parts, kept for `KEEP_SECONDS`, so that frequent requests are cheap.
 
     Each part has one thread at most. A part that hangs keeps its thread and is unhealthy until it answers.
     """

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 AWAY_SECONDS = 5
-"""Seconds without another try after Redis failed, so that not every request waits for it."""
+"""After a failure, Redis is left alone for this long, so that requests do not wait for it."""
 
 LONGEST_KEY = 64
 """A longer part of a key is hashed, because callers choose it and the limiter keeps it in memory."""
@@ -60,7 +60,7 @@ class Limits:
 
     @property
     def may_block(self) -> bool:
-        """Whether counting may wait for Redis. If so, count on a worker thread."""
+        """True if counting may wait for Redis. Then count on a worker thread."""
         return self._enabled and self._shared is not None
 
     def hit(self, bucket: Bucket, *key: str, cost: int = 1, times: int = 1) -> None:
@@ -72,7 +72,7 @@ class Limits:
         self.count(self.rule(bucket, *key, times=times), cost)
 
     def require_room(self, bucket: Bucket, *key: str) -> None:
-        """Raises RateLimited if the limit is used up. Counts nothing."""
+        """Raises RateLimited if the limit is used up, without counting a hit."""
         if self._enabled:
             rule = self.rule(bucket, *key)
             self._on_a_window(lambda window: _require_room(window, [rule], [1]))

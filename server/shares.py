@@ -1,4 +1,4 @@
-"""Slots for one kind of work, shared fairly: no caller holds more than a few of them, and nobody waits for ever."""
+"""Slots for one kind of work, shared fairly: a caller can hold only a few of them, and waits have a limit."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable

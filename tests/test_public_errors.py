@@ -109,7 +109,7 @@ SENTENCES = {
     "Unavailable": "The server cannot do this now; nothing was changed. Try again.",
     "Unsupported": "Send the body as application/json.",
     "VectorsRefused": (
-        "The embedding model answered with something that is no vector (NaN, zero, or a wrong length); "
+        "The embedding model answered with an invalid vector (NaN, zero, or a wrong length); "
         "nothing was changed. Tell the server's administrator."
     ),
     "WrongProof": "This is not your password or code. Nothing was changed.",

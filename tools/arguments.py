@@ -17,7 +17,7 @@ from server.spelling import nearest, shortened
 from server.wire import require_storable
 
 NOTHING = ("null", "none", "undefined")
-"""What models write for an optional argument that they leave out, in any case."""
+"""What models write for an optional argument that they leave out, in upper or lower case."""
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 

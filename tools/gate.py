@@ -25,7 +25,7 @@ from tools.protocol import failure, understanding
 BODY_LIMIT = 4_000_000
 SMALL_BODY = 100_000
 HOST_LENGTH = 253
-"""Characters of a host name."""
+"""The most characters of a host name."""
 CALL = "selfmemory.call"
 """The key in the ASGI scope under which a tool finds its Call."""
 

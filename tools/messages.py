@@ -17,7 +17,7 @@ TOOLS_THERE_ARE = f"There are {', '.join(tool.name for tool in TOOLS)}."
 NEEDED = {
     "tools/call": ("name", TOOLS_THERE_ARE),
     "prompts/get": ("name", f"There are {', '.join(prompt.name for prompt in PROMPTS)}."),
-    "resources/read": ("uri", "It is memory:// and the id of a memory."),
+    "resources/read": ("uri", "It is memory:// followed by the id of a memory."),
 }
 """The parameter that each method needs, and a sentence about its values."""
 

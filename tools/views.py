@@ -15,10 +15,10 @@ ANSWER_LENGTH = 40_000
 """The most characters in an answer with several memories. A longer one fills the whole context of many clients."""
 
 ANSWER_ROOM = 300
-"""Characters of an answer around its memories."""
+"""The characters reserved in an answer for the text around its memories."""
 
 TITLE_LENGTH = 80
-"""Characters of the title, which is the beginning of the first line."""
+"""The most characters in a title, which is the beginning of the first line."""
 
 INDENT = "  "
 

@@ -84,7 +84,7 @@ class Ended(NamedTuple):
 
 
 class PasswordReset(NamedTuple):
-    """What a reset did.
+    """The outcome of a reset.
 
     `ended` is set if it was the first proof of the mailbox; `memberships` then names the organizations of others that
     the account belongs to.

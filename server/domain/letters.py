@@ -15,7 +15,7 @@ CALLER_TRIES_FIRST = timedelta(minutes=1)
 
 LONGEST_NAME = 100
 _BREAKS_OUT = re.compile(r"""["'`<>:/\\@()\[\]]|[^\S ]""")
-"""Characters with which a name could end its quotation or become a link."""
+"""Characters that could end a quoted name or turn it into a link."""
 
 
 def invitation_link(mailer: Mailer, token: str) -> str:

@@ -15,7 +15,7 @@ CHUNK_ROWS = 500
 """The most rows that one statement deletes, so that other writers do not wait long."""
 
 INVITATION_RETENTION = timedelta(days=90)
-"""How long an invitation is kept after the last day on which it could be accepted."""
+"""How long an invitation is kept after it expired."""
 
 
 def remove_ended(session: Session) -> int:

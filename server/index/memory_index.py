@@ -111,7 +111,7 @@ class MemoryIndex:
         return None
 
     def assemble(self, pieces: Sequence[Sequence[Piece]], vectors: Vectors) -> list[Embedded]:
-        """Return each text's pieces with their vectors. `vectors` are those of all pieces, in order."""
+        """Return each text's pieces with their vectors, given the vectors of all pieces in order."""
         parts = np.split(vectors, np.cumsum([len(group) for group in pieces])[:-1])
         return [
             Embedded(self._embedder.name, tuple((piece.start, piece.end) for piece in group), part)

@@ -18,18 +18,18 @@ SHORT_SENTENCE_LENGTH = 10
 """A sentence with fewer characters ("Wow!", "Thanks!") says too little to be found and joins its neighbor."""
 
 MAX_PIECE_LENGTH = 300
-"""Characters. A longer sentence is split."""
+"""The most characters of a piece. A longer sentence is split."""
 
 PACKED_LENGTH = 150
-"""Characters of a packed piece. Grows to at most MAX_PIECE_LENGTH if a memory has more than PACKED_PIECES pieces."""
+"""The most characters of a packed piece, up to MAX_PIECE_LENGTH if a memory has more than PACKED_PIECES pieces."""
 
 PACKED_PIECES = 64
 
 MAX_PIECE_TOKENS = 230
-"""Estimated tokens of a piece with its lead. The model reads 256, including two marks."""
+"""The most estimated tokens of a piece with its lead. The model reads 256, including two marks."""
 
 MAX_LEAD_LENGTH = 40
-"""Characters. A lead is a name, a role or the beginning of a title."""
+"""The most characters of a lead, which is a name, a role or the beginning of a title."""
 
 UNPENALIZED_PIECES = 16
 """Memories with at most this many pieces have no length penalty."""

@@ -1,4 +1,4 @@
-"""Which tokenizer wrote the word index."""
+"""The state of the word index."""
 
 from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel

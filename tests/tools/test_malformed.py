@@ -134,8 +134,12 @@ WRONG_PARAMETERS: list[tuple[str, dict[str, object], str]] = [
     ("prompts/get", {"name": "recall", "arguments": [1]}, "arguments: must be a JSON object."),
     ("prompts/get", {"name": "recall", "arguments": {"topic": ["x"]}}, "arguments.topic: must be text."),
     ("prompts/get", {"name": "recall", "arguments": {"topic": 7}}, "arguments.topic: must be text."),
-    ("resources/read", {}, "uri: is required and must be text. It is memory:// and the id of a memory."),
-    ("resources/read", {"uri": 7}, "uri: is required and must be text. It is memory:// and the id of a memory."),
+    ("resources/read", {}, "uri: is required and must be text. It is memory:// followed by the id of a memory."),
+    (
+        "resources/read",
+        {"uri": 7},
+        "uri: is required and must be text. It is memory:// followed by the id of a memory.",
+    ),
     ("resources/list", {"cursor": 7}, "cursor: must be text."),
     ("tools/list", {"cursor": []}, "cursor: must be text."),
 ]

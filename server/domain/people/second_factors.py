@@ -76,7 +76,7 @@ class Proposal(NamedTuple):
 
 
 class Status(NamedTuple):
-    """Whether a user has a second factor, and how many recovery codes are left."""
+    """A user's second factor, if there is one, and the number of unused recovery codes."""
 
     factor: SecondFactor | None
     recovery_codes: int

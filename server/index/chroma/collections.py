@@ -34,7 +34,7 @@ COOLDOWN_SECONDS = 10.0
 """After a failure, searches skip Chroma for this long, so that they do not wait for it."""
 
 OPENING_SECONDS = 1.0
-"""How long a search waits while another thread opens Chroma."""
+"""The longest wait of a search while another thread opens Chroma."""
 
 _indexes = metadata.tables["project_indexes"]
 _tasks = metadata.tables["index_tasks"]

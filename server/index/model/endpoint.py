@@ -134,7 +134,7 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
         data = sorted(answer.json()["data"], key=lambda entry: int(entry["index"]))
         vectors = np.array([entry["embedding"] for entry in data], dtype=np.float64)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise ModelAway("The embedding endpoint answers with something else than vectors.") from None
+        raise ModelAway("The embedding endpoint does not answer with vectors.") from None
     if vectors.ndim != 2 or len(vectors) != count:
         raise ModelAway(f"The embedding endpoint answers with {len(vectors)} vectors for {count} texts.")
     length = vectors.shape[1]
@@ -145,5 +145,5 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
         )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or not norms.all():
-        raise ModelAway("The embedding endpoint answers with vectors that are no directions: NaN, infinite or 0.")
+        raise ModelAway("The embedding endpoint answers with vectors that have no direction: NaN, infinite or 0.")
     return np.asarray(vectors / norms, np.float32)

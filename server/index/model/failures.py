@@ -25,6 +25,6 @@ class ModelFailed(Unavailable):
 
 class VectorsRefused(ModelFailed):
     sentence = (
-        "The embedding model answered with something that is no vector (NaN, zero, or a wrong length); "
+        "The embedding model answered with an invalid vector (NaN, zero, or a wrong length); "
         "nothing was changed. Tell the server's administrator."
     )

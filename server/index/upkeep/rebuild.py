@@ -32,7 +32,7 @@ CHROMA_BATCH = 32
 """Rows per write to Chroma, which holds the GIL while it writes."""
 
 EMBED_BATCH = 16
-"""Memories that are embedded at a time."""
+"""The memories that are embedded at a time."""
 
 LOG_EVERY_SECONDS = 10.0
 """The least time between two log lines about one job."""

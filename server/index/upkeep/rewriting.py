@@ -14,7 +14,7 @@ from server.index.words import tokenizer, word_index
 from server.models import WordIndexState, metadata
 
 MOST_MEMORIES = 100
-"""Memories whose words are written in one transaction."""
+"""The most memories whose words are written in one transaction."""
 
 MOST_CHARACTERS = 100_000
 """The most characters of their texts together. A single longer text is written alone."""

@@ -42,7 +42,7 @@ COOLDOWN_SECONDS = 0.1
 """The least time between two looks at the tasks, even if the worker is woken more often."""
 
 TASK_BATCH = 256
-"""Tasks that are applied at a time."""
+"""The most tasks that are applied at a time."""
 
 CHECK_EVERY_SECONDS = 5.0
 """How often the worker looks for work without a task."""

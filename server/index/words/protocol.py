@@ -86,7 +86,7 @@ class WordIndex(Protocol):
         """Score the project's memories for each term in `counts`, with one query.
 
         Each term gets its `max_rows` newest memories. `allowed` narrows the query to these memories.
-        The values of `counts` come from the method `counts`, or are 0 when `max_rows` and `allowed` cut nothing off.
+        The values of `counts` come from the method `counts`. They may be 0 if `max_rows` and `allowed` do not apply.
         """
 
     def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:

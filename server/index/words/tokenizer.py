@@ -78,7 +78,7 @@ _NAMES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
     ("++", re.compile(r"(?<![^\W_])([A-Za-z]{1,2})\+\+"), r"\1plusplus "),
     (".", re.compile(r"(?<![\w.])\.([A-Za-z]+)"), _spell_dot),
 )
-"""`C#`, `C++` and `.NET` as people spell them out: csharp, cplusplus, dotnet. Tried if the text has the sign."""
+"""Sign, pattern and replacement: `C#`, `C++` and `.NET` become csharp, cplusplus, dotnet, as people spell them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +174,14 @@ def indexed_terms(text: str) -> list[str]:
 
 
 def question_terms(question: str) -> list[str]:
-    """Return the different terms of a question, without stop words unless there is nothing else."""
+    """Return the different terms of a question, without stop words unless it has only stop words."""
     return read_question(question).terms
 
 
 def read_question(question: str) -> Question:
-    """Return at most `MAX_CANDIDATES` terms of a question: those with digits and the longest say most.
+    """Return at most `MAX_CANDIDATES` terms of a question, preferring terms with digits and the longest ones.
 
-    Stop words are left out, unless there is nothing else.
+    Stop words are left out, unless there are no other terms.
     """
     by_compound = [_terms_of_compound(compound, is_question=True) for compound in _compounds(normalize(question))]
     terms = list(dict.fromkeys(term for terms in by_compound for term in terms))
