@@ -29,7 +29,7 @@ class Endpoint:
 
     `name` is the operationId. `operation` names the entry of `server.operations` whose rate limit applies.
     `may_be_empty` is for a body that may be left out.
-    `reads_body` is for a deletion whose handler reads a body. The others refuse a body that is not empty.
+    `reads_body` is for a deletion whose handler reads a body. The others refuse a body with fields.
     `failures` adds the statuses that the other fields do not imply: a credential implies 404, a rate limit 429.
     """
 
@@ -66,7 +66,7 @@ class Resource(Methods):
         return await super().answer(request)
 
     def takes_nothing(self, method: str) -> bool:
-        """Return whether the method is a DELETE or PUT that does not read a body, so that the body must be empty."""
+        """Return whether the method is a DELETE or PUT that does not read a body, so that a body with fields is refused."""
         endpoint = self.endpoints.get(method)
         is_bare = endpoint is not None and endpoint.body is None and not endpoint.reads_body
         return is_bare and method in ("DELETE", "PUT")

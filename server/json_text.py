@@ -13,16 +13,16 @@ from server.spelling import field_of
 HALF_A_CHARACTER = "must be text without half a character"
 
 SCANNED_BYTES, SCANNED_TOKENS = 100_000, 10_000
-"""The path of a fault beyond this point is not searched for. Searching this much blocks the event loop for 10 ms."""
+"""A fault beyond this point is reported without its path. Scanning this much blocks the event loop for 10 ms."""
 
 MOST_LEVELS = 200
-"""The deepest nesting that the parser takes."""
+"""The deepest nesting that the parser accepts."""
 
 MOST_DIGITS = 4_300
-"""The longest whole number that the parser takes."""
+"""The most digits that the parser accepts in a whole number."""
 
 PLACE_LENGTH = 4
-"""The path of something nested too deeply is cut to this many names."""
+"""An error about nesting names this many levels of the path."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]+|"', re.DOTALL)
 _NOT_A_NUMBER = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)

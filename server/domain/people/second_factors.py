@@ -32,7 +32,7 @@ STEPS_AROUND = (0, -1, 1)
 
 SET_UP_SECONDS = 1800
 FAILURES_A_DAY = 100
-"""After this many wrong codes, an account's app codes are refused for a day. Recovery codes still work.
+"""After this many wrong codes, codes of the app are refused for the rest of the day. Recovery codes still work.
 
 Three of a million codes are right at a time, so a hundred guesses a day succeed once in nine years.
 """

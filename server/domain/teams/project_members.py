@@ -1,7 +1,7 @@
 """Members of a project: listing them, adding, changing roles, removing, leaving.
 
 The owner and the admins of the organization are admins of all its projects without a row here. The creator of a project
-still gets a row, and so remains an admin when the role in the organization ends. The row can be changed and removed
+still gets a row, and so stays an admin after losing the role in the organization. The row can be changed and removed
 like any other.
 """
 
