@@ -66,7 +66,7 @@ class Resource(Methods):
         return await super().answer(request)
 
     def takes_nothing(self, method: str) -> bool:
-        """Return whether the method is a DELETE or PUT that does not read a body, so that a body with fields is refused."""
+        """Return whether the method is a DELETE or PUT without a body. One with fields is refused."""
         endpoint = self.endpoints.get(method)
         is_bare = endpoint is not None and endpoint.body is None and not endpoint.reads_body
         return is_bare and method in ("DELETE", "PUT")

@@ -62,7 +62,7 @@ class Runtime:
     mailer: Mailer
     second_factor_seal: Fernet
     sign_in_seal: Fernet
-    """Seals what a browser keeps of a sign-in under way."""
+    """Encrypts the sign-in attempt that a browser keeps."""
     metrics: Metrics
     health: HealthChecks
     pools: Pools

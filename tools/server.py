@@ -45,7 +45,7 @@ TOOL_LIST_SECONDS = 300
 
 
 def protocol_server() -> Server:
-    """Return the SDK's server. It keeps no state and no caller."""
+    """Return the SDK's server. It does not store state or callers."""
     return Server(
         "SelfMemory",
         title="SelfMemory",

@@ -72,6 +72,6 @@ def _project(session: Session, user: User, name: str | None) -> Project:
 
 @contextmanager
 def writing(settings: Settings) -> Iterator[Session]:
-    """A transaction on the migrated database."""
+    """Begin a transaction that may write, on the migrated database."""
     with migrated(settings.database_url.get_secret_value()) as database, database.write() as session:
         yield session

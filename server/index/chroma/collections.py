@@ -130,7 +130,7 @@ class Collections:
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
 
     def _may_try(self) -> bool:
-        """Return whether to use Chroma. After a failure and its cooldown, one search tries; the others go on without."""
+        """Return whether to use Chroma. After a failure and its cooldown, one search tries, others go without."""
         with self._probing:
             if not self._is_failing:
                 return True

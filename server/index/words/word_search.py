@@ -34,7 +34,7 @@ It then leaves out the most common terms. In a smaller project no term can have 
 
 
 COUNT_AT_MOST = 10_000
-"""The count of a term's matches stops here, because the rarest terms can be chosen without the exact rest."""
+"""The matches of a term are counted up to here. Above it, exact counts do not matter for choosing the rarest terms."""
 
 
 _memories = metadata.tables["memories"]
