@@ -36,7 +36,7 @@ class Client(ClientMixin):
         return self.row.redirect_uris[0] if len(self.row.redirect_uris) == 1 else None
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """Return the known scopes of the request, else the defaults: some clients ask only for OpenID ones."""
+        """Return the known scopes of the request, or the defaults, since some clients request only OpenID scopes."""
         return " ".join(sorted(known_scopes(scope) or EVERYDAY_SCOPES))
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:

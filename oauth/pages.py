@@ -109,7 +109,7 @@ async def decide(request: Request[State]) -> Response:
 
 
 async def visitor_of(request: Request[State]) -> Visitor | None:
-    """Return None when nobody is signed in. Raises Forbidden for an API key, a token or another site's form."""
+    """Return the signed-in person, or None. Raises Forbidden for an API key, a token or another site's form."""
     runtime = request.state["runtime"]
     try:
         credential = credential_of(request, runtime.settings)

@@ -76,7 +76,7 @@ class _Turn:
         self._held = False
 
     def __enter__(self) -> None:
-        """Raises TimeoutError when the request has waited long enough, as for a connection."""
+        """Raises TimeoutError when the request has waited long enough, like a wait for a connection."""
         if self._lock is None:
             return
         with waits.counted() as left:

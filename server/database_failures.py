@@ -21,7 +21,7 @@ POSTGRES_REASONS = {
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Raises SettingsError for what a wrong setting, or the state of the database at `url`, causes."""
+    """Raises SettingsError for a failure that a setting or the state of the database at `url` causes."""
     try:
         yield
     except sa.exc.DatabaseError as error:

@@ -46,7 +46,7 @@ async def _repeat(runtime: Runtime) -> None:
 
 
 async def remove_all(runtime: Runtime) -> int:
-    """Remove everything that has ended, in short transactions. Return how many rows went.
+    """Remove all expired rows, in short transactions. Return their number.
 
     Raises Unavailable.
     """

@@ -95,7 +95,7 @@ class Change(BaseModel):
 
 
 def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object]:
-    """Return the values of `MemoryFields`. `text` is what is shown of the memory's text."""
+    """Return the values of `MemoryFields`. `text` is the part of the memory's text to show."""
     return {
         "id": memory.id,
         "title": title_of(memory.content),

@@ -41,7 +41,7 @@ def create_key(settings: Settings, args: Namespace) -> None:
 
 
 def reset_password(settings: Settings, args: Namespace) -> None:
-    """Print a link that sets a new password once within an hour. Raises Invalid, NoAccount.
+    """Print a link that sets a new password. It works once, for an hour. Raises Invalid, NoAccount.
 
     `--remove-second-factor` also removes the account's authenticator app and recovery codes.
     """

@@ -79,7 +79,7 @@ def is_allowed(uri: str, public_url: str) -> bool:
 
 
 def allowed_among(uris: Sequence[object], public_url: str) -> list[str]:
-    """Return the allowed ones, so that a client can use them even if it registers others."""
+    """Return the allowed ones, so that a client can use them even if others are refused."""
     return [uri for uri in uris if isinstance(uri, str) and is_allowed(uri, public_url)]
 
 

@@ -38,7 +38,7 @@ An application whose two processes exchange the same token every hour leaves 24 
 """
 
 ROTATED_KEPT = 32
-"""Exchanged refresh tokens that are kept per family, so that their return is noticed."""
+"""The exchanged refresh tokens that are kept per family, so that a second use is noticed."""
 
 MAX_ACCESS_TOKENS = 256
 """The most access tokens per family. The oldest are deleted first."""
