@@ -78,7 +78,7 @@ def require_known_parameters(request: Request[State]) -> None:
     known = query.model_fields if query else {}
     for name in request.query_params:
         if name not in known:
-            has = f"Known are {', '.join(known)}." if known else "This route has none."
+            has = f"Known parameters: {', '.join(known)}." if known else "This route takes no parameters."
             raise Invalid(f"{not_a('parameter', name, known)} {has}", field=shortened(name))
 
 

@@ -13,10 +13,10 @@ from tools.prompts import PROMPTS
 BATCH = "This server takes one JSON-RPC message at a time, and no batches. Send each message in a request of its own."
 MESSAGE = "an object with jsonrpc, method and, for a request, id"
 NOTIFICATIONS = "notifications/"
-TOOLS_THERE_ARE = f"There are {', '.join(tool.name for tool in TOOLS)}."
+TOOLS_THERE_ARE = f"The tools are {', '.join(tool.name for tool in TOOLS)}."
 NEEDED = {
     "tools/call": ("name", TOOLS_THERE_ARE),
-    "prompts/get": ("name", f"There are {', '.join(prompt.name for prompt in PROMPTS)}."),
+    "prompts/get": ("name", f"The prompts are {', '.join(prompt.name for prompt in PROMPTS)}."),
     "resources/read": ("uri", "It is memory:// followed by the id of a memory."),
 }
 """The parameter that each method needs, and a sentence about its values."""

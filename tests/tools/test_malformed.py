@@ -118,8 +118,8 @@ async def test_a_byte_order_mark_is_skipped(client: httpx.AsyncClient, alice: Te
     assert len(answer.json()["result"]["tools"]) == 7
 
 
-THERE = "There are search, fetch, list_memories, context, add_memory, update_memory, delete_memory."
-PROMPTS = "There are remember, recall, briefing."
+THERE = "The tools are search, fetch, list_memories, context, add_memory, update_memory, delete_memory."
+PROMPTS = "The prompts are remember, recall, briefing."
 
 
 WRONG_PARAMETERS: list[tuple[str, dict[str, object], str]] = [
