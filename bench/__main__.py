@@ -1,4 +1,4 @@
-"""`python -m bench` runs retrieval, latency and tokens; `python -m bench.NAME` runs one of them, or embeddings."""
+"""`python -m bench` runs retrieval, latency and tokens; `python -m bench.NAME` runs one of the benchmarks."""
 
 from bench import latency, retrieval, tokens
 

@@ -1,4 +1,4 @@
-"""Measures what one tenant notices while one key of another tenant floods the server with additions.
+"""Measures how much one tenant is slowed down while a key of another tenant floods the server with additions.
 
 python -m bench.fairness [--seconds 20] [--database-url postgresql://…/an_empty_one] [--limits]
     [--clients 24 200] [--addition-characters 2000] [--batch-memories 1000] [--import-megabytes 300]
@@ -31,10 +31,10 @@ from bench.server import ROOT, Server, started
 AIM = 5.0
 ALONE = "alone (p50, p95, ratio of p95 to p95 alone)"
 BATCH_CHARACTERS = 9_700_000
-"""They and their JSON are just below the 10 MB that a batch may have."""
+"""The texts of a batch with their JSON are just below its limit of 10 MB."""
 
 RETRY_SECONDS = 0.2
-"""How soon the flood tries again after a refusal. It does not honor Retry-After."""
+"""The pause of the flood after a refusal. It ignores Retry-After."""
 
 PASSWORD = secrets.token_urlsafe(12)
 
@@ -69,7 +69,7 @@ class Neighbor:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._email = f"{secrets.token_hex(4)}@example.com"  # a database may have served another flood before
+        self._email = f"{secrets.token_hex(4)}@example.com"  # the database may have served another flood before
         create_user(server, self._email)
         self._caller = server.caller(server.key("Neighbor", self._email))
 

@@ -29,14 +29,14 @@ from server.settings import Settings
 MEGABYTES = 300
 ANSWER = "The hotel near the station has rooms with a view of the river. Breakfast is served until ten. " * 5
 ABOUT = {"search_result_groups": ["https://example.com/a/page/that/was/read " * 50] * 5}
-"""Most of a real export is no text but what was searched, cited and run."""
+"""Stands for the searches, citations and code that most of a real export consists of."""
 
 EXCHANGES = 20
 REPORTED_EVERY = 5_000
 
 
 class Constant:
-    """An embedder that costs nothing."""
+    """An embedder that takes no time."""
 
     name = "constant/bench"
     dimensions = 8

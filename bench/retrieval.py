@@ -3,8 +3,8 @@
 python -m bench.retrieval [FOLDER] [--database-url postgresql://…/an_empty_one] [--model NAME]
 
 hit@k is the share of questions with at least one memory of their evidence among the first k results; recall@k is the
-mean share of the evidence among them. Every question is also asked of another conversation, where nothing answers it:
-that measures the floor and what is called weak. Intervals are 95 %, by resampling questions.
+mean share of the evidence among them. Every question is also asked in another conversation, which has no answer to it.
+That measures the floor, and which answers count as weak. Intervals are 95 %, by resampling questions.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def ask(caller: Caller, names: dict[str, str], question: str, user_id: str | Non
 
 
 def store(caller: Caller, memories: Sequence[dict[str, str]], user_id: str | None) -> dict[str, str]:
-    """Store the memories, and return the data set's name of each by its id."""
+    """Store the memories. Return their names in the data set by id."""
     names: dict[str, str] = {}
     for start in range(0, len(memories), BATCH):
         part = memories[start : start + BATCH]
@@ -91,7 +91,7 @@ def store(caller: Caller, memories: Sequence[dict[str, str]], user_id: str | Non
 
 
 def locomo(server: Server, file: Path) -> tuple[list[Answer], list[Answer]]:
-    """Return the answers to all questions, and those of another conversation to the same ones."""
+    """Return the answers to all questions, and another conversation's answers to the same questions."""
     caller = server.caller(server.key("Conversations"))
     conversations = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     names: dict[str, str] = {}

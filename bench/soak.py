@@ -1,4 +1,4 @@
-"""Kills a busy server again and again and checks what it acknowledged. Exits with 1 if something is missing.
+"""Kills a busy server repeatedly and checks the changes that it acknowledged. Exits with 1 if one is lost.
 
 python -m bench.soak [--rounds 10] [--seed 1]
 

@@ -1,9 +1,9 @@
-"""Strangers at every anonymous door of a server with its default limits: how much they make it grow.
+"""Measures how much a server with default limits grows while strangers call every endpoint that is open to them.
 
 python -m bench.strangers [--seconds 60] [--clients 10]
 
 Aim: an hour (`--seconds 3600`) leaves the database and the memory at most 10 MB larger. Exits with 1 when it does not.
-Most limits are full after seconds, so a short run shows most of what an hour leaves.
+Most limits are used up after seconds, so a short run shows most of the growth of an hour.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def form(path: str, **fields: str) -> Ask:
 
 
 def doors(chance: random.Random) -> list[Ask]:
-    """Return one request for each anonymous door, each with values that were not sent before."""
+    """Return one request for each open endpoint, with values that were not sent before."""
     word = f"{chance.getrandbits(64):x}"
     asked = urlencode(
         {"response_type": "code", "client_id": f"https://{word}.example/c", "redirect_uri": "https://a.example/",
@@ -82,12 +82,12 @@ def knock(server: Server, seed: int, until: float, answers: Counter[str]) -> Non
 
 
 def named(status: int, method: str, path: str) -> str:
-    """Return the status, with the door for one that must not be. 0 is a broken connection, 503 is "come back"."""
+    """Return the status, with the endpoint if it is 500, or 0 for a broken connection."""
     return f"{status} {method} {path[:40]}" if status in (0, 500) else str(status)
 
 
 def run(server: Server, clients: int, seconds: float) -> Counter[str]:
-    """Let so many clients knock for so long. Return how often each status was answered."""
+    """Let the clients call the endpoints for some seconds. Return the number of answers by status."""
     answers = [Counter[str]() for _ in range(clients)]
     until = time.monotonic() + seconds
     threads = [
@@ -106,7 +106,7 @@ def database_bytes(folder: Path) -> int:
 
 
 def resident_bytes(server: Server) -> int:
-    """Return what the server's process holds in memory (Linux)."""
+    """Return the memory of the server's process in bytes (Linux)."""
     status = Path(f"/proc/{server.process.pid}/status").read_text("ascii")
     return int(status.split("VmRSS:")[1].split()[0]) * 1024
 

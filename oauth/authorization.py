@@ -22,7 +22,7 @@ from server.runtime import Call
 from server.settings import Settings
 
 HOST_TIMES = 10
-"""All people together may make the server fetch from one host this many times as often as one person."""
+"""The limit of fetches from one host, as a multiple of the limit of one person."""
 
 
 class Consent(NamedTuple):
@@ -98,7 +98,7 @@ def answer_url(settings: Settings, redirect_uri: str, state: str | None, **answe
 
 
 def _count_fetch(call: Call, url: str) -> None:
-    """Count a fetch for its person, and more loosely for the host. Raises RateLimited."""
+    """Count a fetch against the limits of its person and of the host. Raises RateLimited."""
     limits = call.runtime.limits
     limits.hit(Bucket.DOCUMENT, "user", call.principal.user_id)
     limits.hit(Bucket.DOCUMENT, "host", urlsplit(url).netloc.lower(), times=HOST_TIMES)

@@ -26,7 +26,7 @@ class Answer:
 
 
 class AuthorizationServer(BaseServer):
-    """Create one for each transaction, and commit it whenever it returns an Answer. Raises Authlib's errors."""
+    """Create one for each transaction, and commit the transaction after every Answer. Raises Authlib's errors."""
 
     def __init__(self, settings: Settings, session: Session) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class AuthorizationServer(BaseServer):
         return None if row is None else Client(row)
 
     def authenticate_client(self, request: FlowRequest, _methods: object, _endpoint: str = "token") -> Client:
-        """Authenticate with one of the client's own methods, the same at every endpoint. Raises ClientRefused."""
+        """Authenticate the client by a method that it may use, at any endpoint. Raises ClientRefused."""
         credentials = client_credentials(request)
         client = self.query_client(credentials.client_id)
         by_header = "authorization" in request.headers

@@ -35,7 +35,7 @@ USER_AGENT = "SelfMemory-Client-Metadata/1"
 MIN_LIFETIME = timedelta(seconds=10)
 DEFAULT_LIFETIME = timedelta(minutes=5)
 MAX_LIFETIME = timedelta(hours=24)
-"""How long a copy is fresh: what its Cache-Control says, within these bounds."""
+"""A copy stays fresh for as long as its Cache-Control says, within these bounds."""
 
 STALE_LIFETIME = timedelta(hours=24)
 """How long a copy may stand in for a document that cannot be fetched."""
@@ -49,7 +49,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class DocumentRefused(Invalid):
-    """Has one sentence for every reason, so that it reveals nothing about this server's network."""
+    """The sentence is the same for every reason, so that it reveals nothing about this server's network."""
 
     sentence = "This application's metadata document could not be used."
 
@@ -153,7 +153,7 @@ def is_public(address: Address) -> bool:
 
 
 async def _read(http: httpx.AsyncClient, url: str, address: Address, public_url: str) -> Fetched:
-    """Fetch from the checked address. The host's name serves only for the certificate and the Host header."""
+    """Fetch from the checked address. Use the host's name only for the certificate and the Host header."""
     target = httpx.URL(url)
     headers = {
         "Host": target.netloc.decode(),
@@ -212,7 +212,7 @@ def checked(url: str, body: bytes, public_url: str) -> Description:
 
 
 def _is_public_client(document: Document) -> bool:
-    """Return whether the client offers the method `none` and no secret: a public document cannot keep one."""
+    """Return whether the client uses the method `none` and has no secret, which a public document could not keep."""
     if document.client_secret is not None or document.client_secret_expires_at is not None:
         return False
     offered = {document.token_endpoint_auth_method or "none", *(document.token_endpoint_auth_methods_supported or ())}

@@ -26,7 +26,7 @@ class Client(ClientMixin):
 
     @property
     def auth_methods(self) -> Set[str]:
-        """Return the method that the client registered. One that an administrator created registered none: both do."""
+        """Return the method that the client registered. A client that an administrator created may use either."""
         if self.row.kind == ClientKind.CONFIGURED and self.row.secret_hash is not None:
             return {AuthMethod.BASIC, AuthMethod.POST}
         return {self.row.auth_method}
@@ -36,7 +36,7 @@ class Client(ClientMixin):
         return self.row.redirect_uris[0] if len(self.row.redirect_uris) == 1 else None
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """Return the known scopes of the request, else the defaults: some clients ask only for OpenID ones."""
+        """Return the known scopes of the request, or the defaults, since some clients request only OpenID scopes."""
         return " ".join(sorted(known_scopes(scope) or EVERYDAY_SCOPES))
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
@@ -45,7 +45,7 @@ class Client(ClientMixin):
     def redirect_uri_for(self, requested: str | None, public_url: str) -> str:
         """Return the URI that the answer goes to. Raises InvalidRequestError; show it on a page.
 
-        What was allowed under an earlier PUBLIC_URL may not be now.
+        A URI that was allowed under an earlier PUBLIC_URL may be refused now.
         """
         uri = requested or self.get_default_redirect_uri()
         if uri is None or not self.check_redirect_uri(uri) or not redirect_uris.is_allowed(uri, public_url):

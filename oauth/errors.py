@@ -37,7 +37,7 @@ class ForPrograms(Methods):
 
 
 def options(endpoint: Methods) -> Response:
-    """Return the methods of an endpoint (RFC 9110 section 9.3.7). Those that browsers call: see `server.cors`."""
+    """Return the methods of an endpoint (RFC 9110 section 9.3.7). `server.cors` answers the preflights of browsers."""
     return Response(status_code=204, headers={"Allow": f"{endpoint.allow}, OPTIONS"})
 
 

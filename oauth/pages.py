@@ -32,7 +32,7 @@ from server.templating import environment
 HEADERS = {"Content-Security-Policy": csp.FLOW}
 URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=~"
 UNESCAPED = "/:?@!$'()*,;=~"
-"""Characters of a URL that may stand in the value of a query parameter. The others are escaped."""
+"""URL characters that need no escape in the value of a query parameter."""
 
 SCOPE_LABELS = {
     Scope.READ: "See and search memories",
@@ -48,7 +48,7 @@ class Visitor(NamedTuple):
 
 
 class ForPeople(Methods):
-    """The endpoint of a page: every failure is a page, and none redirects."""
+    """The endpoint of a page. It shows every failure as a page and never redirects because of one."""
 
     async def answer(self, request: Request[State]) -> Response:
         if request.method == "OPTIONS":
@@ -109,7 +109,7 @@ async def decide(request: Request[State]) -> Response:
 
 
 async def visitor_of(request: Request[State]) -> Visitor | None:
-    """Return None when nobody is signed in. Raises Forbidden for an API key, a token or another site's form."""
+    """Return the signed-in person, or None. Raises Forbidden for an API key, a token or another site's form."""
     runtime = request.state["runtime"]
     try:
         credential = credential_of(request, runtime.settings)
@@ -159,7 +159,7 @@ def render(template: str, context: dict[str, object]) -> str:
 
 
 def risks_of(redirect_uri: str) -> dict[str, object]:
-    """Return who else could receive the answer: any local program, any application by its scheme, or the network."""
+    """Return who else could receive the answer: any local program, any application with this scheme, or the network."""
     return {
         "is_local": redirect_uris.is_local(redirect_uri),
         "app_scheme": redirect_uri.partition(":")[0] if redirect_uris.is_app(redirect_uri) else None,

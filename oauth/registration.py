@@ -20,7 +20,7 @@ from server.wire import is_unstorable
 
 MAX_URIS = 50
 MAX_TEXT = 4096
-"""Characters of a text or link; a longer one is ignored."""
+"""The most characters in a text or link. A longer one is ignored."""
 
 
 def _text_or_nothing(value: object) -> object:
@@ -33,7 +33,7 @@ def _link_or_nothing(value: str | None) -> str | None:
 
 
 def _known_or_default(value: object) -> object:
-    """Return the known grant types that the client names; all of them if it names none."""
+    """Return the grant types that both the client and we know. If there are none, return all of ours."""
     known = [grant for grant in GRANT_TYPES if isinstance(value, list) and grant in value]
     return known or list(GRANT_TYPES)
 
@@ -62,9 +62,9 @@ DETAILS = {"application_type", "software_id", "software_version", "client_uri", 
 
 
 def parse_description(body: bytes, public_url: str) -> Description:
-    """Return the description in the body of a registration, with those redirect URIs that are allowed.
+    """Return the description in the body of a registration, with the redirect URIs that are allowed.
 
-    Raises InvalidRedirectURIError when there is none, InvalidClientMetadataError.
+    Raises InvalidRedirectURIError when all of them are refused, InvalidClientMetadataError.
     """
     metadata = metadata_of(body)
     method = metadata.token_endpoint_auth_method or AuthMethod.BASIC
@@ -83,7 +83,7 @@ def parse_description(body: bytes, public_url: str) -> Description:
 
 
 def usable_uris(uris: Sequence[object], public_url: str) -> list[str]:
-    """Return those redirect URIs that are allowed. Raises InvalidRedirectURIError, which says why, when none is."""
+    """Return the redirect URIs that are allowed. Raises InvalidRedirectURIError with the reason if all are refused."""
     if not 0 < len(uris) <= MAX_URIS:
         raise InvalidRedirectURIError(f"The redirect_uris must be a list of 1 to {MAX_URIS} URIs.")
     usable = redirect_uris.allowed_among(uris, public_url)
@@ -94,9 +94,10 @@ def usable_uris(uris: Sequence[object], public_url: str) -> list[str]:
 
 
 def hash_of(settings: Settings, address: str, description: Description) -> str | None:
-    """Return what identifies a public client that registers from `address`, None for a client with a secret.
+    """Return a hash of a public client and its `address`, or None for a client with a secret.
 
-    Keyed, so that the database reveals no address. Reads the key's file: call it on a worker thread.
+    The hash is keyed, so that the database does not reveal the address. Reads the key's file: call it on a worker
+    thread.
     """
     if description.auth_method is not AuthMethod.NONE:
         return None

@@ -18,10 +18,10 @@ from server.urls import origin_of
 from server.wire import FORM, media_type, parse_form, read_body
 
 FORM_LIMIT = 64_000
-"""Bytes of a form."""
+"""The most bytes in a form."""
 
 QUERY_LIMIT = 8_000
-"""Characters of an authorization request's query string, which travels in the address of the sign-in page."""
+"""The most characters in an authorization request's query, which the sign-in page's address must carry."""
 
 MAX_FIELDS = 100
 SECRET_FIELDS = frozenset(
@@ -137,7 +137,7 @@ def require_single(fields: Fields) -> None:
 
 
 def require_own_resource(fields: Fields, settings: Settings) -> None:
-    """Raises InvalidTarget unless every `resource` is ours. No resource means ours (RFC 8707)."""
+    """Raises InvalidTarget unless every `resource` is ours. A missing resource means ours (RFC 8707)."""
     if any(canonical(value) != settings.resource for value in fields.get("resource", ())):
         raise InvalidTarget(f"The resource must be {settings.resource}. Ask for that one, or leave the resource out.")
 

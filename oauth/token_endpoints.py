@@ -22,10 +22,10 @@ from server.wire import read_body, require_json
 BODY_LIMIT = 64_000
 NO_STORE = {"Cache-Control": "no-store"}
 GUESS_ERRORS = frozenset({"invalid_client", "invalid_grant"})
-"""The error codes of requests that may be guesses at a secret, a code or a token: the rate limit counts them."""
+"""The error codes that may answer a guess at a secret, code or token. The rate limit counts them."""
 
 ADDRESS_TIMES = 10
-"""All known clients at one address may fail this many times as often as one of them."""
+"""The failures allowed for one address, as a multiple of those for one known client there."""
 
 Decide = Callable[[AuthorizationServer, FlowRequest], Answer]
 
@@ -87,7 +87,7 @@ async def _respond(request: Request[State], decide: Decide) -> Response:
 async def _known_client_id(runtime: Runtime, flow: FlowRequest, address: str) -> str:
     """Return the client id of the request.
 
-    An unknown client is refused before any other work, and counted by its address alone: another id is no new budget.
+    An unknown client is refused before any other work. Only its address counts: a new id brings no new attempts.
     Raises ClientRefused, RateLimited.
     """
     try:
@@ -101,14 +101,14 @@ async def _known_client_id(runtime: Runtime, flow: FlowRequest, address: str) ->
 
 
 async def _count_refresh(runtime: Runtime, refresh_token: str) -> None:
-    """Count the refresh for the token's grant, whichever of its tokens is used. Raises RateLimited."""
+    """Count the refresh against a limit that all tokens of the grant share. Raises RateLimited."""
     grant_id = await runtime.read(tokens.grant_id_of, refresh_token)
     if grant_id is not None:
         await runtime.in_thread(runtime.limits.hit, Bucket.REQUEST, "grant", grant_id)
 
 
 def _decide_and_count(runtime: Runtime, decide: Decide, flow: FlowRequest, client_id: str, address: str) -> Answer:
-    """Let Authlib decide, and count a guess. Raises RateLimited after too many guesses."""
+    """Let Authlib decide, and count a refusal that may answer a guess. Raises RateLimited after too many."""
     answer = _decide(runtime, decide, flow)
     if answer.body.get("error") in GUESS_ERRORS:
         runtime.limits.hit(Bucket.TOKEN_FAILURE, "known", client_id, address)
@@ -117,7 +117,7 @@ def _decide_and_count(runtime: Runtime, decide: Decide, flow: FlowRequest, clien
 
 
 def _decide(runtime: Runtime, decide: Decide, flow: FlowRequest) -> Answer:
-    """Let Authlib decide in one transaction. A refusal is committed too: what a replayed code revokes stays revoked."""
+    """Let Authlib decide in one transaction. Commit a refusal too: what a replayed code revokes must stay revoked."""
     try:
         with translating_outages(), runtime.database.write() as session:
             return decide(AuthorizationServer(runtime.settings, session), flow)
@@ -126,7 +126,7 @@ def _decide(runtime: Runtime, decide: Decide, flow: FlowRequest) -> Answer:
 
 
 async def _register(runtime: Runtime, description: Description, address: str) -> tuple[OAuthClient, str | None]:
-    """Return the client with its secret. Only a new one counts for the limit. Raises RateLimited."""
+    """Return the client with its secret. Only a new client counts against the limit. Raises RateLimited."""
     registration_hash = await runtime.in_thread(registration.hash_of, runtime.settings, address, description)
     client = await _registered(runtime, registration_hash)
     if client is not None:

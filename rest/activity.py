@@ -1,4 +1,4 @@
-"""What was done with the memories of a project, over HTTP."""
+"""A project's activity over HTTP: list it, and undo a part of it."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -63,7 +63,7 @@ class ActivityList(BaseModel):
 
 
 async def list_all(request: Request[State]) -> Response:
-    """List what was done with the project's memories, through what, and by whom."""
+    """List what was done with the project's memories, by which source and which user."""
     call = await call_of(request)
     query = read_query(request, ActivityQuery)
     await call.runtime.in_thread(call.runtime.activity.flush)
@@ -75,19 +75,19 @@ async def list_all(request: Request[State]) -> Response:
 class RevertRequest(Change):
     source_id: SourceId = Field(description="an API key, a connection, a session or an import, as `source` names it")
     since: Annotated[datetime, BeforeValidator(parse_moment)]
-    dry_run: bool = Field(default=False, description="true counts what would be undone, and undoes nothing")
+    dry_run: bool = Field(default=False, description="true only counts what would be undone")
 
 
 class Reverted(BaseModel):
     dry_run: bool
     adds: int = Field(description="memories that are in the trash now")
-    changes: int = Field(description="memories that have the version before again")
+    changes: int = Field(description="memories that are back at their previous version")
     deletions: int = Field(description="memories that came back from the trash")
     skipped: int = Field(description="memories that somebody else changed afterwards")
 
 
 async def undo(request: Request[State]) -> Response:
-    """Undo what one credential did with the project's memories since a moment. Only for the project's admins."""
+    """Undo what one source did to the project's memories since a given time. Only for the project's admins."""
     call = await person_call_of(request)
     body = await read(request, RevertRequest)
     wanted = Wanted(request.path_params["project_id"], body.source_id, body.since)

@@ -29,7 +29,7 @@ class Endpoint:
 
     `name` is the operationId. `operation` names the entry of `server.operations` whose rate limit applies.
     `may_be_empty` is for a body that may be left out.
-    `reads_body` is for a deletion whose handler reads a body. All others refuse one that says something.
+    `reads_body` is for a deletion whose handler reads a body. The others refuse a body with fields.
     `failures` adds the statuses that the other fields do not imply: a credential implies 404, a rate limit 429.
     """
 
@@ -59,14 +59,14 @@ class Resource(Methods):
         )
 
     async def answer(self, request: Request[State]) -> Response:
-        """Raises RateLimited. A credential that an open endpoint does not look at must not free it of the limit."""
+        """Raises RateLimited. Open endpoints ignore credentials, so a false one must not bypass the limit."""
         endpoint = self._endpoint(request.method)
         if endpoint and endpoint.reach is Reach.ANYBODY and presents_credential(request):
             await request.state["runtime"].count_request()
         return await super().answer(request)
 
     def takes_nothing(self, method: str) -> bool:
-        """Return whether the method deletes or puts without a body, so that a body must say nothing."""
+        """Return whether the method is a DELETE or PUT without a body. One with fields is refused."""
         endpoint = self.endpoints.get(method)
         is_bare = endpoint is not None and endpoint.body is None and not endpoint.reads_body
         return is_bare and method in ("DELETE", "PUT")

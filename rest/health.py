@@ -83,7 +83,7 @@ def _has_token(request: Request[State]) -> bool:
 
 
 def _is_from_this_machine(request: Request[State]) -> bool:
-    """Return whether peer and Host are loopback and nothing was forwarded: a proxy on this machine does not pass."""
+    """Return whether peer and Host are loopback and no proxy on this machine forwarded the request."""
     peer = request.client.host if request.client else ""
     try:
         is_local = ipaddress.ip_address(peer).is_loopback

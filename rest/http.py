@@ -22,10 +22,10 @@ Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")
 BODY_LIMIT = 100_000
 BULK_BODY_LIMIT = 10_000_000
-"""Bytes of a body; the larger limit is for batches."""
+"""The most bytes in a body. The larger limit is for batches."""
 
 MOST_WARNINGS = 100
-"""Warnings of an answer."""
+"""The most warnings in an answer."""
 
 
 async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call:
@@ -73,12 +73,12 @@ async def _require_nothing_unknown(request: Request[State]) -> None:
 
 
 def require_known_parameters(request: Request[State]) -> None:
-    """Raises Invalid for a query parameter that the endpoint does not have: it could narrow, choose or protect."""
+    """Raises Invalid for an unknown query parameter. Ignoring one could widen the request, or change the wrong data."""
     query = request.scope["endpoint"].query_of(request.method)
     known = query.model_fields if query else {}
     for name in request.query_params:
         if name not in known:
-            has = f"Known are {', '.join(known)}." if known else "This route has none."
+            has = f"Known parameters: {', '.join(known)}." if known else "This route takes no parameters."
             raise Invalid(f"{not_a('parameter', name, known)} {has}", field=shortened(name))
 
 
@@ -100,7 +100,7 @@ async def read_if_any(request: Request[State], model: type[Model]) -> Model:
 def read_query(request: Request[State], model: type[Model]) -> Model:
     """Return the query parameters as `model`.
 
-    A list may be given several times. Raises Invalid for another parameter that is given with different values.
+    A list may be repeated. Raises Invalid if any other parameter is repeated with different values.
     """
     values: dict[str, object] = {}
     given = parse_query(request)
@@ -134,7 +134,7 @@ async def reply_sized(request: Request[State], size: int, build: Callable[[], Ba
 
 
 def reply_created(view: Created, *sent: BaseModel) -> Response:
-    """Reply to a creation. The answer names what was sent and is no field."""
+    """Reply to a creation. `warnings` names the unknown fields that were sent."""
     view.warnings = list(islice((warning for model in sent for warning in warnings_of(model)), MOST_WARNINGS))
     return reply(view)
 

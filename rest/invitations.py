@@ -71,7 +71,7 @@ class InvitationSent(Created):
     project_id: str | None
     role: str
     project_assignments: list[AssignmentView]
-    token: str = Field(description="shown only once; it joins, but unlike the token in the letter it proves no mailbox")
+    token: str = Field(description="shown only once; unlike the mailed token, it does not confirm the email address")
     link: str
     expires_at: datetime
     message: str = Field(description="says whether the mail was sent")

@@ -169,7 +169,7 @@ async def any_memory_id_of(request: Request[State], call: Call) -> str:
 
 
 async def reply_with(request: Request[State], memory: Memory) -> Response:
-    # The messages repeat the text.
+    # Twice the size, because the messages repeat the text.
     return await reply_sized(request, 2 * size_of(memory.content, memory.details), lambda: MemoryView.of(memory))
 
 

@@ -1,4 +1,4 @@
-"""What requests about memories ask and answer."""
+"""The wire models of requests about memories, and of their answers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,8 +20,8 @@ from server.models import Memory
 from server.models.sources import Source
 
 MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
-THROUGH_WHAT = "the key, application, session or import that wrote it; null for what an earlier version stored"
-ANY_OF_THEM = "any of them; comma text, or given several times"
+THROUGH_WHAT = "the key, application, session or import that wrote it; null if an older server stored it"
+ANY_OF_THEM = "any of them; separated by commas, or repeated"
 
 
 class ListedMemory(BaseModel):
@@ -33,7 +33,7 @@ class ListedMemory(BaseModel):
     created_at: datetime
     updated_at: datetime
     source: Source | None = Field(description=THROUGH_WHAT)
-    expires_at: datetime | None = Field(description="when it leaves every answer; null: never")
+    expires_at: datetime | None = Field(description="when it expires; null: never")
     pinned: bool
 
     @classmethod
@@ -89,7 +89,7 @@ class MemoryList(BaseModel):
     next: str | None = Field(
         default=None,
         exclude_if=lambda value: value is None,
-        description="where the page goes on: the path and query. Present if the page has more than 4 MB",
+        description="path and query of the rest of the page; present if the page has more than 4 MB",
     )
 
     @classmethod
@@ -124,7 +124,7 @@ class MemoryHistory(BaseModel):
     next: str | None = Field(
         default=None,
         exclude_if=lambda value: value is None,
-        description="the path and query of the versions before these. Present if there are any",
+        description="path and query of the versions before these; present if there are any",
     )
 
     @classmethod
@@ -232,7 +232,7 @@ class HistoryQuery(InProject):
 
 
 class RestoredVersion(Change):
-    version: VersionNumber | None = Field(default=None, description="as in the history; none: back from the trash")
+    version: VersionNumber | None = Field(default=None, description="from the history; if left out, from the trash")
 
 
 class Batch(InProject):

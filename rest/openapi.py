@@ -180,7 +180,7 @@ def _failure(status: int) -> JsonObject:
     return failure | {"headers": headers[status]} if status in headers else failure
 
 
-@functools.cache  # both texts are long, and anyone may request them
+@functools.cache  # building these long texts takes time, and anyone may request them
 def _text(endpoints: tuple[Endpoint, ...], session_cookie: str) -> str:
     return json.dumps(describe(endpoints, session_cookie), ensure_ascii=False)
 

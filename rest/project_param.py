@@ -1,4 +1,4 @@
-"""The project and the end user of a request, which its query, its body or both may name."""
+"""The project and the end user of a request. The query, the body or both may name them."""
 
 from typing import Annotated, Protocol
 
@@ -35,7 +35,7 @@ class NamesProject(Protocol):
 async def project_of(request: Request[State], call: Call, *bodies: NamesProject) -> str | None:
     """Return the project that the query or a body names. Raises Invalid if two differ.
 
-    An organization that is named too must be the project's: raises NotFound.
+    Raises NotFound if the request names an organization that is not the project's.
     """
     named: list[NamesProject] = [read_query(request, InProject), *bodies]
     project_id = single_value("project_id", *(body.project_id for body in named))

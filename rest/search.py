@@ -47,7 +47,7 @@ class SearchFilters(WithoutNulls, OfUser):
     source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
     pinned: bool | None = None
     threshold: Threshold | None = Field(
-        default=None, description="the minimum score; left out: what is as good as unrelated is left out; 0: all"
+        default=None, description="the minimum score; 0: all; left out: no results as weak as unrelated memories"
     )
     sort_by: SortBy = SortBy.RELEVANCE
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")
@@ -62,7 +62,7 @@ class Search(SearchFilters):
 
     @model_validator(mode="after")
     def _merge_filters(self) -> Self:
-        """Take over what stands in `filters`. Raises Invalid if two places give different values."""
+        """Move the fields of `filters` to the top level. Raises Invalid if two places give different values."""
         for name in self.filters.model_fields_set:
             inner = getattr(self.filters, name)
             if name in self.model_fields_set:
@@ -131,13 +131,13 @@ class FoundList(BaseModel):
     omitted: int = Field(
         default=0,
         exclude_if=lambda value: value == 0,
-        description="how many other results there are within the limit, for which the answer's 4 MB had no room",
+        description="how many results within the limit did not fit into the answer's 4 MB",
     )
 
     weak: bool = Field(
         default=False,
         exclude_if=lambda value: not value,
-        description="true if even the best result is no better than what unrelated questions reach",
+        description="true if even the best result scores no higher than an unrelated question would",
     )
 
     @classmethod

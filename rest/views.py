@@ -14,13 +14,13 @@ else:
 
 
 class Creation(BaseModel):
-    """The body of a creation. Fields that are none are kept, so that the answer can name them."""
+    """The body of a creation. Keeps unknown fields, so that the answer can name them."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class Change(BaseModel):
-    """The body of a change, deletion or search: a field that is none is refused, since it could choose or protect."""
+    """The body of a change, deletion or search. Refuses unknown fields: ignoring one could affect the wrong data."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,5 +31,5 @@ class Created(BaseModel):
     warnings: list[str] = Field(
         default_factory=list,
         exclude_if=lambda value: not value,
-        description="what was sent and is no field, each with the field that was probably meant",
+        description="unknown fields that were sent, each with the field that was probably meant",
     )

@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     _add_user(command("create-user", "accounts.create_user", "create an account; prints its id"))
     _add_key(command("create-key", "accounts.create_key", "create an API key, and what it needs; prints the key"))
     reset = command(
-        "reset-password", "accounts.reset_password", "print a link that sets a password once within an hour"
+        "reset-password", "accounts.reset_password", "print a link that sets a password; it works once, for an hour"
     )
     reset.add_argument("--email", required=True)
     reset.add_argument("--remove-second-factor", action="store_true")
@@ -41,12 +41,12 @@ def parser() -> argparse.ArgumentParser:
     command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
     command("doctor", "doctor.doctor", "ask every part whether it works; exit 1 on a problem")
     command(
-        "check-connection", "check_connection.check_connection", "ask PUBLIC_URL what assistants ask; exit 1 if wrong"
+        "check-connection", "check_connection.check_connection", "test PUBLIC_URL as assistants do; exit 1 on failure"
     )
     command("prepare-model", "upkeep.prepare_model", "prepare the embedding model before the first start")
     _add_connect(command("connect", "connect.connect", "print what connects an assistant to this server"))
     _add_export(command("export", "exchange.export", "write a project's memories to standard output"))
-    _add_import(command("import", "exchange.import_", "import a file or folder of any program; all of it or nothing"))
+    _add_import(command("import", "exchange.import_", "import a file or folder of any program: all of it or nothing"))
     return top
 
 
@@ -117,7 +117,7 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
         "--on-duplicate",
         choices=("skip", "keep"),
         default="skip",
-        help="what is there already: same content, user, time",
+        help="memories that are there already: same content, user, time",
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes down what operations noted, beside the work: on a thread of its own, each second, in batches."""
+"""Stores the activity that operations report, in batches: a thread of its own writes once a second."""
 
 import logging
 import threading
@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 1.0
 MOST_WAITING = 10_000
-"""Events that wait in memory. Others are dropped while the database takes none."""
+"""The most events that wait in memory. While the database takes no writes, further events are dropped."""
 
 BATCH_ROWS = 500
 
 
 class ActivityLog:
-    """Keeps events until they are stored. With `days` 0 nothing is kept. Safe for threads."""
+    """Keeps events until they are stored, or discards them if `days` is 0. Safe for threads."""
 
     def __init__(self, database: Database, days: int) -> None:
         self.days = days
@@ -47,7 +47,7 @@ class ActivityLog:
                     self._dropped += 1
 
     def flush(self) -> None:
-        """Store what waits. A database that takes no writes gets it later."""
+        """Store the waiting events. If the database takes no writes, try again later."""
         if not self._waiting and not self._dropped:
             return
         with self._storing:

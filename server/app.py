@@ -46,8 +46,8 @@ from tools.server import mcp_routes
 log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.001
-"""How long a thread that computes in Python may keep the others waiting. A request lets go of the interpreter at each
-statement and each write to a socket, and with Python's 5 ms it would wait that long each time."""
+"""How many seconds a thread that computes in Python may keep the others waiting. A request releases the interpreter at
+each statement and each write to a socket, and with Python's default it could wait 5 ms to get it back each time."""
 
 OpenEmbedder = Callable[[Settings], Embedder]
 
@@ -105,7 +105,7 @@ async def answer_crash(request: Request[State], error: Exception) -> Response:
 
 
 def default_embedder(settings: Settings) -> Embedder:
-    """Load the model, or else go on trying in the background."""
+    """Load the model. If that fails, keep trying in the background."""
     return open_late(settings)
 
 
@@ -146,7 +146,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
 
 @contextlib.contextmanager
 def _blame_settings(settings: Settings) -> Iterator[None]:
-    """Raises SettingsError for what a wrong setting causes."""
+    """Raises SettingsError for a failure that a wrong setting causes."""
     try:
         yield
     except OSError as error:
@@ -170,6 +170,6 @@ def from_environment() -> Starlette:
 
 
 def freeze_start() -> None:
-    """Set the objects made at the start aside: collecting them again would stop all requests for 80 ms."""
+    """Exclude the objects made at the start from garbage collection, which would stop all requests for 80 ms."""
     gc.collect()
     gc.freeze()

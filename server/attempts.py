@@ -1,8 +1,8 @@
-"""Limits for what anyone may try: guessing a password, asking for a reset link, creating accounts, inviting people.
+"""Limits for attempts: to sign in, to get a reset link, to create accounts, to invite people.
 
 Only failed guesses count. They count most strictly per account and address together, so that a stranger cannot lock an
 account, and more loosely per address and per account alone. A browser that was signed in to the account before has its
-own count instead, which nobody else can use up.
+own count instead, which other people cannot use up.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ from server.request_credentials import address_of, site_of
 from server.runtime import Runtime, State
 
 LOOSELY = 10
-"""How many times the rate counts where many people may share the key."""
+"""The rate is multiplied by this where many people may share the key."""
 
 DAILY = 10
-"""How many times the failures of the first rate an account and address may have in a day."""
+"""The failures of one account and address in a day, as a multiple of those that its first rate allows."""
 
 FAILURES = (Unauthenticated, WrongPassword, WrongProof, ProviderRefused)
-"""How an attempt ends that counts."""
+"""The errors that make an attempt count."""
 
 
 @contextlib.asynccontextmanager
@@ -57,7 +57,7 @@ async def proving(runtime: Runtime, user_id: str) -> AsyncIterator[None]:
 
 
 async def count_sign_up(request: HTTPConnection[State]) -> None:
-    """Count a sign-up for the client's address and, more loosely, for its IPv6 /48. Raises RateLimited."""
+    """Count a sign-up against the limits of the client's address and of its IPv6 /48. Raises RateLimited."""
     limits = request.state["runtime"].limits
     rules = [limits.rule(Bucket.SIGN_UP, address_of(request))]
     if (site := site_of(request)) is not None:
@@ -66,7 +66,7 @@ async def count_sign_up(request: HTTPConnection[State]) -> None:
 
 
 async def count_reset_form(request: HTTPConnection[State]) -> None:
-    """Count a request for a reset link for the client's address alone: strangers must not lock an account's form.
+    """Count a request for a reset link against the client's address alone, so that strangers cannot block an account.
 
     Raises RateLimited.
     """
@@ -75,7 +75,7 @@ async def count_reset_form(request: HTTPConnection[State]) -> None:
 
 
 async def count_invitation(request: HTTPConnection[State]) -> None:
-    """Count an invitation for the client's address, which may have many accounts. Raises RateLimited."""
+    """Count an invitation against the client's address, which may have many accounts. Raises RateLimited."""
     limits = request.state["runtime"].limits
     await _count(request, [limits.rule(Bucket.INVITATION, "address", address_of(request), times=LOOSELY)])
 

@@ -15,7 +15,7 @@ PUBLIC_PREFIXES = ("/.well-known/", "/mcp/.well-known/")
 APP_SCHEMES = frozenset(
     {"chrome-extension", "moz-extension", "safari-web-extension", "vscode-webview", "app", "tauri", "capacitor"}
 )
-"""The schemes of browser extensions and desktop shells. No web page has one."""
+"""The schemes of browser extensions and desktop shells, which web pages cannot have."""
 
 EXPOSED = {"Access-Control-Expose-Headers": "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After"}
 PREFLIGHT = {

@@ -1,4 +1,4 @@
-"""The data folder: whether this process may write in it, and on what file system it lies."""
+"""Checks of the data folder: may this process write in it, and is it on a network file system."""
 
 import os
 import shlex
@@ -35,7 +35,7 @@ def refusal(folder: Path, error: OSError) -> str:
 
 
 def network_file_system(folder: Path) -> str | None:
-    """Return the kind of the network file system that holds the folder, or None for a local one or an unknown one."""
+    """Return the kind of network file system that holds the folder, or None if it is local or unknown."""
     try:
         mounts = [line.split(" ")[1:3] for line in MOUNTS.read_text("utf-8", "replace").splitlines()]
     except OSError:

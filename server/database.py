@@ -85,7 +85,7 @@ class _Turn:
         self._held = False
 
     def __enter__(self) -> None:
-        """Raises TimeoutError when the request has waited long enough, as for a connection."""
+        """Raises TimeoutError when the request has waited long enough, like a wait for a connection."""
         if self._lock is None:
             return
         with waits.counted() as left:
@@ -103,8 +103,8 @@ class _Turn:
 def paused(session: Session) -> Iterator[None]:
     """Commit the transaction while something slow runs, so that no writer waits. The next statement begins a new one.
 
-    Use it before an operation's first write. Rows that were read before may have changed afterwards. Then it waits for
-    its turn again, and raises TimeoutError as `write` does.
+    Use it before an operation's first write. Rows that were read before may have changed afterwards. At the end of the
+    block it waits for its turn again, and raises TimeoutError like `write`.
     """
     session.commit()
     turn: _Turn | None = session.info.get(_WRITER)
@@ -240,7 +240,7 @@ def quota_of(session: Session) -> Quota:
 
 
 def trash_days_of(session: Session) -> int:
-    """Return how long a project that chooses nothing keeps deleted memories."""
+    """Return how long a project keeps deleted memories if it has no setting of its own."""
     days: int = session.info.get(_TRASH_DAYS, TRASH_DAYS)
     return days
 

@@ -43,7 +43,7 @@ SQLITE_STATES = {sqlite3.SQLITE_READONLY: "25006", sqlite3.SQLITE_FULL: "53100"}
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Raises SettingsError for what a wrong setting, or the state of the database at `url`, causes."""
+    """Raises SettingsError for a failure that a setting or the state of the database at `url` causes."""
     try:
         yield
     except sa.exc.DatabaseError as error:
@@ -83,7 +83,9 @@ def _reason_of_file(file: Path, said: str) -> str:
     if "full" in said:
         return f"there is no space left for the database {file}: free some, or set SELFMEMORY_DATA_DIR to another disk"
     if "not a database" in said or "malformed" in said:
-        return f"{file} is damaged or no SQLite database: restore a backup, or move it away to begin with an empty one"
+        return (
+            f"{file} is damaged or not a SQLite database: restore a backup, or move it away to begin with an empty one"
+        )
     if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True):
         return data_folder.refusal(file.parent, PermissionError(1, "the folder of the database is read-only"))
     if "readonly" in said or "unable to open" in said:

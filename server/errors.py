@@ -11,7 +11,7 @@ ServiceError
 ├── Conflict           valid, but contradicts stored state
 ├── Gone               existed and has ended
 ├── TooLarge           exceeds the size limit of a request
-├── TooSlow            the body of the request trickles in
+├── TooSlow            the body of the request arrives too slowly
 ├── QuotaExceeded      the project is full: says how full, and what to do
 ├── RateLimited        too many requests; says when to try again
 └── Unavailable        cannot be done now; nothing was changed. Also a model that fails or is closed

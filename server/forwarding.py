@@ -20,7 +20,7 @@ _PAIR = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,"\s]+))')
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """What one proxy says about the request that reached it. "" where it says nothing."""
+    """What one proxy says about the request that reached it. "" stands for what it leaves out."""
 
     client: str
     host: str
@@ -30,7 +30,7 @@ class Hop:
 def apply_forwarding(scope: Scope, trusted: Sequence[Network]) -> None:
     """Set the request's client, Host and scheme to what the outermost trusted proxy reports.
 
-    A hop counts only while the address that sent it is trusted, so nobody else can forward anything.
+    Stops at the first hop that comes from an untrusted address, so that only trusted proxies are believed.
     """
     client: str = (scope.get("client") or ("unknown", 0))[0]
     host = ""
@@ -51,7 +51,7 @@ def apply_forwarding(scope: Scope, trusted: Sequence[Network]) -> None:
 def hops_of(headers: Headers) -> Iterator[Hop]:
     """Yield the hops of a request, the nearest proxy first.
 
-    `Forwarded` counts only without any X-Forwarded header: a proxy that sets those passes on a client's `Forwarded`.
+    X-Forwarded headers win: a proxy that sets them may pass on a `Forwarded` that the client made up.
     """
     columns = [_last_first(headers, name) for name in X_FORWARDED]
     rows: Iterator[tuple[str, ...]] = zip_longest(*columns, fillvalue="")

@@ -33,7 +33,7 @@ _RANDOM_LENGTH = 32
 _CHECKSUM_LENGTH = 6
 _passwords = PasswordHasher()
 _HASHES_AT_ONCE = 3
-"""Each takes 64 MiB and several threads."""
+"""How many hashes are computed at once. Each takes 64 MiB and several threads."""
 
 _hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)
 _HASH_OF_NO_PASSWORD = _passwords.hash(secrets.token_urlsafe(16))
@@ -47,7 +47,7 @@ def new_token(prefix: str) -> str:
 def new_api_key() -> str:
     """Return `sk_im_` + 32 random characters + a checksum of 6.
 
-    The checksum tells a mistyped key, and lets secret scanners recognize one, without a database.
+    With the checksum, a mistyped key is found without a database, and secret scanners recognize keys.
     """
     body = new_token(API_KEY_PREFIX)
     return body + _checksum(body)

@@ -50,7 +50,7 @@ class Check:
 
 
 class HealthChecks:
-    """One shared check of all parts, kept for `KEEP_SECONDS`: being asked often costs nothing.
+    """One shared check of all parts, kept for `KEEP_SECONDS`, so that frequent requests are cheap.
 
     Each part has one thread at most. A part that hangs keeps its thread and is unhealthy until it answers.
     """
@@ -114,7 +114,7 @@ class HealthChecks:
         return {name: checks[name] for names in self._parts for name in names}
 
     async def _ask(self, names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> tuple[Status, ...]:
-        """Ask in a thread. While an earlier thread of this part still waits, start no other one."""
+        """Ask in a thread, unless an earlier thread of this part is still waiting."""
 
         def asking() -> tuple[Status, ...]:
             try:

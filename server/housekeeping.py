@@ -46,7 +46,7 @@ async def _repeat(runtime: Runtime) -> None:
 
 
 async def remove_all(runtime: Runtime) -> int:
-    """Remove everything that has ended, in short transactions. Return how many rows went.
+    """Remove all expired rows, in short transactions. Return their number.
 
     Raises Unavailable.
     """
@@ -84,7 +84,7 @@ async def _purge_repeatedly(runtime: Runtime) -> None:
 
 
 async def _resume_imports(runtime: Runtime) -> None:
-    """Publish what was committed and discard what was not, when nobody works on it any more."""
+    """Publish committed imports and discard the others, once their process has stopped working on them."""
     while True:
         try:
             for import_id, is_committed in await runtime.read(imports.left_behind):

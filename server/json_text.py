@@ -13,16 +13,16 @@ from server.spelling import field_of
 HALF_A_CHARACTER = "must be text without half a character"
 
 SCANNED_BYTES, SCANNED_TOKENS = 100_000, 10_000
-"""A fault further on is not looked for: to find its place takes 10 ms for this much, on the event loop."""
+"""A fault beyond this point is reported without its path. Scanning this much blocks the event loop for 10 ms."""
 
 MOST_LEVELS = 200
-"""The deepest nesting that the parser takes."""
+"""The deepest nesting that the parser accepts."""
 
 MOST_DIGITS = 4_300
-"""The longest whole number that the parser takes."""
+"""The most digits that the parser accepts in a whole number."""
 
 PLACE_LENGTH = 4
-"""Names of a path that say where something is nested too deeply."""
+"""An error about nesting names this many levels of the path."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]+|"', re.DOTALL)
 _NOT_A_NUMBER = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -36,10 +36,10 @@ def has_half_a_character(text: str) -> bool:
 
 
 def parse_json(body: bytes, *, allow_inf_nan: bool = False) -> object:
-    """Return the value of JSON text. A byte order mark is skipped.
+    """Parse JSON text. Skips a byte order mark.
 
-    Raises Invalid, with the path of the field where there is one, for what is no JSON, and for lone surrogates, too
-    deep nesting and too long numbers.
+    Raises Invalid, with the path of the field if it has one, for text that is not JSON, lone surrogates, nesting that
+    is too deep, and numbers that are too long.
     """
     text = body.removeprefix(codecs.BOM_UTF8)
     try:
@@ -60,12 +60,12 @@ def _whole_fault(text: bytes) -> Invalid | None:
 
 
 def _fault_in(text: bytes) -> Invalid | None:
-    """Return the first fault that has a place: the parser gives no path. Does not recurse."""
+    """Return the first fault with its path, which the parser does not give. Does not recurse."""
     path: list[str | int] = []
     previous = b""
     for match in islice(_TOKEN.finditer(text, 0, SCANNED_BYTES), SCANNED_TOKENS):
         token = match[0]
-        if token == b'"':  # of a string without an end
+        if token == b'"':  # a string without an end
             return None
         is_key = bool(path) and isinstance(path[-1], str) and previous in (b"{", b",")
         if token in (b"[", b"{"):

@@ -1,4 +1,4 @@
-"""Moving windows in memory that forget: the storage of the rate limits without Redis.
+"""Storage of the rate limits without Redis: moving windows in memory, of a bounded number of keys.
 
 The storage of the `limits` package keeps every key that it ever saw and walks all of them at each hit (version 5.8).
 """
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from limits.storage import MovingWindowSupport, Storage
 
 MAX_KEYS = 100_000
-"""Above this many keys the one that was hit longest ago is forgotten: about 50 MB at worst."""
+"""The most keys, about 50 MB. Above it, the key that was hit longest ago is removed."""
 SWEEP_SECONDS = 60
-"""Expired keys are removed at most this often, by the hit that comes next."""
+"""Seconds between two removals of expired keys. The next hit after them removes."""
 
 
 @dataclass(slots=True)

@@ -26,15 +26,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 AWAY_SECONDS = 5
-"""Seconds without another try after Redis failed, so that not every request waits for it."""
+"""After a failure, Redis is left alone for this long, so that requests do not wait for it."""
 
 LONGEST_KEY = 64
-"""Characters of a key's part. Longer ones are hashed: callers choose them, and the limiter keeps them in memory."""
+"""A longer part of a key is hashed, because callers choose it and the limiter keeps it in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Hits with this key are counted at these rates."""
+    """A key with the rates that its hits must keep."""
 
     rates: tuple[RateLimitItem, ...]
     key: tuple[str, ...]
@@ -43,7 +43,7 @@ class Rule:
 class Limits:
     """Counts hits by (bucket, key). A key is a credential id or a client address.
 
-    While Redis is unreachable each process counts alone: a limit must neither stop the service nor vanish.
+    While Redis is unreachable, each process counts alone, so that requests are still answered and still limited.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,25 +60,25 @@ class Limits:
 
     @property
     def may_block(self) -> bool:
-        """Whether counting may wait for Redis. If so, count on a worker thread."""
+        """True if counting may wait for Redis. Then count on a worker thread."""
         return self._enabled and self._shared is not None
 
     def hit(self, bucket: Bucket, *key: str, cost: int = 1, times: int = 1) -> None:
         """Count work of the size `cost` before it is done.
 
-        Raises RateLimited above `times` the rate, and counts nothing then. May block on Redis, see `may_block`.
-        Work larger than the whole rate passes if nothing was counted before, and uses the rate up.
+        Raises RateLimited above `times` the rate, without counting. May block on Redis, see `may_block`. Work larger
+        than the whole rate passes if the window is empty, and fills it.
         """
         self.count(self.rule(bucket, *key, times=times), cost)
 
     def require_room(self, bucket: Bucket, *key: str) -> None:
-        """Raises RateLimited if the limit is used up. Counts nothing."""
+        """Raises RateLimited if the limit is used up, without counting a hit."""
         if self._enabled:
             rule = self.rule(bucket, *key)
             self._on_a_window(lambda window: _require_room(window, [rule], [1]))
 
     def rule(self, bucket: Bucket, *key: str, times: int = 1, daily: int | None = None) -> Rule:
-        """Return the bucket's rule for `key`: `times` its rates, and a day at most `daily` times its first amount."""
+        """Return the bucket's rates for `key`, each `times` as high. `daily` times the first is the limit per day."""
         base = self._rates[bucket]
         rates = [type(rate)(rate.amount * times, rate.multiples) for rate in base]
         if daily is not None:
@@ -94,8 +94,8 @@ class Limits:
     def begin(self, rules: Sequence[Rule]) -> None:
         """Take a place in each rule for an attempt, which counts only if it fails. Call `end` when it is over.
 
-        Attempts in progress take the places of failures, so that many at once are no way around a rule. Raises
-        RateLimited when failures and attempts fill a rule; then there is nothing to end.
+        Attempts in progress count like failures, so that many at once cannot get around a rule. Raises RateLimited
+        when failures and attempts fill a rule; do not call `end` then.
         """
         if not self._enabled:
             return
@@ -146,7 +146,7 @@ def _require_room(window: Window, rules: Sequence[Rule], places: Sequence[int]) 
 
 
 def _refusal(window: Window, rate: RateLimitItem, rule: Rule, cost: int) -> RateLimited:
-    """Say when one hit fits again. For larger work, say when all that was counted is forgotten."""
+    """Return RateLimited with the time until one hit fits, or for larger work until the window is empty."""
     reset = window.get_window_stats(rate, *rule.key).reset_time
     seconds = reset - time.time() if cost == 1 else rate.get_expiry()
     return RateLimited(max(1, math.ceil(seconds)))

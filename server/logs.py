@@ -1,4 +1,4 @@
-"""Logging: one event a line, with fields, as text or JSON. Never a token, address, query or memory text."""
+"""Logging: one event a line, with fields, as text or JSON. It never holds a token, address, query or memory text."""
 
 import json
 import logging

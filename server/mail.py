@@ -226,7 +226,7 @@ class Server:
 
 
 def open_mailer(settings: Settings, database: Database) -> Mailer:
-    """Return the mailer for these settings, not started."""
+    """Return the mailer for these settings. The caller starts it."""
     if not settings.smtp_url.get_secret_value():
         return NullMailer(settings.public_url)
     return SmtpMailer(settings, database)

@@ -1,4 +1,4 @@
-"""What operations and doors know of mail: a letter, how it is sent, and the outcome."""
+"""The interface to mail for operations and doors: a letter, how it is sent, and the outcome."""
 
 from datetime import timedelta
 from enum import Enum, auto
@@ -25,7 +25,7 @@ class Delivery(Enum):
 
 
 class Mailer(Protocol):
-    """What operations and doors use of mail."""
+    """The part of a mailer that operations and doors use."""
 
     @property
     def is_on(self) -> bool: ...

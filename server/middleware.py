@@ -27,7 +27,7 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    # Under "same-origin", a client that opened the sign-in as a pop-up loses its window. The dashboard's pages differ.
+    # With "same-origin", a client that opened the sign-in as a pop-up loses its window. Dashboard pages override it.
     "Cross-Origin-Opener-Policy": "unsafe-none",
     "Content-Security-Policy": csp.API,
     "Cache-Control": "no-store",
@@ -54,7 +54,7 @@ class Envelope:
         # Some servers keep the blanks around a header's value, which are not part of it (RFC 9110 section 5.5).
         scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         apply_forwarding(scope, self.trusted)
-        # Postgres refuses NUL in a query. Nothing has a name with this character, so the lookup gives "not found".
+        # Postgres refuses NUL in a query. No name contains this character, so the lookup gives "not found".
         scope["path"] = scope["path"].replace("\0", "\N{REPLACEMENT CHARACTER}")
         new_request_id = new_id("req_")
         token = request_id.set(new_request_id)
@@ -94,7 +94,7 @@ Answer = Callable[[Request[State], Exception], Awaitable[Response]]
 
 
 class Strangers:
-    """Counts the requests that no credential accounts for, by their address. `answer` makes an answer of a refusal."""
+    """Counts requests without a credential by their address. `answer` turns a refusal into a response."""
 
     def __init__(self, app: ASGIApp, answer: Answer) -> None:
         self.app = app

@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 
 CALLBACK = "/sign-in/provider/callback"
 SECONDS = 10
-"""A sign-in waits this long at most for all that the provider is asked."""
+"""A sign-in waits at most this long for all requests to the provider."""
 
 FRESH_SECONDS = 86_400
 AGAIN_SECONDS = 60
-"""An unknown key is looked for in the provider's keys again, at most this often."""
+"""Seconds between two downloads of the provider's keys because of an unknown key."""
 
 AWAY_SECONDS = 5
-"""Seconds without another try after the provider failed, so that strangers cannot make this server hammer it."""
+"""After the provider failed, it is left alone for this long, so that strangers cannot make this server hammer it."""
 
 LEEWAY_SECONDS = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
@@ -48,11 +48,11 @@ class ProviderAway(Unavailable):
 
 
 class ProviderRefused(Forbidden):
-    """The provider did not sign the person in, or what it said does not hold."""
+    """The provider did not sign the person in, or its answer is not valid."""
 
 
 class Attempt(NamedTuple):
-    """What only the browser that began a sign-in holds until the provider leads it back."""
+    """Secrets of one sign-in, which only the browser that began it keeps until the provider redirects it back."""
 
     state: str
     nonce: str
@@ -60,7 +60,7 @@ class Attempt(NamedTuple):
 
 
 class Metadata(BaseModel):
-    """The members of the discovery document that are used (OpenID Connect Discovery section 3)."""
+    """The members that we use of the discovery document (OpenID Connect Discovery section 3)."""
 
     issuer: str
     authorization_endpoint: str
@@ -73,7 +73,7 @@ class Metadata(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was read from the provider, and when (monotonic)."""
+    """The provider's metadata and keys, and when they were read (monotonic)."""
 
     metadata: Metadata
     keys: KeySet
@@ -82,7 +82,7 @@ class Known:
 
 
 class IdentityProvider:
-    """The provider of the settings. Its metadata and keys are read when they are first needed, and kept for a day."""
+    """The provider in the settings. Reads its metadata and keys when first needed, and keeps them for a day."""
 
     def __init__(self, settings: Settings) -> None:
         self.name = settings.oidc_name or urlsplit(settings.oidc_issuer).hostname or ""
@@ -100,7 +100,7 @@ class IdentityProvider:
         return Attempt(kept["state"], kept["nonce"], kept["verifier"])
 
     async def begin(self) -> tuple[str, Attempt]:
-        """Return the provider's page to open, and what this browser must keep. Raises ProviderAway."""
+        """Return the URL of the provider's page, and the attempt that this browser must keep. Raises ProviderAway."""
         known = await self.known()
         attempt = Attempt(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
         async with self._client(known) as client:
@@ -199,7 +199,7 @@ class IdentityProvider:
     async def _with_userinfo(
         self, client: AsyncOAuth2Client, endpoint: str, claims: dict[str, object]
     ) -> dict[str, object]:
-        """Add what the provider says at its userinfo endpoint, if that is about the same person (section 5.3.2)."""
+        """Add the claims of the provider's userinfo endpoint, which must be about the same person (section 5.3.2)."""
         told = (await client.get(endpoint)).raise_for_status().json()
         if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
             raise self.refused("userinfo of another subject")
@@ -207,7 +207,7 @@ class IdentityProvider:
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:
-        """Bound the time of what is asked, and translate what goes wrong on the way into ProviderAway."""
+        """Limit the time of the requests in the block, and translate their failures into ProviderAway."""
         try:
             async with asyncio.timeout(SECONDS):
                 yield
@@ -228,7 +228,7 @@ class IdentityProvider:
             code_challenge_method="S256",
             verify=known.context,
             timeout=SECONDS,
-            leeway=0,  # else a token of a minute or less cannot be used at all
+            leeway=0,  # with leeway, a token of a minute or less would never be usable
         ) as client:
             yield client
 
@@ -236,13 +236,13 @@ class IdentityProvider:
         return ProviderAway(f"{self.name} does not answer right now. Try again in a minute, or sign in another way.")
 
     def refused(self, reason: str) -> ProviderRefused:
-        """Return the failure of a sign-in. The log has the reason: the provider's error code, or what did not hold."""
+        """Return the error of a failed sign-in. Only the log gets the reason."""
         log.warning("sign-in by the identity provider refused", extra={"reason": reason[:200]})
         return ProviderRefused(f"{self.name} did not sign you in. Try again, or sign in another way.")
 
 
 def open_provider(settings: Settings) -> IdentityProvider | None:
-    """Return the provider of the settings, if there is one. Nothing is asked yet."""
+    """Return the provider in the settings, if there is one, without contacting it."""
     return IdentityProvider(settings) if settings.oidc_issuer else None
 
 

@@ -1,4 +1,4 @@
-"""The limit of open files. Each connection has one, and each collection of an embedded Chroma has four."""
+"""The limit of open files. Each connection uses one, and each collection of an embedded Chroma uses four."""
 
 import contextlib
 import resource

@@ -64,7 +64,7 @@ NAMES: dict[Callable[..., object], str] = {
     memories.stats: "memories.stats",
     overview.overview: "overview.overview",
     overview.at_a_glance: "overview.at_a_glance",
-    imports.begin: "exchange.import_as_member",  # the name from when an import was one operation
+    imports.begin: "exchange.import_as_member",  # its name since imports were a single operation
     imports.stage: "imports.stage",
     imports.commit: "imports.commit",
     imports.publish: "imports.publish",
@@ -128,7 +128,7 @@ NAMES: dict[Callable[..., object], str] = {
     projects.delete: "projects.delete",
     projects.reachable: "projects.reachable",
 }
-"""The `operation` label of the metrics. Public: a module may move, its operations keep their names."""
+"""The `operation` label of the metrics. The names are public: they stay when a module moves."""
 
 HASHING: frozenset[Callable[..., object]] = frozenset(
     {accounts.reset_password, accounts.sign_up, accounts.verify, passwords.change, sessions.sign_in, step_up.prove}
@@ -151,7 +151,7 @@ BUCKETS: dict[str, Bucket] = {
     "invitations.invite": Bucket.INVITATION,
     "invitations.invite_to_project": Bucket.INVITATION,
 }
-"""The bucket that counts an operation, by its name, through every door. `rest.routes` documents the same table."""
+"""The rate limit of each operation, by name, for every door. `rest.routes` documents the same table."""
 
 CHARGES: dict[str, Callable[..., Charge]] = {
     "memories.add": charges.of_addition,
@@ -165,4 +165,4 @@ CHARGES: dict[str, Callable[..., Charge]] = {
     "memories.delete_all": charges.of_deletion_of_all,
     "search.search": charges.of_search,
 }
-"""How much an operation counts, and in which project. Any other counts 1 for the person."""
+"""The cost of an operation, and the project that it counts in. An operation without an entry costs 1."""

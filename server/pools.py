@@ -9,7 +9,7 @@ from server.shares import Shares, Threads
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """A limit for each kind of work, so that none keeps another waiting. Each is shared fairly by callers."""
+    """A limit for each kind of work, so that one kind cannot hold up another. Callers share each fairly."""
 
     authentication: Threads
     reads: Threads

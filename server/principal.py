@@ -38,7 +38,7 @@ class Principal:
         return self.kind is CredentialKind.SESSION
 
     def require(self, scope: Scope) -> None:
-        """Raises InsufficientScope, naming every scope that is needed: write also needs read."""
+        """Raises InsufficientScope, which names every scope that is needed: write also needs read."""
         if scope not in self.scopes:
             raise InsufficientScope(sorted(INCLUDED[scope]))
 

@@ -1,4 +1,4 @@
-"""The quota of a project: what it may hold at most; and how long it keeps what was deleted."""
+"""The limits of a project: how much it may hold, and how long it keeps deleted memories."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Says in our words why pydantic refuses a value."""
+"""Sentences for pydantic's reasons to refuse a value."""
 
 from pydantic_core import ErrorDetails
 
@@ -29,7 +29,7 @@ REASONS = {
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
 }
-"""Our words for pydantic's error types, whose own messages address programmers."""
+"""Our words for pydantic's error types. Its own messages are for programmers."""
 
 
 def reason_of(problem: ErrorDetails) -> str:

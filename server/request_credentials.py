@@ -20,11 +20,11 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 KEY_HEADER = "x-api-key"
 
 AUTHENTICATED_PATHS = ("/api", "/v1", "/mcp", "/dashboard")
-"""The doors that authenticate, so that a request with a credential is counted for its person."""
+"""The doors that authenticate every request, and count those with a credential for their person."""
 
 
 def presents_credential(connection: HTTPConnection[State]) -> bool:
-    """Return whether the request will be authenticated. If so, that counts it; else its address does."""
+    """Return whether the request will be authenticated, which counts it. Other requests count for their address."""
     path: str = connection.scope["path"]
     if not any(path == prefix or path.startswith(f"{prefix}/") for prefix in AUTHENTICATED_PATHS):
         return False
@@ -55,8 +55,8 @@ def credential_of(connection: HTTPConnection[State], settings: Settings) -> Pres
 def require_same_origin(connection: HTTPConnection[State], settings: Settings) -> None:
     """Refuse cross-site requests (Fetch Metadata; Origin for older browsers). Raises Forbidden.
 
-    A request with neither header does not come from a browser. Raises WrongAddress for our own page under a name that
-    is not PUBLIC_URL.
+    A request without these headers does not come from a browser. Raises WrongAddress for a page of ours that was
+    opened under another name than PUBLIC_URL.
     """
     if connection.scope.get("method", "GET") in SAFE_METHODS:
         return
@@ -72,7 +72,7 @@ def require_same_origin(connection: HTTPConnection[State], settings: Settings) -
 
 
 def own_origins(settings: Settings) -> frozenset[str]:
-    """Return the origins whose pages may send the cookie: the public origin and those that are listed one by one.
+    """Return the origins whose pages may send the cookie: the public one, and those of the settings.
 
     On loopback, the public origin under every loopback name.
     """
@@ -85,7 +85,7 @@ def own_origins(settings: Settings) -> frozenset[str]:
 
 
 def address_of(connection: HTTPConnection[State]) -> str:
-    """Return the address for rate limits without a credential. For IPv6 it is the /64, which one caller owns."""
+    """Return the address for rate limits without a credential. For IPv6 it is the /64, which belongs to one caller."""
     host = connection.client.host if connection.client else "unknown"
     try:
         address = ipaddress.ip_address(host)
@@ -97,7 +97,7 @@ def address_of(connection: HTTPConnection[State]) -> str:
 
 
 def site_of(connection: HTTPConnection[State]) -> str | None:
-    """Return the IPv6 /48 of the client, which one site owns with all its /64. None for IPv4."""
+    """Return the IPv6 /48 of the client, which belongs to one site. None for IPv4."""
     try:
         address = ipaddress.ip_address(connection.client.host if connection.client else "unknown")
     except ValueError:
@@ -108,7 +108,7 @@ def site_of(connection: HTTPConnection[State]) -> str | None:
 
 
 def _sent(connection: HTTPConnection[State], header: str) -> list[str]:
-    """Return the values of a header. A blank one is as left out, as templates with an empty variable write it."""
+    """Return the values of a header. Skips blank ones, which templates with an empty variable produce."""
     return [value.strip() for value in connection.headers.getlist(header) if value.strip()]
 
 

@@ -1,4 +1,4 @@
-"""Runs a revert: a few memories a transaction, so that nobody waits long to write."""
+"""Runs a revert with a few memories per transaction, so that other writers wait only briefly."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from server.runtime import Call
 
 
 class Undone(NamedTuple):
-    """How many memories are in the trash now, have the version before again, came back, and were left as they are."""
+    """How many memories were moved to the trash, set back to a version, restored from the trash, and left alone."""
 
     adds: int
     changes: int
@@ -24,7 +24,7 @@ async def planned(call: Call, wanted: Wanted) -> Undone:
 
 
 async def undo(call: Call, wanted: Wanted) -> Undone:
-    """Undo what one credential did since a moment. Raises NotFound, Forbidden."""
+    """Undo what one source did since a given time. Raises NotFound, Forbidden."""
     plan = await call.read(revert.plan, wanted)
     adds = deletions = changes = 0
     for ids in batched(plan.adds, CHUNK_MEMORIES):

@@ -43,13 +43,13 @@ Operation = Callable[Concatenate[Session, Principal, P], T]
 Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object]]
 
 NOTE_USE_SECONDS = 1.0
-"""A request waits this long at most until its credential's use is recorded."""
+"""A request waits at most this long for the record of its credential's use."""
 
 NOTER_REST_SECONDS = 60.0
-"""How long no use is recorded after the database did not take one, so that no other request waits for it."""
+"""After a failed record, recording pauses for this long, so that other requests do not wait for it."""
 
 ATTEMPTS = 5
-"""How often an operation runs until it has all vectors that it needs. It asks again when a text changes meanwhile."""
+"""The most runs of an operation that needs vectors. It runs again if a text changed while vectors were computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Runtime:
     mailer: Mailer
     second_factor_seal: Fernet
     sign_in_seal: Fernet
-    """Seals what a browser keeps of a sign-in under way."""
+    """Encrypts the sign-in attempt that a browser keeps."""
     metrics: Metrics
     health: HealthChecks
     pools: Pools
@@ -99,12 +99,12 @@ class Runtime:
     ) -> Principal:
         """Return the principal, and count the request. `bucket` is that of the operation that the request is for.
 
-        Raises Unauthenticated, and RateLimited after too many requests, or when nothing is left in `bucket` for
-        `project_id`.
+        Raises Unauthenticated, and RateLimited after too many requests, or when the `bucket` of `project_id` is used
+        up.
         """
         if credential is None:
             raise Unauthenticated
-        key = token_hash(credential.value)  # many people may share one address
+        key = token_hash(credential.value)  # not the address: many people may share one
         found = await self.pools.authentication.run(key, self._authenticate, credential, bucket, project_id)
         person.set("/".join(limit_key(found.principal)))
         if found.note_use:
@@ -136,7 +136,7 @@ class Runtime:
 class Noter:
     """Records uses of credentials while the database takes writes. A full or locked database still answers reads.
 
-    One thread at a time records a use; a request that comes meanwhile leaves it to a later one.
+    One thread at a time records a use. Requests that arrive while it works are not recorded.
     """
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class Noter:
 
 
 def _with_own_waits(write: Callable[[], None]) -> None:
-    waits.begin()  # the request goes on meanwhile
+    waits.begin()  # the request does not wait for this thread, so their waits are separate
     write()
 
 
@@ -179,7 +179,7 @@ class Call:
 
     @property
     def caller(self) -> str:
-        """Whose share of threads and of the model this call uses: a person in a project."""
+        """The person and project whose share of threads and of the model this call uses."""
         return "/".join(limit_key(self.principal))
 
     @property
@@ -205,7 +205,7 @@ class Call:
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> T:
-        """Run the operation. While it needs vectors that are not there, await them without a thread and run it again.
+        """Run the operation. If it needs vectors that are missing, await them without a thread, then run it again.
 
         An operation asks for vectors before its first write. Raises Unavailable if others keep changing what it needs.
         """
@@ -250,9 +250,9 @@ class Call:
             return transact(transaction, work)
 
     def _count(self, operation: Callable[..., object], arguments: Arguments) -> None:
-        """Count the call by its size. Raises RateLimited before any work is done, and what the operation raises."""
+        """Count the call with its cost before any work is done. Raises RateLimited, and what the operation raises."""
         name = NAMES.get(operation)
-        if name is None:  # a door's own query, composed of operations
+        if name is None:  # a query of a door, made of several operations
             return
         if bucket := BUCKETS.get(name):
             charge = self._charge(name, arguments)
@@ -268,7 +268,7 @@ class Call:
 
 
 def limit_key(principal: Principal, project_id: str | None = None) -> tuple[str, str]:
-    """Return whom a limit counts: a person in a project, over all credentials.
+    """Return the key of a limit: a person in a project, with any credential.
 
     `project_id` is the project that a session names.
     """

@@ -1,4 +1,4 @@
-"""Encryption at rest of what must be read again: queued letters, secrets of authenticator apps, cookies.
+"""Encryption of stored secrets that the server must read again: queued letters, authenticator secrets, cookies.
 
 Every purpose has its own key, derived from SECRET_KEY.
 """
@@ -27,7 +27,7 @@ def seal_for(settings: Settings, purpose: Purpose) -> Fernet:
 
 
 def key_id(settings: Settings, purpose: Purpose) -> str:
-    """Return a name of SECRET_KEY, which tells two keys apart and nothing else. `purpose` must have no seal."""
+    """Return an id of SECRET_KEY that reveals only whether two keys differ. `purpose` must not have a seal."""
     return _derive(settings, purpose, 8).hex()
 
 

@@ -1,4 +1,4 @@
-"""The types of settings: each checks a value and says how to write it, without repeating it."""
+"""The types of settings. Each checks a value. Its error says how to write one, without quoting the value."""
 
 import contextlib
 import ipaddress

@@ -1,4 +1,4 @@
-"""Slots for one kind of work, shared fairly: no caller holds more than a few of them, and nobody waits for ever."""
+"""Slots for one kind of work, shared fairly: a caller can hold only a few of them, and waits have a limit."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -18,11 +18,11 @@ address: ContextVar[str] = ContextVar("address", default="")
 """The client address of the current request."""
 
 person: ContextVar[str] = ContextVar("person", default="")
-"""Whom the credential of the current request stands for: a person in a project. Empty for a stranger."""
+"""The person and project of the current request's credential. Empty for a stranger."""
 
 
 def caller() -> str:
-    """Return whose share the current request uses: its person's, or else its address's."""
+    """Return the person whose share the current request uses, or its address."""
     return person.get() or address.get()
 
 

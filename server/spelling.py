@@ -1,4 +1,4 @@
-"""What somebody means who writes a name that we do not have: the nearest of ours, and the sentence that says so."""
+"""Suggestions for unknown names: the nearest of our names, and the sentence that proposes it."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,16 +7,16 @@ from difflib import get_close_matches
 from pydantic import AliasChoices, BaseModel
 
 NAME_LENGTH = 60
-"""Characters of an unknown name in a sentence. The caller chooses it, so it may be long."""
+"""An unknown name in a sentence is cut to this length, since callers choose it."""
 
 PATH_LENGTH = 200
-"""Characters of a field's path in a sentence. The caller chooses the keys of metadata, so they may be long."""
+"""The path of a field in a sentence is cut to this length, since callers choose the keys of metadata."""
 
 ALMOST_THE_SAME = 0.85
-"""A spelling this similar (`difflib`) is meant, whatever else has the name elsewhere."""
+"""A name this similar (`difflib`) wins over one that matches by `OTHER_NAMES`."""
 
 MOST_UNKNOWN = 20
-"""Unknown names of one object that an answer lists."""
+"""The most unknown names of one object that an answer lists."""
 
 OTHER_NAMES = {
     "limit": "top_k k n count size max max_results num_results page_size per_page first",
@@ -47,7 +47,7 @@ OTHER_NAMES = {
     "name": "title label",
     "email": "mail address e_mail",
 }
-"""Names that callers know from other services for ours."""
+"""Our names, each with the names that other services use."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -61,7 +61,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def said_instead(names: Sequence[str], given: Iterable[str]) -> str:
-    """Return "; <name> is not a field" for a given name that probably means one of `names`, else empty text."""
+    """Return "; <name> is not a field" for the first given name that probably means one of `names`, or ""."""
     meant = next((name for name in given if name not in names and nearest(name, names)), None)
     return f"; {shortened(meant)} is not a field" if meant else ""
 
@@ -92,9 +92,9 @@ def names_of(model: type[BaseModel]) -> list[str]:
 
 
 def warnings_of(model: BaseModel, path: str = "") -> Iterator[str]:
-    """Yield a sentence for each field that was given to the model, or to a model in a list of it, and is none.
+    """Yield a sentence for each unknown field of the model, and of the models in its lists.
 
-    Nothing that a caller says is dropped in silence. The models allow extra fields.
+    The models allow extra fields, and callers must learn which ones were ignored.
     """
     known = names_of(type(model))
     unknown = list(model.model_extra or ())

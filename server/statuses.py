@@ -1,4 +1,4 @@
-"""What every door sends with a failure: its status, Retry-After, and the challenge of RFC 6750 section 3."""
+"""The status and headers of a failure, for every door: Retry-After, and the challenge of RFC 6750 section 3."""
 
 from server import errors
 from server.principal import Scope
@@ -29,14 +29,14 @@ def status_of(error: errors.ServiceError) -> int:
 
 
 def retry_after(error: errors.ServiceError) -> dict[str, str]:
-    """Return the Retry-After header, in seconds, for an error that passes with time; else no header."""
+    """Return the Retry-After header, in seconds, for an error that passes with time; otherwise none."""
     if isinstance(error, errors.RateLimited):
         return {"Retry-After": str(error.retry_after)}
     return {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {}
 
 
 def challenge(settings: Settings, error: errors.ServiceError) -> str | None:
-    """Return the value of WWW-Authenticate, or None when no other credential would help.
+    """Return the value of WWW-Authenticate, or None when another credential would not help.
 
     A request without a credential gets no error code (RFC 6750 section 3.1). Its challenge names the everyday scopes,
     because some clients cannot ask for more later.

@@ -1,6 +1,6 @@
-"""Files that people upload, and what became of each. A folder a user, so that nobody reaches another's.
+"""Files that people upload, and the state of each. Each user has a folder, so that users cannot reach others' files.
 
-A restart forgets nothing: what is known about a file is in a file beside it. Processes on one machine share them.
+The state is in a file beside the upload, so that it survives a restart. Processes on one machine share the folders.
 """
 
 import errno
@@ -21,7 +21,7 @@ from server.settings import make_private
 
 KEPT_SECONDS = 86_400
 INTERRUPTED_SECONDS = 300
-"""Work on a file that says nothing for this long was interrupted, by a restart for one."""
+"""Work that reports no progress for this long was interrupted, for example by a restart."""
 
 _ID = re.compile(r"upl_[0-9a-f]{32}\Z")
 
@@ -39,7 +39,7 @@ class UploadRunning(Conflict):
 
 
 class NoSpace(Unavailable):
-    sentence = "The server has no space left for this file. Nothing was imported. Tell who runs the server."
+    sentence = "The server has no space left for this file. Nothing was imported. Tell the server's administrator."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Uploads:
                 raise
 
     def find(self, upload_id: str, user_id: str, project_id: str) -> Upload:
-        """Return the user's upload into the project. What was interrupted waits again. Raises NotFound."""
+        """Return the user's upload into the project. An interrupted import goes back to waiting. Raises NotFound."""
         path = self.folder / user_id / f"{upload_id}.json"
         upload = self._read(path) if _ID.match(upload_id) else None
         if upload is None or upload.project_id != project_id:
@@ -108,7 +108,7 @@ class Uploads:
         return upload
 
     def claim(self, upload: Upload) -> Upload | None:
-        """Return the upload as one that is imported now, or None if another request was first."""
+        """Mark the upload as running and return it, or None if another request was first."""
         claimed = self.path_of(upload).with_suffix(".claimed")
         try:
             claimed.touch(exist_ok=False)
@@ -117,7 +117,7 @@ class Uploads:
         return self.save(upload, state=State.IMPORTING, problem="", read=0, stored=0)
 
     def remove_file(self, upload: Upload) -> None:
-        """Remove the file. What became of it stays for a day."""
+        """Remove the file. Its state stays for a day."""
         self.path_of(upload).unlink(missing_ok=True)
 
     def remove(self, upload: Upload) -> None:
@@ -125,7 +125,7 @@ class Uploads:
             path.unlink(missing_ok=True)
 
     def remove_old(self) -> None:
-        """Remove what nobody has touched for a day."""
+        """Remove uploads that were not touched for a day."""
         for path in self.folder.glob("*/*"):
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > KEPT_SECONDS and not self._is_in_use(path):
@@ -153,7 +153,7 @@ class Uploads:
 
 @contextmanager
 def no_space_told() -> Iterator[None]:
-    """Raise NoSpace for a disk or a quota that is full."""
+    """Raise NoSpace when the disk or a quota is full."""
     try:
         yield
     except OSError as error:

@@ -13,7 +13,7 @@ PRIVATE_NETWORKS = tuple(
 """RFC 1918, RFC 6598 (also of overlay networks), RFC 4193."""
 
 PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
-"""Names that no public DNS server resolves: RFC 6762, RFC 8375, and by custom or ICANN's reservation."""
+"""Suffixes that public DNS servers do not resolve: RFC 6762, RFC 8375, and by custom or ICANN's reservation."""
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.~%-]+)(:[0-9]{1,5})?")
 
@@ -37,9 +37,9 @@ def is_private(url: str) -> bool:
 
 
 def is_local_name(host: str) -> bool:
-    """Return whether no public DNS server resolves the name: a single label, or under a private suffix.
+    """Return whether the name is local: a single label or a private suffix, which public DNS servers do not resolve.
 
-    A number is no name: browsers read it as an IPv4 address, which may be a public one.
+    A number is not a name: browsers read it as an IPv4 address, which may be public.
     """
     is_local = "." not in host or host.endswith(PRIVATE_SUFFIXES) or host == "home.arpa"
     return bool(host) and is_local and not _NUMBER.fullmatch(host)

@@ -1,6 +1,6 @@
-"""How long a request waits in all: for slots, for its turn to write, for a lock. Its waits share one budget.
+"""The time budget for all waits of a request: for slots, for its turn to write, for a lock.
 
-What a request does between its waits is not counted, so a large batch may embed for minutes.
+Work between the waits does not count, so a large batch may embed for minutes.
 """
 
 import time
@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 WAIT_SECONDS = 15.0
-"""What waits longer than this in all is answered with 503."""
+"""A request whose waits add up to more than this gets a 503."""
 
 NOTABLE_SECONDS = 0.1
 """Shorter waits before a transaction do not shorten its wait for the file or for a lock, which costs statements."""
@@ -30,7 +30,7 @@ _waits: ContextVar[_Waits | None] = ContextVar("waits", default=None)
 
 
 def begin() -> None:
-    """Give what follows in this context a budget of its own. Without one, each wait has the whole budget."""
+    """Start a new budget in this context. Without one, each wait has the whole budget."""
     _waits.set(_Waits())
 
 
@@ -42,7 +42,7 @@ def left() -> float:
 
 @contextmanager
 def counted() -> Iterator[float]:
-    """Yield what is `left`, and count the seconds that the block takes."""
+    """Yield the seconds that are `left`, and count those that the block takes."""
     waits = _waits.get()
     began = time.monotonic()
     try:

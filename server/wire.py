@@ -1,4 +1,4 @@
-"""Read and validate request bodies: bytes, forms, JSON values, and the sentences for what is wrong with them."""
+"""Read and validate request bodies: bytes, forms and JSON values. Failures are sentences for the caller."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ UNSTORABLE = "NUL characters and infinite numbers cannot be stored"
 MOST_PARAMETERS = 1_000
 BODY_SECONDS = 15.0
 BODY_BYTES_PER_SECOND = 50_000
-"""A body may take `BODY_SECONDS`, and longer while this many bytes arrive a second."""
+"""A body may take `BODY_SECONDS`, or longer if this many bytes arrive per second."""
 
 
 def require_json(request: Request[State]) -> None:
@@ -36,7 +36,7 @@ def require_json(request: Request[State]) -> None:
 async def read_body(request: Request[State], limit: int) -> bytes:
     """Return the body. Raises TooLarge over `limit` bytes; a larger Content-Length is refused before reading.
 
-    Raises TooSlow for a body that trickles in, because many wait for the slot and the memory that it holds.
+    Raises TooSlow for a slow body, because it keeps a slot and memory that others wait for.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
@@ -58,8 +58,8 @@ async def read_body(request: Request[State], limit: int) -> bytes:
 async def read_form(request: Request[State], limit: int, most_fields: int) -> dict[str, list[str]]:
     """Return the values of each field of a form-encoded body, in order.
 
-    Raises Unsupported for another media type, TooLarge over `limit` bytes, Invalid for what is not UTF-8, has more
-    than `most_fields` fields or holds a NUL character.
+    Raises Unsupported for another media type, TooLarge over `limit` bytes, and Invalid for a body that is not UTF-8,
+    has more than `most_fields` fields or holds a NUL character.
     """
     body = await read_body(request, limit)
     if body and media_type(request) != FORM:
@@ -108,7 +108,7 @@ def validated(model: type[Model], value: object) -> Model:
 
 
 def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
-    """Return one of pydantic's problems as an Invalid with the path of the field: an unknown name, else the first."""
+    """Return an Invalid for one of pydantic's problems: the first unknown name, or else the first problem."""
     problems = error.errors(include_url=False)
     first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     kind, field = first["type"], field_of(first["loc"])
@@ -123,15 +123,15 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
 
 
 def unknown_name(kind: str, path: Sequence[str | int], model: type[BaseModel]) -> Invalid:
-    """Return the refusal of a name that the model does not have. It names the nearest, and all that there are."""
+    """Return the error for an unknown name, which suggests the nearest name and lists all of them."""
     known = names_of(_model_at(model, path[:-1]))
-    has = f"Known are {', '.join(known)}." if known else "Nothing is taken here."
+    has = f"Known {kind}s: {', '.join(known)}." if known else f"This request takes no {kind}s."
     reason = f"{not_a(kind, str(path[-1]), known)} {has}"
     return Invalid(reason, field=field_of(path))
 
 
 def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
-    """Return the model that describes what is at the path inside of `model`."""
+    """Return the model at the path inside `model`."""
     for part in path:
         if isinstance(part, str):
             annotation = model.model_fields[part].annotation

@@ -157,7 +157,7 @@ def test_a_key_of_a_wrong_form_is_refused(
     assert main(["connect", "cursor", "--key", spoil(new_api_key()), *more]) == 1
     printed = capsys.readouterr()
     assert printed.err == (
-        "selfmemory: --key: this is no whole API key, which is sk_im_ and 38 characters. "
+        "selfmemory: --key: this is not a complete API key: sk_im_ and 38 characters. "
         "`create-key` and the dashboard create one.\n"
     )
     assert printed.out == ""

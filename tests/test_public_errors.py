@@ -66,7 +66,7 @@ SENTENCES = {
     "DocumentRefused": "This application's metadata document could not be used.",
     "EmailTaken": "An account with this email address already exists.",
     "EmbedderClosed": "The server is stopping; nothing was changed. Try again.",
-    "NoSpace": "The server has no space left for this file. Nothing was imported. Tell who runs the server.",
+    "NoSpace": "The server has no space left for this file. Nothing was imported. Tell the server's administrator.",
     "UploadRunning": "An upload or import of yours is still running. Wait until it has ended, and try again.",
     "ExportRunning": "An export of yours is still running: let it finish, or cancel its download, and try again.",
     "Forbidden": "Your role does not allow this.",
@@ -111,8 +111,8 @@ SENTENCES = {
     "Unavailable": "The server cannot do this now; nothing was changed. Try again.",
     "Unsupported": "Send the body as application/json.",
     "VectorsRefused": (
-        "The embedding model answered with something that is no vector (NaN, zero, or a wrong length); "
-        "nothing was changed. Tell who runs the server."
+        "The embedding model answered with an invalid vector (NaN, zero, or a wrong length); "
+        "nothing was changed. Tell the server's administrator."
     ),
     "WrongProof": "This is not your password or code. Nothing was changed.",
 }

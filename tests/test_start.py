@@ -146,7 +146,7 @@ def test_a_read_only_database_is_named_with_the_command(refusal: Refusal, of_roo
 def test_a_file_that_is_no_database_is_named(refusal: Refusal, stored: Path) -> None:
     stored.write_bytes(b"These are my notes. " * 100)
     said = refusal("create-user", "--email", "ann@example.com")
-    assert said.startswith(f"{stored} is damaged or no SQLite database: ")
+    assert said.startswith(f"{stored} is damaged or not a SQLite database: ")
 
 
 def test_the_database_of_a_newer_version_is_refused(refusal: Refusal, stored: Path) -> None:

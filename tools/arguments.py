@@ -1,7 +1,7 @@
 """Read a tool's arguments as models write them, against the tool's input schema.
 
-Every tool reads through `read_arguments`, so that all of them understand the same spellings: a null for what is left
-out, a list as comma text or as JSON text, an object as JSON text, a number or a boolean as text.
+Every tool reads through `read_arguments`, so that all of them understand the same spellings: null for an argument that
+is left out, a list as comma text or JSON text, an object as JSON text, a number or a boolean as text.
 """
 
 import json
@@ -17,19 +17,19 @@ from server.spelling import nearest, shortened
 from server.wire import require_storable
 
 NOTHING = ("null", "none", "undefined")
-"""What models write for an optional argument that they leave out, in any case."""
+"""What models write for an optional argument that they leave out, in upper or lower case."""
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_id", "run_id", "workspace"}
-"""Arguments of other services that choose whose memories are meant, which the credential does here."""
+"""Arguments that choose a user or project in other services. Here the credential does."""
 
 
 def read_arguments(tool: str, schema: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, object]:
     """Return the arguments that are given, each in the type of the schema.
 
-    Null is as left out. For optional arguments so are blank text, the words of `NOTHING`, and 0 for a number that
-    begins at 1. Raises Invalid, which names an argument that cannot be read or that the tool does not have.
+    Null means left out. In optional arguments so do blank text, the words of `NOTHING`, and 0 for a number that begins
+    at 1. Raises Invalid, which names an argument that cannot be read or that the tool does not have.
     """
     properties, required = schema["properties"], schema.get("required", ())
     values: dict[str, object] = {}
@@ -53,7 +53,7 @@ def _is_nothing(value: object) -> bool:
 
 
 def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
-    """Return the value in the schema's type; None says that it is as left out."""
+    """Return the value in the schema's type, or None if it means left out."""
     try:
         match schema["type"]:
             case "integer":
@@ -75,7 +75,7 @@ def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
 
 def _text(value: object) -> str:
     if isinstance(value, str):
-        if has_half_a_character(value):  # of JSON text
+        if has_half_a_character(value):  # JSON text may have one
             raise ValueError(HALF_A_CHARACTER)
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
@@ -106,7 +106,7 @@ def _boolean(value: object) -> bool:
 
 
 def _texts(value: object) -> list[str] | None:
-    """Return the items of a list, or of text that lists them. None if nothing is left of what was given."""
+    """Return the items of a list, or of text that lists them. None if no item remains."""
     if isinstance(value, str):
         value = _listed(value)
     if not isinstance(value, list) or any(isinstance(item, dict | list | bool) for item in value):

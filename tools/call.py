@@ -26,7 +26,7 @@ def call_of(context: Context) -> Call:
 
 
 async def run_tool(call: Call, tool: Tool, called: str, arguments: dict[str, Any] | None) -> CallToolResult:
-    """Run the tool, which the caller may have named in another way (`called`). A failure is a result, not an error."""
+    """Run the tool. `called` is the name that the caller used. A failure is a result, not an error."""
     try:
         call.principal.require(tool.scope)
         values = read_arguments(called, tool.input_schema, arguments)

@@ -37,7 +37,7 @@ class Tool:
 
     @cached_property
     def listed(self) -> ListedTool:
-        """The tool as it is listed, its title in both places where clients of some revision look for it."""
+        """The tool's entry in the list. The title is in two places, because clients of each revision look in one."""
         return ListedTool(
             name=self.name,
             title=self.title,
@@ -49,7 +49,7 @@ class Tool:
 
 
 def hints(*, reads: bool = False, destroys: bool = False, repeats: bool = False) -> ToolAnnotations:
-    """Return all four hints. `repeats` says that repeating a call changes nothing more."""
+    """Return all four hints. `repeats` means that a repeated call has no further effect."""
     return ToolAnnotations(
         read_only_hint=reads, destructive_hint=destroys, idempotent_hint=repeats, open_world_hint=False
     )
@@ -69,7 +69,7 @@ TOOLS = (
     Tool("delete_memory", delete_memory, inputs.DeleteArguments, views.Change, "Forget a memory", WRITE, DELETES),
 )
 FORMER_NAMES = {"list": "list_memories", "add": "add_memory", "update": "update_memory", "delete": "delete_memory"}
-"""Names of earlier versions, which are answered and not listed: other servers have tools of these names too."""
+"""Tool names of earlier versions. They still work, but are not listed, because other servers use the same names."""
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
 BY_NAME |= {former: BY_NAME[name] for former, name in FORMER_NAMES.items()}

@@ -20,7 +20,7 @@ NOT_FOUND = "There is no memory with this id. Use an id from the results of sear
 
 
 def sentence(error: Exception) -> str:
-    """Return the sentence of a service error, or of a crash: only the request id to quote."""
+    """Return the sentence of a service error. For a crash, it holds only the request id."""
     if isinstance(error, NotFound):
         return NOT_FOUND
     if isinstance(error, Unavailable):

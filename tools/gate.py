@@ -25,7 +25,7 @@ from tools.protocol import failure, understanding
 BODY_LIMIT = 4_000_000
 SMALL_BODY = 100_000
 HOST_LENGTH = 253
-"""Characters of a host name."""
+"""The most characters of a host name."""
 CALL = "selfmemory.call"
 """The key in the ASGI scope under which a tool finds its Call."""
 
@@ -51,7 +51,7 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
     async def admitted(request: Request[State], call: Call) -> ASGIApp:
         body = (await read_body(request, BODY_LIMIT)).removeprefix(BOM_UTF8)
         try:
-            message = parse_json(body, allow_inf_nan=True)  # a tool says better where such a number stands
+            message = parse_json(body, allow_inf_nan=True)  # the tool's own error names the argument
         except Invalid as error:
             return failure(PARSE_ERROR, error.detail)
         require_scopes(call.principal, scopes, message)
@@ -69,7 +69,7 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
 
 
 def is_small(headers: Headers) -> bool:
-    """Return whether the announced body is so small that any number of them may be in memory."""
+    """Return whether the body is announced as small, so that memory has room for any number of such bodies."""
     length = headers.get("content-length", "")
     return length.isdecimal() and int(length) <= SMALL_BODY
 
@@ -92,7 +92,7 @@ def require_known_source(headers: Headers, hosts: Sequence[str], origins: Caller
 
 
 def is_known(host: str, hosts: Sequence[str]) -> bool:
-    """Return whether a host is in `hosts`, or one that nobody else can rebind: an address or a local name."""
+    """Return whether a host is in `hosts`, or cannot be rebound by others, as an address or a local name."""
     if not host:
         return False
     if address_of(host) or is_local_name(host) or is_loopback(f"//{host}"):

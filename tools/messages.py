@@ -1,4 +1,4 @@
-"""What a JSON-RPC message and its parameters must be. The SDK drops some that are wrong, and explains none."""
+"""Check JSON-RPC messages and their parameters. The SDK drops some wrong messages and explains none of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,19 +13,19 @@ from tools.prompts import PROMPTS
 BATCH = "This server takes one JSON-RPC message at a time, and no batches. Send each message in a request of its own."
 MESSAGE = "an object with jsonrpc, method and, for a request, id"
 NOTIFICATIONS = "notifications/"
-TOOLS_THERE_ARE = f"There are {', '.join(tool.name for tool in TOOLS)}."
+TOOLS_THERE_ARE = f"The tools are {', '.join(tool.name for tool in TOOLS)}."
 NEEDED = {
     "tools/call": ("name", TOOLS_THERE_ARE),
-    "prompts/get": ("name", f"There are {', '.join(prompt.name for prompt in PROMPTS)}."),
-    "resources/read": ("uri", "It is memory:// and the id of a memory."),
+    "prompts/get": ("name", f"The prompts are {', '.join(prompt.name for prompt in PROMPTS)}."),
+    "resources/read": ("uri", "It is memory:// followed by the id of a memory."),
 }
-"""The parameter that a method needs, and what it may be."""
+"""The parameter that each method needs, and a sentence about its values."""
 
 _REPLY = TypeAdapter[object](JSONRPCResponse | JSONRPCError)
 
 
 def wrong_message(message: object) -> str | None:
-    """Return what is wrong with the form of a decoded body, if anything is."""
+    """Return a sentence about a decoded body that is not a JSON-RPC message, else None."""
     if isinstance(message, list):
         return BATCH
     wrong = _wrong_part_of(message)
@@ -33,7 +33,7 @@ def wrong_message(message: object) -> str | None:
 
 
 def wrong_parameter(message: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a parameter of a message of the right form, if anything is."""
+    """Return a sentence about the first wrong parameter of a JSON-RPC message, or None."""
     method, params = message.get("method"), message.get("params") or {}
     name, what = NEEDED.get(str(method), (None, None))
     if name and not isinstance(params.get(name), str):
@@ -49,7 +49,7 @@ def wrong_parameter(message: Mapping[str, Any]) -> str | None:
 
 
 def id_of(message: object) -> str | int | None:
-    """Return the id of a request, or None for a message that has none or a wrong one."""
+    """Return the id of a request, or None if it is missing or has the wrong type."""
     request_id = message.get("id") if isinstance(message, dict) else None
     return request_id if isinstance(request_id, str | int) and not isinstance(request_id, bool) else None
 
@@ -68,12 +68,12 @@ def _wrong_part_of(message: object) -> str | None:
     if "id" in message and id_of(message) is None and not (is_notification and message["id"] is None):
         return "id must be text or a whole number"
     if "id" not in message and not is_notification:
-        return f"id is required, because {shortened(method) or 'this'} is no notification"
+        return f"id is required, because {shortened(method) or 'this'} is not a notification"
     return None if isinstance(message.get("params"), dict | None) else "params must be an object"
 
 
 def _is_reply(message: Mapping[str, Any]) -> bool:
-    """Return whether a client answers with the message. The SDK takes that where a server may ask."""
+    """Return whether the message is a client's answer to a request of the server. The SDK accepts such answers."""
     try:
         _REPLY.validate_python(message)
     except ValidationError:

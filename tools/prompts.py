@@ -62,7 +62,7 @@ def prompt_result(name: str, arguments: dict[str, str]) -> GetPromptResult:
     """Return the prompt's message. Raises MCPError for an unknown prompt, or when an argument is missing."""
     prompt = _BY_NAME.get(name)
     if prompt is None:
-        raise MCPError(INVALID_PARAMS, f"Unknown prompt. There are {', '.join(_BY_NAME)}.")
+        raise MCPError(INVALID_PARAMS, f"Unknown prompt. The prompts are {', '.join(_BY_NAME)}.")
     text = prompt.text
     for argument in prompt.arguments:
         given = arguments.get(argument.name, "").strip()

@@ -1,7 +1,7 @@
-"""What clients get wrong in a message or its headers, put right before the SDK refuses it.
+"""Correct common mistakes of clients in a message or its headers, before the SDK refuses it.
 
 The SDK answers a batch with a page of a validator's output, an unknown revision with a sentence about `_meta`, and any
-`Accept` without JSON with 406. People meet these answers, and they help nobody.
+`Accept` without JSON with 406. People see these answers and cannot act on them.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ EVENTS = "text/event-stream"
 
 
 def understanding(app: ASGIApp, headers: Headers, body: bytes, message: object) -> ASGIApp:
-    """Return `app` for this decoded body, with what is wrong put right; or the answer that says what is wrong."""
+    """Return `app` for the corrected message, or an answer that says what is wrong with the message."""
     if sentence := wrong_message(message):
         return failure(INVALID_REQUEST, sentence, id_of(message))
     assert isinstance(message, dict)  # noqa: S101 - else it is a wrong message
@@ -32,7 +32,7 @@ def understanding(app: ASGIApp, headers: Headers, body: bytes, message: object) 
         return unknown_revision(message, revision)
     changed = put_right(message)
     if sentence := wrong_parameter(changed or message):
-        status = 400 if revision in MODERN_PROTOCOL_VERSIONS else 200  # as the SDK answers other wrong parameters
+        status = 400 if revision in MODERN_PROTOCOL_VERSIONS else 200  # the SDK's status for wrong parameters
         return accepting(failure(INVALID_PARAMS, sentence, id_of(message), status=status), headers)
     inner = replaying(app, body if changed is None else to_json(changed))
     if is_handshake(message) or not headers.get(MCP_PROTOCOL_VERSION_HEADER, "-").strip():
@@ -41,7 +41,7 @@ def understanding(app: ASGIApp, headers: Headers, body: bytes, message: object) 
 
 
 def is_handshake(message: Mapping[str, Any]) -> bool:
-    """Return whether the message begins a connection, as it does in no revision that names itself in each message."""
+    """Return whether the message begins a connection. Modern revisions, named in each message, have no handshake."""
     return message.get("method") == "initialize" and revision_in(message) not in MODERN_PROTOCOL_VERSIONS
 
 
@@ -53,7 +53,7 @@ def unknown_revision(message: Mapping[str, Any], revision: str) -> JSONResponse:
 
 
 def revision_in(message: Mapping[str, Any]) -> str | None:
-    """Return the revision that the message itself names, as those of 2026-07-28 do."""
+    """Return the revision that the message itself names, as messages do since revision 2026-07-28."""
     match message:
         case {"params": {"_meta": {"io.modelcontextprotocol/protocolVersion": str(revision)}}}:
             return revision
@@ -61,9 +61,9 @@ def revision_in(message: Mapping[str, Any]) -> str | None:
 
 
 def put_right(message: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the message as the SDK reads it, or None if it does so as it is.
+    """Return the message in a form that the SDK accepts, or None if it needs no correction.
 
-    A handshake negotiates whatever it says. Arguments may be the text of a JSON object, and the id of a notification
+    A handshake succeeds with any parameters. Arguments may be a JSON object as text. The id of a notification may be
     null.
     """
     if is_handshake(message):
@@ -77,7 +77,7 @@ def put_right(message: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _handshake(params: object) -> dict[str, object]:
-    """Return params that can be negotiated. The server uses nothing else of them."""
+    """Return parameters that the SDK can negotiate. The server uses only the revision."""
     revision = params.get("protocolVersion") if isinstance(params, dict) else None
     return {
         "protocolVersion": revision if isinstance(revision, str) else LATEST_HANDSHAKE_VERSION,
@@ -87,7 +87,7 @@ def _handshake(params: object) -> dict[str, object]:
 
 
 def _arguments_in(text: str) -> object:
-    """Return the object of JSON text, null for blank text, else the text, which is refused."""
+    """Parse JSON text, and return None for blank text. Return other text as it is, to be refused later."""
     try:
         return from_json(text) if text.strip() else None
     except ValueError:

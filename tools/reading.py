@@ -35,7 +35,7 @@ from tools.views import (
 NOTHING_TO_TELL = "There is nothing to tell, or no room for it: ask with a larger budget."
 
 LARGE_PAGE_BYTES = 100_000
-"""A page with more text is cut on a worker thread, so that nobody waits for it."""
+"""A page with more text than this is cut on a worker thread, so that other requests do not wait."""
 
 
 async def search_memories(call: Call, given: SearchArguments) -> Answer:
@@ -91,13 +91,13 @@ async def read_context(call: Call, given: ContextArguments) -> Answer:
 
 
 def known_line(memory: Memory, text: str) -> str:
-    """Return the line of a memory, with all that the structured content says of it."""
+    """Return the memory on one line, with every field of the structured content."""
     about = f"{memory.id} · {instant(memory.created_at)}{' · pinned' if memory.pinned else ''}"
     return f"- {about} · {text}"
 
 
 def filters_of(given: SearchArguments) -> Filters:
-    """Return the filters; null for a key is as left out. Raises Invalid for a period that cannot be read."""
+    """Return the filters. A null metadata value means left out. Raises Invalid for a period that cannot be read."""
     period = period_between(
         given.temporal_filter or None, given.timezone, given.created_after or None, given.created_before or None
     )
@@ -113,7 +113,7 @@ def filters_of(given: SearchArguments) -> Filters:
 
 
 def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
-    """Return as many results as have room."""
+    """Return as many results as fit."""
     matches = (
         Match.model_validate(
             {

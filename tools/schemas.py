@@ -1,4 +1,4 @@
-"""Schemas that every client takes: nothing but types, descriptions and bounds, all of it in place.
+"""JSON Schemas that every client accepts: only types, descriptions and bounds, all of them inline.
 
 Gemini, strict modes and small clients refuse `$ref`, unions, null, defaults and additional properties.
 """

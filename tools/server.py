@@ -45,7 +45,7 @@ TOOL_LIST_SECONDS = 300
 
 
 def protocol_server() -> Server:
-    """Return the SDK's server. It keeps no state and no caller."""
+    """Return the SDK's server. It does not store state or callers."""
     return Server(
         "SelfMemory",
         title="SelfMemory",
@@ -64,7 +64,7 @@ def protocol_server() -> Server:
 
 
 async def list_tools(context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
-    """Return the tools that the caller may use: a viewer, or a credential that only reads, is offered no others."""
+    """Return the tools that the caller may use. Viewers and read-only credentials get only the tools that read."""
     with protocol_errors():
         writes = await call_of(context).read(may_write)
     return ListToolsResult(tools=[tool.listed for tool in TOOLS if writes or tool.scope is Scope.READ])
@@ -117,7 +117,7 @@ def mcp_routes(settings: Settings) -> tuple[list[Route], StreamableHTTPSessionMa
 
     There is a route with and one without a trailing slash, because clients do not follow redirects.
     """
-    # The manager checks no Host and no Origin without settings for it: the gate checks them, and answers in JSON.
+    # Without settings for it, the manager does not check Host and Origin. The gate does, and answers in JSON.
     manager = StreamableHTTPSessionManager(
         protocol_server(), json_response=True, stateless=True, max_request_body_size=BODY_LIMIT
     )

@@ -1,4 +1,4 @@
-"""How a tool's answer says through what a memory came, and when."""
+"""The source of a memory in a tool's answer: what saved it, and when."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ UNITS = (("year", 31_536_000), ("month", 2_592_000), ("day", 86_400), ("hour", 3
 
 
 class SourceView(BaseModel):
-    """A source, and in words what it did when. Empty texts for what an earlier version stored: null is no object."""
+    """A source, and a phrase for people. All empty if the source is unknown, because schemas have no null."""
 
     kind: str = Field(description="api_key, application, session or import")
     id: str

@@ -12,13 +12,13 @@ from server.settings import Settings
 from tools.sources import SourceView
 
 ANSWER_LENGTH = 40_000
-"""Characters of an answer that shows several memories. Many clients hand their whole context to a longer one."""
+"""The most characters in an answer with several memories. A longer one fills the whole context of many clients."""
 
 ANSWER_ROOM = 300
-"""Characters of an answer around its memories."""
+"""The characters reserved in an answer for the text around its memories."""
 
 TITLE_LENGTH = 80
-"""Characters of the title, which is the beginning of the first line."""
+"""The most characters in a title, which is the beginning of the first line."""
 
 INDENT = "  "
 
@@ -65,7 +65,7 @@ class Matches(BaseModel):
     )
     note: str = Field(default="", exclude_if=lambda value: not value, description="what to think of weak results")
     omitted: int = Field(
-        default=0, exclude_if=lambda value: value == 0, description="how many other results had no room"
+        default=0, exclude_if=lambda value: value == 0, description="how many other results did not fit"
     )
 
 
@@ -73,13 +73,13 @@ class Page(BaseModel):
     results: list[Entry] = Field(description="newest first")
     total: int = Field(description="how many memories there are on all pages")
     omitted: int = Field(
-        default=0, exclude_if=lambda value: value == 0, description="how many of this page had no room"
+        default=0, exclude_if=lambda value: value == 0, description="how many of this page did not fit"
     )
 
 
 class KnownMemory(BaseModel):
     id: str
-    content: str = Field(description="its text on one line, as far as there was room")
+    content: str = Field(description="its text on one line, cut to fit")
     pinned: bool
     created_at: datetime
 
@@ -95,7 +95,7 @@ class Change(BaseModel):
 
 
 def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object]:
-    """Return the values of `MemoryFields`. `text` is what is shown of the memory's text."""
+    """Return the values of `MemoryFields`. `text` is the part of the memory's text to show."""
     return {
         "id": memory.id,
         "title": title_of(memory.content),
@@ -111,11 +111,11 @@ def title_of(content: str) -> str:
 
 
 def fitting(views: Iterable[View], written: Callable[[View], str]) -> list[View]:
-    """Return the first views that have room in an answer, as `written` writes them."""
+    """Return the first views that fit into an answer, in the form that `written` gives them."""
     shown: list[View] = []
     room = ANSWER_LENGTH - ANSWER_ROOM
     for view in views:
-        room -= len(written(view)) + 2  # what stands between two of them
+        room -= len(written(view)) + 2  # the separator
         if room < 0:
             break
         shown.append(view)
@@ -123,7 +123,7 @@ def fitting(views: Iterable[View], written: Callable[[View], str]) -> list[View]
 
 
 def instant(moment: datetime) -> str:
-    """Return the time as JSON has it."""
+    """Return the time as it is written in JSON."""
     return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic does not say that it is text
 
 

@@ -36,7 +36,7 @@ _SENTENCES = {
 
 
 def _kept(names: Sequence[str]) -> str:
-    """Return the sentence about what was given and not taken, after a space. Empty if all was taken."""
+    """Return a space and a sentence about arguments that were given but ignored. Empty if there are none."""
     if not names:
         return ""
     *most, last = names
@@ -53,7 +53,7 @@ def _kept(names: Sequence[str]) -> str:
 async def update_memory(call: Call, given: UpdateArguments) -> Answer:
     """Correct a memory that has changed or was wrong: its text, its labels, its metadata, or several of them.
 
-    What you leave out stays as it is. Find its id with search first. The version before is kept in the memory's
+    What you leave out stays as it is. Find its id with search first. The previous version stays in the memory's
     history.
     """
     patch = MemoryPatch.model_validate(given.model_dump(include=given.model_fields_set - {"id"}))

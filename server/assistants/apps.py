@@ -7,7 +7,7 @@ from server.urls import is_loopback
 
 
 def claude_desktop(target: Target) -> Assistant:
-    """Claude Desktop starts local programs only: `mcp-remote` is one that passes everything on to this server."""
+    """Claude Desktop starts only local programs. `mcp-remote` is one, and forwards everything to this server."""
     args = ["-y", "mcp-remote", target.url]
     if urlsplit(target.url).scheme == "http" and not is_loopback(target.url):
         args.append("--allow-http")

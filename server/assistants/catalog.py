@@ -1,4 +1,4 @@
-"""Every assistant that has instructions, on one screen: those that work on any server first."""
+"""Every assistant that has instructions, on one screen. Those that work with any server come first."""
 
 from server.assistants import apps, editors, hosted, programs, terminals
 from server.assistants.instructions import Assistant, Target
@@ -29,4 +29,4 @@ def assistants(target: Target, *, hosted_first: bool = False) -> list[Assistant]
 
 
 NAMES = tuple(assistant.id for assistant in assistants(Target("")))
-"""What `connect` takes."""
+"""The names that `connect` accepts."""

@@ -25,10 +25,10 @@ def path_of(config: ConfigFile, platform: str) -> Path:
 
 
 def write(config: ConfigFile, path: Path, *, with_key: bool) -> bool:
-    """Put the entry into the file, and keep the file as it was beside it, with `.bak` at its end.
+    """Put the entry into the file. A copy of the old file stays beside it, with `.bak` added to its name.
 
-    Returns False if the entry is there already. Raises Invalid, and changes nothing, if the file cannot be read or
-    changed without losing something.
+    Return False if the entry is there already. Raises Invalid, without changing the file, if the file cannot be read
+    or the change would lose something.
     """
     entry = config.with_key if with_key or config.sign_in is None else config.sign_in
     before = _read(path)
@@ -55,7 +55,7 @@ def _read(path: Path) -> str | None:
 
 
 def _parsed(config: ConfigFile, text: str) -> Tree:
-    """Return the file's content. Raises ValueError or YAMLError if it is no map in its format."""
+    """Return the file's content. Raises ValueError or YAMLError if it is not a map in its format."""
     if not text.strip():
         return {}
     load = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}[config.format]
@@ -88,7 +88,7 @@ def _inserted(config: ConfigFile, tree: Tree, entry: Entry) -> str:
 
 
 def _appended(config: ConfigFile, tree: Tree, before: str, entry: Entry) -> str:
-    """Return the lines of a file with the entry added, and every comment kept. Raises ValueError if it has one."""
+    """Append the entry to the lines of a file, so that comments stay. Raises ValueError if it has an entry already."""
     if _at(tree, config.keys) is not None:
         raise ValueError("it has another entry of this name")
     lines = before.splitlines()

@@ -1,4 +1,4 @@
-"""The parts of which instructions are made: what is connected, steps to follow, and a client's configuration file."""
+"""The parts of instructions: the server to connect, steps to follow, and a client's configuration file."""
 
 import base64
 import json
@@ -90,7 +90,7 @@ class Assistant:
 
 
 def same_path(path: str) -> dict[str, str]:
-    """Return the paths of a file that has the same one on each system."""
+    """Return the paths of a file that has the same path on every system."""
     return {"linux": path, "darwin": path, "win32": path}
 
 
@@ -118,11 +118,11 @@ def encoded(value: Entry) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{name} = {_toml(inner)}" for name, inner in value.items()) + " }"
-    return json.dumps(value)  # a JSON string, number or boolean is one of TOML too
+    return json.dumps(value)  # a JSON string, number or boolean is valid TOML too
 
 
 def _yaml(value: Entry, depth: int = 0) -> list[str]:
-    """Return lines of block style, two spaces a level. Every string is quoted as in JSON, which YAML reads."""
+    """Return lines of block style, indented by two spaces. Strings are quoted as in JSON, which is valid YAML."""
     lines = []
     for name, inner in value.items():
         if isinstance(inner, Mapping):

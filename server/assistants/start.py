@@ -1,4 +1,4 @@
-"""How an assistant loads what is pinned and recent at the start of each conversation."""
+"""Instructions that make an assistant load pinned and recent memories at the start of each conversation."""
 
 from server.assistants.instructions import SERVER_NAME, Step, Target, as_json
 

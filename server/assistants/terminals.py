@@ -1,4 +1,4 @@
-"""Coding assistants in a terminal. Each has a command that adds a server, and a file in which it keeps it."""
+"""Coding assistants in a terminal. Each has a command that adds a server, and a file that lists its servers."""
 
 from server.assistants import start
 from server.assistants.instructions import SERVER_NAME, Assistant, ConfigFile, Step, Target, same_path

@@ -1,4 +1,4 @@
-"""`create-user`, `create-key`, `reset-password`: accounts without a browser, whether or not a server runs."""
+"""`create-user`, `create-key`, `reset-password`: accounts without a browser. The server may be running or not."""
 
 import sys
 from argparse import Namespace
@@ -41,9 +41,9 @@ def create_key(settings: Settings, args: Namespace) -> None:
 
 
 def reset_password(settings: Settings, args: Namespace) -> None:
-    """Print a link that sets a new password once within an hour. Raises Invalid, NoAccount.
+    """Print a link that sets a new password. It works once, for an hour. Raises Invalid, NoAccount.
 
-    With `--remove-second-factor` the account's authenticator app and recovery codes end.
+    `--remove-second-factor` also removes the account's authenticator app and recovery codes.
     """
     with writing(settings) as session:
         address, token = passwords.issue_reset(session, names.parse_email(args.email), was_mailed=False)
@@ -59,7 +59,7 @@ def _tell_how_to_sign_in(user: User) -> None:
 
 
 def _project(session: Session, user: User, name: str | None) -> Project:
-    """Return the named project of the personal organization, created if missing; without a name, the oldest one."""
+    """Return the named project of the personal organization, created if missing. Without a name, return the oldest."""
     is_personal = (Organization.owner_id == user.id, Organization.kind == OrganizationKind.PERSONAL)
     place = session.exec(select(Organization).where(*is_personal)).one()
     query = select(Project).where(Project.organization_id == place.id).order_by(col(Project.id))
@@ -72,6 +72,6 @@ def _project(session: Session, user: User, name: str | None) -> Project:
 
 @contextmanager
 def writing(settings: Settings) -> Iterator[Session]:
-    """A transaction on the migrated database."""
+    """Begin a transaction that may write, on the migrated database."""
     with migrated(settings.database_url.get_secret_value()) as database, database.write() as session:
         yield session

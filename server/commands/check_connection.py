@@ -1,4 +1,4 @@
-"""`check-connection`: ask PUBLIC_URL what an assistant would ask it, and say what the way there gets wrong."""
+"""`check-connection`: send PUBLIC_URL the requests of an assistant, and say what a proxy in between gets wrong."""
 
 import functools
 import json
@@ -16,10 +16,10 @@ from server.urls import is_loopback, is_private
 SECONDS = 10
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 PAGE = "https://inspector.example"
-"""The origin of some page. Every page may read the documents."""
+"""The origin of an arbitrary page, because every page may read the documents."""
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-"""With this User-Agent the other checks find what has nothing to do with User-Agents."""
+"""Most checks use this User-Agent, so that they do not fail because a proxy blocks the User-Agent of a program."""
 
 NEEDED_HEADERS = ("authorization", "content-type", "mcp-protocol-version")
 PROGRAMS = {
@@ -50,7 +50,7 @@ STATUS_ADVICE = {
 
 
 def check_connection(settings: Settings, _args: Namespace) -> int:
-    """Print one line a check. Return 1 if an assistant would fail."""
+    """Print one line per check. Return 1 if an assistant would fail."""
     checks: dict[str, Check] = {"address": _address}
     if not _is_reachable(settings):
         return run_checks(checks, settings)
@@ -70,7 +70,7 @@ def _is_reachable(settings: Settings) -> bool:
 
 
 def documents() -> list[str]:
-    """Return the path of every discovery document that the server has."""
+    """Return the path of every discovery document of the server."""
     return [route.path for route in ROUTES if "/.well-known/" in route.path]
 
 
@@ -148,7 +148,7 @@ def _as_program(agent: str, settings: Settings) -> str:
 
 
 def _require_readable(answer: httpx.Response, origin: str) -> None:
-    """Raises CheckFailed unless exactly one header says that pages of the origin may read the answer."""
+    """Raises CheckFailed unless exactly one header allows pages of the origin to read the answer."""
     allowed = answer.headers.get_list("Access-Control-Allow-Origin")
     if len(allowed) > 1:
         raise CheckFailed("the proxy adds a second Access-Control-Allow-Origin: let it add no CORS headers")
@@ -157,7 +157,7 @@ def _require_readable(answer: httpx.Response, origin: str) -> None:
 
 
 def _problem(answer: httpx.Response) -> str:
-    """Return what is wrong with an answer, and what to do."""
+    """Return the problem with an answer, and what to do."""
     if answer.is_redirect:
         return f"redirects to {answer.headers.get('Location')}, which clients do not follow: let the proxy pass it on"
     if answer.is_success:
@@ -177,7 +177,7 @@ def _ask(
     media: str = "application/json",
     **headers: str,
 ) -> httpx.Response:
-    """Send a request as a client would, without following redirects. Raises CheckFailed when nothing answers."""
+    """Send a request as a client would, without following redirects. Raises CheckFailed without an answer."""
     given = {"User-Agent": BROWSER} | {name.replace("_", "-"): value for name, value in headers.items()}
     if method == "POST":
         given["Content-Type"] = media

@@ -17,7 +17,7 @@ class CheckFailed(Exception):
 
 
 def run_checks(checks: dict[str, Check], settings: Settings) -> int:
-    """Print one line a check. Return 1 if any check failed."""
+    """Print one line per check. Return 1 if any check failed."""
     width = max(map(len, checks))
     healthy = [_report(name.ljust(width), check, settings) for name, check in checks.items()]
     return 0 if all(healthy) else 1

@@ -1,4 +1,4 @@
-"""`connect`: print what connects an assistant to this server, or put it where the assistant reads it."""
+"""`connect`: print the instructions for connecting an assistant, or write its configuration file."""
 
 import sys
 from argparse import Namespace
@@ -36,7 +36,7 @@ def connect(settings: Settings, args: Namespace) -> None:
 def _checked(key: str) -> str:
     if not is_api_key(key):
         raise Invalid(
-            "this is no whole API key, which is sk_im_ and 38 characters. `create-key` and the dashboard create one.",
+            "this is not a complete API key: sk_im_ and 38 characters. `create-key` and the dashboard create one.",
             field="--key",
         )
     return key
@@ -54,7 +54,7 @@ def _write(assistant: Assistant, key: str | None) -> None:
 
 
 def _lines(assistant: Assistant, key: str | None) -> list[str]:
-    """Return both ways, or with a key that of the key alone."""
+    """Return the instructions with a sign-in and those with a key. If a key is given, return only the latter."""
     ways = [("Sign in", assistant.sign_in if key is None else ()), ("With an API key", assistant.with_key)]
     shown = [(title, steps) for title, steps in ways if steps]
     lines = [assistant.name]

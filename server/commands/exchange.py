@@ -27,7 +27,7 @@ CHUNK_BYTES = 1_000_000
 
 def export(settings: Settings, args: Namespace) -> None:
     """Write the memories in the wanted format, oldest first. Raises NotFound."""
-    with tempfile.TemporaryFile() as file:  # so that a slow reader of the output keeps no snapshot of the database
+    with tempfile.TemporaryFile() as file:  # so that a slow reader of the output does not hold a database snapshot
         with migrated(settings.database_url.get_secret_value()) as database:
             with database.read() as session:
                 project = session.get(Project, args.project)
@@ -41,9 +41,9 @@ def export(settings: Settings, args: Namespace) -> None:
 
 
 def import_(settings: Settings, args: Namespace) -> None:
-    """Import the whole file or nothing of it.
+    """Import the whole file, or nothing if it has an error.
 
-    Raises NotFound, QuotaExceeded, Invalid with the place of what cannot be read.
+    Raises NotFound, QuotaExceeded, and Invalid with the place that cannot be read.
     """
     warnings = Warnings()
     url = settings.database_url.get_secret_value()

@@ -1,4 +1,4 @@
-"""What an operator should know at the start: settings that do not fit together, and places that lose data."""
+"""Warnings at the start: about settings that contradict each other, and file systems that can lose data."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from server.urls import is_loopback
 
 
 def of(settings: Settings) -> Iterator[str]:
-    """Yield one sentence a problem. None of them stops the start."""
+    """Yield one sentence per problem. The server starts nevertheless."""
     url = settings.public_url
     if not settings.is_https and not is_loopback(url):
         yield f"SELFMEMORY_PUBLIC_URL is plain http: everyone in the network of {url} can read passwords and keys"

@@ -29,7 +29,7 @@ def open_model(settings: Settings) -> Embedder:
 
 
 def reindex(settings: Settings, _args: Namespace) -> None:
-    """Rebuild the index from SQL. Beside a running server, that server builds the collections."""
+    """Rebuild the index from SQL. If a server is running, it builds the collections."""
     with migrated(settings.database_url.get_secret_value(), connections=CONNECTIONS) as database:
         index = MemoryIndex(settings, database, open_model(settings))
         index.start()

@@ -1,1 +1,1 @@
-"""The rules, as functions of a database session and a principal. They know no requests and no protocols."""
+"""The rules, as functions of a database session and a principal. They do not depend on requests or protocols."""

@@ -1,6 +1,6 @@
-"""Who may do what: the one home of permission.
+"""Permissions: the only place that decides who may do what.
 
-Every query starts from what the principal can reach, so a thing out of reach gets the same answer as one that does not
+Every query starts from what the principal can reach, so a row out of reach gets the same answer as a row that does not
 exist.
 """
 
@@ -113,7 +113,7 @@ def governs(role: str | None) -> bool:
 def may_change(actor_role: OrganizationRole, target_role: str, *, is_self: bool) -> bool:
     """Return whether a person may change the role of a member of the organization, or remove that member.
 
-    Nobody changes the owner. Admins change members and themselves, but no other admin.
+    The owner cannot be changed. Admins may change members and themselves, but not other admins.
     """
     if target_role == OrganizationRole.OWNER:
         return False
@@ -129,7 +129,7 @@ def refusal(role: Role, action: Action) -> str:
 
 
 def organization_role_of(user_id: UserId) -> sa.Case[str | None]:
-    """Return an SQL expression: the user's role in the query's organization, NULL without one."""
+    """Return an SQL expression: the user's role in the query's organization, or NULL."""
     member = (
         sa.select(col(OrganizationMember.role))
         .where(col(OrganizationMember.organization_id) == Organization.id, col(OrganizationMember.user_id) == user_id)
@@ -139,7 +139,7 @@ def organization_role_of(user_id: UserId) -> sa.Case[str | None]:
 
 
 def project_role_of(user_id: UserId) -> sa.Case[str | None]:
-    """Return an SQL expression: the user's role in the query's project, NULL without one.
+    """Return an SQL expression: the user's role in the query's project, or NULL.
 
     The query must join the project with its organization.
     """
@@ -280,7 +280,7 @@ def require_organization(
 
 
 def grantable(role: ProjectRole, scopes: Iterable[str]) -> list[str]:
-    """Return those of `scopes` that a user with this role can grant to an application."""
+    """Return the subset of `scopes` that a user with this role can grant to an application."""
     return [scope for scope in scopes if ACTION_OF[Scope(scope)] in PROJECT_ACTIONS[role]]
 
 

@@ -68,14 +68,14 @@ class SignUp(NamedTuple):
     password: str
 
     def require_valid(self) -> None:
-        """Raises Invalid for a field that cannot be accepted. Needs no database and hashes nothing."""
+        """Raises Invalid for a field that cannot be accepted. Works without a database, and without hashing."""
         address = names.parse_email(self.email)
         name = names.parse_person_name(self.name)
         passwords.require_acceptable(self.password, address, name)
 
 
 class Ended(NamedTuple):
-    """How much the first proof of a mailbox ended; `members` counts other people."""
+    """How many rows the first proof of a mailbox ended. `members` counts other people."""
 
     api_keys: int
     grants: int
@@ -84,7 +84,7 @@ class Ended(NamedTuple):
 
 
 class PasswordReset(NamedTuple):
-    """What a reset did.
+    """The outcome of a reset.
 
     `ended` is set if it was the first proof of the mailbox; `memberships` then names the organizations of others that
     the account belongs to.
@@ -106,16 +106,16 @@ def sign_up(session: Session, policy: SignUpPolicy, form: SignUp, browser: Brows
     if users.by_email(session, address) is not None:
         raise EmailTaken
     password_hash = passwords.new_hash(session, form.password, address, form.name)
-    require_admitted(session, policy, address)  # again: hashing ended the transaction
+    require_admitted(session, policy, address)  # check again, because hashing ended the transaction
     user = users.register(session, address, form.name, password_hash)
     send_verification(session, user, mailer)
     return sessions.begin(session, user, browser)
 
 
 def send_verification(session: Session, user: User, mailer: Mailer) -> None:
-    """Mail a link that confirms the address, unless it is confirmed already or had such a letter just now.
+    """Mail a link that confirms the address, unless it is confirmed or such a letter was sent just now.
 
-    Nobody asked the owner of the mailbox, so the address gets few such letters in a day.
+    The owner of the mailbox may not want these letters, so an address gets only a few a day.
     """
     if user.email is None or user.email_verified_at is not None or not mailer.is_on:
         return
@@ -137,7 +137,7 @@ def verification_of(session: Session, token: str) -> User:
 
 
 def verify(session: Session, token: str, signed_in_id: str | None, password: str) -> None:
-    """Confirm an address by a mailed link, for the person who is signed in to the account or knows its password.
+    """Confirm an address by a mailed link. The person must be signed in to the account or know its password.
 
     The link alone is not enough: it can reach a person whose address somebody else signed up with. `signed_in_id` is
     the user who is signed in. Raises LinkEnded, WrongPassword (the link then still works).
@@ -165,10 +165,10 @@ def is_first_proof(session: Session, token: str) -> bool:
 def reset_password(
     session: Session, token: str, new: str, browser: BrowserInfo, mailer: Mailer, *, end_access: bool
 ) -> PasswordReset:
-    """Set a new password by a link, end all sessions, and sign in; a second factor is still due.
+    """Set a new password by a link, end all sessions, and sign in. A second factor must still be proved.
 
-    If it is the first proof of the mailbox, everything that was made before ends. Otherwise `end_access` also ends the
-    user's API keys and applications. Raises LinkEnded, Invalid (the link then still works).
+    The first proof of the mailbox ends everything that was created before. Otherwise `end_access` also ends the user's
+    API keys and applications. Raises LinkEnded, Invalid (the link then still works).
     """
     user, proves_mailbox = passwords.reset(session, token, new, mailer)
     ended, memberships = None, []
@@ -184,7 +184,7 @@ def reset_password(
 
 
 def end_everything_unproven(session: Session, user: User) -> Ended:
-    """End what was made in an account before its mailbox was proven, since somebody else may have made it.
+    """End what was created in an account before its mailbox was proven, since somebody else may have created it.
 
     That is: sessions, known browsers, second factors, passkeys, identities, unused links, API keys, grants, other
     members of the organizations and projects that the account owns, and invitations that it sent. Memories stay, and
@@ -214,7 +214,7 @@ def end_everything_unproven(session: Session, user: User) -> Ended:
 
 
 def delete(session: Session, principal: Principal) -> DeletedCounts:
-    """Delete the principal's account and its personal organization. Nothing keeps the address: it can sign up again.
+    """Delete the principal's account and its personal organization. The address is erased and can sign up again.
 
     Raises OwnsOrganization, Forbidden without a session.
     """
@@ -265,7 +265,7 @@ def _require_only_personal(session: Session, user_id: str) -> Organization:
 
 
 def _memberships_of(session: Session, user_id: str) -> list[str]:
-    """Return the names of the organizations of others that the user belongs to."""
+    """Return the names of the organizations that the user belongs to but does not own."""
     joined = select(Organization.name).join(OrganizationMember).where(OrganizationMember.user_id == user_id)
     return list(session.exec(joined.order_by(Organization.name)))
 

@@ -70,7 +70,7 @@ RETENTION = timedelta(days=400)
 """How long an event is kept."""
 
 RETENTION_WITHOUT_ORGANIZATION = timedelta(days=30)
-"""How long an event is kept that no organization can see, such as a failed sign-in to an unknown address."""
+"""How long an event without organization and user is kept, such as a failed sign-in to an unknown address."""
 
 
 def record(
@@ -82,14 +82,14 @@ def record(
 
 
 def record_account_event(session: Session, event: str, user_id: str, target: str = "", **details: JSON) -> None:
-    """Record an event of the user's account, for that user alone: no organization shows it."""
+    """Record an event of the user's account that only the user can see."""
     session.add(AuditEvent(type=event, actor_id=user_id, user_id=user_id, target=target, details=details))
 
 
 def record_memories(
     session: Session, event: Event, principal: Principal | None, project: Project, count: int, **details: JSON
 ) -> None:
-    """Record that many memories of a project went in, out or away, and through which credential.
+    """Record that memories of a project were imported, exported or deleted in bulk, and with which credential.
 
     `principal` None stands for the command line.
     """

@@ -1,4 +1,4 @@
-"""Turns a broken unique constraint, which is how a race ends, into a Conflict for the caller."""
+"""Turns a broken unique constraint, the result of a race, into a Conflict for the caller."""
 
 import re
 

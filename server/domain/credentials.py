@@ -20,7 +20,7 @@ SESSION_NAME = "Dashboard"
 """The name of every session as a source of memories."""
 
 IDLE_TIMEOUT = timedelta(days=14)
-"""A session that is not used for this long ends."""
+"""A session ends if it is not used for this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PresentedCredential:
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """The principal. If `note_use`, the caller should record the use: the last record is older than a minute."""
+    """The principal. If `note_use` is set, the caller should record the use: the last record is over a minute old."""
 
     principal: Principal
     note_use: bool = False
@@ -113,7 +113,7 @@ def _authenticate_access_token(session: Session, value: str) -> Authenticated:
     return Authenticated(principal, _is_stale(row.last_used_at, moment))
 
 
-# The credential is the grant, because it keeps its id while its tokens change.
+# The grant is the credential, because its id stays the same while tokens change.
 _TOKEN = (
     sa.select(
         col(OAuthGrant.id),

@@ -25,7 +25,7 @@ class AddressUnconfirmed(Forbidden):
 def sign_in(
     session: Session, policy: SignUpPolicy, external: ExternalIdentity, browser: BrowserInfo, mailer: Mailer
 ) -> SignIn:
-    """Sign in to the account of this identity. A new identity joins the account of its address, or creates one.
+    """Sign in to the account of this identity. A new identity joins the account with its address, or creates one.
 
     Raises AddressUnconfirmed, NotInvited, SignUpClosed, Invalid, IdentityTaken.
     """
@@ -37,7 +37,7 @@ def sign_in(
 
 
 def _account_for(session: Session, policy: SignUpPolicy, external: ExternalIdentity, mailer: Mailer) -> User:
-    """Return the account of the identity's address, or create one. The provider proves the address."""
+    """Return the account with the identity's address, or create one. The provider has proved the address."""
     if not external.email:
         raise AddressUnconfirmed
     address = names.parse_email(external.email)
@@ -52,7 +52,7 @@ def _account_for(session: Session, policy: SignUpPolicy, external: ExternalIdent
 
 
 def _take_over(session: Session, user: User, mailer: Mailer) -> None:
-    """End what was made in the account if its address was not confirmed before. Otherwise tell the user by mail."""
+    """End what was created in the account if its address was not confirmed before. Otherwise mail the user a notice."""
     lock_user(session, user.id)
     session.refresh(user)
     if user.email_verified_at is not None:

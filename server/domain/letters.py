@@ -1,4 +1,4 @@
-"""The text of the mails that the server sends. Links start with PUBLIC_URL, never with what a request says."""
+"""The text of the mails that the server sends. Links start with PUBLIC_URL, never with a request's Host."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ CALLER_TRIES_FIRST = timedelta(minutes=1)
 
 LONGEST_NAME = 100
 _BREAKS_OUT = re.compile(r"""["'`<>:/\\@()\[\]]|[^\S ]""")
-"""Characters with which a name could end its quotation or become a link."""
+"""Characters that could end a quoted name or turn it into a link."""
 
 
 def invitation_link(mailer: Mailer, token: str) -> str:
@@ -72,9 +72,9 @@ If you did not request this, you can ignore this email. Your password will not c
 
 
 def send_security_notice(session: Session, mailer: Mailer, user: User, notice: str) -> None:
-    """Tell the user what happened to how they sign in. An address that is not confirmed gets no letter.
+    """Mail the user about a change to their ways of signing in. An address that is not confirmed gets no letter.
 
-    `notice` is a sentence of ours, without anything that a caller typed.
+    `notice` must not contain text from a caller.
     """
     if user.email is None or user.email_verified_at is None:
         return
@@ -90,7 +90,7 @@ If this was you, there is nothing to do. If it was not, reset your password and 
 
 
 def quoted(name: str) -> str:
-    """Return a name that somebody chose, in quotation marks, as text that cannot end them or become a link."""
+    """Return a name in quotation marks, without characters that could end the quotation or form a link."""
     text = _BREAKS_OUT.sub(" ", unicodedata.normalize("NFKC", name))
     text = re.sub(r"\.(?=\S)", ". ", text)
     return '"' + " ".join(text.split())[:LONGEST_NAME] + '"'

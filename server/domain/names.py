@@ -1,4 +1,4 @@
-"""Checks names and email addresses, and brings them into the form that is stored or compared."""
+"""Checks names and email addresses, and converts them to the form that is stored or compared."""
 
 import re
 import unicodedata
@@ -31,7 +31,7 @@ def key_of(name: str) -> str:
 
 
 def rename(row: Organization | Project, name: str) -> bool:
-    """Give the row another name. Return whether that changes it. Raises Invalid."""
+    """Rename the row. Return whether its name changed. Raises Invalid."""
     cleaned = parse_name(name)
     if cleaned == row.name:
         return False
@@ -56,7 +56,7 @@ def is_one_line(text: str) -> bool:
 
 
 def parse_email(address: str) -> str:
-    """Return the address as it is stored and compared: NFKC and case-folded. Raises Invalid if it is no address."""
+    """Return the address as it is stored and compared: NFKC and case-folded. Raises Invalid if it is not an address."""
     text = fold_email(address)
     if len(text) > 254 or not _EMAIL.fullmatch(text) or not text.isprintable():
         raise Invalid("this is not an email address.", field="email")

@@ -38,9 +38,9 @@ def notify(
 ) -> None:
     """Notify each of these people once.
 
-    A notice with a `topic` replaces the person's unread one of the same topic, so that a person who repeats an act
-    cannot push other notices out of the list. From the second on the message is `gathered`, where `%d` is how many
-    there were, and `metadata.count` says it too.
+    A notice with a `topic` replaces the unread notice of the same topic, so that repeated acts cannot push other
+    notices out of the list. If it replaces one, its message is `gathered`, with the number of acts for `%d`.
+    `metadata.count` holds the same number.
     """
     recipients = sorted(set(user_ids))
     counts = _take_unread(session, recipients, topic) if topic else {}
@@ -52,7 +52,7 @@ def notify(
 
 
 def _take_unread(session: Session, user_ids: Sequence[str], topic: str) -> dict[str, int]:
-    """Delete the unread notices of this topic, and return how many acts they stood for by user id."""
+    """Delete the unread notices of this topic. Return the number of acts that they counted, by user id."""
     session.flush()
     unread = sa.delete(Notification).where(
         col(Notification.topic) == topic,
@@ -64,7 +64,7 @@ def _take_unread(session: Session, user_ids: Sequence[str], topic: str) -> dict[
 
 
 def list_notifications(session: Session, principal: Principal) -> tuple[list[Notification], int]:
-    """Return the newest notifications, and how many of all are unread. Raises Forbidden without a session."""
+    """Return the newest notifications, and the number of all unread ones. Raises Forbidden without a session."""
     require_session(principal)
     query = select(Notification).where(Notification.user_id == principal.user_id)
     newest = session.exec(query.order_by(col(Notification.id).desc()).limit(MOST_LISTED)).all()

@@ -1,4 +1,4 @@
-"""Housekeeping of rows that have ended: how long each kind is kept, and how they are deleted in chunks."""
+"""Housekeeping of expired rows: how long each kind is kept, and how they are deleted in chunks."""
 
 from datetime import timedelta
 
@@ -12,16 +12,16 @@ from server.models import AuditEvent, BrowserSession, Invitation, MailedToken, N
 from server.models.base import new_id, now
 
 CHUNK_ROWS = 500
-"""Rows that one statement deletes at most, so that no other writer waits long."""
+"""The most rows that one statement deletes, so that other writers do not wait long."""
 
 INVITATION_RETENTION = timedelta(days=90)
-"""How long an invitation is kept after the last day on which it could be accepted."""
+"""How long an invitation is kept after it expired."""
 
 
 def remove_ended(session: Session) -> int:
-    """Delete up to CHUNK_ROWS of each kind of row that has ended, and return how many. Call it again while some go."""
+    """Delete up to CHUNK_ROWS expired rows of each kind, and return how many. Call it until it returns 0."""
     moment = now()
-    # Ids sort by time and have an index. `created_at` decides, in case the clock was set back.
+    # The index on ids, which sort by time, makes it fast. `created_at` decides, in case the clock was set back.
     forgotten = [
         col(AuditEvent.created_at) <= moment - RETENTION,
         col(AuditEvent.id) < new_id("evt_", moment - RETENTION + timedelta(days=1)),
@@ -54,7 +54,7 @@ def delete_chunk(session: Session, table: type[SQLModel], condition: sa.ColumnEl
 
 
 def _is_beyond_the_list() -> sa.ColumnElement[bool]:
-    """Return the condition for notifications that were read and that nobody is shown any more."""
+    """Return the condition for read notifications that are too old for the list."""
     place = sa.func.row_number().over(partition_by=col(Notification.user_id), order_by=col(Notification.id).desc())
     ranked = sa.select(col(Notification.id), col(Notification.read_at), place.label("place")).subquery()
     beyond = sa.select(ranked.c.id).where(ranked.c.place > MOST_LISTED, ranked.c.read_at.is_not(None))

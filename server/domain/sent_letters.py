@@ -1,4 +1,4 @@
-"""Limits for letters to people who may not want them. Each such letter leaves a row for a day, which is counted."""
+"""Limits for letters to people who may not want them. Each such letter stores a row, which counts for a day."""
 
 from datetime import timedelta
 
@@ -14,27 +14,27 @@ from server.models.notifications import LetterKind
 
 WINDOW = timedelta(days=1)
 MOST_FOR_RECIPIENT = 10
-"""Letters of one pool to one address within `WINDOW`. An invitation that was accepted does not count."""
+"""The most letters of one pool to one address within `WINDOW`. Accepted invitations do not count."""
 
 MOST_FOR_SENDER = 100
-"""Letters that one user may cause within `WINDOW`."""
+"""The most letters that one user may cause within `WINDOW`."""
 
 POOLS = ((LetterKind.INVITATION, LetterKind.VERIFICATION), (LetterKind.RESET,))
-"""Reset letters count apart, so that nobody's invitations keep the owner of a mailbox from an account."""
+"""Reset letters are counted separately, so that other people's invitations cannot lock a user out."""
 
 MAIL_RETENTION = timedelta(days=7)
-"""After this time the links in a letter have ended, so that it need not wait any longer."""
+"""After this time the links in a letter have expired, so that sending it is useless."""
 
 
 def admit(
     session: Session, kind: LetterKind, recipient: str, sender_id: str | None = None, invitation_id: str | None = None
 ) -> bool:
-    """Count a letter that is about to be queued. Return False, and count nothing, if it would be one too many.
+    """Count a letter that is about to be queued. Return False, without counting it, if a limit is reached.
 
     `recipient` is a normalized address. `sender_id` is the user who causes the letter, if it is not the recipient.
     """
     recipient_hash = token_hash(recipient)
-    if not is_sqlite(session):  # two letters at once must not both be the last one
+    if not is_sqlite(session):  # two letters at once must not both take the last place
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(int(recipient_hash[:15], 16))))
     if _to_recipient(session, kind, recipient_hash) >= MOST_FOR_RECIPIENT:
         return False
@@ -47,7 +47,7 @@ def admit(
 
 
 def remove_old(session: Session) -> int:
-    """Delete rows that no longer count, and mail that nobody could send. Returns the number of deleted rows."""
+    """Delete rows that no longer count, and mail that is too old to send. Return the number of deleted rows."""
     moment = now()
     letters = sa.delete(SentLetter).where(col(SentLetter.created_at) <= moment - WINDOW)
     mails = sa.delete(Mail).where(col(Mail.created_at) <= moment - MAIL_RETENTION)

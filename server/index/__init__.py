@@ -1,4 +1,4 @@
-"""The index: vectors, words and Chroma. Derived from SQL, rebuildable, never asked who may read what."""
+"""The index: vectors, words and Chroma. It is derived from SQL, can be rebuilt, and does not check permissions."""
 
 from typing import TypeAlias
 
@@ -8,4 +8,4 @@ from server.index.prepared import PreparedIndex
 __all__ = ["Index", "MemoryIndex", "PreparedIndex"]
 
 Index: TypeAlias = MemoryIndex | PreparedIndex
-"""What operations ask: the index itself, which blocks while the model works, or as a call uses it."""
+"""The index for operations: `MemoryIndex`, which blocks while the model works, or `PreparedIndex`, which does not."""

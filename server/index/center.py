@@ -1,4 +1,4 @@
-"""The mean of a project's vectors. Similarity is measured without it, since all pieces of a project share it."""
+"""The mean of a project's vectors. It is subtracted before vectors are compared, since all pieces share it."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from server.index.types import Vector, Vectors
 
 MEAN_PRIOR_PIECES = 50
-"""Pieces at the origin that are added before the mean is taken: a few memories have no meaningful center."""
+"""The mean includes this many pieces at the origin, because the mean of a few memories alone says little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,6 @@ class Center:
 def dot_products(vectors: Vectors, vector: Vector) -> Vector:
     """Return `vectors @ vector` on this thread alone.
 
-    BLAS would use several threads, which spin for a while afterwards and take the cores of other requests.
+    BLAS would use several threads, which keep spinning afterwards and take CPU from other requests.
     """
     return np.asarray(np.vecdot(vectors, vector), np.float32)

@@ -28,16 +28,16 @@ from server.models import Project
 from server.settings import Settings
 
 QUESTION_THREADS = 4
-"""Questions of large projects that are embedded at a time."""
+"""The most questions of large projects that are embedded at a time."""
 
 EMBEDDING_THREADS = 32
-"""Threads that wait for an embedder which has no queue of its own. They start when the first one is needed."""
+"""Threads that wait for an embedder without a queue of its own. They start when the first is needed."""
 
 MAX_PIECES_PER_MEMORY = 3
-"""Chroma is asked for at most this many pieces for each wanted memory."""
+"""The most pieces to request from Chroma for each wanted memory."""
 
 MAX_CHROMA_MEMORIES = 2_000
-"""For more wanted memories than this, the project is scanned."""
+"""If a search wants more memories than this, it scans the project."""
 
 REPORT_EVERY_SECONDS = 0.2
 
@@ -63,7 +63,7 @@ class MemoryIndex:
         self._collections = Collections(settings, database, embedder)
         self._worker = Worker(settings, database, self._collections, self._matrices, self._embed_now, embedder)
         self.missing: str | None = None
-        """What the model lacks, as of the last `health`. Without it memories are found by their words."""
+        """What the model lacked at the last `health`. Until it is fixed, memories are found by their words."""
 
         self._question_threads = ThreadPoolExecutor(QUESTION_THREADS, "question")
         self._embedding_threads = ThreadPoolExecutor(EMBEDDING_THREADS, "waiting-for-embedder")
@@ -84,7 +84,7 @@ class MemoryIndex:
         self._worker.wake()
 
     def embed(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
-        """Return the pieces and vectors of each (text, lead). Blocks while the model works: hold no transaction.
+        """Return the pieces and vectors of each (text, lead). Blocks on the model: call it outside transactions.
 
         While the model is away, return `UNEMBEDDED` for each. The worker embeds these memories later.
         """
@@ -107,11 +107,11 @@ class MemoryIndex:
         return self.assemble(pieces, vectors)
 
     def ready(self, _texts: Sequence[tuple[str, str]]) -> list[Embedded] | None:
-        """Return None: only a `PreparedIndex` knows vectors before it is asked to embed."""
+        """Return None, because only a `PreparedIndex` can have vectors ready."""
         return None
 
     def assemble(self, pieces: Sequence[Sequence[Piece]], vectors: Vectors) -> list[Embedded]:
-        """Return each text's pieces with their vectors, which are in the order of all pieces."""
+        """Return each text's pieces with their vectors, given the vectors of all pieces in order."""
         parts = np.split(vectors, np.cumsum([len(group) for group in pieces])[:-1])
         return [
             Embedded(self._embedder.name, tuple((piece.start, piece.end) for piece in group), part)
@@ -119,13 +119,13 @@ class MemoryIndex:
         ]
 
     def submit(self, texts: Sequence[str], *, is_question: bool = False) -> Future[Vectors]:
-        """Embed texts as they are, without holding the caller's thread. A question has its turn before other texts."""
+        """Embed texts as they are, without blocking the caller. Questions go before other texts."""
         if isinstance(self._embedder, BatchingEmbedder):
             return self._embedder.submit(texts, is_question=is_question)
         return self._embedding_threads.submit(self._embedder.embed, texts, is_question=is_question)
 
     def expect(self, caller: str) -> None:
-        """Note that the caller is about to embed something."""
+        """Announce that the caller is about to embed something."""
         if isinstance(self._embedder, BatchingEmbedder):
             self._embedder.expect(caller)
 
@@ -149,8 +149,8 @@ class MemoryIndex:
     ) -> Question:
         """Embed a question, unless its `vector` is known.
 
-        In a large project, also find the `wanted` memories near it (None: none are needed). There this runs in a
-        thread, in parallel with the word search.
+        In a large project, also find the `wanted` memories near it, unless `wanted` is None. That runs in a thread, in
+        parallel with the word search.
         """
         collection = self._collection(session, project)
         if collection is not None:
@@ -167,7 +167,7 @@ class MemoryIndex:
         also: Numbers,
         wanted: int,
     ) -> SimilarMemories:
-        """Return how similar the allowed memories (None: all of the project) are to the question.
+        """Return the similarity of the allowed memories (None: all of the project) to the question.
 
         For a large project the result may leave some out (see `SimilarMemories.complete`), but holds about the
         `wanted` most similar ones and all of `also`.
@@ -209,7 +209,7 @@ class MemoryIndex:
         return str(self._worker.progress) if self._worker.progress else None
 
     def health(self) -> Health:
-        """Embed a new text to check the model. Chroma is not asked: its last use counts. Raises ModelFailed."""
+        """Embed a new text to check the model. For Chroma, report the result of its last use. Raises ModelFailed."""
         embedding_ok, self.missing = True, None
         try:
             self._embedder.embed([f"health at {time.time_ns()}"], is_question=True)

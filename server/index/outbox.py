@@ -1,4 +1,4 @@
-"""What a change of memories writes for the index in the same transaction: vectors, words, counters and tasks.
+"""Writes vectors, words, counters and tasks for the index, in the transaction that changes the memories.
 
 Operations call these functions; `server.index.upkeep.worker` processes the tasks after the commit.
 """
@@ -30,7 +30,7 @@ _indexes = metadata.tables["project_indexes"]
 def memories_changed(
     session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
 ) -> None:
-    """Write everything that is derived from the text of new or changed memories. Flushes the session first."""
+    """Write what is derived from the text of new or changed memories. Flushes the session first."""
     session.flush()
     old_counts = {memory.number: memory.piece_count for memory in memories}
     new_sizes = [size_of_memory(memory) for memory in memories if memory.revision == 0]
@@ -77,7 +77,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
 
 
 def memory_resized(session: Session, project_id: str, growth: int) -> None:
-    """Count that a memory of the project has `growth` bytes more. Negative if it has fewer."""
+    """Add `growth` bytes, which may be negative, to the project's count, because one of its memories changed."""
     if growth:
         counters = _projects.c
         change = sa.update(_projects).where(counters.id == project_id)
@@ -121,7 +121,7 @@ def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory],
 def _write_tasks(session: Session, project_id: str, old_counts: dict[int, int]) -> None:
     """Write a task for each memory, with the number of pieces that its collection may still hold.
 
-    A project without a collection needs no tasks. Its row is locked here, so no collection can be begun unnoticed.
+    A project without a collection needs no tasks. The caller locked its row, so that no collection can be started now.
     """
     if session.scalar(_HAS_INDEX, {"project": project_id}) is None:
         return

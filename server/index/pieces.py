@@ -18,18 +18,18 @@ SHORT_SENTENCE_LENGTH = 10
 """A sentence with fewer characters ("Wow!", "Thanks!") says too little to be found and joins its neighbor."""
 
 MAX_PIECE_LENGTH = 300
-"""Characters. A longer sentence is split."""
+"""The most characters of a piece. A longer sentence is split."""
 
 PACKED_LENGTH = 150
-"""Characters of a packed piece. Grows to at most MAX_PIECE_LENGTH if a memory has more than PACKED_PIECES pieces."""
+"""The most characters of a packed piece, up to MAX_PIECE_LENGTH if a memory has more than PACKED_PIECES pieces."""
 
 PACKED_PIECES = 64
 
 MAX_PIECE_TOKENS = 230
-"""Estimated tokens of a piece with its lead. The model reads 256, including two marks."""
+"""The most estimated tokens of a piece with its lead. The model reads 256, including two marks."""
 
 MAX_LEAD_LENGTH = 40
-"""Characters. A lead is a name, a role or the beginning of a title."""
+"""The most characters of a lead, which is a name, a role or the beginning of a title."""
 
 UNPENALIZED_PIECES = 16
 """Memories with at most this many pieces have no length penalty."""
@@ -74,7 +74,7 @@ class _Span:
     end: int
     lead: str
     named: bool = False
-    """Whether the text of the span already begins with the lead."""
+    """True if the text of the span already begins with the lead."""
 
 
 def pieces_of(content: str, lead: str = "") -> list[Piece]:
@@ -145,7 +145,7 @@ def _sentences(content: str, line: _Span) -> Iterator[_Span]:
 
 
 def _abbreviates(content: str, start: int, stop: int) -> bool:
-    """Return whether the period at `stop` belongs to a word ("Dr.", "J.") or list number ("3."), not to a sentence."""
+    """Return whether the period at `stop` belongs to a word ("Dr.", "J.") or list number ("3."), not a sentence."""
     before = content[max(start, stop - MAX_ABBREVIATION_LENGTH) : stop]
     match = _LAST_WORD.search(before)
     word = match[0].lower() if match else ""
@@ -189,7 +189,7 @@ def _spoken_length(span: _Span) -> int:
 
 
 def _cut(content: str, span: _Span) -> list[_Span]:
-    """Cut a sentence that is too long between words, and a word that is too long anywhere."""
+    """Cut a long sentence between words, and a long word anywhere."""
     if span.end - span.start <= MAX_PIECE_LENGTH and _tokens(_text(content, span)) <= MAX_PIECE_TOKENS:
         return [span]
     words = _WORD.finditer(content, span.start, span.end)
@@ -218,7 +218,7 @@ def _text(content: str, span: _Span) -> str:
 
 
 def _tokens(text: str) -> int:
-    """Estimate the tokens, rather too many: one for two letters of a word, one for any other character."""
+    """Estimate the tokens, on the high side: one for two letters of a word, one for any other character."""
     return sum(map(_atom_tokens, _ATOM.findall(text)))
 
 

@@ -1,7 +1,7 @@
-"""The index as one call uses it: it never lets a thread wait for the model.
+"""The index of one call. Its threads never wait for the model.
 
-An operation asks for vectors as it would ask the index itself. If the model is busy, `VectorsMissing` ends the attempt
-before anything was written. The call awaits the vectors without a thread and runs the operation again.
+An operation requests vectors as it would from `MemoryIndex`. If the model is busy, `VectorsMissing` ends the attempt
+before anything is written. The call then awaits the vectors without a thread, and runs the operation again.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
 from server.models import Project
 
 SUBMITTED_PIECES = 64
-"""Pieces that wait in the model's queue at a time for one call."""
+"""The most pieces of one call in the model's queue."""
 
 SHORT_LENGTH = 600
-"""Characters of a text that is cut into pieces on the event loop, in a fraction of a millisecond."""
+"""Up to this many characters, a text is cut into pieces on the event loop, in a fraction of a millisecond."""
 
 
 class VectorsMissing(Exception):
@@ -34,7 +34,7 @@ class VectorsMissing(Exception):
 
 
 class PreparedIndex:
-    """The index with the vectors that one call has learned. Not for several calls."""
+    """The index with the vectors that one call has learned. Create one for each call."""
 
     def __init__(self, index: MemoryIndex, caller: str) -> None:
         self._index = index
@@ -43,13 +43,13 @@ class PreparedIndex:
         self._questions: dict[str, Vector | None] = {}
 
     def ready(self, texts: Sequence[tuple[str, str]]) -> list[Embedded] | None:
-        """Return the pieces and vectors of each (text, lead) if all are known, or known to be late."""
+        """Return the pieces and vectors of each (text, lead) if all are known, or known to come later."""
         if all(text in self._texts for text in texts):
             return [self._texts[text] for text in texts]
         return None
 
     def embed(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
-        """Like `MemoryIndex.embed` for one piece that an idle model embeds at once. Else raises VectorsMissing."""
+        """Like `MemoryIndex.embed`, but only for one piece and an idle model. Otherwise raises VectorsMissing."""
         self._index.expect(self._caller)
         if len(texts) == 1 and len(texts[0][0]) <= SHORT_LENGTH and self._index.is_idle():
             pieces = pieces_of(*texts[0])
@@ -59,7 +59,7 @@ class PreparedIndex:
         raise VectorsMissing(lambda: self._learn_texts(texts))
 
     def embed_question(self, session: Session, project: Project, text: str, wanted: int | None) -> Question:
-        """Like `MemoryIndex.embed_question` for an idle model or a known question. Else raises VectorsMissing."""
+        """Like `MemoryIndex.embed_question`, for a known question or an idle model. Otherwise raises VectorsMissing."""
         vector = self._questions.get(text)
         if text in self._questions and vector is None:
             return Question.of(None, wanted)
@@ -84,7 +84,7 @@ class PreparedIndex:
         return self._index.find_similar(session, project, question, allowed, also, wanted)
 
     async def _learn_texts(self, texts: Sequence[tuple[str, str]]) -> None:
-        """Cut and embed a few texts at a time: to cut all of a large batch first would keep the interpreter busy."""
+        """Cut and embed a few texts at a time, because cutting a large batch at once would block other threads."""
         pieces: dict[tuple[str, str], list[Piece]] = {}
         for text in dict.fromkeys(texts):
             is_short = len(text[0]) <= SHORT_LENGTH

@@ -1,4 +1,4 @@
-"""A question on its way from the model to the search."""
+"""A question and its vector, between the model and the search."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from server.index.types import Vector
 class QuestionVector(NamedTuple):
     """A question's vector and the memories near it.
 
-    `vector` is None while the model is away. `near` is None if they were not wanted or SQL must be scanned.
+    `vector` is None while the model is away. `near` is None if no memories were wanted or SQL must be scanned.
     """
 
     vector: Vector | None
@@ -28,7 +28,7 @@ class Question:
 
     @staticmethod
     def of(vector: Vector | None, wanted: int | None) -> "Question":
-        """Return a question that needs no collection and no waiting. Without a vector it is searched by its words."""
+        """Return a question with its vector, for a scan. Without a vector, the search uses only its words."""
         result: Future[QuestionVector] = Future()
         result.set_result(QuestionVector(vector, None))
         return Question(None, wanted, result)

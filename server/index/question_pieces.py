@@ -1,14 +1,14 @@
-"""Which pieces only ask. Their similarity counts half.
+"""Recognizes pieces that only ask a question. Their similarity counts half.
 
-Questions resemble questions, whatever they ask: "Where did you go?" is closer to "When did she go?" than any answer.
-A long piece that ends in a question mark holds facts too ("I moved to Lyon in May, did you know?"), so it counts fully.
-docs/benchmarks.md has what the rule is worth.
+Questions resemble other questions: "Where did you go?" is closer to "When did she go?" than any answer is. A long piece
+that ends in a question mark also holds facts ("I moved to Lyon in May, did you know?"), so it counts fully.
+docs/benchmarks.md shows what the rule gains.
 """
 
 import re
 
 MAX_LENGTH = 80
-"""Characters. Without this bound the rule costs as much as it gains."""
+"""The most characters of such a piece. Without this bound, the rule costs as much as it gains."""
 
 _QUESTION = re.compile(
     r"(?:[?\uff1f\ufe56\u061f\u037e\u2047-\u2049\u203d\u2e2e\u1367\u055e\u1945\ua60f\ua6f7]"

@@ -18,7 +18,7 @@ Numbers: TypeAlias = NDArray[np.int64]
 
 
 class Space(Protocol):
-    """What vectors belong to. An Embedder is one. Never compare vectors of different names."""
+    """The space that vectors belong to, for example an Embedder's. Never compare vectors of different names."""
 
     @property
     def name(self) -> str:
@@ -44,4 +44,4 @@ class Embedded:
 
 
 UNEMBEDDED = Embedded("", (), np.empty((0, 0), np.float32))
-"""A text that the model could not embed yet. The index's worker does so later."""
+"""A text that the model could not embed yet. The index's worker will."""

@@ -1,4 +1,4 @@
-"""What was done with the memories of a project: by whom, through what, when."""
+"""The activity of a project: what was done with its memories, by whom, with which source, and when."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -22,7 +22,7 @@ class ActivityKind(StrEnum):
 
 
 class ActivityEvent(SQLModel, table=True):
-    """One operation. `count` is how many memories it was about; `memory_ids` are the first of them."""
+    """One operation. `count` is the number of its memories; `memory_ids` are the first of them."""
 
     __tablename__ = "activity_events"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""When memories expire: the one condition that leaves an expired memory out of every answer."""
+"""The condition that keeps expired memories out of all answers."""
 
 from datetime import datetime
 
@@ -14,5 +14,5 @@ def is_live(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[b
 
 
 def has_expired(moment: datetime) -> sa.ColumnElement[bool]:
-    """Return the condition for the others, of which an index knows."""
+    """Return the condition for memories that have expired. It can use an index."""
     return sa.and_(col(Memory.expires_at).is_not(None), col(Memory.expires_at) <= moment)

@@ -1,4 +1,4 @@
-"""Memories that are on their way into a project: no query of memories reads these tables."""
+"""Memories that are being imported. Queries of memories do not read these tables."""
 
 from datetime import datetime
 
@@ -12,8 +12,8 @@ from server.models.sources import Source, SourceColumn
 class Import(SQLModel, table=True):
     """Memories that are stored together or not at all. `committed_at` is set when all are staged.
 
-    `touched_at` tells an import that somebody works on from one that a crash left behind. `memory_count` and
-    `memory_bytes` are those of the memories that are staged and not published yet.
+    `touched_at` distinguishes an import in progress from one that a crash left behind. `memory_count` and
+    `memory_bytes` cover the memories that are staged and not published yet.
     """
 
     __tablename__ = "imports"
@@ -30,7 +30,7 @@ class Import(SQLModel, table=True):
 
 
 class StagedMemory(SQLModel, table=True):
-    """A memory of an import with its vectors. `line` is a line of an export, `spans` are those of `Embedded`."""
+    """A memory of an import with its vectors. `line` is a line of an export, `spans` are as in `Embedded`."""
 
     __tablename__ = "staged_memories"
     __table_args__ = (sa.Index("ix_staged_memories_content", "import_id", "content_hash"),)

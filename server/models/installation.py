@@ -4,7 +4,7 @@ from sqlmodel import Field, SQLModel
 
 
 class Installation(SQLModel, table=True):
-    """One row. `id` names this database's collections on a Chroma server, whatever its address and password are."""
+    """One row. `id` names this database's collections on a Chroma server, even if its address or password changes."""
 
     __tablename__ = "installation"
 

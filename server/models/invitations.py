@@ -21,7 +21,7 @@ class InvitationStatus(StrEnum):
 def _pending(name: str, *columns: str, condition: str) -> sa.Index:
     """Return a unique index over pending invitations.
 
-    Each address has at most one. Two indexes say so, because SQL treats two NULLs as different.
+    Each address has at most one pending invitation. It takes two indexes, because SQL treats two NULLs as different.
     """
     where = sa.text(f"status = 'pending' AND {condition}")
     return sa.Index(name, *columns, unique=True, sqlite_where=where, postgresql_where=where)
@@ -30,8 +30,8 @@ def _pending(name: str, *columns: str, condition: str) -> sa.Index:
 class Invitation(SQLModel, table=True):
     """An invitation to an organization, or to one project if `project_id` is set; `role` is then always member.
 
-    Two secrets open it. The inviter sees the token of `token_hash`. The token of `mailed_token_hash` stands only in the
-    letter, so it proves the mailbox; None when no letter was sent.
+    It has two tokens. The inviter sees that of `token_hash`. That of `mailed_token_hash` is only in the letter, so it
+    proves the mailbox. It is None if the letter was not sent.
     """
 
     __tablename__ = "invitations"

@@ -16,7 +16,7 @@ from server.models.sources import Source, SourceColumn
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 _EXPIRES = sa.text("expires_at IS NOT NULL")
-_PINNED, _PINNED_1 = sa.text("pinned"), sa.text("pinned = 1")  # as the queries of each database say it
+_PINNED, _PINNED_1 = sa.text("pinned"), sa.text("pinned = 1")  # as queries write it, so that they can use the index
 
 
 class Memory(SQLModel, table=True):
@@ -66,13 +66,13 @@ class Memory(SQLModel, table=True):
 
     @property
     def source(self) -> Source | None:
-        """Through what the memory was created. None if an earlier version stored it."""
+        """What created the memory. None if an older server stored it."""
         if self.source_kind is None:
             return None
         return Source(self.source_kind, self.source_id or "", self.source_name or "")
 
     def set_source(self, source: Source | None) -> None:
-        """Set the source of a new memory, which is also that of its first version."""
+        """Set the source of a new memory and of its first version."""
         self.updated_source = source
         if source is not None:
             self.source_kind, self.source_id, self.source_name = source.kind, source.id, source.name
@@ -81,7 +81,7 @@ class Memory(SQLModel, table=True):
 class MemoryVersion(SQLModel, table=True):
     """A memory as it was before a change. A text or metadata that is None is the same as in the next version.
 
-    `pinned` is None if an earlier version of the server kept the row, which knew neither pins nor expiry.
+    `pinned` is None if an older server, without pins and expiry, stored the row.
     """
 
     __tablename__ = "memory_versions"
@@ -120,7 +120,7 @@ class Label(SQLModel, table=True):
 
 
 class Piece(SQLModel, table=True):
-    """About a sentence of a memory, `content[start:end]`, with its vector.
+    """A part of a memory, about one sentence, with its vector. The text is `content[start:end]`.
 
     The vector is float32, has unit length and comes from the memory's `embedding_model`.
     """
@@ -138,9 +138,9 @@ class Piece(SQLModel, table=True):
 
 
 class IndexTask(SQLModel, table=True):
-    """A change that the index has to follow. The worker reads the memory as it is when it takes the task.
+    """A change that the index must follow. The worker reads the memory when it takes the task.
 
-    `memory_number` 0 asks it to erase the words of deleted memories from disk.
+    `memory_number` 0 tells the worker to erase the words of deleted memories from disk.
     """
 
     __tablename__ = "index_tasks"

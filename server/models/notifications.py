@@ -1,4 +1,4 @@
-"""Notifications in the dashboard, mail that waits to be sent, and what was sent to whom within a day."""
+"""Notifications in the dashboard, mail to be sent, and letters that were sent within a day."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -27,7 +27,7 @@ class Notification(SQLModel, table=True):
 class Mail(SQLModel, table=True):
     """Mail to be sent. `sealed` is its address and text, encrypted because the text may hold a token.
 
-    `key_id` names the key that it is encrypted with; None in rows of earlier versions.
+    `key_id` names the encryption key. It is None if an older server stored the row.
     """
 
     __tablename__ = "mails"
@@ -47,7 +47,7 @@ class LetterKind(StrEnum):
 
 
 class SentLetter(SQLModel, table=True):
-    """A letter to somebody who may not want it. Has no foreign keys: it counts for a day, whatever is deleted."""
+    """A letter to somebody who may not want it. Has no foreign keys, so that deletions do not reset its count."""
 
     __tablename__ = "sent_letters"
     __table_args__ = (

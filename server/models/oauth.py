@@ -29,9 +29,9 @@ class AuthMethod(StrEnum):
 class OAuthClient(SQLModel, table=True):
     """A program that asks for access. It registers itself, publishes a document at its URL, or an operator creates it.
 
-    `id` is the client_id. For a document it is the document's URL; no other kind begins with https. What a client says
-    about itself is not verified. After `fresh_until` the document must be read again. A public client that registers
-    again from the same address has the same `registration_hash`.
+    `id` is the client_id. For a document it is the document's URL; other ids never begin with https. A client's
+    description of itself is not verified. After `fresh_until` the document must be read again. A public client that
+    registers again from the same address has the same `registration_hash`.
     """
 
     __tablename__ = "oauth_clients"
@@ -70,7 +70,7 @@ class AuthorizationRequest(SQLModel, table=True):
 class AuthorizationCode(SQLModel, table=True):
     """An authorization code. It works once: `used_at` is set when it is exchanged for `grant_id`.
 
-    A second use ends that grant. `grant_id` is no foreign key: deleting a grant would have to lock the code.
+    A second use ends that grant. `grant_id` is not a foreign key, since deleting a grant would have to lock the code.
     """
 
     __tablename__ = "oauth_codes"
@@ -115,7 +115,7 @@ class AccessToken(SQLModel, table=True):
 class RefreshToken(SQLModel, table=True):
     """A refresh token. Once `rotated_at` is set, it works for a grace period, for a few `successors`.
 
-    `reused_at` is its first use after that period. Another one means that it was copied.
+    `reused_at` is its first use after that period. A second such use means that it was copied.
     """
 
     __tablename__ = "oauth_refresh_tokens"

@@ -1,4 +1,4 @@
-"""What a user proves besides the password, and sign-ins that wait for that proof."""
+"""Second factors of users, and sign-ins that wait for one."""
 
 from datetime import datetime
 
@@ -32,7 +32,7 @@ class RecoveryCode(SQLModel, table=True):
 
 
 class PendingSignIn(SQLModel, table=True):
-    """A browser that has proved the password and not yet the second factor. It is no session: it reaches nothing."""
+    """A browser that has proved the password but not the second factor. It is not a session and gives no access."""
 
     __tablename__ = "pending_sign_ins"
 

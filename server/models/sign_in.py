@@ -24,7 +24,7 @@ class Passkey(SQLModel, table=True):
 
 
 class Identity(SQLModel, table=True):
-    """A user's account at an identity provider, found by what the provider never gives to another."""
+    """A user's account at an identity provider, found by an identifier that the provider never reassigns."""
 
     __tablename__ = "identities"
     __table_args__ = (sa.UniqueConstraint("issuer", "subject"),)
@@ -38,7 +38,7 @@ class Identity(SQLModel, table=True):
 
 
 class UsedChallenge(SQLModel, table=True):
-    """A challenge that a passkey has answered, kept until it would have ended anyway."""
+    """A challenge that a passkey has answered, kept until it expires, so that it is not answered again."""
 
     __tablename__ = "used_challenges"
 

@@ -1,4 +1,4 @@
-"""Through what a memory came: an API key, an application, a browser session or an import."""
+"""The source of a memory: an API key, an application, a browser session or an import."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -25,7 +25,7 @@ class Source:
 
 
 class SourceColumn(types.TypeDecorator[Source]):
-    """A source as JSON. NULL for what an earlier version stored."""
+    """A source as JSON. NULL if an older server stored the row."""
 
     impl = sa.JSON(none_as_null=True)
     cache_ok = True

@@ -1,6 +1,6 @@
-"""How many bytes a memory counts in its project: its text, metadata and messages, as SQL stores them.
+"""The size of a memory in bytes, for the quota of its project: text, metadata and messages, as SQL stores them.
 
-Python and SQL give the same number. SQL counts what is deleted, and all of a project.
+Python and SQL give the same number. SQL computes it for deletions, and for whole projects.
 """
 
 import json

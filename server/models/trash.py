@@ -1,4 +1,4 @@
-"""Deleted memories that can come back: no query of memories reads this table."""
+"""Deleted memories that can be restored. Queries of memories do not read this table."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from server.models.sources import Source, SourceColumn
 class TrashedMemory(SQLModel, table=True):
     """A deleted memory with its versions and vectors, until `deleted_until`.
 
-    `memory` and `versions` are the columns of its rows; `spans` are those of `Embedded`. `source` deleted it.
+    `memory` and `versions` hold the columns of its rows; `spans` are as in `Embedded`. `source` is what deleted it.
     """
 
     __tablename__ = "trashed_memories"

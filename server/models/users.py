@@ -20,7 +20,7 @@ class User(SQLModel, table=True):
     password_hash: str | None = None
     email_verified_at: datetime | None = Field(default=None, sa_type=Utc)
     browser_epoch: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    """Grows with each new password. A browser that was signed in under an earlier number is unknown again."""
+    """Grows with each new password, so that browsers that signed in before are unknown again."""
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
     deleted_at: datetime | None = Field(default=None, sa_type=Utc)
@@ -38,7 +38,7 @@ class BrowserSession(SQLModel, table=True):
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     last_seen_at: datetime = Field(default_factory=now, sa_type=Utc)
     verified_at: datetime | None = Field(
-        default=None, sa_type=Utc, description="when the user last proved in this browser who they are"
+        default=None, sa_type=Utc, description="when the user last proved their identity in this browser"
     )
     expires_at: datetime = Field(sa_type=Utc, index=True)
 

@@ -1,13 +1,13 @@
-"""Which tokenizer wrote the word index."""
+"""The state of the word index."""
 
 from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
 
 class WordIndexState(SQLModel, table=True):
-    """One row: `version` of the tokenizer, and the number below which memories still have the words of an earlier one.
+    """One row: the tokenizer's `version`, and the number below which memories still have words of an earlier version.
 
-    No row: all memories have.
+    Without a row, all memories do.
     """
 
     __tablename__ = "word_index_state"

@@ -140,19 +140,19 @@ GOOD = [0.5] * WordEmbedder.dimensions
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (b"<html>Welcome</html>", "something else than vectors"),
-        (b'{"data": "no"}', "something else than vectors"),
-        (b'{"embeddings": [[1, 2]]}', "something else than vectors"),
-        (b"[" * 100_000, "something else than vectors"),
-        (vectors_of(GOOD, [0.5] * 3), "something else than vectors"),
-        (vectors_of(GOOD, ["a"] * 64), "something else than vectors"),
+        (b"<html>Welcome</html>", "does not answer with vectors"),
+        (b'{"data": "no"}', "does not answer with vectors"),
+        (b'{"embeddings": [[1, 2]]}', "does not answer with vectors"),
+        (b"[" * 100_000, "does not answer with vectors"),
+        (vectors_of(GOOD, [0.5] * 3), "does not answer with vectors"),
+        (vectors_of(GOOD, ["a"] * 64), "does not answer with vectors"),
         (vectors_of([0.5] * 3, [0.5] * 3), "vectors of 3 numbers, not 64"),
         (vectors_of([], []), "vectors of 0 numbers, not 64"),
         (vectors_of(GOOD), "1 vectors for 2 texts"),
         (vectors_of(GOOD, GOOD, GOOD), "3 vectors for 2 texts"),
-        (vectors_of(GOOD, [float("nan")] * 64), "no directions"),
-        (vectors_of(GOOD, [float("inf")] * 64), "no directions"),
-        (vectors_of(GOOD, [0] * 64), "no directions"),
+        (vectors_of(GOOD, [float("nan")] * 64), "have no direction"),
+        (vectors_of(GOOD, [float("inf")] * 64), "have no direction"),
+        (vectors_of(GOOD, [0] * 64), "have no direction"),
     ],
 )
 def test_what_are_no_vectors_is_refused(server: Endpoint, model: EndpointModel, answer: bytes, sentence: str) -> None:

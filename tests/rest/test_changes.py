@@ -38,7 +38,7 @@ async def test_a_replacement_is_refused_under_the_name_that_was_written(api: Cal
     assert (await api.put(path, {"text": None, "content": None})).json()["detail"].startswith("content or metadata: ")
     refused = await api.put(path, {name: "second", "texts": "x"})
     assert refused.json()["detail"] == (
-        "texts: is not a field; did you mean text? Known are content, text, metadata, pinned, expires_at."
+        "texts: is not a field; did you mean text? Known fields: content, text, metadata, pinned, expires_at."
     )
 
 

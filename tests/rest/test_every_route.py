@@ -65,7 +65,7 @@ async def test_an_unknown_parameter_is_refused_everywhere(
     for endpoint in GUARDED:
         refused = await caller.send(endpoint.method, f"{path_of(endpoint)}&nonsense=1", {})
         known = names_of(endpoint.query) if endpoint.query else []
-        has = f"Known are {', '.join(known)}." if known else "This route has none."
+        has = f"Known parameters: {', '.join(known)}." if known else "This route takes no parameters."
         assert (refused.status_code, refused.json()["detail"]) == (400, f"nonsense: is not a parameter. {has}")
 
 
@@ -80,7 +80,7 @@ async def test_an_unknown_field_of_a_change_or_deletion_is_refused_everywhere(
         assert refused.status_code == 400, endpoint.name
         assert refused.json()["detail"].startswith("nonsense: is not a field."), endpoint.name
         body = endpoint.body or (endpoint.query if endpoint.reads_body else None)
-        for name in names_of(body) if body else ["Nothing is taken here."]:
+        for name in names_of(body) if body else ["This request takes no fields."]:
             assert name in refused.json()["detail"], endpoint.name
     assert (await caller.get(f"/api/memories?project_id={alice.project_id}")).json()["total"] == 1
 
@@ -108,7 +108,7 @@ async def test_an_unknown_field_of_a_creation_is_named_in_a_warning_everywhere(
 
 async def test_a_missing_field_says_what_was_written_for_it(api: Caller) -> None:
     for path, body, sentence in (
-        ("/api/memories/search", {"q": "tea"}, "q: is not a field; did you mean query? Known are "),
+        ("/api/memories/search", {"q": "tea"}, "q: is not a field; did you mean query? Known fields: "),
         ("/api/memories/search", {"filters": {"top_k": 1}}, "filters.top_k: is not a field; did you mean limit?"),
         ("/api/memories", {"text": "x"}, "content or messages: give one of them; text is not a field."),
         ("/api/memories/batch", {"memory": []}, "memories: is required; memory is not a field."),

@@ -143,7 +143,7 @@ async def test_an_unknown_filter_is_refused_and_the_known_ones_are_named(
     refused = await api.post(path, body)
     assert refused.status_code == 400
     assert refused.json()["detail"].startswith(reason)
-    assert "Known are" in refused.json()["detail"]
+    assert "Known fields: " in refused.json()["detail"]
     assert "limit" in refused.json()["detail"]
 
 
@@ -154,7 +154,7 @@ async def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(api:
     assert "is not a parameter" in refused.json()["detail"]
     assert "topic_category" in refused.json()["detail"]
     assert (await api.get("/api/memories/stats?x=1")).status_code == 400
-    assert (await api.get("/api/users/me?x=1")).json()["detail"].endswith("This route has none.")
+    assert (await api.get("/api/users/me?x=1")).json()["detail"].endswith("This route takes no parameters.")
 
 
 async def test_an_unknown_parameter_tells_a_stranger_nothing(client: httpx.AsyncClient) -> None:

@@ -6,12 +6,12 @@ from tests.support.browser import Browser
 
 
 def is_one_time_code(rule: str, element: str) -> bool:
-    """Return True for a finding that is none: this axe is older than the value `one-time-code` of HTML."""
+    """Return whether a finding is false: this version of axe does not know HTML's `one-time-code`."""
     return rule == "autocomplete-valid" and 'autocomplete="one-time-code"' in element
 
 
 def problems_here(browser: Browser) -> list[str]:
-    """Return what axe finds serious or critical in light, dark and on a phone, and whether the page is too wide."""
+    """Return axe's serious and critical findings in light and dark and on a phone, and whether the page is too wide."""
     path = browser.path
     axe = Axe(browser.driver)
     axe.inject()

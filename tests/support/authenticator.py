@@ -1,4 +1,4 @@
-"""An authenticator app, as a person's phone runs it."""
+"""An authenticator app like that on a person's phone."""
 
 import pyotp
 
@@ -6,7 +6,7 @@ from server.domain.people import second_factors
 
 
 class Authenticator:
-    """An app with one secret. Each code is one that it did not show before, so no test waits for the clock."""
+    """An app with one secret. It shows each code only once, so that tests do not wait for the clock."""
 
     def __init__(self, secret: str) -> None:
         self.otp = pyotp.TOTP(secret)
@@ -18,7 +18,7 @@ class Authenticator:
         return self.otp.generate_otp(self._last)
 
     def wrong(self) -> str:
-        """Return a code that is right at no time near now."""
+        """Return a code that is wrong now and at all times nearby."""
         current = second_factors.current_step()
         near = {self.otp.generate_otp(current + offset) for offset in range(-5, 6)}
         return next(code for code in (f"{number:06}" for number in range(20)) if code not in near)

@@ -17,7 +17,7 @@ from server.models import Project
 
 @dataclass(frozen=True)
 class Ran:
-    """What one command did."""
+    """The outcome of one command."""
 
     code: int
     out: str
@@ -25,7 +25,7 @@ class Ran:
 
     @property
     def result(self) -> str:
-        """Its only line of output."""
+        """The only line of its output."""
         assert self.code == 0, self.err
         assert self.out.count("\n") == 1
         return self.out.strip()
@@ -36,7 +36,7 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def data_dir(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the commands of this test keep everything: a migrated, empty database."""
+    """The data folder of this test's commands, with a migrated, empty database."""
     monkeypatch.setenv("SELFMEMORY_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "data"

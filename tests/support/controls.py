@@ -1,4 +1,4 @@
-"""Mutation tests: switch a rule off, and require that the test that stands for it notices."""
+"""Mutation tests: switch a rule off, and require that its test fails."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class SwitchedOff:
 
 
 def assert_noticed(control: Control, folder: Path, path: str = "{}") -> None:
-    """Run the control's test without the rule. It must fail by an assertion.
+    """Run the control's test without the rule, and require that the test fails by an assertion.
 
     The control names a file and the beginning of a test's name. `path` makes the file's path in `folder` from it.
     """

@@ -16,7 +16,7 @@ USER, PASSWORD = "mailer", "p@ss/word"
 
 
 class Mailbox:
-    """The handler: letters as they arrived. `refusal` is what every recipient is answered instead of a yes."""
+    """The handler, which keeps the letters in order. With `refusal`, every recipient gets that answer."""
 
     PATIENCE_SECONDS = 10.0
 
@@ -89,7 +89,7 @@ def mail_server(port: int = 0, *, needs_sign_in: bool = False) -> Iterator[tuple
 
 def _authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object) -> AuthResult:
     right = isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode())
-    return AuthResult(success=right, handled=False)  # so that the server says no instead of nothing
+    return AuthResult(success=right, handled=False)  # so that the server answers with an error instead of silence
 
 
 def link_in(letter: EmailMessage) -> str:

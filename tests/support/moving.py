@@ -1,4 +1,4 @@
-"""Files that are brought in."""
+"""Files for imports."""
 
 import tempfile
 import zipfile

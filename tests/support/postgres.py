@@ -25,7 +25,7 @@ IN_MEMORY = Path("/dev/shm")
 
 ENOUGH_BYTES = 2 << 30
 ON_DISK = "/tmp"
-"""Another user, who runs Postgres, must be able to enter it."""
+"""The user that runs Postgres must be able to enter this folder, and is not always ours."""
 
 USER = "postgres" if os.geteuid() == 0 else None
 """Postgres refuses to run as root."""

@@ -1,4 +1,4 @@
-"""A proxy in front of the app that can misbehave as real ones do."""
+"""A proxy in front of the app that can misbehave like real ones."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,11 +7,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Answer = Callable[[str, str, Headers], Response | None]
-"""From method, path and headers to the proxy's own answer, or None to pass the request on."""
+"""Returns the proxy's own answer to method, path and headers, or None to pass the request on."""
 
 
 class Proxy:
-    """Passes requests on to `app`, unless `answer` answers them, with changed headers there and back."""
+    """Passes requests on to `app` unless `answer` answers them. Changes headers of requests and answers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""How many rows each table has: what a request left behind."""
+"""Counts the rows of each table, to see what a request stored."""
 
 import sqlalchemy as sa
 

@@ -1,6 +1,6 @@
-"""Tools as three vendors' interfaces take them, and what each of them refuses, by their published rules.
+"""Tools in the forms that three vendors' interfaces accept, with a check of each vendor's published rules.
 
-Clients convert what `tools/list` says with no more than this; a schema that needs more is one that some client drops.
+Clients convert the schemas of `tools/list` no further than this. Some client drops a schema that needs more.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""An organization with one project, and callers with every role and credential, strangers included."""
+"""An organization with one project, and callers with every role and credential, including strangers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ CALLERS = ("owner", "admin", "member", "project_admin", "editor", "viewer", "out
 
 @dataclass(frozen=True)
 class Team:
-    """`callers`, `ids` and `emails` are keyed by role. `target` is a member and viewer whom tests change or remove.
+    """`callers`, `ids` and `emails` are keyed by role. `target` is a viewer whom tests change or remove.
 
     The keys and tokens belong to the project's admin; `outsider_key` and `outsider_token` reach the outsider's own
     project.

@@ -1,4 +1,4 @@
-"""How well-known clients register and behave, as captured in November 2026. Names and URIs are the vendors'."""
+"""How well-known clients register and behave, as captured in November 2026, with the vendors' own names and URIs."""
 
 from dataclasses import dataclass
 

@@ -49,7 +49,7 @@ class Visitor:
         return await self.client.post(path, data=fields or {}, headers={"Origin": ORIGIN, **header_fields})
 
     async def do(self, path: str, fields: Fields | None = None) -> str:
-        """Send a form that is accepted, and return where it redirects."""
+        """Send a form, require that it is accepted, and return the address of the redirect."""
         response = await self.post(path, fields)
         assert response.status_code == 303, response.text
         return response.headers["location"]

@@ -102,7 +102,7 @@ class World:
 
 
 def eventually(is_true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until the condition is true, for what happens in the background."""
+    """Wait until background work has made the condition true."""
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline, "the condition did not become true in time"

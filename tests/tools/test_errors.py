@@ -96,7 +96,7 @@ async def test_unstorable_values_are_refused(mcp: Mcp, written: str) -> None:
 async def test_an_unknown_tool_is_a_protocol_error(mcp: Mcp) -> None:
     answer = await mcp.send("tools/call", {"name": "forget_everything", "arguments": {}})
     assert answer.json()["error"]["code"] == -32602
-    assert answer.json()["error"]["message"].startswith("Unknown tool: forget_everything. There are search, ")
+    assert answer.json()["error"]["message"].startswith("Unknown tool: forget_everything. The tools are search, ")
     assert answer.status_code == (400 if mcp.revision == MODERN else 200)
 
 

@@ -32,8 +32,8 @@ WRONG_PARTS: list[tuple[dict[str, object], str]] = [
     ({"id": True}, "id must be text or a whole number."),
     ({"id": None, "method": "initialize"}, "id must be text or a whole number."),
     ({"id": 1.5, "method": "notifications/initialized"}, "id must be text or a whole number."),
-    ({"id": ...}, "id is required, because tools/list is no notification."),
-    ({"id": ..., "method": "initialize"}, "id is required, because initialize is no notification."),
+    ({"id": ...}, "id is required, because tools/list is not a notification."),
+    ({"id": ..., "method": "initialize"}, "id is required, because initialize is not a notification."),
     ({"jsonrpc": ...}, 'jsonrpc must be "2.0".'),
     ({"jsonrpc": "1.0"}, 'jsonrpc must be "2.0".'),
     ({"jsonrpc": 2.0}, 'jsonrpc must be "2.0".'),
@@ -118,8 +118,8 @@ async def test_a_byte_order_mark_is_skipped(client: httpx.AsyncClient, alice: Te
     assert len(answer.json()["result"]["tools"]) == 7
 
 
-THERE = "There are search, fetch, list_memories, context, add_memory, update_memory, delete_memory."
-PROMPTS = "There are remember, recall, briefing."
+THERE = "The tools are search, fetch, list_memories, context, add_memory, update_memory, delete_memory."
+PROMPTS = "The prompts are remember, recall, briefing."
 
 
 WRONG_PARAMETERS: list[tuple[str, dict[str, object], str]] = [
@@ -134,8 +134,12 @@ WRONG_PARAMETERS: list[tuple[str, dict[str, object], str]] = [
     ("prompts/get", {"name": "recall", "arguments": [1]}, "arguments: must be a JSON object."),
     ("prompts/get", {"name": "recall", "arguments": {"topic": ["x"]}}, "arguments.topic: must be text."),
     ("prompts/get", {"name": "recall", "arguments": {"topic": 7}}, "arguments.topic: must be text."),
-    ("resources/read", {}, "uri: is required and must be text. It is memory:// and the id of a memory."),
-    ("resources/read", {"uri": 7}, "uri: is required and must be text. It is memory:// and the id of a memory."),
+    ("resources/read", {}, "uri: is required and must be text. It is memory:// followed by the id of a memory."),
+    (
+        "resources/read",
+        {"uri": 7},
+        "uri: is required and must be text. It is memory:// followed by the id of a memory.",
+    ),
     ("resources/list", {"cursor": 7}, "cursor: must be text."),
     ("tools/list", {"cursor": []}, "cursor: must be text."),
 ]

@@ -23,7 +23,7 @@ async def test_there_are_three_prompts(mcp: Mcp) -> None:
     [
         ("recall", {}, "topic: is required."),
         ("recall", {"topic": " "}, "topic: is required."),
-        ("forget", {}, "Unknown prompt. There are remember, recall, briefing."),
+        ("forget", {}, "Unknown prompt. The prompts are remember, recall, briefing."),
     ],
 )
 async def test_a_prompt_that_cannot_be_given_says_why(

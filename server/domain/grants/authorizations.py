@@ -1,4 +1,4 @@
-"""A client's request for access and its user's decision. Both stay on the server, so that a form can change neither."""
+"""A client's request for access and its user's decision. Both stay on the server, so that a form cannot change them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from server.principal import Principal, Scope
 
 LIFETIME = timedelta(minutes=30)
 MAX_OPEN_REQUESTS = 20
-"""Per browser session."""
+"""The most open requests per browser session."""
 
 
 class RequestEnded(NotFound):
@@ -79,7 +79,7 @@ def begin(session: Session, principal: Principal, consent: ConsentRequest) -> Au
 
 
 def choices(session: Session, principal: Principal, scopes: Sequence[Scope]) -> list[ProjectChoice]:
-    """Return the projects that the principal can reach. The one that was connected last is preferred."""
+    """Return the projects that the principal can reach. The preferred one is the last that was connected."""
     connected = sa.select(col(OAuthGrant.project_id)).where(col(OAuthGrant.user_id) == principal.user_id)
     preferred_id = session.execute(connected.order_by(col(OAuthGrant.id).desc()).limit(1)).scalar_one_or_none()
     query = access.reachable_projects(principal).add_columns(col(Organization.name).label("organization"))

@@ -1,4 +1,4 @@
-"""The names of clients, which they choose themselves: how people read them."""
+"""The names of clients, made safe to show, because clients choose them."""
 
 import unicodedata
 
@@ -26,7 +26,7 @@ _QUOTES = str.maketrans(dict.fromkeys('"“”„‟«»', "'"))
 def shown_name(client: OAuthClient) -> str:
     """Return the client's name for people: one short line that stays within its quotation marks.
 
-    Without control, direction or invisible characters. A name that looks like this server's is replaced, unless the
+    Removes control, direction and invisible characters. Replaces a name that looks like this server's, unless the
     operator chose it.
     """
     visible = "".join(c for c in client.name if c.isspace() or unicodedata.category(c)[0] != "C")
@@ -39,7 +39,7 @@ def shown_name(client: OAuthClient) -> str:
 
 
 def looks_like_ours(name: str) -> bool:
-    """Return whether people could read our name in `name`, in other letters or with anything in between."""
+    """Return whether people could read our name in `name`, even in lookalike letters or with characters in between."""
     folded = unicodedata.normalize("NFKD", name).casefold().translate(_LOOKALIKES)
     letters = "".join(c for c in folded if c.isalpha())
     return OWN_NAME in letters or OWN_NAME in letters.replace("rn", "m")

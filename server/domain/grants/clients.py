@@ -21,15 +21,15 @@ ID_PREFIX = "client_"
 GRANT_TYPES = ("authorization_code", "refresh_token")
 MAX_DESCRIPTION_BYTES = 8_000
 MAX_UNUSED_DOCUMENTS = 1_000
-"""Descriptions from metadata documents that no grant and no open request needs. They can be fetched again."""
+"""The most unused descriptions from metadata documents, without a grant or open request. They can be fetched again."""
 
 RENEWED_EVERY = timedelta(days=1)
-"""How often registering again postpones the removal of an unused client."""
+"""The least time between two postponements of the removal of a client that registers again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """How a client describes itself. The form is checked; nobody has verified that it is true."""
+    """How a client describes itself. Its form is checked, its truth is not."""
 
     name: str
     redirect_uris: Sequence[str]
@@ -38,7 +38,7 @@ class Description:
     details: JsonObject = field(default_factory=dict)
 
     def as_text(self) -> str:
-        """Return all that is stored of it, the same text for equal descriptions."""
+        """Return the stored fields as text. Equal descriptions give the same text."""
         parts = [self.name, list(self.redirect_uris), self.auth_method, list(self.grant_types), self.details]
         return json.dumps(parts, sort_keys=True, ensure_ascii=False)
 
@@ -62,7 +62,7 @@ def register(
 ) -> tuple[OAuthClient, str | None]:
     """Store a client that registers itself (RFC 7591). `registration_hash` finds a public client again.
 
-    Returns it with its secret, None for a public client. Only the secret's hash is stored.
+    Return the client and its secret, which is None for a public client. Only the secret's hash is stored.
     """
     client, secret = _add(session, ClientKind.REGISTERED, description)
     client.registration_hash = registration_hash if secret is None else None
@@ -75,7 +75,7 @@ def is_due_for_renewal(client: OAuthClient) -> bool:
 
 
 def renew(session: Session, client_id: str) -> None:
-    """Postpone the removal of a client that registered again: an unused one is removed by the age of `created_at`."""
+    """Postpone the removal of a client that registered again. The age of `created_at` decides when it is removed."""
     session.execute(sa.update(OAuthClient).where(col(OAuthClient.id) == client_id).values(created_at=now()))
 
 
@@ -94,7 +94,7 @@ def configure(
 
 
 def keep_document(session: Session, url: str, description: Description, fresh_until: datetime) -> OAuthClient:
-    """Store the client that the metadata document at `url` describes. It need not be read again until `fresh_until`."""
+    """Store the client that the metadata document at `url` describes. The document is fresh until `fresh_until`."""
     client = session.get(OAuthClient, url)
     if client is None:
         _forget_oldest_documents(session)
@@ -112,7 +112,7 @@ def keep_document(session: Session, url: str, description: Description, fresh_un
 
 
 def is_unused_document() -> sa.ColumnElement[bool]:
-    """Return the condition for a document's client without a grant or an open request: it can be fetched again."""
+    """Return the condition for clients from documents without a grant or an open request. They can be fetched again."""
     return sa.and_(
         col(OAuthClient.kind) == ClientKind.DOCUMENT,
         ~sa.exists().where(col(OAuthGrant.client_id) == OAuthClient.id),

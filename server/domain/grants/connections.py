@@ -39,9 +39,9 @@ def list_connections(session: Session, principal: Principal) -> list[Connection]
 
 
 def first_use(session: Session, principal: Principal, project_id: str, since: datetime) -> str | None:
-    """Return the name of what connected first to this project for the principal after `since`, or None.
+    """Return the name of the principal's first connection to this project after `since`, or None.
 
-    That is an application's grant, or an API key of the principal's. Raises NotFound.
+    A connection is an application's grant or the principal's own API key. Raises NotFound.
     """
     project = require_project(session, principal, project_id, Action.READ)
     client = (

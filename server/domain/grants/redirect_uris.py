@@ -60,7 +60,7 @@ class Loopback:
 def is_allowed(uri: str, public_url: str) -> bool:
     """Return whether a client may use it: any https, http on loopback, or the private scheme of an application.
 
-    Also plain http in a private network, while `public_url` is such a URL itself.
+    Plain http in a private network is allowed too if `public_url` is such a URL itself.
     """
     if len(uri) > MAX_LENGTH or not _CHARACTERS.fullmatch(uri):
         return False
@@ -79,7 +79,7 @@ def is_allowed(uri: str, public_url: str) -> bool:
 
 
 def allowed_among(uris: Sequence[object], public_url: str) -> list[str]:
-    """Return those that are allowed: one that is not must not cost a client the others."""
+    """Return the allowed ones, so that a client can use them even if others are refused."""
     return [uri for uri in uris if isinstance(uri, str) and is_allowed(uri, public_url)]
 
 
@@ -136,7 +136,7 @@ def why_not_allowed(uri: str) -> str:
 
 
 def why_not_registered(requested: str | None, registered: Sequence[str], public_url: str) -> str:
-    """Return the sentences for a request whose URI the client has not registered. They name what it has."""
+    """Return the sentences for a request whose URI is not registered. They list the client's registered URIs."""
     own = Loopback.of(requested or "")
     if requested is None:
         problem = "The request has no redirect_uri, and this application has registered several."
@@ -155,6 +155,6 @@ def _names_reserved(query: str) -> bool:
 
 
 def _shown(uri: str) -> str:
-    """Return the URI in the characters that an OAuth error may have (RFC 6749 section 5.2), shortened."""
+    """Return the URI, shortened, in characters that an OAuth error may contain (RFC 6749 section 5.2)."""
     text = quote(uri, safe=_SHOWN_AS_IS, errors="replace")
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}..."

@@ -12,14 +12,14 @@ from server.models import AuditEvent, AuthorizationCode, OAuthGrant, Project
 from server.models.base import JSON, new_id, now
 
 RECORDED_EVERY = timedelta(hours=1)
-"""A client may repeat a refused request for ever; the trail gets one event per interval, target, client and reason."""
+"""The trail gets one event in this time per target, client and reason, because clients may repeat requests for ever."""
 
 
 class Refusal(StrEnum):
     """Why a code or refresh token was refused: for the log and the audit trail, not for the client."""
 
     UNKNOWN = auto()
-    """Never issued, or deleted since: with its grant, after it expired, or as one of many old ones."""
+    """It was never issued, or was deleted: with its grant, after it expired, or as one of many old ones."""
     OTHER_CLIENT = auto()
     """Issued to another client."""
     EXPIRED = auto()
@@ -32,11 +32,11 @@ class Refusal(StrEnum):
     LATE = auto()
     """A refresh token that was exchanged before, used for the first time after its grace period."""
     REUSED = auto()
-    """The same once more: the family ends."""
+    """A refresh token that was used again after its grace period. The family ends."""
     GRANT_ENDED = auto()
     """The code or the grant was deleted while this exchange waited for its lock."""
     DISCARDED = auto()
-    """The refresh token alone was deleted during that wait: others were exchanged after it, or it expired."""
+    """Only the refresh token was deleted during that wait: others were exchanged after it, or it expired."""
 
 
 def refuse_code(session: Session, code: AuthorizationCode, reason: Refusal) -> Refusal:

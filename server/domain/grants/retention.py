@@ -24,14 +24,14 @@ CODE_RETENTION = timedelta(days=1)
 
 
 DOCUMENT_RETENTION = timedelta(days=1)
-"""How long the description from a metadata document is kept when no grant and no open request needs it."""
+"""How long the description from a metadata document is kept without a grant or an open request."""
 
 
 def remove_expired(session: Session, client_retention_days: int) -> int:
     """Delete expired rows, grants without tokens, unused clients older than `client_retention_days`, and documents.
 
-    Deletes at most CHUNK_ROWS of each table and returns how many, without those that foreign keys delete. Call it again
-    while some go.
+    Delete at most CHUNK_ROWS of each table and return how many, without those that foreign keys delete. Call it until
+    it returns 0.
     """
     moment = now()
     has_tokens = sa.or_(

@@ -29,19 +29,19 @@ from server.models.base import JSON, now
 from server.settings import Settings
 
 MAX_SUCCESSORS = 3
-"""Of one refresh token: enough for a lost answer, and for processes that share it."""
+"""The most successors of one refresh token: enough for a lost answer, and for processes that share the token."""
 
 MAX_LIVE_TOKENS = 2_000
-"""Refresh tokens of a family that were not exchanged yet. Beyond it a token gets one successor only.
+"""The most refresh tokens of a family that were not exchanged yet. Above it, each token gets only one successor.
 
 An application whose two processes exchange the same token every hour leaves 24 behind a day, each for 60 days.
 """
 
 ROTATED_KEPT = 32
-"""Exchanged refresh tokens that are kept per family, so that their return is noticed."""
+"""The exchanged refresh tokens that are kept per family, so that a second use is noticed."""
 
 MAX_ACCESS_TOKENS = 256
-"""Per family. The oldest are deleted first."""
+"""The most access tokens per family. The oldest are deleted first."""
 
 REREAD = {"populate_existing": True}
 """Execution option for rows that may have changed before the lock was held."""
@@ -79,7 +79,7 @@ def find_code(session: Session, code: str, client_id: str) -> AuthorizationCode 
 def redeem(
     session: Session, settings: Settings, code: AuthorizationCode, *, with_refresh_token: bool
 ) -> IssuedTokens | Refusal:
-    """Exchange a code, once. Its verifier must have been checked. A second use ends what the first was exchanged for.
+    """Exchange a code, once. The caller must have checked its verifier. A second use ends the grant of the first.
 
     The caller must commit a refusal too.
     """
@@ -118,9 +118,9 @@ def grant_id_of(session: Session, refresh_token: str) -> str | None:
 def rotate(session: Session, settings: Settings, token: RefreshToken, scopes: Sequence[str]) -> IssuedTokens | Refusal:
     """Exchange a refresh token for an access token and a new refresh token.
 
-    Within the grace period the same token can be exchanged again for at most `MAX_SUCCESSORS` in all, because answers
-    get lost and several processes may share one token. After it, the first use is refused and the second ends the
-    family. The caller must commit a refusal too.
+    Within the grace period the same token can be exchanged for up to `MAX_SUCCESSORS`, because answers get lost and
+    several processes may share one token. After that period, the first use is refused and the second ends the family.
+    The caller must commit a refusal too.
     """
     grant = _locked_grant(session, token.grant_id)
     if grant is None:
@@ -220,7 +220,7 @@ def _issue(
 
 
 def _refuse_excess(session: Session, grant: OAuthGrant, token: RefreshToken) -> Refusal | None:
-    """Refuse another successor when the token or its family has enough. Nothing that is live ends."""
+    """Refuse another successor when the token or its family has enough. Live tokens stay."""
     live = sa.select(sa.func.count()).where(
         col(RefreshToken.grant_id) == grant.id, col(RefreshToken.rotated_at).is_(None)
     )
@@ -230,7 +230,7 @@ def _refuse_excess(session: Session, grant: OAuthGrant, token: RefreshToken) -> 
 
 
 def _refuse_late(session: Session, grant: OAuthGrant, token: RefreshToken) -> Refusal:
-    """Refuse a token after its grace period. The first time may be an honest client's old copy; the second ends all."""
+    """Refuse a token after its grace period. The first use may be an honest client's; the second ends the family."""
     if token.reused_at is None:
         token.reused_at = now()
         return refusals.refuse_late(session, grant)

@@ -1,4 +1,4 @@
-"""Passwords that everybody tries first: the most used ones, and what belongs to the account itself."""
+"""Passwords that are guessed first: the most used ones, and those made of the account's own name or address."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ _most_used = frozenset(FREQUENCY_LISTS["passwords"][:MOST_USED])
 
 
 def is_common(password: str) -> bool:
-    """Return whether this is one of the most used passwords, in any case and with spaces around it."""
+    """Return whether this is one of the most used passwords, ignoring case and spaces around it."""
     return _folded(password) in _most_used
 
 
 def is_own(password: str, email: str, name: str) -> bool:
-    """Return whether the password is the account's address, the part before its @, or its name, with other marks."""
+    """Return whether the letters and digits are those of the address, of the part before its @, or of the name."""
     return _letters(password) in {_letters(word) for word in _words(email, name)}
 
 
@@ -31,6 +31,6 @@ def _folded(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    """Return the letters and digits of the text, or the text if it has none."""
+    """Return the letters and digits of the text, or the whole text if there are none."""
     folded = _folded(text)
     return "".join(character for character in folded if character.isalnum()) or folded

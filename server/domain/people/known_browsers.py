@@ -37,7 +37,7 @@ def cookie_name(email: str) -> str:
 
 
 def browser_id(session: Session, settings: Settings, email: str, value: str) -> str | None:
-    """Return the id in the cookie if it makes this browser known to the account now."""
+    """Return the id in the cookie if the cookie makes this browser known to the account."""
     user = users.by_email(session, names.fold_email(email))
     return _id_in(settings, user, value) if user else None
 
@@ -45,7 +45,7 @@ def browser_id(session: Session, settings: Settings, email: str, value: str) -> 
 def remember(
     session: Session, settings: Settings, session_value: str, cookies: Mapping[str, str], mailer: Mailer, tell: bool
 ) -> BrowserCookie:
-    """Return the cookie of a browser that has just signed in. With `tell`, mail the user if the browser was unknown."""
+    """Return the cookie for a browser that just signed in. With `tell`, mail the user if the browser was unknown."""
     principal = credentials.authenticate(session, PresentedCredential(session_value, is_session=True)).principal
     user = users.me(session, principal)
     name = cookie_name(user.email or "")

@@ -1,4 +1,4 @@
-"""Single-use tokens in links. A person who has one that was mailed can read the mailbox that it was sent to."""
+"""Single-use tokens in links. A mailed token proves that its user can read the mailbox."""
 
 from datetime import datetime, timedelta
 
@@ -15,9 +15,9 @@ LIFETIME = timedelta(hours=1)
 
 
 def issue(session: Session, user_id: str, purpose: MailedPurpose, *, was_mailed: bool = True) -> str:
-    """Return a new token. Earlier ones stay valid until they expire, or one of them is redeemed.
+    """Return a new token. Earlier ones stay valid until they expire or one token is redeemed.
 
-    `was_mailed` False is for a token that goes another way than by mail alone, and so proves no mailbox.
+    `was_mailed` False is for a token that is also shown elsewhere, so that it does not prove the mailbox.
     """
     _discard(session, user_id, purpose, col(MailedToken.expires_at) <= now())
     token = new_token(MAILED_PREFIX)
@@ -34,7 +34,7 @@ def issue(session: Session, user_id: str, purpose: MailedPurpose, *, was_mailed:
 
 
 def was_issued_since(session: Session, user_id: str, purpose: MailedPurpose, moment: datetime) -> bool:
-    """Return whether the user was mailed a token for this purpose after `moment`, and none was redeemed since."""
+    """Return whether the user was mailed a token for this purpose after `moment` and has not redeemed one since."""
     query = sa.select(sa.literal(1)).where(
         col(MailedToken.user_id) == user_id,
         col(MailedToken.purpose) == purpose,
@@ -51,13 +51,13 @@ def owner_of(session: Session, token: str, purpose: MailedPurpose) -> str | None
 
 
 def proves_mailbox(session: Session, token: str, purpose: MailedPurpose) -> bool:
-    """Return whether a valid token went by mail alone."""
+    """Return whether a valid token was sent only by mail."""
     query = sa.select(col(MailedToken.was_mailed)).where(*_is_valid(token, purpose))
     return session.execute(query).scalar_one_or_none() is True
 
 
 def redeem(session: Session, token: str, purpose: MailedPurpose) -> str | None:
-    """Like `owner_of`, and end all tokens of the user for this purpose: only one of several requests succeeds."""
+    """Like `owner_of`, but end all tokens of the user for this purpose. Only one of several requests succeeds."""
     user_id = owner_of(session, token, purpose)
     if user_id is None:
         return None

@@ -37,7 +37,7 @@ from server.models.base import now
 from server.principal import Principal
 
 MOST = 20
-"""Passkeys of one account."""
+"""The most passkeys of one account."""
 
 CHALLENGE_SECONDS = 600
 CHALLENGE_BYTES = 32
@@ -53,11 +53,11 @@ FORGED = (
     TypeError,
     ValueError,
 )
-"""What the library raises for a credential that does not hold. Its parsers let errors of Python through."""
+"""What the library raises for an invalid credential. Its parsers also raise Python's own errors."""
 
 
 class PasskeyRefused(Unauthenticated):
-    """One sentence for every reason, so that it tells nothing about an account."""
+    """The sentence is the same for every reason, so that it reveals nothing about an account."""
 
     sentence = "This passkey did not work here. Try again, or sign in another way."
 
@@ -75,14 +75,14 @@ class OnlyWayIn(Conflict):
 
 
 class RelyingParty(NamedTuple):
-    """This server, as passkeys know it: `host` binds them, `origin` is where pages ask for them."""
+    """This server in the terms of Web Authentication: passkeys are bound to `host`, and used on pages of `origin`."""
 
     host: str
     origin: str
 
 
 class Challenge(NamedTuple):
-    """Random bytes that a passkey signs once. The browser keeps them sealed, so no row is written for a stranger."""
+    """Random bytes that a passkey signs once. The browser keeps them sealed, so that strangers cannot fill a table."""
 
     value: bytes
     expires_at: datetime
@@ -191,7 +191,7 @@ def remove(session: Session, principal: Principal, passkey_id: str, mailer: Mail
 
 
 def verify(session: Session, credential: str, challenge: Challenge, party: RelyingParty) -> Answer:
-    """Check a passkey's answer to the challenge. It only reads: strangers who guess write nothing.
+    """Check a passkey's answer to the challenge. It only reads, so that guesses cannot keep the database busy.
 
     Raises PasskeyRefused.
     """
@@ -248,7 +248,7 @@ def _verified_count(
 
 
 def _use_up(session: Session, challenge: Challenge, refused: Invalid | Unauthenticated) -> None:
-    """Keep the challenge until it ends, so that its answer counts once. Raises `refused` the second time."""
+    """Store the challenge until it expires, so that its answer works once. Raises `refused` the second time."""
     session.execute(sa.delete(UsedChallenge).where(col(UsedChallenge.expires_at) <= now()))
     if challenge.expires_at <= now():
         raise refused
@@ -261,7 +261,7 @@ def _use_up(session: Session, challenge: Challenge, refused: Invalid | Unauthent
 
 
 def _is_behind(passkey: Passkey, sign_count: int) -> bool:
-    """Return whether the count did not grow, which is what a copied key looks like."""
+    """Return whether the count did not grow, which suggests a copied key."""
     return (sign_count > 0 or passkey.sign_count > 0) and sign_count <= passkey.sign_count
 
 

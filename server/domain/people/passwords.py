@@ -24,7 +24,7 @@ MIN_LENGTH = 8
 MAX_LENGTH = 200
 
 LETTER_EVERY = timedelta(minutes=5)
-"""The time between two letters with a link to the same account. The link in the first one still works."""
+"""The time between two letters with a link to the same account. The earlier link still works."""
 
 
 class WrongPassword(Invalid):
@@ -41,7 +41,7 @@ class LinkEnded(Gone):
 
 
 def require_acceptable(password: str, email: str, name: str) -> None:
-    """Raises Invalid for a password of the wrong length, a very common one, or the account's own address or name."""
+    """Raises Invalid for a password of the wrong length, a very common one, and the account's own address or name."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise Invalid(f"use {MIN_LENGTH} to {MAX_LENGTH} characters.", field="password")
     if common_passwords.is_common(password):
@@ -79,10 +79,10 @@ def change(session: Session, principal: Principal, current: str, new: str, brows
 
 
 def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
-    """Mail a link for setting a new password, if the address has an account. The caller cannot tell which.
+    """Mail a link for setting a new password if the address has an account. The caller does not learn whether it has.
 
-    An account gets one such letter in `LETTER_EVERY`. An address that is not confirmed may be a stranger's: it gets
-    few in a day.
+    An account gets one such letter in `LETTER_EVERY`. An address that is not confirmed may belong to a stranger, so it
+    gets only a few a day.
     """
     user = users.by_email(session, names.fold_email(email))
     if user is None or user.email is None or not mailer.is_on:

@@ -32,24 +32,24 @@ STEPS_AROUND = (0, -1, 1)
 
 SET_UP_SECONDS = 1800
 FAILURES_A_DAY = 100
-"""Wrong codes of one account until codes of the app are refused for the day. Recovery codes still work.
+"""After this many wrong codes, codes of the app are refused for the rest of the day. Recovery codes still work.
 
 Three of a million codes are right at a time, so a hundred guesses a day succeed once in nine years.
 """
 
 NOTICED_FAILURES = 10
-"""After so many wrong codes the user gets a letter, because somebody has the password."""
+"""After this many wrong codes the user gets a letter, because somebody has the password."""
 
 RECOVERY_CODES = 10
 RECOVERY_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: letters that look like digits are left out."""
 
 RECOVERY_LENGTH = 16
-"""80 random bits: a stolen database is no help in guessing one."""
+"""Each has 80 random bits, so that its hash in a stolen database does not help to guess it."""
 
 
 class Factor(StrEnum):
-    """How somebody proved the second factor."""
+    """How the second factor was proved."""
 
     APP = "app"
     RECOVERY_CODE = "recovery_code"
@@ -68,7 +68,7 @@ class SetUpEnded(Gone):
 
 
 class Proposal(NamedTuple):
-    """A secret that is not in use yet. `sealed` brings it back from the form, so that nothing is stored before."""
+    """A secret that is not in use yet. The form carries it as `sealed`, so that it is stored only once confirmed."""
 
     secret: str
     uri: str
@@ -76,7 +76,7 @@ class Proposal(NamedTuple):
 
 
 class Status(NamedTuple):
-    """Whether a user has a second factor, and how many recovery codes are left."""
+    """A user's second factor, if there is one, and the number of unused recovery codes."""
 
     factor: SecondFactor | None
     recovery_codes: int
@@ -105,13 +105,13 @@ def propose(session: Session, principal: Principal, seal: Fernet) -> Proposal:
 
 
 def proposed(session: Session, principal: Principal, sealed: str, seal: Fernet) -> Proposal:
-    """Return the proposal that a form brings back. Raises SetUpEnded after half an hour, or for another user's."""
+    """Return the proposal that a form sent back. Raises SetUpEnded after half an hour, or if it is another user's."""
     require_session(principal)
     return _proposal(users.me(session, principal), _open(principal.user_id, sealed, seal), seal)
 
 
 def turn_on(session: Session, principal: Principal, sealed: str, code: str, seal: Fernet, mailer: Mailer) -> list[str]:
-    """Turn the second factor on with a code of the app, and return the recovery codes: they are never shown again.
+    """Turn the second factor on with a code of the app. Return the recovery codes, which are shown only once.
 
     Raises Invalid for a wrong code, SetUpEnded, AlreadyOn.
     """
@@ -154,20 +154,20 @@ def turn_off(session: Session, principal: Principal, mailer: Mailer) -> None:
 
 
 def remove(session: Session, user: User) -> None:
-    """Remove the user's second factor, if there is one. For the command line, and for `turn_off`."""
+    """Remove the user's second factor, if there is one, without asking for a code."""
     if is_on(session, user.id):
         discard(session, user.id)
         audit.record_account_event(session, Event.SECOND_FACTOR_REMOVED, user.id)
 
 
 def discard(session: Session, user_id: str) -> None:
-    """Delete the user's app, recovery codes and sign-ins that wait for a code."""
+    """Delete the user's app, recovery codes, and pending sign-ins."""
     for table in (SecondFactor, RecoveryCode, PendingSignIn):
         session.execute(sa.delete(table).where(_is_of(table, user_id)))
 
 
 def check(session: Session, user: User, code: str, seal: Fernet, mailer: Mailer) -> Factor | None:
-    """Use up a code of the app or a recovery code, and return which it was. None for a wrong code, which is counted.
+    """Use up a code of the app or a recovery code, and return which it was. Count a wrong code and return None.
 
     Commit after None, so that the count stays. Raises RateLimited after too many wrong codes.
     """
@@ -204,7 +204,7 @@ def _open(user_id: str, sealed: str, seal: Fernet) -> str:
 
 
 def _secret_of(factor: SecondFactor, seal: Fernet) -> str | None:
-    """Return the app's secret, or None when SECRET_KEY has changed since: only recovery codes work then."""
+    """Return the app's secret, or None if SECRET_KEY has changed. Then only recovery codes work."""
     try:
         return seal.decrypt(factor.sealed_secret).decode()
     except InvalidToken:
@@ -212,7 +212,7 @@ def _secret_of(factor: SecondFactor, seal: Fernet) -> str | None:
 
 
 def _step_of(secret: str | None, code: str, *, after: int) -> int | None:
-    """Return the time step that the code belongs to, if it is a current one later than `after`."""
+    """Return the time step of the code, if the step is current and later than `after`."""
     typed = _normalized(code)
     if secret is None or len(typed) != CODE_DIGITS:
         return None
@@ -222,7 +222,7 @@ def _step_of(secret: str | None, code: str, *, after: int) -> int | None:
 
 
 def current_step() -> int:
-    """Return the number of the time step that now belongs to (RFC 6238)."""
+    """Return the number of the current time step (RFC 6238)."""
     return int(now().timestamp()) // STEP_SECONDS
 
 

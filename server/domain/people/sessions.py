@@ -24,21 +24,21 @@ from server.principal import Principal
 
 USER_AGENT_LENGTH = 200
 SECOND_STEP_TIME = timedelta(minutes=10)
-"""How long a browser that proved the password may take to prove the second factor."""
+"""The time between the password and the second factor at sign-in."""
 
 TRIES = 5
-"""Wrong codes until the password is asked for again."""
+"""After this many wrong codes, the user must enter the password again."""
 
 STEP_ENDED = "Your sign-in took too long, or had too many wrong codes. Sign in again."
 MAX_PENDING = 10
-"""Sign-ins of one user that wait for a code. The oldest end."""
+"""The most sign-ins of one user that wait for a code. A new one replaces the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserInfo:
     """The browser that signs in.
 
-    `days` is the lifetime of its new session. `previous` is the value of the session that it held before, which ends.
+    `days` is the lifetime of the new session. `previous` is the value of the browser's earlier session, which ends.
     """
 
     days: int
@@ -47,14 +47,14 @@ class BrowserInfo:
 
 
 class SignIn(NamedTuple):
-    """The outcome of proving who one is: the value of a new session, or of the second step that is due."""
+    """The outcome of a sign-in: the value of a new session, or of the second step that is still required."""
 
     value: str
     needs_second_step: bool = False
 
 
 def sign_in(session: Session, email: str, password: str, browser: BrowserInfo) -> SignIn | None:
-    """Sign in by password. Return None for a wrong one or an unknown address: both take the same time."""
+    """Sign in by password. Return None for a wrong password or an unknown address, after the same time."""
     user = users.by_email(session, names.fold_email(email))
     stored_hash = user.password_hash if user else None
     with paused(session):
@@ -92,7 +92,7 @@ def second_step_of(session: Session, value: str) -> User | None:
 def take_second_step(
     session: Session, value: str, code: str, browser: BrowserInfo, seal: Fernet, mailer: Mailer
 ) -> SignIn | None:
-    """Sign in with a code. Return None for a wrong one; after some, the step ends.
+    """Sign in with a code. Return None for a wrong one. After a few wrong codes, the step ends.
 
     Commit after None, so that wrong codes count. Raises Unauthenticated when the step has ended, RateLimited.
     """
@@ -160,8 +160,8 @@ def list_own(session: Session, principal: Principal) -> list[BrowserSession]:
 def require_live(session: Session, principal: Principal) -> None:
     """Raises Unauthenticated when the session has ended since the request began.
 
-    The door reads a credential before the body, and a sender decides how long a body takes. Operations that create
-    what outlives the session ask again, in the transaction that writes.
+    A door reads the credential before the body, and a sender can delay the body. Operations that create something that
+    outlives the session therefore check again, in the transaction that writes.
     """
     row = sa.select(col(BrowserSession.id)).where(col(BrowserSession.id) == principal.credential_id)
     if session.execute(row).one_or_none() is None:
@@ -180,13 +180,13 @@ def revoke(session: Session, principal: Principal, session_id: str) -> None:
 
 
 def end_all(session: Session, user_id: str) -> None:
-    """Delete all sessions of the user, and the sign-ins that wait for a second step."""
+    """Delete all sessions and pending sign-ins of the user."""
     session.execute(sa.delete(BrowserSession).where(col(BrowserSession.user_id) == user_id))
     session.execute(sa.delete(PendingSignIn).where(col(PendingSignIn.user_id) == user_id))
 
 
 def _require_account(session: Session, user: User) -> None:
-    """Raises Unauthenticated when the account was just deleted. It then stays until the commit."""
+    """Lock the account, so that it cannot be deleted before the commit. Raises Unauthenticated if it is gone."""
     lock_user(session, user.id)
     session.refresh(user, ["deleted_at"])
     if user.deleted_at is not None:
@@ -194,7 +194,7 @@ def _require_account(session: Session, user: User) -> None:
 
 
 def _begin_second_step(session: Session, user: User) -> str:
-    """Return the value that lets this browser go on with a code. Ends the user's oldest and expired steps."""
+    """Return the value with which this browser continues by a code. Ends the user's expired and oldest steps."""
     _require_account(session, user)
     newest = (
         sa.select(col(PendingSignIn.id))

@@ -21,7 +21,7 @@ from server.models.base import now
 from server.principal import Principal
 
 FRESH = timedelta(minutes=10)
-"""A proof counts for so long in the session that it was given in. Signing in is a proof."""
+"""How long a proof counts, in the session that it was given in. Signing in is a proof."""
 
 
 class ProofNeeded(Forbidden):
@@ -51,7 +51,7 @@ def is_fresh(session: Session, principal: Principal) -> bool:
 
 
 def ways_of(session: Session, principal: Principal) -> Ways:
-    """Return what the principal can be asked for."""
+    """Return the proofs that the principal can give."""
     require_session(principal)
     user = users.me(session, principal)
     return Ways(
@@ -63,7 +63,7 @@ def ways_of(session: Session, principal: Principal) -> Ways:
 
 
 def prove(session: Session, principal: Principal, password: str, code: str, seal: Fernet, mailer: Mailer) -> bool:
-    """Check the password, or the code if there is no password, and note the time of a right one in the session.
+    """Check the password, or the code if there is no password. If it is right, record the time in the session.
 
     Commit after False, so that wrong codes count. Raises RateLimited after too many wrong codes.
     """
@@ -85,7 +85,7 @@ def prove(session: Session, principal: Principal, password: str, code: str, seal
 
 
 def prove_by_passkey(session: Session, principal: Principal, answer: Answer) -> bool:
-    """Use up the answer of one of the principal's own passkeys, and note its time in the session.
+    """Use up the answer of one of the principal's own passkeys, and record the time in the session.
 
     Raises PasskeyRefused for an answer that was used before.
     """
@@ -99,7 +99,7 @@ def prove_by_passkey(session: Session, principal: Principal, answer: Answer) -> 
 
 
 def note(session: Session, principal: Principal) -> None:
-    """Note in the session that the user just proved who they are."""
+    """Record in the session that the user just proved who they are."""
     session.execute(
         sa.update(BrowserSession).where(col(BrowserSession.id) == principal.credential_id).values(verified_at=now())
     )

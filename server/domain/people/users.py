@@ -24,7 +24,7 @@ FIRST_PROJECT = "My Memories"
 def register(session: Session, email: str, name: str, password_hash: str | None, *, verified: bool = False) -> User:
     """Create an account with its personal organization and first project.
 
-    With `password_hash` None nobody can sign in until a password is set. Raises Invalid, EmailTaken.
+    With `password_hash` None, sign-in by password is impossible until one is set. Raises Invalid, EmailTaken.
     """
     address = names.parse_email(email)
     if by_email(session, address) is not None:
@@ -57,9 +57,9 @@ def me(session: Session, principal: Principal) -> User:
 
 
 def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:
-    """Return people's names by user id. Deleted accounts have no name and are left out.
+    """Return people's names by user id, without deleted accounts.
 
-    Asks no permission: pass only ids from rows that the principal may see.
+    It does not check permissions: pass only ids from rows that the principal may see.
     """
     wanted_ids = sorted({user_id for user_id in user_ids if user_id})
     query = sa.select(col(User.id), col(User.name)).where(col(User.id).in_(wanted_ids), col(User.name) != "")
@@ -92,7 +92,7 @@ def add_project(session: Session, organization: Organization, user: User, name: 
 
 
 def verify_email(session: Session, user: User) -> None:
-    """Mark the address as confirmed, and notify the user of the invitations that wait for it."""
+    """Mark the address as confirmed, and notify the user of the pending invitations to it."""
     if user.email_verified_at is not None:
         return
     user.email_verified_at = now()

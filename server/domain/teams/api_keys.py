@@ -21,7 +21,7 @@ from server.principal import Principal
 PERMISSIONS = ("read", "write")
 LONGEST_DAYS = 3650
 MAX_PER_PERSON = 50
-"""A person's keys to one project, expired ones included."""
+"""The most keys of a person in one project, including expired ones."""
 
 PREFIX_LENGTH = len(API_KEY_PREFIX) + 4
 """How many of a key's first characters are stored, so that people can recognize it."""
@@ -33,7 +33,7 @@ class TooManyKeys(Conflict):
 
 
 class NewKey(NamedTuple):
-    """What a new key should be; `expires_in_days` None means never."""
+    """The properties of a new key. `expires_in_days` None means never."""
 
     name: str
     permissions: list[str]
@@ -75,7 +75,7 @@ def parse_key_name(name: str) -> str:
 
 
 def create(session: Session, principal: Principal, project_id: str, new: NewKey) -> tuple[ApiKey, str]:
-    """Create a key for the principal, with no more permissions than the principal's role has.
+    """Create a key for the principal, with at most the permissions of the principal's role.
 
     Returns the row and the key in full. Raises Invalid, NotFound, Forbidden, TooManyKeys, and Unauthenticated when the
     session has ended since the request began.
@@ -97,7 +97,7 @@ def announce(session: Session, project: Project, row: ApiKey, actor_id: str | No
 
 
 def list_keys(session: Session, principal: Principal, project_id: str) -> list[ApiKey]:
-    """Return the project's keys, newest first; only the principal's own if the role may not create writing keys.
+    """Return the project's keys, newest first. A role that may not create writing keys sees only the principal's own.
 
     Raises NotFound.
     """
@@ -150,7 +150,7 @@ def _require_room(session: Session, project: Project, user_id: str) -> None:
 def _notify_administrators(
     session: Session, project: Project, key: ApiKey, notice: Notice, verb: str, actor_id: str | None
 ) -> None:
-    """Notify all administrators of the project, the person who acts included."""
+    """Notify all administrators of the project, including the person who acts."""
     actor = session.get(User, actor_id) if actor_id else None
     by = f"by {actor.name}" if actor else "on the command line"
     notifications.notify(

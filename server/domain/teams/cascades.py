@@ -89,10 +89,10 @@ def revoke_access(session: Session, user_id: str, project_ids: Sequence[str] | N
 
 
 def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, str]], RevokedAccess]:
-    """Remove everybody but the owner from the organizations that the user owns, with all keys and grants there.
+    """Remove all other people from the organizations that the user owns, and delete all keys and grants there.
 
-    Returns (organization id, user id) of each former member, and how many keys and grants were deleted, the owner's
-    included.
+    Return (organization id, user id) of each former member, and how many keys and grants were deleted, including the
+    owner's.
     """
     owned = sa.select(col(Organization.id)).where(col(Organization.owner_id) == owner.id)
     projects = sa.select(col(Project.id)).where(col(Project.organization_id).in_(owned))

@@ -1,7 +1,7 @@
 """Invitations as the invited person sees them: reading one, accepting, declining.
 
 A `handle` is the token that the inviter was shown, the token of the mailed link or, for the invited account itself, an
-id from its list of pending invitations. All of them join; only the mailed token proves the mailbox.
+id from its list of pending invitations. Each of them can accept; only the mailed token proves the mailbox.
 """
 
 from typing import NamedTuple
@@ -47,7 +47,7 @@ class InvitationEnded(Gone):
 
 
 class Offer(NamedTuple):
-    """An invitation with the names of what it offers.
+    """An invitation with the names of its organization, project and inviter.
 
     `role` is the role in the project for an invitation to one project; `invited_by` is the inviter's name.
     """
@@ -60,7 +60,7 @@ class Offer(NamedTuple):
 
 
 class AcceptedInvitation(NamedTuple):
-    """What a person joined; `projects_added` counts the projects in which the person had no role before."""
+    """The organization that a person joined. `projects_added` counts the projects that are new to the person."""
 
     organization: Organization
     role: str
@@ -75,7 +75,7 @@ def show(session: Session, principal: Principal | None, handle: str) -> Offer:
 
 
 def list_pending(session: Session, principal: Principal) -> list[Offer]:
-    """Return the invitations to the principal's own address; none until the address is confirmed.
+    """Return the invitations to the principal's own address. The list is empty until the address is confirmed.
 
     Raises Forbidden for a key or token.
     """
@@ -117,7 +117,7 @@ def decline(session: Session, principal: Principal, handle: str) -> None:
 
 
 def _require_own(session: Session, principal: Principal, handle: str) -> tuple[Invitation, User]:
-    """Return a pending invitation to the principal's own address, with the user; its organization is locked."""
+    """Return a pending invitation to the principal's own address, and the user. Locks the invitation's organization."""
     require_session(principal)
     lock_user(session, principal.user_id)
     lock_organization(session, _find(session, principal, handle).organization_id)
@@ -130,7 +130,7 @@ def _require_own(session: Session, principal: Principal, handle: str) -> tuple[I
 
 
 def _find(session: Session, principal: Principal | None, handle: str) -> Invitation:
-    """Raises NotFound; for an id also unless the principal is the invited account with a confirmed address."""
+    """Raises NotFound, also for an id if the principal is not the invited account or has not confirmed the address."""
     query = select(Invitation).execution_options(populate_existing=True)
     if handle.startswith(ID_PREFIX):
         user = users.me(session, principal) if principal is not None and principal.is_session else None

@@ -57,7 +57,7 @@ class NewInvitation(NamedTuple):
     """An invitation that was just created. Only its hash is stored, so `token` cannot be shown again.
 
     `token` is for the inviter; the letter holds another one. `role` is the role in the project for an invitation to one
-    project. `mail` is the id of the queued letter, or why there is none.
+    project. `mail` is the id of the queued letter, or why it was not queued.
     """
 
     invitation: Invitation
@@ -225,7 +225,7 @@ def _offered_role(invitation: Invitation, assignments: list[Assignment]) -> str:
 def _new_invitation(
     organization: Organization, project: Project | None, address: str, role: OrganizationRole, principal: Principal
 ) -> Invitation:
-    """Return an invitation whose token is still to be set."""
+    """Return an invitation without its token, which the caller sets."""
     return Invitation(
         organization_id=organization.id,
         project_id=project.id if project else None,
@@ -246,9 +246,9 @@ def _send(
     assignments: list[Assignment],
     mailer: Mailer,
 ) -> NewInvitation:
-    """Store the invitation in place of an older one, notify the account if there is one, and queue the letter.
+    """Replace an older invitation to the address, notify the account if there is one, and queue the letter.
 
-    The letter holds a token that nobody else is shown, so whoever brings it reads the mailbox.
+    The letter's token is not shown anywhere else, so it proves that its user can read the mailbox.
     """
     token = new_token(INVITATION_PREFIX)
     invitation.token_hash = token_hash(token)

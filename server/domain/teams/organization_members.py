@@ -37,7 +37,7 @@ class Member:
 
 
 class Removal(NamedTuple):
-    """How much ended with a membership: the person's API keys, and pending invitations to and from the person."""
+    """How many API keys of the person, and pending invitations to and from them, ended with a membership."""
 
     api_keys: int
     invitations: int

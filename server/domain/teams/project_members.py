@@ -1,8 +1,8 @@
 """Members of a project: listing them, adding, changing roles, removing, leaving.
 
-The owner and the admins of the organization are admins of all its projects without a row here. The creator of a
-project gets a row all the same, which decides when the creator's role in the organization ends. Like any other row, it
-can be changed and removed.
+The owner and the admins of the organization are admins of all its projects without a row here. The creator of a project
+still gets a row, and so stays an admin after losing the role in the organization. The row can be changed and removed
+like any other.
 """
 
 import sqlalchemy as sa
@@ -31,7 +31,7 @@ class RoleOfOrganization(Conflict):
 
 
 def list_members(session: Session, principal: Principal, project_id: str) -> list[Member]:
-    """Return everybody who can use the project, each with the effective role. Raises NotFound."""
+    """Return all people who can use the project, with their effective roles. Raises NotFound."""
     project, _ = require_project_role(session, principal, project_id, Action.SEE)
     organization = session.get_one(Organization, project.organization_id)
     rows = session.exec(
@@ -141,7 +141,7 @@ def _require_own_role(session: Session, project: Project, user_id: str) -> tuple
 
 
 def _require_other_admin(session: Session, principal: Principal, organization: Organization, project_id: str) -> None:
-    """Raises LastAdmin, unless the organization's owner asks, who remains an admin of the project."""
+    """Raises LastAdmin if no other admin would be left. The organization's owner may ask: owners remain admins."""
     admins = sa.select(sa.func.count()).where(
         col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
     )

@@ -26,7 +26,7 @@ from server.principal import Principal
 
 
 class Unchanged(Enum):
-    """The value of an argument that changes nothing, where None is a value."""
+    """The default of an argument that means "do not change", where None is a value."""
 
     UNCHANGED = auto()
 
@@ -43,7 +43,7 @@ class ProjectWithRole(NamedTuple):
 
 
 class ProjectAccess(NamedTuple):
-    """A project that a person can reach, whose it is, and the person's roles there.
+    """A project that a person can reach, its organization, and the person's roles in both.
 
     `organization_role` is None for a person who has a role in the project but not in its organization.
     """
@@ -113,7 +113,7 @@ def change(
     name: str | None = None,
     trash_days: int | Unchanged | None = UNCHANGED,
 ) -> ProjectWithRole:
-    """Change the name, and how long deleted memories can come back. Raises what `rename` does."""
+    """Change the name, and how long deleted memories can be restored. Raises what `rename` does."""
     action = Action.RENAME if name is not None else Action.SET_TRASH_DAYS
     project, role = require_project_role(session, principal, project_id, action)
     if not isinstance(trash_days, Unchanged) and trash_days != project.trash_days:

@@ -1,4 +1,4 @@
-"""Invitations that end together with the membership or the right behind them."""
+"""Cancels invitations whose sender or recipient lost a membership or a role."""
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -17,10 +17,10 @@ from server.models.invitations import InvitationStatus
 
 
 def cancel_of_member(session: Session, organization: Organization, user_id: str, project_id: str | None = None) -> int:
-    """Cancel the pending invitations to a member, and those that the member sent and may no longer send.
+    """Cancel the pending invitations to a member, and the member's own that the new role no longer allows.
 
-    Call it after a role was lowered or ended. With `project_id` it cancels only what gives access to this project and
-    what was sent for it. They are cancelled, so that a role that comes back does not wake them. Returns how many.
+    Call it after a role was lowered or ended. With `project_id`, it cancels only invitations that give access to this
+    project or were sent for it. They stay cancelled if the role comes back. Return how many.
     """
     session.flush()
     to_member = col(Invitation.email) == sa.select(col(User.email)).where(col(User.id) == user_id).scalar_subquery()
@@ -38,13 +38,13 @@ def cancel_of_account(session: Session, user: User) -> int:
 
 
 def cancel_of_deleted_account(session: Session, user: User) -> None:
-    """Cancel what the user sent, and what was sent to an address that somebody else may have next."""
+    """Cancel the invitations from the user, and those to the address, which somebody else may own later."""
     _cancel(session, (col(Invitation.invited_by) == user.id) | (col(Invitation.email) == user.email))
     session.execute(sa.update(Invitation).where(col(Invitation.email) == user.email).values(email=""))
 
 
 def _may_not_send(session: Session, organization: Organization, user_id: str) -> sa.ColumnElement[bool]:
-    """Return the condition for invitations that the user has no role to send."""
+    """Return the condition for invitations that the user's role does not allow to send."""
     role = sa.select(organization_role_of(user_id)).where(col(Organization.id) == organization.id)
     if governs(session.execute(role).scalar_one()):
         return sa.false()

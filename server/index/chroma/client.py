@@ -1,4 +1,4 @@
-"""The only file that uses Chroma's API. Chroma holds ids and vectors, nothing else, and is embedded or a server.
+"""The only file that uses Chroma's API. Chroma, embedded or as a server, holds only ids and vectors.
 
 An embedded Chroma that was not closed may be corrupt in ways that show only later, so its directory is deleted.
 """
@@ -34,7 +34,7 @@ PieceId = tuple[int, int]
 """A memory's number and the position of its piece."""
 
 REQUEST_TIMEOUT_SECONDS = 3.0
-"""The limit for an answer of a Chroma server. Chroma's client has none, so every search would wait forever."""
+"""The time limit for an answer of a Chroma server. Chroma's client has no limit, so searches could wait forever."""
 
 OPENING_REQUESTS = 4
 """The requests that Chroma's client sends when it is created, without a time limit."""
@@ -66,7 +66,7 @@ class Chroma:
         return name
 
     def upsert(self, name: str, pieces: Sequence[PieceId], vectors: Vectors) -> None:
-        """Write the vectors. Pass few rows: Chroma holds the GIL for about 20 ms plus 1 ms a row."""
+        """Write the vectors. Pass few rows: Chroma holds the GIL for about 20 ms plus 1 ms per row."""
         with _translating(self._folder is not None):
             self._collection(name).upsert(ids=_ids(pieces), embeddings=np.ascontiguousarray(vectors, np.float32))
 
@@ -136,7 +136,7 @@ def open_embedded(root: Path) -> Chroma:
 def open_served(settings: ServerSettings, prefix: str, earlier_prefix: str) -> Chroma:
     """Connect to a Chroma server. `prefix` marks our collections, since others may use the server too.
 
-    `earlier_prefix` marks those of an earlier version.
+    `earlier_prefix` marks collections that an earlier version of this server created.
 
     Raises ChromaFailed if the server does not answer.
     """

@@ -31,10 +31,10 @@ MAX_PENDING_TASKS = 2_000
 """Above this many changes that Chroma has not seen, scanning all of a project is faster."""
 
 COOLDOWN_SECONDS = 10.0
-"""How long searches do not use Chroma after it failed, so that they do not wait for it."""
+"""After a failure, searches skip Chroma for this long, so that they do not wait for it."""
 
 OPENING_SECONDS = 1.0
-"""How long a search waits while another thread opens Chroma."""
+"""The longest wait of a search while another thread opens Chroma."""
 
 _indexes = metadata.tables["project_indexes"]
 _tasks = metadata.tables["index_tasks"]
@@ -80,7 +80,7 @@ class Collections:
     def open(self, *, as_owner: bool) -> "Chroma | None":
         """Return Chroma, opened if necessary. None if it is embedded and was not opened by the owner.
 
-        None as well if another thread takes long to open it, since a search can do without. Raises ChromaFailed.
+        Also None if another thread takes long to open it, since searches work without it. Raises ChromaFailed.
         """
         wait = -1 if as_owner else OPENING_SECONDS
         if self._chroma is None and (as_owner or self.uses_server) and self._opening.acquire(timeout=wait):
@@ -117,7 +117,7 @@ class Collections:
         if not self._may_try():
             return None
         tasks = sa.select(_tasks.c.memory_number).where(_tasks.c.project_id == project_id, _tasks.c.memory_number > 0)
-        # Read before Chroma: a change that Chroma learns in between is then in both, not in neither.
+        # Read before Chroma, so that a change that Chroma learns in between is in both lists instead of in neither.
         pending = session.scalars(tasks.limit(MAX_PENDING_TASKS + 1)).all()
         if len(pending) > MAX_PENDING_TASKS:
             return None
@@ -130,7 +130,7 @@ class Collections:
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
 
     def _may_try(self) -> bool:
-        """Return whether to ask Chroma. After a failure and its cooldown one search tries; the others wait for it."""
+        """Return whether to use Chroma. After a failure and its cooldown, one search tries, others go without."""
         with self._probing:
             if not self._is_failing:
                 return True
@@ -168,7 +168,7 @@ class Collections:
 
         if not self.uses_server:
             return open_embedded(self._settings.data_dir / "chroma")
-        # Earlier versions named collections by their addresses, so a new password left all collections behind.
+        # Earlier versions named collections after the database's URL, so that a new password orphaned all of them.
         addresses = self._settings.public_url + self._settings.database_url.get_secret_value()
         earlier_prefix = f"memories-{hashlib.sha256(addresses.encode()).hexdigest()[:12]}-"
         return open_served(self._settings, f"memories-{self._installation_id()}-", earlier_prefix)

@@ -1,4 +1,4 @@
-"""The failure of Chroma. It is never an outage, since a search can scan SQL instead."""
+"""The failure of Chroma. Searches still work, because they can scan SQL instead."""
 
 
 class ChromaFailed(Exception):

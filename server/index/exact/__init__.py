@@ -1,1 +1,1 @@
-"""Exact search: one matrix of vectors a project, kept in memory."""
+"""Exact search: one matrix of vectors per project, kept in memory."""

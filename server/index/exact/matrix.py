@@ -16,10 +16,10 @@ from server.index.types import Numbers, Vector, Vectors
 
 Positions = NDArray[np.intp]
 PieceRow = tuple[int, int | None, int | None, int | None, bytes | None]
-"""A memory's number, then of one of its pieces: start, end, whether it is a short question, vector. None: no pieces."""
+"""A memory's number, then a piece: start, end, whether it is a short question, vector. None for memories without."""
 
 QUESTION_FACTOR = 0.5
-"""What the similarity of a short question counts, because questions resemble each other more than their answers.
+"""The weight of a short question's similarity. Questions resemble each other more than their answers.
 
 Measured on LoCoMo 1-5 with the whole recipe: see docs/benchmarks.md.
 """
@@ -38,7 +38,7 @@ class Matrix:
 
     vectors: Vectors
     buffer: Vectors = field(repr=False)
-    """The array that `vectors` is the beginning of. New pieces are written behind it, which saves copying all."""
+    """The array that `vectors` is the beginning of. New pieces go into its free space, so that nothing is copied."""
 
     @staticmethod
     def from_rows(rows: Sequence[PieceRow], dimensions: int) -> "Matrix":
@@ -56,9 +56,9 @@ class Matrix:
         return np.diff(self.starts, append=len(self.vectors))
 
     def with_changes(self, new: "Matrix", removed: Numbers) -> "Matrix":
-        """Return the matrix without `removed` and with `new`, whose memories must not stay in this one.
+        """Return the matrix without `removed` and with `new`. Put memories of `new` that this one has in `removed`.
 
-        `self` does not change, but its buffer is filled up when `new` fits behind it.
+        `self` does not change, but the new matrix uses the free space of its buffer if `new` fits.
         """
         stays = ~np.isin(self.numbers, removed)
         is_last = not len(self.numbers) or not len(new.numbers) or new.numbers[0] > self.numbers[-1]
@@ -95,7 +95,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A matrix with all that does not depend on the question computed in advance."""
+    """A matrix with precomputed values that do not depend on the question."""
 
     matrix: Matrix
     center: Center
@@ -159,4 +159,4 @@ class SimilarMemories:
 
 _EMPTY = Scan.of(Matrix.from_rows([], 1), Center(np.zeros(1, np.float32)))
 NOTHING_SIMILAR = _EMPTY.compare(np.zeros(1, np.float32))
-"""What a question without a vector is similar to."""
+"""The result for a question without a vector."""

@@ -1,4 +1,4 @@
-"""Reads vectors from SQL for exact scanning, and keeps projects' matrices within a bound of bytes."""
+"""Reads vectors from SQL for exact scanning, and caches projects' matrices up to a number of bytes."""
 
 import threading
 from collections import OrderedDict
@@ -21,16 +21,16 @@ LARGE_PROJECT_BYTES = 256 << 20
 """A project that has outgrown exact scanning is cached up to this size until its collection is built."""
 
 ENTRY_BYTES = 4096
-"""What a cached project takes apart from its vectors: objects, a lock, small arrays."""
+"""Bytes of a cached project in addition to its vectors: objects, a lock, small arrays."""
 
 MAX_PROJECTS = 20_000
-"""Cached projects, however small: the garbage collector visits each of them."""
+"""The most cached projects, even small ones, because the garbage collector visits each."""
 
 PRUNE_AT_ONCE_MEMORIES = 5_000
-"""A matrix of at most this many memories drops deleted ones at once; a larger one when they exceed one in a hundred."""
+"""Up to this many memories, a matrix drops deleted ones at once. A larger one drops them when they exceed 1 %."""
 
 PART_MEMORIES = 2_000
-"""Memories that are read at a time of a project that is too large to cache."""
+"""The memories that are read at a time if a project is too large to cache."""
 
 _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
@@ -89,7 +89,7 @@ class MatrixCache:
         self._cached: OrderedDict[str, _CachedMatrix] = OrderedDict()
         self._total_bytes = 0
         self._oversized: str | None = None
-        """The one project that alone exceeds the cache and is kept all the same. Its vectors are not counted."""
+        """The project that exceeds the cache by itself and is kept nevertheless. Its vectors are not counted."""
 
     def fits(self, piece_count: int) -> bool:
         """Return whether a project with this many pieces can be cached."""
@@ -103,7 +103,7 @@ class MatrixCache:
         with cached.refreshing:
             scan = self._refresh(session, project, cached)
         with self._lock:
-            if self._cached.get(project.id) is cached:  # not forgotten or evicted meanwhile
+            if self._cached.get(project.id) is cached:  # still cached
                 self._count(project.id, cached)
                 self._evict()
         return scan
@@ -132,7 +132,7 @@ class MatrixCache:
         return scan.compare(question, complete=len(best) < wanted)
 
     def read_part(self, session: Session, project_id: str, after: int) -> tuple[Matrix, int] | None:
-        """Read the project's next memories above the number `after`, and return the last number. None at the end."""
+        """Read the project's next memories above the number `after`. Return the last number, or None at the end."""
         columns = _memories.c
         following = sa.select(columns.number).where(columns.project_id == project_id, columns.number > after)
         numbers = session.scalars(following.order_by(columns.number).limit(PART_MEMORIES)).all()
@@ -168,7 +168,7 @@ class MatrixCache:
         return list(result.cursor.fetchall())  # plain tuples: there may be thousands
 
     def _count(self, project_id: str, cached: _CachedMatrix) -> None:
-        """Bring the total up to date. At most one project may exceed the cache: an earlier one is dropped."""
+        """Update the total. Only one project may exceed the cache by itself: a second one replaces it."""
         size = cached.scan.matrix.buffer.nbytes if cached.scan else 0
         if size > self._cache_bytes:
             if self._oversized is not None and self._oversized != project_id:
@@ -180,7 +180,7 @@ class MatrixCache:
         cached.counted_bytes = ENTRY_BYTES + size
 
     def _evict(self) -> None:
-        """Drop the least recently used until the rest fits. This looks only at what it drops."""
+        """Drop the least recently used projects until the rest fits, without visiting the others."""
         while len(self._cached) > 1 and (self._total_bytes > self._cache_bytes or len(self._cached) > MAX_PROJECTS):
             self._drop(next(iter(self._cached)))
 
@@ -192,6 +192,6 @@ class MatrixCache:
 
 
 def _must_prune(project: Project, cached: _CachedMatrix) -> bool:
-    """Return whether deleted memories take too much space. They do no other harm: SQL no longer returns them."""
+    """Return whether deleted memories take too much space. SQL leaves them out of results in any case."""
     removed = project.removals - cached.removals
     return removed > 0 and (project.memory_count <= PRUNE_AT_ONCE_MEMORIES or removed * 100 > project.memory_count)

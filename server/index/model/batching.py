@@ -1,9 +1,9 @@
 """Embeds the texts of many threads through one model: a fair queue that a few threads drain.
 
-Questions go before imports and wait at most for the texts that are running. Requests of one kind take turns, text by
-text, and a new request has its first turn at once. A text that several callers wait for is computed once. No lock is
-held while the model runs. A single text that finds the model idle runs on the caller's own thread, which makes a
-question a tenth faster.
+Questions go before imports and wait only for the texts that are running. Requests of one kind take turns, text by text,
+and a new request gets its first turn at once. A text that several callers wait for is computed once. The lock is not
+held while the model runs. If the model is idle, a single text runs on the caller's own thread, which makes a question a
+tenth faster.
 """
 
 import itertools
@@ -25,14 +25,14 @@ Queue: TypeAlias = deque[deque[str]]
 """Requests in the order of their turns, each with its texts that have not run yet."""
 
 MAX_URGENT_TURNS = 8
-"""After this many urgent turns in a row the others get one, so that many questions cannot stop all writing."""
+"""After this many urgent turns in a row the other requests get one, so that many questions cannot stop all writing."""
 
 
 MAX_NEWCOMER_TURNS = 8
 """After this many first turns in a row a longer request gets one, so that many short ones cannot stop it."""
 
 CROWDED_SECONDS = 5.0
-"""How long the model counts as used by several callers after two of them used it."""
+"""After two callers used the model, it counts as shared for this long."""
 
 
 class Model(Protocol):
@@ -52,7 +52,7 @@ class Model(Protocol):
 
     @property
     def prompts(self) -> Prompts:
-        """What the embedder puts in front of texts. Raises ModelAway."""
+        """The prefixes that the embedder puts in front of texts. Raises ModelAway."""
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
@@ -114,12 +114,12 @@ class BatchingEmbedder:
         return _when_all_are_done(futures, lambda: self._join(texts, futures))
 
     def is_idle(self) -> bool:
-        """Return whether a text would run at once, on this machine. Another thread may be faster."""
+        """Return whether a text would run at once, on this machine. Another thread may get there first."""
         only_later_turns = self._is_crowded() and not self._urgent and not self._newcomers
         return self._is_local and (not self._waiting or only_later_turns) and self._is_free()
 
     def expect(self, caller: str) -> None:
-        """Note that the caller uses the model. If several do, one thread is kept for questions and first turns.
+        """Announce that the caller uses the model. If several do, one thread is reserved for questions and first turns.
 
         A caller with much to embed would otherwise keep all threads busy, and a text takes up to 50 ms.
         """
@@ -176,7 +176,7 @@ class BatchingEmbedder:
             self._run(self._wait_for_batch())
 
     def _wait_for_batch(self) -> Batch:
-        """Return an empty batch when the embedder is closed, or if what is first in a queue has run already."""
+        """Return an empty batch if the embedder is closed, or if the first text in a queue has run already."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or (self._waiting and self._may_start()))
             return self._next_batch()
@@ -188,7 +188,7 @@ class BatchingEmbedder:
         return self._busy_threads < len(self._threads)
 
     def _is_last_kept(self) -> bool:
-        """Return whether the only free thread is kept for questions and first turns."""
+        """Return whether the only free thread is reserved for questions and first turns."""
         return self._is_crowded() and self._busy_threads == len(self._threads) - 1 > 0
 
     def _is_crowded(self) -> bool:
@@ -276,7 +276,7 @@ def _failure_of(error: Exception) -> Exception:
 
 
 def _when_all_are_done(futures: Batch, join: Callable[[], Vectors]) -> Future[Vectors]:
-    """Return a future of what `join` returns or raises. The thread that finishes the last text calls it."""
+    """Return a future for the result of `join`, which the thread that finishes the last text calls."""
     result: Future[Vectors] = Future()
     result.set_running_or_notify_cancel()  # nobody can cancel it, so setting its result cannot fail
     left = itertools.count(len(futures) - 1, -1)  # `next` is atomic

@@ -28,7 +28,7 @@ class Breaker:
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
-        """Let the block try, which sets `succeeded`. Raises ModelAway at once during a pause."""
+        """Allow the block to try; it sets `succeeded`. Raises ModelAway at once during a pause."""
         with self._lock:
             if self._failures >= FAILURES:
                 if time.monotonic() < self._closed_until:

@@ -58,7 +58,7 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions).
 
-        A question has its turn before other texts, and another prompt.
+        Questions go before other texts, and get a prompt of their own.
 
         Raises EmbedderClosed, ModelAway, ModelFailed.
         """
@@ -73,7 +73,7 @@ def open_embedder(model: str, data_dir: Path) -> Embedder:
 
 
 def open_late(settings: Settings) -> Embedder:
-    """Open the configured model, or else go on trying in the background. Until then the embedder raises ModelAway."""
+    """Open the configured model, or keep trying in the background. Until it is open, embedding raises ModelAway."""
     threads = EndpointModel.threads if settings.embedding_url else None
     return BatchingEmbedder(LateModel(lambda: configured(settings), threads), is_local=not settings.embedding_url)
 

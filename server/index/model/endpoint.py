@@ -1,8 +1,8 @@
 """A model behind an OpenAI-compatible endpoint (`POST /v1/embeddings`): OpenAI, Ollama, LM Studio, vLLM, TEI.
 
-A request that may succeed later is tried again, and after some failures in a row the endpoint is left alone for a
-while, so that callers get their answer at once. No answer of the endpoint is repeated in a message or in the log,
-because some quote the key.
+A request that may succeed later is repeated. After some failures in a row the endpoint is left alone for a while, so
+that callers do not wait for it. Messages and the log never quote an answer of the endpoint, because some contain the
+key.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from server.index.types import Vectors
 TIMEOUT = httpx.Timeout(15.0, connect=3.0)
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
-"""Before the second attempt. The pause doubles each time, and varies by half so that callers do not come together."""
+"""The pause before the second attempt. It doubles each time, and varies by half, so that callers do not synchronize."""
 
 LONGEST_RETRY_AFTER_SECONDS = 2.0
 ANSWER_BYTES = 64_000_000
@@ -31,11 +31,11 @@ PROBE = "How many numbers has a vector of this model?"
 
 _TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _TOO_MUCH = frozenset({400, 413, 422})
-"""What servers answer to more texts than they take at a time."""
+"""The statuses of servers that get more texts than they accept at a time."""
 
 
 class EndpointModel:
-    """Embeds up to 32 texts a request. Text Embeddings Inference takes no more unless it is told to."""
+    """Embeds up to 32 texts per request, the default limit of Text Embeddings Inference."""
 
     threads = 4
     batch_size = 32
@@ -69,7 +69,7 @@ class EndpointModel:
         self._http.close()
 
     def _ask_again_and_again(self, texts: Sequence[str]) -> httpx.Response:
-        """Return an answer that is no passing failure. Raises ModelAway."""
+        """Return an answer that is not a temporary failure. Raises ModelAway."""
         answer = None
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -107,7 +107,7 @@ def embeddings_url(url: str) -> str:
 
 
 def _pause(answer: httpx.Response | None, attempt: int) -> float:
-    """Return how many seconds to wait before this attempt, after that answer to the one before."""
+    """Return how many seconds to wait before this attempt, given the answer to the previous one."""
     pause = PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
     asked = "" if answer is None else answer.headers.get("retry-after", "")
     return min(float(asked), LONGEST_RETRY_AFTER_SECONDS) if asked.isdecimal() else pause
@@ -134,7 +134,7 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
         data = sorted(answer.json()["data"], key=lambda entry: int(entry["index"]))
         vectors = np.array([entry["embedding"] for entry in data], dtype=np.float64)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise ModelAway("The embedding endpoint answers with something else than vectors.") from None
+        raise ModelAway("The embedding endpoint does not answer with vectors.") from None
     if vectors.ndim != 2 or len(vectors) != count:
         raise ModelAway(f"The embedding endpoint answers with {len(vectors)} vectors for {count} texts.")
     length = vectors.shape[1]
@@ -145,5 +145,5 @@ def _vectors(answer: httpx.Response, count: int, dimensions: int) -> Vectors:
         )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or not norms.all():
-        raise ModelAway("The embedding endpoint answers with vectors that are no directions: NaN, infinite or 0.")
+        raise ModelAway("The embedding endpoint answers with vectors that have no direction: NaN, infinite or 0.")
     return np.asarray(vectors / norms, np.float32)

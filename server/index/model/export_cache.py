@@ -1,4 +1,4 @@
-"""Keeps what was exported from a model's weights. The name of a file holds the checksums of the weights and its own."""
+"""Keeps files exported from a model's weights. Each file's name has the checksums of the weights and of the file."""
 
 import contextlib
 import hashlib
@@ -68,7 +68,7 @@ def _make(folders: Sequence[Path], stem: str, weights: str, suffixes: Sequence[s
 
 
 def _delete_interrupted(folder: Path) -> None:
-    """Delete what an export left behind whose process was killed. Those of other processes are newer."""
+    """Delete the remains of exports whose processes were killed. Those of running processes are newer, and stay."""
     for scratch in folder.glob(f"{SCRATCH}*"):
         if time.time() - scratch.stat().st_mtime > INTERRUPTED_SECONDS:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -4,11 +4,11 @@ from server.errors import Unavailable
 
 
 class ModelUnusable(Exception):
-    """The model cannot be used before somebody changes something."""
+    """The model cannot be used until somebody fixes the problem."""
 
 
 class ModelAway(Unavailable):
-    """There are no vectors now, and there may be some later. Until then memories are found by their words."""
+    """The model is unavailable for now. Until it is back, memories are found by their words."""
 
     sentence = "The embedding model is not ready; nothing was changed. Try again."
 
@@ -25,6 +25,6 @@ class ModelFailed(Unavailable):
 
 class VectorsRefused(ModelFailed):
     sentence = (
-        "The embedding model answered with something that is no vector (NaN, zero, or a wrong length); "
-        "nothing was changed. Tell who runs the server."
+        "The embedding model answered with an invalid vector (NaN, zero, or a wrong length); "
+        "nothing was changed. Tell the server's administrator."
     )

@@ -7,18 +7,18 @@ import httpx
 from server.index.model.failures import ModelUnusable
 
 OWNER = "sentence-transformers"
-"""The owner of a name without one, as in sentence-transformers."""
+"""The default owner of a model's name, as in sentence-transformers."""
 
 WANTED = ["*.json", "*.txt", "*.model", "model*.safetensors"]
 
 
 def is_folder(name: str) -> bool:
-    """Return whether the name is meant as a folder, there or not."""
+    """Return whether the name is a path, even if there is no such folder."""
     return name.startswith(("/", ".", "~")) or name.count("/") > 1 or Path(name).is_dir()
 
 
 def label_of(name: str) -> str:
-    """Return the name as people may see it: of a folder, its last part."""
+    """Return the name for people. Of a folder's path, that is the last part."""
     return Path(name).name or name if is_folder(name) else name
 
 

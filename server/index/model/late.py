@@ -1,4 +1,4 @@
-"""A model that may be missing: the server starts without it, and takes it up when it appears."""
+"""A model that may be missing: the server starts without it, and uses it as soon as it is there."""
 
 import importlib
 import logging
@@ -15,12 +15,12 @@ from server.index.types import Vectors
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 10.0
-"""How long the start waits for a model that is being loaded. One that is missing is known to be so at once."""
+"""How long the start waits for a model to load. It does not wait for a missing model."""
 
 RETRY_SECONDS = 3.0
 LONGEST_RETRY_SECONDS = 300.0
 REST_FACTOR = 10
-"""After a failed attempt the next one comes after this many times its duration: some load a machine for a minute."""
+"""The pause after a failed attempt, as a multiple of its duration: some keep a machine busy for a minute."""
 
 LOADING = "The embedding model is being prepared. Until then memories are found by their words."
 
@@ -56,14 +56,14 @@ class LateModel:
 
     @property
     def prompts(self) -> Prompts:
-        """Known only with the model. A text that came before it must not be embedded without its prompt."""
+        """Raises ModelAway until the model is there, so that no text is embedded without its prompt."""
         return self._loaded().prompts
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
         return self._loaded().encode(texts)
 
     def close(self) -> None:
-        """Stop trying. An attempt that is under way ends with the process."""
+        """Stop trying. An attempt in progress ends with the process."""
         self._closing.set()
         if self._model is not None:
             self._model.close()

@@ -18,7 +18,7 @@ OPSET = 17
 SAMPLE_LENGTHS = (3, 20)
 LEAST_COSINE = 0.999
 LEAST_INT8_COSINE = 0.85
-"""Lower than for real texts: the samples are tokens in no order. Some models are ruined by int8."""
+"""Lower than for real texts, because the samples are random tokens. It detects models that int8 ruins."""
 
 Ids: TypeAlias = NDArray[np.int64]
 Vectors: TypeAlias = NDArray[np.float32]
@@ -59,7 +59,7 @@ def export(source: Path, pooling: str, target: Path) -> list[tuple[Ids, Vectors]
 def sentence_model(source: Path, pooling: str) -> "tuple[torch.nn.Module, tuple[int, int]]":
     """Return the encoder with its pooling ("mean" under the mask, or "cls") and normalizing.
 
-    Also return the range of the tokens that are no padding.
+    Also return the range of the tokens that are not padding.
     """
     import torch  # noqa: PLC0415
     from transformers import AutoModel  # noqa: PLC0415
@@ -92,7 +92,7 @@ def require_alike(graph: Path, samples: list[tuple[Ids, Vectors]], least: float)
 
 
 def quantize(full: Path, target: Path) -> None:
-    """Convert the weights to int8 with one scale a channel. Activations get their scale at run time."""
+    """Convert the weights to int8 with one scale per channel. Activations get their scale at run time."""
     # imports onnx: 60 MB that only this process needs
     from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-untyped]  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What a model wants in front of a question and of a passage. It was trained so, and finds less without it."""
+"""The texts to put in front of questions and passages. A model that was trained with them finds less without."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ NO_PROMPTS = Prompts()
 E5 = Prompts("query: ", "passage: ")
 
 _E5_NAME = re.compile(r"(multilingual-)?e5-(small|base|large)(-v2)?")
-"""Models that were published before such files could name prompts."""
+"""Prompts of models that were published before configuration files could name them."""
 
 
 _RETRIEVAL = "Represent this sentence for searching relevant passages: "
@@ -33,11 +33,11 @@ _KNOWN = (
     (re.compile(r"snowflake-arctic-embed2.*|snowflake-arctic-embed-\w-v2.*"), Prompts("query: ")),
     (re.compile(r"embeddinggemma.*"), Prompts("task: search result | query: ", "title: none | text: ")),
 )
-"""What the publishers of models say that people run behind endpoints, which hand on no such file."""
+"""Prompts that publishers document, for models that people run behind endpoints, where we cannot read such a file."""
 
 
 def prompts_of_name(model: str) -> Prompts:
-    """Return the prompts of a model of which only the name is known: "nomic-embed-text", "intfloat/e5-small:latest"."""
+    """Return the prompts of a model by its name alone: "nomic-embed-text", "intfloat/e5-small:latest"."""
     name = model.rpartition("/")[2].partition(":")[0].lower()
     return next((prompts for pattern, prompts in _KNOWN if pattern.fullmatch(name)), NO_PROMPTS)
 

@@ -1,4 +1,4 @@
-"""The vectors of the last questions. Each project has its own, so that no tenant learns what another one asked."""
+"""The vectors of the last questions. Each project has its own, so that tenants cannot learn each other's questions."""
 
 import threading
 from collections import OrderedDict
@@ -7,7 +7,7 @@ from server.index.types import Vector
 
 MAX_QUESTIONS = 1024
 MAX_CHARACTERS = 1000
-"""Longer questions are not kept: they seldom come twice, and callers choose their size."""
+"""Longer questions are not cached, because they are rarely repeated and callers choose their size."""
 
 
 class QuestionCache:

@@ -1,4 +1,4 @@
-"""Reads the folder of a sentence model as sentence-transformers writes it: what it does around its encoder."""
+"""Reads a sentence model's folder, in the format of sentence-transformers: its pooling, prompts and limits."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ ENCODERS = frozenset({"bert", "camembert", "distilbert", "mpnet", "roberta", "xl
 """The `model_type`s that `onnx_export` understands."""
 
 PADDED_POSITIONS = frozenset({"camembert", "mpnet", "roberta", "xlm-roberta"})
-"""These count positions from the padding token's number + 1, so that their longest text is shorter by that."""
+"""These count positions from the padding token's number + 1, so their longest text is shorter by that number."""
 
 POOLINGS = frozenset({"mean", "cls"})
 _OLD_NAMES = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
@@ -123,7 +123,7 @@ def _json_list(file: Path) -> list[dict[str, object]]:
 
 
 def _parsed(file: Path) -> object:
-    """Return what the file holds; None if it is missing. Raises ModelUnusable if it is damaged."""
+    """Return the content of the JSON file, or None if it is missing. Raises ModelUnusable if it is damaged."""
     try:
         return json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
@@ -133,7 +133,7 @@ def _parsed(file: Path) -> object:
 
 
 def _require_whole(folder: Path) -> None:
-    """Look for what no library could load, which is quicker than to try. Raises ModelUnusable."""
+    """Check for missing or damaged files, which is faster than trying to load them. Raises ModelUnusable."""
     if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
         raise ModelUnusable(f"The embedding model {folder.name!r} cannot be loaded: it has no config.json.")
     for file in _weights(folder):

@@ -1,4 +1,4 @@
-"""A model that cannot be exported, run by sentence-transformers: slower, and with 350 MB of torch."""
+"""Runs a model that cannot be exported with sentence-transformers, which is slower and loads 350 MB of torch."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ FAILURES = (
     *(ImportError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError),
     *(SafetensorError, UnpicklingError),
 )
-"""What the libraries raise for a model that is missing, damaged or of a kind that they do not know."""
+"""What the libraries raise for a model that is missing, damaged or of an unknown kind."""
 
 
 class TransformersModel:
@@ -57,7 +57,7 @@ def _sentence_transformer(source: str, label: str) -> "SentenceTransformer":
 
         disable_progress_bar()  # type: ignore[no-untyped-call]  # the function has no types
         for library in ("transformers", "huggingface_hub"):
-            logging.getLogger(library).handlers.clear()  # they would repeat our log lines in another format
+            logging.getLogger(library).handlers.clear()  # its own handlers would repeat our log lines in another format
         return SentenceTransformer(source)
     except FAILURES as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].replace(source, label)

@@ -33,7 +33,7 @@ class Task:
 
 
 def applicable_tasks() -> sa.Select[int, str, int, int, datetime]:
-    """Select the tasks that Chroma can follow, oldest first: not those of a project whose collection is being built.
+    """Select the tasks that Chroma can follow, oldest first, except of projects whose collections are being built.
 
     Tasks of a project without any collection are included, so that they are cleared.
     """

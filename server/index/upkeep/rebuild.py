@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHROMA_BATCH = 32
-"""Rows that are written to Chroma at a time. Chroma holds the GIL while it writes."""
+"""Rows per write to Chroma, which holds the GIL while it writes."""
 
 EMBED_BATCH = 16
-"""Memories that are embedded at a time."""
+"""The memories that are embedded at a time."""
 
 EPOCH_BITS = 62
 """The size of an epoch: a signed 64-bit column holds it, and no two are the same."""
@@ -125,9 +125,9 @@ def _piece_ids(matrix: Matrix) -> list[tuple[int, int]]:
 
 
 def _announce(database: Database, project_id: str, model: str) -> Project | None:
-    """Make the project's changes leave tasks, so that none is missed while the collection is built.
+    """Make changes of the project write tasks, so that the collection gets those made while it is built.
 
-    None if the project is gone.
+    Return None if the project is gone.
     """
     with database.write() as session:
         project = session.scalars(sa.select(Project).where(col(Project.id) == project_id).with_for_update()).first()
@@ -137,7 +137,7 @@ def _announce(database: Database, project_id: str, model: str) -> Project | None
 
 
 def _tasks_before(project_id: str, part: _Part) -> sa.ColumnElement[bool]:
-    """Match the tasks whose changes are in the part, because they existed when its memories were read."""
+    """Match the tasks that existed when the part's memories were read, so that the part includes their changes."""
     columns = _tasks.c
     in_part = sa.and_(columns.memory_number > part.after, columns.memory_number <= part.last)
     return sa.and_(columns.project_id == project_id, columns.number <= part.seen, in_part)
@@ -148,7 +148,7 @@ def _publish(
 ) -> None:
     """Put the new collection to use. The worker deletes the old one, or this one if the project is gone.
 
-    Deletes the included tasks only here, all at once: SQLite gives the number of a deleted task to the next one.
+    Deletes the included tasks only now, all at once, because SQLite reuses the number of a deleted task.
     """
     with database.write() as session:
         for tasks in included:
@@ -173,7 +173,7 @@ def _read_center(database: Database, matrices: MatrixCache, project_id: str) -> 
 
 def _read_parts(database: Database, matrices: MatrixCache, project_id: str) -> Iterator[_Part]:
     """Read each part in its own transaction: SQLite cannot empty its log while an old snapshot is open."""
-    # Purge tasks are left out: one may be deleted at any moment, and the next task then gets its number.
+    # Purge tasks do not count: they may be deleted at any time, and SQLite reuses their numbers.
     not_purge = _tasks.c.memory_number != outbox.PURGE
     newest_task = sa.select(sa.func.max(_tasks.c.number)).where(_tasks.c.project_id == project_id, not_purge)
     after = 0

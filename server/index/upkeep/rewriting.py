@@ -1,6 +1,6 @@
 """Writes the words of existing memories again, newest first: after a change of the tokenizer, or for `reindex`.
 
-Searches and changes go on meanwhile. The database remembers how far it got, so an interrupted run goes on there.
+Searches and changes continue during it. The database stores the progress, so that an interrupted run can resume.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,10 +14,10 @@ from server.index.words import tokenizer, word_index
 from server.models import WordIndexState, metadata
 
 MOST_MEMORIES = 100
-"""Memories whose words are written in one transaction."""
+"""The most memories whose words are written in one transaction."""
 
 MOST_CHARACTERS = 100_000
-"""The length of their texts together, unless one alone is longer."""
+"""The most characters of their texts together. A single longer text is written alone."""
 
 _memories = metadata.tables["memories"]
 _projects = metadata.tables["projects"]
@@ -44,7 +44,7 @@ def rewrite_all(database: Database) -> Iterator[Progress]:
 
 
 def rewrite_outdated(database: Database) -> Iterator[Progress]:
-    """Write the words that are still of another version, a chunk a step."""
+    """Write the words that are still of another version, one chunk per step."""
     total, done = _count_outdated(database), 0
     while count := _rewrite_chunk(database):
         done += count
@@ -62,13 +62,13 @@ def _count_outdated(database: Database) -> int:
 
 
 def _rewrite_chunk(database: Database) -> int:
-    """Write the words of the next memories. Return how many they are; 0 when all are done."""
+    """Write the words of the next memories. Return their number, 0 when all are done."""
     with database.write() as session:
         state = session.get_one(WordIndexState, 1, with_for_update=True)
         chunk = _next_chunk(session, state.outdated_below)
         state.outdated_below = chunk[-1][0] if chunk else 0
         project_ids = sorted({project_id for _, project_id in chunk})
-        # Writers lock the project's row too, so no word of a text that changes meanwhile is written over the new ones.
+        # Writers lock the project's row too, so that the words of an old text cannot overwrite those of a new one.
         locked = sa.select(_projects.c.id).where(_projects.c.id.in_(project_ids)).order_by(_projects.c.id)
         for project_id in session.scalars(locked.with_for_update(key_share=True)).all():
             word_index.rewrite(session, project_id, [number for number, home in chunk if home == project_id])

@@ -39,16 +39,16 @@ GATHER_SECONDS = 1.0
 """How long changes are gathered before they are written to Chroma, which holds the GIL during each write."""
 
 COOLDOWN_SECONDS = 0.1
-"""The least time between two looks at the tasks, however often the worker is woken."""
+"""The least time between two looks at the tasks, even if the worker is woken more often."""
 
 TASK_BATCH = 256
-"""Tasks that are applied at a time."""
+"""The most tasks that are applied at a time."""
 
 CHECK_EVERY_SECONDS = 5.0
-"""How often the worker looks for work that has no task."""
+"""How often the worker looks for work without a task."""
 
 RETRY_SECONDS = 30.0
-"""When Chroma is tried again after it failed."""
+"""The pause after a failure of Chroma."""
 
 _projects = metadata.tables["projects"]
 _indexes = metadata.tables["project_indexes"]
@@ -131,7 +131,7 @@ class Worker:
                 log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
                 self._job = None
                 busy = False
-            # Rest as long as the step took: Chroma and the model leave other threads little time meanwhile.
+            # Rest as long as the step took, because Chroma and the model leave other threads little time.
             pause = min(time.monotonic() - started, POLL_SECONDS) if busy else POLL_SECONDS
         self._job = None
         self._lock.release()
@@ -151,7 +151,7 @@ class Worker:
             return self._continue_job() or applied
         except ChromaFailed as error:
             self._collections.report_failure(error)
-            self._retry_at = self._sweep_at = time.monotonic() + RETRY_SECONDS  # the sweep finds out if it is back
+            self._retry_at = self._sweep_at = time.monotonic() + RETRY_SECONDS  # the sweep notices when Chroma is back
             self._job = self.progress = None
             log.warning("chroma failed", extra={"kind": str(error)})
             return False
@@ -168,7 +168,7 @@ class Worker:
             self._sweep_at = self._sweep_at or time.monotonic()  # a project with a collection may be deleted
 
     def _apply_tasks(self) -> bool:
-        """Bring Chroma up to the memories as they are now. Repeating or reordering tasks does no harm."""
+        """Bring Chroma up to date with the memories. Tasks may be repeated or reordered without harm."""
         tasks = self._due_tasks()
         by_project: dict[str, list[Task]] = defaultdict(list)
         for task in tasks:
@@ -181,8 +181,8 @@ class Worker:
     def _due_tasks(self) -> Sequence[Task]:
         """Return the oldest tasks, except of projects whose collection is yet to be built.
 
-        None are due while they are few and new, before the model is there, or while a job runs: it would compete for
-        Chroma.
+        Return none while there are only a few new ones, before the model is there, or while a job runs, which would
+        compete for Chroma.
         """
         if self._job is not None or not self._space.name:
             return []
@@ -253,7 +253,7 @@ class Worker:
         )
 
     def _sweep(self) -> None:
-        """Delete the collections that no project needs, if there may be some."""
+        """Delete unused collections, if there may be some."""
         if self._sweep_at is None or self._sweep_at > time.monotonic() or self._job is not None:
             return
         small = sa.select(_projects.c.id).where(_projects.c.piece_count * 2 <= self._exact_scan_limit)

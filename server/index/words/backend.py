@@ -1,4 +1,4 @@
-"""Which implementation of the word index a database uses. No other module of this package asks that."""
+"""Chooses the implementation of the word index for a database. No other module of this package does."""
 
 from sqlmodel import Session
 

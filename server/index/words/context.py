@@ -1,7 +1,7 @@
-"""Which words the index stores for a memory, its place, and which memories a change affects.
+"""The words and the place that the index stores for a memory, and the memories that a change affects.
 
 The memories of one user in one project follow each other by id, as in a conversation. The end of the previous memory
-is the context of a memory: an answer is found by the words of its question.
+is the context of a memory, so that an answer is found by the words of its question.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ CONTEXT_GAP = timedelta(hours=1)
 """The previous memory is context only if it is at most this much older. A longer gap ends a conversation."""
 
 CONVERSATION_PLACES = 1 << 20
-"""A conversation has the places from `number * CONVERSATION_PLACES` of its first memory on, one for each memory."""
+"""A conversation's places begin at `number * CONVERSATION_PLACES` of its first memory, and each memory has one."""
 
 KnownTerms = Mapping[int, Sequence[str]]
 NumbersIn = Callable[[str], sa.Select[int]]

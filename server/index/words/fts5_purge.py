@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from server.database import Database
 
 MERGE_PAGES = 64
-"""Pages that one transaction merges: other writers wait that long, about 10 ms."""
+"""The pages that one transaction merges. Other writers wait for it, about 10 ms."""
 
 MAX_STRUCTURE_BYTES = 1_000
 """The size of FTS5's structure record at which the index is rebuilt.
@@ -29,7 +29,7 @@ _DELETE_SECURELY = sa.text("INSERT INTO memory_words (memory_words, rank) VALUES
 
 
 def prepare(database: Database) -> None:
-    """Make FTS5 erase words when they are deleted, if this SQLite can. The index remembers it."""
+    """Make FTS5 erase words when they are deleted, if this SQLite can. The setting is stored in the index."""
     if CAN_DELETE_SECURELY:
         with database.write() as session:
             session.execute(_DELETE_SECURELY)
@@ -53,7 +53,7 @@ def _rebuild_if_worn(database: Database) -> None:
 
 
 def _merge(database: Database) -> bool:
-    """Merge a few pages towards one segment without deleted words. Return False when nothing is left to merge."""
+    """Merge a few pages towards one segment without deleted words. Return False when merging is complete."""
     with database.write() as session:
         before: int = session.execute(_CHANGES).scalar_one()
         session.execute(_MERGE, {"pages": -MERGE_PAGES})

@@ -1,6 +1,6 @@
-"""Brings texts and questions to one spelling before either database's word index sees them.
+"""Converts texts and questions to one spelling, before a database indexes or searches them.
 
-SQLite and Postgres fold letters differently, so neither is left to do it.
+SQLite and Postgres fold letters differently, so it is not left to them.
 """
 
 import re
@@ -11,10 +11,10 @@ _ACCENTS = (
     "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # Hebrew points
     "\u0610-\u061a\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff"
 )
-"""Marks that people leave out. Vowel signs and tones of other scripts are not among them: they carry the word."""
+"""Marks that people leave out. Vowel signs and tones of other scripts stay, because they distinguish words."""
 
 _INVISIBLE = "\u00ad\u0640\u02b9-\u02bc\u02be\u02bf\u200c-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe00-\ufe0f\ufeff"
-"""Soft hyphens, the tatweel, modifier apostrophes, joiners, directions and variants: they part no word."""
+"""Soft hyphens, the tatweel, modifier apostrophes, joiners, directions and variants: they do not separate words."""
 
 _DROPPED = re.compile(
     f"[{_ACCENTS}{_INVISIBLE}]"
@@ -34,7 +34,7 @@ _DIGIT = re.compile(r"[^\x00-\x7f\D]")
 
 
 def normalize(text: str) -> str:
-    """Return the text without accents and variants of letters and digits, in upper and lower case as it was.
+    """Return the text without accents and variants of letters and digits. Case does not change.
 
     A normalized text stays as it is. Letters whose marks make another letter keep them: й is not и, が is not か.
     """

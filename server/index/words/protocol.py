@@ -86,14 +86,14 @@ class WordIndex(Protocol):
         """Score the project's memories for each term in `counts`, with one query.
 
         Each term gets its `max_rows` newest memories. `allowed` narrows the query to these memories.
-        The values of `counts` come from the method `counts`, or are 0 when `max_rows` and `allowed` cut nothing off.
+        The values of `counts` come from the method `counts`. They may be 0 if `max_rows` and `allowed` do not apply.
         """
 
     def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
-        """Return how much a window counts that a memory scores so for a term: (1 + score) / 2, or 1."""
+        """Return the weight of each score in a window: (1 + score) / 2, or 1."""
 
     def prepare(self, database: Database, /) -> None:
-        """Set up the erasing of deleted words, which the database then remembers."""
+        """Set up the erasing of deleted words. The database stores the setting."""
 
     def purge(self, database: Database, /) -> bool:
         """Erase deleted words from disk. Return False when a reader was in the way: call it again later."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 from server.index.words.normalization import normalize
 
 VERSION = 2
-"""Raise it when a text gets other terms than before: the worker then writes the words of all memories again."""
+"""Raise it when texts get different terms. The worker then writes the words of all memories again."""
 
 MAX_QUESTION_TERMS = 32
 """A search looks for at most this many terms of a question, the rarest: more terms blur the result."""
@@ -38,7 +38,7 @@ _WORDS = re.compile(_WORD)
 _JOINER = (
     r"(?:[-_&\u2010\u2011]"
     r"|(?<!\d)\.|\.(?!\d)"  # node.js, but not 3.5
-    r"|['\u2019](?!(?i:s|t|d|m|ll|re|ve)\b))"  # O'Brien, but not what English writes after a word
+    r"|['\u2019](?!(?i:s|t|d|m|ll|re|ve)\b))"  # O'Brien, but not English endings like 's
 )
 _COMPOUND = re.compile(f"{_WORD}(?:{_JOINER}{_WORD})*")
 """A word, or several without a space: `blue-green`, `snake_case`, `node.js`, `R&D`."""
@@ -51,10 +51,10 @@ _PART = re.compile(
     re.DOTALL,
 )
 MOST_PARTS = 6
-"""A word of more parts, such as a hash, is not split, and more words are not joined."""
+"""A word with more parts, such as a hash, is not split. More words than this are not joined."""
 
 LEAST_DIGITS = 5
-"""Fewer digits are not joined: the 12 of `1-2` would be found as a number."""
+"""Fewer digits are not joined, so that `1-2` is not found as 12."""
 
 _HAN_RANGES = "\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _HAN = re.compile(f"[{_HAN_RANGES}]")
@@ -78,12 +78,12 @@ _NAMES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
     ("++", re.compile(r"(?<![^\W_])([A-Za-z]{1,2})\+\+"), r"\1plusplus "),
     (".", re.compile(r"(?<![\w.])\.([A-Za-z]+)"), _spell_dot),
 )
-"""`C#`, `C++` and `.NET` as people spell them out: csharp, cplusplus, dotnet. A name is looked for after its sign."""
+"""Sign, pattern and replacement: `C#`, `C++` and `.NET` become csharp, cplusplus, dotnet, as people spell them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The terms of a question. `wholes` are those that only join others: `OPS-4417` has ops, 4417 and ops4417."""
+    """The terms of a question. `wholes` are terms that join others: `OPS-4417` has ops, 4417 and the whole ops4417."""
 
     terms: list[str]
     wholes: frozenset[str]
@@ -96,7 +96,7 @@ def terms_of(text: str) -> list[str]:
     neighboring characters.
     """
     words = normalize(text).split()
-    # A long text repeats most of its words. Joined terms cost the garbage collector nothing, as lists would.
+    # A long text repeats most of its words. Terms are stored as joined text, which the garbage collector can skip.
     terms = {word: " ".join(_terms_of_word(word)) for word in set(words)}
     return " ".join(map(terms.__getitem__, words)).split()
 
@@ -127,7 +127,7 @@ def _terms_of_compound(compound: str, *, is_question: bool) -> list[str]:
 
 
 def _split_word(word: str) -> list[str]:
-    """Split a word at borders of capitals and digits. If it has any, the word itself comes last."""
+    """Split a word at borders of capitals and digits. If it was split, the whole word comes last."""
     parts = _PART.findall(word)
     if 1 < len(parts) <= MOST_PARTS:
         return [*(part.casefold() for part in parts), word.casefold()]
@@ -148,7 +148,7 @@ def _split_unspaced(word: str, is_question: bool) -> list[str]:
 def _characters_and_pairs(run: str, is_question: bool) -> list[str]:
     """Return the characters of a run without their marks, and its pairs. A character keeps its marks in a pair.
 
-    A question of several characters asks for no letters or syllables: alone they are in most texts.
+    In a question of several characters, single letters or syllables are left out, because most texts contain them.
     """
     characters = _CHARACTER.findall(run) if _MARK.search(run) else list(run)
     pairs = [first + second for first, second in pairwise(characters)]
@@ -174,14 +174,14 @@ def indexed_terms(text: str) -> list[str]:
 
 
 def question_terms(question: str) -> list[str]:
-    """Return the different terms of a question, without stop words unless there is nothing else."""
+    """Return the different terms of a question, without stop words unless it has only stop words."""
     return read_question(question).terms
 
 
 def read_question(question: str) -> Question:
-    """Return at most `MAX_CANDIDATES` terms of a question: those with digits and the longest say most.
+    """Return at most `MAX_CANDIDATES` terms of a question, preferring terms with digits and the longest ones.
 
-    Stop words are left out, unless there is nothing else.
+    Stop words are left out, unless there are no other terms.
     """
     by_compound = [_terms_of_compound(compound, is_question=True) for compound in _compounds(normalize(question))]
     terms = list(dict.fromkeys(term for terms in by_compound for term in terms))

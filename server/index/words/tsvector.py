@@ -49,7 +49,7 @@ class Tsvector:
         """Do nothing: the foreign key cascades."""
 
     def remove_orphans(self, session: Session) -> None:
-        """Do nothing: the foreign key allows no orphans."""
+        """Do nothing: the foreign key prevents orphans."""
 
     def counts(
         self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
@@ -74,7 +74,7 @@ class Tsvector:
         return TermScores.of_rows(rows, list(counts.values()))
 
     def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
-        """Return 1 for each: scores of ts_rank have another scale than BM25's."""
+        """Return 1 for each score, because ts_rank has a different scale than BM25."""
         return np.ones_like(scores)
 
     def prepare(self, _database: Database, /) -> None:

@@ -5,8 +5,8 @@
 
 `t` are the question's terms and `part(t, o)` is what the memory `o` places further on in the same conversation scores
 for `t`, without rarity; a memory that does not hold the term counts 0 instead. On LoCoMo 1-5 this part of the score
-finds two points of recall@10 more; REACH 6 to 12 and DECAY 0.85 to 0.95 do alike. Memories that come in no order gain
-nothing and cost nothing.
+raises recall@10 by two points. REACH from 6 to 12 and DECAY from 0.85 to 0.95 give similar results. For memories
+without an order, the window changes nothing.
 """
 
 import numpy as np

@@ -30,7 +30,7 @@ def memories_changed(
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
-    """Delete the words of these memories, also where they are the context of others.
+    """Delete the words of these memories, including those in the context of other memories.
 
     Call it before the memories are deleted.
     """

@@ -1,7 +1,7 @@
 """Search by words: which memories of a project hold the terms of a question, and how well (BM25).
 
 The index scores each term by itself. This module weighs a term by its rarity in the project and adds up the scores of a
-memory. So no other project's words influence a result, and no search costs more because other projects store much.
+memory. So the words of other projects do not influence a result, and their size does not slow a search down.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,14 +34,14 @@ It then leaves out the most common terms. In a smaller project no term can have 
 
 
 COUNT_AT_MOST = 10_000
-"""How far the matches of a term are counted to choose the rarest terms: the most common ones are alike."""
+"""The matches of a term are counted up to here. Above it, exact counts do not matter for choosing the rarest terms."""
 
 
 _memories = metadata.tables["memories"]
 
 
 class Rows(NamedTuple):
-    """All memories that hold a term, whether they are allowed or not: the windows of others look at them.
+    """All memories that hold a term, allowed or not, because the windows of other memories need them.
 
     `numbers` are ascending. For `held` and `rarities` see the module `window`.
     """
@@ -70,7 +70,7 @@ class WordMatches:
     shares: NDArray[np.float32]
     rows: Rows
     asked: bool
-    """Whether the question had any term to look for."""
+    """True if the question had a term to search for."""
 
     def best(self, count: int) -> NDArray[np.int64]:
         """Return the numbers of the `count` best matches, in any order."""
@@ -79,7 +79,7 @@ class WordMatches:
 
 _NO_ROWS = Rows(np.empty(0, np.int64), np.empty((0, 0)), np.empty(0))
 NO_TERMS = WordMatches(_NO_ROWS.numbers, np.empty(0, np.float32), _NO_ROWS, asked=False)
-"""The answer to a question without terms, for example one of punctuation."""
+"""The result for a question without terms, such as one of punctuation alone."""
 
 NO_MATCHES = replace(NO_TERMS, asked=True)
 
@@ -117,7 +117,7 @@ def windows_of(session: Session, matches: WordMatches, also: NDArray[np.int64]) 
 
 
 def _choose(session: Session, index: WordIndex, project_id: str, terms: Sequence[str]) -> Sequence[str]:
-    """Return the rarest `MAX_QUESTION_TERMS` terms, those that the project has before those that it lacks."""
+    """Return the rarest `MAX_QUESTION_TERMS` terms. Terms that the project has come before those that it lacks."""
     if len(terms) <= MAX_QUESTION_TERMS:
         return terms
     counts = index.counts(session, project_id, terms, COUNT_AT_MOST)
