@@ -24,15 +24,16 @@ def explained(url: str) -> Iterator[None]:
     """Raises SettingsError for what a wrong setting, or the state of the database at `url`, causes."""
     try:
         yield
-    except sa.exc.DatabaseError as error:
+    except (sa.exc.DatabaseError, sa.exc.TimeoutError) as error:
         if isinstance(error, sa.exc.ProgrammingError | sa.exc.IntegrityError | sa.exc.DataError):
             raise  # a bug
         raise SettingsError(reason(url, error)) from error
 
 
-def reason(url: str, error: sa.exc.DatabaseError) -> str:
+def reason(url: str, error: sa.exc.DatabaseError | sa.exc.TimeoutError) -> str:
     """Return the sentence. It never holds the URL, which may have a password."""
-    parts, said = sa.make_url(url), str(error.orig).lower()
+    parts = sa.make_url(url)
+    said = "locked" if isinstance(error, sa.exc.TimeoutError) else str(error.orig).lower()
     if parts.get_backend_name() == "sqlite":
         return _reason_of_file(Path(parts.database or "").absolute(), said)
     why = next((why for words, why in POSTGRES_REASONS.items() if words in said), None)
