@@ -3,7 +3,11 @@
 import contextlib
 import gc
 import logging
+import multiprocessing
+import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import anyio
@@ -157,11 +161,24 @@ def close_runtime(runtime: Runtime) -> None:
 
 def from_environment() -> Starlette:
     """Create the app for a process manager: `uvicorn --factory server.app:from_environment`."""
+    end_with_parent()
     settings = read_settings()
     logs.configure(settings.log_level, settings.log_format)
     app = create_app(settings)
     freeze_start()
     return app
+
+
+def end_with_parent() -> None:
+    """Stop this worker when the process that started it is gone, since nobody else would."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def wait() -> None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def freeze_start() -> None:

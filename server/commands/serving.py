@@ -13,20 +13,18 @@ from collections.abc import Iterator
 from typing import Literal, TypedDict
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app, freeze_start
 from server.commands import start_warnings
+from server.commands.workers import Workers
 from server.data_folder import require_writable
-from server.settings import Settings, SettingsError, hand_down, read_settings, share_metrics
+from server.database import migrate
+from server.settings import Settings, SettingsError, hand_down, read_settings, share_cores, share_metrics
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS = 10
-"""Requests have this long to end after SIGTERM."""
-WORKER_SECONDS = 60
-"""A worker must start, and answer a health check, within this time."""
+STOP_SECONDS = 4
+"""Requests have this long to end after SIGTERM. What is closed afterwards takes a second at most."""
 KEEP_ALIVE_SECONDS = 75
 """Idle connections stay open longer than clients keep them, so that clients close first."""
 
@@ -63,23 +61,19 @@ OPTIONS: Options = {
 }
 
 
-def serve(settings: Settings, args: Namespace) -> int:
+def serve(settings: Settings, _args: Namespace) -> int:
     """Run the server until it is stopped. Return the exit code. Raises SettingsError."""
-    if args.workers < 1:
-        raise SettingsError("--workers must be 1 or more")
-    if args.workers > 1 and not settings.chroma_url:
-        raise SettingsError("--workers above 1 needs SELFMEMORY_CHROMA_URL: embedded Chroma runs in one process only")
     require_writable(settings.data_dir)
     with bind(settings.host, settings.port) as listener:
-        chosen = {"host": settings.host, "port": listener.getsockname()[1]}
+        chosen = {"host": settings.host, "port": listener.getsockname()[1], "workers": settings.workers}
         settings = read_settings(**chosen)
         for warning in start_warnings.of(settings):
             log.warning(warning)
-        if args.workers > 1:
-            hand_down(chosen)
-            return serve_in_workers(settings, args.workers, listener)
         with lock_data_dir(settings):
-            return serve_in_process(settings, listener)
+            if settings.workers == 1:
+                return serve_in_process(settings, listener)
+            hand_down(chosen)
+            return serve_in_workers(settings, listener)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -131,18 +125,16 @@ def serve_in_process(settings: Settings, listener: socket.socket) -> int:
     return 0
 
 
-def serve_in_workers(settings: Settings, workers: int, listener: socket.socket) -> int:
+def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
     """Run workers that share the socket and a metrics folder. Each reads the settings from the environment."""
-    if settings.rate_limit_enabled and not settings.redis_url.get_secret_value():
-        log.warning("each worker counts rate limits alone: set SELFMEMORY_REDIS_URL to share them")
+    migrate(settings.database_url.get_secret_value())  # once, and what is wrong is said once
     with tempfile.TemporaryDirectory(prefix="selfmemory-metrics-") as folder:
         share_metrics(folder)
-        config = uvicorn.Config("server.app:from_environment", factory=True, workers=workers, **OPTIONS)
-        config.timeout_worker_healthcheck = WORKER_SECONDS
-        supervisor = Workers(config, [listener])
-        supervisor.public_url = settings.public_url
-        supervisor.run()
-    return 1 if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes) else 0
+        share_cores(settings.workers)
+        config = uvicorn.Config("server.app:from_environment", factory=True, workers=settings.workers, **OPTIONS)
+        workers = Workers(config, [listener], lambda: log_address(listener, settings.public_url))
+        workers.run()
+    return 1 if workers.have_failed else 0
 
 
 class Server(uvicorn.Server):
@@ -157,23 +149,6 @@ class Server(uvicorn.Server):
         freeze_start()
         for listener in sockets or []:
             log_address(listener, self.public_url)
-
-
-class Workers(Multiprocess):
-    """Logs the address once all workers listen, and what to open."""
-
-    public_url = ""
-
-    def init_processes(self) -> None:
-        super().init_processes()
-        if all(process.wait_until_ready(WORKER_SECONDS, self.should_exit) for process in self.processes):
-            log_address(self.sockets[0], self.public_url)
-
-    def keep_subprocess_alive(self) -> None:
-        for process in self.processes:
-            if not self.should_exit.is_set() and process.exitcode is not None:
-                log.warning("worker ended, starting another", extra={"pid": process.pid, "exit_code": process.exitcode})
-        super().keep_subprocess_alive()
 
 
 def log_address(listener: socket.socket, public_url: str) -> None:

@@ -50,6 +50,9 @@ CHECK_EVERY_SECONDS = 5.0
 RETRY_SECONDS = 30.0
 """When Chroma is tried again after it failed."""
 
+STOP_SECONDS = 3.0
+"""How long a stop waits for a step. One that hangs ends with the process."""
+
 _projects = metadata.tables["projects"]
 _indexes = metadata.tables["project_indexes"]
 _tasks = metadata.tables["index_tasks"]
@@ -92,10 +95,13 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
+        """Finish the current step, close Chroma and give the index up."""
         self._stopping.set()
         self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        if self._thread.ident is None:
+            self._give_up()
+        else:
+            self._thread.join(STOP_SECONDS)
 
     def wake(self) -> None:
         """Look for tasks now."""
@@ -116,25 +122,45 @@ class Worker:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        pause = 0.0
-        while not self._stopping.is_set():
-            if self._wake.wait(pause):
-                self._stopping.wait(COOLDOWN_SECONDS)
-                self._wake.clear()
-            started = time.monotonic()
-            try:
-                self._mark_damaged()
-                busy = self._lock.acquire() and self._step()
-            except EmbedderClosed:
-                break
-            except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
-                log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
-                self._job = None
-                busy = False
-            # Rest as long as the step took: Chroma and the model leave other threads little time meanwhile.
-            pause = min(time.monotonic() - started, POLL_SECONDS) if busy else POLL_SECONDS
+        try:
+            pause = 0.0
+            while not self._stopping.is_set():
+                if self._wake.wait(pause):
+                    self._stopping.wait(COOLDOWN_SECONDS)
+                    self._wake.clear()
+                started = time.monotonic()
+                try:
+                    busy = self._try_step()
+                except EmbedderClosed:
+                    break
+                # Rest as long as the step took: Chroma and the model leave other threads little time meanwhile.
+                pause = min(time.monotonic() - started, POLL_SECONDS) if busy else POLL_SECONDS
+        finally:
+            self._give_up()
+
+    def _try_step(self) -> bool:
+        """Do a step if this process owns the index. Return whether there may be more. Raises EmbedderClosed."""
+        try:
+            self._mark_damaged()
+            return self._lock.acquire() and self._step()
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
+            log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
+        except EmbedderClosed:
+            raise
+        except Exception:
+            log.exception("index failed, trying again")  # the thread must not die: nobody else may own the index
         self._job = None
-        self._lock.release()
+        return False
+
+    def _give_up(self) -> None:
+        """Close Chroma, then let another process own the index: it takes one that is open for one that was killed."""
+        self._job = None
+        try:
+            self._collections.close()
+        except ChromaFailed as error:
+            log.warning("chroma was not closed", extra={"kind": str(error)})
+        finally:
+            self._lock.release()
 
     def _step(self) -> bool:
         """Do a small piece of work. Return whether there may be more."""
