@@ -1,6 +1,7 @@
 """Keeps worker processes running: one that ends is replaced, and one that cannot start does not stop the others."""
 
 import logging
+import multiprocessing
 import socket
 import time
 from collections import defaultdict
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
+
+from server.commands.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,9 @@ STOP_SECONDS = 7.0
 
 LONGEST_PAUSE_SECONDS = 30.0
 """A start that failed is tried again after 1, 2, 4, ... seconds, and at last each time after this long."""
+
+NOT_THERE = 1 << 30
+"""The connections of a worker that accepts none, so that nobody leaves one to it."""
 
 
 @dataclass(slots=True)
@@ -47,13 +53,14 @@ class Workers(Multiprocess):
         super().__init__(config, sockets)
         self.have_failed = False
         self._when_listening = when_listening
+        self._counts = multiprocessing.RawArray("i", config.workers)
         self._seen: defaultdict[Process, _Seen] = defaultdict(_Seen)
         self._failures: defaultdict[int, int] = defaultdict(int)
         """How many workers in a row ended in this place without ever listening."""
 
     def init_processes(self) -> None:
         """Start the workers, and wait until each listens or has ended."""
-        super().init_processes()
+        self.processes = [self._started(place) for place in range(self.processes_num)]
         while not self.should_exit.is_set() and any(self._is_starting(process) for process in self.processes):
             self.handle_signals()
         if any(self._seen[process].has_listened for process in self.processes):
@@ -69,8 +76,7 @@ class Workers(Multiprocess):
                 return
             if not self._is_running(process) and self._is_due(place, process):
                 del self._seen[process]
-                self.processes[place] = Process(self.config, self.sockets)
-                self.processes[place].start()
+                self.processes[place] = self._started(place)
 
     def join_all(self) -> None:
         deadline = time.monotonic() + STOP_SECONDS
@@ -80,6 +86,21 @@ class Workers(Multiprocess):
                 log.warning("worker did not stop in time", extra={"pid": process.pid})
                 process.kill()
             process.join()
+
+    def handle_hup(self) -> None:
+        """Stop, as one process does when its terminal is closed. The workers get the same signal."""
+        self.should_exit.set()
+
+    def handle_ttin(self) -> None:
+        """Ignore what uvicorn understands as one worker more: the processors are divided among those of the start."""
+
+    handle_ttou = handle_ttin
+
+    def _started(self, place: int) -> Process:
+        self._counts[place] = NOT_THERE
+        process = WorkerProcess(self.config, self.sockets, self._counts, place)
+        process.start()
+        return process
 
     def _is_starting(self, process: Process) -> bool:
         return self._is_running(process) and not self._seen[process].has_listened
@@ -102,6 +123,7 @@ class Workers(Multiprocess):
             self._failures[place] = 0 if seen.has_listened else self._failures[place] + 1
             pause = min(2.0 ** (self._failures[place] - 1), LONGEST_PAUSE_SECONDS) if self._failures[place] else 0.0
             seen.replaced_at = time.monotonic() + pause
+            self._counts[place] = NOT_THERE
             ended = {"pid": process.pid, "exit_code": process.exitcode, "in_seconds": pause}
             log.warning("worker ended, starting another", extra=ended)
         return time.monotonic() >= seen.replaced_at
