@@ -129,7 +129,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
             index.start()
-            limits = Limits(settings)
+            limits = Limits(settings, metrics_folder())
             seals = seal_for(settings, Purpose.SECOND_FACTOR), seal_for(settings, Purpose.SIGN_IN)
         mailer = open_mailer(settings, database)
         mailer.start()
