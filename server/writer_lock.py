@@ -26,13 +26,12 @@ class WriterLock:
         deadline = time.monotonic() + seconds
         if not self._threads.acquire(timeout=seconds):
             return False
+        is_ours = False
         try:
             is_ours = self._acquire_file(deadline)
-        except BaseException:
-            self._threads.release()
-            raise
-        if not is_ours:
-            self._threads.release()
+        finally:
+            if not is_ours:
+                self._threads.release()
         return is_ours
 
     def release(self) -> None:
