@@ -162,7 +162,10 @@ def close_runtime(runtime: Runtime) -> None:
 def from_environment() -> Starlette:
     """Create the app for a process manager: `uvicorn --factory server.app:from_environment`."""
     end_with_parent()
-    settings = read_settings()
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        sys.exit(f"selfmemory: {error}")
     logs.configure(settings.log_level, settings.log_format)
     app = create_app(settings)
     freeze_start()
