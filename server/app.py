@@ -153,9 +153,9 @@ def _blame_settings(settings: Settings) -> Iterator[None]:
 
 
 def close_runtime(runtime: Runtime) -> None:
+    runtime.index.close()  # first: a Chroma that is not closed would be built anew
     runtime.activity.close()
     runtime.mailer.close()
-    runtime.index.close()
     runtime.database.close()
 
 

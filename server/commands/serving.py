@@ -9,13 +9,13 @@ import socket
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, TypedDict
 
 import uvicorn
 
-from server.app import create_app, freeze_start
 from server.commands import start_warnings
+from server.commands.bounded_server import STOP_SECONDS, BoundedServer
 from server.commands.workers import Workers
 from server.data_folder import require_writable
 from server.database import migrate
@@ -23,8 +23,6 @@ from server.settings import Settings, SettingsError, hand_down, read_settings, s
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS = 4
-"""Requests have this long to end after SIGTERM. What is closed afterwards takes a second at most."""
 KEEP_ALIVE_SECONDS = 75
 """Idle connections stay open longer than clients keep them, so that clients close first."""
 
@@ -112,12 +110,17 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
 
 
 def serve_in_process(settings: Settings, listener: socket.socket) -> int:
-    server = Server(settings)
+    from server.app import create_app, freeze_start  # noqa: PLC0415 - the parent of workers does without its 100 MB
+
+    def when_listening() -> None:
+        freeze_start()
+        log_address(listener, settings.public_url)
+
     signal.signal(
         signal.SIGTERM, lambda _number, _frame: sys.exit(0)
     )  # uvicorn raises the signal again after it has closed everything
     try:
-        server.run([listener])
+        Server(uvicorn.Config(create_app(settings), **OPTIONS), when_listening).run([listener])
     except KeyboardInterrupt:
         return 0
     except SystemExit as stopped:
@@ -137,18 +140,16 @@ def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
     return 1 if workers.have_failed else 0
 
 
-class Server(uvicorn.Server):
-    """Logs the address once it listens, and what to open."""
+class Server(BoundedServer):
+    """Calls `when_listening` once it listens."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(uvicorn.Config(create_app(settings), **OPTIONS))
-        self.public_url = settings.public_url
+    def __init__(self, config: uvicorn.Config, when_listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._when_listening = when_listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        freeze_start()
-        for listener in sockets or []:
-            log_address(listener, self.public_url)
+        self._when_listening()
 
 
 def log_address(listener: socket.socket, public_url: str) -> None:

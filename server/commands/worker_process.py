@@ -9,6 +9,8 @@ from collections.abc import MutableSequence
 import uvicorn
 from uvicorn.supervisors.multiprocess import Process
 
+from server.commands.bounded_server import BoundedServer
+
 log = logging.getLogger(__name__)
 
 YIELD_SECONDS = 0.001
@@ -35,7 +37,7 @@ class WorkerProcess(Process):
         return self._server
 
 
-class SharingServer(uvicorn.Server):
+class SharingServer(BoundedServer):
     """Accepts one connection at a time. Otherwise the first to wake up would take all that come at once."""
 
     def __init__(self, config: uvicorn.Config, counts: MutableSequence[int], place: int) -> None:

@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
+from server.commands.bounded_server import END_SECONDS
 from server.commands.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ ANSWER_SECONDS = 1.0
 SILENCE_SECONDS = 60.0
 """A worker that has not started, or has not answered, for this long is killed."""
 
-STOP_SECONDS = 7.0
+KILL_SECONDS = END_SECONDS + 1
 """A worker that still runs this long after SIGTERM is killed."""
 
 LONGEST_PAUSE_SECONDS = 30.0
@@ -79,7 +80,7 @@ class Workers(Multiprocess):
                 self.processes[place] = self._started(place)
 
     def join_all(self) -> None:
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + KILL_SECONDS
         for process in self.processes:
             process.process.join(max(deadline - time.monotonic(), 0))
             if process.exitcode is None:
