@@ -63,7 +63,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         async with contextlib.AsyncExitStack() as stack:
-            runtime = await anyio.to_thread.run_sync(open_runtime, settings, embedder or default_embedder, metrics)
+            runtime = await anyio.to_thread.run_sync(open_runtime, settings, embedder or open_late, metrics)
             stack.callback(close_runtime, runtime)
             await stack.enter_async_context(sessions.run())
             await stack.enter_async_context(housekeeping.running(runtime))
@@ -105,11 +105,6 @@ async def answer_crash(request: Request[State], error: Exception) -> Response:
     """Answer a bug: the traceback goes to the log, the request id to the caller."""
     answer = await programs.answer_crash(request, error)
     return people.crashed() if is_for_people(request) else answer
-
-
-def default_embedder(settings: Settings) -> Embedder:
-    """Load the model, or else go on trying in the background."""
-    return open_late(settings)
 
 
 def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -> Runtime:

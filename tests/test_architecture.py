@@ -23,6 +23,7 @@ HEAVY = frozenset(
         "alembic",
         "redis",
         "server.index.chroma.client",
+        "server.app",  # the parent of worker processes does without it
     }
 )
 

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import MutableSequence
+from typing import Any
 
 import uvicorn
 from uvicorn.supervisors.multiprocess import Process
@@ -13,7 +14,7 @@ from server.commands.bounded_server import BoundedServer
 
 log = logging.getLogger(__name__)
 
-YIELD_SECONDS = 0.001
+YIELD_SECONDS = 0.002
 """How long a worker leaves a new connection to one that has fewer."""
 
 REST_SECONDS = 1.0
@@ -37,6 +38,23 @@ class WorkerProcess(Process):
         return self._server
 
 
+class CountedConnections(set[Any]):  # uvicorn does not export their type
+    """The connections of a server, which shows their number to the other workers."""
+
+    def __init__(self, counts: MutableSequence[int], place: int) -> None:
+        super().__init__()
+        self._counts = counts
+        self._place = place
+
+    def add(self, connection: object, /) -> None:
+        super().add(connection)
+        self._counts[self._place] = len(self)
+
+    def discard(self, connection: object, /) -> None:
+        super().discard(connection)
+        self._counts[self._place] = len(self)
+
+
 class SharingServer(BoundedServer):
     """Accepts one connection at a time. Otherwise the first to wake up would take all that come at once."""
 
@@ -48,16 +66,14 @@ class SharingServer(BoundedServer):
         self._accepting: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.server_state.connections = CountedConnections(self._counts, self._place)
         await super().startup(sockets=[])
+        self._counts[self._place] = 0
         for listener in sockets or []:
             listener.setblocking(False)
             listener.listen(self.config.backlog)
             self._listeners.append(listener)
             self._watch(listener)
-
-    async def on_tick(self, counter: int) -> bool:
-        self._counts[self._place] = len(self.server_state.connections)
-        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         while self._listeners:
@@ -69,8 +85,7 @@ class SharingServer(BoundedServer):
             asyncio.get_running_loop().add_reader(listener, self._on_readable, listener)
 
     def _on_readable(self, listener: socket.socket) -> None:
-        self._counts[self._place] = mine = len(self.server_state.connections) + len(self._accepting)
-        if mine > min(self._counts):
+        if len(self.server_state.connections) + len(self._accepting) > min(self._counts):
             self._rest(listener, YIELD_SECONDS, accept=True)
         else:
             self._accept(listener)

@@ -14,6 +14,8 @@ from tests.support.server_process import ServerProcess, run, started
 from tests.support.world import eventually
 
 CONNECTIONS = 4
+START_SECONDS = 60
+"""A worker starts within this time, on a busy machine too."""
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +60,10 @@ def owner_of(folder: Path) -> int:
 
 
 def connections_of(pid: int) -> int:
-    files = Path(f"/proc/{pid}/fd").iterdir()
-    return sum(os.readlink(file).startswith("socket:") for file in files)
+    """Return how many established connections the process has."""
+    files = {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text("ascii").splitlines()[1:]]
+    return sum(fields[3] == "01" and f"socket:[{fields[9]}]" in files for fields in lines)
 
 
 def test_every_worker_sees_every_change_at_once(server: ServerProcess, key: str) -> None:
@@ -74,9 +78,8 @@ def test_every_worker_sees_every_change_at_once(server: ServerProcess, key: str)
 
 
 def test_workers_share_the_connections(server: ServerProcess, key: str) -> None:
-    before = {worker: connections_of(worker) for worker in workers_of(server)}
-    with several(server, key):
-        assert all(connections_of(worker) > count for worker, count in before.items())
+    with several(server, key), several(server, key), several(server, key):
+        assert all(connections_of(worker) > 1 for worker in workers_of(server))
 
 
 def test_a_limit_counts_what_all_workers_did(server: ServerProcess, folder: Path) -> None:
@@ -104,7 +107,7 @@ def test_when_the_owner_of_the_index_is_killed_another_worker_takes_over(
 
 
 def test_a_worker_that_cannot_start_does_not_stop_the_other(server: ServerProcess, folder: Path, key: str) -> None:
-    eventually(lambda: sum("server.app ready" in line for line in server.log) == 3)
+    eventually(lambda: sum("server.app ready" in line for line in server.log) == 3, START_SECONDS)
     (folder / ".env").write_text("SELFMEMORY_NONSENSE=1\n")
     os.kill(workers_of(server)[0], signal.SIGKILL)
     eventually(
@@ -114,7 +117,7 @@ def test_a_worker_that_cannot_start_does_not_stop_the_other(server: ServerProces
     with client_of(server, key) as client:
         assert search(client, "coffee")[0] == "A note about coffee"
     (folder / ".env").unlink()
-    eventually(lambda: sum("server.app ready" in line for line in server.log) == 4)
+    eventually(lambda: sum("server.app ready" in line for line in server.log) == 4, START_SECONDS)
 
 
 def test_a_stop_leaves_chroma_closed(server: ServerProcess, folder: Path) -> None:
