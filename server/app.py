@@ -73,7 +73,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
     app = Starlette(
         routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *second_step.ROUTES, *mailed_links.ROUTES, *PAGES],
         middleware=[
-            Middleware(Envelope, settings=settings, metrics=metrics),
+            Middleware(Envelope, settings=settings, metrics=metrics, answer=answer_failure),
             Middleware(Cors, settings=settings),
             # inside the other two, so that a 500 also gets their headers
             Middleware(ServerErrorMiddleware, handler=answer_crash),  # type: ignore[arg-type]  # typed for Starlette's own State

@@ -175,6 +175,17 @@ async def test_writers_of_several_processes_take_turns(api: Caller, database: Da
 
 
 @pytest.mark.sqlite_only
+async def test_a_request_that_a_stop_cuts_off_is_told_to_come_back(api: Caller, database: Database) -> None:
+    """uvicorn cancels what still runs a few seconds after SIGTERM."""
+    with held_by_a_process(database):
+        waiting = asyncio.create_task(api.post("/api/memories", said("I like tea.")))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        answer = await waiting
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+
+
+@pytest.mark.sqlite_only
 async def test_a_locked_database_does_not_slow_every_reader(
     api: Caller, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
