@@ -2,8 +2,8 @@
 
 import logging
 import os
-import socket
 import threading
+from types import FrameType
 
 import uvicorn
 
@@ -17,11 +17,13 @@ END_SECONDS = 4.8
 
 
 class BoundedServer(uvicorn.Server):
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        clock = threading.Timer(END_SECONDS, end_now)
-        clock.daemon = True
-        clock.start()
-        await super().shutdown(sockets)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note the signal, also during the start, and let the time begin."""
+        if not self.should_exit:
+            clock = threading.Timer(END_SECONDS, end_now)
+            clock.daemon = True
+            clock.start()
+        super().handle_exit(sig, frame)
 
 
 def end_now() -> None:
