@@ -109,6 +109,7 @@ class SharingServer(BoundedServer):
             self._rest(listener, REST_SECONDS, accept=False)
             return
         connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = asyncio.get_running_loop().create_task(self._serve_connection(connection))
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)

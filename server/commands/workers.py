@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 ANSWER_SECONDS = 1.0
 """How long a worker is waited for before the others are looked at."""
 
+START_PAUSE_SECONDS = 0.1
+"""A worker that is starting answers at once that it has not started."""
+
 SILENCE_SECONDS = 60.0
 """A worker that has not started, or has not answered, for this long is killed."""
 
@@ -64,6 +67,7 @@ class Workers(Multiprocess):
         self.processes = [self._started(place) for place in range(self.processes_num)]
         while not self.should_exit.is_set() and any(self._is_starting(process) for process in self.processes):
             self.handle_signals()
+            self.should_exit.wait(START_PAUSE_SECONDS)
         if any(self._seen[process].has_listened for process in self.processes):
             self._when_listening()
         elif not self.should_exit.is_set():

@@ -93,6 +93,13 @@ def test_a_limit_counts_what_all_workers_did(server: ServerProcess, folder: Path
     assert int(answers[-1].headers["Retry-After"]) > 0
 
 
+def test_a_second_server_on_the_folder_refuses_to_start(server: ServerProcess, folder: Path) -> None:
+    assert server.process.poll() is None
+    second = run(folder, "--port", "0")
+    assert second.returncode == 1
+    assert second.stderr.startswith("selfmemory: another server uses this SELFMEMORY_DATA_DIR")
+
+
 def test_when_the_owner_of_the_index_is_killed_another_worker_takes_over(
     server: ServerProcess, folder: Path, key: str
 ) -> None:
