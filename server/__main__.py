@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
         verb.set_defaults(run=run)
         return verb
 
-    top.set_defaults(run="serving.serve", workers=1)
+    top.set_defaults(run="serving.serve")
     _add_address(top)
     _add_address(command("serve", "serving.serve", "start the server (also without any command)"))
     _add_user(command("create-user", "accounts.create_user", "create an account; prints its id"))
@@ -53,12 +53,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_address(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--host", default=argparse.SUPPRESS, help="address to listen on")
     verb.add_argument("--port", default=argparse.SUPPRESS, help="port to listen on; 0 for any")
-    verb.add_argument(
-        "--workers",
-        type=int,
-        default=argparse.SUPPRESS,
-        help="number of processes; more than 1 needs SELFMEMORY_CHROMA_URL",
-    )
+    verb.add_argument("--workers", default=argparse.SUPPRESS, help="number of processes; auto is one a processor")
 
 
 def _add_user(verb: argparse.ArgumentParser) -> None:

@@ -3,7 +3,11 @@
 import contextlib
 import gc
 import logging
+import multiprocessing
+import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import anyio
@@ -60,7 +64,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         async with contextlib.AsyncExitStack() as stack:
-            runtime = await anyio.to_thread.run_sync(open_runtime, settings, embedder or default_embedder, metrics)
+            runtime = await anyio.to_thread.run_sync(open_runtime, settings, embedder or open_late, metrics)
             stack.callback(close_runtime, runtime)
             await stack.enter_async_context(sessions.run())
             await stack.enter_async_context(housekeeping.running(runtime))
@@ -70,7 +74,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
     app = Starlette(
         routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *second_step.ROUTES, *mailed_links.ROUTES, *PAGES],
         middleware=[
-            Middleware(Envelope, settings=settings, metrics=metrics),
+            Middleware(Envelope, settings=settings, metrics=metrics, answer=answer_failure),
             Middleware(Cors, settings=settings),
             # inside the other two, so that a 500 also gets their headers
             Middleware(ServerErrorMiddleware, handler=answer_crash),  # type: ignore[arg-type]  # typed for Starlette's own State
@@ -104,11 +108,6 @@ async def answer_crash(request: Request[State], error: Exception) -> Response:
     return people.crashed() if is_for_people(request) else answer
 
 
-def default_embedder(settings: Settings) -> Embedder:
-    """Load the model. If that fails, keep trying in the background."""
-    return open_late(settings)
-
-
 def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -> Runtime:
     """Migrate, connect, load the model, start the index's worker. Blocks about a second. Raises SettingsError."""
     url = settings.database_url.get_secret_value()
@@ -130,7 +129,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
             index.start()
-            limits = Limits(settings)
+            limits = Limits(settings, metrics_folder())
             seals = seal_for(settings, Purpose.SECOND_FACTOR), seal_for(settings, Purpose.SIGN_IN)
         mailer = open_mailer(settings, database)
         mailer.start()
@@ -154,19 +153,35 @@ def _blame_settings(settings: Settings) -> Iterator[None]:
 
 
 def close_runtime(runtime: Runtime) -> None:
+    runtime.index.close()  # first: a Chroma that is not closed would be built anew
     runtime.activity.close()
     runtime.mailer.close()
-    runtime.index.close()
     runtime.database.close()
 
 
 def from_environment() -> Starlette:
     """Create the app for a process manager: `uvicorn --factory server.app:from_environment`."""
-    settings = read_settings()
+    end_with_parent()
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        sys.exit(f"selfmemory: {error}")
     logs.configure(settings.log_level, settings.log_format)
     app = create_app(settings)
     freeze_start()
     return app
+
+
+def end_with_parent() -> None:
+    """Stop this worker when the process that started it is gone, since nobody else would."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def wait() -> None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def freeze_start() -> None:

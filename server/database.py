@@ -1,7 +1,6 @@
 """The SQL database, SQLite (WAL) or Postgres: its engine, read and write transactions, and migrations at start."""
 
 import json
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from server import postgres, sqlite, waits
 from server.quotas import TRASH_DAYS, UNLIMITED, Quota
 from server.settings import SettingsError, make_private
 from server.waits import WRITES
+from server.writer_lock import WriterLock
 
 MIGRATION_LOCK = 72_627_001
 """The number of the advisory lock of Postgres that a process holds while it migrates."""
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Database:
-    """One engine. SQLite allows one writer at a time, so this process's writers queue at a lock instead of polling.
+    """One engine. SQLite allows one writer at a time, so the writers of all processes queue at a lock.
 
     Every session knows `quota` and `trash_days`, so that no door can forget them. On Postgres, no statement may take
     longer than `statement_seconds` (0: as long as it takes).
@@ -54,7 +54,7 @@ class Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writing = self.engine.execution_options(**{WRITES: True})
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
-        self._writer = threading.Lock() if self.is_sqlite else None
+        self._writer = _writer_lock(self.engine)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -75,12 +75,19 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _writer_lock(engine: sa.Engine) -> WriterLock | None:
+    path = engine.url.database if engine.dialect.name == "sqlite" else None
+    return WriterLock(Path(f"{path}.lock")) if path else None
 
 
 class _Turn:
-    """This process's turn to write, which ends with the block. Without a lock (Postgres) it is always our turn."""
+    """The turn to write, which ends with the block. Without a lock (Postgres) it is always our turn."""
 
-    def __init__(self, lock: "threading.Lock | None") -> None:
+    def __init__(self, lock: WriterLock | None) -> None:
         self._lock = lock
         self._held = False
 
@@ -89,9 +96,9 @@ class _Turn:
         if self._lock is None:
             return
         with waits.counted() as left:
-            self._held = self._lock.acquire(timeout=left)
+            self._held = self._lock.acquire(left)
         if not self._held:
-            raise sa.exc.TimeoutError("other transactions of this process are writing")
+            raise sa.exc.TimeoutError("other transactions are writing")
 
     def __exit__(self, *_error: object) -> None:
         if self._lock is not None and self._held:
@@ -146,8 +153,9 @@ def migrate(url: str) -> None:
     engine = _engine(url, connections=1)
     if engine.dialect.name == "sqlite":
         sqlite.let_rebuild_tables(engine)
+    writer = _writer_lock(engine)
     try:
-        with engine.execution_options(**{WRITES: True}).begin() as connection:
+        with _Turn(writer), engine.execution_options(**{WRITES: True}).begin() as connection:
             if connection.dialect.name == "postgresql":
                 _require_writable(connection)
                 connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
@@ -157,6 +165,8 @@ def migrate(url: str) -> None:
                 _upgrade(connection)
     finally:
         engine.dispose()
+        if writer is not None:
+            writer.close()
 
 
 def _is_newest(connection: sa.Connection) -> bool:

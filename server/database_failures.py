@@ -46,7 +46,7 @@ def explained(url: str) -> Iterator[None]:
     """Raises SettingsError for a failure that a setting or the state of the database at `url` causes."""
     try:
         yield
-    except sa.exc.DatabaseError as error:
+    except (sa.exc.DatabaseError, sa.exc.TimeoutError) as error:
         if isinstance(error, sa.exc.ProgrammingError | sa.exc.IntegrityError | sa.exc.DataError):
             raise  # a bug
         raise SettingsError(reason(url, error)) from error
@@ -67,9 +67,10 @@ def _state_of(origin: BaseException | None) -> str:
     return state or ("53300" if any(words in str(origin) for words in NO_CONNECTION) else "")
 
 
-def reason(url: str, error: sa.exc.DatabaseError) -> str:
+def reason(url: str, error: sa.exc.DatabaseError | sa.exc.TimeoutError) -> str:
     """Return the sentence. It never holds the URL, which may have a password."""
-    parts, said = sa.make_url(url), str(error.orig).lower()
+    parts = sa.make_url(url)
+    said = "locked" if isinstance(error, sa.exc.TimeoutError) else str(error.orig).lower()
     if parts.get_backend_name() == "sqlite":
         return _reason_of_file(Path(parts.database or "").absolute(), said)
     why = next((why for words, why in POSTGRES_REASONS.items() if words in said), None)

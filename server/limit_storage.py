@@ -29,10 +29,36 @@ class Window:
             self.total -= self.hits.popleft()[1]
 
 
-class ForgetfulStorage(Storage, MovingWindowSupport):
-    """Implements the two methods that `MovingWindowRateLimiter` uses. Safe for threads."""
+class MovingWindows(Storage, MovingWindowSupport):
+    """A storage for moving windows. The library also asks for the methods of fixed windows, which nothing uses."""
 
-    STORAGE_SCHEME = ["forgetful"]  # noqa: RUF012 - the base class types it as a list
+    STORAGE_SCHEME = None
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        raise NotImplementedError
+
+    def get(self, key: str) -> int:
+        raise NotImplementedError
+
+    def get_expiry(self, key: str) -> float:
+        raise NotImplementedError
+
+    def check(self) -> bool:
+        raise NotImplementedError
+
+    def reset(self) -> int | None:
+        raise NotImplementedError
+
+    def clear(self, key: str) -> None:
+        raise NotImplementedError
+
+
+class ForgetfulStorage(MovingWindows):
+    """Implements the two methods that `MovingWindowRateLimiter` uses. Safe for threads."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         super().__init__()
@@ -77,32 +103,6 @@ class ForgetfulStorage(Storage, MovingWindowSupport):
         for key in [key for key, window in self._windows.items() if window.expires <= now]:
             del self._windows[key]
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return ValueError
-
     def __len__(self) -> int:
         """Return the number of keys."""
         return len(self._windows)
-
-    # The base class asks for the methods of fixed windows too; nothing here uses fixed windows.
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        return amount if self.acquire_entry(key, 1 << 62, expiry, amount) else 0
-
-    def get(self, key: str) -> int:
-        return self.get_moving_window(key, 0, 1 << 31)[1]
-
-    def get_expiry(self, key: str) -> float:
-        return self._windows[key].expires if key in self._windows else time.time()
-
-    def check(self) -> bool:
-        return True
-
-    def reset(self) -> int | None:
-        count = len(self._windows)
-        self._windows.clear()
-        return count
-
-    def clear(self, key: str) -> None:
-        self._windows.pop(key, None)

@@ -1,4 +1,4 @@
-"""Rate limits: one bucket an operation, counted in this process, or in Redis for several workers."""
+"""Rate limits: one bucket an operation, counted in this process, in a file for several workers, or in Redis."""
 
 import contextlib
 import logging
@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from limits import RateLimitItem, RateLimitItemPerDay, parse_many
@@ -20,6 +21,7 @@ from server.errors import RateLimited
 from server.hashing import token_hash
 from server.limit_storage import ForgetfulStorage
 from server.settings import Settings
+from server.shared_limits import SharedWindows
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +45,13 @@ class Rule:
 class Limits:
     """Counts hits by (bucket, key). A key is a credential id or a client address.
 
-    While Redis is unreachable, each process counts alone, so that requests are still answered and still limited.
+    While Redis is unreachable, each machine counts alone, so that requests are still answered and still limited.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, folder: str | None = None) -> None:
+        """Count in this process, or in `folder` for all workers that use it."""
         self._enabled = settings.rate_limit_enabled
-        self._own = Window(ForgetfulStorage())
+        self._own = Window(SharedWindows(Path(folder) / "limits") if folder else ForgetfulStorage())
         url = settings.redis_url.get_secret_value()
         self._shared = in_redis(url) if url else None
         self._away_until = 0.0
@@ -122,7 +125,7 @@ class Limits:
                         del self._trying[rule.key]
 
     def _on_a_window(self, work: Callable[[Window], T]) -> T:
-        """Run `work` on Redis, or on this process's own window while Redis is unreachable."""
+        """Run `work` on Redis, or on this machine's own window while Redis is unreachable."""
         if self._shared is not None and time.monotonic() >= self._away_until:
             try:
                 return work(self._shared)

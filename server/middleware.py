@@ -1,5 +1,6 @@
 """The outermost middleware: request id, what proxies forward, security headers, request log, metrics."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import csp, waits
-from server.errors import RateLimited
+from server.errors import RateLimited, Unavailable
 from server.forwarding import apply_forwarding, networks
 from server.logs import request_id
 from server.metrics import Metrics
@@ -38,11 +39,14 @@ PLAIN_REFERRER_POLICY = "same-origin"
 HSTS = "max-age=31536000; includeSubDomains"
 
 
-class Envelope:
-    """Outermost, so that every answer has the headers, a 500 too."""
+Answer = Callable[[Request[State], Exception], Awaitable[Response]]
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
-        self.app, self.metrics = app, metrics
+
+class Envelope:
+    """Outermost, so that every answer has the headers, a 500 too. `answer` makes an answer of a failure."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, answer: Answer) -> None:
+        self.app, self.metrics, self.answer = app, metrics, answer
         self.trusted = networks(settings.trusted_proxies)
         self.secure_host = host_of(settings.public_url) if settings.is_https else None
         self.headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if settings.is_https else {})
@@ -61,7 +65,7 @@ class Envelope:
         address.set(address_of(HTTPConnection(scope)))
         person.set("")
         waits.begin()
-        started, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 0
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -77,20 +81,25 @@ class Envelope:
 
         try:
             await self.app(scope, receive, sending)
+        except asyncio.CancelledError:  # the server stops, and waits for no request any longer
+            if status:
+                raise
+            answer = await self.answer(Request(scope, receive), Unavailable())
+            await answer(scope, receive, sending)
         finally:
-            spent, route = time.perf_counter() - started, _route(scope)
-            fields = {"method": scope["method"], "route": route, "status": status, "ms": round(spent * 1000, 1)}
-            log.info("request", extra=fields)
-            self.metrics.count_request(scope["method"], route, status, spent)
+            self._record(scope, status or 500, time.perf_counter() - started)
             request_id.reset(token)
+
+    def _record(self, scope: Scope, status: int, spent: float) -> None:
+        route = _route(scope)
+        fields = {"method": scope["method"], "route": route, "status": status, "ms": round(spent * 1000, 1)}
+        log.info("request", extra=fields)
+        self.metrics.count_request(scope["method"], route, status, spent)
 
     def _is_secure(self, scope: Scope) -> bool:
         """Return whether browsers treat the page as a secure context: loopback, or PUBLIC_URL under https."""
         host = host_of_header(Headers(scope=scope).get("host", ""))
         return is_loopback(f"//{host}") or host == self.secure_host
-
-
-Answer = Callable[[Request[State], Exception], Awaitable[Response]]
 
 
 class Strangers:

@@ -8,15 +8,18 @@ from urllib.parse import urlsplit
 
 import limits
 import sqlalchemy as sa
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from server.cores import cpu_count
 from server.urls import has_host, host_of_header, is_loopback, origin_of
 
 LONGEST_DAYS = 36500
 """A century. Dates far beyond that overflow."""
 LONGEST_SECONDS = LONGEST_DAYS * 86400
 ANY = "*"
+AUTO = "auto"
+MOST_WORKERS = 256
 OPAQUE_ORIGIN = "null"
 """The origin of a sandboxed frame, a local file and some desktop applications."""
 
@@ -83,6 +86,16 @@ def _check_issuer(text: str) -> str:
     return text.rstrip("/")
 
 
+def _count_workers(value: object) -> int:
+    """Return a number of processes; `auto` is one for each processor."""
+    text = str(value).strip().lower()
+    if text == AUTO:
+        return cpu_count()
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise ValueError(f"write a number from 1 to {MOST_WORKERS}, or {AUTO} for one a processor")
+    return int(text)
+
+
 def _with_scheme(*schemes: str) -> AfterValidator:
     """Return a validator that requires one of the schemes and a host. Its message never repeats the URL."""
 
@@ -96,6 +109,7 @@ def _with_scheme(*schemes: str) -> AfterValidator:
 
 
 Rate = Annotated[str, AfterValidator(_check_rate)]
+Workers = Annotated[int, BeforeValidator(_count_workers)]
 Seconds = Annotated[int, Field(ge=1, le=LONGEST_SECONDS)]
 Days = Annotated[int, Field(ge=1, le=LONGEST_DAYS)]
 Sender = Annotated[str, AfterValidator(_check_sender)]

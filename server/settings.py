@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from server import cores
 from server.quotas import MOST_TRASH_DAYS, TRASH_DAYS, Quota
 from server.setting_types import (
     LONGEST_SECONDS,
@@ -26,6 +27,7 @@ from server.setting_types import (
     Seconds,
     Sender,
     SmtpUrl,
+    Workers,
 )
 from server.urls import has_path, is_loopback, is_private, origin_of
 
@@ -68,6 +70,7 @@ class Settings(BaseSettings):
     embedding_url: HttpUrl = ""
     embedding_key: SecretStr = SecretStr("")
     exact_scan_limit: int = Field(5000, ge=0)
+    workers: Workers = 1
     secret_key: SecretStr = SecretStr("")
     smtp_url: SmtpUrl = SecretStr("")
     mail_from: Sender = "SelfMemory <no-reply@localhost>"
@@ -197,6 +200,11 @@ def hand_down(values: Mapping[str, object]) -> None:
 def share_metrics(folder: str) -> None:
     """Let all worker processes count into one folder. Call it before they start."""
     os.environ[METRICS_FOLDER] = folder
+
+
+def share_cores(workers: int) -> None:
+    """Divide the processors among the libraries that compute in threads of their own. Call it before they start."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores.share(workers)))
 
 
 def metrics_folder() -> str | None:

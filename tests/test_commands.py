@@ -163,10 +163,11 @@ def test_a_database_that_is_away_is_said_in_one_line_without_its_password(
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before the command", "after it"])
-def test_more_than_one_worker_needs_a_chroma_server(run: Run, before: bool) -> None:
-    ran = run("--workers", "2", "serve") if before else run("serve", "--workers", "2")
+@pytest.mark.parametrize("number", ["0", "many", "257"])
+def test_a_number_of_workers_that_cannot_be_is_refused_as_a_setting(run: Run, before: bool, number: str) -> None:
+    ran = run("--workers", number, "serve") if before else run("serve", "--workers", number)
     assert ran.code == 1
-    assert "needs SELFMEMORY_CHROMA_URL" in ran.err
+    assert ran.err.startswith("selfmemory: SELFMEMORY_WORKERS: write a number from 1 to 256, or auto")
 
 
 def test_a_port_that_is_no_number_is_refused_as_a_setting(run: Run) -> None:

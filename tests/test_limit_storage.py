@@ -1,32 +1,72 @@
 """The rate limits without Redis forget what has expired, and keep a bounded number of keys."""
 
-import time
 import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from limits import parse
 from limits.strategies import MovingWindowRateLimiter
 
-from server.limit_storage import ForgetfulStorage
+from server.limit_storage import ForgetfulStorage, MovingWindows
+from server.shared_limits import SharedWindows
+
+START = 1_800_000_000.0
+
+OpenStorage = Callable[[], MovingWindows]
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that the storage sees; move it by changing the item."""
-    moment = [time.time()]
+    moment = [START]
     monkeypatch.setattr("server.limit_storage.time.time", lambda: moment[0])
     return moment
 
 
-def test_a_window_moves(clock: list[float]) -> None:
-    limiter = MovingWindowRateLimiter(ForgetfulStorage())
+@pytest.fixture(params=["of one process", "of several"])
+def open_storage(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStorage:
+    one = ForgetfulStorage()
+    return (lambda: one) if request.param == "of one process" else lambda: SharedWindows(tmp_path / "limits")
+
+
+def test_a_window_moves(clock: list[float], open_storage: OpenStorage) -> None:
+    limiter = MovingWindowRateLimiter(open_storage())
     rate = parse("3/minute")
     assert [limiter.hit(rate, "ann") for _ in range(4)] == [True, True, True, False]
     assert limiter.hit(rate, "ben")
     assert limiter.get_window_stats(rate, "ann").remaining == 0
-    clock[0] += 61
+    clock[0] += 65
     assert limiter.hit(rate, "ann", cost=3)
     assert not limiter.hit(rate, "ann")
+
+
+def test_no_window_has_more_than_the_limit_and_what_is_refused_passes_when_it_is_said_to(
+    clock: list[float], open_storage: OpenStorage
+) -> None:
+    limiter, rate = MovingWindowRateLimiter(open_storage()), parse("5/minute")
+    passed: list[float] = []
+    while clock[0] < START + 600:
+        if limiter.hit(rate, "ann"):
+            passed.append(clock[0])
+            clock[0] += 7
+        else:
+            clock[0] = limiter.get_window_stats(rate, "ann").reset_time
+            assert limiter.test(rate, "ann")
+    assert all(later - earlier >= 60 for earlier, later in zip(passed, passed[5:], strict=False))
+    assert len(passed) >= 45
+
+
+def test_workers_count_together(tmp_path: Path) -> None:
+    one, other = (MovingWindowRateLimiter(SharedWindows(tmp_path / "limits")) for _ in range(2))
+    assert [limiter.hit(parse("3/day"), "ann") for limiter in (one, other, one, other)] == [True, True, True, False]
+    assert one.hit(parse("3/day"), "ben")
+
+
+def test_workers_count_together_for_as_many_keys_as_there_are(tmp_path: Path) -> None:
+    """A key may lose its place to another one when all places are taken, but nobody gets the hits of others."""
+    limiter = MovingWindowRateLimiter(SharedWindows(tmp_path / "limits", slots=64))
+    assert all(limiter.hit(parse("1/day"), f"caller {number}") for number in range(1_000))
 
 
 def test_expired_keys_cost_nothing_and_leave_the_memory(clock: list[float]) -> None:

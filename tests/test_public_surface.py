@@ -46,6 +46,7 @@ def test_the_settings() -> None:
     assert " ".join(Settings.model_fields) == (
         "host port public_url allowed_hosts data_dir database_url database_pool chroma_url chroma_tenant "
         "chroma_database chroma_token redis_url embedding_model embedding_url embedding_key exact_scan_limit "
+        "workers "
         "secret_key smtp_url mail_from sign_up session_cookie session_days allowed_origins trusted_proxies "
         "metrics_token quota_memories quota_bytes trash_days activity_days rate_limit_enabled rate_limit_memory_add "
         "rate_limit_memory_search "

@@ -59,6 +59,17 @@ def test_the_environment_counts_before_the_file_and_the_command_line_before_both
     assert read_settings(env_file=file, port=9002).port == 9002
 
 
+@pytest.mark.parametrize(("written", "count"), [("3", 3), ("auto", 4), (" Auto ", 4)])
+@pytest.mark.parametrize(("processors", "quota"), [(4, "max 100000"), (8, "450000 100000")])
+def test_workers_are_a_number_or_one_a_processor(
+    environment: pytest.MonkeyPatch, tmp_path: Path, written: str, count: int, processors: int, quota: str
+) -> None:
+    environment.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)), raising=False)
+    environment.setattr("server.cores.QUOTA_FILE", tmp_path / "cpu.max")
+    (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert read(environment, {"SELFMEMORY_WORKERS": written}).workers == count
+
+
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_bytes(b"SELFMEMORY_PORT=\xff\xfe")
@@ -92,6 +103,8 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("ALLOWED_HOSTS", "memory.example.com/mcp"),
         ("ALLOWED_HOSTS", "memory.*.com"),
         ("DATABASE_POOL", "0"),
+        ("WORKERS", "0"),
+        ("WORKERS", "1.5"),
         ("DATABASE_URL", "mysql://root@127.0.0.1/x"),
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "not a url"),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from server.app import default_embedder
 from server.commands.output import print_message, write_result
 from server.database import migrated
 from server.domain.memory.duplicates import OnDuplicate
@@ -19,6 +18,7 @@ from server.domain.memory.exchange.sources import Format, checked, read_path
 from server.domain.memory.imports import import_memories
 from server.errors import Invalid
 from server.index import MemoryIndex
+from server.index.model.embeddings import open_late
 from server.models import Project
 from server.settings import Settings
 
@@ -50,7 +50,7 @@ def import_(settings: Settings, args: Namespace) -> None:
     with _source(args.path) as path, migrated(url, quota=settings.quota) as database:
         name = "standard input" if args.path in (None, "-") else ""
         lines = checked(read_path(path, warnings, Format(args.format), name))
-        index = MemoryIndex(settings, database, default_embedder(settings))
+        index = MemoryIndex(settings, database, open_late(settings))
         try:
             with tqdm(unit=" memories", file=sys.stderr) as bar:
                 imported = import_memories(

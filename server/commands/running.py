@@ -23,7 +23,7 @@ def run(args: Namespace) -> int:
     """Return the exit code of the command that `args.run` names, as `module.function` in `server.commands`."""
     settings = None
     try:
-        settings = read_settings(**{name: vars(args)[name] for name in ("host", "port") if name in args})
+        settings = read_settings(**{name: vars(args)[name] for name in ("host", "port", "workers") if name in args})
         logs.configure(settings.log_level, settings.log_format)
         with explained(settings.database_url.get_secret_value()):
             code = _command(args.run)(settings, args) or 0

@@ -9,24 +9,20 @@ import socket
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, TypedDict
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
-from server.app import create_app, freeze_start
 from server.commands import start_warnings
+from server.commands.bounded_server import STOP_SECONDS, BoundedServer
+from server.commands.workers import Workers
 from server.data_folder import require_writable
-from server.settings import Settings, SettingsError, hand_down, read_settings, share_metrics
+from server.database import migrate
+from server.settings import Settings, SettingsError, hand_down, read_settings, share_cores, share_metrics
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS = 10
-"""Requests have this long to end after SIGTERM."""
-WORKER_SECONDS = 60
-"""A worker must start, and answer a health check, within this time."""
 KEEP_ALIVE_SECONDS = 75
 """Idle connections stay open longer than clients keep them, so that clients close first."""
 
@@ -63,23 +59,19 @@ OPTIONS: Options = {
 }
 
 
-def serve(settings: Settings, args: Namespace) -> int:
+def serve(settings: Settings, _args: Namespace) -> int:
     """Run the server until it is stopped. Return the exit code. Raises SettingsError."""
-    if args.workers < 1:
-        raise SettingsError("--workers must be 1 or more")
-    if args.workers > 1 and not settings.chroma_url:
-        raise SettingsError("--workers above 1 needs SELFMEMORY_CHROMA_URL: embedded Chroma runs in one process only")
     require_writable(settings.data_dir)
     with bind(settings.host, settings.port) as listener:
-        chosen = {"host": settings.host, "port": listener.getsockname()[1]}
+        chosen = {"host": settings.host, "port": listener.getsockname()[1], "workers": settings.workers}
         settings = read_settings(**chosen)
         for warning in start_warnings.of(settings):
             log.warning(warning)
-        if args.workers > 1:
-            hand_down(chosen)
-            return serve_in_workers(settings, args.workers, listener)
         with lock_data_dir(settings):
-            return serve_in_process(settings, listener)
+            if settings.workers == 1:
+                return serve_in_process(settings, listener)
+            hand_down(chosen)
+            return serve_in_workers(settings, listener)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -118,12 +110,17 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
 
 
 def serve_in_process(settings: Settings, listener: socket.socket) -> int:
-    server = Server(settings)
+    from server.app import create_app, freeze_start  # noqa: PLC0415 - the parent of workers does without its 100 MB
+
+    def when_listening() -> None:
+        freeze_start()
+        log_address(listener, settings.public_url)
+
     signal.signal(
         signal.SIGTERM, lambda _number, _frame: sys.exit(0)
     )  # uvicorn raises the signal again after it has closed everything
     try:
-        server.run([listener])
+        Server(uvicorn.Config(create_app(settings), **OPTIONS), when_listening).run([listener])
     except KeyboardInterrupt:
         return 0
     except SystemExit as stopped:
@@ -131,49 +128,28 @@ def serve_in_process(settings: Settings, listener: socket.socket) -> int:
     return 0
 
 
-def serve_in_workers(settings: Settings, workers: int, listener: socket.socket) -> int:
+def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
     """Run workers that share the socket and a metrics folder. Each reads the settings from the environment."""
-    if settings.rate_limit_enabled and not settings.redis_url.get_secret_value():
-        log.warning("each worker counts rate limits alone: set SELFMEMORY_REDIS_URL to share them")
+    migrate(settings.database_url.get_secret_value())  # once, and what is wrong is said once
     with tempfile.TemporaryDirectory(prefix="selfmemory-metrics-") as folder:
         share_metrics(folder)
-        config = uvicorn.Config("server.app:from_environment", factory=True, workers=workers, **OPTIONS)
-        config.timeout_worker_healthcheck = WORKER_SECONDS
-        supervisor = Workers(config, [listener])
-        supervisor.public_url = settings.public_url
-        supervisor.run()
-    return 1 if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes) else 0
+        share_cores(settings.workers)
+        config = uvicorn.Config("server.app:from_environment", factory=True, workers=settings.workers, **OPTIONS)
+        workers = Workers(config, [listener], lambda: log_address(listener, settings.public_url))
+        workers.run()
+    return 1 if workers.have_failed else 0
 
 
-class Server(uvicorn.Server):
-    """Logs the address once it listens, and what to open."""
+class Server(BoundedServer):
+    """Calls `when_listening` once it listens."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(uvicorn.Config(create_app(settings), **OPTIONS))
-        self.public_url = settings.public_url
+    def __init__(self, config: uvicorn.Config, when_listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._when_listening = when_listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        freeze_start()
-        for listener in sockets or []:
-            log_address(listener, self.public_url)
-
-
-class Workers(Multiprocess):
-    """Logs the address once all workers listen, and what to open."""
-
-    public_url = ""
-
-    def init_processes(self) -> None:
-        super().init_processes()
-        if all(process.wait_until_ready(WORKER_SECONDS, self.should_exit) for process in self.processes):
-            log_address(self.sockets[0], self.public_url)
-
-    def keep_subprocess_alive(self) -> None:
-        for process in self.processes:
-            if not self.should_exit.is_set() and process.exitcode is not None:
-                log.warning("worker ended, starting another", extra={"pid": process.pid, "exit_code": process.exitcode})
-        super().keep_subprocess_alive()
+        self._when_listening()
 
 
 def log_address(listener: socket.socket, public_url: str) -> None:

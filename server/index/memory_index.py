@@ -73,10 +73,9 @@ class MemoryIndex:
         self._worker.start()
 
     def close(self) -> None:
-        self._worker.stop()
+        self._embedder.close()  # first: whoever waits for it ends
         self._question_threads.shutdown()
-        self._collections.close()
-        self._embedder.close()
+        self._worker.stop()
         self._embedding_threads.shutdown()
 
     def wake(self) -> None:

@@ -3,11 +3,7 @@
 import os
 import re
 import resource
-import signal
-import socket
 import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,51 +154,3 @@ def test_an_acknowledged_memory_survives_a_kill(tmp_path: Path) -> None:
         assert search(client, "Where does Ann live?") == [TEXT]
         assert server.stop() == 0
         assert not any("Traceback" in line for line in server.log)
-
-
-@pytest.fixture
-def chroma_url(tmp_path: Path) -> Iterator[str]:
-    """A new Chroma server."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    program = Path(sys.executable).with_name("chroma")
-    command = [str(program), "run", "--path", str(tmp_path / "chroma"), "--host", "127.0.0.1", "--port", str(port)]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
-        # Do not poll by connecting: a socket that retries a closed local port may connect to itself.
-        assert any("server listening" in line for line in process.stdout)
-        reader = threading.Thread(target=process.stdout.read)  # a full pipe would block the server
-        reader.start()
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            reader.join()
-
-
-def test_several_workers_answer_like_one(tmp_path: Path, chroma_url: str) -> None:
-    key = new_key(tmp_path)
-    with started(tmp_path, "--workers", "2", CHROMA_URL=chroma_url, RATE_LIMIT_ENABLED="false") as server:
-        for number in range(8):
-            with client_of(server, key) as client:  # a new connection, which any worker may get
-                add(client, f"Note {number} about tea")
-        with client_of(server, key) as client:
-            assert len(search(client, "tea")) == 8
-        counted = httpx.get(f"{server.url}/metrics").text
-        assert 'selfmemory_operations_total{operation="memories.add"} 8.0' in counted
-        killed = worker_pid_of(server)
-        os.kill(killed, signal.SIGKILL)
-        eventually(
-            lambda: any("worker ended, starting another" in line and f"pid={killed}" in line for line in server.log)
-        )
-        with client_of(server, key) as client:
-            assert len(search(client, "tea")) == 8
-        assert server.stop() == 0
-
-
-def worker_pid_of(server: ServerProcess) -> int:
-    parent = server.process.pid
-    children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()]
-    return next(child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())

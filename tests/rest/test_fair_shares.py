@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
@@ -131,16 +133,56 @@ async def test_waits_for_slots_and_for_locks_share_one_budget(api: Caller, datab
     assert spent < 1.9, "2 seconds are a wait for a slot and another for the lock"
 
 
-@pytest.mark.sqlite_only
-@pytest.mark.usefixtures("impatient")
-async def test_while_the_file_is_locked_no_writer_waits_longer_than_the_limit(api: Caller, database: Database) -> None:
-    """The file is locked from outside, as by a tool that an operator has open."""
+@contextlib.contextmanager
+def held_by_a_process(database: Database) -> Iterator[None]:
+    """Write in another process of the server, or in a command."""
     with database.write() as session:
         session.connection()
+        yield
+
+
+@contextlib.contextmanager
+def held_by_a_tool(database: Database) -> Iterator[None]:
+    """Lock the file as a program that an operator has open."""
+    with contextlib.closing(sqlite3.connect(str(database.engine.url.database))) as tool:
+        tool.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("holding", [held_by_a_process, held_by_a_tool])
+async def test_while_the_file_is_locked_no_writer_waits_longer_than_the_limit(
+    api: Caller, database: Database, holding: Callable[[Database], AbstractContextManager[None]]
+) -> None:
+    with holding(database):
         async with asyncio.timeout(8):
             answers = await asyncio.gather(*(api.post("/api/memories", said("I like tea.")) for _ in range(12)))
     assert {answer.status_code for answer in answers} == {503}
     assert (await api.post("/api/memories", said("I like tea."))).status_code == 200
+
+
+@pytest.mark.sqlite_only
+async def test_writers_of_several_processes_take_turns(api: Caller, database: Database) -> None:
+    """Whoever waits is woken by the one before, in another process too."""
+    with held_by_a_process(database):
+        waiting = [asyncio.create_task(api.add(f"I like tea {number}.")) for number in range(4)]
+        await asyncio.sleep(0.1)
+        assert not any(task.done() for task in waiting)
+    assert len(set(await asyncio.gather(*waiting))) == 4
+    with database.write() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Memory)) == 4
+
+
+@pytest.mark.sqlite_only
+async def test_a_request_that_a_stop_cuts_off_is_told_to_come_back(api: Caller, database: Database) -> None:
+    """uvicorn cancels what still runs a few seconds after SIGTERM."""
+    with held_by_a_process(database):
+        waiting = asyncio.create_task(api.post("/api/memories", said("I like tea.")))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        answer = await waiting
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
 
 
 @pytest.mark.sqlite_only

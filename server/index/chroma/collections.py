@@ -129,6 +129,14 @@ class Collections:
         """Show the failure in the health check."""
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
 
+    def mark_damaged(self) -> None:
+        """Mark the collections that failed in this process for rebuilding. Every process does so, owner or not."""
+        damaged = sorted(self.damaged_projects)
+        if damaged:
+            with self._database.write() as session:
+                session.execute(sa.update(_indexes).where(_indexes.c.project_id.in_(damaged)).values(ready_at=None))
+            self.damaged_projects.difference_update(damaged)
+
     def _may_try(self) -> bool:
         """Return whether to use Chroma. After a failure and its cooldown, one search tries, others go without."""
         with self._probing:

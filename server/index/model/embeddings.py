@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from server import cores
 from server.index.model import bundled, hub, multilingual_e5, programs, sentence_folder
 from server.index.model.batching import BatchingEmbedder, Model
 from server.index.model.endpoint import EndpointModel
@@ -73,8 +74,11 @@ def open_embedder(model: str, data_dir: Path) -> Embedder:
 
 
 def open_late(settings: Settings) -> Embedder:
-    """Open the configured model, or keep trying in the background. Until it is open, embedding raises ModelAway."""
-    threads = EndpointModel.threads if settings.embedding_url else None
+    """Open the configured model, or keep trying in the background. Until it is open, embedding raises ModelAway.
+
+    The workers of a server share the processors.
+    """
+    threads = EndpointModel.threads if settings.embedding_url else cores.share(settings.workers)
     return BatchingEmbedder(LateModel(lambda: configured(settings), threads), is_local=not settings.embedding_url)
 
 

@@ -2,11 +2,11 @@
 
 import importlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 
+from server.cores import cpu_count
 from server.index.model.batching import Model
 from server.index.model.failures import ModelAway, ModelUnusable
 from server.index.model.prompts import Prompts
@@ -96,8 +96,3 @@ class LateModel:
         if trouble != self._trouble:
             log.warning(f"{trouble} Until then memories are found by their words.")
             self._trouble = trouble
-
-
-def cpu_count() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

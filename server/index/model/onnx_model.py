@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]  # it has no types
 from tokenizers import Tokenizer
 
+from server.cores import cpu_count
 from server.index.model.failures import ModelUnusable
-from server.index.model.late import cpu_count
 from server.index.model.prompts import NO_PROMPTS, Prompts
 from server.index.types import Vectors
 

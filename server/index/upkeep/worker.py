@@ -18,7 +18,7 @@ from server.index.model.embeddings import EmbedderClosed, ModelFailed
 from server.index.model.failures import ModelAway
 from server.index.outbox import PURGE
 from server.index.types import Space
-from server.index.upkeep import candidates, rebuild, rewriting
+from server.index.upkeep import candidates, following, rebuild, rewriting
 from server.index.upkeep.candidates import Task
 from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.rebuild import Embed, Progress
@@ -49,6 +49,9 @@ CHECK_EVERY_SECONDS = 5.0
 
 RETRY_SECONDS = 30.0
 """The pause after a failure of Chroma."""
+
+STOP_SECONDS = 3.0
+"""How long a stop waits for a step. One that hangs ends with the process."""
 
 _projects = metadata.tables["projects"]
 _indexes = metadata.tables["project_indexes"]
@@ -92,10 +95,13 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
+        """Finish the current step, close Chroma and give the index up."""
         self._stopping.set()
         self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        if self._thread.ident is None:
+            self._give_up()
+        else:
+            self._thread.join(STOP_SECONDS)
 
     def wake(self) -> None:
         """Look for tasks now."""
@@ -117,24 +123,41 @@ class Worker:
 
     def _run(self) -> None:
         pause = 0.0
-        while not self._stopping.is_set():
-            if self._wake.wait(pause):
-                self._stopping.wait(COOLDOWN_SECONDS)
-                self._wake.clear()
-            started = time.monotonic()
-            try:
-                self._mark_damaged()
-                busy = self._lock.acquire() and self._step()
-            except EmbedderClosed:
-                break
-            except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
-                log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
-                self._job = None
-                busy = False
-            # Rest as long as the step took, because Chroma and the model leave other threads little time.
-            pause = min(time.monotonic() - started, POLL_SECONDS) if busy else POLL_SECONDS
+        try:
+            while not self._stopping.is_set():
+                if self._wake.wait(pause):
+                    self._stopping.wait(COOLDOWN_SECONDS)
+                    self._wake.clear()
+                started = time.monotonic()
+                busy = self._try_step()
+                # Rest as long as the step took: Chroma and the model leave other threads little time meanwhile.
+                pause = min(time.monotonic() - started, POLL_SECONDS) if busy else POLL_SECONDS
+        finally:
+            self._give_up()
+
+    def _try_step(self) -> bool:
+        """Do a step if this process owns the index. Return whether there may be more."""
+        try:
+            self._collections.mark_damaged()
+            return self._lock.acquire() and self._step()
+        except EmbedderClosed:
+            self._stopping.set()
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
+            log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
+        except Exception:
+            log.exception("index failed, trying again")  # the thread must not die: it may own the index
         self._job = None
-        self._lock.release()
+        return False
+
+    def _give_up(self) -> None:
+        """Close Chroma, then let another process own the index: an open one looks to it like that of a killed one."""
+        self._job = None
+        try:
+            self._collections.close()
+        except ChromaFailed as error:
+            log.warning("chroma was not closed", extra={"kind": str(error)})
+        finally:
+            self._lock.release()
 
     def _step(self) -> bool:
         """Do a small piece of work. Return whether there may be more."""
@@ -200,21 +223,7 @@ class Worker:
             if collection is None:
                 return
             matrix = self._matrices.scan_memories(session, numbers, collection.center).matrix
-        chroma = self._open_chroma()
-        sizes = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
-        removed = [
-            (task.memory_number, position)
-            for task in tasks
-            for position in range(sizes.get(task.memory_number, 0), task.piece_count)
-        ]
-        present = [(number, position) for number in matrix.numbers.tolist() for position in range(sizes[number])]
-        vectors = collection.center.subtract_from(matrix.vectors)
-        for start in range(0, len(removed), TASK_BATCH):
-            chroma.delete_pieces(collection.name, removed[start : start + TASK_BATCH])
-        for start in range(0, len(present), rebuild.CHROMA_BATCH):
-            end = start + rebuild.CHROMA_BATCH
-            chroma.upsert(collection.name, present[start:end], vectors[start:end])
-            time.sleep(0)  # lets a waiting thread take the GIL
+        following.apply(self._open_chroma(), collection, matrix, tasks)
 
     def _continue_job(self) -> bool:
         """Do a step of the current job, or of the next one. Return False if there is none."""
@@ -277,14 +286,6 @@ class Worker:
             chroma.fresh = False
             rebuild.forget_collections(self._database)
         return chroma
-
-    def _mark_damaged(self) -> None:
-        """Mark the collections that failed in this process for rebuilding. Every process does so, owner or not."""
-        damaged = sorted(self._collections.damaged_projects)
-        if damaged:
-            with self._database.write() as session:
-                session.execute(sa.update(_indexes).where(_indexes.c.project_id.in_(damaged)).values(ready_at=None))
-            self._collections.damaged_projects.difference_update(damaged)
 
     def _read_numbers(self, query: sa.Select[int]) -> Sequence[int]:
         with self._database.read() as session:

@@ -1,0 +1,160 @@
+"""Compares a server with one worker and one with several, with the callers on the same machine.
+
+python -m bench.workers [--workers 2] [--callers 16] [--rounds 6] [--seconds 2] [--size 1000]
+
+The servers take turns of a few seconds, so that other load affects all of them equally: only the ratio is meaningful.
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import socket
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.latency import fill, question, sentence
+from bench.server import Server, started
+from server.database import Database
+
+Ask = Callable[["RawCaller"], object]
+
+TICKS_A_SECOND = 100
+"""The unit of the times in /proc."""
+
+
+@dataclass
+class Measured:
+    """A server with its callers' connections. `rates` and `cpu_ms` have one value a round."""
+
+    server: Server
+    workers: int
+    key: str
+    callers: list["RawCaller"]
+    asks: dict[str, Ask] = field(default_factory=dict)
+    rates: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+
+
+class RawCaller:
+    """One connection, with as little work as possible: on few cores the callers take from the servers."""
+
+    def __init__(self, address: tuple[str, int], key: str) -> None:
+        self._socket = socket.create_connection(address)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._key = key
+
+    def ask(self, method: str, path: str, body: object = None) -> bytes:
+        content = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self._key}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        self._socket.sendall(head.encode() + content)
+        answer = self._socket.recv(1 << 16)
+        while b"\r\n\r\n" not in answer:
+            answer += self._socket.recv(1 << 16)
+        headers, _, text = answer.partition(b"\r\n\r\n")
+        if b" 200 " not in headers[:16]:
+            raise SystemExit(f"{path} answered {headers[:16]!r}: {text!r}")
+        left = int(headers.lower().partition(b"content-length:")[2].split(b"\r\n")[0]) - len(text)
+        while left > 0:
+            part = self._socket.recv(1 << 16)
+            text += part
+            left -= len(part)
+        return text
+
+
+def kinds(memory_id: str) -> dict[str, Ask]:
+    def add(caller: RawCaller) -> object:
+        return caller.ask("POST", "/api/memories", {"messages": [{"role": "user", "content": sentence(18)}]})
+
+    def search(caller: RawCaller) -> object:
+        return caller.ask("POST", "/api/memories/search", {"query": question(), "limit": 10})
+
+    turns = itertools.cycle([search, search, search, add])
+    return {
+        "read one": lambda caller: caller.ask("GET", f"/api/memories/{memory_id}"),
+        "search": search,
+        "add": add,
+        "3 searches, 1 add": lambda caller: next(turns)(caller),
+    }
+
+
+def run_round(measured: Measured, ask: Ask, seconds: float) -> None:
+    """Let all callers ask for some seconds."""
+    counts = [0] * len(measured.callers)
+    end = time.perf_counter() + seconds
+
+    def work(place: int) -> None:
+        while time.perf_counter() < end:
+            ask(measured.callers[place])
+            counts[place] += 1
+
+    before, began = cpu_seconds(measured.server.process.pid), time.perf_counter()
+    threads = [threading.Thread(target=work, args=[place]) for place in range(len(measured.callers))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    measured.rates.append(sum(counts) / (time.perf_counter() - began))
+    measured.cpu_ms.append((cpu_seconds(measured.server.process.pid) - before) * 1000 / sum(counts))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the time that a process and its children have computed."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND + sum(cpu_seconds(int(child)) for child in children)
+
+
+@contextlib.contextmanager
+def serving(workers: int, callers: int, size: int) -> Iterator[Measured]:
+    with started(WORKERS=str(workers)) as server:
+        key = server.key("Workers")
+        database = Database(f"sqlite:///{server.folder / 'selfmemory.db'}", connections=2)
+        fill(database, key, size)
+        database.close()
+        yield Measured(server, workers, key, [RawCaller(server.address, key) for _ in range(callers)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--callers", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--size", type=int, default=1_000)
+    options = parser.parse_args()
+    print(f"{'':<20}{'1 worker':>12}{f'{options.workers} workers':>12}{'ratio':>8}{'CPU a request':>22}{'ratio':>8}")
+    with contextlib.ExitStack() as opened:
+        servers = [
+            opened.enter_context(serving(workers, options.callers, options.size)) for workers in (1, options.workers)
+        ]
+        for name in kinds(""):
+            measure(name, servers, options.rounds, options.seconds)
+
+
+def measure(name: str, servers: list[Measured], rounds: int, seconds: float) -> None:
+    for measured in servers:
+        measured.rates, measured.cpu_ms = [], []
+        listed = json.loads(measured.callers[0].ask("GET", "/api/memories?limit=1"))
+        measured.asks = kinds(listed["results"][0]["id"])
+        run_round(measured, measured.asks[name], 0.5)
+        measured.rates, measured.cpu_ms = [], []
+    for _ in range(rounds):
+        for measured in servers:
+            run_round(measured, measured.asks[name], seconds)
+    one, several = (statistics.median(measured.rates) for measured in servers)
+    cpu_one, cpu_several = (statistics.median(measured.cpu_ms) for measured in servers)
+    print(
+        f"{name:<20}{one:>10.0f}/s{several:>10.0f}/s{several / one:>8.2f}"
+        f"{cpu_one:>10.2f} ms{cpu_several:>6.2f} ms{cpu_several / cpu_one:>8.2f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""One worker process. Workers accept from one socket, and whoever has the fewest connections goes first."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import MutableSequence
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors.multiprocess import Process
+
+from server.commands.bounded_server import BoundedServer
+
+log = logging.getLogger(__name__)
+
+YIELD_SECONDS = 0.002
+"""How long a worker leaves a new connection to one that has fewer."""
+
+REST_SECONDS = 1.0
+"""How long a worker accepts nothing after it could not, which mostly means that it has too many files open."""
+
+
+class WorkerProcess(Process):
+    """`counts` is shared by all workers: how many connections each has. This one writes at `place`."""
+
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], counts: MutableSequence[int], place: int
+    ) -> None:
+        super().__init__(config, sockets)
+        self._counts = counts
+        self._place = place
+
+    @property
+    def server(self) -> uvicorn.Server:
+        if self._server is None:
+            self._server = SharingServer(self.config, self._counts, self._place)
+        return self._server
+
+
+class CountedConnections(set[Any]):  # uvicorn does not export their type
+    """The connections of a server, which shows their number to the other workers."""
+
+    def __init__(self, counts: MutableSequence[int], place: int) -> None:
+        super().__init__()
+        self._counts = counts
+        self._place = place
+
+    def add(self, connection: object, /) -> None:
+        super().add(connection)
+        self._counts[self._place] = len(self)
+
+    def discard(self, connection: object, /) -> None:
+        super().discard(connection)
+        self._counts[self._place] = len(self)
+
+
+class SharingServer(BoundedServer):
+    """Accepts one connection at a time. Otherwise the first to wake up would take all that come at once."""
+
+    def __init__(self, config: uvicorn.Config, counts: MutableSequence[int], place: int) -> None:
+        super().__init__(config)
+        self._counts = counts
+        self._place = place
+        self._listeners: list[socket.socket] = []
+        self._accepting: set[asyncio.Task[None]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.server_state.connections = CountedConnections(self._counts, self._place)
+        await super().startup(sockets=[])
+        self._counts[self._place] = 0
+        for listener in sockets or []:
+            listener.setblocking(False)
+            listener.listen(self.config.backlog)
+            self._listeners.append(listener)
+            self._watch(listener)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        while self._listeners:
+            asyncio.get_running_loop().remove_reader(self._listeners.pop())
+        await super().shutdown(sockets)
+
+    def _watch(self, listener: socket.socket) -> None:
+        if listener in self._listeners:
+            asyncio.get_running_loop().add_reader(listener, self._on_readable, listener)
+
+    def _on_readable(self, listener: socket.socket) -> None:
+        if len(self.server_state.connections) + len(self._accepting) > min(self._counts):
+            self._rest(listener, YIELD_SECONDS, accept=True)
+        else:
+            self._accept(listener)
+
+    def _rest(self, listener: socket.socket, seconds: float, *, accept: bool) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+        if accept:
+            loop.call_later(seconds, self._accept, listener)
+        loop.call_later(seconds, self._watch, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        if listener not in self._listeners:
+            return
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another worker was faster, or the client is gone
+        except OSError as error:
+            log.warning("no connection can be accepted", extra={"reason": error.strerror})
+            self._rest(listener, REST_SECONDS, accept=False)
+            return
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = asyncio.get_running_loop().create_task(self._serve_connection(connection))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    async def _serve_connection(self, connection: socket.socket) -> None:
+        config = self.config
+        with contextlib.suppress(OSError):  # the client is gone
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: config.http_protocol_class(  # type: ignore[call-arg]
+                    config=config, server_state=self.server_state, app_state=self.lifespan.state
+                ),
+                connection,
+            )

@@ -1,0 +1,134 @@
+"""Keeps worker processes running: one that ends is replaced, and one that cannot start does not stop the others."""
+
+import logging
+import multiprocessing
+import socket
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
+
+from server.commands.bounded_server import END_SECONDS
+from server.commands.worker_process import WorkerProcess
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 1.0
+"""How long a worker is waited for before the others are looked at."""
+
+START_PAUSE_SECONDS = 0.1
+"""A worker that is starting answers at once that it has not started."""
+
+SILENCE_SECONDS = 60.0
+"""A worker that has not started, or has not answered, for this long is killed."""
+
+KILL_SECONDS = END_SECONDS + 1
+"""A worker that still runs this long after SIGTERM is killed."""
+
+LONGEST_PAUSE_SECONDS = 30.0
+"""A start that failed is tried again after 1, 2, 4, ... seconds, and at last each time after this long."""
+
+NOT_THERE = 1 << 30
+"""The connections of a worker that accepts none, so that nobody leaves one to it."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is known of a worker."""
+
+    heard_at: float = field(default_factory=time.monotonic)
+    """When it was started, or answered last."""
+
+    has_listened: bool = False
+    replaced_at: float | None = None
+    """When another one is started, once this one has ended."""
+
+
+class Workers(Multiprocess):
+    """`run` returns after SIGTERM or SIGINT, and when none of the first workers could start: they `have_failed`."""
+
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], when_listening: Callable[[], None]
+    ) -> None:
+        super().__init__(config, sockets)
+        self.have_failed = False
+        self._when_listening = when_listening
+        self._counts = multiprocessing.RawArray("i", config.workers)
+        self._seen: defaultdict[Process, _Seen] = defaultdict(_Seen)
+        self._failures: defaultdict[int, int] = defaultdict(int)
+        """How many workers in a row ended in this place without ever listening."""
+
+    def init_processes(self) -> None:
+        """Start the workers, and wait until each listens or has ended."""
+        self.processes = [self._started(place) for place in range(self.processes_num)]
+        while not self.should_exit.is_set() and any(self._is_starting(process) for process in self.processes):
+            self.handle_signals()
+            self.should_exit.wait(START_PAUSE_SECONDS)
+        if any(self._seen[process].has_listened for process in self.processes):
+            self._when_listening()
+        elif not self.should_exit.is_set():
+            log.error("no worker could start")
+            self.have_failed = True
+            self.should_exit.set()
+
+    def keep_subprocess_alive(self) -> None:
+        for place, process in enumerate(self.processes):
+            if self.should_exit.is_set():
+                return
+            if not self._is_running(process) and self._is_due(place, process):
+                del self._seen[process]
+                self.processes[place] = self._started(place)
+
+    def join_all(self) -> None:
+        deadline = time.monotonic() + KILL_SECONDS
+        for process in self.processes:
+            process.process.join(max(deadline - time.monotonic(), 0))
+            if process.exitcode is None:
+                log.warning("worker did not stop in time", extra={"pid": process.pid})
+                process.kill()
+            process.join()
+
+    def handle_hup(self) -> None:
+        """Stop, as one process does when its terminal is closed. The workers get the same signal."""
+        self.should_exit.set()
+
+    def handle_ttin(self) -> None:
+        """Ignore what uvicorn understands as one worker more: the processors are divided among those of the start."""
+
+    handle_ttou = handle_ttin
+
+    def _started(self, place: int) -> Process:
+        self._counts[place] = NOT_THERE
+        process = WorkerProcess(self.config, self.sockets, self._counts, place)
+        process.start()
+        return process
+
+    def _is_starting(self, process: Process) -> bool:
+        return self._is_running(process) and not self._seen[process].has_listened
+
+    def _is_running(self, process: Process) -> bool:
+        """Ask the worker, and kill it after a long silence."""
+        seen = self._seen[process]
+        if process.exitcode is None and process.is_ready(ANSWER_SECONDS):
+            seen.heard_at = time.monotonic()
+            seen.has_listened = True
+        elif process.exitcode is None and time.monotonic() - seen.heard_at > SILENCE_SECONDS:
+            process.kill()
+            process.join()
+        return process.exitcode is None
+
+    def _is_due(self, place: int, process: Process) -> bool:
+        """Return whether to replace a worker that has ended. One that never listened is replaced after a pause."""
+        seen = self._seen[process]
+        if seen.replaced_at is None:
+            self._failures[place] = 0 if seen.has_listened else self._failures[place] + 1
+            pause = min(2.0 ** (self._failures[place] - 1), LONGEST_PAUSE_SECONDS) if self._failures[place] else 0.0
+            seen.replaced_at = time.monotonic() + pause
+            self._counts[place] = NOT_THERE
+            ended = {"pid": process.pid, "exit_code": process.exitcode, "in_seconds": pause}
+            log.warning("worker ended, starting another", extra=ended)
+        return time.monotonic() >= seen.replaced_at

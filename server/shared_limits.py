@@ -1,0 +1,111 @@
+"""The storage of the rate limits for several workers without Redis: a file of a fixed size that all of them map.
+
+A window is divided into parts. A hit is forgotten when its part has left the window, so a limit never lets more pass
+than it says, and remembers for a part longer at most.
+"""
+
+import fcntl
+import mmap
+import os
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+from server.limit_storage import MovingWindows
+
+PARTS = 16
+"""One more than a window has, since the newest part is not over."""
+
+SLOTS = 1 << 16
+"""More keys than are in use at a time. They take 6 MB."""
+
+PROBES = 8
+"""The slots that a key may have. If all of them are in use, the one that expires first is taken."""
+
+_SLOT = struct.Struct(f"<Qdq{PARTS}I")
+"""The key's hash, when the slot expires, the number of its newest part, and the hits of each part."""
+
+MOST_HITS = (1 << 32) - 1
+
+
+class SharedWindows(MovingWindows):
+    """Implements the two methods that `MovingWindowRateLimiter` uses. Safe for threads and processes."""
+
+    def __init__(self, file: Path, slots: int = SLOTS) -> None:
+        super().__init__()
+        self._threads = threading.Lock()
+        self._count = slots
+        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _allocate(self._descriptor, slots * _SLOT.size)
+        self._slots = mmap.mmap(self._descriptor, slots * _SLOT.size)
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count `amount` hits, unless there would be more than `limit` within `expiry` seconds."""
+        with self._locked():
+            now = time.time()
+            hashed, offset = self._find(key, now)
+            newest = _part_of(now, expiry)
+            parts = self._read(hashed, offset, newest)
+            if sum(parts) + amount > limit:
+                return False
+            parts[newest % PARTS] = min(parts[newest % PARTS] + amount, MOST_HITS)
+            _SLOT.pack_into(self._slots, offset, hashed, now + expiry * PARTS / (PARTS - 1), newest, *parts)
+            return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the library's
+        """Return the time of the oldest hits that count, and the sum of all. They end `expiry` after that time."""
+        with self._locked():
+            now = time.time()
+            hashed, offset = self._find(key, now)
+            newest = _part_of(now, expiry)
+            parts = self._read(hashed, offset, newest)
+        oldest = next((part for part in range(newest - PARTS + 1, newest + 1) if parts[part % PARTS]), None)
+        return (now if oldest is None else (oldest + 1) * expiry / (PARTS - 1)), sum(parts)
+
+    def _find(self, key: str, now: float) -> tuple[int, int]:
+        """Return the key's hash, and the offset of the slot that it has or may take."""
+        hashed = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
+        free, free_from = 0, float("inf")
+        for probe in range(PROBES):
+            offset = (hashed + probe) % self._count * _SLOT.size
+            kept, expires = struct.unpack_from("<Qd", self._slots, offset)
+            if kept == hashed and expires > now:
+                return hashed, offset
+            if expires < free_from:
+                free, free_from = offset, expires
+        return hashed, free
+
+    def _read(self, hashed: int, offset: int, newest: int) -> list[int]:
+        """Return the hits of each part that still counts. None count if the slot has another key, or has expired."""
+        kept, _, last, *parts = _SLOT.unpack_from(self._slots, offset)
+        if kept != hashed or newest - last >= PARTS:
+            return [0] * PARTS
+        for part in range(last + 1, newest + 1):
+            parts[part % PARTS] = 0
+        return parts
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of the file for some microseconds. The kernel gives it back when a process ends."""
+        with self._threads:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Give the file its space now. On a full disk, the kernel ends a process that writes to a page without space."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.ftruncate(descriptor, size)
+
+
+def _part_of(moment: float, expiry: int) -> int:
+    return int(moment * (PARTS - 1) / expiry)

@@ -1,0 +1,104 @@
+"""The turn to write into a SQLite database: one thread of one process at a time, among all that use this file.
+
+SQLite's own lock keeps the data right, but whoever waits for it looks again only every 100 ms. Here a writer that
+waits is woken.
+"""
+
+import contextlib
+import fcntl
+import os
+import threading
+import time
+from pathlib import Path
+
+
+class WriterLock:
+    """A lock of this process, then one of a file, which the kernel gives back when a process ends."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._threads = threading.Lock()
+        self._descriptor: int | None = None
+        self._waiter: _Waiter | None = None
+
+    def acquire(self, seconds: float) -> bool:
+        """Return False if others write for longer than `seconds`."""
+        deadline = time.monotonic() + seconds
+        if not self._threads.acquire(timeout=seconds):
+            return False
+        is_ours = False
+        try:
+            is_ours = self._acquire_file(deadline)
+        finally:
+            if not is_ours:
+                self._threads.release()
+        return is_ours
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        self._threads.release()
+
+    def close(self) -> None:
+        """Close the file. Call it when nobody writes any more."""
+        if self._waiter is not None:
+            self._waiter.end()
+        elif self._descriptor is not None:
+            os.close(self._descriptor)
+        self._waiter = self._descriptor = None
+
+    def _acquire_file(self, deadline: float) -> bool:
+        if self._descriptor is None:
+            with contextlib.suppress(OSError):  # SQLite has its own lock, and says what is wrong with the folder
+                self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if self._descriptor is None:
+            return True
+        if self._waiter is None or not self._waiter.is_waiting:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+        self._waiter = self._waiter or _Waiter(self._descriptor)
+        return self._waiter.wait(deadline - time.monotonic())
+
+
+class _Waiter:
+    """Waits for the file's lock on a thread of its own, since this wait has no time limit and cannot be ended."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._changed = threading.Condition()
+        self._is_wanted = False
+        self._is_ending = False
+        self.is_waiting = False
+        """The thread waits, for a writer or because an earlier one gave up."""
+
+        threading.Thread(target=self._run, name="writer-lock", daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether this process has the lock. If not, the thread goes on waiting, and gives it back at once."""
+        with self._changed:
+            self._is_wanted = self.is_waiting = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self.is_waiting, max(seconds, 0))
+            self._is_wanted = False
+            return not self.is_waiting
+
+    def end(self) -> None:
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while self._is_needed():
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            with self._changed:
+                self.is_waiting = False
+                if not self._is_wanted:
+                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+                self._changed.notify_all()
+        os.close(self._descriptor)
+
+    def _is_needed(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_waiting or self._is_ending)
+            return not self._is_ending

@@ -1,0 +1,153 @@
+"""Several workers on SQLite and embedded Chroma, without any other server."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live.test_server import add, client_of, new_key, search
+from tests.support.server_process import ServerProcess, run, started
+from tests.support.world import eventually
+
+CONNECTIONS = 4
+START_SECONDS = 60
+"""A worker starts within this time, on a busy machine too."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workers")
+
+
+@pytest.fixture(scope="module")
+def key(folder: Path) -> str:
+    return new_key(folder)
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, key: str) -> Iterator[ServerProcess]:
+    """A server whose projects have a collection from the third memory on."""
+    assert key
+    with started(folder, WORKERS="2", EXACT_SCAN_LIMIT="2", RATE_LIMIT_MEMORY_CHANGE="4/day") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def several(server: ServerProcess, key: str) -> Iterator[list[httpx.Client]]:
+    """Clients with a connection each, which stays open: the workers share them."""
+    with contextlib.ExitStack() as opened:
+        clients = [opened.enter_context(client_of(server, key)) for _ in range(CONNECTIONS)]
+        for client in clients:
+            assert client.get("/api/users/me").status_code == 200
+        yield clients
+
+
+def workers_of(server: ServerProcess) -> list[int]:
+    parent = server.process.pid
+    children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()]
+    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def owner_of(folder: Path) -> int:
+    """Return the worker that has Chroma open."""
+    file = (folder / "data" / "index.lock").stat().st_ino
+    held = [line.split() for line in Path("/proc/locks").read_text("ascii").splitlines()]
+    return next(int(fields[4]) for fields in held if fields[1] == "FLOCK" and fields[5].endswith(f":{file}"))
+
+
+def connections_of(pid: int) -> int:
+    """Return how many established connections the process has."""
+    files = {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text("ascii").splitlines()[1:]]
+    return sum(fields[3] == "01" and f"socket:[{fields[9]}]" in files for fields in lines)
+
+
+def test_every_worker_sees_every_change_at_once(server: ServerProcess, key: str) -> None:
+    notes = [f"Note {number} about tea" for number in range(2 * CONNECTIONS)]
+    with several(server, key) as clients:
+        ids = [add(client, note) for client, note in zip(clients * 2, notes, strict=True)]
+        assert all(sorted(search(client, "tea")) == notes for client in clients)
+        assert clients[0].delete(f"/api/memories/{ids.pop()}").status_code == 200
+        assert all(sorted(search(client, "tea")) == notes[:-1] for client in clients)
+    counted = httpx.get(f"{server.url}/metrics").text
+    assert f'selfmemory_operations_total{{operation="memories.add"}} {len(notes)}.0' in counted
+
+
+def test_workers_share_the_connections(server: ServerProcess, key: str) -> None:
+    with several(server, key), several(server, key), several(server, key):
+        assert all(connections_of(worker) > 1 for worker in workers_of(server))
+
+
+def test_a_limit_counts_what_all_workers_did(server: ServerProcess, folder: Path) -> None:
+    key = run(folder, "create-key", "--email", "ben@example.com").stdout.strip()
+    with several(server, key) as clients:
+        ids = [add(client) for client in clients * 2]
+        answers = [
+            client.delete(f"/api/memories/{memory_id}") for client, memory_id in zip(clients * 2, ids, strict=True)
+        ]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429] * 4
+    assert int(answers[-1].headers["Retry-After"]) > 0
+
+
+def test_a_second_server_on_the_folder_refuses_to_start(server: ServerProcess, folder: Path) -> None:
+    assert server.process.poll() is None
+    second = run(folder, "--port", "0")
+    assert second.returncode == 1
+    assert second.stderr.startswith("selfmemory: another server uses this SELFMEMORY_DATA_DIR")
+
+
+def test_when_the_owner_of_the_index_is_killed_another_worker_takes_over(
+    server: ServerProcess, folder: Path, key: str
+) -> None:
+    owner = owner_of(folder)
+    os.kill(owner, signal.SIGKILL)
+    with client_of(server, key) as client:
+        memory_id = add(client, "A note about coffee")
+        assert search(client, "coffee")[0] == "A note about coffee"
+        eventually(lambda: sum("owns the index" in line for line in server.log) == 2)
+        assert owner_of(folder) != owner
+        assert client.get(f"/api/memories/{memory_id}").status_code == 200
+
+
+def test_a_worker_that_cannot_start_does_not_stop_the_other(server: ServerProcess, folder: Path, key: str) -> None:
+    eventually(lambda: sum("server.app ready" in line for line in server.log) == 3, START_SECONDS)
+    (folder / ".env").write_text("SELFMEMORY_NONSENSE=1\n")
+    os.kill(workers_of(server)[0], signal.SIGKILL)
+    eventually(
+        lambda: any("worker ended, starting another" in line and "in_seconds=1.0" in line for line in server.log)
+    )
+    assert "selfmemory: SELFMEMORY_NONSENSE is not a setting; docs/configuration.md lists them all\n" in server.log
+    with client_of(server, key) as client:
+        assert search(client, "coffee")[0] == "A note about coffee"
+    (folder / ".env").unlink()
+    eventually(lambda: sum("server.app ready" in line for line in server.log) == 4, START_SECONDS)
+
+
+def test_a_stop_leaves_chroma_closed(server: ServerProcess, folder: Path) -> None:
+    """It comes last. A Chroma that is left open would be built anew."""
+    eventually(lambda: (folder / "data" / "chroma" / "open").exists())
+    assert server.stop() == 0
+    assert not (folder / "data" / "chroma" / "open").exists()
+    assert not any("Traceback" in line for line in server.log)
+
+
+def test_the_workers_of_a_killed_server_end(folder: Path) -> None:
+    with started(folder, "--workers", "2") as server:
+        workers = workers_of(server)
+        server.kill()
+        eventually(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+def test_if_no_worker_can_start_the_command_ends_with_the_reason(folder: Path) -> None:
+    key_file = folder / "data" / "secret_key"
+    key_file.unlink()
+    key_file.mkdir()
+    ended = run(folder, "serve", "--port", "0", "--workers", "2")
+    assert ended.returncode == 1
+    assert "cannot write to the data folder" in ended.stderr
+    assert ended.stderr.endswith("no worker could start\n")
+    assert "Traceback" not in ended.stderr
