@@ -83,7 +83,11 @@ class Reverted(BaseModel):
     adds: int = Field(description="memories that are in the trash now")
     changes: int = Field(description="memories that are back at their previous version")
     deletions: int = Field(description="memories that came back from the trash")
-    skipped: int = Field(description="memories that somebody else changed afterwards")
+    skipped: int = Field(description="memories that somebody else changed or deleted afterwards: they stay so")
+    beyond_history: int = Field(
+        exclude_if=lambda count: count == 0,
+        description="memories whose version before is not kept any more: they stay so. Present if there are any",
+    )
 
 
 async def undo(request: Request[State]) -> Response:

@@ -1,40 +1,45 @@
-"""Runs a revert with a few memories per transaction, so that other writers wait only briefly."""
+"""Runs a revert: a few memories a transaction, so that nobody waits long to write."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from server.domain.memory import revert
-from server.domain.memory.revert import CHUNK_MEMORIES, Wanted
+from server.domain.memory.revert import CHUNK_MEMORIES, Step, Wanted
 from server.runtime import Call
 
 
 class Undone(NamedTuple):
-    """How many memories were moved to the trash, set back to a version, restored from the trash, and left alone."""
+    """How many memories are in the trash now, have the version before again, and came back.
+
+    The others were left as they are: `skipped` because of what somebody else did, `beyond_history` because the version
+    before is not kept any more.
+    """
 
     adds: int
     changes: int
     deletions: int
     skipped: int
+    beyond_history: int
 
 
 async def planned(call: Call, wanted: Wanted) -> Undone:
     """Count what would be undone. Raises NotFound, Forbidden."""
     plan = await call.read(revert.plan, wanted)
-    return Undone(len(plan.adds), len(plan.changes), len(plan.deletions), plan.skipped)
+    return Undone(len(plan.adds), len(plan.changes), len(plan.deletions), plan.skipped, plan.beyond_history)
 
 
 async def undo(call: Call, wanted: Wanted) -> Undone:
-    """Undo what one source did since a given time. Raises NotFound, Forbidden."""
+    """Undo what one credential did since a moment. Raises NotFound, Forbidden."""
     plan = await call.read(revert.plan, wanted)
-    adds = deletions = changes = 0
-    for ids in batched(plan.adds, CHUNK_MEMORIES):
-        adds += await call.run(revert.undo_adds, wanted, ids)
-    for ids in batched(plan.deletions, CHUNK_MEMORIES):
-        deletions += await call.run(revert.undo_deletions, wanted, ids)
-    for memory_id in plan.changes:
-        changes += await call.run(revert.undo_change, wanted, memory_id, call.index)
-    wanted_count = len(plan.adds) + len(plan.deletions) + len(plan.changes)
-    return Undone(adds, changes, deletions, plan.skipped + wanted_count - adds - deletions - changes)
+    adds = [await call.run(revert.undo_adds, wanted, ids) for ids in batched(plan.adds, CHUNK_MEMORIES)]
+    deletions = [await call.run(revert.undo_deletions, wanted, ids) for ids in batched(plan.deletions, CHUNK_MEMORIES)]
+    changes = [await call.run(revert.undo_change, wanted, memory_id, call.index) for memory_id in plan.changes]
+    skipped = sum(step.skipped for step in (*adds, *deletions, *changes))
+    return Undone(_done(adds), _done(changes), _done(deletions), plan.skipped + skipped, plan.beyond_history)
+
+
+def _done(steps: Iterable[Step]) -> int:
+    return sum(step.done for step in steps)
 
 
 def batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -1,6 +1,6 @@
 """Changes that start from what is stored: a merge patch, and the return to an earlier version."""
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlmodel import Session
@@ -12,9 +12,9 @@ from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels
 from server.domain.memory.metadata import Content, MetadataOrNone, parse_metadata
 from server.errors import Invalid
 from server.index import Index
-from server.models import Memory
+from server.models import Memory, MemoryVersion
 from server.models.activity import ActivityKind
-from server.models.base import JSON, JsonObject
+from server.models.base import JSON, JsonObject, now
 from server.principal import Principal
 
 
@@ -73,9 +73,19 @@ def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
 
 
 def restoring_change(session: Session, memory: Memory, version: int) -> MemoryChange:
-    """Return the change that gives the memory its values of the version. Raises NotFound."""
+    """Return the change that gives the memory its values of the version, with its pin and its expiry.
+
+    These stay as they are if an earlier version of the server kept the row, and so does the expiry if its moment is
+    over: bringing a memory back never deletes it. Raises NotFound.
+    """
     state = versions.at(session, memory, version)
-    return MemoryChange.model_construct(text=state.content, metadata=state.details)  # several messages are longer
+    values: dict[str, Any] = {"text": state.content, "metadata": state.details}
+    row = session.get(MemoryVersion, (memory.number, version))
+    if row is not None and row.pinned is not None:
+        values["pinned"] = row.pinned
+        if row.expires_at is None or row.expires_at > now():
+            values["expires_at"] = row.expires_at
+    return MemoryChange.model_construct(set(values), **values)  # several messages are longer than a text may be
 
 
 def checked(details: JSON) -> JsonObject:

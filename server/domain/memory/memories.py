@@ -180,7 +180,7 @@ def update(
         memory = require_memory(session, principal, memory_id, Action.WRITE)
     else:
         raise ChangedMeanwhile
-    if _is_already(memory, wanted_change):
+    if is_already(memory, wanted_change):
         return memory
     versions.keep(session, memory, wanted_change)
     _apply(session, memory, wanted_change, principal)
@@ -258,7 +258,7 @@ def _claim(session: Session, request: CreateRequest | None, ids: Sequence[str]) 
     return idempotency.earlier_answer(session, request)
 
 
-def _is_already(memory: Memory, change: MemoryChange) -> bool:
+def is_already(memory: Memory, change: MemoryChange) -> bool:
     """Return whether the memory has all values of the change. Values are compared as JSON, where 1 is not true."""
     return all(
         as_json(value) == as_json(getattr(memory, MEMORY_ATTRIBUTES[field])) for field, value in change.values.items()

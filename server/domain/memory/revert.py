@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
-from server.domain.memory import activity, deletions, memories, rows, trash, versions
+from server.domain.memory import activity, deletions, memories, rows, trash
 from server.domain.memory.budget import WITHOUT_MESSAGES
+from server.domain.memory.changes import restoring_change
 from server.domain.memory.inputs import MemoryChange
 from server.domain.memory.storing import embed, embedding_input
-from server.domain.memory.versions import as_json
 from server.errors import NotFound
 from server.index import Index
 from server.models import Memory, MemoryVersion, TrashedMemory
@@ -27,7 +27,6 @@ from server.models.base import now
 from server.models.expiry import is_live
 from server.models.sources import Source
 from server.principal import Principal
-from server.quotas import TRASH_DAYS
 
 CHUNK_MEMORIES = 20
 """Memories that one transaction undoes."""
@@ -44,18 +43,28 @@ class Wanted(NamedTuple):
 class Plan(NamedTuple):
     """The memories that are to be deleted, to be changed back, and to come back from the trash.
 
-    `skipped` counts those that somebody else changed afterwards.
+    `skipped` counts those that somebody else changed or deleted afterwards, `beyond_history` those that the source
+    changed so often that the version before is not kept any more. Both stay as they are.
     """
 
     adds: list[str]
     changes: list[str]
     deletions: list[str]
     skipped: int
+    beyond_history: int
+
+
+class Step(NamedTuple):
+    """How many memories a transaction undid, and how many it left because somebody else changed them meanwhile."""
+
+    done: int
+    skipped: int = 0
 
 
 class _Work(Enum):
     ADDED = auto()
     CHANGED = auto()
+    BEYOND_HISTORY = auto()
     NOT_LAST = auto()
     UNDONE = auto()
 
@@ -69,41 +78,38 @@ class _State(NamedTuple):
 def plan(session: Session, principal: Principal, wanted: Wanted) -> Plan:
     """Return what has to be undone. Raises NotFound, Forbidden."""
     require_project(session, principal, wanted.project_id, Action.REVERT)
-    adds: list[str] = []
-    changes: list[str] = []
-    skipped = 0
+    found: dict[_Work, list[str]] = {work: [] for work in _Work}
     for memory in session.scalars(_touched(wanted)):
-        match _work_on(session, memory, wanted):
-            case _Work.ADDED:
-                adds.append(memory.id)
-            case _Work.CHANGED:
-                changes.append(memory.id)
-            case _Work.NOT_LAST:
-                skipped += 1
+        found[_work_on(session, memory, wanted)].append(memory.id)
     deleted = [(row.id, rows.read(Memory, row.memory)) for row in session.scalars(_trashed(wanted))]
     returning = [(memory_id, memory) for memory_id, memory in deleted if not _is_addition(memory, wanted)]
-    changes += [memory_id for memory_id, memory in returning if _is_own(_current(memory), wanted)]
-    return Plan(adds, changes, [memory_id for memory_id, _ in returning], skipped)
+    changes = [memory_id for memory_id, memory in returning if _is_own(_current(memory), wanted)]
+    return Plan(
+        adds=found[_Work.ADDED],
+        changes=found[_Work.CHANGED] + changes,
+        deletions=[memory_id for memory_id, _ in returning],
+        skipped=len(found[_Work.NOT_LAST]) + _deleted_by_others(session, wanted),
+        beyond_history=len(found[_Work.BEYOND_HISTORY]),
+    )
 
 
-def undo_adds(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> int:
-    """Move these memories to the trash, also where a project has none. Return how many.
-
-    One that somebody changed since the plan stays.
-    """
+def undo_adds(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> Step:
+    """Move these memories to the trash. One that somebody changed since the plan stays."""
     require_project(session, principal, wanted.project_id, Action.REVERT)
-    days = trash.days_of(session, wanted.project_id) or TRASH_DAYS  # a revert can be a mistake too
-    count = 0
+    days = trash.days_of_revert(session, wanted.project_id)
+    done = skipped = 0
     for memory_id in memory_ids:
         memory = _locked(session, wanted, memory_id)
-        if memory is not None and _work_on(session, memory, wanted) is _Work.ADDED:
+        work = memory and _work_on(session, memory, wanted)
+        if memory is not None and work is _Work.ADDED:
             deletions.remove(session, principal, memory, days)
-            count += 1
-    return count
+            done += 1
+        skipped += work is _Work.NOT_LAST
+    return Step(done, skipped)
 
 
-def undo_deletions(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> int:
-    """Bring these memories back from the trash. Return how many. One that somebody brought back first is not counted.
+def undo_deletions(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> Step:
+    """Bring these memories back from the trash. One that somebody brought back first is not counted.
 
     Raises QuotaExceeded.
     """
@@ -116,39 +122,34 @@ def undo_deletions(session: Session, principal: Principal, wanted: Wanted, memor
             continue
     if restored:
         activity.note(session, principal, wanted.project_id, ActivityKind.RESTORE, restored)
-    return len(restored)
+    return Step(len(restored))
 
 
-def undo_change(session: Session, principal: Principal, wanted: Wanted, memory_id: str, index: Index) -> int:
-    """Bring back the version before the changes. Return 1, or 0 if somebody else changed the memory since the plan.
+def undo_change(session: Session, principal: Principal, wanted: Wanted, memory_id: str, index: Index) -> Step:
+    """Bring back the version before the changes, unless somebody else changed the memory since the plan.
 
     The index must be prepared. Raises QuotaExceeded.
     """
     require_project(session, principal, wanted.project_id, Action.REVERT)
     change = _change_back(session, wanted, memory_id)
-    if change is None:
-        return 0
+    if isinstance(change, Step):
+        return change
     # This may pause the transaction, so what was found is looked up again. Then nothing ends the transaction.
     embed(session, index, [embedding_input(change.text or "", change.metadata or {})])
     change = _change_back(session, wanted, memory_id)
-    if change is None:
-        return 0
+    if isinstance(change, Step):
+        return change
     memories.update(session, principal, memory_id, change, index, ActivityKind.RESTORE)
-    return 1
+    return Step(1)
 
 
-def _change_back(session: Session, wanted: Wanted, memory_id: str) -> MemoryChange | None:
-    """Return the change that brings back the version before the work, or None if somebody else's came after it."""
+def _change_back(session: Session, wanted: Wanted, memory_id: str) -> MemoryChange | Step:
+    """Return the change that brings back the version before the work, or what became of it if that is not the last."""
     memory = _locked(session, wanted, memory_id)
-    if memory is None or _work_on(session, memory, wanted) is not _Work.CHANGED:
-        return None
-    before = _before(_states(session, memory), wanted)
-    state = versions.at(session, memory, before)
-    values: dict[str, Any] = {"text": state.content, "metadata": state.details}
-    row = session.get_one(MemoryVersion, (memory.number, before))
-    if row.pinned is not None:
-        values |= {"pinned": row.pinned, "expires_at": row.expires_at}
-    return MemoryChange.model_construct(set(values), **values)  # several messages are longer than a text may be
+    work = _Work.NOT_LAST if memory is None else _work_on(session, memory, wanted)
+    if memory is None or work is not _Work.CHANGED:
+        return Step(0, skipped=int(work is _Work.NOT_LAST))
+    return restoring_change(session, memory, _before(_states(session, memory), wanted))
 
 
 def _touched(wanted: Wanted) -> sa.Select[Memory]:
@@ -171,6 +172,15 @@ def _trashed(wanted: Wanted) -> sa.Select[TrashedMemory]:
     )
 
 
+def _deleted_by_others(session: Session, wanted: Wanted) -> int:
+    """Count the memories in the trash that the source had changed before somebody else deleted them."""
+    changed_by = sa.type_coerce(col(TrashedMemory.memory), sa.JSON)["updated_source", "id"].as_string()
+    deleted_by = sa.func.coalesce(_id_of(TrashedMemory.source), "")
+    others = trash.kept_in(wanted.project_id).where(changed_by == wanted.source_id, deleted_by != wanted.source_id)
+    memories_of_others = (rows.read(Memory, row.memory) for row in session.scalars(others))
+    return sum(_is_own(_current(one), wanted) and not _is_addition(one, wanted) for one in memories_of_others)
+
+
 def _id_of(column: Any) -> sa.ColumnElement[str]:
     """Return the id of a source in SQL."""
     written: sa.ColumnElement[str] = sa.type_coerce(column, sa.JSON)["id"].as_string()
@@ -191,18 +201,13 @@ def _work_on(session: Session, memory: Memory, wanted: Wanted) -> _Work:
         return _Work.UNDONE if _is_undone(session, memory, states, wanted) else _Work.NOT_LAST
     if _before(states, wanted):
         return _Work.CHANGED
-    return _Work.ADDED if _is_addition(memory, wanted) else _Work.NOT_LAST  # the version before is not kept any more
+    return _Work.ADDED if _is_addition(memory, wanted) else _Work.BEYOND_HISTORY
 
 
 def _is_undone(session: Session, memory: Memory, states: Sequence[_State], wanted: Wanted) -> bool:
     """Return whether somebody brought back what the source had changed."""
     before = _before(list(dropwhile(lambda state: not _is_own(state, wanted), states)), wanted)
-    if not before:
-        return False
-    state = versions.at(session, memory, before)
-    row = session.get_one(MemoryVersion, (memory.number, before))
-    kept = row.pinned in (None, memory.pinned) and (row.pinned is None or row.expires_at == memory.expires_at)
-    return kept and state.content == memory.content and as_json(state.details) == as_json(memory.details)
+    return before > 0 and memories.is_already(memory, restoring_change(session, memory, before))
 
 
 def _before(states: Sequence[_State], wanted: Wanted) -> int:

@@ -24,6 +24,7 @@ from server.models import Memory, MemoryVersion, Piece, Project, TrashedMemory, 
 from server.models.activity import ActivityKind
 from server.models.base import is_id, now
 from server.principal import Principal
+from server.quotas import TRASH_DAYS
 
 PURGED_MEMORIES = 100
 """Memories that one transaction deletes."""
@@ -50,6 +51,11 @@ def days_of(session: Session, project_id: str) -> int:
     """Return how long the project keeps what is deleted. 0: it keeps nothing."""
     days = session.scalar(sa.select(col(Project.trash_days)).where(col(Project.id) == project_id))
     return trash_days_of(session) if days is None else days
+
+
+def days_of_revert(session: Session, project_id: str) -> int:
+    """Return how long the trash keeps what a revert deletes: as always, but never 0, so that a revert can be undone."""
+    return days_of(session, project_id) or trash_days_of(session) or TRASH_DAYS
 
 
 def keep(session: Session, principal: Principal, memory: Memory, days: int) -> datetime:
