@@ -18,7 +18,7 @@ from server.commands.output import print_message
 from server.database import Database, migrated
 from server.index import MemoryIndex
 from server.index.model.embeddings import Embedder, ModelUnusable, open_now
-from server.index.upkeep.rebuild import Progress
+from server.index.upkeep.progress import Progress
 from server.mail import open_mailer
 from server.models import Project
 from server.models.stored_size import TOTAL_SIZE

@@ -22,7 +22,7 @@ from server.index.pieces import Piece, pieces_of
 from server.index.question import Question, QuestionVector
 from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
 from server.index.upkeep import rebuild, rewriting
-from server.index.upkeep.rebuild import Progress
+from server.index.upkeep.progress import Progress
 from server.index.upkeep.worker import Worker
 from server.models import Project
 from server.settings import Settings

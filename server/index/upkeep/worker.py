@@ -21,7 +21,8 @@ from server.index.types import Space
 from server.index.upkeep import candidates, rebuild, rewriting
 from server.index.upkeep.candidates import Task
 from server.index.upkeep.owner_lock import OwnerLock
-from server.index.upkeep.rebuild import Embed, Progress
+from server.index.upkeep.progress import Progress, watched
+from server.index.upkeep.reembedding import Embed, Reembedding
 from server.index.words import word_index
 from server.models import metadata
 from server.models.base import now
@@ -53,7 +54,6 @@ RETRY_SECONDS = 30.0
 _projects = metadata.tables["projects"]
 _indexes = metadata.tables["project_indexes"]
 _tasks = metadata.tables["index_tasks"]
-_memories = metadata.tables["memories"]
 
 
 class Worker:
@@ -83,6 +83,7 @@ class Worker:
         self._retry_at = 0.0
         self._embed_at = 0.0
         self._sweep_at: float | None = 0.0
+        self._failing: set[int] = set()
         self.progress: Progress | None = None
         """The progress of the current job; None if there is none."""
 
@@ -236,21 +237,18 @@ class Worker:
             return None
         self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
         if rewriting.is_outdated(self._database):
-            return rebuild.log_progress(rewriting.rewrite_outdated(self._database))
+            return watched(rewriting.rewrite_outdated(self._database))
         if not self._space.name:
             return None
-        outdated = candidates.memories_of_other_models(self._space.name)
-        may_embed = time.monotonic() >= self._embed_at
-        if may_embed and self._read_numbers(sa.select(_memories.c.number).where(outdated).limit(1)):
-            return rebuild.log_progress(rebuild.reembed(self._database, self._embed, self._space.name))
+        reembedding = Reembedding(self._database, self._embed, self._space.name, self._failing)
+        if time.monotonic() >= self._embed_at and reembedding.is_needed():
+            return watched(reembedding.run())
         with self._database.read() as session:
             project_id = candidates.next_project(session, self._space.name, self._exact_scan_limit)
         if project_id is None:
             return None
         chroma = self._open_chroma()
-        return rebuild.log_progress(
-            rebuild.build_collection(self._database, chroma, self._matrices, self._space.name, project_id)
-        )
+        return watched(rebuild.build_collection(self._database, chroma, self._matrices, self._space.name, project_id))
 
     def _sweep(self) -> None:
         """Delete the collections that no project needs, if there may be some."""

@@ -1,0 +1,147 @@
+"""Embeds the memories again whose vectors are of another model, in small steps.
+
+The database knows what is left, so an interrupted run goes on where it was.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.database import Database
+from server.index import outbox
+from server.index.model.failures import ModelFailed
+from server.index.pieces import lead_from
+from server.index.types import Embedded
+from server.index.upkeep.candidates import memories_of_other_models
+from server.index.upkeep.progress import Progress
+from server.models import Memory, Project, metadata
+
+log = logging.getLogger(__name__)
+
+EMBED_BATCH = 16
+"""Memories that are embedded at a time."""
+
+MOST_FAILING = 10_000
+"""Of more texts on which the model fails, it is the model that is wrong."""
+
+PROBE = ("Does the model work?", "")
+
+_memories = metadata.tables["memories"]
+_models = _memories.c.embedding_model
+
+T = TypeVar("T")
+Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
+
+
+class Reembedding:
+    """What is left to embed with the model named `model`.
+
+    A text on which the model fails is left out from then on, so that it does not block the others: it is found by its
+    words, and has another chance after a restart.
+    """
+
+    def __init__(self, database: Database, embed: Embed, model: str, failing: set[int]) -> None:
+        self._database = database
+        self._embed = embed
+        self._model = model
+        self._failing = failing
+
+    def is_needed(self) -> bool:
+        some = sa.select(_memories.c.number).where(memories_of_other_models(self._model)).limit(len(self._failing) + 1)
+        return any(number not in self._failing for number in self._read(some))
+
+    def run(self) -> Iterator[Progress]:
+        """Raises ModelAway, and ModelFailed if the model does not work at all."""
+        whole, left = self._count()
+        failed_before = len(self._failing)
+        for numbers in self._chunks():
+            self._embed_again([number for number in numbers if number not in self._failing])
+            left = max(left - len(numbers), 0)
+            yield Progress("embedding with the new model", whole - left, whole)
+        if count := len(self._failing) - failed_before:
+            log.warning("the embedding model fails on texts, which are found by their words", extra={"memories": count})
+
+    def _count(self) -> tuple[int, int]:
+        """Return how many memories there are, and how many are to be embedded."""
+        outdated = sa.select(sa.func.count()).select_from(_memories).where(memories_of_other_models(self._model))
+        with self._database.read() as session:
+            left = session.scalar(outdated) or 0
+            return max(session.scalar(sa.select(sa.func.sum(col(Project.memory_count)))) or 0, left), left
+
+    def _chunks(self) -> Iterator[Sequence[int]]:
+        """Yield the numbers of the memories without vectors, then of those of each other model, newest first.
+
+        Memories that are added without vectors meanwhile come next. Each query reads an index from where the last one
+        ended: what is done is never read again.
+        """
+        top = next(iter(self._read(sa.select(sa.func.max(_memories.c.number)))), None) or 0
+        for model in self._other_models():
+            below = top + 1
+            while numbers := self._added_after(top) or self._next_of(model, below):
+                top, below = max(top, numbers[-1]), min(below, numbers[-1])
+                yield numbers
+
+    def _other_models(self) -> list[str]:
+        """Return the names, "" for no vectors first, by one step of the index each."""
+        names: list[str] = []
+        after: sa.ColumnElement[bool] = sa.true()
+        while found := self._read(sa.select(_models).where(after).order_by(_models).limit(1)):
+            names += found
+            after = _models > names[-1]
+        return [name for name in names if name != self._model]
+
+    def _added_after(self, number: int) -> Sequence[int]:
+        added = sa.select(_memories.c.number).where(_models == "", _memories.c.number > number)
+        return self._read(added.order_by(_memories.c.number).limit(EMBED_BATCH))
+
+    def _next_of(self, model: str, below: int) -> Sequence[int]:
+        of_model = sa.select(_memories.c.number).where(_models == model, _memories.c.number < below)
+        return self._read(of_model.order_by(_memories.c.number.desc()).limit(EMBED_BATCH))
+
+    def _embed_again(self, numbers: Sequence[int]) -> None:
+        with self._database.read() as session:
+            memories = {memory.number: memory for memory in session.scalars(_with_numbers(numbers))}
+        embedded = self._embedded(memories)
+        with self._database.write() as session:
+            _replace_vectors(session, memories, embedded)
+
+    def _embedded(self, memories: dict[int, Memory]) -> dict[int, Embedded]:
+        """Return the vectors by number, without the memories on which the model fails."""
+        texts = {
+            number: (memory.content, lead_from(memory.content, memory.details)) for number, memory in memories.items()
+        }
+        try:
+            return dict(zip(texts, self._embed(list(texts.values())), strict=True))
+        except ModelFailed:
+            self._embed([PROBE])  # if it fails on this too, no text is to blame
+            return {number: found for number, text in texts.items() for found in self._embedded_alone(number, text)}
+
+    def _embedded_alone(self, number: int, text: tuple[str, str]) -> list[Embedded]:
+        try:
+            return self._embed([text])
+        except ModelFailed:
+            if len(self._failing) >= MOST_FAILING:
+                raise
+            self._failing.add(number)
+            return []
+
+    def _read(self, query: sa.Select[T]) -> Sequence[T]:
+        with self._database.read() as session:
+            return session.scalars(query).all()
+
+
+def _with_numbers(numbers: Sequence[int]) -> sa.Select[Memory]:
+    return sa.select(Memory).where(col(Memory.number).in_(numbers))
+
+
+def _replace_vectors(session: Session, read: dict[int, Memory], embedded: dict[int, Embedded]) -> None:
+    """Write the new vectors, skipping memories changed since they were read. Locks the rows first."""
+    by_project: dict[str, list[Memory]] = {}
+    for memory in session.scalars(_with_numbers(list(embedded)).order_by(col(Memory.number)).with_for_update()):
+        if memory.revision == read[memory.number].revision:
+            by_project.setdefault(memory.project_id, []).append(memory)
+    for project_id, memories in by_project.items():
+        outbox.memories_changed(session, project_id, memories, [embedded[memory.number] for memory in memories])
