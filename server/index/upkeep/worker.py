@@ -16,6 +16,7 @@ from server.index.chroma.failures import ChromaFailed
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import EmbedderClosed, ModelFailed
 from server.index.model.failures import ModelAway
+from server.index.model.languages import reads_only_english
 from server.index.outbox import PURGE
 from server.index.types import Space
 from server.index.upkeep import candidates, rebuild, rewriting
@@ -23,6 +24,7 @@ from server.index.upkeep.candidates import Task
 from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.progress import Progress, watched
 from server.index.upkeep.reembedding import Embed, Reembedding
+from server.index.upkeep.survey import Surveyor
 from server.index.words import word_index
 from server.models import metadata
 from server.models.base import now
@@ -74,6 +76,7 @@ class Worker:
         self._embed = embed
         self._space = space
         self._exact_scan_limit = settings.exact_scan_limit
+        self._surveyor = Surveyor(database, only_english=reads_only_english(settings.embedding_model))
         self._lock = OwnerLock(settings.data_dir / "index.lock", database)
         self._thread = threading.Thread(target=self._run, name="index-worker", daemon=True)
         self._wake = threading.Event()
@@ -144,6 +147,7 @@ class Worker:
             word_index.prepare(self._database)
             log.info("owns the index")
         self._purge()
+        self._surveyor.step(self.progress)
         if time.monotonic() < self._retry_at:
             return False
         try:
