@@ -146,8 +146,19 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_server(run: Run, data_dir: Pa
     ran = run("doctor")
     assert ran.code == 0, ran.out
     verdicts = [line.split()[:2] for line in ran.out.splitlines()]
-    parts = ["settings", "data", "database", "index", "model", "mail", "provider", "public"]
+    parts = ["settings", "data", "database", "index", "model", "vectors", "languages", "mail", "provider", "public"]
     assert verdicts == [["ok", part] for part in parts]
+
+
+def test_the_doctor_tells_which_model_made_the_vectors_and_whether_it_reads_the_memories(
+    run: Run, project_id: str
+) -> None:
+    texts = [f"Prefiro café sem açúcar de manhã, {number} xícaras." for number in range(6)]
+    run("import", "--project", project_id, given=lines(*texts))
+    told = run("doctor").out
+    assert "ok     vectors     6 memories by all-MiniLM-L6-v2/int8" in told
+    assert "ok     languages   1 project has many memories in languages that the embedding model reads badly" in told
+    assert "Set SELFMEMORY_EMBEDDING_MODEL=multilingual-e5-small and restart" in told
 
 
 @pytest.mark.parametrize("damage", ["DELETE FROM memory_words", "UPDATE projects SET memory_bytes = 1"])

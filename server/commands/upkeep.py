@@ -13,6 +13,7 @@ from sqlmodel import Session
 from tqdm import tqdm
 
 from server import data_folder
+from server.commands import model_checks
 from server.commands.checks import Check, CheckFailed, run_checks
 from server.commands.output import print_message
 from server.database import Database, migrated
@@ -75,6 +76,8 @@ def doctor(settings: Settings, _args: Namespace) -> int:
         "database": _database,
         "index": _index,
         "model": _model,
+        "vectors": model_checks.vectors,
+        "languages": model_checks.language,
         "mail": _mail,
         "provider": _provider,
         "public URL": _public_url,

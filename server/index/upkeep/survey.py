@@ -69,7 +69,10 @@ class Surveyor:
         with self._database.read() as session:
             models = count_models(session)
             known = session.get(IndexSurvey, 1)
-        misread = count_misread(self._database) if self._only_english else 0
+        misread = 0
+        if self._only_english:
+            look_at_projects(self._database)
+            misread = count_misread(self._database)
         if known is None or (known.models, known.misread_projects, known.work) != (models, misread, work):
             with self._database.write() as session:
                 session.merge(IndexSurvey(models=models, misread_projects=misread, work=work))
@@ -97,8 +100,8 @@ def count_models(session: Session) -> dict[str, int]:
     return {name: count for name, count in rows}  # noqa: C416 - a Row is no tuple for mypy
 
 
-def count_misread(database: Database) -> int:
-    """Look at some of the projects that changed much, and return how many of all are misread."""
+def look_at_projects(database: Database) -> int:
+    """Look at the languages of some projects that changed much. Return how many these are."""
     with database.read() as session:
         looked = [_look_at(session, project) for project in session.scalars(_due_projects())]
     if looked:
@@ -108,8 +111,12 @@ def count_misread(database: Database) -> int:
             for one in looked:
                 if one.project_id in still_there:
                     session.merge(one)
+    return len(looked)
+
+
+def count_misread(database: Database) -> int:
+    misread = sa.select(sa.func.count()).select_from(ProjectLanguages).where(col(ProjectLanguages.is_misread))
     with database.read() as session:
-        misread = sa.select(sa.func.count()).select_from(ProjectLanguages).where(col(ProjectLanguages.is_misread))
         return session.scalar(misread) or 0
 
 
