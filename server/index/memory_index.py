@@ -41,6 +41,12 @@ MAX_CHROMA_MEMORIES = 2_000
 
 REPORT_EVERY_SECONDS = 0.2
 
+SEARCHED_SECONDS = 2.0
+"""How long after a search the worker leaves the model mostly to others."""
+
+REST_FACTOR = 1.0
+"""Meanwhile it rests this many times as long as a piece took."""
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -65,6 +71,7 @@ class MemoryIndex:
         self.missing: str | None = None
         """What the model lacks, as of the last `health`. Without it memories are found by their words."""
 
+        self._asked_at = -SEARCHED_SECONDS
         self._question_threads = ThreadPoolExecutor(QUESTION_THREADS, "question")
         self._embedding_threads = ThreadPoolExecutor(EMBEDDING_THREADS, "waiting-for-embedder")
 
@@ -98,8 +105,19 @@ class MemoryIndex:
             return [UNEMBEDDED] * len(pieces)
 
     def _embed_now(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
-        """Like `embed`. Raises ModelAway."""
-        return self._embed_pieces_now([pieces_of(content, lead) for content, lead in texts])
+        """Like `embed`, for the worker: a piece at a time, with rests, while others search. Raises ModelAway."""
+        pieces = [pieces_of(content, lead) for content, lead in texts]
+        if self._settings.embedding_url or not self._is_searched():
+            return self._embed_pieces_now(pieces)
+        vectors = np.empty((sum(map(len, pieces)), self._embedder.dimensions), np.float32)
+        for row, piece in enumerate(piece for group in pieces for piece in group):
+            began = time.monotonic()
+            vectors[row] = self._embedder.embed([piece.text])[0]
+            time.sleep(REST_FACTOR * (time.monotonic() - began))
+        return self.assemble(pieces, vectors)
+
+    def _is_searched(self) -> bool:
+        return time.monotonic() < self._asked_at + SEARCHED_SECONDS
 
     def _embed_pieces_now(self, pieces: Sequence[Sequence[Piece]]) -> list[Embedded]:
         flat = [piece.text for group in pieces for piece in group]
@@ -152,6 +170,7 @@ class MemoryIndex:
         In a large project, also find the `wanted` memories near it (None: none are needed). There this runs in a
         thread, in parallel with the word search.
         """
+        self._asked_at = time.monotonic()
         collection = self._collection(session, project)
         if collection is not None:
             result = self._question_threads.submit(self._embed_and_find, project, collection, text, wanted, vector)

@@ -4,6 +4,7 @@ The database knows what is left, so an interrupted run goes on where it was.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -24,6 +25,15 @@ log = logging.getLogger(__name__)
 EMBED_BATCH = 16
 """Memories that are embedded at a time."""
 
+WRITE_EVERY_SECONDS = 5.0
+"""New vectors are written after this time at the latest. Each write makes the next search of a project read them."""
+
+GATHERED_PIECES = 2_000
+"""Pieces whose vectors are kept in memory until they are written."""
+
+WRITTEN_PIECES = 200
+"""Pieces that are written in one transaction, unless one memory alone has more."""
+
 MOST_FAILING = 10_000
 """Of more texts on which the model fails, it is the model that is wrong."""
 
@@ -33,6 +43,9 @@ _memories = metadata.tables["memories"]
 _models = _memories.c.embedding_model
 
 T = TypeVar("T")
+New = tuple[int, int, Embedded]
+"""A memory's number, its revision when it was read, and its new vectors."""
+
 Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
 
 
@@ -48,6 +61,7 @@ class Reembedding:
         self._embed = embed
         self._model = model
         self._failing = failing
+        self._gathered: list[New] = []
 
     def is_needed(self) -> bool:
         some = sa.select(_memories.c.number).where(memories_of_other_models(self._model)).limit(len(self._failing) + 1)
@@ -55,14 +69,24 @@ class Reembedding:
 
     def run(self) -> Iterator[Progress]:
         """Raises ModelAway, and ModelFailed if the model does not work at all."""
-        whole, left = self._count()
         failed_before = len(self._failing)
-        for numbers in self._chunks():
-            self._embed_again([number for number in numbers if number not in self._failing])
-            left = max(left - len(numbers), 0)
-            yield Progress("embedding with the new model", whole - left, whole)
+        try:
+            yield from self._steps()
+        finally:
+            self._write_all()
         if count := len(self._failing) - failed_before:
             log.warning("the embedding model fails on texts, which are found by their words", extra={"memories": count})
+
+    def _steps(self) -> Iterator[Progress]:
+        whole, left = self._count()
+        written_at = time.monotonic()
+        for numbers in self._chunks():
+            self._embed_again([number for number in numbers if number not in self._failing])
+            if self._gathered_pieces() > GATHERED_PIECES or time.monotonic() > written_at + WRITE_EVERY_SECONDS:
+                self._write_all()
+                written_at = time.monotonic()
+            left = max(left - len(numbers), 0)
+            yield Progress("embedding with the new model", whole - left, whole)
 
     def _count(self) -> tuple[int, int]:
         """Return how many memories there are, and how many are to be embedded."""
@@ -105,8 +129,19 @@ class Reembedding:
         with self._database.read() as session:
             memories = {memory.number: memory for memory in session.scalars(_with_numbers(numbers))}
         embedded = self._embedded(memories)
-        with self._database.write() as session:
-            _replace_vectors(session, memories, embedded)
+        self._gathered += [(number, memories[number].revision, found) for number, found in embedded.items()]
+
+    def _gathered_pieces(self) -> int:
+        return sum(len(found.spans) for _, _, found in self._gathered)
+
+    def _write_all(self) -> None:
+        """Write what is gathered, some pieces a transaction."""
+        while self._gathered:
+            part = [self._gathered.pop(0)]
+            while self._gathered and sum(len(found.spans) for _, _, found in part) < WRITTEN_PIECES:
+                part.append(self._gathered.pop(0))
+            with self._database.write() as session:
+                _replace_vectors(session, part)
 
     def _embedded(self, memories: dict[int, Memory]) -> dict[int, Embedded]:
         """Return the vectors by number, without the memories on which the model fails."""
@@ -137,11 +172,12 @@ def _with_numbers(numbers: Sequence[int]) -> sa.Select[Memory]:
     return sa.select(Memory).where(col(Memory.number).in_(numbers))
 
 
-def _replace_vectors(session: Session, read: dict[int, Memory], embedded: dict[int, Embedded]) -> None:
+def _replace_vectors(session: Session, new: Sequence[New]) -> None:
     """Write the new vectors, skipping memories changed since they were read. Locks the rows first."""
+    read = {number: (revision, embedded) for number, revision, embedded in new}
     by_project: dict[str, list[Memory]] = {}
-    for memory in session.scalars(_with_numbers(list(embedded)).order_by(col(Memory.number)).with_for_update()):
-        if memory.revision == read[memory.number].revision:
+    for memory in session.scalars(_with_numbers(list(read)).order_by(col(Memory.number)).with_for_update()):
+        if memory.revision == read[memory.number][0]:
             by_project.setdefault(memory.project_id, []).append(memory)
     for project_id, memories in by_project.items():
-        outbox.memories_changed(session, project_id, memories, [embedded[memory.number] for memory in memories])
+        outbox.memories_embedded(session, project_id, memories, [read[memory.number][1] for memory in memories])
