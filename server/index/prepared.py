@@ -62,7 +62,7 @@ class PreparedIndex:
         """Like `MemoryIndex.embed_question` for an idle model or a known question. Else raises VectorsMissing."""
         vector = self._questions.get(text)
         if text in self._questions and vector is None:
-            return Question.of(None, wanted)
+            return self._index.with_earlier(Question.of(None, wanted), text)
         if vector is None:
             vector = self._index.known_question(project.id, text)
         if vector is None:

@@ -16,7 +16,7 @@ from server.index import outbox
 from server.index.model.failures import ModelFailed
 from server.index.pieces import lead_from
 from server.index.types import Embedded
-from server.index.upkeep.candidates import memories_of_other_models
+from server.index.upkeep.candidates import memories_of_other_models, other_models
 from server.index.upkeep.progress import Progress
 from server.models import Memory, Project, metadata
 
@@ -102,20 +102,13 @@ class Reembedding:
         ended: what is done is never read again.
         """
         top = next(iter(self._read(sa.select(sa.func.max(_memories.c.number)))), None) or 0
-        for model in self._other_models():
+        with self._database.read() as session:
+            models = other_models(session, self._model)
+        for model in models:
             below = top + 1
             while numbers := self._added_after(top) or self._next_of(model, below):
                 top, below = max(top, numbers[-1]), min(below, numbers[-1])
                 yield numbers
-
-    def _other_models(self) -> list[str]:
-        """Return the names, "" for no vectors first, by one step of the index each."""
-        names: list[str] = []
-        after: sa.ColumnElement[bool] = sa.true()
-        while found := self._read(sa.select(_models).where(after).order_by(_models).limit(1)):
-            names += found
-            after = _models > names[-1]
-        return [name for name in names if name != self._model]
 
     def _added_after(self, number: int) -> Sequence[int]:
         added = sa.select(_memories.c.number).where(_models == "", _memories.c.number > number)
