@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 5.0
 """How often a search lets look whether there are vectors of an earlier model."""
 
+THREADS = 3
+"""Two for questions, while one looks."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
@@ -42,10 +46,17 @@ class EarlierModel:
         self._current = current
         self._opened: _Opened | None = None
         self._looking = threading.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, "earlier-model")
         self._look_at = 0.0
 
-    def is_due(self) -> bool:
-        return time.monotonic() >= self._look_at and not self._looking.locked()
+    def ask(self, text: str) -> Future[Vector | None] | None:
+        """Embed a question in a thread, in parallel with what else it needs. None if no earlier model is open.
+
+        Looks for one now and then.
+        """
+        if time.monotonic() >= self._look_at and not self._looking.locked():
+            self._threads.submit(self.look)
+        return self._threads.submit(self._embed, self._opened, text) if self._opened else None
 
     def look(self) -> None:
         """Open the earlier model if it has vectors, and close it if it has none left. Opening takes a second."""
@@ -65,26 +76,31 @@ class EarlierModel:
     def close(self) -> None:
         with self._looking:
             self._use([])
+        self._threads.shutdown()
 
-    def vector(self, text: str) -> Vector | None:
-        """Embed a question. None if no earlier model is open."""
+    def add_to(
+        self,
+        similar: SimilarMemories,
+        session: Session,
+        project: Project,
+        question: Future[Vector | None] | None,
+        allowed: Sequence[int] | None,
+    ) -> SimilarMemories:
+        """Add the memories with earlier vectors to the similar ones, unless they are too many to scan."""
         opened = self._opened
-        if opened is None:
-            return None
+        if question is None or opened is None or not opened.matrices.fits(project.piece_count):
+            return similar
+        vector = question.result()
+        if vector is None:
+            return similar
+        others = opened.matrices.scan_project(session, project).compare(vector)
+        return similar.with_others(others if allowed is None else others.only(allowed))
+
+    def _embed(self, opened: _Opened, text: str) -> Vector | None:
         with contextlib.suppress(EmbedderClosed, ModelFailed):
             vector: Vector = opened.embedder.embed([text], is_question=True)[0]
             return vector
         return None
-
-    def similar(
-        self, session: Session, project: Project, vector: Vector | None, allowed: Sequence[int] | None
-    ) -> SimilarMemories | None:
-        """Return how similar the memories with earlier vectors are. None if there are none, or too many to scan."""
-        opened = self._opened
-        if opened is None or vector is None or not opened.matrices.fits(project.piece_count):
-            return None
-        similar = opened.matrices.scan_project(session, project).compare(vector)
-        return similar if allowed is None else similar.only(allowed)
 
     def _use(self, names: Sequence[str]) -> None:
         opened = self._opened

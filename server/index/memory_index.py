@@ -157,10 +157,8 @@ class MemoryIndex:
         return self.with_earlier(self._embed_question(session, project, text, wanted, vector), text)
 
     def with_earlier(self, question: Question, text: str) -> Question:
-        """Embed the question with the earlier model too, while that has vectors. Lets look for some now and then."""
-        if self._earlier.is_due():
-            self._question_threads.submit(self._earlier.look)
-        return replace(question, earlier=self._earlier.vector(text))
+        """Embed the question with the earlier model too, while that has vectors."""
+        return replace(question, earlier=self._earlier.ask(text))
 
     def _embed_question(
         self, session: Session, project: Project, text: str, wanted: int | None, vector: Vector | None
@@ -186,8 +184,7 @@ class MemoryIndex:
         `wanted` most similar ones and all of `also`.
         """
         similar = self._find_similar(session, project, question, allowed, also, wanted)
-        earlier = self._earlier.similar(session, project, question.earlier, allowed)
-        return similar if earlier is None else similar.with_others(earlier)
+        return self._earlier.add_to(similar, session, project, question.earlier, allowed)
 
     def _find_similar(
         self,

@@ -11,7 +11,7 @@ from server.index.types import Vectors
 SEARCHED_SECONDS = 2.0
 """How long after a search the worker is slow."""
 
-REST_FACTOR = 1.0
+REST_FACTOR = 3.0
 """It then rests this many times as long as a piece took."""
 
 

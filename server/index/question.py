@@ -25,7 +25,7 @@ class Question:
     collection: Collection | None
     wanted: int | None
     result: Future[QuestionVector]
-    earlier: Vector | None = None
+    earlier: Future[Vector | None] | None = None
     """Its vector of the earlier model, while there are such vectors."""
 
     @staticmethod
