@@ -128,7 +128,7 @@ def _due_projects() -> sa.Select[Project]:
     changed_much = sa.or_(count >= 2 * counted, 2 * count <= counted)
     due = sa.or_(is_new, sa.and_(has_changed, sa.or_(changed_much, is_old)))
     known = sa.outerjoin(Project, ProjectLanguages, col(Project.id) == col(ProjectLanguages.project_id))
-    return sa.select(Project).select_from(known).where(due).limit(PROJECTS_AT_A_TIME)
+    return sa.select(Project).select_from(known).where(due).order_by(col(Project.id)).limit(PROJECTS_AT_A_TIME)
 
 
 def _look_at(session: Session, project: Project) -> ProjectLanguages:
