@@ -10,6 +10,7 @@ That measures the floor, and which answers count as weak. Intervals are 95 %, by
 import argparse
 import json
 import resource
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -20,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.server import Caller, Server, started
+from bench import parts
+from bench.server import Caller, Server, environment_of, launched
 from server.domain.memory.floor import floor_among, weak_below
 from server.domain.memory.ranking import SHARE_WEIGHT, SIMILARITY_WEIGHT, WINDOW_WEIGHT
 
@@ -29,6 +31,7 @@ KS = (1, 5, 10, 20)
 DEPTH = 100
 BATCH = 500
 RESAMPLES = 1000
+PARTS_QUESTIONS = 300
 ADVERSARIAL = "adversarial"
 FLOORS = (0.0, 0.1, 0.15, 0.18, 0.2, 0.22, 0.25, 0.26, 0.27, 0.28, 0.3, 0.35)
 WITHOUT = {
@@ -185,6 +188,21 @@ def _interval(items: Sequence[Any], value: Callable[[Any], float]) -> str:
     return f"[{low:.1f}, {high:.1f}]"
 
 
+def report_languages(asked: dict[str, list[Answer]]) -> None:
+    for name, answers in asked.items():
+        first, three = (fmean(answer.recall(k) for answer in answers) for k in (1, 3))
+        above = fmean(answer.above(floor_among(30)).recall(1) for answer in answers)
+        print(f"30 memories in six languages, asked {name}: first {first:.0%} (above the floor {above:.0%})")
+        print(f"    among three {three:.0%}")
+
+
+def questions_of(file: Path) -> list[parts.Question]:
+    """Return the questions, of all conversations in turn."""
+    conversations = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    asked = [[(question["question"], one["id"]) for question in one["questions"]] for one in conversations]
+    return [question for group in zip(*asked, strict=False) for question in group]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER)
@@ -198,13 +216,13 @@ def measure(folder: Path, database_url: str | None = None, model: str | None = N
     if not folder.is_dir():
         raise SystemExit(f"{folder} does not exist. Pass the folder with locomo/ and multilingual/.")
     chosen = {"DATABASE_URL": database_url, "EMBEDDING_MODEL": model}
-    with started(**{name: value for name, value in chosen.items() if value}) as server:
-        report(*locomo(server, folder / "locomo" / "conversations.jsonl"))
-        for name, answers in multilingual(server, folder / "multilingual" / "memories.jsonl").items():
-            first, three = (fmean(answer.recall(k) for answer in answers) for k in (1, 3))
-            above = fmean(answer.above(floor_among(30)).recall(1) for answer in answers)
-            print(f"30 memories in six languages, asked {name}: first {first:.0%} (above the floor {above:.0%})")
-            print(f"    among three {three:.0%}")
+    conversations, languages = folder / "locomo" / "conversations.jsonl", folder / "multilingual" / "memories.jsonl"
+    with tempfile.TemporaryDirectory(prefix="bench-") as data:
+        environment = environment_of(data, **{name: value for name, value in chosen.items() if value})
+        with launched(environment) as server:
+            report(*locomo(server, conversations))
+            report_languages(multilingual(server, languages))
+        parts.report(environment, questions_of(conversations)[:PARTS_QUESTIONS])
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"The server and its commands used {used.ru_utime + used.ru_stime:.0f} s of CPU.")
 

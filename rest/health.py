@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -36,6 +37,14 @@ class CheckView(BaseModel):
     problem: str | None = Field(
         default=None, exclude_if=lambda value: value is None, description="what is missing, and how to get it"
     )
+    models: Mapping[str, int] | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description='how many memories have vectors of which model; "none" for no vectors yet',
+    )
+    advice: str | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="the setting that would improve the results"
+    )
 
 
 class Health(BaseModel):
@@ -59,10 +68,7 @@ async def health(request: Request[State]) -> Response:
     """Report the health of each part. 503 when the service is unhealthy."""
     checks = await request.state["runtime"].health.current()
     status = overall_status(checks)
-    views = {
-        name: CheckView(status=check.status, latency_ms=check.latency_ms, work=check.work, problem=check.problem)
-        for name, check in checks.items()
-    }
+    views = {name: CheckView.model_validate(check, from_attributes=True) for name, check in checks.items()}
     view = Health(status=status, timestamp=datetime.now(UTC), checks=views)
     return reply(view, 503 if status is Status.UNHEALTHY else 200)
 

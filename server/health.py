@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,9 @@ from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import MemoryIndex
+from server.index.model import languages
 from server.index.model.embeddings import ModelFailed
+from server.index.upkeep import survey
 from server.mailer import Mailer
 from server.models import IndexTask, Project
 from server.settings import Settings
@@ -41,12 +43,17 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one part's check, with its duration, the part's background work, and what to do about a problem."""
+    """The result of one part's check, with its duration, the part's background work, and what to do about a problem.
+
+    `models` has the memories by the model of their vectors; `advice` is what to set for better results.
+    """
 
     status: Status
     latency_ms: float
     work: str | None = None
     problem: str | None = None
+    models: Mapping[str, int] | None = None
+    advice: str | None = None
 
 
 class HealthChecks:
@@ -56,11 +63,13 @@ class HealthChecks:
     """
 
     def __init__(self, settings: Settings, database: Database, index: MemoryIndex, mailer: Mailer) -> None:
+        self._settings = settings
         self._database = database
         self._index = index
+        self._told = survey.NOTHING_TOLD
         self._mailer = mailer
         self._parts: dict[tuple[str, ...], Callable[[], tuple[Status, ...]]] = {
-            ("database",): lambda: _database(database),
+            ("database",): self._ask_database,
             ("vector_index", "embedding"): lambda: _index(index),
             ("memory",): _memory,
             ("disk",): lambda: _disk(settings.data_dir),
@@ -108,9 +117,14 @@ class HealthChecks:
         async with anyio.create_task_group() as group:
             for names, ask in self._parts.items():
                 group.start_soon(check, names, ask)
-        checks["vector_index"] = replace(checks["vector_index"], work=self._index.work)
-        if checks["embedding"].status is Status.DEGRADED:
-            checks["embedding"] = replace(checks["embedding"], problem=self._index.missing)
+        checks["vector_index"] = replace(checks["vector_index"], work=self._index.work or self._told.work)
+        is_missing = checks["embedding"].status is Status.DEGRADED
+        checks["embedding"] = replace(
+            checks["embedding"],
+            problem=self._index.missing if is_missing else None,
+            models=self._told.models or None,
+            advice=advice_for(self._settings, self._told.misread_projects),
+        )
         return {name: checks[name] for names in self._parts for name in names}
 
     async def _ask(self, names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> tuple[Status, ...]:
@@ -127,6 +141,15 @@ class HealthChecks:
             with anyio.move_on_after(CHECK_TIMEOUT_SECONDS):
                 return await anyio.to_thread.run_sync(asking, limiter=self._threads, abandon_on_cancel=True)
         return (Status.UNHEALTHY,) * len(names)
+
+    def _ask_database(self) -> tuple[Status]:
+        """Read what the index's worker counted."""
+        try:
+            with self._database.read() as session:
+                self._told = survey.read(session)
+        except sa.exc.SQLAlchemyError:
+            return (Status.UNHEALTHY,)
+        return (Status.HEALTHY,)
 
     def _smtp(self) -> tuple[Status]:
         """Ask the mail server, without signing in, at most once in `MAIL_KEEP_SECONDS`."""
@@ -150,13 +173,13 @@ def count_memories_and_pending(session: Session) -> tuple[int, int]:
     return memories, session.execute(sa.select(sa.func.count()).select_from(IndexTask)).scalar_one()
 
 
-def _database(database: Database) -> tuple[Status]:
-    try:
-        with database.read() as session:
-            session.execute(sa.text("SELECT 1"))
-    except sa.exc.SQLAlchemyError:
-        return (Status.UNHEALTHY,)
-    return (Status.HEALTHY,)
+def advice_for(settings: Settings, misread_projects: int) -> str | None:
+    """Return what to set if the model reads many memories of these projects badly."""
+    what = languages.advice(settings)
+    if not misread_projects or what is None:
+        return None
+    projects = "1 project has" if misread_projects == 1 else f"{misread_projects:,} projects have"
+    return f"{projects} many memories in languages that the embedding model reads badly. {what}"
 
 
 def _index(index: MemoryIndex) -> tuple[Status, Status]:

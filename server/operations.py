@@ -13,6 +13,7 @@ from server.domain.memory import (
     deletions,
     imports,
     memories,
+    model_notes,
     overview,
     repeats,
     revert,
@@ -64,6 +65,7 @@ NAMES: dict[Callable[..., object], str] = {
     memories.stats: "memories.stats",
     overview.overview: "overview.overview",
     overview.at_a_glance: "overview.at_a_glance",
+    model_notes.of_project: "overview.model_notes",
     imports.begin: "exchange.import_as_member",  # its name since imports were a single operation
     imports.stage: "imports.stage",
     imports.commit: "imports.commit",

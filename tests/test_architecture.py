@@ -61,7 +61,13 @@ ORDER = {
         ("server.domain",),
     ),
     "server.index": (
-        ("server.index.memory_index", "server.index.prepared", "server.index.question"),
+        (
+            "server.index.memory_index",
+            "server.index.prepared",
+            "server.index.question",
+            "server.index.earlier",
+            "server.index.pace",
+        ),
         ("server.index.upkeep",),
         ("server.index.chroma", "server.index.exact"),
         ("server.index.outbox",),

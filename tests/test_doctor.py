@@ -15,7 +15,8 @@ from tests.support.commands import Run, lines
 from tests.support.postgres import Databases
 
 SECRET = "hunter2-hunter2-hunter2-hunter2"
-PARTS = ["settings", "data", "database", "secret", "index", "Chroma", "Redis", "model", "mail", "provider", "public"]
+PARTS = ["settings", "data", "database", "secret", "index", "Chroma", "Redis", "model", "vectors", "languages", "mail"]
+PARTS += ["provider", "public"]
 
 
 def line(run: Run, part: str) -> str:
@@ -174,3 +175,12 @@ def test_a_pool_that_postgres_cannot_serve_is_found(
     monkeypatch.setenv("SELFMEMORY_DATABASE_POOL", "5000")
     assert "lower SELFMEMORY_DATABASE_POOL, or raise max_connections there" in line(run, "database")
     postgres.drop(url)
+
+
+def test_it_tells_which_model_made_the_vectors_and_whether_it_reads_the_memories(run: Run, project_id: str) -> None:
+    texts = [f"Prefiro café sem açúcar de manhã, {number} xícaras." for number in range(6)]
+    run("import", "--project", project_id, given=lines(*texts))
+    assert line(run, "vectors") == "ok     vectors     6 memories by all-MiniLM-L6-v2/int8"
+    told = line(run, "languages")
+    assert "1 project has many memories in languages that the embedding model reads badly" in told
+    assert "Set SELFMEMORY_EMBEDDING_MODEL=multilingual-e5-small and restart" in told

@@ -13,7 +13,7 @@ from limits.errors import StorageError
 from sqlmodel import Session, col
 
 from server import data_folder
-from server.commands import start_warnings
+from server.commands import model_checks, start_warnings
 from server.commands.checks import Check, CheckFailed, run_checks
 from server.commands.chroma_check import check_chroma
 from server.commands.upkeep import open_model
@@ -47,6 +47,8 @@ def doctor(settings: Settings, _args: Namespace) -> int:
         "Chroma": check_chroma,
         "Redis": _redis,
         "model": _model,
+        "vectors": model_checks.vectors,
+        "languages": model_checks.language,
         "mail": _mail,
         "provider": _provider,
         "public URL": _public_url,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from server.index.upkeep.rebuild import Progress
+from server.index.upkeep.progress import Progress
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlmodel import Session
@@ -12,17 +12,19 @@ from sqlmodel import Session
 from server.database import Database
 from server.index.center import Center
 from server.index.chroma.collections import Collection, Collections
+from server.index.earlier import EarlierModel
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.batching import BatchingEmbedder
 from server.index.model.embeddings import Embedder, EmbedderClosed
 from server.index.model.failures import ModelAway
 from server.index.model.question_cache import QuestionCache
+from server.index.pace import Pace
 from server.index.pieces import Piece, pieces_of
 from server.index.question import Question, QuestionVector
 from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
-from server.index.upkeep import rebuild, rewriting
-from server.index.upkeep.rebuild import Progress
+from server.index.upkeep import reindexing
+from server.index.upkeep.progress import Progress
 from server.index.upkeep.worker import Worker
 from server.models import Project
 from server.settings import Settings
@@ -38,8 +40,6 @@ MAX_PIECES_PER_MEMORY = 3
 
 MAX_CHROMA_MEMORIES = 2_000
 """If a search wants more memories than this, it scans the project."""
-
-REPORT_EVERY_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ class MemoryIndex:
         self._database = database
         self._embedder = embedder
         self._matrices = MatrixCache(embedder)
+        self._pace = Pace(embedder, is_local=not settings.embedding_url)
         self._question_cache = QuestionCache()
+        self._earlier = EarlierModel(settings, database, embedder)
         self._collections = Collections(settings, database, embedder)
         self._worker = Worker(settings, database, self._collections, self._matrices, self._embed_now, embedder)
         self.missing: str | None = None
@@ -75,6 +77,7 @@ class MemoryIndex:
     def close(self) -> None:
         self._embedder.close()  # first: whoever waits for it ends
         self._question_threads.shutdown()
+        self._earlier.close()
         self._worker.stop()
         self._embedding_threads.shutdown()
 
@@ -91,19 +94,17 @@ class MemoryIndex:
 
     def embed_pieces(self, pieces: Sequence[Sequence[Piece]]) -> list[Embedded]:
         """Like `embed`, for the pieces of each text."""
+        flat = [piece.text for group in pieces for piece in group]
         try:
-            return self._embed_pieces_now(pieces)
+            vectors = self._embedder.embed(flat) if flat else np.empty((0, self._embedder.dimensions), np.float32)
         except ModelAway:
             return [UNEMBEDDED] * len(pieces)
+        return self.assemble(pieces, vectors)
 
     def _embed_now(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
-        """Like `embed`. Raises ModelAway."""
-        return self._embed_pieces_now([pieces_of(content, lead) for content, lead in texts])
-
-    def _embed_pieces_now(self, pieces: Sequence[Sequence[Piece]]) -> list[Embedded]:
-        flat = [piece.text for group in pieces for piece in group]
-        vectors = self._embedder.embed(flat) if flat else np.empty((0, self._embedder.dimensions), np.float32)
-        return self.assemble(pieces, vectors)
+        """Like `embed`, for the worker. Raises ModelAway."""
+        pieces = [pieces_of(content, lead) for content, lead in texts]
+        return self.assemble(pieces, self._pace.embed([piece.text for group in pieces for piece in group]))
 
     def ready(self, _texts: Sequence[tuple[str, str]]) -> list[Embedded] | None:
         """Return None, because only a `PreparedIndex` can have vectors ready."""
@@ -151,6 +152,16 @@ class MemoryIndex:
         In a large project, also find the `wanted` memories near it, unless `wanted` is None. That runs in a thread, in
         parallel with the word search.
         """
+        self._pace.searched()
+        return self.with_earlier(self._embed_question(session, project, text, wanted, vector), text)
+
+    def with_earlier(self, question: Question, text: str) -> Question:
+        """Embed the question with the earlier model too, while that has vectors."""
+        return replace(question, earlier=self._earlier.ask(text))
+
+    def _embed_question(
+        self, session: Session, project: Project, text: str, wanted: int | None, vector: Vector | None
+    ) -> Question:
         collection = self._collection(session, project)
         if collection is not None:
             result = self._question_threads.submit(self._embed_and_find, project, collection, text, wanted, vector)
@@ -171,6 +182,18 @@ class MemoryIndex:
         For a large project the result may leave some out (see `SimilarMemories.complete`), but holds about the
         `wanted` most similar ones and all of `also`.
         """
+        similar = self._find_similar(session, project, question, allowed, also, wanted)
+        return self._earlier.add_to(similar, session, project, question.earlier, allowed)
+
+    def _find_similar(
+        self,
+        session: Session,
+        project: Project,
+        question: Question,
+        allowed: Sequence[int] | None,
+        also: Numbers,
+        wanted: int,
+    ) -> SimilarMemories:
         vector = question.result.result().vector
         if vector is None:
             return NOTHING_SIMILAR
@@ -187,20 +210,8 @@ class MemoryIndex:
         return self._matrices.scan_memories(session, allowed, center).compare(vector)
 
     def reindex(self, report: Callable[[Progress], None]) -> None:
-        """Rebuild the words and mark all collections for rebuilding, then report until they are built.
-
-        If a running server owns the index, that server builds the collections.
-        """
-        rebuild.recount(self._database)
-        for progress in rewriting.rewrite_all(self._database):
-            report(progress)
-        rebuild.forget_collections(self._database)
-        self._worker.check_soon()
-        total = missing = self._worker.count_missing()
-        while missing and self._worker.is_alive():
-            report(self._worker.progress or Progress("building collections", total - missing, total))
-            time.sleep(REPORT_EVERY_SECONDS)
-            missing = self._worker.count_missing()
+        """Rebuild words and collections, and report until they are built."""
+        reindexing.reindex(self._database, self._worker, report)
 
     @property
     def work(self) -> str | None:

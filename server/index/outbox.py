@@ -31,6 +31,17 @@ def memories_changed(
     session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
 ) -> None:
     """Write what is derived from the text of new or changed memories. Flushes the session first."""
+    memories_embedded(session, project_id, memories, embedded)
+    terms = {memory.number: result.terms for memory, result in zip(memories, embedded, strict=True) if result.terms}
+    for user_id in {memory.user_id for memory in memories}:
+        numbers = [memory.number for memory in memories if memory.user_id == user_id]
+        word_index.memories_changed(session, project_id, user_id, numbers, terms)
+
+
+def memories_embedded(
+    session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
+) -> None:
+    """Write the vectors of memories. Enough where the text has not changed. Flushes the session first."""
     session.flush()
     old_counts = {memory.number: memory.piece_count for memory in memories}
     new_sizes = [size_of_memory(memory) for memory in memories if memory.revision == 0]
@@ -44,10 +55,6 @@ def memories_changed(
         memory.piece_count = len(result.spans)
         memory.embedding_model = result.model
     _write_pieces(session, project_id, memories, embedded)
-    terms = {memory.number: result.terms for memory, result in zip(memories, embedded, strict=True) if result.terms}
-    for user_id in {memory.user_id for memory in memories}:
-        numbers = [memory.number for memory in memories if memory.user_id == user_id]
-        word_index.memories_changed(session, project_id, user_id, numbers, terms)
     _write_tasks(session, project_id, old_counts)
 
 

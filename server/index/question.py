@@ -25,6 +25,8 @@ class Question:
     collection: Collection | None
     wanted: int | None
     result: Future[QuestionVector]
+    earlier: Future[Vector | None] | None = None
+    """Its vector of the earlier model, while there are such vectors."""
 
     @staticmethod
     def of(vector: Vector | None, wanted: int | None) -> "Question":

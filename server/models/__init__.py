@@ -5,6 +5,7 @@ from server.models.api_keys import ApiKey
 from server.models.audit import AuditEvent
 from server.models.base import metadata
 from server.models.imports import Import, StagedMemory
+from server.models.index_survey import IndexSurvey, ProjectLanguages
 from server.models.installation import Installation
 from server.models.invitations import Invitation, InvitationProject
 from server.models.memories import IdempotencyKey, IndexTask, Label, Memory, MemoryVersion, Piece, ProjectIndex
@@ -40,6 +41,7 @@ __all__ = [
     "IdempotencyKey",
     "Identity",
     "Import",
+    "IndexSurvey",
     "IndexTask",
     "Installation",
     "Invitation",
@@ -60,6 +62,7 @@ __all__ = [
     "Piece",
     "Project",
     "ProjectIndex",
+    "ProjectLanguages",
     "ProjectMember",
     "ProjectRole",
     "RecoveryCode",

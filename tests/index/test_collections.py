@@ -14,7 +14,7 @@ from server.index.chroma.client import open_embedded
 from server.index.exact import matrix_cache
 from server.index.model.embeddings import Embedder
 from server.index.upkeep import rebuild, worker
-from server.index.upkeep.rebuild import Progress
+from server.index.upkeep.progress import Progress
 from server.models import IndexTask, Project, ProjectIndex
 from server.settings import Settings
 from tests.support.world import World, eventually, opened

@@ -11,6 +11,7 @@ from sqlmodel import col
 from server.index.model.embeddings import Embedder, ModelFailed
 from server.index.types import Vectors
 from server.index.upkeep import worker
+from server.index.upkeep.progress import Progress, watched
 from server.models import Memory
 from server.settings import Settings
 from tests.support.fakes import WordEmbedder
@@ -85,6 +86,13 @@ def test_progress_is_reported(settings: Settings, embedder: Embedder, caplog: py
     assert [line["done"] for line in logged if line["work"] == "embedding with the new model"] == [16, 100]
 
 
+def test_the_time_left_is_told() -> None:
+    moments = iter([0.0, 0.0, 10.0, 300.0])
+    steps = watched((Progress("embedding", done, 1000) for done in (400, 410, 700)), lambda: next(moments))
+    told = ["embedding 40%", "embedding 41%, about 10 minutes left", "embedding 70%, about 5 minutes left"]
+    assert [str(step) for step in steps] == told
+
+
 class FailingOnce(WordEmbedder):
     """Another model, which fails the first time."""
 
@@ -108,3 +116,35 @@ def test_a_model_that_fails_once_is_tried_again(
     with opened(settings, FailingOnce()) as after:
         eventually(lambda: models(after) == {"other/test"})
         assert after.index.health().degraded is None
+
+
+class Refusing(WordEmbedder):
+    """Another model, which fails on every text about a zeppelin."""
+
+    name = "other/test"
+
+    def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
+        if any("zeppelin" in text for text in texts):
+            raise ModelFailed
+        return super().embed(texts, is_question=is_question)
+
+
+def test_a_text_on_which_the_model_always_fails_does_not_keep_the_others_from_it(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.1)
+    with opened(settings, embedder) as before:
+        before.add_many([f"canoe trip number {n}" for n in range(20)])
+        failing = before.add("a silver zeppelin")
+        before.add_many([f"kayak trip number {n}" for n in range(20)])
+    with opened(settings, Refusing()) as after:
+        after.index.wake()
+        eventually(lambda: after.index._worker._failing != set())
+        eventually(lambda: after.index.work is None)
+        assert after.memory(failing).embedding_model == "words/test"
+        assert after.found("canoe trip number 7")[0].similarity > 0.5
+        assert after.texts("silver balloon")[0] == "a silver zeppelin"
+        assert not after.index._worker._job
+    logged = [vars(record) for record in caplog.records if "fails on texts" in record.message]
+    assert [line["memories"] for line in logged] == [1]

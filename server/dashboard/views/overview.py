@@ -6,7 +6,7 @@ from server.dashboard import charts
 from server.dashboard.layout import last_project
 from server.dashboard.pages import HOME, LAST_PROJECT_COOKIE, PageRequest, redirect
 from server.dashboard.views.memories import Row
-from server.domain.memory import overview
+from server.domain.memory import model_notes, overview
 
 
 async def home(request: PageRequest) -> Response:
@@ -19,9 +19,11 @@ async def home(request: PageRequest) -> Response:
 
 async def show(request: PageRequest) -> Response:
     project_overview, stats, newest, usage = await request.call.read(overview.at_a_glance, request.project_id)
+    model = await request.call.read(model_notes.of_project, request.project_id, request.call.runtime.settings)
     return await request.render(
         "overview.html",
         request.project_id,
+        model=model,
         stats=stats,
         usage=usage,
         columns=charts.columns(project_overview),

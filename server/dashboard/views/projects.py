@@ -3,12 +3,13 @@
 from starlette.responses import Response
 
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.domain.memory import deletions
+from server.domain.memory import deletions, model_notes
 from server.domain.teams import projects
 
 
 async def show(request: PageRequest) -> Response:
-    return await request.render("settings.html", request.project_id)
+    model = await request.call.read(model_notes.of_project, request.project_id, request.call.runtime.settings)
+    return await request.render("settings.html", request.project_id, model=model)
 
 
 async def delete_memories(request: PageRequest) -> Response:

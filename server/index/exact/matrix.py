@@ -24,6 +24,9 @@ QUESTION_FACTOR = 0.5
 Measured on LoCoMo 1-5 with the whole recipe: see docs/benchmarks.md.
 """
 
+COMPARABLE = 50
+"""Of fewer memories it cannot be told what similarities are usual for a model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
@@ -135,6 +138,20 @@ class SimilarMemories:
     """For each piece of the scan."""
 
     complete: bool
+    others: "SimilarMemories | None" = field(default=None, repr=False)
+    """Memories whose vectors are of an earlier model; `numbers` and `similarities` have them too."""
+
+    def with_others(self, others: "SimilarMemories") -> "SimilarMemories":
+        """Add the memories that are only in `others`. What is usual there is made what is usual here."""
+        added = ~np.isin(others.numbers, self.numbers)
+        scale = np.float32(1)
+        if min(len(self.numbers), len(others.numbers)) >= COMPARABLE:
+            scale = self.similarities.std() / max(others.similarities.std(), np.float32(1e-6))
+        numbers = np.concatenate([self.numbers, others.numbers[added]])
+        similarities = np.concatenate([self.similarities, others.similarities[added] * scale])
+        order = np.argsort(numbers, kind="stable")
+        complete = self.complete and others.complete
+        return SimilarMemories(numbers[order], similarities[order], self.scan, self.cosines, complete, others)
 
     def only(self, allowed: Sequence[int]) -> "SimilarMemories":
         """Keep only the allowed memories."""
@@ -150,7 +167,7 @@ class SimilarMemories:
         matrix = self.scan.matrix
         position = int(np.searchsorted(matrix.numbers, number))
         if position == len(matrix.numbers) or matrix.numbers[position] != number:
-            return None
+            return self.others.best_span(number) if self.others else None
         start = int(matrix.starts[position])
         end = int(matrix.starts[position + 1]) if position + 1 < len(matrix.starts) else len(self.cosines)
         row = start + int(self.cosines[start:end].argmax())

@@ -30,6 +30,7 @@ __all__ = [
     "open_embedder",
     "open_late",
     "open_now",
+    "open_packaged",
 ]
 
 DEFAULT_MODEL = bundled.NAME
@@ -93,6 +94,17 @@ def configured(settings: Settings) -> Model:
         key = settings.embedding_key.get_secret_value()
         return EndpointModel(settings.embedding_url, settings.embedding_model, key)
     return load(settings.embedding_model, settings.data_dir)
+
+
+def open_packaged(name: str, data_dir: Path) -> Embedder | None:
+    """Open the model with this `Embedder.name`, if it comes in a package that is there."""
+    model, _, precision = name.rpartition("/")
+    if model not in PACKAGED or precision != PRECISION:
+        return None
+    try:
+        return open_embedder(model, data_dir)
+    except ModelUnusable:
+        return None
 
 
 def load(model: str, data_dir: Path) -> Model:

@@ -52,6 +52,17 @@ def memories_of_other_models(model: str) -> sa.ColumnElement[bool]:
     return sa.or_(_memories.c.embedding_model < model, _memories.c.embedding_model > model)
 
 
+def other_models(session: Session, model: str) -> list[str]:
+    """Return the names of the other models that made vectors, "" for no vectors first. One step of the index each."""
+    name = _memories.c.embedding_model
+    names: list[str] = []
+    after: sa.ColumnElement[bool] = sa.true()
+    while found := session.scalars(sa.select(name).where(after).order_by(name).limit(1)).all():
+        names += found
+        after = name > names[-1]
+    return [name for name in names if name != model]
+
+
 def projects_without_collection(model: str, exact_scan_limit: int) -> sa.Select[str]:
     """Select the projects that have outgrown exact scanning and have no ready collection of `model`."""
     project, index = _projects.c, _indexes.c

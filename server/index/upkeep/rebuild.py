@@ -1,65 +1,39 @@
-"""Rebuilds collections and vectors from SQL, in small steps so that the worker can do other work in between."""
+"""Rebuilds collections from SQL, in small steps so that the worker can do other work in between."""
 
-import logging
 import secrets
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import col
 
 from server.database import Database
 from server.index import outbox
 from server.index.center import Center
 from server.index.exact.matrix import Matrix
 from server.index.exact.matrix_cache import MatrixCache
-from server.index.pieces import lead_from
-from server.index.types import Embedded
-from server.index.upkeep.candidates import memories_of_other_models
+from server.index.upkeep.progress import Progress
 from server.index.words import word_index
-from server.models import Memory, Project, ProjectIndex, metadata
+from server.models import Project, ProjectIndex, metadata
 from server.models.base import now
 from server.models.stored_size import TOTAL_SIZE
 
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma
 
-log = logging.getLogger(__name__)
-
 CHROMA_BATCH = 32
 """Rows per write to Chroma, which holds the GIL while it writes."""
 
-EMBED_BATCH = 16
-"""The memories that are embedded at a time."""
-
 EPOCH_BITS = 62
 """The size of an epoch: a signed 64-bit column holds it, and no two are the same."""
-
-LOG_EVERY_SECONDS = 10.0
-"""The least time between two log lines about one job."""
 
 _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
 _tasks = metadata.tables["index_tasks"]
 _indexes = metadata.tables["project_indexes"]
 _projects = metadata.tables["projects"]
-
-Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """`done` of `whole` steps of a job."""
-
-    work: str
-    done: int
-    whole: int
-
-    def __str__(self) -> str:
-        return f"{self.work} {100 * self.done // max(self.whole, 1)}%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +44,6 @@ class _Part:
     after: int
     last: int
     seen: int
-
-
-def log_progress(job: Iterator[Progress]) -> Iterator[Progress]:
-    """Yield the job's steps and log the first, the last, and one every `LOG_EVERY_SECONDS` in between."""
-    due = 0.0
-    unlogged: Progress | None = None
-    for step in job:
-        if time.monotonic() >= due:
-            due = time.monotonic() + LOG_EVERY_SECONDS
-            unlogged = None
-            _log(step)
-        else:
-            unlogged = step
-        yield step
-    if unlogged:
-        _log(unlogged)
-
-
-def _log(step: Progress) -> None:
-    log.info("background work", extra={"work": step.work, "done": step.done, "whole": step.whole})
 
 
 def build_collection(
@@ -186,42 +140,6 @@ def _read_parts(database: Database, matrices: MatrixCache, project_id: str) -> I
         matrix, last = part
         yield _Part(matrix, after, last, seen)
         after = last
-
-
-def reembed(database: Database, embed: Embed, model: str) -> Iterator[Progress]:
-    """Embed the memories whose vectors are of another model, newest first."""
-    outdated = memories_of_other_models(model)
-    with database.read() as session:
-        total = session.scalar(sa.select(sa.func.count()).select_from(_memories).where(outdated)) or 0
-    done = 0
-    while numbers := _next_numbers(database, outdated):
-        with database.read() as session:
-            memories = {memory.number: memory for memory in session.scalars(_with_numbers(numbers))}
-        embedded = embed([(memory.content, lead_from(memory.content, memory.details)) for memory in memories.values()])
-        with database.write() as session:
-            _replace_vectors(session, memories, dict(zip(memories, embedded, strict=True)))
-        done += len(numbers)
-        yield Progress("embedding with the new model", done, max(total, done))
-
-
-def _next_numbers(database: Database, condition: sa.ColumnElement[bool]) -> Sequence[int]:
-    query = sa.select(_memories.c.number).where(condition).order_by(_memories.c.number.desc()).limit(EMBED_BATCH)
-    with database.read() as session:
-        return session.scalars(query).all()
-
-
-def _with_numbers(numbers: Sequence[int]) -> sa.Select[Memory]:
-    return sa.select(Memory).where(col(Memory.number).in_(numbers))
-
-
-def _replace_vectors(session: Session, read: dict[int, Memory], embedded: dict[int, Embedded]) -> None:
-    """Write the new vectors, skipping memories changed since they were read. Locks the rows first."""
-    by_project: dict[str, list[Memory]] = {}
-    for memory in session.scalars(_with_numbers(list(read)).order_by(col(Memory.number)).with_for_update()):
-        if memory.revision == read[memory.number].revision:
-            by_project.setdefault(memory.project_id, []).append(memory)
-    for project_id, memories in by_project.items():
-        outbox.memories_changed(session, project_id, memories, [embedded[memory.number] for memory in memories])
 
 
 def recount(database: Database) -> None:

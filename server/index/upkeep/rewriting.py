@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database
-from server.index.upkeep.rebuild import Progress
+from server.index.upkeep.progress import Progress
 from server.index.words import tokenizer, word_index
 from server.models import WordIndexState, metadata
 

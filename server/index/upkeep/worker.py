@@ -16,12 +16,15 @@ from server.index.chroma.failures import ChromaFailed
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import EmbedderClosed, ModelFailed
 from server.index.model.failures import ModelAway
+from server.index.model.languages import reads_only_english
 from server.index.outbox import PURGE
 from server.index.types import Space
 from server.index.upkeep import candidates, following, rebuild, rewriting
 from server.index.upkeep.candidates import Task
 from server.index.upkeep.owner_lock import OwnerLock
-from server.index.upkeep.rebuild import Embed, Progress
+from server.index.upkeep.progress import Progress, watched
+from server.index.upkeep.reembedding import Embed, Reembedding
+from server.index.upkeep.survey import Surveyor
 from server.index.words import word_index
 from server.models import metadata
 from server.models.base import now
@@ -56,7 +59,6 @@ STOP_SECONDS = 3.0
 _projects = metadata.tables["projects"]
 _indexes = metadata.tables["project_indexes"]
 _tasks = metadata.tables["index_tasks"]
-_memories = metadata.tables["memories"]
 
 
 class Worker:
@@ -77,6 +79,7 @@ class Worker:
         self._embed = embed
         self._space = space
         self._exact_scan_limit = settings.exact_scan_limit
+        self._surveyor = Surveyor(database, only_english=reads_only_english(settings.embedding_model))
         self._lock = OwnerLock(settings.data_dir / "index.lock", database)
         self._thread = threading.Thread(target=self._run, name="index-worker", daemon=True)
         self._wake = threading.Event()
@@ -86,6 +89,7 @@ class Worker:
         self._retry_at = 0.0
         self._embed_at = 0.0
         self._sweep_at: float | None = 0.0
+        self._failing: set[int] = set()
         self.progress: Progress | None = None
         """The progress of the current job; None if there is none."""
 
@@ -166,6 +170,7 @@ class Worker:
             word_index.prepare(self._database)
             log.info("owns the index")
         self._purge()
+        self._surveyor.step(self.progress)
         if time.monotonic() < self._retry_at:
             return False
         try:
@@ -245,21 +250,18 @@ class Worker:
             return None
         self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
         if rewriting.is_outdated(self._database):
-            return rebuild.log_progress(rewriting.rewrite_outdated(self._database))
+            return watched(rewriting.rewrite_outdated(self._database))
         if not self._space.name:
             return None
-        outdated = candidates.memories_of_other_models(self._space.name)
-        may_embed = time.monotonic() >= self._embed_at
-        if may_embed and self._read_numbers(sa.select(_memories.c.number).where(outdated).limit(1)):
-            return rebuild.log_progress(rebuild.reembed(self._database, self._embed, self._space.name))
+        reembedding = Reembedding(self._database, self._embed, self._space.name, self._failing)
+        if time.monotonic() >= self._embed_at and reembedding.is_needed():
+            return watched(reembedding.run())
         with self._database.read() as session:
             project_id = candidates.next_project(session, self._space.name, self._exact_scan_limit)
         if project_id is None:
             return None
         chroma = self._open_chroma()
-        return rebuild.log_progress(
-            rebuild.build_collection(self._database, chroma, self._matrices, self._space.name, project_id)
-        )
+        return watched(rebuild.build_collection(self._database, chroma, self._matrices, self._space.name, project_id))
 
     def _sweep(self) -> None:
         """Delete unused collections, if there may be some."""

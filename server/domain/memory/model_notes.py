@@ -1,0 +1,30 @@
+"""What people should know about the embedding model of a project."""
+
+from typing import NamedTuple
+
+from sqlmodel import Session
+
+from server.domain.access import Action, require_project
+from server.index.model import languages
+from server.index.upkeep import survey
+from server.principal import Principal
+from server.settings import Settings
+
+
+class ModelNotes(NamedTuple):
+    """`models` has the memories of the whole server by the model of their vectors, `work` a job and its progress.
+
+    `advice` is what to set, because the model reads much of the project badly.
+    """
+
+    models: dict[str, int]
+    work: str | None
+    advice: str | None
+
+
+def of_project(session: Session, principal: Principal, project_id: str, settings: Settings) -> ModelNotes:
+    """Return what the index's worker counted last."""
+    project = require_project(session, principal, project_id, Action.READ)
+    told = survey.read(session)
+    advice = languages.advice(settings) if survey.is_misread(session, project.id) else None
+    return ModelNotes(told.models, told.work, advice)

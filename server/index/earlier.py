@@ -1,0 +1,114 @@
+"""The model before the current one: its vectors answer for the memories that are not embedded again yet."""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.database import Database
+from server.index.exact.matrix import SimilarMemories
+from server.index.exact.matrix_cache import MatrixCache
+from server.index.model.embeddings import Embedder, open_packaged
+from server.index.model.failures import EmbedderClosed, ModelFailed
+from server.index.types import Space, Vector
+from server.index.upkeep.candidates import other_models
+from server.models import Project
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 5.0
+"""How often a search lets look whether there are vectors of an earlier model."""
+
+THREADS = 3
+"""Two for questions, while one looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    embedder: Embedder
+    matrices: MatrixCache
+
+
+class EarlierModel:
+    """Is open while some memories have vectors of an earlier model that comes in a package. Safe for threads."""
+
+    def __init__(self, settings: Settings, database: Database, current: Space) -> None:
+        self._data_dir = settings.data_dir
+        self._configured = "" if settings.embedding_url else f"{settings.embedding_model}/"
+        self._database = database
+        self._current = current
+        self._opened: _Opened | None = None
+        self._looking = threading.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, "earlier-model")
+        self._look_at = 0.0
+
+    def ask(self, text: str) -> Future[Vector | None] | None:
+        """Embed a question in a thread, in parallel with what else it needs. None if no earlier model is open.
+
+        Looks for one now and then.
+        """
+        if time.monotonic() >= self._look_at and not self._looking.locked():
+            self._threads.submit(self.look)
+        return self._threads.submit(self._embed, self._opened, text) if self._opened else None
+
+    def look(self) -> None:
+        """Open the earlier model if it has vectors, and close it if it has none left. Opening takes a second."""
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            with self._database.read() as session:
+                names = other_models(session, self._current.name)
+            # The configured model is loaded elsewhere, if it is not yet the current one.
+            self._use([name for name in names if not self._configured or not name.startswith(self._configured)])
+        except sa.exc.SQLAlchemyError as error:
+            log.debug("the database does not tell the models", extra={"kind": type(error).__name__})
+        finally:
+            self._look_at = time.monotonic() + LOOK_EVERY_SECONDS
+            self._looking.release()
+
+    def close(self) -> None:
+        with self._looking:
+            self._use([])
+        self._threads.shutdown()
+
+    def add_to(
+        self,
+        similar: SimilarMemories,
+        session: Session,
+        project: Project,
+        question: Future[Vector | None] | None,
+        allowed: Sequence[int] | None,
+    ) -> SimilarMemories:
+        """Add the memories with earlier vectors to the similar ones, unless they are too many to scan."""
+        opened = self._opened
+        if question is None or opened is None or not opened.matrices.fits(project.piece_count):
+            return similar
+        vector = question.result()
+        if vector is None:
+            return similar
+        others = opened.matrices.scan_project(session, project).compare(vector)
+        return similar.with_others(others if allowed is None else others.only(allowed))
+
+    def _embed(self, opened: _Opened, text: str) -> Vector | None:
+        with contextlib.suppress(EmbedderClosed, ModelFailed):
+            vector: Vector = opened.embedder.embed([text], is_question=True)[0]
+            return vector
+        return None
+
+    def _use(self, names: Sequence[str]) -> None:
+        opened = self._opened
+        if opened is not None and opened.embedder.name not in names:
+            self._opened = None
+            opened.embedder.close()
+        if self._opened is None:
+            embedder = next((found for name in names if (found := open_packaged(name, self._data_dir))), None)
+            if embedder is not None:
+                self._opened = _Opened(embedder, MatrixCache(embedder))
+                log.info("vectors of the earlier model answer until there are new ones", extra={"model": embedder.name})

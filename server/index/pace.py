@@ -1,0 +1,42 @@
+"""How fast the worker embeds: it leaves the model mostly to searches while there are some."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from server.index.model.embeddings import Embedder
+from server.index.types import Vectors
+
+SEARCHED_SECONDS = 2.0
+"""How long after a search the worker is slow."""
+
+REST_FACTOR = 3.0
+"""It then rests this many times as long as a piece took."""
+
+
+class Pace:
+    def __init__(self, embedder: Embedder, *, is_local: bool) -> None:
+        self._embedder = embedder
+        self._is_local = is_local
+        self._searched_at = -SEARCHED_SECONDS
+
+    def searched(self) -> None:
+        """Note that there is a search."""
+        self._searched_at = time.monotonic()
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed the texts for the worker: all at once, or one at a time with rests. Raises what `Embedder.embed` does.
+
+        A model elsewhere takes nothing from searches.
+        """
+        vectors: list[Vectors] = []
+        done = 0
+        while done < len(texts):
+            is_slow = self._is_local and time.monotonic() < self._searched_at + SEARCHED_SECONDS
+            part = texts[done : done + 1 if is_slow else len(texts)]
+            began = time.monotonic()
+            vectors.append(self._embedder.embed(part))
+            time.sleep(REST_FACTOR * (time.monotonic() - began) if is_slow else 0)
+            done += len(part)
+        return np.concatenate(vectors) if vectors else np.empty((0, self._embedder.dimensions), np.float32)

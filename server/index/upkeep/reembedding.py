@@ -1,0 +1,176 @@
+"""Embeds the memories again whose vectors are of another model, in small steps.
+
+The database knows what is left, so an interrupted run goes on where it was.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.database import Database
+from server.index import outbox
+from server.index.model.failures import ModelFailed
+from server.index.pieces import lead_from
+from server.index.types import Embedded
+from server.index.upkeep.candidates import memories_of_other_models, other_models
+from server.index.upkeep.progress import Progress
+from server.models import Memory, Project, metadata
+
+log = logging.getLogger(__name__)
+
+EMBED_BATCH = 16
+"""Memories that are embedded at a time."""
+
+WRITE_EVERY_SECONDS = 5.0
+"""New vectors are written after this time at the latest. Each write makes the next search of a project read them."""
+
+GATHERED_PIECES = 2_000
+"""Pieces whose vectors are kept in memory until they are written."""
+
+WRITTEN_PIECES = 200
+"""Pieces that are written in one transaction, unless one memory alone has more."""
+
+MOST_FAILING = 10_000
+"""Of more texts on which the model fails, it is the model that is wrong."""
+
+PROBE = ("Does the model work?", "")
+
+_memories = metadata.tables["memories"]
+_models = _memories.c.embedding_model
+
+T = TypeVar("T")
+New = tuple[int, int, Embedded]
+"""A memory's number, its revision when it was read, and its new vectors."""
+
+Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
+
+
+class Reembedding:
+    """What is left to embed with the model named `model`.
+
+    A text on which the model fails is left out from then on, so that it does not block the others: it is found by its
+    words, and has another chance after a restart.
+    """
+
+    def __init__(self, database: Database, embed: Embed, model: str, failing: set[int]) -> None:
+        self._database = database
+        self._embed = embed
+        self._model = model
+        self._failing = failing
+        self._gathered: list[New] = []
+
+    def is_needed(self) -> bool:
+        some = sa.select(_memories.c.number).where(memories_of_other_models(self._model)).limit(len(self._failing) + 1)
+        return any(number not in self._failing for number in self._read(some))
+
+    def run(self) -> Iterator[Progress]:
+        """Raises ModelAway, and ModelFailed if the model does not work at all."""
+        failed_before = len(self._failing)
+        try:
+            yield from self._steps()
+        finally:
+            self._write_all()
+        if count := len(self._failing) - failed_before:
+            log.warning("the embedding model fails on texts, which are found by their words", extra={"memories": count})
+
+    def _steps(self) -> Iterator[Progress]:
+        whole, left = self._count()
+        written_at = time.monotonic()
+        for numbers in self._chunks():
+            self._embed_again([number for number in numbers if number not in self._failing])
+            if self._gathered_pieces() > GATHERED_PIECES or time.monotonic() > written_at + WRITE_EVERY_SECONDS:
+                self._write_all()
+                written_at = time.monotonic()
+            left = max(left - len(numbers), 0)
+            yield Progress("embedding with the new model", whole - left, whole)
+
+    def _count(self) -> tuple[int, int]:
+        """Return how many memories there are, and how many are to be embedded."""
+        outdated = sa.select(sa.func.count()).select_from(_memories).where(memories_of_other_models(self._model))
+        with self._database.read() as session:
+            left = session.scalar(outdated) or 0
+            return max(session.scalar(sa.select(sa.func.sum(col(Project.memory_count)))) or 0, left), left
+
+    def _chunks(self) -> Iterator[Sequence[int]]:
+        """Yield the numbers of the memories without vectors, then of those of each other model, newest first.
+
+        Memories that are added without vectors meanwhile come next. Each query reads an index from where the last one
+        ended: what is done is never read again.
+        """
+        top = next(iter(self._read(sa.select(sa.func.max(_memories.c.number)))), None) or 0
+        with self._database.read() as session:
+            models = other_models(session, self._model)
+        for model in models:
+            below = top + 1
+            while numbers := self._added_after(top) or self._next_of(model, below):
+                top, below = max(top, numbers[-1]), min(below, numbers[-1])
+                yield numbers
+
+    def _added_after(self, number: int) -> Sequence[int]:
+        added = sa.select(_memories.c.number).where(_models == "", _memories.c.number > number)
+        return self._read(added.order_by(_memories.c.number).limit(EMBED_BATCH))
+
+    def _next_of(self, model: str, below: int) -> Sequence[int]:
+        of_model = sa.select(_memories.c.number).where(_models == model, _memories.c.number < below)
+        return self._read(of_model.order_by(_memories.c.number.desc()).limit(EMBED_BATCH))
+
+    def _embed_again(self, numbers: Sequence[int]) -> None:
+        with self._database.read() as session:
+            memories = {memory.number: memory for memory in session.scalars(_with_numbers(numbers))}
+        embedded = self._embedded(memories)
+        self._gathered += [(number, memories[number].revision, found) for number, found in embedded.items()]
+
+    def _gathered_pieces(self) -> int:
+        return sum(len(found.spans) for _, _, found in self._gathered)
+
+    def _write_all(self) -> None:
+        """Write what is gathered, some pieces a transaction."""
+        while self._gathered:
+            part = [self._gathered.pop(0)]
+            while self._gathered and sum(len(found.spans) for _, _, found in part) < WRITTEN_PIECES:
+                part.append(self._gathered.pop(0))
+            with self._database.write() as session:
+                _replace_vectors(session, part)
+
+    def _embedded(self, memories: dict[int, Memory]) -> dict[int, Embedded]:
+        """Return the vectors by number, without the memories on which the model fails."""
+        texts = {
+            number: (memory.content, lead_from(memory.content, memory.details)) for number, memory in memories.items()
+        }
+        try:
+            return dict(zip(texts, self._embed(list(texts.values())), strict=True))
+        except ModelFailed:
+            self._embed([PROBE])  # if it fails on this too, no text is to blame
+            return {number: found for number, text in texts.items() for found in self._embedded_alone(number, text)}
+
+    def _embedded_alone(self, number: int, text: tuple[str, str]) -> list[Embedded]:
+        try:
+            return self._embed([text])
+        except ModelFailed:
+            if len(self._failing) >= MOST_FAILING:
+                raise
+            self._failing.add(number)
+            return []
+
+    def _read(self, query: sa.Select[T]) -> Sequence[T]:
+        with self._database.read() as session:
+            return session.scalars(query).all()
+
+
+def _with_numbers(numbers: Sequence[int]) -> sa.Select[Memory]:
+    return sa.select(Memory).where(col(Memory.number).in_(numbers))
+
+
+def _replace_vectors(session: Session, new: Sequence[New]) -> None:
+    """Write the new vectors, skipping memories changed since they were read. Locks the rows first."""
+    read = {number: (revision, embedded) for number, revision, embedded in new}
+    by_project: dict[str, list[Memory]] = {}
+    for memory in session.scalars(_with_numbers(list(read)).order_by(col(Memory.number)).with_for_update()):
+        if memory.revision == read[memory.number][0]:
+            by_project.setdefault(memory.project_id, []).append(memory)
+    for project_id, memories in by_project.items():
+        outbox.memories_embedded(session, project_id, memories, [read[memory.number][1] for memory in memories])

@@ -1,0 +1,150 @@
+"""Counts what `/health`, `doctor` and the dashboard tell: vectors by model, and projects that the model reads badly."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.database import Database
+from server.index.model import languages
+from server.index.upkeep.progress import Progress
+from server.models import IndexSurvey, Memory, Project, ProjectLanguages
+from server.models.base import now
+
+EVERY_SECONDS = 5.0
+REST_FACTOR = 100
+"""After counting, the worker does other things for this many times as long: a large database takes longer to count."""
+
+FRESH = timedelta(seconds=60)
+"""A job's progress that is older is that of a server which has stopped."""
+
+NEWEST = 200
+"""Memories of a project that are looked at."""
+
+PROJECTS_AT_A_TIME = 20
+LEAST_OTHERS = 5
+ONE_IN = 4
+"""A project is misread if at least one in this many of its memories is not in English."""
+
+LOOK_AGAIN_AFTER = timedelta(hours=1)
+"""When a changed project is looked at again that has neither doubled nor halved."""
+
+NO_MODEL = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was counted last. `models` has the memories by the model of their vectors, "none" for those without any."""
+
+    models: dict[str, int]
+    misread_projects: int
+    work: str | None
+
+
+NOTHING_TOLD = Told({}, 0, None)
+
+
+class Surveyor:
+    """Counts for the worker, which calls `step` again and again."""
+
+    def __init__(self, database: Database, *, only_english: bool) -> None:
+        self._database = database
+        self._only_english = only_english
+        self._due = 0.0
+
+    def step(self, progress: Progress | None) -> None:
+        began = time.monotonic()
+        if began < self._due:
+            return
+        try:
+            self._count(str(progress or ""))
+        finally:
+            ended = time.monotonic()
+            self._due = ended + max(EVERY_SECONDS, REST_FACTOR * (ended - began))
+
+    def _count(self, work: str) -> None:
+        with self._database.read() as session:
+            models = count_models(session)
+            known = session.get(IndexSurvey, 1)
+        misread = 0
+        if self._only_english:
+            look_at_projects(self._database)
+            misread = count_misread(self._database)
+        if known is None or (known.models, known.misread_projects, known.work) != (models, misread, work):
+            with self._database.write() as session:
+                session.merge(IndexSurvey(models=models, misread_projects=misread, work=work))
+
+
+def read(session: Session) -> Told:
+    """Return what was counted last, by whichever process."""
+    row = session.get(IndexSurvey, 1)
+    if row is None:
+        return NOTHING_TOLD
+    models = {name or NO_MODEL: count for name, count in row.models.items()}
+    return Told(models, row.misread_projects, row.work if row.work and row.counted_at > now() - FRESH else None)
+
+
+def is_misread(session: Session, project_id: str) -> bool:
+    """Return whether much of the project is not in English. Says nothing about a model that reads other languages."""
+    found = session.get(ProjectLanguages, project_id)
+    return found is not None and found.is_misread
+
+
+def count_models(session: Session) -> dict[str, int]:
+    """Count the memories by the model of their vectors, "" for those without any. Reads an index only."""
+    model = col(Memory.embedding_model)
+    rows = session.execute(sa.select(model, sa.func.count()).group_by(model))
+    return {name: count for name, count in rows}  # noqa: C416 - a Row is no tuple for mypy
+
+
+def look_at_projects(database: Database) -> int:
+    """Look at the languages of some projects that changed much. Return how many these are."""
+    with database.read() as session:
+        looked = [_look_at(session, project) for project in session.scalars(_due_projects())]
+    if looked:
+        with database.write() as session:
+            ids = [one.project_id for one in looked]
+            still_there = set(session.scalars(sa.select(col(Project.id)).where(col(Project.id).in_(ids))))
+            for one in looked:
+                if one.project_id in still_there:
+                    session.merge(one)
+    return len(looked)
+
+
+def count_misread(database: Database) -> int:
+    misread = sa.select(sa.func.count()).select_from(ProjectLanguages).where(col(ProjectLanguages.is_misread))
+    with database.read() as session:
+        return session.scalar(misread) or 0
+
+
+def _due_projects() -> sa.Select[Project]:
+    count, counted = col(Project.memory_count), col(ProjectLanguages.memory_count)
+    is_new = sa.and_(counted.is_(None), count >= LEAST_OTHERS)
+    is_old = col(ProjectLanguages.counted_at) < now() - LOOK_AGAIN_AFTER
+    has_changed = sa.or_(col(Project.revision) > col(ProjectLanguages.revision), count != counted)
+    changed_much = sa.or_(count >= 2 * counted, 2 * count <= counted)
+    due = sa.or_(is_new, sa.and_(has_changed, sa.or_(changed_much, is_old)))
+    known = sa.outerjoin(Project, ProjectLanguages, col(Project.id) == col(ProjectLanguages.project_id))
+    return sa.select(Project).select_from(known).where(due).order_by(col(Project.id)).limit(PROJECTS_AT_A_TIME)
+
+
+def _look_at(session: Session, project: Project) -> ProjectLanguages:
+    beginning = sa.func.substr(col(Memory.content), 1, languages.MOST_CHARACTERS)
+    newest = sa.select(beginning).where(col(Memory.project_id) == project.id).order_by(col(Memory.id).desc())
+    english, others = _count_english(session.scalars(newest.limit(NEWEST)))
+    return ProjectLanguages(
+        project_id=project.id,
+        memory_count=project.memory_count,
+        revision=project.revision,
+        english=english,
+        others=others,
+        is_misread=others >= LEAST_OTHERS and ONE_IN * others >= english + others,
+    )
+
+
+def _count_english(texts: Iterable[str]) -> tuple[int, int]:
+    judged = [languages.is_english(text) for text in texts]
+    return judged.count(True), judged.count(False)

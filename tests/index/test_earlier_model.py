@@ -1,0 +1,71 @@
+"""After a change of the model, the vectors of the earlier one answer until there are new ones."""
+
+from pathlib import Path
+
+import pytest
+
+from server.index import earlier
+from server.index.model.embeddings import Embedder
+from server.index.model.failures import ModelAway
+from server.index.types import Vectors
+from server.index.upkeep import worker
+from server.settings import Settings
+from tests.index.test_reembedding import BlockedEmbedder, models
+from tests.support.fakes import WordEmbedder
+from tests.support.world import World, eventually, opened
+
+
+@pytest.fixture(autouse=True)
+def _packaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_packaged(name: str, _data_dir: Path) -> Embedder | None:
+        return WordEmbedder() if name == WordEmbedder.name else None
+
+    monkeypatch.setattr(earlier, "open_packaged", open_packaged)
+    monkeypatch.setattr(earlier, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "CHECK_EVERY_SECONDS", 0.1)
+
+
+def best(world: World, query: str) -> tuple[str, float, str]:
+    found = world.found(query)[0]
+    return found.memory.content, round(found.similarity, 1), found.piece
+
+
+@pytest.mark.parametrize("limit", [5000, 0])
+def test_the_earlier_vectors_answer_until_there_are_new_ones(
+    settings: Settings, embedder: Embedder, limit: int
+) -> None:
+    settings = settings.model_copy(update={"exact_scan_limit": limit})
+    with opened(settings, embedder) as before:
+        before.add_many([f"canoe trip number {n}" for n in range(60)])
+        changed = before.add("a wooden paddle")
+        deleted = before.add("a torn sail")
+    slow = BlockedEmbedder()
+    with opened(settings, slow) as after:
+        eventually(lambda: after.found("canoe trip number 7")[0].similarity > 0.5)
+        assert best(after, "canoe trip number 7")[2] == "canoe trip number 7"
+        after.delete(deleted)
+        assert "a torn sail" not in after.texts("a torn sail")
+        slow.released.set()
+        after.update(changed, "a carbon oar")
+        assert best(after, "carbon oar")[::2] == ("a carbon oar", "a carbon oar")
+        eventually(lambda: models(after) == {"other/test"})
+        eventually(lambda: after.found("anything") == [] or after.index._earlier._opened is None)
+        assert after.found("canoe trip number 7")[0].similarity > 0.5
+
+
+class AwayEmbedder(WordEmbedder):
+    """Another model, which is not there."""
+
+    name = "other/test"
+
+    def embed(self, texts: object, /, *, is_question: bool = False) -> Vectors:
+        raise ModelAway
+
+
+def test_they_also_answer_while_the_new_model_is_missing(settings: Settings, embedder: Embedder) -> None:
+    with opened(settings, embedder) as before:
+        before.add_many([f"canoe trip number {n}" for n in range(60)])
+    with opened(settings, AwayEmbedder()) as after:
+        added = after.add("a red kayak")
+        eventually(lambda: after.found("canoe trip number 7")[0].similarity > 0.5)
+        assert after.found("red kayak")[0].memory.id == added
