@@ -3,13 +3,12 @@
 import functools
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from jinja2 import Environment
-from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from server import csp, templating
+from server.dashboard.dates import ago, moment
 from server.models.base import JSON
 
 DONE = {
@@ -75,13 +74,6 @@ def problem_page(
     return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
 
 
-def moment(value: datetime) -> Markup:
-    """Return a time in UTC. A script shows it in the reader's time zone."""
-    value = value.astimezone(UTC)
-    markup = Markup('<time datetime="{}">{:%b} {}, {:%Y, %H:%M} UTC</time>')
-    return markup.format(value.strftime("%Y-%m-%dT%H:%M:%SZ"), value, value.day, value)
-
-
 def count(number: int, singular: str, plural: str | None = None) -> str:
     """Return `1 memory`, `12,000 memories`."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
@@ -118,6 +110,6 @@ def browser(agent: str) -> str:
 def _environment() -> Environment:
     environment = templating.environment("server.dashboard", "server")
     environment.filters |= {
-        "moment": moment, "count": count, "pretty": pretty, "one_line": one_line, "browser": browser,
+        "moment": moment, "ago": ago, "count": count, "pretty": pretty, "one_line": one_line, "browser": browser,
     }  # fmt: skip
     return environment

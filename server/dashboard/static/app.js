@@ -8,9 +8,12 @@ const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 const long = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
-  time.textContent = short.format(moment);
+  if (!("ago" in time.dataset)) time.textContent = short.format(moment);
   time.title = long.format(moment);
 }
+
+// The server groups lists by day. Let it know when a day begins here.
+document.cookie = `zone=${encodeURIComponent(zone)}; path=/dashboard; max-age=31536000; samesite=lax`;
 
 // On a phone the project's pages are one row. Scroll to the current one.
 document.querySelector("nav.project [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -10,6 +10,7 @@ from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import number_in
 from server.dashboard.rendering import pretty
 from server.dashboard.views import memories as memory_list
+from server.dashboard.views.memory_rows import Row
 from server.domain.memory import deletions, memories, trash, versions
 from server.domain.memory.memories import MemoryChange, NewMemory
 from server.domain.people import users
@@ -33,7 +34,7 @@ async def show(request: PageRequest) -> Response:
         memory.project_id,
         memory=memory,
         text=memory.content if shows_all else memory.content[:SHOWN_LENGTH],
-        row=memory_list.Row.of(memory),
+        row=Row.of(memory),
         other=other_details(memory.details),
         earlier=page.versions,
         earlier_count=await request.call.read(versions.count_versions, memory.id),

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from server.dashboard import charts
 from server.dashboard.layout import last_project
 from server.dashboard.pages import HOME, LAST_PROJECT_COOKIE, PageRequest, redirect
-from server.dashboard.views.memories import Row
+from server.dashboard.views.memory_rows import Row
 from server.domain.memory import overview
 
 
