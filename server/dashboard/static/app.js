@@ -83,7 +83,7 @@ document.addEventListener("keydown", (event) => {
 // Prevent double submission. A page that is restored from the browser's cache can be submitted again.
 document.addEventListener("submit", (event) => {
   const button = event.submitter;
-  if (button && event.target.method === "post") setTimeout(() => { button.disabled = true; });
+  if (button && event.target.method === "post" && !("download" in button.dataset)) setTimeout(() => { button.disabled = true; });
 });
 addEventListener("pageshow", (event) => {
   if (event.persisted) for (const button of document.querySelectorAll("button[disabled]")) button.disabled = false;
@@ -113,4 +113,26 @@ if (waiting) {
     }
   };
   setTimeout(ask, 3000);
+}
+
+// Say how many memories are selected, and select all of them from the keyboard with one key.
+const count = document.querySelector("[data-selected]");
+if (count) {
+  const boxes = [...document.querySelectorAll("input[name=ids]")];
+  const tell = () => {
+    const chosen = boxes.filter((box) => box.checked).length;
+    count.textContent = `${chosen} selected`;
+    all.textContent = chosen === boxes.length ? "Select none" : "Select all";
+  };
+  const all = document.createElement("button");
+  all.type = "button";
+  all.className = "button small quiet";
+  all.addEventListener("click", () => {
+    const wanted = !boxes.every((box) => box.checked);
+    for (const box of boxes) box.checked = wanted;
+    tell();
+  });
+  count.after(all);
+  for (const box of boxes) box.addEventListener("change", tell);
+  tell();
 }
