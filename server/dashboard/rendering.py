@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse
 
 from server import csp, templating
 from server.dashboard.dates import ago, moment
+from server.dashboard.markdown import to_html
 from server.models.base import JSON
 
 DONE = {
@@ -17,6 +18,9 @@ DONE = {
     "restored": "Memory restored.",
     "erased": "Memory deleted for good.",
     "undone": "Undone. Added memories are in the trash, changes are taken back, deleted memories are back.",
+    "pinned": "Pinned. Every conversation begins with it.",
+    "unpinned": "Unpinned.",
+    "version-restored": "Version restored. What it replaced stays in history.",
     "saved": "Saved. The previous version stays in history.",
     "all-deleted": "Memories deleted.",
     "selected-pin": "Memories pinned. Every conversation begins with them.",
@@ -115,6 +119,7 @@ def browser(agent: str) -> str:
 def _environment() -> Environment:
     environment = templating.environment("server.dashboard", "server")
     environment.filters |= {
-        "moment": moment, "ago": ago, "count": count, "pretty": pretty, "one_line": one_line, "browser": browser,
+        "moment": moment, "ago": ago, "markdown": to_html, "count": count, "pretty": pretty, "one_line": one_line,
+        "browser": browser,
     }  # fmt: skip
     return environment

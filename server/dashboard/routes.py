@@ -71,6 +71,8 @@ PAGES = {
 
     MEMORY: Page(memory.show),
     MEMORY + "/edit": Page(memory.edit, memory.save),
+    MEMORY + "/pin": Page(memory.show, memory.pin, only_posts=True),
+    MEMORY + "/restore": Page(memory.show, memory.restore_version, only_posts=True),
     MEMORY + "/delete": Page(memory.show, memory.delete, only_posts=True),
 
     HOME + "/organizations": Page(organizations.show_all, organizations.create),

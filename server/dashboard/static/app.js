@@ -31,6 +31,7 @@ if (address.searchParams.has("done")) {
 
 // A copy button next to everything that is meant to be pasted. Over plain http there is no clipboard: copy a selection.
 async function copy(button, source) {
+  const label = button.dataset.label;
   if (source.select) source.select();
   else getSelection().selectAllChildren(source);
   try {
@@ -39,7 +40,7 @@ async function copy(button, source) {
   } catch {
     button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
   }
-  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  setTimeout(() => { button.textContent = label; }, 2000);
 }
 
 for (const container of document.querySelectorAll("[data-copy]")) {
@@ -47,7 +48,8 @@ for (const container of document.querySelectorAll("[data-copy]")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "button small";
-  button.textContent = "Copy";
+  button.dataset.label = container.dataset.label || "Copy";
+  button.textContent = button.dataset.label;
   button.setAttribute("aria-live", "polite");
   button.setAttribute("aria-label", `Copy ${container.dataset.what || "text"}`);
   button.addEventListener("click", () => {

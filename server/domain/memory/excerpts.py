@@ -9,6 +9,9 @@ from server.index.words.tokenizer import MAX_QUESTION_TERMS, question_terms
 EXCERPT_LENGTH = 1_500
 """Characters of a memory in a search or a list, with the ellipses."""
 
+TITLE_LENGTH = 80
+"""Characters of the title, which is the beginning of the first line."""
+
 MOST_PLACES = 100
 """Places of one word that are looked at; a word that is everywhere says little about where to look."""
 
@@ -32,6 +35,12 @@ class _Plain(dict[int, str]):
 
 
 _PLAIN = _Plain()
+
+
+def title_of(content: str) -> str:
+    """Return the beginning of the first line."""
+    line = content.lstrip()[: TITLE_LENGTH + 1].splitlines()[0]
+    return line if len(line) <= TITLE_LENGTH else f"{line[: TITLE_LENGTH - 1].rstrip()}…"
 
 
 def beginning_of(content: str) -> str:
