@@ -18,6 +18,7 @@ DONE = {
     "restored": "Memory restored.",
     "erased": "Memory deleted for good.",
     "undone": "Undone. Added memories are in the trash, changes are taken back, deleted memories are back.",
+    "merged": "Merged. The memory that you kept has all tags and people.",
     "pinned": "Pinned. Every conversation begins with it.",
     "unpinned": "Unpinned.",
     "version-restored": "Version restored. What it replaced stays in history.",

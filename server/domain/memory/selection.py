@@ -4,18 +4,20 @@ A memory that somebody deleted meanwhile is passed over.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlmodel import Session
 
-from server.domain.access import Action, require_memory, require_project
+from server.domain.access import NO_MEMORY, Action, require_memory, require_project
 from server.domain.memory import activity, deletions, memories, storing, trash
 from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange
-from server.domain.memory.labels import TAGS, fold, parse_list
+from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, fold, parse_list
 from server.errors import Invalid, NotFound
 from server.index import Index
 from server.models import Memory, TrashedMemory
 from server.models.activity import ActivityKind
+from server.models.base import JSON
 from server.principal import Principal
 
 MOST_SELECTED = 100
@@ -41,11 +43,7 @@ def tag(session: Session, principal: Principal, project_id: str, ids: Sequence[s
         raise Invalid("enter at least one tag.", field="tags")
 
     def tagged(memory: Memory) -> MemoryChange:
-        before = memory.details.get(TAGS)
-        wanted = {fold(name): name for name in (*new, *parse_list(before))}
-        names = list(wanted.values())
-        patch = names if isinstance(before, list) or any("," in name for name in names) else ", ".join(names)
-        return merged_change(memory, MemoryPatch(tags=patch))
+        return merged_change(memory, MemoryPatch(tags=_joined(memory, [memory.details.get(TAGS), list(new)], TAGS)))
 
     return _each(
         session, principal, project_id, ids, lambda one: memories.update(session, principal, one, tagged, index)
@@ -82,6 +80,46 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
     return count
 
 
+def merge(
+    session: Session, principal: Principal, project_id: str, keep_id: str, ids: Sequence[str], index: Index
+) -> int:
+    """Keep one of the memories, give it the tags, people and pin of the others, and delete those as `delete` does.
+
+    Return how many were deleted. Raises NotFound if the one to keep is not in the project, and as `delete`.
+    """
+    kept = require_memory(session, principal, keep_id, Action.WRITE)
+    if kept.project_id != project_id:
+        raise NotFound(NO_MEMORY)
+    others = [memory_id for memory_id in ids if memory_id != keep_id]
+    found = [memory for memory in map(partial(_in_project, session, principal, project_id), others) if memory]
+
+    def merged(memory: Memory) -> MemoryChange:
+        every = [memory, *found]
+        labels = {key: _joined(memory, [one.details.get(key) for one in every], key) for key in (TAGS, PEOPLE)}
+        patch: dict[str, object] = {key: value for key, value in labels.items() if value}
+        patch["pinned"] = any(one.pinned for one in every)
+        return merged_change(memory, MemoryPatch.model_validate(patch))
+
+    memories.update(session, principal, keep_id, merged, index)
+    return delete(session, principal, project_id, [memory.id for memory in found]) if found else 0
+
+
+def _joined(memory: Memory, many: Sequence[JSON], key: str) -> list[str] | str:
+    """Return all these labels, each once, as the memory has its own: as a list or as comma text."""
+    names = list({fold(name): name for labels in reversed(many) for name in parse_list(labels)}.values())
+    is_list = isinstance(memory.details.get(key), list) or any("," in name for name in names)
+    return names[:MOST_VALUES] if is_list else ", ".join(names[:MOST_VALUES])
+
+
+def _in_project(session: Session, principal: Principal, project_id: str, memory_id: str) -> Memory | None:
+    """Return the memory, locked, or None if it is not in the project any more."""
+    try:
+        memory = require_memory(session, principal, memory_id, Action.WRITE)
+    except NotFound:
+        return None
+    return memory if memory.project_id == project_id else None
+
+
 def _each(
     session: Session, principal: Principal, project_id: str, ids: Sequence[str], act: Callable[[str], object]
 ) -> int:
@@ -91,11 +129,7 @@ def _each(
     require_project(session, principal, project_id, Action.WRITE)
     count = 0
     for memory_id in sorted(set(ids)):  # always in this order, so that two people do not wait for each other
-        try:
-            memory = require_memory(session, principal, memory_id, Action.WRITE)
-        except NotFound:
-            continue
-        if memory.project_id == project_id:
+        if _in_project(session, principal, project_id, memory_id):
             act(memory_id)
             count += 1
     return count

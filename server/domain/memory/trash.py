@@ -52,6 +52,11 @@ def days_of(session: Session, project_id: str) -> int:
     return trash_days_of(session) if days is None else days
 
 
+def days(session: Session, principal: Principal, project_id: str) -> int:
+    """Return as `days_of`. Raises what `require_project` does."""
+    return days_of(session, require_project(session, principal, project_id, Action.READ).id)
+
+
 def keep(session: Session, principal: Principal, memory: Memory, days: int) -> datetime:
     """Keep a memory that is about to be deleted. Return until when it can come back."""
     moment = now()
