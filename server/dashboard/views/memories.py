@@ -11,7 +11,7 @@ from server.dashboard.pages import PageRequest
 from server.dashboard.views.list_query import MAX_RESULTS, ListQuery, Order
 from server.dashboard.views.memory_rows import Row
 from server.domain.memory import facets, memories, search
-from server.domain.memory.facets import Facets
+from server.domain.memory.facets import MOST_COUNTED, Facets
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import ListRequest, NewMemory
 from server.domain.memory.search import SearchRequest, SearchResult
@@ -62,6 +62,7 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         results=results,
         days=by_day(results.rows, zone_of(request.http.cookies)),
         kept=kept,
+        most_counted=MOST_COUNTED,
         known=results.facets if is_plain else await request.call.read(facets.facets, project_id, Filters()),
         authors=await request.call.read(users.names_of, {row.created_by for row in (*results.rows, *results.weaker)}),
     )

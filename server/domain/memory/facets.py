@@ -1,12 +1,13 @@
 """How many memories have each tag, person, category and source: of a project, within filters, or of some memories."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from server.database import id_subquery
 from server.domain.access import Action, require_project
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
@@ -18,7 +19,8 @@ from server.principal import Principal
 
 METADATA_KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
 MOST_VALUES = 30
-Passing = Callable[[Any], sa.ColumnElement[bool]]
+MOST_COUNTED = 2_000
+"""The newest memories that are counted, so that a page of a large project does not wait."""
 
 
 class Facet(NamedTuple):
@@ -30,7 +32,7 @@ class Facet(NamedTuple):
 
 
 class Facets(NamedTuple):
-    """The most frequent values, most frequent first."""
+    """The most frequent values, most frequent first, among at most the newest MOST_COUNTED memories."""
 
     tags: Sequence[Facet] = ()
     people: Sequence[Facet] = ()
@@ -44,21 +46,22 @@ class Facets(NamedTuple):
 
 
 def facets(session: Session, principal: Principal, project_id: str, filters: Filters) -> Facets:
-    """Count the memories of the project that pass the filters. Raises what `require_project` does."""
+    """Count the newest memories of the project that pass the filters. Raises what `require_project` does."""
     project = require_project(session, principal, project_id, Action.READ)
-    passing = _passing(filters, project.id)
-    labels = {kind: _labels(session, project.id, kind, passing, MOST_VALUES) for kind in METADATA_KEYS}
+    newest = sa.select(col(Memory.number)).where(*conditions(filters, project.id)).order_by(col(Memory.id).desc())
+    numbers = id_subquery(session, session.scalars(newest.limit(MOST_COUNTED)).all())
+    counted = col(Label.memory_number).in_(numbers)
+    labels = {kind: _labels(session, kind, [counted], MOST_VALUES) for kind in METADATA_KEYS}
     return Facets(
-        labels[LabelKind.TAG],
-        labels[LabelKind.PERSON],
-        labels[LabelKind.CATEGORY],
-        _sources(session, project.id, passing),
+        labels[LabelKind.TAG], labels[LabelKind.PERSON], labels[LabelKind.CATEGORY], _sources(session, numbers)
     )
 
 
 def frequent_labels(session: Session, project_id: str, kind: LabelKind, limit: int) -> Sequence[Facet]:
     """Return the most frequent labels of one kind, each spelled as in the newest memory that has it."""
-    return _labels(session, project_id, kind, _passing(Filters(), project_id), limit)
+    expired = sa.select(col(Memory.number)).where(has_expired(now()), col(Memory.project_id) == project_id)
+    matching = [col(Label.project_id) == project_id, col(Label.memory_number).not_in(expired)]
+    return _labels(session, kind, matching, limit)
 
 
 def facets_of(memories: Sequence[Memory]) -> Facets:
@@ -88,20 +91,11 @@ def _count(many: Iterable[JsonObject], key: str) -> list[Facet]:
     return [Facet(names[value], names[value], count) for value, count in counts.most_common(MOST_VALUES)]
 
 
-def _passing(filters: Filters, project_id: str) -> Passing:
-    """Return the condition on a column of numbers of memories. Without filters it reads only what has expired."""
-    if filters.is_empty:
-        expired = sa.select(col(Memory.number)).where(has_expired(now()), col(Memory.project_id) == project_id)
-        return lambda number: number.not_in(expired)
-    passing = sa.select(col(Memory.number)).where(*conditions(filters, project_id))
-    return lambda number: number.in_(passing)
-
-
-def _labels(session: Session, project_id: str, kind: LabelKind, passing: Passing, limit: int) -> list[Facet]:
+def _labels(session: Session, kind: LabelKind, matching: Sequence[sa.ColumnElement[bool]], limit: int) -> list[Facet]:
     count = sa.func.count().label("count")
     query = (
         sa.select(col(Label.value), count, sa.func.max(col(Label.memory_number)))
-        .where(col(Label.project_id) == project_id, col(Label.kind) == kind, passing(col(Label.memory_number)))
+        .where(col(Label.kind) == kind, *matching)
         .group_by(col(Label.value))
         .order_by(count.desc(), col(Label.value))
         .limit(limit)
@@ -118,17 +112,13 @@ def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:
     return next((name for name in _values(details, METADATA_KEYS[kind]) if fold(name) == value), value)
 
 
-def _sources(session: Session, project_id: str, passing: Passing) -> list[Facet]:
+def _sources(session: Session, numbers: sa.Select[int]) -> list[Facet]:
     count = sa.func.count().label("count")
     query = (
-        sa.select(col(Memory.source_id), sa.func.max(col(Memory.number)), count)
-        .where(col(Memory.project_id) == project_id, col(Memory.source_kind).is_not(None), passing(col(Memory.number)))
+        sa.select(col(Memory.source_id), sa.func.max(col(Memory.source_name)), count)
+        .where(col(Memory.number).in_(numbers), col(Memory.source_id).is_not(None))
         .group_by(col(Memory.source_id))
         .order_by(count.desc())
         .limit(MOST_VALUES)
     )
-    found = session.execute(query).all()
-    names_query = sa.select(col(Memory.number), col(Memory.source_name))
-    names_query = names_query.where(col(Memory.number).in_([row[1] for row in found]))
-    names = {row[0]: row[1] for row in session.execute(names_query)}
-    return [Facet(source, names.get(number) or "Unnamed", memories) for source, number, memories in found if source]
+    return [Facet(source, name or "Unnamed", memories) for source, name, memories in session.execute(query)]
