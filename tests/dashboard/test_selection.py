@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import httpx
 import pytest
 
+from tests.conftest import ORIGIN
 from tests.support.visitors import Visitor, seen
 
 TEXTS = ["Anna likes the window seat.", "Tom plays chess.", "The tram leaves at nine."]
@@ -24,7 +25,7 @@ async def stored(ann: Visitor, memory_id: str) -> dict[str, object]:
 
 async def other_project(ann: Visitor, name: str = "Second") -> str:
     body = {"name": name, "organization_id": ann.tenant.organization_id}
-    created = await ann.client.post("/api/projects", json=body, headers={"Origin": "http://localhost:8081"})
+    created = await ann.client.post("/api/projects", json=body, headers={"Origin": ORIGIN})
     assert created.status_code == 200, created.text
     return str(created.json()["id"])
 

@@ -6,7 +6,8 @@ from server.dashboard import charts
 from server.dashboard.layout import last_project
 from server.dashboard.pages import HOME, LAST_PROJECT_COOKIE, PageRequest, redirect
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import overview
+from server.domain.memory import assistants, overview
+from server.domain.people import users
 
 
 async def home(request: PageRequest) -> Response:
@@ -19,6 +20,7 @@ async def home(request: PageRequest) -> Response:
 
 async def show(request: PageRequest) -> Response:
     project_overview, stats, newest, usage = await request.call.read(overview.at_a_glance, request.project_id)
+    works = await request.call.read(assistants.recent_work, request.project_id)
     return await request.render(
         "overview.html",
         request.project_id,
@@ -29,4 +31,6 @@ async def show(request: PageRequest) -> Response:
         labels={kind.value: charts.rows(labels) for kind, labels in project_overview.labels.items()},
         newest=[Row.of(memory) for memory in newest.memories],
         chart=charts,
+        works=works,
+        people=await request.call.read(users.names_of, {work.actor_id for work in works}),
     )
