@@ -42,7 +42,7 @@ def frame_of(session: Session, principal: Principal) -> Frame:
     user = users.me(session, principal)
     entries = [_entry(access, user) for access in projects.reachable(session, principal)]
     entries.sort(key=lambda entry: (entry.organization.casefold(), entry.project.name.casefold()))
-    return Frame(user, entries, notifications.count_unread(session, principal))
+    return Frame(user, entries, notifications.count_unread(session, principal, with_own=False))
 
 
 def organization_title(organization: Organization, owner_name: str, user_id: str) -> str:
