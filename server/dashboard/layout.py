@@ -55,9 +55,9 @@ def organization_title(organization: Organization, owner_name: str, user_id: str
 
 
 def last_project(frame: Frame, project_id: str | None) -> ProjectEntry | None:
-    """Return the project that was open last in this browser, else the first project."""
-    first = frame.projects[0] if frame.projects else None
-    return next((entry for entry in frame.projects if entry.project.id == project_id), first)
+    """Return the project that was open last in this browser, else the one with the most memories."""
+    fullest = max(frame.projects, key=lambda entry: entry.project.memory_count, default=None)
+    return next((entry for entry in frame.projects if entry.project.id == project_id), fullest)
 
 
 def find_project(frame: Frame, project_id: str) -> ProjectEntry:

@@ -58,6 +58,7 @@ PAGES = {
     PROJECT + "/connect": Page(connect.show, connect.create_key, guard=step_up.recently),
     PROJECT + "/connect/status": Page(connect.status),
     PROJECT + "/keys": Page(keys.show, keys.create, guard=step_up.recently),
+    PROJECT + "/keys/{key_id}/rename": Page(keys.show, keys.rename, only_posts=True),
     PROJECT + "/keys/{key_id}/revoke": Page(keys.show, keys.revoke, only_posts=True),
     PROJECT + "/members": Page(members.show, members.invite),
     PROJECT + "/members/add": Page(members.show, members.add, only_posts=True),
@@ -69,6 +70,7 @@ PAGES = {
     PROJECT + "/transfer/{upload_id}/cancel": Page(uploads.show, uploads.cancel, only_posts=True),
     PROJECT + "/export": Page(exchange.export_file),
     PROJECT + "/settings": Page(projects.show),
+    PROJECT + "/change": Page(projects.show, projects.change, only_posts=True),
     PROJECT + "/delete-memories": Page(projects.show, projects.delete_memories, only_posts=True),
     PROJECT + "/delete": Page(projects.show, projects.delete, only_posts=True, guard=step_up.recently),
 
@@ -86,6 +88,7 @@ PAGES = {
     ORGANIZATION + "/members/{user_id}/remove": Page(organizations.show, organizations.remove, only_posts=True),
     ORGANIZATION + "/invitations/{invitation_id}/cancel": Page(
         organizations.show, organizations.cancel, only_posts=True),
+    ORGANIZATION + "/rename": Page(organizations.show, organizations.rename, only_posts=True),
     ORGANIZATION + "/transfer": Page(
         organizations.show, organizations.transfer, only_posts=True, guard=step_up.recently),
     ORGANIZATION + "/delete": Page(organizations.show, organizations.delete, only_posts=True, guard=step_up.recently),

@@ -11,7 +11,7 @@ from server.domain.people import users
 
 
 async def home(request: PageRequest) -> Response:
-    """Redirect to the project that was open last in this browser, else to the first project."""
+    """Redirect to the project that was open last in this browser, else to the fullest."""
     entry = last_project(await request.frame(), request.http.cookies.get(LAST_PROJECT_COOKIE))
     if entry is None:
         return await request.render("no_projects.html")
