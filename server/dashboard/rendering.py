@@ -48,6 +48,7 @@ DONE = {
     "accepted": "Invitation accepted.",
     "declined": "Invitation declined.",
     "all-read": "All notifications marked as read.",
+    "theme-saved": "Theme saved.",
     "name-saved": "Name saved.",
     "password-saved": "Password changed. You are signed out everywhere else.",
     "passkey-added": "Passkey added. You can sign in with it from now on.",

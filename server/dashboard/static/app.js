@@ -1,6 +1,10 @@
 // Every page works without this script.
 "use strict";
 
+// The server knows the theme on every page but those before signing in.
+const theme = document.cookie.match(/(?:^|; )theme=(light|dark)/);
+if (theme) document.documentElement.dataset.theme = theme[1];
+
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 // The server writes times in UTC. Show them in the reader's time zone.
