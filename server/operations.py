@@ -7,6 +7,7 @@ from server.domain import accounts, audit, notifications
 from server.domain.grants import authorizations, connections
 from server.domain.memory import (
     activity,
+    arrivals,
     assistants,
     changes,
     charges,
@@ -68,6 +69,7 @@ NAMES: dict[Callable[..., object], str] = {
     similar.similar_to: "similar.similar_to",
     titles.titles_of: "titles.titles_of",
     facets.facets: "facets.facets",
+    arrivals.since: "arrivals.since",
     assistants.recent_work: "assistants.recent_work",
     trash.days: "trash.days",
     trash.list_trash: "trash.list_trash",

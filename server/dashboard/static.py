@@ -18,6 +18,7 @@ PARTS = {"app.css": [f"css/{name}.css" for name in STYLES]}
 MEDIA_TYPES = {
     "app.css": "text/css",
     "app.js": "text/javascript",
+    "palette.js": "text/javascript",
     "passkeys.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

@@ -79,7 +79,8 @@ document.addEventListener("keydown", (event) => {
   }
   const typing = event.target.closest("input, textarea, select");
   const search = document.querySelector("input[type=search]");
-  if (event.key === "/" && !typing && search && !event.ctrlKey && !event.metaKey) {
+  const isOff = localStorage.getItem("single-key-shortcuts-off") === "yes";
+  if (event.key === "/" && !typing && !isOff && search && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     search.focus();
     search.select();
@@ -101,6 +102,34 @@ for (const input of document.querySelectorAll("input[type=file][data-limit]")) {
     const tooLarge = input.files[0] && input.files[0].size > Number(input.dataset.limit);
     input.setCustomValidity(tooLarge ? "This file is too large. Split it into smaller files." : "");
     input.reportValidity();
+  });
+}
+
+// Say when memories arrive while the page is open. Without a stream, nothing is lost but the notice.
+const live = document.querySelector("[data-live]");
+if (live && "EventSource" in window) {
+  let source = null;
+  const listen = () => {
+    source ??= new EventSource(live.dataset.live);
+    source.onmessage = (event) => {
+      const { memories, source: by } = JSON.parse(event.data);
+      live.querySelector("span").textContent = `${memories === 1 ? "1 new memory" : `${memories} new memories`}${by ? ` via ${by}` : ""}.`;
+      live.hidden = memories === 0;
+    };
+    source.onerror = () => {
+      if (source?.readyState !== EventSource.CLOSED) return;  // the browser asks again by itself
+      source = null;
+      setTimeout(listen, 30000);
+    };
+  };
+  listen();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      source?.close();
+      source = null;
+    } else if (!source) {
+      listen();
+    }
   });
 }
 
