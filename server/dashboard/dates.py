@@ -45,8 +45,10 @@ def moment(value: datetime) -> Markup:
 def ago(value: datetime) -> Markup:
     """Return how long ago a time was, with the exact time on hover. A script shows that in the reader's time zone."""
     value = value.astimezone(UTC)
-    markup = Markup('<time datetime="{}" title="{}" data-ago>{}</time>')
-    return markup.format(_machine(value), _exact(value), _since(value, now()))
+    present = now()
+    form = "date" if present - value > timedelta(days=MOST_DAYS) else "ago"
+    markup = Markup('<time datetime="{}" title="{}" data-as="{}">{}</time>')
+    return markup.format(_machine(value), _exact(value), form, _since(value, present))
 
 
 def zone_of(cookies: Mapping[str, str]) -> tzinfo:

@@ -9,10 +9,11 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 // The server writes times in UTC. Show them in the reader's time zone.
 const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const long = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
-  if (!("ago" in time.dataset)) time.textContent = short.format(moment);
+  if (time.dataset.as !== "ago") time.textContent = (time.dataset.as === "date" ? day : short).format(moment);
   time.title = long.format(moment);
 }
 
