@@ -14,6 +14,7 @@ from server.models.base import JSON
 
 DONE = {
     "added": "Memory added. Searches find it right away.",
+    "examples-added": "Example memories added. They are tagged “example”: filter by that tag to delete them.",
     "upload-canceled": "Nothing was imported. The file is deleted.",
     "restored": "Memory restored.",
     "erased": "Memory deleted for good.",

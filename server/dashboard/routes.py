@@ -45,6 +45,7 @@ async def root(_request: Request[State]) -> Response:
 PAGES = {
     HOME: Page(overview.home),
     PROJECT: Page(overview.show),
+    PROJECT + "/examples": Page(overview.show, overview.add_examples, only_posts=True),
     PROJECT + "/memories": Page(memories.show),
     PROJECT + "/memories/new": Page(memory.new, memory.add),
     PROJECT + "/memories/selected": Page(memories.show, selection.act, only_posts=True),

@@ -3,11 +3,13 @@
 from starlette.responses import Response
 
 from server.dashboard import charts
+from server.dashboard.examples import example_memories
 from server.dashboard.layout import last_project
 from server.dashboard.pages import HOME, LAST_PROJECT_COOKIE, PageRequest, redirect
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import assistants, overview
+from server.domain.memory import assistants, memories, overview
 from server.domain.people import users
+from server.errors import Invalid
 
 
 async def home(request: PageRequest) -> Response:
@@ -16,6 +18,15 @@ async def home(request: PageRequest) -> Response:
     if entry is None:
         return await request.render("no_projects.html")
     return redirect(f"{HOME}/projects/{entry.project.id}", request.http.query_params.get("done"))
+
+
+async def add_examples(request: PageRequest) -> Response:
+    """Add example memories to an empty project. Raises Invalid for another."""
+    if (await request.project()).project.memory_count:
+        raise Invalid("Examples are only for a project without memories.")
+    examples = example_memories(request.project_id)
+    await request.call.run(memories.add_many, examples, request.call.index)
+    return redirect(request.project_path, "examples-added")
 
 
 async def show(request: PageRequest) -> Response:
