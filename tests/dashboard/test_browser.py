@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
-from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
 from server.settings import Settings
@@ -247,20 +247,6 @@ def test_the_dashboard_works_with_the_keyboard_alone(ann: Browser) -> None:
     assert ann.named("Revoke sk_im_").is_displayed()
     ann.keys(Keys.ESCAPE)
     assert ann.driver.switch_to.active_element.text == "Revoke"
-
-
-def test_commands_and_shortcuts_open_from_the_keyboard(ann: Browser) -> None:
-    ann.open(signed_up(ann, "keys"))
-    ActionChains(ann.driver).key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL).perform()
-    ann.until(lambda: ann.driver.find_element(By.CSS_SELECTOR, "dialog[open] input").is_displayed(), "no palette")
-    ann.keys("api k", Keys.ENTER)
-    ann.until(lambda: "/keys" in ann.path, "the palette led nowhere")
-    ann.keys("?")
-    ann.until(lambda: "Keyboard shortcuts" in ann.driver.find_element(By.CSS_SELECTOR, "dialog[open]").text, "no list")
-    ann.keys(Keys.ESCAPE)
-    ann.until(lambda: not ann.driver.find_elements(By.CSS_SELECTOR, "dialog[open]"), "the list stays")
-    ann.keys("g", "m")
-    ann.until(lambda: ann.path.endswith("/memories"), "the shortcut led nowhere")
 
 
 def test_pages_fit_a_phone_and_have_no_serious_accessibility_problems(ann: Browser) -> None:

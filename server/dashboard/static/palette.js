@@ -97,8 +97,8 @@ document.addEventListener("keydown", (event) => {
     open();
     return;
   }
-  const isTyping = event.target.closest("input:not([type=checkbox]), textarea, select, dialog");
-  if (isTyping || event.ctrlKey || event.metaKey || event.altKey || !isOff.checked) return;
+  const isTyping = event.target.closest("input:not([type=checkbox]), textarea, select");
+  if (isTyping || palette.open || help.open || event.ctrlKey || event.metaKey || event.altKey || !isOff.checked) return;
   if (event.key === "?") help.showModal();
   if (base && event.key === "n") location.href = `${base}/memories/new`;
   if (base && previous === "g" && event.key in PAGES) location.href = base + PAGES[event.key];
