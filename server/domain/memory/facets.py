@@ -9,11 +9,11 @@ from sqlmodel import Session, col
 
 from server.database import id_subquery
 from server.domain.access import Action, require_project
+from server.domain.memory.expiry import of_live_memories
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
 from server.models import Label, Memory
-from server.models.base import JsonObject, now
-from server.models.expiry import has_expired
+from server.models.base import JsonObject
 from server.models.memories import LabelKind
 from server.principal import Principal
 
@@ -59,9 +59,7 @@ def facets(session: Session, principal: Principal, project_id: str, filters: Fil
 
 def frequent_labels(session: Session, project_id: str, kind: LabelKind, limit: int) -> Sequence[Facet]:
     """Return the most frequent labels of one kind, each spelled as in the newest memory that has it."""
-    expired = sa.select(col(Memory.number)).where(has_expired(now()), col(Memory.project_id) == project_id)
-    matching = [col(Label.project_id) == project_id, col(Label.memory_number).not_in(expired)]
-    return _labels(session, kind, matching, limit)
+    return _labels(session, kind, [col(Label.project_id) == project_id, of_live_memories(project_id)], limit)
 
 
 def facets_of(memories: Sequence[Memory]) -> Facets:
