@@ -94,6 +94,9 @@ async def test_filters_complete_what_the_project_knows(ann: Visitor) -> None:
     assert re.search(r'<datalist id="known-tags">.*<option value="travel">', page.text)
     assert re.search(r'<datalist id="known-people">.*<option value="Dr Li">', page.text)
     assert '<option value="&#34;quoted&#34;">' in page.text
+    assert re.search(
+        r'<datalist id="known-tags">.*<option value="travel">', (await ann.get(f"{ann.project}/memories/new")).text
+    )
 
 
 async def test_results_are_filtered_by_who_saved_them(ann: Visitor) -> None:

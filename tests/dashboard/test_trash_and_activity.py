@@ -14,7 +14,7 @@ async def test_a_deleted_memory_is_in_the_trash_and_comes_back(ann: Visitor) -> 
     assert LISBON not in await ann.see(f"{ann.project}/memories")
     page = await ann.see(f"{ann.project}/trash")
     assert LISBON in page
-    assert "through Dashboard" in page
+    assert "via Dashboard" in page
     assert "Kept until" in page
     location = await ann.do(f"{ann.project}/trash/{memory_id}/restore", {})
     assert "Memory restored" in await ann.see(location)

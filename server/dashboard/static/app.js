@@ -151,6 +151,17 @@ if (waiting) {
   setTimeout(ask, 3000);
 }
 
+// A field of several values completes the one after the last comma.
+for (const input of document.querySelectorAll("input[data-list]")) {
+  const values = [...(input.list?.options ?? [])].map((option) => option.value);
+  const complete = () => {
+    const before = input.value.slice(0, input.value.lastIndexOf(",") + 1);
+    input.list?.replaceChildren(...values.map((value) => new Option("", before ? `${before} ${value}` : value)));
+  };
+  input.addEventListener("input", complete);
+  input.addEventListener("focus", complete);
+}
+
 // Say how many memories are selected, and select all of them from the keyboard with one key.
 const count = document.querySelector("[data-selected]");
 if (count) {

@@ -15,8 +15,9 @@ from server.dashboard.pagination import MAX_DIGITS, number_in
 from server.dashboard.rendering import pretty
 from server.dashboard.views import memories as memory_list
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import changes, deletions, memories, selection, similar, trash, versions
+from server.domain.memory import changes, deletions, facets, memories, selection, similar, trash, versions
 from server.domain.memory.excerpts import title_of
+from server.domain.memory.filters import Filters
 from server.domain.memory.memories import MemoryChange, NewMemory
 from server.domain.memory.versions import Version
 from server.domain.people import users
@@ -91,7 +92,7 @@ async def edit(request: PageRequest) -> Response:
     """Show the form with the stored values, or after a refusal with what was typed."""
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
     values = _typed(request) if request.problem else _stored(memory)
-    return await request.render("memory_form.html", memory.project_id, memory=memory, values=values)
+    return await _form(request, memory.project_id, memory, values)
 
 
 async def save(request: PageRequest) -> Response:
@@ -107,7 +108,7 @@ async def save(request: PageRequest) -> Response:
 
 async def new(request: PageRequest) -> Response:
     """Show an empty form, or after a refusal what was typed."""
-    return await request.render("memory_form.html", request.project_id, memory=None, values=_typed(request))
+    return await _form(request, request.project_id, None, _typed(request))
 
 
 async def add(request: PageRequest) -> Response:
@@ -154,6 +155,12 @@ def _title(memory: Memory) -> str:
     """Return the first line without the marks of Markdown."""
     text = memory.messages[0]["content"] if memory.messages else memory.content
     return title_of(text).lstrip("#>*- ") or "Memory"
+
+
+async def _form(request: PageRequest, project_id: str, memory: Memory | None, values: dict[str, str]) -> Response:
+    """Render the form, which completes the labels that the project knows."""
+    known = await request.call.read(facets.facets, project_id, Filters())
+    return await request.render("memory_form.html", project_id, memory=memory, values=values, known=known)
 
 
 def _change(version: Version, successor: Version) -> Change:
