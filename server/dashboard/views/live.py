@@ -38,7 +38,7 @@ async def stream(request: PageRequest) -> Response:
     with contextlib.ExitStack() as turn:
         if not turn.enter_context(_place_for(request.call.principal.user_id)):
             return Response(status_code=503, headers={"Retry-After": "30"})
-        headers = {"Content-Security-Policy": csp.API}
+        headers = {"Content-Security-Policy": csp.API, "X-Accel-Buffering": "no"}
         return Download(_events(request, after), turn.pop_all(), headers=headers, media_type="text/event-stream")
 
 
