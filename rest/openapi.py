@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rest.endpoint import Endpoint, Reach, Resource
+from rest.examples import curl_of
 from server import __version__, csp
 from server.models.base import JSON, JsonObject
 from server.runtime import State
@@ -187,7 +189,14 @@ def _text(endpoints: tuple[Endpoint, ...], session_cookie: str) -> str:
 
 @functools.cache
 def _html(endpoints: tuple[Endpoint, ...], session_cookie: str, base: str) -> str:
-    return environment("rest").get_template("docs.html").render(document=describe(endpoints, session_cookie), base=base)
+    described: Any = describe(endpoints, session_cookie)
+    schemas = described["components"]["schemas"]
+    commands = {
+        operation["operationId"]: curl_of(method, path, operation, schemas, base)
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    }
+    return environment("rest").get_template("docs.html").render(document=described, commands=commands)
 
 
 def _served(request: Request[State]) -> tuple[Endpoint, ...]:

@@ -10,4 +10,6 @@ DASHBOARD = (
 )
 # No form-action: Chromium applies it to the redirects after a form, and these pages lead to the client's own address.
 FLOW = f"default-src 'none'; {_OWN_ASSETS}; base-uri 'none'; frame-ancestors 'none'"
-DOCS = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+DOCS = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)

@@ -11,6 +11,7 @@ from mcp.types import (
 )
 
 from server.domain.memory import memories
+from server.domain.memory.excerpts import title_of
 from server.domain.memory.memories import ListRequest
 from server.errors import NotFound
 from server.models import Memory
@@ -18,7 +19,6 @@ from server.models.base import is_id
 from server.runtime import Call
 from tools.errors import protocol_errors
 from tools.inputs import read_id
-from tools.views import title_of
 
 SCHEME = "memory://"
 MEDIA_TYPE = "text/plain"

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 from pydantic_core import to_json
 
+from server.domain.memory.excerpts import title_of
 from server.models import Memory
 from server.settings import Settings
 from tools.sources import SourceView
@@ -16,9 +17,6 @@ ANSWER_LENGTH = 40_000
 
 ANSWER_ROOM = 300
 """The characters reserved in an answer for the text around its memories."""
-
-TITLE_LENGTH = 80
-"""The most characters in a title, which is the beginning of the first line."""
 
 INDENT = "  "
 
@@ -103,11 +101,6 @@ def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object
         "url": f"{settings.public_url}/dashboard/memories/{memory.id}",
         "metadata": memory.details,
     }
-
-
-def title_of(content: str) -> str:
-    line = content.lstrip()[: TITLE_LENGTH + 1].splitlines()[0]
-    return line if len(line) <= TITLE_LENGTH else f"{line[: TITLE_LENGTH - 1].rstrip()}…"
 
 
 def fitting(views: Iterable[View], written: Callable[[View], str]) -> list[View]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from server.domain.memory.overview import LabelCount, Overview, Span, Step
+from server.domain.memory.facets import Facet
+from server.domain.memory.overview import Overview, Span, Step
 
 WIDTH, HEIGHT = 640, 138
 BASELINE, LEFT = 112, 36
@@ -61,7 +62,7 @@ def columns(overview: Overview) -> Columns:
     return Columns(bars, ticks, top, sum(span.memories for span in spans))
 
 
-def rows(labels: Sequence[LabelCount]) -> list[Row]:
+def rows(labels: Sequence[Facet]) -> list[Row]:
     """Return the labels, which are sorted by count, with their shares."""
     return [Row(label.value, label.memories, label.memories / labels[0].memories) for label in labels]
 

@@ -42,7 +42,7 @@ def frame_of(session: Session, principal: Principal) -> Frame:
     user = users.me(session, principal)
     entries = [_entry(access, user) for access in projects.reachable(session, principal)]
     entries.sort(key=lambda entry: (entry.organization.casefold(), entry.project.name.casefold()))
-    return Frame(user, entries, notifications.count_unread(session, principal))
+    return Frame(user, entries, notifications.count_unread(session, principal, with_own=False))
 
 
 def organization_title(organization: Organization, owner_name: str, user_id: str) -> str:
@@ -55,9 +55,9 @@ def organization_title(organization: Organization, owner_name: str, user_id: str
 
 
 def last_project(frame: Frame, project_id: str | None) -> ProjectEntry | None:
-    """Return the project that was open last in this browser, else the first project."""
-    first = frame.projects[0] if frame.projects else None
-    return next((entry for entry in frame.projects if entry.project.id == project_id), first)
+    """Return the project that was open last in this browser, else the one with the most memories."""
+    fullest = max(frame.projects, key=lambda entry: entry.project.memory_count, default=None)
+    return next((entry for entry in frame.projects if entry.project.id == project_id), fullest)
 
 
 def find_project(frame: Frame, project_id: str) -> ProjectEntry:

@@ -15,6 +15,7 @@ from server import csp
 from server.dashboard.fields import with_field_label
 from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
 from server.dashboard.rendering import done_message, problem_page, render
+from server.dashboard.theme import theme_of
 from server.dispatch import Methods
 from server.domain.people import users
 from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, WrongAddress
@@ -94,6 +95,7 @@ class PageRequest:
             "done": done_message(self.http.query_params),
             "typed": self.text,
             "settings": self.call.runtime.settings,
+            "theme": theme_of(self.http.cookies),
         }
         html = await self.call.runtime.in_thread(render, template, context | values)
         headers = {"Content-Security-Policy": csp.DASHBOARD, "Cross-Origin-Opener-Policy": "same-origin"}

@@ -3,25 +3,38 @@
 import functools
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from jinja2 import Environment
-from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from server import csp, templating
+from server.dashboard.dates import ago, moment
+from server.dashboard.markdown import to_html
 from server.models.base import JSON
 
 DONE = {
     "added": "Memory added. Searches find it right away.",
+    "examples-added": "Example memories added. They are tagged “example”: filter by that tag to delete them.",
     "upload-canceled": "Nothing was imported. The file is deleted.",
     "restored": "Memory restored.",
     "erased": "Memory deleted for good.",
     "undone": "Undone. Added memories are in the trash, changes are taken back, deleted memories are back.",
+    "merged": "Merged. The memory that you kept has all tags and people.",
+    "pinned": "Pinned. Every conversation begins with it.",
+    "unpinned": "Unpinned.",
+    "version-restored": "Version restored. What it replaced stays in history.",
     "saved": "Saved. The previous version stays in history.",
     "all-deleted": "Memories deleted.",
+    "selected-pin": "Memories pinned. Every conversation begins with them.",
+    "selected-unpin": "Memories unpinned.",
+    "selected-tag": "Tags added.",
+    "selected-move": "Memories moved.",
+    "selected-delete": "Memories deleted. You can restore them from the trash, unless this project keeps none.",
     "key-revoked": "API key revoked. It no longer works.",
     "disconnected": "App disconnected. It no longer has access.",
+    "project-saved": "Project saved.",
+    "organization-renamed": "Organization renamed.",
+    "key-renamed": "API key renamed.",
     "organization-created": "Organization created.",
     "organization-deleted": "Organization deleted, with all its projects and memories.",
     "project-created": "Project created.",
@@ -36,6 +49,7 @@ DONE = {
     "accepted": "Invitation accepted.",
     "declined": "Invitation declined.",
     "all-read": "All notifications marked as read.",
+    "theme-saved": "Theme saved.",
     "name-saved": "Name saved.",
     "password-saved": "Password changed. You are signed out everywhere else.",
     "passkey-added": "Passkey added. You can sign in with it from now on.",
@@ -75,13 +89,6 @@ def problem_page(
     return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
 
 
-def moment(value: datetime) -> Markup:
-    """Return a time in UTC. A script shows it in the reader's time zone."""
-    value = value.astimezone(UTC)
-    markup = Markup('<time datetime="{}">{:%b} {}, {:%Y, %H:%M} UTC</time>')
-    return markup.format(value.strftime("%Y-%m-%dT%H:%M:%SZ"), value, value.day, value)
-
-
 def count(number: int, singular: str, plural: str | None = None) -> str:
     """Return `1 memory`, `12,000 memories`."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
@@ -118,6 +125,7 @@ def browser(agent: str) -> str:
 def _environment() -> Environment:
     environment = templating.environment("server.dashboard", "server")
     environment.filters |= {
-        "moment": moment, "count": count, "pretty": pretty, "one_line": one_line, "browser": browser,
+        "moment": moment, "ago": ago, "markdown": to_html, "count": count, "pretty": pretty, "one_line": one_line,
+        "browser": browser,
     }  # fmt: skip
     return environment

@@ -9,9 +9,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+STYLES = ("base", "navigation", "blocks", "memories", "forms", "phone")
+"""The parts of app.css, in this order: the last one adapts the others to narrow windows."""
+
+PARTS = {"app.css": [f"css/{name}.css" for name in STYLES]}
+"""The files that are sent as one. Every other asset is a file of its own."""
+
 MEDIA_TYPES = {
     "app.css": "text/css",
     "app.js": "text/javascript",
+    "palette.js": "text/javascript",
     "passkeys.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
@@ -36,5 +43,6 @@ async def send(request: Request) -> Response:
 
 @functools.cache
 def _asset(name: str) -> Asset:
-    content = files("server.dashboard").joinpath("static").joinpath(name).read_bytes()
+    folder = files("server.dashboard").joinpath("static")
+    content = b"\n".join(folder.joinpath(part).read_bytes() for part in PARTS.get(name, [name]))
     return Asset(content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')

@@ -40,7 +40,7 @@ def notify(
 
     A notice with a `topic` replaces the unread notice of the same topic, so that repeated acts cannot push other
     notices out of the list. If it replaces one, its message is `gathered`, with the number of acts for `%d`.
-    `metadata.count` holds the same number.
+    `metadata.count` holds the same number. `metadata.actor_id` is who did it.
     """
     recipients = sorted(set(user_ids))
     counts = _take_unread(session, recipients, topic) if topic else {}
@@ -63,20 +63,36 @@ def _take_unread(session: Session, user_ids: Sequence[str], topic: str) -> dict[
     return {user_id: int(details.get("count", 1)) for user_id, details in taken}
 
 
-def list_notifications(session: Session, principal: Principal) -> tuple[list[Notification], int]:
-    """Return the newest notifications, and the number of all unread ones. Raises Forbidden without a session."""
+def list_notifications(
+    session: Session, principal: Principal, *, with_own: bool = True
+) -> tuple[list[Notification], int]:
+    """Return the newest notifications, and the number of all unread ones. Raises Forbidden without a session.
+
+    Without `with_own`, what the principal did is left out.
+    """
     require_session(principal)
-    query = select(Notification).where(Notification.user_id == principal.user_id)
+    query = select(Notification).where(*_of(principal, with_own))
     newest = session.exec(query.order_by(col(Notification.id).desc()).limit(MOST_LISTED)).all()
-    return list(newest), count_unread(session, principal)
+    return list(newest), count_unread(session, principal, with_own=with_own)
 
 
-def count_unread(session: Session, principal: Principal) -> int:
-    unread = sa.select(sa.func.count()).where(
-        col(Notification.user_id) == principal.user_id, col(Notification.read_at).is_(None)
-    )
+def list_from_others(session: Session, principal: Principal) -> tuple[list[Notification], int]:
+    """Like `list_notifications`, without what the principal did."""
+    return list_notifications(session, principal, with_own=False)
+
+
+def count_unread(session: Session, principal: Principal, *, with_own: bool = True) -> int:
+    unread = sa.select(sa.func.count()).where(*_of(principal, with_own), col(Notification.read_at).is_(None))
     count: int = session.execute(unread).scalar_one()
     return count
+
+
+def _of(principal: Principal, with_own: bool) -> list[sa.ColumnElement[bool]]:
+    matching = [col(Notification.user_id) == principal.user_id]
+    if not with_own:
+        actor = col(Notification.details)["actor_id"].as_string()
+        matching.append(sa.or_(actor.is_(None), actor != principal.user_id))
+    return matching
 
 
 def mark_read(session: Session, principal: Principal, notification_id: str) -> int:

@@ -168,6 +168,12 @@ class MemoryIndex:
             return Question(collection, wanted, result)
         return Question.of(self._vector(project.id, text) if vector is None else vector, wanted)
 
+    def question_of(self, session: Session, project: Project, vector: Vector, wanted: int) -> Question:
+        """Return a stored vector as a question. One of another model finds nothing."""
+        if len(vector) != self._embedder.dimensions:
+            return Question.of(None, wanted)
+        return self.embed_question(session, project, "", wanted, vector)
+
     def find_similar(
         self,
         session: Session,

@@ -72,6 +72,9 @@ class PreparedIndex:
             raise VectorsMissing(lambda: self._learn_question(project_id, text))
         return self._index.embed_question(session, project, text, wanted, vector)
 
+    def question_of(self, session: Session, project: Project, vector: Vector, wanted: int) -> Question:
+        return self._index.question_of(session, project, vector, wanted)
+
     def find_similar(
         self,
         session: Session,

@@ -62,11 +62,14 @@ def fill(browser: Browser, project: str) -> dict[str, str]:
     browser.write("Organization name", "Orchard & Co")
     browser.press("Create organization")
     organization = browser.path.partition("?")[0]
-    pages = ("memories", "memories/new", "keys", "members", "transfer", "settings")
+    pages = ("memories", "memories/new", "keys", "members", "transfer", "settings", "trash", "similar")
     clients = ("claude", "claude-code", "claude-desktop", "goose", "open-webui", "other", "rest")
     return {
         "overview": project,
         "search": f"{project}/memories?q=window+seat",
+        "search-newest": f"{project}/memories?q=deploy&sort=newest&tags=work",
+        "project-activity": f"{project}/activity",
+        "docs": "/docs",
         "filters": f"{project}/memories?tags=travel&when=last+30+days",
         "bad-filter": f"{project}/memories?when=someday",
         "memory": memory,

@@ -25,7 +25,7 @@ PROJECT_PAGES = [
 SHOWN_PAGES = [
     path
     for path, page in PAGES.items()
-    if not page.only_posts and not path.endswith(("/export", "/status", "{upload_id}"))
+    if not page.only_posts and not path.endswith(("/export", "/status", "/live", "{upload_id}"))
 ]
 
 

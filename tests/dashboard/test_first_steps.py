@@ -1,5 +1,6 @@
 """The first minutes: a new server, its first page, the wrong address, and the first thing it leads to."""
 
+import re
 from collections.abc import Callable
 
 import httpx
@@ -100,3 +101,19 @@ async def test_pages_over_plain_http_let_the_browser_send_origin_to_ourselves_al
     assert (page.status_code, page.headers["referrer-policy"]) == (200, policy)
     redirect = await client.get("/dashboard", headers={"Host": host})
     assert (redirect.status_code, redirect.headers["referrer-policy"]) == (303, "no-referrer")
+
+
+async def test_example_memories_come_on_request_and_go_together(ann: Visitor) -> None:
+    assert "Add example memories" in await ann.see(ann.project)
+    await ann.do(f"{ann.project}/examples")
+    page = await ann.get(f"{ann.project}/memories?tags=example")
+    ids = re.findall(r'name="ids" form="selected" value="(mem_\w+)"', page.text)
+    assert len(ids) == 8
+    assert (await ann.post(f"{ann.project}/examples")).status_code == 400
+    await ann.do(f"{ann.project}/memories/selected", {"action": "delete", "ids": ids})
+    assert "No memories yet" in await ann.see(f"{ann.project}/memories")
+
+
+async def test_viewers_add_no_examples(ann: Visitor, viewer: Visitor) -> None:
+    assert "Add example memories" not in await viewer.see(ann.project)
+    assert (await viewer.post(f"{ann.project}/examples")).status_code == 403

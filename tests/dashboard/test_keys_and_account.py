@@ -65,19 +65,36 @@ async def test_a_connected_app_is_listed_and_can_be_disconnected(
     assert "No connected apps" in await ann.see("/dashboard/connections")
 
 
-async def test_unread_notifications_are_counted(ann: Visitor) -> None:
-    await create_key(ann)
+async def create_read_key(viewer: Visitor, project: str) -> None:
+    typed = {"name": "Reader", "permission": "read", "expires_in_days": ""}
+    assert (await viewer.post(f"{project}/keys", typed)).status_code == 200
+
+
+async def test_unread_notifications_of_others_are_counted(ann: Visitor, viewer: Visitor) -> None:
+    await create_read_key(viewer, ann.project)
     page = await ann.get("/dashboard/notifications")
     assert "1 unread" in seen(page)
     read = re.search(r'action="(/dashboard/notifications/ntf_\w+/read)"', page.text)
     assert read
     await ann.do(read[1])
-    await create_key(ann)
-    await create_key(ann)
+    await create_read_key(viewer, ann.project)
+    await create_read_key(viewer, ann.project)
     assert "1 unread" in await ann.see(ann.project)
-    assert "2 API keys of My Memories were created by alice" in await ann.see("/dashboard/notifications")
+    assert "2 API keys of My Memories were created by bob" in await ann.see("/dashboard/notifications")
     await ann.do("/dashboard/notifications/read-all")
     assert "unread" not in await ann.see(ann.project)
+
+
+async def test_notifications_name_the_actor_link_and_leave_out_own_doings(ann: Visitor, viewer: Visitor) -> None:
+    await create_key(ann)
+    assert "unread" not in await ann.see(ann.project)
+    assert "No notifications" in await ann.see("/dashboard/notifications")
+    await create_read_key(viewer, ann.project)
+    page = await ann.get("/dashboard/notifications")
+    assert "By bob, just now" in seen(page)
+    assert f'<a href="{ann.project}/keys"><b>API key created</b></a>' in page.text
+    await ann.do(f"{ann.project}/members/{viewer.tenant.user_id}/role", {"role": "editor"})
+    assert "By alice, just now" in await viewer.see("/dashboard/notifications")
 
 
 async def test_a_session_in_another_browser_can_be_ended(visit: Callable[[Tenant], Visitor], alice: Tenant) -> None:

@@ -50,30 +50,6 @@ async def test_an_invalid_memory_is_refused_with_the_reason(ann: Visitor, typed:
     assert "0 memories" in await ann.see(f"{ann.project}/memories")
 
 
-async def test_search_results_show_scores_and_the_matching_passage(ann: Visitor) -> None:
-    await ann.remember("The train leaves at nine. Anna likes the window seat.")
-    response = await ann.get(f"{ann.project}/memories?q=window+seat")
-    assert "<mark>Anna likes the window seat.</mark>" in response.text
-    assert "Score" in seen(response)
-    assert "Meaning" in seen(response)
-    assert "around it" in seen(response)
-    assert "No memory matches closely" not in seen(response)
-
-
-async def test_a_search_for_nothing_stored_says_so(ann: Visitor) -> None:
-    await ann.remember("The train leaves at nine.")
-    page = seen(await ann.get(f"{ann.project}/memories?q=quantum+entanglement"))
-    assert "No memory matches closely" in page or "No memories match your search" in page
-
-
-async def test_a_long_result_is_cut_around_the_match_at_whole_words(ann: Visitor) -> None:
-    await ann.remember("Elephants " * 60 + ". Anna likes the window seat. " + "Giraffes " * 60)
-    page = await ann.get(f"{ann.project}/memories?q=window+seat")
-    found = re.search(r"…((?:Elephants )+\. )<mark>Anna likes the window seat\.</mark>((?: Giraffes)+)…<", page.text)
-    assert found
-    assert len(found[0]) <= 320
-
-
 async def test_filters_work_as_for_assistants(ann: Visitor) -> None:
     await ann.remember("Tram at nine.", tags="travel", people_mentioned="Dr Li", topic_category="Plans")
     await ann.remember("Soup with leeks.", tags="food")
@@ -89,7 +65,7 @@ async def test_filters_work_as_for_assistants(ann: Visitor) -> None:
         assert "Soup with leeks." not in page, query
     nothing = await ann.see(f"{ann.project}/memories?q=tram&people=Li")
     assert "No memories found" in nothing
-    assert "best match first" not in nothing
+    assert "Best match" not in nothing
 
 
 async def test_an_invalid_filter_is_refused_and_kept_in_its_field(ann: Visitor) -> None:
@@ -108,19 +84,6 @@ async def test_pagination_shows_every_memory(ann: Visitor) -> None:
     assert "number 00." in second.text
 
 
-async def test_search_pagination_ends_at_the_limit_of_assistants(ann: Visitor) -> None:
-    await ann.remember_all([f"Seat number {number:03}." for number in range(110)])
-    page = await ann.get(f"{ann.project}/memories?q=seat")
-    shown = page.text
-    for first in (26, 51, 76):
-        page = await ann.get(next_of(page))
-        assert f"Results {first}–{first + 24}, best match first" in seen(page)
-        shown += page.text
-    assert sum(f"number {number:03}." in shown for number in range(110)) == 100
-    assert 'rel="next"' not in page.text
-    assert "Results 51–75" in await ann.see(f"{ann.project}/memories?q=seat&skip=50")
-
-
 async def test_an_edit_keeps_the_previous_version(ann: Visitor) -> None:
     memory_id = await ann.remember("Anna likes the aisle.", tags="travel", source="chat")
     page = f"/dashboard/memories/{memory_id}"
@@ -130,7 +93,7 @@ async def test_an_edit_keeps_the_previous_version(ann: Visitor) -> None:
     shown = await ann.see(page)
     assert "Anna likes the window." in shown
     assert "1 earlier version" in shown
-    assert "Anna likes the aisle." in shown
+    assert "<del>aisle</del><ins>window</ins>" in (await ann.get(page)).text
 
 
 async def test_saving_without_changes_creates_no_version(ann: Visitor) -> None:
@@ -261,7 +224,7 @@ async def test_pages_of_large_memories_are_shorter_and_lose_none(ann: Visitor) -
         pages = 0
         while address is not None:
             page = await ann.get(f"{ann.project}/memories{address}")
-            numbers += re.findall(r"walnut (?:</?mark>)?(\d)", re.sub(r"</?mark[^>]*>", "", page.text))
+            numbers += re.findall(r"walnut (\d)", re.sub(r"</?(mark|span)[^>]*>", "", page.text))
             following = re.search(r'href="[^"?]*(\?[^"]*)" rel="next"', page.text)
             address = html.unescape(following[1]) if following else None
             pages += 1

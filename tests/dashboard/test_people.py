@@ -1,8 +1,10 @@
 """Members, invitations, organizations and projects in the dashboard."""
 
+import html
 import re
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from server.database import Database
@@ -172,3 +174,18 @@ async def test_names_are_escaped(visit: Callable[[Tenant], Visitor], alice: Tena
         response = await ann.get(path)
         assert "<b onclick" not in response.text, path
         assert name in seen(response).replace("you", "") or "&lt;b onclick" in response.text
+
+
+async def test_an_invitation_expects_newcomers(ann: Visitor, client: httpx.AsyncClient) -> None:
+    sent = await ann.post(f"{ann.project}/members", {"email": "new@example.com", "role": "viewer"})
+    link = LINK.search(sent.text)
+    assert link
+    page = await client.get(link[1])
+    create = re.search(r'<a class="button primary" href="(/sign-up\?[^"]*)">Create account</a>', page.text)
+    assert create
+    assert 'value="new@example.com"' in (await client.get(html.unescape(create[1]))).text
+    sign_in = re.search(r'href="(/sign-in\?[^"]*)"', page.text)
+    assert sign_in
+    form = await client.get(html.unescape(sign_in[1]))
+    assert 'value="new@example.com"' in form.text
+    assert "Sign in to answer your invitation." in form.text

@@ -2,6 +2,7 @@
 
 import re
 
+from tests.conftest import ORIGIN
 from tests.support.visitors import Visitor
 
 LISBON = "The flat in Lisbon has no lift."
@@ -13,7 +14,7 @@ async def test_a_deleted_memory_is_in_the_trash_and_comes_back(ann: Visitor) -> 
     assert LISBON not in await ann.see(f"{ann.project}/memories")
     page = await ann.see(f"{ann.project}/trash")
     assert LISBON in page
-    assert "through Dashboard" in page
+    assert "via Dashboard" in page
     assert "Kept until" in page
     location = await ann.do(f"{ann.project}/trash/{memory_id}/restore", {})
     assert "Memory restored" in await ann.see(location)
@@ -59,3 +60,43 @@ async def test_an_incomplete_form_undoes_nothing(ann: Visitor) -> None:
     answer = await ann.post(f"{ann.project}/activity/undo", {"source_id": "nobody", "since": "soon"})
     assert answer.status_code == 400
     assert "the form is incomplete" in answer.text
+
+
+async def test_activity_names_the_memory_and_filters_by_kind_and_source(ann: Visitor) -> None:
+    memory_id = await ann.remember(LISBON)
+    await ann.client.post("/api/memories/search", json={"query": "flat"}, headers=ann.tenant.auth)
+    page = await ann.get(f"{ann.project}/activity")
+    assert f'href="/dashboard/memories/{memory_id}">{LISBON}</a>' in page.text
+    added = await ann.see(f"{ann.project}/activity?kind=add")
+    assert LISBON in added
+    assert "Question:" not in added
+    source = re.search(r"\?source=(key_\w+)", page.text)
+    assert source
+    assert "Question: “flat”" in await ann.see(f"{ann.project}/activity?source={source[1]}&kind=search")
+    assert "No such activity" in await ann.see(f"{ann.project}/activity?kind=restore")
+    for odd in ("kind=painting", "source=nobody"):
+        assert (await ann.get(f"{ann.project}/activity?{odd}")).status_code == 400
+    await ann.client.delete(f"/api/memories/{memory_id}?permanent=true", headers=ann.tenant.auth)
+    assert LISBON not in (await ann.get(f"{ann.project}/activity?kind=add")).text
+
+
+async def test_the_overview_says_what_each_assistant_did(ann: Visitor) -> None:
+    await ann.remember_all([LISBON, "Tom plays chess."])
+    for _ in range(2):
+        await ann.client.post("/api/memories/search", json={"query": "flat"}, headers=ann.tenant.auth)
+    await ann.see(f"{ann.project}/activity")  # writes what was noted
+    page = await ann.see(ann.project)
+    assert re.search(r"all \w+ Searched 2 times, added 2 memories", page)
+
+
+async def test_admins_see_what_reaches_their_project_and_others_do_not(ann: Visitor, viewer: Visitor) -> None:
+    await viewer.client.post(
+        f"/api{ann.project.removeprefix('/dashboard')}/api-keys",
+        json={"name": "Bobs reader", "permissions": ["read"]},
+        headers={"Origin": ORIGIN},
+    )
+    page = await ann.see(f"{ann.project}/members")
+    assert "Bobs reader API key Read only" in page
+    assert "all API key Read and write" in page
+    assert "Bobs reader" not in await viewer.see(f"{ann.project}/members")
+    assert "What each role can do" in await viewer.see(f"{ann.project}/members")

@@ -112,6 +112,7 @@ async def test_the_page_shows_every_route_without_script_or_another_host(client:
         assert f">{endpoint.path}<" in answer.text
     for anchor in re.findall(r'href="#([^"]+)"', answer.text):
         assert f'id="{anchor}"' in answer.text
+    assert answer.text.count("<h3>Example</h3>") == len(ENDPOINTS)
     style = await client.get("/docs.css")
     assert style.headers["content-type"].startswith("text/css")
     assert "prefers-color-scheme: dark" in style.text

@@ -1,16 +1,24 @@
 // Every page works without this script.
 "use strict";
 
+// The server knows the theme on every page but those before signing in.
+const theme = document.cookie.match(/(?:^|; )theme=(light|dark)/);
+if (theme) document.documentElement.dataset.theme = theme[1];
+
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 // The server writes times in UTC. Show them in the reader's time zone.
 const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const long = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
-  time.textContent = short.format(moment);
+  if (time.dataset.as !== "ago") time.textContent = (time.dataset.as === "date" ? day : short).format(moment);
   time.title = long.format(moment);
 }
+
+// The server groups lists by day. Let it know when a day begins here.
+document.cookie = `zone=${encodeURIComponent(zone)}; path=/dashboard; max-age=31536000; samesite=lax`;
 
 // On a phone the project's pages are one row. Scroll to the current one.
 document.querySelector("nav.project [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
@@ -28,6 +36,7 @@ if (address.searchParams.has("done")) {
 
 // A copy button next to everything that is meant to be pasted. Over plain http there is no clipboard: copy a selection.
 async function copy(button, source) {
+  const label = button.dataset.label;
   if (source.select) source.select();
   else getSelection().selectAllChildren(source);
   try {
@@ -36,7 +45,7 @@ async function copy(button, source) {
   } catch {
     button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
   }
-  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  setTimeout(() => { button.textContent = label; }, 2000);
 }
 
 for (const container of document.querySelectorAll("[data-copy]")) {
@@ -44,7 +53,8 @@ for (const container of document.querySelectorAll("[data-copy]")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "button small";
-  button.textContent = "Copy";
+  button.dataset.label = container.dataset.label || "Copy";
+  button.textContent = button.dataset.label;
   button.setAttribute("aria-live", "polite");
   button.setAttribute("aria-label", `Copy ${container.dataset.what || "text"}`);
   button.addEventListener("click", () => {
@@ -70,7 +80,8 @@ document.addEventListener("keydown", (event) => {
   }
   const typing = event.target.closest("input, textarea, select");
   const search = document.querySelector("input[type=search]");
-  if (event.key === "/" && !typing && search && !event.ctrlKey && !event.metaKey) {
+  const isOff = localStorage.getItem("single-key-shortcuts-off") === "yes";
+  if (event.key === "/" && !typing && !isOff && search && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     search.focus();
     search.select();
@@ -80,7 +91,7 @@ document.addEventListener("keydown", (event) => {
 // Prevent double submission. A page that is restored from the browser's cache can be submitted again.
 document.addEventListener("submit", (event) => {
   const button = event.submitter;
-  if (button && event.target.method === "post") setTimeout(() => { button.disabled = true; });
+  if (button && event.target.method === "post" && !("download" in button.dataset)) setTimeout(() => { button.disabled = true; });
 });
 addEventListener("pageshow", (event) => {
   if (event.persisted) for (const button of document.querySelectorAll("button[disabled]")) button.disabled = false;
@@ -92,6 +103,34 @@ for (const input of document.querySelectorAll("input[type=file][data-limit]")) {
     const tooLarge = input.files[0] && input.files[0].size > Number(input.dataset.limit);
     input.setCustomValidity(tooLarge ? "This file is too large. Split it into smaller files." : "");
     input.reportValidity();
+  });
+}
+
+// Say when memories arrive while the page is open. Without a stream, nothing is lost but the notice.
+const live = document.querySelector("[data-live]");
+if (live && "EventSource" in window) {
+  let source = null;
+  const listen = () => {
+    source ??= new EventSource(live.dataset.live);
+    source.onmessage = (event) => {
+      const { memories, source: by } = JSON.parse(event.data);
+      live.querySelector("span").textContent = `${memories === 1 ? "1 new memory" : `${memories} new memories`}${by ? ` via ${by}` : ""}.`;
+      live.hidden = memories === 0;
+    };
+    source.onerror = () => {
+      if (source?.readyState !== EventSource.CLOSED) return;  // the browser asks again by itself
+      source = null;
+      setTimeout(listen, 30000);
+    };
+  };
+  listen();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      source?.close();
+      source = null;
+    } else if (!source) {
+      listen();
+    }
   });
 }
 
@@ -110,4 +149,37 @@ if (waiting) {
     }
   };
   setTimeout(ask, 3000);
+}
+
+// A field of several values completes the one after the last comma.
+for (const input of document.querySelectorAll("input[data-list]")) {
+  const values = [...(input.list?.options ?? [])].map((option) => option.value);
+  const complete = () => {
+    const before = input.value.slice(0, input.value.lastIndexOf(",") + 1);
+    input.list?.replaceChildren(...values.map((value) => new Option("", before ? `${before} ${value}` : value)));
+  };
+  input.addEventListener("input", complete);
+  input.addEventListener("focus", complete);
+}
+
+// Say how many memories are selected, and select all of them from the keyboard with one key.
+const count = document.querySelector("[data-selected]");
+if (count) {
+  const boxes = [...document.querySelectorAll("input[name=ids]")];
+  const tell = () => {
+    const chosen = boxes.filter((box) => box.checked).length;
+    count.textContent = `${chosen} selected`;
+    all.textContent = chosen === boxes.length ? "Select none" : "Select all";
+  };
+  const all = document.createElement("button");
+  all.type = "button";
+  all.className = "button small quiet";
+  all.addEventListener("click", () => {
+    const wanted = !boxes.every((box) => box.checked);
+    for (const box of boxes) box.checked = wanted;
+    tell();
+  });
+  count.after(all);
+  for (const box of boxes) box.addEventListener("change", tell);
+  tell();
 }

@@ -6,10 +6,12 @@ from starlette.responses import RedirectResponse, Response
 from server import attempts
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.session_cookies import signed_in
+from server.dashboard.theme import THEMES, remember_theme
 from server.dashboard.views.entrance import browser_info_of
 from server.domain import accounts, audit
 from server.domain.audit import Event
 from server.domain.people import identities, passkeys, passwords, second_factors, sessions, users
+from server.errors import Invalid
 from server.mailer import Mailer
 from server.principal import Principal
 
@@ -31,6 +33,7 @@ async def show(request: PageRequest) -> Response:
     events = await request.call.read(audit.list_own, EVENTS_PER_PAGE + 1, before)
     return await request.render(
         "account.html",
+        themes=THEMES,
         events=[(event, event_title(event.type)) for event in events[:EVENTS_PER_PAGE]],
         has_more=len(events) > EVENTS_PER_PAGE,
         sessions=await request.call.read(sessions.list_own),
@@ -50,6 +53,15 @@ def event_title(event_type: str) -> str:
 async def rename(request: PageRequest) -> Response:
     await request.call.run(users.rename, request.text("name"))
     return redirect(ACCOUNT, "name-saved")
+
+
+async def choose_theme(request: PageRequest) -> Response:
+    theme = request.text("theme")
+    if theme not in THEMES:
+        raise Invalid("choose one of the options.", field="Theme")
+    response = redirect(ACCOUNT, "theme-saved")
+    remember_theme(response, theme, secure=request.call.runtime.settings.is_https)
+    return response
 
 
 async def change_password(request: PageRequest) -> Response:

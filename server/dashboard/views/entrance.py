@@ -33,6 +33,12 @@ MAIL_IS_OFF = (
     "They can create one with: python -m server reset-password"
 )
 
+REASONS = {
+    "/oauth/authorize": "An app asks for access to your memories. Sign in to decide.",
+    "/accept-invitation/": "Sign in to answer your invitation.",
+}
+"""Why somebody who is led here has to sign in, by where they go on."""
+
 Fields = Mapping[str, str]
 
 
@@ -188,7 +194,8 @@ async def render_page(
     field_errors = {}
     if isinstance(problem, Invalid) and problem.field:
         field_errors = {problem.field: problem.reason[:1].upper() + problem.reason[1:]}
-    typed = {"email": "", "name": ""} | {name: value for name, value in (fields or {}).items() if name != "password"}
+    known = {"email": request.query_params.get("email", ""), "name": ""}
+    typed = known | {name: value for name, value in (fields or {}).items() if name != "password"}
     path = next_of(request, fields or {})
     ways = ways_of(request, template)
     context = {
@@ -197,6 +204,7 @@ async def render_page(
         "errors": field_errors,
         "typed": typed,
         "query": f"?next={quote(path, safe='/')}" if path != HOME else "",
+        "reason": next((reason for start, reason in REASONS.items() if path.startswith(start)), None),
         "may_sign_up": runtime.settings.sign_up != "closed",
         "mail_is_off": None if runtime.mailer.is_on else MAIL_IS_OFF,
     }

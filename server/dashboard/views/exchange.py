@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import re
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,7 +47,11 @@ async def show(request: PageRequest) -> Response:
 
 async def export_file(request: PageRequest) -> Response:
     """Return the project as a file. Raises NotFound, ExportRunning, Invalid for an unknown format."""
-    wanted = _format_of(request.http.query_params.get("format", ExportFormat.JSONL))
+    return await download(request, _format_of(request.http.query_params.get("format", ExportFormat.JSONL)))
+
+
+async def download(request: PageRequest, wanted: ExportFormat, ids: Sequence[str] | None = None) -> Response:
+    """Return the project, or these of its memories, as a file. Raises NotFound, ExportRunning."""
     ending, media_type = FILES[wanted]
     runtime = request.call.runtime
     workspace = await request.call.read(projects.get, request.project_id)
@@ -55,7 +59,7 @@ async def export_file(request: PageRequest) -> Response:
     with contextlib.ExitStack() as turn:
         turn.enter_context(_turn_of(request.call.principal.user_id, runtime.settings.data_dir / "exports"))
         file = turn.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
-        await runtime.in_thread(_write_export, runtime, request.call.principal, workspace.project.id, file, wanted)
+        await runtime.in_thread(_write_export, runtime, request.call.principal, workspace.project.id, file, wanted, ids)
         headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
         content = _chunks(runtime, file)
         return Download(content, turn.pop_all(), headers=headers, media_type=media_type)
@@ -84,12 +88,17 @@ def _turn_of(user_id: str, folder: Path) -> Iterator[None]:
 
 
 def _write_export(
-    runtime: Runtime, principal: Principal, project_id: str, file: IO[bytes], wanted: ExportFormat
+    runtime: Runtime,
+    principal: Principal,
+    project_id: str,
+    file: IO[bytes],
+    wanted: ExportFormat,
+    ids: Sequence[str] | None,
 ) -> None:
     """Write the complete export, so that a slow download does not keep a database snapshot open."""
     with translating_outages(), no_space_told(), runtime.database.read() as session:
         require_project(session, principal, project_id, Action.READ)
-        count = write_export(session, project_id, file, wanted=wanted)
+        count = write_export(session, project_id, file, wanted=wanted, ids=ids)
     with translating_outages(), runtime.database.write() as session:
         record_export(session, principal, project_id, count)
         runtime.activity.add(noted_in(session))

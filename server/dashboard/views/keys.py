@@ -33,6 +33,11 @@ async def create(request: PageRequest) -> Response:
     return await show(request, key)
 
 
+async def rename(request: PageRequest) -> Response:
+    await request.call.run(api_keys.rename, request.project_id, request.path_param("key_id"), request.text("name"))
+    return redirect(f"{request.project_path}/keys", "key-renamed")
+
+
 async def revoke(request: PageRequest) -> Response:
     await request.call.run(api_keys.delete, request.project_id, request.path_param("key_id"))
     return redirect(f"{request.project_path}/keys", "key-revoked")

@@ -8,6 +8,7 @@ from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
 from server.dashboard.views.sent_invitation import SentInvitation, deliver
 from server.domain.access import governs
+from server.domain.grants import connections
 from server.domain.teams import invitations, organization_members, project_members
 from server.domain.teams.organization_members import Member
 from server.errors import NotFound
@@ -23,6 +24,7 @@ async def show(request: PageRequest, sent: SentInvitation | None = None) -> Resp
     colleagues = await _organization_members(request)
     member_ids = {member.user_id for member in members}
     candidates = [colleague for colleague in colleagues if colleague.user_id not in member_ids]
+    manages = (await request.project()).may("manage_members")
     return await request.render(
         "members.html",
         request.project_id,
@@ -30,6 +32,7 @@ async def show(request: PageRequest, sent: SentInvitation | None = None) -> Resp
         pending=pending,
         candidates=candidates[:MAX_CANDIDATES],
         fixed={colleague.user_id for colleague in colleagues if governs(colleague.role)},
+        reaching=await request.call.read(connections.list_reaching, request.project_id) if manages else [],
         sent=sent,
         roles=[role.value for role in ProjectRole],
     )

@@ -1,120 +1,44 @@
-"""The memories of a project: newest first, or as search results with their scores."""
+"""The memories of a project: newest first, or what a search finds, best first."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Annotated, NamedTuple
-from urllib.parse import urlencode
+from typing import NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 from starlette.responses import Response
 
+from server.dashboard.dates import by_day, zone_of
 from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest
-from server.domain.memory import memories, search
+from server.dashboard.views.list_query import MAX_RESULTS, ListQuery, Order
+from server.dashboard.views.memory_rows import Row
+from server.domain.memory import facets, memories, search
+from server.domain.memory.facets import MOST_COUNTED, Facets
 from server.domain.memory.filters import Filters
-from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, TagList, parse_list
 from server.domain.memory.memories import ListRequest, NewMemory
-from server.domain.memory.metadata import CONTENT_LENGTH
-from server.domain.memory.periods import period_between
 from server.domain.memory.search import SearchRequest, SearchResult
+from server.domain.memory.strength import Strength, strengths_of
+from server.domain.people import users
 from server.errors import Invalid, RateLimited
 from server.models import Memory
 from server.models.base import JSON, JsonObject
 
 PAGE_SIZE = 25
-EXCERPT_LENGTH = 280
-MAX_RESULTS = 100
-"""The same limit that assistants have."""
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
-Optional = Annotated[Text | None, BeforeValidator(lambda value: value or None)]
-
-
-class ListQuery(BaseModel):
-    """The query of the address: search text, filters, and the start of the page."""
-
-    q: Annotated[str, StringConstraints(strip_whitespace=True, max_length=CONTENT_LENGTH)] = ""
-    tags: TagList = ()
-    all_tags: bool = False
-    people: TagList = ()
-    category: Optional = None
-    when: Optional = None
-    user: Optional = None
-    timezone: Text = "UTC"
-    before: Annotated[str | None, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")] = None
-    skip: int = Field(default=0, ge=0, lt=MAX_RESULTS, description="results on the previous pages")
-
-    def filters(self) -> Filters:
-        """Raises Invalid."""
-        period = period_between(self.when, self.timezone)
-        return Filters(self.user, self.tags, self.all_tags, self.people, self.category, period.start, period.end)
-
-    @property
-    def is_filtered(self) -> bool:
-        return bool(self.tags or self.people or self.category or self.when or self.user)
-
-    def query(self, **changes: str | int | None) -> str:
-        """Return the query string with these parameters changed or added."""
-        parameters: dict[str, str | int | None] = {
-            "q": self.q or None,
-            "tags": ",".join(self.tags) or None,
-            "all_tags": "1" if self.all_tags else None,
-            "people": ",".join(self.people) or None,
-            "category": self.category,
-            "when": self.when,
-            "user": self.user,
-            "timezone": self.timezone if self.when else None,
-        }
-        return "?" + urlencode({key: value for key, value in (parameters | changes).items() if value is not None})
-
-
-class Excerpt(NamedTuple):
-    """A part of a memory's text. `matched` is the best match of a search, and empty in a list."""
-
-    before: str
-    matched: str
-    after: str
-
-
-class Row(NamedTuple):
-    """A memory in a list. `result` has the scores of a search."""
-
-    id: str
-    excerpt: Excerpt
-    created_at: datetime
-    tags: Sequence[str]
-    people: Sequence[str]
-    category: str | None
-    user_id: str | None
-    result: SearchResult | None = None
-
-    @classmethod
-    def of(cls, memory: Memory, result: SearchResult | None = None) -> "Row":
-        details = memory.details
-        category = details.get(CATEGORY)
-        return cls(
-            memory.id,
-            excerpt(memory.content, result.piece if result else ""),
-            memory.created_at,
-            parse_list(details.get(TAGS)),
-            parse_list(details.get(PEOPLE)),
-            category if isinstance(category, str) else None,
-            memory.user_id,
-            result,
-        )
+Ranked = list[tuple[SearchResult, Strength]]
 
 
 class RowPage(NamedTuple):
-    """One page of rows. `total` is None for a search, whose best result may be `weak`.
+    """One page of rows. `weaker` are results that hardly match; they follow the others.
 
-    `next` and `previous` are the query parameters of the neighboring pages; None when there is no such page.
+    `total` is how many pass the filters, or how many results are better than weak. `next` and `previous` are the query
+    parameters of the neighboring pages; None when there is no such page.
     """
 
     rows: Sequence[Row]
-    total: int | None
+    total: int
+    facets: Facets = Facets()
+    weaker: Sequence[Row] = ()
     next: Mapping[str, str | int] | None = None
     previous: Mapping[str, str | int] | None = None
-    weak: bool = False
 
 
 async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
@@ -130,7 +54,18 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
     except (Invalid, RateLimited) as problem:
         request = request.with_problem(problem)
     kept = restore_form(deleted) if deleted else request.text("kept") or None
-    return await request.render("memories.html", project_id, query=query, results=results, kept=kept)
+    is_plain = not query.q and not query.is_filtered
+    return await request.render(
+        "memories.html",
+        project_id,
+        query=query,
+        results=results,
+        days=by_day(results.rows, zone_of(request.http.cookies)),
+        kept=kept,
+        most_counted=MOST_COUNTED,
+        known=results.facets if is_plain else await request.call.read(facets.facets, project_id, Filters()),
+        authors=await request.call.read(users.names_of, {row.created_by for row in (*results.rows, *results.weaker)}),
+    )
 
 
 def restore_form(memory: Memory) -> str:
@@ -149,43 +84,55 @@ def restore_form(memory: Memory) -> str:
     return NewMemory.model_validate(fields).model_dump_json()
 
 
-def excerpt(content: str, piece: str = "") -> Excerpt:
-    """Return about EXCERPT_LENGTH characters, with the piece that matched best in the middle."""
-    start = content.find(piece) if piece != content else -1
-    if start < 0 or not piece:
-        return Excerpt(_shorten(content, EXCERPT_LENGTH), "", "")
-    matched = piece[:EXCERPT_LENGTH]
-    room = (EXCERPT_LENGTH - len(matched)) // 2
-    before, after = content[:start], content[start + len(matched) :]
-    if len(before) > room:
-        ending = before[len(before) - room :]
-        before = "…" + (ending.partition(" ")[2] or ending)
-    return Excerpt(before, matched, _shorten(after, room))
-
-
 async def _row_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:
     """Raises Invalid for a filter, RateLimited."""
     if query.q:
         return await _search_page(request, project_id, query)
-    list_request = ListRequest(query.filters(), PAGE_SIZE + 1, before=query.before, project_id=project_id)
+    filters = query.filters()
+    list_request = ListRequest(filters, PAGE_SIZE + 1, before=query.before, project_id=project_id)
     page = await request.call.read(memories.list_memories, list_request)
     shown = page.memories[:PAGE_SIZE]
     older = {"before": shown[-1].id} if len(page.memories) > PAGE_SIZE or page.is_cut else None
     newest: dict[str, str | int] | None = {} if query.before else None
-    return RowPage([Row.of(memory) for memory in shown], page.total, older, newest)
+    counted = await request.call.read(facets.facets, project_id, filters)
+    return RowPage([Row.of(memory) for memory in shown], page.total, counted, (), older, newest)
 
 
 async def _search_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:
-    limit = min(query.skip + PAGE_SIZE + 1, MAX_RESULTS)
-    search_request = SearchRequest(query.q, query.filters(), limit, project_id=project_id, skip=query.skip)
-    page = await request.call.read(search.search, search_request, request.call.index)
-    rows = [Row.of(result.memory, result) for result in page.results[:PAGE_SIZE]]
-    following = {"skip": query.skip + len(rows)} if len(page.results) > PAGE_SIZE or page.omitted else None
-    previous = {"skip": max(query.skip - PAGE_SIZE, 0)} if query.skip else None
-    return RowPage(rows, None, following, previous, page.weak)
+    found = await _ranked(request, project_id, query)
+    close = [result.memory for result, strength in found.ranked if strength is not Strength.WEAK]
+    shown = found.ranked[query.skip - found.skipped :][:PAGE_SIZE]
+    rows = [Row.found(result, strength, query.q) for result, strength in shown]
+    end = query.skip + len(rows)
+    return RowPage(
+        [row for row in rows if row.strength is not Strength.WEAK],
+        len(close),
+        facets.facets_of(close) if not found.skipped else Facets(),
+        [row for row in rows if row.strength is Strength.WEAK],
+        {"skip": end} if end < found.skipped + len(found.ranked) or found.has_more else None,
+        {"skip": max(query.skip - PAGE_SIZE, 0)} if query.skip else None,
+    )
 
 
-def _shorten(text: str, room: int) -> str:
-    """Return as many whole words as fit into `room` characters."""
-    beginning = text[:room]
-    return text if len(text) <= room else (beginning.rpartition(" ")[0] or beginning) + "…"
+class Found(NamedTuple):
+    """Results with their strengths, weak ones last. `skipped` better ones were on pages before, and are not here."""
+
+    ranked: Ranked
+    skipped: int
+    has_more: bool
+
+
+async def _ranked(request: PageRequest, project_id: str, query: ListQuery) -> Found:
+    """Return all results, or those from the page on if the ones before are too large to read them again."""
+    skipped = 0
+    wanted = SearchRequest(query.q, query.filters(), MAX_RESULTS, project_id=project_id)
+    page = await request.call.read(search.search, wanted, request.call.index)
+    if page.omitted and query.skip >= len(page.results):
+        skipped = query.skip
+        wanted = SearchRequest(query.q, query.filters(), MAX_RESULTS, project_id=project_id, skip=skipped)
+        page = await request.call.read(search.search, wanted, request.call.index)
+    ranked = list(zip(page.results, strengths_of(page, query.q), strict=True))
+    if query.sort is Order.NEWEST:
+        ranked.sort(key=lambda one: one[0].memory.id, reverse=True)
+    ranked.sort(key=lambda one: one[1] is Strength.WEAK)
+    return Found(ranked, skipped, bool(page.omitted))

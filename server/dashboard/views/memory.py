@@ -1,53 +1,98 @@
 """One memory: show it with its history, add, edit, delete, restore."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
+from typing import NamedTuple
 
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from server.dashboard.differences import ChangedValue, Piece, detail_differences, text_differences
 from server.dashboard.fields import LABEL_KEYS, label_text, metadata_of, other_details, parse_fields
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.pagination import number_in
+from server.dashboard.pagination import MAX_DIGITS, number_in
 from server.dashboard.rendering import pretty
 from server.dashboard.views import memories as memory_list
-from server.domain.memory import deletions, memories, trash, versions
+from server.dashboard.views.memory_rows import Row
+from server.domain.memory import changes, deletions, facets, memories, selection, similar, trash, versions
+from server.domain.memory.excerpts import title_of
+from server.domain.memory.filters import Filters
 from server.domain.memory.memories import MemoryChange, NewMemory
+from server.domain.memory.versions import Version
 from server.domain.people import users
 from server.errors import Invalid, NotFound
 from server.models import Memory
 from server.models.base import JsonObject
 
 MAX_VERSIONS = 5
+MOST_SIMILAR = 4
 SHOWN_LENGTH = 12_000
 """Characters of a memory's text on its page. A link shows the rest."""
+
+
+class Turn(NamedTuple):
+    """What one speaker says in a memory. `speaker` is None for a text of nobody in particular."""
+
+    speaker: str | None
+    text: str
+
+
+class Change(NamedTuple):
+    """An earlier version, and what the next version changed. `text` is None if it is too long to compare."""
+
+    version: Version
+    text: Sequence[Piece] | None
+    details: Sequence[ChangedValue]
 
 
 async def show(request: PageRequest) -> Response:
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
     before = _history_start(request, memory)
-    page = await request.call.read(versions.history, memory.id, MAX_VERSIONS, before)
+    page = await request.call.read(versions.history, memory.id, MAX_VERSIONS + 1, before + 1)
+    alike = await request.call.read(similar.similar_to, memory.id, request.call.index, MOST_SIMILAR)
     author_ids = {memory.created_by, memory.updated_by, *(version.updated_by for version in page.versions)}
-    shows_all = "whole" in request.http.query_params
+    length = len(memory.content) if "whole" in request.http.query_params else SHOWN_LENGTH
     return await request.render(
         "memory.html",
         memory.project_id,
         memory=memory,
-        text=memory.content if shows_all else memory.content[:SHOWN_LENGTH],
-        row=memory_list.Row.of(memory),
+        title=_title(memory),
+        turns=_turns(memory, length),
+        text=memory.content[:length],
+        row=Row.of(memory),
         other=other_details(memory.details),
-        earlier=page.versions,
+        changes=[_change(version, successor) for successor, version in pairwise(page.versions)],
         earlier_count=await request.call.read(versions.count_versions, memory.id),
         has_more_versions=page.has_more,
         is_newest_history=before == memory.version,
         authors=await request.call.read(users.names_of, author_ids),
+        similar=[Row.of(one) for one in alike],
     )
+
+
+async def pin(request: PageRequest) -> Response:
+    """Pin the memory, or take its pin away."""
+    memory = await request.call.read(memories.get, request.path_param("memory_id"))
+    is_pinned = request.text("pinned") == "1"
+    await request.call.run(selection.pin, memory.project_id, [memory.id], is_pinned, request.call.index)
+    return redirect(f"{HOME}/memories/{memory.id}", "pinned" if is_pinned else "unpinned")
+
+
+async def restore_version(request: PageRequest) -> Response:
+    """Make an earlier version the current one. Raises NotFound."""
+    memory_id, version = request.path_param("memory_id"), request.text("version")
+    if not (version.isascii() and version.isdecimal() and len(version) <= MAX_DIGITS):
+        raise NotFound("Version not found.")
+    await request.call.run(changes.restore, memory_id, int(version), request.call.index)
+    return redirect(f"{HOME}/memories/{memory_id}", "version-restored")
 
 
 async def edit(request: PageRequest) -> Response:
     """Show the form with the stored values, or after a refusal with what was typed."""
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
     values = _typed(request) if request.problem else _stored(memory)
-    return await request.render("memory_form.html", memory.project_id, memory=memory, values=values)
+    return await _form(request, memory.project_id, memory, values)
 
 
 async def save(request: PageRequest) -> Response:
@@ -63,7 +108,7 @@ async def save(request: PageRequest) -> Response:
 
 async def new(request: PageRequest) -> Response:
     """Show an empty form, or after a refusal what was typed."""
-    return await request.render("memory_form.html", request.project_id, memory=None, values=_typed(request))
+    return await _form(request, request.project_id, None, _typed(request))
 
 
 async def add(request: PageRequest) -> Response:
@@ -104,6 +149,39 @@ def _history_start(request: PageRequest, memory: Memory) -> int:
     """Return the version before which the shown history begins: the current one, unless the address names another."""
     before = number_in(request, "before")
     return memory.version if before is None else min(before, memory.version)
+
+
+def _title(memory: Memory) -> str:
+    """Return the first line without the marks of Markdown."""
+    text = memory.messages[0]["content"] if memory.messages else memory.content
+    return title_of(text).lstrip("#>*- ") or "Memory"
+
+
+async def _form(request: PageRequest, project_id: str, memory: Memory | None, values: dict[str, str]) -> Response:
+    """Render the form, which completes the labels that the project knows."""
+    known = await request.call.read(facets.facets, project_id, Filters())
+    return await request.render("memory_form.html", project_id, memory=memory, values=values, known=known)
+
+
+def _change(version: Version, successor: Version) -> Change:
+    return Change(
+        version,
+        text_differences(version.content, successor.content),
+        detail_differences(version.details, successor.details),
+    )
+
+
+def _turns(memory: Memory, length: int) -> list[Turn]:
+    """Return what is said in the memory, up to `length` characters."""
+    if not memory.messages:
+        return [Turn(None, memory.content[:length])]
+    turns = []
+    for message in memory.messages:
+        if length <= 0:
+            break
+        turns.append(Turn(message["role"], message["content"][:length]))
+        length -= len(message["content"])
+    return turns
 
 
 def _typed(request: PageRequest) -> dict[str, str]:

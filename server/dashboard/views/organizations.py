@@ -104,6 +104,11 @@ async def remove(request: PageRequest) -> Response:
     return redirect(_organization_path(request), "member-removed", invitations=removal.invitations)
 
 
+async def rename(request: PageRequest) -> Response:
+    await request.call.run(organizations.rename, request.path_param("organization_id"), request.text("name"))
+    return redirect(_organization_path(request), "organization-renamed")
+
+
 async def transfer(request: PageRequest) -> Response:
     new_owner_id = request.text("new_owner_id")
     await request.call.run(organizations.transfer, request.path_param("organization_id"), new_owner_id)

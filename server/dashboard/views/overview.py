@@ -3,23 +3,36 @@
 from starlette.responses import Response
 
 from server.dashboard import charts
+from server.dashboard.examples import example_memories
 from server.dashboard.layout import last_project
 from server.dashboard.pages import HOME, LAST_PROJECT_COOKIE, PageRequest, redirect
-from server.dashboard.views.memories import Row
-from server.domain.memory import model_notes, overview
+from server.dashboard.views.memory_rows import Row
+from server.domain.memory import assistants, memories, model_notes, overview
+from server.domain.people import users
+from server.errors import Invalid
 
 
 async def home(request: PageRequest) -> Response:
-    """Redirect to the project that was open last in this browser, else to the first project."""
+    """Redirect to the project that was open last in this browser, else to the fullest."""
     entry = last_project(await request.frame(), request.http.cookies.get(LAST_PROJECT_COOKIE))
     if entry is None:
         return await request.render("no_projects.html")
     return redirect(f"{HOME}/projects/{entry.project.id}", request.http.query_params.get("done"))
 
 
+async def add_examples(request: PageRequest) -> Response:
+    """Add example memories to an empty project. Raises Invalid for another."""
+    if (await request.project()).project.memory_count:
+        raise Invalid("Examples are only for a project without memories.")
+    examples = example_memories(request.project_id)
+    await request.call.run(memories.add_many, examples, request.call.index)
+    return redirect(request.project_path, "examples-added")
+
+
 async def show(request: PageRequest) -> Response:
     project_overview, stats, newest, usage = await request.call.read(overview.at_a_glance, request.project_id)
     model = await request.call.read(model_notes.of_project, request.project_id, request.call.runtime.settings)
+    works = await request.call.read(assistants.recent_work, request.project_id)
     return await request.render(
         "overview.html",
         request.project_id,
@@ -31,4 +44,6 @@ async def show(request: PageRequest) -> Response:
         labels={kind.value: charts.rows(labels) for kind, labels in project_overview.labels.items()},
         newest=[Row.of(memory) for memory in newest.memories],
         chart=charts,
+        works=works,
+        people=await request.call.read(users.names_of, {work.actor_id for work in works}),
     )

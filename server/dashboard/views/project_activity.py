@@ -1,17 +1,21 @@
 """What was done with the memories of a project, in sentences, and a way to undo what one credential did."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+from urllib.parse import urlencode
 
+from pydantic import BaseModel, BeforeValidator
 from starlette.responses import Response
 
 from server import reverting
+from server.dashboard.fields import parse_fields
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.domain.memory import activity
+from server.domain.memory import activity, assistants, titles
 from server.domain.memory.activity import ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
 from server.domain.memory.revert import Wanted
-from server.domain.memory.source import parse_id
+from server.domain.memory.source import SourceFilter, parse_id
 from server.errors import Invalid
 from server.models.activity import ActivityKind
 
@@ -47,35 +51,65 @@ class Row(NamedTuple):
     memories: int
     query: str | None
     memory_id: str | None
+    title: str
     created_at: datetime
     source_id: str
     undo_since: datetime | None
 
     @classmethod
-    def of(cls, named: NamedEvent) -> "Row":
+    def of(cls, named: NamedEvent, titles: Mapping[str, str]) -> "Row":
         event = named.event
+        memory_id = event.memory_ids[0] if len(event.memory_ids) == 1 else None
         return cls(
             event.source_name,
             named.actor_name,
             ACTS[event.kind],
             event.count,
             event.query,
-            event.memory_ids[0] if len(event.memory_ids) == 1 and event.kind is not ActivityKind.DELETE else None,
+            memory_id if memory_id in titles else None,
+            titles.get(memory_id or "", ""),
             event.created_at,
             event.source_id,
             _minute_before(event.created_at) if event.kind in WRITES else None,
         )
 
 
+class ActivityQuery(BaseModel):
+    """The query of the address: one kind of events, those of one source, and where the page begins."""
+
+    kind: Annotated[ActivityKind | None, BeforeValidator(lambda value: value or None)] = None
+    source: Annotated[SourceFilter | None, BeforeValidator(lambda value: value or None)] = None
+    before: str | None = None
+
+    def query(self, **changes: str | None) -> str:
+        """Return the query string with these parameters changed or added."""
+        values = {"kind": self.kind, "source": self.source} | changes
+        return "?" + urlencode({name: value for name, value in values.items() if value})
+
+
 async def show(request: PageRequest) -> Response:
+    """Show the newest events. An invalid filter is reported on the page."""
     await request.call.runtime.in_thread(request.call.runtime.activity.flush)
-    filters = ActivityFilters(before=request.http.query_params.get("before"))
-    events = await request.call.read(activity.list_activity, request.project_id, filters, EVENTS_PER_PAGE + 1)
+    query, events = ActivityQuery(), list[NamedEvent]()
+    try:
+        query = parse_fields(ActivityQuery, dict(request.http.query_params))
+        filters = ActivityFilters(query.source, None, query.kind, query.before)
+        events = await request.call.read(activity.list_activity, request.project_id, filters, EVENTS_PER_PAGE + 1)
+    except Invalid as problem:
+        request = request.with_problem(problem)
     shown = events[:EVENTS_PER_PAGE]
     older = shown[-1].event.id if len(events) > EVENTS_PER_PAGE else None
-    days = request.call.runtime.settings.activity_days
-    rows = [Row.of(named) for named in shown]
-    return await request.render("project_activity.html", request.project_id, rows=rows, older=older, days=days)
+    single = {named.event.memory_ids[0] for named in shown if len(named.event.memory_ids) == 1}
+    found = await request.call.read(titles.titles_of, request.project_id, single)
+    return await request.render(
+        "project_activity.html",
+        request.project_id,
+        rows=[Row.of(named, found) for named in shown],
+        older=older,
+        query=query,
+        works=await request.call.read(assistants.recent_work, request.project_id),
+        days=request.call.runtime.settings.activity_days,
+    )
 
 
 async def undo(request: PageRequest) -> Response:

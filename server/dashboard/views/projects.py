@@ -5,11 +5,28 @@ from starlette.responses import Response
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.domain.memory import deletions, model_notes
 from server.domain.teams import projects
+from server.errors import Invalid
+
+TRASH_DAYS = {"": "As long as the server does", "0": "Not at all", "7": "7 days", "30": "30 days", "90": "90 days"}
+"""The choices of the form, by days."""
 
 
 async def show(request: PageRequest) -> Response:
     model = await request.call.read(model_notes.of_project, request.project_id, request.call.runtime.settings)
-    return await request.render("settings.html", request.project_id, model=model)
+    project = (await request.project()).project
+    days = "" if project.trash_days is None else str(project.trash_days)
+    choices = TRASH_DAYS if days in TRASH_DAYS else {**TRASH_DAYS, days: f"{days} days"}
+    return await request.render("settings.html", request.project_id, model=model, days=days, choices=choices)
+
+
+async def change(request: PageRequest) -> Response:
+    """Change the name, and how long deleted memories are kept. Raises Invalid."""
+    days = request.text("trash_days")
+    if days not in TRASH_DAYS:
+        raise Invalid("choose one of the options.", field="Keep deleted memories")
+    kept = int(days) if days else None
+    await request.call.run(projects.change, request.project_id, request.text("name"), kept)
+    return redirect(f"{request.project_path}/settings", "project-saved")
 
 
 async def delete_memories(request: PageRequest) -> Response:

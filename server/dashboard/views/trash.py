@@ -1,13 +1,13 @@
 """The trash of a project: deleted memories, to restore or to delete for good."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from starlette.responses import Response
 
+from server.dashboard.excerpts import Part, excerpt
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import number_in
-from server.dashboard.views.memories import Excerpt, excerpt
 from server.domain.memory import deletions, trash
 from server.domain.memory.trash import Trashed
 from server.domain.people import users
@@ -18,7 +18,7 @@ PAGE_SIZE = 25
 
 class TrashRow(NamedTuple):
     row: TrashedMemory
-    excerpt: Excerpt
+    excerpt: Sequence[Part]
     deleted_by: str | None
 
     @classmethod

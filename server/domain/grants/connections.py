@@ -12,8 +12,9 @@ from server.domain.access import Action, require_project, require_session
 from server.domain.audit import Event
 from server.domain.grants.client_names import shown_name
 from server.errors import NotFound
-from server.models import ApiKey, AuthorizationCode, OAuthClient, OAuthGrant, Project
-from server.principal import Principal
+from server.models import ApiKey, AuthorizationCode, OAuthClient, OAuthGrant, Project, User
+from server.models.base import now
+from server.principal import Principal, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,49 @@ def list_connections(session: Session, principal: Principal) -> list[Connection]
         .order_by(col(OAuthGrant.id).desc())
     )
     return [Connection(grant, shown_name(client), name) for grant, client, name in session.execute(query).all()]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """An application or API key that reaches a project, and the member whose rights it has."""
+
+    name: str
+    is_application: bool
+    owner_name: str
+    may_write: bool
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+def list_reaching(session: Session, principal: Principal, project_id: str) -> list[Reach]:
+    """Return the applications and keys of all members that reach the project, last used first.
+
+    Raises NotFound, Forbidden unless the principal manages the members.
+    """
+    project = require_project(session, principal, project_id, Action.MANAGE_MEMBERS)
+    grants = (
+        sa.select(OAuthGrant, OAuthClient, col(User.name))
+        .join(OAuthClient, col(OAuthClient.id) == OAuthGrant.client_id)
+        .join(User, col(User.id) == OAuthGrant.user_id)
+        .where(col(OAuthGrant.project_id) == project.id)
+    )
+    keys = (
+        sa.select(ApiKey, col(User.name))
+        .outerjoin(User, col(User.id) == ApiKey.created_by)
+        .where(
+            col(ApiKey.project_id) == project.id,
+            sa.or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now()),
+        )
+    )
+    reaching = [
+        Reach(shown_name(client), True, owner, Scope.WRITE in grant.scopes, grant.created_at, grant.last_used_at)
+        for grant, client, owner in session.execute(grants)
+    ]
+    reaching += [
+        Reach(key.name, False, owner or "Deleted account", "write" in key.permissions, key.created_at, key.last_used_at)
+        for key, owner in session.execute(keys)
+    ]
+    return sorted(reaching, key=lambda one: one.last_used_at or one.created_at, reverse=True)
 
 
 def first_use(session: Session, principal: Principal, project_id: str, since: datetime) -> str | None:

@@ -75,3 +75,13 @@ def of_one(read: Read, principal: Principal, memory_id: str, *_more: object) -> 
 
 def of_deletion_of_all(_read: Read, _principal: Principal, project_id: str | None, *_more: object) -> Charge:
     return Charge(project_id)
+
+
+def of_selection(_read: Read, _principal: Principal, project_id: str, ids: Sequence[str], *_more: object) -> Charge:
+    return Charge(project_id, max(1, len(ids)))
+
+
+def of_merging(
+    _read: Read, _principal: Principal, project_id: str, _keep_id: str, ids: Sequence[str], *_more: object
+) -> Charge:
+    return Charge(project_id, max(1, len(ids)))

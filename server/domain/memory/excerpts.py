@@ -9,6 +9,9 @@ from server.index.words.tokenizer import MAX_QUESTION_TERMS, question_terms
 EXCERPT_LENGTH = 1_500
 """Characters of a memory in a search or a list, with the ellipses."""
 
+TITLE_LENGTH = 80
+"""Characters of the title, which is the beginning of the first line."""
+
 MOST_PLACES = 100
 """Places of one word that are looked at; a word that is everywhere says little about where to look."""
 
@@ -34,16 +37,22 @@ class _Plain(dict[int, str]):
 _PLAIN = _Plain()
 
 
+def title_of(content: str) -> str:
+    """Return the beginning of the first line."""
+    line = content.lstrip()[: TITLE_LENGTH + 1].splitlines()[0]
+    return line if len(line) <= TITLE_LENGTH else f"{line[: TITLE_LENGTH - 1].rstrip()}…"
+
+
 def beginning_of(content: str) -> str:
     """Return the text, or its first `EXCERPT_LENGTH` characters."""
     return content if len(content) <= EXCERPT_LENGTH else _cut(content, 0)
 
 
-def excerpt_of(content: str, query: str, piece: str) -> str:
-    """Return the text, or `EXCERPT_LENGTH` characters around what matches. `piece` is the part closest in meaning."""
-    if len(content) <= EXCERPT_LENGTH:
+def excerpt_of(content: str, query: str, piece: str, length: int = EXCERPT_LENGTH) -> str:
+    """Return the text, or `length` characters around what matches. `piece` is the part closest in meaning."""
+    if len(content) <= length:
         return content
-    return _cut(content, _center(_places(content, query, piece)) - EXCERPT_LENGTH // 2)
+    return _cut(content, _center(_places(content, query, piece), length) - length // 2, length)
 
 
 def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
@@ -61,13 +70,13 @@ def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
     return sorted(places)
 
 
-def _center(places: list[tuple[int, float]]) -> int:
+def _center(places: list[tuple[int, float]], length: int) -> int:
     """Return the middle of the places that weigh most among those that fit into one excerpt. 0 without any."""
     best, center = 0.0, 0
     weight, first = 0.0, 0
     for last, gain in places:
         weight += gain
-        while last - places[first][0] > EXCERPT_LENGTH // 2:
+        while last - places[first][0] > length // 2:
             weight -= places[first][1]
             first += 1
         if weight > best + 1e-9:
@@ -75,9 +84,9 @@ def _center(places: list[tuple[int, float]]) -> int:
     return center
 
 
-def _cut(content: str, start: int) -> str:
-    """Return `EXCERPT_LENGTH` characters from about `start` on, with an ellipsis for what is left out on a side."""
-    room = EXCERPT_LENGTH - 2
+def _cut(content: str, start: int, length: int = EXCERPT_LENGTH) -> str:
+    """Return `length` characters from about `start` on, with an ellipsis for what is left out on a side."""
+    room = length - 2
     start = max(0, min(start, len(content) - room))
     end = min(start + room, len(content))
     if start > 0:

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 from server.domain.memory.parameters import parse_number
 from server.domain.memory.periods import moment_of
 from server.domain.memory.storing import remove
-from server.models import Memory
+from server.models import Label, Memory
 from server.models.base import now
 from server.models.expiry import has_expired
 
@@ -58,8 +58,20 @@ def expiry_of(expires_at: datetime | None, days: int | None) -> datetime | None:
 
 def expired_ids(session: Session, project_id: str) -> list[str]:
     """Return the memories of a project that have expired and are not deleted yet."""
-    query = sa.select(col(Memory.id)).where(col(Memory.project_id) == project_id, has_expired(now()))
-    return list(session.scalars(query))
+    return list(session.scalars(sa.select(col(Memory.id)).where(*_expired_in(project_id))))
+
+
+def of_live_memories(project_id: str) -> sa.ColumnElement[bool]:
+    """Return the condition for the labels of memories that have not expired."""
+    return col(Label.memory_number).not_in(sa.select(col(Memory.number)).where(*_expired_in(project_id)))
+
+
+def _expired_in(project_id: str) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions for expired memories of the project.
+
+    The project is compared as an expression, so that SQLite reads the index of expiry and not the whole project.
+    """
+    return [has_expired(now()), col(Memory.project_id).concat("") == project_id]
 
 
 def purge(session: Session) -> int:

@@ -13,7 +13,7 @@ from server.domain.access import Action, require_memory, require_project
 from server.domain.locks import lock_project_shared
 from server.domain.memory import activity, batches, idempotency, labels, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, Budget, read_fitting
-from server.domain.memory.expiry import expired_ids, expiry_of
+from server.domain.memory.expiry import expired_ids, expiry_of, of_live_memories
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.idempotency import CreateRequest
 from server.domain.memory.inputs import MemoryChange, NewMemory
@@ -26,7 +26,6 @@ from server.index import Index, outbox
 from server.models import Label, Memory, Project
 from server.models.activity import ActivityKind
 from server.models.base import new_id, now
-from server.models.expiry import has_expired
 from server.models.memories import LabelKind
 from server.principal import Principal
 
@@ -202,12 +201,6 @@ def stats(session: Session, principal: Principal, project_id: str | None) -> Sta
         of_live_memories(project.id),
     )
     return Stats(count_all(session, project), this_week, session.scalars(tags).one())
-
-
-def of_live_memories(project_id: str) -> sa.ColumnElement[bool]:
-    """Return the condition for the labels of memories that have not expired."""
-    expired = sa.select(col(Memory.number)).where(has_expired(now()), col(Memory.project_id) == project_id)
-    return col(Label.memory_number).not_in(expired)
 
 
 def count_all(session: Session, project: Project) -> int:

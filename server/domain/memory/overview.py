@@ -15,12 +15,12 @@ from sqlmodel import Session, col
 from server.domain.access import Action, require_project
 from server.domain.memory import memories
 from server.domain.memory.expiry import expired_ids
-from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
-from server.domain.memory.memories import ListRequest, MemoryPage, Stats, of_live_memories
+from server.domain.memory.facets import METADATA_KEYS, Facet, frequent_labels
+from server.domain.memory.memories import ListRequest, MemoryPage, Stats
 from server.domain.memory.periods import week_of
 from server.domain.memory.usage import Usage, usage_of
-from server.models import Label, Memory
-from server.models.base import JsonObject, new_id, now
+from server.models import Memory
+from server.models.base import new_id, now
 from server.models.memories import LabelKind
 from server.principal import Principal
 
@@ -29,7 +29,6 @@ MOST_SPANS = 27
 """About half a year of weeks."""
 
 NEWEST_MEMORIES = 5
-METADATA_KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
 
 
 class Step(StrEnum):
@@ -47,20 +46,13 @@ class Span(NamedTuple):
     memories: int
 
 
-class LabelCount(NamedTuple):
-    """A label, spelled as in the newest memory that has it, and the number of memories that have it."""
-
-    value: str
-    memories: int
-
-
 @dataclass(frozen=True, slots=True)
 class Overview:
     step: Step
     spans: Sequence[Span]
     """Without gaps, oldest first; today is in the last one."""
 
-    labels: dict[LabelKind, Sequence[LabelCount]]
+    labels: dict[LabelKind, Sequence[Facet]]
     """The most frequent labels of each kind."""
 
 
@@ -92,7 +84,8 @@ def overview(session: Session, principal: Principal, project_id: str) -> Overvie
         sa.select(col(Memory.created_at)).where(col(Memory.project_id) == project.id).order_by(col(Memory.id)).limit(1)
     ).one_or_none()
     step, starts = _spans((first or now()).date(), now().date())
-    return Overview(step, _counts(session, project.id, starts), _labels(session, project.id))
+    labels = {kind: frequent_labels(session, project.id, kind, MOST_LABELS) for kind in METADATA_KEYS}
+    return Overview(step, _counts(session, project.id, starts), labels)
 
 
 LONGEST = {Step.WEEK: timedelta(days=7), Step.MONTH: timedelta(days=31), Step.YEAR: timedelta(days=366)}
@@ -138,34 +131,3 @@ def _count_query(spans: int) -> sa.TextClause:
         for at in range(spans)
     )
     return sa.text("SELECT " + ", ".join(counts))
-
-
-def _labels(session: Session, project_id: str) -> dict[LabelKind, Sequence[LabelCount]]:
-    frequent = {kind: _most_frequent(session, project_id, kind) for kind in METADATA_KEYS}
-    newest = [number for labels in frequent.values() for _, _, number in labels]
-    rows = session.execute(sa.select(col(Memory.number), col(Memory.details)).where(col(Memory.number).in_(newest)))
-    details = {number: value for number, value in rows}  # noqa: C416 - rows are no pairs to the type checker
-    return {
-        kind: [LabelCount(_as_written(kind, value, details.get(number, {})), count) for value, count, number in labels]
-        for kind, labels in frequent.items()
-    }
-
-
-def _most_frequent(session: Session, project_id: str, kind: LabelKind) -> Sequence[tuple[str, int, int]]:
-    """Return the labels as they are compared, how many memories have each, and the `number` of the newest memory."""
-    count = sa.func.count().label("count")
-    query = (
-        sa.select(col(Label.value), count, sa.func.max(col(Label.memory_number)))
-        .where(col(Label.project_id) == project_id, col(Label.kind) == kind, of_live_memories(project_id))
-        .group_by(col(Label.value))
-        .order_by(count.desc(), col(Label.value))
-        .limit(MOST_LABELS)
-    )
-    return [(value, memory_count, newest) for value, memory_count, newest in session.execute(query)]
-
-
-def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:
-    """Return the label as the metadata spells it: it is compared as "anna", but people write "Anna"."""
-    spelled = details.get(METADATA_KEYS[kind])
-    spellings = [spelled] if kind is LabelKind.CATEGORY and isinstance(spelled, str) else parse_list(spelled)
-    return next((spelling for spelling in spellings if fold(spelling) == value), value)

@@ -97,13 +97,20 @@ class SearchResult:
 class SearchPage(NamedTuple):
     """The results that fit into an answer, their size there, and how many others did not fit.
 
-    `weak` says that even the best one is no better than what questions about something else find.
+    `best` is the score of the best result, also of one on an earlier page. Questions about something else find scores
+    up to `weak_below`.
     """
 
     results: list[SearchResult]
     size: int
     omitted: int
-    weak: bool = False
+    best: float = NEWEST_SCORE
+    weak_below: float = 0.0
+
+    @property
+    def weak(self) -> bool:
+        """Whether even the best result is no better than what questions about something else find."""
+        return self.best < self.weak_below
 
 
 def search(session: Session, principal: Principal, request: SearchRequest, index: Index) -> SearchPage:
@@ -139,7 +146,7 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
     wanted = dict(islice(existing.items(), request.skip, None))
     page = _read(session, wanted, ranking, similar, Budget(request.answer_bytes))
     page = _with_newest(session, matching, page)
-    page = page._replace(weak=ranking.best_of(existing) < weak_below(compared))
+    page = page._replace(best=ranking.best_of(existing), weak_below=weak_below(compared))
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
     return page

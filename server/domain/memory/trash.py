@@ -58,6 +58,11 @@ def days_of_revert(session: Session, project_id: str) -> int:
     return days_of(session, project_id) or trash_days_of(session) or TRASH_DAYS
 
 
+def days(session: Session, principal: Principal, project_id: str) -> int:
+    """Return as `days_of`. Raises what `require_project` does."""
+    return days_of(session, require_project(session, principal, project_id, Action.READ).id)
+
+
 def keep(session: Session, principal: Principal, memory: Memory, days: int) -> datetime:
     """Keep a memory that is about to be deleted. Return until when it can come back."""
     moment = now()

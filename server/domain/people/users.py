@@ -114,4 +114,5 @@ def notify_invited(session: Session, user: User, invitation: Invitation, organiz
         topic=f"invitation:{invitation.project_id or invitation.organization_id}",
         invitation_id=invitation.id,
         organization_id=invitation.organization_id,
+        actor_id=invitation.invited_by,
     )

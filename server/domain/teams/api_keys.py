@@ -158,5 +158,5 @@ def _notify_administrators(
         f"The API key {key.name} of {project.name} was {verb}.",
         topic=f"{notice}:{project.id}:{actor_id}",
         gathered=f"%d API keys of {project.name} were {verb} {by}. The last one was {key.name}.",
-        project_id=project.id, api_key_id=key.id, prefix=key.prefix,
+        project_id=project.id, api_key_id=key.id, prefix=key.prefix, **({"actor_id": actor_id} if actor_id else {}),
     )  # fmt: skip

@@ -104,7 +104,7 @@ def accept(session: Session, principal: Principal, handle: str) -> AcceptedInvit
     notifications.notify(
         session, [invitation.invited_by], Notice.INVITATION_ACCEPTED, f"{user.name} joined {organization.name}",
         f"{user.name} accepted your invitation to {offer.project_name or organization.name}.",
-        organization_id=organization.id, user_id=user.id,
+        organization_id=organization.id, user_id=user.id, actor_id=user.id,
     )  # fmt: skip
     return AcceptedInvitation(organization, offer.role, projects_added)
 

@@ -93,7 +93,7 @@ def transfer(session: Session, principal: Principal, organization_id: str, new_o
     audit.record(session, Event.OWNERSHIP_TRANSFERRED, principal.user_id, organization.id, new_owner_id)
     notifications.notify(
         session, [new_owner_id], Notice.OWNERSHIP_TRANSFERRED, "You are now the owner",
-        f"You now own {organization.name}.", organization_id=organization.id,
+        f"You now own {organization.name}.", organization_id=organization.id, actor_id=principal.user_id,
     )  # fmt: skip
     return organization
 
@@ -110,7 +110,8 @@ def delete(session: Session, principal: Principal, organization_id: str) -> Dele
     # The organization's own audit trail is deleted with it, so the event goes to the owner's.
     audit.record_account_event(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
     message = f"The owner deleted {organization.name} and all its projects."
-    notifications.notify(session, member_ids, Notice.REMOVED, f"{organization.name} was deleted", message)
+    title = f"{organization.name} was deleted"
+    notifications.notify(session, member_ids, Notice.REMOVED, title, message, actor_id=principal.user_id)
     return counts
 
 

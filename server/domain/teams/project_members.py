@@ -66,7 +66,7 @@ def add(session: Session, principal: Principal, project_id: str, user_id: str, r
     flush_or_conflict(session, ProjectMember(project_id=project.id, user_id=user_id, role=role))
     details = {"project_id": project.id, "role": role}
     audit.record(session, Event.PROJECT_MEMBER_ADDED, principal.user_id, organization.id, user_id, **details)
-    _notify_role(session, project, user_id, role)
+    _notify_role(session, principal, project, user_id, role)
 
 
 def change_role(session: Session, principal: Principal, project_id: str, user_id: str, role: ProjectRole) -> int:
@@ -90,7 +90,7 @@ def change_role(session: Session, principal: Principal, project_id: str, user_id
     if cancelled:
         details["invitations"] = cancelled
     audit.record(session, Event.PROJECT_MEMBER_ROLE_CHANGED, principal.user_id, organization.id, user_id, **details)
-    _notify_role(session, project, user_id, role)
+    _notify_role(session, principal, project, user_id, role)
     return cancelled
 
 
@@ -119,6 +119,7 @@ def remove(session: Session, principal: Principal, project_id: str, user_id: str
         notifications.notify(
             session, [user_id], Notice.REMOVED, f"Removed from {project.name}",
             f"You no longer have a role in {project.name}.", topic=f"removed:{project.id}", project_id=project.id,
+            actor_id=principal.user_id,
         )  # fmt: skip
     return Removal(revoked.api_keys, cancelled)
 
@@ -149,9 +150,9 @@ def _require_other_admin(session: Session, principal: Principal, organization: O
         raise LastAdmin
 
 
-def _notify_role(session: Session, project: Project, user_id: str, role: ProjectRole) -> None:
+def _notify_role(session: Session, principal: Principal, project: Project, user_id: str, role: ProjectRole) -> None:
     notifications.notify(
         session, [user_id], Notice.ROLE_CHANGED, f"Your role in {project.name}",
         f"You are now {role} of {project.name}.",
-        topic=f"role:{project.id}", project_id=project.id, role=role.value,
+        topic=f"role:{project.id}", project_id=project.id, role=role.value, actor_id=principal.user_id,
     )  # fmt: skip

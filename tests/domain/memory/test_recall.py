@@ -132,7 +132,8 @@ def test_an_answer_is_weak_when_nothing_stored_is_near(world: World) -> None:
 
 
 def test_nothing_is_weak_in_an_empty_project(world: World) -> None:
-    assert page(world, "red canoe") == SearchPage([], 0, 0)
+    found = page(world, "red canoe")
+    assert (found.results, found.weak) == ([], False)
 
 
 def test_chance_finds_more_among_more_memories() -> None:

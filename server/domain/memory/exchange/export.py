@@ -47,10 +47,15 @@ FILES = {
 """The ending of the file's name and its media type."""
 
 
-def export_memories(session: Session, project_id: str) -> Iterator[str]:
-    """Yield a line for each memory, oldest first, without the line break. Raises NotFound at the first step."""
+def export_memories(session: Session, project_id: str, ids: Sequence[str] | None = None) -> Iterator[str]:
+    """Yield a line for each memory, or each of `ids`, oldest first, without the line break.
+
+    Raises NotFound at the first step.
+    """
     require_existing_project(session, project_id)
     query = sa.select(Memory).where(*conditions(Filters(), project_id)).order_by(col(Memory.id))
+    if ids is not None:
+        query = query.where(col(Memory.id).in_(ids))
     for memories in session.scalars(query.execution_options(yield_per=ROWS_PER_READ)).partitions():
         earlier = _earlier_versions(session, [memory for memory in memories if memory.version > 1])
         for memory in memories:
@@ -63,8 +68,9 @@ def write_export(
     file: IO[bytes],
     progress: Progress = no_progress,
     wanted: ExportFormat = ExportFormat.JSONL,
+    ids: Sequence[str] | None = None,
 ) -> int:
-    """Write all memories of the project into the file. Return how many. Raises NotFound.
+    """Write all memories of the project, or those of `ids`, into the file. Return how many. Raises NotFound.
 
     The file is complete when this returns, so that no slow reader keeps a snapshot of the database open.
     """
@@ -72,7 +78,7 @@ def write_export(
 
     def counted() -> Iterator[str]:
         nonlocal count
-        for line in export_memories(session, project_id):
+        for line in export_memories(session, project_id, ids):
             yield line
             count += 1
             progress(1)

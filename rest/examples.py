@@ -1,0 +1,95 @@
+"""How each route is called with curl, derived from its description."""
+
+import json
+import re
+from typing import Any
+
+from server.models.base import JSON, JsonObject
+
+Described = dict[str, Any]
+"""A part of the OpenAPI document."""
+
+SAMPLES: dict[str, JSON] = {
+    "messages": [{"role": "user", "content": "I have a meeting with Alice on Friday"}],
+    "memories": [{"content": "I have a meeting with Alice on Friday"}],
+    "query": "meetings with Alice",
+    "semantic_query": "meetings",
+    "temporal_query": "last_7_days",
+    "tags": ["work"],
+    "people": ["Alice"],
+    "text": "The meeting with Alice is on Monday",
+    "name": "Website",
+    "email": "ben@example.com",
+    "role": "viewer",
+    "version": 1,
+    "since": "2026-01-31T09:00:00Z",
+    "dry_run": True,
+    "organization_id": "org_…",
+    "project_id": "proj_…",
+    "user_id": "user_…",
+    "new_owner_id": "user_…",
+    "source_id": "key_…",
+}
+FIRST_CHOICES = ("messages", "query", "text", "name", "tags")
+"""What the example of a body holds that requires nothing: the first of these that the body has."""
+
+IDS = {
+    "memory_id": "mem_…",
+    "organization_id": "org_…",
+    "project_id": "proj_…",
+    "user_id": "user_…",
+    "key_id": "key_…",
+    "invitation_id": "inv_…",
+    "notification_id": "ntf_…",
+}
+LONGEST_LINE = 90
+_PATH_PARAMETER = re.compile(r"{(\w+)}")
+
+
+def curl_of(method: str, path: str, operation: Described, schemas: Described, base: str) -> str:
+    """Return the command. Keys and ids in it end in `…`, so that people see what to fill in."""
+    path = _PATH_PARAMETER.sub(lambda found: IDS.get(found[1], "…"), path)
+    lines = [f"curl {base}{path}" if method == "get" else f"curl -X {method.upper()} {base}{path}"]
+    if operation["security"]:
+        is_session = operation["security"] == [{"session": []}]
+        lines.append(f'-H "Authorization: {"Session …" if is_session else "Bearer sk_im_…"}"')
+    body = operation.get("requestBody")
+    if body is not None:
+        example = example_of(body["content"]["application/json"]["schema"], schemas)
+        lines += ['-H "Content-Type: application/json"', f"-d '{json.dumps(example, ensure_ascii=False)}'"]
+    one_line = " ".join(lines)
+    return one_line if len(one_line) <= LONGEST_LINE else " \\\n  ".join(lines)
+
+
+def example_of(schema: Described, schemas: Described) -> JSON:
+    """Return a value that the schema describes, as short as it can be."""
+    if "$ref" in schema:
+        return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if "anyOf" in schema:
+        return example_of(schema["anyOf"][0], schemas)
+    for key in ("const", "default"):
+        if schema.get(key) is not None:
+            value: JSON = schema[key]
+            return value
+    if "enum" in schema:
+        first: JSON = schema["enum"][0]
+        return first
+    if "properties" in schema:
+        return _object(schema, schemas)
+    if schema.get("type") == "array":
+        return [example_of(schema["items"], schemas)] if "items" in schema else []
+    plain: dict[str, JSON] = {"string": "…", "integer": 1, "number": 0.5, "boolean": True, "object": {}}
+    return plain.get(str(schema.get("type")))
+
+
+def _object(schema: Described, schemas: Described) -> JsonObject:
+    properties = schema["properties"]
+    names = list(schema.get("required", ())) or [name for name in FIRST_CHOICES if name in properties][:1]
+    return {name: _sample(name, properties[name], schemas) for name in names}
+
+
+def _sample(name: str, schema: Described, schemas: Described) -> JSON:
+    """Return a value that people would send, if the field takes it; names are those of several bodies."""
+    described = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    is_taken = name in SAMPLES and SAMPLES[name] in described.get("enum", [SAMPLES[name]])
+    return SAMPLES[name] if is_taken else example_of(schema, schemas)

@@ -1,0 +1,97 @@
+"""Times as people read them: how long ago, the day that a list groups by, or the exact moment."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import groupby
+from typing import NamedTuple, Protocol, TypeVar
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from server.models.base import now
+
+ZONE_COOKIE = "zone"
+"""The reader's time zone, which a script notes. Without it, days are those of UTC."""
+
+MOST_DAYS = 30
+"""An older time is shown as its date."""
+
+UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
+
+
+class Dated(Protocol):
+    @property
+    def created_at(self) -> datetime: ...
+
+
+Row = TypeVar("Row", bound=Dated)
+
+
+class Day(NamedTuple):
+    """Rows under one heading: Today, Yesterday, a weekday, or a month."""
+
+    heading: str
+    rows: Sequence[Dated]
+
+
+def moment(value: datetime) -> Markup:
+    """Return a time in UTC. A script shows it in the reader's time zone."""
+    value = value.astimezone(UTC)
+    markup = Markup('<time datetime="{}">{}</time>')
+    return markup.format(_machine(value), _exact(value))
+
+
+def ago(value: datetime) -> Markup:
+    """Return how long ago a time was, with the exact time on hover. A script shows that in the reader's time zone."""
+    value = value.astimezone(UTC)
+    present = now()
+    form = "date" if present - value > timedelta(days=MOST_DAYS) else "ago"
+    markup = Markup('<time datetime="{}" title="{}" data-as="{}">{}</time>')
+    return markup.format(_machine(value), _exact(value), form, _since(value, present))
+
+
+def zone_of(cookies: Mapping[str, str]) -> tzinfo:
+    """Return the reader's time zone, or UTC."""
+    name = unquote(cookies.get(ZONE_COOKIE, ""))
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ValueError, OSError):
+        return UTC
+
+
+def by_day(rows: Sequence[Row], zone: tzinfo) -> list[Day]:
+    """Group rows, newest first, under headings. A day is one of the time zone."""
+    today = now().astimezone(zone).date()
+    groups = groupby(rows, lambda row: _heading(row.created_at.astimezone(zone).date(), today))
+    return [Day(heading, list(group)) for heading, group in groups]
+
+
+def _heading(day: date, today: date) -> str:
+    age = (today - day).days
+    if age <= 1:
+        return "Today" if age <= 0 else "Yesterday"
+    if age < 7:
+        return f"{day:%A}"
+    return f"{day:%B}" if day.year == today.year else f"{day:%B %Y}"
+
+
+def _since(value: datetime, present: datetime) -> str:
+    age = present - value
+    if age > timedelta(days=MOST_DAYS):
+        year = "" if value.year == present.year else f", {value:%Y}"
+        return f"{value:%b} {value.day}{year}"
+    seconds = age.total_seconds()
+    for length, unit in UNITS:
+        if seconds >= length:
+            number = int(seconds // length)
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return "just now"
+
+
+def _machine(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _exact(value: datetime) -> str:
+    return f"{value:%b} {value.day}, {value:%Y, %H:%M} UTC"

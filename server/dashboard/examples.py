@@ -1,0 +1,41 @@
+"""Example memories, for a first look at a server that has none."""
+
+from datetime import timedelta
+
+from server.domain.memory.memories import NewMemory
+from server.models.base import now
+
+TAG = "example"
+
+_TEXTS = (
+    (200, "I prefer the window seat on trains, and the aisle on planes.", "travel", "", "preferences"),
+    (150, "Tom is allergic to hazelnuts and shellfish. His EpiPen is in the outer pocket of the backpack.",
+     "family, health", "Tom", "people"),
+    (90, "Anna moved to Porto in September. Her new flat is near the Bolhão market.", "family", "Anna", "people"),
+    (60, "Answer me in British English, short, without bullet points.", "", "", "preferences"),
+    (30, "Decided against Kubernetes for now: three machines and systemd are enough until the second region.",
+     "work", "", "decisions"),
+    (12, "# Release checklist\n\n1. Run `make check`\n2. Tag the release\n3. Tell Anna and **publish the notes**",
+     "work", "Anna", "how-to"),
+    (5, "Dr Li recommended 2,000 IU of vitamin D a day until the next blood test in April.",
+     "health", "Dr Li", "health"),
+    (1, "Deploys to production happen on Thursdays after 14:00. Nobody deploys on Fridays since the March outage.",
+     "work", "", "decisions"),
+)  # fmt: skip
+"""Days ago, text, tags, people, category."""
+
+
+def example_memories(project_id: str) -> list[NewMemory]:
+    """Return memories to add, all tagged `example`, so that people find and delete them together."""
+    fields = [
+        {
+            "content": text,
+            "tags": f"{tags}, {TAG}" if tags else TAG,
+            "people_mentioned": people or None,
+            "topic_category": category,
+            "created_at": now() - timedelta(days=days),
+            "project_id": project_id,
+        }
+        for days, text, tags, people, category in _TEXTS
+    ]
+    return [NewMemory.model_validate(one) for one in fields]

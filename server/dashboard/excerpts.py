@@ -1,0 +1,62 @@
+"""The part of a memory's text that a list shows, in pieces: the matched words, the closest sentence, who speaks."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from server.domain.memory.excerpts import excerpt_of
+from server.domain.memory.highlights import Highlighter
+
+EXCERPT_LENGTH = 280
+LEAST_LINES = 2
+"""Spoken lines that make a text a conversation."""
+
+_SPEAKER = re.compile(r"^(user|assistant|system|tool): ", re.MULTILINE)
+Span = tuple[int, int]
+
+
+class Part(NamedTuple):
+    """A run of text that looks the same: a word that was asked for, in the closest passage, or a speaker's name."""
+
+    text: str
+    is_word: bool = False
+    is_passage: bool = False
+    is_speaker: bool = False
+
+
+def is_conversation(content: str) -> bool:
+    """Return whether the text has the lines of a conversation, as messages are stored."""
+    beginning = content[: EXCERPT_LENGTH * 10]
+    return bool(_SPEAKER.match(beginning)) and len(_SPEAKER.findall(beginning)) >= LEAST_LINES
+
+
+def excerpt(content: str, question: str = "", piece: str = "") -> list[Part]:
+    """Return about EXCERPT_LENGTH characters around what the question matched. `piece` is the closest passage.
+
+    Without a question it is the beginning.
+    """
+    text = excerpt_of(content, question, piece, EXCERPT_LENGTH)
+    words = Highlighter(question).spans(text) if question else []
+    start = text.find(piece) if piece and piece != content.strip() else -1
+    passages = [(start, start + len(piece))] if start >= 0 else []
+    speakers = [match.span() for match in _SPEAKER.finditer(text)] if is_conversation(content) else []
+    return _parts(text, words, passages, speakers)
+
+
+def _parts(text: str, words: Sequence[Span], passages: Sequence[Span], speakers: Sequence[Span]) -> list[Part]:
+    edges = sorted({0, len(text), *(edge for span in (*words, *passages, *speakers) for edge in span)})
+    return [
+        _part(text[start:end], _is_in(start, words), _is_in(start, passages), _is_in(start, speakers))
+        for start, end in pairwise(edges)
+    ]
+
+
+def _part(text: str, is_word: bool, is_passage: bool, is_speaker: bool) -> Part:
+    if is_speaker:
+        return Part(text.rstrip(": ").capitalize(), is_speaker=True)
+    return Part(text, is_word, is_passage)
+
+
+def _is_in(position: int, spans: Sequence[Span]) -> bool:
+    return any(start <= position < end for start, end in spans)

@@ -1,0 +1,53 @@
+"""Memories as people write them: Markdown, as safe HTML.
+
+HTML in a text is shown as text. Links lead only to the web and to mail, and images are links: a page never loads what
+a memory names.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+MOST_RENDERED = 12_000
+"""Characters. A longer text is shown as it is."""
+
+LINKS = ("https://", "http://", "mailto:")
+TOP_HEADING = 3
+"""The level of a text's first heading on the page, which has headings of its own."""
+
+LOWEST_HEADING = 6
+
+
+def to_html(text: str) -> Markup:
+    """Return the text as HTML. White space and line ends stay in a text that is too long to render."""
+    if len(text) > MOST_RENDERED:
+        return Markup('<div class="full">{}</div>').format(text)
+    tokens = _parser().parse(text)
+    for token in tokens:
+        token.attrs.pop("style", None)  # the alignment of a table, which our pages' policy forbids
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + TOP_HEADING - 1, LOWEST_HEADING)}"
+    return Markup(_parser().renderer.render(tokens, _parser().options, {}))  # noqa: S704 - the renderer escapes
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": True, "breaks": True})
+    parser.enable(["linkify", "table", "strikethrough"]).disable("image")
+    parser.validateLink = _is_link  # type: ignore[method-assign,assignment]  # as its documentation says
+    parser.add_render_rule("link_open", _open_link)
+    return parser
+
+
+def _is_link(address: str) -> bool:
+    return address.lower().startswith(LINKS)
+
+
+def _open_link(renderer: Any, tokens: list[Token], position: int, options: Any, env: Any) -> str:
+    tokens[position].attrs |= {"rel": "noopener noreferrer nofollow", "target": "_blank"}
+    render: Callable[..., str] = renderer.renderToken
+    return render(tokens, position, options, env)

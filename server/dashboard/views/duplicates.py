@@ -1,0 +1,55 @@
+"""Memories that say nearly the same, to merge them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from server.dashboard.pages import PageRequest, redirect
+from server.dashboard.views.memory_rows import Row
+from server.domain.memory import selection, similar, trash
+from server.domain.memory.similar import MOST_COMPARED
+from server.errors import Invalid
+from server.models.base import is_id
+
+
+class RowGroup(NamedTuple):
+    """Rows that say nearly the same. `keep` is the one to keep unless people choose another: the longest."""
+
+    rows: Sequence[Row]
+    keep: str
+    percent: int
+
+
+async def show(request: PageRequest) -> Response:
+    before = request.http.query_params.get("before")
+    if before is not None and not is_id("mem_", before):
+        before = None
+    found = await request.call.read(similar.near_duplicates, request.project_id, before)
+    groups = [
+        RowGroup(
+            [Row.of(memory) for memory in group.memories],
+            max(group.memories, key=lambda memory: len(memory.content)).id,
+            int(group.closeness * 100),
+        )
+        for group in found.groups
+    ]
+    return await request.render(
+        "duplicates.html",
+        request.project_id,
+        groups=groups,
+        compared=found.compared,
+        older=found.oldest,
+        is_newest=before is None,
+        most_compared=MOST_COMPARED,
+        trash_days=await request.call.read(trash.days, request.project_id),
+    )
+
+
+async def merge(request: PageRequest) -> Response:
+    """Merge the selected memories into the one to keep. Raises Invalid."""
+    ids, keep = request.texts("ids"), request.text("keep")
+    if not keep or not set(ids) - {keep}:
+        raise Invalid("Select the memories to merge, and the one to keep.")
+    await request.call.run(selection.merge, request.project_id, keep, ids, request.call.index)
+    return redirect(f"{request.project_path}/similar", "merged")

@@ -1,0 +1,109 @@
+"""The query of a list's address: what is searched for, the filters, the order, and where the page begins."""
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+
+from server.domain.memory.filters import Filters
+from server.domain.memory.labels import TagList
+from server.domain.memory.metadata import CONTENT_LENGTH
+from server.domain.memory.periods import period_between
+from server.domain.memory.source import SourceFilter
+
+MAX_RESULTS = 100
+"""The same limit that assistants have."""
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+Optional = Annotated[Text | None, BeforeValidator(lambda value: value or None)]
+OptionalSource = Annotated[SourceFilter | None, BeforeValidator(lambda value: value or None)]
+
+
+class Order(StrEnum):
+    BEST = "best"
+    NEWEST = "newest"
+
+
+class Chosen(NamedTuple):
+    """A filter that is on: its parameter, its value, and what the rest of the query is without it."""
+
+    parameter: str
+    value: str
+    query_without: str
+
+
+class ListQuery(BaseModel):
+    """The query of the address. `sort` is for searches: a list is newest first."""
+
+    q: Annotated[str, StringConstraints(strip_whitespace=True, max_length=CONTENT_LENGTH)] = ""
+    tags: TagList = ()
+    all_tags: bool = False
+    people: TagList = ()
+    category: Optional = None
+    source: OptionalSource = None
+    pinned: bool = False
+    when: Optional = None
+    user: Optional = None
+    timezone: Text = "UTC"
+    sort: Order = Order.BEST
+    before: Annotated[str | None, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")] = None
+    skip: int = Field(default=0, ge=0, lt=MAX_RESULTS, description="results on the previous pages")
+
+    def filters(self) -> Filters:
+        """Raises Invalid."""
+        period = period_between(self.when, self.timezone)
+        return Filters(
+            self.user, self.tags, self.all_tags, self.people, self.category, period.start, period.end,
+            source=self.source, pinned=self.pinned or None,
+        )  # fmt: skip
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.chosen)
+
+    @property
+    def chosen(self) -> list[Chosen]:
+        """The filters that are on, each value apart."""
+        lists = [("tags", self.tags), ("people", self.people)]
+        several = [
+            Chosen(name, value, self.query(**{name: _joined([other for other in values if other != value])}))
+            for name, values in lists
+            for value in values
+        ]
+        singles = {"category": self.category, "source": self.source, "when": self.when, "user": self.user}
+        if self.pinned:
+            singles["pinned"] = "1"
+        return several + [Chosen(name, value, self.query(**{name: None})) for name, value in singles.items() if value]
+
+    def having(self, parameter: str, value: str) -> str:
+        """Return the query string that asks for this value too."""
+        if parameter == "tags":
+            return self.query(tags=_joined([*self.tags, value]), all_tags="1" if self.tags else None)
+        return self.query(**{parameter: _joined([value]) if parameter == "people" else value})
+
+    def query(self, **changes: str | int | None) -> str:
+        """Return the query string with these parameters changed or added."""
+        parameters: dict[str, str | int | None] = {
+            "q": self.q or None,
+            "tags": _joined(self.tags),
+            "all_tags": "1" if self.all_tags else None,
+            "people": _joined(self.people),
+            "category": self.category,
+            "source": self.source,
+            "pinned": "1" if self.pinned else None,
+            "when": self.when,
+            "user": self.user,
+            "timezone": self.timezone if self.when else None,
+            "sort": self.sort.value if self.sort is not Order.BEST else None,
+        }
+        return "?" + urlencode({key: value for key, value in (parameters | changes).items() if value is not None})
+
+
+def _joined(values: Sequence[str]) -> str | None:
+    """Return the values as comma text, or as JSON if one has a comma. None without any."""
+    if any("," in value or value.startswith("[") for value in values):
+        return json.dumps(list(values), ensure_ascii=False)
+    return ",".join(values) or None

@@ -1,0 +1,58 @@
+"""A memory in a list, as pages show it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from server.dashboard.excerpts import Part, excerpt, is_conversation
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
+from server.domain.memory.search import SearchResult
+from server.domain.memory.strength import Strength
+from server.models import Memory
+
+
+class Row(NamedTuple):
+    """A memory in a list. `result` and `strength` are those of a search."""
+
+    id: str
+    excerpt: Sequence[Part]
+    is_conversation: bool
+    is_pinned: bool
+    created_at: datetime
+    created_by: str | None
+    source: str | None
+    tags: Sequence[str]
+    people: Sequence[str]
+    category: str | None
+    user_id: str | None
+    result: SearchResult | None = None
+    strength: Strength | None = None
+
+    @classmethod
+    def of(cls, memory: Memory) -> "Row":
+        return cls._made(memory, excerpt(memory.content))
+
+    @classmethod
+    def found(cls, result: SearchResult, strength: Strength, question: str) -> "Row":
+        """Return the row of a result. Nothing in it is marked as close that is not."""
+        piece = "" if strength is Strength.WEAK else result.piece
+        row = cls._made(result.memory, excerpt(result.memory.content, question, piece))
+        return row._replace(result=result, strength=strength)
+
+    @classmethod
+    def _made(cls, memory: Memory, parts: Sequence[Part]) -> "Row":
+        details = memory.details
+        category = details.get(CATEGORY)
+        return cls(
+            memory.id,
+            parts,
+            is_conversation(memory.content),
+            memory.pinned,
+            memory.created_at,
+            memory.created_by,
+            memory.source_name,
+            parse_list(details.get(TAGS)),
+            parse_list(details.get(PEOPLE)),
+            category if isinstance(category, str) else None,
+            memory.user_id,
+        )

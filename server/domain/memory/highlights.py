@@ -1,0 +1,67 @@
+"""Which words of a text a question asks for, so that a page can mark them."""
+
+import re
+from collections.abc import Iterator
+
+from server.index.words.tokenizer import question_terms, terms_of
+
+_WORD = re.compile(r"\w+(?:['\u2019&.\u2010\u2011-]\w+)*")
+_ENDINGS = {"ings": 4, "ing": 4, "ied": 4, "ies": 4, "ed": 4, "es": 4, "s": 3, "y": 4, "e": 4}
+"""The endings that a word can lose, and how many letters it keeps at least."""
+
+LOOKED_AT = 20_000
+"""Characters of a text in which its words are looked for."""
+
+
+class Highlighter:
+    """Finds the words of one question in texts. Singular and plural, or -s, -ed and -ing, are the same word."""
+
+    def __init__(self, question: str) -> None:
+        terms = question_terms(question) if question.strip() else []
+        self._stems = {_stem(term) for term in terms if _has_case(term)}
+        self._pieces = sorted((term for term in terms if not _has_case(term)), key=len, reverse=True)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where the question's words stand, in order and apart from each other."""
+        words = [(match.start(), match.end()) for match in _WORD.finditer(text) if self._holds(match[0])]
+        return _apart(sorted([*words, *self._exact(text)]))
+
+    def coverage(self, text: str) -> float:
+        """Return the part of the question's words that the text holds, from 0 to 1."""
+        text = text[:LOOKED_AT]
+        wanted = len(self._stems) + len(self._pieces)
+        if not wanted:
+            return 0.0
+        stems = self._stems & {_stem(term) for term in terms_of(text)}
+        return (len(stems) + sum(piece in text for piece in self._pieces)) / wanted
+
+    def _holds(self, word: str) -> bool:
+        return any(_stem(term) in self._stems for term in terms_of(word))
+
+    def _exact(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where terms of scripts without case stand: many of these have no spaces between words."""
+        for piece in self._pieces:
+            yield from (match.span() for match in re.finditer(re.escape(piece), text))
+
+
+def _stem(term: str) -> str:
+    """Return the term without its ending, roughly as the word index compares it."""
+    for ending, least in _ENDINGS.items():
+        if term.endswith(ending) and len(term) - len(ending) >= least:
+            return term.removesuffix(ending)
+    return term
+
+
+def _has_case(term: str) -> bool:
+    return term.lower() != term.upper() or term.isdigit()
+
+
+def _apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Merge spans that touch or overlap."""
+    merged: list[tuple[int, int]] = []
+    for start, end in spans:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged

@@ -1,0 +1,135 @@
+"""What people do with several memories of a project at once. Each is done in one transaction, so all of it or nothing.
+
+A memory that somebody deleted meanwhile is passed over.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from sqlmodel import Session
+
+from server.domain.access import NO_MEMORY, Action, require_memory, require_project
+from server.domain.memory import activity, deletions, memories, storing, trash
+from server.domain.memory.changes import MemoryPatch, merged_change
+from server.domain.memory.inputs import MemoryChange
+from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, fold, parse_list
+from server.errors import Invalid, NotFound
+from server.index import Index
+from server.models import Memory, TrashedMemory
+from server.models.activity import ActivityKind
+from server.models.base import JSON
+from server.principal import Principal
+
+MOST_SELECTED = 100
+
+
+def pin(
+    session: Session, principal: Principal, project_id: str, ids: Sequence[str], is_pinned: bool, index: Index
+) -> int:
+    """Pin the memories, or take their pins away. Return how many are there. Raises what `memories.update` does."""
+    change = MemoryChange.model_validate({"pinned": is_pinned})
+    return _each(
+        session, principal, project_id, ids, lambda one: memories.update(session, principal, one, change, index)
+    )
+
+
+def tag(session: Session, principal: Principal, project_id: str, ids: Sequence[str], tags: str, index: Index) -> int:
+    """Add tags, which are comma text. Return how many memories are there. Raises Invalid, and as `memories.update`."""
+    try:
+        new = parse_list(tags)
+    except ValueError as reason:
+        raise Invalid(f"{reason}.", field="tags") from None
+    if not new:
+        raise Invalid("enter at least one tag.", field="tags")
+
+    def tagged(memory: Memory) -> MemoryChange:
+        return merged_change(memory, MemoryPatch(tags=_joined(memory, [memory.details.get(TAGS), list(new)], TAGS)))
+
+    return _each(
+        session, principal, project_id, ids, lambda one: memories.update(session, principal, one, tagged, index)
+    )
+
+
+def delete(session: Session, principal: Principal, project_id: str, ids: Sequence[str]) -> int:
+    """Delete the memories as `deletions.delete` does. Return how many."""
+    return _each(session, principal, project_id, ids, lambda one: deletions.delete(session, principal, one))
+
+
+def move(session: Session, principal: Principal, project_id: str, ids: Sequence[str], target_id: str) -> int:
+    """Move the memories to another project, with their ids, versions and vectors. Return how many.
+
+    Raises NotFound, Forbidden, QuotaExceeded of the other project, and Invalid if it is the same project.
+    """
+    target = require_project(session, principal, target_id, Action.WRITE)
+    if target.id == project_id:
+        raise Invalid("choose another project.", field="target")
+
+    def moved(memory_id: str) -> object:
+        memory = require_memory(session, principal, memory_id, Action.WRITE)
+        trash.keep(session, principal, memory, days=1)
+        storing.remove(session, project_id, [memory.number])
+        row = session.get_one(TrashedMemory, memory_id)
+        row.project_id = target.id
+        row.memory = {**row.memory, "project_id": target.id}
+        session.flush()
+        return trash.bring_back(session, row)
+
+    count = _each(session, principal, project_id, ids, moved)
+    activity.note(session, principal, project_id, ActivityKind.DELETE, count=count)
+    activity.note(session, principal, target.id, ActivityKind.ADD, ids)
+    return count
+
+
+def merge(
+    session: Session, principal: Principal, project_id: str, keep_id: str, ids: Sequence[str], index: Index
+) -> int:
+    """Keep one of the memories, give it the tags, people and pin of the others, and delete those as `delete` does.
+
+    Return how many were deleted. Raises NotFound if the one to keep is not in the project, and as `delete`.
+    """
+    kept = require_memory(session, principal, keep_id, Action.WRITE)
+    if kept.project_id != project_id:
+        raise NotFound(NO_MEMORY)
+    others = [memory_id for memory_id in ids if memory_id != keep_id]
+    found = [memory for memory in map(partial(_in_project, session, principal, project_id), others) if memory]
+
+    def merged(memory: Memory) -> MemoryChange:
+        every = [memory, *found]
+        labels = {key: _joined(memory, [one.details.get(key) for one in every], key) for key in (TAGS, PEOPLE)}
+        patch: dict[str, object] = {key: value for key, value in labels.items() if value}
+        patch["pinned"] = any(one.pinned for one in every)
+        return merged_change(memory, MemoryPatch.model_validate(patch))
+
+    memories.update(session, principal, keep_id, merged, index)
+    return delete(session, principal, project_id, [memory.id for memory in found]) if found else 0
+
+
+def _joined(memory: Memory, many: Sequence[JSON], key: str) -> list[str] | str:
+    """Return all these labels, each once, as the memory has its own: as a list or as comma text."""
+    names = list({fold(name): name for labels in reversed(many) for name in parse_list(labels)}.values())
+    is_list = isinstance(memory.details.get(key), list) or any("," in name for name in names)
+    return names[:MOST_VALUES] if is_list else ", ".join(names[:MOST_VALUES])
+
+
+def _in_project(session: Session, principal: Principal, project_id: str, memory_id: str) -> Memory | None:
+    """Return the memory, locked, or None if it is not in the project any more."""
+    try:
+        memory = require_memory(session, principal, memory_id, Action.WRITE)
+    except NotFound:
+        return None
+    return memory if memory.project_id == project_id else None
+
+
+def _each(
+    session: Session, principal: Principal, project_id: str, ids: Sequence[str], act: Callable[[str], object]
+) -> int:
+    """Do it with each memory of the project. Raises Invalid without any, and for too many."""
+    if not 0 < len(ids) <= MOST_SELECTED:
+        raise Invalid(f"select between 1 and {MOST_SELECTED} memories.", field="ids")
+    require_project(session, principal, project_id, Action.WRITE)
+    count = 0
+    for memory_id in sorted(set(ids)):  # always in this order, so that two people do not wait for each other
+        if _in_project(session, principal, project_id, memory_id):
+            act(memory_id)
+            count += 1
+    return count

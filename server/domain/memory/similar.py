@@ -1,0 +1,133 @@
+"""Memories that say nearly the same, by the vectors that are stored. No model works here."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.access import Action, require_memory, require_project
+from server.domain.memory.budget import WITHOUT_MESSAGES
+from server.domain.memory.filters import Filters, conditions
+from server.index import Index
+from server.index.types import Numbers, Vectors
+from server.models import Memory, Piece, Project
+from server.principal import Principal
+
+MOST_COMPARED = 1_000
+"""Memories that are compared with each other: each with each, so the work grows with the square."""
+
+MOST_PIECES = 20
+"""Pieces of a memory that are read: the beginning of a long text stands for it."""
+
+NEARLY_EQUAL = 0.88
+"""The cosine of two texts from which on they say nearly the same."""
+
+MOST_GROUPS = 20
+MOST_IN_GROUP = 10
+RELATED = 0.45
+"""The similarity, as searches compute it, from which on a memory is worth a look beside another."""
+
+_NO_NUMBERS: Numbers = np.empty(0, np.int64)
+
+
+class Group(NamedTuple):
+    """Memories that say nearly the same, newest first. `closeness` is the least cosine that joined them."""
+
+    memories: Sequence[Memory]
+    closeness: float
+
+
+class Comparison(NamedTuple):
+    """What a comparison found among `compared` memories. `oldest` goes on where it ended; None: nothing is older."""
+
+    groups: Sequence[Group]
+    compared: int
+    oldest: str | None
+
+
+def near_duplicates(session: Session, principal: Principal, project_id: str, before: str | None = None) -> Comparison:
+    """Compare the newest memories, or those older than `before`, with each other. Raises what `require_project` does.
+
+    Only memories of one end user are put together.
+    """
+    project = require_project(session, principal, project_id, Action.READ)
+    query = sa.select(col(Memory.number), col(Memory.id), col(Memory.user_id), col(Memory.embedding_model))
+    query = query.where(*conditions(Filters(), project.id), col(Memory.piece_count) > 0)
+    if before is not None:
+        query = query.where(col(Memory.id) < before)
+    rows = session.execute(query.order_by(col(Memory.id).desc()).limit(MOST_COMPARED + 1)).all()
+    shown = rows[:MOST_COMPARED]
+    oldest = shown[-1][1] if len(rows) > MOST_COMPARED else None
+    spaces: dict[tuple[str | None, str], list[int]] = defaultdict(list)
+    for number, _, user_id, model in shown:
+        spaces[user_id, model].append(number)
+    pairs = [pair for numbers in spaces.values() for pair in _pairs(session, numbers)]
+    return Comparison(_groups(session, pairs), len(shown), oldest)
+
+
+def similar_to(session: Session, principal: Principal, memory_id: str, index: Index, limit: int) -> list[Memory]:
+    """Return the memories of the project that are most similar to this one, most similar first. Raises NotFound."""
+    memory = require_memory(session, principal, memory_id, Action.READ)
+    project = session.get_one(Project, memory.project_id)
+    means = _means(session, [memory.number])
+    if not means:
+        return []
+    question = index.question_of(session, project, means[memory.number], limit + 1)
+    found = index.find_similar(session, project, question, None, _NO_NUMBERS, limit + 1)
+    best = sorted(zip(found.similarities.tolist(), found.numbers.tolist(), strict=True), reverse=True)
+    numbers = [number for similarity, number in best[: limit + 1] if similarity >= RELATED and number != memory.number]
+    return _in_order(session, project.id, numbers[:limit])
+
+
+def _pairs(session: Session, numbers: Sequence[int]) -> Iterator[tuple[float, int, int]]:
+    """Yield the cosine and the numbers of each two that say nearly the same."""
+    means = _means(session, numbers)
+    known = [number for number in numbers if number in means]
+    if len(known) < 2:
+        return
+    vectors: Vectors = np.stack([means[number] for number in known])
+    cosines = np.triu(vectors @ vectors.T, k=1)
+    for first, second in np.argwhere(cosines >= NEARLY_EQUAL):
+        yield float(cosines[first, second]), known[first], known[second]
+
+
+def _means(session: Session, numbers: Sequence[int]) -> dict[int, Vectors]:
+    """Return the direction of each memory's text: the mean of its first pieces, with unit length."""
+    query = sa.select(col(Piece.memory_number), col(Piece.vector))
+    query = query.where(col(Piece.memory_number).in_(numbers), col(Piece.position) < MOST_PIECES)
+    vectors: dict[int, list[Vectors]] = defaultdict(list)
+    for number, vector in session.execute(query):
+        vectors[number].append(np.frombuffer(vector, "<f4"))
+    sums = {number: np.sum(parts, axis=0) for number, parts in vectors.items()}
+    return {number: total / max(float(np.linalg.norm(total)), 1e-9) for number, total in sums.items()}
+
+
+def _groups(session: Session, pairs: Sequence[tuple[float, int, int]]) -> list[Group]:
+    """Return the closest pairs with all that each is near to, closest first. A memory is in one group."""
+    members: dict[int, list[int]] = {}
+    closeness: dict[int, float] = {}
+    for cosine, first, second in sorted(pairs, reverse=True):
+        group = members.get(first) or members.get(second) or []
+        if (first in members and second in members) or len(group) >= MOST_IN_GROUP:
+            continue
+        if not group and len(closeness) == MOST_GROUPS:
+            continue
+        group += [number for number in (first, second) if number not in group]
+        members[first] = members[second] = group
+        closeness[group[0]] = cosine
+    leaders = sorted(closeness, key=lambda leader: -closeness[leader])
+    return [Group(_newest_first(session, members[leader]), closeness[leader]) for leader in leaders]
+
+
+def _newest_first(session: Session, numbers: Sequence[int]) -> list[Memory]:
+    query = sa.select(Memory).where(col(Memory.number).in_(numbers)).options(WITHOUT_MESSAGES)
+    return list(session.scalars(query.order_by(col(Memory.id).desc())))
+
+
+def _in_order(session: Session, project_id: str, numbers: Sequence[int]) -> list[Memory]:
+    query = sa.select(Memory).where(*conditions(Filters(), project_id), col(Memory.number).in_(numbers))
+    found = {memory.number: memory for memory in session.scalars(query.options(WITHOUT_MESSAGES))}
+    return [found[number] for number in numbers if number in found]

@@ -1,0 +1,41 @@
+"""How well a result answers a question, in a word for people.
+
+A score alone misleads: what was said around a memory raises it too. A result is better than weak if the memory itself
+says something close to the question, in meaning or in words.
+"""
+
+from enum import StrEnum
+
+from server.domain.memory.highlights import Highlighter
+from server.domain.memory.search import SearchPage, SearchResult
+
+CLOSE = 0.25
+"""The similarity from which on the meaning alone is close; unrelated texts reach 0.2."""
+
+VERY_CLOSE = 0.4
+HIGH_SCORE = 0.5
+HALF = 0.5
+"""Of the question's words; and of the best score, under which a result is weak beside a much better one."""
+
+
+class Strength(StrEnum):
+    STRONG = "strong"
+    GOOD = "good"
+    WEAK = "weak"
+
+
+def strengths_of(page: SearchPage, question: str) -> list[Strength]:
+    """Return the strength of each result of the page. An empty question compares nothing, so all are strong."""
+    if not question.strip():
+        return [Strength.STRONG] * len(page.results)
+    highlighter = Highlighter(question)
+    floor = max(page.weak_below, HALF * page.best)
+    return [_strength(result, highlighter.coverage(result.memory.content), floor) for result in page.results]
+
+
+def _strength(result: SearchResult, coverage: float, floor: float) -> Strength:
+    if result.score < floor or (result.similarity < CLOSE and coverage < HALF):
+        return Strength.WEAK
+    if result.score >= HIGH_SCORE and (result.similarity >= VERY_CLOSE or coverage == 1):
+        return Strength.STRONG
+    return Strength.GOOD

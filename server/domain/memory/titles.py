@@ -1,0 +1,25 @@
+"""The titles of memories, where pages only name them."""
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.access import Action, require_project
+from server.domain.memory.excerpts import TITLE_LENGTH, title_of
+from server.domain.memory.filters import Filters, conditions
+from server.models import Memory
+from server.principal import Principal
+
+READ_LENGTH = 4 * TITLE_LENGTH
+
+
+def titles_of(session: Session, principal: Principal, project_id: str, ids: Collection[str]) -> dict[str, str]:
+    """Return the titles of these memories of the project by id; a memory that is gone has none.
+
+    Raises what `require_project` does.
+    """
+    project = require_project(session, principal, project_id, Action.READ)
+    beginning = sa.func.substr(col(Memory.content), 1, READ_LENGTH)
+    query = sa.select(col(Memory.id), beginning).where(*conditions(Filters(), project.id), col(Memory.id).in_(ids))
+    return {memory_id: title_of(text) for memory_id, text in session.execute(query) if text.strip()}

@@ -1,0 +1,135 @@
+"""The page of one memory: what it says, where it comes from, what it said before, and what is like it."""
+
+import html
+import re
+
+import httpx
+import pytest
+
+from tests.support.visitors import Visitor, seen
+
+
+async def opened(ann: Visitor, text: str, **metadata: object) -> httpx.Response:
+    page = await ann.get(f"/dashboard/memories/{await ann.remember(text, **metadata)}")
+    assert page.status_code == 200
+    return page
+
+
+def prose(page: httpx.Response) -> str:
+    found = re.search(r'<div class="prose"[^>]*>(.*?)</div>\s*<div class="under">', page.text, re.DOTALL)
+    assert found
+    return found[1]
+
+
+async def test_a_memory_is_titled_by_its_first_line(ann: Visitor) -> None:
+    page = await opened(ann, "# Release checklist\n\nTag it.")
+    assert "<title>Release checklist · My Memories" in page.text
+    assert re.search(r"<h1[^>]*>Release checklist</h1>", page.text)
+
+
+async def test_markdown_is_rendered(ann: Visitor) -> None:
+    text = prose(
+        await opened(ann, "# Steps\n\n1. Run `make`\n2. **Tag**\n\n| a | b |\n|:-:|---|\n| 1 | 2 |\n\n```\nx < y\n```")
+    )
+    for part in ("<h3>Steps</h3>", "<ol>", "<code>make</code>", "<strong>Tag</strong>", "<td>1</td>", "x &lt; y"):
+        assert part in text, part
+    assert "style=" not in text
+
+
+async def test_addresses_are_links_that_open_elsewhere(ann: Visitor) -> None:
+    text = prose(await opened(ann, "See https://example.com/a?b=1&c=2 and [notes](https://example.org)."))
+    links = re.findall(r"<a ([^>]*)>", text)
+    assert [re.findall(r'href="([^"]*)"', link)[0] for link in links] == [
+        "https://example.com/a?b=1&amp;c=2",
+        "https://example.org",
+    ]
+    assert all('rel="noopener noreferrer nofollow"' in link and 'target="_blank"' in link for link in links)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[x](javascript:alert(1))",
+        "[x](JaVaScRiPt:alert(1))",
+        "[x](data:text/html,hello)",
+        "[x](vbscript:x)",
+        "[x](/sign-out)",
+        "![x](https://example.com/x.png)",
+        '<a href="https://example.com" onclick="x()">x</a>',
+        "[x]: javascript:alert(1)\n\n[x]",
+        "<javascript:alert(1)>",
+    ],
+)
+async def test_a_memory_runs_and_loads_nothing(ann: Visitor, text: str) -> None:
+    shown = prose(await opened(ann, text))
+    assert not re.search(r"<(script|img|iframe|style)", shown)
+    assert not re.search(r"<[^>]*\son\w+=", shown)
+    assert all(link.startswith("https://example.com") for link in re.findall(r'href="([^"]*)"', shown))
+
+
+async def test_a_text_that_is_too_long_to_render_is_shown_as_it_is(ann: Visitor) -> None:
+    messages = [{"role": "user", "content": "**word** " * 1_000}, {"role": "assistant", "content": "_Yes_ " * 1_500}]
+    added = await ann.client.post("/api/memories", json={"messages": messages}, headers=ann.tenant.auth)
+    path = f"/dashboard/memories/{added.json()['memory_id']}"
+    assert "Showing the first 12,000 characters" in await ann.see(path)
+    assert "Showing the first" not in await ann.see(f"{path}?whole=1")
+
+
+async def test_a_conversation_is_shown_by_speaker(ann: Visitor) -> None:
+    messages = [{"role": "user", "content": "Which **seat**?"}, {"role": "assistant", "content": "The window."}]
+    added = await ann.client.post("/api/memories", json={"messages": messages}, headers=ann.tenant.auth)
+    page = await ann.get(f"/dashboard/memories/{added.json()['memory_id']}")
+    assert "User Which seat ? Assistant The window." in seen(page)
+    assert "Conversation of 2 messages" in seen(page)
+    assert "<strong>seat</strong>" in page.text
+    assert "Conversation" in await ann.see(f"{ann.project}/memories")
+
+
+async def test_the_text_the_id_and_the_link_can_be_copied(ann: Visitor) -> None:
+    memory_id = await ann.remember("a **b** <c>")
+    page = (await ann.get(f"/dashboard/memories/{memory_id}")).text
+    copied = {name: html.unescape(text) for name, text in re.findall(r'id="(plain|memory-\w+)"[^>]*>([^<]*)<', page)}
+    assert copied["plain"] == "a **b** <c>"
+    assert copied["memory-id"] == memory_id
+    assert copied["memory-link"].endswith(f"/dashboard/memories/{memory_id}")
+    assert set(re.findall(r'data-copy="([^"]*)"', page)) == copied.keys()
+
+
+async def test_history_shows_what_changed_and_brings_a_version_back(ann: Visitor) -> None:
+    memory_id = await ann.remember("Anna likes the aisle.", tags="travel")
+    path = f"/dashboard/memories/{memory_id}"
+    change = {"text": "Anna likes the window.", "metadata": {"tags": "trains"}}
+    await ann.client.put(f"/api/memories/{memory_id}", json=change, headers=ann.tenant.auth)
+    page = (await ann.get(path)).text
+    assert "<del>aisle</del><ins>window</ins>" in page
+    assert "<del>travel</del> <ins>trains</ins>" in page
+    assert await ann.do(f"{path}/restore", {"version": "1"}) == f"{path}?done=version-restored"
+    stored = (await ann.client.get(f"/api/memories/{memory_id}", headers=ann.tenant.auth)).json()
+    assert (stored["content"], stored["metadata"]) == ("Anna likes the aisle.", {"tags": "travel"})
+    assert "2 earlier versions" in await ann.see(path)
+    for odd in ("", "x", "77", "9" * 30, "-1"):
+        assert (await ann.post(f"{path}/restore", {"version": odd})).status_code == 404, odd
+
+
+async def test_a_memory_is_pinned_on_its_page_but_not_by_viewers(ann: Visitor, viewer: Visitor) -> None:
+    path = f"/dashboard/memories/{await ann.remember('Anna likes the aisle.')}"
+    await ann.do(f"{path}/pin", {"pinned": "1"})
+    assert "Pinned" in await ann.see(path)
+    await ann.do(f"{path}/pin", {"pinned": ""})
+    assert "Unpin" not in await ann.see(path)
+    for action in ("pin", "restore"):
+        assert (await viewer.post(f"{path}/{action}", {"pinned": "1", "version": "1"})).status_code == 403
+
+
+async def test_similar_memories_stand_below(ann: Visitor) -> None:
+    await ann.remember_all(
+        ["Soup with leeks needs cream.", "The invoice was paid in March.", "Tom plays chess well."] * 5
+    )
+    await ann.remember("Anna likes the window seat on trains.")
+    page = await opened(ann, "Anna likes the window seat on planes.")
+    similar = page.text.partition("Similar memories")[2]
+    assert "Anna likes the window seat on trains." in similar
+    assert "Soup" not in similar
+    assert "planes" not in similar

@@ -1,0 +1,122 @@
+"""Several memories at once: pin, tag, move, export, delete."""
+
+import json
+from collections.abc import Sequence
+
+import httpx
+import pytest
+
+from tests.conftest import ORIGIN
+from tests.support.visitors import Visitor, seen
+
+TEXTS = ["Anna likes the window seat.", "Tom plays chess.", "The tram leaves at nine."]
+
+
+async def act(ann: Visitor, action: str, ids: Sequence[str], **fields: str) -> httpx.Response:
+    return await ann.post(f"{ann.project}/memories/selected", {"action": action, "ids": list(ids), **fields})
+
+
+async def stored(ann: Visitor, memory_id: str) -> dict[str, object]:
+    answer = await ann.client.get(f"/api/memories/{memory_id}", headers=ann.tenant.auth)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, object] = answer.json()
+    return found
+
+
+async def other_project(ann: Visitor, name: str = "Second") -> str:
+    body = {"name": name, "organization_id": ann.tenant.organization_id}
+    created = await ann.client.post("/api/projects", json=body, headers={"Origin": ORIGIN})
+    assert created.status_code == 200, created.text
+    return str(created.json()["id"])
+
+
+async def test_selected_memories_are_pinned_and_unpinned_and_the_list_stays(ann: Visitor) -> None:
+    first, second, third = await ann.remember_all(TEXTS)
+    answer = await act(ann, "pin", [first, second], back="?sort=newest")
+    assert answer.headers["location"] == f"{ann.project}/memories?sort=newest&done=selected-pin"
+    assert [(await stored(ann, one))["pinned"] for one in (first, second, third)] == [True, True, False]
+    assert "Pinned" in await ann.see(f"{ann.project}/memories?pinned=1")
+    await act(ann, "unpin", [first])
+    assert (await stored(ann, first))["pinned"] is False
+
+
+async def test_selected_memories_get_tags_besides_those_that_they_have(ann: Visitor) -> None:
+    first = await ann.remember(TEXTS[0], tags="travel, Home")
+    second = await ann.remember(TEXTS[1], tags=["games"])
+    await act(ann, "tag", [first, second], new_tags="home, new")
+    page = await ann.see(f"{ann.project}/memories?tags=new")
+    assert TEXTS[0] in page
+    assert TEXTS[1] in page
+    for memory_id, count in ((first, 3), (second, 3)):
+        metadata = (await stored(ann, memory_id))["metadata"]
+        assert isinstance(metadata, dict)
+        tags = metadata["tags"]
+        assert len(tags if isinstance(tags, list) else tags.split(",")) == count
+    assert (await act(ann, "tag", [first], new_tags=" ")).status_code == 400
+
+
+async def test_selected_memories_go_to_the_trash(ann: Visitor) -> None:
+    first, second, third = await ann.remember_all(TEXTS)
+    assert (await act(ann, "delete", [first, second])).status_code == 303
+    page = await ann.see(f"{ann.project}/trash")
+    assert TEXTS[0] in page
+    assert TEXTS[1] in page
+    assert (await stored(ann, third))["content"] == TEXTS[2]
+
+
+async def test_selected_memories_are_exported(ann: Visitor) -> None:
+    first, _, third = await ann.remember_all(TEXTS)
+    answer = await act(ann, "export", [first, third])
+    assert answer.status_code == 200
+    assert "attachment" in answer.headers["content-disposition"]
+    assert [json.loads(line)["content"] for line in answer.text.splitlines()] == [TEXTS[0], TEXTS[2]]
+
+
+async def test_memories_move_to_another_project_as_they_are(ann: Visitor) -> None:
+    first, second, _ = await ann.remember_all(TEXTS, tags="kept")
+    await ann.client.put(f"/api/memories/{first}", json={"text": "Anna likes the aisle."}, headers=ann.tenant.auth)
+    target = await other_project(ann)
+    assert (await act(ann, "move", [first, second], target=target)).status_code == 303
+    assert TEXTS[1] not in await ann.see(f"{ann.project}/memories")
+    found = await ann.see(f"/dashboard/projects/{target}/memories?q=chess&tags=kept")
+    assert "Tom plays chess" in found
+    page = await ann.see(f"/dashboard/memories/{first}")
+    assert "Anna likes the aisle." in page
+    assert "1 earlier version" in page
+    assert "The trash is empty" in await ann.see(f"{ann.project}/trash")
+
+
+@pytest.mark.parametrize("target", ["", "proj_nobody", "own", "foreign"])
+async def test_memories_move_only_where_one_may_write(ann: Visitor, ben: Visitor, target: str) -> None:
+    memory_id = await ann.remember(TEXTS[0])
+    ids = {"own": ann.tenant.project_id, "foreign": ben.tenant.project_id}
+    assert (await act(ann, "move", [memory_id], target=ids.get(target, target))).status_code in (400, 404)
+    assert TEXTS[0] in await ann.see(f"{ann.project}/memories")
+
+
+async def test_nothing_happens_to_memories_of_other_projects(ann: Visitor, ben: Visitor) -> None:
+    foreign = await ben.remember("Hers.")
+    own = await ann.remember(TEXTS[0])
+    assert (await act(ann, "delete", [foreign, own, "mem_nobody"])).status_code == 303
+    assert "Hers." in await ben.see(f"{ben.project}/memories")
+    assert TEXTS[0] not in await ann.see(f"{ann.project}/memories")
+    exported = await act(ann, "export", [foreign])
+    assert exported.text == ""
+
+
+async def test_an_empty_selection_and_an_unknown_action_are_refused(ann: Visitor) -> None:
+    memory_id = await ann.remember(TEXTS[0])
+    assert "Select at least one memory." in seen(await act(ann, "delete", []))
+    assert "Choose what to do" in seen(await act(ann, "paint", [memory_id]))
+    assert (await act(ann, "delete", [memory_id] * 2)).status_code == 303
+
+
+async def test_viewers_export_a_selection_and_change_nothing(ann: Visitor, viewer: Visitor) -> None:
+    memory_id = await ann.remember(TEXTS[0])
+    page = await viewer.get(f"{ann.project}/memories")
+    assert 'value="export"' in page.text
+    assert 'value="delete"' not in page.text
+    for action in ("pin", "unpin", "tag", "move", "delete"):
+        fields = {"action": action, "ids": memory_id, "new_tags": "x", "target": viewer.tenant.project_id}
+        assert (await viewer.post(f"{ann.project}/memories/selected", fields)).status_code == 403, action
+    assert (await viewer.post(f"{ann.project}/memories/selected", {"action": "export", "ids": memory_id})).text
