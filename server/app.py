@@ -130,7 +130,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         mailer = open_mailer(settings, database)
         mailer.start()
         opened.pop_all()
-    activity = ActivityLog(database, settings.activity_days)
+    activity = ActivityLog(database, settings.activity_days, metrics.count_dropped_activity)
     activity.start()
     health = HealthChecks(settings, database, index, mailer)
     provider = open_provider(settings)

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,13 +10,12 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
-from sqlmodel import Session, col
 
+from server.amounts import Amounts, AmountsReader
 from server.database import Database
 from server.index import MemoryIndex
 from server.index.model.embeddings import ModelFailed
 from server.mailer import Mailer
-from server.models import IndexTask, Project
 from server.settings import Settings
 
 CHECK_TIMEOUT_SECONDS = 3.0
@@ -70,11 +69,9 @@ class HealthChecks:
         self._hanging: set[tuple[str, ...]] = set()
         self._threads = anyio.CapacityLimiter(len(self._parts))
         self._checking = anyio.Lock()
-        self._counting = anyio.Lock()
         self._checks: dict[str, Check] = {}
         self._checked_until = 0.0
-        self._amounts = (0, 0)
-        self._counted_until = 0.0
+        self._amounts = AmountsReader(database)
         self._smtp_status = Status.HEALTHY
         self._smtp_until = 0.0
 
@@ -86,15 +83,9 @@ class HealthChecks:
                 self._checked_until = time.monotonic() + KEEP_SECONDS
         return self._checks
 
-    async def amounts(
-        self, read: Callable[[Callable[[Session], tuple[int, int]]], Awaitable[tuple[int, int]]]
-    ) -> tuple[int, int]:
-        """Return the stored memories and the pending changes, at most `KEEP_SECONDS` old. `read` runs the query."""
-        async with self._counting:
-            if time.monotonic() >= self._counted_until:
-                self._amounts = await read(count_memories_and_pending)
-                self._counted_until = time.monotonic() + KEEP_SECONDS
-        return self._amounts
+    async def amounts(self) -> Amounts | None:
+        """Return what the database holds, or None while it does not answer."""
+        return await self._amounts.current()
 
     async def _check_all(self) -> dict[str, Check]:
         checks: dict[str, Check] = {}
@@ -142,12 +133,6 @@ def overall_status(checks: dict[str, Check]) -> Status:
         return Status.UNHEALTHY
     healthy = all(check.status is Status.HEALTHY for check in checks.values())
     return Status.HEALTHY if healthy else Status.DEGRADED
-
-
-def count_memories_and_pending(session: Session) -> tuple[int, int]:
-    """Return the number of stored memories, and of changes that the index has not applied yet."""
-    memories = session.execute(sa.select(sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0))).scalar_one()
-    return memories, session.execute(sa.select(sa.func.count()).select_from(IndexTask)).scalar_one()
 
 
 def _database(database: Database) -> tuple[Status]:

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from sqlmodel import Session
@@ -23,6 +22,7 @@ from server.index.question import Question, QuestionVector
 from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
 from server.index.upkeep import rebuild, rewriting
 from server.index.upkeep.rebuild import Progress
+from server.index.upkeep.state import Health, IndexState
 from server.index.upkeep.worker import Worker
 from server.models import Project
 from server.settings import Settings
@@ -40,15 +40,6 @@ MAX_CHROMA_MEMORIES = 2_000
 """For more wanted memories than this, the project is scanned."""
 
 REPORT_EVERY_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """`mode` is "exact" or "chroma"; `degraded` is the reason why searches are slow, or None."""
-
-    mode: str
-    degraded: str | None
-    embedding_ok: bool
 
 
 class MemoryIndex:
@@ -207,6 +198,11 @@ class MemoryIndex:
     def work(self) -> str | None:
         """The background work and its progress; None if there is none."""
         return str(self._worker.progress) if self._worker.progress else None
+
+    def state(self) -> IndexState:
+        texts, questions = self._embedder.waiting if isinstance(self._embedder, BatchingEmbedder) else (0, 0)
+        has_model = bool(self._embedder.name) and self.missing is None
+        return IndexState(has_model, texts, questions, self._worker.owns_index, self._worker.progress)
 
     def health(self) -> Health:
         """Embed a new text to check the model. Chroma is not asked: its last use counts. Raises ModelFailed."""

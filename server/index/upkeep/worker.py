@@ -112,6 +112,10 @@ class Worker:
         with self._database.read() as session:
             return session.scalar(query.with_only_columns(sa.func.count())) or 0
 
+    @property
+    def owns_index(self) -> bool:
+        return self._lock.is_held
+
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
