@@ -2,9 +2,11 @@
 
 import contextlib
 import gc
+import importlib.util
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING
 
 import anyio
 from starlette.applications import Starlette
@@ -39,8 +41,18 @@ from server.oidc import open_provider
 from server.pools import new_pools
 from server.runtime import Noter, Runtime, State
 from server.sealing import Purpose, seal_for
-from server.settings import Settings, SettingsError, metrics_folder, read_settings
+from server.settings import (
+    TRACES_ENDPOINT,
+    Settings,
+    SettingsError,
+    metrics_folder,
+    read_settings,
+    traces_are_on,
+)
 from tools.server import mcp_routes
+
+if TYPE_CHECKING:
+    from server.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +65,19 @@ OpenEmbedder = Callable[[Settings], Embedder]
 
 def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Starlette:
     """Return the whole service as one Starlette app. Its lifespan opens and closes every resource."""
+    tracing = open_tracing(settings)
     mcp, sessions = mcp_routes(settings)
     metrics = Metrics(metrics_folder())
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         async with contextlib.AsyncExitStack() as stack:
-            runtime = await anyio.to_thread.run_sync(open_runtime, settings, embedder or default_embedder, metrics)
+            runtime = await anyio.to_thread.run_sync(
+                open_runtime, settings, embedder or default_embedder, metrics, tracing
+            )
             stack.callback(close_runtime, runtime)
+            if tracing:
+                stack.push_async_callback(anyio.to_thread.run_sync, tracing.close)
             await stack.enter_async_context(sessions.run())
             await stack.enter_async_context(housekeeping.running(runtime))
             log.info("ready", extra={"public_url": settings.public_url})
@@ -69,6 +86,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
     app = Starlette(
         routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *second_step.ROUTES, *mailed_links.ROUTES, *PAGES],
         middleware=[
+            *([Middleware(tracing.middleware)] if tracing else []),
             Middleware(Envelope, settings=settings, metrics=metrics),
             Middleware(Cors, settings=settings),
             # inside the other two, so that a 500 also gets their headers
@@ -103,12 +121,32 @@ async def answer_crash(request: Request[State], error: Exception) -> Response:
     return people.crashed() if is_for_people(request) else answer
 
 
+def require_tracing() -> None:
+    """Raises SettingsError if traces are to be sent without the package that sends them."""
+    if traces_are_on() and importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
+        raise SettingsError(
+            f"{TRACES_ENDPOINT} is set, but the package that sends traces is not installed: "
+            "run pip install '.[telemetry]', or unset it"
+        )
+
+
+def open_tracing(settings: Settings) -> "Tracing | None":
+    """Begin to send traces if OpenTelemetry's endpoint is set."""
+    if not traces_are_on():
+        return None
+    from server.tracing import Tracing  # noqa: PLC0415 - an extra
+
+    return Tracing(settings.trusted_proxies)
+
+
 def default_embedder(settings: Settings) -> Embedder:
     """Load the model, or else go on trying in the background."""
     return open_late(settings)
 
 
-def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -> Runtime:
+def open_runtime(
+    settings: Settings, embedder: OpenEmbedder, metrics: Metrics, tracing: "Tracing | None" = None
+) -> Runtime:
     """Migrate, connect, load the model, start the index's worker. Blocks about a second. Raises SettingsError."""
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
@@ -122,6 +160,8 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
                 url, connections=settings.database_pool, quota=settings.quota, trash_days=settings.trash_days
             )
             opened.callback(database.close)
+            if tracing:
+                tracing.watch(database.engine)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
             index.start()

@@ -31,6 +31,7 @@ from server.urls import has_path, is_loopback, is_private, origin_of
 
 PREFIX = "SELFMEMORY_"
 SECRET_LENGTH = 32
+TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"  # OpenTelemetry defines this name, and reads it itself
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the Prometheus client library defines this name
 
 # onnxruntime reads this when it is imported. Otherwise it writes a usage record to the home directory to upload it.
@@ -196,6 +197,10 @@ def hand_down(values: Mapping[str, object]) -> None:
 def share_metrics(folder: str) -> None:
     """Let all worker processes count into one folder. Call it before they start."""
     os.environ[METRICS_FOLDER] = folder
+
+
+def traces_are_on() -> bool:
+    return bool(os.environ.get(TRACES_ENDPOINT))
 
 
 def metrics_folder() -> str | None:

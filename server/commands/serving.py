@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from server.app import create_app, freeze_start
+from server.app import create_app, freeze_start, require_tracing
 from server.commands import start_warnings
 from server.data_folder import require_writable
 from server.settings import Settings, SettingsError, hand_down, read_settings, share_metrics
@@ -69,6 +69,7 @@ def serve(settings: Settings, args: Namespace) -> int:
         raise SettingsError("--workers must be 1 or more")
     if args.workers > 1 and not settings.chroma_url:
         raise SettingsError("--workers above 1 needs SELFMEMORY_CHROMA_URL: embedded Chroma runs in one process only")
+    require_tracing()
     require_writable(settings.data_dir)
     with bind(settings.host, settings.port) as listener:
         chosen = {"host": settings.host, "port": listener.getsockname()[1]}

@@ -26,6 +26,7 @@ from server.index.upkeep.state import Health, IndexState
 from server.index.upkeep.worker import Worker
 from server.models import Project
 from server.settings import Settings
+from server.spans import span
 
 QUESTION_THREADS = 4
 """Questions of large projects that are embedded at a time."""
@@ -234,7 +235,8 @@ class MemoryIndex:
         if known is not None:
             return known
         try:
-            vector: Vector = self._embedder.embed([text], is_question=True)[0]
+            with span("model"):
+                vector: Vector = self._embedder.embed([text], is_question=True)[0]
         except ModelAway:
             return None
         self.remember_question(project_id, text, vector)
