@@ -30,6 +30,8 @@ def _is_installed(*programs: str) -> Callable[[], bool]:
 NEEDS = {
     "postgres": Need(postgres.is_available, "install postgresql or set TEST_POSTGRES_URL"),
     "redis": Need(redis_server.is_available, "install redis-server or set TEST_REDIS_URL"),
+    "own postgres": Need(lambda: postgres.find_programs() is not None, "install postgresql"),
+    "own redis": Need(_is_installed("redis-server"), "install redis-server"),
     "chromium": Need(_is_installed("chromium", "chromedriver"), "install chromium and chromium-driver"),
     "nginx": Need(_is_installed("nginx"), "install nginx"),
     "curl": Need(_is_installed("curl"), "install curl"),
