@@ -193,7 +193,8 @@ class Worker:
         with self._database.read() as session:
             rows = session.execute(candidates.applicable_tasks().limit(TASK_BATCH)).all()
         is_full = len(rows) == TASK_BATCH
-        if not rows or (not is_full and now() - rows[0].created_at < timedelta(seconds=GATHER_SECONDS)):
+        # A task from the future was written before the clock was set back.
+        if not rows or (not is_full and timedelta(0) <= now() - rows[0].created_at < timedelta(seconds=GATHER_SECONDS)):
             return []
         return [Task(row.number, row.project_id, row.memory_number, row.piece_count) for row in rows]
 
