@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import importlib.util
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -41,14 +40,7 @@ from server.oidc import open_provider
 from server.pools import new_pools
 from server.runtime import Noter, Runtime, State
 from server.sealing import Purpose, seal_for
-from server.settings import (
-    TRACES_ENDPOINT,
-    Settings,
-    SettingsError,
-    metrics_folder,
-    read_settings,
-    traces_are_on,
-)
+from server.settings import Settings, SettingsError, metrics_folder, read_settings, traces_are_on
 from tools.server import mcp_routes
 
 if TYPE_CHECKING:
@@ -119,15 +111,6 @@ async def answer_crash(request: Request[State], error: Exception) -> Response:
     """Answer a bug: the traceback goes to the log, the request id to the caller."""
     answer = await programs.answer_crash(request, error)
     return people.crashed() if is_for_people(request) else answer
-
-
-def require_tracing() -> None:
-    """Raises SettingsError if traces are to be sent without the package that sends them."""
-    if traces_are_on() and importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
-        raise SettingsError(
-            f"{TRACES_ENDPOINT} is set, but the package that sends traces is not installed: "
-            "run pip install '.[telemetry]', or unset it"
-        )
 
 
 def open_tracing(settings: Settings) -> "Tracing | None":

@@ -1,6 +1,7 @@
 """Every setting: typed, read once from the environment and `.env`, frozen, then passed down."""
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import tempfile
@@ -201,6 +202,15 @@ def share_metrics(folder: str) -> None:
 
 def traces_are_on() -> bool:
     return bool(os.environ.get(TRACES_ENDPOINT))
+
+
+def require_tracing() -> None:
+    """Raises SettingsError if traces are to be sent without the package that sends them."""
+    if traces_are_on() and importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
+        raise SettingsError(
+            f"{TRACES_ENDPOINT} is set, but the package that sends traces is not installed: "
+            "run pip install '.[telemetry]', or unset it"
+        )
 
 
 def metrics_folder() -> str | None:

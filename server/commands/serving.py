@@ -16,10 +16,10 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from server.app import create_app, freeze_start, require_tracing
+from server.app import create_app, freeze_start
 from server.commands import start_warnings
 from server.data_folder import require_writable
-from server.settings import Settings, SettingsError, hand_down, read_settings, share_metrics
+from server.settings import Settings, SettingsError, hand_down, read_settings, require_tracing, share_metrics
 
 log = logging.getLogger(__name__)
 
