@@ -203,7 +203,7 @@ class MemoryIndex:
     def state(self) -> IndexState:
         texts, questions = self._embedder.waiting if isinstance(self._embedder, BatchingEmbedder) else (0, 0)
         has_model = bool(self._embedder.name) and self.missing is None
-        return IndexState(has_model, texts, questions, self._worker.owns_index, self._worker.progress)
+        return IndexState(has_model, texts, questions, self._worker.owns_index(), self._worker.progress)
 
     def health(self) -> Health:
         """Embed a new text to check the model. Chroma is not asked: its last use counts. Raises ModelFailed."""

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -24,7 +23,6 @@ from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.rebuild import Embed, Progress
 from server.index.words import word_index
 from server.models import metadata
-from server.models.base import now
 from server.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,6 +73,7 @@ class Worker:
         self._space = space
         self._exact_scan_limit = settings.exact_scan_limit
         self._lock = OwnerLock(settings.data_dir / "index.lock", database)
+        self.owns_index = self._lock.is_held
         self._thread = threading.Thread(target=self._run, name="index-worker", daemon=True)
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -111,10 +110,6 @@ class Worker:
         query = candidates.projects_without_collection(self._space.name, self._exact_scan_limit)
         with self._database.read() as session:
             return session.scalar(query.with_only_columns(sa.func.count())) or 0
-
-    @property
-    def owns_index(self) -> bool:
-        return self._lock.is_held
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
@@ -193,8 +188,7 @@ class Worker:
         with self._database.read() as session:
             rows = session.execute(candidates.applicable_tasks().limit(TASK_BATCH)).all()
         is_full = len(rows) == TASK_BATCH
-        # A task from the future was written before the clock was set back.
-        if not rows or (not is_full and timedelta(0) <= now() - rows[0].created_at < timedelta(seconds=GATHER_SECONDS)):
+        if not rows or (not is_full and candidates.is_newer(rows[0].created_at, GATHER_SECONDS)):
             return []
         return [Task(row.number, row.project_id, row.memory_number, row.piece_count) for row in rows]
 
