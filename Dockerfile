@@ -19,8 +19,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_EXTRA_INDEX_URL=$PIP_
 WORKDIR /app
 RUN python -m venv .venv
 # Every file is checked against its hash, except those of torch: its build for CPUs comes from another index.
-COPY constraints.txt requirements.txt ./
+COPY constraints.txt requirements.txt requirements-telemetry.txt ./
 RUN .venv/bin/pip install --require-hashes --no-deps -r requirements.txt
+RUN .venv/bin/pip install --require-hashes --no-deps -r requirements-telemetry.txt
 RUN .venv/bin/pip install -c constraints.txt "$(grep '^torch==' constraints.txt)"
 ARG MODEL=all-MiniLM-L6-v2
 COPY requirements-multilingual.txt ./

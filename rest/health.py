@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rest.http import reply
+from server import monitoring
 from server.errors import Forbidden
 from server.health import Status, overall_status
 from server.metrics import CONTENT_TYPE
@@ -78,8 +79,8 @@ async def metrics(request: Request[State]) -> Response:
     if not (_has_token(request) or _is_from_this_machine(request)):
         raise Forbidden("Read the metrics from this machine, or send the metrics token.")
     runtime = request.state["runtime"]
-    memories, pending = await runtime.health.amounts(runtime.read)
-    return Response(runtime.metrics.render(memories=memories, pending=pending), media_type=CONTENT_TYPE)
+    checks, amounts = await runtime.health.current(), await runtime.health.amounts()
+    return Response(monitoring.render(runtime, checks, amounts), media_type=CONTENT_TYPE)
 
 
 def _has_token(request: Request[State]) -> bool:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 import sqlalchemy as sa
@@ -23,16 +23,24 @@ BATCH_ROWS = 500
 
 
 class ActivityLog:
-    """Keeps events until they are stored, or discards them if `days` is 0. Safe for threads."""
+    """Keeps events until they are stored, or discards them if `days` is 0. Safe for threads.
 
-    def __init__(self, database: Database, days: int) -> None:
+    `count_dropped` is called for each event that is dropped.
+    """
+
+    def __init__(self, database: Database, days: int, count_dropped: Callable[[], None] = lambda: None) -> None:
         self.days = days
         self._database = database
+        self._count_dropped = count_dropped
         self._waiting: deque[Noted] = deque()
         self._dropped = 0
         self._storing = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="activity", daemon=True)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     def start(self) -> None:
         self._thread.start()
@@ -45,6 +53,7 @@ class ActivityLog:
                     self._waiting.append(event)
                 else:
                     self._dropped += 1
+                    self._count_dropped()
 
     def flush(self) -> None:
         """Store the waiting events. If the database takes no writes, try again later."""

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING
 
 import anyio
 from starlette.applications import Starlette
@@ -44,8 +45,11 @@ from server.pools import new_pools
 from server.postgres import STATEMENT_SECONDS
 from server.runtime import Noter, Runtime, State
 from server.sealing import Purpose, seal_for
-from server.settings import Settings, SettingsError, metrics_folder, read_settings
+from server.settings import Settings, SettingsError, metrics_folder, read_settings, traces_are_on
 from tools.server import mcp_routes
+
+if TYPE_CHECKING:
+    from server.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -58,14 +62,17 @@ OpenEmbedder = Callable[[Settings], Embedder]
 
 def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Starlette:
     """Return the whole service as one Starlette app. Its lifespan opens and closes every resource."""
+    tracing = open_tracing(settings)
     mcp, sessions = mcp_routes(settings)
     metrics = Metrics(metrics_folder())
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         async with contextlib.AsyncExitStack() as stack:
-            runtime = await anyio.to_thread.run_sync(open_runtime, settings, embedder or open_late, metrics)
+            runtime = await anyio.to_thread.run_sync(open_runtime, settings, embedder or open_late, metrics, tracing)
             stack.callback(close_runtime, runtime)
+            if tracing:
+                stack.push_async_callback(anyio.to_thread.run_sync, tracing.close)
             await stack.enter_async_context(sessions.run())
             await stack.enter_async_context(housekeeping.running(runtime))
             log.info("ready", extra={"public_url": settings.public_url})
@@ -74,6 +81,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
     app = Starlette(
         routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *second_step.ROUTES, *mailed_links.ROUTES, *PAGES],
         middleware=[
+            *([Middleware(tracing.middleware)] if tracing else []),
             Middleware(Envelope, settings=settings, metrics=metrics, answer=answer_failure),
             Middleware(Cors, settings=settings),
             # inside the other two, so that a 500 also gets their headers
@@ -108,7 +116,18 @@ async def answer_crash(request: Request[State], error: Exception) -> Response:
     return people.crashed() if is_for_people(request) else answer
 
 
-def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -> Runtime:
+def open_tracing(settings: Settings) -> "Tracing | None":
+    """Begin to send traces if OpenTelemetry's endpoint is set."""
+    if not traces_are_on():
+        return None
+    from server.tracing import Tracing  # noqa: PLC0415 - an extra
+
+    return Tracing(settings.trusted_proxies)
+
+
+def open_runtime(
+    settings: Settings, embedder: OpenEmbedder, metrics: Metrics, tracing: "Tracing | None" = None
+) -> Runtime:
     """Migrate, connect, load the model, start the index's worker. Blocks about a second. Raises SettingsError."""
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
@@ -126,6 +145,8 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
                 statement_seconds=STATEMENT_SECONDS,
             )
             opened.callback(database.close)
+            if tracing:
+                tracing.watch(database.engine)
             index = MemoryIndex(settings, database, embedder(settings))
             opened.callback(index.close)
             index.start()
@@ -134,7 +155,7 @@ def open_runtime(settings: Settings, embedder: OpenEmbedder, metrics: Metrics) -
         mailer = open_mailer(settings, database)
         mailer.start()
         opened.pop_all()
-    activity = ActivityLog(database, settings.activity_days)
+    activity = ActivityLog(database, settings.activity_days, metrics.count_dropped_activity)
     activity.start()
     health = HealthChecks(settings, database, index, mailer)
     provider = open_provider(settings)

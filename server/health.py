@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,15 +10,14 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
-from sqlmodel import Session, col
 
+from server.amounts import Amounts, AmountsReader
 from server.database import Database
 from server.index import MemoryIndex
 from server.index.model import languages
 from server.index.model.embeddings import ModelFailed
 from server.index.upkeep import survey
 from server.mailer import Mailer
-from server.models import IndexTask, Project
 from server.settings import Settings
 
 CHECK_TIMEOUT_SECONDS = 3.0
@@ -79,11 +78,9 @@ class HealthChecks:
         self._hanging: set[tuple[str, ...]] = set()
         self._threads = anyio.CapacityLimiter(len(self._parts))
         self._checking = anyio.Lock()
-        self._counting = anyio.Lock()
         self._checks: dict[str, Check] = {}
         self._checked_until = 0.0
-        self._amounts = (0, 0)
-        self._counted_until = 0.0
+        self._amounts = AmountsReader(database)
         self._smtp_status = Status.HEALTHY
         self._smtp_until = 0.0
 
@@ -95,15 +92,9 @@ class HealthChecks:
                 self._checked_until = time.monotonic() + KEEP_SECONDS
         return self._checks
 
-    async def amounts(
-        self, read: Callable[[Callable[[Session], tuple[int, int]]], Awaitable[tuple[int, int]]]
-    ) -> tuple[int, int]:
-        """Return the stored memories and the pending changes, at most `KEEP_SECONDS` old. `read` runs the query."""
-        async with self._counting:
-            if time.monotonic() >= self._counted_until:
-                self._amounts = await read(count_memories_and_pending)
-                self._counted_until = time.monotonic() + KEEP_SECONDS
-        return self._amounts
+    async def amounts(self) -> Amounts | None:
+        """Return what the database holds, or None while it does not answer."""
+        return await self._amounts.current()
 
     async def _check_all(self) -> dict[str, Check]:
         checks: dict[str, Check] = {}
@@ -167,12 +158,6 @@ def overall_status(checks: dict[str, Check]) -> Status:
     return Status.HEALTHY if healthy else Status.DEGRADED
 
 
-def count_memories_and_pending(session: Session) -> tuple[int, int]:
-    """Return the number of stored memories, and of changes that the index has not applied yet."""
-    memories = session.execute(sa.select(sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0))).scalar_one()
-    return memories, session.execute(sa.select(sa.func.count()).select_from(IndexTask)).scalar_one()
-
-
 def advice_for(settings: Settings, misread_projects: int) -> str | None:
     """Return what to set if the model reads many memories of these projects badly."""
     what = languages.advice(settings)
@@ -180,6 +165,15 @@ def advice_for(settings: Settings, misread_projects: int) -> str | None:
         return None
     projects = "1 project has" if misread_projects == 1 else f"{misread_projects:,} projects have"
     return f"{projects} many memories in languages that the embedding model reads badly. {what}"
+
+
+def _database(database: Database) -> tuple[Status]:
+    try:
+        with database.read() as session:
+            session.execute(sa.text("SELECT 1"))
+    except sa.exc.SQLAlchemyError:
+        return (Status.UNHEALTHY,)
+    return (Status.HEALTHY,)
 
 
 def _index(index: MemoryIndex) -> tuple[Status, Status]:

@@ -8,6 +8,7 @@ from functools import partial
 import anyio
 from sqlmodel import Session
 
+from server import monitoring
 from server.domain import retention, sent_letters
 from server.domain.grants import retention as grant_retention
 from server.domain.memory import activity, expiry, idempotency, imports, trash
@@ -32,6 +33,7 @@ async def running(runtime: Runtime) -> AsyncIterator[None]:
         group.start_soon(_repeat, runtime)
         group.start_soon(_resume_imports, runtime)
         group.start_soon(_purge_repeatedly, runtime)
+        group.start_soon(monitoring.refresh_repeatedly, runtime)
         yield
         group.cancel_scope.cancel()
 

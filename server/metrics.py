@@ -1,9 +1,11 @@
-"""The Prometheus metrics: requests by route, operations by name, and the amounts stored and pending."""
+"""The Prometheus metrics: requests by route, operations by name, and the state of the processes and the database."""
 
 import os
 import resource
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -11,6 +13,26 @@ from prometheus_client.multiprocess import MultiProcessCollector
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PROCESS_FILE = Path("/proc/self/statm")
+
+STATE: dict[str, tuple[Literal["livesum", "livemax", "livemin"], tuple[str, ...], str]] = {
+    "pool_slots": ("livesum", ("pool",), "Slots of each pool: the requests that it serves at a time."),
+    "pool_slots_used": ("livesum", ("pool",), "Slots of each pool that are in use."),
+    "pool_waiting": ("livesum", ("pool",), "Requests that wait for a slot of each pool."),
+    "model_available": ("livemin", ("model",), "1 if the embedding model can be used."),
+    "model_waiting": ("livesum", ("kind",), "Texts and questions that wait for the embedding model."),
+    "index_owner": ("livemax", (), "1 if this server keeps the index up to date, 0 if another one does."),
+    "index_work_done": ("livesum", (), "Finished steps of the index's background work."),
+    "index_work_whole": ("livesum", (), "All steps of the index's background work; 0 if there is none."),
+    "activity_waiting": ("livesum", (), "Events of the activity log that wait to be stored."),
+}
+"""What a process shows of itself: how the values of several workers become one, the labels, and the description."""
+
+STORED = {
+    "memories": ("selfmemory_memories", "Memories stored."),
+    "pending": ("selfmemory_index_pending", "Changes the vector index has yet to follow."),
+    "pending_seconds": ("selfmemory_index_pending_seconds", "How long the oldest of these changes has waited."),
+    "mails": ("selfmemory_mails_waiting", "Letters that wait to be sent."),
+}
 
 
 class Metrics:
@@ -32,6 +54,19 @@ class Metrics:
             "selfmemory_operations", "Operations begun, through any door.", ["operation"], registry=self._registry
         )
 
+        self._dropped = Counter(
+            "selfmemory_activity_dropped", "Events of the activity log that were dropped.", registry=self._registry
+        )
+        self._state = {
+            name: Gauge(f"selfmemory_{name}", text, labels, registry=self._registry, multiprocess_mode=mode)
+            for name, (mode, labels, text) in STATE.items()
+        }
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other workers report what this one counts."""
+        return self._shared is not None
+
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request. `route` is the pattern, not the path, which may hold a token."""
         self._requests.labels(method if method in METHODS else "other", route, status).inc()
@@ -40,19 +75,41 @@ class Metrics:
     def count_operation(self, operation: str) -> None:
         self._operations.labels(operation).inc()
 
-    def render(self, *, memories: int, pending: int) -> bytes:
-        """Return the counters and the current amounts in the Prometheus text format."""
+    def count_dropped_activity(self) -> None:
+        self._dropped.inc()
+
+    def show(self, name: str, value: float, *labels: str) -> None:
+        """Set a value of `STATE`."""
+        gauge = self._state[name]
+        (gauge.labels(*labels) if labels else gauge).set(value)
+
+    def render(self, parts: Mapping[str, float], stored: Mapping[str, float]) -> bytes:
+        """Return the metrics in the Prometheus text format. `parts` are those of the health check, 1 for healthy."""
         counted = self._registry
         if self._shared:
+            _forget_ended(Path(self._shared))
             counted = CollectorRegistry()
             MultiProcessCollector(counted, path=self._shared)  # type: ignore[no-untyped-call]  # the class has no types
-        return generate_latest(counted) + generate_latest(_gauges(memories, pending))
+        return generate_latest(counted) + generate_latest(_gauges(parts, stored))
 
 
-def _gauges(memories: int, pending: int) -> CollectorRegistry:
+def _forget_ended(folder: Path) -> None:
+    """Delete the state of workers that have ended. What they counted stays."""
+    for file in folder.glob("gauge_live*_*.db"):
+        try:
+            os.kill(int(file.stem.rpartition("_")[2]), 0)
+        except ProcessLookupError:
+            file.unlink(missing_ok=True)
+
+
+def _gauges(parts: Mapping[str, float], stored: Mapping[str, float]) -> CollectorRegistry:
     registry = CollectorRegistry()
-    Gauge("selfmemory_memories", "Memories stored.", registry=registry).set(memories)
-    Gauge("selfmemory_index_pending", "Changes the vector index has yet to follow.", registry=registry).set(pending)
+    healthy = "Health of each part: 1 healthy, 0.5 degraded, 0 unhealthy."
+    health = Gauge("selfmemory_healthy", healthy, ["part"], registry=registry)
+    for part, value in parts.items():
+        health.labels(part).set(value)
+    for name, value in stored.items():
+        Gauge(*STORED[name], registry=registry).set(value)
     Gauge("process_resident_memory_bytes", "Memory of the process that answered.", registry=registry).set(
         _resident_bytes()
     )

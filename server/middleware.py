@@ -91,7 +91,7 @@ class Envelope:
             request_id.reset(token)
 
     def _record(self, scope: Scope, status: int, spent: float) -> None:
-        route = _route(scope)
+        route = route_of(scope)
         fields = {"method": scope["method"], "route": route, "status": status, "ms": round(spent * 1000, 1)}
         log.info("request", extra=fields)
         self.metrics.count_request(scope["method"], route, status, spent)
@@ -119,7 +119,7 @@ class Strangers:
         await app(scope, receive, send)
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """Return the route's pattern. Never log the path: it may hold an invitation's token."""
     route = scope.get("route")
     return getattr(route, "path", None) or scope.get("route_pattern") or "-"

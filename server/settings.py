@@ -1,6 +1,7 @@
 """Every setting: typed, read once from the environment and `.env`, frozen, then passed down."""
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import tempfile
@@ -34,6 +35,7 @@ from server.urls import has_path, is_loopback, is_private, origin_of
 PREFIX = "SELFMEMORY_"
 SECRET_LENGTH = 32
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 - a file name
+TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"  # OpenTelemetry defines this name, and reads it itself
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the Prometheus client library defines this name
 
 # onnxruntime reads this when it is imported. Otherwise it writes a usage record to the home directory to upload it.
@@ -205,6 +207,19 @@ def share_metrics(folder: str) -> None:
 def share_cores(workers: int) -> None:
     """Divide the processors among the libraries that compute in threads of their own. Call it before they start."""
     os.environ.setdefault("OMP_NUM_THREADS", str(cores.share(workers)))
+
+
+def traces_are_on() -> bool:
+    return bool(os.environ.get(TRACES_ENDPOINT))
+
+
+def require_tracing() -> None:
+    """Raises SettingsError if traces are to be sent without the package that sends them."""
+    if traces_are_on() and importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
+        raise SettingsError(
+            f"{TRACES_ENDPOINT} is set, but the package that sends traces is not installed: "
+            "run pip install '.[telemetry]', or unset it"
+        )
 
 
 def metrics_folder() -> str | None:

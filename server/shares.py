@@ -46,6 +46,15 @@ class Shares:
         self._share = share or max(1, slots // 4)
         self._lines: dict[str, _Line] = {}
 
+    @property
+    def used(self) -> int:
+        return self.slots - self._free.value
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a slot."""
+        return sum(line.present for line in self._lines.values()) - self.used
+
     @contextlib.asynccontextmanager
     async def slot(self, caller: str) -> AsyncIterator[None]:
         """Hold one slot. Raises Unavailable when the request has waited long enough."""

@@ -24,6 +24,7 @@ HEAVY = frozenset(
         "redis",
         "server.index.chroma.client",
         "server.app",  # the parent of worker processes does without it
+        "server.tracing",
     }
 )
 
@@ -36,6 +37,7 @@ LAYERS = {
     "server.dispatch": 3, "server.statuses": 3, "server.csp": 3, "server.templating": 3, "server.cors": 3,
     "server.middleware": 3, "server.forwarding": 3, "server.health": 3, "server.housekeeping": 3,
     "server.uploads": 3, "server.attempts": 3, "server.activity_log": 3,
+    "server.amounts": 3, "server.monitoring": 3, "server.tracing": 3,
     "server.domain": 2,
     "server.index": 1, "server.database": 1, "server.database_failures": 1, "server.postgres": 1, "server.sqlite": 1,
     "server.mail": 1, "server.limits": 1, "server.writer_lock": 1,
@@ -45,7 +47,7 @@ LAYERS = {
     "server.cores": 0,
     "server.buckets": 0, "server.mailer": 0, "server.setting_types": 0, "server.urls": 0, "server.assistants": 0,
     "server.quotas": 0, "server.waits": 0, "server.data_folder": 0, "server.spelling": 0,
-    "server.json_text": 0, "server.reasons": 0,
+    "server.json_text": 0, "server.reasons": 0, "server.spans": 0,
     "server": 0,
 }  # fmt: skip
 # The layers that a module of a layer may import. Doors use adapters through the shell alone.

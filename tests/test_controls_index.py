@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from server.index.exact import matrix_cache
-from server.index.model import batching
+from server.index.model import batching, failures
 from tests.support.controls import Control, assert_noticed
 
 HERE = Path(__file__).parent
@@ -24,7 +24,7 @@ CONTROLS = (
             "index/test_scans.py::test_projects_without_pieces"),
     Control("one oversized project", matrix_cache.MatrixCache, "_count", lambda *_: None,
             "index/test_scans.py::test_a_project_larger"),
-    Control("a failing model is an outage", batching, "ModelFailed", RuntimeError,
+    Control("a failing model is an outage", failures, "ModelFailed", RuntimeError,
             "surfaces/test_model_outages.py::test_rest_answers"),
     Control("a closed model is an outage", batching, "EmbedderClosed", RuntimeError,
             "surfaces/test_model_outages.py::test_pages_answer"),

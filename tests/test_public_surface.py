@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from rest.routes import ENDPOINTS
 from server.__main__ import parser
@@ -14,6 +15,7 @@ from server.domain.access import ORGANIZATION_ACTIONS, PROJECT_ACTIONS
 from server.operations import BUCKETS, NAMES
 from server.principal import Scope
 from server.settings import Settings
+from tests.conftest import Tenant
 
 ROOT = Path(__file__).parent.parent
 DOORS = ("rest", "tools", "oauth", "server/dashboard")
@@ -174,6 +176,47 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "step_up.prove_by_passkey step_up.ways_of titles.titles_of trash.days trash.list_trash trash.restore users.me "
         "users.names_of users.rename versions.count_versions"
     )
+
+
+METRICS = """
+activity_dropped counter
+activity_waiting gauge
+healthy gauge part
+index_owner gauge
+index_pending gauge
+index_pending_seconds gauge
+index_work_done gauge
+index_work_whole gauge
+mails_waiting gauge
+memories gauge
+model_available gauge model
+model_waiting gauge kind
+operations counter operation
+pool_slots gauge pool
+pool_slots_used gauge pool
+pool_waiting gauge pool
+request_seconds histogram route
+requests counter method route status
+"""
+
+
+def metrics_of(text: str) -> list[str]:
+    """Return each metric with its kind and its labels."""
+    families = (family for family in text_string_to_metric_families(text) if family.name.startswith("selfmemory_"))
+    return sorted(
+        " ".join([family.name.removeprefix("selfmemory_"), family.type, *labels])
+        for family in families
+        if not family.name.endswith("_created")
+        for labels in [sorted({label for sample in family.samples for label in sample.labels} - {"le"})]
+    )
+
+
+async def test_the_metrics_and_their_labels(client: httpx.AsyncClient, alice: Tenant) -> None:
+    await client.get("/api/memories", headers=alice.auth)
+    shown = metrics_of((await client.get("/metrics")).text)
+    assert shown == METRICS.strip().splitlines()
+    told = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert [name for name in (line.split()[0] for line in shown) if f"`selfmemory_{name}" not in told] == []
 
 
 def operations_run_by_doors() -> set[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LOCKED = ("requirements.txt", "requirements-dev.txt", "requirements-audit.txt", "requirements-multilingual.txt")
+EXTRAS = {"multilingual": "requirements-multilingual.txt", "telemetry": "requirements-telemetry.txt"}
+LOCKED = ("requirements.txt", "requirements-dev.txt", "requirements-audit.txt", *EXTRAS.values())
 COMPOSE = ("compose.yaml", "compose.scale.yaml")
 NOT_HASHED = {"torch"}
 
@@ -57,8 +58,9 @@ def test_everything_that_the_project_names_is_locked_except_torch() -> None:
     assert packages(project["dependencies"]) - pins("requirements.txt").keys() == NOT_HASHED
     wanted_by_tests = packages(project["optional-dependencies"]["dev"])
     assert wanted_by_tests - pins("requirements.txt").keys() - pins("requirements-dev.txt").keys() == set()
-    wanted_by_extra = packages(project["optional-dependencies"]["multilingual"])
-    assert wanted_by_extra == pins("requirements-multilingual.txt").keys()
+    for extra, file in EXTRAS.items():
+        wanted_by_extra = packages(project["optional-dependencies"][extra])
+        assert wanted_by_extra - pins("requirements.txt").keys() - pins(file).keys() == set()
     assert "torch" in pins("constraints.txt")
 
 

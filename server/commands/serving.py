@@ -19,7 +19,15 @@ from server.commands.bounded_server import STOP_SECONDS, BoundedServer
 from server.commands.workers import Workers
 from server.data_folder import require_writable
 from server.database import migrate
-from server.settings import Settings, SettingsError, hand_down, read_settings, share_cores, share_metrics
+from server.settings import (
+    Settings,
+    SettingsError,
+    hand_down,
+    read_settings,
+    require_tracing,
+    share_cores,
+    share_metrics,
+)
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +69,7 @@ OPTIONS: Options = {
 
 def serve(settings: Settings, _args: Namespace) -> int:
     """Run the server until it is stopped. Return the exit code. Raises SettingsError."""
+    require_tracing()
     require_writable(settings.data_dir)
     with bind(settings.host, settings.port) as listener:
         chosen = {"host": settings.host, "port": listener.getsockname()[1], "workers": settings.workers}

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from sqlmodel import Session
@@ -25,9 +25,11 @@ from server.index.question import Question, QuestionVector
 from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
 from server.index.upkeep import reindexing
 from server.index.upkeep.progress import Progress
+from server.index.upkeep.state import Health, IndexState
 from server.index.upkeep.worker import Worker
 from server.models import Project
 from server.settings import Settings
+from server.spans import span
 
 QUESTION_THREADS = 4
 """The most questions of large projects that are embedded at a time."""
@@ -40,15 +42,6 @@ MAX_PIECES_PER_MEMORY = 3
 
 MAX_CHROMA_MEMORIES = 2_000
 """If a search wants more memories than this, it scans the project."""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """`mode` is "exact" or "chroma"; `degraded` is the reason why searches are slow, or None."""
-
-    mode: str
-    degraded: str | None
-    embedding_ok: bool
 
 
 class MemoryIndex:
@@ -224,6 +217,11 @@ class MemoryIndex:
         """The background work and its progress; None if there is none."""
         return str(self._worker.progress) if self._worker.progress else None
 
+    def state(self) -> IndexState:
+        texts, questions = self._embedder.waiting if isinstance(self._embedder, BatchingEmbedder) else (0, 0)
+        has_model = bool(self._embedder.name) and self.missing is None
+        return IndexState(has_model, texts, questions, self._worker.owns_index(), self._worker.progress)
+
     def health(self) -> Health:
         """Embed a new text to check the model. For Chroma, report the result of its last use. Raises ModelFailed."""
         embedding_ok, self.missing = True, None
@@ -254,7 +252,8 @@ class MemoryIndex:
         if known is not None:
             return known
         try:
-            vector: Vector = self._embedder.embed([text], is_question=True)[0]
+            with span("model"):
+                vector: Vector = self._embedder.embed([text], is_question=True)[0]
         except ModelAway:
             return None
         self.remember_question(project_id, text, vector)

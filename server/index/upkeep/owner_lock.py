@@ -30,6 +30,10 @@ class OwnerLock:
         """Take the lock, or check that this process still holds it. Return False if another process holds it."""
         return self._lock_file() and (self._database.is_sqlite or self._lock_database())
 
+    def is_held(self) -> bool:
+        """Return whether this process held the lock when it last looked."""
+        return self._descriptor is not None and (self._database.is_sqlite or self._connection is not None)
+
     def release(self) -> None:
         self._drop_connection()
         if self._descriptor is not None:

@@ -73,7 +73,8 @@ class Surveyor:
         if self._only_english:
             look_at_projects(self._database)
             misread = count_misread(self._database)
-        if known is None or (known.models, known.misread_projects, known.work) != (models, misread, work):
+        told = (known.models, known.misread_projects, known.work) if known else ({}, 0, "")
+        if told != (models, misread, work):
             with self._database.write() as session:
                 session.merge(IndexSurvey(models=models, misread_projects=misread, work=work))
 

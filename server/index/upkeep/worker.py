@@ -5,7 +5,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -27,7 +26,6 @@ from server.index.upkeep.reembedding import Embed, Reembedding
 from server.index.upkeep.survey import Surveyor
 from server.index.words import word_index
 from server.models import metadata
-from server.models.base import now
 from server.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,6 +79,7 @@ class Worker:
         self._exact_scan_limit = settings.exact_scan_limit
         self._surveyor = Surveyor(database, only_english=reads_only_english(settings.embedding_model))
         self._lock = OwnerLock(settings.data_dir / "index.lock", database)
+        self.owns_index = self._lock.is_held
         self._thread = threading.Thread(target=self._run, name="index-worker", daemon=True)
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -217,7 +216,7 @@ class Worker:
         with self._database.read() as session:
             rows = session.execute(candidates.applicable_tasks().limit(TASK_BATCH)).all()
         is_full = len(rows) == TASK_BATCH
-        if not rows or (not is_full and now() - rows[0].created_at < timedelta(seconds=GATHER_SECONDS)):
+        if not rows or (not is_full and candidates.is_newer(rows[0].created_at, GATHER_SECONDS)):
             return []
         return [Task(row.number, row.project_id, row.memory_number, row.piece_count) for row in rows]
 

@@ -1,0 +1,70 @@
+"""What the database holds and what waits in it, for the metrics."""
+
+import time
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.database import Database
+from server.models import IndexTask, Mail, Project
+from server.models.base import now
+
+KEEP_SECONDS = 5.0
+"""A result is shared by everyone who asks within this time."""
+
+TIMEOUT_SECONDS = 3.0
+"""A database that has not answered within this time is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """`pending` changes wait for the index, the oldest of them for `pending_seconds`; `mails` wait to be sent."""
+
+    memories: int
+    pending: int
+    pending_seconds: float
+    mails: int
+
+
+class AmountsReader:
+    """Reads the amounts in one thread at most, so that a database that hangs keeps no other one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._thread = anyio.CapacityLimiter(1)
+        self._reading = anyio.Lock()
+        self._amounts: Amounts | None = None
+        self._until = 0.0
+
+    async def current(self) -> Amounts | None:
+        """Return the amounts, at most `KEEP_SECONDS` old, or None while the database does not answer."""
+        async with self._reading:
+            if time.monotonic() >= self._until:
+                self._amounts = await self._ask()
+                self._until = time.monotonic() + KEEP_SECONDS
+        return self._amounts
+
+    async def _ask(self) -> Amounts | None:
+        if not self._thread.borrowed_tokens:
+            with anyio.move_on_after(TIMEOUT_SECONDS):
+                return await anyio.to_thread.run_sync(self._read, limiter=self._thread, abandon_on_cancel=True)
+        return None
+
+    def _read(self) -> Amounts | None:
+        try:
+            with self._database.read() as session:
+                return _amounts(session)
+        except sa.exc.SQLAlchemyError:
+            return None
+
+
+def _amounts(session: Session) -> Amounts:
+    memories = session.scalar(sa.select(sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0)))
+    pending = session.scalar(sa.select(sa.func.count()).select_from(IndexTask))
+    oldest = session.scalar(sa.select(col(IndexTask.created_at)).order_by(col(IndexTask.number)).limit(1))
+    mails = session.scalar(sa.select(sa.func.count()).select_from(Mail))
+    seconds = max((now() - oldest).total_seconds(), 0.0) if oldest else 0.0
+    return Amounts(int(memories or 0), pending or 0, seconds, mails or 0)

@@ -1,0 +1,25 @@
+"""What the index says of itself in one process."""
+
+from dataclasses import dataclass
+
+from server.index.upkeep.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`mode` is "exact" or "chroma"; `degraded` is the reason why searches are slow, or None."""
+
+    mode: str
+    degraded: str | None
+    embedding_ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What the index does in this process, without asking anything. `progress` is that of its background work."""
+
+    has_model: bool
+    waiting_texts: int
+    waiting_questions: int
+    is_owner: bool
+    progress: Progress | None
