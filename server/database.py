@@ -49,8 +49,11 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Begin a transaction that only reads: one snapshot, which never waits for a writer."""
-        with Session(self._reading, expire_on_commit=False) as session, session.begin():
+        """Begin a transaction that only reads: one snapshot, which never waits for a writer.
+
+        The session joins the transaction when it runs a statement of its own; a `statements.Query` needs none of that.
+        """
+        with self._reading.begin() as connection, Session(connection, expire_on_commit=False) as session:
             session.info.update(self._info)
             yield session
 
@@ -205,7 +208,7 @@ def _on_begin(connection: sa.Connection) -> None:
     Otherwise, while another program holds the file, each writer in the line would wait for the full time in turn.
     """
     if not connection.get_execution_options().get(_WRITES):
-        connection.exec_driver_sql("BEGIN")
+        connection.connection.execute("BEGIN")  # touches no file, so it cannot fail
         return
     with waits.counted() as left:
         is_shorter = waits.WAIT_SECONDS - left > NOTABLE_SECONDS

@@ -37,7 +37,7 @@ LAYERS = {
     "server.uploads": 3, "server.attempts": 3, "server.activity_log": 3,
     "server.domain": 2,
     "server.index": 1, "server.database": 1, "server.database_failures": 1, "server.mail": 1, "server.limits": 1,
-    "server.limit_storage": 1, "server.migrations": 1, "server.oidc": 1,
+    "server.limit_storage": 1, "server.migrations": 1, "server.oidc": 1, "server.statements": 1,
     "server.models": 0, "server.errors": 0, "server.principal": 0, "server.settings": 0, "server.hashing": 0,
     "server.sealing": 0, "server.logs": 0, "server.metrics": 0, "server.open_files": 0,
     "server.buckets": 0, "server.mailer": 0, "server.setting_types": 0, "server.urls": 0, "server.assistants": 0,
