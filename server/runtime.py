@@ -1,19 +1,15 @@
 """The shell around the rules: what a process holds, and one authenticated call."""
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Concatenate, ParamSpec, TypeAlias, TypedDict, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, TypeAlias, TypedDict, TypeVar
 
-import anyio
-import anyio.to_thread
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlmodel import Session
 
-from server import waits
 from server.activity_log import ActivityLog
 from server.buckets import Bucket
 from server.database import Database
@@ -26,6 +22,7 @@ from server.hashing import token_hash
 from server.health import HealthChecks
 from server.index import MemoryIndex, PreparedIndex
 from server.index.prepared import VectorsMissing
+from server.last_use import Noter
 from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
@@ -34,21 +31,23 @@ from server.operations import BUCKETS, CHARGES, NAMES
 from server.pools import Pools
 from server.principal import Principal
 from server.settings import Settings
-from server.shares import Shares, Threads, address, caller, person
+from server.shares import KnownCallers, Shares, Threads, address, caller, person
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Operation = Callable[Concatenate[Session, Principal, P], T]
 Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object]]
 
-NOTE_USE_SECONDS = 1.0
-"""A request waits this long at most until its credential's use is recorded."""
-
-NOTER_REST_SECONDS = 60.0
-"""How long no use is recorded after the database did not take one, so that no other request waits for it."""
-
 ATTEMPTS = 5
 """How often an operation runs until it has all vectors that it needs. It asks again when a text changes meanwhile."""
+
+
+class Presented(NamedTuple):
+    """The credential of a request. `bucket` is that of its operation, `project_id` what the query names."""
+
+    credential: PresentedCredential
+    bucket: Bucket | None = None
+    project_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +65,10 @@ class Runtime:
     metrics: Metrics
     health: HealthChecks
     pools: Pools
-    noter: "Noter"
+    noter: Noter
     activity: ActivityLog
     provider: IdentityProvider | None
+    known: KnownCallers = field(default_factory=KnownCallers)
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """Run `work` for a page or a form, which may block, on a worker thread."""
@@ -104,11 +104,29 @@ class Runtime:
         if credential is None:
             raise Unauthenticated
         key = token_hash(credential.value)  # many people may share one address
-        found = await self.pools.authentication.run(key, self._authenticate, credential, bucket, project_id)
+        presented = Presented(credential, bucket, project_id)
+        found = await self.pools.authentication.run(key, self._authenticate, presented)
+        await self.authenticated(found)
+        return found.principal
+
+    async def late_call(
+        self, credential: PresentedCredential | None, bucket: Bucket | None, project_id: str | None
+    ) -> "Call":
+        """Like `authenticate`, but the call's first operation looks a known credential up, in its transaction.
+
+        So one visit to a thread does both. An unknown credential is looked up now.
+        """
+        known = self.known.caller(credential.value) if credential else None
+        if credential is None or known is None:
+            return Call(self, await self.authenticate(credential, bucket, project_id))
+        person.set(known)
+        return Call(self, None, Presented(credential, bucket, project_id))
+
+    async def authenticated(self, found: Authenticated) -> None:
+        """Go on as this person, and note the use of the credential."""
         person.set("/".join(limit_key(found.principal)))
         if found.note_use:
             await self.noter.note(partial(self._run, self.database.write, credentials.note_use, (found.principal,), {}))
-        return found.principal
 
     async def count_request(self) -> None:
         """Count an anonymous request against its client address. Raises RateLimited."""
@@ -117,45 +135,23 @@ class Runtime:
         else:
             self.limits.hit(Bucket.REQUEST, address.get())
 
-    def _authenticate(
-        self, credential: PresentedCredential, bucket: Bucket | None, project_id: str | None
-    ) -> Authenticated:
+    def _authenticate(self, presented: Presented) -> Authenticated:
+        with translating_outages(), self.database.read() as session:
+            return self.look_up(session, presented)
+
+    def look_up(self, session: Session, presented: Presented) -> Authenticated:
+        """Return whom the credential stands for, and count the request. Raises what `authenticate` does."""
         try:
-            with translating_outages(), self.database.read() as session:
-                found = credentials.authenticate(session, credential)
+            found = credentials.authenticate(session, presented.credential)
         except Unauthenticated:
+            self.known.forget(presented.credential.value)
             self.limits.hit(Bucket.REQUEST, address.get())
             raise
+        self.known.remember(presented.credential.value, "/".join(limit_key(found.principal)))
         self.limits.hit(Bucket.REQUEST, *limit_key(found.principal))
-        if bucket is not None:
-            self.limits.require_room(bucket, *limit_key(found.principal, project_id))
+        if presented.bucket is not None:
+            self.limits.require_room(presented.bucket, *limit_key(found.principal, presented.project_id))
         return found
-
-
-class Noter:
-    """Records uses of credentials while the database takes writes. A full or locked database still answers reads.
-
-    One thread at a time records a use; a request that comes meanwhile leaves it to a later one.
-    """
-
-    def __init__(self) -> None:
-        self._thread = anyio.CapacityLimiter(1)
-        self._resting_until = 0.0
-
-    async def note(self, write: Callable[[], None]) -> None:
-        if self._thread.borrowed_tokens or time.monotonic() < self._resting_until:
-            return
-        noted = False
-        with suppress(Unavailable), anyio.move_on_after(NOTE_USE_SECONDS):
-            await anyio.to_thread.run_sync(_with_own_waits, write, limiter=self._thread, abandon_on_cancel=True)
-            noted = True
-        if not noted:
-            self._resting_until = time.monotonic() + NOTER_REST_SECONDS
-
-
-def _with_own_waits(write: Callable[[], None]) -> None:
-    waits.begin()  # the request goes on meanwhile
-    write()
 
 
 class State(TypedDict):
@@ -164,12 +160,22 @@ class State(TypedDict):
     runtime: Runtime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """One authenticated request through any door: its principal and the process that serves it."""
+    """One request through any door: its principal and the process that serves it.
+
+    With `presented`, the first operation looks the principal up.
+    """
 
     runtime: Runtime
-    principal: Principal
+    found: Principal | None
+    presented: Presented | None = None
+    _unnoted: Authenticated | None = None
+
+    @property
+    def principal(self) -> Principal:
+        assert self.found is not None  # noqa: S101 - a late call runs an operation first
+        return self.found
 
     @property
     def index(self) -> PreparedIndex:
@@ -179,11 +185,17 @@ class Call:
     @property
     def caller(self) -> str:
         """Whose share of threads and of the model this call uses: a person in a project."""
-        return "/".join(limit_key(self.principal))
+        return "/".join(limit_key(self.found)) if self.found else person.get()
 
     @property
     def mailer(self) -> Mailer:
         return self.runtime.mailer
+
+    async def settle(self) -> None:
+        """Authenticate now, unless an operation has tried: a refusal of the credential comes before all others."""
+        if self.presented:
+            self.found = await self.runtime.authenticate(*self.presented)
+            self.presented = None
 
     async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that may write in one transaction on a worker thread, and commit it."""
@@ -214,10 +226,24 @@ class Call:
             except VectorsMissing as missing:
                 async with model.slot(self.caller):
                     await missing.learn()
+            finally:
+                if self._unnoted:
+                    found, self._unnoted = self._unnoted, None
+                    await self.runtime.authenticated(found)
         raise Unavailable
+
+    def _look_up(self, session: Session) -> Principal:
+        if self.presented:
+            presented, self.presented = self.presented, None
+            self._unnoted = self.runtime.look_up(session, presented)
+            self.found = self._unnoted.principal
+        return self.principal
 
     def _run(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
         args, kwargs = arguments
+        if self.presented:
+            with translating_outages(), self.runtime.database.read() as session:
+                self._look_up(session)
         if is_first:
             self._count(operation, arguments)
         with translating_outages(), self.runtime.database.write() as session:
@@ -228,10 +254,11 @@ class Call:
 
     def _read(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
         args, kwargs = arguments
-        if is_first:
-            self._count(operation, arguments)
         with translating_outages(), self.runtime.database.read() as session:
-            result = operation(session, self.principal, *args, **kwargs)
+            principal = self._look_up(session)
+            if is_first:
+                self._count(operation, arguments)
+            result = operation(session, principal, *args, **kwargs)
         self.runtime.activity.add(noted_in(session))
         return result
 

@@ -34,7 +34,7 @@ LAYERS = {
     "server.operations": 3, "server.request_credentials": 3, "server.wire": 3,
     "server.dispatch": 3, "server.statuses": 3, "server.csp": 3, "server.templating": 3, "server.cors": 3,
     "server.middleware": 3, "server.forwarding": 3, "server.health": 3, "server.housekeeping": 3,
-    "server.uploads": 3, "server.attempts": 3, "server.activity_log": 3,
+    "server.uploads": 3, "server.attempts": 3, "server.activity_log": 3, "server.last_use": 3,
     "server.domain": 2,
     "server.index": 1, "server.database": 1, "server.database_failures": 1, "server.mail": 1, "server.limits": 1,
     "server.limit_storage": 1, "server.migrations": 1, "server.oidc": 1, "server.statements": 1,
