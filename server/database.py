@@ -257,7 +257,7 @@ def id_subquery(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
     return numbers_in(is_sqlite(session), sa.bindparam(None, as_json(numbers), sa.String, unique=True))
 
 
-def as_json(numbers: Iterable[int]) -> str:
+def as_json(numbers: Iterable[int | str]) -> str:
     """Return the value of a parameter for `numbers_in`."""
     return json.dumps(list(numbers))
 
@@ -267,3 +267,10 @@ def numbers_in(sqlite: bool, parameter: sa.BindParameter[str]) -> sa.Select[int]
     if sqlite:
         return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(parameter))
     return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)), sa.BigInteger))
+
+
+def texts_in(sqlite: bool, parameter: sa.BindParameter[str]) -> sa.Select[str]:
+    """Like `numbers_in`, for texts."""
+    if sqlite:
+        return sa.select(sa.column("value", sa.String)).select_from(sa.func.json_each(parameter))
+    return sa.select(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)))

@@ -15,8 +15,9 @@ from server.domain.memory.parameters import parse_number
 from server.domain.memory.periods import moment_of
 from server.domain.memory.storing import remove
 from server.models import Memory
-from server.models.base import now
+from server.models.base import Utc, now
 from server.models.expiry import has_expired
+from server.statements import Query
 
 MOST_DAYS = 36_500
 PURGED_MEMORIES = 100
@@ -58,8 +59,14 @@ def expiry_of(expires_at: datetime | None, days: int | None) -> datetime | None:
 
 def expired_ids(session: Session, project_id: str) -> list[str]:
     """Return the memories of a project that have expired and are not deleted yet."""
-    query = sa.select(col(Memory.id)).where(col(Memory.project_id) == project_id, has_expired(now()))
-    return list(session.scalars(query))
+    return [row[0] for row in _EXPIRED.rows(session, project_id=project_id, moment=now())]
+
+
+_EXPIRED = Query(
+    sa.select(col(Memory.id)).where(
+        col(Memory.project_id) == sa.bindparam("project_id"), has_expired(sa.bindparam("moment", type_=Utc))
+    )
+)
 
 
 def purge(session: Session) -> int:

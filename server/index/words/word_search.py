@@ -22,6 +22,7 @@ from server.index.words.protocol import TermScores, WordIndex
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, read_question
 from server.index.words.window import windows
 from server.models import metadata
+from server.statements import Query
 
 MAX_ROWS = 1500
 """A search scores about this many rows, so that its cost has a bound. The rarest terms go first."""
@@ -170,13 +171,12 @@ def _matches(
 def _places(session: Session, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the places of these memories (ascending numbers). A memory that no longer exists has the place -1."""
     query = _places_query(word_index_of(session).numbers_in)
-    rows = session.connection().execute(query, {"numbers": as_json(numbers.tolist())})
-    found = np.array(rows.cursor.fetchall(), np.int64).reshape(-1, 2)
+    found = np.array(query.rows(session, numbers=as_json(numbers.tolist())), np.int64).reshape(-1, 2)
     places = np.full(len(numbers), -1, np.int64)
     places[np.searchsorted(numbers, found[:, 0])] = found[:, 1]
     return places
 
 
 @cache
-def _places_query(numbers_in: NumbersIn) -> sa.Select[int, int]:
-    return sa.select(_memories.c.number, _memories.c.place).where(_memories.c.number.in_(numbers_in("numbers")))
+def _places_query(numbers_in: NumbersIn) -> Query:
+    return Query(sa.select(_memories.c.number, _memories.c.place).where(_memories.c.number.in_(numbers_in("numbers"))))
