@@ -62,9 +62,11 @@ def expired_ids(session: Session, project_id: str) -> list[str]:
     return [row[0] for row in _EXPIRED.rows(session, project_id=project_id, moment=now())]
 
 
+# With a plain condition for the project, SQLite walks all its memories instead of the few that can expire.
 _EXPIRED = Query(
     sa.select(col(Memory.id)).where(
-        col(Memory.project_id) == sa.bindparam("project_id"), has_expired(sa.bindparam("moment", type_=Utc))
+        sa.func.coalesce(col(Memory.project_id), "") == sa.bindparam("project_id", type_=sa.String),
+        has_expired(sa.bindparam("moment", type_=Utc)),
     )
 )
 
