@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import as_json
-from server.index.best import best_of
+from server.index.best import best_of, union
 from server.index.words.backend import word_index_of
 from server.index.words.context import NumbersIn
 from server.index.words.protocol import TermScores, WordIndex
@@ -109,8 +109,8 @@ def windows_of(session: Session, matches: WordMatches, also: NDArray[np.int64]) 
     rows = matches.rows
     if not len(rows.numbers):
         return Windows(rows.numbers, np.empty(0, np.float32))
-    numbers = np.union1d(rows.numbers, also)
-    wanted = np.union1d(matches.numbers, also)
+    numbers = union(rows.numbers, also)
+    wanted = union(matches.numbers, also)
     places = _places(session, numbers)
     own = places[np.searchsorted(numbers, rows.numbers)]
     values = windows(own, rows.held, rows.rarities, places[np.searchsorted(numbers, wanted)])
