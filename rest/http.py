@@ -40,14 +40,13 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
 
 
 @asynccontextmanager
-async def late_call_of(request: Request[State], bucket: Bucket | None = None) -> AsyncIterator[Call]:
-    """Like `call_of`, for a handler with one operation, which then authenticates in its transaction.
+async def late_call_of(request: Request[State]) -> AsyncIterator[Call]:
+    """Like `call_of`, for a request without a body that reads once: the operation's transaction authenticates too.
 
     A refusal of the credential still comes before any other.
     """
     runtime = request.state["runtime"]
-    credential = credential_of(request, runtime.settings)
-    call = await runtime.late_call(credential, bucket, request.query_params.get("project_id"))
+    call = await runtime.late_call(credential_of(request, runtime.settings))
     try:
         await _require_nothing_unknown(request)
         yield call

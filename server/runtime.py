@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Concatenate, NamedTuple, ParamSpec, TypeAlias, TypedDict, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypedDict, TypeVar
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
@@ -40,14 +40,6 @@ Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object]]
 
 ATTEMPTS = 5
 """How often an operation runs until it has all vectors that it needs. It asks again when a text changes meanwhile."""
-
-
-class Presented(NamedTuple):
-    """The credential of a request. `bucket` is that of its operation, `project_id` what the query names."""
-
-    credential: PresentedCredential
-    bucket: Bucket | None = None
-    project_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +96,20 @@ class Runtime:
         if credential is None:
             raise Unauthenticated
         key = token_hash(credential.value)  # many people may share one address
-        presented = Presented(credential, bucket, project_id)
-        found = await self.pools.authentication.run(key, self._authenticate, presented)
+        found = await self.pools.authentication.run(key, self._authenticate, credential, bucket, project_id)
         await self.authenticated(found)
         return found.principal
 
-    async def late_call(
-        self, credential: PresentedCredential | None, bucket: Bucket | None, project_id: str | None
-    ) -> "Call":
-        """Like `authenticate`, but the call's first operation looks a known credential up, in its transaction.
+    async def late_call(self, credential: PresentedCredential | None) -> "Call":
+        """Return a call that reads once. Its operation looks a known credential up, in its transaction.
 
-        So one visit to a thread does both. An unknown credential is looked up now.
+        So one visit to a thread does both. An unknown credential is looked up now. Raises what `authenticate` does.
         """
         known = self.known.caller(credential.value) if credential else None
-        if credential is None or known is None:
-            return Call(self, await self.authenticate(credential, bucket, project_id))
+        if known is None:
+            return Call(self, await self.authenticate(credential))
         person.set(known)
-        return Call(self, None, Presented(credential, bucket, project_id))
+        return Call(self, None, credential)
 
     async def authenticated(self, found: Authenticated) -> None:
         """Go on as this person, and note the use of the credential."""
@@ -135,22 +124,25 @@ class Runtime:
         else:
             self.limits.hit(Bucket.REQUEST, address.get())
 
-    def _authenticate(self, presented: Presented) -> Authenticated:
+    def _authenticate(
+        self, credential: PresentedCredential, bucket: Bucket | None, project_id: str | None
+    ) -> Authenticated:
         with translating_outages(), self.database.read() as session:
-            return self.look_up(session, presented)
+            found = self.look_up(session, credential)
+        if bucket is not None:
+            self.limits.require_room(bucket, *limit_key(found.principal, project_id))
+        return found
 
-    def look_up(self, session: Session, presented: Presented) -> Authenticated:
-        """Return whom the credential stands for, and count the request. Raises what `authenticate` does."""
+    def look_up(self, session: Session, credential: PresentedCredential) -> Authenticated:
+        """Return whom the credential stands for, and count the request. Raises Unauthenticated, RateLimited."""
         try:
-            found = credentials.authenticate(session, presented.credential)
+            found = credentials.authenticate(session, credential)
         except Unauthenticated:
-            self.known.forget(presented.credential.value)
+            self.known.forget(credential.value)
             self.limits.hit(Bucket.REQUEST, address.get())
             raise
-        self.known.remember(presented.credential.value, "/".join(limit_key(found.principal)))
+        self.known.remember(credential.value, "/".join(limit_key(found.principal)))
         self.limits.hit(Bucket.REQUEST, *limit_key(found.principal))
-        if presented.bucket is not None:
-            self.limits.require_room(presented.bucket, *limit_key(found.principal, presented.project_id))
         return found
 
 
@@ -164,12 +156,12 @@ class State(TypedDict):
 class Call:
     """One request through any door: its principal and the process that serves it.
 
-    With `presented`, the first operation looks the principal up.
+    A late call has `presented` a credential, which its first operation looks up.
     """
 
     runtime: Runtime
     found: Principal | None
-    presented: Presented | None = None
+    presented: PresentedCredential | None = None
     _unnoted: Authenticated | None = None
 
     @property
@@ -194,11 +186,12 @@ class Call:
     async def settle(self) -> None:
         """Authenticate now, unless an operation has tried: a refusal of the credential comes before all others."""
         if self.presented:
-            self.found = await self.runtime.authenticate(*self.presented)
+            self.found = await self.runtime.authenticate(self.presented)
             self.presented = None
 
     async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that may write in one transaction on a worker thread, and commit it."""
+        await self.settle()
         pool = self.runtime.pools.for_writing(operation)
         return await self._attempt(pool, self.runtime.pools.texts, self._run, operation, args, kwargs)
 
@@ -241,9 +234,6 @@ class Call:
 
     def _run(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
         args, kwargs = arguments
-        if self.presented:
-            with translating_outages(), self.runtime.database.read() as session:
-                self._look_up(session)
         if is_first:
             self._count(operation, arguments)
         with translating_outages(), self.runtime.database.write() as session:
