@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     embedding_model: str = "all-MiniLM-L6-v2"
     embedding_url: HttpUrl = ""
     embedding_key: SecretStr = SecretStr("")
-    exact_scan_limit: int = Field(5000, ge=0)
+    exact_scan_limit: int = Field(20_000, ge=0)
     secret_key: SecretStr = SecretStr("")
     smtp_url: SmtpUrl = SecretStr("")
     mail_from: Sender = "SelfMemory <no-reply@localhost>"
