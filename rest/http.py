@@ -1,6 +1,7 @@
 """Read a request (caller, body, query) and write the answer, for every REST handler."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import TypeVar, get_origin
 
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from rest.views import Change, Created
 from server.buckets import Bucket
 from server.domain.access import Action, require_project, require_session
-from server.errors import Invalid
+from server.errors import Invalid, ServiceError
 from server.json_text import parse_json
 from server.request_credentials import credential_of
 from server.runtime import Call, State
@@ -36,6 +37,22 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
     call = await _authenticated(request, bucket)
     await _require_nothing_unknown(request)
     return call
+
+
+@asynccontextmanager
+async def late_call_of(request: Request[State]) -> AsyncIterator[Call]:
+    """Like `call_of`, for a request without a body that reads once: the operation's transaction authenticates too.
+
+    A refusal of the credential still comes before any other.
+    """
+    runtime = request.state["runtime"]
+    call = await runtime.late_call(credential_of(request, runtime.settings))
+    try:
+        await _require_nothing_unknown(request)
+        yield call
+    except ServiceError:
+        await call.settle()
+        raise
 
 
 async def session_call_of(request: Request[State]) -> Call:

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from rest.http import (
     BULK_BODY_LIMIT,
     call_of,
+    late_call_of,
     read,
     read_if_any,
     read_query,
@@ -68,17 +69,17 @@ async def create_batch(request: Request[State]) -> Response:
 
 async def list_all(request: Request[State]) -> Response:
     """List memories, newest first."""
-    call = await call_of(request)
-    query = read_query(request, ListQuery)
-    await project_of(request, call)
-    page = await call.read(memories.list_memories, query.list_request())
+    async with late_call_of(request) as call:
+        query = read_query(request, ListQuery)
+        await project_of(request, call)
+        page = await call.read(memories.list_memories, query.list_request())
     return await reply_sized(request, page.size, lambda: MemoryList.of(page, query))
 
 
 async def get(request: Request[State]) -> Response:
     """Read one memory."""
-    call = await call_of(request)
-    memory = await call.read(memories.get, await memory_id_of(request, call))
+    async with late_call_of(request) as call:
+        memory = await call.read(memories.get, await memory_id_of(request, call))
     return await reply_with(request, memory)
 
 

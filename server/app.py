@@ -36,6 +36,7 @@ from server.errors import ServiceError
 from server.health import HealthChecks
 from server.index import MemoryIndex
 from server.index.model.embeddings import Embedder, open_late
+from server.last_use import Noter
 from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
@@ -43,7 +44,7 @@ from server.middleware import Envelope, Strangers
 from server.oidc import open_provider
 from server.pools import new_pools
 from server.postgres import STATEMENT_SECONDS
-from server.runtime import Noter, Runtime, State
+from server.runtime import Runtime, State
 from server.sealing import Purpose, seal_for
 from server.settings import Settings, SettingsError, metrics_folder, read_settings, traces_are_on
 from tools.server import mcp_routes

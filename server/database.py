@@ -58,8 +58,11 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Begin a transaction that only reads: one snapshot, which never waits for a writer."""
-        with Session(self._reading, expire_on_commit=False) as session, session.begin():
+        """Begin a transaction that only reads: one snapshot, which never waits for a writer.
+
+        The session joins the transaction when it runs a statement of its own; a `statements.Query` needs none of that.
+        """
+        with self._reading.begin() as connection, Session(connection, expire_on_commit=False) as session:
             session.info.update(self._info)
             yield session
 
@@ -265,7 +268,7 @@ def id_subquery(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
     return numbers_in(is_sqlite(session), sa.bindparam(None, as_json(numbers), sa.String, unique=True))
 
 
-def as_json(numbers: Iterable[int]) -> str:
+def as_json(numbers: Iterable[int | str]) -> str:
     """Return the value of a parameter for `numbers_in`."""
     return json.dumps(list(numbers))
 
@@ -275,3 +278,10 @@ def numbers_in(sqlite: bool, parameter: sa.BindParameter[str]) -> sa.Select[int]
     if sqlite:
         return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(parameter))
     return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)), sa.BigInteger))
+
+
+def texts_in(sqlite: bool, parameter: sa.BindParameter[str]) -> sa.Select[str]:
+    """Like `numbers_in`, for texts."""
+    if sqlite:
+        return sa.select(sa.column("value", sa.String)).select_from(sa.func.json_each(parameter))
+    return sa.select(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)))

@@ -34,7 +34,7 @@ def apply_forwarding(scope: Scope, trusted: Sequence[Network]) -> None:
     """
     client: str = (scope.get("client") or ("unknown", 0))[0]
     host = ""
-    for hop in hops_of(Headers(scope=scope)):
+    for hop in hops_of(Headers(scope=scope)) if trusted else ():
         if not is_within(client, trusted):
             break
         host = hop.host or host

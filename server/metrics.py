@@ -50,6 +50,7 @@ class Metrics:
             ["route"],
             registry=self._registry,
         )
+        self._found: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._operations = Counter(
             "selfmemory_operations", "Operations begun, through any door.", ["operation"], registry=self._registry
         )
@@ -69,8 +70,16 @@ class Metrics:
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request. `route` is the pattern, not the path, which may hold a token."""
-        self._requests.labels(method if method in METHODS else "other", route, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        count, duration = self._of_request(method if method in METHODS else "other", route, status)
+        count.inc()
+        duration.observe(seconds)
+
+    def _of_request(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """Return the counters of these labels, which take longer to find than to count."""
+        key = method, route, status
+        if key not in self._found:
+            self._found[key] = self._requests.labels(*key), self._seconds.labels(route)
+        return self._found[key]
 
     def count_operation(self, operation: str) -> None:
         self._operations.labels(operation).inc()

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -49,7 +50,9 @@ class Envelope:
         self.app, self.metrics, self.answer = app, metrics, answer
         self.trusted = networks(settings.trusted_proxies)
         self.secure_host = host_of(settings.public_url) if settings.is_https else None
-        self.headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if settings.is_https else {})
+        secure = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if settings.is_https else {})
+        self.headers = {False: _raw(secure), True: _raw(secure | {"Referrer-Policy": PLAIN_REFERRER_POLICY})}
+        """By whether browsers treat the page as plain http."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,12 +74,11 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = new_request_id
-                if not (300 <= status < 400 or self._is_secure(scope)):
-                    headers.setdefault("Referrer-Policy", PLAIN_REFERRER_POLICY)
-                for header, value in self.headers.items():
-                    headers.setdefault(header, value)
+                is_plain = not (300 <= status < 400 or self._is_secure(scope))
+                given = list(message.get("headers", ()))
+                names = {name for name, _ in given}
+                ours = ((name, value) for name, value in self.headers[is_plain] if name not in names)
+                message["headers"] = [*given, (b"x-request-id", new_request_id.encode()), *ours]
             await send(message)
 
         try:
@@ -98,8 +100,17 @@ class Envelope:
 
     def _is_secure(self, scope: Scope) -> bool:
         """Return whether browsers treat the page as a secure context: loopback, or PUBLIC_URL under https."""
-        host = host_of_header(Headers(scope=scope).get("host", ""))
-        return is_loopback(f"//{host}") or host == self.secure_host
+        host = Headers(scope=scope).get("host", "")
+        return _is_local(host) or host_of_header(host) == self.secure_host
+
+
+@lru_cache(1024)
+def _is_local(host: str) -> bool:
+    return is_loopback(f"//{host_of_header(host)}")
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 class Strangers:

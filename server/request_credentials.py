@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
@@ -86,7 +87,11 @@ def own_origins(settings: Settings) -> frozenset[str]:
 
 def address_of(connection: HTTPConnection[State]) -> str:
     """Return the address for rate limits without a credential. For IPv6 it is the /64, which belongs to one caller."""
-    host = connection.client.host if connection.client else "unknown"
+    return _network_of(connection.client.host if connection.client else "unknown")
+
+
+@lru_cache(1024)
+def _network_of(host: str) -> str:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,19 +1,15 @@
 """The shell around the rules: what a process holds, and one authenticated call."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeAlias, TypedDict, TypeVar
 
-import anyio
-import anyio.to_thread
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlmodel import Session
 
-from server import waits
 from server.activity_log import ActivityLog
 from server.buckets import Bucket
 from server.database import Database, transact
@@ -27,6 +23,7 @@ from server.hashing import token_hash
 from server.health import HealthChecks
 from server.index import MemoryIndex, PreparedIndex
 from server.index.prepared import VectorsMissing
+from server.last_use import Noter
 from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
@@ -35,18 +32,12 @@ from server.operations import BUCKETS, CHARGES, NAMES
 from server.pools import Pools
 from server.principal import Principal
 from server.settings import Settings
-from server.shares import Shares, Threads, address, caller, person
+from server.shares import KnownCallers, Shares, Threads, address, caller, person
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Operation = Callable[Concatenate[Session, Principal, P], T]
 Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object]]
-
-NOTE_USE_SECONDS = 1.0
-"""A request waits at most this long for the record of its credential's use."""
-
-NOTER_REST_SECONDS = 60.0
-"""After a failed record, recording pauses for this long, so that other requests do not wait for it."""
 
 ATTEMPTS = 5
 """The most runs of an operation that needs vectors. It runs again if a text changed while vectors were computed."""
@@ -67,9 +58,10 @@ class Runtime:
     metrics: Metrics
     health: HealthChecks
     pools: Pools
-    noter: "Noter"
+    noter: Noter
     activity: ActivityLog
     provider: IdentityProvider | None
+    known: KnownCallers = field(default_factory=KnownCallers)
 
     async def in_thread(self, work: Callable[..., T], *args: object) -> T:
         """Run `work` for a page or a form, which may block, on a worker thread."""
@@ -106,10 +98,25 @@ class Runtime:
             raise Unauthenticated
         key = token_hash(credential.value)  # not the address: many people may share one
         found = await self.pools.authentication.run(key, self._authenticate, credential, bucket, project_id)
+        await self.authenticated(found)
+        return found.principal
+
+    async def late_call(self, credential: PresentedCredential | None) -> "Call":
+        """Return a call that reads once. Its operation looks a known credential up, in its transaction.
+
+        So one visit to a thread does both. An unknown credential is looked up now. Raises what `authenticate` does.
+        """
+        known = self.known.caller(credential.value) if credential else None
+        if known is None:
+            return Call(self, await self.authenticate(credential))
+        person.set(known)
+        return Call(self, None, credential)
+
+    async def authenticated(self, found: Authenticated) -> None:
+        """Go on as this person, and note the use of the credential."""
         person.set("/".join(limit_key(found.principal)))
         if found.note_use:
             await self.noter.note(partial(self._run, self.database.write, credentials.note_use, (found.principal,), {}))
-        return found.principal
 
     async def count_request(self) -> None:
         """Count an anonymous request against its client address. Raises RateLimited."""
@@ -121,42 +128,23 @@ class Runtime:
     def _authenticate(
         self, credential: PresentedCredential, bucket: Bucket | None, project_id: str | None
     ) -> Authenticated:
-        try:
-            with translating_outages(), self.database.read() as session:
-                found = credentials.authenticate(session, credential)
-        except Unauthenticated:
-            self.limits.hit(Bucket.REQUEST, address.get())
-            raise
-        self.limits.hit(Bucket.REQUEST, *limit_key(found.principal))
+        with translating_outages(), self.database.read() as session:
+            found = self.look_up(session, credential)
         if bucket is not None:
             self.limits.require_room(bucket, *limit_key(found.principal, project_id))
         return found
 
-
-class Noter:
-    """Records uses of credentials while the database takes writes. A full or locked database still answers reads.
-
-    One thread at a time records a use. Requests that arrive while it works are not recorded.
-    """
-
-    def __init__(self) -> None:
-        self._thread = anyio.CapacityLimiter(1)
-        self._resting_until = 0.0
-
-    async def note(self, write: Callable[[], None]) -> None:
-        if self._thread.borrowed_tokens or time.monotonic() < self._resting_until:
-            return
-        noted = False
-        with suppress(Unavailable), anyio.move_on_after(NOTE_USE_SECONDS):
-            await anyio.to_thread.run_sync(_with_own_waits, write, limiter=self._thread, abandon_on_cancel=True)
-            noted = True
-        if not noted:
-            self._resting_until = time.monotonic() + NOTER_REST_SECONDS
-
-
-def _with_own_waits(write: Callable[[], None]) -> None:
-    waits.begin()  # the request does not wait for this thread, so their waits are separate
-    write()
+    def look_up(self, session: Session, credential: PresentedCredential) -> Authenticated:
+        """Return whom the credential stands for, and count the request. Raises Unauthenticated, RateLimited."""
+        try:
+            found = credentials.authenticate(session, credential)
+        except Unauthenticated:
+            self.known.forget(credential.value)
+            self.limits.hit(Bucket.REQUEST, address.get())
+            raise
+        self.known.remember(credential.value, "/".join(limit_key(found.principal)))
+        self.limits.hit(Bucket.REQUEST, *limit_key(found.principal))
+        return found
 
 
 class State(TypedDict):
@@ -165,12 +153,22 @@ class State(TypedDict):
     runtime: Runtime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """One authenticated request through any door: its principal and the process that serves it."""
+    """One request through any door: its principal and the process that serves it.
+
+    A late call has `presented` a credential, which its first operation looks up.
+    """
 
     runtime: Runtime
-    principal: Principal
+    found: Principal | None
+    presented: PresentedCredential | None = None
+    _unnoted: Authenticated | None = None
+
+    @property
+    def principal(self) -> Principal:
+        assert self.found is not None  # noqa: S101 - a late call runs an operation first
+        return self.found
 
     @property
     def index(self) -> PreparedIndex:
@@ -180,14 +178,21 @@ class Call:
     @property
     def caller(self) -> str:
         """The person and project whose share of threads and of the model this call uses."""
-        return "/".join(limit_key(self.principal))
+        return "/".join(limit_key(self.found)) if self.found else person.get()
 
     @property
     def mailer(self) -> Mailer:
         return self.runtime.mailer
 
+    async def settle(self) -> None:
+        """Authenticate now, unless an operation has tried: a refusal of the credential comes before all others."""
+        if self.presented:
+            self.found = await self.runtime.authenticate(self.presented)
+            self.presented = None
+
     async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that may write in one transaction on a worker thread, and commit it."""
+        await self.settle()
         pool = self.runtime.pools.for_writing(operation)
         return await self._attempt(pool, self.runtime.pools.texts, self._run, operation, args, kwargs)
 
@@ -215,39 +220,46 @@ class Call:
             except VectorsMissing as missing:
                 async with model.slot(self.caller):
                     await missing.learn()
+            finally:
+                if self._unnoted:
+                    found, self._unnoted = self._unnoted, None
+                    await self.runtime.authenticated(found)
         raise Unavailable
+
+    def _look_up(self, session: Session) -> Principal:
+        if self.presented:
+            presented, self.presented = self.presented, None
+            self._unnoted = self.runtime.look_up(session, presented)
+            self.found = self._unnoted.principal
+        return self.principal
 
     def _run(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
         args, kwargs = arguments
         if is_first:
             self._count(operation, arguments)
-        result, noted = self._transact(self.runtime.database.write, operation, args, kwargs)
+
+        def work(session: Session) -> tuple[T, Sequence[Noted]]:
+            return operation(session, self.principal, *args, **kwargs), noted_in(session)
+
+        with translating_outages():
+            result, noted = transact(self.runtime.database.write, work)
         self.runtime.activity.add(noted)
         self.runtime.index.wake()
         return result
 
     def _read(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
         args, kwargs = arguments
-        if is_first:
-            self._count(operation, arguments)
-        result, noted = self._transact(self.runtime.database.read, operation, args, kwargs)
-        self.runtime.activity.add(noted)
-        return result
-
-    def _transact(
-        self,
-        transaction: Callable[[], AbstractContextManager[Session]],
-        operation: Operation[..., T],
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
-    ) -> tuple[T, Sequence[Noted]]:
-        """Return the result of the operation, and what it noted."""
 
         def work(session: Session) -> tuple[T, Sequence[Noted]]:
-            return operation(session, self.principal, *args, **kwargs), noted_in(session)
+            principal = self._look_up(session)
+            if is_first:
+                self._count(operation, arguments)
+            return operation(session, principal, *args, **kwargs), noted_in(session)
 
         with translating_outages():
-            return transact(transaction, work)
+            result, noted = transact(self.runtime.database.read, work)
+        self.runtime.activity.add(noted)
+        return result
 
     def _count(self, operation: Callable[..., object], arguments: Arguments) -> None:
         """Count the call with its cost before any work is done. Raises RateLimited, and what the operation raises."""

@@ -23,6 +23,7 @@ from server.models import (
 from server.models.base import Utc, is_id, now
 from server.models.expiry import is_live
 from server.principal import Principal, Scope
+from server.statements import Query, columns_of, detached
 
 
 class Action(StrEnum):
@@ -148,24 +149,8 @@ def project_role_of(user_id: UserId) -> sa.Case[str | None]:
         .where(col(ProjectMember.project_id) == Project.id, col(ProjectMember.user_id) == user_id)
         .scalar_subquery()
     )
-    is_governing = organization_role_of(user_id).in_(_GOVERNING_VALUES)
+    is_governing = organization_role_of(user_id).in_([sa.literal(value) for value in _GOVERNING_VALUES])
     return sa.case((is_governing, ProjectRole.ADMIN.value), else_=member)
-
-
-def project_administrators(session: Session, project_id: str) -> list[str]:
-    """Return the ids of the users who are admins of the project, by a role in it or in its organization."""
-    organization_id = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
-    user_ids = sa.union(
-        sa.select(col(ProjectMember.user_id)).where(
-            col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
-        ),
-        sa.select(col(Organization.owner_id)).where(col(Organization.id) == organization_id),
-        sa.select(col(OrganizationMember.user_id)).where(
-            col(OrganizationMember.organization_id) == organization_id,
-            col(OrganizationMember.role).in_(_GOVERNING_VALUES),
-        ),
-    )
-    return list(session.execute(user_ids).scalars())
 
 
 def _projects_of(user_id: UserId) -> sa.Select[Project, str | None]:
@@ -181,15 +166,21 @@ def _organizations_of(user_id: UserId) -> sa.Select[Organization, str | None]:
 
 # Built once, because building such a statement costs more than running it.
 _USER = sa.bindparam("user_id", type_=sa.String)
+_OWN = sa.bindparam("own", type_=sa.String)
+"""The project of a key or token; NULL for a session."""
+
 _PROJECT = _projects_of(_USER).where(col(Project.id) == sa.bindparam("project_id"))
+_READ_PROJECT = Query(_PROJECT.with_only_columns(*columns_of(Project), project_role_of(_USER)))
 _ORGANIZATION = _organizations_of(_USER).where(col(Organization.id) == sa.bindparam("organization_id"))
 _MEMORY = (
     sa.select(Memory, project_role_of(_USER).label("role"))
     .join(Project, col(Project.id) == Memory.project_id)
     .join(Organization, col(Organization.id) == Project.organization_id)
     .where(col(Memory.id) == sa.bindparam("memory_id"), project_role_of(_USER).is_not(None))
-    .where(is_live(sa.bindparam("moment", type_=Utc)))
+    .where(sa.or_(_OWN.is_(None), col(Memory.project_id) == _OWN), is_live(sa.bindparam("moment", type_=Utc)))
 )
+_LOCKED_MEMORY = _MEMORY.with_for_update(of=Memory)
+_READ_MEMORY = Query(_MEMORY.with_only_columns(*columns_of(Memory), project_role_of(_USER)))
 
 
 def reachable_projects(principal: Principal) -> sa.Select[Project, str | None]:
@@ -206,8 +197,8 @@ def reachable_organizations(principal: Principal) -> sa.Select[Organization, str
 def require_project(session: Session, principal: Principal, project_id: str | None, action: Action) -> Project:
     """Return the project, if the principal can reach it and may do this in it.
 
-    `project_id` None means the one project of a key or token. Raises Invalid when a session names no project, NotFound
-    when the project is out of reach, Forbidden, InsufficientScope.
+    `project_id` None means the one project of a key or token. For `READ`, it is detached. Raises Invalid when a session
+    names no project, NotFound when the project is out of reach, Forbidden, InsufficientScope.
     """
     return require_project_role(session, principal, project_id, action)[0]
 
@@ -221,12 +212,16 @@ def require_project_role(
         raise Invalid("name the project, since a session reaches several.", field="project_id")
     row = None
     if principal.project_id in (None, wanted_id):
-        row = session.execute(_PROJECT, {"user_id": principal.user_id, "project_id": wanted_id}).one_or_none()
+        parameters = {"user_id": principal.user_id, "project_id": wanted_id}
+        if action is Action.READ:
+            row = _READ_PROJECT.row(session, **parameters)
+        else:
+            row = session.execute(_PROJECT, parameters).one_or_none()
     if row is None:
         raise NotFound("Project not found.")
-    role = ProjectRole(row.role)
+    role = ProjectRole(row[-1])
     _require_allowed(principal, role, action, PROJECT_ACTIONS[role])
-    return row[0], role
+    return detached(Project, row) if action is Action.READ else row[0], role
 
 
 def require_memory_of(session: Session, principal: Principal, memory_id: str, project_id: str) -> None:
@@ -246,20 +241,21 @@ def require_memory(
 ) -> Memory:
     """Return the memory as it is now. For `WRITE` and with `lock`, also lock its row until the transaction ends.
 
-    Raises NotFound when the memory is out of reach, Forbidden, InsufficientScope.
+    For `READ`, it is detached. Raises NotFound when the memory is out of reach, Forbidden, InsufficientScope.
     """
     if not is_id("mem_", memory_id):
         raise NotFound(NO_MEMORY)
-    query = _MEMORY if principal.project_id is None else _MEMORY.where(col(Memory.project_id) == principal.project_id)
-    query = query.with_for_update(of=Memory) if action is Action.WRITE and lock else query
-    parameters = {"user_id": principal.user_id, "memory_id": memory_id, "moment": now()}
-    row = session.execute(query, parameters, execution_options={"populate_existing": True}).one_or_none()
+    parameters = {"memory_id": memory_id, "moment": now(), "user_id": principal.user_id, "own": principal.project_id}
+    if action is Action.READ:
+        row = _READ_MEMORY.row(session, **parameters)
+    else:
+        query = _LOCKED_MEMORY if lock else _MEMORY
+        row = session.execute(query, parameters, execution_options={"populate_existing": True}).one_or_none()
     if row is None:
         raise NotFound(NO_MEMORY)
-    role = ProjectRole(row.role)
+    role = ProjectRole(row[-1])
     _require_allowed(principal, role, action, PROJECT_ACTIONS[role])
-    memory: Memory = row[0]
-    return memory
+    return detached(Memory, row) if action is Action.READ else row[0]
 
 
 def require_organization(

@@ -12,6 +12,7 @@ from server.hashing import API_KEY_PREFIX, is_api_key, token_hash
 from server.models import AccessToken, ApiKey, BrowserSession, OAuthClient, OAuthGrant, Organization, Project
 from server.models.base import now
 from server.principal import CredentialKind, Principal, Scope, with_implied
+from server.statements import Query
 
 NOTE_USE_EVERY = timedelta(minutes=1)
 """The time between two updates of a credential's last use."""
@@ -67,16 +68,19 @@ def note_use(session: Session, principal: Principal) -> None:
 def _authenticate_api_key(session: Session, key: str) -> Authenticated:
     if not is_api_key(key):
         raise Unauthenticated(presented=True)
-    row = session.execute(_KEY, {"hash": token_hash(key)}).one_or_none()
-    moment = now()
-    if row is None or row.role is None or (row.expires_at and row.expires_at <= moment):
+    row = _KEY.row(session, hash=token_hash(key))
+    if row is None:
         raise Unauthenticated(presented=True)
-    scopes = with_implied(frozenset(Scope(f"memories:{permission}") for permission in row.permissions))
-    principal = Principal(row.created_by, CredentialKind.API_KEY, row.id, row.project_id, scopes, row.name)
-    return Authenticated(principal, _is_stale(row.last_used_at, moment))
+    key_id, name, project_id, user_id, permissions, last_used_at, expires_at, role = row
+    moment = now()
+    if role is None or (expires_at and expires_at <= moment):
+        raise Unauthenticated(presented=True)
+    scopes = with_implied(frozenset(Scope(f"memories:{permission}") for permission in permissions))
+    principal = Principal(user_id, CredentialKind.API_KEY, key_id, project_id, scopes, name)
+    return Authenticated(principal, _is_stale(last_used_at, moment))
 
 
-_KEY = (
+_KEY = Query(
     sa.select(
         col(ApiKey.id),
         col(ApiKey.name),
@@ -104,17 +108,20 @@ def _authenticate_session(session: Session, value: str) -> Authenticated:
 
 
 def _authenticate_access_token(session: Session, value: str) -> Authenticated:
-    row = session.execute(_TOKEN, {"hash": token_hash(value)}).one_or_none()
-    moment = now()
-    if row is None or row.role is None or row.expires_at <= moment:
+    row = _TOKEN.row(session, hash=token_hash(value))
+    if row is None:
         raise Unauthenticated(presented=True)
-    scopes = with_implied(frozenset(map(Scope, row.scopes)))
-    principal = Principal(row.user_id, CredentialKind.ACCESS_TOKEN, row.id, row.project_id, scopes, row.name)
-    return Authenticated(principal, _is_stale(row.last_used_at, moment))
+    grant_id, name, user_id, project_id, last_used_at, scopes, expires_at, role = row
+    moment = now()
+    if role is None or expires_at <= moment:
+        raise Unauthenticated(presented=True)
+    included = with_implied(frozenset(map(Scope, scopes)))
+    principal = Principal(user_id, CredentialKind.ACCESS_TOKEN, grant_id, project_id, included, name)
+    return Authenticated(principal, _is_stale(last_used_at, moment))
 
 
 # The grant is the credential, because its id stays the same while tokens change.
-_TOKEN = (
+_TOKEN = Query(
     sa.select(
         col(OAuthGrant.id),
         col(OAuthClient.name),

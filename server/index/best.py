@@ -10,3 +10,12 @@ def best_of(numbers: Numbers, values: Vector, count: int) -> Numbers:
     if count >= len(numbers):
         return numbers
     return numbers[np.argpartition(-values, count)[:count]]
+
+
+def union(numbers: Numbers, others: Numbers) -> Numbers:
+    """Return all numbers of both, ascending. `numbers` is ascending, and is returned if it holds the others."""
+    if not len(numbers):
+        return np.sort(others)
+    positions = np.searchsorted(numbers, others)
+    missing = others[numbers[np.minimum(positions, len(numbers) - 1)] != others]
+    return np.union1d(numbers, missing) if len(missing) else numbers

@@ -13,6 +13,6 @@ def is_live(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[b
     return sa.or_(col(Memory.expires_at).is_(None), col(Memory.expires_at) > moment)
 
 
-def has_expired(moment: datetime) -> sa.ColumnElement[bool]:
+def has_expired(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Return the condition for memories that have expired. It can use an index."""
     return sa.and_(col(Memory.expires_at).is_not(None), col(Memory.expires_at) <= moment)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 from starlette.types import ASGIApp
 
-from server import runtime
+from server import last_use
 from server.app import create_app
 from server.database import Database
 from server.index.types import Vectors
@@ -189,7 +189,7 @@ async def test_a_request_that_a_stop_cuts_off_is_told_to_come_back(api: Caller, 
 async def test_a_locked_database_does_not_slow_every_reader(
     api: Caller, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime, "NOTE_USE_SECONDS", 0.5)
+    monkeypatch.setattr(last_use, "NOTE_USE_SECONDS", 0.5)
     with database.write() as session:
         session.connection()
         began = asyncio.get_running_loop().time()

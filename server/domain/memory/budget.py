@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 
 from server.models import Memory
 from server.models.base import JsonObject
+from server.statements import Row, columns_of, detached
 
 ANSWER_BYTES = 4_000_000
 ANSWER_ROOM = 1_000
@@ -23,6 +24,10 @@ ROWS_PER_READ = 10
 
 WITHOUT_MESSAGES = defer(Memory.messages, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
 """Do not read the messages of a memory, which repeat its text."""
+
+
+LISTED_COLUMNS = [sa.null() if column.key == "messages" else column for column in columns_of(Memory)]
+"""The columns of a memory without its messages."""
 
 
 class Fitting(NamedTuple):
@@ -53,16 +58,11 @@ def size_of(content: str, details: JsonObject) -> int:
     return len(to_json(content)) + len(to_json(details)) + FIELD_BYTES
 
 
-def read_fitting(session: Session, query: sa.Select[Memory], budget: Budget) -> Fitting:
-    """Return the first memories of the query that fit, without their messages. Reads only a few more."""
-    query = query.options(WITHOUT_MESSAGES).execution_options(yield_per=ROWS_PER_READ)
-    with session.scalars(query) as rows:
-        return take_fitting(rows, budget)
-
-
-def take_fitting(memories: Iterable[Memory], budget: Budget) -> Fitting:
+def take_fitting(rows: Iterable[Row], budget: Budget) -> Fitting:
+    """Return the first memories that fit. The rows have `LISTED_COLUMNS`."""
     fitting: list[Memory] = []
-    for memory in memories:
+    for row in rows:
+        memory = detached(Memory, row)
         if not budget.take(size_of(memory.content, memory.details)):
             return Fitting(fitting, budget.used, is_cut=True)
         fitting.append(memory)

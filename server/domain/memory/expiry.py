@@ -15,8 +15,9 @@ from server.domain.memory.parameters import parse_number
 from server.domain.memory.periods import moment_of
 from server.domain.memory.storing import remove
 from server.models import Label, Memory
-from server.models.base import now
+from server.models.base import Utc, now
 from server.models.expiry import has_expired
+from server.statements import Query
 
 MOST_DAYS = 36_500
 PURGED_MEMORIES = 100
@@ -58,20 +59,28 @@ def expiry_of(expires_at: datetime | None, days: int | None) -> datetime | None:
 
 def expired_ids(session: Session, project_id: str) -> list[str]:
     """Return the memories of a project that have expired and are not deleted yet."""
-    return list(session.scalars(sa.select(col(Memory.id)).where(*_expired_in(project_id))))
+    return [row[0] for row in _EXPIRED.rows(session, project_id=project_id, moment=now())]
 
 
 def of_live_memories(project_id: str) -> sa.ColumnElement[bool]:
     """Return the condition for the labels of memories that have not expired."""
-    return col(Label.memory_number).not_in(sa.select(col(Memory.number)).where(*_expired_in(project_id)))
+    expired = sa.select(col(Memory.number)).where(_in_project(project_id), has_expired(now()))
+    return col(Label.memory_number).not_in(expired)
 
 
-def _expired_in(project_id: str) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions for expired memories of the project.
+def _in_project(project_id: str | sa.BindParameter[str]) -> sa.ColumnElement[bool]:
+    """Return the condition for memories of the project, as an expression.
 
-    The project is compared as an expression, so that SQLite reads the index of expiry and not the whole project.
+    With a plain condition for the project, SQLite walks all its memories instead of the few that can expire.
     """
-    return [has_expired(now()), col(Memory.project_id).concat("") == project_id]
+    return sa.func.coalesce(col(Memory.project_id), "") == project_id
+
+
+_EXPIRED = Query(
+    sa.select(col(Memory.id)).where(
+        _in_project(sa.bindparam("project_id", type_=sa.String)), has_expired(sa.bindparam("moment", type_=Utc))
+    )
+)
 
 
 def purge(session: Session) -> int:

@@ -46,12 +46,12 @@ _NO_FILTERS = Filters()
 
 def conditions(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
     """Return the SQL conditions on `Memory` for the project's memories that have not expired and pass the filters."""
-    return [col(Memory.project_id) == project_id, *conditions_within_project(filters, project_id)]
+    return [col(Memory.project_id) == project_id, is_live(now()), *narrowing(filters, project_id)]
 
 
-def conditions_within_project(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
-    """Like `conditions`, for memories that are known to belong to the project."""
-    matching = [is_live(now()), *_label_conditions(filters, project_id)]
+def narrowing(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of the filters alone, for memories that live and belong to the project."""
+    matching = _label_conditions(filters, project_id)
     if filters.pinned is not None:
         matching.append(col(Memory.pinned) == (sa.true() if filters.pinned else sa.false()))
     if filters.user_id is not None:

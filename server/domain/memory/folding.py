@@ -1,12 +1,17 @@
 """Equal texts of one user: a search shows the newest of them, and how many others there are."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from server.database import as_json, is_sqlite, texts_in
 from server.models import Memory
+from server.models.base import Utc, now
+from server.models.expiry import is_live
+from server.statements import Query
 
 
 class TextKey(NamedTuple):
@@ -32,18 +37,27 @@ def key_of(memory: Memory) -> TextKey:
 
 
 def equals_of(
-    session: Session, matching: Sequence[sa.ColumnElement[bool]], keys: Iterable[TextKey]
+    session: Session, project_id: str, narrow: Sequence[sa.ColumnElement[bool]], keys: Iterable[TextKey]
 ) -> dict[TextKey, Equals]:
-    """Return the keys that several of the `matching` memories have."""
+    """Return the keys that several memories of the project have that live and pass the filters."""
     hashes = {key.content_hash for key in keys}
+    if not hashes:
+        return {}
+    query = _equals_query(is_sqlite(session))
+    rows = query.rows(session, *narrow, project_id=project_id, moment=now(), hashes=as_json(hashes))
+    return {TextKey(*row[:2]): Equals(row[2], row[3] - 1) for row in rows}
+
+
+@cache
+def _equals_query(sqlite: bool) -> Query:
     columns = (col(Memory.content_hash), col(Memory.user_id))
-    query = (
+    return Query(
         sa.select(*columns, sa.func.max(col(Memory.id)), sa.func.count())
-        .where(*matching, col(Memory.content_hash).in_(hashes))
+        .where(col(Memory.project_id) == sa.bindparam("project_id"), is_live(sa.bindparam("moment", type_=Utc)))
+        .where(col(Memory.content_hash).in_(texts_in(sqlite, sa.bindparam("hashes", type_=sa.String))))
         .group_by(*columns)
         .having(sa.func.count() > 1)
     )
-    return {TextKey(row[0], row[1]): Equals(row[2], row[3] - 1) for row in session.execute(query)} if hashes else {}
 
 
 def newest_ids(session: Session, matching: Sequence[sa.ColumnElement[bool]], limit: int) -> list[str]:

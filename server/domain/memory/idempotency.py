@@ -10,9 +10,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from server.database import is_sqlite
+from server.domain.memory.inputs import NewMemory
 from server.errors import Conflict
 from server.models import IdempotencyKey
 from server.models.base import now
+from server.principal import Principal
 
 KEY_LIFETIME = timedelta(hours=24)
 """After this time a key can be used for another request."""
@@ -41,6 +43,15 @@ class CreateRequest:
     @property
     def body_hash(self) -> str:
         return hashlib.sha256(self.body.encode()).hexdigest()
+
+
+def create_request(
+    project_id: str, principal: Principal, new_memories: Sequence[NewMemory], key: str | None
+) -> CreateRequest | None:
+    """Return the request if it has a key."""
+    if key is None:
+        return None
+    return CreateRequest(project_id, principal.user_id, key, "\n".join(new.model_dump_json() for new in new_memories))
 
 
 def earlier_answer(session: Session, request: CreateRequest) -> list[str] | None:
@@ -78,6 +89,13 @@ def claim(session: Session, request: CreateRequest, memory_ids: Sequence[str]) -
         insert(IdempotencyKey).values(row).on_conflict_do_nothing().returning(col(IdempotencyKey.key_hash))
     )
     return inserted.one_or_none() is not None
+
+
+def claim_or_earlier(session: Session, request: CreateRequest | None, memory_ids: Sequence[str]) -> list[str] | None:
+    """Store the answer to the request. Return the answer that another request stored first, or None."""
+    if request is None or claim(session, request, memory_ids):
+        return None
+    return earlier_answer(session, request)
 
 
 def remove_expired(session: Session) -> int:

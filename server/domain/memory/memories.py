@@ -12,10 +12,9 @@ from sqlmodel import Session, col
 from server.domain.access import Action, require_memory, require_project
 from server.domain.locks import lock_project_shared
 from server.domain.memory import activity, batches, idempotency, labels, usage, versions
-from server.domain.memory.budget import ANSWER_BYTES, Budget, read_fitting
+from server.domain.memory.budget import ANSWER_BYTES, LISTED_COLUMNS, ROWS_PER_READ, Budget, take_fitting
 from server.domain.memory.expiry import expired_ids, expiry_of, of_live_memories
-from server.domain.memory.filters import Filters, conditions
-from server.domain.memory.idempotency import CreateRequest
+from server.domain.memory.filters import Filters, conditions, narrowing
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
 from server.domain.memory.source import source_of
@@ -25,9 +24,11 @@ from server.errors import Invalid, Unavailable
 from server.index import Index, outbox
 from server.models import Label, Memory, Project
 from server.models.activity import ActivityKind
-from server.models.base import new_id, now
+from server.models.base import Utc, new_id, now
+from server.models.expiry import is_live
 from server.models.memories import LabelKind
 from server.principal import Principal
+from server.statements import Query
 
 __all__ = ["MemoryChange", "NewMemory"]  # doors write `memories.NewMemory`
 
@@ -38,6 +39,8 @@ MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned
 EMBEDDING_ATTEMPTS = 5
 """How often a change embeds its text again because others changed the memory meanwhile."""
 
+
+AFTER_ALL_IDS = "mem_g"
 
 ChangeOf = Callable[[Memory], MemoryChange]
 
@@ -102,7 +105,7 @@ def add_many(
     if len({new.project_id for new in new_memories}) > 1:
         raise Invalid("all memories of one request must name the same project.", field="project_id")
     project = require_project(session, principal, new_memories[0].project_id, Action.WRITE)
-    request = _create_request(project.id, principal, new_memories, idempotency_key)
+    request = idempotency.create_request(project.id, principal, new_memories, idempotency_key)
     if request and (earlier := idempotency.earlier_answer(session, request)):
         return earlier
     memories = [_row_of(new, project.id, principal) for new in new_memories]
@@ -112,7 +115,7 @@ def add_many(
     lock_project_shared(session, project.id)
     require_project(session, principal, project.id, Action.WRITE)
     ids = [memory.id for memory in memories]
-    claim = partial(_claim, session, request, ids)
+    claim = partial(idempotency.claim_or_earlier, session, request, ids)
     if batches.is_large(embedded):
         earlier = batches.store(session, principal, project.id, memories, embedded, claim)
         if earlier is None:
@@ -139,14 +142,35 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
     Raises what `require_project` does.
     """
     project = require_project(session, principal, request.project_id, Action.READ)
-    matching = conditions(request.filters, project.id)
-    query = sa.select(Memory).where(*matching).order_by(col(Memory.id).desc())
-    if request.before is not None:
-        query = query.where(col(Memory.id) < request.before)
-    page = read_fitting(session, query.limit(request.limit).offset(request.offset), Budget(request.answer_bytes))
-    total = count_all(session, project) if request.filters.is_empty else _count(session, matching)
+    parameters = {
+        "project_id": project.id,
+        "moment": now(),
+        "before": request.before or AFTER_ALL_IDS,
+        "page": request.limit,
+        "offset": request.offset,
+    }
+    narrow = narrowing(request.filters, project.id)
+    is_short = request.limit <= ROWS_PER_READ
+    rows = (
+        _PAGE.rows(session, *narrow, **parameters)
+        if is_short
+        else _PAGE.stream(session, ROWS_PER_READ, *narrow, **parameters)
+    )
+    page = take_fitting(rows, Budget(request.answer_bytes))
+    is_all = request.filters.is_empty
+    total = count_all(session, project) if is_all else _count(session, conditions(request.filters, project.id))
     activity.note(session, principal, project.id, ActivityKind.LIST, (memory.id for memory in page.memories))
     return MemoryPage(page.memories, total, page.size, page.is_cut)
+
+
+_PAGE = Query(
+    sa.select(*LISTED_COLUMNS)
+    .where(col(Memory.project_id) == sa.bindparam("project_id"), is_live(sa.bindparam("moment", type_=Utc)))
+    .where(col(Memory.id) < sa.bindparam("before"))
+    .order_by(col(Memory.id).desc())
+    .limit(sa.bindparam("page", type_=sa.Integer))
+    .offset(sa.bindparam("offset", type_=sa.Integer))
+)
 
 
 def update(
@@ -234,21 +258,6 @@ def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
     )
     memory.set_source(source_of(principal))
     return memory
-
-
-def _create_request(
-    project_id: str, principal: Principal, new_memories: Sequence[NewMemory], key: str | None
-) -> CreateRequest | None:
-    if key is None:
-        return None
-    return CreateRequest(project_id, principal.user_id, key, "\n".join(new.model_dump_json() for new in new_memories))
-
-
-def _claim(session: Session, request: CreateRequest | None, ids: Sequence[str]) -> list[str] | None:
-    """Store the answer to the request. Return the answer that another request stored first, or None."""
-    if request is None or idempotency.claim(session, request, ids):
-        return None
-    return idempotency.earlier_answer(session, request)
 
 
 def is_already(memory: Memory, change: MemoryChange) -> bool:

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.domain.memory.near_equals import NEAR, newer_first
+from server.index.best import union
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.types import Numbers
 from server.index.words.word_search import Windows, WordMatches
@@ -63,7 +64,7 @@ class Ranking:
 
 def rank(similar: SimilarMemories, matches: WordMatches, around: Windows, threshold: float, width: int) -> Ranking:
     """Score all candidates. Keep the `width` best and those near the last."""
-    numbers = np.union1d(similar.numbers, matches.numbers)
+    numbers = union(similar.numbers, matches.numbers)
     similarities = _spread(numbers, similar.numbers, similar.similarities)
     shares = _spread(numbers, matches.numbers, matches.shares)
     windows = _spread(numbers, around.numbers, around.values)
@@ -92,6 +93,8 @@ def rank(similar: SimilarMemories, matches: WordMatches, around: Windows, thresh
 
 def _spread(numbers: Numbers, own: Numbers, values: Scores) -> Scores:
     """Return the values for all `numbers`, 0 where `own` has none. Both are ascending."""
+    if own is numbers:
+        return values
     spread = np.zeros(len(numbers), np.float32)
     spread[np.searchsorted(numbers, own)] = values
     return spread

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -10,17 +11,18 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlmodel import Session, col
 
+from server.database import as_json, is_sqlite, numbers_in
 from server.domain.access import Action, require_project
 from server.domain.memory import activity, folding
 from server.domain.memory.budget import (
     ANSWER_BYTES,
+    LISTED_COLUMNS,
     ROWS_PER_READ,
-    WITHOUT_MESSAGES,
     Budget,
-    read_fitting,
     size_of,
+    take_fitting,
 )
-from server.domain.memory.filters import Filters, conditions_within_project
+from server.domain.memory.filters import Filters, conditions, narrowing
 from server.domain.memory.floor import floor_among, weak_below
 from server.domain.memory.folding import TextKey, key_of
 from server.domain.memory.ranking import Ranking, rank
@@ -29,7 +31,10 @@ from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.words import word_search
 from server.models import Memory, Project
 from server.models.activity import ActivityKind
+from server.models.base import Utc, now
+from server.models.expiry import is_live
 from server.principal import Principal
+from server.statements import Query, detached
 
 WORD_CANDIDATES = 100
 """The number of best word matches that always get a similarity, whichever memories the index proposes."""
@@ -45,12 +50,6 @@ MOST_ALLOWED = 5_000
 
 NEWEST_SCORE = 1.0
 """The score of each result of an empty query, which compares nothing."""
-
-_NUMBERS = col(Memory.number).in_(sa.bindparam("numbers", expanding=True))
-_BY_NUMBER = sa.select(Memory).where(_NUMBERS).options(WITHOUT_MESSAGES)
-_EXISTING = sa.select(col(Memory.number), col(Memory.project_id), col(Memory.content_hash), col(Memory.user_id)).where(
-    _NUMBERS
-)
 
 
 class SortBy(StrEnum):
@@ -126,11 +125,10 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
 
 
 def _search(session: Session, project: Project, request: SearchRequest, index: Index) -> SearchPage:
-    within_project = conditions_within_project(request.filters, project.id)
-    matching = [col(Memory.project_id) == project.id, *within_project]
+    narrow = narrowing(request.filters, project.id)
     if not request.query.strip():
-        return _newest(session, matching, request)
-    allowed = None if request.filters.is_empty else _allowed(session, matching)
+        return _newest(session, project.id, narrow, request)
+    allowed = None if request.filters.is_empty else _allowed(session, project.id, request.filters)
     question = index.embed_question(session, project, request.query, WIDTHS[0] if allowed is None else None)
     word_matches = word_search.search(session, project.id, project.memory_count, request.query, allowed)
     compared = project.memory_count if allowed is None else len(allowed)
@@ -140,32 +138,40 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
         floor = 0.0 if similar is NOTHING_SIMILAR else floor_among(compared)
         threshold = floor if request.threshold is None else request.threshold
         ranking = rank(similar, word_matches, around, threshold, width)
-        existing = _existing(session, project.id, within_project, ranking, request.limit)
+        existing = _existing(session, project.id, narrow, ranking, request.limit)
         if ranking.is_final or len(existing) == request.limit:
             break
     wanted = dict(islice(existing.items(), request.skip, None))
     page = _read(session, wanted, ranking, similar, Budget(request.answer_bytes))
-    page = _with_newest(session, matching, page)
+    page = _with_newest(session, project.id, narrow, page)
     page = page._replace(best=ranking.best_of(existing), weak_below=weak_below(compared))
     if request.sort_by is SortBy.TIMESTAMP:
         page.results.sort(key=lambda result: result.memory.id, reverse=True)
     return page
 
 
-def _newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], request: SearchRequest) -> SearchPage:
-    ids = folding.newest_ids(session, matching, request.limit)
-    newest = sa.select(Memory).where(col(Memory.id).in_(ids)).order_by(col(Memory.id).desc())
-    memories, size, is_cut = read_fitting(session, newest, Budget(request.answer_bytes))
+def _newest(
+    session: Session, project_id: str, narrow: Sequence[sa.ColumnElement[bool]], request: SearchRequest
+) -> SearchPage:
+    ids = folding.newest_ids(session, conditions(request.filters, project_id), request.limit)
+    rows = _BY_ID.stream(session, ROWS_PER_READ, col(Memory.id).in_(ids))
+    memories, size, is_cut = take_fitting(rows, Budget(request.answer_bytes))
     results = [SearchResult(memory, NEWEST_SCORE) for memory in memories]
-    return _with_newest(session, matching, SearchPage(results, size, len(ids) - len(results) if is_cut else 0))
+    page = SearchPage(results, size, len(ids) - len(results) if is_cut else 0)
+    return _with_newest(session, project_id, narrow, page)
 
 
-def _with_newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], page: SearchPage) -> SearchPage:
+def _with_newest(
+    session: Session, project_id: str, narrow: Sequence[sa.ColumnElement[bool]], page: SearchPage
+) -> SearchPage:
     """Put the newest of equal texts in the place of each result, with the number of the others."""
-    equals = folding.equals_of(session, matching, [folding.key_of(result.memory) for result in page.results])
+    keys = [folding.key_of(result.memory) for result in page.results]
+    equals = folding.equals_of(session, project_id, narrow, keys)
     if not equals:
         return page
-    newest = {memory.id: memory for memory in session.scalars(_by_ids([one.newest_id for one in equals.values()]))}
+    ids = [one.newest_id for one in equals.values()]
+    memories = (detached(Memory, row) for row in _BY_ID.rows(session, col(Memory.id).in_(ids)))
+    newest = {memory.id: memory for memory in memories}
 
     def folded(result: SearchResult) -> SearchResult:
         same = equals.get(folding.key_of(result.memory))
@@ -176,22 +182,22 @@ def _with_newest(session: Session, matching: Sequence[sa.ColumnElement[bool]], p
     return page._replace(results=[folded(result) for result in page.results])
 
 
-def _by_ids(ids: Sequence[str]) -> sa.Select[Memory]:
-    return sa.select(Memory).where(col(Memory.id).in_(ids)).options(WITHOUT_MESSAGES)
+_BY_ID = Query(sa.select(*LISTED_COLUMNS).order_by(col(Memory.id).desc()))
 
 
-def _allowed(session: Session, matching: Sequence[sa.ColumnElement[bool]]) -> Sequence[int] | None:
+def _allowed(session: Session, project_id: str, filters: Filters) -> Sequence[int] | None:
     """Return the numbers of the memories that pass the filters, or None if there are more than MOST_ALLOWED."""
-    numbers = session.scalars(sa.select(col(Memory.number)).where(*matching).limit(MOST_ALLOWED + 1)).all()
+    query = sa.select(col(Memory.number)).where(*conditions(filters, project_id))
+    numbers = session.scalars(query.limit(MOST_ALLOWED + 1)).all()
     return numbers if len(numbers) <= MOST_ALLOWED else None
 
 
 def _existing(
-    session: Session, project_id: str, matching: Sequence[sa.ColumnElement[bool]], ranking: Ranking, limit: int
+    session: Session, project_id: str, narrow: Sequence[sa.ColumnElement[bool]], ranking: Ranking, limit: int
 ) -> dict[int, Memory | None]:
     """Return the first `limit` positions in the ranking whose memories exist and pass the filters, each text once.
 
-    A memory that was read on the way is there too. Only few are, because each may have megabytes. `matching` does not
+    A memory that was read on the way is there too. Only few are, because each may have megabytes. The queries do not
     name the project, which Python compares: with a condition for it, SQLite would read the whole project.
     """
     existing: dict[int, Memory | None] = {}
@@ -202,10 +208,11 @@ def _existing(
         numbers = ranking.numbers[start : start + batch].tolist()
         passing: dict[int, tuple[TextKey, Memory | None]] = {}
         if len(numbers) <= ROWS_PER_READ:
-            memories = session.scalars(_BY_NUMBER.where(*matching), {"numbers": numbers})
+            rows = _by_number(is_sqlite(session), live=True).rows(session, *narrow, **_of(numbers))
+            memories = (detached(Memory, row) for row in rows)
             passing |= {one.number: (key_of(one), one) for one in memories if one.project_id == project_id}
         else:
-            rows = session.execute(_EXISTING.where(*matching), {"numbers": numbers})
+            rows = _existing_query(is_sqlite(session)).rows(session, *narrow, **_of(numbers))
             passing |= {number: (TextKey(*key), None) for number, home, *key in rows if home == project_id}
         for place, number in enumerate(numbers, start):
             key, memory = passing.get(number, (None, None))
@@ -215,6 +222,26 @@ def _existing(
         start += batch
         batch = min(batch * 4, MOST_ALLOWED)
     return dict(islice(existing.items(), limit))
+
+
+def _of(numbers: Sequence[int]) -> dict[str, object]:
+    return {"numbers": as_json(numbers), "moment": now()}
+
+
+def _numbered(sqlite: bool) -> sa.ColumnElement[bool]:
+    return col(Memory.number).in_(numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String)))
+
+
+@cache
+def _by_number(sqlite: bool, *, live: bool) -> Query:
+    query = sa.select(*LISTED_COLUMNS).where(_numbered(sqlite))
+    return Query(query.where(is_live(sa.bindparam("moment", type_=Utc))) if live else query)
+
+
+@cache
+def _existing_query(sqlite: bool) -> Query:
+    columns = (col(Memory.number), col(Memory.project_id), col(Memory.content_hash), col(Memory.user_id))
+    return Query(sa.select(*columns).where(_numbered(sqlite), is_live(sa.bindparam("moment", type_=Utc))))
 
 
 def _read(
@@ -239,7 +266,8 @@ def _memories_at(
     memories = {memory.number: memory for position in positions if (memory := existing[position])}
     numbers = ranking.numbers[positions].tolist()
     if missing := [number for number in numbers if number not in memories]:
-        memories |= {memory.number: memory for memory in session.scalars(_BY_NUMBER, {"numbers": missing})}
+        rows = _by_number(is_sqlite(session), live=False).rows(session, numbers=as_json(missing))
+        memories |= {memory.number: memory for memory in (detached(Memory, row) for row in rows)}
     return [memories[number] for number in numbers]
 
 

@@ -6,15 +6,15 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.domain import access, audit, names, notifications
-from server.domain.access import PROJECT_ACTIONS, Action, require_project_role
+from server.domain import audit, names, notifications
+from server.domain.access import GOVERNING, PROJECT_ACTIONS, Action, refusal, require_project_role
 from server.domain.audit import Event
 from server.domain.locks import lock_organization_of
 from server.domain.notifications import Notice
 from server.domain.people import sessions
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.hashing import API_KEY_PREFIX, new_api_key, token_hash
-from server.models import ApiKey, Project, User
+from server.models import ApiKey, Organization, OrganizationMember, Project, ProjectMember, ProjectRole, User
 from server.models.base import now
 from server.principal import Principal
 
@@ -136,7 +136,7 @@ def _require_key(session: Session, principal: Principal, project_id: str, key_id
         if Action.CREATE_KEY not in PROJECT_ACTIONS[role]:  # the role cannot see other people's keys
             raise NotFound("API key not found.")
         if Action.DELETE_ANY_KEY not in PROJECT_ACTIONS[role]:
-            raise Forbidden(access.refusal(role, Action.DELETE_ANY_KEY))
+            raise Forbidden(refusal(role, Action.DELETE_ANY_KEY))
     return project, key
 
 
@@ -154,9 +154,25 @@ def _notify_administrators(
     actor = session.get(User, actor_id) if actor_id else None
     by = f"by {actor.name}" if actor else "on the command line"
     notifications.notify(
-        session, access.project_administrators(session, project.id), notice, f"API key {verb}",
+        session, _project_administrators(session, project.id), notice, f"API key {verb}",
         f"The API key {key.name} of {project.name} was {verb}.",
         topic=f"{notice}:{project.id}:{actor_id}",
         gathered=f"%d API keys of {project.name} were {verb} {by}. The last one was {key.name}.",
         project_id=project.id, api_key_id=key.id, prefix=key.prefix, **({"actor_id": actor_id} if actor_id else {}),
     )  # fmt: skip
+
+
+def _project_administrators(session: Session, project_id: str) -> list[str]:
+    """Return the ids of the users who are admins of the project, by a role in it or in its organization."""
+    organization_id = sa.select(col(Project.organization_id)).where(col(Project.id) == project_id).scalar_subquery()
+    user_ids = sa.union(
+        sa.select(col(ProjectMember.user_id)).where(
+            col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
+        ),
+        sa.select(col(Organization.owner_id)).where(col(Organization.id) == organization_id),
+        sa.select(col(OrganizationMember.user_id)).where(
+            col(OrganizationMember.organization_id) == organization_id,
+            col(OrganizationMember.role).in_(GOVERNING),
+        ),
+    )
+    return list(session.execute(user_ids).scalars())

@@ -13,11 +13,9 @@ from server.index.best import best_of
 from server.index.center import Center, dot_products
 from server.index.pieces import length_penalty
 from server.index.types import Numbers, Vector, Vectors
+from server.statements import Row
 
 Positions = NDArray[np.intp]
-PieceRow = tuple[int, int | None, int | None, int | None, bytes | None]
-"""A memory's number, then a piece: start, end, whether it is a short question, vector. None for memories without."""
-
 QUESTION_FACTOR = 0.5
 """The weight of a short question's similarity. Questions resemble each other more than their answers.
 
@@ -44,8 +42,12 @@ class Matrix:
     """The array that `vectors` is the beginning of. New pieces go into its free space, so that nothing is copied."""
 
     @staticmethod
-    def from_rows(rows: Sequence[PieceRow], dimensions: int) -> "Matrix":
-        """Build the matrix from SQL rows, which are ordered by memory and position."""
+    def from_rows(rows: Sequence[Row], dimensions: int) -> "Matrix":
+        """Build the matrix from SQL rows, which are ordered by memory and position.
+
+        A row has a memory's number, then of one of its pieces: start, end, whether it is a short question, vector. All
+        four are None if the memory has no pieces.
+        """
         pieces = [row for row in rows if row[4] is not None]
         owners = np.fromiter((row[0] for row in pieces), np.int64, len(pieces))
         numbers, starts = np.unique(owners, return_index=True)

@@ -12,9 +12,10 @@ from sqlmodel import Session
 
 from server.database import as_json, is_sqlite, numbers_in
 from server.index.center import Center
-from server.index.exact.matrix import Matrix, PieceRow, Scan, SimilarMemories
+from server.index.exact.matrix import Matrix, Scan, SimilarMemories
 from server.index.types import Numbers, Space, Vector
 from server.models import Project, metadata
+from server.statements import Query, Row
 
 CACHE_BYTES = 128 << 20
 LARGE_PROJECT_BYTES = 256 << 20
@@ -36,7 +37,6 @@ _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
 
 
-Query = sa.Select[int, int | None, int | None, bool | None, bytes | None]
 _PIECES = (
     sa.select(_memories.c.number, _pieces.c.start, _pieces.c.end, _pieces.c.is_question, _pieces.c.vector)
     .select_from(
@@ -50,14 +50,16 @@ _PIECES = (
     )
     .order_by(_memories.c.number, _pieces.c.position)
 )
-_CHANGED = _PIECES.where(
-    _memories.c.project_id == sa.bindparam("project"), _memories.c.revision > sa.bindparam("revision")
+_CHANGED = Query(
+    _PIECES.where(_memories.c.project_id == sa.bindparam("project"), _memories.c.revision > sa.bindparam("revision")),
+    is_plain=True,
 )
 
 
 @cache  # building the query takes longer than running it
 def _by_number(sqlite: bool) -> Query:
-    return _PIECES.where(_memories.c.number.in_(numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String))))
+    numbers = numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String))
+    return Query(_PIECES.where(_memories.c.number.in_(numbers)), is_plain=True)
 
 
 @dataclass(slots=True)
@@ -162,10 +164,9 @@ class MatrixCache:
         rows = self._read_rows(session, _by_number(is_sqlite(session)), numbers=as_json(numbers))
         return Matrix.from_rows(rows, self._space.dimensions)
 
-    def _read_rows(self, session: Session, query: Query, **parameters: str | int) -> Sequence[PieceRow]:
+    def _read_rows(self, session: Session, query: Query, **parameters: str | int) -> Sequence[Row]:
         """Return one row for each piece of this model, and one without a vector for a memory without such pieces."""
-        result = session.connection().execute(query, {"model": self._space.name, **parameters})
-        return list(result.cursor.fetchall())  # plain tuples: there may be thousands
+        return query.rows(session, model=self._space.name, **parameters)
 
     def _count(self, project_id: str, cached: _CachedMatrix) -> None:
         """Update the total. Only one project may exceed the cache by itself: a second one replaces it."""

@@ -29,6 +29,7 @@ from sqlmodel import Session
 from server.database import Database, as_json, numbers_in
 from server.index.words import fts5_purge
 from server.index.words.protocol import TermScores, WordRow
+from server.statements import Query
 
 _CONSONANTS = "bcdfghjklmnpqrst"
 
@@ -65,7 +66,7 @@ class Fts5:
         self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
     ) -> Sequence[int]:
         values: dict[str, str | int] = {**_queries(project_id, terms), "at_most": -1 if at_most is None else at_most}
-        return session.execute(_count_query(len(terms)), values).one()
+        return _count_query(len(terms)).rows(session, **values)[0]
 
     def scores(
         self,
@@ -79,8 +80,7 @@ class Fts5:
         if allowed is not None:
             values["allowed"] = as_json(allowed)
         statement = _score_query(len(counts), allowed is not None)
-        # The cursor's own tuples: a search may fetch thousands of rows.
-        *rows, averages = session.connection().execute(statement, values).cursor.fetchall()
+        *rows, averages = statement.rows(session, **values)
         matches = TermScores.of_rows(rows, list(counts.values()))
         rarities = _bm25_rarities(_first_varint(averages[2]), matches.counts)
         return TermScores(matches.terms, matches.numbers, matches.scores / rarities[matches.terms], matches.counts)
@@ -130,23 +130,23 @@ _AVERAGES = "SELECT * FROM (SELECT NULL, NULL, block FROM memory_words_data WHER
 
 
 @cache
-def _score_query(term_count: int, is_narrowed: bool) -> sa.TextClause:
+def _score_query(term_count: int, is_narrowed: bool) -> Query:
     narrow = " AND +rowid IN (SELECT value FROM json_each(:allowed))" if is_narrowed else ""
     parts = (
         f"SELECT * FROM (SELECT {term}, rowid, -bm25(memory_words, 1.0, 0.5, 1.0) FROM memory_words"  # noqa: S608 - numbers
         f" WHERE memory_words MATCH :t{term}{narrow} ORDER BY rowid DESC LIMIT :max_rows)"
         for term in range(term_count)
     )
-    return sa.text(" UNION ALL ".join((*parts, _AVERAGES)))
+    return Query(sa.text(" UNION ALL ".join((*parts, _AVERAGES))))
 
 
 @cache
-def _count_query(term_count: int) -> sa.TextClause:
+def _count_query(term_count: int) -> Query:
     parts = (
         f"(SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE memory_words MATCH :t{term} LIMIT :at_most))"  # noqa: S608 - numbers
         for term in range(term_count)
     )
-    return sa.text("SELECT " + ", ".join(parts))
+    return Query(sa.text("SELECT " + ", ".join(parts)))
 
 
 _WRITE = sa.text(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import Database
+from server.statements import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class TermScores:
     counts: NDArray[np.int64]
 
     @classmethod
-    def of_rows(cls, rows: Sequence[tuple[int, int, float]], counts: Sequence[int]) -> "TermScores":
+    def of_rows(cls, rows: Sequence[Row], counts: Sequence[int]) -> "TermScores":
         """Make the arrays from rows of (term, number, score). A count of 0 becomes the number of the term's rows."""
         table = np.array(rows, dtype=np.float64).reshape(-1, 3)
         terms = table[:, 0].astype(np.intp)

@@ -21,6 +21,7 @@ from sqlmodel import Session
 
 from server.database import Database, as_json, numbers_in
 from server.index.words.protocol import TermScores, WordRow
+from server.statements import Query
 
 
 class Tsvector:
@@ -55,7 +56,7 @@ class Tsvector:
         self, session: Session, project_id: str, terms: Sequence[str], at_most: int | None = None
     ) -> Sequence[int]:
         values = {**_parameters(project_id, terms), "at_most": at_most}
-        return session.execute(_count_query(len(terms)), values).one()
+        return _count_query(len(terms)).rows(session, **values)[0]
 
     def scores(
         self,
@@ -69,9 +70,7 @@ class Tsvector:
         if allowed is not None:
             values["allowed"] = as_json(allowed)
         statement = _score_query(len(counts), allowed is not None)
-        # The cursor's own tuples: a search may fetch thousands of rows.
-        rows = session.connection().execute(statement, values).cursor.fetchall()
-        return TermScores.of_rows(rows, list(counts.values()))
+        return TermScores.of_rows(statement.rows(session, **values), list(counts.values()))
 
     def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
         """Return 1 for each score, because ts_rank has a different scale than BM25."""
@@ -90,7 +89,7 @@ def _parameters(project_id: str, terms: Iterable[str]) -> dict[str, str]:
 
 
 @cache
-def _score_query(term_count: int, is_narrowed: bool) -> sa.TextClause:
+def _score_query(term_count: int, is_narrowed: bool) -> Query:
     narrow = (
         " AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))" if is_narrowed else ""
     )
@@ -100,17 +99,17 @@ def _score_query(term_count: int, is_narrowed: bool) -> sa.TextClause:
         " ORDER BY memory_number DESC LIMIT :max_rows)"
         for term in range(term_count)
     )
-    return sa.text(" UNION ALL ".join(parts))
+    return Query(sa.text(" UNION ALL ".join(parts)))
 
 
 @cache
-def _count_query(term_count: int) -> sa.TextClause:
+def _count_query(term_count: int) -> Query:
     parts = (
         "(SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE project_id = :project"  # noqa: S608 - numbers
         f" AND words @@ plainto_tsquery('memory_words', :t{term}) LIMIT CAST(:at_most AS bigint)) AS matches)"
         for term in range(term_count)
     )
-    return sa.text("SELECT " + ", ".join(parts))
+    return Query(sa.text("SELECT " + ", ".join(parts)))
 
 
 _WRITE = sa.text(

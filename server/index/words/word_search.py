@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import as_json
-from server.index.best import best_of
+from server.index.best import best_of, union
 from server.index.words.backend import word_index_of
 from server.index.words.context import NumbersIn
 from server.index.words.protocol import TermScores, WordIndex
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, read_question
 from server.index.words.window import windows
 from server.models import metadata
+from server.statements import Query
 
 MAX_ROWS = 1500
 """A search scores about this many rows, so that its cost has a bound. The rarest terms go first."""
@@ -108,8 +109,8 @@ def windows_of(session: Session, matches: WordMatches, also: NDArray[np.int64]) 
     rows = matches.rows
     if not len(rows.numbers):
         return Windows(rows.numbers, np.empty(0, np.float32))
-    numbers = np.union1d(rows.numbers, also)
-    wanted = np.union1d(matches.numbers, also)
+    numbers = union(rows.numbers, also)
+    wanted = union(matches.numbers, also)
     places = _places(session, numbers)
     own = places[np.searchsorted(numbers, rows.numbers)]
     values = windows(own, rows.held, rows.rarities, places[np.searchsorted(numbers, wanted)])
@@ -170,13 +171,12 @@ def _matches(
 def _places(session: Session, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the places of these memories (ascending numbers). A memory that no longer exists has the place -1."""
     query = _places_query(word_index_of(session).numbers_in)
-    rows = session.connection().execute(query, {"numbers": as_json(numbers.tolist())})
-    found = np.array(rows.cursor.fetchall(), np.int64).reshape(-1, 2)
+    found = np.array(query.rows(session, numbers=as_json(numbers.tolist())), np.int64).reshape(-1, 2)
     places = np.full(len(numbers), -1, np.int64)
     places[np.searchsorted(numbers, found[:, 0])] = found[:, 1]
     return places
 
 
 @cache
-def _places_query(numbers_in: NumbersIn) -> sa.Select[int, int]:
-    return sa.select(_memories.c.number, _memories.c.place).where(_memories.c.number.in_(numbers_in("numbers")))
+def _places_query(numbers_in: NumbersIn) -> Query:
+    return Query(sa.select(_memories.c.number, _memories.c.place).where(_memories.c.number.in_(numbers_in("numbers"))))

@@ -1,0 +1,43 @@
+"""Records when credentials were used, without making requests wait for a database that takes no writes."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import anyio
+import anyio.to_thread
+
+from server import waits
+from server.errors import Unavailable
+
+NOTE_USE_SECONDS = 1.0
+"""A request waits this long at most until its credential's use is recorded."""
+
+NOTER_REST_SECONDS = 60.0
+"""How long no use is recorded after the database did not take one, so that no other request waits for it."""
+
+
+class Noter:
+    """Records uses of credentials while the database takes writes. A full or locked database still answers reads.
+
+    One thread at a time records a use; a request that comes meanwhile leaves it to a later one.
+    """
+
+    def __init__(self) -> None:
+        self._thread = anyio.CapacityLimiter(1)
+        self._resting_until = 0.0
+
+    async def note(self, write: Callable[[], None]) -> None:
+        if self._thread.borrowed_tokens or time.monotonic() < self._resting_until:
+            return
+        noted = False
+        with suppress(Unavailable), anyio.move_on_after(NOTE_USE_SECONDS):
+            await anyio.to_thread.run_sync(_with_own_waits, write, limiter=self._thread, abandon_on_cancel=True)
+            noted = True
+        if not noted:
+            self._resting_until = time.monotonic() + NOTER_REST_SECONDS
+
+
+def _with_own_waits(write: Callable[[], None]) -> None:
+    waits.begin()  # the request goes on meanwhile
+    write()
