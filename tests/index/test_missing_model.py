@@ -138,6 +138,6 @@ def test_memories_that_came_while_the_model_was_away_are_embedded_afterwards(
 def test_what_is_no_vector_is_refused(words: Words, wrong: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Words, "encode", lambda _self, _texts: wrong.astype(np.float32))
     embedder = BatchingEmbedder(words)
-    with pytest.raises(VectorsRefused, match="no vector"):
+    with pytest.raises(VectorsRefused, match="invalid vector"):
         embedder.embed(["a red canoe"])
     embedder.close()
