@@ -115,7 +115,7 @@ def test_when_the_owner_of_the_index_is_killed_another_worker_takes_over(
 
 
 def test_a_worker_that_cannot_start_does_not_stop_the_other(server: ServerProcess, folder: Path, key: str) -> None:
-    eventually(lambda: ready(server) == 2 + sum("worker ended" in line for line in server.log), START_SECONDS)
+    eventually(lambda: len(workers_of(server)) == 2 and ready(server) == 2 + ended(server), START_SECONDS)
     before = ready(server)
     (folder / ".env").write_text("SELFMEMORY_NONSENSE=1\n")
     try:
@@ -135,6 +135,10 @@ def test_a_worker_that_cannot_start_does_not_stop_the_other(server: ServerProces
 def ready(server: ServerProcess) -> int:
     """Return how many workers have started so far."""
     return sum("server.app ready" in line for line in server.log)
+
+
+def ended(server: ServerProcess) -> int:
+    return sum("worker ended" in line for line in server.log)
 
 
 def test_a_stop_leaves_chroma_closed_and_a_killed_server_no_workers(tmp_path: Path) -> None:
