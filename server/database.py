@@ -151,7 +151,7 @@ def _note_commit(session: Session) -> None:
 def migrate(url: str) -> None:
     """Upgrade the database to the newest schema. Processes that start at the same time wait for the first.
 
-    Raises SettingsError for a database that only allows reading, and for the schema of a newer version.
+    Raises SettingsError if the database is read-only, or if a newer version of this server created its schema.
     """
     engine = _engine(url, connections=1)
     if engine.dialect.name == "sqlite":

@@ -45,7 +45,7 @@ def new_token(prefix: str) -> str:
 
 
 def new_api_key() -> str:
-    """Return `sk_im_` + 32 random characters + a checksum of 6.
+    """Return `sk_im_` + 32 random characters + a 6-character checksum.
 
     With the checksum, a mistyped key is found without a database, and secret scanners recognize keys.
     """

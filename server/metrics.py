@@ -93,7 +93,10 @@ class Metrics:
         (gauge.labels(*labels) if labels else gauge).set(value)
 
     def render(self, parts: Mapping[str, float], stored: Mapping[str, float]) -> bytes:
-        """Return the metrics in the Prometheus text format. `parts` are those of the health check, 1 for healthy."""
+        """Return the metrics in the Prometheus text format.
+
+        `parts` are the parts of the health check; a healthy part has the value 1.
+        """
         counted = self._registry
         if self._shared:
             _forget_ended(Path(self._shared))

@@ -280,7 +280,7 @@ class Call:
 
 
 def limit_key(principal: Principal, project_id: str | None = None) -> tuple[str, str]:
-    """Return the key of a limit: a person in a project, with any credential.
+    """Return the rate-limit key of a person in a project. It is the same for all their credentials.
 
     `project_id` is the project that a session names.
     """

@@ -61,7 +61,7 @@ SENTENCES = {
     "AlreadyOn": "Two-factor authentication is already on.",
     "AlreadyOwner": "This person already owns the organization.",
     "AnotherAccount": "This invitation is for another email address: sign in with the account of that address.",
-    "ChangedMeanwhile": "Others are changing this memory; nothing was changed. Try again.",
+    "ChangedMeanwhile": "Someone else is changing this memory, so your change was not saved. Try again.",
     "Conflict": "That conflicts with what is stored.",
     "DocumentRefused": "This application's metadata document could not be used.",
     "EmailTaken": "An account with this email address already exists.",

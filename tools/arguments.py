@@ -110,7 +110,7 @@ def _texts(value: object) -> list[str] | None:
     if isinstance(value, str):
         value = _listed(value)
     if not isinstance(value, list) or any(isinstance(item, dict | list | bool) for item in value):
-        raise ValueError("must be comma text or a list of texts")
+        raise ValueError("must be comma-separated text or a list of strings")
     if len(value) > MOST_VALUES:
         raise ValueError(f"must have at most {MOST_VALUES} items")
     items = [_text(item).strip() for item in value if item is not None and not _is_nothing(item)]

@@ -33,7 +33,7 @@ def copy(settings: Settings, file: Path) -> None:
     finally:
         database.close()
     if "alembic_version" not in ours:
-        raise SettingsError("there is no table of this server in the database yet, so there is nothing to back up")
+        raise SettingsError("the database has no tables of this server yet, so there is nothing to back up")
     with address(url) as dbname:
         # The names are patterns, in which quotation marks take away every special meaning.
         left_out = [f'--exclude-table="{table}"' for table in sorted(others)]
@@ -46,7 +46,10 @@ def our_tables(connection: sa.Connection) -> list[str]:
 
 
 def find_program(name: str, connection: sa.Connection) -> str:
-    """Return the path of a program of Postgres that is not older than the server. Raises SettingsError."""
+    """Return the path of a PostgreSQL client program that is at least as new as the database server.
+
+    Raises SettingsError.
+    """
     needed = int(connection.scalar(sa.text("SELECT current_setting('server_version_num')")) or 0) // 10000
     advice = f"install the client programs of PostgreSQL {needed} or newer here, or run {name} where they are"
     path = shutil.which(name)

@@ -209,7 +209,7 @@ def require_project_role(
     """Like `require_project`, but also return the principal's role in the project."""
     wanted_id = project_id or principal.project_id
     if wanted_id is None:
-        raise Invalid("name the project, since a session reaches several.", field="project_id")
+        raise Invalid("is required: a session can reach several projects.", field="project_id")
     row = None
     if principal.project_id in (None, wanted_id):
         parameters = {"user_id": principal.user_id, "project_id": wanted_id}

@@ -37,7 +37,7 @@ async def test_half_a_sign_in_is_no_session(enrolled: Enrolled, half_way: httpx.
 async def test_a_wrong_code_does_not_sign_in(enrolled: Enrolled, half_way: httpx.AsyncClient) -> None:
     answer = await enter(half_way, enrolled.app.wrong())
     assert answer.status_code == 401
-    assert "not right" in seen(answer)
+    assert "This code is incorrect" in seen(answer)
     assert not await is_signed_in(half_way)
     assert (await enter(half_way, enrolled.app.code())).status_code == 303
 

@@ -65,7 +65,7 @@ def test_a_person_signs_in_with_a_code_inside_an_oauth_flow(browser: Browser, li
         assert browser.path.startswith("/sign-in/verify?next=/oauth/authorize")
         browser.write("Code", app.wrong())
         browser.press("Sign in")
-        assert browser.shows("not right")
+        assert browser.shows("incorrect")
         browser.write("Code", right)
         browser.press("Sign in")
         assert browser.shows("Connect “Notes”?")

@@ -35,7 +35,11 @@ async def test_a_replacement_is_refused_under_the_name_that_was_written(api: Cal
         refused = await api.put(path, {name: value})
         assert refused.status_code == 400
         assert refused.json()["detail"].startswith(f"{name}: {reason}")
-    assert (await api.put(path, {"text": None, "content": None})).json()["detail"].startswith("content or metadata: ")
+    assert (
+        (await api.put(path, {"text": None, "content": None}))
+        .json()["detail"]
+        .startswith("content, metadata, pinned or expires_at: ")
+    )
     refused = await api.put(path, {name: "second", "texts": "x"})
     assert refused.json()["detail"] == (
         "texts: is not a field; did you mean text? Known fields: content, text, metadata, pinned, expires_at."

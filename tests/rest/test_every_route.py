@@ -110,7 +110,7 @@ async def test_a_missing_field_says_what_was_written_for_it(api: Caller) -> None
     for path, body, sentence in (
         ("/api/memories/search", {"q": "tea"}, "q: is not a field; did you mean query? Known fields: "),
         ("/api/memories/search", {"filters": {"top_k": 1}}, "filters.top_k: is not a field; did you mean limit?"),
-        ("/api/memories", {"text": "x"}, "content or messages: give one of them; text is not a field."),
+        ("/api/memories", {"text": "x"}, "content or messages: give exactly one of them; text is not a field."),
         ("/api/memories/batch", {"memory": []}, "memories: is required; memory is not a field."),
         ("/api/memories", {"messages": [{"role": "user", "text": "x"}]}, "messages.0.content: is required; text is"),
     ):

@@ -47,7 +47,7 @@ async def test_labels_may_stand_beside_the_metadata(api: Caller) -> None:
 @pytest.mark.parametrize("body", [{"content": "a", "messages": [{"role": "user", "content": "a"}]}, {"metadata": {}}])
 async def test_a_memory_has_content_or_messages(api: Caller, body: dict[str, object]) -> None:
     refused = await api.post("/api/memories", body)
-    assert (refused.status_code, refused.json()) == (400, {"detail": "content or messages: give one of them."})
+    assert (refused.status_code, refused.json()) == (400, {"detail": "content or messages: give exactly one of them."})
 
 
 async def test_two_values_for_one_label_are_refused(api: Caller) -> None:

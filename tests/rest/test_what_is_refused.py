@@ -13,7 +13,7 @@ TOO_LONG = "has 10,001 characters, and a memory or message holds at most 10,000:
 
 
 BAD_MEMORIES: list[tuple[object, str]] = [
-    ({}, "content or messages: give one of them."),
+    ({}, "content or messages: give exactly one of them."),
     ([], "The body must be a JSON object."),
     ({"messages": []}, "messages: must have 1 or more items."),
     ({"messages": "hello"}, "messages: must be a list."),
@@ -31,8 +31,8 @@ BAD_MEMORIES: list[tuple[object, str]] = [
     (said("x", metadata={str(n): n for n in range(65)}), "metadata: must have at most 64 keys."),
     (said("x", metadata={"text": "x" * 16_384}), "metadata: must be at most 16 KB."),
     (said("x", metadata=DEEP), "metadata: must not be nested deeper than 32."),
-    (said("x", metadata={"tags": 7}), "metadata: tags must be comma text or a list of texts."),
-    (said("x", metadata={"tags": [1]}), "metadata: tags must be comma text or a list of texts."),
+    (said("x", metadata={"tags": 7}), "metadata: tags must be comma-separated text or a list of strings."),
+    (said("x", metadata={"tags": [1]}), "metadata: tags must be comma-separated text or a list of strings."),
     (said("x", metadata={"topic_category": ["a"]}), "metadata: topic_category must be text."),
     (said("x", user_id=""), "user_id: must have 1 or more characters."),
     (said("x", user_id="u" * 201), "user_id: must have at most 200 characters."),
@@ -41,8 +41,8 @@ BAD_MEMORIES: list[tuple[object, str]] = [
     (said("x", metadata={"a": [{"b": "\0"}]}), "metadata.a.0.b: NUL characters and infinite numbers cannot be stored."),
     (said("x", metadata={"a": {"\0": 1}}), "metadata.a: NUL characters and infinite numbers cannot be stored."),
     ({"\0": 1}, "NUL characters and infinite numbers cannot be stored."),
-    (said("x", created_at="2999-01-01"), "created_at: must be a moment from 1970 until now."),
-    (said("x", created_at="1969-12-31"), "created_at: must be a moment from 1970 until now."),
+    (said("x", created_at="2999-01-01"), "created_at: must be a time between 1970 and now."),
+    (said("x", created_at="1969-12-31"), "created_at: must be a time between 1970 and now."),
     (said("x", created_at="1"), "created_at: must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z."),
     (said("x", created_at=1), "created_at: must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z."),
 ]
@@ -227,7 +227,7 @@ async def test_a_byte_order_mark_is_skipped(api: Caller) -> None:
 
 @pytest.mark.parametrize("written", [r'["\ud83d"]', r'["a\u0000b"]', f'["{"x" * 300}\\ud83d"]'])
 async def test_the_json_text_of_a_list_holds_no_character_that_cannot_be_stored(api: Caller, written: str) -> None:
-    reason = "must be text without NUL or half a character."
+    reason = "must not contain NUL characters or lone surrogates."
     for path, body, field in (
         ("/api/memories", {"content": "x", "tags": written}, "tags: "),
         ("/api/memories", {"content": "x", "metadata": {"people_mentioned": written}}, "metadata: people_mentioned "),

@@ -25,7 +25,7 @@ EVENT_TITLES: dict[str, str] = {
     Event.ACCESS_DENIED: "App denied",
     Event.ORGANIZATION_DELETED: "Organization deleted",
 }
-"""Titles that differ from the second part of the event's type."""
+"""Titles that cannot be derived from the event's type."""
 
 
 async def show(request: PageRequest) -> Response:
@@ -79,7 +79,7 @@ async def end_session(request: PageRequest) -> Response:
 
 
 async def verify(request: PageRequest) -> Response:
-    """Send another link that confirms the address, if the last one was not sent just now."""
+    """Send another link that confirms the address, unless one was just sent."""
     await request.call.run(send_verification, request.call.mailer)
     return redirect(ACCOUNT, "verification-sent")
 

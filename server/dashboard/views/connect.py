@@ -1,4 +1,4 @@
-"""Connect an assistant: for each one the exact text to paste, with a new API key in it, and a word when it connects."""
+"""Connect an assistant: the text to paste for each one, with a new API key in it, and a message when it connects."""
 
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -20,7 +20,7 @@ WAIT_MINUTES = 60
 
 
 async def show(request: PageRequest, new_key: str | None = None) -> Response:
-    """Show the assistant that the address names, else the first one. `new_key` is put into its text."""
+    """Show the assistant that the URL names, or the first one. `new_key` goes into its text."""
     settings = request.call.runtime.settings
     is_local = is_loopback(settings.public_url) or is_private(settings.public_url)
     target = Target(settings.public_url, new_key or KEY_PLACEHOLDER)
@@ -42,7 +42,10 @@ async def show(request: PageRequest, new_key: str | None = None) -> Response:
 
 
 async def create_key(request: PageRequest) -> Response:
-    """Create a key that is named after the assistant, and show the instructions with it: no later page can."""
+    """Create a key that is named after the assistant, and show it in the instructions.
+
+    No later page can show it again.
+    """
     chosen = _chosen(request, assistants(Target("")))
     project = await request.project()
     permissions = ["read", "write"] if project.may(Action.CREATE_KEY) else ["read"]
@@ -51,7 +54,7 @@ async def create_key(request: PageRequest) -> Response:
 
 
 async def status(request: PageRequest) -> Response:
-    """Answer a waiting page: the name of what has connected since it was opened, or null."""
+    """Return to a waiting page the name of the assistant that has connected since it was opened, or null."""
     name = await request.call.read(connections.first_use, request.project_id, _opened_at(request))
     return JSONResponse({"connected": name}, headers={"Cache-Control": "no-store"})
 
@@ -62,7 +65,7 @@ def _chosen(request: PageRequest, listed: list[Assistant]) -> Assistant:
 
 
 def _opened_at(request: PageRequest) -> datetime:
-    """Return when the page was opened first: what its address says, if that is not long ago, else now."""
+    """Return when the page was first opened: the time in its URL if that is recent, else now."""
     now = base.now()
     try:
         opened_at = datetime.fromisoformat(request.text("since") or request.http.query_params.get("since", ""))

@@ -14,7 +14,7 @@ from server.models.base import is_id
 
 
 class RowGroup(NamedTuple):
-    """Rows that say nearly the same. `keep` is the one to keep unless people choose another: the longest."""
+    """Rows that say nearly the same. `keep` is preselected as the one to keep: the longest."""
 
     rows: Sequence[Row]
     keep: str

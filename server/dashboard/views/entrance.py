@@ -37,7 +37,7 @@ REASONS = {
     "/oauth/authorize": "An app asks for access to your memories. Sign in to decide.",
     "/accept-invitation/": "Sign in to answer your invitation.",
 }
-"""Why somebody who is led here has to sign in, by where they go on."""
+"""Why a person who was redirected here must sign in, by destination."""
 
 Fields = Mapping[str, str]
 
@@ -102,7 +102,8 @@ async def show_forgot_password(request: Request[State]) -> Response:
 async def forgot_password(request: Request[State]) -> Response:
     """Send a link if the address has an account.
 
-    The answer is the same for every address, and the account is looked up after it was sent: the time reveals nothing.
+    The answer is the same for every address, and the account is looked up after the response is sent, so that response
+    time reveals nothing.
     """
     fields = await read_form(request)
     runtime, email = request.state["runtime"], fields.get("email", "")
@@ -140,7 +141,7 @@ async def accept_invitation(request: Request[State]) -> Response:
 async def read_form(request: Request[State]) -> Fields:
     """Return the last value of each field.
 
-    Raises Forbidden for a form of another site, and the errors of `wire.read_form`.
+    Raises Forbidden for a form from another site, and the errors of `wire.read_form`.
     """
     require_same_origin(request, request.state["runtime"].settings)
     fields = await wire.read_form(request, FORM_BYTES, MAX_FIELDS)
@@ -154,7 +155,7 @@ def next_of(request: Request[State], fields: Fields) -> str:
 def local_path(text: str) -> str:
     """Return `text` if it is a path on this site, else the dashboard's path.
 
-    Browsers take `//host` and backslashes for another site.
+    Browsers read `//host` and backslashes as another site.
     """
     is_path = text.startswith("/") and not text.startswith("//")
     return text if is_path and text.isprintable() and "\\" not in text else HOME
@@ -189,7 +190,7 @@ async def render_page(
     fields: Fields | None = None,
     **values: object,
 ) -> HTMLResponse:
-    """Return the page. After a refusal it shows the reason at its field, and what was typed except the password."""
+    """Return the page. After a refusal it shows the reason next to its field, and the user's input except passwords."""
     runtime = request.state["runtime"]
     field_errors = {}
     if isinstance(problem, Invalid) and problem.field:

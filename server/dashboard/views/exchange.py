@@ -30,7 +30,7 @@ CHUNK_BYTES = 64_000
 
 
 class Download(StreamingResponse):
-    """A response that ends its user's turn when it was sent, or could not be."""
+    """A response that releases its user's export lock once it is sent or has failed."""
 
     def __init__(self, content: AsyncIterator[bytes], turn: contextlib.ExitStack, **options: Any) -> None:
         super().__init__(content, **options)
@@ -51,7 +51,7 @@ async def export_file(request: PageRequest) -> Response:
 
 
 async def download(request: PageRequest, wanted: ExportFormat, ids: Sequence[str] | None = None) -> Response:
-    """Return the project, or these of its memories, as a file. Raises NotFound, ExportRunning."""
+    """Return the project, or only the memories in `ids`, as a file. Raises NotFound, ExportRunning."""
     ending, media_type = FILES[wanted]
     runtime = request.call.runtime
     workspace = await request.call.read(projects.get, request.project_id)
@@ -76,7 +76,7 @@ def _format_of(name: str) -> ExportFormat:
 def _turn_of(user_id: str, folder: Path) -> Iterator[None]:
     """Hold a lock that all processes on this machine see, and that ends with the process.
 
-    Raises ExportRunning when the user has an export already, because each has a file on disk.
+    Raises ExportRunning if the user already has an export running, because each export takes a file on disk.
     """
     make_private(folder)
     with (folder / f"{user_id}.lock").open("w") as lock:

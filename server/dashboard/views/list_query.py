@@ -28,7 +28,7 @@ class Order(StrEnum):
 
 
 class Chosen(NamedTuple):
-    """A filter that is on: its parameter, its value, and what the rest of the query is without it."""
+    """A filter that is on: its parameter, its value, and the query string without it."""
 
     parameter: str
     value: str
@@ -36,7 +36,7 @@ class Chosen(NamedTuple):
 
 
 class ListQuery(BaseModel):
-    """The query of the address. `sort` is for searches: a list is newest first."""
+    """The query of the URL. `sort` applies to searches; a list is always newest first."""
 
     q: Annotated[str, StringConstraints(strip_whitespace=True, max_length=CONTENT_LENGTH)] = ""
     tags: TagList = ()
@@ -66,7 +66,7 @@ class ListQuery(BaseModel):
 
     @property
     def chosen(self) -> list[Chosen]:
-        """The filters that are on, each value apart."""
+        """The filters that are on, one entry per value."""
         lists = [("tags", self.tags), ("people", self.people)]
         several = [
             Chosen(name, value, self.query(**{name: _joined([other for other in values if other != value])}))
@@ -79,7 +79,7 @@ class ListQuery(BaseModel):
         return several + [Chosen(name, value, self.query(**{name: None})) for name, value in singles.items() if value]
 
     def having(self, parameter: str, value: str) -> str:
-        """Return the query string that asks for this value too."""
+        """Return the query string with a filter for this value added."""
         if parameter == "tags":
             return self.query(tags=_joined([*self.tags, value]), all_tags="1" if self.tags else None)
         return self.query(**{parameter: _joined([value]) if parameter == "people" else value})
@@ -103,7 +103,7 @@ class ListQuery(BaseModel):
 
 
 def _joined(values: Sequence[str]) -> str | None:
-    """Return the values as comma text, or as JSON if one has a comma. None without any."""
+    """Return the values as comma text, or as JSON if one has a comma. Return None for no values."""
     if any("," in value or value.startswith("[") for value in values):
         return json.dumps(list(values), ensure_ascii=False)
     return ",".join(values) or None

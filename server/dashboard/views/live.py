@@ -1,6 +1,7 @@
 """Tells an open page when memories arrive, by server-sent events.
 
-A stream is short, and the browser asks again. So the server can stop soon, and who lost access is refused.
+A stream is short, and the browser asks again. So the server can stop quickly, and people who lost access are turned
+away at the next request.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ STREAM_SECONDS = 8
 LOOK_EVERY_SECONDS = 2
 RETRY_MILLISECONDS = 4_000
 MOST_STREAMS = 50
-"""Open streams of this process. Others are refused and try again later."""
+"""The most open streams per process. Further requests are refused and try again later."""
 
 MOST_PER_PERSON = 3
 
@@ -44,7 +45,7 @@ async def stream(request: PageRequest) -> Response:
 
 @contextlib.contextmanager
 def _place_for(user_id: str) -> Iterator[bool]:
-    """Yield whether there is room for another stream, and keep it until the end."""
+    """Yield whether there is room for another stream, and hold the place until the block ends."""
     is_free = _open_streams.total() < MOST_STREAMS and _open_streams[user_id] < MOST_PER_PERSON
     _open_streams[user_id] += is_free
     try:

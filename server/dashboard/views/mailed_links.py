@@ -1,4 +1,4 @@
-"""The pages of links that a person was sent: choosing a new password, and confirming an email address."""
+"""The pages behind emailed links: choosing a new password, and confirming an email address."""
 
 from contextlib import nullcontext
 
@@ -27,7 +27,10 @@ async def show_reset_password(request: Request[State]) -> Response:
 
 
 async def reset_password(request: Request[State]) -> Response:
-    """Set the password, end all sessions and sign in here. The first proof of a mailbox shows what it ended."""
+    """Set the password, end all sessions and sign in here.
+
+    If this first proves the mailbox, the page shows what it ended.
+    """
     fields = await read_form(request)
     runtime, token = request.state["runtime"], request.path_params["token"]
     try:

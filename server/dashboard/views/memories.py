@@ -69,7 +69,7 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
 
 
 def restore_form(memory: Memory) -> str:
-    """Return the memory as JSON for a form that restores it, or adds it again if no trash has kept it."""
+    """Return the memory as JSON for a form that restores it, or adds it again if it is not in the trash."""
     messages: list[JSON] = [{**message} for message in memory.messages or [{"role": "user", "content": memory.content}]]
     fields: JsonObject = {
         "messages": messages,
@@ -115,7 +115,10 @@ async def _search_page(request: PageRequest, project_id: str, query: ListQuery) 
 
 
 class Found(NamedTuple):
-    """Results with their strengths, weak ones last. `skipped` better ones were on pages before, and are not here."""
+    """Results with their strengths, weak ones last.
+
+    `skipped` is the number of better results on earlier pages, which are not included.
+    """
 
     ranked: Ranked
     skipped: int
@@ -123,7 +126,7 @@ class Found(NamedTuple):
 
 
 async def _ranked(request: PageRequest, project_id: str, query: ListQuery) -> Found:
-    """Return all results, or those from the page on if the ones before are too large to read them again."""
+    """Return all results, or only those from this page on, if the earlier ones are too large to read again."""
     skipped = 0
     wanted = SearchRequest(query.q, query.filters(), MAX_RESULTS, project_id=project_id)
     page = await request.call.read(search.search, wanted, request.call.index)

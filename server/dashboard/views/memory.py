@@ -28,11 +28,11 @@ from server.models.base import JsonObject
 MAX_VERSIONS = 5
 MOST_SIMILAR = 4
 SHOWN_LENGTH = 12_000
-"""Characters of a memory's text on its page. A link shows the rest."""
+"""The most characters of a text that its page shows at first. A link shows the rest."""
 
 
 class Turn(NamedTuple):
-    """What one speaker says in a memory. `speaker` is None for a text of nobody in particular."""
+    """What one speaker says in a memory. `speaker` is None for a text without speakers."""
 
     speaker: str | None
     text: str
@@ -72,7 +72,7 @@ async def show(request: PageRequest) -> Response:
 
 
 async def pin(request: PageRequest) -> Response:
-    """Pin the memory, or take its pin away."""
+    """Pin the memory, or unpin it."""
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
     is_pinned = request.text("pinned") == "1"
     await request.call.run(selection.pin, memory.project_id, [memory.id], is_pinned, request.call.index)
@@ -89,7 +89,7 @@ async def restore_version(request: PageRequest) -> Response:
 
 
 async def edit(request: PageRequest) -> Response:
-    """Show the form with the stored values, or after a refusal with what was typed."""
+    """Show the form with the stored values, or, after a refusal, with the user's input."""
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
     values = _typed(request) if request.problem else _stored(memory)
     return await _form(request, memory.project_id, memory, values)
@@ -99,7 +99,7 @@ async def save(request: PageRequest) -> Response:
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
     typed = _typed(request)
     details = metadata_of(typed, memory.details)
-    # A browser changes line ends, which alone is no change of the text.
+    # Browsers change line endings. That alone is not a change of the text.
     is_same_text = typed["text"] == memory.content.replace("\r\n", "\n")
     change = parse_fields(MemoryChange, {"text": None if is_same_text else typed["text"], "metadata": details})
     await request.call.run(memories.update, memory.id, change, request.call.index)
@@ -152,13 +152,13 @@ def _history_start(request: PageRequest, memory: Memory) -> int:
 
 
 def _title(memory: Memory) -> str:
-    """Return the first line without the marks of Markdown."""
+    """Return the first line without Markdown markers."""
     text = memory.messages[0]["content"] if memory.messages else memory.content
     return title_of(text).lstrip("#>*- ") or "Memory"
 
 
 async def _form(request: PageRequest, project_id: str, memory: Memory | None, values: dict[str, str]) -> Response:
-    """Render the form, which completes the labels that the project knows."""
+    """Render the form. It autocompletes labels that the project uses."""
     known = await request.call.read(facets.facets, project_id, Filters())
     return await request.render("memory_form.html", project_id, memory=memory, values=values, known=known)
 

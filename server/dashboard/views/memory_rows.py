@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
     @classmethod
     def found(cls, result: SearchResult, strength: Strength, question: str) -> "Row":
-        """Return the row of a result. Nothing in it is marked as close that is not."""
+        """Return the row of a result. It marks only what really is close."""
         piece = "" if strength is Strength.WEAK else result.piece
         row = cls._made(result.memory, excerpt(result.memory.content, question, piece))
         return row._replace(result=result, strength=strength)

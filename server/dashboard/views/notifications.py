@@ -47,7 +47,7 @@ async def mark_all_read(request: PageRequest) -> Response:
 
 
 def _link(notification: Notification, frame: Frame) -> str | None:
-    """Return where the notification leads, if the user may go there."""
+    """Return the link of the notification, if the user has access to it."""
     project_id, organization_id = (
         str(notification.details.get(name, "")) for name in ("project_id", "organization_id")
     )

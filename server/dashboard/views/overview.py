@@ -13,7 +13,7 @@ from server.errors import Invalid
 
 
 async def home(request: PageRequest) -> Response:
-    """Redirect to the project that was open last in this browser, else to the fullest."""
+    """Redirect to the project last opened in this browser, or the one with the most memories."""
     entry = last_project(await request.frame(), request.http.cookies.get(LAST_PROJECT_COOKIE))
     if entry is None:
         return await request.render("no_projects.html")
@@ -21,7 +21,7 @@ async def home(request: PageRequest) -> Response:
 
 
 async def add_examples(request: PageRequest) -> Response:
-    """Add example memories to an empty project. Raises Invalid for another."""
+    """Add example memories to an empty project. Raises Invalid if it has memories."""
     if (await request.project()).project.memory_count:
         raise Invalid("Examples are only for a project without memories.")
     examples = example_memories(request.project_id)

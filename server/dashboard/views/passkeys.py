@@ -1,4 +1,4 @@
-"""Passkeys: signing in with one, and those of the account."""
+"""Passkeys: sign in with one, and manage those of the account."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,7 +28,7 @@ PASSKEYS = f"{ACCOUNT}/passkeys"
 
 
 async def sign_in(request: Request[State]) -> Response:
-    """Sign in with the answer of a passkey to the challenge of our page, and redirect to `next`."""
+    """Sign in with a passkey's response to our page's challenge, and redirect to `next`."""
     fields = await read_form(request)
     runtime = request.state["runtime"]
     party, challenge = relying_party(runtime.settings), kept_challenge(request, "")
@@ -46,7 +46,7 @@ async def sign_in(request: Request[State]) -> Response:
 
 
 async def show(request: PageRequest) -> Response:
-    """Show the account's passkeys, and what the browser needs to make another."""
+    """Show the account's passkeys, and what the browser needs to create another."""
     runtime, session_id = request.call.runtime, request.call.principal.credential_id
     party = relying_party(runtime.settings)
     challenge = challenge_for(request.http, session_id)
@@ -61,7 +61,7 @@ async def show(request: PageRequest) -> Response:
 
 
 async def add(request: PageRequest) -> Response:
-    """Add the passkey that the browser made for the challenge of our page."""
+    """Add the passkey that the browser created for our page's challenge."""
     runtime = request.call.runtime
     party, challenge = (
         relying_party(runtime.settings),

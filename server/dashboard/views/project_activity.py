@@ -1,4 +1,4 @@
-"""What was done with the memories of a project, in sentences, and a way to undo what one credential did."""
+"""What was done with the memories of a project, as sentences, and undo of what one credential did."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from server.models.activity import ActivityKind
 
 EVENTS_PER_PAGE = 50
 LATENESS = timedelta(seconds=30)
-"""How much earlier than its event a memory may have been written: a batch embeds for a while."""
+"""How long before its event a memory may have been written, because a batch takes time to embed."""
 
 ACTS = {
     ActivityKind.ADD: "added",
@@ -126,5 +126,5 @@ async def undo(request: PageRequest) -> Response:
 
 
 def _minute_before(moment: datetime) -> datetime:
-    """Return the whole minute before an event, which is noted a little after the memories were written."""
+    """Return the start of a minute before the event. Events are noted shortly after the memories are written."""
     return (moment - LATENESS).replace(second=0, microsecond=0)

@@ -7,7 +7,7 @@ from server.domain.memory import deletions, model_notes
 from server.domain.teams import projects
 from server.errors import Invalid
 
-TRASH_DAYS = {"": "As long as the server does", "0": "Not at all", "7": "7 days", "30": "30 days", "90": "90 days"}
+TRASH_DAYS = {"": "Server default", "0": "Don't keep them", "7": "7 days", "30": "30 days", "90": "90 days"}
 """The choices of the form, by days."""
 
 

@@ -1,4 +1,4 @@
-"""Signing in through the identity provider: to its page, and back."""
+"""Sign-in through the identity provider: the redirect to its page, and the return."""
 
 import hmac
 import zlib
@@ -22,7 +22,7 @@ STARTED_ELSEWHERE = "This sign-in took too long, or it began in another browser.
 
 
 async def begin(request: Request[State]) -> Response:
-    """Redirect to the provider. The browser keeps the state, nonce and verifier, and where to go afterwards."""
+    """Redirect to the provider. The browser keeps the state, nonce and verifier, and the page to return to."""
     fields = await read_form(request)
     runtime = request.state["runtime"]
     if runtime.provider is None:
@@ -41,7 +41,7 @@ async def begin(request: Request[State]) -> Response:
 
 
 async def finish(request: Request[State]) -> Response:
-    """Sign in with what the provider answers, and redirect to where this began."""
+    """Sign in with the provider's response, and redirect to the page where the sign-in began."""
     runtime = request.state["runtime"]
     if runtime.provider is None:
         raise NotFound
@@ -72,7 +72,7 @@ async def finish(request: Request[State]) -> Response:
 
 
 def _packed(path: str) -> str:
-    """Return the path compressed: an OAuth request travels in it, and a cookie is small."""
+    """Return the path compressed: it can contain an OAuth request, and cookies are small."""
     return urlsafe_b64encode(zlib.compress(path.encode(), 9)).decode()
 
 

@@ -1,4 +1,4 @@
-"""The second step of signing in: a code of the authenticator app, or a recovery code."""
+"""The second step of signing in: a code from the authenticator app, or a recovery code."""
 
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ from server.errors import ServiceError, Unauthenticated
 from server.runtime import State
 from server.statuses import retry_after, status_of
 
-WRONG_CODE = "This code is not right, or was used already. Wait for the next code of your app."
+WRONG_CODE = "This code is incorrect or was already used. Wait for the next code in your app."
 HEADERS = {"Content-Security-Policy": csp.FLOW}
 
 
@@ -31,7 +31,7 @@ async def show(request: Request[State]) -> Response:
 
 
 async def verify(request: Request[State]) -> Response:
-    """Sign in and redirect to `next`. A step that has ended leads back to the password."""
+    """Sign in and redirect to `next`. If the step has ended, redirect to the password form."""
     fields = await read_form(request)
     runtime, path, step = request.state["runtime"], next_of(request, fields), request.cookies.get(STEP_COOKIE, "")
     user = await runtime.read(sessions.second_step_of, step)

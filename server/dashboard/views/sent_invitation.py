@@ -28,7 +28,7 @@ class SentInvitation(NamedTuple):
     email: str
     link: str
     delivery: str
-    """A sentence for the page."""
+    """The sentence that the page shows."""
 
 
 async def deliver(call: Call, invitation: NewInvitation) -> SentInvitation:

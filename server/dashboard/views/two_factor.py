@@ -14,7 +14,10 @@ PAGE = f"{ACCOUNT}/two-factor"
 
 
 async def show(request: PageRequest, recovery_codes: list[str] | None = None) -> Response:
-    """Show the status. After a wrong code it shows the same secret again; `recovery_codes` were just created."""
+    """Show the status.
+
+    After a wrong code, show the same secret again. `recovery_codes` are codes that were just created.
+    """
     sealed = request.text("sealed")
     proposal = None
     if sealed and isinstance(request.problem, Invalid):

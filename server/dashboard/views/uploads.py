@@ -1,4 +1,4 @@
-"""Import of an uploaded file: it is read and counted, people choose what to leave out, and then it is stored."""
+"""Import of an uploaded file: it is read and counted, the user chooses what to leave out, and the rest is imported."""
 
 import asyncio
 import contextlib
@@ -28,14 +28,14 @@ log = logging.getLogger(__name__)
 
 FILE_BYTES = 200_000_000
 FORM_BYTES = FILE_BYTES + 10_000
-"""The largest upload: a file and what the form adds to it."""
+"""The largest upload, in bytes: the file and the rest of the form."""
 
 UPLOAD_SECONDS = 1_800
 PATIENCE_SECONDS = 3
 """How long an answer waits for work in the background. A small file is read by then."""
 
 MOST_GROUPS = 1_000
-"""The conversations or files that can be left out. All others are imported."""
+"""The most conversations or files that the page offers to leave out."""
 
 _uploading: set[str] = set()
 """The users who are sending a file to this process."""
@@ -62,7 +62,9 @@ async def read_upload(request: PageRequest) -> AsyncIterator[FormData]:
         finally:
             await form.close()
     except TimeoutError:
-        raise Unavailable("This upload took too long. Nothing was imported. Use the command on the server.") from None
+        raise Unavailable(
+            "The upload took too long, so nothing was imported. For large files, run the import command on the server."
+        ) from None
     finally:
         _uploading.discard(user_id)
 
@@ -90,7 +92,10 @@ async def upload(request: PageRequest) -> Response:
 
 
 async def show(request: PageRequest) -> Response:
-    """Show what the file holds, how far its import is, or how it ended. A page of running work loads itself again."""
+    """Show what the file holds, how far its import is, or how it ended.
+
+    While work is running, the page reloads itself.
+    """
     kept = await _found(request, request.path_param("upload_id"))
     response = await request.render("upload.html", request.project_id, upload=kept, most=MOST_GROUPS)
     if kept.is_running:
@@ -99,7 +104,7 @@ async def show(request: PageRequest) -> Response:
 
 
 async def start(request: PageRequest) -> Response:
-    """Import the file without what was chosen to be left out. A form that is sent twice starts one import."""
+    """Import the file without the groups that the user left out. Sending the form twice starts only one import."""
     kept = await _found(request, request.path_param("upload_id"))
     store, call = _store(request), request.call
     claimed = await call.runtime.in_thread(store.claim, kept) if kept.state is State.WAITING else None
@@ -131,7 +136,7 @@ async def _found(request: PageRequest, upload_id: str) -> Upload:
 
 
 def _bounded(http: "Request[Any]") -> "Request[Any]":
-    """Return the request with a body that ends with TooLarge beyond the largest upload."""
+    """Return the request with a body that raises TooLarge when it exceeds the largest upload."""
     announced = http.headers.get("content-length", "")
     too_large = TooLarge(f"This file is too large: send at most {FILE_BYTES // 1_000_000} MB, or use the command.")
     if announced.isdecimal() and int(announced) > FORM_BYTES:
@@ -150,7 +155,7 @@ def _bounded(http: "Request[Any]") -> "Request[Any]":
 
 
 async def _in_background(store: Uploads, kept: Upload, work: Coroutine[Any, Any, None]) -> None:
-    """Run the work to its end even if the browser leaves. Return when it has ended, or after a few seconds."""
+    """Run the work to completion even if the browser disconnects. Return when it has ended, or after a few seconds."""
     task = asyncio.create_task(_recorded(store, kept, work))
     _running.add(task)
     task.add_done_callback(_ended)
@@ -158,7 +163,7 @@ async def _in_background(store: Uploads, kept: Upload, work: Coroutine[Any, Any,
 
 
 async def _recorded(store: Uploads, kept: Upload, work: Coroutine[Any, Any, None]) -> None:
-    """Record how the work failed, also when it was a bug, so that no page waits forever."""
+    """Record why the work failed, even if a bug caused it, so that no page waits forever."""
     problem = Unavailable.sentence
     try:
         await work
@@ -221,7 +226,7 @@ async def _import(call: Call, store: Uploads, kept: Upload, left_out: frozenset[
 
 
 async def _step(call: Call, operation: Callable[..., T], *args: object) -> T:
-    """Run one step of the import, which may wait as long as a request."""
+    """Run one step of the import, which may wait as long as a whole request may."""
     waits.begin()
     return await call.run(operation, *args)
 

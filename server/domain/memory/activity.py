@@ -1,6 +1,7 @@
-"""What was done with the memories of a project: operations note it, the process writes it down, members read it.
+"""The activity of a project: operations note what they did with its memories, the process stores the notes, and members
+read them.
 
-Operations only note events in their session, since a write of its own would cost a search more than the search does.
+Operations only note events in their session, because a separate write would cost more than the search itself.
 `server.activity_log` stores them after the commit.
 """
 
@@ -23,21 +24,21 @@ from server.models.sources import SourceKind
 from server.principal import Principal
 
 MOST_IDS = 1_000
-"""Memories that an event of a change names: all of a batch. The answer shows the first of them."""
+"""The most memories that the event of a change names: a whole batch. Answers show only the first of them."""
 
 SHOWN_IDS = 100
-"""Memories that any other event names, and that an answer shows of each event."""
+"""The most memories that any other event names, and that an answer shows for each event."""
 
 QUERY_LENGTH = 500
 COUNTED_EVENTS = 300
-"""The last events of a project that tell which memories are found often."""
+"""The number of recent events that decide which memories are found often."""
 
 COUNTED_IDS = 10
 _NOTED = "activity"
 _READING = frozenset({ActivityKind.SEARCH, ActivityKind.READ, ActivityKind.LIST})
 
 _IS_READ_ALONE = sa.and_(col(ActivityEvent.kind) == ActivityKind.READ, col(ActivityEvent.count) == 1)
-"""So that what a context tells does not count as wanted the next time."""
+"""Leaves out reads of a whole context, so that a memory is not found often only because a context included it."""
 
 Noted = dict[str, Any]
 """The columns of an event."""
@@ -53,7 +54,7 @@ class ActivityFilters(NamedTuple):
 
 
 class NamedEvent(NamedTuple):
-    """An event, and the name of who owns the credential. None: the account is deleted."""
+    """An event, and the name of the credential's owner. None if the account was deleted."""
 
     event: ActivityEvent
     actor_name: str | None
@@ -69,7 +70,10 @@ def note(
     count: int | None = None,
     query: str | None = None,
 ) -> None:
-    """Note what the operation did. `count` is how many memories it was about, if they are not all in `memory_ids`."""
+    """Note what the operation did.
+
+    `count` is the number of affected memories. Give it if `memory_ids` does not name all of them.
+    """
     if principal is None:  # a command
         return
     source = source_of(principal)
@@ -133,7 +137,10 @@ def often_found(session: Session, project_id: str, limit: int) -> list[str]:
 
 
 def remove_old(session: Session, days: int) -> int:
-    """Delete some events that are older than this. Return how many. Call it again while some go."""
+    """Delete some events that are older than `days` days.
+
+    Return how many were deleted. Call it again until it returns 0.
+    """
     return delete_chunk(session, ActivityEvent, col(ActivityEvent.id) < new_id("act_", _days_ago(days)))
 
 

@@ -14,7 +14,7 @@ MOST_COUNTED = 100
 
 
 class Arrivals(NamedTuple):
-    """How many memories arrived, at most MOST_COUNTED, and through what the newest one came."""
+    """How many memories arrived (at most MOST_COUNTED), and the name of the newest one's source."""
 
     memories: int
     source: str | None

@@ -1,4 +1,4 @@
-"""What each API key, application and person lately did with the memories of a project, in numbers."""
+"""Counts what each API key, application and person did recently with the memories of a project."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -36,11 +36,11 @@ class Work(NamedTuple):
 
 
 PER_EVENT = frozenset({ActivityKind.SEARCH, ActivityKind.LIST, ActivityKind.EXPORT})
-"""Kinds that count once an event; the others count the memories."""
+"""Kinds that count once per event. The others count the memories of the event."""
 
 
 def recent_work(session: Session, principal: Principal, project_id: str) -> Sequence[Work]:
-    """Return the work of the last DAYS days, the source that was active last first.
+    """Return the work of the last DAYS days, the most recently active source first.
 
     Raises what `require_project` does.
     """

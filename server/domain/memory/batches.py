@@ -1,6 +1,6 @@
 """Stores a large batch as an import does, within one operation: staged, accepted and published in short transactions.
 
-Between two transactions it leaves others their turn to write. A crash before `accept` leaves nothing, and after it
+Between two transactions, other writers get a turn. After a crash before `accept`, nothing is stored; after a later one,
 housekeeping publishes the rest.
 """
 
@@ -22,10 +22,10 @@ from server.models import Memory
 from server.principal import Principal
 
 STAGED_PIECES = 256
-"""Pieces that are staged at a time. One memory may have more."""
+"""The most pieces in one staging transaction. A single memory may have more."""
 
 TURN_SECONDS = 0.002
-"""How long the others get to take their turn. A thread that does not sleep would take the lock again before them."""
+"""How long other writers get to take the lock. A thread that does not sleep would take it again first."""
 
 Step = Callable[[Session, None, str], bool]
 
@@ -43,7 +43,7 @@ def store(
     embedded: Sequence[Embedded],
     claim: Callable[[], list[str] | None],
 ) -> list[str] | None:
-    """Store all memories, or none if `claim` returns the ids of an earlier answer, and return these.
+    """Store all memories, or store none and return the ids, if `claim` returns the ids of an earlier answer.
 
     `claim` runs in the transaction that decides. Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded, and what
     `claim` does.
@@ -66,7 +66,7 @@ def store(
     try:
         _end_transaction(session)
         _repeat(session, imports.publish, import_id)
-    except (sa.exc.OperationalError, sa.exc.TimeoutError):  # it is accepted: housekeeping publishes the rest
+    except (sa.exc.OperationalError, sa.exc.TimeoutError):  # the batch is accepted, so housekeeping publishes the rest
         session.rollback()
     return None
 

@@ -1,4 +1,4 @@
-"""How many bytes an answer may have, and how many memories fit. Reads from SQL stop there too."""
+"""Limits the bytes of an answer. Reads from SQL stop where the answer is full."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -14,10 +14,10 @@ from server.statements import Row, columns_of, detached
 
 ANSWER_BYTES = 4_000_000
 ANSWER_ROOM = 1_000
-"""Bytes of an answer around its results."""
+"""Bytes that are reserved for the parts of an answer around its results."""
 
 FIELD_BYTES = 1_000
-"""What a door adds to a text and its metadata at most: ids, times, scores, a title, an address."""
+"""The most bytes that a door adds to a text and its metadata: ids, times, scores, a title, an address."""
 
 ROWS_PER_READ = 10
 """Memories that are in memory at once, besides those that fit. One may have several megabytes."""
@@ -39,7 +39,7 @@ class Fitting(NamedTuple):
 
 
 class Budget:
-    """Counts what was put into an answer. The first thing always fits, so that every answer brings its reader on."""
+    """Counts what was put into an answer. The first item always fits, so that every page makes progress."""
 
     def __init__(self, limit: int = ANSWER_BYTES) -> None:
         self.limit = limit - ANSWER_ROOM
@@ -54,7 +54,7 @@ class Budget:
 
 
 def size_of(content: str, details: JsonObject) -> int:
-    """Return the bytes of a memory in an answer, at most."""
+    """Return the most bytes that a memory takes in an answer."""
     return len(to_json(content)) + len(to_json(details)) + FIELD_BYTES
 
 
@@ -70,6 +70,6 @@ def take_fitting(rows: Iterable[Row], budget: Budget) -> Fitting:
 
 
 def count(session: Session, query: sa.Select[Memory]) -> int:
-    """Return how many memories the query selects, its limit included."""
+    """Return how many memories the query selects. Its limit applies."""
     numbers = query.with_only_columns(col(Memory.number)).subquery()
     return session.scalars(sa.select(sa.func.count()).select_from(numbers)).one()

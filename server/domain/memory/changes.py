@@ -19,7 +19,7 @@ from server.principal import Principal
 
 
 class MemoryPatch(BaseModel):
-    """What to change, as a JSON merge patch (RFC 7396): null removes a label, a key of the metadata, or all of it."""
+    """What to change, as a JSON merge patch (RFC 7396): null removes a label, a metadata key, or all metadata."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,7 +44,7 @@ def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryP
 
 
 def restore(session: Session, principal: Principal, memory_id: str, version: int, index: Index) -> Memory:
-    """Make an earlier version the current one. That is a change like others: the version that it replaces is kept.
+    """Make an earlier version the current one. This is a change like any other: the version it replaces is kept.
 
     Raises NotFound, also for a version that is not kept, and what `memories.update` does.
     """
@@ -73,10 +73,10 @@ def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
 
 
 def restoring_change(session: Session, memory: Memory, version: int) -> MemoryChange:
-    """Return the change that gives the memory its values of the version, with its pin and its expiry.
+    """Return the change that gives the memory the values that it had at `version`, including its pin and expiry.
 
-    These stay as they are if an earlier version of the server kept the row, and so does the expiry if its moment is
-    over: bringing a memory back never deletes it. Raises NotFound.
+    Pin and expiry keep their current values if an older server wrote the row; the expiry also does if its time has
+    passed: bringing a memory back never deletes it. Raises NotFound.
     """
     state = versions.at(session, memory, version)
     values: dict[str, Any] = {"text": state.content, "metadata": state.details}
@@ -85,7 +85,7 @@ def restoring_change(session: Session, memory: Memory, version: int) -> MemoryCh
         values["pinned"] = row.pinned
         if row.expires_at is None or row.expires_at > now():
             values["expires_at"] = row.expires_at
-    return MemoryChange.model_construct(set(values), **values)  # several messages are longer than a text may be
+    return MemoryChange.model_construct(set(values), **values)  # not validated: several messages are longer than a text
 
 
 def checked(details: JSON) -> JsonObject:

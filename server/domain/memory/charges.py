@@ -1,4 +1,4 @@
-"""How much an operation counts against its rate limit, and in which project. Decided before the work is done."""
+"""How much an operation counts against its rate limit, and in which project. It is computed before the work begins."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +21,7 @@ Read = Callable[[], AbstractContextManager[Session]]
 
 
 class Charge(NamedTuple):
-    """`project_id` is what a session names; a key or token reaches one project anyway."""
+    """`project_id` is the project that a session names. A key or token reaches only one project."""
 
     project_id: str | None = None
     size: int = 1

@@ -20,10 +20,10 @@ from server.principal import Principal
 DEFAULT_BUDGET = 4_000
 ContextBudget = Annotated[int, Field(ge=1, le=100_000)]
 MOST_CANDIDATES = 200
-"""Memories that are looked at: so many that are pinned, and so many that changed last."""
+"""The most pinned memories that are considered, and the most recently changed ones."""
 
 MOST_FOUND = 50
-"""Memories that are looked at because they are found often. They are in memory at once."""
+"""The most frequently found memories that are considered. All of them are loaded at once."""
 
 SHORTEST_LENGTH = 40
 """A text is not cut to fewer characters than this. It is left out instead."""
@@ -32,7 +32,7 @@ Write = Callable[[Memory, str], str]
 
 
 class Known(NamedTuple):
-    """A memory, the beginning of its text, and the line that tells it."""
+    """A memory, the beginning of its text, and the line that states it."""
 
     memory: Memory
     text: str
@@ -47,10 +47,11 @@ def read_context(
     budget: int,
     write: Write,
 ) -> list[Known]:
-    """Return what fits into `budget` characters of lines, as `write` writes them, and one line break between two.
+    """Return the memories whose lines fit into `budget` characters. `write` makes the lines; a line break between two
+    counts as one character.
 
-    Pinned memories come first, the newest of them first; then in turn one that changed last and one that was found
-    most often. Equal texts come once. The memories come without their messages. Raises what `require_project` does.
+    Pinned memories come first, newest first. Then recently changed and frequently found memories alternate. Each text
+    appears once. The memories come without their messages. Raises what `require_project` does.
     """
     project = require_project(session, principal, project_id, Action.READ)
     matching = conditions(Filters(user_id=user_id), project.id)
@@ -96,7 +97,7 @@ def _fitting(memories: Iterator[Memory], budget: int, write: Write) -> list[Know
 
 
 def one_line(text: str) -> str:
-    """Return the text on one line, so that no memory passes for another one."""
+    """Return the text on one line, so that no memory can look like several."""
     return " ".join(text.split())
 
 

@@ -1,4 +1,4 @@
-"""Deletes memories: one of them into the trash, or for good; or all of a project."""
+"""Deletes one memory (to the trash, or for good), or all memories of a project."""
 
 from datetime import datetime
 
@@ -17,7 +17,8 @@ from server.principal import Principal
 
 
 def delete(session: Session, principal: Principal, memory_id: str, permanent: bool = False) -> datetime | None:
-    """Delete the memory with all its versions. Return until when it can come back; None: it is deleted for good.
+    """Delete the memory with all its versions. Return the time until which it can be restored, or None if it is deleted
+    for good.
 
     With `permanent` it may be in the trash. Raises NotFound, Forbidden, InsufficientScope.
     """
@@ -28,7 +29,10 @@ def delete(session: Session, principal: Principal, memory_id: str, permanent: bo
 
 
 def remove(session: Session, principal: Principal, memory: Memory, days: int) -> datetime | None:
-    """Delete a memory that is locked, and keep it in the trash for some days. Return as `delete`."""
+    """Delete a memory that is locked, and keep it in the trash for `days` days; 0 deletes it for good.
+
+    Returns what `delete` does.
+    """
     until = trash.keep(session, principal, memory, days) if days else None
     activity.note(session, principal, memory.project_id, ActivityKind.DELETE, [memory.id])
     storing.remove(session, memory.project_id, [memory.number])
@@ -36,9 +40,8 @@ def remove(session: Session, principal: Principal, memory: Memory, days: int) ->
 
 
 def delete_all(session: Session, principal: Principal, project_id: str | None, user_id: str | None = None) -> int:
-    """Delete all memories of the project, or those of the end user `user_id`, and empty the trash of them.
-
-    Return how many were deleted, without those that had expired or were in the trash.
+    """Delete all memories of the project, or those of the end user `user_id`, including those in the trash. Return how
+    many were deleted, not counting expired memories and those in the trash.
     """
     project = require_project(session, principal, project_id, Action.WRITE)
     matching = [col(Memory.project_id) == project.id]

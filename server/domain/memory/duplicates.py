@@ -1,4 +1,4 @@
-"""Which lines of a file the project has already, so that an import that is repeated stores nothing."""
+"""Finds the lines of a file that the project already has, so that a repeated import stores nothing."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -15,20 +15,19 @@ from server.models.expiry import is_live
 
 NumberedLine = tuple[int, Line]
 Known = tuple[str, str | None, datetime | None]
-"""What makes two memories the same: the hash of the content, the user, and when it was created, if a file says so."""
+"""What makes two memories the same: the hash of the content, the user, and the creation time, if the file gives one."""
 
 
 class OnDuplicate(StrEnum):
-    """What an import does with a memory that is there already: same content, user and `created_at`."""
+    """What an import does with a memory that the project already has: same content, user and `created_at`."""
 
     SKIP = "skip"
     KEEP = "keep"
 
 
 def without_known(session: Session, import_id: str, lines: Sequence[NumberedLine]) -> list[NumberedLine]:
-    """Return the lines that the project does not have, each once that has a time.
-
-    A file that repeats a line without a time means several memories: nothing says that they are the same.
+    """Return the lines that the project does not have. Lines with a time are returned once. Repeated lines without a
+    time are all returned, because nothing shows that they are the same memory.
     """
     hashes = {hash_content(line.content) for _, line in lines}
     known = {*_known_in_project(session, import_id, hashes), *_known_in_imports(session, import_id, hashes)}
@@ -43,7 +42,7 @@ def without_known(session: Session, import_id: str, lines: Sequence[NumberedLine
 
 
 def _created_at(line: Line) -> datetime | None:
-    """Return the time that the file says, or None: the moment of an import makes no memory another one."""
+    """Return the time that the file gives, or None. The time of an import does not tell memories apart."""
     return line.created_at if "created_at" in line.model_fields_set else None
 
 
@@ -59,7 +58,7 @@ def _known_in_project(session: Session, import_id: str, hashes: set[str]) -> Ite
 
 
 def _known_in_imports(session: Session, import_id: str, hashes: set[str]) -> Iterator[Known]:
-    """Yield what this import has staged, and what a committed one of the project is about to store."""
+    """Yield what this import has staged, and what committed imports of the project are about to store."""
     project_id = sa.select(col(Import.project_id)).where(col(Import.id) == import_id).scalar_subquery()
     committed = sa.and_(col(Import.project_id) == project_id, col(Import.committed_at).is_not(None))
     imports = sa.select(col(Import.id)).where(sa.or_(col(Import.id) == import_id, committed))

@@ -10,16 +10,16 @@ EXCERPT_LENGTH = 1_500
 """Characters of a memory in a search or a list, with the ellipses."""
 
 TITLE_LENGTH = 80
-"""Characters of the title, which is the beginning of the first line."""
+"""The most characters of a title, which is the beginning of the first line."""
 
 MOST_PLACES = 100
-"""Places of one word that are looked at; a word that is everywhere says little about where to look."""
+"""The most occurrences of one word that are considered. A word that is everywhere says little about where to look."""
 
 EDGE = 40
-"""Characters in which an edge moves to a space, so that no word is cut."""
+"""How far an edge may move to reach a space, so that no word is cut."""
 
 _EMOJI_PARTS = "\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
-"""What belongs to the character before it: joiners, variants, skin tones."""
+"""Characters that belong to the one before them: joiners, variants, skin tones."""
 
 
 class _Plain(dict[int, str]):
@@ -29,7 +29,7 @@ class _Plain(dict[int, str]):
         character = chr(code)
         plain = unicodedata.normalize("NFKD", character)[0].lower()
         plain = plain if len(plain) == 1 else character
-        if code < 0x3000:  # the others are so many that they would fill the memory
+        if code < 0x3000:  # there are too many others to cache
             self[code] = plain
         return plain
 
@@ -49,7 +49,10 @@ def beginning_of(content: str) -> str:
 
 
 def excerpt_of(content: str, query: str, piece: str, length: int = EXCERPT_LENGTH) -> str:
-    """Return the text, or `length` characters around what matches. `piece` is the part closest in meaning."""
+    """Return the text if it is short enough, else at most `length` characters around the match.
+
+    `piece` is the part closest in meaning.
+    """
     if len(content) <= length:
         return content
     return _cut(content, _center(_places(content, query, piece), length) - length // 2, length)
@@ -66,12 +69,12 @@ def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
         weight_of_words += len(term) if found else 0
     start = content.find(piece) if piece else -1
     if start >= 0:
-        places.append((start, weight_of_words / 2 or 1.0))  # the words decide if most of them are elsewhere
+        places.append((start, weight_of_words / 2 or 1.0))  # if most of the words are elsewhere, they win
     return sorted(places)
 
 
 def _center(places: list[tuple[int, float]], length: int) -> int:
-    """Return the middle of the places that weigh most among those that fit into one excerpt. 0 without any."""
+    """Return the middle of the heaviest group of places that fits into one excerpt, or 0 if there are none."""
     best, center = 0.0, 0
     weight, first = 0.0, 0
     for last, gain in places:
@@ -85,7 +88,7 @@ def _center(places: list[tuple[int, float]], length: int) -> int:
 
 
 def _cut(content: str, start: int, length: int = EXCERPT_LENGTH) -> str:
-    """Return `length` characters from about `start` on, with an ellipsis for what is left out on a side."""
+    """Return at most `length` characters from about `start`, with an ellipsis on each side where text is left out."""
     room = length - 2
     start = max(0, min(start, len(content) - room))
     end = min(start + room, len(content))
@@ -102,7 +105,10 @@ def _cut(content: str, start: int, length: int = EXCERPT_LENGTH) -> str:
 
 
 def _splits(content: str, position: int) -> bool:
-    """Return whether people would see half a character on a side: a letter without its accent, a part of an emoji."""
+    """Return whether a cut at `position` would split what people see as one character.
+
+    That would leave a letter without its accent, or a part of an emoji.
+    """
     if not 0 < position < len(content):
         return False
     after = content[position]

@@ -1,4 +1,4 @@
-"""When memories expire: what callers say about it, and the deletion behind.
+"""When memories expire: how callers set it, and how expired memories are deleted.
 
 An expired memory is in no answer from that moment on, since `server.models.expiry` has the condition of every query.
 """
@@ -21,7 +21,7 @@ from server.statements import Query
 
 MOST_DAYS = 36_500
 PURGED_MEMORIES = 100
-"""Memories that one transaction deletes."""
+"""The most memories that one transaction deletes."""
 
 
 def parse_moment(value: object) -> datetime | None:
@@ -35,7 +35,7 @@ def parse_future(value: object) -> datetime | None:
     """Return the time in UTC, which is later than now. Raises ValueError with a reason for the caller."""
     moment = parse_moment(value)
     if moment is not None and moment <= now():
-        raise ValueError("must be a later moment than now")
+        raise ValueError("must be in the future")
     return moment
 
 
@@ -43,17 +43,17 @@ Future = Annotated[datetime | None, BeforeValidator(parse_future)]
 AnyMoment = Annotated[datetime | None, BeforeValidator(parse_moment)]
 Days = Annotated[int, Field(ge=1, le=MOST_DAYS), BeforeValidator(parse_number)]
 EXPIRES_AT = "a later moment: the memory is in no answer from then on, and is deleted for good within the hour"
-EXPIRES_IN_DAYS = "the same in days from now"
+EXPIRES_IN_DAYS = "the same, in days from now"
 
 
 def require_one_way(expires_at: datetime | None, days: int | None) -> None:
     """Raises ValueError if both are given."""
     if expires_at is not None and days is not None:
-        raise ValueError("expires_at and expires_in_days: give one of them")
+        raise ValueError("expires_at and expires_in_days: give only one of them")
 
 
 def expiry_of(expires_at: datetime | None, days: int | None) -> datetime | None:
-    """Return the moment that a caller gives in either way."""
+    """Return the expiry time, however the caller gave it."""
     return now() + timedelta(days=days) if days is not None else expires_at
 
 

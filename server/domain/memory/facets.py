@@ -1,4 +1,4 @@
-"""How many memories have each tag, person, category and source: of a project, within filters, or of some memories."""
+"""How many memories have each tag, person, category and source, in a project, within filters or among given ones."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ MOST_COUNTED = 2_000
 
 
 class Facet(NamedTuple):
-    """A value that filters take, how people write it, and how many memories have it."""
+    """A value that filters accept, the name that people read, and how many memories have it."""
 
     value: str
     name: str
@@ -106,7 +106,7 @@ def _labels(session: Session, kind: LabelKind, matching: Sequence[sa.ColumnEleme
 
 
 def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:
-    """Return the label as the metadata spells it: it is compared as "anna", but people write "Anna"."""
+    """Return the label as the metadata spells it: labels are compared as "anna", but people write "Anna"."""
     return next((name for name in _values(details, METADATA_KEYS[kind]) if fold(name) == value), value)
 
 

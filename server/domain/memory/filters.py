@@ -50,7 +50,7 @@ def conditions(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]
 
 
 def narrowing(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions of the filters alone, for memories that live and belong to the project."""
+    """Return the conditions of the filters alone, for live memories of the project."""
     matching = _label_conditions(filters, project_id)
     if filters.pinned is not None:
         matching.append(col(Memory.pinned) == (sa.true() if filters.pinned else sa.false()))

@@ -1,4 +1,4 @@
-"""Equal texts of one user: a search shows the newest of them, and how many others there are."""
+"""Equal texts of one user: a search shows only the newest, and how many others there are."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -29,7 +29,7 @@ class Equals(NamedTuple):
 
 
 MOST_SCANNED = 10_000
-"""Memories that are looked at for the newest different texts."""
+"""The most memories that are scanned to find the newest distinct texts."""
 
 
 def key_of(memory: Memory) -> TextKey:
@@ -39,7 +39,7 @@ def key_of(memory: Memory) -> TextKey:
 def equals_of(
     session: Session, project_id: str, narrow: Sequence[sa.ColumnElement[bool]], keys: Iterable[TextKey]
 ) -> dict[TextKey, Equals]:
-    """Return the keys that several memories of the project have that live and pass the filters."""
+    """Return the keys that more than one live memory of the project has, among those that pass the filters."""
     hashes = {key.content_hash for key in keys}
     if not hashes:
         return {}
@@ -61,7 +61,7 @@ def _equals_query(sqlite: bool) -> Query:
 
 
 def newest_ids(session: Session, matching: Sequence[sa.ColumnElement[bool]], limit: int) -> list[str]:
-    """Return the newest `matching` memories, newest first, each text once."""
+    """Return the ids of the newest memories that match, newest first, each text once."""
     query = (
         sa.select(col(Memory.id), col(Memory.content_hash), col(Memory.user_id))
         .where(*matching)

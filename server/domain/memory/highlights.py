@@ -1,4 +1,4 @@
-"""Which words of a text a question asks for, so that a page can mark them."""
+"""Finds the question's words in a text, so that a page can mark them."""
 
 import re
 from collections.abc import Iterator
@@ -7,14 +7,17 @@ from server.index.words.tokenizer import question_terms, terms_of
 
 _WORD = re.compile(r"\w+(?:['\u2019&.\u2010\u2011-]\w+)*")
 _ENDINGS = {"ings": 4, "ing": 4, "ied": 4, "ies": 4, "ed": 4, "es": 4, "s": 3, "y": 4, "e": 4}
-"""The endings that a word can lose, and how many letters it keeps at least."""
+"""Endings to remove, each with the fewest letters that must remain."""
 
 LOOKED_AT = 20_000
-"""Characters of a text in which its words are looked for."""
+"""How many characters of a text are searched."""
 
 
 class Highlighter:
-    """Finds the words of one question in texts. Singular and plural, or -s, -ed and -ing, are the same word."""
+    """Finds the words of one question in texts.
+
+    Singular and plural count as one word, and so do forms in -s, -ed and -ing.
+    """
 
     def __init__(self, question: str) -> None:
         terms = question_terms(question) if question.strip() else []
@@ -22,7 +25,7 @@ class Highlighter:
         self._pieces = sorted((term for term in terms if not _has_case(term)), key=len, reverse=True)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where the question's words stand, in order and apart from each other."""
+        """Return the spans of the question's words, in order and without overlap."""
         words = [(match.start(), match.end()) for match in _WORD.finditer(text) if self._holds(match[0])]
         return _apart(sorted([*words, *self._exact(text)]))
 
@@ -39,7 +42,7 @@ class Highlighter:
         return any(_stem(term) in self._stems for term in terms_of(word))
 
     def _exact(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield where terms of scripts without case stand: many of these have no spaces between words."""
+        """Yield the spans of terms in scripts without case. Many of these scripts have no spaces between words."""
         for piece in self._pieces:
             yield from (match.span() for match in re.finditer(re.escape(piece), text))
 

@@ -17,7 +17,7 @@ from server.models.base import now
 from server.principal import Principal
 
 KEY_LIFETIME = timedelta(hours=24)
-"""After this time a key can be used for another request."""
+"""A key can be reused for another request after this time."""
 
 REMOVED_AT_ONCE = 500
 """Expired keys that one transaction of the hourly housekeeping deletes."""
@@ -48,7 +48,7 @@ class CreateRequest:
 def create_request(
     project_id: str, principal: Principal, new_memories: Sequence[NewMemory], key: str | None
 ) -> CreateRequest | None:
-    """Return the request if it has a key."""
+    """Return the request, or None without a key."""
     if key is None:
         return None
     return CreateRequest(project_id, principal.user_id, key, "\n".join(new.model_dump_json() for new in new_memories))

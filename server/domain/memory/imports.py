@@ -37,7 +37,7 @@ from server.models.stored_size import size_of_memory
 from server.principal import Principal
 
 CHUNK_LINES = 32
-"""Lines that are staged at a time. Their vectors are computed before the transaction."""
+"""The most lines in one staging transaction. Their vectors are computed before the transaction."""
 
 DISCARDED_ROWS = 200
 
@@ -49,14 +49,14 @@ RESUMED_AFTER = timedelta(minutes=1)
 
 
 class Imported(NamedTuple):
-    """How many memories an import stored, and how many it skipped because they were there."""
+    """How many memories an import stored, and how many it skipped because the project had them."""
 
     stored: int = 0
     skipped: int = 0
 
 
 class Staged(NamedTuple):
-    """A memory to stage, as a row and as a line. `position` is its place among those of the import."""
+    """A memory to stage, as a row and as a line. `position` is its place in the import."""
 
     position: int
     line: Line
@@ -73,8 +73,8 @@ def begin(
 ) -> str:
     """Begin an import and return its id. Without a principal (a command), the project only has to exist.
 
-    `created_by` is the author of the memories. `source` is theirs, unless they come from a file. Raises NotFound,
-    Forbidden, InsufficientScope.
+    `created_by` is the author of the memories. `source` is the source of the memories, unless they come from a file.
+    Raises NotFound, Forbidden, InsufficientScope.
     """
     lock_project_shared(session, project_id)
     _require_project(session, principal, project_id)
@@ -140,7 +140,7 @@ def commit(session: Session, principal: Principal | None, import_id: str) -> Non
 
 
 def accept(session: Session, principal: Principal | None, import_id: str) -> tuple[Project, int]:
-    """Decide that all that is staged will be stored. Return the project and how many memories these are.
+    """Decide that all staged memories will be stored. Return the project and their number.
 
     Raises what `begin` does, because rights may have changed meanwhile, and QuotaExceeded.
     """
@@ -172,7 +172,10 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
 
 
 def discard(session: Session, _principal: Principal | None, import_id: str) -> bool:
-    """Delete some of the staged lines of an import that is not committed, at last the import. Return as `publish`."""
+    """Delete some staged lines of an uncommitted import, and the import itself once none are left.
+
+    Return whether there may be more.
+    """
     row = _locked(session, import_id)
     if row is None or row.committed_at is not None:
         return False
@@ -190,7 +193,7 @@ def discard(session: Session, _principal: Principal | None, import_id: str) -> b
 
 
 def left_behind(session: Session) -> list[tuple[str, bool]]:
-    """Return the imports that nobody works on, each with whether it is committed."""
+    """Return the abandoned imports, each with whether it is committed."""
     moment = now()
     committed = col(Import.committed_at).is_not(None)
     limit = sa.case((committed, moment - RESUMED_AFTER), else_=moment - ABANDONED_AFTER)

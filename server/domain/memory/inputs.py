@@ -29,12 +29,12 @@ def parse_past(value: object) -> datetime | None:
         value = value.isoformat()
     moment = moment_of(value if isinstance(value, str) else "")
     if not EARLIEST <= moment <= now() + CLOCK_SKEW:
-        raise ValueError("must be a moment from 1970 until now")
+        raise ValueError("must be a time between 1970 and now")
     return moment
 
 
 class Message(BaseModel):
-    """Fields that are none are kept, so that an answer can name them, and are not stored."""
+    """Unknown fields are kept so that the answer can name them. They are not stored."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -51,30 +51,30 @@ class Message(BaseModel):
 class NewMemory(BaseModel):
     """A memory to create, from `content` or from `messages`. The content of a single message is stored verbatim.
 
-    Several messages become one text of `role: content` lines, and are also stored in full. Labels may stand beside the
-    metadata or in it. Fields that are none are kept, so that the answer can name them.
+    Several messages become one text of `role: content` lines, and are also stored in full. Labels may be given beside
+    the metadata or in it. Unknown fields are kept, so that the answer can name them.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    content: Content | None = Field(default=None, description="the text; or send messages")
+    content: Content | None = Field(default=None, description="the text, unless you send messages")
     messages: list[Message] | None = Field(default=None, min_length=1, max_length=MOST_MESSAGES)
     metadata: Metadata = Field(default_factory=dict, description=DESCRIPTION)
     tags: Labels | None = Field(default=None, description="the same as in metadata")
     people_mentioned: Labels | None = Field(default=None, description="the same as in metadata")
     topic_category: str | None = Field(default=None, description="the same as in metadata")
     user_id: UserId | None = Field(
-        default=None, description="your end user; filters, lists and deletions can be limited to it"
+        default=None, description="your end user; searches, lists and deletions can be limited to one"
     )
     project_id: str | None = Field(
-        default=None, min_length=1, description="required with a session, which can access several projects"
+        default=None, min_length=1, description="required with a session, because it can access several projects"
     )
     created_at: Annotated[datetime | None, BeforeValidator(parse_past)] = Field(
         default=None, description="a past time, for imported memories; default: now"
     )
     expires_at: Future = Field(default=None, description=EXPIRES_AT)
     expires_in_days: Days | None = Field(default=None, description=EXPIRES_IN_DAYS)
-    pinned: bool = Field(default=False, description="what every conversation should begin with")
+    pinned: bool = Field(default=False, description="true if every conversation should begin with this memory")
     organization_id: str | None = Field(default=None, description="must be the organization of the project")
 
     @model_validator(mode="before")
@@ -88,7 +88,7 @@ class NewMemory(BaseModel):
     def _has_one_text(self) -> Self:
         if (self.content is None) == (self.messages is None):
             instead = said_instead(["content", "messages"], self.model_extra or ()) if self.content is None else ""
-            raise ValueError(f"content or messages: give one of them{instead}")
+            raise ValueError(f"content or messages: give exactly one of them{instead}")
         require_one_way(self.expires_at, self.expires_in_days)
         require_same_labels(self._labels(), self.metadata)
         try:
@@ -118,7 +118,7 @@ class NewMemory(BaseModel):
 
 
 def require_same_labels(labels: JsonObject, metadata: JsonObject) -> None:
-    """Raises ValueError if a label has other values in the metadata than beside it."""
+    """Raises ValueError if the values of a label differ between the metadata and the field beside it."""
     for key, value in labels.items():
         other = metadata.get(key)
         if other not in (None, "", value) and (key == CATEGORY or parse_list(other) != parse_list(value)):
@@ -137,7 +137,7 @@ def _one_name(value: object) -> object:
 
 
 class MemoryChange(BaseModel):
-    """A change to a memory. None keeps the current value; an `expires_at` that is given as None means never."""
+    """A change to a memory. None keeps the current value; an explicit None for `expires_at` means never."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -146,7 +146,9 @@ class MemoryChange(BaseModel):
     )
 
     text: Content | None = Field(
-        default=None, validation_alias=AliasChoices("content", "text"), description="the new text; give one of both"
+        default=None,
+        validation_alias=AliasChoices("content", "text"),
+        description="the new text; `content` and `text` are two names for it, so send only one",
     )
     metadata: Metadata | None = None
     pinned: bool | None = None
@@ -157,7 +159,7 @@ class MemoryChange(BaseModel):
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.values:
-            raise ValueError("content or metadata: give at least one of them")
+            raise ValueError("content, metadata, pinned or expires_at: give at least one of them")
         return self
 
     @property

@@ -21,7 +21,7 @@ PEOPLE = "people_mentioned"
 CATEGORY = "topic_category"
 
 MOST_VALUES = 100
-"""The most tags, or people, of a memory or a filter."""
+"""The most tags or people that a memory or a filter may have."""
 
 _MAX_LENGTH = 200
 _table = metadata.tables["labels"]
@@ -37,12 +37,12 @@ def parse_list(value: object) -> tuple[str, ...]:
     if parts is None:
         return ()
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
-        raise ValueError("must be comma text or a list of texts")
+        raise ValueError("must be comma-separated text or a list of strings")
     values = tuple(item for item in map(str.strip, parts) if item)
     if len(values) > MOST_VALUES:
-        raise ValueError(f"must be at most {MOST_VALUES} values")
+        raise ValueError(f"must have at most {MOST_VALUES} values")
     if any("\0" in value or has_half_a_character(value) for value in values):  # of JSON text
-        raise ValueError("must be text without NUL or half a character")
+        raise ValueError("must not contain NUL characters or lone surrogates")
     return values
 
 
@@ -107,7 +107,7 @@ def fold(value: str) -> str:
 def hash_entry(key: str, value: JSON) -> str:
     """Return the form in which metadata entries are compared: a hash of their JSON. 1 equals 1.0, not true or "1".
 
-    Tags and people in a list are compared as comma text, in which they once were stored.
+    Lists of tags and people are compared as comma-separated text, the form in which they used to be stored.
     """
     if key in (TAGS, PEOPLE) and isinstance(value, list):
         value = ",".join(parse_list(value))
@@ -131,7 +131,7 @@ def _folded_labels(kind: LabelKind, values: Iterable[str]) -> Iterator[tuple[Lab
 
 
 def _with_whole_numbers(value: JSON) -> JSON:
-    """Return the value with 1.0 as 1, at any depth."""
+    """Return the value with whole floats as integers (1.0 as 1), at any depth."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):

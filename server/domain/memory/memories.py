@@ -46,14 +46,13 @@ ChangeOf = Callable[[Memory], MemoryChange]
 
 
 class ChangedMeanwhile(Unavailable):
-    sentence = "Others are changing this memory; nothing was changed. Try again."
+    sentence = "Someone else is changing this memory, so your change was not saved. Try again."
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """A page of memories, newest first: `limit` of them, older than the memory `before`, after `offset` others.
-
-    `answer_bytes` is how large the answer may be.
+    """Asks for a page of memories, newest first: at most `limit`, older than the memory `before`, skipping `offset`.
+    `answer_bytes` limits the size of the answer.
     """
 
     filters: Filters = field(default_factory=Filters)
@@ -67,8 +66,8 @@ class ListRequest:
 class MemoryPage(NamedTuple):
     """A page of memories, and the total of all that pass the filters.
 
-    `size` is how many bytes the memories have in an answer. `is_cut` says that the rest of the page did not fit; it
-    goes on with the memories before the last one. The memories come without their messages.
+    `size` is how many bytes the memories have in an answer. `is_cut` says that the rest of the page did not fit; the
+    next page begins after the last one here. The memories come without their messages.
     """
 
     memories: Sequence[Memory]
@@ -137,7 +136,7 @@ def get(session: Session, principal: Principal, memory_id: str) -> Memory:
 
 
 def list_memories(session: Session, principal: Principal, request: ListRequest) -> MemoryPage:
-    """Return a page of the project's memories, as far as they fit into an answer.
+    """Return a page of the project's memories, as many memories as fit into an answer.
 
     Raises what `require_project` does.
     """
@@ -183,8 +182,8 @@ def update(
 ) -> Memory:
     """Apply the change and keep the previous version. A change to the current values has no effect.
 
-    A change that depends on what is stored is a function, since others may change the memory while its text is
-    embedded. `kind` is what the change is for members who read what was done.
+    Pass a function if the change depends on the stored values, because others may change the memory while its text is
+    embedded. `kind` is the kind of the event in the activity.
 
     Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded.
     """
@@ -199,7 +198,7 @@ def update(
         if wanted == embedded_for:
             break
         embedded, embedded_for = embed(session, index, [wanted]), wanted
-        # Somebody may have changed the memory during a pause, so its vectors may have to be made again.
+        # Someone may have changed the memory during a pause, so the text may need embedding again.
         memory = require_memory(session, principal, memory_id, Action.WRITE)
     else:
         raise ChangedMeanwhile
@@ -228,7 +227,7 @@ def stats(session: Session, principal: Principal, project_id: str | None) -> Sta
 
 
 def count_all(session: Session, project: Project) -> int:
-    """Return how many memories the project has, without those that have expired."""
+    """Return how many memories the project has, not counting expired ones."""
     return project.memory_count - len(expired_ids(session, project.id))
 
 
@@ -271,7 +270,7 @@ def _apply(session: Session, memory: Memory, change: MemoryChange, principal: Pr
     if change.text is not None:
         memory.content = change.text
         memory.content_hash = hash_content(change.text)
-        memory.messages = None  # they are the parts of the replaced text
+        memory.messages = None  # messages belong to the text that was replaced
     if change.metadata is not None:
         memory.details = change.metadata
         labels.replace(session, memory)

@@ -28,7 +28,7 @@ DESCRIPTION = (
     f"at most {METADATA_KEYS} keys and {METADATA_BYTES // 1024} KB"
 )
 
-# The JSON text of a NUL character; an even number of backslashes before it is text of its own.
+# The JSON text of a NUL character; an even number of backslashes before it is literal text.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -128,7 +128,7 @@ def _depth(value: JSON) -> int:
 
 
 def _require_list(key: str, value: object) -> None:
-    """Raises ValueError, which names the key, for what are no tags or people."""
+    """Raises ValueError, naming the key, unless the value is a valid list of tags or people."""
     try:
         parse_list(value)
     except ValueError as reason:

@@ -14,7 +14,7 @@ from server.settings import Settings
 class ModelNotes(NamedTuple):
     """`models` has the memories of the whole server by the model of their vectors, `work` a job and its progress.
 
-    `advice` is what to set, because the model reads much of the project badly.
+    `advice` names the setting to change when the model handles much of the project badly.
     """
 
     models: dict[str, int]

@@ -1,4 +1,4 @@
-"""Which of two results comes first whose scores hardly differ."""
+"""Orders results whose scores hardly differ."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ NEAR = 0.005
 
 
 def newer_first(order: NDArray[np.intp], descending: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Put the newer of near equals first. They share out the scores of their places, so that these still descend."""
+    """Put the newer of near equals first. The scores stay in their places, so that they still descend."""
     groups: list[NDArray[np.intp]] = []
     start = 0
     while start < len(order):

@@ -89,7 +89,7 @@ def overview(session: Session, principal: Principal, project_id: str) -> Overvie
 
 
 LONGEST = {Step.WEEK: timedelta(days=7), Step.MONTH: timedelta(days=31), Step.YEAR: timedelta(days=366)}
-"""The longest span of each step: added to a start, it leads into the next span."""
+"""The longest span of each step: adding it to a start gives a day in the next span."""
 
 
 def _spans(first: date, today: date) -> tuple[Step, list[date]]:

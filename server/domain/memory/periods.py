@@ -38,10 +38,8 @@ def period_between(
     *,
     moment: datetime | None = None,
 ) -> Period:
-    """Return the period in which all arguments hold.
-
-    A date means its start. Dates, and times without an offset, are in `timezone` (default UTC). `moment` is the current
-    time, for tests. Raises Invalid, naming the field.
+    """Return the period that satisfies all arguments. A date means its first moment. Dates, and times without an
+    offset, are in `timezone` (default UTC). `moment` is the current time, for tests. Raises Invalid, naming the field.
     """
     zone = zone_of("UTC" if timezone is None else timezone)
     after = _parse_field("created_after", created_after, zone)
@@ -97,7 +95,7 @@ def moment_of(text: str, zone: tzinfo = UTC) -> datetime:
 
 
 def week_of(day: date) -> tuple[date, date]:
-    """Return the Monday of the day's week, and the next Monday: weeks begin on Monday everywhere in the product."""
+    """Return the Monday of the day's week, and the next Monday. Weeks begin on Monday everywhere."""
     monday = day - timedelta(days=day.weekday())
     return monday, monday + timedelta(days=7)
 

@@ -1,4 +1,4 @@
-"""Moves the staged lines of an import into its project, one chunk a transaction."""
+"""Moves the staged lines of an import into its project, one chunk per transaction."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ PUBLISHED_PIECES = 128
 """Pieces that are published at a time, so that the transaction stays below 0.1 s. One memory may have more."""
 
 LONG_LENGTH = 50_000
-"""Characters of a chunk that is cut into terms before the transaction: a megabyte takes 0.1 s."""
+"""Chunks with more characters are tokenized before the transaction, because a megabyte takes 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@
 of the question has share 0, and a window if it is among the 100 most similar. Two exceptions: if the question has no
 terms to look for, score = clip(similarity, 0, 1); while the model is away, share and window alone make the score.
 
-Of scores that differ by at most 0.005 the newer memory comes first (`near_equals`); they share out the scores of their
-places. A search shows equal texts of one user once, as the newest (`folding`).
+Of scores that differ by at most 0.005 the newer memory comes first (`near_equals`); the scores stay in their places. A
+search shows equal texts of one user once, as the newest (`folding`).
 
 The weights were tuned on LoCoMo 1-5 and are flat between 0.5 and 0.7, 0.25 and 0.4, 0.3 and 0.6. docs/benchmarks.md
-has what each part is worth.
+shows what each part contributes.
 """
 
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Memories with their scores and the parts of these, best first."""
+    """Memories with their scores and the parts of each score, best first."""
 
     numbers: Numbers
     scores: Scores
@@ -55,7 +55,7 @@ class Ranking:
     """Whether a larger width finds no more: all memories are ranked, or the threshold cut the ranking."""
 
     best: float
-    """The best score of all, also when it misses the threshold; 1 if nothing was compared."""
+    """The best score, even if it is below the threshold; 1 if nothing was compared."""
 
     def best_of(self, existing: Iterable[int]) -> float:
         """Return the score of the first of these positions, or the best score that missed the threshold."""

@@ -1,4 +1,4 @@
-"""The same text once more within a day is no second memory: programs repeat what they were told."""
+"""The same text within a day does not become a second memory, because programs repeat what they were told."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -38,7 +38,7 @@ class Outcome(Enum):
 
 
 class Remembered(NamedTuple):
-    """`kept` names what has another value in the memory that was there, and stays."""
+    """`kept` names the fields in which the existing memory keeps a different value."""
 
     memory_id: str
     outcome: Outcome
@@ -54,10 +54,10 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     content_hash = hash_content(new.text)
     same_text = _same_text(project.id, new, content_hash)
     if session.scalar(same_text.with_only_columns(col(Memory.id))) is None:
-        # This may pause the transaction. With the vectors at hand, nothing ends it between question and answer.
+        # This may pause the transaction. Once the vectors are known, nothing ends it between the check and the write.
         embed(session, index, [embedding_input(new.text, new.details)])
     lock_text(session, project.id, content_hash)
-    # The row is locked after the text, never before: two callers would wait for each other.
+    # Lock the text first, then the row. In the other order two callers could deadlock.
     known = session.scalars(same_text.with_for_update()).one_or_none()
     if known is None:
         return Remembered(memories.add(session, principal, new, index), Outcome.ADDED)
@@ -90,7 +90,7 @@ def with_labels(details: JsonObject, new: JsonObject) -> JsonObject:
 
 
 def kept_of(known: Memory, new: NewMemory) -> Iterator[str]:
-    """Yield the fields in which the known memory keeps another value than the new one has."""
+    """Yield the fields in which the known memory keeps a value that differs from the new one's."""
     category = new.details.get(CATEGORY)
     if category and fold(str(category)) != fold(str(known.details.get(CATEGORY, category))):
         yield CATEGORY
@@ -126,7 +126,7 @@ def _same_text(project_id: str, new: NewMemory, content_hash: str) -> sa.Select[
 
 
 def lock_text(session: Session, project_id: str, content_hash: str) -> None:
-    """Let nobody else remember the same text until the commit. SQLite has one writer at a time anyway."""
+    """Keep others from remembering the same text until the commit. SQLite has one writer at a time anyway."""
     if not is_sqlite(session):
         number = int(hash_content(f"{project_id}/{content_hash}")[:15], 16)
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))

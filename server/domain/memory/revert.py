@@ -1,7 +1,7 @@
 """Undoes what one credential did with the memories of a project since a moment.
 
-`plan` finds it out. Then each step undoes a few memories in a transaction of its own and looks again under a lock, so
-that nothing is undone that somebody else changed meanwhile.
+`plan` finds what to undo. Then each step undoes a few memories in a transaction of its own and looks again under a
+lock, so that nothing is undone that somebody else changed meanwhile.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ CHUNK_MEMORIES = 20
 
 
 class Wanted(NamedTuple):
-    """Whose work is undone, since when."""
+    """The source whose work is undone, and since when."""
 
     project_id: str
     source_id: str
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
     """The memories that are to be deleted, to be changed back, and to come back from the trash.
 
     `skipped` counts those that somebody else changed or deleted afterwards, `beyond_history` those that the source
-    changed so often that the version before is not kept any more. Both stay as they are.
+    changed so often that the version before its changes is no longer kept. Both stay as they are.
     """
 
     adds: list[str]
@@ -109,7 +109,7 @@ def undo_adds(session: Session, principal: Principal, wanted: Wanted, memory_ids
 
 
 def undo_deletions(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> Step:
-    """Bring these memories back from the trash. One that somebody brought back first is not counted.
+    """Bring these memories back from the trash. Memories that someone else already restored are not counted.
 
     Raises QuotaExceeded.
     """
@@ -205,7 +205,7 @@ def _work_on(session: Session, memory: Memory, wanted: Wanted) -> _Work:
 
 
 def _is_undone(session: Session, memory: Memory, states: Sequence[_State], wanted: Wanted) -> bool:
-    """Return whether somebody brought back what the source had changed."""
+    """Return whether someone already restored the version before the source's changes."""
     before = _before(list(dropwhile(lambda state: not _is_own(state, wanted), states)), wanted)
     return before > 0 and memories.is_already(memory, restoring_change(session, memory, before))
 

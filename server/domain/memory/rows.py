@@ -19,7 +19,7 @@ FOLLOWS = frozenset({"number", "memory_number", "revision", "piece_count", "embe
 
 
 def written(row: SQLModel) -> JsonObject:
-    """Return all columns of the row but those that follow from where it is."""
+    """Return all columns of the row except those that depend on its place (`FOLLOWS`)."""
     names = sa.inspect(type(row)).column_attrs.keys()
     return {name: _as_json(getattr(row, name)) for name in names if name not in FOLLOWS}
 
@@ -31,7 +31,7 @@ def read(table: type[Row], values: JsonObject) -> Row:
 
 
 def embedded(model: str, spans: list[list[int]], vectors: bytes) -> Embedded:
-    """Return the vectors of a text as they were stored."""
+    """Return the stored vectors of a text."""
     if not model:
         return UNEMBEDDED
     array = np.frombuffer(vectors, "<f4").reshape(len(spans), -1).astype(np.float32, copy=False)

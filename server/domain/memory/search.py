@@ -40,7 +40,7 @@ WORD_CANDIDATES = 100
 """The number of best word matches that always get a similarity, whichever memories the index proposes."""
 
 WINDOW_CANDIDATES = 100
-"""The number of most similar memories that get a window, whether they hold a word of the question or not."""
+"""The number of most similar memories that get a window, whether or not they contain a word of the question."""
 
 WIDTHS = (100, 1_000, 10_000, 1 << 40)
 """The numbers of best memories to try in turn, until enough of them pass the filters."""
@@ -61,8 +61,8 @@ class SortBy(StrEnum):
 class SearchRequest:
     """A search. `threshold` is the lowest score of a result; None stands for the floor.
 
-    SortBy.TIMESTAMP sorts the `limit` most relevant results newest first. `skip` leaves out the best ones, which an
-    earlier page showed. `answer_bytes` is how large the answer may be.
+    SortBy.TIMESTAMP sorts the `limit` most relevant results newest first. `skip` is the number of best results to leave
+    out because an earlier page showed them. `answer_bytes` is how large the answer may be.
     """
 
     query: str
@@ -96,8 +96,8 @@ class SearchResult:
 class SearchPage(NamedTuple):
     """The results that fit into an answer, their size there, and how many others did not fit.
 
-    `best` is the score of the best result, also of one on an earlier page. Questions about something else find scores
-    up to `weak_below`.
+    `best` is the score of the best result, also of one on an earlier page. Unrelated questions reach scores up to
+    `weak_below`.
     """
 
     results: list[SearchResult]
@@ -108,7 +108,7 @@ class SearchPage(NamedTuple):
 
     @property
     def weak(self) -> bool:
-        """Whether even the best result is no better than what questions about something else find."""
+        """Whether even the best result is no better than those of unrelated questions."""
         return self.best < self.weak_below
 
 
@@ -164,7 +164,7 @@ def _newest(
 def _with_newest(
     session: Session, project_id: str, narrow: Sequence[sa.ColumnElement[bool]], page: SearchPage
 ) -> SearchPage:
-    """Put the newest of equal texts in the place of each result, with the number of the others."""
+    """Replace each result with the newest memory that has the same text, and set the number of the others."""
     keys = [folding.key_of(result.memory) for result in page.results]
     equals = folding.equals_of(session, project_id, narrow, keys)
     if not equals:

@@ -1,6 +1,6 @@
-"""What people do with several memories of a project at once. Each is done in one transaction, so all of it or nothing.
+"""What people do with several memories of a project at once. Each runs in one transaction: all or nothing.
 
-A memory that somebody deleted meanwhile is passed over.
+Memories that someone has deleted are skipped.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ MOST_SELECTED = 100
 def pin(
     session: Session, principal: Principal, project_id: str, ids: Sequence[str], is_pinned: bool, index: Index
 ) -> int:
-    """Pin the memories, or take their pins away. Return how many are there. Raises what `memories.update` does."""
+    """Pin the memories, or unpin them. Return how many of them exist. Raises what `memories.update` does."""
     change = MemoryChange.model_validate({"pinned": is_pinned})
     return _each(
         session, principal, project_id, ids, lambda one: memories.update(session, principal, one, change, index)
@@ -34,7 +34,10 @@ def pin(
 
 
 def tag(session: Session, principal: Principal, project_id: str, ids: Sequence[str], tags: str, index: Index) -> int:
-    """Add tags, which are comma text. Return how many memories are there. Raises Invalid, and as `memories.update`."""
+    """Add tags, given as comma text. Return how many memories got them.
+
+    Raises Invalid, and what `memories.update` does.
+    """
     try:
         new = parse_list(tags)
     except ValueError as reason:
@@ -58,13 +61,13 @@ def delete(session: Session, principal: Principal, project_id: str, ids: Sequenc
 def move(session: Session, principal: Principal, project_id: str, ids: Sequence[str], target_id: str) -> int:
     """Move the memories to another project, with their ids, versions and vectors. Return how many.
 
-    Raises NotFound, Forbidden, QuotaExceeded of the other project, and Invalid if it is the same project.
+    Raises NotFound, Forbidden, QuotaExceeded if the other project is full, and Invalid if it is the same project.
     """
     target = require_project(session, principal, target_id, Action.WRITE)
     if target.id == project_id:
         raise Invalid("choose another project.", field="target")
 
-    def moved(memory_id: str) -> object:
+    def moved(memory_id: str) -> Memory:
         memory = require_memory(session, principal, memory_id, Action.WRITE)
         trash.keep(session, principal, memory, days=1)
         storing.remove(session, project_id, [memory.number])
@@ -74,9 +77,10 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
         session.flush()
         return trash.bring_back(session, row)
 
-    count = _each(session, principal, project_id, ids, moved)
+    arrived: list[str] = []
+    count = _each(session, principal, project_id, ids, lambda one: arrived.append(moved(one).id))
     activity.note(session, principal, project_id, ActivityKind.DELETE, count=count)
-    activity.note(session, principal, target.id, ActivityKind.ADD, ids)
+    activity.note(session, principal, target.id, ActivityKind.ADD, arrived)
     return count
 
 
@@ -85,7 +89,7 @@ def merge(
 ) -> int:
     """Keep one of the memories, give it the tags, people and pin of the others, and delete those as `delete` does.
 
-    Return how many were deleted. Raises NotFound if the one to keep is not in the project, and as `delete`.
+    Return how many were deleted. Raises NotFound if the one to keep is not in the project, and what `delete` does.
     """
     kept = require_memory(session, principal, keep_id, Action.WRITE)
     if kept.project_id != project_id:
@@ -105,10 +109,15 @@ def merge(
 
 
 def _joined(memory: Memory, many: Sequence[JSON], key: str) -> list[str] | str:
-    """Return all these labels, each once, as the memory has its own: as a list or as comma text."""
+    """Return all these labels, each once, in the form that the memory uses: a list or comma text.
+
+    Raises Invalid if they are more than a memory may have.
+    """
     names = list({fold(name): name for labels in reversed(many) for name in parse_list(labels)}.values())
+    if len(names) > MOST_VALUES:
+        raise Invalid(f"a memory has at most {MOST_VALUES}: choose fewer memories.", field=key)
     is_list = isinstance(memory.details.get(key), list) or any("," in name for name in names)
-    return names[:MOST_VALUES] if is_list else ", ".join(names[:MOST_VALUES])
+    return names if is_list else ", ".join(names)
 
 
 def _in_project(session: Session, principal: Principal, project_id: str, memory_id: str) -> Memory | None:
@@ -123,7 +132,7 @@ def _in_project(session: Session, principal: Principal, project_id: str, memory_
 def _each(
     session: Session, principal: Principal, project_id: str, ids: Sequence[str], act: Callable[[str], object]
 ) -> int:
-    """Do it with each memory of the project. Raises Invalid without any, and for too many."""
+    """Call `act` for each memory that is in the project. Raises Invalid if there are no ids or too many."""
     if not 0 < len(ids) <= MOST_SELECTED:
         raise Invalid(f"select between 1 and {MOST_SELECTED} memories.", field="ids")
     require_project(session, principal, project_id, Action.WRITE)

@@ -1,4 +1,4 @@
-"""Memories that say nearly the same, by the vectors that are stored. No model works here."""
+"""Memories that say nearly the same, by the vectors that are stored. No model is needed."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from server.models import Memory, Piece, Project
 from server.principal import Principal
 
 MOST_COMPARED = 1_000
-"""Memories that are compared with each other: each with each, so the work grows with the square."""
+"""Memories that are compared with each other: every pair is compared, so the work grows with the square."""
 
 MOST_PIECES = 20
 """Pieces of a memory that are read: the beginning of a long text stands for it."""
@@ -34,14 +34,20 @@ _NO_NUMBERS: Numbers = np.empty(0, np.int64)
 
 
 class Group(NamedTuple):
-    """Memories that say nearly the same, newest first. `closeness` is the least cosine that joined them."""
+    """Memories that say nearly the same, newest first.
+
+    `closeness` is the lowest cosine between two texts that joined the group.
+    """
 
     memories: Sequence[Memory]
     closeness: float
 
 
 class Comparison(NamedTuple):
-    """What a comparison found among `compared` memories. `oldest` goes on where it ended; None: nothing is older."""
+    """What a comparison found among `compared` memories.
+
+    Pass `oldest` as `before` to continue; None if there is nothing older.
+    """
 
     groups: Sequence[Group]
     compared: int
@@ -83,7 +89,7 @@ def similar_to(session: Session, principal: Principal, memory_id: str, index: In
 
 
 def _pairs(session: Session, numbers: Sequence[int]) -> Iterator[tuple[float, int, int]]:
-    """Yield the cosine and the numbers of each two that say nearly the same."""
+    """Yield the cosine and the numbers of each pair that says nearly the same."""
     means = _means(session, numbers)
     known = [number for number in numbers if number in means]
     if len(known) < 2:
@@ -106,7 +112,7 @@ def _means(session: Session, numbers: Sequence[int]) -> dict[int, Vectors]:
 
 
 def _groups(session: Session, pairs: Sequence[tuple[float, int, int]]) -> list[Group]:
-    """Return the closest pairs with all that each is near to, closest first. A memory is in one group."""
+    """Group the closest pairs with the memories near them, closest first. A memory is in one group."""
     members: dict[int, list[int]] = {}
     closeness: dict[int, float] = {}
     for cosine, first, second in sorted(pairs, reverse=True):

@@ -1,4 +1,4 @@
-"""Through what memories come and change: their sources, as callers read them and as filters."""
+"""The sources through which memories are added and changed, as callers read them and filter by them."""
 
 import unicodedata
 from typing import Annotated
@@ -30,7 +30,7 @@ def source_of(principal: Principal) -> Source:
 
 
 def source_of_import(import_id: str, original: Source | None) -> Source:
-    """Return the source of an imported memory. What a file says about its source remains as the name."""
+    """Return the source of an imported memory. The source that a file names becomes its name."""
     return Source(SourceKind.IMPORT.value, import_id, one_line(original.name if original else "") or "Import")
 
 
@@ -66,4 +66,5 @@ def source_conditions(wanted: str) -> list[sa.ColumnElement[bool]]:
     """Return the conditions for memories of this kind of source, or of the source with this id."""
     if wanted in list(SourceKind):
         return [col(Memory.source_kind) == wanted]
-    return [col(Memory.source_kind).in_(list(SourceKind)), col(Memory.source_id) == wanted]  # so that the index helps
+    # The kind is named so that the database can use the index.
+    return [col(Memory.source_kind).in_(list(SourceKind)), col(Memory.source_id) == wanted]

@@ -30,7 +30,10 @@ def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:
 
 
 def embed(session: Session, index: Index, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
-    """Return the vectors of each (text, lead). Pauses the transaction unless they are known. Use it as `paused`."""
+    """Return the vectors of each (text, lead).
+
+    Pauses the transaction unless the vectors are known: call it where `paused` may be called.
+    """
     known = index.ready(texts)
     if known is not None:
         return known

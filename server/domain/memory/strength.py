@@ -1,4 +1,4 @@
-"""How well a result answers a question, in a word for people.
+"""Says in one word how well a result answers a question.
 
 A score alone misleads: what was said around a memory raises it too. A result is better than weak if the memory itself
 says something close to the question, in meaning or in words.
@@ -10,7 +10,7 @@ from server.domain.memory.highlights import Highlighter
 from server.domain.memory.search import SearchPage, SearchResult
 
 CLOSE = 0.25
-"""The similarity from which on the meaning alone is close; unrelated texts reach 0.2."""
+"""The lowest similarity at which the meaning alone counts as close. Unrelated texts reach 0.2."""
 
 VERY_CLOSE = 0.4
 HIGH_SCORE = 0.5

@@ -1,4 +1,4 @@
-"""The titles of memories, where pages only name them."""
+"""The titles of memories, for pages that only name them."""
 
 from collections.abc import Collection
 

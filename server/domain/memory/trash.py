@@ -1,6 +1,6 @@
 """The trash: a deleted memory moves to a table of its own, so that no query of memories needs to know of it.
 
-It comes back under its id with all its versions, unless its time is over.
+It comes back under its id with all its versions, until its time is over.
 """
 
 from collections.abc import Iterable
@@ -33,14 +33,14 @@ _WITHOUT_VECTORS = defer(TrashedMemory.vectors, raiseload=True)  # type: ignore[
 
 
 class Trashed(NamedTuple):
-    """A memory in the trash, as it was, with how it came there."""
+    """A memory in the trash, as it was, and the row that keeps it."""
 
     memory: Memory
     row: TrashedMemory
 
 
 class TrashPage(NamedTuple):
-    """Memories in the trash, last deleted first, as far as they fit; the total of all; their size in an answer."""
+    """Memories in the trash, most recently deleted first, as many as fit; the total of all; their size in an answer."""
 
     trashed: list[Trashed]
     total: int
@@ -59,12 +59,12 @@ def days_of_revert(session: Session, project_id: str) -> int:
 
 
 def days(session: Session, principal: Principal, project_id: str) -> int:
-    """Return as `days_of`. Raises what `require_project` does."""
+    """Returns what `days_of` does. Raises what `require_project` does."""
     return days_of(session, require_project(session, principal, project_id, Action.READ).id)
 
 
 def keep(session: Session, principal: Principal, memory: Memory, days: int) -> datetime:
-    """Keep a memory that is about to be deleted. Return until when it can come back."""
+    """Keep a memory that is about to be deleted. Return the time until which it can be restored."""
     moment = now()
     pieces = session.scalars(
         sa.select(Piece).where(col(Piece.memory_number) == memory.number).order_by(col(Piece.position))
@@ -152,7 +152,7 @@ def bring_back(session: Session, found: TrashedMemory) -> Memory:
 
 
 def erase(session: Session, principal: Principal, memory_id: str) -> bool:
-    """Delete a memory in the trash for good. Return whether it is there. Raises what `restore` does."""
+    """Delete a memory in the trash for good. Return whether it was in the trash. Raises what `restore` does."""
     row = _find(session, memory_id)
     if row is None:
         return False
@@ -162,7 +162,10 @@ def erase(session: Session, principal: Principal, memory_id: str) -> bool:
 
 
 def erase_all(session: Session, project_id: str, user_id: str | None) -> int:
-    """Delete what is in the project's trash, or that of the end user `user_id`, for good. Return how many."""
+    """Permanently delete everything in the project's trash, or only the memories of the end user `user_id`.
+
+    Return how many.
+    """
     return _erase(session, project_id, _of(project_id, user_id))
 
 
@@ -229,7 +232,7 @@ def _erase(session: Session, project_id: str, matching: Iterable[sa.ColumnElemen
 
 
 def _forget_deleted_people(session: Session, memory: Memory, versions: Iterable[MemoryVersion]) -> None:
-    """Do as the database does with the rows of a person who is deleted."""
+    """Clear references to deleted people, as the database does in live rows."""
     written = [(memory, "created_by"), (memory, "updated_by"), *((version, "updated_by") for version in versions)]
     ids = {getattr(row, name) for row, name in written} - {None}
     known = set(session.scalars(sa.select(col(User.id)).where(col(User.id).in_(ids))))

@@ -1,6 +1,6 @@
 """How much a project holds, and whether its quota has room for more.
 
-Memories that are staged and committed count as held: they are published whatever comes meanwhile.
+Memories that are staged and committed count as held: they will be published in any case.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Usage(NamedTuple):
 
 
 def usage_of(session: Session, project_id: str, *, lock: bool = False) -> Usage | None:
-    """Return None if there is no quota. With `lock`, nobody else adds to the project before the commit."""
+    """Return None if there is no quota. `lock` keeps others from adding to the project until the commit."""
     quota = quota_of(session)
     if quota == UNLIMITED:
         return None
@@ -41,7 +41,7 @@ def usage_of(session: Session, project_id: str, *, lock: bool = False) -> Usage 
 
 
 def require_room(session: Session, project_id: str, memories: int, size: int) -> None:
-    """Require that the quota has room for more memories, and for more bytes. What shrinks always has room.
+    """Require that the quota has room for more memories, and for more bytes. Shrinking is always allowed.
 
     Locks the project until the commit if there is a quota, so that the answer holds. Raises QuotaExceeded.
     """

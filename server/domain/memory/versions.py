@@ -87,7 +87,7 @@ def at(session: Session, memory: Memory, version: int) -> Version:
 
 
 def keep(session: Session, memory: Memory, change: MemoryChange) -> None:
-    """Keep what the change replaces, and forget the version that is now one too many."""
+    """Keep what the change replaces, and delete the oldest version beyond the limit."""
     is_new_text = change.text is not None and change.text != memory.content
     is_new_metadata = change.metadata is not None and as_json(change.metadata) != as_json(memory.details)
     session.add(
@@ -129,7 +129,10 @@ def _of(memory: Memory) -> sa.Select[MemoryVersion]:
 
 
 def _state_at(session: Session, memory: Memory, current: Version, version: int) -> Version:
-    """Return the text and metadata that the memory had at `version`: those of the first row since that holds them."""
+    """Return the text and metadata that the memory had at `version`.
+
+    Each is from the first row at or after that version that holds it.
+    """
     since = _of(memory).where(col(MemoryVersion.version) >= version).order_by(col(MemoryVersion.version)).limit(1)
     with_text = session.scalars(since.where(col(MemoryVersion.content).is_not(None))).one_or_none()
     with_details = session.scalars(since.where(col(MemoryVersion.details).is_not(None))).one_or_none()

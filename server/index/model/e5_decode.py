@@ -88,7 +88,7 @@ def main(source: str, target: str) -> None:
     shape = Shape(*reader.take("7i"))
     (epsilon,) = reader.take("f")
     if reader.take("i") != (BLOCK,):
-        raise SystemExit("the file has blocks of another size")
+        raise SystemExit("the file uses an unsupported block size")
     pieces = read_pieces(reader)
     write_tokenizer(pieces, folder / "tokenizer.json")
     write_config(shape, epsilon, pieces.padding, folder / "config.json")

@@ -1,6 +1,6 @@
 """Converts texts and questions to one spelling, before a database indexes or searches them.
 
-SQLite and Postgres fold letters differently, so it is not left to them.
+SQLite and Postgres fold letters differently, so we do it ourselves.
 """
 
 import re

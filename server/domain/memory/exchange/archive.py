@@ -95,7 +95,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 @contextlib.contextmanager
 def naming_damage() -> Iterator[None]:
-    """Raises Invalid for what the readers of zips raise."""
+    """Turn the errors of Python's zip readers into Invalid."""
     try:
         yield
     except NotImplementedError as error:

@@ -115,7 +115,7 @@ WRITERS = {
 
 
 def record_export(session: Session, principal: Principal | None, project_id: str, count: int) -> None:
-    """Record that the project was exported, before it is handed out. `principal` None stands for the command line.
+    """Record the export before the file is handed out. `principal` None stands for the command line.
 
     Raises NotFound, Forbidden.
     """
