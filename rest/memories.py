@@ -140,6 +140,8 @@ async def delete_all(request: Request[State]) -> Response:
     """Delete all memories of the project, or of one of its end users, and their trash. This cannot be undone."""
     call = await call_of(request)
     query, body = read_query(request, OfUser), await read_if_any(request, OfUser)
+    if body.user_id is None and "user_id" in body.model_fields_set:  # a variable of the caller that is not set
+        raise Invalid("must not be null: leave it out to delete the memories of all end users.", field="user_id")
     project_id = await project_of(request, call, body)
     user_id = single_value("user_id", query.user_id, body.user_id)
     count = await call.run(deletions.delete_all, project_id, user_id)

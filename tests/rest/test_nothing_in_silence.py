@@ -102,6 +102,7 @@ DELETIONS: tuple[tuple[str, object], ...] = (
     ("?user_id=ann&user_id=ben", None),
     ("", {"ids": ["mem_1"]}),
     ("", {"user_id": "ann", "tags": ["a"]}),
+    ("", {"user_id": None}),
     ("", {"filters": {}}),
     ("?user_id=ann", {"user_id": "ben"}),
     ("", ["mem_1"]),
