@@ -1,4 +1,4 @@
-"""Measures what a change of the embedding model costs the searches that go on meanwhile, and what these still find.
+"""Measures what a change of the embedding model costs the searches during the change, and what they still find.
 
 python -m bench.reembedding [FOLDER] [--before NAME] [--after NAME] [--memories N]
 

@@ -175,7 +175,7 @@ def _blame_settings(settings: Settings) -> Iterator[None]:
 
 
 def close_runtime(runtime: Runtime) -> None:
-    runtime.index.close()  # first: a Chroma that is not closed would be built anew
+    runtime.index.close()  # first, because a Chroma that is not closed is built anew
     runtime.activity.close()
     runtime.mailer.close()
     runtime.database.close()

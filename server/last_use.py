@@ -11,16 +11,16 @@ from server import waits
 from server.errors import Unavailable
 
 NOTE_USE_SECONDS = 1.0
-"""A request waits this long at most until its credential's use is recorded."""
+"""A request waits at most this long for the record of its credential's use."""
 
 NOTER_REST_SECONDS = 60.0
-"""How long no use is recorded after the database did not take one, so that no other request waits for it."""
+"""After a failed record, recording pauses for this long, so that other requests do not wait for it."""
 
 
 class Noter:
     """Records uses of credentials while the database takes writes. A full or locked database still answers reads.
 
-    One thread at a time records a use; a request that comes meanwhile leaves it to a later one.
+    One thread at a time records a use. Requests that arrive while it works are not recorded.
     """
 
     def __init__(self) -> None:
@@ -39,5 +39,5 @@ class Noter:
 
 
 def _with_own_waits(write: Callable[[], None]) -> None:
-    waits.begin()  # the request goes on meanwhile
+    waits.begin()  # the request does not wait for this thread, so their waits are separate
     write()

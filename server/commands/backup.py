@@ -72,7 +72,7 @@ def _new_file(file: Path) -> Iterator[Path]:
 
 
 def _name(partial: Path, file: Path) -> None:
-    """Write the file to the disk and give it its name, which nobody took meanwhile."""
+    """Write the file to the disk and give it its name. Raises SettingsError if the name is taken by now."""
     with partial.open("rb") as written:
         os.fsync(written.fileno())
     try:

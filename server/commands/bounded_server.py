@@ -1,4 +1,4 @@
-"""uvicorn's server with an end: a stop takes `END_SECONDS` at most, whatever hangs."""
+"""uvicorn's server with a bound: a stop takes at most `END_SECONDS`, even if something hangs."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""One worker process. Workers accept from one socket, and whoever has the fewest connections goes first."""
+"""One worker process. Workers accept from one socket, and the one with the fewest connections goes first."""
 
 import asyncio
 import contextlib

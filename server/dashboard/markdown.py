@@ -13,7 +13,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 MOST_RENDERED = 12_000
-"""Characters. A longer text is shown as it is."""
+"""The most characters of a text that is rendered. A longer one is shown as plain text."""
 
 LINKS = ("https://", "http://", "mailto:")
 TOP_HEADING = 3

@@ -68,7 +68,7 @@ class MemoryIndex:
         self._worker.start()
 
     def close(self) -> None:
-        self._embedder.close()  # first: whoever waits for it ends
+        self._embedder.close()  # first, so that threads which wait for it end
         self._question_threads.shutdown()
         self._earlier.close()
         self._worker.stop()

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from tests.live.test_server import add, client_of, new_key, search
 from tests.support.scaled import Service, Stack, running_stack
-from tests.support.server_process import ServerProcess, started
+from tests.support.server_process import ServerProcess, owner_of, started, workers_of
 from tests.support.world import eventually
 
 pytestmark = [pytest.mark.needs("own postgres"), pytest.mark.needs("own redis")]
@@ -98,20 +98,6 @@ def assert_kept(server: ServerProcess, key: str, acknowledged: dict[str, str]) -
 def metric(server: ServerProcess, name: str) -> float:
     lines = httpx.get(f"{server.url}/metrics", timeout=30).text.splitlines()
     return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"selfmemory_{name} "))
-
-
-def workers_of(server: ServerProcess) -> list[int]:
-    parent = server.process.pid
-    children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()]
-    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
-def owner_of(folder: Path) -> int:
-    """Return the worker that holds the lock of the index, 0 while none does."""
-    file = (folder / "data" / "index.lock").stat().st_ino
-    held = [line.split() for line in Path("/proc/locks").read_text("ascii").splitlines()]
-    owners = (int(fields[4]) for fields in held if fields[1] == "FLOCK" and fields[5].endswith(f":{file}"))
-    return next(owners, 0)
 
 
 def test_what_one_worker_stores_both_find_by_the_chroma_server(server: ServerProcess, stack: Stack, key: str) -> None:

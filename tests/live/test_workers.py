@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.live.test_server import add, client_of, new_key, search
-from tests.support.server_process import ServerProcess, run, started
+from tests.support.server_process import ServerProcess, owner_of, run, started, workers_of
 from tests.support.world import eventually
 
 CONNECTIONS = 4
@@ -44,19 +44,6 @@ def several(server: ServerProcess, key: str) -> Iterator[list[httpx.Client]]:
         for client in clients:
             assert client.get("/api/users/me").status_code == 200
         yield clients
-
-
-def workers_of(server: ServerProcess) -> list[int]:
-    parent = server.process.pid
-    children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()]
-    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
-def owner_of(folder: Path) -> int:
-    """Return the worker that has Chroma open."""
-    file = (folder / "data" / "index.lock").stat().st_ino
-    held = [line.split() for line in Path("/proc/locks").read_text("ascii").splitlines()]
-    return next(int(fields[4]) for fields in held if fields[1] == "FLOCK" and fields[5].endswith(f":{file}"))
 
 
 def connections_of(pid: int) -> int:

@@ -100,3 +100,18 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
     return subprocess.run(
         command, env=environment(folder, **settings), cwd=folder, capture_output=True, text=True, check=False
     )
+
+
+def workers_of(server: ServerProcess) -> list[int]:
+    """Return the worker processes that run now."""
+    parent = server.process.pid
+    children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()]
+    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def owner_of(folder: Path) -> int:
+    """Return the worker that holds the lock of the index, 0 while none does."""
+    file = (folder / "data" / "index.lock").stat().st_ino
+    held = [line.split() for line in Path("/proc/locks").read_text("ascii").splitlines()]
+    owners = (int(fields[4]) for fields in held if fields[1] == "FLOCK" and fields[5].endswith(f":{file}"))
+    return next(owners, 0)

@@ -94,7 +94,7 @@ def stage(
 ) -> int:
     """Keep the lines with their vectors. Return how many, without those that have expired or are there.
 
-    Raises NotFound if the project was deleted meanwhile, and QuotaExceeded.
+    Raises NotFound if the project was deleted in the meantime, and QuotaExceeded.
     """
     lines = [(number, line) for number, line in lines if line.expires_at is None or line.expires_at > now()]
     if on_duplicate is OnDuplicate.SKIP:
@@ -142,7 +142,7 @@ def commit(session: Session, principal: Principal | None, import_id: str) -> Non
 def accept(session: Session, principal: Principal | None, import_id: str) -> tuple[Project, int]:
     """Decide that all staged memories will be stored. Return the project and their number.
 
-    Raises what `begin` does, because rights may have changed meanwhile, and QuotaExceeded.
+    Raises what `begin` does, because rights may have changed since then, and QuotaExceeded.
     """
     row = _touch(session, import_id)
     project = _require_project(session, principal, row.project_id)
@@ -165,7 +165,7 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
             chunk = chunk.with_terms()
         row = _locked(session, import_id)
         if row is None or not publishing.is_next(session, chunk):
-            return True  # another process has published it meanwhile
+            return True  # another process has published it
     row.touched_at = now()
     publishing.store(session, row, chunk)
     return True

@@ -1,7 +1,7 @@
 """Undoes what one credential did with the memories of a project since a moment.
 
 `plan` finds what to undo. Then each step undoes a few memories in a transaction of its own and looks again under a
-lock, so that nothing is undone that somebody else changed meanwhile.
+lock, so that no later change by someone else is undone.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
 
 
 class Step(NamedTuple):
-    """How many memories a transaction undid, and how many it left because somebody else changed them meanwhile."""
+    """How many memories a transaction undid, and how many it left because someone else had changed them."""
 
     done: int
     skipped: int = 0

@@ -23,12 +23,12 @@ MOST_PIECES = 20
 """Pieces of a memory that are read: the beginning of a long text stands for it."""
 
 NEARLY_EQUAL = 0.88
-"""The cosine of two texts from which on they say nearly the same."""
+"""The lowest cosine of two texts that say nearly the same."""
 
 MOST_GROUPS = 20
 MOST_IN_GROUP = 10
 RELATED = 0.45
-"""The similarity, as searches compute it, from which on a memory is worth a look beside another."""
+"""The lowest similarity, as searches compute it, of memories that are shown as related."""
 
 _NO_NUMBERS: Numbers = np.empty(0, np.int64)
 

@@ -32,7 +32,7 @@ MAX_NEWCOMER_TURNS = 8
 """After this many first turns in a row a longer request gets one, so that many short ones cannot stop it."""
 
 CROWDED_SECONDS = 5.0
-"""After two callers used the model, it counts as shared for this long."""
+"""The model counts as shared for this long after two callers used it."""
 
 
 class Model(Protocol):
