@@ -5,7 +5,7 @@ python -m bench.fairness [--seconds 20] [--database-url postgresql://…/an_empt
 
 The other tenant signs in, searches and adds, one after the other: first alone, then under each flood. The aim is a p95
 of at most five times its p95 alone. Rate limits are off unless `--limits` is given, so that only the shares protect.
-With `--import-megabytes`, the only flood is a command that imports an export of ChatGPT of that size.
+With `--import-megabytes`, the only flood is a command that imports an export of ChatGPT of that size, to its end.
 """
 
 import argparse
@@ -154,23 +154,27 @@ def importing(server: Server, megabytes: int) -> Iterator[subprocess.Popen[bytes
 
 
 def measure_import(server: Server, megabytes: int, seconds: float) -> bool:
-    """Print what an import does to the neighbor, and both processes' memory. Return whether the aim is met."""
+    """Print what an import does to the neighbor until it ends, and both peaks of memory. Return if the aim is met."""
     neighbor = Neighbor(server)
     neighbor.times(1)
-    idle = neighbor.times(seconds / 2)
+    idle = neighbor.times(seconds)
     report(ALONE, idle, idle)
+    spent: dict[str, list[float]] = {kind: [] for kind in idle}
+    peaks = [0, 0]
     with importing(server, megabytes) as process:
-        within = report(f"import of {megabytes} MB", neighbor.times(seconds), idle)
-        is_running = process.poll() is None
-        peaks = [peak_megabytes(pid) for pid in (process.pid, server.process.pid) if is_running]
-    print(f"  peak memory of the import and of the server: {peaks} MB" if is_running else "  the import ended before")
-    return within
+        while process.poll() is None:
+            for kind, times in neighbor.times(1).items():
+                spent[kind] += times
+            pids = (process.pid, server.process.pid)
+            peaks = [max(peak, peak_megabytes(pid)) for peak, pid in zip(peaks, pids, strict=True)]
+    print(f"  the import ended with {process.returncode}; peak memory of it and of the server: {peaks} MB")
+    return report(f"import of {megabytes} MB", spent, idle) and process.returncode == 0
 
 
 def peak_megabytes(pid: int) -> int:
-    """Return the most memory that the process has had, by proc(5)."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) // 1000
+    """Return the most memory that the process has had, by proc(5), and 0 after its end."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) // 1000 for line in lines if line.startswith("VmHWM")), 0)
 
 
 def report(name: str, spent: dict[str, list[float]], idle: dict[str, list[float]]) -> bool:
