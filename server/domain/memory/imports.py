@@ -7,6 +7,7 @@ the number of lines.
 """
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -239,10 +240,13 @@ def import_memories(
 
 
 def _repeat(database: Database, step: Callable[[Session, None, str], bool], import_id: str) -> None:
+    """Run the step until there is no more to do. After each turn, leave as much time to other writers."""
     is_more = True
     while is_more:
+        began = time.monotonic()
         with database.write() as session:
             is_more = step(session, None, import_id)
+        time.sleep(time.monotonic() - began if is_more else 0)
 
 
 def _require_project(session: Session, principal: Principal | None, project_id: str) -> Project:
