@@ -1,4 +1,4 @@
-"""An authorization request: checked briefly before sign-in, fully afterwards, then answered to the client."""
+"""Checks an authorization request, briefly before sign-in and fully afterwards, and builds the answer to the client."""
 
 from contextlib import suppress
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from server.runtime import Call
 from server.settings import Settings
 
 HOST_TIMES = 10
-"""The limit of fetches from one host, as a multiple of the limit of one person."""
+"""The fetch limit for one host, as a multiple of the limit for one person."""
 
 
 class Consent(NamedTuple):
@@ -35,7 +35,7 @@ class Consent(NamedTuple):
     user: User
 
 
-def glance(session: Session, settings: Settings, fields: Fields) -> None:
+def check_before_sign_in(session: Session, settings: Settings, fields: Fields) -> None:
     """Refuse an unknown client or an unregistered redirect URI before sign-in, without fetching a client's document.
 
     Raises OAuth2Error, DocumentRefused.
@@ -49,29 +49,29 @@ def glance(session: Session, settings: Settings, fields: Fields) -> None:
     AuthorizationServer(settings, session).registered_redirect_uri(FlowRequest("GET", fields, {}))
 
 
-async def know_client(call: Call, client_id: str) -> None:
+async def refresh_document(call: Call, client_id: str) -> None:
     """Fetch the client's metadata document if it has one and our copy is too old. Raises DocumentRefused, RateLimited.
 
     Call it for signed-in people only, so that strangers cannot make this server fetch URLs.
     """
     if not client_documents.is_document_url(client_id):
         return
-    known = await call.read(_find, client_id)
-    if client_documents.is_fresh(known):
+    stored_client = await call.read(_find, client_id)
+    if client_documents.is_fresh(stored_client):
         return
     try:
         client_documents.require_well_formed(client_id, any_port=call.runtime.settings.cimd_allow_private)
         await call.runtime.in_thread(_count_fetch, call, client_id)
         fetched = await client_documents.fetch(client_id, call.runtime.settings)
     except (DocumentUnavailable, RateLimited):
-        if not client_documents.may_be_stale(known):
+        if not client_documents.may_be_stale(stored_client):
             raise
         return
-    with suppress(sa.exc.IntegrityError):  # another request stored the same document first
+    with suppress(sa.exc.IntegrityError):  # another request has just stored the same document
         await call.run(_keep, client_id, fetched)
 
 
-def consider(session: Session, principal: Principal, settings: Settings, fields: Fields) -> Consent:
+def prepare_consent(session: Session, principal: Principal, settings: Settings, fields: Fields) -> Consent:
     """Validate the whole request and store it for the principal's decision.
 
     Raises OAuth2Error: with a `redirect_uri`, send it to the client; without one, show it on a page.

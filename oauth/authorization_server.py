@@ -52,7 +52,7 @@ class AuthorizationServer(BaseServer):
             methods = " or ".join(sorted(client.auth_methods))
             raise ClientRefused(f"This client authenticates with {methods}.", by_header=by_header)
         if credentials.method is not AuthMethod.NONE and not clients.secret_matches(client.row, credentials.secret):
-            raise ClientRefused("The client_secret is not right.", by_header=by_header)
+            raise ClientRefused("The client_secret is wrong.", by_header=by_header)
         request.auth_method = credentials.method
         return client
 
@@ -71,8 +71,8 @@ class AuthorizationServer(BaseServer):
         client = self.query_client(request.payload.client_id or "")
         if client is None:
             raise InvalidClientError(
-                "This application is not registered here, or no longer is. It has to register again: "
-                "remove this server from the application, and add it once more."
+                "This application is not registered here, or no longer is. To register it again, remove this server "
+                "from the application and add it back."
             )
         return client.redirect_uri_for(request.payload.redirect_uri, self.settings.public_url)
 

@@ -49,7 +49,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class DocumentRefused(Invalid):
-    """The sentence is the same for every reason, so that it reveals nothing about this server's network."""
+    """The message is the same for every reason, so that it reveals nothing about this server's network."""
 
     sentence = "This application's metadata document could not be used."
 
@@ -63,7 +63,7 @@ def _text(value: object) -> object:
 
 
 class Document(BaseModel):
-    """The members that this server reads; it ignores the others."""
+    """The fields of a document that this server reads. It ignores all others."""
 
     client_id: str
     redirect_uris: list[object]
@@ -77,7 +77,7 @@ class Document(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The description in a document, and when to fetch it again."""
+    """A client's description from its document, and when to fetch the document again."""
 
     description: Description
     fresh_until: datetime
@@ -88,7 +88,7 @@ def is_document_url(client_id: str) -> bool:
 
 
 def require_well_formed(url: str, *, any_port: bool) -> None:
-    """Raises DocumentRefused for a URL that cannot be a client's, without using the network."""
+    """Check the form of a client's URL, without using the network. Raises DocumentRefused."""
     try:
         parts, _ = urlsplit(url), httpx.URL(url)
         port = parts.port
@@ -127,7 +127,7 @@ async def fetch(url: str, settings: Settings) -> Fetched:
 
 
 async def resolve(host: str, port: int) -> list[Address]:
-    """Return the addresses that the system resolver gives for a host. Raises OSError, DocumentRefused."""
+    """Resolve a host to its addresses with the system's resolver. Raises OSError, DocumentRefused."""
     try:
         entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:
@@ -197,7 +197,7 @@ def lifetime(cache_control: str) -> timedelta:
 
 
 def checked(url: str, body: bytes, public_url: str) -> Description:
-    """Return what the document says about the client at `url`. Raises DocumentRefused."""
+    """Validate the document, and return its description of the client at `url`. Raises DocumentRefused."""
     try:
         document = Document.model_validate_json(body)
     except ValidationError:

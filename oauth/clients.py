@@ -26,7 +26,7 @@ class Client(ClientMixin):
 
     @property
     def auth_methods(self) -> Set[str]:
-        """Return the method that the client registered. A client that an administrator created may use either."""
+        """Return the methods the client may use: the one it registered, or both if an administrator created it."""
         if self.row.kind == ClientKind.CONFIGURED and self.row.secret_hash is not None:
             return {AuthMethod.BASIC, AuthMethod.POST}
         return {self.row.auth_method}

@@ -1,4 +1,4 @@
-"""Turn the error tree and Authlib's errors into the JSON that clients read (RFC 6749 section 5.2)."""
+"""Turns our errors and Authlib's into the JSON that clients read (RFC 6749 section 5.2)."""
 
 import logging
 
@@ -20,7 +20,7 @@ CODES = {401: "invalid_client", 429: "slow_down", 503: "temporarily_unavailable"
 
 
 class ForPrograms(Methods):
-    """The endpoint of a path that clients call: every failure is `{"error", "error_description"}`."""
+    """An endpoint that clients call. Every failure becomes `{"error", "error_description"}`."""
 
     async def answer(self, request: Request[State]) -> Response:
         if request.method == "OPTIONS":
@@ -37,7 +37,8 @@ class ForPrograms(Methods):
 
 
 def options(endpoint: Methods) -> Response:
-    """Return the methods of an endpoint (RFC 9110 section 9.3.7). `server.cors` answers the preflights of browsers."""
+    """Answer OPTIONS with the endpoint's methods (RFC 9110 section 9.3.7). `server.cors` answers browsers'
+    preflights."""
     return Response(status_code=204, headers={"Allow": f"{endpoint.allow}, OPTIONS"})
 
 

@@ -1,6 +1,6 @@
 """The two grants: an authorization code with a proof key (RFC 7636), and a refresh token that rotates.
 
-The log says why a code or token was refused. The client reads one sentence for all reasons.
+The log says why a code or token was refused. The client gets the same message for every reason.
 """
 
 import logging
@@ -77,11 +77,11 @@ class CodeGrant(AuthorizationCodeGrant):
         """Do nothing: `require_plain_request` checks all parameters."""
 
     def query_authorization_code(self, code: str, client: Client) -> PresentedCode | None:
-        found = tokens.find_code(self.server.session, code, client.id)
-        if isinstance(found, Refusal):
-            log_code_refusal(client.id, found)
+        code_row = tokens.find_code(self.server.session, code, client.id)
+        if isinstance(code_row, Refusal):
+            log_code_refusal(client.id, code_row)
             return None
-        return PresentedCode(found, self.request.payload.redirect_uri is not None)
+        return PresentedCode(code_row, self.request.payload.redirect_uri is not None)
 
     def validate_token_request(self) -> None:
         super().validate_token_request()
@@ -93,7 +93,7 @@ class CodeGrant(AuthorizationCodeGrant):
         issued = tokens.redeem(self.server.session, self.server.settings, code.row, with_refresh_token=with_refresh)
         if isinstance(issued, Refusal):
             log_code_refusal(code.row.client_id, issued)
-            raise InvalidGrantError("The code was used already or has ended.")
+            raise InvalidGrantError("The code was already used or has expired.")
         return 200, body_of(issued), self.TOKEN_RESPONSE_HEADER
 
 
@@ -102,11 +102,11 @@ class RefreshGrant(RefreshTokenGrant):
 
     def authenticate_refresh_token(self, refresh_token: str) -> PresentedRefreshToken | None:
         client: Client = self.request.client
-        found = tokens.find_refresh_token(self.server.session, refresh_token)
-        if found is None:
+        token_row = tokens.find_refresh_token(self.server.session, refresh_token)
+        if token_row is None:
             log_token_refusal(client.id, None, Refusal.UNKNOWN)
             return None
-        presented = PresentedRefreshToken(*found)
+        presented = PresentedRefreshToken(*token_row)
         if not presented.check_client(client):
             reason = refusals.refuse_token(self.server.session, presented.grant, Refusal.OTHER_CLIENT)
             log_token_refusal(client.id, presented.grant.id, reason)
@@ -124,12 +124,12 @@ class RefreshGrant(RefreshTokenGrant):
         issued = tokens.rotate(self.server.session, self.server.settings, presented.row, scopes)
         if isinstance(issued, Refusal):
             log_token_refusal(self.request.client.id, grant_id, issued)
-            raise InvalidGrantError("The refresh token was used already or has ended.")
+            raise InvalidGrantError("The refresh token was already used or is no longer valid.")
         return 200, body_of(issued), self.TOKEN_RESPONSE_HEADER
 
 
 class ProofKey(CodeChallenge):
-    """Require a code challenge by S256, the only method, from every client."""
+    """Require a code challenge from every client. S256 is the only method."""
 
     SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar = ["S256"]
 

@@ -1,4 +1,4 @@
-"""What people see of the flow: the consent page, the decision, and a page that says why a request cannot go on.
+"""The pages of the flow: the consent page, the decision, and a page that says why a request cannot continue.
 
 Before sign-in, nothing redirects to the client; afterwards, errors are sent to the client.
 """
@@ -48,7 +48,7 @@ class Visitor(NamedTuple):
 
 
 class ForPeople(Methods):
-    """The endpoint of a page. It shows every failure as a page and never redirects because of one."""
+    """The endpoint of a page. It shows every failure as a page, and never redirects after one."""
 
     async def answer(self, request: Request[State]) -> Response:
         if request.method == "OPTIONS":
@@ -71,22 +71,23 @@ async def authorize(request: Request[State]) -> Response:
     runtime, fields = request.state["runtime"], fields_of(query)
     visitor = await visitor_of(request)
     if visitor is None:
-        await runtime.read(authorization.glance, runtime.settings, fields)
-        return leave(sign_in_url(f"{request.url.path}?{query}"))
-    await authorization.know_client(visitor.call, fields.get("client_id", [""])[0])
+        await runtime.read(authorization.check_before_sign_in, runtime.settings, fields)
+        return redirect_to(sign_in_url(f"{request.url.path}?{query}"))
+    await authorization.refresh_document(visitor.call, fields.get("client_id", [""])[0])
     try:
-        consent = await visitor.call.run(authorization.consider, runtime.settings, fields)
+        consent = await visitor.call.run(authorization.prepare_consent, runtime.settings, fields)
     except OAuth2Error as error:
         if not error.redirect_uri:
             raise
         answer = {"error": error.error, "error_description": error.get_error_description()}
-        return leave(authorization.answer_url(runtime.settings, error.redirect_uri, error.state, **answer))
+        return redirect_to(authorization.answer_url(runtime.settings, error.redirect_uri, error.state, **answer))
     html = await runtime.in_thread(render, "consent.html", context_of(visitor, consent))
     return HTMLResponse(html, headers=HEADERS)
 
 
 async def decide(request: Request[State]) -> Response:
-    """Allow or deny. The form names only the decision and the project; the server kept the rest of the request."""
+    """Allow or deny access. The form holds only the decision and the project; the server stored the rest of the
+    request."""
     visitor = await visitor_of(request)
     if visitor is None:
         raise Forbidden("You are signed out. Go back to the application and connect again.")
@@ -99,10 +100,12 @@ async def decide(request: Request[State]) -> Response:
             allowed, code = await visitor.call.run(
                 authorizations.approve, request_id, project_id, settings.code_seconds
             )
-            return leave(authorization.answer_url(settings, allowed.redirect_uri, allowed.state, code=code))
+            return redirect_to(authorization.answer_url(settings, allowed.redirect_uri, allowed.state, code=code))
         case ["deny"], _:
             denied = await visitor.call.run(authorizations.deny, request_id)
-            return leave(authorization.answer_url(settings, denied.redirect_uri, denied.state, error="access_denied"))
+            return redirect_to(
+                authorization.answer_url(settings, denied.redirect_uri, denied.state, error="access_denied")
+            )
         case ["allow"], _:
             raise Invalid("choose the project to connect.", field="project_id")
     raise Invalid("choose allow or deny.", field="decision")
@@ -144,13 +147,13 @@ async def problem(
     return HTMLResponse(html, status, HEADERS | dict(headers or {}))
 
 
-def leave(url: str) -> Response:
+def redirect_to(url: str) -> Response:
     """Redirect with 303, so that the browser does not send the form's fields to the client."""
     return Response(status_code=303, headers={"Location": url})
 
 
 def sign_in_url(path: str) -> str:
-    """Return the address of the sign-in page that leads to `path` afterwards. Nothing is stored for a stranger."""
+    """Return the URL of the sign-in page, which leads back to `path`. Nothing is stored for a stranger."""
     return "/sign-in?next=" + quote(quote(path, safe=URL_CHARACTERS), safe=UNESCAPED)
 
 
@@ -159,7 +162,8 @@ def render(template: str, context: dict[str, object]) -> str:
 
 
 def risks_of(redirect_uri: str) -> dict[str, object]:
-    """Return who else could receive the answer: any local program, any application with this scheme, or the network."""
+    """Return who else could intercept the answer: any local program, any application with this scheme, or the
+    network."""
     return {
         "is_local": redirect_uris.is_local(redirect_uri),
         "app_scheme": redirect_uri.partition(":")[0] if redirect_uris.is_app(redirect_uri) else None,

@@ -20,7 +20,7 @@ from server.wire import is_unstorable
 
 MAX_URIS = 50
 MAX_TEXT = 4096
-"""The most characters in a text or link. A longer one is ignored."""
+"""Maximum length of a text or link. A longer one is ignored."""
 
 
 def _text_or_nothing(value: object) -> object:
@@ -33,9 +33,9 @@ def _link_or_nothing(value: str | None) -> str | None:
 
 
 def _known_or_default(value: object) -> object:
-    """Return the grant types that both the client and we know. If there are none, return all of ours."""
-    known = [grant for grant in GRANT_TYPES if isinstance(value, list) and grant in value]
-    return known or list(GRANT_TYPES)
+    """Return the client's grant types that this server supports, or all of ours if there are none."""
+    supported = [grant for grant in GRANT_TYPES if isinstance(value, list) and grant in value]
+    return supported or list(GRANT_TYPES)
 
 
 Text = Annotated[str | None, BeforeValidator(_text_or_nothing)]

@@ -1,4 +1,4 @@
-"""Turn HTTP requests into what Authlib reads: single parameters, client credentials, our resource."""
+"""Turns HTTP requests into what Authlib reads: single parameters, client credentials, our resource."""
 
 import binascii
 from base64 import b64decode
@@ -18,10 +18,10 @@ from server.urls import origin_of
 from server.wire import FORM, media_type, parse_form, read_body
 
 FORM_LIMIT = 64_000
-"""The most bytes in a form."""
+"""Maximum size of a form in bytes."""
 
 QUERY_LIMIT = 8_000
-"""The most characters in an authorization request's query, which the sign-in page's address must carry."""
+"""Maximum length of an authorization request's query. The sign-in page's URL has to carry it."""
 
 MAX_FIELDS = 100
 SECRET_FIELDS = frozenset(
@@ -85,7 +85,7 @@ class ClientRefused(InvalidClientError):
 
 
 class InvalidTarget(OAuth2Error):
-    """RFC 8707 section 2."""
+    """The request names a resource that is not ours (RFC 8707 section 2)."""
 
     error = "invalid_target"
 
@@ -158,7 +158,8 @@ def canonical(resource: str) -> str:
 
 
 def client_credentials(request: FlowRequest) -> ClientCredentials:
-    """Read the credentials from the header or from the form. Raises ClientRefused for both, or a malformed header."""
+    """Read the credentials from the header or the form. Raises ClientRefused if both have some, or for a malformed
+    header."""
     data = request.payload.data
     header = request.headers.get("authorization", "")
     if header.partition(" ")[0].lower() != "basic":  # an access token, which some clients add to every request

@@ -11,7 +11,7 @@ from server.domain.grants import tokens
 
 
 class Revocation(RevocationEndpoint):
-    """Answer 200 for an unknown token and for another client's token too, without revoking anything."""
+    """Revoke a token of the client. For an unknown token or another client's, answer 200 too, but revoke nothing."""
 
     def create_endpoint_response(self, request: FlowRequest) -> TokenAnswer:
         client = self.authenticate_endpoint_client(request)
@@ -20,7 +20,7 @@ class Revocation(RevocationEndpoint):
 
 
 class Introspection(IntrospectionEndpoint):
-    """Describe an access token of the client. Report every other token as inactive, refresh tokens too."""
+    """Describe an access token of the client. Report every other token as inactive, even a refresh token."""
 
     def create_endpoint_response(self, request: FlowRequest) -> TokenAnswer:
         client = self.authenticate_endpoint_client(request)
@@ -42,7 +42,8 @@ class Introspection(IntrospectionEndpoint):
 
 
 def presented_token(request: FlowRequest) -> str:
-    """Return the token of the request; `token_type_hint` is not needed to find it. Raises InvalidRequestError."""
+    """Return the token in the request. Ignore `token_type_hint`: the token is found without it. Raises
+    InvalidRequestError."""
     token = request.form.get("token")
     if token is None:
         raise InvalidRequestError("The token is missing.")

@@ -25,7 +25,7 @@ GUESS_ERRORS = frozenset({"invalid_client", "invalid_grant"})
 """The error codes that may answer a guess at a secret, code or token. The rate limit counts them."""
 
 ADDRESS_TIMES = 10
-"""The failures allowed for one address, as a multiple of those for one known client there."""
+"""How many failures one address may have, as a multiple of what one known client at that address may have."""
 
 Decide = Callable[[AuthorizationServer, FlowRequest], Answer]
 
@@ -87,8 +87,8 @@ async def _respond(request: Request[State], decide: Decide) -> Response:
 async def _known_client_id(runtime: Runtime, flow: FlowRequest, address: str) -> str:
     """Return the client id of the request.
 
-    An unknown client is refused before any other work. Only its address counts: a new id brings no new attempts.
-    Raises ClientRefused, RateLimited.
+    An unknown client is refused before any other work. It is counted by address alone, so that a new id brings no new
+    attempts. Raises ClientRefused, RateLimited.
     """
     try:
         client_id = client_credentials(flow).client_id

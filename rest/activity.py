@@ -1,4 +1,4 @@
-"""A project's activity over HTTP: list it, and undo a part of it."""
+"""A project's activity over HTTP: list it, and undo part of it."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -75,7 +75,7 @@ async def list_all(request: Request[State]) -> Response:
 class RevertRequest(Change):
     source_id: SourceId = Field(description="an API key, a connection, a session or an import, as `source` names it")
     since: Annotated[datetime, BeforeValidator(parse_moment)]
-    dry_run: bool = Field(default=False, description="true only counts what would be undone")
+    dry_run: bool = Field(default=False, description="true counts what would be undone, and changes nothing")
 
 
 class Reverted(BaseModel):
@@ -83,10 +83,14 @@ class Reverted(BaseModel):
     adds: int = Field(description="memories that are in the trash now")
     changes: int = Field(description="memories that are back at their previous version")
     deletions: int = Field(description="memories that came back from the trash")
-    skipped: int = Field(description="memories that somebody else changed or deleted afterwards: they stay so")
+    skipped: int = Field(
+        description="memories that somebody else changed or deleted afterwards; they are left as they are"
+    )
     beyond_history: int = Field(
         exclude_if=lambda count: count == 0,
-        description="memories whose version before is not kept any more: they stay so. Present if there are any",
+        description=(
+            "memories whose previous version is no longer kept; they are left as they are. Present if there are any"
+        ),
     )
 
 
@@ -94,6 +98,6 @@ async def undo(request: Request[State]) -> Response:
     """Undo what one source did to the project's memories since a given time. Only for the project's admins."""
     call = await person_call_of(request)
     body = await read(request, RevertRequest)
-    wanted = Wanted(request.path_params["project_id"], body.source_id, body.since)
-    undone = await (reverting.planned if body.dry_run else reverting.undo)(call, wanted)
+    reversion = Wanted(request.path_params["project_id"], body.source_id, body.since)
+    undone = await (reverting.planned if body.dry_run else reverting.undo)(call, reversion)
     return reply(Reverted(dry_run=body.dry_run, **undone._asdict()))

@@ -109,7 +109,7 @@ async def list_all(request: Request[State]) -> Response:
 
 
 async def rename(request: Request[State]) -> Response:
-    """Give an API key another name: your own, or any as an admin."""
+    """Rename one of your API keys or, as an admin, anyone's."""
     call = await person_call_of(request)
     new = await read(request, NewKeyName)
     path = request.path_params

@@ -16,36 +16,38 @@ from server.runtime import State
 
 
 class ContextQuery(OfUser):
-    budget: ContextBudget = Field(default=DEFAULT_BUDGET, description="characters of the text at most")
+    budget: ContextBudget = Field(default=DEFAULT_BUDGET, description="the maximum length of the text, in characters")
 
 
 class KnownView(BaseModel):
     id: str
-    content: str = Field(description="its beginning, as far as the text shows it")
+    content: str = Field(description="the part of the memory that the text shows")
     pinned: bool
     created_at: datetime
 
 
 class ContextView(BaseModel):
-    text: str = Field(description="a line for each memory")
-    memories: list[KnownView] = Field(description="pinned ones first, then those that changed last or are found often")
+    text: str = Field(description="one line for each memory")
+    memories: list[KnownView] = Field(description="pinned memories first, then recent and frequently found ones")
 
     @classmethod
-    def of(cls, known: list[Known]) -> Self:
+    def of(cls, entries: list[Known]) -> Self:
         memories = [
-            KnownView(id=one.memory.id, content=one.text, pinned=one.memory.pinned, created_at=one.memory.created_at)
-            for one in known
+            KnownView(
+                id=entry.memory.id, content=entry.text, pinned=entry.memory.pinned, created_at=entry.memory.created_at
+            )
+            for entry in entries
         ]
-        return cls(text=text_of(known), memories=memories)
+        return cls(text=text_of(entries), memories=memories)
 
 
 async def read(request: Request[State]) -> Response:
-    """Read what to know at the start of a conversation: pinned memories, then recent and often found ones."""
+    """Read what to know at the start of a conversation: pinned memories, then recent and frequently found ones."""
     call = await call_of(request)
     query = read_query(request, ContextQuery)
     await project_of(request, call)
-    known = await call.read(context.read_context, query.project_id, query.user_id, query.budget, write_line)
-    return reply(ContextView.of(known))
+    entries = await call.read(context.read_context, query.project_id, query.user_id, query.budget, write_line)
+    return reply(ContextView.of(entries))
 
 
 def write_line(_memory: Memory, text: str) -> str:

@@ -66,7 +66,7 @@ class Resource(Methods):
         return await super().answer(request)
 
     def takes_nothing(self, method: str) -> bool:
-        """Return whether the method is a DELETE or PUT without a body. One with fields is refused."""
+        """Return whether the method is a DELETE or PUT that takes no body. A body with fields is refused."""
         endpoint = self.endpoints.get(method)
         is_bare = endpoint is not None and endpoint.body is None and not endpoint.reads_body
         return is_bare and method in ("DELETE", "PUT")
@@ -84,7 +84,7 @@ class Resource(Methods):
 
 
 def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
-    """Return one route for each path. Endpoints of the same path must be neighbours in the table.
+    """Return one route for each path. Endpoints of the same path must be neighbors in the table.
 
     A path that ends in a slash is served without the slash too, because clients differ.
     """

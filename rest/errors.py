@@ -1,4 +1,4 @@
-"""Turn errors into HTTP answers of one shape: `{"detail": "<one sentence>"}`."""
+"""Turns errors into HTTP answers of one shape: `{"detail": "<one sentence>"}`."""
 
 import logging
 
@@ -27,7 +27,7 @@ async def answer_failure(request: Request[State], error: Exception) -> Response:
 
 
 async def answer_http(_request: Request[State], error: Exception) -> Response:
-    """Answer what the routing refuses: an unknown path or method."""
+    """Answer a request that the router refuses: an unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     detail = SENTENCES.get(error.status_code, error.detail)
     return JSONResponse({"detail": detail}, error.status_code, error.headers)

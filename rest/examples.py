@@ -1,4 +1,4 @@
-"""How each route is called with curl, derived from its description."""
+"""The curl command for each route, derived from its OpenAPI description."""
 
 import json
 import re
@@ -31,7 +31,7 @@ SAMPLES: dict[str, JSON] = {
     "source_id": "key_…",
 }
 FIRST_CHOICES = ("messages", "query", "text", "name", "tags")
-"""What the example of a body holds that requires nothing: the first of these that the body has."""
+"""For a body without required fields, the example holds the first of these fields that the body has."""
 
 IDS = {
     "memory_id": "mem_…",
@@ -62,7 +62,7 @@ def curl_of(method: str, path: str, operation: Described, schemas: Described, ba
 
 
 def example_of(schema: Described, schemas: Described) -> JSON:
-    """Return a value that the schema describes, as short as it can be."""
+    """Return a short value that fits the schema."""
     if "$ref" in schema:
         return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas)
     if "anyOf" in schema:
@@ -89,7 +89,7 @@ def _object(schema: Described, schemas: Described) -> JsonObject:
 
 
 def _sample(name: str, schema: Described, schemas: Described) -> JSON:
-    """Return a value that people would send, if the field takes it; names are those of several bodies."""
+    """Return a lifelike value if the field's name is in `SAMPLES` and its schema allows the value."""
     described = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     is_taken = name in SAMPLES and SAMPLES[name] in described.get("enum", [SAMPLES[name]])
     return SAMPLES[name] if is_taken else example_of(schema, schemas)

@@ -41,7 +41,7 @@ class CheckView(BaseModel):
     models: Mapping[str, int] | None = Field(
         default=None,
         exclude_if=lambda value: value is None,
-        description='how many memories have vectors of which model; "none" for no vectors yet',
+        description='how many memories have vectors of each model; "none" counts those without vectors',
     )
     advice: str | None = Field(
         default=None, exclude_if=lambda value: value is None, description="the setting that would improve the results"

@@ -1,4 +1,4 @@
-"""Read a request (caller, body, query) and write the answer, for every REST handler."""
+"""Reads requests (caller, body, query) and writes answers, for every REST handler."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,10 +23,10 @@ Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")
 BODY_LIMIT = 100_000
 BULK_BODY_LIMIT = 10_000_000
-"""The most bytes in a body. The larger limit is for batches."""
+"""Maximum size of a body in bytes. The larger limit is for batches."""
 
 MOST_WARNINGS = 100
-"""The most warnings in an answer."""
+"""Maximum number of warnings in an answer."""
 
 
 async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call:
@@ -43,7 +43,7 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
 async def late_call_of(request: Request[State]) -> AsyncIterator[Call]:
     """Like `call_of`, for a request without a body that reads once: the operation's transaction authenticates too.
 
-    A refusal of the credential still comes before any other.
+    A bad credential is still refused before anything else.
     """
     runtime = request.state["runtime"]
     call = await runtime.late_call(credential_of(request, runtime.settings))
@@ -92,11 +92,11 @@ async def _require_nothing_unknown(request: Request[State]) -> None:
 def require_known_parameters(request: Request[State]) -> None:
     """Raises Invalid for an unknown query parameter. Ignoring one could widen the request, or change the wrong data."""
     query = request.scope["endpoint"].query_of(request.method)
-    known = query.model_fields if query else {}
+    fields = query.model_fields if query else {}
     for name in request.query_params:
-        if name not in known:
-            has = f"Known parameters: {', '.join(known)}." if known else "This route takes no parameters."
-            raise Invalid(f"{not_a('parameter', name, known)} {has}", field=shortened(name))
+        if name not in fields:
+            available = f"Known parameters: {', '.join(fields)}." if fields else "This route takes no parameters."
+            raise Invalid(f"{not_a('parameter', name, fields)} {available}", field=shortened(name))
 
 
 async def read(request: Request[State], model: type[Model], limit: int = BODY_LIMIT) -> Model:
@@ -120,9 +120,9 @@ def read_query(request: Request[State], model: type[Model]) -> Model:
     A list may be repeated. Raises Invalid if any other parameter is repeated with different values.
     """
     values: dict[str, object] = {}
-    given = parse_query(request)
+    values_by_name = parse_query(request)
     for name, field in model.model_fields.items():
-        if texts := given.get(name):
+        if texts := values_by_name.get(name):
             values[name] = texts if get_origin(field.annotation) is tuple else single_value(name, *texts)
     require_storable(values)
     return validated(model, values)
@@ -130,10 +130,10 @@ def read_query(request: Request[State], model: type[Model]) -> Model:
 
 def single_value(field: str, *values: Value | None) -> Value | None:
     """Return the value of a field that a request may give in several places. Raises Invalid if two differ."""
-    given = [value for value in values if value is not None]
-    if any(value != given[0] for value in given):
+    present = [value for value in values if value is not None]
+    if any(value != present[0] for value in present):
         raise Invalid("is given more than once, with different values.", field=field)
-    return given[0] if given else None
+    return present[0] if present else None
 
 
 def parsed(model: type[Model], body: bytes) -> Model:

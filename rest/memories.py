@@ -92,7 +92,7 @@ async def update(request: Request[State]) -> Response:
 
 
 async def merge(request: Request[State]) -> Response:
-    """Change what the body names, and keep everything else (RFC 7396). The history keeps the earlier version."""
+    """Change the fields that the body names, and keep all others (RFC 7396). The history keeps the earlier version."""
     call = await call_of(request, Bucket.MEMORY_CHANGE)
     patch = await read(request, MemoryPatch)
     memory = await call.run(changes.merge, await memory_id_of(request, call), patch, call.index)
@@ -102,11 +102,11 @@ async def merge(request: Request[State]) -> Response:
 async def restore(request: Request[State]) -> Response:
     """Bring an earlier version back, as a new version; without a version, bring the memory back from the trash."""
     call = await call_of(request, Bucket.MEMORY_CHANGE)
-    wanted = await read_if_any(request, RestoredVersion)
-    if wanted.version is None:
+    body = await read_if_any(request, RestoredVersion)
+    if body.version is None:
         memory = await call.run(trash.restore, await any_memory_id_of(request, call))
     else:
-        memory = await call.run(changes.restore, await memory_id_of(request, call), wanted.version, call.index)
+        memory = await call.run(changes.restore, await memory_id_of(request, call), body.version, call.index)
     return await reply_with(request, memory)
 
 
@@ -140,7 +140,7 @@ async def delete_all(request: Request[State]) -> Response:
     """Delete all memories of the project, or of one of its end users, and their trash. This cannot be undone."""
     call = await call_of(request)
     query, body = read_query(request, OfUser), await read_if_any(request, OfUser)
-    if body.user_id is None and "user_id" in body.model_fields_set:  # a variable of the caller that is not set
+    if body.user_id is None and "user_id" in body.model_fields_set:  # probably an unset variable in the caller's code
         raise Invalid("must not be null: leave it out to delete the memories of all end users.", field="user_id")
     project_id = await project_of(request, call, body)
     user_id = single_value("user_id", query.user_id, body.user_id)
@@ -172,7 +172,7 @@ async def any_memory_id_of(request: Request[State], call: Call) -> str:
 
 
 async def reply_with(request: Request[State], memory: Memory) -> Response:
-    # Twice the size, because the messages repeat the text.
+    # Twice the size, because the view holds the text twice.
     return await reply_sized(request, 2 * size_of(memory.content, memory.details), lambda: MemoryView.of(memory))
 
 

@@ -89,7 +89,7 @@ class MemoryList(BaseModel):
     next: str | None = Field(
         default=None,
         exclude_if=lambda value: value is None,
-        description="path and query of the rest of the page; present if the page has more than 4 MB",
+        description="path and query for the rest of the page; present if the page has more than 4 MB",
     )
 
     @classmethod
@@ -124,7 +124,7 @@ class MemoryHistory(BaseModel):
     next: str | None = Field(
         default=None,
         exclude_if=lambda value: value is None,
-        description="path and query of the versions before these; present if there are any",
+        description="path and query for the versions before these; present if there are any",
     )
 
     @classmethod
@@ -144,7 +144,7 @@ class TrashedView(ListedMemory):
     deleted_at: datetime
     deleted_by: str | None = Field(description="the user")
     deleted_through: Source | None = Field(description="the key, application or session that deleted it")
-    deleted_until: datetime = Field(description="until when it can be restored")
+    deleted_until: datetime = Field(description="the time until which it can be restored")
 
     @classmethod
     def of_trashed(cls, trashed: Trashed) -> Self:
@@ -175,7 +175,7 @@ class DeletedAll(BaseModel):
 class StatsView(BaseModel):
     total: int
     this_week: int = Field(description="created since Monday, UTC")
-    tag_count: int = Field(description="how many different tags")
+    tag_count: int = Field(description="the number of distinct tags")
 
 
 class CreatedReference(BaseModel):
@@ -211,10 +211,10 @@ class ListQuery(OfUser):
         return ListRequest(filters, self.limit, self.offset, self.before, self.project_id)
 
     def following(self, listed: Sequence[ListedMemory]) -> str:
-        """Return the path and query for what is left of this page after the memories that were listed."""
-        left = {"limit": self.limit - len(listed), "offset": 0, "before": listed[-1].id}
-        given = self.model_copy(update=left).model_dump(mode="json", exclude_defaults=True)
-        return f"/api/memories?{urlencode(given | {'limit': left['limit']}, doseq=True)}"
+        """Return the path and query for the rest of this page, after the memories in `listed`."""
+        remaining = {"limit": self.limit - len(listed), "offset": 0, "before": listed[-1].id}
+        parameters = self.model_copy(update=remaining).model_dump(mode="json", exclude_defaults=True)
+        return f"/api/memories?{urlencode(parameters | {'limit': remaining['limit']}, doseq=True)}"
 
 
 class TrashQuery(OfUser):
@@ -232,7 +232,9 @@ class HistoryQuery(InProject):
 
 
 class RestoredVersion(Change):
-    version: VersionNumber | None = Field(default=None, description="from the history; if left out, from the trash")
+    version: VersionNumber | None = Field(
+        default=None, description="a version from the history; if left out, the memory comes back from the trash"
+    )
 
 
 class Batch(InProject):

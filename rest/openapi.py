@@ -32,7 +32,7 @@ FAILURES = {
     404: "Not found, or not visible to you.",
     409: "The request conflicts with stored data.",
     410: "This has expired or ended.",
-    408: "The body of the request arrives too slowly.",
+    408: "The request body arrived too slowly.",
     413: "The request is too large.",
     415: "The body is not JSON.",
     429: "Too many requests.",

@@ -37,9 +37,9 @@ async def project_of(request: Request[State], call: Call, *bodies: NamesProject)
 
     Raises NotFound if the request names an organization that is not the project's.
     """
-    named: list[NamesProject] = [read_query(request, InProject), *bodies]
-    project_id = single_value("project_id", *(body.project_id for body in named))
-    organization_id = single_value("organization_id", *(body.organization_id for body in named))
+    sources: list[NamesProject] = [read_query(request, InProject), *bodies]
+    project_id = single_value("project_id", *(body.project_id for body in sources))
+    organization_id = single_value("organization_id", *(body.organization_id for body in sources))
     if organization_id is not None:
         await call.read(require_project_of, project_id, organization_id)
     return project_id

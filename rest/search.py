@@ -47,7 +47,8 @@ class SearchFilters(WithoutNulls, OfUser):
     source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
     pinned: bool | None = None
     threshold: Threshold | None = Field(
-        default=None, description="the minimum score; 0: all; left out: no results as weak as unrelated memories"
+        default=None,
+        description="the minimum score; 0 returns everything; by default, chance matches are dropped",
     )
     sort_by: SortBy = SortBy.RELEVANCE
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")
@@ -57,7 +58,7 @@ class SearchFilters(WithoutNulls, OfUser):
 class Search(SearchFilters):
     query: Query = Field(description="empty: newest first within the filters")
     filters: SearchFilters = Field(
-        default_factory=SearchFilters, description="filters may stand here, beside the query, or in both places"
+        default_factory=SearchFilters, description="filters may be here, at the top level, or in both places"
     )
 
     @model_validator(mode="after")
@@ -92,7 +93,7 @@ class Search(SearchFilters):
 class MatchView(BaseModel):
     similarity: float = Field(description="how close the best piece is in meaning")
     words: float = Field(description="how well the words match")
-    window: float = Field(description="how well the words of the memories before and after it match")
+    window: float = Field(description="how well the words of the memories around it match")
     piece: str = Field(description="the part of the memory that matches best")
 
 

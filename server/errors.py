@@ -11,7 +11,7 @@ ServiceError
 ├── Conflict           valid, but contradicts stored state
 ├── Gone               existed and has ended
 ├── TooLarge           exceeds the size limit of a request
-├── TooSlow            the body of the request arrives too slowly
+├── TooSlow            the request body arrived too slowly
 ├── QuotaExceeded      the project is full: says how full, and what to do
 ├── RateLimited        too many requests; says when to try again
 └── Unavailable        cannot be done now; nothing was changed. Also a model that fails or is closed
@@ -103,7 +103,7 @@ class QuotaExceeded(ServiceError):
 
 
 class TooSlow(ServiceError):
-    sentence = "The body of the request arrives too slowly. Try again on a faster connection."
+    sentence = "The request body arrived too slowly. Try again on a faster connection."
 
 
 class RateLimited(ServiceError):

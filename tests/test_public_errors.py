@@ -103,7 +103,7 @@ SENTENCES = {
     "SignUpClosed": "Sign-up is closed: ask the administrator of this server for an account.",
     "TooLarge": "The request is too large.",
     "TooManyPasskeys": "An account can have at most 20 passkeys. Delete one first.",
-    "TooSlow": "The body of the request arrives too slowly. Try again on a faster connection.",
+    "TooSlow": "The request body arrived too slowly. Try again on a faster connection.",
     "Unauthenticated": (
         "Authentication is required. Send a valid API key or access token as Authorization: Bearer KEY, an API key as "
         "X-API-Key: KEY, or a session as Authorization: Session SESSION."

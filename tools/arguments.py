@@ -1,6 +1,6 @@
-"""Read a tool's arguments as models write them, against the tool's input schema.
+"""Reads a tool's arguments as models write them, according to the tool's input schema.
 
-Every tool reads through `read_arguments`, so that all of them understand the same spellings: null for an argument that
+Every tool uses `read_arguments`, so that all of them accept the same variants: null for an argument that
 is left out, a list as comma text or JSON text, an object as JSON text, a number or a boolean as text.
 """
 
@@ -25,15 +25,15 @@ CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_
 """Arguments that choose a user or project in other services. Here the credential does."""
 
 
-def read_arguments(tool: str, schema: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, object]:
+def read_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any] | None) -> dict[str, object]:
     """Return the arguments that are given, each in the type of the schema.
 
-    Null means left out. In optional arguments so do blank text, the words of `NOTHING`, and 0 for a number that begins
-    at 1. Raises Invalid, which names an argument that cannot be read or that the tool does not have.
+    Null means left out. For an optional argument, blank text, the words of `NOTHING`, and 0 for a number that begins
+    at 1 mean the same. Raises Invalid, which names an argument that cannot be read or that the tool does not have.
     """
     properties, required = schema["properties"], schema.get("required", ())
     values: dict[str, object] = {}
-    for name, value in (given or {}).items():
+    for name, value in (arguments or {}).items():
         if value is None:
             continue
         if name in required:
@@ -53,7 +53,7 @@ def _is_nothing(value: object) -> bool:
 
 
 def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
-    """Return the value in the schema's type, or None if it means left out."""
+    """Return the value in the schema's type, or None if it means that the argument was left out."""
     try:
         match schema["type"]:
             case "integer":
@@ -75,7 +75,7 @@ def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
 
 def _text(value: object) -> str:
     if isinstance(value, str):
-        if has_half_a_character(value):  # JSON text may have one
+        if has_half_a_character(value):  # escapes in JSON can produce one
             raise ValueError(HALF_A_CHARACTER)
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
@@ -108,7 +108,7 @@ def _boolean(value: object) -> bool:
 def _texts(value: object) -> list[str] | None:
     """Return the items of a list, or of text that lists them. None if no item remains."""
     if isinstance(value, str):
-        value = _listed(value)
+        value = _parse_list(value)
     if not isinstance(value, list) or any(isinstance(item, dict | list | bool) for item in value):
         raise ValueError("must be comma-separated text or a list of strings")
     if len(value) > MOST_VALUES:
@@ -117,11 +117,11 @@ def _texts(value: object) -> list[str] | None:
     return items if items or not value else None
 
 
-def _listed(text: str) -> list[Any]:
+def _parse_list(text: str) -> list[Any]:
     """Return the items of JSON text, of other text in brackets, or of text with commas."""
     inner = text.strip()
     if inner.startswith("[") and inner.endswith("]"):
-        decoded = _decoded(inner)
+        decoded = _parse_json(inner)
         if isinstance(decoded, list):
             return decoded
         return [item.strip().strip("'\"") for item in inner[1:-1].split(",")]
@@ -130,13 +130,13 @@ def _listed(text: str) -> list[Any]:
 
 def _object(value: object) -> dict[str, Any]:
     if isinstance(value, str):
-        value = _decoded(value)
+        value = _parse_json(value)
     if not isinstance(value, dict):
         raise ValueError("must be a JSON object")
     return value
 
 
-def _decoded(text: str) -> object:
+def _parse_json(text: str) -> object:
     """Return the value of JSON text, or None."""
     try:
         return json.loads(text)
@@ -145,10 +145,10 @@ def _decoded(text: str) -> object:
 
 
 def _unknown(tool: str, name: str, names: Iterable[str]) -> str:
-    """Return the sentence for an argument that the tool does not have."""
-    shown = shortened(name)
-    has = f"It has {', '.join(names)}."
+    """Return the error message for an argument that the tool does not have."""
+    label = shortened(name)
+    available = f"It has {', '.join(names)}."
     if name.casefold() in CHOSEN:
-        return f"{shown} is not an argument of {tool}: your credential decides whose memories these are. {has}"
-    meant = nearest(name, names)
-    return f"{shown} is not an argument of {tool}{f'; did you mean {meant}?' if meant else '.'} {has}"
+        return f"{label} is not an argument of {tool}: your credential decides whose memories these are. {available}"
+    suggestion = nearest(name, names)
+    return f"{label} is not an argument of {tool}{f'; did you mean {suggestion}?' if suggestion else '.'} {available}"

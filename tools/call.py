@@ -1,4 +1,4 @@
-"""Run one tool for the caller that the gate authenticated, and answer every failure with one sentence."""
+"""Runs one tool for the caller that the gate authenticated, and answers every failure with one sentence."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ async def run_tool(call: Call, tool: Tool, called: str, arguments: dict[str, Any
 
 
 def result_of(answer: Answer) -> CallToolResult:
-    """Return the answer as structured content, and as text for the many clients that hand on only the text."""
+    """Return the answer as structured content, and as text for the many clients that pass on only the text."""
     return CallToolResult(
         content=[TextContent(text=answer.text)], structured_content=answer.view.model_dump(mode="json")
     )

@@ -37,7 +37,8 @@ class Tool:
 
     @cached_property
     def listed(self) -> ListedTool:
-        """The tool's entry in the list. The title is in two places, because clients of each revision look in one."""
+        """Return the tool's entry in the list. The title is there twice, because older and newer clients look in
+        different places."""
         return ListedTool(
             name=self.name,
             title=self.title,

@@ -1,4 +1,4 @@
-"""Turn a failure into one sentence that a model can act on."""
+"""Turns a failure into one sentence that a model can act on."""
 
 import logging
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ log = logging.getLogger(__name__)
 
 MAYBE_STORED = (
     "The database did not confirm this: it may have been stored. Adding the same text again is safe: it is stored "
-    "once. Before you repeat another change, look with fetch or list_memories whether it took effect."
+    "only once. Before you repeat any other change, check with fetch or list_memories whether it took effect."
 )
 NOT_FOUND = "There is no memory with this id. Use an id from the results of search or list_memories."
 
 
 def sentence(error: Exception) -> str:
-    """Return the sentence of a service error. For a crash, it holds only the request id."""
+    """Return the message for a failure. For a crash, it reveals only the request id."""
     if isinstance(error, NotFound):
         return NOT_FOUND
     if isinstance(error, Unavailable):
@@ -35,7 +35,7 @@ def sentence(error: Exception) -> str:
 
 @contextmanager
 def protocol_errors(data: object = None) -> Iterator[None]:
-    """Raise a service error as MCPError, for methods whose results have no place for a sentence."""
+    """Raise a service error as MCPError, for methods whose results cannot carry an error message."""
     try:
         yield
     except ServiceError as error:

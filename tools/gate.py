@@ -1,4 +1,4 @@
-"""The gate of /mcp: check a request's source, its credential, and the scope for the tool that it calls."""
+"""The gate of /mcp: checks where a request comes from, its credential, and the scope for the tool that it calls."""
 
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,12 +20,12 @@ from server.setting_types import ANY
 from server.settings import Settings
 from server.urls import address_of, host_of, host_of_header, is_local_name, is_loopback
 from server.wire import read_body, require_json
-from tools.protocol import failure, understanding
+from tools.protocol import corrected_app, failure
 
 BODY_LIMIT = 4_000_000
 SMALL_BODY = 100_000
 HOST_LENGTH = 253
-"""The most characters of a host name."""
+"""Maximum length of a host name."""
 CALL = "selfmemory.call"
 """The key in the ASGI scope under which a tool finds its Call."""
 
@@ -51,11 +51,11 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
     async def admitted(request: Request[State], call: Call) -> ASGIApp:
         body = (await read_body(request, BODY_LIMIT)).removeprefix(BOM_UTF8)
         try:
-            message = parse_json(body, allow_inf_nan=True)  # the tool's own error names the argument
+            message = parse_json(body, allow_inf_nan=True)  # the tool refuses such a number by name
         except Invalid as error:
             return failure(PARSE_ERROR, error.detail)
         require_scopes(call.principal, scopes, message)
-        return understanding(app, request.headers, body, message)
+        return corrected_app(app, request.headers, body, message)
 
     def in_slot(request: Request[State], call: Call) -> ASGIApp:
         async def run(connection: Connection, receive: Receive, send: Send) -> None:
@@ -69,7 +69,7 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
 
 
 def is_small(headers: Headers) -> bool:
-    """Return whether the body is announced as small, so that memory has room for any number of such bodies."""
+    """Return whether the announced body is so small that memory has room for any number of them."""
     length = headers.get("content-length", "")
     return length.isdecimal() and int(length) <= SMALL_BODY
 
@@ -92,7 +92,7 @@ def require_known_source(headers: Headers, hosts: Sequence[str], origins: Caller
 
 
 def is_known(host: str, hosts: Sequence[str]) -> bool:
-    """Return whether a host is in `hosts`, or cannot be rebound by others, as an address or a local name."""
+    """Return whether a host is in `hosts`, or is an IP address or a local name, which nobody else can rebind."""
     if not host:
         return False
     if address_of(host) or is_local_name(host) or is_loopback(f"//{host}"):

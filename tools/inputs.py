@@ -19,36 +19,35 @@ MEMORY_ID = re.compile(r"(?<![0-9a-z_])mem_[0-9a-f]{32}(?![0-9a-z_])", re.IGNORE
 
 
 def read_id(value: object) -> str:
-    """Return the one memory id in the text, which may be quoted or be the memory's address.
-
-    Raises ValueError, with a reason for the caller.
+    """Return the one memory id in the text, which may be in quotes or part of the memory's URL. Raises ValueError with
+    a reason for the caller.
     """
     found: set[str] = {match.casefold() for match in MEMORY_ID.findall(value if isinstance(value, str) else "")}
     if len(found) > 1:
         raise ValueError("give one id at a time")
     if not found:
-        raise ValueError("ids are mem_ and 32 characters, whole")
+        raise ValueError("an id is mem_ and 32 characters, in full")
     return found.pop()
 
 
 Id = Annotated[
-    str, BeforeValidator(read_id), Field(description="A memory's id as another tool gave it (mem_…), or its url.")
+    str, BeforeValidator(read_id), Field(description="A memory's id from another tool's answer (mem_…), or its url.")
 ]
-SOURCE = {"type": "string", "description": "Where it comes from, such as an address. Other keys are welcome."}
+SOURCE = {"type": "string", "description": "Where it comes from, such as a web address. Other keys are welcome."}
 Data = Annotated[Metadata, WithJsonSchema({"type": "object", "properties": {"source": SOURCE}})]
-"""Metadata. Gemini refuses an object without any property, so the schema names one."""
+"""Metadata. Gemini refuses an object type without properties, so the schema names one."""
 
 Moment = Annotated[str, Field(max_length=100)]
 
 
 class SearchArguments(BaseModel):
     query: Query = Field(description="A question or keywords. Empty text gives the newest memories.")
-    limit: Limit = Field(default=10, description="How many results at most; 10 if left out.")
+    limit: Limit = Field(default=10, description="The most results to return; 10 if left out.")
     tags: list[str] = Field(default=[], description="Only memories with any of these tags.")
     match_all_tags: bool = Field(default=False, description="True: only memories that have all of the tags.")
     people_mentioned: list[str] = Field(default=[], description="Only memories about any of these people.")
     topic_category: str = Field(default="", description="Only memories of this category.")
-    temporal_filter: str = Field(default="", description=f"Only memories saved then: {VOCABULARY}.")
+    temporal_filter: str = Field(default="", description=f"Only memories saved in this period: {VOCABULARY}.")
     timezone: str = Field(
         default="UTC",
         description="The user's time zone, such as Europe/Berlin, in which days begin and end; UTC if left out.",
@@ -57,7 +56,8 @@ class SearchArguments(BaseModel):
     created_before: Moment = Field(default="", description="Only memories before this ISO 8601 date or time.")
     metadata: Data = Field(default={}, description="Only memories whose metadata has exactly these values.")
     threshold: Threshold = Field(
-        default=0, description="Only results with at least this score; 0 gives all. Left out: all but chance matches."
+        default=0,
+        description="Only results with at least this score; 0 gives all. If left out, all but chance hits.",
     )
 
 
@@ -66,8 +66,8 @@ class FetchArguments(BaseModel):
 
 
 class ListArguments(BaseModel):
-    limit: PageLimit = Field(default=10, description="How many at most; 10 if left out.")
-    offset: Offset = Field(default=0, description="How many of the newest to leave out.")
+    limit: PageLimit = Field(default=10, description="The most memories to return; 10 if left out.")
+    offset: Offset = Field(default=0, description="How many of the newest to skip.")
     tags: list[str] = Field(default=[], description="Only memories with any of these tags.")
     topic_category: str = Field(default="", description="Only memories of this category.")
     pinned: bool = Field(default=False, description="True: only pinned memories.")
@@ -75,7 +75,7 @@ class ListArguments(BaseModel):
 
 class ContextArguments(BaseModel):
     budget: ContextBudget = Field(
-        default=DEFAULT_BUDGET, description=f"How many characters at most; {DEFAULT_BUDGET} if left out."
+        default=DEFAULT_BUDGET, description=f"The most characters to return; {DEFAULT_BUDGET} if left out."
     )
 
 
@@ -87,13 +87,13 @@ class AddArguments(BaseModel):
     people_mentioned: list[str] = Field(default=[], description='People it is about, such as ["Anna", "Dr Li"].')
     topic_category: str = Field(default="", description='One broad topic, such as "health".')
     created_at: Moment = Field(
-        default="", description="When it was, as an ISO 8601 date or time in the past; now if left out."
+        default="", description="When it happened, as an ISO 8601 date or time in the past; now if left out."
     )
     expires_in_days: Days = Field(
         default=0,
-        description="Days until it is deleted, for what is true only for a while; never if left out.",
+        description="Days until it is deleted, for something that is true only for a while; never if left out.",
     )
-    pinned: bool = Field(default=False, description="True: every conversation should begin with it.")
+    pinned: bool = Field(default=False, description="True if every conversation should begin with it.")
     metadata: Data = Field(
         default={}, description=f"Anything else worth keeping, as JSON of at most {METADATA_BYTES // 1024} KB."
     )
@@ -101,9 +101,9 @@ class AddArguments(BaseModel):
 
 class UpdateArguments(BaseModel):
     id: Id
-    content: Content = Field(default="", description="The new text; leave it out to keep the text.")
-    tags: list[str] = Field(default=[], description="The new tags instead of the old ones; an empty list removes all.")
-    people_mentioned: list[str] = Field(default=[], description="The new people instead of the old; empty removes all.")
+    content: Content = Field(default="", description="The new text; leave it out to keep the current text.")
+    tags: list[str] = Field(default=[], description="Replaces all the tags; an empty list removes them.")
+    people_mentioned: list[str] = Field(default=[], description="Replaces all the people; an empty list removes them.")
     topic_category: str = Field(default="", description="The new category.")
     pinned: bool = Field(default=False, description="True pins it for the start of conversations, false unpins it.")
     metadata: Data = Field(
@@ -113,4 +113,4 @@ class UpdateArguments(BaseModel):
 
 class DeleteArguments(BaseModel):
     id: Id
-    permanent: bool = Field(default=False, description="True: for good, nobody can bring it back.")
+    permanent: bool = Field(default=False, description="True deletes it for good: nobody can restore it.")

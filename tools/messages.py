@@ -1,4 +1,4 @@
-"""Check JSON-RPC messages and their parameters. The SDK drops some wrong messages and explains none of them."""
+"""Checks JSON-RPC messages and their parameters. The SDK drops some invalid messages, and explains none of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from server.spelling import shortened
 from tools.catalog import TOOLS
 from tools.prompts import PROMPTS
 
-BATCH = "This server takes one JSON-RPC message at a time, and no batches. Send each message in a request of its own."
+BATCH = "This server takes one JSON-RPC message at a time, not a batch. Send each message in its own request."
 MESSAGE = "an object with jsonrpc, method and, for a request, id"
 NOTIFICATIONS = "notifications/"
 TOOLS_THERE_ARE = f"The tools are {', '.join(tool.name for tool in TOOLS)}."
@@ -25,19 +25,19 @@ _REPLY = TypeAdapter[object](JSONRPCResponse | JSONRPCError)
 
 
 def wrong_message(message: object) -> str | None:
-    """Return a sentence about a decoded body that is not a JSON-RPC message, else None."""
+    """Return an error message for a decoded body that is not a JSON-RPC message, else None."""
     if isinstance(message, list):
         return BATCH
-    wrong = _wrong_part_of(message)
-    return f"The body must be one JSON-RPC 2.0 message: {wrong}." if wrong else None
+    problem = _wrong_part_of(message)
+    return f"The body must be one JSON-RPC 2.0 message: {problem}." if problem else None
 
 
 def wrong_parameter(message: Mapping[str, Any]) -> str | None:
-    """Return a sentence about the first wrong parameter of a JSON-RPC message, or None."""
+    """Return an error message for the first wrong parameter of a JSON-RPC message, or None."""
     method, params = message.get("method"), message.get("params") or {}
-    name, what = NEEDED.get(str(method), (None, None))
+    name, hint = NEEDED.get(str(method), (None, None))
     if name and not isinstance(params.get(name), str):
-        return f"{name}: is required and must be text. {what}"
+        return f"{name}: is required and must be text. {hint}"
     if not isinstance(params.get("cursor"), str | None):
         return "cursor: must be text."
     if not isinstance(params.get("_meta"), dict | None):
@@ -82,5 +82,5 @@ def _is_reply(message: Mapping[str, Any]) -> bool:
 
 
 def _no_text_in(arguments: Mapping[str, object]) -> str | None:
-    wrong = next((name for name, value in arguments.items() if not isinstance(value, str)), None)
-    return None if wrong is None else f"arguments.{shortened(wrong)}: must be text."
+    invalid = next((name for name, value in arguments.items() if not isinstance(value, str)), None)
+    return None if invalid is None else f"arguments.{shortened(invalid)}: must be text."

@@ -1,4 +1,4 @@
-"""Prompts that a person picks in an assistant, which then works with the tools."""
+"""Prompts that a person picks in an assistant. The assistant then works with the tools."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ PROMPTS = (
     Prompt(
         "remember",
         "Remember this conversation",
-        "Keep what is worth keeping of this conversation",
+        "Save what is worth remembering from this conversation",
         "Go through our conversation and find what is worth remembering for later: facts about me and the people I "
         "named, preferences, decisions with their reasons, plans with their dates. Search for each first. Add what is "
         "new with add_memory, one memory for one thing, written so that it makes sense on its own in a year. If a "
@@ -39,10 +39,10 @@ PROMPTS = (
     Prompt(
         "recall",
         "Recall a topic",
-        "Tell what is remembered about a topic",
+        "Say what is remembered about a topic",
         "Search my memories about the topic below, in several ways: the topic itself, other words for it, the people "
-        "and the places that go with it. Use fetch for results that are shown in part. Then tell me what is "
-        "remembered, with dates, the newest first, and say where memories contradict each other. If there is nothing, "
+        "and the places that go with it. Use fetch for results that are cut. Then tell me what is remembered, with "
+        "dates, newest first, and say where memories contradict each other. If there is nothing, "
         "say so.\n\nTopic: {topic}",
         (TOPIC,),
     ),
@@ -50,7 +50,7 @@ PROMPTS = (
         "briefing",
         "Brief me",
         "Start a conversation with what matters now",
-        "Before we start, read what is remembered with the tool context, and search for my current projects, plans and "
+        "Before we start, call the tool context, and search for my current projects, plans and "
         "preferences. Then brief me in at most ten lines: what is going on, what comes next, what I should not forget. "
         "Do not add or change anything.",
     ),
@@ -65,9 +65,9 @@ def prompt_result(name: str, arguments: dict[str, str]) -> GetPromptResult:
         raise MCPError(INVALID_PARAMS, f"Unknown prompt. The prompts are {', '.join(_BY_NAME)}.")
     text = prompt.text
     for argument in prompt.arguments:
-        given = arguments.get(argument.name, "").strip()
-        if not given:
+        value = arguments.get(argument.name, "").strip()
+        if not value:
             raise MCPError(INVALID_PARAMS, f"{argument.name}: is required.")
-        text = text.replace(f"{{{argument.name}}}", given)
+        text = text.replace(f"{{{argument.name}}}", value)
     message = PromptMessage(role="user", content=TextContent(text=text))
     return GetPromptResult(description=prompt.description, messages=[message])

@@ -1,6 +1,6 @@
-"""Correct common mistakes of clients in a message or its headers, before the SDK refuses it.
+"""Corrects common mistakes of clients in a message or its headers, before the SDK refuses it.
 
-The SDK answers a batch with a page of a validator's output, an unknown revision with a sentence about `_meta`, and any
+The SDK answers a batch with a page of validator output, an unknown revision with a sentence about `_meta`, and any
 `Accept` without JSON with 406. People see these answers and cannot act on them.
 """
 
@@ -22,7 +22,7 @@ JSON_TYPES = {"application/json", "application/*", "*/*"}
 EVENTS = "text/event-stream"
 
 
-def understanding(app: ASGIApp, headers: Headers, body: bytes, message: object) -> ASGIApp:
+def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) -> ASGIApp:
     """Return `app` for the corrected message, or an answer that says what is wrong with the message."""
     if sentence := wrong_message(message):
         return failure(INVALID_REQUEST, sentence, id_of(message))
@@ -30,11 +30,11 @@ def understanding(app: ASGIApp, headers: Headers, body: bytes, message: object) 
     revision = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip() or revision_in(message)
     if not (is_handshake(message) or revision is None or revision in KNOWN_PROTOCOL_VERSIONS):
         return unknown_revision(message, revision)
-    changed = put_right(message)
-    if sentence := wrong_parameter(changed or message):
-        status = 400 if revision in MODERN_PROTOCOL_VERSIONS else 200  # the SDK's status for wrong parameters
+    corrected = correct(message)
+    if sentence := wrong_parameter(corrected or message):
+        status = 400 if revision in MODERN_PROTOCOL_VERSIONS else 200  # as the SDK does
         return accepting(failure(INVALID_PARAMS, sentence, id_of(message), status=status), headers)
-    inner = replaying(app, body if changed is None else to_json(changed))
+    inner = replaying(app, body if corrected is None else to_json(corrected))
     if is_handshake(message) or not headers.get(MCP_PROTOCOL_VERSION_HEADER, "-").strip():
         inner = without_revision(inner)
     return accepting(inner, headers)
@@ -60,7 +60,7 @@ def revision_in(message: Mapping[str, Any]) -> str | None:
     return None
 
 
-def put_right(message: dict[str, Any]) -> dict[str, Any] | None:
+def correct(message: dict[str, Any]) -> dict[str, Any] | None:
     """Return the message in a form that the SDK accepts, or None if it needs no correction.
 
     A handshake succeeds with any parameters. Arguments may be a JSON object as text. The id of a notification may be
@@ -87,7 +87,7 @@ def _handshake(params: object) -> dict[str, object]:
 
 
 def _arguments_in(text: str) -> object:
-    """Parse JSON text, and return None for blank text. Return other text as it is, to be refused later."""
+    """Parse JSON text, and return None for blank text. Return other text unchanged, to be refused later."""
     try:
         return from_json(text) if text.strip() else None
     except ValueError:
@@ -128,16 +128,17 @@ def without_revision(app: ASGIApp) -> ASGIApp:
 
 
 def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
-    """Return `app` for a client that accepts anything. One that accepts only events gets its answer as one event."""
+    """Return `app` as if the client accepted anything. A client that accepts only events gets the answer as one
+    event."""
     accepted = {part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(",")}
     if accepted & JSON_TYPES:
         return app
 
     async def run(connection: Connection, receive: Receive, send: Send) -> None:
-        others = [(key, value) for key, value in connection["headers"] if key != b"accept"]
+        kept_headers = [(key, value) for key, value in connection["headers"] if key != b"accept"]
         accepts = (b"accept", f"application/json, {EVENTS}".encode())
         answer = one_event(send) if EVENTS in accepted else send
-        await app({**connection, "headers": [*others, accepts]}, receive, answer)
+        await app({**connection, "headers": [*kept_headers, accepts]}, receive, answer)
 
     return run
 

@@ -32,56 +32,59 @@ from tools.views import (
     page_text,
 )
 
-NOTHING_TO_TELL = "There is nothing to tell, or no room for it: ask with a larger budget."
+NOTHING_TO_TELL = "Nothing is remembered yet, or nothing fits: ask again with a larger budget."
 
 LARGE_PAGE_BYTES = 100_000
 """A page with more text than this is cut on a worker thread, so that other requests do not wait."""
 
 
-async def search_memories(call: Call, given: SearchArguments) -> Answer:
+async def search_memories(call: Call, arguments: SearchArguments) -> Answer:
     """Find what is remembered about something, by meaning and by words.
 
     Use it before you answer anything that may depend on what the user told you earlier: preferences, people, plans,
-    decisions, facts. Ask in plain words; the closest memories come first, each with its id. A long memory is shown
-    around what matched; fetch reads all of it. If nothing fits, ask again in other words or with fewer filters before
-    you say that you don't know. "weak": true means that probably nothing remembered answers the question.
+    decisions, facts. Ask in plain words; the closest memories come first, each with its id. A long memory is cut to
+    the part that matched; fetch reads all of it. If nothing fits, ask again in other words or with fewer filters
+    before you say that you don't know. "weak": true means that probably nothing remembered answers the question.
     """
-    threshold = given.threshold if "threshold" in given.model_fields_set else None
-    request = SearchRequest(given.query, filters_of(given), given.limit, threshold)
+    threshold = arguments.threshold if "threshold" in arguments.model_fields_set else None
+    request = SearchRequest(arguments.query, filters_of(arguments), arguments.limit, threshold)
     page = await call.read(search.search, request, call.index)
     if page.size > LARGE_PAGE_BYTES:
-        return await call.runtime.in_thread(_matches, page, given.query, call.runtime.settings)
-    return _matches(page, given.query, call.runtime.settings)
+        return await call.runtime.in_thread(_matches, page, arguments.query, call.runtime.settings)
+    return _matches(page, arguments.query, call.runtime.settings)
 
 
-async def fetch_memory(call: Call, given: FetchArguments) -> Answer:
+async def fetch_memory(call: Call, arguments: FetchArguments) -> Answer:
     """Read one memory in full by its id."""
-    memory = await call.read(memories.get, given.id)
+    memory = await call.read(memories.get, arguments.id)
     document = Document.model_validate(fields_of(memory, call.runtime.settings, memory.content))
     return Answer(document, as_json(document))
 
 
-async def list_memories(call: Call, given: ListArguments) -> Answer:
+async def list_memories(call: Call, arguments: ListArguments) -> Answer:
     """List memories, newest first, page by page.
 
     Use it to see what was saved recently or to go through everything; to find something, use search. A long memory is
-    shown by its beginning; fetch reads all of it.
+    cut to its beginning; fetch reads all of it.
     """
-    filters = Filters(tags=tuple(given.tags), category=given.topic_category or None, pinned=given.pinned or None)
-    request = ListRequest(filters, limit=given.limit, offset=given.offset)
-    found = await call.read(memories.list_memories, request)
-    entries = fitting(_entries(found.memories, call.runtime.settings), as_lines)
-    expected = min(given.limit, max(0, found.total - given.offset))
-    page = Page(results=entries, total=found.total, omitted=max(0, expected - len(entries)))
-    return Answer(page, page_text(page, given.offset))
+    filters = Filters(
+        tags=tuple(arguments.tags), category=arguments.topic_category or None, pinned=arguments.pinned or None
+    )
+    request = ListRequest(filters, limit=arguments.limit, offset=arguments.offset)
+    memory_page = await call.read(memories.list_memories, request)
+    entries = fitting(_entries(memory_page.memories, call.runtime.settings), as_lines)
+    expected = min(arguments.limit, max(0, memory_page.total - arguments.offset))
+    page = Page(results=entries, total=memory_page.total, omitted=max(0, expected - len(entries)))
+    return Answer(page, page_text(page, arguments.offset))
 
 
-async def read_context(call: Call, given: ContextArguments) -> Answer:
-    """Read what to know at the start of a conversation: what the user pinned, then recent and often found memories.
+async def read_context(call: Call, arguments: ContextArguments) -> Answer:
+    """Read what to know at the start of a conversation: what the user pinned, then recent and frequently found
+    memories.
 
     Call it once, before the first answer. Each line is one memory; search finds more about a topic.
     """
-    known = await call.read(context.read_context, None, None, given.budget, known_line)
+    known = await call.read(context.read_context, None, None, arguments.budget, known_line)
     memories = [
         KnownMemory(id=memory.id, content=one_line(text), pinned=memory.pinned, created_at=memory.created_at)
         for memory, text, _ in known
@@ -96,19 +99,22 @@ def known_line(memory: Memory, text: str) -> str:
     return f"- {about} · {text}"
 
 
-def filters_of(given: SearchArguments) -> Filters:
+def filters_of(arguments: SearchArguments) -> Filters:
     """Return the filters. A null metadata value means left out. Raises Invalid for a period that cannot be read."""
     period = period_between(
-        given.temporal_filter or None, given.timezone, given.created_after or None, given.created_before or None
+        arguments.temporal_filter or None,
+        arguments.timezone,
+        arguments.created_after or None,
+        arguments.created_before or None,
     )
     return Filters(
-        tags=tuple(given.tags),
-        match_all_tags=given.match_all_tags,
-        people=tuple(given.people_mentioned),
-        category=given.topic_category or None,
+        tags=tuple(arguments.tags),
+        match_all_tags=arguments.match_all_tags,
+        people=tuple(arguments.people_mentioned),
+        category=arguments.topic_category or None,
         created_from=period.start,
         created_until=period.end,
-        metadata={key: value for key, value in given.metadata.items() if value is not None},
+        metadata={key: value for key, value in arguments.metadata.items() if value is not None},
     )
 
 
@@ -126,14 +132,14 @@ def _matches(page: SearchPage, query: str, settings: Settings) -> Answer:
         )
         for result in page.results
     )
-    shown = fitting(matches, as_json)
-    omitted = page.omitted + len(page.results) - len(shown)
-    view = Matches(results=shown, omitted=omitted, weak=page.weak, note=WEAK if page.weak else "")
+    fitted = fitting(matches, as_json)
+    omitted = page.omitted + len(page.results) - len(fitted)
+    view = Matches(results=fitted, omitted=omitted, weak=page.weak, note=WEAK if page.weak else "")
     return Answer(view, as_json(view))
 
 
-def _entries(found: Sequence[Memory], settings: Settings) -> Iterator[Entry]:
-    for memory in found:
+def _entries(rows: Sequence[Memory], settings: Settings) -> Iterator[Entry]:
+    for memory in rows:
         yield Entry.model_validate(
             {
                 **fields_of(memory, settings, beginning_of(memory.content)),

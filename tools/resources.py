@@ -27,27 +27,27 @@ TEMPLATE = ResourceTemplate(
     uri_template=SCHEME + "{id}",
     name="memory",
     title="A memory",
-    description="The whole text of one memory, by its id",
+    description="The full text of one memory, by its id",
     mime_type=MEDIA_TYPE,
 )
 
 
 async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:
-    """Return a page of the newest memories. The cursor is the id of the last one on the page before."""
+    """Return a page of memories, newest first. The cursor is the id of the last memory on the previous page."""
     if cursor is not None and not is_id("mem_", cursor):
-        raise MCPError(INVALID_PARAMS, "cursor: must be the nextCursor of the page before.")
+        raise MCPError(INVALID_PARAMS, "cursor: must be the nextCursor of the previous page.")
     request = ListRequest(limit=PAGE_LENGTH + 1, before=cursor)
     with protocol_errors():
         page = await call.read(memories.list_memories, request)
-    shown = page.memories[:PAGE_LENGTH]
+    visible = page.memories[:PAGE_LENGTH]
     has_more = page.is_cut or len(page.memories) > PAGE_LENGTH
     return ListResourcesResult(
-        resources=[_resource_of(memory) for memory in shown], next_cursor=shown[-1].id if has_more else None
+        resources=[_resource_of(memory) for memory in visible], next_cursor=visible[-1].id if has_more else None
     )
 
 
 async def read_resource(call: Call, uri: str) -> ReadResourceResult:
-    """Return the memory's whole text. Raises MCPError, also for what the caller may not see."""
+    """Return the memory's full text. Raises MCPError, also for a memory that the caller may not see."""
     with protocol_errors({"uri": uri}):
         memory = await call.read(memories.get, _id_in(uri))
     return ReadResourceResult(contents=[TextResourceContents(uri=uri, text=memory.content, mime_type=MEDIA_TYPE)])

@@ -12,7 +12,7 @@ KEPT = ("type", "description", "enum", "minimum", "maximum")
 
 
 def flat_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the model's JSON Schema in that form."""
+    """Return the model's JSON Schema, reduced to what every client accepts."""
     schema = model.model_json_schema()
     return _flat({key: value for key, value in schema.items() if key != "description"}, schema.get("$defs", {}))
 

@@ -1,4 +1,4 @@
-"""What tools answer: the models of the structured content, and their form as text."""
+"""The answers of the tools: models for the structured content, and the same as text."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from server.settings import Settings
 from tools.sources import SourceView
 
 ANSWER_LENGTH = 40_000
-"""The most characters in an answer with several memories. A longer one fills the whole context of many clients."""
+"""Maximum length of an answer with several memories. A longer one would fill the context of many clients."""
 
 ANSWER_ROOM = 300
 """The characters reserved in an answer for the text around its memories."""
@@ -46,7 +46,7 @@ class Document(MemoryFields):
 class Entry(MemoryFields):
     created_at: datetime
     source: SourceView
-    truncated: bool = Field(description="whether the text is a part of it; fetch gives all")
+    truncated: bool = Field(description="whether the text is only a part; fetch gives all of it")
 
 
 class Match(Entry):
@@ -61,7 +61,7 @@ class Matches(BaseModel):
     weak: bool = Field(
         default=False, exclude_if=lambda value: not value, description="whether the results say little about the query"
     )
-    note: str = Field(default="", exclude_if=lambda value: not value, description="what to think of weak results")
+    note: str = Field(default="", exclude_if=lambda value: not value, description="a note if the results are weak")
     omitted: int = Field(
         default=0, exclude_if=lambda value: value == 0, description="how many other results did not fit"
     )
@@ -69,9 +69,9 @@ class Matches(BaseModel):
 
 class Page(BaseModel):
     results: list[Entry] = Field(description="newest first")
-    total: int = Field(description="how many memories there are on all pages")
+    total: int = Field(description="how many memories match, on all pages")
     omitted: int = Field(
-        default=0, exclude_if=lambda value: value == 0, description="how many of this page did not fit"
+        default=0, exclude_if=lambda value: value == 0, description="how many memories of this page did not fit"
     )
 
 
@@ -83,8 +83,8 @@ class KnownMemory(BaseModel):
 
 
 class KnownAtTheStart(BaseModel):
-    text: str = Field(description="a line for each memory")
-    memories: list[KnownMemory] = Field(description="pinned ones first, then recent and often found ones")
+    text: str = Field(description="one line for each memory")
+    memories: list[KnownMemory] = Field(description="pinned memories first, then recent and frequently found ones")
 
 
 class Change(BaseModel):
@@ -103,20 +103,20 @@ def fields_of(memory: Memory, settings: Settings, text: str) -> dict[str, object
     }
 
 
-def fitting(views: Iterable[View], written: Callable[[View], str]) -> list[View]:
-    """Return the first views that fit into an answer, in the form that `written` gives them."""
-    shown: list[View] = []
+def fitting(views: Iterable[View], text_of: Callable[[View], str]) -> list[View]:
+    """Return the first views whose texts fit into one answer. `text_of` gives the text of a view."""
+    fitted: list[View] = []
     room = ANSWER_LENGTH - ANSWER_ROOM
     for view in views:
-        room -= len(written(view)) + 2  # the separator
+        room -= len(text_of(view)) + 2  # the separator
         if room < 0:
             break
-        shown.append(view)
-    return shown
+        fitted.append(view)
+    return fitted
 
 
 def instant(moment: datetime) -> str:
-    """Return the time as it is written in JSON."""
+    """Return the time as in JSON answers."""
     return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic does not say that it is text
 
 
@@ -127,13 +127,13 @@ def as_json(view: BaseModel) -> str:
 def as_lines(entry: Entry) -> str:
     """Return all fields of the entry for clients that read only text.
 
-    All but the first line is indented, so that nothing in a memory can look like another memory or like its source.
+    Every line but the first is indented, so that nothing in a memory can pass for another memory or for its source.
     """
     about = f"{entry.id} · {instant(entry.created_at)} · {entry.source.saved} · {entry.url}"
     if entry.source.kind:
         about += f" · {entry.source.kind} {entry.source.id}"
     if entry.truncated:
-        about += " · a part of the text, fetch gives all"
+        about += " · cut, fetch gives the full text"
     lines = [] if entry.title == entry.text else [f"title: {entry.title}"]
     if entry.metadata:
         lines.append(f"metadata: {to_json(entry.metadata).decode()}")
@@ -149,7 +149,7 @@ def page_text(page: Page, offset: int) -> str:
 def _first_line(results: Sequence[Entry], total: int, omitted: int, offset: int) -> str:
     line = f"{len(results)} of {total} memories, newest first."
     if omitted:
-        line += f" {omitted} more had no room."
+        line += f" {omitted} more did not fit."
     if results and offset + len(results) < total:
-        line += f" Go on with offset {offset + len(results)}."
+        line += f" Continue with offset {offset + len(results)}."
     return line

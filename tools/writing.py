@@ -13,19 +13,19 @@ from tools.inputs import AddArguments, DeleteArguments, UpdateArguments
 from tools.views import Answer, Change
 
 
-async def add_memory(call: Call, given: AddArguments) -> Answer:
+async def add_memory(call: Call, arguments: AddArguments) -> Answer:
     """Remember something for good: a fact, a preference, a decision, a plan, something about a person.
 
     One call is one memory. Write it so that it makes sense on its own in a year: names instead of "he" or "it", dates
     instead of "tomorrow". The very next search finds it. Never save passwords or keys.
     """
-    labels = {TAGS: given.tags, PEOPLE: given.people_mentioned, CATEGORY: given.topic_category}
+    labels = {TAGS: arguments.tags, PEOPLE: arguments.people_mentioned, CATEGORY: arguments.topic_category}
     names = {"content", "metadata", "created_at", "expires_in_days", "pinned"}
-    fields = given.model_dump(include=names) | labels
+    fields = arguments.model_dump(include=names) | labels
     new = validated(NewMemory, {key: value for key, value in fields.items() if value})
     remembered = await call.run(repeats.remember, new, call.index)
     message = _SENTENCES[remembered.outcome].format(id=remembered.memory_id)
-    return _change(remembered.memory_id, message + _kept(remembered.kept))
+    return _change(remembered.memory_id, message + _ignored_note(remembered.kept))
 
 
 _SENTENCES = {
@@ -35,44 +35,43 @@ _SENTENCES = {
 }
 
 
-def _kept(names: Sequence[str]) -> str:
-    """Return a space and a sentence about arguments that were given but ignored. Empty if there are none."""
+def _ignored_note(names: Sequence[str]) -> str:
+    """Return a space and a sentence that names the arguments that were ignored. Empty if there are none."""
     if not names:
         return ""
-    *most, last = names
-    stays, it = ("stay as they were", "them") if most else ("stays as it was", "it")
-    listed = f"{', '.join(most)} and {last}" if most else last
+    *others, last = names
+    verb, it = ("stay as they were", "them") if others else ("stays as it was", "it")
+    name_list = f"{', '.join(others)} and {last}" if others else last
     advice = (
         "update_memory changes all but created_at"
         if last == repeats.CREATED_AT
         else f"use update_memory to change {it}"
     )
-    return f" Its {listed} {stays}: {advice}."
+    return f" Its {name_list} {verb}: {advice}."
 
 
-async def update_memory(call: Call, given: UpdateArguments) -> Answer:
+async def update_memory(call: Call, arguments: UpdateArguments) -> Answer:
     """Correct a memory that has changed or was wrong: its text, its labels, its metadata, or several of them.
 
     What you leave out stays as it is. Find its id with search first. The previous version stays in the memory's
     history.
     """
-    patch = MemoryPatch.model_validate(given.model_dump(include=given.model_fields_set - {"id"}))
+    patch = MemoryPatch.model_validate(arguments.model_dump(include=arguments.model_fields_set - {"id"}))
     if not patch.model_fields_set:
-        *most, last = [name for name in UpdateArguments.model_fields if name != "id"]
-        raise Invalid(f"Give at least one of {', '.join(most)} or {last}.")
-    await call.run(changes.merge, given.id, patch, call.index)
-    return _change(given.id, f"Updated {given.id}.")
+        *others, last = [name for name in UpdateArguments.model_fields if name != "id"]
+        raise Invalid(f"Give at least one of {', '.join(others)} or {last}.")
+    await call.run(changes.merge, arguments.id, patch, call.index)
+    return _change(arguments.id, f"Updated {arguments.id}.")
 
 
-async def delete_memory(call: Call, given: DeleteArguments) -> Answer:
-    """Forget one memory with all its versions. It can be brought back for some days, unless permanent is true.
-
-    Only when the user wants it forgotten; to correct something, use update_memory.
+async def delete_memory(call: Call, arguments: DeleteArguments) -> Answer:
+    """Delete one memory with all its versions. It can be restored for some days, unless permanent is true. Use it only
+    when the user wants something forgotten; to correct something, use update_memory.
     """
-    until = await call.run(deletions.delete, given.id, given.permanent)
+    until = await call.run(deletions.delete, arguments.id, arguments.permanent)
     if until is None:
-        return _change(given.id, f"Deleted {given.id} for good.")
-    return _change(given.id, f"Deleted {given.id}; it can be brought back until {until:%Y-%m-%d %H:%M} UTC.")
+        return _change(arguments.id, f"Deleted {arguments.id} for good.")
+    return _change(arguments.id, f"Deleted {arguments.id}; it can be restored until {until:%Y-%m-%d %H:%M} UTC.")
 
 
 def _change(memory_id: str, message: str) -> Answer:

@@ -70,7 +70,7 @@ async def test_a_client_is_told_how_it_authenticates(notes: App, backend: App) -
     assert hint_of(in_body, 401) == "This client authenticates with client_secret_basic."
     assert hint_of(await notes.refresh("sm_rt_x", client_secret="x"), 401) == "This client authenticates with none."
     wrong = await notes.http.post("/oauth/token", data=given, headers=basic(backend.client_id, "x"))
-    assert hint_of(wrong, 401) == "The client_secret is not right."
+    assert hint_of(wrong, 401) == "The client_secret is wrong."
     malformed = await notes.http.post("/oauth/token", data=given, headers={"Authorization": "Basic !"})
     assert "base64 of client_id:client_secret" in hint_of(malformed, 401)
 

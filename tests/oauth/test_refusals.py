@@ -19,8 +19,8 @@ from tests.oauth.conftest import Register
 from tests.oauth.test_pages import share
 from tests.support.flows import App, Person, error_of
 
-CODE_SENTENCE = "The code was used already or has ended."
-TOKEN_SENTENCE = "The refresh token was used already or has ended."
+CODE_SENTENCE = "The code was already used or has expired."
+TOKEN_SENTENCE = "The refresh token was already used or is no longer valid."
 REFUSED = ("token.refused", "token.repeated", "token.reused", "code.refused")
 
 Change = Callable[[Session], object]

@@ -51,9 +51,9 @@ async def test_the_lines_of_a_list_say_all_that_the_structured_content_says(mcp:
     for leaf in leaves(structured):
         assert isinstance(leaf, bool) or all(line in text for line in str(leaf).splitlines())
     assert text.startswith("3 of 3 memories, newest first.\n\n")
-    assert text.count("fetch gives all") == 1
+    assert text.count("fetch gives the full text") == 1
     structured, text = await result_of(mcp, "list_memories", limit=1, offset=1)
-    assert text.startswith("1 of 3 memories, newest first. Go on with offset 2.\n\n")
+    assert text.startswith("1 of 3 memories, newest first. Continue with offset 2.\n\n")
     assert (await result_of(mcp, "list_memories", tags="nobody"))[1] == "0 of 0 memories, newest first."
 
 
@@ -156,7 +156,7 @@ async def test_an_answer_has_a_bound_and_counts_what_had_no_room(
         shown = len(structured["results"])
         if omitted := structured.get("omitted", 0):
             assert BOUND - 20_000 < len(text) <= BOUND
-            assert f"{omitted} more had no room. Go on with offset {len(seen) + shown}." in text
+            assert f"{omitted} more did not fit. Continue with offset {len(seen) + shown}." in text
         assert omitted == min(limit, 110 - len(seen)) - shown
         seen += [entry["id"] for entry in structured["results"]]
     assert len(set(seen)) == len(seen)

@@ -83,4 +83,4 @@ async def test_a_resource_that_is_not_there_is_no_resource(mcp: Mcp, stranger: M
 @pytest.mark.parametrize("cursor", ["nonsense", "mem_1", f"mem_{'z' * 32}"])
 async def test_an_unknown_cursor_is_refused(mcp: Mcp, cursor: str) -> None:
     answer = await mcp.send("resources/list", {"cursor": cursor})
-    assert answer.json()["error"]["message"] == "cursor: must be the nextCursor of the page before."
+    assert answer.json()["error"]["message"] == "cursor: must be the nextCursor of the previous page."
