@@ -21,6 +21,7 @@ from server.models.sources import Source
 
 MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
 THROUGH_WHAT = "the key, application, session or import that wrote it; null if an older server stored it"
+REST_OF_PAGE = "path and query for the rest of the page; present if the page has more than 4 MB"
 ANY_OF_THEM = "any of them; separated by commas, or repeated"
 
 
@@ -86,11 +87,7 @@ class MemoryList(BaseModel):
     total: int = Field(description="how many match the filters, on all pages")
     limit: int
     offset: int
-    next: str | None = Field(
-        default=None,
-        exclude_if=lambda value: value is None,
-        description="path and query for the rest of the page; present if the page has more than 4 MB",
-    )
+    next: str | None = Field(default=None, exclude_if=lambda value: value is None, description=REST_OF_PAGE)
 
     @classmethod
     def of(cls, page: MemoryPage, query: "ListQuery") -> Self:
@@ -159,12 +156,15 @@ class TrashedView(ListedMemory):
 
 
 class TrashList(BaseModel):
-    results: list[TrashedView] = Field(description="last deleted first, as many as fit into 4 MB")
+    results: list[TrashedView] = Field(description="last deleted first")
     total: int
+    next: str | None = Field(default=None, exclude_if=lambda value: value is None, description=REST_OF_PAGE)
 
     @classmethod
-    def of(cls, page: TrashPage) -> Self:
-        return cls(results=[TrashedView.of_trashed(trashed) for trashed in page.trashed], total=page.total)
+    def of(cls, page: TrashPage, query: "TrashQuery") -> Self:
+        results = [TrashedView.of_trashed(trashed) for trashed in page.trashed]
+        following = query.following(len(results)) if page.is_cut else None
+        return cls(results=results, total=page.total, next=following)
 
 
 class DeletedAll(BaseModel):
@@ -220,6 +220,12 @@ class ListQuery(OfUser):
 class TrashQuery(OfUser):
     limit: PageLimit = 100
     offset: Offset = 0
+
+    def following(self, listed: int) -> str:
+        """Return the path and query for what is left of this page after the first `listed` memories."""
+        left = {"limit": self.limit - listed, "offset": self.offset + listed}
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        return f"/api/memories/trash?{urlencode(given | left)}"
 
 
 class DeletionQuery(InProject):

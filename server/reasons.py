@@ -1,5 +1,7 @@
 """Sentences for pydantic's reasons to refuse a value."""
 
+import re
+
 from pydantic_core import ErrorDetails
 
 from server.json_text import HALF_A_CHARACTER
@@ -10,7 +12,6 @@ REASONS = {
     "string_unicode": HALF_A_CHARACTER,
     "string_too_short": "must have {min_length} or more characters",
     "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "does not have the right form",
     "list_type": "must be a list",
     "too_short": "must have {min_length} or more items",
     "too_long": "must have at most {max_length} items",
@@ -24,6 +25,8 @@ REASONS = {
     "float_parsing": "must be a number",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
+    "greater_than": "must be more than {gt}",
+    "less_than": "must be less than {lt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "enum": "must be {expected}",
@@ -32,8 +35,23 @@ REASONS = {
 """Our words for pydantic's error types. Its own messages are for programmers."""
 
 
+ID_PATTERN = re.compile(r"\^([a-z]+_)\[0-9a-f\]\{32\}\$")
+FORMS = {r"^[^\x00-\x1f\x7f]+$": "must be one line, without control characters"}
+"""Our words for the patterns of fields, besides those of ids."""
+
+
 def reason_of(problem: ErrorDetails) -> str:
     """Return the reason without the field and without a full stop."""
+    context = problem.get("ctx", {})
+    if problem["type"] == "string_pattern_mismatch":
+        return _form_of(context["pattern"])
     if problem["type"] in REASONS:
-        return REASONS[problem["type"]].format_map(problem.get("ctx", {}))
+        return REASONS[problem["type"]].format_map(context)
     return problem["msg"].removeprefix("Value error, ").rstrip(".")
+
+
+def _form_of(pattern: str) -> str:
+    """Return what text must look like to match the pattern."""
+    if known := ID_PATTERN.fullmatch(pattern):
+        return f"must be an id: {known[1]} and 32 of the characters 0-9 and a-f"
+    return FORMS.get(pattern, f"must match the pattern {pattern}")

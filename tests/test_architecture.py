@@ -36,7 +36,7 @@ LAYERS = {
     "server.operations": 3, "server.request_credentials": 3, "server.wire": 3,
     "server.dispatch": 3, "server.statuses": 3, "server.csp": 3, "server.templating": 3, "server.cors": 3,
     "server.middleware": 3, "server.forwarding": 3, "server.health": 3, "server.housekeeping": 3,
-    "server.uploads": 3, "server.attempts": 3, "server.activity_log": 3, "server.last_use": 3,
+    "server.uploads": 3, "server.attempts": 3, "server.activity_log": 3, "server.last_use": 3, "server.streams": 3,
     "server.amounts": 3, "server.monitoring": 3, "server.tracing": 3,
     "server.domain": 2,
     "server.index": 1, "server.database": 1, "server.database_failures": 1, "server.postgres": 1, "server.sqlite": 1,

@@ -2,10 +2,13 @@
 
 import logging
 import os
+import socket
 import threading
 from types import FrameType
 
 import uvicorn
+
+from server import streams
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +20,11 @@ END_SECONDS = 4.8
 
 
 class BoundedServer(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the open streams, so that nothing waits for them, then stop as uvicorn does."""
+        streams.end_all()
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note the signal, also during the start, and let the time begin."""
         if not self.should_exit:

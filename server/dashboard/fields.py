@@ -33,15 +33,26 @@ FIELD_LABELS = {
     "password": "New password",
     "current": "Current password",
     "code": "Code",
+    "ids": "Selected memories",
+    "target": "Project",
+    "project_id": "Project",
+    "organization_id": "Organization",
 }
 """The labels on the pages, by the names that the domain and the forms use."""
 
 
 def with_field_label(error: ServiceError) -> str:
     """Return the error's sentence after the field's label, if the error is about a field."""
-    if isinstance(error, Invalid) and error.field in FIELD_LABELS:
-        return f"{FIELD_LABELS[error.field]}: {error.reason}"
+    if isinstance(error, Invalid) and error.field:
+        return f"{field_label(error.field)}: {error.reason}"
     return error.detail
+
+
+def field_label(field: str) -> str:
+    """Return the label of a field, which may be the last part of a path."""
+    names = [part for part in field.split(".") if part and not part.isdecimal()] or ["This"]
+    name = names[-1].replace("_", " ")
+    return FIELD_LABELS.get(names[-1], name[:1].upper() + name[1:])
 
 
 def parse_fields(model: type[Model], values: Mapping[str, object]) -> Model:
@@ -50,8 +61,7 @@ def parse_fields(model: type[Model], values: Mapping[str, object]) -> Model:
         return model.model_validate(values)
     except ValidationError as error:
         problem = invalid(error, model)
-        names = [part for part in (problem.field or "").split(".") if part and not part.isdecimal()] or ["This"]
-        raise Invalid(problem.reason, field=FIELD_LABELS.get(names[-1], names[-1].capitalize())) from None
+        raise Invalid(problem.reason, field=field_label(problem.field or "")) from None
 
 
 def parse_choice(choices: type[Choice], label: str, text: str) -> Choice:

@@ -7,14 +7,16 @@ from functools import partial
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Message
 
 from server import csp
+from server.dashboard.done import done_message
 from server.dashboard.fields import with_field_label
 from server.dashboard.layout import Frame, ProjectEntry, find_project, frame_of, last_project
-from server.dashboard.rendering import done_message, problem_page, render
+from server.dashboard.rendering import problem_page, render
 from server.dashboard.theme import theme_of
 from server.dispatch import Methods
 from server.domain.people import users
@@ -25,7 +27,7 @@ from server.statuses import retry_after, status_of
 from server.wire import NUL_IN_FORM, is_unstorable, read_body
 
 FORM_BYTES = 1_000_000
-MAX_FIELDS = 300
+MAX_FIELDS = 1_000
 HOME = "/dashboard"
 SETUP = "/setup"
 LAST_PROJECT_COOKIE = "project"
@@ -73,6 +75,13 @@ class PageRequest:
 
     def texts(self, name: str) -> list[str]:
         return [value for value in self.form.getlist(name) if isinstance(value, str)]
+
+    def chosen(self, name: str, what: str) -> str:
+        """Return what the person chose in the field. Raises Invalid, which asks for `what`."""
+        value = self.text(name)
+        if not value:
+            raise Invalid(f"Choose {what}.")
+        return value
 
     def require_confirmation(self, name: str) -> None:
         """Raises Invalid unless the field `confirm` holds `name`. For deletions that cannot be undone."""
@@ -124,12 +133,13 @@ Guard = Callable[[PageRequest], Awaitable[Response | None]]
 """Returns None to let a form pass, or the page that is shown instead."""
 
 
-def redirect(path: str, done: str | None = None, *, invitations: int = 0) -> Response:
+def redirect(path: str, done: str | None = None, *, count: int | None = None, invitations: int = 0) -> Response:
     """Redirect after a form.
 
-    `done` is the key of the message that the next page shows, `invitations` how many it says were canceled.
+    `done` is the key of the message that the next page shows, `count` the number of memories in it, and `invitations`
+    how many it says were canceled.
     """
-    query = {"done": done, "invitations": invitations or None}
+    query = {"done": done, "count": count, "invitations": invitations or None}
     given = {name: value for name, value in query.items() if value is not None}
     return RedirectResponse(f"{path}?{urlencode(given)}" if given else path, 303)
 
@@ -189,10 +199,16 @@ class Page(Methods):
 
 @asynccontextmanager
 async def read_form(request: PageRequest, most_fields: int = MAX_FIELDS) -> AsyncIterator[FormData]:
-    """Read the whole form before any of it is looked at. Raises TooLarge."""
+    """Read the whole form before any of it is looked at. Raises TooLarge, Invalid."""
     http = await _buffered(request.http, FORM_BYTES)
-    async with http.form(max_files=1, max_fields=most_fields) as form:
+    try:
+        form = await http.form(max_files=1, max_fields=most_fields)
+    except HTTPException:
+        raise Invalid(f"This form cannot be read. It may have at most {most_fields:,} fields.") from None
+    try:
         yield form
+    finally:
+        await form.close()
 
 
 async def page_request_of(http: Request[State]) -> PageRequest:

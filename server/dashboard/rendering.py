@@ -12,68 +12,6 @@ from server.dashboard.dates import ago, moment
 from server.dashboard.markdown import to_html
 from server.models.base import JSON
 
-DONE = {
-    "added": "Memory added. Searches find it right away.",
-    "examples-added": "Example memories added. They are tagged “example”: filter by that tag to delete them.",
-    "upload-canceled": "Nothing was imported. The file is deleted.",
-    "restored": "Memory restored.",
-    "erased": "Memory deleted for good.",
-    "undone": "Undone. Added memories are in the trash, changes are taken back, deleted memories are back.",
-    "merged": "Merged. The memory that you kept has all tags and people.",
-    "pinned": "Pinned. Every conversation begins with it.",
-    "unpinned": "Unpinned.",
-    "version-restored": "Version restored. What it replaced stays in history.",
-    "saved": "Saved. The previous version stays in history.",
-    "all-deleted": "Memories deleted.",
-    "selected-pin": "Memories pinned. Every conversation begins with them.",
-    "selected-unpin": "Memories unpinned.",
-    "selected-tag": "Tags added.",
-    "selected-move": "Memories moved.",
-    "selected-delete": "Memories deleted. You can restore them from the trash, unless this project keeps none.",
-    "key-revoked": "API key revoked. It no longer works.",
-    "disconnected": "App disconnected. It no longer has access.",
-    "project-saved": "Project saved.",
-    "organization-renamed": "Organization renamed.",
-    "key-renamed": "API key renamed.",
-    "organization-created": "Organization created.",
-    "organization-deleted": "Organization deleted, with all its projects and memories.",
-    "project-created": "Project created.",
-    "project-deleted": "Project deleted, with all its memories.",
-    "transferred": "Ownership transferred. You are now an admin.",
-    "role-changed": "Role changed. It takes effect immediately.",
-    "member-added": "Member added.",
-    "member-removed": "Member removed. Their API keys and connected apps no longer have access.",
-    "left-organization": "You left the organization.",
-    "left-project": "You left the project.",
-    "invitation-canceled": "Invitation canceled. Its link no longer works.",
-    "accepted": "Invitation accepted.",
-    "declined": "Invitation declined.",
-    "all-read": "All notifications marked as read.",
-    "theme-saved": "Theme saved.",
-    "name-saved": "Name saved.",
-    "password-saved": "Password changed. You are signed out everywhere else.",
-    "passkey-added": "Passkey added. You can sign in with it from now on.",
-    "passkey-deleted": "Passkey deleted. Remove it from your device too.",
-    "two-factor-off": "Two-factor authentication is off.",
-    "session-ended": "Signed out of that browser.",
-    "verification-sent": "Email sent. Open the link in it to confirm your address.",
-}
-"""The messages that `?done=` can show. Any other value shows nothing, so that a link cannot put words on our pages."""
-
-
-MAX_DIGITS = 4
-
-
-def done_message(query: Mapping[str, str]) -> str | None:
-    """Return the message that an address asks for, with the number of canceled invitations that it names."""
-    message = DONE.get(query.get("done", ""))
-    digits = query.get("invitations", "")
-    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= MAX_DIGITS
-    number = int(digits) if is_number else 0
-    if message is None or number == 0:
-        return message
-    return f"{message} {count(number, 'pending invitation')} {'was' if number == 1 else 'were'} canceled."
-
 
 def render(template: str, context: dict[str, object]) -> str:
     """Return the page as HTML. Takes some milliseconds of CPU: call it on a worker thread."""

@@ -30,6 +30,11 @@ def lock_project_shared(session: Session, project_id: str) -> None:
     session.execute(query.with_for_update(read=True, key_share=True))
 
 
+def lock_project(session: Session, project_id: str) -> None:
+    """Lock the project, so that nobody else changes how many memories it has before the commit."""
+    session.execute(sa.select(col(Project.id)).where(col(Project.id) == project_id).with_for_update(key_share=True))
+
+
 def lock_user(session: Session, user_id: str) -> None:
     """Lock the account, so that it cannot be deleted before the commit.
 

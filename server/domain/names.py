@@ -59,7 +59,7 @@ def parse_email(address: str) -> str:
     """Return the address as it is stored and compared: NFKC and case-folded. Raises Invalid if it is not an address."""
     text = fold_email(address)
     if len(text) > 254 or not _EMAIL.fullmatch(text) or not text.isprintable():
-        raise Invalid("this is not an email address.", field="email")
+        raise Invalid("this is not an email address such as name@example.com.", field="email")
     return text
 
 

@@ -1,5 +1,6 @@
 """The first minutes: a new server, its first page, the wrong address, and the first thing it leads to."""
 
+import asyncio
 import re
 from collections.abc import Callable
 
@@ -105,7 +106,8 @@ async def test_pages_over_plain_http_let_the_browser_send_origin_to_ourselves_al
 
 async def test_example_memories_come_on_request_and_go_together(ann: Visitor) -> None:
     assert "Add example memories" in await ann.see(ann.project)
-    await ann.do(f"{ann.project}/examples")
+    pressed = await asyncio.gather(*(ann.post(f"{ann.project}/examples") for _ in range(4)))
+    assert sorted(answer.status_code for answer in pressed) == [303, 400, 400, 400]
     page = await ann.get(f"{ann.project}/memories?tags=example")
     ids = re.findall(r'name="ids" form="selected" value="(mem_\w+)"', page.text)
     assert len(ids) == 8

@@ -33,7 +33,7 @@ async def other_project(ann: Visitor, name: str = "Second") -> str:
 async def test_selected_memories_are_pinned_and_unpinned_and_the_list_stays(ann: Visitor) -> None:
     first, second, third = await ann.remember_all(TEXTS)
     answer = await act(ann, "pin", [first, second], back="?sort=newest")
-    assert answer.headers["location"] == f"{ann.project}/memories?sort=newest&done=selected-pin"
+    assert answer.headers["location"] == f"{ann.project}/memories?sort=newest&done=selected-pin&count=2"
     assert [(await stored(ann, one))["pinned"] for one in (first, second, third)] == [True, True, False]
     assert "Pinned" in await ann.see(f"{ann.project}/memories?pinned=1")
     await act(ann, "unpin", [first])
@@ -107,6 +107,9 @@ async def test_nothing_happens_to_memories_of_other_projects(ann: Visitor, ben: 
 async def test_an_empty_selection_and_an_unknown_action_are_refused(ann: Visitor) -> None:
     memory_id = await ann.remember(TEXTS[0])
     assert "Select at least one memory." in seen(await act(ann, "delete", []))
+    assert "Select at most 100 memories at a time." in seen(await act(ann, "export", [memory_id] * 301))
+    assert "It may have at most 1,000 fields." in seen(await act(ann, "delete", [memory_id] * 1001))
+    assert "Choose a project" in seen(await act(ann, "move", [memory_id]))
     assert "Choose what to do" in seen(await act(ann, "paint", [memory_id]))
     assert (await act(ann, "delete", [memory_id] * 2)).status_code == 303
 
@@ -120,3 +123,25 @@ async def test_viewers_export_a_selection_and_change_nothing(ann: Visitor, viewe
         fields = {"action": action, "ids": memory_id, "new_tags": "x", "target": viewer.tenant.project_id}
         assert (await viewer.post(f"{ann.project}/memories/selected", fields)).status_code == 403, action
     assert (await viewer.post(f"{ann.project}/memories/selected", {"action": "export", "ids": memory_id})).text
+
+
+async def test_pages_say_how_many_memories_something_was_done_with(ann: Visitor) -> None:
+    first, second, third = await ann.remember_all(TEXTS)
+    fields = {"new_tags": "x", "target": await other_project(ann)}
+    for action, ids, message in (
+        ("pin", [first, second], "2 memories pinned."),
+        ("tag", [first, "mem_gone"], "Tags added to 1 memory."),
+        ("move", [third], "1 memory moved."),
+        ("delete", [first, second, third], "2 memories deleted."),
+        ("delete", [first, second], "Nothing was deleted: the memories are already gone."),
+        ("tag", [first], "No tags were added: the memories are already gone."),
+        ("pin", [first], "Nothing was pinned"),
+        ("unpin", [first], "Nothing was unpinned"),
+        ("move", [first], "Nothing was moved"),
+    ):
+        done = await act(ann, action, ids, **fields)
+        assert message in await ann.see(done.headers["location"])
+    everything = f"{ann.project}/delete-memories"
+    await ann.remember("One.")
+    for message in ("1 memory deleted.", "Nothing was deleted: there are no such memories."):
+        assert message in await ann.see(await ann.do(everything, {"confirm": "My Memories"}))

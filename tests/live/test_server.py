@@ -1,9 +1,11 @@
 """The server in its own process, with the real model and no network."""
 
+import contextlib
 import os
 import re
 import resource
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +40,17 @@ def search(client: httpx.Client, query: str) -> list[str]:
     answer = client.post("/api/memories/search", json={"query": query})
     assert answer.status_code == 200, answer.text
     return [found["content"] for found in answer.json()["results"]]
+
+
+@contextlib.contextmanager
+def live_stream(server: ServerProcess) -> Iterator[httpx.Response]:
+    """Open the stream that tells a page of new memories, and read its first line."""
+    with httpx.Client(base_url=server.url) as browser:
+        browser.post("/sign-up", data={"email": "ben@example.com", "name": "Ben", "password": "correct horse battery"})
+        project = browser.get("/dashboard").headers["location"]
+        with browser.stream("GET", f"{project}/live?after=mem_{'0' * 32}") as stream:
+            assert stream.status_code == 200
+            yield stream
 
 
 @pytest.fixture(scope="module")
@@ -152,5 +165,9 @@ def test_an_acknowledged_memory_survives_a_kill(tmp_path: Path) -> None:
     with started(tmp_path) as server, client_of(server, key) as client:
         assert client.get(f"/api/memories/{memory_id}").json()["content"] == TEXT
         assert search(client, "Where does Ann live?") == [TEXT]
-        assert server.stop() == 0
+        with live_stream(server) as stream:
+            began = time.monotonic()
+            assert server.stop() == 0
+            assert time.monotonic() - began < 3
+            stream.read()
         assert not any("Traceback" in line for line in server.log)

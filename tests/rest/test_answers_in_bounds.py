@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from server.database import Database
-from server.models import AuditEvent, MemoryVersion
+from server.models import AuditEvent, MemoryVersion, TrashedMemory
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
 
@@ -126,6 +126,21 @@ async def test_a_list_has_at_most_four_megabytes_and_goes_on_where_it_stopped(ap
         following, _ = await follow(api, first.json()["next"])
         assert [memory["id"] for memory in [*first.json()["results"], *following]] == wanted
         await api.delete(f"/api/memories/{meanwhile}")
+
+
+async def test_the_trash_has_at_most_four_megabytes_an_answer_and_goes_on(api: Caller, database: Database) -> None:
+    deleted = []
+    for number in range(6):
+        memory_id = await api.add(f"memory {number}", user_id="u 1")
+        await api.delete(f"/api/memories/{memory_id}")
+        deleted.insert(0, memory_id)
+    with database.write() as session:
+        for row in session.scalars(sa.select(TrashedMemory)):
+            row.memory = row.memory | {"content": "x" * 990_000}
+    for query, wanted in {"": deleted, "?limit=5&offset=1&user_id=u%201": deleted[1:]}.items():
+        results, answers = await follow(api, f"/api/memories/trash{query}")
+        assert ([memory["id"] for memory in results], answers) == (wanted, 2)
+    assert "next" not in (await api.get("/api/memories/trash?limit=1")).json()
 
 
 async def test_an_answer_that_fits_says_nothing_of_a_next_one(api: Caller) -> None:

@@ -30,7 +30,7 @@ for (const element of document.querySelectorAll("[data-zone]")) element.textCont
 // Show a message such as "Saved." once: remove it from the address, which may be reloaded or shared.
 const address = new URL(location.href);
 if (address.searchParams.has("done")) {
-  address.searchParams.delete("done");
+  for (const name of ["done", "count", "invitations"]) address.searchParams.delete(name);
   history.replaceState(null, "", address);
 }
 

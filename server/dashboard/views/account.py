@@ -3,7 +3,7 @@
 from sqlmodel import Session
 from starlette.responses import RedirectResponse, Response
 
-from server import attempts
+from server import attempts, streams
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.session_cookies import signed_in
 from server.dashboard.theme import THEMES, remember_theme
@@ -75,6 +75,7 @@ async def change_password(request: PageRequest) -> Response:
 
 async def end_session(request: PageRequest) -> Response:
     await request.call.run(sessions.revoke, request.path_param("session_id"))
+    streams.wake_all()
     return redirect(ACCOUNT, "session-ended")
 
 

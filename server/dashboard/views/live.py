@@ -1,33 +1,30 @@
 """Tells an open page when memories arrive, by server-sent events.
 
-A stream is short, and the browser asks again. So the server can stop quickly, and people who lost access are turned
-away at the next request.
+A stream is short, and the browser asks again. It ends when the session does, when the person loses access, and when
+the server stops.
 """
 
-import asyncio
 import contextlib
 import json
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
+from sqlmodel import Session
 from starlette.responses import Response
 
-from server import csp
+from server import csp, streams
 from server.dashboard.pages import PageRequest
 from server.dashboard.views.exchange import Download
 from server.domain.memory import arrivals
+from server.domain.memory.arrivals import Arrivals
+from server.domain.people import sessions
 from server.errors import Invalid, ServiceError
 from server.models.base import is_id
+from server.principal import Principal
+from server.streams import Stream
 
 STREAM_SECONDS = 8
 LOOK_EVERY_SECONDS = 2
 RETRY_MILLISECONDS = 4_000
-MOST_STREAMS = 50
-"""The most open streams per process. Further requests are refused and try again later."""
-
-MOST_PER_PERSON = 3
-
-_open_streams = Counter[str]()
 
 
 async def stream(request: PageRequest) -> Response:
@@ -37,36 +34,33 @@ async def stream(request: PageRequest) -> Response:
     if not is_id("mem_", after):
         raise Invalid("must be the id of a memory.", field="after")
     with contextlib.ExitStack() as turn:
-        if not turn.enter_context(_place_for(request.call.principal.user_id)):
+        opened = turn.enter_context(streams.opened(request.call.principal.user_id))
+        if opened is None:
             return Response(status_code=503, headers={"Retry-After": "30"})
         headers = {"Content-Security-Policy": csp.API, "X-Accel-Buffering": "no"}
-        return Download(_events(request, after), turn.pop_all(), headers=headers, media_type="text/event-stream")
+        content = _events(request, after, opened)
+        return Download(content, turn.pop_all(), headers=headers, media_type="text/event-stream")
 
 
-@contextlib.contextmanager
-def _place_for(user_id: str) -> Iterator[bool]:
-    """Yield whether there is room for another stream, and hold the place until the block ends."""
-    is_free = _open_streams.total() < MOST_STREAMS and _open_streams[user_id] < MOST_PER_PERSON
-    _open_streams[user_id] += is_free
-    try:
-        yield is_free
-    finally:
-        _open_streams[user_id] -= is_free
-        if not _open_streams[user_id]:
-            del _open_streams[user_id]
-
-
-async def _events(request: PageRequest, after: str) -> AsyncIterator[bytes]:
+async def _events(request: PageRequest, after: str, opened: Stream) -> AsyncIterator[bytes]:
     """Yield an event for each change of the number of new memories, until the stream has lasted long enough."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
     told = 0
     for turn in range(STREAM_SECONDS // LOOK_EVERY_SECONDS):
         if turn:
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await opened.wait(LOOK_EVERY_SECONDS)
+        if opened.is_ended:
+            return
         try:
-            found = await request.call.read(arrivals.since, request.project_id, after)
+            found = await request.call.read(_arrived, request.project_id, after)
         except ServiceError:
             return
         if found.memories != told:
             told = found.memories
             yield f"data: {json.dumps(found._asdict())}\n\n".encode()
+
+
+def _arrived(session: Session, principal: Principal, project_id: str, after: str) -> Arrivals:
+    """Raises Unauthenticated if the session has ended, and what `arrivals.since` does."""
+    sessions.require_live(session, principal)
+    return arrivals.since(session, principal, project_id, after)

@@ -56,7 +56,7 @@ async def cancel(request: PageRequest) -> Response:
 
 async def add(request: PageRequest) -> Response:
     role = parse_choice(ProjectRole, "Role", request.text("role"))
-    await request.call.run(project_members.add, request.project_id, request.text("user_id"), role)
+    await request.call.run(project_members.add, request.project_id, request.chosen("user_id", "a member"), role)
     return redirect(f"{request.project_path}/members", "member-added")
 
 

@@ -102,8 +102,9 @@ async def save(request: PageRequest) -> Response:
     # Browsers change line endings. That alone is not a change of the text.
     is_same_text = typed["text"] == memory.content.replace("\r\n", "\n")
     change = parse_fields(MemoryChange, {"text": None if is_same_text else typed["text"], "metadata": details})
-    await request.call.run(memories.update, memory.id, change, request.call.index)
-    return redirect(f"{HOME}/memories/{memory.id}", "saved")
+    saved = await request.call.run(memories.update, memory.id, change, request.call.index)
+    is_same = saved.version == memory.version
+    return redirect(f"{HOME}/memories/{memory.id}", "unchanged" if is_same else "saved")
 
 
 async def new(request: PageRequest) -> Response:

@@ -40,7 +40,8 @@ async def create(request: PageRequest) -> Response:
 
 
 async def create_project(request: PageRequest) -> Response:
-    project = await request.call.run(projects.create, request.text("organization_id"), request.text("name"))
+    organization_id = request.chosen("organization_id", "an organization")
+    project = await request.call.run(projects.create, organization_id, request.text("name"))
     return redirect(f"{HOME}/projects/{project.id}", "project-created")
 
 
@@ -110,7 +111,7 @@ async def rename(request: PageRequest) -> Response:
 
 
 async def transfer(request: PageRequest) -> Response:
-    new_owner_id = request.text("new_owner_id")
+    new_owner_id = request.chosen("new_owner_id", "a new owner")
     await request.call.run(organizations.transfer, request.path_param("organization_id"), new_owner_id)
     return redirect(_organization_path(request), "transferred")
 

@@ -3,13 +3,11 @@
 from starlette.responses import Response
 
 from server.dashboard import charts
-from server.dashboard.examples import example_memories
 from server.dashboard.layout import last_project
 from server.dashboard.pages import HOME, LAST_PROJECT_COOKIE, PageRequest, redirect
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import assistants, memories, model_notes, overview
+from server.domain.memory import assistants, examples, model_notes, overview
 from server.domain.people import users
-from server.errors import Invalid
 
 
 async def home(request: PageRequest) -> Response:
@@ -22,10 +20,7 @@ async def home(request: PageRequest) -> Response:
 
 async def add_examples(request: PageRequest) -> Response:
     """Add example memories to an empty project. Raises Invalid if it has memories."""
-    if (await request.project()).project.memory_count:
-        raise Invalid("Examples are only for a project without memories.")
-    examples = example_memories(request.project_id)
-    await request.call.run(memories.add_many, examples, request.call.index)
+    await request.call.run(examples.add, request.project_id, request.call.index)
     return redirect(request.project_path, "examples-added")
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from server import reverting
 from server.dashboard.fields import parse_fields
-from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.pages import PageRequest, redirect
 from server.domain.memory import activity, assistants, titles
 from server.domain.memory.activity import ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
@@ -121,8 +121,9 @@ async def undo(request: PageRequest) -> Response:
     if since is None:
         raise Invalid("This cannot be undone: the form is incomplete.")
     wanted = Wanted(request.project_id, source_id, since)
-    await reverting.undo(request.call, wanted)
-    return redirect(f"{HOME}/projects/{request.project_id}/activity", "undone")
+    undone = await reverting.undo(request.call, wanted)
+    memories = undone.adds + undone.changes + undone.deletions
+    return redirect(f"{request.project_path}/activity", "undone", count=memories)
 
 
 def _minute_before(moment: datetime) -> datetime:

@@ -33,8 +33,9 @@ async def delete_memories(request: PageRequest) -> Response:
     """Delete all memories of the project, or of one end user."""
     project = (await request.project()).project
     request.require_confirmation(project.name)
-    await request.call.run(deletions.delete_all, project.id, request.text("user_id").strip() or None)
-    return redirect(f"{request.project_path}/memories", "all-deleted")
+    user_id = request.text("user_id").strip() or None
+    deleted = await request.call.run(deletions.delete_all, project.id, user_id)
+    return redirect(f"{request.project_path}/memories", "all-deleted", count=deleted)
 
 
 async def delete(request: PageRequest) -> Response:

@@ -8,6 +8,7 @@ from server.dashboard.pages import PageRequest
 from server.dashboard.views import exchange
 from server.domain.memory import selection
 from server.domain.memory.exchange.export import ExportFormat
+from server.domain.memory.selection import MOST_SELECTED
 from server.errors import Invalid
 
 
@@ -16,36 +17,38 @@ async def act(request: PageRequest) -> Response:
     ids = request.texts("ids")
     if not ids:
         raise Invalid("Select at least one memory.")
+    if len(ids) > MOST_SELECTED:
+        raise Invalid(f"Select at most {MOST_SELECTED} memories at a time.")
     action = request.text("action")
     if action == "export":
         return await exchange.download(request, ExportFormat.JSONL, ids)
     if action not in ACTIONS:
         raise Invalid("Choose what to do with the selected memories.")
-    await ACTIONS[action](request, ids)
-    return _back(request, action)
+    return _back(request, action, await ACTIONS[action](request, ids))
 
 
-async def _pin(request: PageRequest, ids: list[str]) -> None:
-    await request.call.run(selection.pin, request.project_id, ids, True, request.call.index)
+async def _pin(request: PageRequest, ids: list[str]) -> int:
+    return await request.call.run(selection.pin, request.project_id, ids, True, request.call.index)
 
 
-async def _unpin(request: PageRequest, ids: list[str]) -> None:
-    await request.call.run(selection.pin, request.project_id, ids, False, request.call.index)
+async def _unpin(request: PageRequest, ids: list[str]) -> int:
+    return await request.call.run(selection.pin, request.project_id, ids, False, request.call.index)
 
 
-async def _tag(request: PageRequest, ids: list[str]) -> None:
-    await request.call.run(selection.tag, request.project_id, ids, request.text("new_tags"), request.call.index)
+async def _tag(request: PageRequest, ids: list[str]) -> int:
+    return await request.call.run(selection.tag, request.project_id, ids, request.text("new_tags"), request.call.index)
 
 
-async def _move(request: PageRequest, ids: list[str]) -> None:
-    await request.call.run(selection.move, request.project_id, ids, request.text("target"))
+async def _move(request: PageRequest, ids: list[str]) -> int:
+    target = request.chosen("target", "a project to move the memories to")
+    return await request.call.run(selection.move, request.project_id, ids, target)
 
 
-async def _delete(request: PageRequest, ids: list[str]) -> None:
-    await request.call.run(selection.delete, request.project_id, ids)
+async def _delete(request: PageRequest, ids: list[str]) -> int:
+    return await request.call.run(selection.delete, request.project_id, ids)
 
 
-ACTIONS: dict[str, Callable[[PageRequest, list[str]], Awaitable[None]]] = {
+ACTIONS: dict[str, Callable[[PageRequest, list[str]], Awaitable[int]]] = {
     "pin": _pin,
     "unpin": _unpin,
     "tag": _tag,
@@ -54,8 +57,8 @@ ACTIONS: dict[str, Callable[[PageRequest, list[str]], Awaitable[None]]] = {
 }
 
 
-def _back(request: PageRequest, action: str) -> Response:
-    """Redirect to the list as it was, with a message."""
+def _back(request: PageRequest, action: str, count: int) -> Response:
+    """Redirect to the list as it was, with a message that says how many memories it was done with."""
     query = request.text("back").removeprefix("?")
     address = f"{request.project_path}/memories?" + (f"{query}&" if query else "")
-    return RedirectResponse(f"{address}done=selected-{action}", 303)
+    return RedirectResponse(f"{address}done=selected-{action}&count={count}", 303)

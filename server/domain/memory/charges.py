@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlmodel import Session
 
 from server.domain.access import Action, require_memory
-from server.domain.memory import trash
+from server.domain.memory import examples, trash
 from server.domain.memory.changes import MemoryPatch, merged_change, restoring_change
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.memories import embedding_input_after
@@ -33,6 +33,10 @@ def of_addition(_read: Read, _principal: Principal, new: NewMemory, *_more: obje
 
 def of_batch(_read: Read, _principal: Principal, new_memories: Sequence[NewMemory], *_more: object) -> Charge:
     return Charge(new_memories[0].project_id, len(new_memories))
+
+
+def of_examples(_read: Read, _principal: Principal, project_id: str, *_more: object) -> Charge:
+    return Charge(project_id, examples.COUNT)
 
 
 def of_search(_read: Read, _principal: Principal, request: SearchRequest, *_more: object) -> Charge:

@@ -40,11 +40,15 @@ class Trashed(NamedTuple):
 
 
 class TrashPage(NamedTuple):
-    """Memories in the trash, most recently deleted first, as many as fit; the total of all; their size in an answer."""
+    """Memories in the trash, most recently deleted first; the total of all; their size in an answer.
+
+    `is_cut` says that the rest of the page did not fit.
+    """
 
     trashed: list[Trashed]
     total: int
     size: int
+    is_cut: bool
 
 
 def days_of(session: Session, project_id: str) -> int:
@@ -98,18 +102,18 @@ def list_trash(
     matching = [*_kept(), *_of(project.id, user_id)]
     query = sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS)
     query = query.order_by(col(TrashedMemory.deleted_at).desc(), col(TrashedMemory.id).desc())
-    budget = Budget()
+    budget, is_cut = Budget(), False
     trashed: list[Trashed] = []
     page = query.limit(limit).offset(offset).execution_options(yield_per=ROWS_PER_READ)
     with session.scalars(page) as kept:
         for row in kept:
             memory = rows.read(Memory, row.memory)
-            if not budget.take(size_of(memory.content, memory.details)):
+            if is_cut := not budget.take(size_of(memory.content, memory.details)):
                 break
             trashed.append(Trashed(memory, row))
     total = session.scalars(sa.select(sa.func.count()).select_from(TrashedMemory).where(*matching)).one()
     activity.note(session, principal, project.id, ActivityKind.LIST, (one.memory.id for one in trashed))
-    return TrashPage(trashed, total, budget.used)
+    return TrashPage(trashed, total, budget.used, is_cut)
 
 
 def kept_in(project_id: str) -> sa.Select[TrashedMemory]:

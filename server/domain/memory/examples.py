@@ -2,8 +2,16 @@
 
 from datetime import timedelta
 
+from sqlmodel import Session
+
+from server.domain.access import Action, require_project
+from server.domain.locks import lock_project
+from server.domain.memory import memories
 from server.domain.memory.memories import NewMemory
+from server.errors import Invalid
+from server.index import Index
 from server.models.base import now
+from server.principal import Principal
 
 TAG = "example"
 
@@ -25,8 +33,24 @@ _TEXTS = (
 """Days ago, text, tags, people, category."""
 
 
-def example_memories(project_id: str) -> list[NewMemory]:
-    """Return memories to add, all tagged `example`, so that people find and delete them together."""
+COUNT = len(_TEXTS)
+
+
+def add(session: Session, principal: Principal, project_id: str, index: Index) -> list[str]:
+    """Add example memories to a project that has none, and return their ids. They are all tagged `example`.
+
+    Of several callers at the same moment one succeeds. Raises Invalid if there are memories, and what
+    `memories.add_many` does.
+    """
+    project = require_project(session, principal, project_id, Action.WRITE)
+    lock_project(session, project.id)
+    session.refresh(project, ["memory_count"])
+    if project.memory_count:
+        raise Invalid("Examples are only for a project without memories.")
+    return memories.add_many(session, principal, _examples(project.id), index)
+
+
+def _examples(project_id: str) -> list[NewMemory]:
     fields = [
         {
             "content": text,

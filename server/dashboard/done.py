@@ -1,0 +1,91 @@
+"""The messages that pages show after a form, as their address asks."""
+
+from collections.abc import Mapping
+
+from server.dashboard.rendering import count
+
+DONE = {
+    "added": "Memory added. Searches find it right away.",
+    "examples-added": "Example memories added. They are tagged “example”: filter by that tag to delete them.",
+    "upload-canceled": "Nothing was imported. The file is deleted.",
+    "restored": "Memory restored.",
+    "erased": "Memory deleted for good.",
+    "undone": "Undone for {}. Added memories are in the trash, changes are taken back, deleted memories are back.",
+    "merged": "{} merged into the one that you kept. It has all tags and people.",
+    "pinned": "Pinned. Every conversation begins with it.",
+    "unpinned": "Unpinned.",
+    "version-restored": "Version restored. What it replaced stays in history.",
+    "unchanged": "Nothing has changed, so there is no new version.",
+    "saved": "Saved. The previous version stays in history.",
+    "all-deleted": "{} deleted.",
+    "selected-pin": "{} pinned. Every conversation begins with pinned memories.",
+    "selected-unpin": "{} unpinned.",
+    "selected-tag": "Tags added to {}.",
+    "selected-move": "{} moved.",
+    "selected-delete": "{} deleted. You can restore deleted memories from the trash, unless this project keeps none.",
+    "key-revoked": "API key revoked. It no longer works.",
+    "disconnected": "App disconnected. It no longer has access.",
+    "project-saved": "Project saved.",
+    "organization-renamed": "Organization renamed.",
+    "key-renamed": "API key renamed.",
+    "organization-created": "Organization created.",
+    "organization-deleted": "Organization deleted, with all its projects and memories.",
+    "project-created": "Project created.",
+    "project-deleted": "Project deleted, with all its memories.",
+    "transferred": "Ownership transferred. You are now an admin.",
+    "role-changed": "Role changed. It takes effect immediately.",
+    "member-added": "Member added.",
+    "member-removed": "Member removed. Their API keys and connected apps no longer have access.",
+    "left-organization": "You left the organization.",
+    "left-project": "You left the project.",
+    "invitation-canceled": "Invitation canceled. Its link no longer works.",
+    "accepted": "Invitation accepted.",
+    "declined": "Invitation declined.",
+    "all-read": "All notifications marked as read.",
+    "theme-saved": "Theme saved.",
+    "name-saved": "Name saved.",
+    "password-saved": "Password changed. You are signed out everywhere else.",
+    "passkey-added": "Passkey added. You can sign in with it from now on.",
+    "passkey-deleted": "Passkey deleted. Remove it from your device too.",
+    "two-factor-off": "Two-factor authentication is off.",
+    "session-ended": "Signed out of that browser.",
+    "verification-sent": "Email sent. Open the link in it to confirm your address.",
+}
+"""The messages that `?done=` can show. Any other value shows nothing, so that a link cannot put words on our pages.
+
+`{}` is the number of memories that the address has as `count`.
+"""
+
+ALREADY_GONE = "the memories are already gone."
+NOTHING_DONE = {
+    "undone": "Nothing was undone: it was undone already, or others have changed these memories since.",
+    "merged": f"Nothing was merged: {ALREADY_GONE}",
+    "all-deleted": "Nothing was deleted: there are no such memories.",
+    "selected-pin": f"Nothing was pinned: {ALREADY_GONE}",
+    "selected-unpin": f"Nothing was unpinned: {ALREADY_GONE}",
+    "selected-tag": f"No tags were added: {ALREADY_GONE}",
+    "selected-move": f"Nothing was moved: {ALREADY_GONE}",
+    "selected-delete": f"Nothing was deleted: {ALREADY_GONE}",
+}
+"""The messages that stand for those with a number when the number is 0."""
+
+MAX_DIGITS = 9
+
+
+def done_message(query: Mapping[str, str]) -> str | None:
+    """Return the message that an address asks for, with the number of canceled invitations that it names."""
+    done = query.get("done", "")
+    message = DONE.get(done)
+    if message is not None and done in NOTHING_DONE:
+        memories = _number(query, "count")
+        message = message.format(count(memories, "memory", "memories")) if memories else NOTHING_DONE[done]
+    invitations = _number(query, "invitations")
+    if message is None or not invitations:
+        return message
+    were = "was" if invitations == 1 else "were"
+    return f"{message} {count(invitations, 'pending invitation')} {were} canceled."
+
+
+def _number(query: Mapping[str, str], parameter: str) -> int:
+    digits = query.get(parameter, "")
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= MAX_DIGITS else 0

@@ -1,0 +1,60 @@
+"""The open event streams of this process: how many there may be, and how they end early."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+MOST_STREAMS = 50
+"""The most open streams per process. Further requests are refused and try again later."""
+
+MOST_PER_PERSON = 3
+"""Also per process: with several workers, a person may have this many in each."""
+
+
+class Stream:
+    """An open stream. `is_ended` says that it must not send more."""
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.is_ended = False
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until someone wakes the stream, at most `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        self._woken.clear()
+
+
+_open = set[Stream]()
+
+
+@contextlib.contextmanager
+def opened(user_id: str) -> Iterator[Stream | None]:
+    """Yield a new stream, which is open until the block ends, or None if there is no room for it."""
+    if len(_open) >= MOST_STREAMS or sum(stream.user_id == user_id for stream in _open) >= MOST_PER_PERSON:
+        yield None
+        return
+    stream = Stream(user_id)
+    _open.add(stream)
+    try:
+        yield stream
+    finally:
+        _open.discard(stream)
+
+
+def wake_all() -> None:
+    """Let all streams look at once, because a session has ended."""
+    for stream in _open:
+        stream.wake()
+
+
+def end_all() -> None:
+    """End all streams, because the server stops."""
+    for stream in _open:
+        stream.is_ended = True
+    wake_all()
