@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     _add_address(top)
     _add_address(command("serve", "serving.serve", "start the server (also without any command)"))
     _add_user(command("create-user", "accounts.create_user", "create an account; prints its id"))
-    _add_key(command("create-key", "accounts.create_key", "create an API key, and what it needs; prints the key"))
+    _add_key(command("create-key", "accounts.create_key", "create an API key and what it needs; prints the key"))
     reset = command(
         "reset-password", "accounts.reset_password", "print a link that sets a password; it works once, for an hour"
     )
@@ -37,23 +37,23 @@ def parser() -> argparse.ArgumentParser:
         command("create-client", "clients.create_client", "create an OAuth client; prints its id, then its secret")
     )
     _add_file(command("backup", "backup.backup", "copy the whole database to a new file, also while the server runs"))
-    _add_file(command("restore", "restore.restore", "put a backup in the place of a stopped server's database"))
+    _add_file(command("restore", "restore.restore", "replace a stopped server's database with a backup"))
     command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
     command("doctor", "doctor.doctor", "ask every part whether it works; exit 1 on a problem")
     command(
-        "check-connection", "check_connection.check_connection", "test PUBLIC_URL as assistants do; exit 1 on failure"
+        "check-connection", "check_connection.check_connection", "use PUBLIC_URL like an assistant; exit 1 on failure"
     )
     command("prepare-model", "upkeep.prepare_model", "prepare the embedding model before the first start")
-    _add_connect(command("connect", "connect.connect", "print what connects an assistant to this server"))
+    _add_connect(command("connect", "connect.connect", "print how to connect an assistant to this server"))
     _add_export(command("export", "exchange.export", "write a project's memories to standard output"))
-    _add_import(command("import", "exchange.import_", "import a file or folder of any program: all of it or nothing"))
+    _add_import(command("import", "exchange.import_", "import a file or folder from any program: all of it or nothing"))
     return top
 
 
 def _add_address(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--host", default=argparse.SUPPRESS, help="address to listen on")
     verb.add_argument("--port", default=argparse.SUPPRESS, help="port to listen on; 0 for any")
-    verb.add_argument("--workers", default=argparse.SUPPRESS, help="number of processes; auto is one a processor")
+    verb.add_argument("--workers", default=argparse.SUPPRESS, help="number of processes; auto starts one per processor")
 
 
 def _add_user(verb: argparse.ArgumentParser) -> None:
@@ -83,7 +83,7 @@ def _add_file(verb: argparse.ArgumentParser) -> None:
 
 def _add_connect(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("client", choices=catalog.NAMES, metavar="CLIENT", help=", ".join(catalog.NAMES))
-    verb.add_argument("--key", metavar="KEY", help="an API key to put into the text, instead of signing in")
+    verb.add_argument("--key", metavar="KEY", help="an API key to use instead of signing in")
     verb.add_argument("--write", action="store_true", help="change the assistant's configuration file")
 
 
@@ -112,7 +112,7 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
         "--on-duplicate",
         choices=("skip", "keep"),
         default="skip",
-        help="memories that are there already: same content, user, time",
+        help="memories that already exist: same content, user, time",
     )
 
 

@@ -1,4 +1,4 @@
-"""Stores the activity that operations report, in batches: a thread of its own writes once a second."""
+"""Stores the activity that operations report, in batches: a separate thread writes once a second."""
 
 import logging
 import threading
@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 1.0
 MOST_WAITING = 10_000
-"""The most events that wait in memory. While the database takes no writes, further events are dropped."""
+"""The most events to keep in memory. While the database accepts no writes, further events are dropped."""
 
 BATCH_ROWS = 500
 
 
 class ActivityLog:
-    """Keeps events until they are stored, or discards them if `days` is 0. Safe for threads.
+    """Keeps events until they are stored, or discards them if `days` is 0. Thread-safe.
 
     `count_dropped` is called for each event that is dropped.
     """
@@ -56,7 +56,7 @@ class ActivityLog:
                     self._count_dropped()
 
     def flush(self) -> None:
-        """Store the waiting events. If the database takes no writes, try again later."""
+        """Store the waiting events. If the database accepts no writes, try again later."""
         if not self._waiting and not self._dropped:
             return
         with self._storing:

@@ -1,4 +1,4 @@
-"""What the database holds and what waits in it, for the metrics."""
+"""Counts what the database stores and what is waiting in it, for the metrics."""
 
 import time
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from server.models import IndexTask, Mail, Project
 from server.models.base import now
 
 KEEP_SECONDS = 5.0
-"""A result is shared by everyone who asks within this time."""
+"""A result is reused for this long."""
 
 TIMEOUT_SECONDS = 3.0
-"""A database that has not answered within this time is left out."""
+"""If the database does not answer within this time, its metrics are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Amounts:
 
 
 class AmountsReader:
-    """Reads the amounts in one thread at most, so that a database that hangs keeps no other one."""
+    """Reads the amounts in one thread at most, so that a database that hangs blocks no other thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Composition: `create_app(settings)` chooses and connects all parts."""
+"""Composes the service: `create_app(settings)` chooses and connects all parts."""
 
 import contextlib
 import gc
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.001
-"""How many seconds a thread that computes in Python may keep the others waiting. A request releases the interpreter at
-each statement and each write to a socket, and with Python's default it could wait 5 ms to get it back each time."""
+"""How many seconds a thread that computes in Python may make the others wait. A request releases the interpreter at
+each statement and each write to a socket, and with Python's default it could wait 5 ms each time to get it back."""
 
 OpenEmbedder = Callable[[Settings], Embedder]
 
@@ -85,7 +85,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
             *([Middleware(tracing.middleware)] if tracing else []),
             Middleware(Envelope, settings=settings, metrics=metrics, answer=answer_failure),
             Middleware(Cors, settings=settings),
-            # inside the other two, so that a 500 also gets their headers
+            # innermost of the three, so that a 500 gets the headers of the other two
             Middleware(ServerErrorMiddleware, handler=answer_crash),  # type: ignore[arg-type]  # typed for Starlette's own State
             Middleware(Strangers, answer=answer_failure),
         ],
@@ -118,7 +118,7 @@ async def answer_crash(request: Request[State], error: Exception) -> Response:
 
 
 def open_tracing(settings: Settings) -> "Tracing | None":
-    """Begin to send traces if OpenTelemetry's endpoint is set."""
+    """Start sending traces if OpenTelemetry's endpoint is set."""
     if not traces_are_on():
         return None
     from server.tracing import Tracing  # noqa: PLC0415 - an extra
@@ -129,7 +129,8 @@ def open_tracing(settings: Settings) -> "Tracing | None":
 def open_runtime(
     settings: Settings, embedder: OpenEmbedder, metrics: Metrics, tracing: "Tracing | None" = None
 ) -> Runtime:
-    """Migrate, connect, load the model, start the index's worker. Blocks about a second. Raises SettingsError."""
+    """Migrate, connect, load the model, and start the index's worker. Blocks for about a second. Raises
+    SettingsError."""
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
         with _blame_settings(settings), explained(url):
@@ -175,7 +176,7 @@ def _blame_settings(settings: Settings) -> Iterator[None]:
 
 
 def close_runtime(runtime: Runtime) -> None:
-    runtime.index.close()  # first, because a Chroma that is not closed is built anew
+    runtime.index.close()  # first, because a Chroma that is not closed is rebuilt
     runtime.activity.close()
     runtime.mailer.close()
     runtime.database.close()
@@ -195,7 +196,7 @@ def from_environment() -> Starlette:
 
 
 def end_with_parent() -> None:
-    """Stop this worker when the process that started it is gone, since nobody else would."""
+    """Stop this worker when the process that started it has died, since nothing else would stop it."""
     parent = multiprocessing.parent_process()
     if parent is not None:
 
@@ -207,6 +208,6 @@ def end_with_parent() -> None:
 
 
 def freeze_start() -> None:
-    """Exclude the objects made at the start from garbage collection, which would stop all requests for 80 ms."""
+    """Exclude the objects that exist at startup from garbage collection, which would stop all requests for 80 ms."""
     gc.collect()
     gc.freeze()

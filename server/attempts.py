@@ -1,8 +1,8 @@
 """Limits for attempts: to sign in, to get a reset link, to create accounts, to invite people.
 
-Only failed guesses count. They count most strictly per account and address together, so that a stranger cannot lock an
-account, and more loosely per address and per account alone. A browser that was signed in to the account before has its
-own count instead, which other people cannot use up.
+Only failed guesses count. The limit is strictest per account and address together, so that a stranger cannot lock an
+account, and looser per address and per account alone. A browser that was signed in to the account before has its own
+count instead, which other people cannot use up.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ from server.request_credentials import address_of, site_of
 from server.runtime import Runtime, State
 
 LOOSELY = 10
-"""The rate is multiplied by this where many people may share the key."""
+"""The rate is multiplied by this factor where many people may share the key."""
 
 DAILY = 10
-"""The failures of one account and address in a day, as a multiple of those that its first rate allows."""
+"""How many times its first rate an account may fail from one address in a day."""
 
 FAILURES = (Unauthenticated, WrongPassword, WrongProof, ProviderRefused)
 """The errors that make an attempt count."""

@@ -1,4 +1,4 @@
-"""The buckets of the rate limits."""
+"""The buckets that rate limits count in."""
 
 from enum import StrEnum
 

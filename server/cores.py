@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
-"""Where Linux says how much time a container may use: two numbers of microseconds, time and period, or "max"."""
+"""Where Linux states a container's CPU quota: microseconds per period, and the period, or "max"."""
 
 
 def cpu_count() -> int:
-    """Return the processors that the process may run on, or fewer if its container may not use all of their time."""
+    """Return how many processors this process may use: those it may run on, or fewer if its container has a quota."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         time, period = QUOTA_FILE.read_text("ascii").split()
@@ -19,5 +19,5 @@ def cpu_count() -> int:
 
 
 def share(workers: int) -> int:
-    """Return the processors of one of so many processes, at least one."""
+    """Return how many processors each of `workers` processes gets, at least one."""
     return max(1, cpu_count() // workers)

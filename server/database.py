@@ -25,7 +25,7 @@ _COMMITTED = "committed"
 _QUOTA = "quota"
 _TRASH_DAYS = "trash_days"
 ATTEMPTS = 3
-"""How often a transaction is begun that loses to others: a deadlock, or a conflict of snapshots."""
+"""How many times to try a transaction that loses to others: a deadlock, or a conflict of snapshots."""
 
 _SNAPSHOT = "REPEATABLE READ"
 
@@ -36,8 +36,8 @@ T = TypeVar("T")
 class Database:
     """One engine. SQLite allows one writer at a time, so the writers of all processes queue at a lock.
 
-    Every session knows `quota` and `trash_days`, so that no door can forget them. On Postgres, no statement may take
-    longer than `statement_seconds` (0: as long as it takes).
+    Every session carries `quota` and `trash_days`, so that no door can forget them. On Postgres, no statement may take
+    longer than `statement_seconds` (0: no limit).
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class Database:
     def read(self) -> Iterator[Session]:
         """Begin a transaction that only reads: one snapshot, which never waits for a writer.
 
-        The session joins the transaction when it runs a statement of its own; a `statements.Query` needs none of that.
+        The session joins the transaction only when it runs a statement itself; a `statements.Query` does not need it
+        to.
         """
         with self._reading.begin() as connection, Session(connection, expire_on_commit=False) as session:
             session.info.update(self._info)
@@ -88,14 +89,15 @@ def _writer_lock(engine: sa.Engine) -> WriterLock | None:
 
 
 class _Turn:
-    """The turn to write, which ends with the block. Without a lock (Postgres) it is always our turn."""
+    """Holds the turn to write until the block ends. Without a lock (Postgres), it is always our turn."""
 
     def __init__(self, lock: WriterLock | None) -> None:
         self._lock = lock
         self._held = False
 
     def __enter__(self) -> None:
-        """Raises TimeoutError when the request has waited long enough, like a wait for a connection."""
+        """Wait for the turn. Raises TimeoutError when the request has waited long enough, as a wait for a connection
+        does."""
         if self._lock is None:
             return
         with waits.counted() as left:
@@ -127,9 +129,8 @@ def paused(session: Session) -> Iterator[None]:
 
 
 def transact(transaction: Callable[[], AbstractContextManager[Session]], work: Callable[[Session], T]) -> T:
-    """Return what `work` returns in a transaction. One that loses to others is rolled back and tried again.
-
-    Not if `work` had committed a part of it. Raises what the last attempt does.
+    """Return what `work` returns in a transaction. A transaction that loses to others is rolled back and tried again,
+    unless `work` has already committed part of it. Raises what the last attempt raises.
     """
     for _ in range(ATTEMPTS - 1):
         session = None
@@ -173,9 +174,8 @@ def migrate(url: str) -> None:
 
 
 def _is_newest(connection: sa.Connection) -> bool:
-    """Return whether the schema is current. Does not import Alembic, which most starts do not need.
-
-    Raises SettingsError if it is newer.
+    """Return whether the schema is current. Does not import Alembic, which most starts do not need. Raises
+    SettingsError if a newer version wrote the schema.
     """
     if not sa.inspect(connection).has_table("alembic_version"):
         return False
@@ -185,12 +185,13 @@ def _is_newest(connection: sa.Connection) -> bool:
 
 
 def newest_schema() -> str:
-    """Return the schema of this version of the server."""
+    """Return the schema that this version of the server expects."""
     return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def require_known_schema(version: str, what: str, otherwise: str) -> None:
-    """Raises SettingsError if a newer version of the server wrote `what`; `otherwise` is what else can be done."""
+    """Raises SettingsError if a newer version of the server wrote `what`. `otherwise` names an alternative to
+    upgrading."""
     if version > (newest := newest_schema()):
         raise SettingsError(
             f"a newer version of the server wrote {what} (schema {version}, this version knows {newest}): "
@@ -202,7 +203,7 @@ def _require_writable(connection: sa.Connection) -> None:
     """Raises SettingsError for a standby, or a database that is set to read-only."""
     if connection.scalar(sa.text("SELECT current_setting('transaction_read_only')")) == "on":
         raise SettingsError(
-            "the database only allows reading: SELFMEMORY_DATABASE_URL must lead to a primary server that takes writes"
+            "the database is read-only: SELFMEMORY_DATABASE_URL must lead to a primary server that accepts writes"
         )
 
 
@@ -247,7 +248,7 @@ def _engine(url: str, connections: int, statement_seconds: int = 0) -> sa.Engine
 
 
 def quota_of(session: Session) -> Quota:
-    """Return what each project may hold."""
+    """Return how much each project may hold."""
     quota: Quota = session.info.get(_QUOTA, UNLIMITED)
     return quota
 
@@ -264,12 +265,12 @@ def is_sqlite(session: Session) -> bool:
 
 
 def id_subquery(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
-    """Return the numbers as a subquery with a single parameter, so that a statement takes any count of them."""
+    """Return the numbers as a subquery with a single parameter, so that a statement can take any count of them."""
     return numbers_in(is_sqlite(session), sa.bindparam(None, as_json(numbers), sa.String, unique=True))
 
 
 def as_json(numbers: Iterable[int | str]) -> str:
-    """Return the value of a parameter for `numbers_in`."""
+    """Return the parameter value that `numbers_in` expects."""
     return json.dumps(list(numbers))
 
 

@@ -1,4 +1,4 @@
-"""Why the database cannot be used, in one true sentence for the operator."""
+"""Explains in one sentence to the operator why the database cannot be used."""
 
 import os
 import sqlite3
@@ -13,18 +13,18 @@ from server.errors import MaybeStored, Unavailable
 from server.postgres import CommitUnknown
 from server.settings import SettingsError
 
-READ_ONLY = "The database only allows reading at the moment; nothing was changed. Try again later."
-DISK_FULL = "The database has no space left on its disk; nothing was changed. Tell who runs the server."
+READ_ONLY = "The database is read-only at the moment; nothing was changed. Try again later."
+DISK_FULL = "The database has no space left on its disk; nothing was changed. Tell the server's administrator."
 FOR_CALLERS = {
     "25006": READ_ONLY,
     "53100": DISK_FULL,
     "53300": "The database has no connection left; nothing was changed. Try again.",
     "57014": "The database took too long; nothing was changed. Ask for less, or try again.",
 }
-"""What callers are told, by SQLSTATE. All other outages have the general sentence."""
+"""What callers read, by SQLSTATE. All other outages get the general sentence."""
 
 POSTGRES_REASONS = {
-    "read-only": "it only allows reading: SELFMEMORY_DATABASE_URL must lead to a primary server",
+    "read-only": "it is read-only: SELFMEMORY_DATABASE_URL must lead to a primary server",
     "password": "it refuses the user or the password in SELFMEMORY_DATABASE_URL",
     "does not exist": "the user or the database in SELFMEMORY_DATABASE_URL does not exist: create it",
     "connection slots": "it has no connection left: lower SELFMEMORY_DATABASE_POOL, or raise max_connections there",
@@ -33,17 +33,17 @@ POSTGRES_REASONS = {
 
 
 PRIMARY_CODE = 0xFF
-"""The part of SQLite's error codes that names the kind."""
+"""The bits of SQLite's error codes that hold the primary code."""
 
 NO_CONNECTION = ("too many", "connection slots")
-"""What the refusal of another connection says, whose SQLSTATE the driver does not know."""
+"""Words in the message of a refused connection, for which the driver has no SQLSTATE."""
 
 SQLITE_STATES = {sqlite3.SQLITE_READONLY: "25006", sqlite3.SQLITE_FULL: "53100"}
 
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Raises SettingsError for a failure that a setting or the state of the database at `url` causes."""
+    """Raises SettingsError if a setting, or the state of the database at `url`, caused the failure."""
     try:
         yield
     except (sa.exc.DatabaseError, sa.exc.TimeoutError) as error:
@@ -53,14 +53,14 @@ def explained(url: str) -> Iterator[None]:
 
 
 def unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
-    """Return the error that callers see of an outage."""
+    """Return the error that callers see during an outage."""
     if isinstance(error, CommitUnknown):
         return MaybeStored()
     return Unavailable(FOR_CALLERS.get(_state_of(getattr(error, "orig", None))))
 
 
 def _state_of(origin: BaseException | None) -> str:
-    """Return the SQLSTATE of a failure, or of one of Postgres that is like it; "" if there is none."""
+    """Return the SQLSTATE of a failure, or of a similar failure of Postgres; "" if there is none."""
     if isinstance(origin, sqlite3.Error):
         return SQLITE_STATES.get(getattr(origin, "sqlite_errorcode", 0) & PRIMARY_CODE, "")
     state = getattr(origin, "sqlstate", None)
@@ -82,10 +82,14 @@ def _reason_of_file(file: Path, said: str) -> str:
     if "locked" in said:
         return f"another program holds the database {file}: close that program, then try again"
     if "full" in said:
-        return f"there is no space left for the database {file}: free some, or set SELFMEMORY_DATA_DIR to another disk"
+        return (
+            f"there is no space left for the database {file}: free some space, or set SELFMEMORY_DATA_DIR to another "
+            "disk"
+        )
     if "not a database" in said or "malformed" in said:
         return (
-            f"{file} is damaged or not a SQLite database: restore a backup, or move it away to begin with an empty one"
+            f"{file} is damaged or not a SQLite database: restore a backup, or move the file away to start with an "
+            "empty database"
         )
     if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True):
         return data_folder.refusal(file.parent, PermissionError(1, "the folder of the database is read-only"))

@@ -1,4 +1,4 @@
-"""The dispatcher that every door uses: one path, one handler for each method."""
+"""The dispatcher that every door uses: one path, with one handler per method."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -27,7 +27,7 @@ class Methods:
         await response(scope, receive, send)
 
     async def answer(self, request: Request[State]) -> Response:
-        """Run the method's handler. Raises HTTPException 405 with Allow when there is none."""
+        """Run the method's handler. Raises HTTPException 405 with an Allow header when there is none."""
         handler = self.handlers.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
             raise HTTPException(405, headers={"Allow": self.allow})

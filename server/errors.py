@@ -6,7 +6,7 @@ ServiceError
 ├── Unauthenticated    no credential, or one that is not valid
 ├── Forbidden          the caller is known but has no permission
 │   ├── InsufficientScope   the credential lacks a scope; its user may have the permission
-│   └── WrongAddress   a form of our own page that was opened under another address than PUBLIC_URL
+│   └── WrongAddress   a form from one of our pages that was opened at an address other than PUBLIC_URL
 ├── NotFound           does not exist, or the caller may not see it: the answer is the same
 ├── Conflict           valid, but contradicts stored state
 ├── Gone               existed and has ended
@@ -15,7 +15,7 @@ ServiceError
 ├── QuotaExceeded      the project is full: says how full, and what to do
 ├── RateLimited        too many requests; says when to try again
 └── Unavailable        cannot be done now; nothing was changed. Also a model that fails or is closed
-    └── MaybeStored    cannot be said: the database did not confirm what it was told to store
+    └── MaybeStored    unknown outcome: the database did not confirm that it stored the change
 """
 
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ class InsufficientScope(Forbidden):
 
 
 class WrongAddress(Forbidden):
-    """`right` is PUBLIC_URL."""
+    """The page was not opened at PUBLIC_URL, which is `right`."""
 
     def __init__(self, opened: str, right: str) -> None:
         super().__init__(
@@ -87,7 +87,7 @@ class NotFound(ServiceError):
 
 
 class Conflict(ServiceError):
-    sentence = "That conflicts with what is stored."
+    sentence = "This conflicts with stored data."
 
 
 class Gone(ServiceError):
@@ -99,7 +99,7 @@ class TooLarge(ServiceError):
 
 
 class QuotaExceeded(ServiceError):
-    sentence = "This project is full: delete memories, or ask whoever runs the server to raise its quota."
+    sentence = "This project is full: delete memories, or ask the administrator of this server to raise its quota."
 
 
 class TooSlow(ServiceError):
@@ -120,6 +120,6 @@ class Unavailable(ServiceError):
 
 class MaybeStored(Unavailable):
     sentence = (
-        "The database did not confirm this: it may have been stored. Look before you send it again, or send it again "
+        "The database did not confirm this: it may have been stored. Check before you send it again, or send it again "
         "with the same Idempotency-Key."
     )

@@ -20,7 +20,7 @@ _PAIR = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,"\s]+))')
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """What one proxy says about the request that reached it. "" stands for what it leaves out."""
+    """What one proxy says about the request that reached it. A value that it leaves out is ""."""
 
     client: str
     host: str
@@ -73,7 +73,7 @@ def is_within(address: str, blocks: Sequence[Network]) -> bool:
 
 
 def _last_first(headers: Headers, name: str) -> list[str]:
-    """Return the items of a list header, the last first."""
+    """Return the items of a list header, last one first."""
     items = [item.strip() for item in _ITEM.findall(",".join(headers.getlist(name)))]
     return [item for item in reversed(items) if item]
 

@@ -33,7 +33,7 @@ _RANDOM_LENGTH = 32
 _CHECKSUM_LENGTH = 6
 _passwords = PasswordHasher()
 _HASHES_AT_ONCE = 3
-"""How many hashes are computed at once. Each takes 64 MiB and several threads."""
+"""How many hashes are computed at the same time. Each takes 64 MiB and several threads."""
 
 _hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)
 _HASH_OF_NO_PASSWORD = _passwords.hash(secrets.token_urlsafe(16))
@@ -47,14 +47,14 @@ def new_token(prefix: str) -> str:
 def new_api_key() -> str:
     """Return `sk_im_` + 32 random characters + a 6-character checksum.
 
-    With the checksum, a mistyped key is found without a database, and secret scanners recognize keys.
+    With the checksum, a mistyped key is recognized without a database, and secret scanners can recognize keys.
     """
     body = new_token(API_KEY_PREFIX)
     return body + _checksum(body)
 
 
 def is_api_key(text: str) -> bool:
-    """Return whether the text has the form of an API key and the checksum is right."""
+    """Return whether the text has the form of an API key with a correct checksum."""
     body, checksum = text[:-_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
     long_enough = len(body) >= len(API_KEY_PREFIX) + _RANDOM_LENGTH
     return body.startswith(API_KEY_PREFIX) and long_enough and body.isascii() and _checksum(body) == checksum
@@ -75,7 +75,7 @@ def password_hash(password: str) -> str:
 
 
 def password_matches(stored: str | None, password: str) -> bool:
-    """Return whether the password is right. Takes as long without an account (`stored` is None) as with one.
+    """Return whether the password is correct. Takes as long without an account (`stored` is None) as with one.
 
     Raises Unavailable when too many others are being computed.
     """

@@ -24,7 +24,7 @@ CHECK_TIMEOUT_SECONDS = 3.0
 """A part that has not answered within this time is unhealthy."""
 
 KEEP_SECONDS = 5.0
-"""A result is shared by everyone who asks within this time."""
+"""A result is reused for this long."""
 
 MAIL_KEEP_SECONDS = 60.0
 """A mail server blocks clients that connect too often."""
@@ -43,8 +43,7 @@ class Status(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Check:
     """The result of one part's check, with its duration, the part's background work, and what to do about a problem.
-
-    `models` has the memories by the model of their vectors; `advice` is what to set for better results.
+    `models` counts the memories by the model of their vectors; `advice` names a setting that would improve results.
     """
 
     status: Status
@@ -119,7 +118,7 @@ class HealthChecks:
         return {name: checks[name] for names in self._parts for name in names}
 
     async def _ask(self, names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> tuple[Status, ...]:
-        """Ask in a thread, unless an earlier thread of this part is still waiting."""
+        """Ask in a thread, unless an earlier thread for this part is still waiting."""
 
         def asking() -> tuple[Status, ...]:
             try:
@@ -134,7 +133,7 @@ class HealthChecks:
         return (Status.UNHEALTHY,) * len(names)
 
     def _ask_database(self) -> tuple[Status]:
-        """Read what the index's worker counted."""
+        """Query the database, and read what the index's worker counted."""
         try:
             with self._database.read() as session:
                 self._told = survey.read(session)
@@ -159,12 +158,12 @@ def overall_status(checks: dict[str, Check]) -> Status:
 
 
 def advice_for(settings: Settings, misread_projects: int) -> str | None:
-    """Return what to set if the model reads many memories of these projects badly."""
+    """Return which setting to change if the model handles many memories of these projects badly."""
     what = languages.advice(settings)
     if not misread_projects or what is None:
         return None
     projects = "1 project has" if misread_projects == 1 else f"{misread_projects:,} projects have"
-    return f"{projects} many memories in languages that the embedding model reads badly. {what}"
+    return f"{projects} many memories in languages that the embedding model handles badly. {what}"
 
 
 def _database(database: Database) -> tuple[Status]:

@@ -1,4 +1,4 @@
-"""Remove expired rows at the start and every hour."""
+"""Removes expired rows at startup and every hour."""
 
 import contextlib
 import logging
@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 3600
 PURGE_SECONDS = 600
-"""How often expired and trashed memories are deleted, so that each is gone within the hour."""
+"""How often memories are deleted that expired or whose time in the trash is over. Each is gone within the hour."""
 
 RESUME_SECONDS = 60
-"""How often imports that a crash left behind are looked for."""
+"""How often to look for imports that a crash left behind."""
 
 
 @contextlib.asynccontextmanager
 async def running(runtime: Runtime) -> AsyncIterator[None]:
-    """Run the task until the block ends. Leaving the block waits for a round in progress."""
+    """Run the task until the block ends. Leaving the block waits for the current round."""
     async with anyio.create_task_group() as group:
         group.start_soon(_repeat, runtime)
         group.start_soon(_resume_imports, runtime)
@@ -86,7 +86,7 @@ async def _purge_repeatedly(runtime: Runtime) -> None:
 
 
 async def _resume_imports(runtime: Runtime) -> None:
-    """Publish committed imports and discard the others, once their process has stopped working on them."""
+    """Publish committed imports and discard the others, if their process no longer works on them."""
     while True:
         try:
             for import_id, is_committed in await runtime.read(imports.left_behind):
@@ -96,5 +96,5 @@ async def _resume_imports(runtime: Runtime) -> None:
                 log.info("import ended", extra={"import_id": import_id, "published": is_committed})
                 runtime.index.wake()
         except Unavailable:  # the next round ends the same imports
-            log.warning("imports were not ended")
+            log.warning("interrupted imports were not finished")
         await anyio.sleep(RESUME_SECONDS)

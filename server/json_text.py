@@ -1,4 +1,4 @@
-"""Parse JSON, and say where a text is not valid JSON."""
+"""Parses JSON, and says where a text is not valid JSON."""
 
 import codecs
 import json
@@ -13,16 +13,16 @@ from server.spelling import field_of
 HALF_A_CHARACTER = "must be text without half a character"
 
 SCANNED_BYTES, SCANNED_TOKENS = 100_000, 10_000
-"""A fault beyond this point is reported without its path. Scanning this much blocks the event loop for 10 ms."""
+"""An error beyond this point is reported without its path. Scanning this much blocks the event loop for 10 ms."""
 
 MOST_LEVELS = 200
 """The deepest nesting that the parser accepts."""
 
 MOST_DIGITS = 4_300
-"""The most digits that the parser accepts in a whole number."""
+"""The longest whole number that the parser accepts, in digits."""
 
 PLACE_LENGTH = 4
-"""An error about nesting names this many levels of the path."""
+"""An error about nesting shows this many levels of the path."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]+|"', re.DOTALL)
 _NOT_A_NUMBER = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -60,12 +60,12 @@ def _whole_fault(text: bytes) -> Invalid | None:
 
 
 def _fault_in(text: bytes) -> Invalid | None:
-    """Return the first fault with its path, which the parser does not give. Does not recurse."""
+    """Return the first error with its path, which the parser does not report. Does not recurse."""
     path: list[str | int] = []
     previous = b""
     for match in islice(_TOKEN.finditer(text, 0, SCANNED_BYTES), SCANNED_TOKENS):
         token = match[0]
-        if token == b'"':  # a string without an end
+        if token == b'"':  # an unterminated string
             return None
         is_key = bool(path) and isinstance(path[-1], str) and previous in (b"{", b",")
         if token in (b"[", b"{"):
@@ -101,7 +101,7 @@ def _fault(reason: str, path: list[str | int]) -> Invalid:
 def _reason_against(token: bytes) -> str | None:
     """Return what is wrong with a string, a number or a word."""
     if _NOT_A_NUMBER.fullmatch(token):
-        return "holds NaN or Infinity, which JSON does not have"
+        return "contains NaN or Infinity, which JSON does not have"
     if _LONG_NUMBER.match(token):
         return "has too many digits"
     if not token.startswith(b'"'):

@@ -1,4 +1,4 @@
-"""Records when credentials were used, without making requests wait for a database that takes no writes."""
+"""Records when credentials were used, without making requests wait for a database that accepts no writes."""
 
 import time
 from collections.abc import Callable
@@ -18,9 +18,8 @@ NOTER_REST_SECONDS = 60.0
 
 
 class Noter:
-    """Records uses of credentials while the database takes writes. A full or locked database still answers reads.
-
-    One thread at a time records a use. Requests that arrive while it works are not recorded.
+    """Records uses of credentials while the database accepts writes. A full or locked database still answers reads.
+    Only one thread at a time records a use; requests that arrive meanwhile are not recorded.
     """
 
     def __init__(self) -> None:
@@ -39,5 +38,5 @@ class Noter:
 
 
 def _with_own_waits(write: Callable[[], None]) -> None:
-    waits.begin()  # the request does not wait for this thread, so their waits are separate
+    waits.begin()  # the request does not wait for this thread, so each has its own time budget
     write()

@@ -1,6 +1,6 @@
-"""Storage of the rate limits without Redis: moving windows in memory, of a bounded number of keys.
+"""Stores rate limits without Redis: moving windows in memory, for a bounded number of keys.
 
-The storage of the `limits` package keeps every key that it ever saw and walks all of them at each hit (version 5.8).
+The storage of the `limits` package keeps every key that it ever saw and scans all of them at each hit (version 5.8).
 """
 
 import threading
@@ -13,12 +13,12 @@ from limits.storage import MovingWindowSupport, Storage
 MAX_KEYS = 100_000
 """The most keys, about 50 MB. Above it, the key that was hit longest ago is removed."""
 SWEEP_SECONDS = 60
-"""Seconds between two removals of expired keys. The next hit after them removes."""
+"""Seconds between two removals of expired keys. The next hit after that removes them."""
 
 
 @dataclass(slots=True)
 class Window:
-    """The hits of one key in the order of their time, each with its cost; `total` is the sum of the costs."""
+    """The hits of one key, oldest first, each with its cost; `total` is the sum of the costs."""
 
     hits: deque[tuple[float, int]] = field(default_factory=deque)
     total: int = 0
@@ -30,7 +30,7 @@ class Window:
 
 
 class MovingWindows(Storage, MovingWindowSupport):
-    """A storage for moving windows. The library also asks for the methods of fixed windows, which nothing uses."""
+    """A storage for moving windows. The library also requires the methods of fixed windows, which nothing uses."""
 
     STORAGE_SCHEME = None
 
@@ -58,7 +58,7 @@ class MovingWindows(Storage, MovingWindowSupport):
 
 
 class ForgetfulStorage(MovingWindows):
-    """Implements the two methods that `MovingWindowRateLimiter` uses. Safe for threads."""
+    """Implements the two methods that `MovingWindowRateLimiter` uses. Thread-safe."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class ForgetfulStorage(MovingWindows):
         self._next_sweep = time.time() + SWEEP_SECONDS
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count `amount` hits, unless there would be more than `limit` within `expiry` seconds."""
+        """Count `amount` hits and return True, unless there would be more than `limit` within `expiry` seconds."""
         with self._lock:
             now = time.time()
             self._sweep(now)

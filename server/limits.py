@@ -1,4 +1,4 @@
-"""Rate limits: one bucket an operation, counted in this process, in a file for several workers, or in Redis."""
+"""Rate limits: each operation counts in a bucket, in this process, in a file shared by workers, or in Redis."""
 
 import contextlib
 import logging
@@ -28,15 +28,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 AWAY_SECONDS = 5
-"""After a failure, Redis is left alone for this long, so that requests do not wait for it."""
+"""After a failure, Redis is not used for this long, so that requests do not wait for it."""
 
 LONGEST_KEY = 64
-"""A longer part of a key is hashed, because callers choose it and the limiter keeps it in memory."""
+"""A part of a key that is longer than this is hashed, because callers choose it and the limiter keeps it in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A key with the rates that its hits must keep."""
+    """A key, and the rates that its hits must not exceed."""
 
     rates: tuple[RateLimitItem, ...]
     key: tuple[str, ...]
@@ -81,7 +81,8 @@ class Limits:
             self._on_a_window(lambda window: _require_room(window, [rule], [1]))
 
     def rule(self, bucket: Bucket, *key: str, times: int = 1, daily: int | None = None) -> Rule:
-        """Return the bucket's rates for `key`, each `times` as high. `daily` times the first is the limit per day."""
+        """Return the bucket's rates for `key`, multiplied by `times`. `daily` adds a limit per day: that many times
+        the first rate."""
         base = self._rates[bucket]
         rates = [type(rate)(rate.amount * times, rate.multiples) for rate in base]
         if daily is not None:
@@ -95,10 +96,9 @@ class Limits:
             self._on_a_window(lambda window: _hit(window, rule, cost))
 
     def begin(self, rules: Sequence[Rule]) -> None:
-        """Take a place in each rule for an attempt, which counts only if it fails. Call `end` when it is over.
-
-        Attempts in progress count like failures, so that many at once cannot get around a rule. Raises RateLimited
-        when failures and attempts fill a rule; do not call `end` then.
+        """Reserve room in each rule for an attempt, which counts only if it fails. Call `end` when it is over.
+        Attempts in progress count as failures, so that many at once cannot get around a rule. Raises RateLimited when
+        failures and attempts fill a rule; do not call `end` then.
         """
         if not self._enabled:
             return
@@ -116,7 +116,7 @@ class Limits:
             self._on_a_window(lambda window: [window.hit(rate, *rule.key) for rule in rules for rate in rule.rates])
 
     def end(self, rules: Sequence[Rule]) -> None:
-        """Give back the places that `begin` took. Never blocks."""
+        """Release what `begin` reserved. Never blocks."""
         if self._enabled:
             with self._lock:
                 self._trying.subtract(rule.key for rule in rules)
@@ -149,7 +149,7 @@ def _require_room(window: Window, rules: Sequence[Rule], places: Sequence[int]) 
 
 
 def _refusal(window: Window, rate: RateLimitItem, rule: Rule, cost: int) -> RateLimited:
-    """Return RateLimited with the time until one hit fits, or for larger work until the window is empty."""
+    """Return RateLimited with the time until one more hit is allowed or, for larger work, until the window is empty."""
     reset = window.get_window_stats(rate, *rule.key).reset_time
     seconds = reset - time.time() if cost == 1 else rate.get_expiry()
     return RateLimited(max(1, math.ceil(seconds)))

@@ -1,4 +1,5 @@
-"""Logging: one event a line, with fields, as text or JSON. It never holds a token, address, query or memory text."""
+"""Logging: one event per line, with fields, as text or JSON. A line never holds a token, address, query or memory
+text."""
 
 import json
 import logging
@@ -43,7 +44,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
-    """Reduce uvicorn's traceback of a refused start to our own sentence, if it ends with one."""
+    """Reduce uvicorn's traceback of a failed start to our own sentence, if it ends with one."""
     _, ours, sentence = record.getMessage().rpartition(_REFUSED)
     if ours:
         record.msg, record.args = sentence.strip(), ()

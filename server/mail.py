@@ -121,10 +121,10 @@ class SmtpMailer:
             except sa.exc.SQLAlchemyError:
                 log.warning("mail paused: the database is unavailable", exc_info=True)
             self._due.wait(POLL_SECONDS)
-            self._due.clear()  # clear before looking: a letter queued from here on wakes the thread again
+            self._due.clear()  # clear before looking: a letter queued after this wakes the thread again
 
     def _due_here(self) -> sa.ColumnElement[bool]:
-        """A letter that is encrypted with another key waits for a process that has it."""
+        """Select the letters that are due. A letter encrypted with another key waits for a process that has the key."""
         is_readable = sa.or_(col(Mail.key_id) == self._key_id, col(Mail.key_id).is_(None))
         return sa.and_(col(Mail.due_at) <= now(), is_readable)
 
@@ -168,7 +168,7 @@ class SmtpMailer:
             session.execute(sa.delete(Mail).where(col(Mail.id) == mail.id))
 
     def _message(self, letter: Letter) -> EmailMessage:
-        """Raises ValueError when a value would break out of its header."""
+        """Build the message. Raises ValueError when a value would break out of its header."""
         message = EmailMessage(policy=SMTP)
         name, address = parseaddr(self._sender)
         message["From"] = Address(name, addr_spec=address)
@@ -177,7 +177,7 @@ class SmtpMailer:
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=urlsplit(self.public_url).hostname)
         message["Auto-Submitted"] = "auto-generated"
-        # Plain ASCII stays unencoded: quoted-printable would break a long link over two lines.
+        # Plain ASCII stays unencoded: quoted-printable would split a long link across two lines.
         message.set_content(letter.text, cte="7bit" if letter.text.isascii() else None)
         return message
 

@@ -1,4 +1,4 @@
-"""The interface to mail for operations and doors: a letter, how it is sent, and the outcome."""
+"""The mail interface for operations and doors: a letter, how to send it, and the outcome."""
 
 from datetime import timedelta
 from enum import Enum, auto
@@ -36,7 +36,7 @@ class Mailer(Protocol):
     def queue(self, session: Session, letter: Letter, *, wait: timedelta = timedelta(0)) -> str | None:
         """Queue a letter in the transaction. Return its id, or None when this server sends no mail.
 
-        The sending thread leaves the letter alone for `wait`, so that the caller can `deliver` it first.
+        The sending thread does not touch the letter for `wait`, so that the caller can `deliver` it first.
         """
 
     def deliver(self, mail_id: str) -> Delivery:

@@ -15,21 +15,21 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 PROCESS_FILE = Path("/proc/self/statm")
 
 STATE: dict[str, tuple[Literal["livesum", "livemax", "livemin"], tuple[str, ...], str]] = {
-    "pool_slots": ("livesum", ("pool",), "Slots of each pool: the requests that it serves at a time."),
+    "pool_slots": ("livesum", ("pool",), "Slots of each pool: how many requests it serves at the same time."),
     "pool_slots_used": ("livesum", ("pool",), "Slots of each pool that are in use."),
     "pool_waiting": ("livesum", ("pool",), "Requests that wait for a slot of each pool."),
     "model_available": ("livemin", ("model",), "1 if the embedding model can be used."),
     "model_waiting": ("livesum", ("kind",), "Texts and questions that wait for the embedding model."),
-    "index_owner": ("livemax", (), "1 if this server keeps the index up to date, 0 if another one does."),
+    "index_owner": ("livemax", (), "1 if this process keeps the index up to date, 0 if another one does."),
     "index_work_done": ("livesum", (), "Finished steps of the index's background work."),
     "index_work_whole": ("livesum", (), "All steps of the index's background work; 0 if there is none."),
     "activity_waiting": ("livesum", (), "Events of the activity log that wait to be stored."),
 }
-"""What a process shows of itself: how the values of several workers become one, the labels, and the description."""
+"""Gauges of a process: how to combine the values of several workers, the labels, and the description."""
 
 STORED = {
     "memories": ("selfmemory_memories", "Memories stored."),
-    "pending": ("selfmemory_index_pending", "Changes the vector index has yet to follow."),
+    "pending": ("selfmemory_index_pending", "Changes that the vector index has not followed yet."),
     "pending_seconds": ("selfmemory_index_pending_seconds", "How long the oldest of these changes has waited."),
     "mails": ("selfmemory_mails_waiting", "Letters that wait to be sent."),
 }
@@ -52,7 +52,7 @@ class Metrics:
         )
         self._found: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._operations = Counter(
-            "selfmemory_operations", "Operations begun, through any door.", ["operation"], registry=self._registry
+            "selfmemory_operations", "Operations started, through any door.", ["operation"], registry=self._registry
         )
 
         self._dropped = Counter(
@@ -75,7 +75,7 @@ class Metrics:
         duration.observe(seconds)
 
     def _of_request(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-        """Return the counters of these labels, which take longer to find than to count."""
+        """Return the counters for these labels. They are cached, because finding them takes longer than counting."""
         key = method, route, status
         if key not in self._found:
             self._found[key] = self._requests.labels(*key), self._seconds.labels(route)
@@ -106,7 +106,7 @@ class Metrics:
 
 
 def _forget_ended(folder: Path) -> None:
-    """Delete the state of workers that have ended. What they counted stays."""
+    """Delete the gauges of workers that have ended. Their counters stay."""
     for file in folder.glob("gauge_live*_*.db"):
         try:
             os.kill(int(file.stem.rpartition("_")[2]), 0)
@@ -122,7 +122,7 @@ def _gauges(parts: Mapping[str, float], stored: Mapping[str, float]) -> Collecto
         health.labels(part).set(value)
     for name, value in stored.items():
         Gauge(*STORED[name], registry=registry).set(value)
-    Gauge("process_resident_memory_bytes", "Memory of the process that answered.", registry=registry).set(
+    Gauge("process_resident_memory_bytes", "Resident memory of the process that answered.", registry=registry).set(
         _resident_bytes()
     )
     return registry

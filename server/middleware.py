@@ -1,4 +1,4 @@
-"""The outermost middleware: request id, what proxies forward, security headers, request log, metrics."""
+"""The outermost middleware: request id, forwarded headers, security headers, request log, metrics."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ Answer = Callable[[Request[State], Exception], Awaitable[Response]]
 
 
 class Envelope:
-    """Outermost, so that every answer has the headers, a 500 too. `answer` makes an answer of a failure."""
+    """Outermost, so that every answer has the headers, even a 500. `answer` turns a failure into an answer."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, answer: Answer) -> None:
         self.app, self.metrics, self.answer = app, metrics, answer
@@ -52,7 +52,7 @@ class Envelope:
         self.secure_host = host_of(settings.public_url) if settings.is_https else None
         secure = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if settings.is_https else {})
         self.headers = {False: _raw(secure), True: _raw(secure | {"Referrer-Policy": PLAIN_REFERRER_POLICY})}
-        """By whether browsers treat the page as plain http."""
+        """The headers for https (False) and for pages that browsers treat as plain http (True)."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,7 +83,7 @@ class Envelope:
 
         try:
             await self.app(scope, receive, sending)
-        except asyncio.CancelledError:  # the server stops, and waits for no request any longer
+        except asyncio.CancelledError:  # the server stops, and no longer waits for requests
             if status:
                 raise
             answer = await self.answer(Request(scope, receive), Unavailable())

@@ -1,4 +1,5 @@
-"""What the metrics say of this process: its pools, its model, its part in the index, and the activity that waits."""
+"""Collects this process's metrics: its pools, its model, its role in the index, and activity that waits to be
+stored."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -12,13 +13,13 @@ from server.runtime import Runtime
 from server.shares import Shares
 
 REFRESH_SECONDS = 2.0
-"""How old the state of another worker may be, of those that share one address."""
+"""How old the state of another worker at the same address may be."""
 
 VALUES = {Status.HEALTHY: 1.0, Status.DEGRADED: 0.5, Status.UNHEALTHY: 0.0}
 
 
 def render(runtime: Runtime, checks: Mapping[str, Check], amounts: Amounts | None) -> bytes:
-    """Return the metrics. Call it on the event loop. Without `amounts`, those of the database are left out."""
+    """Return the metrics. Call it on the event loop. Without `amounts`, the metrics of the database are left out."""
     refresh(runtime)
     parts = {name: VALUES[check.status] for name, check in checks.items()}
     return runtime.metrics.render(parts, asdict(amounts) if amounts else {})
@@ -40,7 +41,7 @@ def refresh(runtime: Runtime) -> None:
 
 
 async def refresh_repeatedly(runtime: Runtime) -> None:
-    """Let the other workers report the state of this one."""
+    """Update the state repeatedly, so that other workers can report it."""
     while runtime.metrics.is_shared:
         refresh(runtime)
         await anyio.sleep(REFRESH_SECONDS)

@@ -33,10 +33,11 @@ SECONDS = 10
 
 FRESH_SECONDS = 86_400
 AGAIN_SECONDS = 60
-"""Seconds between two downloads of the provider's keys because of an unknown key."""
+"""An unknown key makes the server download the provider's keys again, but only once in this many seconds."""
 
 AWAY_SECONDS = 5
-"""After the provider failed, it is left alone for this long, so that strangers cannot make this server hammer it."""
+"""After a failure of the provider, no request goes to it for this long, so that strangers cannot make this server
+flood it."""
 
 LEEWAY_SECONDS = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
@@ -44,7 +45,7 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 
 
 class ProviderAway(Unavailable):
-    """The provider does not answer, or answers with something else."""
+    """The provider does not answer, or its answer makes no sense."""
 
 
 class ProviderRefused(Forbidden):
@@ -60,7 +61,7 @@ class Attempt(NamedTuple):
 
 
 class Metadata(BaseModel):
-    """The members that we use of the discovery document (OpenID Connect Discovery section 3)."""
+    """The fields of the discovery document that we use (OpenID Connect Discovery section 3)."""
 
     issuer: str
     authorization_endpoint: str
@@ -73,7 +74,7 @@ class Metadata(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The provider's metadata and keys, and when they were read (monotonic)."""
+    """The provider's metadata and keys, and the monotonic time at which they were read."""
 
     metadata: Metadata
     keys: KeySet
@@ -96,7 +97,7 @@ class IdentityProvider:
 
     @staticmethod
     def attempt(kept: Mapping[str, str]) -> Attempt:
-        """Return the attempt that the browser kept."""
+        """Rebuild the attempt from the values that the browser kept."""
         return Attempt(kept["state"], kept["nonce"], kept["verifier"])
 
     async def begin(self) -> tuple[str, Attempt]:
@@ -173,7 +174,7 @@ class IdentityProvider:
         known = await self.known()
         try:
             decoded = self._decoded(known, token)
-        except (JoseError, ValueError):  # perhaps the provider has new keys
+        except (JoseError, ValueError):  # the provider may have new keys
             known = await self.known(newer_than=time.monotonic() - AGAIN_SECONDS)
             try:
                 decoded = self._decoded(known, token)
@@ -202,7 +203,7 @@ class IdentityProvider:
         """Add the claims of the provider's userinfo endpoint, which must be about the same person (section 5.3.2)."""
         told = (await client.get(endpoint)).raise_for_status().json()
         if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
-            raise self.refused("userinfo of another subject")
+            raise self.refused("userinfo about another subject")
         return told | claims
 
     @asynccontextmanager
@@ -228,7 +229,7 @@ class IdentityProvider:
             code_challenge_method="S256",
             verify=known.context,
             timeout=SECONDS,
-            leeway=0,  # with leeway, a token of a minute or less would never be usable
+            leeway=0,  # with leeway, a token that lasts a minute or less would never be usable
         ) as client:
             yield client
 
@@ -237,7 +238,7 @@ class IdentityProvider:
 
     def refused(self, reason: str) -> ProviderRefused:
         """Return the error of a failed sign-in. Only the log gets the reason."""
-        log.warning("sign-in by the identity provider refused", extra={"reason": reason[:200]})
+        log.warning("sign-in through the identity provider refused", extra={"reason": reason[:200]})
         return ProviderRefused(f"{self.name} did not sign you in. Try again, or sign in another way.")
 
 

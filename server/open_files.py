@@ -1,4 +1,4 @@
-"""The limit of open files. Each connection uses one, and each collection of an embedded Chroma uses four."""
+"""Raises the limit on open files. Each connection uses one, and each collection of an embedded Chroma uses four."""
 
 import contextlib
 import resource

@@ -157,7 +157,7 @@ NAMES: dict[Callable[..., object], str] = {
 HASHING: frozenset[Callable[..., object]] = frozenset(
     {accounts.reset_password, accounts.sign_up, accounts.verify, passwords.change, sessions.sign_in, step_up.prove}
 )
-"""Operations that hash a password. Few run at a time."""
+"""Operations that hash a password. Only a few run at a time."""
 
 BUCKETS: dict[str, Bucket] = {
     "memories.add": Bucket.MEMORY_ADD,

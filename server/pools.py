@@ -9,7 +9,7 @@ from server.shares import Shares, Threads
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """A limit for each kind of work, so that one kind cannot hold up another. Callers share each fairly."""
+    """A limit for each kind of work, so that one kind cannot block another. Callers share each limit fairly."""
 
     authentication: Threads
     reads: Threads
@@ -23,7 +23,7 @@ class Pools:
     """Templates, forms, files."""
 
     texts: Shares
-    """Calls whose texts wait for the model. The model takes turns between calls, so a caller gets few turns."""
+    """Calls whose texts wait for the model. The model alternates between calls, so each caller may have only a few."""
 
     questions: Shares
     imports: Shares

@@ -1,4 +1,4 @@
-"""How the server talks to Postgres: time limits, what a pooler in between allows, and which failures are outages."""
+"""How the server talks to Postgres: time limits, what a pooler allows, and which failures are outages."""
 
 from collections.abc import Mapping
 
@@ -24,19 +24,19 @@ CONNECT_ARGUMENTS: dict[str, str | int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-"""A server that vanishes without a word is noticed within half a minute. What the URL says itself comes first."""
+"""With these, we notice within half a minute that a server has vanished. Parameters in the URL take precedence."""
 
 SERVER_SIDE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 """So that the server notices a client that vanished, and frees its locks."""
 
 LOST = ("08", "57P0")
-"""SQLSTATEs of a connection that ended. Without any, the client noticed by itself."""
+"""SQLSTATEs of a connection that ended. There is none if the client noticed the end by itself."""
 
 OUTAGES = ("08", "25006", "25P03", "53", "57", "58")
-"""SQLSTATEs of what a caller may try again, and cannot have caused."""
+"""SQLSTATEs of failures that a caller cannot have caused and may try again."""
 
 LOSSES = ("40001", "40P01")
-"""SQLSTATEs of a conflict with another transaction: of snapshots, and a deadlock."""
+"""SQLSTATEs of a conflict with another transaction: a serialization failure, and a deadlock."""
 
 _POOLED = "pooled"
 _COMMITS = "commits"
@@ -47,7 +47,7 @@ class CommitUnknown(sa.exc.OperationalError):
 
 
 def listen(engine: sa.Engine, statement_seconds: int) -> None:
-    """Give each connection its time limits, and translate its failures. `statement_seconds` 0 is no limit."""
+    """Give each connection its time limits, and translate its failures. `statement_seconds` 0 means no limit."""
     limits = {
         "statement_timeout": f"{statement_seconds * 1000}",
         "idle_in_transaction_session_timeout": f"{IDLE_SECONDS * 1000}",
@@ -77,22 +77,23 @@ def listen(engine: sa.Engine, statement_seconds: int) -> None:
 
 
 def connect_arguments(url: sa.URL) -> dict[str, str | int]:
-    """Return what `url` does not say itself."""
+    """Return the connection arguments that `url` does not set."""
     return {name: value for name, value in CONNECT_ARGUMENTS.items() if name not in url.query}
 
 
 def is_pooled(connection: sa.Connection) -> bool:
-    """Return whether a pooler is in between, which may give each transaction another session of the server."""
+    """Return whether we talk to a pooler, which may run each transaction in a different session of the server."""
     return bool(connection.info.get(_POOLED))
 
 
 def lost_to_others(error: sa.exc.OperationalError) -> bool:
-    """Return whether the transaction was rolled back because of another one, so that it may succeed the next time."""
+    """Return whether the transaction was rolled back because of another one, so that a retry may succeed."""
     return getattr(error.orig, "sqlstate", None) in LOSSES
 
 
 def _is_pooled(connection: DBAPIConnection) -> bool:
-    """Ask the session for its process. A pooler invents the number that it tells its clients."""
+    """Compare the process id that the session reports with the one that the client got. A pooler makes up the
+    latter."""
     cursor = connection.cursor()
     cursor.execute("SELECT pg_backend_pid()")
     return bool(cursor.fetchone() != (connection.info.backend_pid,))
@@ -113,7 +114,7 @@ def _on_commit(connection: sa.Connection) -> None:
 
 
 def _on_error(context: ExceptionContext) -> sa.exc.OperationalError | None:
-    """Return the exception to raise instead, if there is a better one: each outage is an OperationalError."""
+    """Return a better exception to raise, if there is one: each outage becomes an OperationalError."""
     error, known = context.original_exception, context.sqlalchemy_exception
     if known is None:
         return None

@@ -56,5 +56,5 @@ class ExternalIdentity(NamedTuple):
 
 
 def with_implied(scopes: frozenset[Scope]) -> frozenset[Scope]:
-    """Return the scopes, with those that they include: write includes read."""
+    """Return the scopes and those that they include: write includes read."""
     return frozenset().union(*(INCLUDED[scope] for scope in scopes))

@@ -1,4 +1,4 @@
-"""Sentences for pydantic's reasons to refuse a value."""
+"""Our sentences for pydantic's validation errors."""
 
 import re
 

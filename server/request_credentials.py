@@ -21,11 +21,11 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 KEY_HEADER = "x-api-key"
 
 AUTHENTICATED_PATHS = ("/api", "/v1", "/mcp", "/dashboard")
-"""The doors that authenticate every request, and count those with a credential for their person."""
+"""The doors that authenticate every request, and count requests with a credential per person."""
 
 
 def presents_credential(connection: HTTPConnection[State]) -> bool:
-    """Return whether the request will be authenticated, which counts it. Other requests count for their address."""
+    """Return whether the request will be authenticated, and counted then. All other requests count per address."""
     path: str = connection.scope["path"]
     if not any(path == prefix or path.startswith(f"{prefix}/") for prefix in AUTHENTICATED_PATHS):
         return False
@@ -57,7 +57,7 @@ def require_same_origin(connection: HTTPConnection[State], settings: Settings) -
     """Refuse cross-site requests (Fetch Metadata; Origin for older browsers). Raises Forbidden.
 
     A request without these headers does not come from a browser. Raises WrongAddress for a page of ours that was
-    opened under another name than PUBLIC_URL.
+    opened under a name other than PUBLIC_URL.
     """
     if connection.scope.get("method", "GET") in SAFE_METHODS:
         return

@@ -1,4 +1,4 @@
-"""Runs a revert: a few memories a transaction, so that nobody waits long to write."""
+"""Runs a revert in transactions of a few memories each, so that nobody waits long to write."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -9,10 +9,9 @@ from server.runtime import Call
 
 
 class Undone(NamedTuple):
-    """How many memories are in the trash now, have the version before again, and came back.
-
-    The others were left as they are: `skipped` because of what somebody else did, `beyond_history` because the version
-    before is not kept any more.
+    """How many memories were moved to the trash, set back to their previous version, and restored from the trash. The
+    others were left alone: `skipped` because somebody else changed them, `beyond_history` because their previous
+    version is no longer kept.
     """
 
     adds: int
@@ -29,7 +28,7 @@ async def planned(call: Call, wanted: Wanted) -> Undone:
 
 
 async def undo(call: Call, wanted: Wanted) -> Undone:
-    """Undo what one credential did since a moment. Raises NotFound, Forbidden."""
+    """Undo what one credential did since a given time. Raises NotFound, Forbidden."""
     plan = await call.read(revert.plan, wanted)
     adds = [await call.run(revert.undo_adds, wanted, ids) for ids in batched(plan.adds, CHUNK_MEMORIES)]
     deletions = [await call.run(revert.undo_deletions, wanted, ids) for ids in batched(plan.deletions, CHUNK_MEMORIES)]

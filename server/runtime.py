@@ -54,7 +54,7 @@ class Runtime:
     mailer: Mailer
     second_factor_seal: Fernet
     sign_in_seal: Fernet
-    """Encrypts the sign-in attempt that a browser keeps."""
+    """Encrypts a sign-in attempt, which the browser keeps."""
     metrics: Metrics
     health: HealthChecks
     pools: Pools
@@ -89,7 +89,7 @@ class Runtime:
     async def authenticate(
         self, credential: PresentedCredential | None, bucket: Bucket | None = None, project_id: str | None = None
     ) -> Principal:
-        """Return the principal, and count the request. `bucket` is that of the operation that the request is for.
+        """Return the principal, and count the request. `bucket` is the bucket of the requested operation.
 
         Raises Unauthenticated, and RateLimited after too many requests, or when the `bucket` of `project_id` is used
         up.
@@ -102,9 +102,8 @@ class Runtime:
         return found.principal
 
     async def late_call(self, credential: PresentedCredential | None) -> "Call":
-        """Return a call that reads once. Its operation looks a known credential up, in its transaction.
-
-        So one visit to a thread does both. An unknown credential is looked up now. Raises what `authenticate` does.
+        """Return a call that reads once. Its operation looks up a known credential in its own transaction, so that one
+        thread does both in one go. An unknown credential is looked up now. Raises what `authenticate` does.
         """
         known = self.known.caller(credential.value) if credential else None
         if known is None:
@@ -113,7 +112,7 @@ class Runtime:
         return Call(self, None, credential)
 
     async def authenticated(self, found: Authenticated) -> None:
-        """Go on as this person, and note the use of the credential."""
+        """Continue as this person, and record the use of the credential."""
         person.set("/".join(limit_key(found.principal)))
         if found.note_use:
             await self.noter.note(partial(self._run, self.database.write, credentials.note_use, (found.principal,), {}))
@@ -135,7 +134,7 @@ class Runtime:
         return found
 
     def look_up(self, session: Session, credential: PresentedCredential) -> Authenticated:
-        """Return whom the credential stands for, and count the request. Raises Unauthenticated, RateLimited."""
+        """Return the principal of the credential, and count the request. Raises Unauthenticated, RateLimited."""
         try:
             found = credentials.authenticate(session, credential)
         except Unauthenticated:
@@ -172,7 +171,7 @@ class Call:
 
     @property
     def index(self) -> PreparedIndex:
-        """A new view of the index, which one operation fills with vectors."""
+        """A new view of the index for one operation, which fills it with vectors."""
         return PreparedIndex(self.runtime.index, self.caller)
 
     @property
@@ -185,7 +184,7 @@ class Call:
         return self.runtime.mailer
 
     async def settle(self) -> None:
-        """Authenticate now, unless an operation has tried: a refusal of the credential comes before all others."""
+        """Authenticate now, unless an operation has already tried: a bad credential is refused before anything else."""
         if self.presented:
             self.found = await self.runtime.authenticate(self.presented)
             self.presented = None
@@ -291,7 +290,7 @@ def limit_key(principal: Principal, project_id: str | None = None) -> tuple[str,
 def translating_outages() -> Iterator[None]:
     """Translate a database that is locked, full or unreachable into Unavailable.
 
-    Nothing was stored, or it says that something may have been.
+    Nothing was stored, or the error says that something may have been.
     """
     try:
         yield

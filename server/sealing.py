@@ -1,6 +1,6 @@
 """Encryption of stored secrets that the server must read again: queued letters, authenticator secrets, cookies.
 
-Every purpose has its own key, derived from SECRET_KEY.
+Each purpose has its own key, derived from SECRET_KEY.
 """
 
 import base64
@@ -22,7 +22,7 @@ class Purpose(StrEnum):
 
 
 def seal_for(settings: Settings, purpose: Purpose) -> Fernet:
-    """Return the seal of one purpose. Without SECRET_KEY this creates the key in DATA_DIR."""
+    """Return the seal for one purpose. Without SECRET_KEY this creates the key in DATA_DIR."""
     return Fernet(base64.urlsafe_b64encode(_derive(settings, purpose, 32)))
 
 

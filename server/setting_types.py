@@ -1,4 +1,4 @@
-"""The types of settings. Each checks a value. Its error says how to write one, without quoting the value."""
+"""The types of settings. Each checks a value. Its error message says what to write, and never quotes the value."""
 
 import contextlib
 import ipaddress
@@ -15,7 +15,7 @@ from server.cores import cpu_count
 from server.urls import has_host, host_of_header, is_loopback, origin_of
 
 LONGEST_DAYS = 36500
-"""A century. Dates far beyond that overflow."""
+"""A century. Dates far beyond it overflow."""
 LONGEST_SECONDS = LONGEST_DAYS * 86400
 ANY = "*"
 AUTO = "auto"
@@ -53,7 +53,7 @@ def _check_origin(text: str) -> str:
 
 
 def _check_host(text: str) -> str:
-    """Return the host in lower case. Its port does not matter, as the Host of a request may have any."""
+    """Return the host in lower case. Its port does not matter, because a request's Host may have any port."""
     if text == ANY:
         return text
     name = text.removeprefix("*.")
@@ -78,7 +78,7 @@ def _check_network(text: str) -> str:
 
 
 def _check_issuer(text: str) -> str:
-    """Return the URL without a slash at its end. OpenID Connect needs TLS; loopback is for tests."""
+    """Return the URL without a trailing slash. OpenID Connect needs TLS; loopback is for tests."""
     parts = urlsplit(text)
     is_secure = has_host(text, ("https",)) or (has_host(text, ("http",)) and is_loopback(text))
     if text and (not is_secure or parts.query or parts.fragment or "@" in parts.netloc):
@@ -87,12 +87,12 @@ def _check_issuer(text: str) -> str:
 
 
 def _count_workers(value: object) -> int:
-    """Return a number of processes; `auto` is one for each processor."""
+    """Return a number of processes; `auto` means one per processor."""
     text = str(value).strip().lower()
     if text == AUTO:
         return cpu_count()
     if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
-        raise ValueError(f"write a number from 1 to {MOST_WORKERS}, or {AUTO} for one a processor")
+        raise ValueError(f"write a number from 1 to {MOST_WORKERS}, or {AUTO} for one per processor")
     return int(text)
 
 

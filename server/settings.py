@@ -38,7 +38,7 @@ SECRET_KEY_FILE = "secret_key"  # noqa: S105 - a file name
 TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"  # OpenTelemetry defines this name, and reads it itself
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the Prometheus client library defines this name
 
-# onnxruntime reads this when it is imported. Otherwise it writes a usage record to the home directory to upload it.
+# onnxruntime reads this when it is imported. Otherwise it writes a usage record to the home directory and uploads it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
@@ -151,7 +151,7 @@ class Settings(BaseSettings):
 
     @property
     def quota(self) -> Quota:
-        """What each project may hold."""
+        """How much each project may hold."""
         return Quota(self.quota_memories, self.quota_bytes)
 
     @property
@@ -194,18 +194,19 @@ def read_settings(env_file: Path | None = Path(".env"), **given: object) -> Sett
 
 
 def hand_down(values: Mapping[str, object]) -> None:
-    """Put the command line's choices into the environment, from which worker processes read their settings."""
+    """Put the command line's options into the environment, where worker processes read their settings."""
     for name, value in values.items():
         os.environ[PREFIX + name.upper()] = str(value)
 
 
 def share_metrics(folder: str) -> None:
-    """Let all worker processes count into one folder. Call it before they start."""
+    """Make all worker processes count in one folder. Call it before they start."""
     os.environ[METRICS_FOLDER] = folder
 
 
 def share_cores(workers: int) -> None:
-    """Divide the processors among the libraries that compute in threads of their own. Call it before they start."""
+    """Divide the processors among worker processes, for the libraries that start their own threads. Call it before
+    they start."""
     os.environ.setdefault("OMP_NUM_THREADS", str(cores.share(workers)))
 
 
@@ -214,7 +215,7 @@ def traces_are_on() -> bool:
 
 
 def require_tracing() -> None:
-    """Raises SettingsError if traces are to be sent without the package that sends them."""
+    """Raises SettingsError if tracing is on, but the package that sends traces is not installed."""
     if traces_are_on() and importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
         raise SettingsError(
             f"{TRACES_ENDPOINT} is set, but the package that sends traces is not installed: "

@@ -1,7 +1,7 @@
-"""The storage of the rate limits for several workers without Redis: a file of a fixed size that all of them map.
+"""Stores rate limits for several workers without Redis: in a file of a fixed size that all of them map.
 
-A window is divided into parts. A hit is forgotten when its part has left the window, so a limit never lets more pass
-than it says, and remembers for a part longer at most.
+A window is divided into parts. A hit is forgotten when its part has left the window, so a limit never lets too many
+pass, and remembers a hit at most one part too long.
 """
 
 import fcntl
@@ -18,13 +18,13 @@ from pathlib import Path
 from server.limit_storage import MovingWindows
 
 PARTS = 16
-"""One more than a window has, since the newest part is not over."""
+"""One more part than a window has, since the newest part is still running."""
 
 SLOTS = 1 << 16
-"""More keys than are in use at a time. They take 6 MB."""
+"""More than the number of keys in use at a time. The slots take 6 MB."""
 
 PROBES = 8
-"""The slots that a key may have. If all of them are in use, the one that expires first is taken."""
+"""How many slots a key may use. If all of them are taken, the one that expires first is reused."""
 
 _SLOT = struct.Struct(f"<Qdq{PARTS}I")
 """The key's hash, when the slot expires, the number of its newest part, and the hits of each part."""
@@ -33,7 +33,8 @@ MOST_HITS = (1 << 32) - 1
 
 
 class SharedWindows(MovingWindows):
-    """Implements the two methods that `MovingWindowRateLimiter` uses. Safe for threads and processes."""
+    """Implements the two methods that `MovingWindowRateLimiter` uses. Safe to use from several threads and
+    processes."""
 
     def __init__(self, file: Path, slots: int = SLOTS) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class SharedWindows(MovingWindows):
         self._slots = mmap.mmap(self._descriptor, slots * _SLOT.size)
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count `amount` hits, unless there would be more than `limit` within `expiry` seconds."""
+        """Count `amount` hits and return True, unless there would be more than `limit` within `expiry` seconds."""
         with self._locked():
             now = time.time()
             hashed, offset = self._find(key, now)
@@ -57,7 +58,8 @@ class SharedWindows(MovingWindows):
             return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the library's
-        """Return the time of the oldest hits that count, and the sum of all. They end `expiry` after that time."""
+        """Return the time of the oldest hits that still count, and the sum of all. The oldest expire `expiry` seconds
+        later."""
         with self._locked():
             now = time.time()
             hashed, offset = self._find(key, now)
@@ -67,7 +69,7 @@ class SharedWindows(MovingWindows):
         return (now if oldest is None else (oldest + 1) * expiry / (PARTS - 1)), sum(parts)
 
     def _find(self, key: str, now: float) -> tuple[int, int]:
-        """Return the key's hash, and the offset of the slot that it has or may take."""
+        """Return the key's hash, and the offset of the slot that it uses or may take."""
         hashed = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
         free, free_from = 0, float("inf")
         for probe in range(PROBES):
@@ -90,7 +92,7 @@ class SharedWindows(MovingWindows):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock of the file for some microseconds. The kernel gives it back when a process ends."""
+        """Hold the file's lock for some microseconds. The kernel releases it when a process ends."""
         with self._threads:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             try:
@@ -100,7 +102,7 @@ class SharedWindows(MovingWindows):
 
 
 def _allocate(descriptor: int, size: int) -> None:
-    """Give the file its space now. On a full disk, the kernel ends a process that writes to a page without space."""
+    """Allocate the file's space now. On a full disk, the kernel kills a process that writes to a page without space."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
     else:

@@ -1,4 +1,4 @@
-"""Slots for one kind of work, shared fairly: a caller can hold only a few of them, and waits have a limit."""
+"""Slots for one kind of work, shared fairly: a caller can hold only a few of them, and waiting has a time limit."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,7 @@ from server.hashing import token_hash
 T = TypeVar("T")
 
 MOST_KNOWN = 10_000
-"""Credentials that are remembered: about 2 MB."""
+"""How many credentials are remembered; they take about 2 MB."""
 
 address: ContextVar[str] = ContextVar("address", default="")
 """The client address of the current request."""
@@ -26,14 +26,13 @@ person: ContextVar[str] = ContextVar("person", default="")
 
 
 def caller() -> str:
-    """Return the person whose share the current request uses, or its address."""
+    """Return whose share the current request uses: its person, or its address for a stranger."""
     return person.get() or address.get()
 
 
 class KnownCallers:
-    """Remembers whom a credential stood for last, to choose its share before it is looked up. No right follows from it.
-
-    Safe for threads, since each step is one of a dictionary.
+    """Remembers whose credential it was last time, to choose a share before the credential is looked up. It grants no
+    rights. Thread-safe, since each step is a single dictionary operation.
     """
 
     def __init__(self) -> None:
@@ -60,9 +59,8 @@ class _Line:
 
 
 class Shares:
-    """`slots` of one kind. A caller holds at most `share` of them (default: a quarter), and waits in a line of its own.
-
-    So a caller with a thousand requests delays its own requests only. Use it on the event loop.
+    """`slots` of one kind. A caller holds at most `share` of them (default: a quarter), and waits in its own line, so
+    a caller with a thousand requests delays only itself. Use it on the event loop.
     """
 
     def __init__(self, slots: int, share: int | None = None) -> None:
@@ -104,7 +102,7 @@ class Shares:
 
 
 class Threads(Shares):
-    """Slots that each stand for a worker thread."""
+    """Slots with one worker thread each."""
 
     def __init__(self, slots: int, share: int | None = None) -> None:
         super().__init__(slots, share)

@@ -1,4 +1,4 @@
-"""Suggestions for unknown names: the nearest of our names, and the sentence that proposes it."""
+"""Suggests names for unknown ones: finds the nearest of our names, and writes the sentence."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ ALMOST_THE_SAME = 0.85
 """A name this similar (`difflib`) wins over one that matches by `OTHER_NAMES`."""
 
 MOST_UNKNOWN = 20
-"""The most unknown names of one object that an answer lists."""
+"""An answer lists at most this many unknown names of one object."""
 
 OTHER_NAMES = {
     "limit": "top_k k n count size max max_results num_results page_size per_page first",
@@ -61,7 +61,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def said_instead(names: Sequence[str], given: Iterable[str]) -> str:
-    """Return "; <name> is not a field" for the first given name that probably means one of `names`, or ""."""
+    """Return "; <name> is not a field" for the first unknown name that probably means one of `names`, or ""."""
     meant = next((name for name in given if name not in names and nearest(name, names)), None)
     return f"; {shortened(meant)} is not a field" if meant else ""
 

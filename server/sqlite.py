@@ -10,22 +10,22 @@ from server.waits import NOTABLE_SECONDS, WRITES
 
 PRAGMAS = (
     "journal_mode=WAL",
-    "synchronous=FULL",  # an acknowledged write survives a power cut
+    "synchronous=FULL",  # an acknowledged write survives a power failure
     "foreign_keys=ON",
-    "secure_delete=ON",  # overwrites deleted text in the file
+    "secure_delete=ON",  # overwrite deleted text in the file
     "cache_size=-32000",
     "temp_store=MEMORY",
 )
 
 
 def listen(engine: sa.Engine) -> None:
-    """Prepare each connection, and let transactions begin with or without the right to write."""
+    """Prepare each connection, and make transactions begin read-only or as writers."""
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
 
 
 def let_rebuild_tables(engine: sa.Engine) -> None:
-    """Turn foreign keys off on new connections, for migrations: a rebuilt table is dropped, which would cascade."""
+    """Turn foreign keys off on new connections, for migrations: rebuilding a table drops it, which would cascade."""
     event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA foreign_keys=OFF"))
 
 
@@ -38,7 +38,7 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
 def _on_begin(connection: sa.Connection) -> None:
     """Wait for the file only as long as the request may still wait.
 
-    Otherwise, while another program holds the file, each writer in the line would wait for the full time in turn.
+    Otherwise, while another program holds the file, the queued writers would wait for the full time, one after another.
     """
     if not connection.get_execution_options().get(WRITES):
         connection.connection.execute("BEGIN")  # touches no file, so it cannot fail

@@ -1,6 +1,6 @@
 """Queries of the most common requests: compiled once for each database, and run without building objects for rows.
 
-SQLAlchemy takes ten times as long as SQLite for a small query, most of it for results that nobody needs here.
+For a small query, SQLAlchemy takes ten times as long as SQLite, mostly to build result objects that nobody needs here.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,8 @@ Convert = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A query in one dialect. Positional parameters have an order; `reads` converts the columns that need it."""
+    """A query compiled for one dialect. `order` lists the positional parameters (None: they are named); `reads`
+    converts the columns that need it."""
 
     text: str
     order: Sequence[str] | None
@@ -41,9 +42,8 @@ class _Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query whose parameters are all named. It has no expanding lists: see `numbers_in`.
-
-    A plain one returns its rows as the driver does, without converting values: there may be thousands.
+    """A query with named parameters only. It has no expanding lists: see `numbers_in`. If it is plain, rows come
+    straight from the driver, without converting values, because there may be thousands.
     """
 
     statement: sa.Select[*tuple[Any, ...]] | sa.TextClause
@@ -71,7 +71,7 @@ class Query:
     def stream(
         self, session: Session, count: int, *conditions: sa.ColumnElement[bool], **parameters: Any
     ) -> Iterator[Row]:
-        """Yield the rows, `count` of which are in memory at a time."""
+        """Yield the rows, with `count` of them in memory at a time."""
         with session.execute(self._with(conditions), parameters, execution_options={"yield_per": count}) as rows:
             yield from rows
 
@@ -86,7 +86,7 @@ def columns_of(table: type[SQLModel]) -> list[sa.Column[Any]]:
 
 
 def detached(table: type[T], values: Row) -> T:
-    """Return the object of a row, only to be read: it belongs to no session, and no change of it is stored."""
+    """Return a row as a read-only object: it belongs to no session, so changes to it are not stored."""
     instance: T = sa.inspect(table).class_manager.new_instance()
     instance.__dict__.update(zip(_attributes_of(table), values, strict=False))
     return instance

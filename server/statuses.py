@@ -29,7 +29,7 @@ def status_of(error: errors.ServiceError) -> int:
 
 
 def retry_after(error: errors.ServiceError) -> dict[str, str]:
-    """Return the Retry-After header, in seconds, for an error that passes with time; otherwise none."""
+    """Return a Retry-After header, in seconds, for an error that goes away with time, or no header."""
     if isinstance(error, errors.RateLimited):
         return {"Retry-After": str(error.retry_after)}
     return {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {}
@@ -38,7 +38,7 @@ def retry_after(error: errors.ServiceError) -> dict[str, str]:
 def challenge(settings: Settings, error: errors.ServiceError) -> str | None:
     """Return the value of WWW-Authenticate, or None when another credential would not help.
 
-    A request without a credential gets no error code (RFC 6750 section 3.1). Its challenge names the everyday scopes,
+    A request without a credential gets no error code (RFC 6750 section 3.1). Its challenge names the usual scopes,
     because some clients cannot ask for more later.
     """
     scopes: tuple[str, ...]

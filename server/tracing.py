@@ -1,7 +1,7 @@
-"""Traces in the protocol of OpenTelemetry: a span for each request, and in it those of its transactions and the model.
+"""Sends OpenTelemetry traces: a span for each request, with spans for its transactions and the model inside.
 
 No span has a path, a query, a header, a text or an exception: they may hold secrets. Needs the extra `telemetry`,
-whose settings are the environment variables of OpenTelemetry. Nothing here is global: libraries trace nothing.
+which OpenTelemetry's environment variables configure. Nothing here is global, so libraries trace nothing.
 """
 
 import threading
@@ -28,7 +28,7 @@ from server.middleware import route_of
 
 SERVICE = "selfmemory-server"
 CLOSE_SECONDS = 2.0
-"""How long the end waits until the last spans are sent."""
+"""How long shutdown waits for the last spans to be sent."""
 
 _SPAN = "span"
 
@@ -53,7 +53,7 @@ class Tracing:
             self._exporter.shutdown()  # type: ignore[no-untyped-call]  # it would go on trying
 
     def parent_of(self, scope: Scope) -> Context:
-        """Return the trace that a trusted proxy began. Nobody else can make this server write into a trace."""
+        """Return the trace that a trusted proxy started. Nobody else can make this server add to a trace."""
         peer = (scope.get("client") or ("", 0))[0]
         told = Headers(scope=scope).get("traceparent") if is_within(peer, self._trusted) else None
         return TraceContextTextMapPropagator().extract({"traceparent": told} if told else {}, Context())
@@ -77,13 +77,13 @@ class Tracing:
             if span is not None:
                 span.end()
 
-        event.listen(engine, "begin", begin, insert=True)  # before what waits for SQLite's file
+        event.listen(engine, "begin", begin, insert=True)  # before the handler that waits for SQLite's file
         event.listen(engine, "commit", end)
         event.listen(engine, "rollback", end)
 
 
 class Traced:
-    """The outermost middleware where traces are on: a span for each request."""
+    """The outermost middleware if tracing is on. It records a span for each request."""
 
     def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
         self.app, self.tracing = app, tracing

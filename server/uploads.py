@@ -1,6 +1,7 @@
-"""Files that people upload, and the state of each. Each user has a folder, so that users cannot reach others' files.
+"""Stores the files that people upload, and the state of each. Each user has a folder, so that users cannot reach
+others' files.
 
-The state is in a file beside the upload, so that it survives a restart. Processes on one machine share the folders.
+The state is in a file next to the upload, so that it survives a restart. Processes on one machine share the folders.
 """
 
 import errno
@@ -35,7 +36,7 @@ class State(StrEnum):
 
 
 class UploadRunning(Conflict):
-    sentence = "An upload or import of yours is still running. Wait until it has ended, and try again."
+    sentence = "An upload or import of yours is still running. Wait until it is done, and try again."
 
 
 class NoSpace(Unavailable):
@@ -70,7 +71,7 @@ class Uploads:
         self.folder = data_dir / "uploads"
 
     def keep(self, user_id: str, project_id: str, name: str, file: IO[bytes]) -> Upload:
-        """Copy the file, and forget the user's earlier ones. Raises UploadRunning, NoSpace."""
+        """Copy the file, and delete the user's earlier uploads. Raises UploadRunning, NoSpace."""
         folder = self.folder / user_id
         make_private(folder)
         for path in folder.glob("*.json"):
@@ -90,7 +91,7 @@ class Uploads:
                 raise
 
     def find(self, upload_id: str, user_id: str, project_id: str) -> Upload:
-        """Return the user's upload into the project. An interrupted import goes back to waiting. Raises NotFound."""
+        """Return the user's upload into the project. An import that was interrupted waits again. Raises NotFound."""
         path = self.folder / user_id / f"{upload_id}.json"
         upload = self._read(path) if _ID.match(upload_id) else None
         if upload is None or upload.project_id != project_id:
@@ -125,7 +126,7 @@ class Uploads:
             path.unlink(missing_ok=True)
 
     def remove_old(self) -> None:
-        """Remove uploads that were not touched for a day."""
+        """Remove uploads that nobody has touched for a day."""
         for path in self.folder.glob("*/*"):
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > KEPT_SECONDS and not self._is_in_use(path):

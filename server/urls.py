@@ -1,4 +1,4 @@
-"""Questions about URLs and hosts: whether only this machine or a private network reaches them, and their origin."""
+"""Answers questions about URLs and hosts: does only this machine or a private network reach it, what is its origin."""
 
 import ipaddress
 import re
@@ -10,10 +10,11 @@ PRIVATE_NETWORKS = tuple(
     ipaddress.ip_network(block)
     for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 )
-"""RFC 1918, RFC 6598 (also of overlay networks), RFC 4193."""
+"""RFC 1918, RFC 6598 (overlay networks use it too), RFC 4193."""
 
 PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
-"""Suffixes that public DNS servers do not resolve: RFC 6762, RFC 8375, and by custom or ICANN's reservation."""
+"""Suffixes that public DNS servers do not resolve: by RFC 6762 and RFC 8375, by custom, or because ICANN reserved
+them."""
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.~%-]+)(:[0-9]{1,5})?")
 
@@ -28,7 +29,7 @@ def is_loopback(url: str) -> bool:
 
 
 def is_private(url: str) -> bool:
-    """Return whether the URL's host is an address or a name of a private network. Loopback is not."""
+    """Return whether the URL's host is an address or a name in a private network. Loopback does not count."""
     host = host_of(url)
     address = address_of(host)
     if address:
@@ -74,7 +75,7 @@ def has_host(url: str, schemes: Sequence[str]) -> bool:
 
 
 def has_path(url: str) -> bool:
-    """Return whether the URL has something behind its host: a path, a query or a fragment."""
+    """Return whether the URL has anything after its host: a path, a query or a fragment."""
     parts = _parts(url)
     return (
         parts is not None and bool(parts.netloc) and bool(parts.path not in ("", "/") or parts.query or parts.fragment)
@@ -84,7 +85,7 @@ def has_path(url: str) -> bool:
 def origin_of(url: str, schemes: Sequence[str] | None = ("http", "https")) -> str | None:
     """Return `scheme://host[:port]` in lower case, or None when the URL has anything else.
 
-    With `schemes` None, the scheme may be any, as those of browser extensions are.
+    If `schemes` is None, any scheme is allowed, such as a browser extension's.
     """
     parts = _parts(url.strip())
     if parts is None or not parts.scheme or not parts.hostname or has_path(url.strip()) or "@" in parts.netloc:

@@ -13,7 +13,8 @@ WAIT_SECONDS = 15.0
 """A request whose waits add up to more than this gets a 503."""
 
 NOTABLE_SECONDS = 0.1
-"""Shorter waits before a transaction do not shorten its wait for the file or for a lock, which costs statements."""
+"""A transaction's wait for the file or a lock is shortened only after longer waits, because that takes extra
+statements."""
 
 WRITES = "writes"
 """The execution option of connections for transactions that may write."""
@@ -21,7 +22,7 @@ WRITES = "writes"
 
 @dataclass(slots=True)
 class _Waits:
-    """The threads of a request share it, because each has a copy of the request's context."""
+    """The threads of a request share this object, because each has a copy of the request's context."""
 
     spent_seconds: float = 0.0
 
@@ -42,7 +43,7 @@ def left() -> float:
 
 @contextmanager
 def counted() -> Iterator[float]:
-    """Yield the seconds that are `left`, and count those that the block takes."""
+    """Yield the seconds that are left, and deduct the time that the block takes."""
     waits = _waits.get()
     began = time.monotonic()
     try:

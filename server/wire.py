@@ -1,4 +1,4 @@
-"""Read and validate request bodies: bytes, forms and JSON values. Failures are sentences for the caller."""
+"""Reads and validates request bodies: bytes, forms and JSON values. Error messages are sentences for the caller."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from server.spelling import field_of, names_of, not_a, said_instead
 
 Model = TypeVar("Model", bound=BaseModel)
 FORM = "application/x-www-form-urlencoded"
-NUL_IN_FORM = "A form field holds a NUL character, which cannot be stored."
+NUL_IN_FORM = "A form field contains a NUL character, which cannot be stored."
 UNSTORABLE = "NUL characters and infinite numbers cannot be stored"
 MOST_PARAMETERS = 1_000
 BODY_SECONDS = 15.0
@@ -30,7 +30,7 @@ def require_json(request: Request[State]) -> None:
     if media_type(request) not in accepted:
         raise Unsupported
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Unsupported("Send the body as it is, without Content-Encoding.")
+        raise Unsupported("Send the body uncompressed, without Content-Encoding.")
 
 
 async def read_body(request: Request[State], limit: int) -> bytes:

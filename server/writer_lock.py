@@ -1,7 +1,7 @@
-"""The turn to write into a SQLite database: one thread of one process at a time, among all that use this file.
+"""Gives out the turn to write to a SQLite database: one thread at a time, across all processes that use the file.
 
-SQLite's own lock keeps the data right, but whoever waits for it looks again only every 100 ms. Here a writer that
-waits is woken.
+SQLite's own lock keeps the data safe, but a waiting writer polls it only every 100 ms. Here, the next writer is woken
+at once.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class WriterLock:
-    """A lock of this process, then one of a file, which the kernel gives back when a process ends."""
+    """First a lock within this process, then a lock on a file, which the kernel releases when a process ends."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -40,7 +40,7 @@ class WriterLock:
         self._threads.release()
 
     def close(self) -> None:
-        """Close the file. Call it when nobody writes any more."""
+        """Close the file. Call it when nothing writes any more."""
         if self._waiter is not None:
             self._waiter.end()
         elif self._descriptor is not None:
@@ -49,7 +49,7 @@ class WriterLock:
 
     def _acquire_file(self, deadline: float) -> bool:
         if self._descriptor is None:
-            with contextlib.suppress(OSError):  # SQLite has its own lock, and says what is wrong with the folder
+            with contextlib.suppress(OSError):  # SQLite has its own lock, and reports what is wrong with the folder
                 self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if self._descriptor is None:
             return True
@@ -70,12 +70,13 @@ class _Waiter:
         self._is_wanted = False
         self._is_ending = False
         self.is_waiting = False
-        """The thread waits, for a writer or because an earlier one gave up."""
+        """Whether the thread waits, for a writer or because an earlier one gave up."""
 
         threading.Thread(target=self._run, name="writer-lock", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Return whether this process has the lock. If not, the thread goes on waiting, and gives it back at once."""
+        """Return whether this process has the lock. If not, the thread keeps waiting, and releases the lock as soon as
+        it gets it."""
         with self._changed:
             self._is_wanted = self.is_waiting = True
             self._changed.notify_all()

@@ -225,7 +225,7 @@ def test_files_of_other_programs_are_no_backup(data_dir: Path, tmp_path: Path, c
     with closing(sqlite3.connect(tmp_path / "other.db")) as other:
         other.execute("CREATE TABLE photos (name)")
     (tmp_path / "dump").write_bytes(b"PGDMP" + b"\0" * 100)
-    assert "is a database of another program" in command("restore", tmp_path / "other.db").err
+    assert "is another program's database" in command("restore", tmp_path / "other.db").err
     assert "is a backup of Postgres, and SELFMEMORY_DATABASE_URL is SQLite" in command("restore", tmp_path / "dump").err
     assert "is the database itself" in command("restore", data_dir / "selfmemory.db").err
 
@@ -289,6 +289,6 @@ def test_a_key_that_is_a_setting_is_not_in_the_backup_and_another_one_is_noticed
     monkeypatch.setenv("SELFMEMORY_SECRET_KEY", SECRET)
     assert "Keep SELFMEMORY_SECRET_KEY too" in command("backup", tmp_path / "backup").err
     assert SECRET.encode() not in (tmp_path / "backup").read_bytes()
-    assert "another secret key" not in command("restore", tmp_path / "backup").err
+    assert "secret key is not the one" not in command("restore", tmp_path / "backup").err
     monkeypatch.setenv("SELFMEMORY_SECRET_KEY", SECRET * 2)
-    assert "another secret key than the one that was backed up" in command("restore", tmp_path / "backup").err
+    assert "secret key is not the one that was backed up" in command("restore", tmp_path / "backup").err

@@ -115,7 +115,7 @@ def test_what_is_imported_comes_out_again(run: Run, project_id: str) -> None:
     assert (brought.code, brought.out) == (0, "")
     assert "Imported 2 memories." in brought.err
     again = run("import", "--project", project_id, given=lines("Tee ist gut.", "चाय अच्छी है"))
-    assert "Imported 0 memories. Skipped 2 that were there already or have expired." in again.err
+    assert "Imported 0 memories. Skipped 2 that already existed or have expired." in again.err
     first, second = run("export", "--project", project_id).out.splitlines()
     assert json.loads(first)["content"] == "Tee ist gut."
     assert json.loads(second)["content"] == "चाय अच्छी है"

@@ -78,7 +78,7 @@ def test_the_doctor_finds_an_identity_provider_that_does_not_answer(
 def test_a_plain_address_in_a_private_network_is_mentioned(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELFMEMORY_PUBLIC_URL", "http://192.168.1.10:8081")
     monkeypatch.setenv("SELFMEMORY_SECRET_KEY", SECRET * 2)
-    assert "plain http: everyone in the network" in line(run, "settings")
+    assert "plain http: everyone on the network" in line(run, "settings")
 
 
 def test_a_data_folder_on_the_network_is_found(
@@ -118,7 +118,7 @@ def test_a_secret_key_that_opens_nothing_is_found(run: Run, data_dir: Path, seco
     assert not (data_dir / "secret_key").exists()
     (data_dir / "secret_key").write_text(SECRET)
     assert line(run, "secret key") == (
-        f"WRONG authenticator apps were set up with another one: put the earlier {data_dir / 'secret_key'} back"
+        f"WRONG authenticator apps were set up with a different one: put the earlier {data_dir / 'secret_key'} back"
     )
 
 
@@ -126,7 +126,7 @@ def test_a_chroma_server_that_is_away_is_found(run: Run, monkeypatch: pytest.Mon
     monkeypatch.setenv("SELFMEMORY_CHROMA_URL", f"http://127.0.0.1:{unused_tcp_port}")
     monkeypatch.setenv("SELFMEMORY_CHROMA_TOKEN", SECRET)
     assert line(run, "Chroma").startswith(
-        "WRONG does not answer (ConnectError), and searches of large projects are slow"
+        "WRONG does not answer (ConnectError), so searches of large projects are slow"
     )
 
 
@@ -135,7 +135,7 @@ def test_a_chroma_server_that_refuses_the_token_or_lost_a_collection_is_found(
 ) -> None:
     served = FakeChroma()
     monkeypatch.setenv("SELFMEMORY_CHROMA_URL", f"http://127.0.0.1:{served.server_port}")
-    assert line(run, "Chroma") == "ok the server answers: 0 collections ready, 0 yet to be built"
+    assert line(run, "Chroma") == "ok the server answers: 0 collections ready, 0 not built yet"
     lost = ProjectIndex(project_id=project_id, collection="memories-1", embedding_model="m", mean=b"", ready_at=now())
     with stored.write() as session:
         session.add(lost)
@@ -147,7 +147,7 @@ def test_a_chroma_server_that_refuses_the_token_or_lost_a_collection_is_found(
 
 def test_a_redis_that_is_away_is_found(run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
     monkeypatch.setenv("SELFMEMORY_REDIS_URL", f"redis://:{SECRET}@127.0.0.1:{unused_tcp_port}/0")
-    assert line(run, "Redis").startswith("WRONG does not take counts (ConnectionError): check SELFMEMORY_REDIS_URL")
+    assert line(run, "Redis").startswith("WRONG does not accept counts (ConnectionError): check SELFMEMORY_REDIS_URL")
 
 
 @pytest.mark.needs("redis")
@@ -155,7 +155,7 @@ def test_a_redis_that_refuses_the_password_is_found(run: Run, redis_url: str, mo
     monkeypatch.setenv("SELFMEMORY_REDIS_URL", redis_url)
     assert line(run, "Redis") == "ok counts the rate limits of all processes"
     monkeypatch.setenv("SELFMEMORY_REDIS_URL", redis_url.replace("redis://", f"redis://nobody:{SECRET}@"))
-    assert "does not take counts (AuthenticationError)" in line(run, "Redis")
+    assert "does not accept counts (AuthenticationError)" in line(run, "Redis")
 
 
 def test_a_model_that_is_away_is_found(run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
@@ -182,5 +182,5 @@ def test_it_tells_which_model_made_the_vectors_and_whether_it_reads_the_memories
     run("import", "--project", project_id, given=lines(*texts))
     assert line(run, "vectors") == "ok 6 memories by all-MiniLM-L6-v2/int8"
     told = line(run, "languages")
-    assert "1 project has many memories in languages that the embedding model reads badly" in told
+    assert "1 project has many memories in languages that the embedding model handles badly" in told
     assert "Set SELFMEMORY_EMBEDDING_MODEL=multilingual-e5-small and restart" in told

@@ -78,9 +78,9 @@ async def test_a_transaction_that_loses_to_others_is_tried_again(
     ("state", "why"),
     [
         ("40P01", "The server cannot do this now; nothing was changed. Try again."),
-        ("25006", "The database only allows reading at the moment; nothing was changed. Try again later."),
+        ("25006", "The database is read-only at the moment; nothing was changed. Try again later."),
         ("25P03", "The server cannot do this now; nothing was changed. Try again."),
-        ("53100", "The database has no space left on its disk; nothing was changed. Tell who runs the server."),
+        ("53100", "The database has no space left on its disk; nothing was changed. Tell the server's administrator."),
         ("53200", "The server cannot do this now; nothing was changed. Try again."),
         ("53300", "The database has no connection left; nothing was changed. Try again."),
         ("55P03", "The server cannot do this now; nothing was changed. Try again."),
@@ -144,7 +144,7 @@ async def test_a_standby_still_answers_reads(client: httpx.AsyncClient, alice: T
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     answer = await add(client, alice)
-    assert (answer.status_code, "only allows reading" in answer.text) == (503, True)
+    assert (answer.status_code, "is read-only" in answer.text) == (503, True)
     listed = await client.get("/api/memories", headers=alice.auth)
     assert (listed.status_code, listed.json()["total"]) == (200, 1)
 

@@ -165,7 +165,7 @@ def test_a_postgres_that_only_allows_reading_is_refused(refusal: Refusal, postgr
         "ann@example.com",
         DATABASE_URL=f"{url}{'&' if '?' in url else '?'}options=-c%20default_transaction_read_only%3Don",
     )
-    assert said.startswith("the database only allows reading: SELFMEMORY_DATABASE_URL must lead to a primary server")
+    assert said.startswith("the database is read-only: SELFMEMORY_DATABASE_URL must lead to a primary server")
 
 
 @pytest.mark.needs("postgres")
@@ -182,9 +182,9 @@ def test_a_postgres_database_that_does_not_exist_is_said(refusal: Refusal, postg
         ("127.0.0.1", "https://memory.example.com", None),
         ("0.0.0.0", "https://memory.example.com", None),
         ("0.0.0.0", "http://localhost:8081", "forms and sign-in work only at http://localhost:8081"),
-        ("::", "http://localhost:8081", "set SELFMEMORY_PUBLIC_URL to the address that they open"),
+        ("::", "http://localhost:8081", "set SELFMEMORY_PUBLIC_URL to the address that they use"),
         ("192.168.1.10", "http://localhost:8081", "SELFMEMORY_HOST=192.168.1.10"),
-        ("0.0.0.0", "http://192.168.1.10:8081", "everyone in the network of http://192.168.1.10:8081 can read"),
+        ("0.0.0.0", "http://192.168.1.10:8081", "everyone on the network of http://192.168.1.10:8081 can read"),
     ],
 )
 def test_one_warning_names_settings_that_do_not_fit(

@@ -1,1 +1,1 @@
-"""How each assistant is connected to this server. The dashboard and `python -m server connect` show the same text."""
+"""How to connect each assistant to this server. The dashboard and `python -m server connect` show the same text."""

@@ -11,7 +11,7 @@ def claude_desktop(target: Target) -> Assistant:
     args = ["-y", "mcp-remote", target.url]
     if urlsplit(target.url).scheme == "http" and not is_loopback(target.url):
         args.append("--allow-http")
-    # No blank in an argument: npx on Windows splits it there.
+    # Arguments must not contain a space: npx on Windows splits them there.
     with_key = {
         "command": "npx",
         "args": [*args, "--header", "Authorization:${AUTHORIZATION}"],

@@ -1,4 +1,4 @@
-"""Adds this server to a client's configuration file, and leaves everything else in it as it is."""
+"""Adds this server to a client's configuration file, and leaves everything else in it unchanged."""
 
 import contextlib
 import json
@@ -25,10 +25,9 @@ def path_of(config: ConfigFile, platform: str) -> Path:
 
 
 def write(config: ConfigFile, path: Path, *, with_key: bool) -> bool:
-    """Put the entry into the file. A copy of the old file stays beside it, with `.bak` added to its name.
-
-    Return False if the entry is there already. Raises Invalid, without changing the file, if the file cannot be read
-    or the change would lose something.
+    """Put the entry into the file. A copy of the old file stays next to it, with `.bak` added to its name. Return
+    False if the entry is already there. Raises Invalid, without changing the file, if the file cannot be read or the
+    change would lose something.
     """
     entry = config.with_key if with_key or config.sign_in is None else config.sign_in
     before = _read(path)
@@ -70,12 +69,12 @@ def _changed(config: ConfigFile, before: str, entry: Entry) -> str:
     tree = _parsed(config, before)
     after = _inserted(config, tree, entry) if config.format == "json" else _appended(config, tree, before, entry)
     if _at(_parsed(config, after), config.keys) != entry:
-        raise ValueError("the entry is not where it belongs")
+        raise ValueError("the entry is in the wrong place")
     return after
 
 
 def _inserted(config: ConfigFile, tree: Tree, entry: Entry) -> str:
-    """Return the text of a JSON file with the entry, in place of an earlier one. Raises ValueError."""
+    """Return the text of a JSON file with the entry, which replaces an earlier one. Raises ValueError."""
     *parents, name = config.keys
     branch = tree
     for key in parents:
@@ -90,7 +89,7 @@ def _inserted(config: ConfigFile, tree: Tree, entry: Entry) -> str:
 def _appended(config: ConfigFile, tree: Tree, before: str, entry: Entry) -> str:
     """Append the entry to the lines of a file, so that comments stay. Raises ValueError if it has an entry already."""
     if _at(tree, config.keys) is not None:
-        raise ValueError("it has another entry of this name")
+        raise ValueError("it has another entry with this name")
     lines = before.splitlines()
     added = written(config.format, config.keys, entry).split("\n")
     if config.format == "toml" or config.keys[0] not in tree:
@@ -109,7 +108,7 @@ def _at(tree: Mapping[str, object], keys: tuple[str, ...]) -> object:
 
 
 def _replace(path: Path, text: str, *, is_new: bool) -> None:
-    """Write a new file and move it into place, so that no client ever reads half of it. Only its owner can read it."""
+    """Write a new file and move it into place, so that no client reads a partial file. Only its owner can read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     target = path.resolve()  # a link stays a link
     with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False, encoding="utf-8") as file:  # mode 0600

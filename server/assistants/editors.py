@@ -1,4 +1,4 @@
-"""Editors with an assistant. Each keeps its servers in a file; some are installed by a link."""
+"""Editors with an assistant. Each lists its servers in a file; some can add a server through a link."""
 
 from collections.abc import Mapping
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""The parts of instructions: the server to connect, steps to follow, and a client's configuration file."""
+"""The building blocks of instructions: the server to connect, the steps, and a client's configuration file."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ Entry = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """This server as its clients reach it. `key` is an API key to put into the texts, if there is one."""
+    """This server as its clients reach it. `key` is an API key to insert into the texts, or None."""
 
     public_url: str
     key: str = KEY_PLACEHOLDER
@@ -47,10 +47,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A file in which a client keeps its servers.
-
-    `paths` are by `sys.platform` and begin with `~`, an environment variable or the working folder. `keys` lead to the
-    entry of this server: `sign_in` for a client that signs in, `with_key` with an API key.
+    """A file in which a client lists its servers. `paths` are keyed by `sys.platform`, and begin with `~`, an
+    environment variable or the working folder. `keys` lead to the entry of this server: `sign_in` for a client that
+    signs in, `with_key` with an API key.
     """
 
     format: Literal["json", "toml", "yaml"]
@@ -64,7 +63,7 @@ class ConfigFile:
         return self.paths["linux"]
 
     def snippet(self, *, with_key: bool) -> str:
-        """Return the whole text of a file that holds this entry alone."""
+        """Return the full text of a file that holds only this entry."""
         entry = self.with_key if with_key or self.sign_in is None else self.sign_in
         return written(self.format, self.keys, entry)
 

@@ -2,7 +2,7 @@
 
 from server.assistants.instructions import SERVER_NAME, Step, Target, as_json
 
-INSTRUCTION = "Optional: let each conversation begin with what you pinned and what is recent. Add this."
+INSTRUCTION = "Optional: start each conversation with your pinned and recent memories. Add this."
 LINE = f"Before your first answer, call the tool `context` of {SERVER_NAME} and use what it says."
 
 

@@ -1,4 +1,5 @@
-"""`create-user`, `create-key`, `reset-password`: accounts without a browser. The server may be running or not."""
+"""`create-user`, `create-key`, `reset-password`: manage accounts without a browser, whether or not the server is
+running."""
 
 import sys
 from argparse import Namespace
@@ -72,6 +73,6 @@ def _project(session: Session, user: User, name: str | None) -> Project:
 
 @contextmanager
 def writing(settings: Settings) -> Iterator[Session]:
-    """Begin a transaction that may write, on the migrated database."""
+    """Open the migrated database, and begin a transaction that may write."""
     with migrated(settings.database_url.get_secret_value()) as database, database.write() as session:
         yield session

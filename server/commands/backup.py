@@ -1,4 +1,4 @@
-"""`backup`: a whole, consistent copy of the database in one private file, also while the server runs."""
+"""`backup`: writes a complete, consistent copy of the database to one private file, even while the server runs."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from server.commands.output import print_message, write_result
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
 
 STANDARD = "-"
-"""Stands for standard output or input instead of a file, for example of `docker compose exec`."""
+"""Means standard output or input instead of a file, for example with `docker compose exec`."""
 
 
 def backup(settings: Settings, args: Namespace) -> None:
@@ -49,9 +49,8 @@ def _write_to_standard_output(settings: Settings) -> None:
 
 @contextmanager
 def _new_file(file: Path) -> Iterator[Path]:
-    """Yield an empty, private file, which gets its name at the end. After a failure there is none.
-
-    Raises SettingsError if there is something of that name, or if the folder cannot be written.
+    """Yield an empty, private file, which gets its name at the end. After a failure, no file is left. Raises
+    SettingsError if the name is taken, or if the folder is not writable.
     """
     if os.path.lexists(file):
         raise SettingsError(f"{file} exists and is not overwritten: choose another name, or delete it")
@@ -72,20 +71,20 @@ def _new_file(file: Path) -> Iterator[Path]:
 
 
 def _name(partial: Path, file: Path) -> None:
-    """Write the file to the disk and give it its name. Raises SettingsError if the name is taken by now."""
+    """Write the file to disk and give it its name. Raises SettingsError if the name is now taken."""
     with partial.open("rb") as written:
         os.fsync(written.fileno())
     try:
         os.link(partial, file)
     except FileExistsError:
         raise SettingsError(f"{file} exists and is not overwritten: choose another name, or delete it") from None
-    except OSError:  # a file system without links, like that of a USB stick
+    except OSError:  # a file system without hard links, as on many USB sticks
         partial.rename(file)
 
 
 @contextmanager
 def _leaving_nothing_behind() -> Iterator[None]:
-    """Let SIGTERM end the command as an exception does, so that a half file is removed."""
+    """Make SIGTERM end the command like an exception, so that a partial file is removed."""
     before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         yield
@@ -94,9 +93,9 @@ def _leaving_nothing_behind() -> Iterator[None]:
 
 
 def _also_keep(settings: Settings) -> Iterator[str]:
-    """Yield one sentence for what the file does not hold, and a server on another machine needs."""
+    """Yield a sentence about the key that a server on another machine needs, if the file does not contain it."""
     key = settings.data_dir.absolute() / SECRET_KEY_FILE
     if settings.secret_key.get_secret_value():
-        yield "Keep SELFMEMORY_SECRET_KEY too: the backup does not hold it, and authenticator apps need it."
+        yield "Keep SELFMEMORY_SECRET_KEY too: it is not in the backup, and authenticator apps need it."
     elif not settings.is_sqlite and key.exists():
-        yield f"Keep {key} too: the backup does not hold it, and authenticator apps need it."
+        yield f"Keep {key} too: it is not in the backup, and authenticator apps need it."

@@ -1,4 +1,4 @@
-"""uvicorn's server with a bound: a stop takes at most `END_SECONDS`, even if something hangs."""
+"""uvicorn's server with a time limit: it stops within `END_SECONDS`, even if something hangs."""
 
 import logging
 import os
@@ -13,10 +13,10 @@ from server import streams
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 4
-"""Requests have this long to end after SIGTERM."""
+"""Requests have this long to finish after SIGTERM."""
 
 END_SECONDS = 4.8
-"""The process has ended after this time. What is acknowledged is in the database, so nothing is lost."""
+"""The process ends within this time. Nothing is lost, because every acknowledged change is in the database."""
 
 
 class BoundedServer(uvicorn.Server):
@@ -26,7 +26,7 @@ class BoundedServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note the signal, also during the start, and let the time begin."""
+        """Note the signal, even during startup, and start the clock."""
         if not self.should_exit:
             clock = threading.Timer(END_SECONDS, end_now)
             clock.daemon = True
@@ -36,5 +36,5 @@ class BoundedServer(uvicorn.Server):
 
 def end_now() -> None:
     """End the process without waiting for its threads."""
-    log.warning("the stop took too long, what still ran was given up")
+    log.warning("stopping took too long; unfinished work was abandoned")
     os._exit(0)

@@ -1,4 +1,4 @@
-"""`check-connection`: send PUBLIC_URL the requests of an assistant, and say what a proxy in between gets wrong."""
+"""`check-connection`: sends PUBLIC_URL the requests that an assistant sends, and says what a proxy gets wrong."""
 
 import functools
 import json
@@ -16,10 +16,10 @@ from server.urls import is_loopback, is_private
 SECONDS = 10
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 PAGE = "https://inspector.example"
-"""The origin of an arbitrary page, because every page may read the documents."""
+"""The origin of an arbitrary page, since every page may read the documents."""
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-"""Most checks use this User-Agent, so that they do not fail because a proxy blocks the User-Agent of a program."""
+"""Most checks use this User-Agent, because a proxy may block those of programs."""
 
 NEEDED_HEADERS = ("authorization", "content-type", "mcp-protocol-version")
 PROGRAMS = {
@@ -36,16 +36,16 @@ PROGRAMS = {
     "Java": "Java-http-client/21",
     "curl": "curl/8.5.0",
 }
-"""The User-Agent with which each program, or its language's HTTP client, connects."""
+"""The User-Agent that each program, or its language's HTTP client, sends."""
 
 STATUS_ADVICE = {
-    421: "the proxy sends another Host: let it pass the Host on, or add that name to SELFMEMORY_ALLOWED_HOSTS",
+    421: "the proxy changes the Host header: let it pass the Host on, or add the new name to SELFMEMORY_ALLOWED_HOSTS",
     401: "the proxy asks for a sign-in of its own: let it pass this path without one",
     403: "the proxy blocks it: allow this path in its bot protection, firewall or access rules",
-    404: "the proxy does not pass this path on: let it pass all paths, also without a slash at the end",
+    404: "the proxy does not pass this path on: let it pass all paths, with and without a trailing slash",
     405: "the proxy does not allow this method: let it pass GET, POST and OPTIONS on",
     429: "too many requests: try again in a minute",
-    503: "the proxy blocks it, or the server does not run: allow this path in its bot protection",
+    503: "the proxy blocks it, or the server is not running: allow this path in the proxy's bot protection",
 }
 
 
@@ -90,10 +90,10 @@ def _document(path: str, settings: Settings) -> str:
     try:
         document = answer.json()
     except json.JSONDecodeError:
-        raise CheckFailed("a page answers instead of the document: let the proxy pass /.well-known on") from None
+        raise CheckFailed("the answer is a web page, not the document: let the proxy pass /.well-known on") from None
     expected = {"resource": settings.resource} if "resource" in path else {"issuer": settings.public_url}
     if not isinstance(document, dict) or not expected.items() <= document.items():
-        raise CheckFailed(f"another server's document answers: let the proxy pass {path} on to this server")
+        raise CheckFailed(f"the document is another server's: let the proxy pass {path} on to this server")
     _require_readable(answer, "*")
     return "is served, and pages may read it"
 
@@ -104,8 +104,10 @@ def _challenge(path: str, settings: Settings) -> str:
     if answer.status_code != 401 or answer.headers.get("WWW-Authenticate", "").partition(" ")[0] != "Bearer":
         raise CheckFailed(_problem(answer))
     if metadata not in answer.headers["WWW-Authenticate"]:
-        raise CheckFailed(f"the challenge does not name {metadata}: another server answers, or has another PUBLIC_URL")
-    return "asks for a credential, and names where to get one"
+        raise CheckFailed(
+            f"the challenge does not name {metadata}: another server answers, or this one has a different PUBLIC_URL"
+        )
+    return "asks for a credential, and says where to get one"
 
 
 def _authorization(settings: Settings) -> str:
@@ -128,7 +130,9 @@ def _cors(settings: Settings) -> str:
     answer = _ask(settings, "POST", "/mcp", Origin=own)
     _require_readable(answer, own)
     if "www-authenticate" not in answer.headers.get("Access-Control-Expose-Headers", "").lower():
-        raise CheckFailed("the proxy removes Access-Control-Expose-Headers: let it leave the answer's headers alone")
+        raise CheckFailed(
+            "the proxy removes Access-Control-Expose-Headers: let it pass the answer's headers on unchanged"
+        )
     return "pages of the server's own origin may call /mcp"
 
 
@@ -148,12 +152,12 @@ def _as_program(agent: str, settings: Settings) -> str:
 
 
 def _require_readable(answer: httpx.Response, origin: str) -> None:
-    """Raises CheckFailed unless exactly one header allows pages of the origin to read the answer."""
+    """Raises CheckFailed unless exactly one header lets pages of the origin read the answer."""
     allowed = answer.headers.get_list("Access-Control-Allow-Origin")
     if len(allowed) > 1:
         raise CheckFailed("the proxy adds a second Access-Control-Allow-Origin: let it add no CORS headers")
     if allowed != [origin]:
-        raise CheckFailed("the proxy changes Access-Control-Allow-Origin: let it leave the CORS headers alone")
+        raise CheckFailed("the proxy changes Access-Control-Allow-Origin: let it pass the CORS headers on unchanged")
 
 
 def _problem(answer: httpx.Response) -> str:
@@ -164,8 +168,8 @@ def _problem(answer: httpx.Response) -> str:
         return "something else answers: let the proxy pass this path on to this server"
     status = answer.status_code
     if status == 401 and "detail" in answer.text:
-        return "the server's challenge arrives changed: let the proxy leave WWW-Authenticate alone"
-    return f"HTTP {status}: {STATUS_ADVICE.get(status, 'look at the log of the proxy')}"
+        return "the server's challenge arrives changed: let the proxy pass WWW-Authenticate on unchanged"
+    return f"HTTP {status}: {STATUS_ADVICE.get(status, 'check the log of the proxy')}"
 
 
 def _ask(
@@ -177,7 +181,7 @@ def _ask(
     media: str = "application/json",
     **headers: str,
 ) -> httpx.Response:
-    """Send a request as a client would, without following redirects. Raises CheckFailed without an answer."""
+    """Send a request as a client would, without following redirects. Raises CheckFailed if there is no answer."""
     given = {"User-Agent": BROWSER} | {name.replace("_", "-"): value for name, value in headers.items()}
     if method == "POST":
         given["Content-Type"] = media
@@ -187,7 +191,7 @@ def _ask(
             method, settings.public_url + path, content=content, headers=given, timeout=SECONDS, verify=_certificates()
         )
     except httpx.TimeoutException:
-        raise CheckFailed(f"no answer within {SECONDS} seconds: is the proxy running, and its port open?") from None
+        raise CheckFailed(f"no answer within {SECONDS} seconds: is the proxy running, and is its port open?") from None
     except httpx.HTTPError as error:
         raise CheckFailed(_why_unreachable(error)) from None
 
@@ -202,6 +206,11 @@ def _why_unreachable(error: httpx.HTTPError) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate is not valid: {cause.verify_message}. Clients refuse it; get one for this name"
+            return (
+                f"the certificate is not valid: {cause.verify_message}. Clients refuse it; get a certificate for this "
+                "name"
+            )
         cause = cause.__cause__ or cause.__context__
-    return f"does not answer ({type(error).__name__}): does the name lead here, is the port open, does the server run?"
+    return (
+        f"does not answer ({type(error).__name__}): does the name point here, is the port open, is the server running?"
+    )

@@ -1,4 +1,4 @@
-"""Checks of `doctor` and `check-connection`: one line each, with what to do."""
+"""Runs the checks of `doctor` and `check-connection`: each prints one line, and on failure says what to do."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ Check = Callable[[Settings], str]
 
 
 class CheckFailed(Exception):
-    """A problem found by a check, with one sentence for the operator."""
+    """A check found a problem. The message is one sentence for the operator."""
 
 
 def run_checks(checks: dict[str, Check], settings: Settings) -> int:

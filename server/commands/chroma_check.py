@@ -1,4 +1,4 @@
-"""The doctor's question to Chroma: does it answer, and does it hold what SQL says that it holds?"""
+"""The doctor's check of Chroma: does it answer, and does its content match SQL?"""
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -10,33 +10,34 @@ from server.models import IndexTask, Project, ProjectIndex
 from server.settings import Settings
 
 MOST_COLLECTIONS = 200
-"""Collections that are counted, the largest ones first: each takes a request."""
+"""How many collections to count, largest first. Each takes one request."""
 
 WHAT_TO_CHECK = {
     "Unauthorized": "SELFMEMORY_CHROMA_TOKEN",
     "CertificateRefused": "its certificate (SSL_CERT_FILE may name the authority that signed it)",
 }
-"""By the kind of the failure."""
+"""What to check, by the kind of failure."""
 
 
 def check_chroma(settings: Settings) -> str:
-    """Return what was found. Raises CheckFailed."""
+    """Return a summary of what was found. Raises CheckFailed."""
     with migrated(settings.database_url.get_secret_value()) as database:
         ready, missing = _collections(database, settings.exact_scan_limit)
     if not settings.chroma_url:
-        return f"embedded, opened by the server alone: {len(ready)} collections ready, {missing} yet to be built"
+        return f"embedded, opened by the server alone: {len(ready)} collections ready, {missing} not built yet"
     try:
         wrong = _count_wrong(settings, ready)
     except ChromaFailed as error:
         what = WHAT_TO_CHECK.get(str(error), "SELFMEMORY_CHROMA_URL, and that it runs")
-        raise CheckFailed(f"does not answer ({error}), and searches of large projects are slow: check {what}") from None
+        raise CheckFailed(f"does not answer ({error}), so searches of large projects are slow: check {what}") from None
     if wrong:
         raise CheckFailed(f"{wrong} of {len(ready)} collections do not match SQL: run python -m server reindex")
-    return f"the server answers: {len(ready)} collections ready, {missing} yet to be built"
+    return f"the server answers: {len(ready)} collections ready, {missing} not built yet"
 
 
 def _collections(database: Database, limit: int) -> tuple[dict[str, int | None], int]:
-    """Return how many pieces each ready collection holds (None: changes are pending), and how many are missing."""
+    """Return how many pieces each ready collection should hold (None: changes are pending), and how many collections
+    are missing."""
     is_pending = sa.exists().where(col(IndexTask.project_id) == Project.id, col(IndexTask.memory_number) > 0)
     query = (
         sa.select(col(ProjectIndex.collection), col(Project.piece_count), is_pending)
@@ -51,7 +52,7 @@ def _collections(database: Database, limit: int) -> tuple[dict[str, int | None],
 
 
 def _count_wrong(settings: Settings, ready: dict[str, int | None]) -> int:
-    """Return how many collections are missing or hold another number of pieces. Raises ChromaFailed."""
+    """Return how many collections are missing or hold a different number of pieces. Raises ChromaFailed."""
     from server.index.chroma.client import open_served  # noqa: PLC0415 - takes a second
 
     chroma = open_served(settings, "memories-", "memories-")

@@ -17,7 +17,7 @@ from server.urls import is_loopback, is_private
 def connect(settings: Settings, args: Namespace) -> None:
     """Print the instructions, or with `--write` change the assistant's configuration file.
 
-    Raises Invalid if the key has a wrong form, or the file cannot be changed.
+    Raises Invalid if the key is malformed, or the file cannot be changed.
     """
     key = None if args.key is None else _checked(args.key.strip())
     target = Target(settings.public_url, key or KEY_PLACEHOLDER)
@@ -49,12 +49,12 @@ def _write(assistant: Assistant, key: str | None) -> None:
         raise Invalid(f"{assistant.name} needs an API key. Add --key KEY; `create-key` creates one.")
     path = config_files.path_of(assistant.config, sys.platform)
     changed = config_files.write(assistant.config, path, with_key=key is not None)
-    print_message(f"Added SelfMemory to {path}." if changed else f"SelfMemory is in {path} already.")
+    print_message(f"Added SelfMemory to {path}." if changed else f"SelfMemory is already in {path}.")
     print_message(f"Restart {assistant.name}" + ("." if key else ", and sign in when it asks."))
 
 
 def _lines(assistant: Assistant, key: str | None) -> list[str]:
-    """Return the instructions with a sign-in and those with a key. If a key is given, return only the latter."""
+    """Return the instructions for signing in and those for a key. If a key is given, return only the latter."""
     ways = [("Sign in", assistant.sign_in if key is None else ()), ("With an API key", assistant.with_key)]
     shown = [(title, steps) for title, steps in ways if steps]
     lines = [assistant.name]

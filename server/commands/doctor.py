@@ -1,4 +1,4 @@
-"""`doctor`: asks every part of an installation whether it works, and says what to do where it does not."""
+"""`doctor`: checks that every part of an installation works, and says what to do if one does not."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ OFTEN_ENOUGH = 1_000
 
 
 def doctor(settings: Settings, _args: Namespace) -> int:
-    """Print one line a check. Return 1 if any check failed."""
+    """Print one line per check. Return 1 if any check failed."""
     checks: dict[str, Check] = {
         "settings": _settings,
         "data folder": _data_folder,
@@ -71,7 +71,9 @@ def _data_folder(settings: Settings) -> str:
             f"{folder} is on a network file system ({kind}), where SQLite can lose data: use a local disk, or Postgres"
         )
     if (free := free_bytes(folder)) < LOW_DISK_BYTES:
-        raise CheckFailed(f"the disk of {folder} has only {free / 1e6:,.0f} MB left: free some, or use a larger disk")
+        raise CheckFailed(
+            f"the disk of {folder} has only {free / 1e6:,.0f} MB left: free some space, or use a larger disk"
+        )
     return f"{folder} belongs to user {folder.stat().st_uid}; this is user {os.geteuid()}"
 
 
@@ -92,7 +94,7 @@ def _about_sqlite(session: Session) -> str:
 
 
 def _about_postgres(session: Session, settings: Settings) -> str:
-    """Compare the pool with what the server allows. Behind a pooler that is another number."""
+    """Compare the pool's size with what the server allows. Behind a pooler, the limits differ."""
     if is_pooled(session.connection()):
         return ", behind a pooler"
     names = ("max_connections", "superuser_reserved_connections")
@@ -106,7 +108,7 @@ def _about_postgres(session: Session, settings: Settings) -> str:
 
 
 def _secret_key(settings: Settings) -> str:
-    """Open something that was encrypted. Do not make a key if there is none."""
+    """Decrypt something to test the key. Do not create a key if there is none."""
     file = settings.data_dir.absolute() / SECRET_KEY_FILE
     is_set = bool(settings.secret_key.get_secret_value())
     back = "set SELFMEMORY_SECRET_KEY to the earlier one" if is_set else f"put the earlier {file} back"
@@ -116,14 +118,16 @@ def _secret_key(settings: Settings) -> str:
     if not is_set and not file.exists():
         if sealed or names:
             raise CheckFailed(f"it is missing, and authenticator apps or waiting letters need it: {back}")
-        return "none yet: the first start makes it"
+        return "none yet: the first start creates it"
     try:
         if sealed:
             seal_for(settings, Purpose.SECOND_FACTOR).decrypt(sealed)
     except InvalidToken:
-        raise CheckFailed(f"authenticator apps were set up with another one: {back}") from None
+        raise CheckFailed(f"authenticator apps were set up with a different one: {back}") from None
     if names - {key_id(settings, Purpose.MAIL_KEY_ID)}:
-        raise CheckFailed(f"letters wait for a server with another one: {back}, and use one key for all servers")
+        raise CheckFailed(
+            f"letters wait for a server with a different one: {back}, and use the same key for all servers"
+        )
     return "SELFMEMORY_SECRET_KEY" if is_set else str(file)
 
 
@@ -153,8 +157,8 @@ def _redis(settings: Settings) -> str:
         in_redis(url).hit(RateLimitItemPerSecond(OFTEN_ENOUGH), "doctor")
     except StorageError as error:
         raise CheckFailed(
-            f"does not take counts ({type(error.storage_error).__name__}): check SELFMEMORY_REDIS_URL, its password, "
-            "and that it runs and may be written"
+            f"does not accept counts ({type(error.storage_error).__name__}): check SELFMEMORY_REDIS_URL, its "
+            "password, and that it runs and accepts writes"
         ) from None
     return "counts the rate limits of all processes"
 
@@ -203,7 +207,9 @@ def _public_url(settings: Settings) -> str:
     except httpx.HTTPError as error:
         if is_loopback(url) and isinstance(error, httpx.ConnectError):
             return f"{url} (no server is running there)"
-        what = "its certificate" if "CERTIFICATE" in str(error) else "its name, the proxy, and that the server runs"
+        what = (
+            "its certificate" if "CERTIFICATE" in str(error) else "its name, the proxy, and that the server is running"
+        )
         raise CheckFailed(f"{url} does not answer ({type(error).__name__}): check {what}") from None
     if answer.status_code != httpx.codes.OK or "X-Request-ID" not in answer.headers:
         raise CheckFailed(

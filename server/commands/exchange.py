@@ -26,8 +26,8 @@ CHUNK_BYTES = 1_000_000
 
 
 def export(settings: Settings, args: Namespace) -> None:
-    """Write the memories in the wanted format, oldest first. Raises NotFound."""
-    with tempfile.TemporaryFile() as file:  # so that a slow reader of the output does not hold a database snapshot
+    """Write the memories in the requested format, oldest first. Raises NotFound."""
+    with tempfile.TemporaryFile() as file:  # so that a slow reader does not hold a database snapshot
         with migrated(settings.database_url.get_secret_value()) as database:
             with database.read() as session:
                 project = session.get(Project, args.project)
@@ -41,9 +41,8 @@ def export(settings: Settings, args: Namespace) -> None:
 
 
 def import_(settings: Settings, args: Namespace) -> None:
-    """Import the whole file, or nothing if it has an error.
-
-    Raises NotFound, QuotaExceeded, and Invalid with the place that cannot be read.
+    """Import the whole file, or nothing if it has an error. Raises NotFound, QuotaExceeded, and Invalid, which says
+    where the file cannot be read.
     """
     warnings = Warnings()
     url = settings.database_url.get_secret_value()
@@ -60,13 +59,13 @@ def import_(settings: Settings, args: Namespace) -> None:
             index.close()
     for sentence in warnings.sentences():
         print_message(f"warning: {sentence}")
-    skipped = f"Skipped {imported.skipped} that were there already or have expired."
+    skipped = f"Skipped {imported.skipped} that already existed or have expired."
     print_message(f"Imported {imported.stored} memories. {skipped}")
 
 
 @contextlib.contextmanager
 def _source(given: str | None) -> Iterator[Path]:
-    """Yield the path, or a file with all of standard input. It is read before the database is opened."""
+    """Yield the path, or a file with all of standard input. Standard input is read before the database is opened."""
     if given not in (None, "-"):
         path = Path(str(given))
         if not path.exists():

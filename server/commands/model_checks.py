@@ -1,4 +1,4 @@
-"""What `doctor` says about stored vectors and languages."""
+"""The checks of `doctor` for stored vectors and for languages."""
 
 import time
 
@@ -9,11 +9,11 @@ from server.index.upkeep import survey
 from server.settings import Settings
 
 LOOKING_SECONDS = 5.0
-"""How long `doctor` looks at languages at most. A running server looks at the rest."""
+"""`doctor` examines languages for at most this long. A running server examines the rest."""
 
 
 def vectors(settings: Settings) -> str:
-    """Say which model made how many vectors, and how far a server is that makes new ones."""
+    """Say how many memories have vectors of each model, and how far re-embedding has come."""
     with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
         models = survey.count_models(session)
         work = survey.read(session).work
@@ -22,16 +22,16 @@ def vectors(settings: Settings) -> str:
     counts = ", ".join(f"{count:,} memories by {name or 'no model yet'}" for name, count in sorted(models.items()))
     if len(models) == 1 and "" not in models:
         return counts
-    return f"{counts}; {work or 'a running server embeds them again with the model of the settings'}"
+    return f"{counts}; {work or 'a running server embeds them again with the configured model'}"
 
 
 def language(settings: Settings) -> str:
-    """Say whether the model reads the languages of the memories."""
+    """Say whether the model can handle the languages of the memories."""
     if languages.advice(settings) is None:
-        return "the model is not one that reads English only"
+        return "the model is not limited to English"
     with migrated(settings.database_url.get_secret_value()) as database:
         misread = _count_misread(database)
-    return advice_for(settings, misread) or "the model reads those of the memories"
+    return advice_for(settings, misread) or "the model can handle the languages of the memories"
 
 
 def _count_misread(database: Database) -> int:

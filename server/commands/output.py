@@ -1,4 +1,4 @@
-"""Where the commands write."""
+"""Writes what the commands print."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Copies of a Postgres database, made by `pg_dump` in its custom format. Tables of other programs are left out."""
+"""Copies a Postgres database with `pg_dump`, in its custom format. Other programs' tables are left out."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from server.models import metadata
 from server.settings import Settings, SettingsError
 
 OUR_TABLES = frozenset({*metadata.tables, "memory_words", "alembic_version", "oauth_parked_requests"})
-"""Also those of earlier versions, which a backup before an upgrade holds."""
+"""Includes tables of earlier versions, which a backup from before an upgrade has."""
 _FORMAT = "--format=custom"
 
 
@@ -35,7 +35,7 @@ def copy(settings: Settings, file: Path) -> None:
     if "alembic_version" not in ours:
         raise SettingsError("the database has no tables of this server yet, so there is nothing to back up")
     with address(url) as dbname:
-        # The names are patterns, in which quotation marks take away every special meaning.
+        # The names are patterns. Quotation marks make every character literal.
         left_out = [f'--exclude-table="{table}"' for table in sorted(others)]
         run([program, _FORMAT, f'--schema="{schema}"', *left_out, f"--file={file}", f"--dbname={dbname}"])
 
@@ -51,22 +51,21 @@ def find_program(name: str, connection: sa.Connection) -> str:
     Raises SettingsError.
     """
     needed = int(connection.scalar(sa.text("SELECT current_setting('server_version_num')")) or 0) // 10000
-    advice = f"install the client programs of PostgreSQL {needed} or newer here, or run {name} where they are"
+    advice = f"install the client programs of PostgreSQL {needed} or newer here, or run {name} where they are installed"
     path = shutil.which(name)
     if path is None:
         raise SettingsError(f"{name} is not installed here: {advice}")
     said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own arguments
     found = re.search(r"\d+", said)
     if found is None or int(found[0]) < needed:
-        raise SettingsError(f"{name} here is of PostgreSQL {found[0] if found else '?'}: {advice}")
+        raise SettingsError(f"{name} here is from PostgreSQL {found[0] if found else '?'}: {advice}")
     return path
 
 
 @contextmanager
 def address(url: str) -> Iterator[str]:
-    """Yield the database's address for a program's command line, which others can read: without the password.
-
-    That is in a private file as long as the block lasts.
+    """Yield the database's address for a program's command line, without the password, because others can read it.
+    Until the block ends, the password is in a private file.
     """
     parts = sa.make_url(url).set(drivername="postgresql")
     if parts.password is None:
@@ -81,15 +80,15 @@ def address(url: str) -> Iterator[str]:
 
 
 def run(command: list[str]) -> str:
-    """Run a program of Postgres and return its output. Raises SettingsError with the first line of its complaint."""
+    """Run a Postgres program and return its output. Raises SettingsError with the first line of its error message."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
     if done.returncode:
-        raise SettingsError(complaint(Path(command[0]).name, done.stderr or f"a signal ended it ({-done.returncode})"))
+        raise SettingsError(complaint(Path(command[0]).name, done.stderr or f"killed by signal ({-done.returncode})"))
     return done.stdout
 
 
 def complaint(program: str, stderr: str) -> str:
-    """Return one line of what a program wrote about its failure."""
+    """Return one line of the error messages that a program wrote."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     worst = next((line for line in lines if re.search(r"error:|ERROR:|FATAL:", line)), lines[0] if lines else "")
     return f"{program} failed: {worst.removeprefix(f'{program}: ').removeprefix('error: ') or 'it gave no reason'}"

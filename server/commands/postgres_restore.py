@@ -1,4 +1,4 @@
-"""Restores a Postgres database: one transaction drops the tables of this server and makes those of the backup."""
+"""Restores a Postgres database: one transaction drops this server's tables and creates those of the backup."""
 
 import re
 import shutil
@@ -18,10 +18,10 @@ from server.index.upkeep.owner_lock import ADVISORY_LOCK
 from server.settings import Settings, SettingsError
 
 HEAD_BYTES = 65_536
-"""The settings with which a script begins are within this many bytes."""
+"""The settings at the beginning of a script are within this many bytes."""
 
 UNKNOWN_TO_EARLIER = b"SET transaction_timeout = 0;\n"
-"""A setting that the programs of Postgres 17 write, and that earlier servers refuse."""
+"""A setting that the tools of Postgres 17 write, and that earlier servers reject."""
 
 _VERSION = re.compile(r"^COPY \S*alembic_version .*\n(\w+)$", re.MULTILINE)
 _NOT_RESTORED = re.compile(r"\d+; \d+ \d+ (COMMENT - )?(EXTENSION|SCHEMA|ACL|DEFAULT ACL)\b")
@@ -38,7 +38,7 @@ _OTHERS = sa.text(
 
 
 def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
-    """Yield what to tell once it is done. Raises SettingsError, and then everything is as before."""
+    """Restore, then yield messages for the operator. Raises SettingsError without changing anything."""
     url = settings.database_url.get_secret_value()
     with _alone(url) as (connection, installation):
         reader, writer = find_program("pg_restore", connection), find_program("psql", connection)
@@ -52,14 +52,13 @@ def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
     with migrated(url) as database:
         renewal.renew(database, installation)
     shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections any more
-    yield f"Restored {name}. Now start the servers, which build the index of large projects in the background."
+    yield f"Restored {name}. Now start the servers. They rebuild the index of large projects in the background."
 
 
 @contextmanager
 def _alone(url: str) -> Iterator[tuple[sa.Connection, str | None]]:
-    """Keep servers from starting. Yield a connection, and the id of the present installation if there is one.
-
-    Raises SettingsError if another program is connected, or if the present database is of a newer version.
+    """Keep servers from starting. Yield a connection, and the id of the current installation if there is one. Raises
+    SettingsError if another program is connected, or if the current database is from a newer version.
     """
     database = Database(url, connections=1)
     try:
@@ -83,34 +82,33 @@ def _alone(url: str) -> Iterator[tuple[sa.Connection, str | None]]:
 
 
 def _schema_of(program: str, backup: Path, name: str) -> str:
-    """Return the schema of a backup of ours. Raises SettingsError."""
+    """Return the schema of a backup that this server made. Raises SettingsError."""
     try:
         said = run([program, "--data-only", "--table=alembic_version", "--file=-", str(backup)])
     except SettingsError as error:
         raise SettingsError(f"{name} is damaged: use another backup; nothing was changed ({error})") from None
     found = _VERSION.search(said)
     if found is None:
-        raise SettingsError(f"{name} is a database of another program, not a backup of this server")
+        raise SettingsError(f"{name} is another program's database, not a backup of this server")
     return found[1]
 
 
 def _wanted(program: str, backup: Path) -> str:
-    """Return the list of what is restored: all but what a database has already, and only its owner may touch."""
+    """Return the list of objects to restore: all but those that every database has and only its owner may change."""
     listed = run([program, "--list", str(backup)]).splitlines()
     return "".join(f"{line}\n" for line in listed if not _NOT_RESTORED.match(line))
 
 
 def _drops(connection: sa.Connection) -> str:
-    """Return the statements that drop what this server made in the database."""
+    """Return the statements that drop everything this server created in the database."""
     tables = [f'DROP TABLE "{table}" CASCADE;' for table in our_tables(connection)]
     searches = [f'DROP TEXT SEARCH {kind} "{name}" CASCADE;' for kind, name in connection.execute(_TEXT_SEARCHES)]
     return "\n".join([*tables, *searches, "CREATE EXTENSION IF NOT EXISTS btree_gin;", ""])
 
 
 def _replace(read: list[str], write: list[str], drops: str) -> None:
-    """Run the script that `read` prints in one transaction of `write`. Raises SettingsError, and changes nothing.
-
-    The end of the script alone commits nothing, because `read` also ends when it fails.
+    """Run the script that `read` prints in one transaction of `write`. Raises SettingsError without changing anything.
+    The end of the script alone does not commit, because `read` also ends when it fails.
     """
     with tempfile.TemporaryFile() as errors:
         reader = subprocess.Popen(read, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603 - our own arguments

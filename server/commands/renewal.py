@@ -1,4 +1,4 @@
-"""What follows when a backup becomes the database: its index is built from SQL, and it is told from others."""
+"""Prepares a restored database: its index will be rebuilt from SQL, and its id separates it from other databases."""
 
 import secrets
 
@@ -11,10 +11,9 @@ from server.models import Installation
 
 
 def renew(database: Database, installation: str | None) -> None:
-    """Count again, write the words, and mark the collections of large projects for rebuilding.
-
-    `installation` is the id of the database that gives way: its collections on a Chroma server become those of the
-    new one, which deletes them. Without one the id is new: the server that was backed up may still use its own.
+    """Recount, write the words, and mark the collections of large projects for rebuilding. `installation` is the id of
+    the replaced database: the new one takes over its collections on a Chroma server, and deletes them. If it is None,
+    the id is new, because the server that was backed up may still use its own collections.
     """
     rebuild.recount(database)
     with progress_bar() as show:

@@ -1,4 +1,4 @@
-"""`restore`: puts a backup in the place of the database. What was there before is kept until all has succeeded."""
+"""`restore`: replaces the database with a backup. The old database is kept until everything has succeeded."""
 
 import fcntl
 import shutil
@@ -23,7 +23,7 @@ POSTGRES_MAGIC = b"PGDMP"
 
 
 def restore(settings: Settings, args: Namespace) -> None:
-    """Replace the database by the backup, or change nothing. Raises SettingsError."""
+    """Replace the database with the backup, or change nothing. Raises SettingsError."""
     data_folder.require_writable(settings.data_dir)
     with ExitStack() as stack:
         stack.enter_context(_no_server(settings))
@@ -33,7 +33,7 @@ def restore(settings: Settings, args: Namespace) -> None:
         put_back = sqlite_restore.restore if settings.is_sqlite else postgres_restore.restore
         for message in put_back(settings, file, name):
             print_message(message)
-    print_message("API keys, sessions and members that were removed after the backup are back: remove them again.")
+    print_message("API keys, sessions and members that were removed since the backup are back: remove them again.")
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def _standard_input(settings: Settings) -> Iterator[Path]:
 
 
 def _require_backup(file: Path, name: str, for_sqlite: bool) -> None:
-    """Raises SettingsError unless the file begins as a backup of this kind of database does."""
+    """Raises SettingsError unless the file begins like a backup of this kind of database."""
     try:
         with file.open("rb") as opened:
             begins = opened.read(len(MAGIC))

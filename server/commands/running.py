@@ -1,4 +1,4 @@
-"""Run one command: read the settings, log, and say what went wrong in one line."""
+"""Runs one command: reads the settings, configures the log, and reports an error in one line."""
 
 import gc
 import importlib
@@ -34,22 +34,22 @@ def run(args: Namespace) -> int:
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # the reader closed the pipe and needs no message
             print_message(f"selfmemory: {_sentence(error, settings)}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else flushing at exit would fail too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise flushing at exit would fail too
     except KeyboardInterrupt:
         return INTERRUPTED
     return 1
 
 
 def _command(name: str) -> Command:
-    """Import only the module of this command, because most commands need only a part of the server."""
+    """Import only this command's module, because most commands need only a part of the server."""
     module, _, function = name.partition(".")
     command: Command = getattr(importlib.import_module(f"server.commands.{module}"), function)
-    gc.freeze()  # collecting garbage of the imports takes 0.1 s, perhaps while the command holds the writer lock
+    gc.freeze()  # collecting the imports' garbage takes 0.1 s, perhaps while the command holds the writer lock
     return command
 
 
 def _sentence(error: OSError, settings: Settings | None) -> str:
-    """Return what went wrong. For a file in the data folder, say how to make it writable."""
+    """Return one sentence about the error. For a file in the data folder, say how to make it writable."""
     if settings and isinstance(error.filename, str) and settings.data_dir.absolute() in Path(error.filename).parents:
         return data_folder.refusal(settings.data_dir, error)
     return str(error)

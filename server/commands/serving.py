@@ -32,7 +32,7 @@ from server.settings import (
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 75
-"""Idle connections stay open longer than clients keep them, so that clients close first."""
+"""Longer than clients keep idle connections, so that clients close first."""
 
 LISTEN_ADVICE = {
     errno.EADDRINUSE: "stop the program that uses this port, or set SELFMEMORY_PORT (--port) to another one",
@@ -103,7 +103,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def lock_data_dir(settings: Settings) -> Iterator[None]:
-    """Lock the data directory against a second server; with a Chroma server there is no need. Raises SettingsError."""
+    """Lock the data directory against a second server, unless a Chroma server holds the index. Raises SettingsError."""
     if settings.chroma_url:
         yield
         return
@@ -139,7 +139,7 @@ def serve_in_process(settings: Settings, listener: socket.socket) -> int:
 
 def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
     """Run workers that share the socket and a metrics folder. Each reads the settings from the environment."""
-    migrate(settings.database_url.get_secret_value())  # once, and what is wrong is said once
+    migrate(settings.database_url.get_secret_value())  # here, so that a problem is reported only once
     with tempfile.TemporaryDirectory(prefix="selfmemory-metrics-") as folder:
         share_metrics(folder)
         share_cores(settings.workers)
@@ -150,7 +150,7 @@ def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
 
 
 class Server(BoundedServer):
-    """Calls `when_listening` once it listens."""
+    """Calls `when_listening` as soon as it listens."""
 
     def __init__(self, config: uvicorn.Config, when_listening: Callable[[], None]) -> None:
         super().__init__(config)

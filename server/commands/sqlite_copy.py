@@ -1,6 +1,5 @@
-"""Copies of a SQLite database. A copy holds the secret key too if that lies in the data folder, next to the original.
-
-A table that only copies have keeps the key, and a name of it.
+"""Copies a SQLite database. If the secret key is in the data folder, next to the original, the copy holds it too: in a
+table that only copies have, with a name of the key.
 """
 
 import sqlite3
@@ -31,7 +30,7 @@ class KeyOfCopy:
 
 
 def database_file(settings: Settings) -> Path:
-    """Return the file itself, also if the setting names a link to it."""
+    """Return the database file, even if the setting names a link to it."""
     return Path(sa.make_url(settings.database_url.get_secret_value()).database or "").resolve()
 
 
@@ -50,7 +49,7 @@ def copy(settings: Settings, file: Path) -> None:
 
 
 def _copy_into(connection: sqlite3.Connection, file: Path) -> None:
-    """Copy in a thread, because an interrupt from the keyboard would wait for the statement's end."""
+    """Copy in a thread, because Ctrl-C would otherwise wait for the statement to end."""
     with ThreadPoolExecutor(1) as thread:
         copying = thread.submit(connection.execute, "VACUUM INTO ?", (str(file),))
         try:
@@ -71,7 +70,7 @@ def _write_key(connection: sqlite3.Connection, settings: Settings) -> None:
 
 
 def take_key(file: Path) -> KeyOfCopy | None:
-    """Return the key of a copy and remove it from there. None if there was no key, or another program made the copy."""
+    """Remove the key from a copy and return it. None if there was no key, or another program made the copy."""
     with _connected(file) as connection:
         if not _has_table(connection, _TABLE):
             return None
@@ -82,14 +81,18 @@ def take_key(file: Path) -> KeyOfCopy | None:
 
 
 def schema_of(file: Path, name: str) -> str:
-    """Return the schema of an undamaged database of ours. `name` is what people call it. Raises SettingsError."""
+    """Return the schema of an undamaged database of this server. `name` is for messages. Raises SettingsError."""
     try:
         with _connected(file) as connection:
             if not all(_has_table(connection, table) for table in ("alembic_version", "projects", "memories")):
-                raise SettingsError(f"{name} is a database of another program, not a backup of this server")
+                raise SettingsError(f"{name} is another program's database, not a backup of this server")
             size = connection.execute("PRAGMA page_size").fetchone()[0]
             is_cut = file.stat().st_size % size
-            found = "its end is missing" if is_cut else connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            found = (
+                "the end of the file is missing"
+                if is_cut
+                else connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            )
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.DatabaseError as error:
         found, row = str(error), None
@@ -109,7 +112,7 @@ def _has_table(connection: sqlite3.Connection, name: str) -> bool:
 
 @contextmanager
 def _connected(file: Path) -> Iterator[sqlite3.Connection]:
-    """Connect to a file that exists; a missing one is not made."""
+    """Connect to an existing file. A missing file is not created."""
     uri, wait = f"file:{quote(str(file))}?mode=rw", waits.WAIT_SECONDS
     with closing(
         sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
@@ -119,7 +122,7 @@ def _connected(file: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _explained(file: Path) -> Iterator[None]:
-    """Raises SettingsError for what prevents a copy from being written to `file`."""
+    """Raises SettingsError for an error that prevents writing a copy to `file`."""
     try:
         yield
     except sqlite3.OperationalError as error:

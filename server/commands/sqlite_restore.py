@@ -1,4 +1,4 @@
-"""Restores a SQLite database: a new file is made ready beside the old one, which then gives way in one step."""
+"""Restores a SQLite database: prepares a new file next to the old one, then swaps them in one step."""
 
 import os
 import shutil
@@ -16,16 +16,16 @@ from server.sealing import Purpose, key_id
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
 
 ASIDE = ".before-restore-"
-"""The old database keeps its name, with this and the time behind it."""
+"""The old database keeps its name, followed by this and the time."""
 
 PREPARED = ".restore-"
-"""What the name of the folder begins with in which the new database is made ready."""
+"""The prefix of the folder in which the new database is prepared."""
 
 COMPANIONS = ("-wal", "-shm")
 
 
 def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
-    """Yield what to tell once it is done. Raises SettingsError, and then everything is as before."""
+    """Restore, then yield messages for the operator. Raises SettingsError without changing anything."""
     target = database_file(settings)
     if target.exists() and os.path.samefile(backup, target):
         raise SettingsError(f"{name} is the database itself, not a backup of it")
@@ -35,17 +35,16 @@ def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
         told = list(_put_key(settings, key, suffix))
         is_kept = _swap(new, target, suffix)
     shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections any more
-    yield f"Restored {name}. Now start the server, which builds the index of large projects in the background."
+    yield f"Restored {name}. Now start the server. It rebuilds the index of large projects in the background."
     if is_kept:
-        yield f"The database from before is {target}{suffix}: delete it when you no longer need it."
+        yield f"The previous database is {target}{suffix}: delete it when you no longer need it."
     yield from told
 
 
 @contextmanager
 def _alone_with(target: Path) -> Iterator[str | None]:
-    """Hold the old database alone, with all its data in one file. Yield its installation's id.
-
-    Yield None if there is no usable one. Raises SettingsError if another program has it open.
+    """Lock the old database, with all its data in one file. Yield its installation's id, or None if there is no usable
+    database. Raises SettingsError if another program has it open.
     """
     if not target.exists():
         yield None
@@ -60,23 +59,23 @@ def _alone_with(target: Path) -> Iterator[str | None]:
                 raise SettingsError(
                     f"another program has the database {target} open: stop all servers and commands, then restore"
                 ) from None
-            row = None  # it is damaged, which is a reason to restore, or of an early version
+            row = None  # it is damaged, which is a reason to restore, or from an early version
         yield row[0] if row else None
 
 
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
-    """Yield the path of a new database on the same disk, so that it can take the place of the old one in one step."""
+    """Yield the path for a new database on the same disk, so that it can replace the old one in one step."""
     make_private(target.parent)
-    for left_behind in target.parent.glob(f"{PREPARED}*"):  # by a restore that was killed
+    for left_behind in target.parent.glob(f"{PREPARED}*"):  # left behind by a restore that was killed
         shutil.rmtree(left_behind, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=PREPARED, dir=target.parent) as folder:
         yield Path(folder) / target.name
 
 
 def _prepare(settings: Settings, backup: Path, name: str, new: Path, installation: str | None) -> KeyOfCopy | None:
-    """Make the new database of the backup. Return the key that the backup holds."""
-    for companion in ("", *COMPANIONS[:1]):  # a copied file may have its log beside it
+    """Create the new database from the backup. Return the key in the backup, if there is one."""
+    for companion in ("", *COMPANIONS[:1]):  # a copied file may have its log next to it
         if Path(f"{backup}{companion}").exists():
             shutil.copyfile(f"{backup}{companion}", f"{new}{companion}")
     require_known_schema(schema_of(new, name), f"the backup {name}", "use another backup; nothing was changed")
@@ -84,7 +83,7 @@ def _prepare(settings: Settings, backup: Path, name: str, new: Path, installatio
     with migrated(f"sqlite:///{new}", connections=1) as database:
         renewal.renew(database, installation)
     with closing(sqlite3.connect(new)) as connection:
-        connection.execute("PRAGMA journal_mode=DELETE")  # one file, which can be moved
+        connection.execute("PRAGMA journal_mode=DELETE")  # leaves one file, which can be moved
     old = database_file(settings)
     owner = (old if old.exists() else old.parent).stat()
     new.chmod(0o600)
@@ -94,9 +93,9 @@ def _prepare(settings: Settings, backup: Path, name: str, new: Path, installatio
 
 
 def _swap(new: Path, target: Path, suffix: str) -> bool:
-    """Put the new database in the place of the old one. Return whether there was one, which is kept."""
+    """Replace the old database with the new one. Return whether there was an old one, which is kept."""
     is_kept = target.exists()
-    for companion in COMPANIONS:  # of a damaged one; SQLite would apply them to the new one
+    for companion in COMPANIONS:  # the logs of a damaged database; SQLite would apply them to the new one
         if Path(f"{target}{companion}").exists():
             os.rename(f"{target}{companion}", f"{target}{suffix}{companion}")
     if is_kept:
@@ -111,35 +110,36 @@ def _swap(new: Path, target: Path, suffix: str) -> bool:
 
 
 def _keep(file: Path, suffix: str) -> None:
-    """Give the file a second name, so that the first one always names something."""
+    """Give the file a second name, so that its first name is never missing."""
     try:
         os.link(file, f"{file}{suffix}")
-    except OSError:  # a file system without links
+    except OSError:  # a file system without hard links
         os.rename(file, f"{file}{suffix}")
 
 
 def _put_key(settings: Settings, key: KeyOfCopy | None, suffix: str) -> Iterator[str]:
-    """Put the key of the backup into the data folder. Yield what to tell about it."""
+    """Put the backup's key into the data folder. Yield messages about it."""
     kept = settings.data_dir / SECRET_KEY_FILE
     if settings.secret_key.get_secret_value() or key is None or key.value is None:
         if key is not None and key.name != _name_of_present_key(settings):
             yield (
-                "This server has another secret key than the one that was backed up. Authenticator apps and letters "
-                "that wait need that one: set SELFMEMORY_SECRET_KEY to it, or people sign in with recovery codes."
+                "This server's secret key is not the one that was backed up, which authenticator apps and waiting "
+                "letters need. Set SELFMEMORY_SECRET_KEY to the backed-up key, or people have to sign in with "
+                "recovery codes."
             )
         return
     if kept.exists():
         if kept.read_text("ascii").strip() == key.value:
             return
         _keep(kept, suffix)
-        yield f"The secret key from before is {kept}{suffix}."
+        yield f"The previous secret key is {kept}{suffix}."
     with tempfile.NamedTemporaryFile("w", dir=settings.data_dir, encoding="ascii", delete=False) as file:  # mode 0600
         file.write(key.value)
     os.replace(file.name, kept)
 
 
 def _name_of_present_key(settings: Settings) -> str | None:
-    """Return a name of the key that this server uses; None if it will make one."""
+    """Return a name of the key that this server uses, or None if it has yet to create one."""
     if not settings.secret_key.get_secret_value() and not (settings.data_dir / SECRET_KEY_FILE).exists():
         return None
     return key_id(settings, Purpose.MAIL_KEY_ID)

@@ -1,4 +1,4 @@
-"""Warnings at the start: about settings that contradict each other, and file systems that can lose data."""
+"""Warnings at startup, about settings that contradict each other and file systems that can lose data."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from server.urls import is_loopback
 
 
 def of(settings: Settings) -> Iterator[str]:
-    """Yield one sentence per problem. The server starts nevertheless."""
+    """Yield one sentence per problem. The server starts anyway."""
     url = settings.public_url
     if not settings.is_https and not is_loopback(url):
-        yield f"SELFMEMORY_PUBLIC_URL is plain http: everyone in the network of {url} can read passwords and keys"
+        yield f"SELFMEMORY_PUBLIC_URL is plain http: everyone on the network of {url} can read passwords and keys"
     listens_locally = is_loopback(f"//{_bracketed(settings.host)}")
     if is_loopback(url) and not listens_locally:
         yield (
             f"forms and sign-in work only at {url}: if browsers on other machines use this server "
-            f"(SELFMEMORY_HOST={settings.host}), set SELFMEMORY_PUBLIC_URL to the address that they open"
+            f"(SELFMEMORY_HOST={settings.host}), set SELFMEMORY_PUBLIC_URL to the address that they use"
         )
     if listens_locally and not settings.is_https and not is_loopback(url):
         yield (

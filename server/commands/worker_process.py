@@ -1,4 +1,4 @@
-"""One worker process. Workers accept from one socket, and the one with the fewest connections goes first."""
+"""One worker process. All workers accept from one socket, and the one with the fewest connections goes first."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ from server.commands.bounded_server import BoundedServer
 log = logging.getLogger(__name__)
 
 YIELD_SECONDS = 0.002
-"""How long a worker leaves a new connection to one that has fewer."""
+"""How long a worker leaves a new connection to a worker that has fewer."""
 
 REST_SECONDS = 1.0
-"""How long a worker accepts nothing after it could not, which mostly means that it has too many files open."""
+"""How long a worker pauses after it failed to accept, usually because it has too many files open."""
 
 
 class WorkerProcess(Process):
-    """`counts` is shared by all workers: how many connections each has. This one writes at `place`."""
+    """`counts` is shared by all workers, and says how many connections each has. This worker writes at `place`."""
 
     def __init__(
         self, config: uvicorn.Config, sockets: list[socket.socket], counts: MutableSequence[int], place: int
@@ -39,7 +39,7 @@ class WorkerProcess(Process):
 
 
 class CountedConnections(set[Any]):  # uvicorn does not export their type
-    """The connections of a server, which shows their number to the other workers."""
+    """The connections of a server. It shares their number with the other workers."""
 
     def __init__(self, counts: MutableSequence[int], place: int) -> None:
         super().__init__()
@@ -56,7 +56,8 @@ class CountedConnections(set[Any]):  # uvicorn does not export their type
 
 
 class SharingServer(BoundedServer):
-    """Accepts one connection at a time. Otherwise the first to wake up would take all that come at once."""
+    """Accepts one connection at a time. Otherwise the first worker to wake up would take all connections that arrive
+    together."""
 
     def __init__(self, config: uvicorn.Config, counts: MutableSequence[int], place: int) -> None:
         super().__init__(config)
@@ -105,7 +106,7 @@ class SharingServer(BoundedServer):
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another worker was faster, or the client is gone
         except OSError as error:
-            log.warning("no connection can be accepted", extra={"reason": error.strerror})
+            log.warning("cannot accept connections", extra={"reason": error.strerror})
             self._rest(listener, REST_SECONDS, accept=False)
             return
         connection.setblocking(False)

@@ -18,10 +18,10 @@ from server.commands.worker_process import WorkerProcess
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 1.0
-"""How long a worker is waited for before the others are looked at."""
+"""How long to wait for a worker before checking the others."""
 
 START_PAUSE_SECONDS = 0.1
-"""A worker that is starting answers at once that it has not started."""
+"""Seconds between questions to a worker that is starting, which answers at once that it has not started."""
 
 SILENCE_SECONDS = 60.0
 """A worker that has not started, or has not answered, for this long is killed."""
@@ -30,22 +30,22 @@ KILL_SECONDS = END_SECONDS + 1
 """A worker that still runs this long after SIGTERM is killed."""
 
 LONGEST_PAUSE_SECONDS = 30.0
-"""A start that failed is tried again after 1, 2, 4, ... seconds, and at last each time after this long."""
+"""A failed start is tried again after 1, 2, 4, ... seconds, up to this many."""
 
 NOT_THERE = 1 << 30
-"""The connections of a worker that accepts none, so that nobody leaves one to it."""
+"""The count of a worker that accepts no connections, so that no other worker leaves one to it."""
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What is known of a worker."""
+    """What we know about a worker."""
 
     heard_at: float = field(default_factory=time.monotonic)
-    """When it was started, or answered last."""
+    """When it was started, or last answered."""
 
     has_listened: bool = False
     replaced_at: float | None = None
-    """When another one is started, once this one has ended."""
+    """When to start its replacement, once it has ended."""
 
 
 class Workers(Multiprocess):
@@ -60,7 +60,7 @@ class Workers(Multiprocess):
         self._counts = multiprocessing.RawArray("i", config.workers)
         self._seen: defaultdict[Process, _Seen] = defaultdict(_Seen)
         self._failures: defaultdict[int, int] = defaultdict(int)
-        """How many workers in a row ended in this place without ever listening."""
+        """For each slot, how many workers in a row ended without ever listening."""
 
     def init_processes(self) -> None:
         """Start the workers, and wait until each listens or has ended."""
@@ -97,7 +97,7 @@ class Workers(Multiprocess):
         self.should_exit.set()
 
     def handle_ttin(self) -> None:
-        """Ignore what uvicorn understands as one worker more: the processors are divided among those of the start."""
+        """Ignore the signal that adds a worker in uvicorn: the processors are already divided among the workers."""
 
     handle_ttou = handle_ttin
 

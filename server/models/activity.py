@@ -1,4 +1,4 @@
-"""The activity of a project: what was done with its memories, by whom, with which source, and when."""
+"""The activity of a project: what was done with its memories, by whom, through which source, and when."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The condition that keeps expired memories out of all answers."""
+"""The conditions that keep expired memories out of all answers."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from server.models.memories import Memory
 
 
 def is_live(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
-    """Return the condition for memories that have not expired at this moment."""
+    """Return the condition for memories that have not expired yet."""
     return sa.or_(col(Memory.expires_at).is_(None), col(Memory.expires_at) > moment)
 
 

@@ -9,7 +9,7 @@ from server.models.base import Utc, foreign_key, now
 
 
 class IndexSurvey(SQLModel, table=True):
-    """One row, so that every process can tell it without counting.
+    """One row, so that every process can report it without counting.
 
     `models` has the number of memories by the model of their vectors, "" for no vectors yet.
     """
@@ -18,7 +18,9 @@ class IndexSurvey(SQLModel, table=True):
 
     number: int = Field(default=1, primary_key=True)
     models: dict[str, int] = Field(sa_type=sa.JSON)
-    misread_projects: int = Field(default=0, description="projects of which the model reads much badly")
+    misread_projects: int = Field(
+        default=0, description="how many projects have many memories that the model handles badly"
+    )
     work: str = Field(default="", description="the worker's job and its progress")
     counted_at: datetime = Field(default_factory=now, sa_type=Utc)
 

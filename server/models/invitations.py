@@ -30,8 +30,8 @@ def _pending(name: str, *columns: str, condition: str) -> sa.Index:
 class Invitation(SQLModel, table=True):
     """An invitation to an organization, or to one project if `project_id` is set; `role` is then always member.
 
-    It has two tokens. The inviter sees that of `token_hash`. That of `mailed_token_hash` is only in the letter, so it
-    proves the mailbox. It is None if the letter was not sent.
+    It has two tokens, stored as hashes. The inviter sees the token of `token_hash`. The token of `mailed_token_hash`
+    is only in the letter, so it proves ownership of the mailbox; None if no letter was sent.
     """
 
     __tablename__ = "invitations"

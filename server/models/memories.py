@@ -40,7 +40,7 @@ class Memory(SQLModel, table=True):
     project_id: str = Field(sa_column=foreign_key("projects.id"))
     user_id: str | None = Field(default=None, description="the caller's end user: a partition of the project")
     content: str = Field(sa_type=sa.Text)
-    content_hash: str = Field(description="SHA-256 of the content without white space around it")
+    content_hash: str = Field(description="SHA-256 of the content without surrounding whitespace")
     messages: list[dict[str, str]] | None = Field(
         default=None, sa_type=sa.JSON, description="None for a single message"
     )

@@ -53,7 +53,7 @@ class OAuthClient(SQLModel, table=True):
 
 
 class AuthorizationRequest(SQLModel, table=True):
-    """A valid request that waits for the user's decision. Only the browser session that sent it may decide."""
+    """A valid request that waits for the user's decision. Only the browser session that sent it can answer it."""
 
     __tablename__ = "oauth_authorization_requests"
 

@@ -20,7 +20,7 @@ class Project(SQLModel, table=True):
 
     `revision` grows with every change, and a memory stores the revision of its last change. `removals` grows with every
     deletion. From both, a cached matrix knows which memories to read again. `epoch` changes when the database may have
-    been set back, after which the counters no longer say what changed.
+    been restored to an earlier state, which makes the counters meaningless.
     """
 
     __tablename__ = "projects"

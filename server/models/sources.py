@@ -17,7 +17,7 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A credential or an import, with the name that it had then."""
+    """A credential or an import, with the name that it had at the time."""
 
     kind: str
     id: str

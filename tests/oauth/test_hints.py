@@ -53,7 +53,7 @@ async def test_an_unknown_client_is_told_to_register_again(notes: App, ann: Pers
 async def test_a_person_with_an_unknown_client_is_told_what_to_do(notes: App, ann: Person) -> None:
     for _ in range(2):
         page = await ann.browser.get("/oauth/authorize", params=notes.request(client_id="client_gone"))
-        assert "remove this server from the application, and add it once more" in html.unescape(page.text)
+        assert "remove this server from the application and add it back" in html.unescape(page.text)
         await ann.sign_in()
 
 

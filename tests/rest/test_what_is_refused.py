@@ -158,7 +158,7 @@ async def test_r14_a_body_too_large_or_not_json_is_refused(api: Caller) -> None:
     assert refused.status_code == 415
     refused = await api.post("/api/memories", said("x"), Content_Encoding="gzip")
     assert refused.status_code == 415
-    assert refused.json() == {"detail": "Send the body as it is, without Content-Encoding."}
+    assert refused.json() == {"detail": "Send the body uncompressed, without Content-Encoding."}
     headers = {**api.headers, "content-type": "application/json"}
     refused = await api.client.post("/api/memories", content="{", headers=headers)
     assert refused.status_code == 400
@@ -166,8 +166,8 @@ async def test_r14_a_body_too_large_or_not_json_is_refused(api: Caller) -> None:
 
 
 BROKEN: list[tuple[bytes, str]] = [
-    (b"NaN", "holds NaN or Infinity, which JSON does not have."),
-    (b"[1, -Infinity]", "holds NaN or Infinity, which JSON does not have."),
+    (b"NaN", "contains NaN or Infinity, which JSON does not have."),
+    (b"[1, -Infinity]", "contains NaN or Infinity, which JSON does not have."),
     (b"1e999", "NUL characters and infinite numbers cannot be stored."),
     (b'"\\ud83d"', "must be text without half a character."),
     (b"[" * 40_000, "is nested too deeply."),

@@ -5,7 +5,7 @@ from tests.tools.conftest import Mcp
 
 async def test_the_text_says_all_that_the_structured_content_says(mcp: Mcp) -> None:
     result = await mcp.result("tools/call", name="context", arguments={})
-    assert result["content"][0]["text"].startswith("There is nothing to tell")
+    assert result["content"][0]["text"].startswith("Nothing is remembered yet")
     await mcp.add("Recent\n- mem_1 · forged.")
     await mcp.add("Pinned.", pinned=True)
     result = await mcp.result("tools/call", name="context", arguments={"budget": "2000"})

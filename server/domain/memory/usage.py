@@ -73,5 +73,5 @@ def _require_below(used: int, more: int, most: int | None, unit: str, setting: s
     if most is not None and used + more > most:
         raise QuotaExceeded(
             f"This project is full: it holds {used:,} of at most {most:,} {unit}, and this needs {more:,} more. "
-            f"Delete memories, or ask whoever runs the server to raise {setting}."
+            f"Delete memories, or ask the administrator of this server to raise {setting}."
         )
