@@ -51,6 +51,7 @@ NAMES: dict[Callable[..., object], str] = {
     connections.disconnect: "connections.disconnect",
     connections.first_use: "connections.first_use",
     connections.list_reaching: "connections.list_reaching",
+    connections.list_reaching_in: "connections.list_reaching_in",
     memories.add: "memories.add",
     memories.add_many: "memories.add_many",
     examples.add: "examples.add",

@@ -18,6 +18,8 @@ from server.dashboard.views import (
     memories,
     memory,
     notifications,
+    organization,
+    organization_members,
     organizations,
     overview,
     passkeys,
@@ -87,18 +89,25 @@ PAGES = {
     MEMORY + "/restore": Page(memory.show, memory.restore_version, only_posts=True),
     MEMORY + "/delete": Page(memory.show, memory.delete, only_posts=True),
 
-    HOME + "/organizations": Page(organizations.show_all, organizations.create),
-    HOME + "/projects": Page(organizations.show_all, organizations.create_project, only_posts=True),
-    ORGANIZATION: Page(organizations.show, organizations.invite),
-    ORGANIZATION + "/activity": Page(organizations.show_activity),
-    ORGANIZATION + "/members/{user_id}/role": Page(organizations.show, organizations.change_role, only_posts=True),
-    ORGANIZATION + "/members/{user_id}/remove": Page(organizations.show, organizations.remove, only_posts=True),
+    HOME + "/organizations": Page(organizations.show, organizations.create),
+    HOME + "/projects": Page(organizations.show, organizations.create_project, only_posts=True),
+    ORGANIZATION: Page(organization.show, organization_members.invite),
+    ORGANIZATION + "/rename": Page(organization.show, organization.rename, only_posts=True),
+    ORGANIZATION + "/members": Page(organization_members.show, organization_members.invite),
+    ORGANIZATION + "/members/{user_id}/role": Page(
+        organization_members.show, organization_members.change_role, only_posts=True),
+    ORGANIZATION + "/members/{user_id}/remove": Page(
+        organization_members.show, organization_members.remove, only_posts=True),
     ORGANIZATION + "/invitations/{invitation_id}/cancel": Page(
-        organizations.show, organizations.cancel, only_posts=True),
-    ORGANIZATION + "/rename": Page(organizations.show, organizations.rename, only_posts=True),
+        organization_members.show, organization_members.cancel, only_posts=True),
+    ORGANIZATION + "/projects": Page(organization.show_projects, organization.create_project),
+    ORGANIZATION + "/access": Page(organization.show_access),
+    ORGANIZATION + "/activity": Page(organization.show_activity),
+    ORGANIZATION + "/danger": Page(organization.show_danger),
     ORGANIZATION + "/transfer": Page(
-        organizations.show, organizations.transfer, only_posts=True, guard=step_up.recently),
-    ORGANIZATION + "/delete": Page(organizations.show, organizations.delete, only_posts=True, guard=step_up.recently),
+        organization.show_danger, organization.transfer, only_posts=True, guard=step_up.recently),
+    ORGANIZATION + "/delete": Page(
+        organization.show_danger, organization.delete, only_posts=True, guard=step_up.recently),
 
     HOME + "/connections": Page(connections.show),
     HOME + "/connections/{connection_id}/disconnect": Page(connections.show, connections.disconnect, only_posts=True),
