@@ -201,6 +201,21 @@ def test_a_migration_that_rebuilds_a_table_keeps_what_refers_to_it(
         assert connection.scalar(sa.text("SELECT count(*) FROM pieces")) == 1
 
 
+def test_saved_views_go_with_their_project(empty_url: str, engine: sa.Engine) -> None:
+    database_at(empty_url, "0004")
+    upgrade_to(empty_url, "0021")
+    migrate(empty_url)
+    saved = sa.text(
+        "INSERT INTO saved_views (id, project_id, user_id, name, name_key, query, created_at)"
+        " VALUES (:id, 'proj_one', :user, 'Work', 'work', '?tags=work', :now)"
+    )
+    with engine.begin() as connection:
+        for user in ("ann", "ben"):
+            connection.execute(saved, {"id": f"view_{user}", "user": f"user_{user}", "now": CREATED})
+        connection.execute(sa.text("DELETE FROM projects"))
+        assert connection.scalar(sa.text("SELECT count(*) FROM saved_views")) == 0
+
+
 def test_a_backup_knows_the_tables_of_every_version() -> None:
     """What is not in this list belongs to other programs, and is left out."""
     sources = [file.read_text("utf-8") for file in (SCRIPTS / "versions").glob("*.py")]

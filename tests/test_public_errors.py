@@ -115,6 +115,7 @@ SENTENCES = {
         "The embedding model answered with an invalid vector (NaN, zero, or a wrong length); "
         "nothing was changed. Tell the server's administrator."
     ),
+    "ViewNameTaken": "You already have a view with this name: choose another name.",
     "WrongProof": "This is not your password or code. Nothing was changed.",
 }
 

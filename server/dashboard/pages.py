@@ -134,14 +134,15 @@ Guard = Callable[[PageRequest], Awaitable[Response | None]]
 
 
 def redirect(path: str, done: str | None = None, *, count: int | None = None, invitations: int = 0) -> Response:
-    """Redirect after a form.
+    """Redirect after a form. `path` may have a query.
 
     `done` is the key of the message that the next page shows, `count` the number of memories in it, and `invitations`
     how many it says were canceled.
     """
     query = {"done": done, "count": count, "invitations": invitations or None}
     given = {name: value for name, value in query.items() if value is not None}
-    return RedirectResponse(f"{path}?{urlencode(given)}" if given else path, 303)
+    separator = "&" if "?" in path else "?"
+    return RedirectResponse(f"{path}{separator}{urlencode(given)}" if given else path, 303)
 
 
 class Page(Methods):

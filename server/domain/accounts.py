@@ -37,6 +37,7 @@ from server.models import (
     Organization,
     OrganizationMember,
     ProjectMember,
+    SavedView,
     User,
 )
 from server.models.base import now
@@ -234,7 +235,7 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
     sessions.end_all(session, user.id)
     for ways in (passkeys, identities, second_factors):
         ways.discard(session, user.id)
-    for table in (OrganizationMember, ProjectMember, Notification, MailedToken, AuditEvent):
+    for table in (OrganizationMember, ProjectMember, Notification, MailedToken, AuditEvent, SavedView):
         session.execute(sa.delete(table).where(col(table.user_id) == user.id))
     _erase_personal_data(user)
     return replace(counts, api_keys=counts.api_keys + revoked.api_keys, grants=counts.grants + revoked.grants)

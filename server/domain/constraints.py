@@ -37,6 +37,10 @@ class IdentityTaken(Conflict):
     sentence = "This sign-in was used twice at the same moment. Try again."
 
 
+class ViewNameTaken(Conflict):
+    sentence = "You already have a view with this name: choose another name."
+
+
 CONFLICTS: dict[str, type[Conflict]] = {
     "uq_users_email": EmailTaken,
     "uq_organizations_owner_id_name_key": OrganizationNameTaken,
@@ -47,6 +51,7 @@ CONFLICTS: dict[str, type[Conflict]] = {
     "uq_invitations_pending_project": InvitedJustNow,
     "uq_passkeys_credential_id": PasskeyTaken,
     "uq_identities_issuer_subject": IdentityTaken,
+    "uq_saved_views_project_id_user_id_name_key": ViewNameTaken,
 }
 
 

@@ -22,6 +22,7 @@ from server.models.oauth import (
 )
 from server.models.organizations import Organization, OrganizationMember, OrganizationRole
 from server.models.projects import Project, ProjectMember, ProjectRole
+from server.models.saved_views import SavedView
 from server.models.second_factors import PendingSignIn, RecoveryCode, SecondFactor
 from server.models.sign_in import Identity, Passkey, UsedChallenge
 from server.models.trash import TrashedMemory
@@ -67,6 +68,7 @@ __all__ = [
     "ProjectRole",
     "RecoveryCode",
     "RefreshToken",
+    "SavedView",
     "SecondFactor",
     "SentLetter",
     "StagedMemory",

@@ -63,6 +63,7 @@ def fill(browser: Browser, project: str) -> dict[str, str]:
     browser.press("Create organization")
     organization = browser.path.partition("?")[0]
     pages = ("memories", "memories/new", "keys", "members", "transfer", "settings", "trash", "similar")
+    concerns = ("members", "projects", "access", "activity", "danger")
     clients = ("claude", "claude-code", "claude-desktop", "goose", "open-webui", "other", "rest")
     return {
         "overview": project,
@@ -77,7 +78,7 @@ def fill(browser: Browser, project: str) -> dict[str, str]:
         **{name.replace("/", "-"): f"{project}/{name}" for name in pages},
         **{f"connect-{client}": f"{project}/connect?client={client}" for client in clients},
         "organization": organization,
-        "activity": f"{organization}/activity",
+        **{f"organization-{name}": f"{organization}/{name}" for name in concerns},
         **{name: f"/dashboard/{name}" for name in ("organizations", "connections", "notifications", "account")},
         "passkeys": "/dashboard/account/passkeys",
         "not-found": "/dashboard/memories/nothing",

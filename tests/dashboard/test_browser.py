@@ -261,9 +261,11 @@ def test_pages_fit_a_phone_and_have_no_serious_accessibility_problems(ann: Brows
     assert found
     pages = [
         project, *(f"{project}/{name}" for name in ("memories", "memories?q=word", "memories?when=x", "memories/new")),
+        f"{project}/memories?tags=a",
         *(f"{project}/{name}" for name in ("connect", "connect?client=rest", "keys", "members", "transfer")),
         *(f"{project}/{name}" for name in ("settings", "trash", "similar", "activity")),
-        f"/dashboard/memories/{memory_id}", f"/dashboard/memories/{memory_id}/edit", found[0], f"{found[0]}/activity",
+        f"/dashboard/memories/{memory_id}", f"/dashboard/memories/{memory_id}/edit",
+        found[0], *(f"{found[0]}/{name}" for name in ("members", "projects", "access", "activity", "danger")),
         "/dashboard/organizations", "/dashboard/connections", "/dashboard/notifications", "/dashboard/account",
         "/dashboard/account/passkeys",
         "/dashboard/memories/nothing",

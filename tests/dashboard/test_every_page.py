@@ -101,7 +101,7 @@ async def test_another_users_memory_looks_like_a_missing_one(ann: Visitor, ben: 
 async def test_forms_of_other_sites_are_refused_on_every_page(ann: Visitor) -> None:
     memory_id = await ann.remember("Stays.")
     ids = dict.fromkeys(("key_id", "user_id", "invitation_id", "connection_id", "notification_id", "session_id"), "x")
-    ids |= {"passkey_id": "x", "upload_id": "x"}
+    ids |= {"passkey_id": "x", "upload_id": "x", "view_id": "x"}
     ids |= {"project_id": ann.tenant.project_id, "organization_id": ann.tenant.organization_id, "memory_id": memory_id}
     for path in (path.format(**ids) for path, page in PAGES.items() if page.post is not None):
         for foreign in (

@@ -126,7 +126,7 @@ async def test_long_member_lists_are_paginated(shared: Visitor, database: Databa
             member, viewer = OrganizationRole.MEMBER, ProjectRole.VIEWER
             session.add(OrganizationMember(organization_id=organization_id, user_id=user.id, role=member))
             session.add(ProjectMember(project_id=shared.tenant.project_id, user_id=user.id, role=viewer))
-    for page in (shared.organization, f"{shared.project}/members"):
+    for page in (f"{shared.organization}/members", f"{shared.project}/members"):
         names: set[str] = set()
         for start in (0, 40, 80, 120, 160, 200):
             response = await shared.get(f"{page}?from={start}")
@@ -139,10 +139,11 @@ async def test_long_member_lists_are_paginated(shared: Visitor, database: Databa
 async def test_transferring_ownership_moves_the_owners_actions(shared: Visitor, ben: Visitor) -> None:
     await shared.do(f"{shared.organization}/transfer", {"new_owner_id": ben.tenant.user_id})
     assert "You are an admin" in await shared.see(shared.organization)
-    page = await ben.see(shared.organization)
+    page = await ben.see(f"{shared.organization}/danger")
     assert "You are the owner" in page
     assert "Delete organization" in page
-    assert "Delete organization" not in await shared.see(shared.organization)
+    assert "Delete organization" not in await shared.see(f"{shared.organization}/danger")
+    assert "Transfer or delete" not in await shared.see(shared.organization)
 
 
 async def test_deleting_requires_typing_the_name(shared: Visitor) -> None:
@@ -155,7 +156,7 @@ async def test_deleting_requires_typing_the_name(shared: Visitor) -> None:
 
 
 async def test_the_personal_organization_cannot_be_deleted(ann: Visitor) -> None:
-    assert "Delete organization" not in await ann.see(ann.organization)
+    assert "Delete organization" not in await ann.see(f"{ann.organization}/danger")
     assert (await ann.post(f"{ann.organization}/delete", {"confirm": "Personal"})).status_code == 409
 
 
@@ -164,6 +165,37 @@ async def test_only_managers_see_the_activity(shared: Visitor, ben: Visitor) -> 
     assert "Organization created alice" in page
     assert "Project created alice · Shared" in page
     assert (await ben.get(f"{shared.organization}/activity")).status_code == 403
+
+
+async def test_an_organization_has_a_page_for_each_concern(shared: Visitor, ben: Visitor) -> None:
+    await shared.post(f"{shared.project}/keys", {"name": "Laptop", "permission": "read", "expires_in_days": ""})
+    seen_by_owner = {
+        "": ("General", "Rename"),
+        "/members": ("Members", "bob@example.com"),
+        "/projects": ("Projects and use", "Shared 0 memories"),
+        "/access": ("Apps and API keys", "Laptop API key Read only alice · Shared"),
+        "/activity": ("Audit", "Project created"),
+        "/danger": ("Transfer or delete", "Transfer ownership"),
+    }
+    for path, (name, part) in seen_by_owner.items():
+        response = await shared.get(f"{shared.organization}{path}")
+        assert f'<a href="{shared.organization}{path}" aria-current="page">{name}</a>' in response.text
+        assert part in seen(response), path
+    general = (await ben.get(shared.organization)).text
+    assert re.findall(r'<li><a href="[^"]*"[^>]*>([^<]*)</a></li>', general) == [
+        "General", "Members", "Projects and use",
+    ]  # fmt: skip
+    assert "Rename" not in general
+    for path in ("/access", "/activity"):
+        assert (await ben.get(f"{shared.organization}{path}")).status_code == 403
+    await shared.do(f"{shared.organization}/projects", {"name": "Third"})
+    assert "Third" in await shared.see(f"{shared.organization}/projects")
+
+
+async def test_lists_that_were_on_one_page_are_found_on_theirs(shared: Visitor) -> None:
+    for query, page in (("from=40", "members"), ("projects=40", "projects")):
+        moved = await shared.get(f"{shared.organization}?{query}")
+        assert (moved.status_code, moved.headers["location"]) == (303, f"{shared.organization}/{page}?{query}")
 
 
 async def test_names_are_escaped(visit: Callable[[Tenant], Visitor], alice: Tenant) -> None:

@@ -61,6 +61,11 @@ class ListQuery(BaseModel):
         )  # fmt: skip
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the list shows all memories."""
+        return not self.q and not self.is_filtered
+
+    @property
     def is_filtered(self) -> bool:
         return bool(self.chosen)
 

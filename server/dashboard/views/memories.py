@@ -10,7 +10,7 @@ from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest
 from server.dashboard.views.list_query import MAX_RESULTS, ListQuery, Order
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import facets, memories, search
+from server.domain.memory import facets, memories, saved_views, search
 from server.domain.memory.facets import MOST_COUNTED, Facets
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import ListRequest, NewMemory
@@ -53,8 +53,8 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         results = await _row_page(request, project_id, query)
     except (Invalid, RateLimited) as problem:
         request = request.with_problem(problem)
+    views = await request.call.read(saved_views.list_own, project_id)
     kept = restore_form(deleted) if deleted else request.text("kept") or None
-    is_plain = not query.q and not query.is_filtered
     return await request.render(
         "memories.html",
         project_id,
@@ -63,7 +63,9 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         days=by_day(results.rows, zone_of(request.http.cookies)),
         kept=kept,
         most_counted=MOST_COUNTED,
-        known=results.facets if is_plain else await request.call.read(facets.facets, project_id, Filters()),
+        views=views,
+        view=next((view for view in views if view.query == query.query()), None),
+        known=results.facets if query.is_plain else await request.call.read(facets.facets, project_id, Filters()),
         authors=await request.call.read(users.names_of, {row.created_by for row in (*results.rows, *results.weaker)}),
     )
 

@@ -1,8 +1,11 @@
 """The overview of a project: counts, memories over time, frequent labels, newest memories."""
 
+from datetime import UTC
+
 from starlette.responses import Response
 
 from server.dashboard import charts
+from server.dashboard.dates import zone_of
 from server.dashboard.layout import last_project
 from server.dashboard.pages import HOME, LAST_PROJECT_COOKIE, PageRequest, redirect
 from server.dashboard.views.memory_rows import Row
@@ -25,7 +28,8 @@ async def add_examples(request: PageRequest) -> Response:
 
 
 async def show(request: PageRequest) -> Response:
-    project_overview, stats, newest, usage = await request.call.read(overview.at_a_glance, request.project_id)
+    zone = zone_of(request.http.cookies)
+    project_overview, stats, newest, usage = await request.call.read(overview.at_a_glance, request.project_id, zone)
     model = await request.call.read(model_notes.of_project, request.project_id, request.call.runtime.settings)
     works = await request.call.read(assistants.recent_work, request.project_id)
     return await request.render(
@@ -36,6 +40,7 @@ async def show(request: PageRequest) -> Response:
         usage=usage,
         columns=charts.columns(project_overview),
         step=project_overview.step.value,
+        is_utc=zone is UTC,
         labels={kind.value: charts.rows(labels) for kind, labels in project_overview.labels.items()},
         newest=[Row.of(memory) for memory in newest.memories],
         chart=charts,

@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from server.dashboard.pages import PageRequest
+from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.views import exchange
 from server.domain.memory import selection
 from server.domain.memory.exchange.export import ExportFormat
@@ -60,5 +60,5 @@ ACTIONS: dict[str, Callable[[PageRequest, list[str]], Awaitable[int]]] = {
 def _back(request: PageRequest, action: str, count: int) -> Response:
     """Redirect to the list as it was, with a message that says how many memories it was done with."""
     query = request.text("back").removeprefix("?")
-    address = f"{request.project_path}/memories?" + (f"{query}&" if query else "")
-    return RedirectResponse(f"{address}done=selected-{action}&count={count}", 303)
+    address = f"{request.project_path}/memories" + (f"?{query}" if query else "")
+    return redirect(address, f"selected-{action}", count=count)

@@ -8,13 +8,15 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain import audit
-from server.domain.access import Action, require_project, require_session
+from server.domain.access import Action, require_organization, require_project, require_session
 from server.domain.audit import Event
 from server.domain.grants.client_names import shown_name
 from server.errors import NotFound
 from server.models import ApiKey, AuthorizationCode, OAuthClient, OAuthGrant, Project, User
 from server.models.base import now
 from server.principal import Principal, Scope
+
+MOST_REACHING = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Reach:
     name: str
     is_application: bool
     owner_name: str
+    project_name: str
     may_write: bool
     created_at: datetime
     last_used_at: datetime | None
@@ -57,27 +60,49 @@ def list_reaching(session: Session, principal: Principal, project_id: str) -> li
     Raises NotFound, Forbidden unless the principal manages the members.
     """
     project = require_project(session, principal, project_id, Action.MANAGE_MEMBERS)
+    return _reaching(session, col(Project.id) == project.id)
+
+
+def list_reaching_in(session: Session, principal: Principal, organization_id: str) -> list[Reach]:
+    """Like `list_reaching`, for all projects of the organization. Raises NotFound, Forbidden."""
+    organization, _ = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)
+    return _reaching(session, col(Project.organization_id) == organization.id)
+
+
+def _reaching(session: Session, projects: sa.ColumnElement[bool]) -> list[Reach]:
+    """Return what reaches the projects that meet the condition, at most MOST_REACHING of each kind, last used first."""
     grants = (
-        sa.select(OAuthGrant, OAuthClient, col(User.name))
+        sa.select(OAuthGrant, OAuthClient, col(User.name), col(Project.name))
         .join(OAuthClient, col(OAuthClient.id) == OAuthGrant.client_id)
         .join(User, col(User.id) == OAuthGrant.user_id)
-        .where(col(OAuthGrant.project_id) == project.id)
+        .join(Project, col(Project.id) == OAuthGrant.project_id)
+        .where(projects)
+        .order_by(sa.func.coalesce(col(OAuthGrant.last_used_at), col(OAuthGrant.created_at)).desc())
     )
     keys = (
-        sa.select(ApiKey, col(User.name))
+        sa.select(ApiKey, col(User.name), col(Project.name))
         .outerjoin(User, col(User.id) == ApiKey.created_by)
-        .where(
-            col(ApiKey.project_id) == project.id,
-            sa.or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now()),
-        )
+        .join(Project, col(Project.id) == ApiKey.project_id)
+        .where(projects, sa.or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now()))
+        .order_by(sa.func.coalesce(col(ApiKey.last_used_at), col(ApiKey.created_at)).desc())
     )
     reaching = [
-        Reach(shown_name(client), True, owner, Scope.WRITE in grant.scopes, grant.created_at, grant.last_used_at)
-        for grant, client, owner in session.execute(grants)
+        Reach(
+            shown_name(client), True, owner, project, Scope.WRITE in grant.scopes, grant.created_at, grant.last_used_at
+        )
+        for grant, client, owner, project in session.execute(grants.limit(MOST_REACHING))
     ]
     reaching += [
-        Reach(key.name, False, owner or "Deleted account", "write" in key.permissions, key.created_at, key.last_used_at)
-        for key, owner in session.execute(keys)
+        Reach(
+            key.name,
+            False,
+            owner or "Deleted account",
+            project,
+            "write" in key.permissions,
+            key.created_at,
+            key.last_used_at,
+        )
+        for key, owner, project in session.execute(keys.limit(MOST_REACHING))
     ]
     return sorted(reaching, key=lambda one: one.last_used_at or one.created_at, reverse=True)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, tzinfo
 from functools import partial
 from typing import NamedTuple
 
@@ -213,10 +213,10 @@ def update(
     return memory
 
 
-def stats(session: Session, principal: Principal, project_id: str | None) -> Stats:
-    """Count the memories, those created since Monday (UTC), and the distinct tags."""
+def stats(session: Session, principal: Principal, project_id: str | None, zone: tzinfo = UTC) -> Stats:
+    """Count the memories, those created since Monday of the time zone, and the distinct tags."""
     project = require_project(session, principal, project_id, Action.READ)
-    monday = datetime.combine(week_of(now().date())[0], time.min, UTC)
+    monday = datetime.combine(week_of(now().astimezone(zone).date())[0], time.min, zone)
     this_week = _count(session, conditions(Filters(created_from=monday), project.id))
     tags = sa.select(sa.func.count(sa.distinct(col(Label.value)))).where(
         col(Label.project_id) == project.id,

@@ -4,7 +4,7 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
@@ -40,7 +40,7 @@ class Step(StrEnum):
 
 
 class Span(NamedTuple):
-    """The number of memories created from `start` (a day in UTC) until the start of the next span."""
+    """The number of memories created from the first moment of `start` until the start of the next span."""
 
     start: date
     memories: int
@@ -66,26 +66,29 @@ class Glance(NamedTuple):
     """None without a quota."""
 
 
-def at_a_glance(session: Session, principal: Principal, project_id: str) -> Glance:
-    """Read everything in one transaction, so that the numbers agree while others add memories."""
+def at_a_glance(session: Session, principal: Principal, project_id: str, zone: tzinfo = UTC) -> Glance:
+    """Read everything in one transaction, so that the numbers agree while others add memories.
+
+    Days and weeks are those of the time zone.
+    """
     newest = ListRequest(limit=NEWEST_MEMORIES, project_id=project_id)
     return Glance(
-        overview(session, principal, project_id),
-        memories.stats(session, principal, project_id),
+        overview(session, principal, project_id, zone),
+        memories.stats(session, principal, project_id, zone),
         memories.list_memories(session, principal, newest),
         usage_of(session, project_id),
     )
 
 
-def overview(session: Session, principal: Principal, project_id: str) -> Overview:
+def overview(session: Session, principal: Principal, project_id: str, zone: tzinfo = UTC) -> Overview:
     """Return the memories over time and the most frequent labels. Raises what `require_project` does."""
     project = require_project(session, principal, project_id, Action.READ)
     first = session.scalars(
         sa.select(col(Memory.created_at)).where(col(Memory.project_id) == project.id).order_by(col(Memory.id)).limit(1)
     ).one_or_none()
-    step, starts = _spans((first or now()).date(), now().date())
+    step, starts = _spans((first or now()).astimezone(zone).date(), now().astimezone(zone).date())
     labels = {kind: frequent_labels(session, project.id, kind, MOST_LABELS) for kind in METADATA_KEYS}
-    return Overview(step, _counts(session, project.id, starts), labels)
+    return Overview(step, _counts(session, project.id, starts, zone), labels)
 
 
 LONGEST = {Step.WEEK: timedelta(days=7), Step.MONTH: timedelta(days=31), Step.YEAR: timedelta(days=366)}
@@ -115,9 +118,9 @@ def _start_of(step: Step, day: date) -> date:
     return day.replace(day=1) if step is Step.MONTH else day.replace(month=1, day=1)
 
 
-def _counts(session: Session, project_id: str, starts: Sequence[date]) -> list[Span]:
+def _counts(session: Session, project_id: str, starts: Sequence[date], zone: tzinfo) -> list[Span]:
     """Count each span as a range of the index on (project, id), because an id begins with its time."""
-    edges = [new_id("mem_", datetime.combine(start, time.min, UTC))[: len("mem_") + 12] for start in starts]
+    edges = [new_id("mem_", datetime.combine(start, time.min, zone))[: len("mem_") + 12] for start in starts]
     parameters = {f"e{position}": edge for position, edge in enumerate(edges)} | {"project": project_id}
     counts = session.execute(_count_query(len(starts) - 1), parameters).one()
     expired = Counter(bisect(edges, memory_id) - 1 for memory_id in expired_ids(session, project_id))

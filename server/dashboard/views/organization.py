@@ -1,0 +1,179 @@
+"""One organization, a page for each concern: general, members, projects and use, apps and keys, audit, danger."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from server.dashboard.layout import ProjectEntry
+from server.dashboard.pages import HOME, PageRequest, redirect
+from server.dashboard.pagination import paginate
+from server.dashboard.views.titles import DELETED_ACCOUNT, titles_of
+from server.domain import audit
+from server.domain.access import ORGANIZATION_ACTIONS, Action
+from server.domain.grants import connections
+from server.domain.people import users
+from server.domain.teams import organization_members, organizations, projects
+from server.domain.teams.organizations import Membership
+from server.models import AuditEvent, OrganizationRole
+from server.models.organizations import OrganizationKind
+
+ORGANIZATIONS = f"{HOME}/organizations"
+EVENTS_PER_PAGE = 50
+PAGE_OF_PARAMETER = {"from": "members", "projects": "projects"}
+"""Which page has the list that a parameter pages through. All of them were on one page."""
+
+
+class Tab(NamedTuple):
+    path: str
+    name: str
+    action: Action = Action.SEE
+
+
+TABS = (
+    Tab("", "General"),
+    Tab("/members", "Members"),
+    Tab("/projects", "Projects and use"),
+    Tab("/access", "Apps and API keys", Action.MANAGE_MEMBERS),
+    Tab("/activity", "Audit", Action.SEE_AUDIT),
+    Tab("/danger", "Transfer or delete", Action.OWN),
+)
+
+
+async def render(request: PageRequest, template: str, membership: Membership, **values: object) -> Response:
+    """Render one page of the organization, with the tabs that the role may open."""
+    organization, role = membership.organization, membership.role
+    is_personal = organization.kind == OrganizationKind.PERSONAL
+    titles = await titles_of(request, [membership])
+    return await request.render(
+        template,
+        organization=organization,
+        title=titles[organization.id],
+        role=role.value,
+        is_owner=role is OrganizationRole.OWNER,
+        is_personal=is_personal,
+        tabs=[
+            tab for tab in TABS if tab.action in ORGANIZATION_ACTIONS[role] and not (is_personal and tab == TABS[-1])
+        ],
+        may_rename=Action.RENAME in ORGANIZATION_ACTIONS[role],
+        may_manage=Action.MANAGE_MEMBERS in ORGANIZATION_ACTIONS[role],
+        may_create=Action.CREATE_PROJECT in ORGANIZATION_ACTIONS[role],
+        address=organization_path(request),
+        **values,
+    )
+
+
+async def membership_of(request: PageRequest) -> Membership:
+    """Return the organization in the path, and the person's role in it. Raises NotFound."""
+    return await request.call.read(organizations.get, request.path_param("organization_id"))
+
+
+async def show(request: PageRequest) -> Response:
+    """Show name and facts. A position in a list leads to the page that has the list."""
+    for parameter, page in PAGE_OF_PARAMETER.items():
+        if position := request.http.query_params.get(parameter):
+            return redirect(f"{organization_path(request)}/{page}?{parameter}={position}")
+    membership = await membership_of(request)
+    owner_id = membership.organization.owner_id
+    owners = await request.call.read(users.names_of, {owner_id})
+    entries = await entries_of(request)
+    return await render(
+        request, "organization.html", membership, owner=owners.get(owner_id, DELETED_ACCOUNT), entries=entries
+    )
+
+
+async def rename(request: PageRequest) -> Response:
+    await request.call.run(organizations.rename, request.path_param("organization_id"), request.text("name"))
+    return redirect(organization_path(request), "organization-renamed")
+
+
+async def show_projects(request: PageRequest) -> Response:
+    """List the projects that the person reaches, with what they hold."""
+    membership, entries = await membership_of(request), await entries_of(request)
+    return await render(
+        request,
+        "organization_projects.html",
+        membership,
+        entries=paginate(request, entries, "projects"),
+        memories=sum(entry.project.memory_count for entry in entries),
+        size=sum(entry.project.memory_bytes for entry in entries),
+    )
+
+
+async def create_project(request: PageRequest) -> Response:
+    project = await request.call.run(projects.create, request.path_param("organization_id"), request.text("name"))
+    return redirect(f"{HOME}/projects/{project.id}", "project-created")
+
+
+async def show_access(request: PageRequest) -> Response:
+    membership = await membership_of(request)
+    reaching = await request.call.read(connections.list_reaching_in, membership.organization.id)
+    return await render(request, "organization_access.html", membership, reaching=paginate(request, reaching))
+
+
+async def show_activity(request: PageRequest) -> Response:
+    """List changes to access and membership, newest first."""
+    membership, before = await membership_of(request), request.http.query_params.get("before")
+    events = await request.call.read(audit.list_events, membership.organization.id, EVENTS_PER_PAGE + 1, before)
+    actors, targets = {event.actor_id for event in events}, {event.target for event in events}
+    names = await request.call.read(users.names_of, actors | targets)
+    names |= {entry.project.id: entry.project.name for entry in (await request.frame()).projects}
+    return await render(
+        request,
+        "organization_activity.html",
+        membership,
+        events=[(event, summary(event, names)) for event in events[:EVENTS_PER_PAGE]],
+        has_more=len(events) > EVENTS_PER_PAGE,
+    )
+
+
+async def show_danger(request: PageRequest) -> Response:
+    membership = await membership_of(request)
+    members = await request.call.read(organization_members.list_members, membership.organization.id)
+    candidates = [member for member in members if member.role != OrganizationRole.OWNER]
+    return await render(
+        request, "organization_danger.html", membership, candidates=candidates, entries=await entries_of(request)
+    )
+
+
+async def transfer(request: PageRequest) -> Response:
+    new_owner_id = request.chosen("new_owner_id", "a new owner")
+    await request.call.run(organizations.transfer, request.path_param("organization_id"), new_owner_id)
+    return redirect(organization_path(request), "transferred")
+
+
+async def delete(request: PageRequest) -> Response:
+    organization = (await membership_of(request)).organization
+    request.require_confirmation(organization.name)
+    await request.call.run(organizations.delete, organization.id)
+    return redirect(ORGANIZATIONS, "organization-deleted")
+
+
+def summary(event: AuditEvent, names: Mapping[str, str]) -> str:
+    """Return who did it, the user or project affected, the role change and the reason.
+
+    Targets without a name are left out.
+    """
+    actor = names.get(event.actor_id, DELETED_ACCOUNT) if event.actor_id else "Not signed in"
+    project_id = event.details.get("project_id")
+    project = names.get(project_id) if isinstance(project_id, str) else None
+    reason = event.details.get("reason")
+    parts = [actor, names.get(event.target), project, _role_change(event), str(reason) if reason else None]
+    return " · ".join(dict.fromkeys(part for part in parts if part))
+
+
+async def entries_of(request: PageRequest) -> list[ProjectEntry]:
+    """Return the organization's projects that the person reaches."""
+    organization_id = request.path_param("organization_id")
+    return [one for one in (await request.frame()).projects if one.project.organization_id == organization_id]
+
+
+def organization_path(request: PageRequest) -> str:
+    return f"{ORGANIZATIONS}/{request.path_param('organization_id')}"
+
+
+def _role_change(event: AuditEvent) -> str | None:
+    before, after = event.details.get("from"), event.details.get("to", event.details.get("role"))
+    if before:
+        return f"{before} → {after}"
+    return str(after) if after else None

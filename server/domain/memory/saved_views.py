@@ -1,0 +1,84 @@
+"""Saved views: searches and filtered lists of a project that a person keeps under a name, for itself alone."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from server.domain import names
+from server.domain.access import Action, require_project, require_session
+from server.domain.constraints import flush_or_conflict
+from server.domain.locks import lock_user
+from server.errors import Conflict, Invalid, NotFound
+from server.models import SavedView
+from server.principal import Principal
+
+MOST_VIEWS = 50
+"""The most views of a person in one project."""
+
+NAME_LENGTH = 60
+QUERY_LENGTH = 4_000
+
+
+class TooManyViews(Conflict):
+    def __init__(self) -> None:
+        super().__init__(f"You have {MOST_VIEWS} saved views in this project, which is the limit: delete one first.")
+
+
+def list_own(session: Session, principal: Principal, project_id: str) -> Sequence[SavedView]:
+    """Return the principal's views of the project, by name. Raises NotFound."""
+    return session.exec(_own(session, principal, project_id).order_by(col(SavedView.name_key))).all()
+
+
+def save(session: Session, principal: Principal, project_id: str, name: str, query: str) -> SavedView:
+    """Keep the query under a name. Raises Invalid, NotFound, ViewNameTaken, TooManyViews."""
+    cleaned = _parse_name(name)
+    if len(query) > QUERY_LENGTH:
+        raise Invalid("This search is too long to be saved.")
+    require_session(principal)
+    lock_user(session, principal.user_id)
+    own = _own(session, principal, project_id)
+    if session.scalars(sa.select(sa.func.count()).select_from(own.subquery())).one() >= MOST_VIEWS:
+        raise TooManyViews
+    view = SavedView(
+        project_id=project_id, user_id=principal.user_id, name=cleaned, name_key=names.key_of(cleaned), query=query
+    )
+    flush_or_conflict(session, view)
+    return view
+
+
+def rename(session: Session, principal: Principal, project_id: str, view_id: str, name: str) -> SavedView:
+    """Raises Invalid, NotFound, ViewNameTaken."""
+    view = _require(session, principal, project_id, view_id)
+    view.name = _parse_name(name)
+    view.name_key = names.key_of(view.name)
+    flush_or_conflict(session, view)
+    return view
+
+
+def delete(session: Session, principal: Principal, project_id: str, view_id: str) -> SavedView:
+    """Raises NotFound."""
+    view = _require(session, principal, project_id, view_id)
+    session.delete(view)
+    return view
+
+
+def _own(session: Session, principal: Principal, project_id: str) -> SelectOfScalar[SavedView]:
+    project = require_project(session, principal, project_id, Action.READ)
+    return select(SavedView).where(SavedView.project_id == project.id, SavedView.user_id == principal.user_id)
+
+
+def _require(session: Session, principal: Principal, project_id: str, view_id: str) -> SavedView:
+    require_session(principal)
+    view = session.exec(_own(session, principal, project_id).where(SavedView.id == view_id)).one_or_none()
+    if view is None:
+        raise NotFound("View not found.")
+    return view
+
+
+def _parse_name(name: str) -> str:
+    cleaned = name.strip()
+    if not 1 <= len(cleaned) <= NAME_LENGTH or not names.is_one_line(cleaned):
+        raise Invalid(f"use 1 to {NAME_LENGTH} characters on one line.", field="name")
+    return cleaned
