@@ -101,14 +101,16 @@ class Runtime:
         await self.authenticated(found)
         return found.principal
 
-    async def late_call(self, credential: PresentedCredential | None) -> "Call":
+    async def late_call(
+        self, credential: PresentedCredential | None, bucket: Bucket | None = None, project_id: str | None = None
+    ) -> "Call":
         """Return a call that reads once. Its operation looks a known credential up, in its transaction.
 
         So one visit to a thread does both. An unknown credential is looked up now. Raises what `authenticate` does.
         """
         known = self.known.caller(credential.value) if credential else None
         if known is None:
-            return Call(self, await self.authenticate(credential))
+            return Call(self, await self.authenticate(credential, bucket, project_id))
         person.set(known)
         return Call(self, None, credential)
 
@@ -184,10 +186,10 @@ class Call:
     def mailer(self) -> Mailer:
         return self.runtime.mailer
 
-    async def settle(self) -> None:
+    async def settle(self, bucket: Bucket | None = None, project_id: str | None = None) -> None:
         """Authenticate now, unless an operation has tried: a refusal of the credential comes before all others."""
         if self.presented:
-            self.found = await self.runtime.authenticate(self.presented)
+            self.found = await self.runtime.authenticate(self.presented, bucket, project_id)
             self.presented = None
 
     async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
