@@ -40,18 +40,19 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
 
 
 @asynccontextmanager
-async def late_call_of(request: Request[State]) -> AsyncIterator[Call]:
-    """Like `call_of`, for a request without a body that reads once: the operation's transaction authenticates too.
+async def late_call_of(request: Request[State], bucket: Bucket | None = None) -> AsyncIterator[Call]:
+    """Like `call_of`, for a request that reads once: the operation's transaction authenticates too.
 
-    A bad credential is still refused before anything else.
+    A bad credential, or an empty `bucket`, is still refused before anything else, though the body may be read first.
     """
     runtime = request.state["runtime"]
-    call = await runtime.late_call(credential_of(request, runtime.settings))
+    project_id = request.query_params.get("project_id")
+    call = await runtime.late_call(credential_of(request, runtime.settings), bucket, project_id)
     try:
         await _require_nothing_unknown(request)
         yield call
     except ServiceError:
-        await call.settle()
+        await call.settle(bucket, project_id)
         raise
 
 

@@ -101,13 +101,15 @@ class Runtime:
         await self.authenticated(found)
         return found.principal
 
-    async def late_call(self, credential: PresentedCredential | None) -> "Call":
+    async def late_call(
+        self, credential: PresentedCredential | None, bucket: Bucket | None = None, project_id: str | None = None
+    ) -> "Call":
         """Return a call that reads once. Its operation looks up a known credential in its own transaction, so that one
         thread does both in one go. An unknown credential is looked up now. Raises what `authenticate` does.
         """
         known = self.known.caller(credential.value) if credential else None
         if known is None:
-            return Call(self, await self.authenticate(credential))
+            return Call(self, await self.authenticate(credential, bucket, project_id))
         person.set(known)
         return Call(self, None, credential)
 
@@ -183,10 +185,10 @@ class Call:
     def mailer(self) -> Mailer:
         return self.runtime.mailer
 
-    async def settle(self) -> None:
+    async def settle(self, bucket: Bucket | None = None, project_id: str | None = None) -> None:
         """Authenticate now, unless an operation has already tried: a bad credential is refused before anything else."""
         if self.presented:
-            self.found = await self.runtime.authenticate(self.presented)
+            self.found = await self.runtime.authenticate(self.presented, bucket, project_id)
             self.presented = None
 
     async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

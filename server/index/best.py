@@ -1,6 +1,7 @@
 """The best of many memories."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from server.index.types import Numbers, Vector
 
@@ -12,10 +13,15 @@ def best_of(numbers: Numbers, values: Vector, count: int) -> Numbers:
     return numbers[np.argpartition(-values, count)[:count]]
 
 
+def positions_of(wanted: Numbers, numbers: Numbers) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return the position of each `wanted` number in `numbers` (ascending), and whether it is there."""
+    if not len(numbers):
+        return np.zeros(len(wanted), np.intp), np.zeros(len(wanted), np.bool_)
+    positions = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
+    return positions, numbers[positions] == wanted
+
+
 def union(numbers: Numbers, others: Numbers) -> Numbers:
     """Return all numbers of both, ascending. `numbers` is ascending, and is returned if it holds the others."""
-    if not len(numbers):
-        return np.sort(others)
-    positions = np.searchsorted(numbers, others)
-    missing = others[numbers[np.minimum(positions, len(numbers) - 1)] != others]
+    missing = others[~positions_of(others, numbers)[1]]
     return np.union1d(numbers, missing) if len(missing) else numbers

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,13 @@ Vectors: TypeAlias = NDArray[np.float32]
 
 Numbers: TypeAlias = NDArray[np.int64]
 """Memory numbers, ascending."""
+
+
+class Places(NamedTuple):
+    """The places of some memories in their conversations (numbers, ascending); see `words.context`."""
+
+    numbers: Numbers
+    places: NDArray[np.int64]
 
 
 class Space(Protocol):

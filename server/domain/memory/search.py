@@ -134,7 +134,7 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
     compared = project.memory_count if allowed is None else len(allowed)
     for width in WIDTHS:
         similar = index.find_similar(session, project, question, allowed, word_matches.best(WORD_CANDIDATES), width)
-        around = word_search.windows_of(session, word_matches, similar.best(WINDOW_CANDIDATES))
+        around = word_search.windows_of(session, word_matches, similar.best(WINDOW_CANDIDATES), similar.places)
         floor = 0.0 if similar is NOTHING_SIMILAR else floor_among(compared)
         threshold = floor if request.threshold is None else request.threshold
         ranking = rank(similar, word_matches, around, threshold, width)

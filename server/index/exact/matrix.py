@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from server.index.best import best_of
 from server.index.center import Center, dot_products
 from server.index.pieces import length_penalty
-from server.index.types import Numbers, Vector, Vectors
+from server.index.types import Numbers, Places, Vector, Vectors
 from server.statements import Row
 
 Positions = NDArray[np.intp]
@@ -31,6 +31,9 @@ class Matrix:
     """The pieces of some memories: unit vectors, float32 (pieces, dimensions), grouped by memory, numbers ascending."""
 
     numbers: Numbers
+    places: NDArray[np.int64]
+    """The place of each memory in its conversation."""
+
     starts: Positions
     """The row of each memory's first piece."""
 
@@ -45,15 +48,15 @@ class Matrix:
     def from_rows(rows: Sequence[Row], dimensions: int) -> "Matrix":
         """Build the matrix from SQL rows, which are ordered by memory and position.
 
-        A row has a memory's number, then of one of its pieces: start, end, whether it is a short question, vector. All
-        four are None if the memory has no pieces.
+        A row has a memory's number and place, then of one of its pieces: start, end, whether it is a short question,
+        vector. All four are None if the memory has no pieces.
         """
-        pieces = [row for row in rows if row[4] is not None]
-        owners = np.fromiter((row[0] for row in pieces), np.int64, len(pieces))
-        numbers, starts = np.unique(owners, return_index=True)
-        spans = np.array([row[1:4] for row in pieces], np.int32).reshape(-1, 3)
-        vectors = np.frombuffer(b"".join(row[4] or b"" for row in pieces), "<f4").reshape(-1, dimensions)
-        return Matrix(numbers, starts, spans, vectors, vectors)
+        pieces = [row for row in rows if row[5] is not None]
+        owners = np.array([row[:2] for row in pieces], np.int64).reshape(-1, 2)
+        numbers, starts = np.unique(owners[:, 0], return_index=True)
+        spans = np.array([row[2:5] for row in pieces], np.int32).reshape(-1, 3)
+        vectors = np.frombuffer(b"".join(row[5] or b"" for row in pieces), "<f4").reshape(-1, dimensions)
+        return Matrix(numbers, owners[starts, 1], starts, spans, vectors, vectors)
 
     @property
     def sizes(self) -> Positions:
@@ -78,7 +81,7 @@ class Matrix:
         starts = np.cumsum(sizes) - sizes
         rows = np.arange(sizes.sum()) + np.repeat(self.starts[positions] - starts, sizes)
         vectors = self.vectors[rows]
-        return Matrix(self.numbers[positions], starts, self.spans[rows], vectors, vectors)
+        return Matrix(self.numbers[positions], self.places[positions], starts, self.spans[rows], vectors, vectors)
 
     def _append(self, new: "Matrix") -> "Matrix":
         if not len(self.vectors) or not len(new.vectors):
@@ -91,6 +94,7 @@ class Matrix:
         buffer[len(self.vectors) : end] = new.vectors
         return Matrix(
             np.concatenate([self.numbers, new.numbers]),
+            np.concatenate([self.places, new.places]),
             np.concatenate([self.starts, new.starts + len(self.vectors)]),
             np.concatenate([self.spans, new.spans]),
             buffer[:end],
@@ -159,6 +163,11 @@ class SimilarMemories:
         """Keep only the allowed memories."""
         kept = np.flatnonzero(np.isin(self.numbers, np.asarray(allowed, np.int64)))
         return SimilarMemories(self.numbers[kept], self.similarities[kept], self.scan, self.cosines, self.complete)
+
+    @property
+    def places(self) -> Places:
+        """The places of the memories in the scan."""
+        return Places(self.scan.matrix.numbers, self.scan.matrix.places)
 
     def best(self, count: int) -> Numbers:
         """Return the numbers of the `count` most similar memories, in any order."""

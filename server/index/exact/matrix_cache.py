@@ -38,7 +38,8 @@ _pieces = metadata.tables["pieces"]
 
 
 _PIECES = (
-    sa.select(_memories.c.number, _pieces.c.start, _pieces.c.end, _pieces.c.is_question, _pieces.c.vector)
+    sa.select(_memories.c.number, _memories.c.place)
+    .add_columns(_pieces.c.start, _pieces.c.end, _pieces.c.is_question, _pieces.c.vector)
     .select_from(
         _memories.outerjoin(
             _pieces,

@@ -220,7 +220,8 @@ class BatchingEmbedder:
             self._busy_threads -= 1
             for text in batch:
                 del self._running[text]
-            self._changed.notify()
+            if self._waiting:  # a thread that is woken for nothing takes CPU from others
+                self._changed.notify()
 
     def _next_batch(self) -> Batch:
         """Take the next texts from the queues. Call it with the lock held."""

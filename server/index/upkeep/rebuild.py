@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import outbox
@@ -150,7 +150,13 @@ def recount(database: Database) -> None:
     with database.write() as session:
         word_index.forget_orphans(session)
         counts = {"memory_count": _count_of(_memories), "piece_count": _count_of(_pieces), "memory_bytes": _size()}
-        session.execute(sa.update(_projects).values(counts | {"epoch": secrets.randbits(EPOCH_BITS)}))
+        session.execute(sa.update(_projects).values(counts))
+        begin_epoch(session)
+
+
+def begin_epoch(session: Session) -> None:
+    """Make all processes read their matrices again."""
+    session.execute(sa.update(_projects).values(epoch=secrets.randbits(EPOCH_BITS)))
 
 
 def _count_of(table: sa.Table) -> sa.ScalarSelect[int]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database
+from server.index.upkeep import rebuild
 from server.index.upkeep.progress import Progress
 from server.index.words import tokenizer, word_index
 from server.models import WordIndexState, metadata
@@ -66,6 +67,8 @@ def _rewrite_chunk(database: Database) -> int:
     with database.write() as session:
         state = session.get_one(WordIndexState, 1, with_for_update=True)
         chunk = _next_chunk(session, state.outdated_below)
+        if state.outdated_below and not chunk:
+            rebuild.begin_epoch(session)  # places have changed, which cached matrices hold
         state.outdated_below = chunk[-1][0] if chunk else 0
         project_ids = sorted({project_id for _, project_id in chunk})
         # Writers lock the project's row too, so that the words of an old text cannot overwrite those of a new one.

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 REACH = 6
 DECAY = 0.9
 
-_OFFSETS = np.arange(-REACH, REACH + 1)
-_WEIGHTS = DECAY ** np.abs(_OFFSETS)
+_WEIGHTS = DECAY ** np.arange(REACH + 1)
 
 
 def windows(
@@ -27,12 +26,14 @@ def windows(
     `places` (memories) are those of the memories that hold a term, `held` (memories, terms) is (1 + part) / 2 where one
     holds a term and 0 elsewhere, and `rarities` (terms) weigh the terms.
     """
-    order = np.argsort(places, kind="stable")
-    sorted_places = places[order]
+    distinct, first = np.unique(places, return_index=True)
+    starts = np.searchsorted(distinct, wanted - REACH)
+    counts = np.searchsorted(distinct, wanted + REACH, side="right") - starts
+    near = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    weights = _WEIGHTS[np.abs(distinct[near] - np.repeat(wanted, counts))]
     best = np.zeros((len(wanted), len(rarities)))
-    for offset, weight in zip(_OFFSETS, _WEIGHTS, strict=True):
-        found = np.searchsorted(sorted_places, wanted + offset)
-        found[found == len(places)] = 0
-        is_there = sorted_places[found] == wanted + offset
-        np.maximum(best, weight * held[order[found]] * is_there[:, None], out=best)
+    has_near = counts > 0
+    if len(near):
+        scores = weights[:, None] * held[first[near]]
+        best[has_near] = np.maximum.reduceat(scores, (np.cumsum(counts) - counts)[has_near])
     return (best @ rarities) / max(float(rarities.sum()), 1e-9)

@@ -23,10 +23,14 @@ def memories_changed(
 ) -> None:
     """Write the words of these memories of one user, and of the memories that follow them: their context changed.
 
-    `terms` holds the terms of some texts by the number of their memory.
+    Those that follow keep their places: a cached matrix reads only changed memories again. `terms` holds the terms of
+    some texts by the number of their memory.
     """
     changed = sorted({*numbers, *next_numbers(session, project_id, user_id, numbers)})
-    _write(session, project_id, word_rows(session, project_id, user_id, changed, terms=terms))
+    rows = word_rows(session, project_id, user_id, changed, terms=terms)
+    _write(session, project_id, rows)
+    own = set(numbers)
+    _set_places(session, [row for row in rows if row.number in own])
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
@@ -53,9 +57,11 @@ def forget_orphans(session: Session) -> None:
 
 
 def rewrite(session: Session, project_id: str, numbers: Sequence[int]) -> None:
-    """Write the words of these memories of one project, of any users."""
+    """Write the words and places of these memories of one project, of any users."""
     for user_id, user_numbers in _by_user(session, numbers).items():
-        _write(session, project_id, word_rows(session, project_id, user_id, user_numbers))
+        rows = word_rows(session, project_id, user_id, user_numbers)
+        _write(session, project_id, rows)
+        _set_places(session, rows)
 
 
 def prepare(database: Database) -> None:
@@ -71,6 +77,10 @@ def purge(database: Database) -> bool:
 def _write(session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
     if rows:
         word_index_of(session).write(session, project_id, rows)
+
+
+def _set_places(session: Session, rows: Sequence[WordRow]) -> None:
+    if rows:
         session.execute(_SET_PLACE, [{"memory": row.number, "place": row.place} for row in rows])
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import as_json
-from server.index.best import best_of, union
+from server.index.best import best_of, positions_of, union
+from server.index.types import Places
 from server.index.words.backend import word_index_of
 from server.index.words.context import NumbersIn
 from server.index.words.protocol import TermScores, WordIndex
@@ -104,14 +105,17 @@ def search(
     return _matches(index, scores, memory_count, allowed, np.array([term in asked.wholes for term in counts]))
 
 
-def windows_of(session: Session, matches: WordMatches, also: NDArray[np.int64]) -> Windows:
-    """Return the windows of the matches, and of the memories `also`, which may hold no term themselves."""
+def windows_of(session: Session, matches: WordMatches, also: NDArray[np.int64], known: Places) -> Windows:
+    """Return the windows of the matches, and of the memories `also`, which may hold no term themselves.
+
+    The places that are not `known` are read.
+    """
     rows = matches.rows
     if not len(rows.numbers):
         return Windows(rows.numbers, np.empty(0, np.float32))
     numbers = union(rows.numbers, also)
-    wanted = union(matches.numbers, also)
-    places = _places(session, numbers)
+    wanted = numbers if matches.numbers is rows.numbers else union(matches.numbers, also)
+    places = _places(session, numbers, known)
     own = places[np.searchsorted(numbers, rows.numbers)]
     values = windows(own, rows.held, rows.rarities, places[np.searchsorted(numbers, wanted)])
     return Windows(wanted, values.astype(np.float32))
@@ -168,12 +172,16 @@ def _matches(
     return WordMatches(numbers, shares.astype(np.float32), rows, asked=True)
 
 
-def _places(session: Session, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+def _places(session: Session, numbers: NDArray[np.int64], known: Places) -> NDArray[np.int64]:
     """Return the places of these memories (ascending numbers). A memory that no longer exists has the place -1."""
-    query = _places_query(word_index_of(session).numbers_in)
-    found = np.array(query.rows(session, numbers=as_json(numbers.tolist())), np.int64).reshape(-1, 2)
     places = np.full(len(numbers), -1, np.int64)
-    places[np.searchsorted(numbers, found[:, 0])] = found[:, 1]
+    positions, is_known = positions_of(numbers, known.numbers)
+    places[is_known] = known.places[positions[is_known]]
+    if not is_known.all():
+        query = _places_query(word_index_of(session).numbers_in)
+        rows = query.rows(session, numbers=as_json(numbers[~is_known].tolist()))
+        found = np.array(rows, np.int64).reshape(-1, 2)
+        places[np.searchsorted(numbers, found[:, 0])] = found[:, 1]
     return places
 
 
