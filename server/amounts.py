@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 from server.database import Database
 from server.models import IndexTask, Mail, Project
 from server.models.base import now
+from server.models.projects import deleted_projects
 
 KEEP_SECONDS = 5.0
 """A result is reused for this long."""
@@ -21,12 +22,16 @@ TIMEOUT_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """`pending` changes wait for the index, the oldest of them for `pending_seconds`; `mails` wait to be sent."""
+    """`pending` changes wait for the index, the oldest of them for `pending_seconds`; `mails` wait to be sent.
+
+    `deleted_projects` are not removed from the disk yet.
+    """
 
     memories: int
     pending: int
     pending_seconds: float
     mails: int
+    deleted_projects: int
 
 
 class AmountsReader:
@@ -66,5 +71,6 @@ def _amounts(session: Session) -> Amounts:
     pending = session.scalar(sa.select(sa.func.count()).select_from(IndexTask))
     oldest = session.scalar(sa.select(col(IndexTask.created_at)).order_by(col(IndexTask.number)).limit(1))
     mails = session.scalar(sa.select(sa.func.count()).select_from(Mail))
+    deleted = session.scalar(sa.select(sa.func.count()).select_from(deleted_projects().subquery()))
     seconds = max((now() - oldest).total_seconds(), 0.0) if oldest else 0.0
-    return Amounts(int(memories or 0), pending or 0, seconds, mails or 0)
+    return Amounts(int(memories or 0), pending or 0, seconds, mails or 0, deleted or 0)

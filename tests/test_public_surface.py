@@ -184,6 +184,7 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
 METRICS = """
 activity_dropped counter
 activity_waiting gauge
+deleted_projects gauge
 healthy gauge part
 index_owner gauge
 index_pending gauge

@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from server.commands import postgres_copy, sqlite_copy
 from server.commands.output import print_message, write_result
+from server.database import Database
+from server.index.upkeep import removal
+from server.index.words import word_index
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
 
 STANDARD = "-"
@@ -32,7 +37,20 @@ def backup(settings: Settings, args: Namespace) -> None:
 
 
 def _copy(settings: Settings, file: Path) -> None:
+    if not settings.is_sqlite or sqlite_copy.database_file(settings).exists():
+        with suppress(sa.exc.DBAPIError):  # the copy reports what is wrong with the database
+            _remove_deleted(settings.database_url.get_secret_value())
     (sqlite_copy.copy if settings.is_sqlite else postgres_copy.copy)(settings, file)
+
+
+def _remove_deleted(url: str) -> None:
+    """Remove what deleted projects still hold, so that the copy does not keep it."""
+    database = Database(url, connections=1)
+    try:
+        if sa.inspect(database.engine).has_table("projects") and removal.remove_all(database):
+            word_index.purge(database)
+    finally:
+        database.close()
 
 
 def _write_to_standard_output(settings: Settings) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from cryptography.fernet import InvalidToken
 from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
-from sqlmodel import Session, col
+from sqlmodel import Session, SQLModel, col
 
 from server import data_folder
 from server.commands import model_checks, start_warnings
@@ -21,7 +21,8 @@ from server.database import Database, migrated
 from server.health import LOW_DISK_BYTES, free_bytes
 from server.limits import in_redis
 from server.mail import open_mailer
-from server.models import Mail, Project, SecondFactor
+from server.models import IndexTask, Mail, Memory, Piece, Project, SecondFactor
+from server.models.projects import deleted_projects
 from server.models.stored_size import TOTAL_SIZE
 from server.oidc import CALLBACK, ProviderAway, open_provider
 from server.postgres import is_pooled
@@ -134,18 +135,25 @@ def _secret_key(settings: Settings) -> str:
 def _index(settings: Settings) -> str:
     """Compare memories, words, vectors and counters in SQL."""
     with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
-        memories, pieces, pending = (_count(session, table) for table in ("memories", "pieces", "index_tasks"))
-        size = session.execute(sa.select(TOTAL_SIZE)).scalar_one()
+        deleted = _count(session, deleted_projects().subquery())
+        kept = col(Memory.project_id).not_in(deleted_projects())
+        memories, size = session.execute(sa.select(sa.func.count(), TOTAL_SIZE).select_from(Memory).where(kept)).one()
+        pieces = _count(session, Piece, col(Piece.project_id).not_in(deleted_projects()))
+        pending = _count(session, IndexTask)
         columns = (Project.memory_count, Project.piece_count, Project.memory_bytes)
         counted = session.execute(sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in columns))).one()
-        if (memories, pieces, size) != tuple(counted) or _count(session, "memory_words") != memories:
+        words = _count(session, sa.table("memory_words"))
+        if (memories, pieces, size) != tuple(counted) or words != _count(session, Memory):
             raise CheckFailed("does not match the memories in SQL: run python -m server reindex")
-    return f"{memories} memories in {pieces} pieces; {pending} changes pending"
+    removing = f"; {deleted} deleted projects to be removed from the disk" if deleted else ""
+    return f"{memories} memories in {pieces} pieces; {pending} changes pending{removing}"
 
 
-def _count(session: Session, table: str) -> int:
-    count: int = session.execute(sa.select(sa.func.count()).select_from(sa.table(table))).scalar_one()
-    return count
+def _count(
+    session: Session, rows: type[SQLModel] | sa.FromClause, condition: sa.ColumnElement[bool] | None = None
+) -> int:
+    query = sa.select(sa.func.count()).select_from(rows)
+    return session.scalar(query if condition is None else query.where(condition)) or 0
 
 
 def _redis(settings: Settings) -> str:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.models import Organization, Project, User
+from server.models.projects import IS_DELETED
 
 
 def lock_organization(session: Session, organization_id: str) -> None:
@@ -21,13 +22,10 @@ def lock_organization_of(session: Session, project_id: str) -> None:
     _lock(session, col(Organization.id) == organization_id)
 
 
-def lock_project_shared(session: Session, project_id: str) -> None:
-    """Take a shared lock, so that the project cannot be deleted before the commit.
-
-    It may be deleted already: check after locking.
-    """
-    query = sa.select(col(Project.id)).where(col(Project.id) == project_id)
-    session.execute(query.with_for_update(read=True, key_share=True))
+def lock_project_shared(session: Session, project_id: str) -> bool:
+    """Take a shared lock, so that the project cannot be deleted before the commit. Return whether it is still there."""
+    query = sa.select(col(Project.id)).where(col(Project.id) == project_id, ~IS_DELETED)
+    return session.scalar(query.with_for_update(read=True, key_share=True)) is not None
 
 
 def lock_project(session: Session, project_id: str) -> None:

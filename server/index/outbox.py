@@ -91,13 +91,6 @@ def memory_resized(session: Session, project_id: str, growth: int) -> None:
         session.execute(change.values(memory_bytes=counters.memory_bytes + growth))
 
 
-def projects_removed(session: Session, project_ids: Sequence[str]) -> None:
-    """Delete the words of these projects. Call it before their rows are deleted."""
-    word_index.projects_removed(session, project_ids)
-    for project_id in project_ids:
-        request_purge(session, project_id)
-
-
 def _advance_revision(session: Session, project_id: str, new_sizes: Sequence[int], pieces: int) -> int:
     """Add to the project's counters and return its new revision. `new_sizes` are the bytes of the new memories.
 

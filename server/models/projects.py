@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from server.models.base import Utc, enum_check, foreign_key, new_id, now
 
@@ -18,6 +18,9 @@ class ProjectRole(StrEnum):
 class Project(SQLModel, table=True):
     """A set of memories. Each transaction that changes memories also updates the counters.
 
+    A deleted project has no organization, no name and zeros for counters. Nobody can reach it, since access starts from
+    organizations. `server.index.upkeep.removal` deletes what it held, and then its row.
+
     `revision` grows with every change, and a memory stores the revision of its last change. `removals` grows with every
     deletion. From both, a cached matrix knows which memories to read again. `epoch` changes when the database may have
     been restored to an earlier state, which makes the counters meaningless.
@@ -27,7 +30,7 @@ class Project(SQLModel, table=True):
     __table_args__ = (sa.UniqueConstraint("organization_id", "name_key"),)
 
     id: str = Field(default_factory=lambda: new_id("proj_"), primary_key=True)
-    organization_id: str = Field(sa_column=foreign_key("organizations.id"))
+    organization_id: str = Field(sa_column=foreign_key("organizations.id", nullable=True))
     name: str
     name_key: str = Field(description="the name in the form that is compared: case-folded, NFKC")
     created_by: str = Field(sa_column=foreign_key("users.id", on_delete="RESTRICT", index=True))
@@ -41,6 +44,10 @@ class Project(SQLModel, table=True):
     piece_count: int = 0
     trash_days: int | None = Field(default=None, description="None: the server's default")
 
+    @property
+    def is_deleted(self) -> bool:
+        return self.organization_id is None
+
 
 class ProjectMember(SQLModel, table=True):
     __tablename__ = "project_members"
@@ -50,3 +57,12 @@ class ProjectMember(SQLModel, table=True):
     user_id: str = Field(sa_column=foreign_key("users.id", primary_key=True, index=True))
     role: ProjectRole = Field(sa_type=sa.String)
     joined_at: datetime = Field(default_factory=now, sa_type=Utc)
+
+
+IS_DELETED = col(Project.organization_id).is_(None)
+"""The same as `is_deleted`, in SQL."""
+
+
+def deleted_projects() -> sa.Select[str]:
+    """Return the query for the ids of deleted projects that are not removed yet."""
+    return sa.select(col(Project.id)).where(IS_DELETED)

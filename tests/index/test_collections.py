@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from server.domain.memory.filters import Filters
+from server.domain.teams import cascades
 from server.index import outbox
 from server.index.chroma.client import open_embedded
 from server.index.exact import matrix_cache
@@ -126,8 +127,7 @@ def test_a_deleted_projects_collection_is_deleted(large: World) -> None:
     chroma = large.index._collections.open(as_owner=False)
     assert chroma is not None
     with large.database.write() as session:
-        outbox.projects_removed(session, [large.project_id])
-        session.delete(session.get_one(Project, large.project_id))
+        cascades.remove_projects(session, col(Project.id) == large.project_id)
     large.index.wake()
     root = large.settings.data_dir / "chroma"
     eventually(lambda: not chroma.list_names() and not any(path.is_dir() for path in root.glob("*/*")))

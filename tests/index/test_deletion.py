@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import select
+from sqlmodel import col, select
 
 from server.domain.memory import deletions
-from server.index import outbox
+from server.domain.teams import cascades
+from server.index import chunks
 from server.index.words import word_index
-from server.models import IndexTask, Memory, Project
+from server.models import IndexTask, Memory, Project, TrashedMemory
 from server.models.base import now
 from tests.support.world import World, eventually
 
@@ -78,8 +79,7 @@ def test_a_deleted_projects_words_are_erased(world: World) -> None:
     other = world.another_project()
     other.add("The password is Xylographqua")
     with world.database.write() as session:
-        outbox.projects_removed(session, [other.project_id])
-        session.delete(session.get_one(Project, other.project_id))
+        cascades.remove_projects(session, col(Project.id) == other.project_id)
     world.index.wake()
     eventually(lambda: not on_disk(world.settings.data_dir, "xylographqu"), seconds=2)
 
@@ -129,6 +129,23 @@ def test_deleting_all_memories_of_one_user_keeps_those_of_others(world: World) -
     with world.database.write() as session:
         assert deletions.delete_all(session, world.principal, world.project_id, "ann") == 2
     assert world.texts("red canoe") == ["red canoe three"]
+
+
+def test_all_memories_are_deleted_in_turns_so_that_others_can_write(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "TURN_SECONDS", 0.0)
+    ids = world.add_many([f"red canoe {n}" for n in range(2 * chunks.MOST_MEMORIES + 1)])
+    turns: list[str] = []
+    with world.database.write() as session:
+        deletions.delete(session, world.principal, ids[0])
+        sa.event.listen(session, "after_commit", lambda _session: turns.append("ended"))
+        assert deletions.delete_all(session, world.principal, world.project_id) == len(ids) - 1
+    assert len(turns) >= 3
+    with world.database.read() as session:
+        assert (world.texts("red canoe"), session.exec(select(TrashedMemory.id)).all()) == ([], [])
+        project = session.get_one(Project, world.project_id)
+        assert (project.memory_count, project.memory_bytes, project.piece_count) == (0, 0, 0)
 
 
 def test_the_counters_follow_every_change(world: World) -> None:

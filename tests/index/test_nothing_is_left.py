@@ -11,7 +11,7 @@ from server.database import Database
 from server.domain.memory import deletions, expiry, revert, trash
 from server.domain.memory.revert import Wanted
 from server.domain.teams import cascades
-from server.models import Memory, TrashedMemory
+from server.models import Memory, Project, TrashedMemory
 from server.models.base import now
 from tests.index.test_deletion import on_disk
 from tests.support.world import World, eventually
@@ -48,7 +48,7 @@ def expire(session: Session, world: World, memory_id: str) -> None:
 
 
 def delete_the_project(session: Session, world: World, _memory_id: str) -> None:
-    cascades.remove_projects(session, [world.project_id])
+    cascades.remove_projects(session, col(Project.id) == world.project_id)
 
 
 def revert_and_delete(session: Session, world: World, memory_id: str) -> None:

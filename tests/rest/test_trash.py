@@ -13,6 +13,7 @@ from server.domain.memory import trash
 from server.models import TrashedMemory
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
+from tests.support.world import eventually
 
 
 async def listed(caller: Caller, query: str = "") -> list[dict[str, Any]]:
@@ -151,5 +152,9 @@ async def test_the_trash_goes_with_its_project(
 ) -> None:
     await api.delete(f"/api/memories/{await api.add('x')}")
     assert (await signed_in(alice).delete(f"/api/projects/{alice.project_id}")).status_code == 200
-    with database.read() as session:
-        assert session.scalar(sa.select(sa.func.count()).select_from(TrashedMemory)) == 0
+
+    def is_empty() -> bool:
+        with database.read() as session:
+            return session.scalar(sa.select(sa.func.count()).select_from(TrashedMemory)) == 0
+
+    eventually(is_empty)

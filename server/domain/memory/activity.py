@@ -20,6 +20,7 @@ from server.domain.retention import delete_chunk
 from server.models import ActivityEvent, Project, User
 from server.models.activity import ActivityKind
 from server.models.base import new_id, now
+from server.models.projects import IS_DELETED
 from server.models.sources import SourceKind
 from server.principal import Principal
 
@@ -103,7 +104,7 @@ def noted_in(session: Session) -> list[Noted]:
 def store(session: Session, events: Sequence[Noted]) -> None:
     """Store the events of projects that still exist."""
     project_ids = {event["project_id"] for event in events}
-    query = sa.select(col(Project.id)).where(col(Project.id).in_(project_ids))
+    query = sa.select(col(Project.id)).where(col(Project.id).in_(project_ids), ~IS_DELETED)
     existing = set(session.scalars(query.with_for_update(read=True, key_share=True)))
     rows = [event for event in events if event["project_id"] in existing]
     if rows:

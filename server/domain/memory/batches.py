@@ -4,18 +4,17 @@ Between two transactions, other writers get a turn. After a crash before `accept
 housekeeping publishes the rest.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.database import paused
 from server.domain.memory import imports
 from server.domain.memory.exchange.lines import line_from
 from server.domain.memory.imports import CHUNK_LINES, Staged
 from server.domain.memory.publishing import PUBLISHED_PIECES
 from server.domain.memory.source import source_of
+from server.domain.memory.turns import end_turn
 from server.errors import ServiceError
 from server.index.types import Embedded
 from server.models import Memory
@@ -23,9 +22,6 @@ from server.principal import Principal
 
 STAGED_PIECES = 256
 """The most pieces in one staging transaction. A single memory may have more."""
-
-TURN_SECONDS = 0.002
-"""How long other writers get to take the lock. A thread that does not sleep would take it again first."""
 
 Step = Callable[[Session, None, str], bool]
 
@@ -51,9 +47,9 @@ def store(
     import_id = imports.begin(session, principal, project_id, principal.user_id, source_of(principal))
     try:
         for part in _parts(memories, embedded):
-            _end_transaction(session)
+            end_turn(session)
             imports.keep(session, import_id, part)
-        _end_transaction(session)
+        end_turn(session)
         imports.accept(session, principal, import_id)
         earlier = claim()
     except ServiceError:
@@ -64,7 +60,7 @@ def store(
         return earlier
     session.commit()
     try:
-        _end_transaction(session)
+        end_turn(session)
         _repeat(session, imports.publish, import_id)
     except (sa.exc.OperationalError, sa.exc.TimeoutError):  # the batch is accepted, so housekeeping publishes the rest
         session.rollback()
@@ -93,9 +89,4 @@ def _repeat(session: Session, step: Step, import_id: str) -> None:
     is_more = True
     while is_more:
         is_more = step(session, None, import_id)
-        _end_transaction(session)
-
-
-def _end_transaction(session: Session) -> None:
-    with paused(session):
-        time.sleep(TURN_SECONDS)
+        end_turn(session)

@@ -8,7 +8,8 @@ from sqlmodel import Session, col
 from server.domain import audit
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
-from server.domain.memory import activity, storing, trash
+from server.domain.memory import activity, storing, trash, turns
+from server.index import chunks
 from server.models import Memory
 from server.models.activity import ActivityKind
 from server.models.base import now
@@ -42,19 +43,28 @@ def remove(session: Session, principal: Principal, memory: Memory, days: int) ->
 def delete_all(session: Session, principal: Principal, project_id: str | None, user_id: str | None = None) -> int:
     """Delete all memories of the project, or those of the end user `user_id`, including those in the trash. Return how
     many were deleted, not counting expired memories and those in the trash.
+
+    If there are many it takes several transactions, and deletes what was there in the first one. After an interruption,
+    what is left can be deleted with another call.
     """
     project = require_project(session, principal, project_id, Action.WRITE)
-    matching = [col(Memory.project_id) == project.id]
-    if user_id is not None:
-        matching.append(col(Memory.user_id) == user_id)
-    query = sa.select(col(Memory.number), is_live(now())).where(*matching)
-    rows = session.execute(query.with_for_update()).all()
-    numbers, count = [row[0] for row in rows], sum(bool(row[1]) for row in rows)
-    storing.remove(session, project.id, numbers)
-    gone = count + trash.erase_all(session, project.id, user_id)
+    moment = now()
+    of_user = [] if user_id is None else [col(Memory.user_id) == user_id]
+    matching = [col(Memory.project_id) == project.id, *of_user]
+    newest, count = session.execute(
+        sa.select(sa.func.max(col(Memory.number)), sa.func.count().filter(is_live(moment))).where(*matching)
+    ).one()
+    gone = count + trash.count_deleted(session, project.id, user_id, moment)
     if gone:
         activity.note(session, principal, project.id, ActivityKind.DELETE, count=gone)
         audit.record_memories(
             session, Event.MEMORIES_DELETED, principal, project, gone, only_one_end_user=user_id is not None
         )
-    return count
+
+    def remove_some() -> bool:
+        numbers = chunks.next_numbers(session, *matching, col(Memory.number) <= (newest or 0))
+        storing.remove(session, project.id, numbers)
+        return bool(numbers) or trash.erase_some(session, project.id, user_id, moment)
+
+    turns.in_turns(session, remove_some, chunks.TURN_SECONDS)
+    return int(count)

@@ -17,6 +17,7 @@ from server.domain.memory.storing import remove
 from server.models import Label, Memory
 from server.models.base import Utc, now
 from server.models.expiry import has_expired
+from server.models.projects import deleted_projects
 from server.statements import Query
 
 MOST_DAYS = 36_500
@@ -86,6 +87,7 @@ _EXPIRED = Query(
 def purge(session: Session) -> int:
     """Delete some memories that have expired, with all their versions. Return how many. Call it again while some go."""
     query = sa.select(col(Memory.project_id), col(Memory.number)).where(has_expired(now()))
+    query = query.where(col(Memory.project_id).not_in(deleted_projects()))  # theirs are not counted any more
     rows = session.execute(query.limit(PURGED_MEMORIES).with_for_update(skip_locked=True)).all()
     by_project: dict[str, list[int]] = defaultdict(list)
     for project_id, number in rows:

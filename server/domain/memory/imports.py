@@ -33,6 +33,7 @@ from server.index.types import Embedded
 from server.models import Import, Memory, Project, StagedMemory
 from server.models.activity import ActivityKind
 from server.models.base import now
+from server.models.projects import deleted_projects
 from server.models.sources import Source
 from server.models.stored_size import size_of_memory
 from server.principal import Principal
@@ -199,6 +200,7 @@ def left_behind(session: Session) -> list[tuple[str, bool]]:
     committed = col(Import.committed_at).is_not(None)
     limit = sa.case((committed, moment - RESUMED_AFTER), else_=moment - ABANDONED_AFTER)
     query = sa.select(col(Import.id), committed).where(col(Import.touched_at) <= limit)
+    query = query.where(col(Import.project_id).not_in(deleted_projects()))
     return [(row[0], bool(row[1])) for row in session.execute(query)]
 
 
@@ -265,9 +267,8 @@ def _touch(session: Session, import_id: str) -> Import:
 
 
 def _locked(session: Session, import_id: str) -> Import | None:
-    """Return the import and lock it, after its project, as a deletion of the project does."""
+    """Return the import, unless its project is gone, and lock it after its project, as a deletion does."""
     project_id = session.scalar(sa.select(col(Import.project_id)).where(col(Import.id) == import_id))
-    if project_id is None:
+    if project_id is None or not lock_project_shared(session, project_id):
         return None
-    lock_project_shared(session, project_id)
     return session.get(Import, import_id, populate_existing=True, with_for_update=True)

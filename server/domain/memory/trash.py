@@ -138,8 +138,8 @@ def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
 
 def bring_back(session: Session, found: TrashedMemory) -> Memory:
     """Move a memory out of the trash. Raises QuotaExceeded, and NotFound if somebody else did it first."""
-    lock_project_shared(session, found.project_id)
-    row = session.get(TrashedMemory, found.id, populate_existing=True, with_for_update=True)
+    is_there = lock_project_shared(session, found.project_id)
+    row = session.get(TrashedMemory, found.id, populate_existing=True, with_for_update=True) if is_there else None
     if row is None:
         raise NotFound(NO_MEMORY)
     memory = rows.read(Memory, row.memory)
@@ -165,12 +165,16 @@ def erase(session: Session, principal: Principal, memory_id: str) -> bool:
     return bool(_erase(session, row.project_id, [col(TrashedMemory.id) == row.id]))
 
 
-def erase_all(session: Session, project_id: str, user_id: str | None) -> int:
-    """Permanently delete everything in the project's trash, or only the memories of the end user `user_id`.
+def count_deleted(session: Session, project_id: str, user_id: str | None, until: datetime) -> int:
+    """Count what was deleted until this moment and is in the project's trash, or only that of the end user `user_id`."""
+    matching = [*_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until]
+    return session.scalar(sa.select(sa.func.count()).select_from(TrashedMemory).where(*matching)) or 0
 
-    Return how many.
-    """
-    return _erase(session, project_id, _of(project_id, user_id))
+
+def erase_some(session: Session, project_id: str, user_id: str | None, until: datetime) -> bool:
+    """Permanently delete some of what `count_deleted` counts. Return whether there was any."""
+    chunk = sa.select(col(TrashedMemory.id)).where(*_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until)
+    return bool(_erase(session, project_id, [col(TrashedMemory.id).in_(chunk.limit(PURGED_MEMORIES))]))
 
 
 def purge(session: Session) -> int:

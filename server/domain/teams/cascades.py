@@ -1,4 +1,8 @@
-"""What is deleted together with a project, an organization or a membership, and how much of it."""
+"""What is deleted together with a project, an organization or a membership, and how much of it.
+
+A project leaves its organization, and with it everybody's reach, when the deletion commits. What it holds can take
+minutes to delete, so `server.index.upkeep.removal` does that afterwards, in small transactions.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,15 +12,15 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
 from server.domain.grants import connections
-from server.index import outbox
 from server.models import (
     ApiKey,
     Invitation,
-    Memory,
-    OAuthGrant,
+    InvitationProject,
     Organization,
     OrganizationMember,
     Project,
+    ProjectIndex,
+    ProjectLanguages,
     ProjectMember,
     User,
 )
@@ -35,6 +39,14 @@ class DeletedCounts:
     memories: int = 0
 
 
+_DELETED = {
+    "organization_id": None, "name": "", "name_key": "", "memory_count": 0, "memory_bytes": 0, "piece_count": 0,
+}  # fmt: skip
+"""The columns of a deleted project: out of reach, its name free and forgotten, and none of its memories counted."""
+
+_NOT_IN_SESSION = {"synchronize_session": False}
+
+
 class RevokedAccess(NamedTuple):
     """How many of a user's API keys and grants were deleted."""
 
@@ -42,23 +54,31 @@ class RevokedAccess(NamedTuple):
     grants: int
 
 
-def remove_projects(session: Session, project_ids: Sequence[str]) -> DeletedCounts:
-    """Delete the projects with everything in them.
+def remove_projects(session: Session, matching: sa.ColumnElement[bool]) -> DeletedCounts:
+    """Delete the matching projects with everything in them.
 
     `members` counts memberships of the projects, `invitations` the pending ones.
     """
+    project_ids = sa.select(col(Project.id)).where(matching)
+    session.execute(project_ids.order_by(col(Project.id)).with_for_update())
+    totals = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(col(Project.memory_count)), 0)).where(matching)
+    projects, memories = session.execute(totals).one()
     is_pending = col(Invitation.status) == InvitationStatus.PENDING
-    counts = DeletedCounts(
-        projects=len(project_ids),
-        members=_count(session, ProjectMember, col(ProjectMember.project_id).in_(project_ids)),
-        invitations=_count(session, Invitation, col(Invitation.project_id).in_(project_ids) & is_pending),
-        api_keys=_count(session, ApiKey, col(ApiKey.project_id).in_(project_ids)),
-        grants=_count(session, OAuthGrant, col(OAuthGrant.project_id).in_(project_ids)),
-        memories=_count(session, Memory, col(Memory.project_id).in_(project_ids)),
+    invitations = _count(session, Invitation, col(Invitation.project_id).in_(project_ids) & is_pending)
+    grants = connections.end_grants_in(session, project_ids)
+    deleted = {
+        table: _delete(session, table, col(table.project_id).in_(project_ids))
+        for table in (ApiKey, ProjectMember, InvitationProject, Invitation, ProjectIndex, ProjectLanguages)
+    }
+    session.execute(sa.update(Project).where(matching).values(_DELETED), execution_options=_NOT_IN_SESSION)
+    return DeletedCounts(
+        projects=projects,
+        members=deleted[ProjectMember],
+        invitations=invitations,
+        api_keys=deleted[ApiKey],
+        grants=grants,
+        memories=int(memories),
     )
-    outbox.projects_removed(session, project_ids)
-    session.execute(sa.delete(Project).where(col(Project.id).in_(project_ids)))
-    return counts
 
 
 def remove_organization(session: Session, organization: Organization) -> DeletedCounts:
@@ -66,12 +86,10 @@ def remove_organization(session: Session, organization: Organization) -> Deleted
 
     `members` counts its people including the owner, `invitations` the pending ones.
     """
-    is_inside = col(Project.organization_id) == organization.id
     is_pending = col(Invitation.status) == InvitationStatus.PENDING
     members = _count(session, OrganizationMember, col(OrganizationMember.organization_id) == organization.id)
     pending = _count(session, Invitation, (col(Invitation.organization_id) == organization.id) & is_pending)
-    project_ids = list(session.execute(sa.select(col(Project.id)).where(is_inside)).scalars())
-    counts = remove_projects(session, project_ids)
+    counts = remove_projects(session, col(Project.organization_id) == organization.id)
     session.execute(sa.delete(Organization).where(col(Organization.id) == organization.id))
     return replace(counts, members=members + 1, invitations=pending)
 
@@ -114,3 +132,8 @@ def remove_other_people(session: Session, owner: User) -> tuple[list[tuple[str, 
 def _count(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
     count: int = session.execute(sa.select(sa.func.count()).select_from(table).where(condition)).scalar_one()
     return count
+
+
+def _delete(session: Session, table: type[SQLModel], condition: sa.ColumnElement[bool]) -> int:
+    """Delete the rows that meet the condition, and return how many."""
+    return session.connection().execute(sa.delete(table).where(condition)).rowcount

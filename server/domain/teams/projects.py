@@ -128,7 +128,7 @@ def delete(session: Session, principal: Principal, project_id: str) -> DeletedCo
     """Delete a project with everything in it. Raises NotFound, Forbidden."""
     lock_organization_of(session, project_id)
     project, _ = require_project_role(session, principal, project_id, Action.DELETE_PROJECT)
-    counts = cascades.remove_projects(session, [project.id])
+    counts = cascades.remove_projects(session, col(Project.id) == project.id)
     audit.record(session, Event.PROJECT_DELETED, principal.user_id, project.organization_id, project.id)
     return counts
 

@@ -18,6 +18,7 @@ from server.index.upkeep.progress import Progress
 from server.index.words import word_index
 from server.models import Project, ProjectIndex, metadata
 from server.models.base import now
+from server.models.projects import IS_DELETED
 from server.models.stored_size import TOTAL_SIZE
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def recount(database: Database) -> None:
     with database.write() as session:
         word_index.forget_orphans(session)
         counts = {"memory_count": _count_of(_memories), "piece_count": _count_of(_pieces), "memory_bytes": _size()}
-        session.execute(sa.update(_projects).values(counts))
+        session.execute(sa.update(_projects).where(~IS_DELETED).values(counts))
         begin_epoch(session)
 
 

@@ -13,6 +13,7 @@ from server.index.model import languages
 from server.index.upkeep.progress import Progress
 from server.models import IndexSurvey, Memory, Project, ProjectLanguages
 from server.models.base import now
+from server.models.projects import deleted_projects
 
 EVERY_SECONDS = 5.0
 REST_FACTOR = 100
@@ -95,10 +96,16 @@ def is_misread(session: Session, project_id: str) -> bool:
 
 
 def count_models(session: Session) -> dict[str, int]:
-    """Count the memories by the model of their vectors, "" for those without any. Reads an index only."""
+    """Count the memories by the model of their vectors, "" for those without any.
+
+    Reads an index only, except for the memories of deleted projects, which do not count.
+    """
     model = col(Memory.embedding_model)
-    rows = session.execute(sa.select(model, sa.func.count()).group_by(model))
-    return {name: count for name, count in rows}  # noqa: C416 - a Row is no tuple for mypy
+    by_model = sa.select(model, sa.func.count()).group_by(model)
+    counts = {name: count for name, count in session.execute(by_model)}  # noqa: C416 - a Row is no tuple for mypy
+    for name, count in session.execute(by_model.where(col(Memory.project_id).in_(deleted_projects()))):
+        counts[name] -= count
+    return {name: count for name, count in counts.items() if count}
 
 
 def look_at_projects(database: Database) -> int:

@@ -18,7 +18,7 @@ from server.index.model.failures import ModelAway
 from server.index.model.languages import reads_only_english
 from server.index.outbox import PURGE
 from server.index.types import Space
-from server.index.upkeep import candidates, following, rebuild, rewriting
+from server.index.upkeep import candidates, following, rebuild, removal, rewriting
 from server.index.upkeep.candidates import Task
 from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.progress import Progress, watched
@@ -168,24 +168,25 @@ class Worker:
             self.is_owner = True
             word_index.prepare(self._database)
             log.info("owns the index")
+        removed = removal.remove_some(self._database)
         self._purge()
         self._surveyor.step(self.progress)
         if time.monotonic() < self._retry_at:
-            return False
+            return removed
         try:
             self._sweep()
             applied = self._apply_tasks()
-            return self._continue_job() or applied
+            return self._continue_job() or applied or removed
         except ChromaFailed as error:
             self._collections.report_failure(error)
             self._retry_at = self._sweep_at = time.monotonic() + RETRY_SECONDS  # the sweep notices when Chroma is back
             self._job = self.progress = None
             log.warning("chroma failed", extra={"kind": str(error)})
-            return False
+            return removed
         except ModelAway:
             self._embed_at = time.monotonic() + CHECK_EVERY_SECONDS
             self._job = self.progress = None
-            return False
+            return removed
 
     def _purge(self) -> None:
         """Erase deleted words from disk, then clear the purge tasks."""

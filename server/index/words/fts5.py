@@ -17,7 +17,6 @@ The record, the varint and the IDF are described in SQLite's sources: ext/fts5/f
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
@@ -55,9 +54,6 @@ class Fts5:
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         session.execute(_REMOVE_MEMORIES, {"numbers": as_json(numbers)})
-
-    def remove_projects(self, session: Session, project_ids: Sequence[str]) -> None:
-        session.execute(_REMOVE_PROJECTS, {"projects": json.dumps(list(project_ids))})
 
     def remove_orphans(self, session: Session) -> None:
         session.execute(_REMOVE_ORPHANS)
@@ -153,8 +149,4 @@ _WRITE = sa.text(
     "INSERT OR REPLACE INTO memory_words (rowid, body, context, dates) VALUES (:number, :body, :context, :dates)"
 )
 _REMOVE_MEMORIES = sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))")
-_REMOVE_PROJECTS = sa.text(
-    "DELETE FROM memory_words WHERE rowid IN"
-    " (SELECT number FROM memories WHERE project_id IN (SELECT value FROM json_each(:projects)))"
-)
 _REMOVE_ORPHANS = sa.text("DELETE FROM memory_words WHERE rowid NOT IN (SELECT number FROM memories)")

@@ -65,9 +65,6 @@ class WordIndex(Protocol):
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         """Delete the words of these memories, before or while the memories themselves are deleted."""
 
-    def remove_projects(self, session: Session, project_ids: Sequence[str]) -> None:
-        """Delete the words of these projects, before or while the projects themselves are deleted."""
-
     def remove_orphans(self, session: Session) -> None:
         """Delete the words of memories that no longer exist."""
 

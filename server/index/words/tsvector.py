@@ -46,9 +46,6 @@ class Tsvector:
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         """Do nothing: the foreign key cascades."""
 
-    def remove_projects(self, session: Session, project_ids: Sequence[str]) -> None:
-        """Do nothing: the foreign key cascades."""
-
     def remove_orphans(self, session: Session) -> None:
         """Do nothing: the foreign key prevents orphans."""
 

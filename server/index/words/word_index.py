@@ -46,9 +46,9 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     word_index_of(session).remove_memories(session, sorted(removed))
 
 
-def projects_removed(session: Session, project_ids: Sequence[str]) -> None:
-    """Delete all words of these projects. Call it before their memories are deleted."""
-    word_index_of(session).remove_projects(session, project_ids)
+def forget(session: Session, numbers: Sequence[int]) -> None:
+    """Delete the words of these memories alone: the memories that follow them are about to be deleted too."""
+    word_index_of(session).remove_memories(session, numbers)
 
 
 def forget_orphans(session: Session) -> None:

@@ -130,7 +130,7 @@ def record_export(session: Session, principal: Principal | None, project_id: str
 def require_existing_project(session: Session, project_id: str) -> Project:
     """Raises NotFound."""
     project = session.get(Project, project_id, populate_existing=True)
-    if project is None:
+    if project is None or project.is_deleted:
         raise NotFound("Project not found.")
     return project
 

@@ -1,0 +1,34 @@
+"""Which memories one transaction deletes, so that other writers wait about 0.1 s at most."""
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.models import metadata
+
+TURN_SECONDS = 0.02
+"""How long a transaction goes on deleting. Its last statement and its commit come on top."""
+
+MOST_MEMORIES = 25
+"""The most memories that one statement deletes."""
+
+MOST_PIECES = 250
+"""The most pieces of them together. A single memory may have more."""
+
+_memories = metadata.tables["memories"]
+
+
+def next_numbers(session: Session, *matching: sa.ColumnElement[bool]) -> list[int]:
+    """Return the numbers of the next matching memories to delete, newest first, and lock them.
+
+    Newest first, because then no memory loses the one that its context comes from.
+    """
+    columns = _memories.c
+    query = sa.select(columns.number, columns.piece_count).where(*matching).order_by(columns.id.desc())
+    numbers: list[int] = []
+    pieces = 0
+    for number, count in session.execute(query.limit(MOST_MEMORIES).with_for_update()):
+        pieces += count
+        if numbers and pieces > MOST_PIECES:
+            break
+        numbers.append(number)
+    return numbers

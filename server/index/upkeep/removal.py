@@ -1,0 +1,83 @@
+"""Removes what deleted projects held, in short transactions. Nobody can reach it any more: see `Project`.
+
+The database knows what is left, so an interrupted removal goes on where it was.
+"""
+
+import time
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.database import Database
+from server.index import chunks, outbox
+from server.index.words import word_index
+from server.models import metadata
+from server.models.projects import deleted_projects
+
+MOST_ROWS = 100
+"""The most rows of any table but that of memories that one statement deletes."""
+
+_projects = metadata.tables["projects"]
+_memories = metadata.tables["memories"]
+_imports = metadata.tables["imports"]
+_staged = metadata.tables["staged_memories"]
+
+
+def remove_some(database: Database) -> bool:
+    """Remove a part of a deleted project, and at the end its row. Return whether there may be more."""
+    with database.read() as session:
+        project_id = session.scalar(deleted_projects().limit(1))
+    if project_id is None:
+        return False
+    until = time.monotonic() + chunks.TURN_SECONDS
+    with database.write() as session:
+        while any(remove(session, project_id) for remove in _PARTS):
+            if time.monotonic() > until:
+                return True
+        session.execute(sa.delete(_projects).where(_projects.c.id == project_id))
+        outbox.request_purge(session, project_id)
+    return True
+
+
+def remove_all(database: Database) -> bool:
+    """Remove all deleted projects. Return whether there were any."""
+    were_any = False
+    while remove_some(database):
+        were_any = True
+    return were_any
+
+
+def _remove_memories(session: Session, project_id: str) -> bool:
+    numbers = chunks.next_numbers(session, _memories.c.project_id == project_id)
+    if numbers:
+        word_index.forget(session, numbers)
+        session.execute(sa.delete(_memories).where(_memories.c.number.in_(numbers)))
+    return bool(numbers)
+
+
+def _remove_staged(session: Session, project_id: str) -> bool:
+    of_project = sa.select(_imports.c.id).where(_imports.c.project_id == project_id)
+    rows = sa.select(_staged.c.import_id, _staged.c.position).where(_staged.c.import_id.in_(of_project))
+    return _delete_chunk(session, _staged, rows)
+
+
+def _of(name: str) -> Callable[[Session, str], bool]:
+    """Return what removes some of the project's rows from a table."""
+    table = metadata.tables[name]
+
+    def remove(session: Session, project_id: str) -> bool:
+        return _delete_chunk(session, table, sa.select(*table.primary_key).where(table.c.project_id == project_id))
+
+    return remove
+
+
+def _delete_chunk(session: Session, table: sa.Table, keys: sa.Select[tuple[object, ...]]) -> bool:
+    is_chosen = sa.tuple_(*table.primary_key).in_(keys.limit(MOST_ROWS))
+    return session.connection().execute(sa.delete(table).where(is_chosen)).rowcount > 0
+
+
+_PARTS = (
+    _remove_memories, _of("trashed_memories"), _remove_staged, _of("activity_events"), _of("idempotency_keys"),
+)  # fmt: skip
+"""What a project may hold much of. All else goes with its row."""
