@@ -1,17 +1,20 @@
-"""Queries of the most common requests: compiled once for each database, and run without building objects for rows.
+"""Statements of the most common requests: compiled once for each database, and run on the driver's own cursor.
 
 SQLAlchemy takes ten times as long as SQLite for a small query, most of it for results that nobody needs here.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlmodel import Session, SQLModel
 
 T = TypeVar("T", bound=SQLModel)
+Statement: TypeAlias = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.TextClause
 Row = Sequence[Any]
 Convert = Callable[[Any], Any]
 
@@ -41,12 +44,13 @@ class _Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query whose parameters are all named. It has no expanding lists: see `numbers_in`.
+    """A statement whose parameters are all named. It has no expanding lists: see `numbers_in`.
 
-    A plain one returns its rows as the driver does, without converting values: there may be thousands.
+    The parameters of an insert are the columns, without the number that the database gives. A plain query returns its
+    rows as the driver does, without converting values: there may be thousands.
     """
 
-    statement: sa.Select[*tuple[Any, ...]] | sa.TextClause
+    statement: Statement
     is_plain: bool = False
     _compiled: dict[str, _Compiled] = field(default_factory=dict)
 
@@ -54,14 +58,22 @@ class Query:
         """Return all rows. With more `conditions`, SQLAlchemy compiles and runs the query."""
         if conditions:
             return list(session.execute(self._with(conditions), parameters))
-        bind = session.get_bind()
-        connection = bind if isinstance(bind, sa.Connection) else session.connection()
-        compiled = self._compiled.get(connection.dialect.name)
-        if compiled is None:
-            compiled = self._compiled[connection.dialect.name] = _compile(self.statement, connection.dialect)
-        result = connection.exec_driver_sql(compiled.text, compiled.parameters(parameters))
-        rows: Sequence[Row] = result.cursor.fetchall()
+        connection = _connection_of(session)
+        compiled = self._in(connection.dialect)
+        values = compiled.parameters(parameters)
+        with _cursor(connection, compiled.text, values, False) as cursor:
+            cursor.execute(compiled.text, values)
+            rows = cursor.fetchall() if cursor.description else []
         return [compiled.row(row) for row in rows] if compiled.reads and not self.is_plain else list(rows)
+
+    def run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run the statement for each of the rows of parameters."""
+        if rows:
+            connection = _connection_of(session)
+            compiled = self._in(connection.dialect)
+            values = [compiled.parameters(row) for row in rows]
+            with _cursor(connection, compiled.text, values, True) as cursor:
+                cursor.executemany(compiled.text, values)
 
     def row(self, session: Session, **parameters: Any) -> Row | None:
         """Return the only row, or None."""
@@ -75,9 +87,32 @@ class Query:
         with session.execute(self._with(conditions), parameters, execution_options={"yield_per": count}) as rows:
             yield from rows
 
+    def _in(self, dialect: sa.Dialect) -> _Compiled:
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _compile(self.statement, dialect)
+        return compiled
+
     def _with(self, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[*tuple[Any, ...]]:
         assert isinstance(self.statement, sa.Select)  # noqa: S101 - nobody adds a condition to a text
         return self.statement.where(*conditions)
+
+
+def _connection_of(session: Session) -> sa.Connection:
+    bind = session.get_bind()
+    return bind if isinstance(bind, sa.Connection) else session.connection()
+
+
+@contextmanager
+def _cursor(connection: sa.Connection, text: str, values: Any, is_many: bool) -> Iterator[DBAPICursor]:
+    """Yield a cursor of the driver for this statement. Listeners and errors are those of SQLAlchemy."""
+    cursor = connection.connection.cursor()
+    try:
+        connection.dispatch.before_cursor_execute(connection, cursor, text, values, None, is_many)
+        yield cursor
+        cursor.close()
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection._handle_dbapi_exception(error, text, values, cursor, None)
 
 
 def columns_of(table: type[SQLModel]) -> list[sa.Column[Any]]:
@@ -97,10 +132,14 @@ def _attributes_of(table: type[SQLModel]) -> list[str]:
     return [sa.inspect(table).get_property_by_column(column).key for column in columns_of(table)]
 
 
-def _compile(statement: sa.Select[*tuple[Any, ...]] | sa.TextClause, dialect: sa.Dialect) -> _Compiled:
-    compiled = statement.compile(dialect=dialect)
+def _compile(statement: Statement, dialect: sa.Dialect) -> _Compiled:
+    keys = None
+    if isinstance(statement, sa.Insert) and isinstance(statement.table, sa.Table):
+        given = statement.table.autoincrement_column
+        keys = [column.key for column in statement.table.columns if column is not given]
+    compiled = statement.compile(dialect=dialect, column_keys=keys)
     writes = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()}
-    columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
+    columns = () if isinstance(statement, sa.TextClause) else statement.exported_columns
     types = [column.type.dialect_impl(dialect) for column in columns]
     reads = [(position, type_.result_processor(dialect, None)) for position, type_ in enumerate(types)]
     return _Compiled(
