@@ -75,6 +75,13 @@ class Query:
             with _cursor(connection, compiled.text, values, True) as cursor:
                 cursor.executemany(compiled.text, values)
 
+    def returned(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Run an insert for each of the rows of parameters. Return what it returns for each, in the same order."""
+        if len(rows) == 1:
+            return self.rows(session, **rows[0])
+        assert isinstance(self.statement, sa.Insert)  # noqa: S101 - nothing else returns a row for each
+        return list(session.connection().execute(self.statement, rows))
+
     def row(self, session: Session, **parameters: Any) -> Row | None:
         """Return the only row, or None."""
         rows = self.rows(session, **parameters)
@@ -115,6 +122,7 @@ def _cursor(connection: sa.Connection, text: str, values: Any, is_many: bool) ->
         connection._handle_dbapi_exception(error, text, values, cursor, None)
 
 
+@cache
 def columns_of(table: type[SQLModel]) -> list[sa.Column[Any]]:
     """Return the columns that `detached` needs, in its order."""
     return list(sa.inspect(table).local_table.columns)
@@ -122,9 +130,32 @@ def columns_of(table: type[SQLModel]) -> list[sa.Column[Any]]:
 
 def detached(table: type[T], values: Row) -> T:
     """Return the object of a row, only to be read: it belongs to no session, and no change of it is stored."""
+    return made(table, dict(zip(_attributes_of(table), values, strict=False)))
+
+
+def made(table: type[T], attributes: Mapping[str, Any]) -> T:
+    """Return an object with these attributes and no others. Its constructor would take ten times as long."""
     instance: T = sa.inspect(table).class_manager.new_instance()
-    instance.__dict__.update(zip(_attributes_of(table), values, strict=False))
+    instance.__dict__.update(attributes)
     return instance
+
+
+def values_of(instance: SQLModel) -> dict[str, Any]:
+    """Return the parameters of an insert of the object."""
+    attributes = instance.__dict__
+    return {key: attributes.get(name) for key, name in _given_attributes(type(instance))}
+
+
+@cache
+def _given_attributes(table: type[SQLModel]) -> list[tuple[str, str]]:
+    """Return the key and the attribute of each column that an insert gives."""
+    given = _given_columns(sa.inspect(table).local_table)
+    return [(key, sa.inspect(table).get_property_by_column(column).key) for key, column in given.items()]
+
+
+def _given_columns(table: sa.Table) -> dict[str, sa.Column[Any]]:
+    """Return the columns by key, without the number that the database gives."""
+    return {column.key: column for column in table.columns if column is not table.autoincrement_column}
 
 
 @cache
@@ -135,8 +166,7 @@ def _attributes_of(table: type[SQLModel]) -> list[str]:
 def _compile(statement: Statement, dialect: sa.Dialect) -> _Compiled:
     keys = None
     if isinstance(statement, sa.Insert) and isinstance(statement.table, sa.Table):
-        given = statement.table.autoincrement_column
-        keys = [column.key for column in statement.table.columns if column is not given]
+        keys = list(_given_columns(statement.table))
     compiled = statement.compile(dialect=dialect, column_keys=keys)
     writes = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()}
     columns = () if isinstance(statement, sa.TextClause) else statement.exported_columns
