@@ -41,13 +41,14 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
 
 @asynccontextmanager
 async def late_call_of(request: Request[State], bucket: Bucket | None = None) -> AsyncIterator[Call]:
-    """Like `call_of`, for a request that reads once: the operation's transaction authenticates too.
+    """Like `call_of`, but the first operation authenticates a credential that was known before.
 
-    A bad credential, or an empty `bucket`, is still refused before anything else, though the body may be read first.
+    Run one operation in the block. For small bodies, because the block reads the body first. A bad credential is still
+    refused before anything else.
     """
     runtime = request.state["runtime"]
-    project_id = request.query_params.get("project_id")
-    call = await runtime.late_call(credential_of(request, runtime.settings), bucket, project_id)
+    credential, project_id = credential_of(request, runtime.settings), request.query_params.get("project_id")
+    call = await runtime.late_call(credential, bucket, project_id)
     try:
         await _require_nothing_unknown(request)
         yield call

@@ -48,10 +48,10 @@ from server.runtime import Call, Operation, State
 
 async def create(request: Request[State]) -> Response:
     """Store one memory. The next search finds it."""
-    call = await call_of(request, Bucket.MEMORY_ADD)
-    new = await read(request, NewMemory)
-    project_id = await project_of(request, call, new)
-    memory_id = await call.run(memories.add, in_project(new, project_id), call.index, idempotency_key(request))
+    async with late_call_of(request, Bucket.MEMORY_ADD) as call:
+        new = await read(request, NewMemory)
+        project_id = await project_of(request, call, new)
+        memory_id = await call.run(memories.add, in_project(new, project_id), call.index, idempotency_key(request))
     return reply_created(MemoryCreated.of(memory_id, new.text), new)
 
 

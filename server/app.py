@@ -179,6 +179,7 @@ def close_runtime(runtime: Runtime) -> None:
     runtime.index.close()  # first, because a Chroma that is not closed is rebuilt
     runtime.activity.close()
     runtime.mailer.close()
+    runtime.pools.close()
     runtime.database.close()
 
 

@@ -231,6 +231,7 @@ def migrated(url: str, *, connections: int = 2, quota: Quota = UNLIMITED) -> Ite
 def _engine(url: str, connections: int, statement_seconds: int = 0) -> sa.Engine:
     wait = waits.WAIT_SECONDS
     options: dict[str, object] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": wait}
+    options["pool_use_lifo"] = True  # the connection that was used last has the newest pages and statements at hand
     if sa.make_url(url).get_backend_name() != "sqlite":
         arguments = postgres.connect_arguments(sa.make_url(url))
         engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=arguments, **options)

@@ -18,6 +18,9 @@ _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 def configure(level: str, style: str) -> None:
     """Send all logs to stderr in one format. Libraries log warnings and errors only."""
     logging.getLogger("uvicorn.error").addFilter(without_traceback)
+    # No line says where it comes from, and finding out takes longer than writing it (see Python's logging HOWTO).
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -35,14 +35,19 @@ class Pools:
     def for_writing(self, operation: Callable[..., object]) -> Threads:
         return self.passwords if operation in HASHING else self.writes
 
+    def close(self) -> None:
+        """End the threads."""
+        for threads in (self.authentication, self.reads, self.writes, self.passwords, self.pages):
+            threads.close()
+
 
 def new_pools() -> Pools:
     return Pools(
-        authentication=Threads(4, share=2),
-        reads=Threads(6, share=2),
-        writes=Threads(8, share=2),
-        passwords=Threads(2, share=1),
-        pages=Threads(8, share=2),
+        authentication=Threads("authentication", 4, share=2),
+        reads=Threads("reads", 6, share=2),
+        writes=Threads("writes", 8, share=2),
+        passwords=Threads("passwords", 2, share=1),
+        pages=Threads("pages", 8, share=2),
         texts=Shares(64, share=2),
         questions=Shares(64, share=4),
         imports=Shares(4, share=1),

@@ -1,19 +1,22 @@
 """Slots for one kind of work, shared fairly: a caller can hold only a few of them, and waiting has a time limit."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
-
-import anyio
-import anyio.to_thread
 
 from server import waits
 from server.errors import Unavailable
 from server.hashing import token_hash
+from server.threads import Workers
 
 T = TypeVar("T")
+
+GIVEN_UP = (Unavailable, asyncio.CancelledError)
+"""How a wait for a slot ends without one."""
 
 MOST_KNOWN = 10_000
 """How many credentials are remembered; they take about 2 MB."""
@@ -54,7 +57,7 @@ class KnownCallers:
 class _Line:
     """One caller's own line. `present` counts its requests that hold a slot or wait for one."""
 
-    slots: anyio.Semaphore
+    slots: asyncio.Semaphore
     present: int = 0
 
 
@@ -65,13 +68,10 @@ class Shares:
 
     def __init__(self, slots: int, share: int | None = None) -> None:
         self.slots = slots
-        self._free = anyio.Semaphore(slots, fast_acquire=True)
+        self.used = 0
+        self._free = asyncio.Semaphore(slots)
         self._share = share or max(1, slots // 4)
         self._lines: dict[str, _Line] = {}
-
-    @property
-    def used(self) -> int:
-        return self.slots - self._free.value
 
     @property
     def waiting(self) -> int:
@@ -81,45 +81,70 @@ class Shares:
     @contextlib.asynccontextmanager
     async def slot(self, caller: str) -> AsyncIterator[None]:
         """Hold one slot. Raises Unavailable when the request has waited long enough."""
+        await self._take(caller)
+        try:
+            yield
+        finally:
+            self._give_back(caller)
+
+    async def _take(self, caller: str) -> None:
         line = self._lines.get(caller)
         if line is None:
-            line = self._lines[caller] = _Line(anyio.Semaphore(self._share, fast_acquire=True))
+            line = self._lines[caller] = _Line(asyncio.Semaphore(self._share))
         line.present += 1
         try:
             await _take(line.slots)
             try:
                 await _take(self._free)
-                try:
-                    yield
-                finally:
-                    self._free.release()
-            finally:
+            except GIVEN_UP:
                 line.slots.release()
-        finally:
-            line.present -= 1
-            if not line.present:
-                del self._lines[caller]
+                raise
+        except GIVEN_UP:
+            self._leave(caller, line)
+            raise
+        self.used += 1
+
+    def _give_back(self, caller: str) -> None:
+        self.used -= 1
+        self._free.release()
+        line = self._lines[caller]
+        line.slots.release()
+        self._leave(caller, line)
+
+    def _leave(self, caller: str, line: _Line) -> None:
+        line.present -= 1
+        if not line.present:
+            del self._lines[caller]
 
 
 class Threads(Shares):
-    """Slots with one worker thread each."""
+    """Slots with one worker thread each, named after `name`."""
 
-    def __init__(self, slots: int, share: int | None = None) -> None:
+    def __init__(self, name: str, slots: int, share: int | None = None) -> None:
         super().__init__(slots, share)
-        self._threads = anyio.CapacityLimiter(slots)
+        self._workers = Workers(name)
 
     async def run(self, caller: str, work: Callable[..., T], *args: object) -> T:
-        """Run `work`, which may block, on a worker thread."""
-        async with self.slot(caller):
-            return await anyio.to_thread.run_sync(work, *args, limiter=self._threads)
+        """Run `work`, which may block, on a worker thread. Raises Unavailable when the request has waited long enough.
+
+        It holds its slot until it ends, even if the request is cancelled meanwhile.
+        """
+        await self._take(caller)
+        return await self._workers.run(partial(self._give_back, caller), work, *args)
+
+    def close(self) -> None:
+        """End the threads after the work that runs."""
+        self._workers.close()
 
 
-async def _take(slots: anyio.Semaphore) -> None:
+async def _take(slots: asyncio.Semaphore) -> None:
     """Raises Unavailable when the request has waited long enough."""
+    if not slots.locked():
+        await slots.acquire()  # at once; a wait with a time limit costs more than everything else here
+        return
     try:
-        slots.acquire_nowait()  # a wait with a time limit costs more than everything else here
-    except anyio.WouldBlock:
-        with waits.counted() as left, anyio.move_on_after(left) as scope:
-            await slots.acquire()
-        if scope.cancelled_caught:
-            raise Unavailable from None
+        with waits.counted() as left:
+            async with asyncio.timeout(left):
+                await slots.acquire()
+    except TimeoutError:
+        raise Unavailable from None

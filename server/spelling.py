@@ -96,9 +96,10 @@ def warnings_of(model: BaseModel, path: str = "") -> Iterator[str]:
 
     The models allow extra fields, and callers must learn which ones were ignored.
     """
-    known = names_of(type(model))
     unknown = list(model.model_extra or ())
-    yield from (f"{path}{shortened(name)}: {not_a('field', name, known)}" for name in unknown[:MOST_UNKNOWN])
+    if unknown:
+        known = names_of(type(model))
+        yield from (f"{path}{shortened(name)}: {not_a('field', name, known)}" for name in unknown[:MOST_UNKNOWN])
     if len(unknown) > MOST_UNKNOWN:
         yield f"{path or 'and '}{len(unknown) - MOST_UNKNOWN} more fields are not known."
     for name in type(model).model_fields:

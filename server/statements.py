@@ -1,17 +1,20 @@
-"""Queries of the most common requests: compiled once for each database, and run without building objects for rows.
+"""Statements of the most common requests: compiled once for each database, and run on the driver's own cursor.
 
 For a small query, SQLAlchemy takes ten times as long as SQLite, mostly to build result objects that nobody needs here.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlmodel import Session, SQLModel
 
 T = TypeVar("T", bound=SQLModel)
+Statement: TypeAlias = sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.TextClause
 Row = Sequence[Any]
 Convert = Callable[[Any], Any]
 
@@ -42,11 +45,13 @@ class _Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query with named parameters only. It has no expanding lists: see `numbers_in`. If it is plain, rows come
-    straight from the driver, without converting values, because there may be thousands.
+    """A statement with named parameters only. It has no expanding lists: see `numbers_in`.
+
+    The parameters of an insert are the columns, without the number that the database gives. A plain query returns its
+    rows as the driver does, without converting values, because there may be thousands.
     """
 
-    statement: sa.Select[*tuple[Any, ...]] | sa.TextClause
+    statement: Statement
     is_plain: bool = False
     _compiled: dict[str, _Compiled] = field(default_factory=dict)
 
@@ -54,14 +59,29 @@ class Query:
         """Return all rows. With more `conditions`, SQLAlchemy compiles and runs the query."""
         if conditions:
             return list(session.execute(self._with(conditions), parameters))
-        bind = session.get_bind()
-        connection = bind if isinstance(bind, sa.Connection) else session.connection()
-        compiled = self._compiled.get(connection.dialect.name)
-        if compiled is None:
-            compiled = self._compiled[connection.dialect.name] = _compile(self.statement, connection.dialect)
-        result = connection.exec_driver_sql(compiled.text, compiled.parameters(parameters))
-        rows: Sequence[Row] = result.cursor.fetchall()
+        connection = _connection_of(session)
+        compiled = self._in(connection.dialect)
+        values = compiled.parameters(parameters)
+        with _cursor(connection, compiled.text, values, False) as cursor:
+            cursor.execute(compiled.text, values)
+            rows = cursor.fetchall() if cursor.description else []
         return [compiled.row(row) for row in rows] if compiled.reads and not self.is_plain else list(rows)
+
+    def run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run the statement for each of the rows of parameters."""
+        if rows:
+            connection = _connection_of(session)
+            compiled = self._in(connection.dialect)
+            values = [compiled.parameters(row) for row in rows]
+            with _cursor(connection, compiled.text, values, True) as cursor:
+                cursor.executemany(compiled.text, values)
+
+    def returned(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Run an insert for each of the rows of parameters. Return what it returns for each, in the same order."""
+        if len(rows) == 1:
+            return self.rows(session, **rows[0])
+        assert isinstance(self.statement, sa.Insert)  # noqa: S101 - nothing else returns a row for each
+        return list(session.connection().execute(self.statement, rows))
 
     def row(self, session: Session, **parameters: Any) -> Row | None:
         """Return the only row, or None."""
@@ -75,11 +95,35 @@ class Query:
         with session.execute(self._with(conditions), parameters, execution_options={"yield_per": count}) as rows:
             yield from rows
 
+    def _in(self, dialect: sa.Dialect) -> _Compiled:
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _compile(self.statement, dialect)
+        return compiled
+
     def _with(self, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[*tuple[Any, ...]]:
         assert isinstance(self.statement, sa.Select)  # noqa: S101 - nobody adds a condition to a text
         return self.statement.where(*conditions)
 
 
+def _connection_of(session: Session) -> sa.Connection:
+    bind = session.get_bind()
+    return bind if isinstance(bind, sa.Connection) else session.connection()
+
+
+@contextmanager
+def _cursor(connection: sa.Connection, text: str, values: Any, is_many: bool) -> Iterator[DBAPICursor]:
+    """Yield a cursor of the driver for this statement. Listeners and errors are those of SQLAlchemy."""
+    cursor = connection.connection.cursor()
+    try:
+        connection.dispatch.before_cursor_execute(connection, cursor, text, values, None, is_many)
+        yield cursor
+        cursor.close()
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection._handle_dbapi_exception(error, text, values, cursor, None)
+
+
+@cache
 def columns_of(table: type[SQLModel]) -> list[sa.Column[Any]]:
     """Return the columns that `detached` needs, in its order."""
     return list(sa.inspect(table).local_table.columns)
@@ -87,9 +131,32 @@ def columns_of(table: type[SQLModel]) -> list[sa.Column[Any]]:
 
 def detached(table: type[T], values: Row) -> T:
     """Return a row as a read-only object: it belongs to no session, so changes to it are not stored."""
+    return made(table, dict(zip(_attributes_of(table), values, strict=False)))
+
+
+def made(table: type[T], attributes: Mapping[str, Any]) -> T:
+    """Return an object with these attributes and no others. Its constructor would take ten times as long."""
     instance: T = sa.inspect(table).class_manager.new_instance()
-    instance.__dict__.update(zip(_attributes_of(table), values, strict=False))
+    instance.__dict__.update(attributes)
     return instance
+
+
+def values_of(instance: SQLModel) -> dict[str, Any]:
+    """Return the parameters of an insert of the object."""
+    attributes = instance.__dict__
+    return {key: attributes.get(name) for key, name in _given_attributes(type(instance))}
+
+
+@cache
+def _given_attributes(table: type[SQLModel]) -> list[tuple[str, str]]:
+    """Return the key and the attribute of each column that an insert gives."""
+    given = _given_columns(sa.inspect(table).local_table)
+    return [(key, sa.inspect(table).get_property_by_column(column).key) for key, column in given.items()]
+
+
+def _given_columns(table: sa.Table) -> dict[str, sa.Column[Any]]:
+    """Return the columns by key, without the number that the database gives."""
+    return {column.key: column for column in table.columns if column is not table.autoincrement_column}
 
 
 @cache
@@ -97,10 +164,13 @@ def _attributes_of(table: type[SQLModel]) -> list[str]:
     return [sa.inspect(table).get_property_by_column(column).key for column in columns_of(table)]
 
 
-def _compile(statement: sa.Select[*tuple[Any, ...]] | sa.TextClause, dialect: sa.Dialect) -> _Compiled:
-    compiled = statement.compile(dialect=dialect)
+def _compile(statement: Statement, dialect: sa.Dialect) -> _Compiled:
+    keys = None
+    if isinstance(statement, sa.Insert) and isinstance(statement.table, sa.Table):
+        keys = list(_given_columns(statement.table))
+    compiled = statement.compile(dialect=dialect, column_keys=keys)
     writes = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()}
-    columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
+    columns = () if isinstance(statement, sa.TextClause) else statement.exported_columns
     types = [column.type.dialect_impl(dialect) for column in columns]
     reads = [(position, type_.result_processor(dialect, None)) for position, type_ in enumerate(types)]
     return _Compiled(

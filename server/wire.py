@@ -44,12 +44,13 @@ async def read_body(request: Request[State], limit: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS) as allowed:
-            due = asyncio.get_running_loop().time() + BODY_SECONDS
+            due = allowed.when() or 0.0
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limit:
                     raise TooLarge(f"The body is larger than {limit // 1000} KB.")
-                allowed.reschedule(due + len(body) / BODY_BYTES_PER_SECOND)
+                if len(body) > BODY_BYTES_PER_SECOND:
+                    allowed.reschedule(due + len(body) / BODY_BYTES_PER_SECOND)
     except TimeoutError:
         raise TooSlow from None
     return bytes(body)

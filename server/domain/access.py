@@ -100,6 +100,9 @@ SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope
 ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
 """The action that a role must allow before its user can grant a scope. Every role has `SEE`."""
 
+_OF_MEMORIES = frozenset({Action.READ, Action.WRITE})
+"""The actions that concern a project's memories, and change nothing of the project itself."""
+
 SESSION_ONLY = "This needs a signed-in session: an API key or access token cannot do it."
 
 Role = OrganizationRole | ProjectRole
@@ -171,6 +174,7 @@ _OWN = sa.bindparam("own", type_=sa.String)
 
 _PROJECT = _projects_of(_USER).where(col(Project.id) == sa.bindparam("project_id"))
 _READ_PROJECT = Query(_PROJECT.with_only_columns(*columns_of(Project), project_role_of(_USER)))
+_LOCKED_PROJECT = Query(_READ_PROJECT.statement.with_for_update(of=Project, read=True, key_share=True))
 _ORGANIZATION = _organizations_of(_USER).where(col(Organization.id) == sa.bindparam("organization_id"))
 _MEMORY = (
     sa.select(Memory, project_role_of(_USER).label("role"))
@@ -194,17 +198,20 @@ def reachable_organizations(principal: Principal) -> sa.Select[Organization, str
     return _organizations_of(principal.user_id)
 
 
-def require_project(session: Session, principal: Principal, project_id: str | None, action: Action) -> Project:
+def require_project(
+    session: Session, principal: Principal, project_id: str | None, action: Action, *, lock: bool = False
+) -> Project:
     """Return the project, if the principal can reach it and may do this in it.
 
-    `project_id` None means the one project of a key or token. For `READ`, it is detached. Raises Invalid when a session
-    names no project, NotFound when the project is out of reach, Forbidden, InsufficientScope.
+    `project_id` None means the one project of a key or token. For `READ` and `WRITE`, it is detached. With `lock`, the
+    project cannot be deleted before the commit. Raises Invalid when a session names no project, NotFound when the
+    project is out of reach, Forbidden, InsufficientScope.
     """
-    return require_project_role(session, principal, project_id, action)[0]
+    return require_project_role(session, principal, project_id, action, lock=lock)[0]
 
 
 def require_project_role(
-    session: Session, principal: Principal, project_id: str | None, action: Action
+    session: Session, principal: Principal, project_id: str | None, action: Action, *, lock: bool = False
 ) -> tuple[Project, ProjectRole]:
     """Like `require_project`, but also return the principal's role in the project."""
     wanted_id = project_id or principal.project_id
@@ -213,15 +220,15 @@ def require_project_role(
     row = None
     if principal.project_id in (None, wanted_id):
         parameters = {"user_id": principal.user_id, "project_id": wanted_id}
-        if action is Action.READ:
-            row = _READ_PROJECT.row(session, **parameters)
+        if action in _OF_MEMORIES:
+            row = (_LOCKED_PROJECT if lock else _READ_PROJECT).row(session, **parameters)
         else:
             row = session.execute(_PROJECT, parameters).one_or_none()
     if row is None:
         raise NotFound("Project not found.")
     role = ProjectRole(row[-1])
     _require_allowed(principal, role, action, PROJECT_ACTIONS[role])
-    return detached(Project, row) if action is Action.READ else row[0], role
+    return detached(Project, row) if action in _OF_MEMORIES else row[0], role
 
 
 def require_memory_of(session: Session, principal: Principal, memory_id: str, project_id: str) -> None:

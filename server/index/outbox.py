@@ -16,6 +16,7 @@ from server.index.words import word_index
 from server.models import Memory, metadata
 from server.models.base import now
 from server.models.stored_size import STORED_SIZE, size_of_memory
+from server.statements import Query
 
 PURGE = 0
 """The memory number of a task that asks to erase deleted words from the disk."""
@@ -27,11 +28,31 @@ _tasks = metadata.tables["index_tasks"]
 _indexes = metadata.tables["project_indexes"]
 
 
+def memories_counted(
+    session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
+) -> None:
+    """Count new memories before they are stored, and set what they store of the index."""
+    pieces = sum(len(result.spans) for result in embedded)
+    revision = _advance_revision(session, project_id, [size_of_memory(memory) for memory in memories], pieces)
+    _set_embedded(memories, embedded, revision)
+
+
+def memories_added(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
+    """Write what is derived from the text of new memories, which are stored."""
+    _write_pieces(session, project_id, memories, embedded)
+    _write_tasks(session, project_id, {memory.number: 0 for memory in memories})
+    _write_words(session, project_id, memories, embedded)
+
+
 def memories_changed(
     session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
 ) -> None:
-    """Write what is derived from the text of new or changed memories. Flushes the session first."""
+    """Write what is derived from the text of changed memories. Flushes the session first."""
     memories_embedded(session, project_id, memories, embedded)
+    _write_words(session, project_id, memories, embedded)
+
+
+def _write_words(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
     terms = {memory.number: result.terms for memory, result in zip(memories, embedded, strict=True) if result.terms}
     for user_id in {memory.user_id for memory in memories}:
         numbers = [memory.number for memory in memories if memory.user_id == user_id]
@@ -44,18 +65,21 @@ def memories_embedded(
     """Write the vectors of memories. Enough where the text has not changed. Flushes the session first."""
     session.flush()
     old_counts = {memory.number: memory.piece_count for memory in memories}
-    new_sizes = [size_of_memory(memory) for memory in memories if memory.revision == 0]
     new_pieces = sum(len(result.spans) for result in embedded) - sum(old_counts.values())
-    revision = _advance_revision(session, project_id, new_sizes, new_pieces)
+    revision = _advance_revision(session, project_id, [], new_pieces)
     with_pieces = [number for number, count in old_counts.items() if count]
     if with_pieces:
         session.execute(sa.delete(_pieces).where(_pieces.c.memory_number.in_(id_subquery(session, with_pieces))))
+    _set_embedded(memories, embedded, revision)
+    _write_pieces(session, project_id, memories, embedded)
+    _write_tasks(session, project_id, old_counts)
+
+
+def _set_embedded(memories: Sequence[Memory], embedded: Sequence[Embedded], revision: int) -> None:
     for memory, result in zip(memories, embedded, strict=True):
         memory.revision = revision
         memory.piece_count = len(result.spans)
         memory.embedding_model = result.model
-    _write_pieces(session, project_id, memories, embedded)
-    _write_tasks(session, project_id, old_counts)
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
@@ -97,7 +121,8 @@ def _advance_revision(session: Session, project_id: str, new_sizes: Sequence[int
     The row stays locked until the commit, so revisions are in the order of commits.
     """
     parameters = {"project": project_id, "memories": len(new_sizes), "size": sum(new_sizes), "pieces": pieces}
-    return int(session.execute(_ADVANCE, parameters).scalar_one())
+    [row] = _ADVANCE.rows(session, **parameters)
+    return int(row[0])
 
 
 def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
@@ -114,8 +139,7 @@ def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory],
         for memory, result in zip(memories, embedded, strict=True)
         for position, ((start, end), vector) in enumerate(zip(result.spans, result.vectors, strict=True))
     ]
-    if rows:
-        session.execute(_INSERT_PIECES, rows)
+    _INSERT_PIECES.run(session, rows)
 
 
 def _write_tasks(session: Session, project_id: str, old_counts: dict[int, int]) -> None:
@@ -123,16 +147,14 @@ def _write_tasks(session: Session, project_id: str, old_counts: dict[int, int]) 
 
     A project without a collection needs no tasks. The caller locked its row, so that no collection can be started now.
     """
-    if session.scalar(_HAS_INDEX, {"project": project_id}) is None:
+    if _HAS_INDEX.row(session, project=project_id) is None:
         return
     created_at = now()
-    session.execute(
-        sa.insert(_tasks),
-        [
-            {"project_id": project_id, "memory_number": number, "piece_count": count, "created_at": created_at}
-            for number, count in old_counts.items()
-        ],
-    )
+    rows = [
+        {"project_id": project_id, "memory_number": number, "piece_count": count, "created_at": created_at}
+        for number, count in old_counts.items()
+    ]
+    _INSERT_TASKS.run(session, rows)
 
 
 def request_purge(session: Session, project_id: str) -> None:
@@ -142,7 +164,7 @@ def request_purge(session: Session, project_id: str) -> None:
     )
 
 
-_ADVANCE = (
+_ADVANCE = Query(
     sa.update(_projects)
     .where(_projects.c.id == sa.bindparam("project"))
     .values(
@@ -153,5 +175,6 @@ _ADVANCE = (
     )
     .returning(_projects.c.revision)
 )
-_HAS_INDEX = sa.select(_indexes.c.project_id).where(_indexes.c.project_id == sa.bindparam("project"))
-_INSERT_PIECES = sa.insert(_pieces)
+_HAS_INDEX = Query(sa.select(_indexes.c.project_id).where(_indexes.c.project_id == sa.bindparam("project")))
+_INSERT_PIECES = Query(sa.insert(_pieces))
+_INSERT_TASKS = Query(sa.insert(_tasks))

@@ -47,8 +47,8 @@ def test_only_changed_memories_are_read_again(world: World) -> None:
     world.texts("canoe")
     read: list[int] = []
 
-    @sa.event.listens_for(world.database.engine, "after_cursor_execute")
-    def _count(_connection: object, cursor: object, statement: str, *_rest: object) -> None:
+    @sa.event.listens_for(world.database.engine, "before_cursor_execute")
+    def _count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         if "pieces.vector" in statement:
             read.append(1)
 

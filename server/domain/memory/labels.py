@@ -15,6 +15,7 @@ from server.json_text import has_half_a_character
 from server.models import Memory, metadata
 from server.models.base import JSON, JsonObject
 from server.models.memories import LabelKind
+from server.statements import Query
 
 TAGS = "tags"
 PEOPLE = "people_mentioned"
@@ -25,6 +26,7 @@ MOST_VALUES = 100
 
 _MAX_LENGTH = 200
 _table = metadata.tables["labels"]
+_INSERT = Query(sa.insert(_table))
 
 
 def parse_list(value: object) -> tuple[str, ...]:
@@ -85,8 +87,7 @@ def write(session: Session, memories: Iterable[Memory]) -> None:
         for memory in memories
         for kind, value in sorted(set(_labels_of(memory.details)))
     ]
-    if rows:
-        session.execute(sa.insert(_table), rows)
+    _INSERT.run(session, rows)
 
 
 def replace(session: Session, memory: Memory) -> None:

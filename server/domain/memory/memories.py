@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_memory, require_project
-from server.domain.locks import lock_project_shared
 from server.domain.memory import activity, batches, idempotency, labels, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, LISTED_COLUMNS, ROWS_PER_READ, Budget, take_fitting
 from server.domain.memory.expiry import expired_ids, expiry_of, of_live_memories
@@ -28,7 +27,7 @@ from server.models.base import Utc, new_id, now
 from server.models.expiry import is_live
 from server.models.memories import LabelKind
 from server.principal import Principal
-from server.statements import Query
+from server.statements import Query, made
 
 __all__ = ["MemoryChange", "NewMemory"]  # doors write `memories.NewMemory`
 
@@ -110,9 +109,8 @@ def add_many(
     memories = [_row_of(new, project.id, principal) for new in new_memories]
     usage.require_room_for(session, project.id, memories)
     embedded = embed(session, index, [embedding_input(new.text, new.details) for new in new_memories])
-    # A pause ends the transaction: lock the project against deletion, then check again what may have changed.
-    lock_project_shared(session, project.id)
-    require_project(session, principal, project.id, Action.WRITE)
+    # A pause ends the transaction: check again what may have changed, and lock the project against deletion.
+    require_project(session, principal, project.id, Action.WRITE, lock=True)
     ids = [memory.id for memory in memories]
     claim = partial(idempotency.claim_or_earlier, session, request, ids)
     if batches.is_large(embedded):
@@ -239,24 +237,32 @@ def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, st
 
 
 def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
-    created_at = min(new.created_at or now(), now())
-    memory = Memory(
-        id=new_id("mem_", new.created_at and created_at),
-        project_id=project_id,
-        user_id=new.user_id,
-        content=new.text,
-        content_hash=hash_content(new.text),
-        messages=[message.stored for message in new.messages] if new.messages and len(new.messages) > 1 else None,
-        details=new.details,
-        pinned=new.pinned,
-        expires_at=expiry_of(new.expires_at, new.expires_in_days),
-        created_by=principal.user_id,
-        updated_by=principal.user_id,
-        created_at=created_at,
-        updated_at=created_at,
-    )
-    memory.set_source(source_of(principal))
-    return memory
+    stored_at = now()
+    created_at = min(new.created_at or stored_at, stored_at)
+    text, source = new.text, source_of(principal)
+    attributes = {
+        "id": new_id("mem_", new.created_at and created_at),
+        "project_id": project_id,
+        "user_id": new.user_id,
+        "content": text,
+        "content_hash": hash_content(text),
+        "messages": [message.stored for message in new.messages] if new.messages and len(new.messages) > 1 else None,
+        "details": new.details,
+        "version": 1,
+        "place": 0,
+        "pinned": new.pinned,
+        "expires_at": expiry_of(new.expires_at, new.expires_in_days),
+        "created_by": principal.user_id,
+        "updated_by": principal.user_id,
+        "created_at": created_at,
+        "updated_at": created_at,
+        "stored_at": stored_at,
+        "source_kind": source.kind,
+        "source_id": source.id,
+        "source_name": source.name,
+        "updated_source": source,
+    }
+    return made(Memory, attributes)
 
 
 def is_already(memory: Memory, change: MemoryChange) -> bool:

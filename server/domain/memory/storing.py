@@ -13,14 +13,20 @@ from server.index.pieces import lead_from
 from server.index.types import Embedded
 from server.models import Memory
 from server.models.base import JsonObject
+from server.statements import Query, values_of
 
 
 def insert(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
-    """Store new memories, with their labels, vectors and words."""
-    session.add_all(memories)
-    session.flush()
+    """Store new memories, with their labels, vectors and words, and set their numbers. They belong to no session."""
+    outbox.memories_counted(session, project_id, memories, embedded)
+    rows = _INSERT.returned(session, [values_of(memory) for memory in memories])
+    for memory, row in zip(memories, rows, strict=True):
+        memory.number = row[0]
     labels.write(session, memories)
-    outbox.memories_changed(session, project_id, memories, embedded)
+    outbox.memories_added(session, project_id, memories, embedded)
+
+
+_INSERT = Query(sa.insert(sa.inspect(Memory).local_table).returning(col(Memory.number), sort_by_parameter_order=True))
 
 
 def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:

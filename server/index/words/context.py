@@ -17,6 +17,7 @@ from server.index.words.backend import word_index_of
 from server.index.words.protocol import WordRow
 from server.index.words.tokenizer import date_words, indexed_terms
 from server.models import metadata
+from server.statements import Query
 
 CONTEXT_CHARACTERS = 200
 """The length of the context: the last characters of the previous memory."""
@@ -38,7 +39,7 @@ def next_numbers(session: Session, project_id: str, user_id: str | None, numbers
     """Return the memories that follow these memories of one user."""
     query = _next_query(word_index_of(session).numbers_in, user_id is None)
     parameters = {"numbers": as_json(numbers), "project": project_id, "user": user_id}
-    return [number for number in session.scalars(query, parameters) if number is not None]
+    return [number for (number,) in query.rows(session, **parameters) if number is not None]
 
 
 def word_rows(
@@ -64,7 +65,7 @@ def word_rows(
         "user": user_id,
     }
     rows: dict[int, WordRow] = {}
-    for number, content, created_at, previous in (_with_previous(*row) for row in session.execute(query, parameters)):
+    for number, content, created_at, previous in (_with_previous(*row) for row in query.rows(session, **parameters)):
         place = number * CONVERSATION_PLACES
         if previous is not None:
             place = 1 + (rows[previous.number].place if previous.number in rows else previous.place)
@@ -92,17 +93,15 @@ def _with_previous(
 
 
 @cache  # Building these queries takes longer than running them.
-def _next_query(numbers_in: NumbersIn, is_anonymous: bool) -> sa.Select[int | None]:
+def _next_query(numbers_in: NumbersIn, is_anonymous: bool) -> Query:
     later = _memories.alias("later")
     following = sa.select(later.c.number).where(*_same_user(later, is_anonymous), later.c.id > _memories.c.id)
     first = following.order_by(later.c.user_id, later.c.id).limit(1).scalar_subquery()
-    return sa.select(first).where(_memories.c.number.in_(numbers_in("numbers")))
+    return Query(sa.select(first).where(_memories.c.number.in_(numbers_in("numbers"))))
 
 
 @cache
-def _rows_query(
-    numbers_in: NumbersIn, is_anonymous: bool
-) -> sa.Select[int, str, datetime, int | None, int | None, str | None, datetime | None]:
+def _rows_query(numbers_in: NumbersIn, is_anonymous: bool) -> Query:
     memory = _memories.c
     earlier, previous = _memories.alias("earlier"), _memories.alias("previous")
     previous_number = (
@@ -115,7 +114,7 @@ def _rows_query(
     )
     content = previous.c.content
     previous_end = sa.func.substr(content, sa.func.length(content) - (CONTEXT_CHARACTERS - 1))
-    return (
+    return Query(
         sa.select(memory.number, memory.content, memory.created_at)
         .add_columns(previous.c.number, previous.c.place, previous_end, previous.c.created_at)
         .select_from(_memories.outerjoin(previous, previous.c.number == previous_number))

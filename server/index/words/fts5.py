@@ -50,7 +50,7 @@ class Fts5:
             }
             for row in rows
         ]
-        session.execute(_WRITE, values)
+        _WRITE.run(session, values)
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         session.execute(_REMOVE_MEMORIES, {"numbers": as_json(numbers)})
@@ -145,8 +145,10 @@ def _count_query(term_count: int) -> Query:
     return Query(sa.text("SELECT " + ", ".join(parts)))
 
 
-_WRITE = sa.text(
-    "INSERT OR REPLACE INTO memory_words (rowid, body, context, dates) VALUES (:number, :body, :context, :dates)"
+_WRITE = Query(
+    sa.text(
+        "INSERT OR REPLACE INTO memory_words (rowid, body, context, dates) VALUES (:number, :body, :context, :dates)"
+    )
 )
 _REMOVE_MEMORIES = sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))")
 _REMOVE_ORPHANS = sa.text("DELETE FROM memory_words WHERE rowid NOT IN (SELECT number FROM memories)")

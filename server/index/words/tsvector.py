@@ -41,7 +41,7 @@ class Tsvector:
             }
             for row in rows
         ]
-        session.execute(_WRITE, values)
+        _WRITE.run(session, values)
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         """Do nothing: the foreign key cascades."""
@@ -109,9 +109,11 @@ def _count_query(term_count: int) -> Query:
     return Query(sa.text("SELECT " + ", ".join(parts)))
 
 
-_WRITE = sa.text(
-    "INSERT INTO memory_words (memory_number, project_id, words) VALUES (:number, :project,"
-    " setweight(to_tsvector('memory_words', :body), 'A') || setweight(to_tsvector('memory_words', :context), 'B')"
-    " || setweight(to_tsvector('memory_words', :dates), 'A'))"
-    " ON CONFLICT (memory_number) DO UPDATE SET words = EXCLUDED.words"
+_WRITE = Query(
+    sa.text(
+        "INSERT INTO memory_words (memory_number, project_id, words) VALUES (:number, :project,"
+        " setweight(to_tsvector('memory_words', :body), 'A') || setweight(to_tsvector('memory_words', :context), 'B')"
+        " || setweight(to_tsvector('memory_words', :dates), 'A'))"
+        " ON CONFLICT (memory_number) DO UPDATE SET words = EXCLUDED.words"
+    )
 )

@@ -10,6 +10,7 @@ from server.index.words.backend import word_index_of
 from server.index.words.context import KnownTerms, next_numbers, word_rows
 from server.index.words.protocol import WordRow
 from server.models import metadata
+from server.statements import Query
 
 _memories = metadata.tables["memories"]
 
@@ -80,8 +81,7 @@ def _write(session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
 
 
 def _set_places(session: Session, rows: Sequence[WordRow]) -> None:
-    if rows:
-        session.execute(_SET_PLACE, [{"memory": row.number, "place": row.place} for row in rows])
+    _SET_PLACE.run(session, [{"memory": row.number, "place": row.place} for row in rows])
 
 
 def _by_user(session: Session, numbers: Iterable[int]) -> dict[str | None, list[int]]:
@@ -93,7 +93,7 @@ def _by_user(session: Session, numbers: Iterable[int]) -> dict[str | None, list[
     return numbers_by_user
 
 
-_SET_PLACE = (
+_SET_PLACE = Query(
     sa.update(_memories)
     .where(_memories.c.number == sa.bindparam("memory"), _memories.c.place != sa.bindparam("place"))
     .values(place=sa.bindparam("place"))
