@@ -1,4 +1,4 @@
-"""The pages for signed-in people: read the request, render the page, and show a refused form again with the reason."""
+"""The pages for signed-in people: reads the request, renders the page, and shows a refused form with the reason."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -29,14 +29,14 @@ MAX_FIELDS = 300
 HOME = "/dashboard"
 SETUP = "/setup"
 LAST_PROJECT_COOKIE = "project"
-"""Remembers the project that was open last in this browser."""
+"""Remembers the project last opened in this browser."""
 
 COOKIE_SECONDS = 31_536_000
 
 
 @dataclass(slots=True)
 class PageRequest:
-    """A request of a signed-in person. `problem` and `form` are set when a page is shown again after a refusal."""
+    """A signed-in person's request. `problem` and `form` are set when a page is shown again after a refusal."""
 
     http: Request[State]
     call: Call
@@ -57,7 +57,7 @@ class PageRequest:
         return f"{HOME}/projects/{self.project_id}"
 
     async def frame(self) -> Frame:
-        """Return the navigation, which is read once per request."""
+        """Return the navigation. It is read only once per request."""
         if self._frame is None:
             self._frame = await self.call.read(frame_of)
         return self._frame
@@ -67,7 +67,7 @@ class PageRequest:
         return find_project(await self.frame(), self.project_id)
 
     def text(self, name: str) -> str:
-        """Return a form field with line ends as they are stored, or "" when it is missing."""
+        """Return a form field with line breaks as we store them, or "" if it is missing."""
         value = self.form.get(name, "")
         return value.replace("\r\n", "\n") if isinstance(value, str) else ""
 
@@ -121,17 +121,17 @@ class PageRequest:
 View = Callable[[PageRequest], Awaitable[Response]]
 FormReader = Callable[[PageRequest], AbstractAsyncContextManager[FormData]]
 Guard = Callable[[PageRequest], Awaitable[Response | None]]
-"""Returns None to let a form pass, or the page that is shown instead."""
+"""Returns None to let a form pass, or a page to show instead."""
 
 
 def redirect(path: str, done: str | None = None, *, invitations: int = 0) -> Response:
     """Redirect after a form.
 
-    `done` is the key of the message that the next page shows, `invitations` how many it says were canceled.
+    `done` is the key of the message that the next page shows, `invitations` the number of canceled invitations in it.
     """
     query = {"done": done, "invitations": invitations or None}
-    given = {name: value for name, value in query.items() if value is not None}
-    return RedirectResponse(f"{path}?{urlencode(given)}" if given else path, 303)
+    parameters = {name: value for name, value in query.items() if value is not None}
+    return RedirectResponse(f"{path}?{urlencode(parameters)}" if parameters else path, 303)
 
 
 class Page(Methods):
@@ -165,7 +165,7 @@ class Page(Methods):
         try:
             request = await page_request_of(http)
             if is_unstorable(dict(http.query_params)):
-                raise Invalid("The address holds a NUL character.")
+                raise Invalid("The address contains a NUL character.")
             return await view(request)
         except ServiceError as error:
             return await refusal(http, error, request)
@@ -189,14 +189,14 @@ class Page(Methods):
 
 @asynccontextmanager
 async def read_form(request: PageRequest, most_fields: int = MAX_FIELDS) -> AsyncIterator[FormData]:
-    """Read the whole form before any of it is looked at. Raises TooLarge."""
+    """Read the whole form before checking anything in it. Raises TooLarge."""
     http = await _buffered(request.http, FORM_BYTES)
     async with http.form(max_files=1, max_fields=most_fields) as form:
         yield form
 
 
 async def page_request_of(http: Request[State]) -> PageRequest:
-    """Raises Unauthenticated (also for an API key or token, which is not a person), Forbidden for a foreign form."""
+    """Raises Unauthenticated (also for an API key or token, which is no person), Forbidden for another site's form."""
     runtime = http.state["runtime"]
     principal = await runtime.authenticate(credential_of(http, runtime.settings))
     if not principal.is_session:
@@ -207,7 +207,7 @@ async def page_request_of(http: Request[State]) -> PageRequest:
 async def to_sign_in(http: Request[State]) -> Response:
     """Redirect to the sign-in page, which leads back here. A new server redirects to the setup page.
 
-    A form is not sent again after signing in, so its page leads back to the dashboard.
+    A form is not sent again after sign-in, so it leads back to the dashboard.
     """
     if not await http.state["runtime"].read(users.has_any):
         return RedirectResponse(SETUP, 303)
@@ -229,7 +229,7 @@ async def refusal(http: Request[State], error: ServiceError, request: PageReques
 
 
 async def _buffered(http: Request[State], limit: int) -> Request[State]:
-    """Return the same request with its whole body read. Raises TooLarge."""
+    """Return the same request, with its body already read. Raises TooLarge."""
     try:
         body = await read_body(http, limit)
     except TooLarge:

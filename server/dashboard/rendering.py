@@ -1,4 +1,4 @@
-"""Render templates to HTML. Values are always escaped, and an unknown name is an error."""
+"""Renders templates to HTML. Values are always escaped, and an unknown name is an error."""
 
 import functools
 import json
@@ -18,7 +18,7 @@ DONE = {
     "upload-canceled": "Nothing was imported. The file is deleted.",
     "restored": "Memory restored.",
     "erased": "Memory deleted for good.",
-    "undone": "Undone. Added memories are in the trash, changes are taken back, deleted memories are back.",
+    "undone": "Undone. Added memories are in the trash, changes are reverted, deleted memories are back.",
     "merged": "Merged. The memory that you kept has all tags and people.",
     "pinned": "Pinned. Every conversation begins with it.",
     "unpinned": "Unpinned.",
@@ -29,7 +29,7 @@ DONE = {
     "selected-unpin": "Memories unpinned.",
     "selected-tag": "Tags added.",
     "selected-move": "Memories moved.",
-    "selected-delete": "Memories deleted. You can restore them from the trash, unless this project keeps none.",
+    "selected-delete": "Memories deleted. You can restore them from the trash, unless this project has none.",
     "key-revoked": "API key revoked. It no longer works.",
     "disconnected": "App disconnected. It no longer has access.",
     "project-saved": "Project saved.",
@@ -65,7 +65,7 @@ MAX_DIGITS = 4
 
 
 def done_message(query: Mapping[str, str]) -> str | None:
-    """Return the message that an address asks for, with the number of canceled invitations that it names."""
+    """Return the message that an address asks for, with the number of canceled invitations in the address."""
     message = DONE.get(query.get("done", ""))
     digits = query.get("invitations", "")
     is_number = digits.isascii() and digits.isdecimal() and len(digits) <= MAX_DIGITS
@@ -83,7 +83,7 @@ def render(template: str, context: dict[str, object]) -> str:
 def problem_page(
     status: int, problem: str, headers: Mapping[str, str] | None = None, right_address: str | None = None
 ) -> HTMLResponse:
-    """Return an error page without navigation. `right_address` is PUBLIC_URL for a page that was opened elsewhere."""
+    """Return an error page without navigation. `right_address` is PUBLIC_URL if the page was opened somewhere else."""
     context = {"problem": problem, "status": status, "right_address": right_address}
     html = render("problem.html", {**context, "frame": None, "current": None, "done": None})
     return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
@@ -113,7 +113,7 @@ UNKNOWN_AGENT_LENGTH = 60
 
 
 def browser(agent: str) -> str:
-    """Return a User-Agent as browser and system (`Firefox on Linux`), or its beginning when the browser is unknown."""
+    """Return a User-Agent as browser and system (`Firefox on Linux`), or its beginning if the browser is unknown."""
     name = next((name for mark, name in BROWSERS if mark in agent), None)
     system = next((name for mark, name in SYSTEMS if mark in agent), None)
     if name is None:

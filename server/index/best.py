@@ -1,4 +1,4 @@
-"""The best of many memories."""
+"""Picks the best of many memories."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def best_of(numbers: Numbers, values: Vector, count: int) -> Numbers:
 
 
 def union(numbers: Numbers, others: Numbers) -> Numbers:
-    """Return all numbers of both, ascending. `numbers` is ascending, and is returned if it holds the others."""
+    """Return all numbers, ascending. `numbers` is ascending, and is returned as is if it contains all `others`."""
     if not len(numbers):
         return np.sort(others)
     positions = np.searchsorted(numbers, others)

@@ -1,7 +1,7 @@
 """Tells an open page when memories arrive, by server-sent events.
 
-A stream is short, and the browser asks again. So the server can stop quickly, and people who lost access are turned
-away at the next request.
+Each stream is short, and the browser reconnects. So the server can stop quickly, and people who lost access are
+refused at the next request.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ STREAM_SECONDS = 8
 LOOK_EVERY_SECONDS = 2
 RETRY_MILLISECONDS = 4_000
 MOST_STREAMS = 50
-"""The most open streams per process. Further requests are refused and try again later."""
+"""Maximum number of open streams per process. Browsers that are refused try again later."""
 
 MOST_PER_PERSON = 3
 
@@ -45,7 +45,7 @@ async def stream(request: PageRequest) -> Response:
 
 @contextlib.contextmanager
 def _place_for(user_id: str) -> Iterator[bool]:
-    """Yield whether there is room for another stream, and hold the place until the block ends."""
+    """Yield whether there is room for another stream, and reserve it until the block ends."""
     is_free = _open_streams.total() < MOST_STREAMS and _open_streams[user_id] < MOST_PER_PERSON
     _open_streams[user_id] += is_free
     try:
@@ -57,16 +57,16 @@ def _place_for(user_id: str) -> Iterator[bool]:
 
 
 async def _events(request: PageRequest, after: str) -> AsyncIterator[bytes]:
-    """Yield an event for each change of the number of new memories, until the stream has lasted long enough."""
+    """Yield an event whenever the number of new memories changes, until it is time to end the stream."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
-    told = 0
+    reported = 0
     for turn in range(STREAM_SECONDS // LOOK_EVERY_SECONDS):
         if turn:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
         try:
-            found = await request.call.read(arrivals.since, request.project_id, after)
+            arrived = await request.call.read(arrivals.since, request.project_id, after)
         except ServiceError:
             return
-        if found.memories != told:
-            told = found.memories
-            yield f"data: {json.dumps(found._asdict())}\n\n".encode()
+        if arrived.memories != reported:
+            reported = arrived.memories
+            yield f"data: {json.dumps(arrived._asdict())}\n\n".encode()

@@ -139,9 +139,8 @@ async def show_activity(request: PageRequest) -> Response:
 
 
 def summary(event: AuditEvent, names: Mapping[str, str]) -> str:
-    """Return who did it, the user or project affected, the role change and the reason.
-
-    Targets without a name are left out.
+    """Return who did it, the affected user or project, the role change and the reason. Targets without a name are left
+    out.
     """
     actor = names.get(event.actor_id, DELETED_ACCOUNT) if event.actor_id else "Not signed in"
     project_id = event.details.get("project_id")

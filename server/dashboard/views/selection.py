@@ -1,4 +1,4 @@
-"""What is done with the memories that are selected in a list: pin, tag, move, export, delete."""
+"""Actions on the memories that are selected in a list: pin, tag, move, export, delete."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ from server.errors import Invalid
 
 
 async def act(request: PageRequest) -> Response:
-    """Do what the pressed button says, and go back to the list. Raises Invalid."""
+    """Run the action of the pressed button, and go back to the list. Raises Invalid."""
     ids = request.texts("ids")
     if not ids:
         raise Invalid("Select at least one memory.")
@@ -55,7 +55,7 @@ ACTIONS: dict[str, Callable[[PageRequest, list[str]], Awaitable[None]]] = {
 
 
 def _back(request: PageRequest, action: str) -> Response:
-    """Redirect to the list as it was, with a message."""
+    """Redirect to the same page of the list, with a message."""
     query = request.text("back").removeprefix("?")
     address = f"{request.project_path}/memories?" + (f"{query}&" if query else "")
     return RedirectResponse(f"{address}done=selected-{action}", 303)

@@ -1,4 +1,4 @@
-"""What is deleted together with a project, an organization or a membership, and how much of it."""
+"""Deletes everything that goes with a project, an organization or a membership, and counts it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
