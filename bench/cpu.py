@@ -2,9 +2,9 @@
 
 python -m bench.cpu COMMIT [--sizes 1000,10000,100000] [--seconds 4] [--rounds 5]
 
-COMMIT is checked out into a temporary folder, installed packages are shared. Each checkout runs its own server with the
-same number of random memories. A figure is the CPU time, in milliseconds, of all threads of the server a request;
-the ratio is this checkout's to the commit's, the median of the rounds.
+COMMIT is checked out into a temporary folder, and both share the installed packages. Each checkout runs its own server
+with the same number of random memories. A figure is the CPU time per request of all the server's threads, in
+milliseconds. The ratio compares this checkout with the commit; it is the median of the rounds.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def _python(side: Side, *arguments: str) -> str:
 
 
 def cost(side: Side, request: Request, seconds: float) -> float:
-    """Return the CPU milliseconds of one request."""
+    """Return how many milliseconds of CPU time one request takes."""
     began, count = side.cpu_seconds(), 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Measures the embedding queue against the bare model. The ratios come from one run on one machine.
+"""Compares the embedding queue with the bare model. The ratios come from one run on one machine.
 
 python -m bench.embeddings [--fp32 FILE]     (FILE: the FP32.onnx of server/index/model/onnx_export.py)
 """
@@ -30,7 +30,7 @@ def milliseconds(call: Callable[[str], object], texts: Sequence[str]) -> list[fl
 
 
 def rate(call: Callable[[str], object], texts: Sequence[str], threads: int) -> float:
-    """Return the texts a second."""
+    """Return how many texts per second."""
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(call, texts))

@@ -1,4 +1,4 @@
-"""Measures how much one tenant is slowed down while a key of another tenant floods the server with additions.
+"""Measures how much one tenant slows down while another tenant's key floods the server with additions.
 
 python -m bench.fairness [--seconds 20] [--database-url postgresql://…/an_empty_one] [--limits]
     [--clients 24 200] [--addition-characters 2000] [--batch-memories 1000] [--import-megabytes 300]
@@ -31,7 +31,7 @@ from bench.server import ROOT, Server, started
 AIM = 5.0
 ALONE = "alone (p50, p95, ratio of p95 to p95 alone)"
 BATCH_CHARACTERS = 9_700_000
-"""The texts of a batch with their JSON are just below its limit of 10 MB."""
+"""With its JSON, a batch with this much text is just below the limit of 10 MB."""
 
 RETRY_SECONDS = 0.2
 """The pause of the flood after a refusal. It ignores Retry-After."""
@@ -140,7 +140,7 @@ def flooding(server: Server, key: str, flood: Flood) -> Iterator[dict[int, int]]
 
 @contextmanager
 def importing(server: Server, megabytes: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Import a large export into the flood's project with the command, beside the server, until the block ends."""
+    """Import a large export into the flood's project with the command, while the server runs, until the block ends."""
     project_id = str(server.caller(server.key("Flood")).get("/api/projects")["projects"][0]["id"])
     path = server.folder / "conversations.json"
     write_export(path, megabytes * 1_000_000)
@@ -202,12 +202,12 @@ def create_user(server: Server, email: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=20, help="how long each flood lasts")
+    parser.add_argument("--seconds", type=float, default=20, help="how long each flood lasts, in seconds")
     parser.add_argument("--database-url", help="an empty Postgres database instead of SQLite")
     parser.add_argument("--limits", action="store_true", help="leave the rate limits on")
-    parser.add_argument("--clients", type=int, nargs="+", default=[24, 200], help="requests of the flood at once")
+    parser.add_argument("--clients", type=int, nargs="+", default=[24, 200], help="simultaneous requests of the flood")
     parser.add_argument("--addition-characters", type=int, default=2_000)
-    parser.add_argument("--batch-memories", type=int, default=1_000, help="memories of a batch, which has 10 MB")
+    parser.add_argument("--batch-memories", type=int, default=1_000, help="memories in a batch of 10 MB")
     parser.add_argument("--import-megabytes", type=int, help="only measure an import of this size")
     given = parser.parse_args()
     settings = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_SIGN_IN": "100000/minute",
@@ -218,7 +218,7 @@ def main() -> int:
         with started(**settings) as server:
             return conclude(measure_import(server, given.import_megabytes, given.seconds))
     within = True
-    # a new process for each, so that no flood leaves work behind for the next
+    # a new process for each flood, so that none leaves work behind for the next
     for flood in floods(given.clients, given.addition_characters, given.batch_memories):
         with started(**settings) as server:
             neighbor = Neighbor(server)

@@ -1,4 +1,4 @@
-"""Measures searches and adds over REST against the bare model and a bare scan of the vectors.
+"""Compares searches and adds over REST with the bare model and a bare scan of the vectors.
 
 python -m bench.latency [--sizes 100,1000,10000,100000] [--seconds 5] [--database-url postgresql://…/an_empty_one]
 
@@ -102,7 +102,7 @@ def in_turn(
 
 
 def rate(call: Callable[[], Callable[[str], object]], texts: list[str], threads: int) -> float:
-    """Return the texts a second of `threads` threads. `call` makes the function of each thread."""
+    """Return how many texts per second `threads` threads process. `call` creates each thread's function."""
     left: Iterator[str] = iter(texts)
     lock = threading.Lock()
 

@@ -1,7 +1,7 @@
-"""Imports a large export of ChatGPT and prints time and memory: `python -m bench.moving [megabytes]`.
+"""Imports a large ChatGPT export and prints time and memory: `python -m bench.moving [megabytes]`.
 
-The memory must not grow with the file, and a second import must store nothing. The model is replaced, because its
-time and its memory are measured elsewhere.
+The memory must not grow with the file, and a second import must store nothing. The model is replaced by a stub,
+because its time and memory are measured elsewhere.
 """
 
 import json
@@ -29,7 +29,7 @@ from server.settings import Settings
 MEGABYTES = 300
 ANSWER = "The hotel near the station has rooms with a view of the river. Breakfast is served until ten. " * 5
 ABOUT = {"search_result_groups": ["https://example.com/a/page/that/was/read " * 50] * 5}
-"""Stands for the searches, citations and code that most of a real export consists of."""
+"""Stands in for the searches, citations and code that make up most of a real export."""
 
 EXCHANGES = 20
 REPORTED_EVERY = 5_000

@@ -1,4 +1,4 @@
-"""Measures what each part of a search takes, in this process, on what a benchmark's server has stored."""
+"""Measures how long each part of a search takes, in this process, on the data that a benchmark's server has stored."""
 
 import contextlib
 import time
@@ -32,7 +32,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "window": (word_search, "windows_of"),
     "fusion": (search, "rank"),
 }
-"""The function of each part. The rest of a search are rights, filters, and reading the results."""
+"""The function of each part. The rest of a search is checking rights, filtering, and reading the results."""
 
 
 def report(environment: dict[str, str], questions: Sequence[Question]) -> None:
@@ -68,7 +68,7 @@ def _ask(database: Database, index: MemoryIndex, questions: Sequence[Question]) 
 
 @contextlib.contextmanager
 def _timed(home: Any, name: str, spent: list[float]) -> Iterator[None]:
-    """Note in `spent` how many milliseconds each call of the function takes."""
+    """Record in `spent` how many milliseconds each call of the function takes."""
     function: Callable[..., Any] = getattr(home, name)
 
     def timed(*args: Any, **kwargs: Any) -> Any:

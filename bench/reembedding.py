@@ -1,8 +1,8 @@
-"""Measures what a change of the embedding model costs the searches during the change, and what they still find.
+"""Measures how a change of the embedding model affects searches during the change: their time, and what they find.
 
 python -m bench.reembedding [FOLDER] [--before NAME] [--after NAME] [--memories N]
 
-The memories are those of LoCoMo, several times over. Each search asks one of its questions. hit@10 is the share of
+The memories are LoCoMo's, several times over. Each search asks one of its questions. hit@10 is the share of
 questions with at least one memory of their evidence among the first ten results.
 """
 
@@ -20,10 +20,10 @@ from bench.retrieval import ADVERSARIAL, DEFAULT_FOLDER, store
 from bench.server import Caller, environment_of, launched
 
 PAUSE_SECONDS = 0.02
-"""Between two searches, as people and assistants ask."""
+"""Between two searches, because people and assistants pause too."""
 
 AFTERWARDS = 600
-"""Searches after the change."""
+"""How many searches to run after the change."""
 
 
 @dataclass
@@ -69,7 +69,7 @@ def work_of(caller: Caller) -> str:
 
 
 def until_done(caller: Caller, questions: Iterator[Question]) -> Asked:
-    """Ask while the server embeds again."""
+    """Search until the server has embedded everything again."""
     asked, looked = Asked(), 0.0
     work = work_of(caller)
     while "embedding" in work:

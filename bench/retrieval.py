@@ -3,7 +3,7 @@
 python -m bench.retrieval [FOLDER] [--database-url postgresql://…/an_empty_one] [--model NAME]
 
 hit@k is the share of questions with at least one memory of their evidence among the first k results; recall@k is the
-mean share of the evidence among them. Every question is also asked in another conversation, which has no answer to it.
+mean share of the evidence among them. Every question is also asked in another conversation, which does not answer it.
 That measures the floor, and which answers count as weak. Intervals are 95 %, by resampling questions.
 """
 
@@ -59,7 +59,7 @@ class Answer:
         return len(self.evidence & set(self.found[:k])) / len(self.evidence)
 
     def reranked(self, weights: tuple[int, int, int]) -> "Answer":
-        """Return the answer with only some of the parts in its scores."""
+        """Return the answer, rescored with only some of the parts."""
         order = np.argsort(-(np.array(self.parts).reshape(-1, 3) @ (WEIGHTS * weights)), kind="stable")
         return Answer(self.category, self.evidence, [self.found[place] for place in order], (), (), 0)
 
@@ -161,7 +161,7 @@ def _mean_count(answers: Sequence[Answer]) -> float:
 
 
 def _share_below(answers: Sequence[Answer], level: float) -> float:
-    """Return how many of the answers have a best score below the level."""
+    """Return which part of the answers has a best score below the level."""
     return fmean(not answer.scores or answer.scores[0] < level for answer in answers)
 
 
@@ -197,7 +197,7 @@ def report_languages(asked: dict[str, list[Answer]]) -> None:
 
 
 def questions_of(file: Path) -> list[parts.Question]:
-    """Return the questions, of all conversations in turn."""
+    """Return the questions, taking the conversations in turn."""
     conversations = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     asked = [[(question["question"], one["id"]) for question in one["questions"]] for one in conversations]
     return [question for group in zip(*asked, strict=False) for question in group]

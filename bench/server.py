@@ -18,7 +18,7 @@ LISTENING = re.compile(r"listening address=http://([\d.]+):(\d+)")
 
 
 class Caller:
-    """One connection with one API key. Not safe for threads."""
+    """One connection with one API key. Not thread-safe."""
 
     def __init__(self, address: tuple[str, int], key: str) -> None:
         self._connection = http.client.HTTPConnection(*address, timeout=600)

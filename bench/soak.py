@@ -1,4 +1,4 @@
-"""Kills a busy server repeatedly and checks the changes that it acknowledged. Exits with 1 if one is lost.
+"""Kills a busy server repeatedly, and checks that no acknowledged change is lost. Exits with 1 if one is lost.
 
 python -m bench.soak [--rounds 10] [--seed 1]
 
@@ -72,7 +72,7 @@ def message(text: str) -> dict[str, object]:
 
 
 def repeat(work: Callable[[Caller, Ledger], None], caller: Caller, ledger: Ledger) -> None:
-    """Call `work` until the server is gone."""
+    """Call `work` until the server has died."""
     try:
         while True:
             work(caller, ledger)

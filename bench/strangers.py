@@ -1,4 +1,4 @@
-"""Measures how much a server with default limits grows while strangers call every endpoint that is open to them.
+"""Measures how much a server with default limits grows while strangers call every open endpoint.
 
 python -m bench.strangers [--seconds 60] [--clients 10]
 
@@ -32,7 +32,7 @@ def form(path: str, **fields: str) -> Ask:
 
 
 def doors(chance: random.Random) -> list[Ask]:
-    """Return one request for each open endpoint, with values that were not sent before."""
+    """Return one request for each open endpoint, with values that were never sent before."""
     word = f"{chance.getrandbits(64):x}"
     asked = urlencode(
         {"response_type": "code", "client_id": f"https://{word}.example/c", "redirect_uri": "https://a.example/",
@@ -101,7 +101,7 @@ def run(server: Server, clients: int, seconds: float) -> Counter[str]:
 
 
 def database_bytes(folder: Path) -> int:
-    """Return the size of the database with its log, which is written back at 4 MB."""
+    """Return the size of the database including its log, which is written back at 4 MB."""
     return sum(path.stat().st_size for path in folder.glob("selfmemory.db*"))
 
 

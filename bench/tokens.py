@@ -1,4 +1,4 @@
-"""Measures the time that the check of a credential adds to a REST request.
+"""Measures how much time checking a credential adds to a REST request.
 
 python -m bench.tokens [--seconds 5]
 

@@ -1,4 +1,4 @@
-"""Compares a server with one worker and one with several, with the callers on the same machine.
+"""Compares a server that has one worker with a server that has several, with the callers on the same machine.
 
 python -m bench.workers [--workers 2] [--callers 16] [--rounds 6] [--seconds 2] [--size 1000]
 
@@ -29,7 +29,7 @@ TICKS_A_SECOND = 100
 
 @dataclass
 class Measured:
-    """A server with its callers' connections. `rates` and `cpu_ms` have one value a round."""
+    """A server with its callers' connections. `rates` and `cpu_ms` have one value per round."""
 
     server: Server
     workers: int
@@ -41,7 +41,7 @@ class Measured:
 
 
 class RawCaller:
-    """One connection, with as little work as possible: on few cores the callers take from the servers."""
+    """One connection that does as little work as possible, because on few cores the callers slow down the servers."""
 
     def __init__(self, address: tuple[str, int], key: str) -> None:
         self._socket = socket.create_connection(address)
@@ -84,7 +84,7 @@ def kinds(memory_id: str) -> dict[str, Ask]:
 
 
 def run_round(measured: Measured, ask: Ask, seconds: float) -> None:
-    """Let all callers ask for some seconds."""
+    """Let all callers send requests for some seconds."""
     counts = [0] * len(measured.callers)
     end = time.perf_counter() + seconds
 
@@ -104,7 +104,7 @@ def run_round(measured: Measured, ask: Ask, seconds: float) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the time that a process and its children have computed."""
+    """Return the CPU time of a process and its children."""
     fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
     return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND + sum(cpu_seconds(int(child)) for child in children)

@@ -37,8 +37,7 @@ class ForPrograms(Methods):
 
 
 def options(endpoint: Methods) -> Response:
-    """Answer OPTIONS with the endpoint's methods (RFC 9110 section 9.3.7). `server.cors` answers browsers'
-    preflights."""
+    """Answer OPTIONS with the endpoint's methods (RFC 9110 section 9.3.7). `server.cors` answers preflights."""
     return Response(status_code=204, headers={"Allow": f"{endpoint.allow}, OPTIONS"})
 
 

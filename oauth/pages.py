@@ -86,8 +86,7 @@ async def authorize(request: Request[State]) -> Response:
 
 
 async def decide(request: Request[State]) -> Response:
-    """Allow or deny access. The form holds only the decision and the project; the server stored the rest of the
-    request."""
+    """Allow or deny access. The form holds only the decision and the project; the server stored the rest."""
     visitor = await visitor_of(request)
     if visitor is None:
         raise Forbidden("You are signed out. Go back to the application and connect again.")
@@ -162,8 +161,7 @@ def render(template: str, context: dict[str, object]) -> str:
 
 
 def risks_of(redirect_uri: str) -> dict[str, object]:
-    """Return who else could intercept the answer: any local program, any application with this scheme, or the
-    network."""
+    """Return who else could intercept the answer: a local program, an app with this scheme, or the network."""
     return {
         "is_local": redirect_uris.is_local(redirect_uri),
         "app_scheme": redirect_uri.partition(":")[0] if redirect_uris.is_app(redirect_uri) else None,

@@ -158,8 +158,7 @@ def canonical(resource: str) -> str:
 
 
 def client_credentials(request: FlowRequest) -> ClientCredentials:
-    """Read the credentials from the header or the form. Raises ClientRefused if both have some, or for a malformed
-    header."""
+    """Read the credentials from the header or the form. Raises ClientRefused for both, or a malformed header."""
     data = request.payload.data
     header = request.headers.get("authorization", "")
     if header.partition(" ")[0].lower() != "basic":  # an access token, which some clients add to every request

@@ -42,8 +42,7 @@ class Introspection(IntrospectionEndpoint):
 
 
 def presented_token(request: FlowRequest) -> str:
-    """Return the token in the request. Ignore `token_type_hint`: the token is found without it. Raises
-    InvalidRequestError."""
+    """Return the token in the request. Ignores `token_type_hint`. Raises InvalidRequestError."""
     token = request.form.get("token")
     if token is None:
         raise InvalidRequestError("The token is missing.")

@@ -14,7 +14,7 @@ from server import reverting
 from server.domain.memory import activity
 from server.domain.memory.activity import SHOWN_IDS, ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
-from server.domain.memory.revert import Wanted
+from server.domain.memory.revert import Reversion
 from server.domain.memory.source import BY_SOURCE, SourceFilter, SourceId
 from server.models.activity import ActivityKind
 from server.models.sources import Source
@@ -43,14 +43,14 @@ class ActivityView(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, named: NamedEvent) -> Self:
-        event = named.event
+    def of(cls, record: NamedEvent) -> Self:
+        event = record.event
         return cls(
             id=event.id,
             kind=event.kind,
             source=Source(event.source_kind, event.source_id, event.source_name),
             actor_id=event.actor_id,
-            actor_name=named.actor_name,
+            actor_name=record.actor_name,
             memory_ids=event.memory_ids[:SHOWN_IDS],
             query=event.query,
             count=event.count,
@@ -98,6 +98,6 @@ async def undo(request: Request[State]) -> Response:
     """Undo what one source did to the project's memories since a given time. Only for the project's admins."""
     call = await person_call_of(request)
     body = await read(request, RevertRequest)
-    reversion = Wanted(request.path_params["project_id"], body.source_id, body.since)
+    reversion = Reversion(request.path_params["project_id"], body.source_id, body.since)
     undone = await (reverting.planned if body.dry_run else reverting.undo)(call, reversion)
     return reply(Reverted(dry_run=body.dry_run, **undone._asdict()))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from rest.http import call_of, read_query, reply
 from rest.project_param import OfUser, project_of
 from server.domain.memory import context
-from server.domain.memory.context import DEFAULT_BUDGET, ContextBudget, Known, text_of
+from server.domain.memory.context import DEFAULT_BUDGET, ContextBudget, ContextEntry, text_of
 from server.models import Memory
 from server.runtime import State
 
@@ -31,7 +31,7 @@ class ContextView(BaseModel):
     memories: list[KnownView] = Field(description="pinned memories first, then recent and frequently found ones")
 
     @classmethod
-    def of(cls, entries: list[Known]) -> Self:
+    def of(cls, entries: list[ContextEntry]) -> Self:
         memories = [
             KnownView(
                 id=entry.memory.id, content=entry.text, pinned=entry.memory.pinned, created_at=entry.memory.created_at

@@ -48,7 +48,7 @@ _PATH_PARAMETER = re.compile(r"{(\w+)}")
 
 def curl_of(method: str, path: str, operation: Described, schemas: Described, base: str) -> str:
     """Return the command. Keys and ids in it end in `…`, so that people see what to fill in."""
-    path = _PATH_PARAMETER.sub(lambda found: IDS.get(found[1], "…"), path)
+    path = _PATH_PARAMETER.sub(lambda match: IDS.get(match[1], "…"), path)
     lines = [f"curl {base}{path}" if method == "get" else f"curl -X {method.upper()} {base}{path}"]
     if operation["security"]:
         is_session = operation["security"] == [{"session": []}]

@@ -114,7 +114,7 @@ class FoundView(BaseModel):
     @classmethod
     def of(cls, result: SearchResult, *, metadata: bool = True, explain: bool = False) -> Self:
         memory = result.memory
-        match = MatchView(similarity=result.similarity, words=result.words, window=result.window, piece=result.piece)
+        match = MatchView(similarity=result.similarity, words=result.share, window=result.window, piece=result.piece)
         return cls(
             id=memory.id,
             content=memory.content,

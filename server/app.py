@@ -129,8 +129,7 @@ def open_tracing(settings: Settings) -> "Tracing | None":
 def open_runtime(
     settings: Settings, embedder: OpenEmbedder, metrics: Metrics, tracing: "Tracing | None" = None
 ) -> Runtime:
-    """Migrate, connect, load the model, and start the index's worker. Blocks for about a second. Raises
-    SettingsError."""
+    """Migrate, connect, load the model, start the index's worker. Blocks for about a second. Raises SettingsError."""
     url = settings.database_url.get_secret_value()
     with contextlib.ExitStack() as opened:
         with _blame_settings(settings), explained(url):

@@ -96,8 +96,7 @@ class _Turn:
         self._held = False
 
     def __enter__(self) -> None:
-        """Wait for the turn. Raises TimeoutError when the request has waited long enough, as a wait for a connection
-        does."""
+        """Wait for the turn. Raises TimeoutError, like a wait for a connection, if the request has waited enough."""
         if self._lock is None:
             return
         with waits.counted() as left:
@@ -190,8 +189,7 @@ def newest_schema() -> str:
 
 
 def require_known_schema(version: str, what: str, otherwise: str) -> None:
-    """Raises SettingsError if a newer version of the server wrote `what`. `otherwise` names an alternative to
-    upgrading."""
+    """Raises SettingsError if a newer version of the server wrote `what`. `otherwise` says what else helps."""
     if version > (newest := newest_schema()):
         raise SettingsError(
             f"a newer version of the server wrote {what} (schema {version}, this version knows {newest}): "

@@ -70,32 +70,32 @@ def _state_of(origin: BaseException | None) -> str:
 def reason(url: str, error: sa.exc.DatabaseError | sa.exc.TimeoutError) -> str:
     """Return the sentence. It never holds the URL, which may have a password."""
     parts = sa.make_url(url)
-    said = "locked" if isinstance(error, sa.exc.TimeoutError) else str(error.orig).lower()
+    message = "locked" if isinstance(error, sa.exc.TimeoutError) else str(error.orig).lower()
     if parts.get_backend_name() == "sqlite":
-        return _reason_of_file(Path(parts.database or "").absolute(), said)
-    why = next((why for words, why in POSTGRES_REASONS.items() if words in said), None)
+        return _reason_of_file(Path(parts.database or "").absolute(), message)
+    why = next((why for words, why in POSTGRES_REASONS.items() if words in message), None)
     return f"the database is not usable: {why or 'check SELFMEMORY_DATABASE_URL, and that it runs'}"
 
 
-def _reason_of_file(file: Path, said: str) -> str:
+def _reason_of_file(file: Path, message: str) -> str:
     user_id = os.geteuid()
-    if "locked" in said:
+    if "locked" in message:
         return f"another program holds the database {file}: close that program, then try again"
-    if "full" in said:
+    if "full" in message:
         return (
             f"there is no space left for the database {file}: free some space, or set SELFMEMORY_DATA_DIR to another "
             "disk"
         )
-    if "not a database" in said or "malformed" in said:
+    if "not a database" in message or "malformed" in message:
         return (
             f"{file} is damaged or not a SQLite database: restore a backup, or move the file away to start with an "
             "empty database"
         )
     if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True):
         return data_folder.refusal(file.parent, PermissionError(1, "the folder of the database is read-only"))
-    if "readonly" in said or "unable to open" in said:
+    if "readonly" in message or "unable to open" in message:
         return (
             f"the database {file} is read-only for user {user_id}. Run: sudo chown {user_id} {file}* "
             "(or mount its disk writable)"
         )
-    return f"the database {file} is not usable: {said}"
+    return f"the database {file} is not usable: {message}"

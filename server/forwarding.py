@@ -68,8 +68,8 @@ def networks(addresses: Sequence[str]) -> list[Network]:
 
 def is_within(address: str, blocks: Sequence[Network]) -> bool:
     """Return whether the address is in a block. A dual-stack listener reports IPv4 peers inside IPv6."""
-    known = address_of(address)
-    return known is not None and any(known in block for block in blocks)
+    parsed = address_of(address)
+    return parsed is not None and any(parsed in block for block in blocks)
 
 
 def _last_first(headers: Headers, name: str) -> list[str]:

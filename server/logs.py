@@ -1,5 +1,4 @@
-"""Logging: one event per line, with fields, as text or JSON. A line never holds a token, address, query or memory
-text."""
+"""Logging: one event per line, with fields, as text or JSON, and never a token, address, query or memory text."""
 
 import json
 import logging

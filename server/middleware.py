@@ -75,10 +75,10 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 is_plain = not (300 <= status < 400 or self._is_secure(scope))
-                given = list(message.get("headers", ()))
-                names = {name for name, _ in given}
+                app_headers = list(message.get("headers", ()))
+                names = {name for name, _ in app_headers}
                 ours = ((name, value) for name, value in self.headers[is_plain] if name not in names)
-                message["headers"] = [*given, (b"x-request-id", new_request_id.encode()), *ours]
+                message["headers"] = [*app_headers, (b"x-request-id", new_request_id.encode()), *ours]
             await send(message)
 
         try:

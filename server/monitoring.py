@@ -1,5 +1,4 @@
-"""Collects this process's metrics: its pools, its model, its role in the index, and activity that waits to be
-stored."""
+"""Collects this process's metrics: its pools, its model, its role in the index, and activity that is not stored yet."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields

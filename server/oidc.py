@@ -36,8 +36,7 @@ AGAIN_SECONDS = 60
 """An unknown key makes the server download the provider's keys again, but only once in this many seconds."""
 
 AWAY_SECONDS = 5
-"""After a failure of the provider, no request goes to it for this long, so that strangers cannot make this server
-flood it."""
+"""After a failure, the provider gets no requests for this long, so that strangers cannot make this server flood it."""
 
 LEEWAY_SECONDS = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
@@ -73,7 +72,7 @@ class Metadata(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ProviderData:
     """The provider's metadata and keys, and the monotonic time at which they were read."""
 
     metadata: Metadata
@@ -91,22 +90,22 @@ class IdentityProvider:
         self._client_id = settings.oidc_client_id
         self._client_secret = settings.oidc_client_secret.get_secret_value()
         self._redirect_uri = settings.public_url + CALLBACK
-        self._known: Known | None = None
+        self._data: ProviderData | None = None
         self._failed_at = -float(AWAY_SECONDS)
         self._reading = asyncio.Lock()
 
     @staticmethod
-    def attempt(kept: Mapping[str, str]) -> Attempt:
+    def attempt(values: Mapping[str, str]) -> Attempt:
         """Rebuild the attempt from the values that the browser kept."""
-        return Attempt(kept["state"], kept["nonce"], kept["verifier"])
+        return Attempt(values["state"], values["nonce"], values["verifier"])
 
     async def begin(self) -> tuple[str, Attempt]:
         """Return the URL of the provider's page, and the attempt that this browser must keep. Raises ProviderAway."""
-        known = await self.known()
+        data = await self.provider_data()
         attempt = Attempt(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
-        async with self._client(known) as client:
+        async with self._client(data) as client:
             url, _ = client.create_authorization_url(
-                known.metadata.authorization_endpoint,
+                data.metadata.authorization_endpoint,
                 state=attempt.state,
                 nonce=attempt.nonce,
                 code_verifier=attempt.verifier,
@@ -118,45 +117,45 @@ class IdentityProvider:
 
         Raises ProviderAway, ProviderRefused.
         """
-        known = await self.known()
-        is_named = issuer is not None or known.metadata.authorization_response_iss_parameter_supported
-        if is_named and issuer != known.metadata.issuer:
+        data = await self.provider_data()
+        is_named = issuer is not None or data.metadata.authorization_response_iss_parameter_supported
+        if is_named and issuer != data.metadata.issuer:
             raise self.refused("issuer")
         try:
-            async with self._asking(), self._client(known) as client:
+            async with self._asking(), self._client(data) as client:
                 token = await client.fetch_token(
-                    known.metadata.token_endpoint, code=code, code_verifier=attempt.verifier
+                    data.metadata.token_endpoint, code=code, code_verifier=attempt.verifier
                 )
                 claims = await self._claims(token, attempt.nonce)
-                if "email" not in claims and known.metadata.userinfo_endpoint:
-                    claims = await self._with_userinfo(client, known.metadata.userinfo_endpoint, claims)
+                if "email" not in claims and data.metadata.userinfo_endpoint:
+                    claims = await self._with_userinfo(client, data.metadata.userinfo_endpoint, claims)
         except AuthlibBaseError as error:
             raise self.refused(error.error or type(error).__name__) from error
-        return identity_of(known.metadata.issuer, claims)
+        return identity_of(data.metadata.issuer, claims)
 
-    async def known(self, *, newer_than: float | None = None) -> Known:
+    async def provider_data(self, *, newer_than: float | None = None) -> ProviderData:
         """Return the provider's metadata and keys, read after `newer_than` if it is given. Raises ProviderAway."""
         async with self._reading:
-            known, moment = self._known, time.monotonic()
+            data, moment = self._data, time.monotonic()
             oldest = moment - FRESH_SECONDS if newer_than is None else newer_than
-            if known is not None and known.read_at > oldest:
-                return known
+            if data is not None and data.read_at > oldest:
+                return data
             if moment - self._failed_at < AWAY_SECONDS:
-                return self._kept_or_away(known)
+                return self._kept_or_away(data)
             try:
                 async with self._asking():
-                    self._known = await self._read()
+                    self._data = await self._read()
             except ProviderAway:
                 self._failed_at = time.monotonic()
-                return self._kept_or_away(known)
-            return self._known
+                return self._kept_or_away(data)
+            return self._data
 
-    def _kept_or_away(self, known: Known | None) -> Known:
-        if known is None:
+    def _kept_or_away(self, data: ProviderData | None) -> ProviderData:
+        if data is None:
             raise self._away()
-        return known
+        return data
 
-    async def _read(self) -> Known:
+    async def _read(self) -> ProviderData:
         context = await asyncio.to_thread(httpx2.create_ssl_context)
         async with httpx2.AsyncClient(verify=context, timeout=SECONDS) as client:
             url = f"{self._issuer}/.well-known/openid-configuration"
@@ -167,23 +166,23 @@ class IdentityProvider:
                 if not endpoint.startswith("https://") and not (is_loopback(self._issuer) and is_loopback(endpoint)):
                     raise ValueError("an endpoint without https")
             keys = KeySet.import_key_set((await client.get(metadata.jwks_uri)).raise_for_status().json())
-        return Known(metadata, keys, context, time.monotonic())
+        return ProviderData(metadata, keys, context, time.monotonic())
 
     async def _claims(self, token: dict[str, object], nonce: str) -> dict[str, object]:
         """Return the verified claims of the ID token (OpenID Connect Core section 3.1.3.7). Raises ProviderRefused."""
-        known = await self.known()
+        data = await self.provider_data()
         try:
-            decoded = self._decoded(known, token)
+            decoded = self._decoded(data, token)
         except (JoseError, ValueError):  # the provider may have new keys
-            known = await self.known(newer_than=time.monotonic() - AGAIN_SECONDS)
+            data = await self.provider_data(newer_than=time.monotonic() - AGAIN_SECONDS)
             try:
-                decoded = self._decoded(known, token)
+                decoded = self._decoded(data, token)
             except (JoseError, ValueError) as error:
                 raise self.refused(type(error).__name__) from error
         claims = CodeIDToken(
             decoded.claims,
             decoded.header,
-            {"iss": {"essential": True, "value": known.metadata.issuer},
+            {"iss": {"essential": True, "value": data.metadata.issuer},
              "aud": {"essential": True, "value": self._client_id}},
             {"nonce": nonce, "client_id": self._client_id, "access_token": token.get("access_token")},
         )  # fmt: skip
@@ -193,18 +192,18 @@ class IdentityProvider:
             raise self.refused(error.description or type(error).__name__) from error
         return dict(claims)
 
-    def _decoded(self, known: Known, token: dict[str, object]) -> jwt.Token:
+    def _decoded(self, data: ProviderData, token: dict[str, object]) -> jwt.Token:
         """Raises JoseError, ValueError."""
-        return jwt.decode(str(token.get("id_token", "")), known.keys, algorithms=ALGORITHMS)
+        return jwt.decode(str(token.get("id_token", "")), data.keys, algorithms=ALGORITHMS)
 
     async def _with_userinfo(
         self, client: AsyncOAuth2Client, endpoint: str, claims: dict[str, object]
     ) -> dict[str, object]:
         """Add the claims of the provider's userinfo endpoint, which must be about the same person (section 5.3.2)."""
-        told = (await client.get(endpoint)).raise_for_status().json()
-        if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
+        userinfo = (await client.get(endpoint)).raise_for_status().json()
+        if not isinstance(userinfo, dict) or userinfo.get("sub") != claims["sub"]:
             raise self.refused("userinfo about another subject")
-        return told | claims
+        return userinfo | claims
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:
@@ -217,8 +216,8 @@ class IdentityProvider:
             raise self._away() from error
 
     @asynccontextmanager
-    async def _client(self, known: Known) -> AsyncIterator[AsyncOAuth2Client]:
-        methods = known.metadata.token_endpoint_auth_methods_supported
+    async def _client(self, data: ProviderData) -> AsyncIterator[AsyncOAuth2Client]:
+        methods = data.metadata.token_endpoint_auth_methods_supported
         only_post = "client_secret_basic" not in methods and "client_secret_post" in methods
         async with AsyncOAuth2Client(
             self._client_id,
@@ -227,7 +226,7 @@ class IdentityProvider:
             scope="openid email profile",
             redirect_uri=self._redirect_uri,
             code_challenge_method="S256",
-            verify=known.context,
+            verify=data.context,
             timeout=SECONDS,
             leeway=0,  # with leeway, a token that lasts a minute or less would never be usable
         ) as client:

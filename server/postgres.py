@@ -92,8 +92,7 @@ def lost_to_others(error: sa.exc.OperationalError) -> bool:
 
 
 def _is_pooled(connection: DBAPIConnection) -> bool:
-    """Compare the process id that the session reports with the one that the client got. A pooler makes up the
-    latter."""
+    """Compare the session's real process id with the one that the client was told. A pooler makes up the latter."""
     cursor = connection.cursor()
     cursor.execute("SELECT pg_backend_pid()")
     return bool(cursor.fetchone() != (connection.info.backend_pid,))
@@ -115,14 +114,14 @@ def _on_commit(connection: sa.Connection) -> None:
 
 def _on_error(context: ExceptionContext) -> sa.exc.OperationalError | None:
     """Return a better exception to raise, if there is one: each outage becomes an OperationalError."""
-    error, known = context.original_exception, context.sqlalchemy_exception
-    if known is None:
+    error, translated = context.original_exception, context.sqlalchemy_exception
+    if translated is None:
         return None
     state = getattr(error, "sqlstate", None) or ""
     is_lost = not state or state.startswith(LOST)
     if is_lost and context.statement is None and context.connection and context.connection.info.get(_COMMITS):
         return CommitUnknown("COMMIT", None, error, hide_parameters=True)
     is_outage = state.startswith(OUTAGES) or (not state and context.is_disconnect)
-    if not is_outage or isinstance(known, sa.exc.OperationalError):
+    if not is_outage or isinstance(translated, sa.exc.OperationalError):
         return None
     return sa.exc.OperationalError(context.statement, None, error, hide_parameters=True)

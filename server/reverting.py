@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from server.domain.memory import revert
-from server.domain.memory.revert import CHUNK_MEMORIES, Step, Wanted
+from server.domain.memory.revert import CHUNK_MEMORIES, Reversion, Step
 from server.runtime import Call
 
 
@@ -21,18 +21,20 @@ class Undone(NamedTuple):
     beyond_history: int
 
 
-async def planned(call: Call, wanted: Wanted) -> Undone:
+async def planned(call: Call, reversion: Reversion) -> Undone:
     """Count what would be undone. Raises NotFound, Forbidden."""
-    plan = await call.read(revert.plan, wanted)
+    plan = await call.read(revert.plan, reversion)
     return Undone(len(plan.adds), len(plan.changes), len(plan.deletions), plan.skipped, plan.beyond_history)
 
 
-async def undo(call: Call, wanted: Wanted) -> Undone:
+async def undo(call: Call, reversion: Reversion) -> Undone:
     """Undo what one credential did since a given time. Raises NotFound, Forbidden."""
-    plan = await call.read(revert.plan, wanted)
-    adds = [await call.run(revert.undo_adds, wanted, ids) for ids in batched(plan.adds, CHUNK_MEMORIES)]
-    deletions = [await call.run(revert.undo_deletions, wanted, ids) for ids in batched(plan.deletions, CHUNK_MEMORIES)]
-    changes = [await call.run(revert.undo_change, wanted, memory_id, call.index) for memory_id in plan.changes]
+    plan = await call.read(revert.plan, reversion)
+    adds = [await call.run(revert.undo_adds, reversion, ids) for ids in batched(plan.adds, CHUNK_MEMORIES)]
+    deletions = [
+        await call.run(revert.undo_deletions, reversion, ids) for ids in batched(plan.deletions, CHUNK_MEMORIES)
+    ]
+    changes = [await call.run(revert.undo_change, reversion, memory_id, call.index) for memory_id in plan.changes]
     skipped = sum(step.skipped for step in (*adds, *deletions, *changes))
     return Undone(_done(adds), _done(changes), _done(deletions), plan.skipped + skipped, plan.beyond_history)
 

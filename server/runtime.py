@@ -97,9 +97,9 @@ class Runtime:
         if credential is None:
             raise Unauthenticated
         key = token_hash(credential.value)  # not the address: many people may share one
-        found = await self.pools.authentication.run(key, self._authenticate, credential, bucket, project_id)
-        await self.authenticated(found)
-        return found.principal
+        outcome = await self.pools.authentication.run(key, self._authenticate, credential, bucket, project_id)
+        await self.authenticated(outcome)
+        return outcome.principal
 
     async def late_call(
         self, credential: PresentedCredential | None, bucket: Bucket | None = None, project_id: str | None = None
@@ -125,11 +125,13 @@ class Runtime:
             return False
         return True
 
-    async def authenticated(self, found: Authenticated) -> None:
+    async def authenticated(self, outcome: Authenticated) -> None:
         """Continue as this person, and record the use of the credential."""
-        person.set("/".join(limit_key(found.principal)))
-        if found.note_use:
-            await self.noter.note(partial(self._run, self.database.write, credentials.note_use, (found.principal,), {}))
+        person.set("/".join(limit_key(outcome.principal)))
+        if outcome.note_use:
+            await self.noter.note(
+                partial(self._run, self.database.write, credentials.note_use, (outcome.principal,), {})
+            )
 
     async def count_request(self) -> None:
         """Count an anonymous request against its client address. Raises RateLimited."""
@@ -142,22 +144,22 @@ class Runtime:
         self, credential: PresentedCredential, bucket: Bucket | None, project_id: str | None
     ) -> Authenticated:
         with translating_outages(), self.database.read() as session:
-            found = self.look_up(session, credential)
+            outcome = self.look_up(session, credential)
         if bucket is not None:
-            self.limits.require_room(bucket, *limit_key(found.principal, project_id))
-        return found
+            self.limits.require_room(bucket, *limit_key(outcome.principal, project_id))
+        return outcome
 
     def look_up(self, session: Session, credential: PresentedCredential) -> Authenticated:
         """Return the principal of the credential, and count the request. Raises Unauthenticated, RateLimited."""
         try:
-            found = credentials.authenticate(session, credential)
+            outcome = credentials.authenticate(session, credential)
         except Unauthenticated:
             self.known.forget(credential.value)
             self.limits.hit(Bucket.REQUEST, address.get())
             raise
-        self.known.remember(credential.value, "/".join(limit_key(found.principal)))
-        self.limits.hit(Bucket.REQUEST, *limit_key(found.principal))
-        return found
+        self.known.remember(credential.value, "/".join(limit_key(outcome.principal)))
+        self.limits.hit(Bucket.REQUEST, *limit_key(outcome.principal))
+        return outcome
 
 
 class State(TypedDict):

@@ -130,8 +130,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"SECRET_KEY ({SECRET_LENGTH} characters or more) is required when PUBLIC_URL is not loopback"
             )
-        given = [bool(value) for value in (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)]
-        if any(given) and not all(given):
+        are_set = [bool(value) for value in (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret)]
+        if any(are_set) and not all(are_set):
             raise ValueError("OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together: set all or none")
         if self.embedding_url and "embedding_model" not in self.model_fields_set:
             raise ValueError("EMBEDDING_MODEL must name the model of EMBEDDING_URL, for example nomic-embed-text")
@@ -205,8 +205,7 @@ def share_metrics(folder: str) -> None:
 
 
 def share_cores(workers: int) -> None:
-    """Divide the processors among worker processes, for the libraries that start their own threads. Call it before
-    they start."""
+    """Divide the processors among workers, for libraries that start their own threads. Call it before they start."""
     os.environ.setdefault("OMP_NUM_THREADS", str(cores.share(workers)))
 
 
@@ -232,9 +231,9 @@ def secret_key(settings: Settings) -> str:
 
     Without the setting, create one in DATA_DIR once and keep it.
     """
-    given = settings.secret_key.get_secret_value()
-    if given:
-        return given
+    configured = settings.secret_key.get_secret_value()
+    if configured:
+        return configured
     path = settings.data_dir / SECRET_KEY_FILE
     if not path.exists():
         make_private(settings.data_dir)

@@ -33,8 +33,7 @@ MOST_HITS = (1 << 32) - 1
 
 
 class SharedWindows(MovingWindows):
-    """Implements the two methods that `MovingWindowRateLimiter` uses. Safe to use from several threads and
-    processes."""
+    """Implements the two methods that `MovingWindowRateLimiter` uses. Threads and processes may share it."""
 
     def __init__(self, file: Path, slots: int = SLOTS) -> None:
         super().__init__()
@@ -58,8 +57,7 @@ class SharedWindows(MovingWindows):
             return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the library's
-        """Return the time of the oldest hits that still count, and the sum of all. The oldest expire `expiry` seconds
-        later."""
+        """Return the time of the oldest hits that still count, and the sum of all. Hits expire after `expiry`."""
         with self._locked():
             now = time.time()
             hashed, offset = self._find(key, now)
@@ -74,8 +72,8 @@ class SharedWindows(MovingWindows):
         free, free_from = 0, float("inf")
         for probe in range(PROBES):
             offset = (hashed + probe) % self._count * _SLOT.size
-            kept, expires = struct.unpack_from("<Qd", self._slots, offset)
-            if kept == hashed and expires > now:
+            slot_hash, expires = struct.unpack_from("<Qd", self._slots, offset)
+            if slot_hash == hashed and expires > now:
                 return hashed, offset
             if expires < free_from:
                 free, free_from = offset, expires
@@ -83,8 +81,8 @@ class SharedWindows(MovingWindows):
 
     def _read(self, hashed: int, offset: int, newest: int) -> list[int]:
         """Return the hits of each part that still counts. None count if the slot has another key, or has expired."""
-        kept, _, last, *parts = _SLOT.unpack_from(self._slots, offset)
-        if kept != hashed or newest - last >= PARTS:
+        slot_hash, _, last, *parts = _SLOT.unpack_from(self._slots, offset)
+        if slot_hash != hashed or newest - last >= PARTS:
             return [0] * PARTS
         for part in range(last + 1, newest + 1):
             parts[part % PARTS] = 0

@@ -60,16 +60,16 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return next(by_another_name, None) or next(iter(get_close_matches(plain, candidates, n=1)), None)
 
 
-def said_instead(names: Sequence[str], given: Iterable[str]) -> str:
+def said_instead(names: Sequence[str], names_sent: Iterable[str]) -> str:
     """Return "; <name> is not a field" for the first unknown name that probably means one of `names`, or ""."""
-    meant = next((name for name in given if name not in names and nearest(name, names)), None)
-    return f"; {shortened(meant)} is not a field" if meant else ""
+    misnamed = next((name for name in names_sent if name not in names and nearest(name, names)), None)
+    return f"; {shortened(misnamed)} is not a field" if misnamed else ""
 
 
 def not_a(kind: str, name: str, names: Iterable[str]) -> str:
     """Return "is not a <kind>", and the name that is probably meant."""
-    meant = nearest(name, names)
-    return f"is not a {kind}; did you mean {meant}?" if meant else f"is not a {kind}."
+    suggestion = nearest(name, names)
+    return f"is not a {kind}; did you mean {suggestion}?" if suggestion else f"is not a {kind}."
 
 
 def shortened(name: str) -> str:

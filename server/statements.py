@@ -21,8 +21,7 @@ Convert = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A query compiled for one dialect. `order` lists the positional parameters (None: they are named); `reads`
-    converts the columns that need it."""
+    """A query compiled for one dialect. `order` lists positional parameters, if any; `reads` converts columns."""
 
     text: str
     order: Sequence[str] | None

@@ -55,8 +55,8 @@ class Tracing:
     def parent_of(self, scope: Scope) -> Context:
         """Return the trace that a trusted proxy started. Nobody else can make this server add to a trace."""
         peer = (scope.get("client") or ("", 0))[0]
-        told = Headers(scope=scope).get("traceparent") if is_within(peer, self._trusted) else None
-        return TraceContextTextMapPropagator().extract({"traceparent": told} if told else {}, Context())
+        header = Headers(scope=scope).get("traceparent") if is_within(peer, self._trusted) else None
+        return TraceContextTextMapPropagator().extract({"traceparent": header} if header else {}, Context())
 
     def middleware(self, app: ASGIApp) -> "Traced":
         return Traced(app, self)

@@ -13,8 +13,7 @@ PRIVATE_NETWORKS = tuple(
 """RFC 1918, RFC 6598 (overlay networks use it too), RFC 4193."""
 
 PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
-"""Suffixes that public DNS servers do not resolve: by RFC 6762 and RFC 8375, by custom, or because ICANN reserved
-them."""
+"""Suffixes that public DNS servers do not resolve: RFC 6762, RFC 8375, custom, or reserved by ICANN."""
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.~%-]+)(:[0-9]{1,5})?")
 

@@ -13,8 +13,7 @@ WAIT_SECONDS = 15.0
 """A request whose waits add up to more than this gets a 503."""
 
 NOTABLE_SECONDS = 0.1
-"""A transaction's wait for the file or a lock is shortened only after longer waits, because that takes extra
-statements."""
+"""Only longer waits shorten a transaction's own wait for the file or a lock, because that takes extra statements."""
 
 WRITES = "writes"
 """The execution option of connections for transactions that may write."""

@@ -125,9 +125,9 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
 
 def unknown_name(kind: str, path: Sequence[str | int], model: type[BaseModel]) -> Invalid:
     """Return the error for an unknown name, which suggests the nearest name and lists all of them."""
-    known = names_of(_model_at(model, path[:-1]))
-    has = f"Known {kind}s: {', '.join(known)}." if known else f"This request takes no {kind}s."
-    reason = f"{not_a(kind, str(path[-1]), known)} {has}"
+    field_names = names_of(_model_at(model, path[:-1]))
+    has = f"Known {kind}s: {', '.join(field_names)}." if field_names else f"This request takes no {kind}s."
+    reason = f"{not_a(kind, str(path[-1]), field_names)} {has}"
     return Invalid(reason, field=field_of(path))
 
 

@@ -75,8 +75,7 @@ class _Waiter:
         threading.Thread(target=self._run, name="writer-lock", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Return whether this process has the lock. If not, the thread keeps waiting, and releases the lock as soon as
-        it gets it."""
+        """Return whether this process got the lock. If not, the thread keeps waiting, and then releases it at once."""
         with self._changed:
             self._is_wanted = self.is_waiting = True
             self._changed.notify_all()

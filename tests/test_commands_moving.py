@@ -32,7 +32,7 @@ def test_the_command_says_what_it_leaves_out_and_what_is_damaged(run: Run, proje
         for name in ("good.md", "../evil.md", "a.png"):
             file.writestr(name, "tea")
     told = run("import", "--project", project_id, str(path)).err
-    assert "warning: files whose path leads out of the folder were left out, such as ../evil.md (1 time)" in told
+    assert "warning: files whose path leads outside the folder were left out, such as ../evil.md (1 time)" in told
     assert "warning: files that are not Markdown, JSON or CSV were left out, such as a.png (1 time)" in told
     assert "Imported 1 memories." in told
     damaged = run("import", "--project", project_id, given=path.read_bytes()[:-30])

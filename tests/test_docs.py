@@ -21,7 +21,7 @@ DOCUMENTS = [
 IN_WORDS = {
     "public_url": "`http://localhost:PORT`",
     "database_url": "SQLite in `DATA_DIR`",
-    "secret_key": "made once, kept in `DATA_DIR`",
+    "secret_key": "created once, kept in `DATA_DIR`",
     "chroma_url": "unset",
     "chroma_token": "unset",
     "redis_url": "unset",

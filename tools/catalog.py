@@ -37,8 +37,7 @@ class Tool:
 
     @cached_property
     def listed(self) -> ListedTool:
-        """Return the tool's entry in the list. The title is there twice, because older and newer clients look in
-        different places."""
+        """Return the tool's entry in the list. The title is there twice, for older and for newer clients."""
         return ListedTool(
             name=self.name,
             title=self.title,

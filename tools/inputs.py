@@ -22,12 +22,12 @@ def read_id(value: object) -> str:
     """Return the one memory id in the text, which may be in quotes or part of the memory's URL. Raises ValueError with
     a reason for the caller.
     """
-    found: set[str] = {match.casefold() for match in MEMORY_ID.findall(value if isinstance(value, str) else "")}
-    if len(found) > 1:
+    ids: set[str] = {match.casefold() for match in MEMORY_ID.findall(value if isinstance(value, str) else "")}
+    if len(ids) > 1:
         raise ValueError("give one id at a time")
-    if not found:
+    if not ids:
         raise ValueError("an id is mem_ and 32 characters, in full")
-    return found.pop()
+    return ids.pop()
 
 
 Id = Annotated[

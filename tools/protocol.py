@@ -128,8 +128,7 @@ def without_revision(app: ASGIApp) -> ASGIApp:
 
 
 def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
-    """Return `app` as if the client accepted anything. A client that accepts only events gets the answer as one
-    event."""
+    """Return `app` for clients that accept anything. A client that accepts only events gets the answer as one event."""
     accepted = {part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(",")}
     if accepted & JSON_TYPES:
         return app

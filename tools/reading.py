@@ -84,12 +84,12 @@ async def read_context(call: Call, arguments: ContextArguments) -> Answer:
 
     Call it once, before the first answer. Each line is one memory; search finds more about a topic.
     """
-    known = await call.read(context.read_context, None, None, arguments.budget, known_line)
+    entries = await call.read(context.read_context, None, None, arguments.budget, known_line)
     memories = [
         KnownMemory(id=memory.id, content=one_line(text), pinned=memory.pinned, created_at=memory.created_at)
-        for memory, text, _ in known
+        for memory, text, _ in entries
     ]
-    text = text_of(known)
+    text = text_of(entries)
     return Answer(KnownAtTheStart(text=text, memories=memories), text or NOTHING_TO_TELL)
 
 

@@ -89,8 +89,8 @@ async def call_tool(context: Context, params: CallToolRequestParams) -> CallTool
 
 def unknown_tool(name: str) -> str:
     """Return the error message for a name that no tool has."""
-    meant = nearest(name, (tool.name for tool in TOOLS))
-    return f"Unknown tool: {shortened(name)}{f'; did you mean {meant}?' if meant else '.'} {TOOLS_THERE_ARE}"
+    suggestion = nearest(name, (tool.name for tool in TOOLS))
+    return f"Unknown tool: {shortened(name)}{f'; did you mean {suggestion}?' if suggestion else '.'} {TOOLS_THERE_ARE}"
 
 
 async def list_prompts(_context: Context, _params: PaginatedRequestParams | None) -> ListPromptsResult:

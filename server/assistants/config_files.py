@@ -99,12 +99,12 @@ def _appended(config: ConfigFile, tree: Tree, before: str, entry: Entry) -> str:
 
 
 def _at(tree: Mapping[str, object], keys: tuple[str, ...]) -> object:
-    found: object = tree
+    node: object = tree
     for key in keys:
-        if not isinstance(found, Mapping):
+        if not isinstance(node, Mapping):
             return None
-        found = found.get(key)
-    return found
+        node = node.get(key)
+    return node
 
 
 def _replace(path: Path, text: str, *, is_new: bool) -> None:

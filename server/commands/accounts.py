@@ -1,5 +1,4 @@
-"""`create-user`, `create-key`, `reset-password`: manage accounts without a browser, whether or not the server is
-running."""
+"""`create-user`, `create-key`, `reset-password`: accounts without a browser, whether or not the server runs."""
 
 import sys
 from argparse import Namespace
@@ -67,8 +66,8 @@ def _project(session: Session, user: User, name: str | None) -> Project:
     if name is None:
         return session.exec(query).first() or users.add_project(session, place, user, users.FIRST_PROJECT)
     cleaned = names.parse_name(name)
-    found = session.exec(query.where(Project.name_key == names.key_of(cleaned))).first()
-    return found or users.add_project(session, place, user, cleaned)
+    project = session.exec(query.where(Project.name_key == names.key_of(cleaned))).first()
+    return project or users.add_project(session, place, user, cleaned)
 
 
 @contextmanager

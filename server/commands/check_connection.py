@@ -118,17 +118,20 @@ def _authorization(settings: Settings) -> str:
 
 
 def _cors(settings: Settings) -> str:
-    own = settings.public_url
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": ", ".join(NEEDED_HEADERS)}
-    preflight = _ask(settings, "OPTIONS", "/mcp", Origin=own, **asked)
+    public_url = settings.public_url
+    preflight_headers = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": ", ".join(NEEDED_HEADERS),
+    }
+    preflight = _ask(settings, "OPTIONS", "/mcp", Origin=public_url, **preflight_headers)
     if not preflight.is_success:
         raise CheckFailed(f"the preflight fails: {_problem(preflight)}")
-    _require_readable(preflight, own)
+    _require_readable(preflight, public_url)
     allowed = {name.strip().lower() for name in preflight.headers.get("Access-Control-Allow-Headers", "").split(",")}
     if not allowed.issuperset(NEEDED_HEADERS):
         raise CheckFailed("the proxy answers preflights itself: let it pass OPTIONS on to this server")
-    answer = _ask(settings, "POST", "/mcp", Origin=own)
-    _require_readable(answer, own)
+    answer = _ask(settings, "POST", "/mcp", Origin=public_url)
+    _require_readable(answer, public_url)
     if "www-authenticate" not in answer.headers.get("Access-Control-Expose-Headers", "").lower():
         raise CheckFailed(
             "the proxy removes Access-Control-Expose-Headers: let it pass the answer's headers on unchanged"
@@ -182,13 +185,18 @@ def _ask(
     **headers: str,
 ) -> httpx.Response:
     """Send a request as a client would, without following redirects. Raises CheckFailed if there is no answer."""
-    given = {"User-Agent": BROWSER} | {name.replace("_", "-"): value for name, value in headers.items()}
+    all_headers = {"User-Agent": BROWSER} | {name.replace("_", "-"): value for name, value in headers.items()}
     if method == "POST":
-        given["Content-Type"] = media
+        all_headers["Content-Type"] = media
         content = json.dumps(PING) if content is None else content
     try:
         return httpx.request(
-            method, settings.public_url + path, content=content, headers=given, timeout=SECONDS, verify=_certificates()
+            method,
+            settings.public_url + path,
+            content=content,
+            headers=all_headers,
+            timeout=SECONDS,
+            verify=_certificates(),
         )
     except httpx.TimeoutException:
         raise CheckFailed(f"no answer within {SECONDS} seconds: is the proxy running, and is its port open?") from None

@@ -36,8 +36,7 @@ def check_chroma(settings: Settings) -> str:
 
 
 def _collections(database: Database, limit: int) -> tuple[dict[str, int | None], int]:
-    """Return how many pieces each ready collection should hold (None: changes are pending), and how many collections
-    are missing."""
+    """Return the number of pieces for each ready collection (None: changes are pending), and how many are missing."""
     is_pending = sa.exists().where(col(IndexTask.project_id) == Project.id, col(IndexTask.memory_number) > 0)
     query = (
         sa.select(col(ProjectIndex.collection), col(Project.piece_count), is_pending)

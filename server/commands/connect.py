@@ -56,10 +56,10 @@ def _write(assistant: Assistant, key: str | None) -> None:
 def _lines(assistant: Assistant, key: str | None) -> list[str]:
     """Return the instructions for signing in and those for a key. If a key is given, return only the latter."""
     ways = [("Sign in", assistant.sign_in if key is None else ()), ("With an API key", assistant.with_key)]
-    shown = [(title, steps) for title, steps in ways if steps]
+    sections = [(title, steps) for title, steps in ways if steps]
     lines = [assistant.name]
-    for title, steps in shown:
-        lines += ["", f"{title}:" if len(shown) > 1 else "Steps:", *_numbered(steps)]
+    for title, steps in sections:
+        lines += ["", f"{title}:" if len(sections) > 1 else "Steps:", *_numbered(steps)]
     if key is None and assistant.with_key:
         lines += ["", f"Replace {KEY_PLACEHOLDER} with a key, or run this again with --key KEY."]
     if step := assistant.start:

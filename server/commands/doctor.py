@@ -58,9 +58,9 @@ def doctor(settings: Settings, _args: Namespace) -> int:
 
 
 def _settings(settings: Settings) -> str:
-    kept = "SQLite" if settings.is_sqlite else "Postgres"
+    storage = "SQLite" if settings.is_sqlite else "Postgres"
     chroma = "a Chroma server" if settings.chroma_url else "embedded Chroma"
-    return "; ".join([f"{kept}, {chroma}, data in {settings.data_dir.absolute()}", *start_warnings.of(settings)])
+    return "; ".join([f"{storage}, {chroma}, data in {settings.data_dir.absolute()}", *start_warnings.of(settings)])
 
 
 def _data_folder(settings: Settings) -> str:
@@ -89,8 +89,8 @@ def _database(settings: Settings) -> str:
 
 
 def _about_sqlite(session: Session) -> str:
-    if (found := session.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()) != "ok":
-        raise CheckFailed(f"the file is damaged ({found}): run python -m server restore with a backup")
+    if (problem := session.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()) != "ok":
+        raise CheckFailed(f"the file is damaged ({problem}): run python -m server restore with a backup")
     return ""
 
 
@@ -200,7 +200,7 @@ def _provider(settings: Settings) -> str:
     if provider is None:
         return "off (set SELFMEMORY_OIDC_ISSUER): people sign in with passwords and passkeys"
     try:
-        asyncio.run(provider.known())
+        asyncio.run(provider.provider_data())
     except ProviderAway:
         raise CheckFailed(
             f"{settings.oidc_issuer} does not answer with its metadata and keys: check SELFMEMORY_OIDC_ISSUER"

@@ -64,10 +64,10 @@ def import_(settings: Settings, args: Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _source(given: str | None) -> Iterator[Path]:
+def _source(file_name: str | None) -> Iterator[Path]:
     """Yield the path, or a file with all of standard input. Standard input is read before the database is opened."""
-    if given not in (None, "-"):
-        path = Path(str(given))
+    if file_name not in (None, "-"):
+        path = Path(str(file_name))
         if not path.exists():
             raise Invalid(f"There is no file or folder {path}.")
         yield path

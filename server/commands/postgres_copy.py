@@ -55,10 +55,10 @@ def find_program(name: str, connection: sa.Connection) -> str:
     path = shutil.which(name)
     if path is None:
         raise SettingsError(f"{name} is not installed here: {advice}")
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own arguments
-    found = re.search(r"\d+", said)
-    if found is None or int(found[0]) < needed:
-        raise SettingsError(f"{name} here is from PostgreSQL {found[0] if found else '?'}: {advice}")
+    output = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own arguments
+    version = re.search(r"\d+", output)
+    if version is None or int(version[0]) < needed:
+        raise SettingsError(f"{name} here is from PostgreSQL {version[0] if version else '?'}: {advice}")
     return path
 
 

@@ -42,10 +42,10 @@ def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
     url = settings.database_url.get_secret_value()
     with _alone(url) as (connection, installation):
         reader, writer = find_program("pg_restore", connection), find_program("psql", connection)
-        version, wanted = _schema_of(reader, backup, name), _wanted(reader, backup)
+        version, listing = _schema_of(reader, backup, name), _restore_list(reader, backup)
         require_known_schema(version, f"the backup {name}", "use another backup; nothing was changed")
         with address(url) as dbname, tempfile.NamedTemporaryFile("w") as chosen:
-            chosen.write(wanted)
+            chosen.write(listing)
             chosen.flush()
             options = ["--no-owner", "--no-privileges", f"--use-list={chosen.name}", "--file=-"]
             _replace([reader, *options, str(backup)], [writer, dbname], _drops(connection))
@@ -84,16 +84,16 @@ def _alone(url: str) -> Iterator[tuple[sa.Connection, str | None]]:
 def _schema_of(program: str, backup: Path, name: str) -> str:
     """Return the schema of a backup that this server made. Raises SettingsError."""
     try:
-        said = run([program, "--data-only", "--table=alembic_version", "--file=-", str(backup)])
+        script = run([program, "--data-only", "--table=alembic_version", "--file=-", str(backup)])
     except SettingsError as error:
         raise SettingsError(f"{name} is damaged: use another backup; nothing was changed ({error})") from None
-    found = _VERSION.search(said)
-    if found is None:
+    match = _VERSION.search(script)
+    if match is None:
         raise SettingsError(f"{name} is another program's database, not a backup of this server")
-    return found[1]
+    return match[1]
 
 
-def _wanted(program: str, backup: Path) -> str:
+def _restore_list(program: str, backup: Path) -> str:
     """Return the list of objects to restore: all but those that every database has and only its owner may change."""
     listed = run([program, "--list", str(backup)]).splitlines()
     return "".join(f"{line}\n" for line in listed if not _NOT_RESTORED.match(line))
@@ -130,10 +130,10 @@ def _replace(read: list[str], write: list[str], drops: str) -> None:
                 reader.kill()
         if reader.returncode or writer.returncode:
             errors.seek(0)
-            said = complaint(
+            reason = complaint(
                 "psql" if reader.returncode <= 0 else "pg_restore", errors.read().decode("utf-8", "replace")
             )
-            raise SettingsError(f"the backup is damaged or does not fit this server; nothing was changed: {said}")
+            raise SettingsError(f"the backup is damaged or does not fit this server; nothing was changed: {reason}")
 
 
 def _pump(script: IO[bytes], into: IO[bytes], drops: str) -> None:

@@ -39,9 +39,9 @@ def restore(settings: Settings, args: Namespace) -> None:
 @contextmanager
 def _no_server(settings: Settings) -> Iterator[None]:
     """Keep servers from starting in this data folder. Raises SettingsError if one runs."""
-    with ExitStack() as held:
+    with ExitStack() as locks:
         for name in LOCKS:
-            lock = held.enter_context((settings.data_dir / name).open("w"))
+            lock = locks.enter_context((settings.data_dir / name).open("w"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

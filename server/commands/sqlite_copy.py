@@ -43,9 +43,9 @@ def copy(settings: Settings, file: Path) -> None:
         _copy_into(connection, file)
     with _connected(file) as connection, _explained(file):
         _write_key(connection, settings)
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise SettingsError(f"the database {source} is damaged ({_one_line(found)}): restore an older backup")
+        check_result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if check_result != "ok":
+        raise SettingsError(f"the database {source} is damaged ({_one_line(check_result)}): restore an older backup")
 
 
 def _copy_into(connection: sqlite3.Connection, file: Path) -> None:
@@ -59,12 +59,12 @@ def _copy_into(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _write_key(connection: sqlite3.Connection, settings: Settings) -> None:
-    given = settings.secret_key.get_secret_value()
-    kept = settings.data_dir / SECRET_KEY_FILE
+    configured = settings.secret_key.get_secret_value()
+    key_file = settings.data_dir / SECRET_KEY_FILE
     connection.execute(f"DROP TABLE IF EXISTS {_TABLE}")
-    if given or kept.exists():
+    if configured or key_file.exists():
         connection.execute(f"CREATE TABLE {_TABLE} (key_name TEXT NOT NULL, secret_key TEXT)")
-        value = None if given else kept.read_text("ascii").strip()
+        value = None if configured else key_file.read_text("ascii").strip()
         name = key_id(settings, Purpose.MAIL_KEY_ID)
         connection.execute(f"INSERT INTO {_TABLE} VALUES (?, ?)", (name, value))  # noqa: S608 - a constant
 
@@ -88,16 +88,16 @@ def schema_of(file: Path, name: str) -> str:
                 raise SettingsError(f"{name} is another program's database, not a backup of this server")
             size = connection.execute("PRAGMA page_size").fetchone()[0]
             is_cut = file.stat().st_size % size
-            found = (
+            check_result = (
                 "the end of the file is missing"
                 if is_cut
                 else connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             )
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.DatabaseError as error:
-        found, row = str(error), None
-    if found != "ok" or row is None:
-        raise SettingsError(f"{name} is damaged ({_one_line(found)}): use another backup; nothing was changed")
+        check_result, row = str(error), None
+    if check_result != "ok" or row is None:
+        raise SettingsError(f"{name} is damaged ({_one_line(check_result)}): use another backup; nothing was changed")
     return str(row[0])
 
 

@@ -32,13 +32,13 @@ def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
     suffix = f"{ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     with _alone_with(target) as installation, _beside(target) as new:
         key = _prepare(settings, backup, name, new, installation)
-        told = list(_put_key(settings, key, suffix))
+        messages = list(_put_key(settings, key, suffix))
         is_kept = _swap(new, target, suffix)
     shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections any more
     yield f"Restored {name}. Now start the server. It rebuilds the index of large projects in the background."
     if is_kept:
         yield f"The previous database is {target}{suffix}: delete it when you no longer need it."
-    yield from told
+    yield from messages
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def _keep(file: Path, suffix: str) -> None:
 
 def _put_key(settings: Settings, key: KeyOfCopy | None, suffix: str) -> Iterator[str]:
     """Put the backup's key into the data folder. Yield messages about it."""
-    kept = settings.data_dir / SECRET_KEY_FILE
+    key_file = settings.data_dir / SECRET_KEY_FILE
     if settings.secret_key.get_secret_value() or key is None or key.value is None:
         if key is not None and key.name != _name_of_present_key(settings):
             yield (
@@ -128,14 +128,14 @@ def _put_key(settings: Settings, key: KeyOfCopy | None, suffix: str) -> Iterator
                 "recovery codes."
             )
         return
-    if kept.exists():
-        if kept.read_text("ascii").strip() == key.value:
+    if key_file.exists():
+        if key_file.read_text("ascii").strip() == key.value:
             return
-        _keep(kept, suffix)
-        yield f"The previous secret key is {kept}{suffix}."
+        _keep(key_file, suffix)
+        yield f"The previous secret key is {key_file}{suffix}."
     with tempfile.NamedTemporaryFile("w", dir=settings.data_dir, encoding="ascii", delete=False) as file:  # mode 0600
         file.write(key.value)
-    os.replace(file.name, kept)
+    os.replace(file.name, key_file)
 
 
 def _name_of_present_key(settings: Settings) -> str | None:

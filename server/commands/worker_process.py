@@ -56,8 +56,7 @@ class CountedConnections(set[Any]):  # uvicorn does not export their type
 
 
 class SharingServer(BoundedServer):
-    """Accepts one connection at a time. Otherwise the first worker to wake up would take all connections that arrive
-    together."""
+    """Accepts one connection at a time. Otherwise the first worker to wake up would take all connections of a burst."""
 
     def __init__(self, config: uvicorn.Config, counts: MutableSequence[int], place: int) -> None:
         super().__init__(config)

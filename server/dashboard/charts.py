@@ -1,4 +1,4 @@
-"""The coordinates of the charts, which templates draw as SVG."""
+"""Computes the coordinates of the charts, which templates draw as SVG."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,11 +11,11 @@ BASELINE, LEFT = 112, 36
 GAP = 3
 WIDEST_BAR = 40
 TICK_ROOM = 50
-"""The width that a tick's name needs. A tick closer to the right edge is left out."""
+"""The width that a tick's label needs. A tick closer to the right edge is left out."""
 
 
 class Bar(NamedTuple):
-    """A column in the coordinates of a WIDTH x HEIGHT picture. `name` is its span of time in words."""
+    """A column in the coordinates of a WIDTH x HEIGHT picture. `name` is its time span in words."""
 
     x: float
     y: float
@@ -48,7 +48,7 @@ class Columns(NamedTuple):
 
 
 def columns(overview: Overview) -> Columns:
-    """Return one bar per span, with a name under about every fourth part of the bars."""
+    """Return one bar per span, with about four names below them."""
     spans = overview.spans
     top = _round_up(max(span.memories for span in spans))
     pitch = (WIDTH - LEFT) / len(spans)
@@ -63,7 +63,7 @@ def columns(overview: Overview) -> Columns:
 
 
 def rows(labels: Sequence[Facet]) -> list[Row]:
-    """Return the labels, which are sorted by count, with their shares."""
+    """Return the labels with their shares. `labels` are sorted by count."""
     return [Row(label.value, label.memories, label.memories / labels[0].memories) for label in labels]
 
 

@@ -1,4 +1,4 @@
-"""Times as people read them: how long ago, the day that a list groups by, or the exact moment."""
+"""Formats times for people: how long ago, the day that a list groups by, or the exact time."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from server.models.base import now
 
 ZONE_COOKIE = "zone"
-"""The reader's time zone, which a script notes. Without it, days are those of UTC."""
+"""Holds the reader's time zone, which a script sets. Without it, days are in UTC."""
 
 MOST_DAYS = 30
 """An older time is shown as its date."""
@@ -61,7 +61,7 @@ def zone_of(cookies: Mapping[str, str]) -> tzinfo:
 
 
 def by_day(rows: Sequence[Row], zone: tzinfo) -> list[Day]:
-    """Group rows, newest first, under headings. A day is one of the time zone."""
+    """Group rows, newest first, under headings. Days are in the time zone."""
     today = now().astimezone(zone).date()
     groups = groupby(rows, lambda row: _heading(row.created_at.astimezone(zone).date(), today))
     return [Day(heading, list(group)) for heading, group in groups]

@@ -1,4 +1,4 @@
-"""What changed between two versions of a memory, word by word."""
+"""Finds what changed between two versions of a memory, word by word."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,10 +8,10 @@ from typing import NamedTuple
 from server.models.base import JSON, JsonObject
 
 MOST_WORDS = 1_500
-"""Comparing more would take too long. A longer text is shown without differences."""
+"""Comparing more would take too long. Longer texts are shown without differences."""
 
 SHOWN_AROUND = 80
-"""Characters of unchanged text that stay on each side of a change."""
+"""How many characters of unchanged text to show on each side of a change."""
 
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 
@@ -25,7 +25,7 @@ class Piece(NamedTuple):
 
 
 class ChangedValue(NamedTuple):
-    """A metadata entry that changed. None: it is not there."""
+    """A metadata entry that changed. None means that it does not exist."""
 
     key: str
     before: JSON
@@ -33,7 +33,7 @@ class ChangedValue(NamedTuple):
 
 
 def text_differences(before: str, after: str) -> list[Piece] | None:
-    """Return the later text with what is gone and what is new; None if it is too long to compare."""
+    """Return the later text, with removed and new parts marked. None if it is too long to compare."""
     old, new = _WORD.findall(before), _WORD.findall(after)
     if max(len(old), len(new)) > MOST_WORDS:
         return None
@@ -58,7 +58,7 @@ def _pieces(old: Sequence[str], new: Sequence[str]) -> Iterator[Piece]:
 
 
 def _shortened(text: str, is_first: bool, is_last: bool) -> str:
-    """Return unchanged text without its middle, or without the end that no change touches."""
+    """Return unchanged text without its middle or, at either end of the memory, without the far part."""
     head = 0 if is_first else SHOWN_AROUND
     tail = 0 if is_last else SHOWN_AROUND
     if len(text) <= head + tail + SHOWN_AROUND:

@@ -15,7 +15,7 @@ PROGRAM_PATHS = ("/api", "/v1", "/mcp", "/oauth", "/.well-known", "/health", "/m
 
 
 def is_for_people(connection: HTTPConnection[State]) -> bool:
-    """Return whether an error is shown as a page. For an unknown path this is so if the client accepts HTML."""
+    """Return whether to show an error as a page. For an unknown path, do so if the client accepts HTML."""
     path: str = connection.scope["path"]
     if any(path == prefix or path.startswith(f"{prefix}/") for prefix in PROGRAM_PATHS):
         return False
@@ -28,7 +28,7 @@ async def answer_failure(request: Request[State], error: Exception) -> Response:
 
 
 async def answer_http(request: Request[State], error: Exception) -> Response:
-    """Return the page for an error of routing: an unknown path or method."""
+    """Return the page for a routing error: an unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == 404:
         return await refusal(request, NotFound())

@@ -1,4 +1,4 @@
-"""The part of a memory's text that a list shows, in pieces: the matched words, the closest sentence, who speaks."""
+"""Picks the part of a memory's text that a list shows, and marks matched words, the closest sentence, and speakers."""
 
 import re
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from server.domain.memory.highlights import Highlighter
 
 EXCERPT_LENGTH = 280
 LEAST_LINES = 2
-"""Spoken lines that make a text a conversation."""
+"""How many spoken lines make a text a conversation."""
 
 _SPEAKER = re.compile(r"^(user|assistant|system|tool): ", re.MULTILINE)
 Span = tuple[int, int]
 
 
 class Part(NamedTuple):
-    """A run of text that looks the same: a word that was asked for, in the closest passage, or a speaker's name."""
+    """A run of text with one look: a matched word, a part of the closest passage, or a speaker's name."""
 
     text: str
     is_word: bool = False
@@ -26,15 +26,14 @@ class Part(NamedTuple):
 
 
 def is_conversation(content: str) -> bool:
-    """Return whether the text has the lines of a conversation, as messages are stored."""
+    """Return whether the text consists of a conversation's lines, the form in which messages are stored."""
     beginning = content[: EXCERPT_LENGTH * 10]
     return bool(_SPEAKER.match(beginning)) and len(_SPEAKER.findall(beginning)) >= LEAST_LINES
 
 
 def excerpt(content: str, question: str = "", piece: str = "") -> list[Part]:
-    """Return about EXCERPT_LENGTH characters around what the question matched. `piece` is the closest passage.
-
-    Without a question it is the beginning.
+    """Return about EXCERPT_LENGTH characters around what the question matched. `piece` is the closest passage. Without
+    a question, return the beginning.
     """
     text = excerpt_of(content, question, piece, EXCERPT_LENGTH)
     words = Highlighter(question).spans(text) if question else []

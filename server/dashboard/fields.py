@@ -1,4 +1,4 @@
-"""Convert form fields to the domain's types, and name the fields in errors as the pages do."""
+"""Converts form fields to the domain's types, and names fields in errors by their labels on the page."""
 
 import json
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ FIELD_LABELS = {
     "project_id": "Project",
     "organization_id": "Organization",
 }
-"""The labels on the pages, by the names that the domain and the forms use."""
+"""The labels on the pages, by the field names that the domain and the forms use."""
 
 
 def with_field_label(error: ServiceError) -> str:
@@ -56,7 +56,7 @@ def field_label(field: str) -> str:
 
 
 def parse_fields(model: type[Model], values: Mapping[str, object]) -> Model:
-    """Return the model made of the values. Raises Invalid, which names the field by its label."""
+    """Return the values as the model. Raises Invalid, which names the field by its label."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -73,9 +73,8 @@ def parse_choice(choices: type[Choice], label: str, text: str) -> Choice:
 
 
 def metadata_of(fields: Mapping[str, str], before: JsonObject) -> JsonObject:
-    """Return the metadata of a form. Raises Invalid.
-
-    An empty field removes a label, but keeps a label that was empty `before`: that is no change.
+    """Return the metadata in a form. Raises Invalid. An empty field removes a label, except one that was already empty
+    in `before`: that is not a change.
     """
     details = _json_object(fields["more"])
     for key in LABEL_KEYS:

@@ -1,4 +1,4 @@
-"""The navigation around every page: the user, the projects that they can reach, and unread notifications."""
+"""The navigation around every page: the user, the user's projects, and unread notifications."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -55,7 +55,7 @@ def organization_title(organization: Organization, owner_name: str, user_id: str
 
 
 def last_project(frame: Frame, project_id: str | None) -> ProjectEntry | None:
-    """Return the project that was open last in this browser, else the one with the most memories."""
+    """Return the project last opened in this browser, or else the one with the most memories."""
     fullest = max(frame.projects, key=lambda entry: entry.project.memory_count, default=None)
     return next((entry for entry in frame.projects if entry.project.id == project_id), fullest)
 

@@ -1,7 +1,5 @@
-"""Memories as people write them: Markdown, as safe HTML.
-
-HTML in a text is shown as text. Links lead only to the web and to mail, and images are links: a page never loads what
-a memory names.
+"""Renders memories as Markdown, into safe HTML. HTML in a text is shown as text. Links lead only to web pages and mail
+addresses, and images become links, so that a page never loads anything that a memory names.
 """
 
 import functools
@@ -13,22 +11,22 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 MOST_RENDERED = 12_000
-"""The most characters of a text that is rendered. A longer one is shown as plain text."""
+"""The longest text to render. A longer one is shown as plain text."""
 
 LINKS = ("https://", "http://", "mailto:")
 TOP_HEADING = 3
-"""The level of a text's first heading on the page, which has headings of its own."""
+"""The level of a text's top headings, because the page has headings of its own."""
 
 LOWEST_HEADING = 6
 
 
 def to_html(text: str) -> Markup:
-    """Return the text as HTML. White space and line ends stay in a text that is too long to render."""
+    """Return the text as HTML. A text that is too long to render keeps its whitespace and line breaks."""
     if len(text) > MOST_RENDERED:
         return Markup('<div class="full">{}</div>').format(text)
     tokens = _parser().parse(text)
     for token in tokens:
-        token.attrs.pop("style", None)  # the alignment of a table, which our pages' policy forbids
+        token.attrs.pop("style", None)  # drop the alignment of table cells, which our pages' policy forbids
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1]) + TOP_HEADING - 1, LOWEST_HEADING)}"
     return Markup(_parser().renderer.render(tokens, _parser().options, {}))  # noqa: S704 - the renderer escapes

@@ -1,4 +1,4 @@
-"""The pages for signed-in people: read the request, render the page, and show a refused form again with the reason."""
+"""The pages for signed-in people: reads the request, renders the page, and shows a refused form with the reason."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,14 +31,14 @@ MAX_FIELDS = 1_000
 HOME = "/dashboard"
 SETUP = "/setup"
 LAST_PROJECT_COOKIE = "project"
-"""Remembers the project that was open last in this browser."""
+"""Remembers the project last opened in this browser."""
 
 COOKIE_SECONDS = 31_536_000
 
 
 @dataclass(slots=True)
 class PageRequest:
-    """A request of a signed-in person. `problem` and `form` are set when a page is shown again after a refusal."""
+    """A signed-in person's request. `problem` and `form` are set when a page is shown again after a refusal."""
 
     http: Request[State]
     call: Call
@@ -59,7 +59,7 @@ class PageRequest:
         return f"{HOME}/projects/{self.project_id}"
 
     async def frame(self) -> Frame:
-        """Return the navigation, which is read once per request."""
+        """Return the navigation. It is read only once per request."""
         if self._frame is None:
             self._frame = await self.call.read(frame_of)
         return self._frame
@@ -69,7 +69,7 @@ class PageRequest:
         return find_project(await self.frame(), self.project_id)
 
     def text(self, name: str) -> str:
-        """Return a form field with line ends as they are stored, or "" when it is missing."""
+        """Return a form field with line breaks as we store them, or "" if it is missing."""
         value = self.form.get(name, "")
         return value.replace("\r\n", "\n") if isinstance(value, str) else ""
 
@@ -130,7 +130,7 @@ class PageRequest:
 View = Callable[[PageRequest], Awaitable[Response]]
 FormReader = Callable[[PageRequest], AbstractAsyncContextManager[FormData]]
 Guard = Callable[[PageRequest], Awaitable[Response | None]]
-"""Returns None to let a form pass, or the page that is shown instead."""
+"""Returns None to let a form pass, or a page to show instead."""
 
 
 def redirect(path: str, done: str | None = None, *, count: int | None = None, invitations: int = 0) -> Response:
@@ -176,7 +176,7 @@ class Page(Methods):
         try:
             request = await page_request_of(http)
             if is_unstorable(dict(http.query_params)):
-                raise Invalid("The address holds a NUL character.")
+                raise Invalid("The address contains a NUL character.")
             return await view(request)
         except ServiceError as error:
             return await refusal(http, error, request)
@@ -213,7 +213,7 @@ async def read_form(request: PageRequest, most_fields: int = MAX_FIELDS) -> Asyn
 
 
 async def page_request_of(http: Request[State]) -> PageRequest:
-    """Raises Unauthenticated (also for an API key or token, which is not a person), Forbidden for a foreign form."""
+    """Raises Unauthenticated (also for an API key or token, which is no person), Forbidden for another site's form."""
     runtime = http.state["runtime"]
     principal = await runtime.authenticate(credential_of(http, runtime.settings))
     if not principal.is_session:
@@ -224,7 +224,7 @@ async def page_request_of(http: Request[State]) -> PageRequest:
 async def to_sign_in(http: Request[State]) -> Response:
     """Redirect to the sign-in page, which leads back here. A new server redirects to the setup page.
 
-    A form is not sent again after signing in, so its page leads back to the dashboard.
+    A form is not sent again after sign-in, so it leads back to the dashboard.
     """
     if not await http.state["runtime"].read(users.has_any):
         return RedirectResponse(SETUP, 303)
@@ -246,7 +246,7 @@ async def refusal(http: Request[State], error: ServiceError, request: PageReques
 
 
 async def _buffered(http: Request[State], limit: int) -> Request[State]:
-    """Return the same request with its whole body read. Raises TooLarge."""
+    """Return the same request, with its body already read. Raises TooLarge."""
     try:
         body = await read_body(http, limit)
     except TooLarge:

@@ -1,4 +1,4 @@
-"""Show a long list one page at a time."""
+"""Shows a long list one page at a time."""
 
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 PAGE_SIZE = 40
 MAX_DIGITS = 6
-"""Of a position in the address; a longer number is ignored."""
+"""A position in the address with more digits is ignored."""
 
 
 class ListPage(NamedTuple, Generic[T]):
@@ -34,14 +34,14 @@ class ListPage(NamedTuple, Generic[T]):
 
 
 def number_in(request: PageRequest, parameter: str) -> int | None:
-    """Return the number that the address gives, or None for none and for what is not a number."""
+    """Return the number in the address, or None if there is none or it is not a number."""
     text = request.http.query_params.get(parameter, "")
     is_number = text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS
     return int(text) if is_number else None
 
 
 def paginate(request: PageRequest, rows: Sequence[T], parameter: str = "from") -> ListPage[T]:
-    """Return the page that the address asks for, or the first page when there is no such page."""
+    """Return the page that the address asks for, or the first page if that one does not exist."""
     start = number_in(request, parameter) or 0
     if start >= len(rows):
         start = 0

@@ -1,4 +1,4 @@
-"""Render templates to HTML. Values are always escaped, and an unknown name is an error."""
+"""Renders templates to HTML. Values are always escaped, and an unknown name is an error."""
 
 import functools
 import json
@@ -21,7 +21,7 @@ def render(template: str, context: dict[str, object]) -> str:
 def problem_page(
     status: int, problem: str, headers: Mapping[str, str] | None = None, right_address: str | None = None
 ) -> HTMLResponse:
-    """Return an error page without navigation. `right_address` is PUBLIC_URL for a page that was opened elsewhere."""
+    """Return an error page without navigation. `right_address` is PUBLIC_URL if the page was opened somewhere else."""
     context = {"problem": problem, "status": status, "right_address": right_address}
     html = render("problem.html", {**context, "frame": None, "current": None, "done": None})
     return HTMLResponse(html, status, {"Content-Security-Policy": csp.DASHBOARD, **(headers or {})})
@@ -51,7 +51,7 @@ UNKNOWN_AGENT_LENGTH = 60
 
 
 def browser(agent: str) -> str:
-    """Return a User-Agent as browser and system (`Firefox on Linux`), or its beginning when the browser is unknown."""
+    """Return a User-Agent as browser and system (`Firefox on Linux`), or its beginning if the browser is unknown."""
     name = next((name for mark, name in BROWSERS if mark in agent), None)
     system = next((name for mark, name in SYSTEMS if mark in agent), None)
     if name is None:

@@ -1,4 +1,4 @@
-"""The cookies of signing in: the session, the step before it, and the mark of a browser that the account knows."""
+"""The sign-in cookies: the session, the second step, and the mark of a browser that the account knows."""
 
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ STEP_COOKIE = "sign_in_step"
 
 
 async def go_on(request: Request[State], result: SignIn, path: str, *, tell: bool = True) -> Response:
-    """Redirect to `path` with the cookies of a new session, or to the second step, which leads there."""
+    """Redirect to `path` with the cookies of a new session, or to the second step, which leads on to `path`."""
     if not result.needs_second_step:
         return await signed_in(request, result.value, path, tell=tell)
     response = RedirectResponse(f"{SECOND_STEP}?next={quote(path, safe='/')}", 303)
@@ -24,7 +24,7 @@ async def go_on(request: Request[State], result: SignIn, path: str, *, tell: boo
 
 
 def set_step_cookie(response: Response, settings: Settings, value: str) -> None:
-    """Remember in this browser that the password was right. An empty `value` forgets it."""
+    """Remember in this browser that the password was correct. An empty `value` forgets it."""
     response.set_cookie(
         STEP_COOKIE,
         value,
@@ -46,7 +46,7 @@ async def with_session(
 ) -> Response:
     """Return the response with the cookie of a new session, and make the browser known to the account.
 
-    The user gets a letter about an unknown browser, unless `tell` is false because another letter tells of it.
+    The user gets a letter about an unknown browser, unless `tell` is false because another letter mentions it.
     """
     runtime = request.state["runtime"]
     settings = runtime.settings
@@ -66,7 +66,7 @@ async def with_session(
 
 
 def set_session_cookie(response: Response, settings: Settings, value: str, seconds: int) -> None:
-    """Set the session's cookie. With 0 `seconds` the browser deletes it."""
+    """Set the session's cookie. If `seconds` is 0, the browser deletes it."""
     response.set_cookie(
         settings.session_cookie,
         value,

@@ -1,6 +1,5 @@
-"""The ways to sign in besides a password, and the sealed cookies that hold a sign-in under way.
-
-No row is written for somebody who is not signed in: the browser keeps the challenge, and returns it with the answer.
+"""Ways to sign in other than a password, and the sealed cookies that hold an unfinished sign-in. No row is written for
+a person who is not signed in: the browser keeps the challenge, and returns it with the answer.
 """
 
 import ipaddress
@@ -24,9 +23,9 @@ PROVIDER_COOKIE = "provider_sign_in"
 SIGN_IN = "/sign-in"
 SECONDS = CHALLENGE_SECONDS
 MAX_COOKIE = 4000
-"""Browsers drop cookies of more than 4096 bytes with their name and attributes."""
+"""Browsers drop cookies whose name, value and attributes exceed 4096 bytes."""
 
-Kept = dict[str, str]
+SealedValues = dict[str, str]
 
 
 class Ways(NamedTuple):
@@ -37,13 +36,13 @@ class Ways(NamedTuple):
     challenge: Challenge | None = None
 
     def remember(self, response: Response, runtime: Runtime) -> None:
-        """Let the browser keep the challenge of the page."""
+        """Make the browser keep the page's challenge."""
         if self.challenge is not None:
             keep_challenge(response, runtime, self.challenge, SIGN_IN, "")
 
 
 def ways_of(request: Request[State], template: str) -> Ways:
-    """Return what the page offers to somebody who signs in or up. Only signing in takes a passkey."""
+    """Return the ways that a sign-in or sign-up page offers. Only sign-in accepts a passkey."""
     runtime = request.state["runtime"]
     provider = runtime.provider.name if runtime.provider else None
     party = relying_party(runtime.settings)
@@ -54,7 +53,7 @@ def ways_of(request: Request[State], template: str) -> Ways:
 
 
 def relying_party(settings: Settings) -> RelyingParty | None:
-    """Return this server as passkeys know it, or None where browsers allow none.
+    """Return this server as a relying party for passkeys, or None where browsers allow no passkeys.
 
     They need a host name, and https unless it is localhost (Web Authentication section 5.1.2, secure contexts).
     """
@@ -66,39 +65,39 @@ def relying_party(settings: Settings) -> RelyingParty | None:
 
 
 def challenge_for(request: Request[State], owner: str) -> Challenge:
-    """Return the challenge that this browser keeps for `owner` while it is young, so that several tabs share it."""
-    kept = kept_challenge(request, owner)
-    if kept is not None and (kept.expires_at - now()).total_seconds() > SECONDS / 2:
-        return kept
+    """Return the challenge that this browser keeps for `owner`, so that its tabs share it, or else a new one."""
+    current = kept_challenge(request, owner)
+    if current is not None and (current.expires_at - now()).total_seconds() > SECONDS / 2:
+        return current
     return passkeys.new_challenge()
 
 
 def kept_challenge(request: Request[State], owner: str) -> Challenge | None:
     """Return the challenge that this browser keeps. `owner` is a session's id, or "" for signing in."""
-    kept = unsealed(request, CHALLENGE_COOKIE)
-    if kept is None or kept.get("owner") != owner:
+    values = unsealed(request, CHALLENGE_COOKIE)
+    if values is None or values.get("owner") != owner:
         return None
-    return Challenge(bytes.fromhex(kept["value"]), datetime.fromisoformat(kept["expires_at"]))
+    return Challenge(bytes.fromhex(values["value"]), datetime.fromisoformat(values["expires_at"]))
 
 
 def keep_challenge(response: Response, runtime: Runtime, challenge: Challenge, path: str, owner: str) -> None:
-    kept = {"owner": owner, "value": challenge.value.hex(), "expires_at": challenge.expires_at.isoformat()}
-    set_sealed(response, runtime, CHALLENGE_COOKIE, path, sealed(runtime, CHALLENGE_COOKIE, kept))
+    values = {"owner": owner, "value": challenge.value.hex(), "expires_at": challenge.expires_at.isoformat()}
+    set_sealed(response, runtime, CHALLENGE_COOKIE, path, sealed(runtime, CHALLENGE_COOKIE, values))
 
 
-def sealed(runtime: Runtime, name: str, kept: Kept) -> str:
-    """Return what the browser keeps in the cookie `name`, and cannot read, change or put into another."""
-    return runtime.sign_in_seal.encrypt(json.dumps([name, kept]).encode()).decode()
+def sealed(runtime: Runtime, name: str, values: SealedValues) -> str:
+    """Return a value for the cookie `name` that the browser cannot read, change or move to another cookie."""
+    return runtime.sign_in_seal.encrypt(json.dumps([name, values]).encode()).decode()
 
 
-def unsealed(request: Request[State], name: str) -> Kept | None:
-    """Return what this server sealed into the cookie, if it is not too old."""
+def unsealed(request: Request[State], name: str) -> SealedValues | None:
+    """Return the values that this server sealed into the cookie, unless they are too old."""
     value = request.cookies.get(name, "").encode("utf-8", "surrogatepass")
     try:
-        cookie, kept = json.loads(request.state["runtime"].sign_in_seal.decrypt(value, ttl=SECONDS))
+        cookie, values = json.loads(request.state["runtime"].sign_in_seal.decrypt(value, ttl=SECONDS))
     except InvalidToken:
         return None
-    return kept if cookie == name else None
+    return values if cookie == name else None
 
 
 def set_sealed(response: Response, runtime: Runtime, name: str, path: str, value: str) -> None:

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 STYLES = ("base", "navigation", "blocks", "memories", "forms", "phone")
-"""The parts of app.css, in this order: the last one adapts the others to narrow windows."""
+"""The parts of app.css, in this order: the last one adapts the others to narrow screens."""
 
 PARTS = {"app.css": [f"css/{name}.css" for name in STYLES]}
-"""The files that are sent as one. Every other asset is a file of its own."""
+"""Files that are combined from parts. Every other asset is a single file."""
 
 MEDIA_TYPES = {
     "app.css": "text/css",
@@ -30,7 +30,7 @@ class Asset(NamedTuple):
 
 
 async def send(request: Request) -> Response:
-    """Raises HTTPException 404."""
+    """Send a file. Raises HTTPException 404."""
     name = request.path_params["name"]
     if name not in MEDIA_TYPES:
         raise HTTPException(404)

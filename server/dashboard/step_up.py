@@ -1,4 +1,4 @@
-"""The page between a sensitive form and its effect: it asks who is there, then sends the same form again."""
+"""The page between a sensitive form and its effect: it asks for a proof of identity, then sends the same form again."""
 
 from starlette.responses import Response
 
@@ -15,7 +15,7 @@ PREFIX = "proof_"
 
 
 async def recently(request: PageRequest) -> Response | None:
-    """Let the form pass if the session was proved within the last ten minutes, else like `now`."""
+    """Let the form pass if the session has a proof from the last ten minutes. Otherwise do what `now` does."""
     return None if await request.call.read(step_up.is_fresh) else await now(request)
 
 

@@ -1,4 +1,4 @@
-"""Light or dark: as the system says, unless a person chooses."""
+"""Light or dark: follows the system, unless a person chooses."""
 
 from collections.abc import Mapping
 
@@ -10,13 +10,13 @@ COOKIE_SECONDS = 31_536_000
 
 
 def theme_of(cookies: Mapping[str, str]) -> str:
-    """Return "light" or "dark", or "" for the choice of the system."""
+    """Return "light" or "dark", or "" to follow the system."""
     theme = cookies.get(THEME_COOKIE, "")
     return theme if theme in THEMES else ""
 
 
 def remember_theme(response: Response, theme: str, *, secure: bool) -> None:
-    """Keep the choice in this browser. A script reads it on the pages before signing in."""
+    """Keep the choice in this browser. On the pages before sign-in, a script reads it."""
     if theme:
         response.set_cookie(THEME_COOKIE, theme, COOKIE_SECONDS, secure=secure, samesite="lax")
     else:

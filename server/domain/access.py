@@ -92,7 +92,7 @@ PROJECT_PHRASES: dict[Action, str] = {
     Action.DELETE_ANY_KEY: "change or delete other people's API keys of this project",
     Action.DELETE_PROJECT: "delete this project",
 }
-"""What follows "may not" when a role does not allow an action."""
+"""How each action reads after "may not", when a role does not allow it."""
 
 NO_MEMORY = "Memory not found."
 SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope.WRITE}
@@ -246,7 +246,7 @@ def require_project_of(session: Session, principal: Principal, project_id: str |
 def require_memory(
     session: Session, principal: Principal, memory_id: str, action: Action, *, lock: bool = True
 ) -> Memory:
-    """Return the memory as it is now. For `WRITE` and with `lock`, also lock its row until the transaction ends.
+    """Return the current memory. For `WRITE` and with `lock`, also lock its row until the transaction ends.
 
     For `READ`, it is detached. Raises NotFound when the memory is out of reach, Forbidden, InsufficientScope.
     """

@@ -1,4 +1,4 @@
-"""Accounts: signing up, confirming the address, resetting the password, and deleting the account."""
+"""Accounts: sign-up, confirming the address, resetting the password, and deleting the account."""
 
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -76,7 +76,7 @@ class SignUp(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How many rows the first proof of a mailbox ended. `members` counts other people."""
+    """How many rows were ended when someone first proved that they own the mailbox. `members` counts other people."""
 
     api_keys: int
     grants: int
@@ -85,10 +85,8 @@ class Ended(NamedTuple):
 
 
 class PasswordReset(NamedTuple):
-    """The outcome of a reset.
-
-    `ended` is set if it was the first proof of the mailbox; `memberships` then names the organizations of others that
-    the account belongs to.
+    """The outcome of a reset. `ended` is set if the reset was the first proof of the mailbox; `memberships` then names
+    other people's organizations that the account belongs to.
     """
 
     sign_in: SignIn
@@ -114,7 +112,7 @@ def sign_up(session: Session, policy: SignUpPolicy, form: SignUp, browser: Brows
 
 
 def send_verification(session: Session, user: User, mailer: Mailer) -> None:
-    """Mail a link that confirms the address, unless it is confirmed or such a letter was sent just now.
+    """Mail a link that confirms the address, unless it is confirmed or such a letter has just been sent.
 
     The owner of the mailbox may not want these letters, so an address gets only a few a day.
     """
@@ -140,8 +138,8 @@ def verification_of(session: Session, token: str) -> User:
 def verify(session: Session, token: str, signed_in_id: str | None, password: str) -> None:
     """Confirm an address by a mailed link. The person must be signed in to the account or know its password.
 
-    The link alone is not enough: it can reach a person whose address somebody else signed up with. `signed_in_id` is
-    the user who is signed in. Raises LinkEnded, WrongPassword (the link then still works).
+    The link alone is not enough: somebody else may have signed up with the address of the person who gets the link.
+    `signed_in_id` is the user who is signed in. Raises LinkEnded, WrongPassword (the link then still works).
     """
     user = verification_of(session, token)
     if user.id != signed_in_id:

@@ -67,10 +67,10 @@ class Event(StrEnum):
 
 
 RETENTION = timedelta(days=400)
-"""How long an event is kept."""
+"""How long to keep an event."""
 
 RETENTION_WITHOUT_ORGANIZATION = timedelta(days=30)
-"""How long an event without organization and user is kept, such as a failed sign-in to an unknown address."""
+"""How long to keep an event without organization and user, such as a failed sign-in to an unknown address."""
 
 
 def record(
@@ -89,9 +89,8 @@ def record_account_event(session: Session, event: str, user_id: str, target: str
 def record_memories(
     session: Session, event: Event, principal: Principal | None, project: Project, count: int, **details: JSON
 ) -> None:
-    """Record that memories of a project were imported, exported or deleted in bulk, and with which credential.
-
-    `principal` None stands for the command line.
+    """Record that a project's memories were imported, exported or deleted in bulk, and with which credential.
+    `principal` is None for the command line.
     """
     details |= {"count": count, "credential": "command"}
     if principal is not None:

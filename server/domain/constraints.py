@@ -30,7 +30,7 @@ class InvitedJustNow(Conflict):
 
 
 class PasskeyTaken(Conflict):
-    sentence = "This passkey was added already."
+    sentence = "This passkey was already added."
 
 
 class IdentityTaken(Conflict):

@@ -15,10 +15,10 @@ from server.principal import CredentialKind, Principal, Scope, with_implied
 from server.statements import Query
 
 NOTE_USE_EVERY = timedelta(minutes=1)
-"""The time between two updates of a credential's last use."""
+"""The minimum time between two updates of a credential's last use."""
 
 SESSION_NAME = "Dashboard"
-"""The name of every session as a source of memories."""
+"""The name that every session has as a source of memories."""
 
 IDLE_TIMEOUT = timedelta(days=14)
 """A session ends if it is not used for this long."""
@@ -34,7 +34,7 @@ class PresentedCredential:
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """The principal. If `note_use` is set, the caller should record the use: the last record is over a minute old."""
+    """The principal. `note_use` asks the caller to record the use, because the last record is over a minute old."""
 
     principal: Principal
     note_use: bool = False

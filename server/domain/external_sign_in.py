@@ -1,6 +1,5 @@
-"""Sign-in with an identity provider.
-
-The first time, the confirmed email address decides which user the account belongs to.
+"""Sign-in with an identity provider. The first time, the confirmed email address decides which user the identity
+belongs to.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The text of the mails that the server sends. Links start with PUBLIC_URL, never with a request's Host."""
+"""The texts of the mails that the server sends. Links start with PUBLIC_URL, never with a request's Host."""
 
 import re
 import unicodedata
@@ -43,7 +43,7 @@ To accept, open this link and sign in or sign up with this email address. The li
 
 If you did not expect this invitation, you can ignore this email. Nothing happens until you accept.
 """
-    letter = Letter(to=to, subject="You are invited to SelfMemory", text=text)
+    letter = Letter(to=to, subject="You have been invited to SelfMemory", text=text)
     return mailer.queue(session, letter, wait=CALLER_TRIES_FIRST)
 
 
@@ -72,9 +72,8 @@ If you did not request this, you can ignore this email. Your password will not c
 
 
 def send_security_notice(session: Session, mailer: Mailer, user: User, notice: str) -> None:
-    """Mail the user about a change to their ways of signing in. An address that is not confirmed gets no letter.
-
-    `notice` must not contain text from a caller.
+    """Mail the user about a change to their ways of signing in. An unconfirmed address gets no letter. `notice` must
+    not contain text from a caller.
     """
     if user.email is None or user.email_verified_at is None:
         return

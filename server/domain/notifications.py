@@ -38,21 +38,23 @@ def notify(
 ) -> None:
     """Notify each of these people once.
 
-    A notice with a `topic` replaces the unread notice of the same topic, so that repeated acts cannot push other
-    notices out of the list. If it replaces one, its message is `gathered`, with the number of acts for `%d`.
-    `metadata.count` holds the same number. `metadata.actor_id` is who did it.
+    A notice with a `topic` replaces the unread notice of the same topic, so that repeated actions cannot push other
+    notices out of the list. The message of a replacement is `gathered`, with the number of actions for `%d`, which
+    `metadata.count` also holds. `metadata.actor_id` is the person who did it.
     """
     recipients = sorted(set(user_ids))
     counts = _take_unread(session, recipients, topic) if topic else {}
     for user_id in recipients:
         count = counts.get(user_id, 0) + 1
         text = gathered.replace("%d", str(count), 1) if gathered and count > 1 else message
-        own = details | {"count": count} if gathered else details
-        session.add(Notification(user_id=user_id, type=notice, topic=topic, title=title, message=text, details=own))
+        metadata = details | {"count": count} if gathered else details
+        session.add(
+            Notification(user_id=user_id, type=notice, topic=topic, title=title, message=text, details=metadata)
+        )
 
 
 def _take_unread(session: Session, user_ids: Sequence[str], topic: str) -> dict[str, int]:
-    """Delete the unread notices of this topic. Return the number of acts that they counted, by user id."""
+    """Delete the unread notices of this topic. Return how many actions they counted, by user id."""
     session.flush()
     unread = sa.delete(Notification).where(
         col(Notification.topic) == topic,

@@ -12,7 +12,7 @@ from server.models import AuditEvent, BrowserSession, Invitation, MailedToken, N
 from server.models.base import new_id, now
 
 CHUNK_ROWS = 500
-"""The most rows that one statement deletes, so that other writers do not wait long."""
+"""Maximum number of rows that one statement deletes, so that other writers do not wait long."""
 
 INVITATION_RETENTION = timedelta(days=90)
 """How long an invitation is kept after it expired."""

@@ -1,4 +1,4 @@
-"""Limits for letters to people who may not want them. Each such letter stores a row, which counts for a day."""
+"""Limits letters to people who may not want them. Each such letter stores a row, which counts for a day."""
 
 from datetime import timedelta
 
@@ -14,16 +14,16 @@ from server.models.notifications import LetterKind
 
 WINDOW = timedelta(days=1)
 MOST_FOR_RECIPIENT = 10
-"""The most letters of one pool to one address within `WINDOW`. Accepted invitations do not count."""
+"""Maximum number of letters from one pool to one address within `WINDOW`. Accepted invitations do not count."""
 
 MOST_FOR_SENDER = 100
-"""The most letters that one user may cause within `WINDOW`."""
+"""Maximum number of letters that one user may cause within `WINDOW`."""
 
 POOLS = ((LetterKind.INVITATION, LetterKind.VERIFICATION), (LetterKind.RESET,))
 """Reset letters are counted separately, so that other people's invitations cannot lock a user out."""
 
 MAIL_RETENTION = timedelta(days=7)
-"""After this time the links in a letter have expired, so that sending it is useless."""
+"""After this time the links in a letter have expired, so there is no point in sending it."""
 
 
 def admit(
@@ -34,7 +34,7 @@ def admit(
     `recipient` is a normalized address. `sender_id` is the user who causes the letter, if it is not the recipient.
     """
     recipient_hash = token_hash(recipient)
-    if not is_sqlite(session):  # two letters at once must not both take the last place
+    if not is_sqlite(session):  # two simultaneous letters must not both take the last free place
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(int(recipient_hash[:15], 16))))
     if _to_recipient(session, kind, recipient_hash) >= MOST_FOR_RECIPIENT:
         return False

@@ -1,4 +1,4 @@
-"""The best of many memories."""
+"""Picks the best of many memories."""
 
 import numpy as np
 from numpy.typing import NDArray

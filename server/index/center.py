@@ -40,6 +40,6 @@ class Center:
 def dot_products(vectors: Vectors, vector: Vector) -> Vector:
     """Return `vectors @ vector` on this thread alone.
 
-    BLAS would use several threads, which keep spinning afterwards and take CPU from other requests.
+    BLAS would use several threads, which keep spinning afterwards and take CPU time from other requests.
     """
     return np.asarray(np.vecdot(vectors, vector), np.float32)

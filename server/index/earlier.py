@@ -1,4 +1,4 @@
-"""The model before the current one: its vectors answer for the memories that are not embedded again yet."""
+"""The model before the current one: its vectors stand in for memories that are not embedded again yet."""
 
 import contextlib
 import logging
@@ -24,10 +24,10 @@ from server.settings import Settings
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 5.0
-"""How often a search lets look whether there are vectors of an earlier model."""
+"""How often a search triggers a check for vectors of an earlier model."""
 
 THREADS = 3
-"""Two for questions, while one looks."""
+"""Two for questions, and one for the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _Opened:
 
 
 class EarlierModel:
-    """Is open while some memories have vectors of an earlier model that comes in a package. Safe for threads."""
+    """Is open while some memories have vectors of an earlier model that comes in a package. Thread-safe."""
 
     def __init__(self, settings: Settings, database: Database, current: Space) -> None:
         self._data_dir = settings.data_dir
@@ -50,9 +50,8 @@ class EarlierModel:
         self._look_at = 0.0
 
     def ask(self, text: str) -> Future[Vector | None] | None:
-        """Embed a question in a thread, in parallel with what else it needs. None if no earlier model is open.
-
-        Looks for one now and then.
+        """Embed a question in a thread, in parallel with the search's other work. Return None if no earlier model is
+        open. Check for one now and then.
         """
         if time.monotonic() >= self._look_at and not self._looking.locked():
             self._threads.submit(self.look)
@@ -68,7 +67,9 @@ class EarlierModel:
             # The configured model is loaded elsewhere, if it is not yet the current one.
             self._use([name for name in names if not self._configured or not name.startswith(self._configured)])
         except sa.exc.SQLAlchemyError as error:
-            log.debug("the database does not tell the models", extra={"kind": type(error).__name__})
+            log.debug(
+                "cannot read from the database which models made the vectors", extra={"kind": type(error).__name__}
+            )
         finally:
             self._look_at = time.monotonic() + LOOK_EVERY_SECONDS
             self._looking.release()

@@ -32,13 +32,13 @@ from server.settings import Settings
 from server.spans import span
 
 QUESTION_THREADS = 4
-"""The most questions of large projects that are embedded at a time."""
+"""Maximum number of questions to large projects that are embedded at the same time."""
 
 EMBEDDING_THREADS = 32
-"""Threads that wait for an embedder without a queue of its own. They start when the first is needed."""
+"""Threads that wait for an embedder that has no queue. They start only when needed."""
 
 MAX_PIECES_PER_MEMORY = 3
-"""The most pieces to request from Chroma for each wanted memory."""
+"""How many pieces to request from Chroma for each wanted memory, at most."""
 
 MAX_CHROMA_MEMORIES = 2_000
 """If a search wants more memories than this, it scans the project."""
@@ -58,7 +58,7 @@ class MemoryIndex:
         self._collections = Collections(settings, database, embedder)
         self._worker = Worker(settings, database, self._collections, self._matrices, self._embed_now, embedder)
         self.missing: str | None = None
-        """What the model lacked at the last `health`. Until it is fixed, memories are found by their words."""
+        """Why the model was missing at the last `health`. Until then, searches find memories only by their words."""
 
         self._question_threads = ThreadPoolExecutor(QUESTION_THREADS, "question")
         self._embedding_threads = ThreadPoolExecutor(EMBEDDING_THREADS, "waiting-for-embedder")
@@ -68,7 +68,7 @@ class MemoryIndex:
         self._worker.start()
 
     def close(self) -> None:
-        self._embedder.close()  # first, so that threads which wait for it end
+        self._embedder.close()  # first, so that the threads that wait for it end
         self._question_threads.shutdown()
         self._earlier.close()
         self._worker.stop()
@@ -149,7 +149,7 @@ class MemoryIndex:
         return self.with_earlier(self._embed_question(session, project, text, wanted, vector), text)
 
     def with_earlier(self, question: Question, text: str) -> Question:
-        """Embed the question with the earlier model too, while that has vectors."""
+        """Embed the question with the earlier model too, as long as there are vectors of it."""
         return replace(question, earlier=self._earlier.ask(text))
 
     def _embed_question(
@@ -162,7 +162,7 @@ class MemoryIndex:
         return Question.of(self._vector(project.id, text) if vector is None else vector, wanted)
 
     def question_of(self, session: Session, project: Project, vector: Vector, wanted: int) -> Question:
-        """Return a stored vector as a question. One of another model finds nothing."""
+        """Return a stored vector as a question. A vector of another model finds nothing."""
         if len(vector) != self._embedder.dimensions:
             return Question.of(None, wanted)
         return self.embed_question(session, project, "", wanted, vector)

@@ -19,7 +19,7 @@ from server.models.stored_size import STORED_SIZE, size_of_memory
 from server.statements import Query
 
 PURGE = 0
-"""The memory number of a task that asks to erase deleted words from the disk."""
+"""The memory number that marks a task to erase deleted words from disk."""
 
 _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
@@ -62,7 +62,7 @@ def _write_words(session: Session, project_id: str, memories: Sequence[Memory], 
 def memories_embedded(
     session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
 ) -> None:
-    """Write the vectors of memories. Enough where the text has not changed. Flushes the session first."""
+    """Write only the vectors of memories, whose text has not changed. Flushes the session first."""
     session.flush()
     old_counts = {memory.number: memory.piece_count for memory in memories}
     new_pieces = sum(len(result.spans) for result in embedded) - sum(old_counts.values())
@@ -145,7 +145,8 @@ def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory],
 def _write_tasks(session: Session, project_id: str, old_counts: dict[int, int]) -> None:
     """Write a task for each memory, with the number of pieces that its collection may still hold.
 
-    A project without a collection needs no tasks. The caller locked its row, so that no collection can be started now.
+    A project without a collection needs no tasks. The caller has locked the project's row, so no collection can be
+    started now.
     """
     if _HAS_INDEX.row(session, project=project_id) is None:
         return

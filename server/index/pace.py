@@ -1,4 +1,4 @@
-"""How fast the worker embeds: it leaves the model mostly to searches while there are some."""
+"""Slows down the worker's embedding while there are searches, so that they get most of the model's time."""
 
 import time
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from server.index.model.embeddings import Embedder
 from server.index.types import Vectors
 
 SEARCHED_SECONDS = 2.0
-"""How long after a search the worker is slow."""
+"""How long the worker stays slow after a search."""
 
 REST_FACTOR = 3.0
-"""It then rests this many times as long as a piece took."""
+"""While slow, it pauses after each piece for this many times as long as the piece took."""
 
 
 class Pace:
@@ -22,13 +22,12 @@ class Pace:
         self._searched_at = -SEARCHED_SECONDS
 
     def searched(self) -> None:
-        """Note that there is a search."""
+        """Note that a search is running."""
         self._searched_at = time.monotonic()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Embed the texts for the worker: all at once, or one at a time with rests. Raises what `Embedder.embed` does.
-
-        A model elsewhere takes nothing from searches.
+        """Embed the texts for the worker: all at once, or one at a time with pauses. Never pauses for a remote model,
+        which takes nothing from searches. Raises what `Embedder.embed` does.
         """
         vectors: list[Vectors] = []
         done = 0

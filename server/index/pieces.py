@@ -1,8 +1,8 @@
 """Cuts a memory into the pieces that are embedded: one sentence each, or a few sentences each if it is long.
 
 A memory is as similar to a question as its best piece, so a piece should say one thing and name its speaker. On
-conversations stored as memories of 1, 5, 10 or about 25 turns, the finest cut that was tried found most. An additional
-vector of the whole text found nothing more.
+conversations stored as memories of 1, 5, 10 or about 25 turns, the finest cut that we tried found the most. An
+additional vector of the whole text found nothing more.
 """
 
 import math
@@ -18,18 +18,18 @@ SHORT_SENTENCE_LENGTH = 10
 """A sentence with fewer characters ("Wow!", "Thanks!") says too little to be found and joins its neighbor."""
 
 MAX_PIECE_LENGTH = 300
-"""The most characters of a piece. A longer sentence is split."""
+"""Maximum length of a piece. A longer sentence is split."""
 
 PACKED_LENGTH = 150
-"""The most characters of a packed piece, up to MAX_PIECE_LENGTH if a memory has more than PACKED_PIECES pieces."""
+"""Maximum length of a packed piece. It grows up to MAX_PIECE_LENGTH if a memory has more than PACKED_PIECES pieces."""
 
 PACKED_PIECES = 64
 
 MAX_PIECE_TOKENS = 230
-"""The most estimated tokens of a piece with its lead. The model reads 256, including two marks."""
+"""Maximum number of estimated tokens in a piece with its lead. The model reads 256, including two special ones."""
 
 MAX_LEAD_LENGTH = 40
-"""The most characters of a lead, which is a name, a role or the beginning of a title."""
+"""Maximum length of a lead, which is a name, a role or the beginning of a title."""
 
 UNPENALIZED_PIECES = 16
 """Memories with at most this many pieces have no length penalty."""
@@ -49,7 +49,8 @@ MAX_WORD_LENGTH = 20
 
 _CLOSING = "\"'”’»)\\]」』）】"
 _BOUNDARY = re.compile(
-    # Latin, Cyrillic, Greek …: a space follows. Possessive and matched once a run, or a line of dots takes a second.
+    # Latin, Cyrillic, Greek …: a space follows. Possessive and matched once per run, because otherwise a line of dots
+    # takes a second.
     rf"(?<![.!?…])(?P<stop>[.!?…]++)[{_CLOSING}]*+(?=\s)"
     rf"|[。！？｡।॥؟۔]+[{_CLOSING}]*"  # Chinese, Japanese, Devanagari, Arabic, Urdu: no space needed
 )
@@ -61,7 +62,7 @@ _WORD = re.compile(r"\S{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`content[start:end]`. `text` is what is embedded: the same text, after the lead if it has one."""
+    """The text `content[start:end]`. `text` is what the model embeds: the same text, after the lead if there is one."""
 
     start: int
     end: int
@@ -156,7 +157,7 @@ def _abbreviates(content: str, start: int, stop: int) -> bool:
 
 
 def _stripped(content: str, span: _Span) -> Iterator[_Span]:
-    """Yield the span without blanks around it, or nothing if it is blank."""
+    """Yield the span without surrounding blanks, or nothing if it is blank."""
     text = content[span.start : span.end]
     start = span.start + len(text) - len(text.lstrip())
     if text.strip():

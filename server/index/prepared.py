@@ -20,7 +20,7 @@ from server.models import Project
 from server.spans import span
 
 SUBMITTED_PIECES = 64
-"""The most pieces of one call in the model's queue."""
+"""Maximum number of one call's pieces in the model's queue."""
 
 SHORT_LENGTH = 600
 """Up to this many characters, a text is cut into pieces on the event loop, in a fraction of a millisecond."""
@@ -70,7 +70,7 @@ class PreparedIndex:
         if vector is None:
             self._index.expect(self._caller)
         if vector is None and not self._index.is_idle():
-            project_id = project.id  # the session has ended when the vector is learned
+            project_id = project.id  # by the time the vector arrives, the session has ended
             raise VectorsMissing(lambda: self._learn_question(project_id, text))
         return self._index.embed_question(session, project, text, wanted, vector)
 

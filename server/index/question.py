@@ -1,4 +1,4 @@
-"""A question and its vector, between the model and the search."""
+"""A question and its vector, on the way from the model to the search."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Question:
     wanted: int | None
     result: Future[QuestionVector]
     earlier: Future[Vector | None] | None = None
-    """Its vector of the earlier model, while there are such vectors."""
+    """Its vector from the earlier model, as long as memories have such vectors."""
 
     @staticmethod
     def of(vector: Vector | None, wanted: int | None) -> "Question":

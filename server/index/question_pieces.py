@@ -8,11 +8,11 @@ docs/benchmarks.md shows what the rule gains.
 import re
 
 MAX_LENGTH = 80
-"""The most characters of such a piece. Without this bound, the rule costs as much as it gains."""
+"""Maximum length of such a piece. Without this limit, the rule costs as much as it gains."""
 
 _QUESTION = re.compile(
     r"(?:[?\uff1f\ufe56\u061f\u037e\u2047-\u2049\u203d\u2e2e\u1367\u055e\u1945\ua60f\ua6f7]"
-    r"|(?<=[\u0370-\u03ff\u1f00-\u1fff]);)"  # what most people type in Greek
+    r"|(?<=[\u0370-\u03ff\u1f00-\u1fff]);)"  # which most people type in Greek
     r"[\W_]*\Z"
 )
 """A question mark of any script, after which only punctuation, emoji and blanks follow."""

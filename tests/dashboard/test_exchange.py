@@ -112,7 +112,7 @@ async def test_what_is_left_out_is_not_imported(ann: Visitor) -> None:
     chats = [conversation("Trip to Rome", "Where to stay?"), conversation("A secret", "What do I hide?")]
     page = await uploaded(ann, json.dumps(chats).encode())
     shown = await ann.see(page)
-    assert "The file holds 2 memories. Nothing is stored yet." in shown
+    assert "The file contains 2 memories. Nothing is stored yet." in shown
     assert "Trip to Rome 1 memory A secret 1 memory" in shown
     assert "0 memories" in await ann.see(f"{ann.project}/memories")
     await ann.do(page, {"leave_out": ["1"]})
@@ -129,7 +129,7 @@ async def test_the_page_says_what_it_leaves_out_and_what_is_damaged(ann: Visitor
     page = await uploaded(ann, file.getvalue())
     for _ in range(2):
         shown = await ann.see(page)
-        assert "files whose path leads out of the folder were left out, such as ../evil.md (1 time)" in shown
+        assert "files whose path leads outside the folder were left out, such as ../evil.md (1 time)" in shown
         assert "files that are not Markdown, JSON or CSV were left out, such as a.png (1 time)" in shown
         await ann.do(page)
     damaged = await upload(ann, file.getvalue()[:-30])
@@ -155,7 +155,7 @@ async def test_an_upload_is_seen_by_its_user_in_its_project_alone(ann: Visitor, 
         assert (await visitor.get(page)).status_code == 404
     for name in ("upl_0", "%2e%2e%2f", f"{upload_id}%00"):
         assert (await ann.get(f"{ann.project}/transfer/{name}")).status_code == 404
-    assert "The file holds 1 memory" in await ann.see(page)
+    assert "The file contains 1 memory" in await ann.see(page)
 
 
 async def test_a_form_that_is_sent_twice_imports_once(ann: Visitor) -> None:

@@ -219,7 +219,7 @@ async def test_a_passkey_belongs_to_one_account(client: httpx.AsyncClient, passk
     await sign_up(browser, "ben@example.com")
     answer = await add(browser, passkey)
     assert answer.status_code == 409
-    assert "This passkey was added already." in answer.text
+    assert "This passkey was already added." in answer.text
 
 
 async def test_an_account_has_at_most_twenty(client: httpx.AsyncClient) -> None:

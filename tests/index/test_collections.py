@@ -205,7 +205,7 @@ def test_reindex_rebuilds_everything_while_another_process_owns_the_index(large:
     with large.database.write() as session:
         session.execute(sa.update(Project).values(memory_count=7, piece_count=7))
         session.execute(sa.text("DELETE FROM memory_words"))
-    assert large.found("canoe trip number 7")[0].words == 0
+    assert large.found("canoe trip number 7")[0].share == 0
     with opened(large.settings, embedder) as command:
         seen: list[str] = []
         command.index.reindex(lambda progress: seen.append(str(progress)))
@@ -214,7 +214,7 @@ def test_reindex_rebuilds_everything_while_another_process_owns_the_index(large:
     assert after is not None
     assert after.collection != before.collection
     assert seen[0] == "writing words 100%"
-    assert large.found("canoe trip number 7")[0].words == 1
+    assert large.found("canoe trip number 7")[0].share == 1
     with large.database.read() as session:
         project = session.get_one(Project, large.project_id)
         assert (project.memory_count, project.piece_count) == (40, 40)

@@ -113,10 +113,10 @@ def _with_dense(folder: Path) -> None:
 
 
 UNEXPORTABLE: dict[str, Callable[[Path], object]] = {
-    "it is of the kind t5": _edited("config.json", model_type="t5"),
+    "it is a t5 model": _edited("config.json", model_type="t5"),
     "it consists of Transformer, Pooling, Dense": _with_dense,
     "its pooling is max": _edited("1_Pooling/config.json", pooling_mode="max"),
-    "it leaves its prompts out of the mean": _edited("1_Pooling/config.json", include_prompt=False),
+    "it excludes its prompts from the mean": _edited("1_Pooling/config.json", include_prompt=False),
     "it has no tokenizer.json": lambda folder: (folder / "tokenizer.json").unlink(),
     "it has no model.safetensors": lambda folder: (folder / "model.safetensors").unlink(),
 }
@@ -134,9 +134,7 @@ def test_what_cannot_be_exported_runs_in_sentence_transformers_and_the_log_says_
     monkeypatch.setattr(embeddings, "TransformersModel", lambda *names: asked.append(names))
     load(str(folder), tmp_path)
     assert asked == [(str(folder), "bert")]
-    assert (
-        f"the embedding model bert cannot be exported, so that sentence-transformers runs it: {reason}" in caplog.text
-    )
+    assert f"the embedding model bert cannot be exported, so sentence-transformers runs it: {reason}" in caplog.text
 
 
 def test_a_failed_export_is_no_reason_to_do_without_the_model(

@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 
 from server.database import Database
 from server.domain.memory import deletions, expiry, revert, trash
-from server.domain.memory.revert import Wanted
+from server.domain.memory.revert import Reversion
 from server.domain.teams import cascades
 from server.models import Memory, Project, TrashedMemory
 from server.models.base import now
@@ -53,7 +53,7 @@ def delete_the_project(session: Session, world: World, _memory_id: str) -> None:
 
 def revert_and_delete(session: Session, world: World, memory_id: str) -> None:
     """Bring the first version back, and end the history that keeps the second one."""
-    wanted = Wanted(world.project_id, world.principal.credential_id, created_of(session, memory_id))
+    wanted = Reversion(world.project_id, world.principal.credential_id, created_of(session, memory_id))
     assert revert.undo_change(session, world.principal, wanted, memory_id, world.index).done
     delete(session, world, memory_id)
 

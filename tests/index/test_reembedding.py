@@ -146,5 +146,5 @@ def test_a_text_on_which_the_model_always_fails_does_not_keep_the_others_from_it
         assert after.found("canoe trip number 7")[0].similarity > 0.5
         assert after.texts("silver balloon")[0] == "a silver zeppelin"
         assert not after.index._worker._job
-    logged = [vars(record) for record in caplog.records if "fails on texts" in record.message]
+    logged = [vars(record) for record in caplog.records if "fails on some texts" in record.message]
     assert [line["memories"] for line in logged] == [1]

@@ -165,10 +165,10 @@ async def test_056_an_address_in_a_private_network_is_warned_of(register: Regist
 )  # fmt: skip
 async def test_056_a_name_cannot_pose_as_ours(register: Register, ann: Person, name: str) -> None:
     app = await register(client_name=name)
-    assert "Connect “An application named like this server”?" in (await ann.open(app.request())).text
+    assert "Connect “An application whose name imitates this server”?" in (await ann.open(app.request())).text
     await app.connect(ann)
     connections = (await ann.browser.get("/api/connections")).json()["connections"]
-    assert connections[0]["client_name"] == "An application named like this server"
+    assert connections[0]["client_name"] == "An application whose name imitates this server"
 
 
 async def test_056_a_name_cannot_leave_its_quotation_marks(register: Register, ann: Person) -> None:

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from server.database import Database
 from server.domain.memory import revert, versions
-from server.domain.memory.revert import Wanted
+from server.domain.memory.revert import Reversion
 from server.models import MemoryVersion, Project, User
 from server.models.base import now
 from server.principal import CredentialKind, Principal
@@ -199,7 +199,7 @@ async def test_what_a_crash_leaves_is_whole_and_a_repeat_ends_it(
     before = await scene.memories()
     await work(scene)
     with database.write() as session:
-        wanted = Wanted(alice.project_id, scene.app_id, scene.since)
+        wanted = Reversion(alice.project_id, scene.app_id, scene.since)
         admin = Principal(alice.user_id, CredentialKind.SESSION, "session")
         plan = revert.plan(session, admin, wanted)
         assert revert.undo_adds(session, admin, wanted, plan.adds[:1]).done == 1

@@ -1,1 +1,1 @@
-"""What tests share: running servers, fakes, browsers and flows."""
+"""Shared test code: running servers, fakes, browsers and flows."""

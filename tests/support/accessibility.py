@@ -1,4 +1,4 @@
-"""What axe finds on a page in a real browser."""
+"""Checks a page with axe in a real browser."""
 
 from axe_selenium_python import Axe  # type: ignore[import-untyped]  # it has no stubs
 
@@ -6,7 +6,7 @@ from tests.support.browser import Browser
 
 
 def is_one_time_code(rule: str, element: str) -> bool:
-    """Return whether a finding is false: this version of axe does not know HTML's `one-time-code`."""
+    """Return whether axe is wrong: this version does not know HTML's `one-time-code`."""
     return rule == "autocomplete-valid" and 'autocomplete="one-time-code"' in element
 
 

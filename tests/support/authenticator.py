@@ -1,4 +1,4 @@
-"""An authenticator app like that on a person's phone."""
+"""An authenticator app, like the one on a person's phone."""
 
 import pyotp
 
@@ -13,12 +13,12 @@ class Authenticator:
         self._last = 0
 
     def code(self) -> str:
-        """Return the oldest code that the server may still accept and that was not shown before."""
+        """Return the oldest code that the server may still accept and that this app has not shown yet."""
         self._last = max(second_factors.current_step() - 1, self._last + 1)
         return self.otp.generate_otp(self._last)
 
     def wrong(self) -> str:
-        """Return a code that is wrong now and at all times nearby."""
+        """Return a code that is wrong now and for a while before and after."""
         current = second_factors.current_step()
         near = {self.otp.generate_otp(current + offset) for offset in range(-5, 6)}
         return next(code for code in (f"{number:06}" for number in range(20)) if code not in near)

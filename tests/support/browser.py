@@ -39,7 +39,7 @@ FLAGS = (
 
 @contextlib.contextmanager
 def serving(data_dir: Path, host: str = "127.0.0.1", **given: object) -> Iterator[Settings]:
-    """Run the app on its own thread, on a free port of loopback. `host` is how pages are opened."""
+    """Run the app on its own thread, on a free port of loopback. `host` is the host name for opening pages."""
     with listening() as listener:
         url = url_of(listener).replace("127.0.0.1", host)
         settings = read_settings(None, data_dir=data_dir, public_url=url, rate_limit_enabled=False, **given)
@@ -56,7 +56,7 @@ def serving(data_dir: Path, host: str = "127.0.0.1", **given: object) -> Iterato
 
 
 class Browser:
-    """One user's browser. Pages are found by path, fields by label, buttons and links by name."""
+    """One user's browser. Finds pages by path, fields by label, buttons and links by name."""
 
     def __init__(self, driver: webdriver.Chrome, base: str) -> None:
         self.driver = driver
@@ -162,7 +162,7 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def use_window(self) -> None:
-        """Back to a desktop window."""
+        """Go back to the size of a desktop window."""
         self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 

@@ -1,4 +1,4 @@
-"""HTTP clients that act as browsers without script, and the sign-up and sign-in forms."""
+"""HTTP clients that act like browsers without scripts, and the sign-up and sign-in forms."""
 
 import httpx
 from starlette.types import ASGIApp

@@ -1,4 +1,4 @@
-"""Commands that run in this process, in an empty folder of their own."""
+"""Runs commands in this process, each in its own empty folder."""
 
 import io
 import json
@@ -25,7 +25,7 @@ class Ran:
 
     @property
     def result(self) -> str:
-        """The only line of its output."""
+        """The command's output, which must be a single line."""
         assert self.code == 0, self.err
         assert self.out.count("\n") == 1
         return self.out.strip()

@@ -1,4 +1,4 @@
-"""Mutation tests: switch a rule off, and require that its test fails."""
+"""Mutation tests: they switch off a rule, and require that its test fails."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tests.support.mail import Mailbox
 
 WITHOUT = ("-p", "no:cacheprovider", "-p", "no:unraisableexception")
-"""The second one collects garbage five times at the end of a run, which takes longer than most tests."""
+"""Plugins to disable. The second one collects garbage five times at the end, which takes longer than most tests."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def no(*_args: object, **_named: object) -> bool:
 
 
 class SwitchedOff:
-    """A plugin of the inner run: switch the rule off, and count the tests that fail by an assertion."""
+    """A plugin for the inner run: switches off the rule, and counts the tests that fail by an assertion."""
 
     def __init__(self, control: Control) -> None:
         self.control = control
@@ -55,7 +55,7 @@ class SwitchedOff:
 def assert_noticed(control: Control, folder: Path, path: str = "{}") -> None:
     """Run the control's test without the rule, and require that the test fails by an assertion.
 
-    The control names a file and the beginning of a test's name. `path` makes the file's path in `folder` from it.
+    The control names a file and the beginning of a test's name. `path` returns the file's path in `folder`.
     """
     file, _, name = control.test.partition("::")
     arguments = ["-q", "-x", "--no-header", *WITHOUT, str(folder / path.format(file)), "-k", name]

@@ -117,6 +117,6 @@ def database_at(url: str, revision: str) -> None:
 
 
 def _completed(table: sa.Table, row: dict[str, object]) -> dict[str, object]:
-    """The row with a moment in each timestamp that it leaves out."""
+    """Return the row with a time in each timestamp column that it leaves out."""
     moments = (column for column in table.columns if isinstance(column.type, sa.DateTime) and not column.nullable)
     return {column.name: CREATED for column in moments} | row

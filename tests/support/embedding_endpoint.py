@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server that really embeds, and that can be slow, fail or talk nonsense."""
+"""A small OpenAI-compatible server that really embeds, and can be slow, fail or return nonsense."""
 
 import json
 import threading

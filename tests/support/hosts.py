@@ -1,4 +1,4 @@
-"""A TLS host on loopback that publishes client documents, with its own certificate authority."""
+"""A TLS host on loopback that publishes client metadata documents, with its own certificate authority."""
 
 import asyncio
 import contextlib

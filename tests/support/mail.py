@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback that keeps what it is sent, and one that is down."""
+"""A real SMTP server on loopback that keeps the letters it receives, and one that is down."""
 
 import asyncio
 import socket
@@ -28,7 +28,7 @@ class Mailbox:
         self._arrived = threading.Condition()
 
     async def wait_for(self, count: int) -> None:
-        """Until so many letters have arrived."""
+        """Wait until this many letters have arrived."""
         assert await asyncio.to_thread(self._wait_for, count), "the letter did not arrive"
 
     def _wait_for(self, count: int) -> bool:
@@ -68,7 +68,7 @@ def free_port() -> int:
 
 @contextmanager
 def mail_server(port: int = 0, *, needs_sign_in: bool = False) -> Iterator[tuple[str, Mailbox]]:
-    """The SMTP URL of a server that runs, and its mailbox."""
+    """Yield the SMTP URL of a running server, and its mailbox."""
     mailbox = Mailbox()
     port = port or free_port()
     controller = Controller(
@@ -93,7 +93,7 @@ def _authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _mechan
 
 
 def link_in(letter: EmailMessage) -> str:
-    """The path of the link that a letter carries."""
+    """Return the path of the link in a letter."""
     text: str = letter.get_content()
     [line] = [line for line in text.splitlines() if line.startswith("http")]
     return "/" + line.split("/", 3)[3].strip()

@@ -1,4 +1,4 @@
-"""The app with a mail server: what it mails can be read, and the links in it opened."""
+"""The app with a mail server: tests can read its letters and open the links in them."""
 
 from collections.abc import Iterator
 

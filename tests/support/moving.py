@@ -12,7 +12,7 @@ from server.domain.memory.exchange.sources import checked, read_path
 
 
 def read_lines(lines: Iterable[str]) -> Iterator[Line]:
-    """Yield what an import reads of these lines of a file."""
+    """Yield the lines that an import reads from a file with this text."""
     with tempfile.NamedTemporaryFile() as file:
         file.writelines(f"{line}\n".encode() for line in lines)
         file.flush()
@@ -42,7 +42,7 @@ def said(role: str, text: str, parent: str | None, **message: object) -> dict[st
 
 
 def chat(**fields: object) -> dict[str, Any]:
-    """A conversation with a tool's call, a hidden instruction, and an answer that was replaced by another one."""
+    """Return a conversation with a tool call, a hidden instruction, and an answer that was regenerated."""
     mapping = {
         "root": {"message": None, "parent": None},
         "hidden": said("user", "HIDDEN", "root", metadata={"is_visually_hidden_from_conversation": True}),

@@ -1,6 +1,6 @@
 """The programs that some tests need. Mark such a test with `@pytest.mark.needs("redis")`.
 
-`tests.conftest` leaves the test out if the program is missing, and reports that at the end of the run.
+`tests.conftest` skips the test if the program is missing, and reports that at the end of the run.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ def _is_installed(*programs: str) -> Callable[[], bool]:
 
 
 def find_pgbouncer() -> str | None:
-    """Return its path: systems put it where the path of a user does not lead."""
+    """Return the program's path, which is often outside a user's PATH."""
     return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 
 

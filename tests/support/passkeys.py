@@ -1,4 +1,4 @@
-"""A device with passkeys, in Python: it answers the options of our pages as a browser and its authenticator do."""
+"""A device with passkeys, in Python. It answers our pages the way a browser and its authenticator would."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ def from_base64url(text: str) -> bytes:
 
 
 def options_of(page: httpx.Response) -> dict[str, object]:
-    """Return the options that the page holds for the browser."""
+    """Return the options that the page gives the browser."""
     found = re.search(r'data-options="([^"]*)"', page.text)
     assert found, page.text
     options: dict[str, object] = json.loads(html.unescape(found[1]))
@@ -35,7 +35,7 @@ def options_of(page: httpx.Response) -> dict[str, object]:
 
 @dataclass
 class Passkey:
-    """One passkey. `replace` its fields to make it lie."""
+    """A passkey. `replace` its fields to make it lie."""
 
     origin: str
     host: str

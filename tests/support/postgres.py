@@ -1,4 +1,4 @@
-"""A Postgres server for the tests: that of TEST_POSTGRES_URL, or a new one that is stopped after them."""
+"""A Postgres server for the tests: the one in TEST_POSTGRES_URL, or a new one that is stopped afterwards."""
 
 import contextlib
 import os
@@ -18,14 +18,14 @@ from server.database import migrate
 
 VARIABLE = "TEST_POSTGRES_URL"
 FAST_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
-"""The data need not survive a power cut."""
+"""The data does not have to survive a power failure."""
 
 IN_MEMORY = Path("/dev/shm")
-"""Copying a database there takes an eighth of the time on disk."""
+"""Copying a database there takes an eighth of the time that it takes on disk."""
 
 ENOUGH_BYTES = 2 << 30
 ON_DISK = "/tmp"
-"""The user that runs Postgres must be able to enter this folder, and is not always ours."""
+"""The user that runs Postgres must have access to this folder, and may not be our user."""
 
 USER = "postgres" if os.geteuid() == 0 else None
 """Postgres refuses to run as root."""
@@ -93,7 +93,7 @@ def running_postgres() -> Iterator[sa.URL]:
 
 
 def new_cluster(programs: Path, folder: Path) -> Path:
-    """Create the files of a Postgres server in the folder, which becomes its user's. Return the folder for `-D`."""
+    """Create a Postgres server's files in the folder, and make its user the owner. Return the folder for `-D`."""
     if USER:
         shutil.chown(folder, USER)
     data = folder / "data"

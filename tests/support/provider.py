@@ -1,4 +1,4 @@
-"""An OpenID provider that signs in the person that a test names, and sends false claims on demand."""
+"""An OpenID provider that signs in the person whom a test names, and sends false claims on demand."""
 
 import contextlib
 import time
@@ -48,7 +48,7 @@ class Provider:
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def authorize(self, url: str, **changes: str) -> str:
-        """Return the query with which the provider redirects the browser back."""
+        """Return the query string with which the provider redirects the browser back."""
         parts = urlsplit(url)
         asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
         assert asked["response_type"] == "code"

@@ -1,4 +1,4 @@
-"""A Redis server for the tests: that of TEST_REDIS_URL, or a new one that is stopped after them."""
+"""A Redis server for the tests: the one in TEST_REDIS_URL, or a new one that is stopped afterwards."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Postgres, a Chroma server and Redis that a test may kill, pause and start again, each on a port of its own."""
+"""Postgres, a Chroma server and Redis that a test may kill, pause and restart, each on its own port."""
 
 import contextlib
 import os
@@ -14,12 +14,12 @@ from pathlib import Path
 from tests.support import postgres
 
 DURABLE = ("fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", "unix_socket_directories=")
-"""What is committed survives a kill of Postgres, but not a power cut."""
+"""Committed data survives a kill of Postgres, but not a power failure."""
 
 
 @dataclass
 class Service:
-    """A program that is `ready` when it prints this. It keeps its port and its folder when it starts again."""
+    """A program that is ready when it prints `ready`. It keeps its port and its folder across restarts."""
 
     command: list[str]
     ready: str
@@ -46,7 +46,7 @@ class Service:
         self._reader.start()
 
     def kill(self) -> None:
-        """Kill the program and its children, as a machine that loses power does."""
+        """Kill the program and its children, as if the machine had lost power."""
         if self._process is None or self._reader is None:
             return
         self._signal(signal.SIGKILL)
@@ -58,7 +58,7 @@ class Service:
 
     @contextlib.contextmanager
     def hanging(self) -> Iterator[None]:
-        """It takes connections, and does not answer."""
+        """Make the program accept connections but never answer, until the block ends."""
         self._signal(signal.SIGSTOP)
         try:
             yield
@@ -69,7 +69,7 @@ class Service:
         assert self._process is not None
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-        for process in (pid, *map(int, children)):  # those of Postgres are in groups of their own
+        for process in (pid, *map(int, children)):  # Postgres' children are in their own process groups
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, number)
 

@@ -1,6 +1,6 @@
-"""Tools in the forms that three vendors' interfaces accept, with a check of each vendor's published rules.
+"""Converts tools to the forms that three vendors' APIs accept, and checks each vendor's published rules.
 
-Clients convert the schemas of `tools/list` no further than this. Some client drops a schema that needs more.
+No client converts the schemas of `tools/list` more than this, and some client drops a schema that needs more.
 """
 
 import re
@@ -27,7 +27,7 @@ def positions(schema: Schema) -> Iterator[Schema]:
 
 
 def gemini(tool: Tool) -> Tool:
-    """Return the function declaration: the same schema, with the types of its own enumeration."""
+    """Return the function declaration: the same schema, with Gemini's own type names."""
 
     def converted(schema: Schema) -> Schema:
         changed = {**schema, "type": str(schema["type"]).upper()}
@@ -57,7 +57,7 @@ def gemini_refuses(declaration: Tool) -> Iterator[str]:
 
 
 def openai_strict(tool: Tool) -> Tool:
-    """Return the function with `strict`: each object closed, each property required, and null for what is optional."""
+    """Return the function with `strict`: every object closed, every property required, and null for optional ones."""
 
     def converted(schema: Schema) -> Schema:
         changed = dict(schema)

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 LISTENING = re.compile(r" listening address=(\S+)")
 
-# Runs in the process before everything else. It records and refuses every connection to another machine.
+# Runs first in the process, and records and refuses every connection to another machine.
 NETWORK_GUARD = """
 import os, socket
 
@@ -45,7 +45,7 @@ class ServerProcess:
     log: list[str] = field(default_factory=list)
 
     def stop(self) -> int:
-        """Stop it as a process manager does, and return the exit code."""
+        """Stop the server the way a process manager does, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait()
 
@@ -55,7 +55,7 @@ class ServerProcess:
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Return our environment without its SELFMEMORY_ settings, with data and home directory in `folder`."""
+    """Return our environment without SELFMEMORY_ settings, and with the data and home directories in `folder`."""
     for name in ("guard", "home"):
         (folder / name).mkdir(exist_ok=True)
     (folder / "guard" / "sitecustomize.py").write_text(NETWORK_GUARD)
@@ -95,7 +95,7 @@ def _recorded(lines: Iterator[str], log: list[str]) -> Iterator[str]:
 
 
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+    """Run one command to completion."""
     command = [sys.executable, "-m", "server", *arguments]
     return subprocess.run(
         command, env=environment(folder, **settings), cwd=folder, capture_output=True, text=True, check=False
@@ -103,14 +103,14 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
 
 
 def workers_of(server: ServerProcess) -> list[int]:
-    """Return the worker processes that run now."""
+    """Return the running worker processes."""
     parent = server.process.pid
     children = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()]
     return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def owner_of(folder: Path) -> int:
-    """Return the worker that holds the lock of the index, 0 while none does."""
+    """Return the worker that holds the index's lock, or 0 if none does."""
     file = (folder / "data" / "index.lock").stat().st_ino
     held = [line.split() for line in Path("/proc/locks").read_text("ascii").splitlines()]
     owners = (int(fields[4]) for fields in held if fields[1] == "FLOCK" and fields[5].endswith(f":{file}"))

@@ -1,4 +1,4 @@
-"""Runs the app's lifespan in its own task, as a server does: the task that opens something must close it."""
+"""Runs the app's lifespan in its own task, as a server does: the task that opens a resource must close it."""
 
 import asyncio
 import contextlib

@@ -21,7 +21,7 @@ CODE = re.compile(r"\b[0-9a-z]{4}(?:-[0-9a-z]{4}){3}\b")
 
 @dataclass(frozen=True)
 class Enrolled:
-    """A browser after its user set up the app, and what the user keeps."""
+    """A browser whose user has set up the app, and what the user has to keep."""
 
     client: httpx.AsyncClient
     app: Authenticator
@@ -29,7 +29,7 @@ class Enrolled:
 
 
 async def set_up(client: httpx.AsyncClient) -> Enrolled:
-    """Turn the second factor on for the account that is signed in."""
+    """Turn on the second factor for the signed-in account."""
     page = await client.post(PAGE)
     key = re.search(r'id="key" value="(\w+)"', page.text)
     assert key, seen(page)
@@ -55,6 +55,6 @@ def reset_link(database: Database) -> str:
 
 
 def confirm(database: Database) -> None:
-    """Confirm the address, as a mailed link does."""
+    """Confirm the address, as a mailed link would."""
     with database.write() as session:
         session.execute(sa.update(User).values(email_verified_at=now()))

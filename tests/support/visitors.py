@@ -1,4 +1,4 @@
-"""Signed-in users: open pages and send forms."""
+"""Signed-in users who open pages and send forms."""
 
 import html
 import re
@@ -39,7 +39,7 @@ class Visitor:
         return await self.client.get(path)
 
     async def see(self, path: str) -> str:
-        """Return the text of an existing page."""
+        """Return the text of a page, which must exist."""
         response = await self.client.get(path)
         assert response.status_code == 200, response.text
         return seen(response)

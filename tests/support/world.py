@@ -102,7 +102,7 @@ class World:
 
 
 def eventually(is_true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until background work has made the condition true."""
+    """Wait until background work makes the condition true."""
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline, "the condition did not become true in time"
@@ -110,7 +110,7 @@ def eventually(is_true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def wait_for_a_waiter(database: Database) -> None:
-    """Wait until a transaction waits for a lock. Does nothing on SQLite, which does not show its waiters."""
+    """Wait until a transaction is waiting for a lock. Does nothing on SQLite, which does not show that."""
 
     def is_waiting() -> bool:
         with database.read() as session:

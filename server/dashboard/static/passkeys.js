@@ -66,7 +66,7 @@ function submit(action, fields) {
 const PROBLEMS = {
   InvalidStateError: "This device already has a passkey for your account.",
   NotAllowedError: "No passkey was used. Try again.",
-  SecurityError: "Passkeys do not work at this address. Open the server at its public URL.",
+  SecurityError: "Passkeys do not work at this address. Open this server at its public URL.",
 };
 
 for (const place of document.querySelectorAll("[data-passkey]")) {

@@ -46,7 +46,7 @@ async def show(request: PageRequest) -> Response:
 
 
 def event_title(event_type: str) -> str:
-    """Return an event as a person reads it: `Password changed`."""
+    """Return the event's title for people, such as `Password changed`."""
     return EVENT_TITLES.get(event_type) or event_type.partition(".")[2].replace("_", " ").capitalize()
 
 

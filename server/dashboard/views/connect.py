@@ -1,4 +1,4 @@
-"""Connect an assistant: the text to paste for each one, with a new API key in it, and a message when it connects."""
+"""Connect an assistant: shows the text to paste, with a new API key, and says when the assistant has connected."""
 
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -16,11 +16,11 @@ from server.models import base
 from server.urls import is_loopback, is_private
 
 WAIT_MINUTES = 60
-"""A page that was opened longer ago than this no longer asks whether the assistant has connected."""
+"""A page that has been open for longer than this stops asking whether the assistant has connected."""
 
 
 async def show(request: PageRequest, new_key: str | None = None) -> Response:
-    """Show the assistant that the URL names, or the first one. `new_key` goes into its text."""
+    """Show the assistant in the URL, or the first one. `new_key` goes into its text."""
     settings = request.call.runtime.settings
     is_local = is_loopback(settings.public_url) or is_private(settings.public_url)
     target = Target(settings.public_url, new_key or KEY_PLACEHOLDER)
@@ -42,10 +42,7 @@ async def show(request: PageRequest, new_key: str | None = None) -> Response:
 
 
 async def create_key(request: PageRequest) -> Response:
-    """Create a key that is named after the assistant, and show it in the instructions.
-
-    No later page can show it again.
-    """
+    """Create a key named after the assistant, and show it in the instructions. No later page can show it again."""
     chosen = _chosen(request, assistants(Target("")))
     project = await request.project()
     permissions = ["read", "write"] if project.may(Action.CREATE_KEY) else ["read"]
@@ -54,7 +51,7 @@ async def create_key(request: PageRequest) -> Response:
 
 
 async def status(request: PageRequest) -> Response:
-    """Return to a waiting page the name of the assistant that has connected since it was opened, or null."""
+    """Tell a waiting page the name of the assistant that has connected since the page was opened, or null."""
     name = await request.call.read(connections.first_use, request.project_id, _opened_at(request))
     return JSONResponse({"connected": name}, headers={"Cache-Control": "no-store"})
 

@@ -1,4 +1,4 @@
-"""Memories that say nearly the same, to merge them."""
+"""Memories that say nearly the same thing, to be merged."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from server.models.base import is_id
 
 
 class RowGroup(NamedTuple):
-    """Rows that say nearly the same. `keep` is preselected as the one to keep: the longest."""
+    """Rows that say nearly the same thing. `keep` is the longest one, preselected as the one to keep."""
 
     rows: Sequence[Row]
     keep: str
@@ -25,21 +25,21 @@ async def show(request: PageRequest) -> Response:
     before = request.http.query_params.get("before")
     if before is not None and not is_id("mem_", before):
         before = None
-    found = await request.call.read(similar.near_duplicates, request.project_id, before)
+    comparison = await request.call.read(similar.near_duplicates, request.project_id, before)
     groups = [
         RowGroup(
             [Row.of(memory) for memory in group.memories],
             max(group.memories, key=lambda memory: len(memory.content)).id,
             int(group.closeness * 100),
         )
-        for group in found.groups
+        for group in comparison.groups
     ]
     return await request.render(
         "duplicates.html",
         request.project_id,
         groups=groups,
-        compared=found.compared,
-        older=found.oldest,
+        compared=comparison.compared,
+        older=comparison.oldest,
         is_newest=before is None,
         most_compared=MOST_COMPARED,
         trash_days=await request.call.read(trash.days, request.project_id),

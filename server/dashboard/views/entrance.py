@@ -37,7 +37,7 @@ REASONS = {
     "/oauth/authorize": "An app asks for access to your memories. Sign in to decide.",
     "/accept-invitation/": "Sign in to answer your invitation.",
 }
-"""Why a person who was redirected here must sign in, by destination."""
+"""Why a person who was redirected here has to sign in, by destination."""
 
 Fields = Mapping[str, str]
 
@@ -119,7 +119,7 @@ async def forgot_password(request: Request[State]) -> Response:
 
 
 async def show_accept_invitation(request: Request[State]) -> Response:
-    """Show the invitation, with links to sign in and come back when no one is signed in."""
+    """Show the invitation. If nobody is signed in, add links that sign in and come back."""
     token = request.path_params["token"]
     offer = await request.state["runtime"].read(invitation_answers.show, None, token)
     call = await call_of(request)

@@ -24,7 +24,7 @@ from server.settings import make_private
 from server.uploads import no_space_told
 
 SPOOLED_BYTES = 1_000_000
-"""The part of an export that is kept in memory. A larger export goes to disk."""
+"""The largest export, in bytes, that is kept in memory. A larger one goes to disk."""
 
 CHUNK_BYTES = 64_000
 
@@ -50,16 +50,18 @@ async def export_file(request: PageRequest) -> Response:
     return await download(request, _format_of(request.http.query_params.get("format", ExportFormat.JSONL)))
 
 
-async def download(request: PageRequest, wanted: ExportFormat, ids: Sequence[str] | None = None) -> Response:
+async def download(request: PageRequest, export_format: ExportFormat, ids: Sequence[str] | None = None) -> Response:
     """Return the project, or only the memories in `ids`, as a file. Raises NotFound, ExportRunning."""
-    ending, media_type = FILES[wanted]
+    ending, media_type = FILES[export_format]
     runtime = request.call.runtime
     workspace = await request.call.read(projects.get, request.project_id)
     name = re.sub(r"[^A-Za-z0-9]+", "-", workspace.project.name).strip("-").lower() or "memories"
     with contextlib.ExitStack() as turn:
         turn.enter_context(_turn_of(request.call.principal.user_id, runtime.settings.data_dir / "exports"))
         file = turn.enter_context(tempfile.SpooledTemporaryFile(SPOOLED_BYTES))
-        await runtime.in_thread(_write_export, runtime, request.call.principal, workspace.project.id, file, wanted, ids)
+        await runtime.in_thread(
+            _write_export, runtime, request.call.principal, workspace.project.id, file, export_format, ids
+        )
         headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
         content = _chunks(runtime, file)
         return Download(content, turn.pop_all(), headers=headers, media_type=media_type)
@@ -74,7 +76,7 @@ def _format_of(name: str) -> ExportFormat:
 
 @contextlib.contextmanager
 def _turn_of(user_id: str, folder: Path) -> Iterator[None]:
-    """Hold a lock that all processes on this machine see, and that ends with the process.
+    """Hold a lock that all processes on this machine respect, and that ends with the process.
 
     Raises ExportRunning if the user already has an export running, because each export takes a file on disk.
     """
@@ -92,13 +94,13 @@ def _write_export(
     principal: Principal,
     project_id: str,
     file: IO[bytes],
-    wanted: ExportFormat,
+    export_format: ExportFormat,
     ids: Sequence[str] | None,
 ) -> None:
     """Write the complete export, so that a slow download does not keep a database snapshot open."""
     with translating_outages(), no_space_told(), runtime.database.read() as session:
         require_project(session, principal, project_id, Action.READ)
-        count = write_export(session, project_id, file, wanted=wanted, ids=ids)
+        count = write_export(session, project_id, file, export_format=export_format, ids=ids)
     with translating_outages(), runtime.database.write() as session:
         record_export(session, principal, project_id, count)
         runtime.activity.add(noted_in(session))

@@ -1,4 +1,4 @@
-"""The query of a list's address: what is searched for, the filters, the order, and where the page begins."""
+"""The query string of a list's URL: the search, the filters, the order, and where the page begins."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Order(StrEnum):
 
 
 class Chosen(NamedTuple):
-    """A filter that is on: its parameter, its value, and the query string without it."""
+    """An active filter: its parameter, its value, and the query string without it."""
 
     parameter: str
     value: str
@@ -71,7 +71,7 @@ class ListQuery(BaseModel):
 
     @property
     def chosen(self) -> list[Chosen]:
-        """The filters that are on, one entry per value."""
+        """The active filters, one entry per value."""
         lists = [("tags", self.tags), ("people", self.people)]
         several = [
             Chosen(name, value, self.query(**{name: _joined([other for other in values if other != value])}))
@@ -108,7 +108,7 @@ class ListQuery(BaseModel):
 
 
 def _joined(values: Sequence[str]) -> str | None:
-    """Return the values as comma text, or as JSON if one has a comma. Return None for no values."""
+    """Return the values separated by commas, or as JSON if one contains a comma. Return None for no values."""
     if any("," in value or value.startswith("[") for value in values):
         return json.dumps(list(values), ensure_ascii=False)
     return ",".join(values) or None

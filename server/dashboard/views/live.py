@@ -45,19 +45,19 @@ async def stream(request: PageRequest) -> Response:
 async def _events(request: PageRequest, after: str, opened: Stream) -> AsyncIterator[bytes]:
     """Yield an event for each change of the number of new memories, until the stream has lasted long enough."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
-    told = 0
+    reported = 0
     for turn in range(STREAM_SECONDS // LOOK_EVERY_SECONDS):
         if turn:
             await opened.wait(LOOK_EVERY_SECONDS)
         if opened.is_ended:
             return
         try:
-            found = await request.call.read(_arrived, request.project_id, after)
+            arrived = await request.call.read(_arrived, request.project_id, after)
         except ServiceError:
             return
-        if found.memories != told:
-            told = found.memories
-            yield f"data: {json.dumps(found._asdict())}\n\n".encode()
+        if arrived.memories != reported:
+            reported = arrived.memories
+            yield f"data: {json.dumps(arrived._asdict())}\n\n".encode()
 
 
 def _arrived(session: Session, principal: Principal, project_id: str, after: str) -> Arrivals:

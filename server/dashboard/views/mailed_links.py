@@ -29,7 +29,7 @@ async def show_reset_password(request: Request[State]) -> Response:
 async def reset_password(request: Request[State]) -> Response:
     """Set the password, end all sessions and sign in here.
 
-    If this first proves the mailbox, the page shows what it ended.
+    If this is the first proof of the mailbox, the page shows what it ended.
     """
     fields = await read_form(request)
     runtime, token = request.state["runtime"], request.path_params["token"]
@@ -53,10 +53,9 @@ async def reset_password(request: Request[State]) -> Response:
 
 
 async def show_verify_email(request: Request[State]) -> Response:
-    """Verify at once if the account of the link is signed in here. Otherwise ask for its password.
-
-    Mail filters open links too, and somebody else may have signed up with the address of the person who reads the
-    letter, so neither opening the link nor pressing a button is a proof.
+    """Verify at once if the link's account is signed in here. Otherwise ask for its password. Opening the link or
+    pressing a button proves nothing: mail filters open links too, and somebody else may have signed up with the
+    address of the person who reads the letter.
     """
     runtime, token = request.state["runtime"], request.path_params["token"]
     user = await runtime.read(accounts.verification_of, token)
@@ -68,7 +67,7 @@ async def show_verify_email(request: Request[State]) -> Response:
 
 
 async def verify_email(request: Request[State]) -> Response:
-    """Verify for the person who is signed in to the account, or who knows its password."""
+    """Verify the address for a person who is signed in to the account, or knows its password."""
     fields = await read_form(request)
     runtime, token = request.state["runtime"], request.path_params["token"]
     user = await runtime.read(accounts.verification_of, token)
@@ -88,7 +87,7 @@ async def verify_email(request: Request[State]) -> Response:
 async def _reset_page(
     request: Request[State], problem: ServiceError | None = None, fields: Fields | None = None
 ) -> Response:
-    """Return the form for a new password. Its checkbox is ticked at first. Raises LinkEnded."""
+    """Return the form for a new password. Its checkbox starts out checked. Raises LinkEnded."""
     is_first_proof = await request.state["runtime"].read(accounts.is_first_proof, request.path_params["token"])
     end_access = fields is None or bool(fields.get("end_access"))
     return await render_page(

@@ -15,7 +15,7 @@ from server.errors import NotFound
 from server.models import ProjectRole
 
 MAX_CANDIDATES = 100
-"""Members of the organization in the list to choose from. Others can be invited by email address."""
+"""How many members of the organization the list offers. Others can be invited by email address."""
 
 
 async def show(request: PageRequest, sent: SentInvitation | None = None) -> Response:

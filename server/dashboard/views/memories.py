@@ -1,4 +1,4 @@
-"""The memories of a project: newest first, or what a search finds, best first."""
+"""The memories of a project: all, newest first, or the results of a search, best first."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -27,10 +27,9 @@ Ranked = list[tuple[SearchResult, Strength]]
 
 
 class RowPage(NamedTuple):
-    """One page of rows. `weaker` are results that hardly match; they follow the others.
-
-    `total` is how many pass the filters, or how many results are better than weak. `next` and `previous` are the query
-    parameters of the neighboring pages; None when there is no such page.
+    """One page of rows. `weaker` are results that hardly match; they follow the others. `total` is how many memories
+    pass the filters, or how many results are better than weak. `next` and `previous` are the query parameters of the
+    neighboring pages; None when there is no such page.
     """
 
     rows: Sequence[Row]
@@ -93,30 +92,30 @@ async def _row_page(request: PageRequest, project_id: str, query: ListQuery) -> 
     filters = query.filters()
     list_request = ListRequest(filters, PAGE_SIZE + 1, before=query.before, project_id=project_id)
     page = await request.call.read(memories.list_memories, list_request)
-    shown = page.memories[:PAGE_SIZE]
-    older = {"before": shown[-1].id} if len(page.memories) > PAGE_SIZE or page.is_cut else None
+    visible = page.memories[:PAGE_SIZE]
+    older = {"before": visible[-1].id} if len(page.memories) > PAGE_SIZE or page.is_cut else None
     newest: dict[str, str | int] | None = {} if query.before else None
     counted = await request.call.read(facets.facets, project_id, filters)
-    return RowPage([Row.of(memory) for memory in shown], page.total, counted, (), older, newest)
+    return RowPage([Row.of(memory) for memory in visible], page.total, counted, (), older, newest)
 
 
 async def _search_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:
-    found = await _ranked(request, project_id, query)
-    close = [result.memory for result, strength in found.ranked if strength is not Strength.WEAK]
-    shown = found.ranked[query.skip - found.skipped :][:PAGE_SIZE]
-    rows = [Row.found(result, strength, query.q) for result, strength in shown]
+    results = await _ranked(request, project_id, query)
+    close = [result.memory for result, strength in results.ranked if strength is not Strength.WEAK]
+    visible = results.ranked[query.skip - results.skipped :][:PAGE_SIZE]
+    rows = [Row.of_result(result, strength, query.q) for result, strength in visible]
     end = query.skip + len(rows)
     return RowPage(
         [row for row in rows if row.strength is not Strength.WEAK],
         len(close),
-        facets.facets_of(close) if not found.skipped else Facets(),
+        facets.facets_of(close) if not results.skipped else Facets(),
         [row for row in rows if row.strength is Strength.WEAK],
-        {"skip": end} if end < found.skipped + len(found.ranked) or found.has_more else None,
+        {"skip": end} if end < results.skipped + len(results.ranked) or results.has_more else None,
         {"skip": max(query.skip - PAGE_SIZE, 0)} if query.skip else None,
     )
 
 
-class Found(NamedTuple):
+class RankedResults(NamedTuple):
     """Results with their strengths, weak ones last.
 
     `skipped` is the number of better results on earlier pages, which are not included.
@@ -127,17 +126,17 @@ class Found(NamedTuple):
     has_more: bool
 
 
-async def _ranked(request: PageRequest, project_id: str, query: ListQuery) -> Found:
+async def _ranked(request: PageRequest, project_id: str, query: ListQuery) -> RankedResults:
     """Return all results, or only those from this page on, if the earlier ones are too large to read again."""
     skipped = 0
-    wanted = SearchRequest(query.q, query.filters(), MAX_RESULTS, project_id=project_id)
-    page = await request.call.read(search.search, wanted, request.call.index)
+    search_request = SearchRequest(query.q, query.filters(), MAX_RESULTS, project_id=project_id)
+    page = await request.call.read(search.search, search_request, request.call.index)
     if page.omitted and query.skip >= len(page.results):
         skipped = query.skip
-        wanted = SearchRequest(query.q, query.filters(), MAX_RESULTS, project_id=project_id, skip=skipped)
-        page = await request.call.read(search.search, wanted, request.call.index)
+        search_request = SearchRequest(query.q, query.filters(), MAX_RESULTS, project_id=project_id, skip=skipped)
+        page = await request.call.read(search.search, search_request, request.call.index)
     ranked = list(zip(page.results, strengths_of(page, query.q), strict=True))
     if query.sort is Order.NEWEST:
         ranked.sort(key=lambda one: one[0].memory.id, reverse=True)
     ranked.sort(key=lambda one: one[1] is Strength.WEAK)
-    return Found(ranked, skipped, bool(page.omitted))
+    return RankedResults(ranked, skipped, bool(page.omitted))

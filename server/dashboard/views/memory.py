@@ -28,18 +28,18 @@ from server.models.base import JsonObject
 MAX_VERSIONS = 5
 MOST_SIMILAR = 4
 SHOWN_LENGTH = 12_000
-"""The most characters of a text that its page shows at first. A link shows the rest."""
+"""How much of a text its page shows at first, in characters. A link shows the rest."""
 
 
 class Turn(NamedTuple):
-    """What one speaker says in a memory. `speaker` is None for a text without speakers."""
+    """What one speaker says in a memory. `speaker` is None if the text names no speakers."""
 
     speaker: str | None
     text: str
 
 
 class Change(NamedTuple):
-    """An earlier version, and what the next version changed. `text` is None if it is too long to compare."""
+    """An earlier version, and what the next version changed. `text` is None if the text is too long to compare."""
 
     version: Version
     text: Sequence[Piece] | None
@@ -108,7 +108,7 @@ async def save(request: PageRequest) -> Response:
 
 
 async def new(request: PageRequest) -> Response:
-    """Show an empty form, or after a refusal what was typed."""
+    """Show an empty form or, after a refusal, the user's input."""
     return await _form(request, request.project_id, None, _typed(request))
 
 
@@ -132,17 +132,17 @@ async def delete(request: PageRequest) -> Response:
 
 
 async def restore(request: PageRequest) -> Response:
-    """Bring a memory that was just deleted back from the trash. If the trash has no such memory, add it again."""
+    """Restore a memory that was just deleted. If it is not in the trash, add it again."""
     try:
-        kept = NewMemory.model_validate_json(request.text("kept"))
+        new_memory = NewMemory.model_validate_json(request.text("kept"))
     except ValidationError:
-        raise Invalid("This memory cannot be restored: the form is incomplete.") from None
-    if known := (kept.model_extra or {}).get("id"):
+        raise Invalid("Nothing was restored, because the form is incomplete. Reload the page and try again.") from None
+    if memory_id := (new_memory.model_extra or {}).get("id"):
         with suppress(NotFound, Invalid):
-            memory = await request.call.run(trash.restore, str(known))
+            memory = await request.call.run(trash.restore, str(memory_id))
             return redirect(f"{HOME}/memories/{memory.id}", "restored")
-    kept = kept.model_copy(update={"project_id": request.project_id})
-    memory_id = await request.call.run(memories.add, kept, request.call.index)
+    new_memory = new_memory.model_copy(update={"project_id": request.project_id})
+    memory_id = await request.call.run(memories.add, new_memory, request.call.index)
     return redirect(f"{HOME}/memories/{memory_id}", "restored")
 
 
@@ -173,7 +173,7 @@ def _change(version: Version, successor: Version) -> Change:
 
 
 def _turns(memory: Memory, length: int) -> list[Turn]:
-    """Return what is said in the memory, up to `length` characters."""
+    """Return the memory's text by speaker, up to `length` characters."""
     if not memory.messages:
         return [Turn(None, memory.content[:length])]
     turns = []

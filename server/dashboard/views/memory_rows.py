@@ -1,4 +1,4 @@
-"""A memory in a list, as pages show it."""
+"""The rows in which pages show memories."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from server.models import Memory
 
 
 class Row(NamedTuple):
-    """A memory in a list. `result` and `strength` are those of a search."""
+    """A memory in a list. `result` and `strength` are set for the results of a search."""
 
     id: str
     excerpt: Sequence[Part]
@@ -30,17 +30,17 @@ class Row(NamedTuple):
 
     @classmethod
     def of(cls, memory: Memory) -> "Row":
-        return cls._made(memory, excerpt(memory.content))
+        return cls._of_parts(memory, excerpt(memory.content))
 
     @classmethod
-    def found(cls, result: SearchResult, strength: Strength, question: str) -> "Row":
-        """Return the row of a result. It marks only what really is close."""
+    def of_result(cls, result: SearchResult, strength: Strength, question: str) -> "Row":
+        """Return the row of a result. Mark only a passage that is really close."""
         piece = "" if strength is Strength.WEAK else result.piece
-        row = cls._made(result.memory, excerpt(result.memory.content, question, piece))
+        row = cls._of_parts(result.memory, excerpt(result.memory.content, question, piece))
         return row._replace(result=result, strength=strength)
 
     @classmethod
-    def _made(cls, memory: Memory, parts: Sequence[Part]) -> "Row":
+    def _of_parts(cls, memory: Memory, parts: Sequence[Part]) -> "Row":
         details = memory.details
         category = details.get(CATEGORY)
         return cls(

@@ -15,7 +15,7 @@ from server.models import Notification
 NOTIFICATIONS = f"{HOME}/notifications"
 
 
-class Told(NamedTuple):
+class LinkedNotification(NamedTuple):
     """A notification, and the page that it is about."""
 
     row: Notification
@@ -29,7 +29,7 @@ async def show(request: PageRequest) -> Response:
     sends_mail = request.call.mailer.is_on
     return await request.render(
         "notifications.html",
-        notifications=[Told(one, _link(one, await request.frame())) for one in newest],
+        notifications=[LinkedNotification(one, _link(one, await request.frame())) for one in newest],
         actors=await request.call.read(users.names_of, actors),
         offers=offers,
         sends_mail=sends_mail,

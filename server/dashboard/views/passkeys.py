@@ -1,4 +1,4 @@
-"""Passkeys: sign in with one, and manage those of the account."""
+"""Passkeys: sign in with one, and manage the account's passkeys."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -1,4 +1,4 @@
-"""What was done with the memories of a project, as sentences, and undo of what one credential did."""
+"""A project's activity as sentences, and the form that undoes what one credential did."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -14,14 +14,14 @@ from server.dashboard.pages import PageRequest, redirect
 from server.domain.memory import activity, assistants, titles
 from server.domain.memory.activity import ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
-from server.domain.memory.revert import Wanted
+from server.domain.memory.revert import Reversion
 from server.domain.memory.source import SourceFilter, parse_id
 from server.errors import Invalid
 from server.models.activity import ActivityKind
 
 EVENTS_PER_PAGE = 50
 LATENESS = timedelta(seconds=30)
-"""How long before its event a memory may have been written, because a batch takes time to embed."""
+"""How long before its event a memory may have been written, because embedding a batch takes time."""
 
 ACTS = {
     ActivityKind.ADD: "added",
@@ -57,12 +57,12 @@ class Row(NamedTuple):
     undo_since: datetime | None
 
     @classmethod
-    def of(cls, named: NamedEvent, titles: Mapping[str, str]) -> "Row":
-        event = named.event
+    def of(cls, record: NamedEvent, titles: Mapping[str, str]) -> "Row":
+        event = record.event
         memory_id = event.memory_ids[0] if len(event.memory_ids) == 1 else None
         return cls(
             event.source_name,
-            named.actor_name,
+            record.actor_name,
             ACTS[event.kind],
             event.count,
             event.query,
@@ -75,7 +75,7 @@ class Row(NamedTuple):
 
 
 class ActivityQuery(BaseModel):
-    """The query of the address: one kind of events, those of one source, and where the page begins."""
+    """The query string of the URL: one kind of event, one source, and where the page begins."""
 
     kind: Annotated[ActivityKind | None, BeforeValidator(lambda value: value or None)] = None
     source: Annotated[SourceFilter | None, BeforeValidator(lambda value: value or None)] = None
@@ -97,14 +97,14 @@ async def show(request: PageRequest) -> Response:
         events = await request.call.read(activity.list_activity, request.project_id, filters, EVENTS_PER_PAGE + 1)
     except Invalid as problem:
         request = request.with_problem(problem)
-    shown = events[:EVENTS_PER_PAGE]
-    older = shown[-1].event.id if len(events) > EVENTS_PER_PAGE else None
-    single = {named.event.memory_ids[0] for named in shown if len(named.event.memory_ids) == 1}
-    found = await request.call.read(titles.titles_of, request.project_id, single)
+    visible = events[:EVENTS_PER_PAGE]
+    older = visible[-1].event.id if len(events) > EVENTS_PER_PAGE else None
+    single = {record.event.memory_ids[0] for record in visible if len(record.event.memory_ids) == 1}
+    titles_by_id = await request.call.read(titles.titles_of, request.project_id, single)
     return await request.render(
         "project_activity.html",
         request.project_id,
-        rows=[Row.of(named, found) for named in shown],
+        rows=[Row.of(record, titles_by_id) for record in visible],
         older=older,
         query=query,
         works=await request.call.read(assistants.recent_work, request.project_id),
@@ -113,19 +113,19 @@ async def show(request: PageRequest) -> Response:
 
 
 async def undo(request: PageRequest) -> Response:
-    """Undo what one credential did since a moment."""
+    """Undo what one credential did since a given time."""
     try:
         since, source_id = parse_moment(request.text("since")), parse_id(request.text("source_id"))
     except ValueError:
         since = None
     if since is None:
-        raise Invalid("This cannot be undone: the form is incomplete.")
-    wanted = Wanted(request.project_id, source_id, since)
-    undone = await reverting.undo(request.call, wanted)
+        raise Invalid("Nothing was undone, because the form is incomplete. Reload the page and try again.")
+    reversion = Reversion(request.project_id, source_id, since)
+    undone = await reverting.undo(request.call, reversion)
     memories = undone.adds + undone.changes + undone.deletions
     return redirect(f"{request.project_path}/activity", "undone", count=memories)
 
 
 def _minute_before(moment: datetime) -> datetime:
-    """Return the start of a minute before the event. Events are noted shortly after the memories are written."""
+    """Return the start of the minute in which the memories may have been written, shortly before the event."""
     return (moment - LATENESS).replace(second=0, microsecond=0)

@@ -24,8 +24,8 @@ async def change(request: PageRequest) -> Response:
     days = request.text("trash_days")
     if days not in TRASH_DAYS:
         raise Invalid("choose one of the options.", field="Keep deleted memories")
-    kept = int(days) if days else None
-    await request.call.run(projects.change, request.project_id, request.text("name"), kept)
+    trash_days = int(days) if days else None
+    await request.call.run(projects.change, request.project_id, request.text("name"), trash_days)
     return redirect(f"{request.project_path}/settings", "project-saved")
 
 

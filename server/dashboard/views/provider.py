@@ -22,7 +22,7 @@ STARTED_ELSEWHERE = "This sign-in took too long, or it began in another browser.
 
 
 async def begin(request: Request[State]) -> Response:
-    """Redirect to the provider. The browser keeps the state, nonce and verifier, and the page to return to."""
+    """Redirect to the provider. The browser keeps the state, the nonce, the verifier, and the page to return to."""
     fields = await read_form(request)
     runtime = request.state["runtime"]
     if runtime.provider is None:
@@ -30,13 +30,13 @@ async def begin(request: Request[State]) -> Response:
     try:
         async with attempts.signing_in_anonymously(request):
             url, attempt = await runtime.provider.begin()
-        kept = sealed(runtime, PROVIDER_COOKIE, attempt._asdict() | {"next": _packed(next_of(request, fields))})
-        if len(kept) > MAX_COOKIE:
+        cookie = sealed(runtime, PROVIDER_COOKIE, attempt._asdict() | {"next": _packed(next_of(request, fields))})
+        if len(cookie) > MAX_COOKIE:
             raise Invalid("The link that brought you here is too long. Sign in without it, then open it again.")
     except ServiceError as error:
         return await render_page(request, "sign_in.html", error, fields)
     response = RedirectResponse(url, 303)
-    set_sealed(response, runtime, PROVIDER_COOKIE, SIGN_IN, kept)
+    set_sealed(response, runtime, PROVIDER_COOKIE, SIGN_IN, cookie)
     return response
 
 
@@ -45,17 +45,17 @@ async def finish(request: Request[State]) -> Response:
     runtime = request.state["runtime"]
     if runtime.provider is None:
         raise NotFound
-    kept = unsealed(request, PROVIDER_COOKIE)
+    values = unsealed(request, PROVIDER_COOKIE)
     query = request.query_params
-    path = local_path(_unpacked(kept["next"])) if kept else ""
+    path = local_path(_unpacked(values["next"])) if values else ""
     try:
         async with attempts.signing_in_anonymously(request):
-            if kept is None or not hmac.compare_digest(kept["state"].encode(), query.get("state", "").encode()):
+            if values is None or not hmac.compare_digest(values["state"].encode(), query.get("state", "").encode()):
                 raise Unauthenticated(STARTED_ELSEWHERE)
             code = query.get("code", "")
             if not code or len(code) > CODE_LENGTH or not (code.isascii() and code.isprintable()):
                 raise runtime.provider.refused(query.get("error", "no code"))
-            external = await runtime.provider.finish(runtime.provider.attempt(kept), code, query.get("iss"))
+            external = await runtime.provider.finish(runtime.provider.attempt(values), code, query.get("iss"))
         result = await runtime.run(
             external_sign_in.sign_in,
             runtime.settings.sign_up,
@@ -72,7 +72,7 @@ async def finish(request: Request[State]) -> Response:
 
 
 def _packed(path: str) -> str:
-    """Return the path compressed: it can contain an OAuth request, and cookies are small."""
+    """Return the path compressed, because it can contain an OAuth request and cookies are small."""
     return urlsafe_b64encode(zlib.compress(path.encode(), 9)).decode()
 
 

@@ -1,4 +1,4 @@
-"""What is done with the memories that are selected in a list: pin, tag, move, export, delete."""
+"""Actions on the memories that are selected in a list: pin, tag, move, export, delete."""
 
 from collections.abc import Awaitable, Callable
 
@@ -13,7 +13,7 @@ from server.errors import Invalid
 
 
 async def act(request: PageRequest) -> Response:
-    """Do what the pressed button says, and go back to the list. Raises Invalid."""
+    """Run the action of the pressed button, and go back to the list. Raises Invalid."""
     ids = request.texts("ids")
     if not ids:
         raise Invalid("Select at least one memory.")

@@ -1,4 +1,4 @@
-"""Import of an uploaded file: it is read and counted, the user chooses what to leave out, and the rest is imported."""
+"""Imports an uploaded file: reads and counts it, lets the user choose what to leave out, and imports the rest."""
 
 import asyncio
 import contextlib
@@ -32,16 +32,16 @@ FORM_BYTES = FILE_BYTES + 10_000
 
 UPLOAD_SECONDS = 1_800
 PATIENCE_SECONDS = 3
-"""How long an answer waits for work in the background. A small file is read by then."""
+"""How long an answer waits for the work in the background, which is enough to read a small file."""
 
 MOST_GROUPS = 1_000
-"""The most conversations or files that the page offers to leave out."""
+"""How many conversations or files the page offers to leave out."""
 
 _uploading: set[str] = set()
-"""The users who are sending a file to this process."""
+"""The users who are currently sending a file to this process."""
 
 _running: set["asyncio.Task[None]"] = set()
-"""References to the work in the background: asyncio itself keeps only weak ones."""
+"""References to running background tasks, because asyncio itself keeps only weak ones."""
 
 
 @contextlib.asynccontextmanager
@@ -76,51 +76,51 @@ async def read_choice(request: PageRequest) -> AsyncIterator[FormData]:
 
 
 async def upload(request: PageRequest) -> Response:
-    """Keep the file and read it once. Raises Invalid for a small file that cannot be imported."""
+    """Store the file and read it once. Raises Invalid for a small file that cannot be imported."""
     file = request.form.get("file")
     if not isinstance(file, UploadFile) or not file.size:
         raise Invalid("Choose a file to import.")
     store, call = _store(request), request.call
-    kept = await call.runtime.in_thread(
+    stored_upload = await call.runtime.in_thread(
         store.keep, call.principal.user_id, request.project_id, file.filename or "file", file.file
     )
-    await _in_background(store, kept, call.runtime.in_thread(_read_through, store, kept))
-    kept = await _found(request, kept.id)
-    if kept.state is State.FAILED:
-        raise Invalid(f"{kept.problem} Nothing was imported.")
-    return redirect(f"{request.project_path}/transfer/{kept.id}")
+    await _in_background(store, stored_upload, call.runtime.in_thread(_read_through, store, stored_upload))
+    stored_upload = await _upload_of(request, stored_upload.id)
+    if stored_upload.state is State.FAILED:
+        raise Invalid(f"{stored_upload.problem} Nothing was imported.")
+    return redirect(f"{request.project_path}/transfer/{stored_upload.id}")
 
 
 async def show(request: PageRequest) -> Response:
-    """Show what the file holds, how far its import is, or how it ended.
+    """Show what the file contains, how far the import has come, or how it ended.
 
     While work is running, the page reloads itself.
     """
-    kept = await _found(request, request.path_param("upload_id"))
-    response = await request.render("upload.html", request.project_id, upload=kept, most=MOST_GROUPS)
-    if kept.is_running:
+    stored_upload = await _upload_of(request, request.path_param("upload_id"))
+    response = await request.render("upload.html", request.project_id, upload=stored_upload, most=MOST_GROUPS)
+    if stored_upload.is_running:
         response.headers["Refresh"] = "2"
     return response
 
 
 async def start(request: PageRequest) -> Response:
     """Import the file without the groups that the user left out. Sending the form twice starts only one import."""
-    kept = await _found(request, request.path_param("upload_id"))
+    stored_upload = await _upload_of(request, request.path_param("upload_id"))
     store, call = _store(request), request.call
-    claimed = await call.runtime.in_thread(store.claim, kept) if kept.state is State.WAITING else None
+    claimed = await call.runtime.in_thread(store.claim, stored_upload) if stored_upload.state is State.WAITING else None
     if claimed is not None:
-        names = list(kept.groups)
+        names = list(stored_upload.groups)
         chosen = [int(number) for number in request.texts("leave_out") if number.isascii() and number.isdecimal()]
         left_out = frozenset(names[number] for number in chosen if number < len(names))
         await _in_background(store, claimed, _import(call, store, claimed, left_out))
-    return redirect(f"{request.project_path}/transfer/{kept.id}")
+    return redirect(f"{request.project_path}/transfer/{stored_upload.id}")
 
 
 async def cancel(request: PageRequest) -> Response:
-    kept = await _found(request, request.path_param("upload_id"))
-    if kept.is_running:
+    stored_upload = await _upload_of(request, request.path_param("upload_id"))
+    if stored_upload.is_running:
         raise UploadRunning
-    await request.call.runtime.in_thread(_store(request).remove, kept)
+    await request.call.runtime.in_thread(_store(request).remove, stored_upload)
     return redirect(f"{request.project_path}/transfer", "upload-canceled")
 
 
@@ -128,8 +128,8 @@ def _store(request: PageRequest) -> Uploads:
     return Uploads(request.call.runtime.settings.data_dir)
 
 
-async def _found(request: PageRequest, upload_id: str) -> Upload:
-    """Return the caller's upload into the project of the page. Raises NotFound."""
+async def _upload_of(request: PageRequest, upload_id: str) -> Upload:
+    """Return the user's upload into this page's project. Raises NotFound."""
     await request.project()
     user_id = request.call.principal.user_id
     return await request.call.runtime.in_thread(_store(request).find, upload_id, user_id, request.project_id)
@@ -154,30 +154,30 @@ def _bounded(http: "Request[Any]") -> "Request[Any]":
     return Request(http.scope, receive)
 
 
-async def _in_background(store: Uploads, kept: Upload, work: Coroutine[Any, Any, None]) -> None:
+async def _in_background(store: Uploads, stored_upload: Upload, work: Coroutine[Any, Any, None]) -> None:
     """Run the work to completion even if the browser disconnects. Return when it has ended, or after a few seconds."""
-    task = asyncio.create_task(_recorded(store, kept, work))
+    task = asyncio.create_task(_recorded(store, stored_upload, work))
     _running.add(task)
     task.add_done_callback(_ended)
     await asyncio.wait([task], timeout=PATIENCE_SECONDS)
 
 
-async def _recorded(store: Uploads, kept: Upload, work: Coroutine[Any, Any, None]) -> None:
-    """Record why the work failed, even if a bug caused it, so that no page waits forever."""
+async def _recorded(store: Uploads, stored_upload: Upload, work: Coroutine[Any, Any, None]) -> None:
+    """Record why the work failed, even after a bug, so that no page waits forever."""
     problem = Unavailable.sentence
     try:
         await work
         problem = ""
     except ServiceError as error:
         problem = error.detail
-    except asyncio.CancelledError:  # the server stops: the page offers to start again
+    except asyncio.CancelledError:  # the server is stopping: the page will offer to start again
         problem = ""
         raise
     finally:
         if problem:
             with contextlib.suppress(OSError, ServiceError):
-                store.save(kept, state=State.FAILED, problem=problem)
-                store.remove_file(kept)
+                store.save(stored_upload, state=State.FAILED, problem=problem)
+                store.remove_file(stored_upload)
 
 
 def _ended(task: "asyncio.Task[None]") -> None:
@@ -187,17 +187,17 @@ def _ended(task: "asyncio.Task[None]") -> None:
         log.error("import failed", exc_info=failure)
 
 
-def _lines(store: Uploads, kept: Upload, warnings: Warnings, left_out: frozenset[str]) -> Iterator[Line]:
-    return checked(read_path(store.path_of(kept), warnings, name=kept.name), left_out)
+def _lines(store: Uploads, stored_upload: Upload, warnings: Warnings, left_out: frozenset[str]) -> Iterator[Line]:
+    return checked(read_path(store.path_of(stored_upload), warnings, name=stored_upload.name), left_out)
 
 
-def _read_through(store: Uploads, kept: Upload) -> None:
-    """Check the whole file and count what it holds. Raises Invalid."""
+def _read_through(store: Uploads, stored_upload: Upload) -> None:
+    """Check the whole file and count its memories. Raises Invalid."""
     warnings = Warnings()
     groups: Counter[str] = Counter()
     total = 0
-    saved = kept
-    for entry in read_path(store.path_of(kept), warnings, name=kept.name):
+    saved = stored_upload
+    for entry in read_path(store.path_of(stored_upload), warnings, name=stored_upload.name):
         next(checked([entry]))
         total += 1
         if entry.group and (entry.group in groups or len(groups) < MOST_GROUPS):
@@ -205,45 +205,47 @@ def _read_through(store: Uploads, kept: Upload) -> None:
         if total % 1_000 == 0:
             saved = store.save(saved, total=total)
     if total == 0:
-        raise Invalid("This file holds no memories.")
+        raise Invalid("This file contains no memories.")
     store.save(saved, state=State.WAITING, total=total, groups=dict(groups), warnings=warnings.sentences())
 
 
-async def _import(call: Call, store: Uploads, kept: Upload, left_out: frozenset[str]) -> None:
-    """Import what is chosen, or nothing. Raises ServiceError."""
+async def _import(call: Call, store: Uploads, stored_upload: Upload, left_out: frozenset[str]) -> None:
+    """Import everything that the user chose, or nothing. Raises ServiceError."""
     async with call.runtime.pools.imports.slot(call.caller):
-        import_id = await _step(call, imports.begin, kept.project_id)
+        import_id = await _step(call, imports.begin, stored_upload.project_id)
         try:
-            kept = await _staged(call, store, kept, left_out, import_id)
+            stored_upload = await _staged(call, store, stored_upload, left_out, import_id)
             await _step(call, imports.commit, import_id)
         finally:
             while await _step(call, imports.discard, import_id):
                 pass
-        with contextlib.suppress(Unavailable):  # it is committed: housekeeping publishes the rest
+        with contextlib.suppress(Unavailable):  # the import is committed, so housekeeping will publish the rest
             while await _step(call, imports.publish, import_id):
-                await call.runtime.in_thread(_progressed, store, kept, 0, 0)  # it is not interrupted
-    await call.runtime.in_thread(_finish, store, kept)
+                await call.runtime.in_thread(_progressed, store, stored_upload, 0, 0)  # or it would look interrupted
+    await call.runtime.in_thread(_finish, store, stored_upload)
 
 
 async def _step(call: Call, operation: Callable[..., T], *args: object) -> T:
-    """Run one step of the import, which may wait as long as a whole request may."""
+    """Run one step of the import, with the time budget of a whole request."""
     waits.begin()
     return await call.run(operation, *args)
 
 
-async def _staged(call: Call, store: Uploads, kept: Upload, left_out: frozenset[str], import_id: str) -> Upload:
+async def _staged(
+    call: Call, store: Uploads, stored_upload: Upload, left_out: frozenset[str], import_id: str
+) -> Upload:
     in_thread: Callable[..., Any] = call.runtime.in_thread
-    chunks = imports.in_chunks(_lines(store, kept, Warnings(), left_out))
+    chunks = imports.in_chunks(_lines(store, stored_upload, Warnings(), left_out))
     while chunk := await in_thread(next, chunks, None):
         stored = await _step(call, imports.stage, import_id, chunk, call.index)
-        kept = await in_thread(_progressed, store, kept, len(chunk), stored)
-    return kept
+        stored_upload = await in_thread(_progressed, store, stored_upload, len(chunk), stored)
+    return stored_upload
 
 
-def _progressed(store: Uploads, kept: Upload, read: int, stored: int) -> Upload:
-    return store.save(kept, read=kept.read + read, stored=kept.stored + stored)
+def _progressed(store: Uploads, stored_upload: Upload, read: int, stored: int) -> Upload:
+    return store.save(stored_upload, read=stored_upload.read + read, stored=stored_upload.stored + stored)
 
 
-def _finish(store: Uploads, kept: Upload) -> None:
-    store.save(kept, state=State.DONE)
-    store.remove_file(kept)
+def _finish(store: Uploads, stored_upload: Upload) -> None:
+    store.save(stored_upload, state=State.DONE)
+    store.remove_file(stored_upload)

@@ -27,7 +27,7 @@ from server.principal import Principal, Scope
 
 LIFETIME = timedelta(minutes=30)
 MAX_OPEN_REQUESTS = 20
-"""The most open requests per browser session."""
+"""Maximum number of open requests per browser session."""
 
 
 class RequestEnded(NotFound):
@@ -61,7 +61,7 @@ class ProjectChoice:
 
 
 def begin(session: Session, principal: Principal, consent: ConsentRequest) -> AuthorizationRequest:
-    """Store a request that can be answered only in the principal's browser session. The session's oldest ones end."""
+    """Store a request that only the principal's browser session can answer. Delete the session's oldest requests."""
     require_session(principal)
     _end_oldest(session, principal.credential_id)
     request = AuthorizationRequest(
@@ -79,7 +79,7 @@ def begin(session: Session, principal: Principal, consent: ConsentRequest) -> Au
 
 
 def choices(session: Session, principal: Principal, scopes: Sequence[Scope]) -> list[ProjectChoice]:
-    """Return the projects that the principal can reach. The preferred one is the last that was connected."""
+    """Return the projects that the principal can reach. The preferred one is the project that was connected last."""
     connected = sa.select(col(OAuthGrant.project_id)).where(col(OAuthGrant.user_id) == principal.user_id)
     preferred_id = session.execute(connected.order_by(col(OAuthGrant.id).desc()).limit(1)).scalar_one_or_none()
     query = access.reachable_projects(principal).add_columns(col(Organization.name).label("organization"))

@@ -1,4 +1,4 @@
-"""The names of clients, made safe to show, because clients choose them."""
+"""Makes the names of clients safe to show, because clients choose them."""
 
 import unicodedata
 
@@ -32,7 +32,7 @@ def shown_name(client: OAuthClient) -> str:
     visible = "".join(c for c in client.name if c.isspace() or unicodedata.category(c)[0] != "C")
     text = " ".join(visible.translate(_QUOTES).split())
     if client.kind != ClientKind.CONFIGURED and looks_like_ours(text):
-        return "An application named like this server"
+        return "An application whose name imitates this server"
     if len(text) > SHOWN_LENGTH:
         return text[: SHOWN_LENGTH - 1] + "…"
     return text or "An application without a name"

@@ -1,4 +1,4 @@
-"""OAuth clients: how they describe themselves, and the three ways in which they get onto this server."""
+"""OAuth clients: how they describe themselves, and the three ways in which this server gets to know them."""
 
 import hmac
 import json
@@ -21,15 +21,15 @@ ID_PREFIX = "client_"
 GRANT_TYPES = ("authorization_code", "refresh_token")
 MAX_DESCRIPTION_BYTES = 8_000
 MAX_UNUSED_DOCUMENTS = 1_000
-"""The most unused descriptions from metadata documents, without a grant or open request. They can be fetched again."""
+"""Maximum number of metadata documents without a grant or an open request. They can be fetched again."""
 
 RENEWED_EVERY = timedelta(days=1)
-"""The least time between two postponements of the removal of a client that registers again."""
+"""Minimum time between two postponements of a client's removal. Each new registration postpones it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """How a client describes itself. Its form is checked, its truth is not."""
+    """How a client describes itself. Only the form is checked, not the truth."""
 
     name: str
     redirect_uris: Sequence[str]
@@ -60,7 +60,8 @@ def find_registration(session: Session, registration_hash: str) -> OAuthClient |
 def register(
     session: Session, description: Description, registration_hash: str | None = None
 ) -> tuple[OAuthClient, str | None]:
-    """Store a client that registers itself (RFC 7591). `registration_hash` finds a public client again.
+    """Store a client that registers itself (RFC 7591). `registration_hash` identifies a public client that registers
+    again.
 
     Return the client and its secret, which is None for a public client. Only the secret's hash is stored.
     """

@@ -1,4 +1,4 @@
-"""Connections: which applications a person has given access to which project, and how to end that access."""
+"""Connections: which applications a person has given access to which projects, and how to end that access."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def list_connections(session: Session, principal: Principal) -> list[Connection]
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """An application or API key that reaches a project, and the member whose rights it has."""
+    """An application or API key that can reach a project, and the member whose rights it has."""
 
     name: str
     is_application: bool

@@ -1,4 +1,4 @@
-"""Redirect URIs: which ones a client may register, which request matches a registered one, and why another is refused.
+"""Redirect URIs: which ones a client may register, whether a request's URI matches a registered one, and if not, why.
 
 OAuth 2.1 section 2.3 (exact comparison), RFC 8252 sections 7.1 (private schemes) and 7.3 (the port of a loopback
 address).
@@ -31,10 +31,10 @@ _LINKS = """
     bitcoin ethereum openpgp4fpr facetime callto shell search search-ms help hcp itms-services x-apple.systempreferences
 """
 NOT_PRIVATE = frozenset((_BROWSERS + _NETWORKS + _LINKS).split())
-"""Schemes of scripts and browsers, of networks, and of links that web pages or the system handle."""
+"""Schemes of scripts and browsers, of network protocols, and of links that web pages or the system handle."""
 
 _NOT_PRIVATE_FAMILIES = re.compile(r"(chrome|edge|moz|ms|web)[-+].*|.*-extension")
-"""Pages inside browsers, programs of the system (`ms-settings:`), and what any web page may claim (`web+...:`)."""
+"""Schemes of browser pages, of system programs (`ms-settings:`), and those that any web page may claim (`web+...:`)."""
 
 _CHARACTERS = re.compile(r"[!$-)+-;=?-\[\]_a-z~]+")  # of RFC 3986, without the wildcard and the fragment
 _APP = re.compile(r"([a-z][a-z0-9+.-]{1,62}):(?![0-9]+([/?]|$)).*", re.IGNORECASE)  # `name:8080/` has no scheme
@@ -58,7 +58,7 @@ class Loopback:
 
 
 def is_allowed(uri: str, public_url: str) -> bool:
-    """Return whether a client may use it: any https, http on loopback, or the private scheme of an application.
+    """Return whether a client may use the URI: any https, http on loopback, or an application's private scheme.
 
     Plain http in a private network is allowed too if `public_url` is such a URL itself.
     """
@@ -79,12 +79,12 @@ def is_allowed(uri: str, public_url: str) -> bool:
 
 
 def allowed_among(uris: Sequence[object], public_url: str) -> list[str]:
-    """Return the allowed ones, so that a client can use them even if others are refused."""
+    """Return the URIs that are allowed, so that a client can use them even if others are refused."""
     return [uri for uri in uris if isinstance(uri, str) and is_allowed(uri, public_url)]
 
 
 def is_app(uri: str) -> bool:
-    """Return whether the URI opens an installed application by a private scheme."""
+    """Return whether the URI opens an installed application through a private scheme."""
     match = _APP.fullmatch(uri)
     scheme = match[1].lower() if match else "http"
     return scheme not in NOT_PRIVATE and not _NOT_PRIVATE_FAMILIES.fullmatch(scheme)
@@ -96,7 +96,7 @@ def is_local(uri: str) -> bool:
 
 
 def is_plain_private(url: str) -> bool:
-    """Return whether the URL is plain http on an address or a name of a private network."""
+    """Return whether the URL is plain http to an address or a name in a private network."""
     return url.lower().startswith("http://") and is_private(url)
 
 
@@ -127,34 +127,36 @@ def why_not_allowed(uri: str) -> str:
         rule = f"is longer than {MAX_LENGTH} characters"
     elif scheme.lower() == "https" or (colon and is_app(uri)):
         rule = (
-            "has a part that is not taken: a user name, a fragment, a wildcard, a character that has to be escaped, "
+            "has a part that is not allowed: a user name, a fragment, a wildcard, a character that must be escaped, "
             "or a parameter of the answer (code, state, iss, error)"
         )
     else:
         rule = "is neither https, http on localhost, nor the private scheme of an application"
-    return f"The redirect URI {_shown(uri)} {rule}."
+    return f"The redirect URI {_printable(uri)} {rule}."
 
 
 def why_not_registered(requested: str | None, registered: Sequence[str], public_url: str) -> str:
     """Return the sentences for a request whose URI is not registered. They list the client's registered URIs."""
-    own = Loopback.of(requested or "")
+    loopback = Loopback.of(requested or "")
     if requested is None:
         problem = "The request has no redirect_uri, and this application has registered several."
     elif not is_allowed(requested, public_url):
         problem = why_not_allowed(requested)
-    elif own and any(other.rest == own.rest for other in map(Loopback.of, registered) if other):
-        problem = f"The redirect URI {_shown(requested)} is not registered: localhost and 127.0.0.1 are two names."
+    elif loopback and any(other.rest == loopback.rest for other in map(Loopback.of, registered) if other):
+        problem = f"The redirect URI {_printable(requested)} is not registered: localhost and 127.0.0.1 are two names."
     else:
-        problem = f"The redirect URI {_shown(requested)} is not registered for this application."
-    known = ", ".join(map(_shown, registered[:SHOWN_URIS])) + (", ..." if len(registered) > SHOWN_URIS else "")
-    return f"{problem} Registered: {known}."
+        problem = f"The redirect URI {_printable(requested)} is not registered for this application."
+    listed_uris = ", ".join(map(_printable, registered[:SHOWN_URIS])) + (
+        ", ..." if len(registered) > SHOWN_URIS else ""
+    )
+    return f"{problem} Registered: {listed_uris}."
 
 
 def _names_reserved(query: str) -> bool:
     return not RESERVED.isdisjoint(name for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
-def _shown(uri: str) -> str:
+def _printable(uri: str) -> str:
     """Return the URI, shortened, in characters that an OAuth error may contain (RFC 6749 section 5.2)."""
     text = quote(uri, safe=_SHOWN_AS_IS, errors="replace")
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}..."

@@ -12,16 +12,16 @@ from server.models import AuditEvent, AuthorizationCode, OAuthGrant, Project
 from server.models.base import JSON, new_id, now
 
 RECORDED_EVERY = timedelta(hours=1)
-"""The trail gets one event in this time per target, client and reason, because clients may repeat requests for ever."""
+"""In this time, the trail gets one event per target, client and reason, because clients may repeat requests forever."""
 
 
 class Refusal(StrEnum):
     """Why a code or refresh token was refused: for the log and the audit trail, not for the client."""
 
     UNKNOWN = auto()
-    """It was never issued, or was deleted: with its grant, after it expired, or as one of many old ones."""
+    """It was never issued, or it was deleted: with its grant, after it expired, or as one of too many old ones."""
     OTHER_CLIENT = auto()
-    """Issued to another client."""
+    """It was issued to another client."""
     EXPIRED = auto()
     ROLE_LOST = auto()
     """The user no longer has a role in the project."""
@@ -36,7 +36,7 @@ class Refusal(StrEnum):
     GRANT_ENDED = auto()
     """The code or the grant was deleted while this exchange waited for its lock."""
     DISCARDED = auto()
-    """Only the refresh token was deleted during that wait: others were exchanged after it, or it expired."""
+    """Only the refresh token was deleted during that wait, because later ones were exchanged or it expired."""
 
 
 def refuse_code(session: Session, code: AuthorizationCode, reason: Refusal) -> Refusal:

@@ -29,19 +29,18 @@ from server.models.base import JSON, now
 from server.settings import Settings
 
 MAX_SUCCESSORS = 3
-"""The most successors of one refresh token: enough for a lost answer, and for processes that share the token."""
+"""Maximum number of successors of one refresh token: enough for lost answers, and for processes that share it."""
 
 MAX_LIVE_TOKENS = 2_000
-"""The most refresh tokens of a family that were not exchanged yet. Above it, each token gets only one successor.
-
-An application whose two processes exchange the same token every hour leaves 24 behind a day, each for 60 days.
+"""Maximum number of unexchanged refresh tokens in a family. Above it, each token gets only one successor. An
+application whose two processes exchange the same token every hour leaves 24 a day behind, each for 60 days.
 """
 
 ROTATED_KEPT = 32
-"""The exchanged refresh tokens that are kept per family, so that a second use is noticed."""
+"""How many exchanged refresh tokens to keep per family, so that a second use is noticed."""
 
 MAX_ACCESS_TOKENS = 256
-"""The most access tokens per family. The oldest are deleted first."""
+"""Maximum number of access tokens per family. The oldest are deleted first."""
 
 REREAD = {"populate_existing": True}
 """Execution option for rows that may have changed before the lock was held."""
@@ -118,7 +117,7 @@ def grant_id_of(session: Session, refresh_token: str) -> str | None:
 def rotate(session: Session, settings: Settings, token: RefreshToken, scopes: Sequence[str]) -> IssuedTokens | Refusal:
     """Exchange a refresh token for an access token and a new refresh token.
 
-    Within the grace period the same token can be exchanged for up to `MAX_SUCCESSORS`, because answers get lost and
+    Within the grace period the same token can be exchanged for up to `MAX_SUCCESSORS`, because answers get lost, and
     several processes may share one token. After that period, the first use is refused and the second ends the family.
     The caller must commit a refusal too.
     """
@@ -153,9 +152,9 @@ def revoke(session: Session, token: str, client_id: str) -> None:
 
     Does nothing for a token that is unknown or another client's.
     """
-    found = find_refresh_token(session, token)
-    if found is not None:
-        _, grant = found
+    refresh_token = find_refresh_token(session, token)
+    if refresh_token is not None:
+        _, grant = refresh_token
         if grant.client_id == client_id:
             _end_family(session, grant, Event.TOKEN_REVOKED)
         return
@@ -230,12 +229,12 @@ def _refuse_excess(session: Session, grant: OAuthGrant, token: RefreshToken) -> 
 
 
 def _refuse_late(session: Session, grant: OAuthGrant, token: RefreshToken) -> Refusal:
-    """Refuse a token after its grace period. The first use may be an honest client's; the second ends the family."""
+    """Refuse a token after its grace period. The first late use may be honest; the second ends the family."""
     if token.reused_at is None:
         token.reused_at = now()
         return refusals.refuse_late(session, grant)
     _end_family(session, grant, Event.TOKEN_REUSED, reason=Refusal.REUSED)
-    return Refusal.REUSED  # the event above is its record
+    return Refusal.REUSED  # the late event was recorded above
 
 
 def _prune(session: Session, grant_id: str) -> None:

@@ -25,14 +25,14 @@ from server.models.sources import SourceKind
 from server.principal import Principal
 
 MOST_IDS = 1_000
-"""The most memories that the event of a change names: a whole batch. Answers show only the first of them."""
+"""How many memory ids the event of a change stores: a whole batch. Answers show only the first of them."""
 
 SHOWN_IDS = 100
-"""The most memories that any other event names, and that an answer shows for each event."""
+"""How many memory ids any other event stores, and an answer shows for each event."""
 
 QUERY_LENGTH = 500
 COUNTED_EVENTS = 300
-"""The number of recent events that decide which memories are found often."""
+"""How many recent events decide which memories are found often."""
 
 COUNTED_IDS = 10
 _NOTED = "activity"
@@ -96,7 +96,7 @@ def note(
 
 
 def noted_in(session: Session) -> list[Noted]:
-    """Return what operations noted in the session."""
+    """Return the events that operations noted in the session."""
     events: list[Noted] = session.info.get(_NOTED, [])
     return events
 
@@ -123,7 +123,7 @@ def list_activity(
 
 
 def often_found(session: Session, project_id: str, limit: int) -> list[str]:
-    """Return the memories that the last searches of the project found or that were read, most often first."""
+    """Return the memories that the project's last searches found or that were read, most often first."""
     query = (
         sa.select(col(ActivityEvent.memory_ids))
         .where(

@@ -1,4 +1,4 @@
-"""Memories that arrived since a page was shown."""
+"""Counts the memories that arrived since a page was shown."""
 
 from typing import NamedTuple
 

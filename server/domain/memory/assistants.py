@@ -17,7 +17,7 @@ from server.principal import Principal
 
 DAYS = 7
 MOST_EVENTS = 5_000
-"""The newest events that are counted."""
+"""How many of the newest events are counted."""
 
 MOST_SOURCES = 8
 

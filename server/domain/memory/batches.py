@@ -1,4 +1,5 @@
-"""Stores a large batch as an import does, within one operation: staged, accepted and published in short transactions.
+"""Stores a large batch the way an import does, within one operation: stages, accepts and publishes it in short
+transactions.
 
 Between two transactions, other writers get a turn. After a crash before `accept`, nothing is stored; after a later one,
 housekeeping publishes the rest.
@@ -21,7 +22,7 @@ from server.models import Memory
 from server.principal import Principal
 
 STAGED_PIECES = 256
-"""The most pieces in one staging transaction. A single memory may have more."""
+"""Maximum number of pieces in one staging transaction. A single memory may have more."""
 
 Step = Callable[[Session, None, str], bool]
 

@@ -1,4 +1,4 @@
-"""Limits the bytes of an answer. Reads from SQL stop where the answer is full."""
+"""Limits the size of an answer. Reads from SQL stop when the answer is full."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -17,10 +17,10 @@ ANSWER_ROOM = 1_000
 """Bytes that are reserved for the parts of an answer around its results."""
 
 FIELD_BYTES = 1_000
-"""The most bytes that a door adds to a text and its metadata: ids, times, scores, a title, an address."""
+"""Maximum number of bytes that a door adds to a text and its metadata: ids, times, scores, a title, a URL."""
 
 ROWS_PER_READ = 10
-"""Memories that are in memory at once, besides those that fit. One may have several megabytes."""
+"""How many memories to read at a time. One may have several megabytes."""
 
 WITHOUT_MESSAGES = defer(Memory.messages, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
 """Do not read the messages of a memory, which repeat its text."""
@@ -31,7 +31,7 @@ LISTED_COLUMNS = [sa.null() if column.key == "messages" else column for column i
 
 
 class Fitting(NamedTuple):
-    """Memories, their size in an answer, and whether there was no room for the next one."""
+    """The memories that fit, their size in an answer, and whether another one did not fit."""
 
     memories: list[Memory]
     size: int
@@ -54,7 +54,7 @@ class Budget:
 
 
 def size_of(content: str, details: JsonObject) -> int:
-    """Return the most bytes that a memory takes in an answer."""
+    """Return the maximum size of a memory in an answer, in bytes."""
     return len(to_json(content)) + len(to_json(details)) + FIELD_BYTES
 
 

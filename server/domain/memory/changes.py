@@ -1,4 +1,4 @@
-"""Changes that start from what is stored: a merge patch, and the return to an earlier version."""
+"""Changes that depend on the stored memory: a merge patch, and the return to an earlier version."""
 
 from typing import Any, Self
 
@@ -39,7 +39,7 @@ class MemoryPatch(BaseModel):
 
 
 def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryPatch, index: Index) -> Memory:
-    """Merge the patch into what is stored when it is applied. Raises what `memories.update` does, and Invalid."""
+    """Merge the patch into the memory that is stored at that time. Raises Invalid, and what `memories.update` does."""
     return memories.update(session, principal, memory_id, lambda memory: merged_change(memory, patch), index)
 
 
@@ -57,17 +57,17 @@ def restore(session: Session, principal: Principal, memory_id: str, version: int
 
 def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
     """Return the change that gives the memory its merged values. Raises Invalid if the metadata becomes too large."""
-    given = patch.model_fields_set
+    patched_fields = patch.model_fields_set
     labels: JsonObject = {TAGS: patch.tags, PEOPLE: patch.people_mentioned, CATEGORY: patch.topic_category}
-    own = {key: value or None for key, value in labels.items() if key in given}
+    patched_labels = {key: value or None for key, value in labels.items() if key in patched_fields}
     try:
-        require_same_labels(own, patch.metadata or {})
+        require_same_labels(patched_labels, patch.metadata or {})
     except ValueError as reason:
         raise Invalid(f"{reason}.") from None
-    before = {} if "metadata" in given and patch.metadata is None else memory.details
-    details = merge_json(before, {**(patch.metadata or {}), **own})
-    more: dict[str, object] = {"pinned": bool(patch.pinned)} if "pinned" in given else {}
-    if {"expires_at", "expires_in_days"} & given:
+    before = {} if "metadata" in patched_fields and patch.metadata is None else memory.details
+    details = merge_json(before, {**(patch.metadata or {}), **patched_labels})
+    more: dict[str, object] = {"pinned": bool(patch.pinned)} if "pinned" in patched_fields else {}
+    if {"expires_at", "expires_in_days"} & patched_fields:
         more["expires_at"] = expiry_of(patch.expires_at, patch.expires_in_days)
     return MemoryChange.model_validate({"text": patch.content or None, "metadata": checked(details), **more})
 
@@ -85,11 +85,13 @@ def restoring_change(session: Session, memory: Memory, version: int) -> MemoryCh
         values["pinned"] = row.pinned
         if row.expires_at is None or row.expires_at > now():
             values["expires_at"] = row.expires_at
-    return MemoryChange.model_construct(set(values), **values)  # not validated: several messages are longer than a text
+    return MemoryChange.model_construct(
+        set(values), **values
+    )  # not validated: several messages may be longer than a text
 
 
 def checked(details: JSON) -> JsonObject:
-    """Return merged metadata as it is stored. Raises Invalid if it has become too large."""
+    """Return merged metadata in stored form. Raises Invalid if it has become too large."""
     try:
         return parse_metadata(details)
     except ValueError as reason:

@@ -1,4 +1,4 @@
-"""How much an operation counts against its rate limit, and in which project. It is computed before the work begins."""
+"""Computes how much an operation counts against its rate limit, and in which project, before the work begins."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager

@@ -20,18 +20,18 @@ from server.principal import Principal
 DEFAULT_BUDGET = 4_000
 ContextBudget = Annotated[int, Field(ge=1, le=100_000)]
 MOST_CANDIDATES = 200
-"""The most pinned memories that are considered, and the most recently changed ones."""
+"""How many pinned memories to consider, and how many recently changed ones."""
 
 MOST_FOUND = 50
-"""The most frequently found memories that are considered. All of them are loaded at once."""
+"""How many frequently found memories to consider. All of them are loaded at once."""
 
 SHORTEST_LENGTH = 40
-"""A text is not cut to fewer characters than this. It is left out instead."""
+"""A text that would be cut to fewer characters than this is left out instead."""
 
 Write = Callable[[Memory, str], str]
 
 
-class Known(NamedTuple):
+class ContextEntry(NamedTuple):
     """A memory, the beginning of its text, and the line that states it."""
 
     memory: Memory
@@ -46,7 +46,7 @@ def read_context(
     user_id: str | None,
     budget: int,
     write: Write,
-) -> list[Known]:
+) -> list[ContextEntry]:
     """Return the memories whose lines fit into `budget` characters. `write` makes the lines; a line break between two
     counts as one character.
 
@@ -56,16 +56,16 @@ def read_context(
     project = require_project(session, principal, project_id, Action.READ)
     matching = conditions(Filters(user_id=user_id), project.id)
     is_pinned = conditions(Filters(user_id=user_id, pinned=True), project.id)
-    found = activity.often_found(session, project.id, MOST_FOUND)
+    often_found_ids = activity.often_found(session, project.id, MOST_FOUND)
     pinned = _read(session, sa.select(Memory).where(*is_pinned).order_by(col(Memory.id).desc()))
     changed = _read(session, sa.select(Memory).where(*matching).order_by(col(Memory.revision).desc()))
-    by_id = sa.select(Memory).where(*matching, col(Memory.id).in_(found))
+    by_id = sa.select(Memory).where(*matching, col(Memory.id).in_(often_found_ids))
     ranked = {memory.id: memory for memory in _read(session, by_id)}
-    frequent = [ranked[memory_id] for memory_id in found if memory_id in ranked]
+    frequent = [ranked[memory_id] for memory_id in often_found_ids if memory_id in ranked]
     others = (memory for pair in zip_longest(changed, frequent) for memory in pair if memory is not None)
-    known = _fitting(chain(pinned, others), budget, write)
-    activity.note(session, principal, project.id, ActivityKind.READ, (one.memory.id for one in known))
-    return known
+    entries = _fitting(chain(pinned, others), budget, write)
+    activity.note(session, principal, project.id, ActivityKind.READ, (one.memory.id for one in entries))
+    return entries
 
 
 def _read(session: Session, query: sa.Select[Memory]) -> Iterator[Memory]:
@@ -74,13 +74,13 @@ def _read(session: Session, query: sa.Select[Memory]) -> Iterator[Memory]:
         yield from rows
 
 
-def _fitting(memories: Iterator[Memory], budget: int, write: Write) -> list[Known]:
-    known: dict[str, Known] = {}
+def _fitting(memories: Iterator[Memory], budget: int, write: Write) -> list[ContextEntry]:
+    entries: dict[str, ContextEntry] = {}
     room = budget
     for memory in memories:
         if room <= 0:
             break
-        if memory.content_hash in known:
+        if memory.content_hash in entries:
             continue
         text = beginning_of(memory.content)
         line = write(memory, one_line(text))
@@ -91,15 +91,15 @@ def _fitting(memories: Iterator[Memory], budget: int, write: Write) -> list[Know
                 continue
             text = one_line(text)[:length] + "…"
             line = write(memory, text)
-        known[memory.content_hash] = Known(memory, text, line)
+        entries[memory.content_hash] = ContextEntry(memory, text, line)
         room -= len(line) + 1
-    return list(known.values())
+    return list(entries.values())
 
 
 def one_line(text: str) -> str:
-    """Return the text on one line, so that no memory can look like several."""
+    """Return the text on one line, so that one memory cannot look like several."""
     return " ".join(text.split())
 
 
-def text_of(known: Sequence[Known]) -> str:
-    return "\n".join(one.line for one in known)
+def text_of(entries: Sequence[ContextEntry]) -> str:
+    return "\n".join(one.line for one in entries)

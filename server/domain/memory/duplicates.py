@@ -14,7 +14,7 @@ from server.models.base import now
 from server.models.expiry import is_live
 
 NumberedLine = tuple[int, Line]
-Known = tuple[str, str | None, datetime | None]
+MemoryKey = tuple[str, str | None, datetime | None]
 """What makes two memories the same: the hash of the content, the user, and the creation time, if the file gives one."""
 
 
@@ -30,14 +30,14 @@ def without_known(session: Session, import_id: str, lines: Sequence[NumberedLine
     time are all returned, because nothing shows that they are the same memory.
     """
     hashes = {hash_content(line.content) for _, line in lines}
-    known = {*_known_in_project(session, import_id, hashes), *_known_in_imports(session, import_id, hashes)}
+    known_keys = {*_known_in_project(session, import_id, hashes), *_known_in_imports(session, import_id, hashes)}
     new = []
     for number, line in lines:
         key = (hash_content(line.content), line.user_id, _created_at(line))
-        if key not in known:
+        if key not in known_keys:
             new.append((number, line))
         if key[2] is not None:
-            known.add(key)
+            known_keys.add(key)
     return new
 
 
@@ -46,7 +46,7 @@ def _created_at(line: Line) -> datetime | None:
     return line.created_at if "created_at" in line.model_fields_set else None
 
 
-def _known_in_project(session: Session, import_id: str, hashes: set[str]) -> Iterator[Known]:
+def _known_in_project(session: Session, import_id: str, hashes: set[str]) -> Iterator[MemoryKey]:
     project_id = sa.select(col(Import.project_id)).where(col(Import.id) == import_id).scalar_subquery()
     columns = (col(Memory.content_hash), col(Memory.user_id), col(Memory.created_at))
     query = sa.select(*columns).where(
@@ -57,7 +57,7 @@ def _known_in_project(session: Session, import_id: str, hashes: set[str]) -> Ite
         yield content_hash, user_id, None
 
 
-def _known_in_imports(session: Session, import_id: str, hashes: set[str]) -> Iterator[Known]:
+def _known_in_imports(session: Session, import_id: str, hashes: set[str]) -> Iterator[MemoryKey]:
     """Yield what this import has staged, and what committed imports of the project are about to store."""
     project_id = sa.select(col(Import.project_id)).where(col(Import.id) == import_id).scalar_subquery()
     committed = sa.and_(col(Import.project_id) == project_id, col(Import.committed_at).is_not(None))

@@ -1,4 +1,4 @@
-"""The part of a long text that an answer shows: where most of the question's words stand, or its closest piece."""
+"""Picks the part of a long text that an answer shows: where most of the question's words are, or the closest piece."""
 
 import re
 import unicodedata
@@ -7,19 +7,19 @@ from itertools import islice
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, question_terms
 
 EXCERPT_LENGTH = 1_500
-"""Characters of a memory in a search or a list, with the ellipses."""
+"""How many characters of a memory a search or a list shows, including the ellipses."""
 
 TITLE_LENGTH = 80
-"""The most characters of a title, which is the beginning of the first line."""
+"""Maximum length of a title, which is the beginning of the first line."""
 
 MOST_PLACES = 100
-"""The most occurrences of one word that are considered. A word that is everywhere says little about where to look."""
+"""How many occurrences of one word to consider. A word that is everywhere says little about where to look."""
 
 EDGE = 40
 """How far an edge may move to reach a space, so that no word is cut."""
 
 _EMOJI_PARTS = "\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
-"""Characters that belong to the one before them: joiners, variants, skin tones."""
+"""Characters that belong to the character before them: joiners, variants, skin tones."""
 
 
 class _Plain(dict[int, str]):
@@ -64,12 +64,12 @@ def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
     places: list[tuple[int, float]] = []
     weight_of_words = 0.0
     for term in dict.fromkeys(term.translate(_PLAIN) for term in question_terms(query)[:MAX_QUESTION_TERMS]):
-        found = [match.start() for match in islice(re.finditer(re.escape(term), plain), MOST_PLACES)]
-        places += [(start, len(term) / len(found)) for start in found]
-        weight_of_words += len(term) if found else 0
+        offsets = [match.start() for match in islice(re.finditer(re.escape(term), plain), MOST_PLACES)]
+        places += [(start, len(term) / len(offsets)) for start in offsets]
+        weight_of_words += len(term) if offsets else 0
     start = content.find(piece) if piece else -1
     if start >= 0:
-        places.append((start, weight_of_words / 2 or 1.0))  # if most of the words are elsewhere, they win
+        places.append((start, weight_of_words / 2 or 1.0))  # if most of the words are elsewhere, that place wins
     return sorted(places)
 
 
@@ -105,9 +105,8 @@ def _cut(content: str, start: int, length: int = EXCERPT_LENGTH) -> str:
 
 
 def _splits(content: str, position: int) -> bool:
-    """Return whether a cut at `position` would split what people see as one character.
-
-    That would leave a letter without its accent, or a part of an emoji.
+    """Return whether a cut at `position` would split what people see as one character, such as a letter with its
+    accent or an emoji.
     """
     if not 0 < position < len(content):
         return False

@@ -1,6 +1,6 @@
 """When memories expire: how callers set it, and how expired memories are deleted.
 
-An expired memory is in no answer from that moment on, since `server.models.expiry` has the condition of every query.
+An expired memory is in no answer from that moment on, because every query uses the condition in `server.models.expiry`.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ from server.statements import Query
 
 MOST_DAYS = 36_500
 PURGED_MEMORIES = 100
-"""The most memories that one transaction deletes."""
+"""Maximum number of memories that one transaction deletes."""
 
 
 def parse_moment(value: object) -> datetime | None:
@@ -85,7 +85,7 @@ _EXPIRED = Query(
 
 
 def purge(session: Session) -> int:
-    """Delete some memories that have expired, with all their versions. Return how many. Call it again while some go."""
+    """Delete some memories that have expired, with all their versions. Return how many. Call it until it returns 0."""
     query = sa.select(col(Memory.project_id), col(Memory.number)).where(has_expired(now()))
     query = query.where(col(Memory.project_id).not_in(deleted_projects()))  # theirs are not counted any more
     rows = session.execute(query.limit(PURGED_MEMORIES).with_for_update(skip_locked=True)).all()

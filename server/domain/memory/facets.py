@@ -1,4 +1,4 @@
-"""How many memories have each tag, person, category and source, in a project, within filters or among given ones."""
+"""Counts the memories with each tag, person, category and source: in a project, within filters, or in a list."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from server.principal import Principal
 METADATA_KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
 MOST_VALUES = 30
 MOST_COUNTED = 2_000
-"""The newest memories that are counted, so that a page of a large project does not wait."""
+"""How many of the newest memories to count, so that a large project's page loads fast."""
 
 
 class Facet(NamedTuple):
@@ -98,11 +98,11 @@ def _labels(session: Session, kind: LabelKind, matching: Sequence[sa.ColumnEleme
         .order_by(count.desc(), col(Label.value))
         .limit(limit)
     )
-    found = session.execute(query).all()
-    newest = sa.select(col(Memory.number), col(Memory.details)).where(col(Memory.number).in_([row[2] for row in found]))
+    rows = session.execute(query).all()
+    newest = sa.select(col(Memory.number), col(Memory.details)).where(col(Memory.number).in_([row[2] for row in rows]))
     details = {row[0]: row[1] for row in session.execute(newest)}
-    names = [_as_written(kind, value, details.get(number, {})) for value, _, number in found]
-    return [Facet(name, name, row[1]) for name, row in zip(names, found, strict=True)]
+    names = [_as_written(kind, value, details.get(number, {})) for value, _, number in rows]
+    return [Facet(name, name, row[1]) for name, row in zip(names, rows, strict=True)]
 
 
 def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:

@@ -1,4 +1,5 @@
-"""What is no better than what unrelated questions find: results below the floor, and answers that are weak.
+"""Decides which results and answers are no better than those of unrelated questions: results below the floor, and weak
+answers.
 
 The best of many memories is close to any question by chance, so both grow with the number of memories compared. Best
 scores of unrelated questions, 60 of 100 below: 0.10 among 7 memories, 0.17 among 100, 0.22 among 360, 0.24 among 600.
@@ -19,7 +20,7 @@ FLOOR_OF_WEAK = 0.575
 
 
 def weak_below(compared: int) -> float:
-    """Return the score that an answer needs so as not to be weak. `compared` is the number of memories compared."""
+    """Return the score below which an answer is weak. `compared` is the number of memories compared."""
     return min(max(WEAK_PER_LOGARITHM * math.log(max(compared, 1)), WEAK_OF_FEW), WEAK_OF_MANY)
 
 

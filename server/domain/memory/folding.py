@@ -1,4 +1,4 @@
-"""Equal texts of one user: a search shows only the newest, and how many others there are."""
+"""Folds equal texts of one user: a search shows only the newest, and how many others there are."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -29,7 +29,7 @@ class Equals(NamedTuple):
 
 
 MOST_SCANNED = 10_000
-"""The most memories that are scanned to find the newest distinct texts."""
+"""How many memories to scan for the newest distinct texts."""
 
 
 def key_of(memory: Memory) -> TextKey:

@@ -32,11 +32,11 @@ class Highlighter:
     def coverage(self, text: str) -> float:
         """Return the part of the question's words that the text holds, from 0 to 1."""
         text = text[:LOOKED_AT]
-        wanted = len(self._stems) + len(self._pieces)
-        if not wanted:
+        term_count = len(self._stems) + len(self._pieces)
+        if not term_count:
             return 0.0
         stems = self._stems & {_stem(term) for term in terms_of(text)}
-        return (len(stems) + sum(piece in text for piece in self._pieces)) / wanted
+        return (len(stems) + sum(piece in text for piece in self._pieces)) / term_count
 
     def _holds(self, word: str) -> bool:
         return any(_stem(term) in self._stems for term in terms_of(word))

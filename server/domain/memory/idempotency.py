@@ -20,7 +20,7 @@ KEY_LIFETIME = timedelta(hours=24)
 """A key can be reused for another request after this time."""
 
 REMOVED_AT_ONCE = 500
-"""Expired keys that one transaction of the hourly housekeeping deletes."""
+"""How many expired keys one transaction of the hourly housekeeping deletes."""
 
 
 class KeyUsedForAnother(Conflict):
@@ -74,8 +74,8 @@ def claim(session: Session, request: CreateRequest, memory_ids: Sequence[str]) -
     On Postgres this waits for the other request's commit.
     """
     # Only the caller's own keys: on Postgres, callers who delete the same rows wait for each other's commit.
-    own = (col(IdempotencyKey.project_id) == request.project_id, col(IdempotencyKey.created_by) == request.user_id)
-    session.execute(sa.delete(IdempotencyKey).where(*own, col(IdempotencyKey.created_at) <= now() - KEY_LIFETIME))
+    is_own = (col(IdempotencyKey.project_id) == request.project_id, col(IdempotencyKey.created_by) == request.user_id)
+    session.execute(sa.delete(IdempotencyKey).where(*is_own, col(IdempotencyKey.created_at) <= now() - KEY_LIFETIME))
     insert = sqlite.insert if is_sqlite(session) else postgresql.insert
     row = {
         "project_id": request.project_id,

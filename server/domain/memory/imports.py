@@ -39,7 +39,7 @@ from server.models.stored_size import size_of_memory
 from server.principal import Principal
 
 CHUNK_LINES = 32
-"""The most lines in one staging transaction. Their vectors are computed before the transaction."""
+"""Maximum number of lines in one staging transaction. Their vectors are computed before the transaction."""
 
 DISCARDED_ROWS = 200
 
@@ -94,7 +94,7 @@ def stage(
     index: Index,
     on_duplicate: OnDuplicate = OnDuplicate.SKIP,
 ) -> int:
-    """Keep the lines with their vectors. Return how many, without those that have expired or are there.
+    """Keep the lines with their vectors. Return how many, without those that have expired or already exist.
 
     Raises NotFound if the project was deleted in the meantime, and QuotaExceeded.
     """

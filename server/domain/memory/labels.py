@@ -30,7 +30,7 @@ _INSERT = Query(sa.insert(_table))
 
 
 def parse_list(value: object) -> tuple[str, ...]:
-    """Return the values of a list, of comma text, or of the JSON text of a list, stripped and without blank ones.
+    """Return the values of a list, comma-separated text, or a list as JSON text, stripped and without blank ones.
 
     An item of a list keeps its commas. None is an empty list. Raises ValueError, with a reason for the caller, for
     anything else.
@@ -60,7 +60,7 @@ def parse_labels(value: object) -> list[str] | str | None:
 
 
 def _listed(text: str) -> list[object]:
-    """Return the items of the JSON text of a list of texts, or else those of comma text."""
+    """Return the items of a JSON list of texts, or else of comma-separated text."""
     if text.lstrip().startswith("["):
         with contextlib.suppress(ValueError, RecursionError):
             items = json.loads(text)
@@ -71,10 +71,10 @@ def _listed(text: str) -> list[object]:
 
 _SENT: Any = str | list[str] | None
 TagList = Annotated[tuple[str, ...], BeforeValidator(parse_list, json_schema_input_type=_SENT)]
-"""Tags or people in a request: a list of texts, comma text, or the JSON text of a list."""
+"""Tags or people in a request: a list of texts, comma-separated text, or a list as JSON text."""
 
 RepeatedTagList = Annotated[tuple[str, ...], BeforeValidator(parse_repeated, json_schema_input_type=_SENT)]
-"""Tags or people in a query, where each repetition is such text."""
+"""Tags or people in a query string, where each repetition is such text."""
 
 Labels = Annotated[list[str] | str, BeforeValidator(parse_labels, json_schema_input_type=_SENT)]
 """Tags or people of a memory, in the form in which they were sent."""

@@ -36,7 +36,7 @@ MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned
 
 
 EMBEDDING_ATTEMPTS = 5
-"""How often a change embeds its text again because others changed the memory meanwhile."""
+"""How many times a change embeds its text again because others have changed the memory."""
 
 
 AFTER_ALL_IDS = "mem_g"

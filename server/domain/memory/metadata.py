@@ -18,7 +18,7 @@ CONTENT_LENGTH = 10_000
 USER_ID_LENGTH = 200
 
 INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-"""Unicode categories of what leaves no mark: controls, format characters, separators."""
+"""Unicode categories of invisible characters: controls, format characters, separators."""
 
 BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10))))
 """Characters of other categories that are blank: fillers, empty Braille, variation selectors."""

@@ -1,4 +1,4 @@
-"""What people should know about the embedding model of a project."""
+"""Tells people about a project's embedding model."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from server.settings import Settings
 
 
 class ModelNotes(NamedTuple):
-    """`models` has the memories of the whole server by the model of their vectors, `work` a job and its progress.
+    """`models` counts the whole server's memories by the model of their vectors; `work` is a job and its progress.
 
     `advice` names the setting to change when the model handles much of the project badly.
     """

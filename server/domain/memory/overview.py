@@ -63,7 +63,7 @@ class Glance(NamedTuple):
     stats: Stats
     newest: MemoryPage
     usage: Usage | None
-    """None without a quota."""
+    """None if there is no quota."""
 
 
 def at_a_glance(session: Session, principal: Principal, project_id: str, zone: tzinfo = UTC) -> Glance:
@@ -92,7 +92,7 @@ def overview(session: Session, principal: Principal, project_id: str, zone: tzin
 
 
 LONGEST = {Step.WEEK: timedelta(days=7), Step.MONTH: timedelta(days=31), Step.YEAR: timedelta(days=366)}
-"""The longest span of each step: adding it to a start gives a day in the next span."""
+"""The longest span of each step. Added to the start of a span, it gives a day in the next span."""
 
 
 def _spans(first: date, today: date) -> tuple[Step, list[date]]:

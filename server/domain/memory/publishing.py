@@ -16,7 +16,7 @@ from server.models.stored_size import size_of_memory
 
 PUBLISHED_LINES = 32
 PUBLISHED_PIECES = 128
-"""Pieces that are published at a time, so that the transaction stays below 0.1 s. One memory may have more."""
+"""How many pieces to publish at a time, so that a transaction takes less than 0.1 s. One memory may have more."""
 
 LONG_LENGTH = 50_000
 """Chunks with more characters are tokenized before the transaction, because a megabyte takes 0.1 s."""

@@ -63,7 +63,7 @@ class Ranking:
 
 
 def rank(similar: SimilarMemories, matches: WordMatches, around: Windows, threshold: float, width: int) -> Ranking:
-    """Score all candidates. Keep the `width` best and those near the last."""
+    """Score all candidates. Keep the `width` best, and those with nearly the same score as the last of these."""
     numbers = union(similar.numbers, matches.numbers)
     similarities = _spread(numbers, similar.numbers, similar.similarities)
     shares = _spread(numbers, matches.numbers, matches.shares)
@@ -91,10 +91,10 @@ def rank(similar: SimilarMemories, matches: WordMatches, around: Windows, thresh
     )
 
 
-def _spread(numbers: Numbers, own: Numbers, values: Scores) -> Scores:
-    """Return the values for all `numbers`, 0 where `own` has none. Both are ascending."""
-    if own is numbers:
+def _spread(numbers: Numbers, value_numbers: Numbers, values: Scores) -> Scores:
+    """Return the values for all `numbers`, 0 for those that `value_numbers` lacks. Both are ascending."""
+    if value_numbers is numbers:
         return values
     spread = np.zeros(len(numbers), np.float32)
-    spread[np.searchsorted(numbers, own)] = values
+    spread[np.searchsorted(numbers, value_numbers)] = values
     return spread

@@ -1,4 +1,4 @@
-"""The same text within a day does not become a second memory, because programs repeat what they were told."""
+"""Keeps the same text from becoming a second memory within a day, because programs repeat themselves."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -30,7 +30,7 @@ CREATED_AT, EXPIRES_AT = "created_at", "expires_at"
 
 
 class Outcome(Enum):
-    """What became of a text: a new memory, nothing, or new labels of the memory that was there."""
+    """What became of a text: a new memory, nothing, or new labels for an existing memory."""
 
     ADDED = auto()
     KNOWN = auto()
@@ -46,7 +46,7 @@ class Remembered(NamedTuple):
 
 
 def remember(session: Session, principal: Principal, new: NewMemory, index: Index) -> Remembered:
-    """Add a memory, unless the project has the same text of the same user from the same day: then label that one.
+    """Add a memory, unless the project has the same text from the same user and day. Then add the labels to that one.
 
     The index must be prepared. Raises what `memories.add` does, and Invalid if the labels of both are too many.
     """
@@ -58,30 +58,30 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
         embed(session, index, [embedding_input(new.text, new.details)])
     lock_text(session, project.id, content_hash)
     # Lock the text first, then the row. In the other order two callers could deadlock.
-    known = session.scalars(same_text.with_for_update()).one_or_none()
-    if known is None:
+    existing = session.scalars(same_text.with_for_update()).one_or_none()
+    if existing is None:
         return Remembered(memories.add(session, principal, new, index), Outcome.ADDED)
-    kept = tuple(kept_of(known, new))
-    changed = _additions(known, new)
+    kept = tuple(kept_fields(existing, new))
+    changed = _additions(existing, new)
     if not changed:
-        return Remembered(known.id, Outcome.KNOWN, kept)
-    memories.update(session, principal, known.id, MemoryChange.model_validate(changed), index)
-    return Remembered(known.id, Outcome.LABELED, kept)
+        return Remembered(existing.id, Outcome.KNOWN, kept)
+    memories.update(session, principal, existing.id, MemoryChange.model_validate(changed), index)
+    return Remembered(existing.id, Outcome.LABELED, kept)
 
 
-def _additions(known: Memory, new: NewMemory) -> dict[str, object]:
+def _additions(existing: Memory, new: NewMemory) -> dict[str, object]:
     """Return what the new memory adds to the known one: labels and a pin."""
     changed: dict[str, object] = {}
-    details = checked(with_labels(known.details, new.details))
-    if details != known.details:
+    details = checked(with_labels(existing.details, new.details))
+    if details != existing.details:
         changed["metadata"] = details
-    if new.pinned and not known.pinned:
+    if new.pinned and not existing.pinned:
         changed["pinned"] = True
     return changed
 
 
 def with_labels(details: JsonObject, new: JsonObject) -> JsonObject:
-    """Return the metadata with the new tags, people and keys. What is there stays."""
+    """Return the metadata with the new tags, people and keys added. Existing values stay."""
     merged = {**new, **details}
     for key in (TAGS, PEOPLE):
         if key in new and key in details:
@@ -89,27 +89,27 @@ def with_labels(details: JsonObject, new: JsonObject) -> JsonObject:
     return merged
 
 
-def kept_of(known: Memory, new: NewMemory) -> Iterator[str]:
+def kept_fields(existing: Memory, new: NewMemory) -> Iterator[str]:
     """Yield the fields in which the known memory keeps a value that differs from the new one's."""
     category = new.details.get(CATEGORY)
-    if category and fold(str(category)) != fold(str(known.details.get(CATEGORY, category))):
+    if category and fold(str(category)) != fold(str(existing.details.get(CATEGORY, category))):
         yield CATEGORY
     for key, value in new.details.items():
         if key not in (TAGS, PEOPLE, CATEGORY) and hash_entry(key, value) != hash_entry(
-            key, known.details.get(key, value)
+            key, existing.details.get(key, value)
         ):
             yield f"metadata.{shortened(key)}"
-    if new.created_at not in (None, known.created_at):
+    if new.created_at not in (None, existing.created_at):
         yield CREATED_AT
-    if expiry_of(new.expires_at, new.expires_in_days) != known.expires_at:
+    if expiry_of(new.expires_at, new.expires_in_days) != existing.expires_at:
         yield EXPIRES_AT
 
 
 def _with_values(old: JSON, new: JSON) -> JSON:
     """Return the old list with the new values, as a list if there are any."""
     values = parse_list(old)
-    known = {fold(value) for value in values}
-    added = [value for value in parse_list(new) if fold(value) not in known]
+    existing = {fold(value) for value in values}
+    added = [value for value in parse_list(new) if fold(value) not in existing]
     return [*values, *added] if added else old
 
 
@@ -126,7 +126,7 @@ def _same_text(project_id: str, new: NewMemory, content_hash: str) -> sa.Select[
 
 
 def lock_text(session: Session, project_id: str, content_hash: str) -> None:
-    """Keep others from remembering the same text until the commit. SQLite has one writer at a time anyway."""
+    """Lock the text until the commit, so that nobody else remembers it now. SQLite has one writer at a time anyway."""
     if not is_sqlite(session):
         number = int(hash_content(f"{project_id}/{content_hash}")[:15], 16)
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))

@@ -1,4 +1,4 @@
-"""Undoes what one credential did with the memories of a project since a moment.
+"""Undoes what one credential did with the memories of a project since a given time.
 
 `plan` finds what to undo. Then each step undoes a few memories in a transaction of its own and looks again under a
 lock, so that no later change by someone else is undone.
@@ -29,10 +29,10 @@ from server.models.sources import Source
 from server.principal import Principal
 
 CHUNK_MEMORIES = 20
-"""Memories that one transaction undoes."""
+"""How many memories one transaction undoes."""
 
 
-class Wanted(NamedTuple):
+class Reversion(NamedTuple):
     """The source whose work is undone, and since when."""
 
     project_id: str
@@ -41,10 +41,9 @@ class Wanted(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The memories that are to be deleted, to be changed back, and to come back from the trash.
-
-    `skipped` counts those that somebody else changed or deleted afterwards, `beyond_history` those that the source
-    changed so often that the version before its changes is no longer kept. Both stay as they are.
+    """The memories to delete, to change back, and to restore from the trash. `skipped` counts those that somebody else
+    changed or deleted afterwards, `beyond_history` those that the source changed so often that the version before its
+    changes is no longer kept. Both kinds are left alone.
     """
 
     adds: list[str]
@@ -75,32 +74,32 @@ class _State(NamedTuple):
     moment: datetime | None
 
 
-def plan(session: Session, principal: Principal, wanted: Wanted) -> Plan:
+def plan(session: Session, principal: Principal, reversion: Reversion) -> Plan:
     """Return what has to be undone. Raises NotFound, Forbidden."""
-    require_project(session, principal, wanted.project_id, Action.REVERT)
-    found: dict[_Work, list[str]] = {work: [] for work in _Work}
-    for memory in session.scalars(_touched(wanted)):
-        found[_work_on(session, memory, wanted)].append(memory.id)
-    deleted = [(row.id, rows.read(Memory, row.memory)) for row in session.scalars(_trashed(wanted))]
-    returning = [(memory_id, memory) for memory_id, memory in deleted if not _is_addition(memory, wanted)]
-    changes = [memory_id for memory_id, memory in returning if _is_own(_current(memory), wanted)]
+    require_project(session, principal, reversion.project_id, Action.REVERT)
+    ids_by_work: dict[_Work, list[str]] = {work: [] for work in _Work}
+    for memory in session.scalars(_touched(reversion)):
+        ids_by_work[_work_on(session, memory, reversion)].append(memory.id)
+    deleted = [(row.id, rows.read(Memory, row.memory)) for row in session.scalars(_trashed(reversion))]
+    returning = [(memory_id, memory) for memory_id, memory in deleted if not _is_addition(memory, reversion)]
+    changes = [memory_id for memory_id, memory in returning if _is_own(_current(memory), reversion)]
     return Plan(
-        adds=found[_Work.ADDED],
-        changes=found[_Work.CHANGED] + changes,
+        adds=ids_by_work[_Work.ADDED],
+        changes=ids_by_work[_Work.CHANGED] + changes,
         deletions=[memory_id for memory_id, _ in returning],
-        skipped=len(found[_Work.NOT_LAST]) + _deleted_by_others(session, wanted),
-        beyond_history=len(found[_Work.BEYOND_HISTORY]),
+        skipped=len(ids_by_work[_Work.NOT_LAST]) + _deleted_by_others(session, reversion),
+        beyond_history=len(ids_by_work[_Work.BEYOND_HISTORY]),
     )
 
 
-def undo_adds(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> Step:
+def undo_adds(session: Session, principal: Principal, reversion: Reversion, memory_ids: Sequence[str]) -> Step:
     """Move these memories to the trash. One that somebody changed since the plan stays."""
-    require_project(session, principal, wanted.project_id, Action.REVERT)
-    days = trash.days_of_revert(session, wanted.project_id)
+    require_project(session, principal, reversion.project_id, Action.REVERT)
+    days = trash.days_of_revert(session, reversion.project_id)
     done = skipped = 0
     for memory_id in memory_ids:
-        memory = _locked(session, wanted, memory_id)
-        work = memory and _work_on(session, memory, wanted)
+        memory = _locked(session, reversion, memory_id)
+        work = memory and _work_on(session, memory, reversion)
         if memory is not None and work is _Work.ADDED:
             deletions.remove(session, principal, memory, days)
             done += 1
@@ -108,77 +107,79 @@ def undo_adds(session: Session, principal: Principal, wanted: Wanted, memory_ids
     return Step(done, skipped)
 
 
-def undo_deletions(session: Session, principal: Principal, wanted: Wanted, memory_ids: Sequence[str]) -> Step:
+def undo_deletions(session: Session, principal: Principal, reversion: Reversion, memory_ids: Sequence[str]) -> Step:
     """Bring these memories back from the trash. Memories that someone else already restored are not counted.
 
     Raises QuotaExceeded.
     """
-    require_project(session, principal, wanted.project_id, Action.REVERT)
+    require_project(session, principal, reversion.project_id, Action.REVERT)
     restored = []
-    for row in session.scalars(_trashed(wanted).where(col(TrashedMemory.id).in_(memory_ids))).all():
+    for row in session.scalars(_trashed(reversion).where(col(TrashedMemory.id).in_(memory_ids))).all():
         try:
             restored.append(trash.bring_back(session, row).id)
         except NotFound:  # somebody else brought it back, or deleted it for good
             continue
     if restored:
-        activity.note(session, principal, wanted.project_id, ActivityKind.RESTORE, restored)
+        activity.note(session, principal, reversion.project_id, ActivityKind.RESTORE, restored)
     return Step(len(restored))
 
 
-def undo_change(session: Session, principal: Principal, wanted: Wanted, memory_id: str, index: Index) -> Step:
+def undo_change(session: Session, principal: Principal, reversion: Reversion, memory_id: str, index: Index) -> Step:
     """Bring back the version before the changes, unless somebody else changed the memory since the plan.
 
     The index must be prepared. Raises QuotaExceeded.
     """
-    require_project(session, principal, wanted.project_id, Action.REVERT)
-    change = _change_back(session, wanted, memory_id)
+    require_project(session, principal, reversion.project_id, Action.REVERT)
+    change = _change_back(session, reversion, memory_id)
     if isinstance(change, Step):
         return change
-    # This may pause the transaction, so what was found is looked up again. Then nothing ends the transaction.
+    # This may pause the transaction, so look everything up again. After this, nothing ends the transaction.
     embed(session, index, [embedding_input(change.text or "", change.metadata or {})])
-    change = _change_back(session, wanted, memory_id)
+    change = _change_back(session, reversion, memory_id)
     if isinstance(change, Step):
         return change
     memories.update(session, principal, memory_id, change, index, ActivityKind.RESTORE)
     return Step(1)
 
 
-def _change_back(session: Session, wanted: Wanted, memory_id: str) -> MemoryChange | Step:
-    """Return the change that brings back the version before the work, or what became of it if that is not the last."""
-    memory = _locked(session, wanted, memory_id)
-    work = _Work.NOT_LAST if memory is None else _work_on(session, memory, wanted)
+def _change_back(session: Session, reversion: Reversion, memory_id: str) -> MemoryChange | Step:
+    """Return the change that restores the version before the source's work, or a Step if there is nothing to undo."""
+    memory = _locked(session, reversion, memory_id)
+    work = _Work.NOT_LAST if memory is None else _work_on(session, memory, reversion)
     if memory is None or work is not _Work.CHANGED:
         return Step(0, skipped=int(work is _Work.NOT_LAST))
-    return restoring_change(session, memory, _before(_states(session, memory), wanted))
+    return restoring_change(session, memory, _before(_states(session, memory), reversion))
 
 
-def _touched(wanted: Wanted) -> sa.Select[Memory]:
+def _touched(reversion: Reversion) -> sa.Select[Memory]:
     """Return the query for the memories of the project on which the source worked since the moment."""
     in_versions = sa.select(col(MemoryVersion.memory_number)).where(
-        _id_of(MemoryVersion.source) == wanted.source_id, col(MemoryVersion.updated_at) >= wanted.since
+        _id_of(MemoryVersion.source) == reversion.source_id, col(MemoryVersion.updated_at) >= reversion.since
     )
     worked_on = sa.or_(
-        sa.and_(col(Memory.source_id) == wanted.source_id, col(Memory.stored_at) >= wanted.since),
-        sa.and_(_id_of(Memory.updated_source) == wanted.source_id, col(Memory.updated_at) >= wanted.since),
+        sa.and_(col(Memory.source_id) == reversion.source_id, col(Memory.stored_at) >= reversion.since),
+        sa.and_(_id_of(Memory.updated_source) == reversion.source_id, col(Memory.updated_at) >= reversion.since),
         col(Memory.number).in_(in_versions),
     )
-    query = sa.select(Memory).where(col(Memory.project_id) == wanted.project_id, is_live(now()), worked_on)
+    query = sa.select(Memory).where(col(Memory.project_id) == reversion.project_id, is_live(now()), worked_on)
     return query.order_by(col(Memory.id)).options(WITHOUT_MESSAGES).execution_options(yield_per=CHUNK_MEMORIES)
 
 
-def _trashed(wanted: Wanted) -> sa.Select[TrashedMemory]:
-    return trash.kept_in(wanted.project_id).where(
-        _id_of(TrashedMemory.source) == wanted.source_id, col(TrashedMemory.deleted_at) >= wanted.since
+def _trashed(reversion: Reversion) -> sa.Select[TrashedMemory]:
+    return trash.kept_in(reversion.project_id).where(
+        _id_of(TrashedMemory.source) == reversion.source_id, col(TrashedMemory.deleted_at) >= reversion.since
     )
 
 
-def _deleted_by_others(session: Session, wanted: Wanted) -> int:
+def _deleted_by_others(session: Session, reversion: Reversion) -> int:
     """Count the memories in the trash that the source had changed before somebody else deleted them."""
     changed_by = sa.type_coerce(col(TrashedMemory.memory), sa.JSON)["updated_source", "id"].as_string()
     deleted_by = sa.func.coalesce(_id_of(TrashedMemory.source), "")
-    others = trash.kept_in(wanted.project_id).where(changed_by == wanted.source_id, deleted_by != wanted.source_id)
+    others = trash.kept_in(reversion.project_id).where(
+        changed_by == reversion.source_id, deleted_by != reversion.source_id
+    )
     memories_of_others = (rows.read(Memory, row.memory) for row in session.scalars(others))
-    return sum(_is_own(_current(one), wanted) and not _is_addition(one, wanted) for one in memories_of_others)
+    return sum(_is_own(_current(one), reversion) and not _is_addition(one, reversion) for one in memories_of_others)
 
 
 def _id_of(column: Any) -> sa.ColumnElement[str]:
@@ -187,33 +188,33 @@ def _id_of(column: Any) -> sa.ColumnElement[str]:
     return written
 
 
-def _locked(session: Session, wanted: Wanted, memory_id: str) -> Memory | None:
+def _locked(session: Session, reversion: Reversion, memory_id: str) -> Memory | None:
     query = sa.select(Memory).where(
-        col(Memory.id) == memory_id, col(Memory.project_id) == wanted.project_id, is_live(now())
+        col(Memory.id) == memory_id, col(Memory.project_id) == reversion.project_id, is_live(now())
     )
     return session.scalars(query.with_for_update(), execution_options={"populate_existing": True}).one_or_none()
 
 
-def _work_on(session: Session, memory: Memory, wanted: Wanted) -> _Work:
-    """Return what the source did to the memory last."""
+def _work_on(session: Session, memory: Memory, reversion: Reversion) -> _Work:
+    """Return the last thing that the source did to the memory."""
     states = _states(session, memory)
-    if not _is_own(states[0], wanted):
-        return _Work.UNDONE if _is_undone(session, memory, states, wanted) else _Work.NOT_LAST
-    if _before(states, wanted):
+    if not _is_own(states[0], reversion):
+        return _Work.UNDONE if _is_undone(session, memory, states, reversion) else _Work.NOT_LAST
+    if _before(states, reversion):
         return _Work.CHANGED
-    return _Work.ADDED if _is_addition(memory, wanted) else _Work.BEYOND_HISTORY
+    return _Work.ADDED if _is_addition(memory, reversion) else _Work.BEYOND_HISTORY
 
 
-def _is_undone(session: Session, memory: Memory, states: Sequence[_State], wanted: Wanted) -> bool:
+def _is_undone(session: Session, memory: Memory, states: Sequence[_State], reversion: Reversion) -> bool:
     """Return whether someone already restored the version before the source's changes."""
-    before = _before(list(dropwhile(lambda state: not _is_own(state, wanted), states)), wanted)
+    before = _before(list(dropwhile(lambda state: not _is_own(state, reversion), states)), reversion)
     return before > 0 and memories.is_already(memory, restoring_change(session, memory, before))
 
 
-def _before(states: Sequence[_State], wanted: Wanted) -> int:
+def _before(states: Sequence[_State], reversion: Reversion) -> int:
     """Return the last version before the source's work, with which the states begin; 0 if none is kept."""
-    own = len(list(takewhile(lambda state: _is_own(state, wanted), states)))
-    return states[own].version if own < len(states) else 0
+    own_count = len(list(takewhile(lambda state: _is_own(state, reversion), states)))
+    return states[own_count].version if own_count < len(states) else 0
 
 
 def _states(session: Session, memory: Memory) -> list[_State]:
@@ -228,10 +229,12 @@ def _current(memory: Memory) -> _State:
     return _State(memory.version, memory.updated_source, memory.updated_at)
 
 
-def _is_addition(memory: Memory, wanted: Wanted) -> bool:
-    return memory.source_id == wanted.source_id and memory.stored_at is not None and memory.stored_at >= wanted.since
+def _is_addition(memory: Memory, reversion: Reversion) -> bool:
+    return (
+        memory.source_id == reversion.source_id and memory.stored_at is not None and memory.stored_at >= reversion.since
+    )
 
 
-def _is_own(state: _State, wanted: Wanted) -> bool:
+def _is_own(state: _State, reversion: Reversion) -> bool:
     source, moment = state.source, state.moment
-    return source is not None and source.id == wanted.source_id and moment is not None and moment >= wanted.since
+    return source is not None and source.id == reversion.source_id and moment is not None and moment >= reversion.since

@@ -1,4 +1,4 @@
-"""Rows as JSON, column by column, so that a row can leave its table and come back as it was."""
+"""Turns rows into JSON, column by column, so that a row can leave its table and come back unchanged."""
 
 from dataclasses import asdict
 from datetime import datetime

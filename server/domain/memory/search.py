@@ -79,14 +79,13 @@ class SearchRequest:
 class SearchResult:
     """A memory with its score, the parts of the score, and its most similar piece.
 
-    `words` is the share and `window` the window; callers see them under these names. `similarity` is clipped to 0..1,
-    the score uses it unclipped.
+    Callers see `share` as `words`. `similarity` is clipped to 0..1; the score uses the unclipped value.
     """
 
     memory: Memory
     score: float
     similarity: float = 0.0
-    words: float = 0.0
+    share: float = 0.0
     window: float = 0.0
     piece: str = ""
     duplicates: int = 0
@@ -94,10 +93,8 @@ class SearchResult:
 
 
 class SearchPage(NamedTuple):
-    """The results that fit into an answer, their size there, and how many others did not fit.
-
-    `best` is the score of the best result, also of one on an earlier page. Unrelated questions reach scores up to
-    `weak_below`.
+    """The results that fit into an answer, their size there, and how many others did not fit. `best` is the score of
+    the best result, even if it is on an earlier page. Unrelated questions reach scores up to `weak_below`.
     """
 
     results: list[SearchResult]
@@ -119,8 +116,8 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
     """
     project = require_project(session, principal, request.project_id, Action.READ)
     page = _search(session, project, request, index)
-    found = (result.memory.id for result in page.results)
-    activity.note(session, principal, project.id, ActivityKind.SEARCH, found, query=request.query)
+    memory_ids = (result.memory.id for result in page.results)
+    activity.note(session, principal, project.id, ActivityKind.SEARCH, memory_ids, query=request.query)
     return page
 
 
@@ -197,8 +194,8 @@ def _existing(
 ) -> dict[int, Memory | None]:
     """Return the first `limit` positions in the ranking whose memories exist and pass the filters, each text once.
 
-    A memory that was read on the way is there too. Only few are, because each may have megabytes. The queries do not
-    name the project, which Python compares: with a condition for it, SQLite would read the whole project.
+    The memories that were read on the way are returned too. They are few, because each may have megabytes. The queries
+    do not name the project, which Python compares: with a condition for it, SQLite would read the whole project.
     """
     existing: dict[int, Memory | None] = {}
     keys: set[TextKey] = set()
@@ -281,7 +278,7 @@ def _result(memory: Memory, ranking: Ranking, position: int, similar: SimilarMem
         memory,
         score=float(ranking.scores[position]),
         similarity=float(ranking.similarities[position]),
-        words=float(ranking.shares[position]),
+        share=float(ranking.shares[position]),
         window=float(ranking.windows[position]),
         piece=memory.content[slice(*span)] if span else "",
     )

@@ -1,4 +1,4 @@
-"""What people do with several memories of a project at once. Each runs in one transaction: all or nothing.
+"""Actions on several memories of a project at once. Each runs in one transaction: all or nothing.
 
 Memories that someone has deleted are skipped.
 """
@@ -91,25 +91,25 @@ def merge(
 
     Return how many were deleted. Raises NotFound if the one to keep is not in the project, and what `delete` does.
     """
-    kept = require_memory(session, principal, keep_id, Action.WRITE)
-    if kept.project_id != project_id:
+    survivor = require_memory(session, principal, keep_id, Action.WRITE)
+    if survivor.project_id != project_id:
         raise NotFound(NO_MEMORY)
     others = [memory_id for memory_id in ids if memory_id != keep_id]
-    found = [memory for memory in map(partial(_in_project, session, principal, project_id), others) if memory]
+    to_delete = [memory for memory in map(partial(_in_project, session, principal, project_id), others) if memory]
 
     def merged(memory: Memory) -> MemoryChange:
-        every = [memory, *found]
+        every = [memory, *to_delete]
         labels = {key: _joined(memory, [one.details.get(key) for one in every], key) for key in (TAGS, PEOPLE)}
         patch: dict[str, object] = {key: value for key, value in labels.items() if value}
         patch["pinned"] = any(one.pinned for one in every)
         return merged_change(memory, MemoryPatch.model_validate(patch))
 
     memories.update(session, principal, keep_id, merged, index)
-    return delete(session, principal, project_id, [memory.id for memory in found]) if found else 0
+    return delete(session, principal, project_id, [memory.id for memory in to_delete]) if to_delete else 0
 
 
 def _joined(memory: Memory, many: Sequence[JSON], key: str) -> list[str] | str:
-    """Return all these labels, each once, in the form that the memory uses: a list or comma text.
+    """Return all these labels, each once, in the form that the memory uses: a list or comma-separated text.
 
     Raises Invalid if they are more than a memory may have.
     """
@@ -121,7 +121,7 @@ def _joined(memory: Memory, many: Sequence[JSON], key: str) -> list[str] | str:
 
 
 def _in_project(session: Session, principal: Principal, project_id: str, memory_id: str) -> Memory | None:
-    """Return the memory, locked, or None if it is not in the project any more."""
+    """Lock the memory and return it, or None if it is no longer in the project."""
     try:
         memory = require_memory(session, principal, memory_id, Action.WRITE)
     except NotFound:
@@ -137,7 +137,7 @@ def _each(
         raise Invalid(f"select between 1 and {MOST_SELECTED} memories.", field="ids")
     require_project(session, principal, project_id, Action.WRITE)
     count = 0
-    for memory_id in sorted(set(ids)):  # always in this order, so that two people do not wait for each other
+    for memory_id in sorted(set(ids)):  # always in the same order, so that two people cannot deadlock
         if _in_project(session, principal, project_id, memory_id):
             act(memory_id)
             count += 1

@@ -1,4 +1,4 @@
-"""Memories that say nearly the same, by the vectors that are stored. No model is needed."""
+"""Finds memories that say nearly the same thing, by their stored vectors. No model is needed."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,24 +17,24 @@ from server.models import Memory, Piece, Project
 from server.principal import Principal
 
 MOST_COMPARED = 1_000
-"""Memories that are compared with each other: every pair is compared, so the work grows with the square."""
+"""How many memories to compare. Every pair is compared, so the work grows with the square."""
 
 MOST_PIECES = 20
-"""Pieces of a memory that are read: the beginning of a long text stands for it."""
+"""How many pieces of a memory to read. The beginning of a long text stands for all of it."""
 
 NEARLY_EQUAL = 0.88
-"""The lowest cosine of two texts that say nearly the same."""
+"""The lowest cosine of two texts that say nearly the same thing."""
 
 MOST_GROUPS = 20
 MOST_IN_GROUP = 10
 RELATED = 0.45
-"""The lowest similarity, as searches compute it, of memories that are shown as related."""
+"""The lowest similarity, as searches compute it, at which memories count as related."""
 
 _NO_NUMBERS: Numbers = np.empty(0, np.int64)
 
 
 class Group(NamedTuple):
-    """Memories that say nearly the same, newest first.
+    """Memories that say nearly the same thing, newest first.
 
     `closeness` is the lowest cosine between two texts that joined the group.
     """
@@ -57,7 +57,7 @@ class Comparison(NamedTuple):
 def near_duplicates(session: Session, principal: Principal, project_id: str, before: str | None = None) -> Comparison:
     """Compare the newest memories, or those older than `before`, with each other. Raises what `require_project` does.
 
-    Only memories of one end user are put together.
+    A group has only memories of one end user.
     """
     project = require_project(session, principal, project_id, Action.READ)
     query = sa.select(col(Memory.number), col(Memory.id), col(Memory.user_id), col(Memory.embedding_model))
@@ -65,13 +65,13 @@ def near_duplicates(session: Session, principal: Principal, project_id: str, bef
     if before is not None:
         query = query.where(col(Memory.id) < before)
     rows = session.execute(query.order_by(col(Memory.id).desc()).limit(MOST_COMPARED + 1)).all()
-    shown = rows[:MOST_COMPARED]
-    oldest = shown[-1][1] if len(rows) > MOST_COMPARED else None
+    compared_rows = rows[:MOST_COMPARED]
+    oldest = compared_rows[-1][1] if len(rows) > MOST_COMPARED else None
     spaces: dict[tuple[str | None, str], list[int]] = defaultdict(list)
-    for number, _, user_id, model in shown:
+    for number, _, user_id, model in compared_rows:
         spaces[user_id, model].append(number)
     pairs = [pair for numbers in spaces.values() for pair in _pairs(session, numbers)]
-    return Comparison(_groups(session, pairs), len(shown), oldest)
+    return Comparison(_groups(session, pairs), len(compared_rows), oldest)
 
 
 def similar_to(session: Session, principal: Principal, memory_id: str, index: Index, limit: int) -> list[Memory]:
@@ -82,22 +82,24 @@ def similar_to(session: Session, principal: Principal, memory_id: str, index: In
     if not means:
         return []
     question = index.question_of(session, project, means[memory.number], limit + 1)
-    found = index.find_similar(session, project, question, None, _NO_NUMBERS, limit + 1)
-    best = sorted(zip(found.similarities.tolist(), found.numbers.tolist(), strict=True), reverse=True)
+    similar_memories = index.find_similar(session, project, question, None, _NO_NUMBERS, limit + 1)
+    best = sorted(
+        zip(similar_memories.similarities.tolist(), similar_memories.numbers.tolist(), strict=True), reverse=True
+    )
     numbers = [number for similarity, number in best[: limit + 1] if similarity >= RELATED and number != memory.number]
     return _in_order(session, project.id, numbers[:limit])
 
 
 def _pairs(session: Session, numbers: Sequence[int]) -> Iterator[tuple[float, int, int]]:
-    """Yield the cosine and the numbers of each pair that says nearly the same."""
+    """Yield the cosine and the numbers of each pair that says nearly the same thing."""
     means = _means(session, numbers)
-    known = [number for number in numbers if number in means]
-    if len(known) < 2:
+    with_vectors = [number for number in numbers if number in means]
+    if len(with_vectors) < 2:
         return
-    vectors: Vectors = np.stack([means[number] for number in known])
+    vectors: Vectors = np.stack([means[number] for number in with_vectors])
     cosines = np.triu(vectors @ vectors.T, k=1)
     for first, second in np.argwhere(cosines >= NEARLY_EQUAL):
-        yield float(cosines[first, second]), known[first], known[second]
+        yield float(cosines[first, second]), with_vectors[first], with_vectors[second]
 
 
 def _means(session: Session, numbers: Sequence[int]) -> dict[int, Vectors]:
@@ -135,5 +137,5 @@ def _newest_first(session: Session, numbers: Sequence[int]) -> list[Memory]:
 
 def _in_order(session: Session, project_id: str, numbers: Sequence[int]) -> list[Memory]:
     query = sa.select(Memory).where(*conditions(Filters(), project_id), col(Memory.number).in_(numbers))
-    found = {memory.number: memory for memory in session.scalars(query.options(WITHOUT_MESSAGES))}
-    return [found[number] for number in numbers if number in found]
+    memories_by_number = {memory.number: memory for memory in session.scalars(query.options(WITHOUT_MESSAGES))}
+    return [memories_by_number[number] for number in numbers if number in memories_by_number]

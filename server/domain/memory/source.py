@@ -64,9 +64,9 @@ def parse_id(value: str) -> str:
 SourceId = Annotated[str, AfterValidator(parse_id)]
 
 
-def source_conditions(wanted: str) -> list[sa.ColumnElement[bool]]:
+def source_conditions(kind_or_id: str) -> list[sa.ColumnElement[bool]]:
     """Return the conditions for memories of this kind of source, or of the source with this id."""
-    if wanted in list(SourceKind):
-        return [col(Memory.source_kind) == wanted]
+    if kind_or_id in list(SourceKind):
+        return [col(Memory.source_kind) == kind_or_id]
     # The kind is named so that the database can use the index.
-    return [col(Memory.source_kind).in_(list(SourceKind)), col(Memory.source_id) == wanted]
+    return [col(Memory.source_kind).in_(list(SourceKind)), col(Memory.source_id) == kind_or_id]

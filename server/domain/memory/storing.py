@@ -40,9 +40,9 @@ def embed(session: Session, index: Index, texts: Sequence[tuple[str, str]]) -> l
 
     Pauses the transaction unless the vectors are known: call it where `paused` may be called.
     """
-    known = index.ready(texts)
-    if known is not None:
-        return known
+    embedded = index.ready(texts)
+    if embedded is not None:
+        return embedded
     with paused(session):
         return index.embed(texts)
 
@@ -53,5 +53,5 @@ def embedding_input(content: str, details: JsonObject) -> tuple[str, str]:
 
 
 def hash_content(content: str) -> str:
-    """Return SHA-256 as 64 hexadecimal digits. White space around the content makes no difference."""
+    """Return SHA-256 as 64 hexadecimal digits. Surrounding whitespace makes no difference."""
     return hashlib.sha256(content.strip().encode()).hexdigest()

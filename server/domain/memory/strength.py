@@ -1,7 +1,7 @@
 """Says in one word how well a result answers a question.
 
-A score alone misleads: what was said around a memory raises it too. A result is better than weak if the memory itself
-says something close to the question, in meaning or in words.
+A score alone is misleading, because the conversation around a memory raises it too. A result is better than weak if
+the memory itself says something close to the question, in meaning or in words.
 """
 
 from enum import StrEnum
@@ -15,7 +15,7 @@ CLOSE = 0.25
 VERY_CLOSE = 0.4
 HIGH_SCORE = 0.5
 HALF = 0.5
-"""Of the question's words; and of the best score, under which a result is weak beside a much better one."""
+"""This part of the question's words counts as close. A result below this part of the best score is weak."""
 
 
 class Strength(StrEnum):

@@ -1,6 +1,5 @@
-"""The trash: a deleted memory moves to a table of its own, so that no query of memories needs to know of it.
-
-It comes back under its id with all its versions, until its time is over.
+"""The trash: a deleted memory moves to a separate table, so that no query of memories needs to know about it. Until
+its time is over, it can come back with its id and all its versions.
 """
 
 from collections.abc import Iterable
@@ -27,13 +26,13 @@ from server.principal import Principal
 from server.quotas import TRASH_DAYS
 
 PURGED_MEMORIES = 100
-"""Memories that one transaction deletes."""
+"""How many memories one transaction deletes."""
 
 _WITHOUT_VECTORS = defer(TrashedMemory.vectors, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
 
 
 class Trashed(NamedTuple):
-    """A memory in the trash, as it was, and the row that keeps it."""
+    """A memory in the trash, with its last values, and the row that keeps it."""
 
     memory: Memory
     row: TrashedMemory
@@ -52,13 +51,13 @@ class TrashPage(NamedTuple):
 
 
 def days_of(session: Session, project_id: str) -> int:
-    """Return how long the project keeps what is deleted. 0: it keeps nothing."""
+    """Return how many days the project keeps deleted memories. 0 means that it keeps none."""
     days = session.scalar(sa.select(col(Project.trash_days)).where(col(Project.id) == project_id))
     return trash_days_of(session) if days is None else days
 
 
 def days_of_revert(session: Session, project_id: str) -> int:
-    """Return how long the trash keeps what a revert deletes: as always, but never 0, so that a revert can be undone."""
+    """Return how many days the trash keeps what a revert deletes: never 0, so that a revert can be undone."""
     return days_of(session, project_id) or trash_days_of(session) or TRASH_DAYS
 
 
@@ -99,14 +98,14 @@ def list_trash(
 ) -> TrashPage:
     """Return a page of the project's trash. Raises what `require_project` does."""
     project = require_project(session, principal, project_id, Action.READ)
-    matching = [*_kept(), *_of(project.id, user_id)]
+    matching = [*_restorable(), *_of(project.id, user_id)]
     query = sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS)
     query = query.order_by(col(TrashedMemory.deleted_at).desc(), col(TrashedMemory.id).desc())
     budget, is_cut = Budget(), False
     trashed: list[Trashed] = []
     page = query.limit(limit).offset(offset).execution_options(yield_per=ROWS_PER_READ)
-    with session.scalars(page) as kept:
-        for row in kept:
+    with session.scalars(page) as found:
+        for row in found:
             memory = rows.read(Memory, row.memory)
             if is_cut := not budget.take(size_of(memory.content, memory.details)):
                 break
@@ -117,8 +116,8 @@ def list_trash(
 
 
 def kept_in(project_id: str) -> sa.Select[TrashedMemory]:
-    """Return the query for what can come back from the project's trash."""
-    matching = [*_kept(), *_of(project_id, None)]
+    """Return the query for the project's memories that can be restored from the trash."""
+    matching = [*_restorable(), *_of(project_id, None)]
     return sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS).order_by(col(TrashedMemory.id))
 
 
@@ -178,7 +177,7 @@ def erase_some(session: Session, project_id: str, user_id: str | None, until: da
 
 
 def purge(session: Session) -> int:
-    """Delete some memories whose time in the trash is over. Return how many. Call it again while some go."""
+    """Delete some memories whose time in the trash is over. Return how many. Call it until it returns 0."""
     moment = now()
     is_over = sa.or_(col(TrashedMemory.deleted_until) <= moment, col(TrashedMemory.expires_at) <= moment)
     found = session.execute(
@@ -191,7 +190,7 @@ def purge(session: Session) -> int:
 
 
 def project_of(session: Session, principal: Principal, memory_id: str) -> str:
-    """Return the project of a memory that the principal may change, also of one in the trash. Raises NotFound."""
+    """Return the project of a memory that the principal may change, even if it is in the trash. Raises NotFound."""
     row = _find(session, memory_id)
     if row is None:
         return require_memory(session, principal, memory_id, Action.WRITE, lock=False).project_id
@@ -208,7 +207,7 @@ def require_in_project(session: Session, principal: Principal, memory_id: str, p
 def _find(session: Session, memory_id: str) -> TrashedMemory | None:
     if not is_id("mem_", memory_id):
         return None
-    query = sa.select(TrashedMemory).where(col(TrashedMemory.id) == memory_id, *_kept())
+    query = sa.select(TrashedMemory).where(col(TrashedMemory.id) == memory_id, *_restorable())
     return session.scalars(query.options(_WITHOUT_VECTORS)).one_or_none()
 
 
@@ -220,8 +219,8 @@ def _require(session: Session, principal: Principal, project_id: str) -> None:
         raise NotFound(NO_MEMORY) from None
 
 
-def _kept() -> list[sa.ColumnElement[bool]]:
-    """Return the conditions for what can still come back."""
+def _restorable() -> list[sa.ColumnElement[bool]]:
+    """Return the conditions for memories that can still be restored."""
     moment = now()
     expires_at = col(TrashedMemory.expires_at)
     return [col(TrashedMemory.deleted_until) > moment, sa.or_(expires_at.is_(None), expires_at > moment)]

@@ -1,6 +1,5 @@
-"""How much a project holds, and whether its quota has room for more.
-
-Memories that are staged and committed count as held: they will be published in any case.
+"""Computes how much a project holds, and whether its quota has room for more. Memories that are staged and committed
+count too, because they will be published in any case.
 """
 
 from typing import NamedTuple
@@ -29,8 +28,8 @@ def usage_of(session: Session, project_id: str, *, lock: bool = False) -> Usage 
     quota = quota_of(session)
     if quota == UNLIMITED:
         return None
-    held = sa.select(col(Project.memory_count), col(Project.memory_bytes)).where(col(Project.id) == project_id)
-    row = session.execute(held.with_for_update(key_share=True) if lock else held).one_or_none()
+    counters = sa.select(col(Project.memory_count), col(Project.memory_bytes)).where(col(Project.id) == project_id)
+    row = session.execute(counters.with_for_update(key_share=True) if lock else counters).one_or_none()
     coming = sa.select(
         sa.func.coalesce(sa.func.sum(col(Import.memory_count)), 0),
         sa.func.coalesce(sa.func.sum(col(Import.memory_bytes)), 0),

@@ -23,7 +23,7 @@ from server.models.sources import Source
 from server.principal import Principal
 
 MOST_VERSIONS = 50
-"""Earlier versions of a memory that are kept."""
+"""How many earlier versions of a memory are kept."""
 
 
 class Version(NamedTuple):
@@ -131,7 +131,7 @@ def _of(memory: Memory) -> sa.Select[MemoryVersion]:
 def _state_at(session: Session, memory: Memory, current: Version, version: int) -> Version:
     """Return the text and metadata that the memory had at `version`.
 
-    Each is from the first row at or after that version that holds it.
+    Each comes from the first row at or after that version that has it.
     """
     since = _of(memory).where(col(MemoryVersion.version) >= version).order_by(col(MemoryVersion.version)).limit(1)
     with_text = session.scalars(since.where(col(MemoryVersion.content).is_not(None))).one_or_none()
@@ -145,7 +145,7 @@ def _state_at(session: Session, memory: Memory, current: Version, version: int) 
 
 
 def _before(state: Version, row: MemoryVersion) -> Version:
-    """Return the version that the row describes, with what it shares with the next version."""
+    """Return the version that the row describes, completed with what it shares with the next version."""
     content = state.content if row.content is None else row.content
     details = state.details if row.details is None else row.details
     return Version(row.version, content, details, row.updated_at, row.updated_by, row.source)

@@ -1,4 +1,4 @@
-"""Passwords that are guessed first: the most used ones, and those made of the account's own name or address."""
+"""Recognizes passwords that are guessed first: the most common ones, and the account's own name or address."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _most_used = frozenset(FREQUENCY_LISTS["passwords"][:MOST_USED])
 
 
 def is_common(password: str) -> bool:
-    """Return whether this is one of the most used passwords, ignoring case and spaces around it."""
+    """Return whether this is one of the most common passwords, ignoring case and surrounding spaces."""
     return _folded(password) in _most_used
 
 

@@ -13,7 +13,7 @@ from server.principal import ExternalIdentity, Principal
 
 
 def user_of(session: Session, external: ExternalIdentity) -> User | None:
-    """Return the user that the identity was joined to, and note its use."""
+    """Return the user that the identity belongs to, and record its use."""
     query = select(Identity).where(Identity.issuer == external.issuer, Identity.subject == external.subject)
     identity = session.exec(query).one_or_none()
     if identity is None:
@@ -23,7 +23,7 @@ def user_of(session: Session, external: ExternalIdentity) -> User | None:
 
 
 def join(session: Session, user: User, external: ExternalIdentity) -> None:
-    """Let the identity sign in to the user's account. Raises IdentityTaken when another request joins it now."""
+    """Let the identity sign in to the user's account. Raises IdentityTaken if another request has just joined it."""
     identity = Identity(user_id=user.id, issuer=external.issuer, subject=external.subject)
     flush_or_conflict(session, identity)
     audit.record_account_event(session, Event.IDENTITY_JOINED, user.id, identity.id, issuer=external.issuer)

@@ -15,9 +15,8 @@ LIFETIME = timedelta(hours=1)
 
 
 def issue(session: Session, user_id: str, purpose: MailedPurpose, *, was_mailed: bool = True) -> str:
-    """Return a new token. Earlier ones stay valid until they expire or one token is redeemed.
-
-    `was_mailed` False is for a token that is also shown elsewhere, so that it does not prove the mailbox.
+    """Return a new token. Earlier ones stay valid until they expire or one of them is redeemed. `was_mailed` is False
+    for a token that is also shown elsewhere, so it does not prove who owns the mailbox.
     """
     _discard(session, user_id, purpose, col(MailedToken.expires_at) <= now())
     token = new_token(MAILED_PREFIX)
@@ -75,8 +74,8 @@ def discard(session: Session, user_id: str, purpose: MailedPurpose) -> None:
 
 
 def _discard(session: Session, user_id: str, purpose: MailedPurpose, *conditions: sa.ColumnElement[bool]) -> None:
-    own = (col(MailedToken.user_id) == user_id, col(MailedToken.purpose) == purpose)
-    session.execute(sa.delete(MailedToken).where(*own, *conditions))
+    conditions = (col(MailedToken.user_id) == user_id, col(MailedToken.purpose) == purpose)
+    session.execute(sa.delete(MailedToken).where(*conditions, *conditions))
 
 
 def _is_valid(token: str, purpose: MailedPurpose) -> tuple[sa.ColumnElement[bool], ...]:

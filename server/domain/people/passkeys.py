@@ -37,7 +37,7 @@ from server.models.base import now
 from server.principal import Principal
 
 MOST = 20
-"""The most passkeys of one account."""
+"""Maximum number of passkeys per account."""
 
 CHALLENGE_SECONDS = 600
 CHALLENGE_BYTES = 32
@@ -53,11 +53,11 @@ FORGED = (
     TypeError,
     ValueError,
 )
-"""What the library raises for an invalid credential. Its parsers also raise Python's own errors."""
+"""The errors that the library raises for an invalid credential. Its parsers also raise Python's own errors."""
 
 
 class PasskeyRefused(Unauthenticated):
-    """The sentence is the same for every reason, so that it reveals nothing about an account."""
+    """The message is the same for every reason, so that it reveals nothing about an account."""
 
     sentence = "This passkey did not work here. Try again, or sign in another way."
 
@@ -111,7 +111,7 @@ def sign_in_options(party: RelyingParty, challenge: Challenge) -> str:
 def creation_options(session: Session, principal: Principal, party: RelyingParty, challenge: Challenge) -> str:
     """Return the JSON that a browser needs to create a passkey for the principal."""
     user = users.me(session, principal)
-    known = [PublicKeyCredentialDescriptor(base64url_to_bytes(one.credential_id)) for one in _of(session, user.id)]
+    existing = [PublicKeyCredentialDescriptor(base64url_to_bytes(one.credential_id)) for one in _of(session, user.id)]
     options = webauthn.generate_registration_options(
         rp_id=party.host,
         rp_name="SelfMemory",
@@ -122,7 +122,7 @@ def creation_options(session: Session, principal: Principal, party: RelyingParty
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
         ),
-        exclude_credentials=known,
+        exclude_credentials=existing,
     )
     return webauthn.options_to_json(options)
 
@@ -191,7 +191,7 @@ def remove(session: Session, principal: Principal, passkey_id: str, mailer: Mail
 
 
 def verify(session: Session, credential: str, challenge: Challenge, party: RelyingParty) -> Answer:
-    """Check a passkey's answer to the challenge. It only reads, so that guesses cannot keep the database busy.
+    """Check a passkey's answer to the challenge. This only reads, so that guesses cannot keep the database busy.
 
     Raises PasskeyRefused.
     """

@@ -24,7 +24,7 @@ MIN_LENGTH = 8
 MAX_LENGTH = 200
 
 LETTER_EVERY = timedelta(minutes=5)
-"""The time between two letters with a link to the same account. The earlier link still works."""
+"""The minimum time between two letters with a link to the same account. The earlier link still works."""
 
 
 class WrongPassword(Invalid):
@@ -37,15 +37,15 @@ class NoAccount(NotFound):
 
 
 class LinkEnded(Gone):
-    sentence = "This link has ended. A link works for an hour, until you use it or another one."
+    sentence = "This link no longer works. A link is valid for an hour, until you use it or another one."
 
 
 def require_acceptable(password: str, email: str, name: str) -> None:
-    """Raises Invalid for a password of the wrong length, a very common one, and the account's own address or name."""
+    """Raises Invalid for a password that is too short, too long, very common, or the account's own address or name."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise Invalid(f"use {MIN_LENGTH} to {MAX_LENGTH} characters.", field="password")
     if common_passwords.is_common(password):
-        raise Invalid("this is one of the most used passwords: choose another one.", field="password")
+        raise Invalid("this is one of the most common passwords: choose another one.", field="password")
     if common_passwords.is_own(password, email, name):
         raise Invalid("choose a password other than your email address or name.", field="password")
 
@@ -79,9 +79,8 @@ def change(session: Session, principal: Principal, current: str, new: str, brows
 
 
 def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
-    """Mail a link for setting a new password if the address has an account. The caller does not learn whether it has.
-
-    An account gets one such letter in `LETTER_EVERY`. An address that is not confirmed may belong to a stranger, so it
+    """Mail a link for setting a new password if the address has an account. The caller does not learn whether it has
+    one. An account gets one such letter per `LETTER_EVERY`. An unconfirmed address may belong to a stranger, so it
     gets only a few a day.
     """
     user = users.by_email(session, names.fold_email(email))

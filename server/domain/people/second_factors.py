@@ -34,18 +34,18 @@ SET_UP_SECONDS = 1800
 FAILURES_A_DAY = 100
 """After this many wrong codes, codes of the app are refused for the rest of the day. Recovery codes still work.
 
-Three of a million codes are right at a time, so a hundred guesses a day succeed once in nine years.
+At any time, three of a million codes are correct, so a hundred guesses a day succeed once in nine years.
 """
 
 NOTICED_FAILURES = 10
-"""After this many wrong codes the user gets a letter, because somebody has the password."""
+"""After this many wrong codes the user gets a letter, because somebody knows the password."""
 
 RECOVERY_CODES = 10
 RECOVERY_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: letters that look like digits are left out."""
 
 RECOVERY_LENGTH = 16
-"""Each has 80 random bits, so that its hash in a stolen database does not help to guess it."""
+"""A code has 80 random bits, so that its hash in a stolen database does not help anybody guess it."""
 
 
 class Factor(StrEnum):
@@ -64,11 +64,11 @@ class NotOn(Conflict):
 
 
 class SetUpEnded(Gone):
-    sentence = "This setup has ended. Start again."
+    sentence = "This setup has expired. Start again."
 
 
 class Proposal(NamedTuple):
-    """A secret that is not in use yet. The form carries it as `sealed`, so that it is stored only once confirmed."""
+    """A secret that is not in use yet. The form carries it as `sealed`, so that it is stored only when confirmed."""
 
     secret: str
     uri: str
@@ -105,7 +105,7 @@ def propose(session: Session, principal: Principal, seal: Fernet) -> Proposal:
 
 
 def proposed(session: Session, principal: Principal, sealed: str, seal: Fernet) -> Proposal:
-    """Return the proposal that a form sent back. Raises SetUpEnded after half an hour, or if it is another user's."""
+    """Return the proposal that a form sent back. Raises SetUpEnded if it is over half an hour old or another user's."""
     require_session(principal)
     return _proposal(users.me(session, principal), _open(principal.user_id, sealed, seal), seal)
 
@@ -123,7 +123,7 @@ def turn_on(session: Session, principal: Principal, sealed: str, code: str, seal
     secret = _open(user.id, sealed, seal)
     step = _step_of(secret, code, after=-1)
     if step is None:
-        raise Invalid("this code is not right. Enter the newest code of the app.", field="code")
+        raise Invalid("this code is wrong. Enter the newest code from the app.", field="code")
     session.add(SecondFactor(user_id=user.id, sealed_secret=seal.encrypt(secret.encode()), last_step=step))
     audit.record_account_event(session, Event.SECOND_FACTOR_ADDED, user.id)
     letters.send_security_notice(session, mailer, user, "Two-factor authentication was turned on.")
@@ -138,7 +138,9 @@ def renew_recovery_codes(session: Session, principal: Principal, mailer: Mailer)
     if not is_on(session, user.id):
         raise NotOn
     audit.record_account_event(session, Event.RECOVERY_CODES_RENEWED, user.id)
-    letters.send_security_notice(session, mailer, user, "New recovery codes were created. The earlier ones ended.")
+    letters.send_security_notice(
+        session, mailer, user, "New recovery codes were created. The earlier ones no longer work."
+    )
     return _new_recovery_codes(session, user.id)
 
 
@@ -238,7 +240,7 @@ def _count_failure(session: Session, user: User, factor: SecondFactor, mailer: M
     factor.failures += 1
     audit.record_account_event(session, Event.SECOND_FACTOR_FAILED, user.id)
     if factor.failures == NOTICED_FAILURES:
-        happened = "Somebody entered your password and then several wrong codes of your authenticator app."
+        happened = "Somebody entered your password, and then several wrong authenticator codes."
         letters.send_security_notice(session, mailer, user, happened)
 
 

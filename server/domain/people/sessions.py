@@ -31,7 +31,7 @@ TRIES = 5
 
 STEP_ENDED = "Your sign-in took too long, or had too many wrong codes. Sign in again."
 MAX_PENDING = 10
-"""The most sign-ins of one user that wait for a code. A new one replaces the oldest."""
+"""Maximum number of a user's sign-ins that wait for a code. A new one replaces the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def complete_sign_in(
 
 
 def second_step_of(session: Session, value: str) -> User | None:
-    """Return the user whose second step has this value."""
+    """Return the user whose second step has this token value."""
     query = select(User).join(PendingSignIn, col(PendingSignIn.user_id) == User.id)
     return session.exec(query.where(*_is_pending(value))).one_or_none()
 
@@ -112,7 +112,7 @@ def take_second_step(
 
 
 def begin(session: Session, user: User, browser: BrowserInfo) -> str:
-    """Return the value of a new session. Never reuses the value that the browser sent (session fixation).
+    """Create a session and return its value. Never reuses the value that the browser sent (session fixation).
 
     Deletes the user's expired sessions. Raises Unauthenticated when the account was just deleted.
     """
@@ -149,19 +149,18 @@ def list_own(session: Session, principal: Principal) -> list[BrowserSession]:
     """Return the principal's live sessions, newest first. Raises Forbidden for a key or token."""
     require_session(principal)
     moment = now()
-    own = select(BrowserSession).where(
+    query = select(BrowserSession).where(
         BrowserSession.user_id == principal.user_id,
         BrowserSession.expires_at > moment,
         BrowserSession.last_seen_at > moment - IDLE_TIMEOUT,
     )
-    return list(session.exec(own.order_by(col(BrowserSession.id).desc())))
+    return list(session.exec(query.order_by(col(BrowserSession.id).desc())))
 
 
 def require_live(session: Session, principal: Principal) -> None:
-    """Raises Unauthenticated when the session has ended since the request began.
-
-    A door reads the credential before the body, and a sender can delay the body. Operations that create something that
-    outlives the session therefore check again, in the transaction that writes.
+    """Raises Unauthenticated when the session has ended since the request began. A door reads the credential before
+    the body, and a sender can delay the body. So operations that create something that outlives the session check
+    again, in the transaction that writes.
     """
     row = sa.select(col(BrowserSession.id)).where(col(BrowserSession.id) == principal.credential_id)
     if session.execute(row).one_or_none() is None:
@@ -171,8 +170,8 @@ def require_live(session: Session, principal: Principal) -> None:
 def revoke(session: Session, principal: Principal, session_id: str) -> None:
     """End one of the principal's own sessions. Raises NotFound, Forbidden for a key or token."""
     require_session(principal)
-    own = select(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.user_id == principal.user_id)
-    browser_session = session.exec(own).one_or_none()
+    query = select(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.user_id == principal.user_id)
+    browser_session = session.exec(query).one_or_none()
     if browser_session is None:
         raise NotFound("Session not found.")
     session.delete(browser_session)
@@ -194,7 +193,7 @@ def _require_account(session: Session, user: User) -> None:
 
 
 def _begin_second_step(session: Session, user: User) -> str:
-    """Return the value with which this browser continues by a code. Ends the user's expired and oldest steps."""
+    """Begin a second step and return the value that identifies it. Ends the user's expired and oldest steps."""
     _require_account(session, user)
     newest = (
         sa.select(col(PendingSignIn.id))

@@ -21,7 +21,7 @@ from server.models.base import now
 from server.principal import Principal
 
 FRESH = timedelta(minutes=10)
-"""How long a proof counts, in the session that it was given in. Signing in is a proof."""
+"""How long a proof counts, in the session in which it was given. Signing in counts as a proof."""
 
 
 class ProofNeeded(Forbidden):
@@ -42,7 +42,7 @@ class Ways(NamedTuple):
 
 
 def is_fresh(session: Session, principal: Principal) -> bool:
-    """Return whether this session was proved within the last ten minutes."""
+    """Return whether this session has a proof from the last ten minutes."""
     require_session(principal)
     verified_at = session.execute(
         sa.select(col(BrowserSession.verified_at)).where(col(BrowserSession.id) == principal.credential_id)
@@ -63,7 +63,7 @@ def ways_of(session: Session, principal: Principal) -> Ways:
 
 
 def prove(session: Session, principal: Principal, password: str, code: str, seal: Fernet, mailer: Mailer) -> bool:
-    """Check the password, or the code if there is no password. If it is right, record the time in the session.
+    """Check the password, or the code if there is no password. If it is correct, record the time in the session.
 
     Commit after False, so that wrong codes count. Raises RateLimited after too many wrong codes.
     """

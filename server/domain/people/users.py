@@ -1,4 +1,4 @@
-"""Users: each has a personal organization and a first project from the start."""
+"""Users: each starts with a personal organization and a first project."""
 
 from collections.abc import Collection
 
@@ -24,7 +24,7 @@ FIRST_PROJECT = "My Memories"
 def register(session: Session, email: str, name: str, password_hash: str | None, *, verified: bool = False) -> User:
     """Create an account with its personal organization and first project.
 
-    With `password_hash` None, sign-in by password is impossible until one is set. Raises Invalid, EmailTaken.
+    If `password_hash` is None, nobody can sign in by password until one is set. Raises Invalid, EmailTaken.
     """
     address = names.parse_email(email)
     if by_email(session, address) is not None:
@@ -57,9 +57,8 @@ def me(session: Session, principal: Principal) -> User:
 
 
 def names_of(session: Session, _principal: Principal, user_ids: Collection[str | None]) -> dict[str, str]:
-    """Return people's names by user id, without deleted accounts.
-
-    It does not check permissions: pass only ids from rows that the principal may see.
+    """Return people's names by user id, without deleted accounts. Does not check permissions: pass only ids from rows
+    that the principal may see.
     """
     wanted_ids = sorted({user_id for user_id in user_ids if user_id})
     query = sa.select(col(User.id), col(User.name)).where(col(User.id).in_(wanted_ids), col(User.name) != "")
@@ -110,7 +109,7 @@ def notify_invited(session: Session, user: User, invitation: Invitation, organiz
         [user.id],
         Notice.INVITATION_RECEIVED,
         f"Invitation to {organization_name}",
-        f"You are invited to {organization_name}.",
+        f"You have been invited to {organization_name}.",
         topic=f"invitation:{invitation.project_id or invitation.organization_id}",
         invitation_id=invitation.id,
         organization_id=invitation.organization_id,

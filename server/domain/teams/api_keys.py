@@ -21,10 +21,10 @@ from server.principal import Principal
 PERMISSIONS = ("read", "write")
 LONGEST_DAYS = 3650
 MAX_PER_PERSON = 50
-"""The most keys of a person in one project, including expired ones."""
+"""Maximum number of a person's keys in one project, including expired ones."""
 
 PREFIX_LENGTH = len(API_KEY_PREFIX) + 4
-"""How many of a key's first characters are stored, so that people can recognize it."""
+"""How many characters from the start of a key are stored, so that people can recognize it."""
 
 
 class TooManyKeys(Conflict):
@@ -33,7 +33,7 @@ class TooManyKeys(Conflict):
 
 
 class NewKey(NamedTuple):
-    """The properties of a new key. `expires_in_days` None means never."""
+    """The properties of a new key. It never expires if `expires_in_days` is None."""
 
     name: str
     permissions: list[str]
@@ -90,7 +90,7 @@ def create(session: Session, principal: Principal, project_id: str, new: NewKey)
 
 
 def announce(session: Session, project: Project, row: ApiKey, actor_id: str | None) -> None:
-    """Record the new key and notify the project's administrators. `actor_id` None means the command line."""
+    """Record the new key and notify the project's administrators. `actor_id` is None for the command line."""
     details = {"project_id": project.id, "permissions": row.permissions}
     audit.record(session, Event.KEY_CREATED, actor_id, project.organization_id, row.id, **details)
     _notify_administrators(session, project, row, Notice.KEY_CREATED, "created", actor_id)
@@ -109,7 +109,7 @@ def list_keys(session: Session, principal: Principal, project_id: str) -> list[A
 
 
 def rename(session: Session, principal: Principal, project_id: str, key_id: str, name: str) -> ApiKey:
-    """Give the principal's own key another name, or any key as an admin. Raises Invalid, NotFound, Forbidden."""
+    """Rename the principal's own key or, for an admin, any key. Raises Invalid, NotFound, Forbidden."""
     project, key = _require_key(session, principal, project_id, key_id)
     key.name = parse_key_name(name)
     audit.record(session, Event.KEY_RENAMED, principal.user_id, project.organization_id, key.id, project_id=project.id)
@@ -117,7 +117,7 @@ def rename(session: Session, principal: Principal, project_id: str, key_id: str,
 
 
 def delete(session: Session, principal: Principal, project_id: str, key_id: str) -> ApiKey:
-    """Delete the principal's own key, or any key as an admin. Raises NotFound, Forbidden."""
+    """Delete the principal's own key or, for an admin, any key. Raises NotFound, Forbidden."""
     project, key = _require_key(session, principal, project_id, key_id)
     session.delete(key)
     audit.record(session, Event.KEY_DELETED, principal.user_id, project.organization_id, key.id, project_id=project.id)

@@ -1,7 +1,7 @@
 """Invitations as the invited person sees them: reading one, accepting, declining.
 
-A `handle` is the token that the inviter was shown, the token of the mailed link or, for the invited account itself, an
-id from its list of pending invitations. Each of them can accept; only the mailed token proves the mailbox.
+A `handle` is the token that the inviter saw, the token in the mailed link or, for the invited account itself, an id
+from its list of pending invitations. Any of them can accept; only the mailed token proves who owns the mailbox.
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ class AnotherAccount(Forbidden):
 
 
 class InvitationEnded(Gone):
-    """`how` ends the sentence: "has expired"."""
+    """`how` is the end of the sentence, such as "has expired"."""
 
     def __init__(self, how: str) -> None:
         super().__init__(f"This invitation {how}.")
@@ -87,7 +87,7 @@ def list_pending(session: Session, principal: Principal) -> list[Offer]:
 
 
 def accept(session: Session, principal: Principal, handle: str) -> AcceptedInvitation:
-    """Join the organization and the projects. A role that the person already has is never lowered.
+    """Join the organization and the projects. Never lowers a role that the person already has.
 
     The mailed token also confirms the address. Raises NotFound, InvitationEnded, AnotherAccount.
     """
@@ -130,7 +130,7 @@ def _require_own(session: Session, principal: Principal, handle: str) -> tuple[I
 
 
 def _find(session: Session, principal: Principal | None, handle: str) -> Invitation:
-    """Raises NotFound, also for an id if the principal is not the invited account or has not confirmed the address."""
+    """Return the invitation. Raises NotFound, also for an id if the principal has not confirmed the invited address."""
     query = select(Invitation).execution_options(populate_existing=True)
     if handle.startswith(ID_PREFIX):
         user = users.me(session, principal) if principal is not None and principal.is_session else None
@@ -149,7 +149,7 @@ def _find(session: Session, principal: Principal | None, handle: str) -> Invitat
 
 
 def _went_by_mail_alone(invitation: Invitation, handle: str) -> bool:
-    """Return whether the handle is the token of the letter, which only a reader of the mailbox can have."""
+    """Return whether the handle is the letter's token, which only somebody who reads the mailbox can have."""
     return invitation.mailed_token_hash == token_hash(handle)
 
 

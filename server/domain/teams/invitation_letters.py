@@ -1,4 +1,4 @@
-"""The letter of an invitation, and the reasons for not mailing one."""
+"""The letter for an invitation, and the reasons for not mailing one."""
 
 from enum import Enum, auto
 
@@ -11,7 +11,7 @@ from server.models.notifications import LetterKind
 
 
 class Unmailed(Enum):
-    """Why an invitation is not mailed. Its link works nevertheless."""
+    """Why an invitation is not mailed. Its link works anyway."""
 
     MAIL_IS_OFF = auto()
     INVITER_UNCONFIRMED = auto()
@@ -21,7 +21,7 @@ class Unmailed(Enum):
 def queue(
     session: Session, invitation: Invitation, organization: Organization, role: str, token: str, mailer: Mailer
 ) -> str | Unmailed:
-    """Queue the letter and return its id, or why it was not queued. Only confirmed accounts cause letters to others."""
+    """Queue the letter and return its id, or why it was not queued. Only confirmed accounts may write to others."""
     inviter = session.get_one(User, invitation.invited_by)
     if not mailer.is_on:
         return Unmailed.MAIL_IS_OFF

@@ -56,8 +56,8 @@ class Assignment(NamedTuple):
 class NewInvitation(NamedTuple):
     """An invitation that was just created. Only its hash is stored, so `token` cannot be shown again.
 
-    `token` is for the inviter; the letter holds another one. `role` is the role in the project for an invitation to one
-    project. `mail` is the id of the queued letter, or why it was not queued.
+    `token` is for the inviter; the letter has a different one. `role` is the role in the project for an invitation to
+    one project. `mail` is the id of the queued letter, or why it was not queued.
     """
 
     invitation: Invitation

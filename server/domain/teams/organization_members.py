@@ -37,7 +37,7 @@ class Member:
 
 
 class Removal(NamedTuple):
-    """How many API keys of the person, and pending invitations to and from them, ended with a membership."""
+    """How many of the person's API keys, and pending invitations to and from the person, ended with a membership."""
 
     api_keys: int
     invitations: int

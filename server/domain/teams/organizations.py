@@ -61,7 +61,7 @@ def get(session: Session, principal: Principal, organization_id: str) -> Members
 
 
 def rename(session: Session, principal: Principal, organization_id: str, name: str) -> Membership:
-    """Give the organization another name. Raises Invalid, NotFound, Forbidden, OrganizationNameTaken."""
+    """Rename the organization. Raises Invalid, NotFound, Forbidden, OrganizationNameTaken."""
     lock_organization(session, organization_id)
     organization, role = require_organization(session, principal, organization_id, Action.RENAME)
     if names.rename(organization, name):
@@ -107,7 +107,7 @@ def delete(session: Session, principal: Principal, organization_id: str) -> Dele
     )
     member_ids = list(session.execute(members).scalars())
     counts = cascades.remove_organization(session, organization)
-    # The organization's own audit trail is deleted with it, so the event goes to the owner's.
+    # The organization's audit trail is deleted with it, so the event goes to the owner's trail.
     audit.record_account_event(session, Event.ORGANIZATION_DELETED, principal.user_id, organization_id)
     message = f"The owner deleted {organization.name} and all its projects."
     title = f"{organization.name} was deleted"

@@ -1,8 +1,8 @@
 """Members of a project: listing them, adding, changing roles, removing, leaving.
 
-The owner and the admins of the organization are admins of all its projects without a row here. The creator of a project
-still gets a row, and so stays an admin after losing the role in the organization. The row can be changed and removed
-like any other.
+The owner and the admins of the organization are admins of all its projects without a row here. A project's creator
+still gets a row, so the creator stays an admin after losing the role in the organization. That row can be changed and
+removed like any other.
 """
 
 import sqlalchemy as sa
@@ -142,7 +142,7 @@ def _require_own_role(session: Session, project: Project, user_id: str) -> tuple
 
 
 def _require_other_admin(session: Session, principal: Principal, organization: Organization, project_id: str) -> None:
-    """Raises LastAdmin if no other admin would be left. The organization's owner may ask: owners remain admins."""
+    """Raises LastAdmin if no other admin would be left, except for the organization's owner, who remains an admin."""
     admins = sa.select(sa.func.count()).where(
         col(ProjectMember.project_id) == project_id, col(ProjectMember.role) == ProjectRole.ADMIN
     )

@@ -26,7 +26,7 @@ from server.principal import Principal
 
 
 class Unchanged(Enum):
-    """The default of an argument that means "do not change", where None is a value."""
+    """A default that means "do not change", for arguments where None is a value."""
 
     UNCHANGED = auto()
 
@@ -97,7 +97,7 @@ def get(session: Session, principal: Principal, project_id: str) -> ProjectWithR
 
 
 def rename(session: Session, principal: Principal, project_id: str, name: str) -> ProjectWithRole:
-    """Give the project another name. Raises Invalid, NotFound, Forbidden, ProjectNameTaken."""
+    """Rename the project. Raises Invalid, NotFound, Forbidden, ProjectNameTaken."""
     lock_organization_of(session, project_id)
     project, role = require_project_role(session, principal, project_id, Action.RENAME)
     if names.rename(project, name):

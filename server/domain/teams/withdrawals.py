@@ -17,9 +17,8 @@ from server.models.invitations import InvitationStatus
 
 
 def cancel_of_member(session: Session, organization: Organization, user_id: str, project_id: str | None = None) -> int:
-    """Cancel the pending invitations to a member, and the member's own that the new role no longer allows.
-
-    Call it after a role was lowered or ended. With `project_id`, it cancels only invitations that give access to this
+    """Cancel the pending invitations to a member, and those from the member that the new role no longer allows. Call
+    it after a role was lowered or removed. With `project_id`, it cancels only invitations that give access to this
     project or were sent for it. They stay cancelled if the role comes back. Return how many.
     """
     session.flush()
@@ -38,7 +37,7 @@ def cancel_of_account(session: Session, user: User) -> int:
 
 
 def cancel_of_deleted_account(session: Session, user: User) -> None:
-    """Cancel the invitations from the user, and those to the address, which somebody else may own later."""
+    """Cancel the invitations from the user and to the address, which somebody else may own later."""
     _cancel(session, (col(Invitation.invited_by) == user.id) | (col(Invitation.email) == user.email))
     session.execute(sa.update(Invitation).where(col(Invitation.email) == user.email).values(email=""))
 

@@ -37,7 +37,7 @@ REQUEST_TIMEOUT_SECONDS = 3.0
 """The time limit for an answer of a Chroma server. Chroma's client has no limit, so searches could wait forever."""
 
 OPENING_REQUESTS = 4
-"""The requests that Chroma's client sends when it is created, without a time limit."""
+"""How many requests Chroma's client sends when it is created, without a time limit."""
 
 _OPEN = "open"
 """The name of a file that exists while the embedded Chroma is in use."""
@@ -157,18 +157,18 @@ def open_served(settings: ServerSettings, prefix: str, earlier_prefix: str) -> C
         database=settings.chroma_database,
     )
     with _translating(is_embedded=False):
-        # Chroma's client asks this when it is created, before a timeout can be set, and does not tell why it fails.
+        # Chroma's client sends this request when it is created, before a timeout can be set, and hides why it fails.
         _require_answer(f"{parts.scheme}://{parts.netloc}/api/v2/auth/identity", headers)
         try:
             client = _within(OPENING_REQUESTS * REQUEST_TIMEOUT_SECONDS, lambda: cast(Client, connect()))
-        except ValueError as error:  # Chroma's client raises it for a refused connection
+        except ValueError as error:  # which Chroma's client raises for a refused connection
             raise ChromaFailed("ConnectError") from error
     client._server._session.timeout = REQUEST_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # the client has no option for it
     return Chroma(client, None, prefix, fresh=False, earlier_prefix=earlier_prefix)
 
 
 def _require_answer(address: str, headers: dict[str, str]) -> None:
-    """Raises ChromaFailed unless a server answers there and takes the token."""
+    """Raises ChromaFailed unless a server answers there and accepts the token."""
     status = httpx.get(address, headers=headers, timeout=REQUEST_TIMEOUT_SECONDS).status_code
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ChromaFailed("Unauthorized")
@@ -202,8 +202,8 @@ def _quiet() -> Settings:
 def _translating(is_embedded: bool) -> Iterator[None]:
     """Turn the exceptions of Chroma and its libraries into ChromaFailed.
 
-    A collection is damaged if it is gone. What else an embedded Chroma complains of is damage too; a server may be
-    busy, or not let us in.
+    A missing collection counts as damage, and so does any other error of an embedded Chroma. A server may just be
+    busy, or refuse us.
     """
     try:
         yield
@@ -211,7 +211,7 @@ def _translating(is_embedded: bool) -> Iterator[None]:
         raise
     except (ChromaError, sqlite3.Error) as error:
         raise ChromaFailed(type(error).__name__, damage=is_embedded or isinstance(error, NotFoundError)) from error
-    except Exception as error:  # Chroma's client makes bare ones of what a proxy answers
+    except Exception as error:  # for a proxy's answers, Chroma's client raises bare exceptions
         raise ChromaFailed(_kind(error)) from error
 
 

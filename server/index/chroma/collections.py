@@ -1,4 +1,4 @@
-"""Projects' collections in Chroma: finds the memories near a question, or returns None if SQL must be scanned."""
+"""Finds the memories near a question in a project's Chroma collection, or returns None if SQL must be scanned."""
 
 import hashlib
 import logging
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 2
 MAX_PENDING_TASKS = 2_000
-"""Above this many changes that Chroma has not seen, scanning all of a project is faster."""
+"""With more changes than this that Chroma has not seen, scanning the whole project is faster."""
 
 COOLDOWN_SECONDS = 10.0
 """After a failure, searches skip Chroma for this long, so that they do not wait for it."""
@@ -80,7 +80,7 @@ class Collections:
     def open(self, *, as_owner: bool) -> "Chroma | None":
         """Return Chroma, opened if necessary. None if it is embedded and was not opened by the owner.
 
-        Also None if another thread takes long to open it, since searches work without it. Raises ChromaFailed.
+        Also None if another thread takes too long to open it, since searches work without Chroma. Raises ChromaFailed.
         """
         wait = -1 if as_owner else OPENING_SECONDS
         if self._chroma is None and (as_owner or self.uses_server) and self._opening.acquire(timeout=wait):
@@ -130,7 +130,7 @@ class Collections:
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
 
     def mark_damaged(self) -> None:
-        """Mark the collections that failed in this process for rebuilding. Every process does so, owner or not."""
+        """Mark the collections that failed in this process for rebuilding. Not only the index's owner does this."""
         damaged = sorted(self.damaged_projects)
         if damaged:
             with self._database.write() as session:
@@ -138,7 +138,7 @@ class Collections:
             self.damaged_projects.difference_update(damaged)
 
     def _may_try(self) -> bool:
-        """Return whether to use Chroma. After a failure and its cooldown, one search tries, others go without."""
+        """Return whether to use Chroma. After a failure and its cooldown, one search tries it first."""
         with self._probing:
             if not self._is_failing:
                 return True

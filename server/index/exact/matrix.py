@@ -1,4 +1,5 @@
-"""Exact scanning: the vectors of some memories as one matrix, and how similar each memory is to a question.
+"""Exact scanning: holds the vectors of some memories as one matrix, and computes how similar each memory is to a
+question.
 
 `similarity = cos(question - mean, best piece - mean) - length_penalty(pieces)`
 """
@@ -23,7 +24,7 @@ Measured on LoCoMo 1-5 with the whole recipe: see docs/benchmarks.md.
 """
 
 COMPARABLE = 50
-"""Of fewer memories it cannot be told what similarities are usual for a model."""
+"""With fewer memories, we cannot tell what similarities are usual for a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Matrix:
 
     vectors: Vectors
     buffer: Vectors = field(repr=False)
-    """The array that `vectors` is the beginning of. New pieces go into its free space, so that nothing is copied."""
+    """The array whose beginning is `vectors`. New pieces go into its free space, so that nothing is copied."""
 
     @staticmethod
     def from_rows(rows: Sequence[Row], dimensions: int) -> "Matrix":
@@ -64,7 +65,8 @@ class Matrix:
         return np.diff(self.starts, append=len(self.vectors))
 
     def with_changes(self, new: "Matrix", removed: Numbers) -> "Matrix":
-        """Return the matrix without `removed` and with `new`. Put memories of `new` that this one has in `removed`.
+        """Return the matrix without `removed` and with `new`. If this matrix already has a memory of `new`, put it in
+        `removed` too.
 
         `self` does not change, but the new matrix uses the free space of its buffer if `new` fits.
         """
@@ -132,23 +134,22 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class SimilarMemories:
-    """Memories (numbers, ascending) and how similar each is to a question, about -1..1.
-
-    `complete` is true if no memory with vectors was left out.
+    """Memories (numbers, ascending) and how similar each one is to a question, about -1 to 1. `complete` is true if no
+    memory with vectors was left out.
     """
 
     numbers: Numbers
     similarities: Vector
     scan: Scan = field(repr=False)
     cosines: Vector = field(repr=False)
-    """For each piece of the scan."""
+    """The cosine of each piece of the scan and the question."""
 
     complete: bool
     others: "SimilarMemories | None" = field(default=None, repr=False)
-    """Memories whose vectors are of an earlier model; `numbers` and `similarities` have them too."""
+    """Memories whose vectors come from an earlier model. `numbers` and `similarities` include them."""
 
     def with_others(self, others: "SimilarMemories") -> "SimilarMemories":
-        """Add the memories that are only in `others`. What is usual there is made what is usual here."""
+        """Add the memories that are only in `others`, with their similarities rescaled to what is usual here."""
         added = ~np.isin(others.numbers, self.numbers)
         scale = np.float32(1)
         if min(len(self.numbers), len(others.numbers)) >= COMPARABLE:
@@ -174,7 +175,7 @@ class SimilarMemories:
         return best_of(self.numbers, self.similarities, count)
 
     def best_span(self, number: int) -> tuple[int, int] | None:
-        """Return start and end of the memory's best piece in its text, or None if the scan has no vectors of it."""
+        """Return the span of the memory's best piece in its text, or None if the scan has no vectors for the memory."""
         matrix = self.scan.matrix
         position = int(np.searchsorted(matrix.numbers, number))
         if position == len(matrix.numbers) or matrix.numbers[position] != number:

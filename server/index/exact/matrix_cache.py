@@ -22,16 +22,16 @@ LARGE_PROJECT_BYTES = 256 << 20
 """A project that has outgrown exact scanning is cached up to this size until its collection is built."""
 
 ENTRY_BYTES = 4096
-"""Bytes of a cached project in addition to its vectors: objects, a lock, small arrays."""
+"""How many bytes a cached project takes in addition to its vectors: objects, a lock, small arrays."""
 
 MAX_PROJECTS = 20_000
-"""The most cached projects, even small ones, because the garbage collector visits each."""
+"""Maximum number of cached projects, even small ones, because the garbage collector visits each."""
 
 PRUNE_AT_ONCE_MEMORIES = 5_000
 """Up to this many memories, a matrix drops deleted ones at once. A larger one drops them when they exceed 1 %."""
 
 PART_MEMORIES = 2_000
-"""The memories that are read at a time if a project is too large to cache."""
+"""How many memories to read at a time if a project is too large to cache."""
 
 _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
@@ -77,7 +77,7 @@ class _CachedMatrix:
 
 
 class MatrixCache:
-    """Scans of projects' vectors of one model. Safe for threads; a returned scan never changes."""
+    """Caches scans of projects' vectors from one model. Thread-safe; a returned scan never changes."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class MatrixCache:
         self._cached: OrderedDict[str, _CachedMatrix] = OrderedDict()
         self._total_bytes = 0
         self._oversized: str | None = None
-        """The project that exceeds the cache by itself and is kept nevertheless. Its vectors are not counted."""
+        """A project that exceeds the cache by itself and is kept anyway. Its vectors are not counted."""
 
     def fits(self, piece_count: int) -> bool:
         """Return whether a project with this many pieces can be cached."""
@@ -144,7 +144,9 @@ class MatrixCache:
         return self._read_memories(session, numbers), numbers[-1]
 
     def _refresh(self, session: Session, project: Project, cached: _CachedMatrix) -> Scan:
-        if cached.epoch != project.epoch:  # the database was set back: its counters say nothing about this matrix
+        if (
+            cached.epoch != project.epoch
+        ):  # the database was restored to an earlier state, so its counters say nothing about this matrix
             cached.epoch, cached.revision, cached.removals, cached.scan = project.epoch, -1, 0, None
         if cached.scan is not None and cached.revision >= project.revision and not _must_prune(project, cached):
             return cached.scan
@@ -166,7 +168,7 @@ class MatrixCache:
         return Matrix.from_rows(rows, self._space.dimensions)
 
     def _read_rows(self, session: Session, query: Query, **parameters: str | int) -> Sequence[Row]:
-        """Return one row for each piece of this model, and one without a vector for a memory without such pieces."""
+        """Return a row for each piece with a vector of this model, and one empty row for a memory without any."""
         return query.rows(session, model=self._space.name, **parameters)
 
     def _count(self, project_id: str, cached: _CachedMatrix) -> None:

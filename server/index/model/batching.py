@@ -22,7 +22,7 @@ from server.index.types import Vector, Vectors
 
 Batch: TypeAlias = dict[str, Future[Vector]]
 Queue: TypeAlias = deque[deque[str]]
-"""Requests in the order of their turns, each with its texts that have not run yet."""
+"""Requests in the order of their turns, each with the texts that have not run yet."""
 
 MAX_URGENT_TURNS = 8
 """After this many urgent turns in a row the other requests get one, so that many questions cannot stop all writing."""
@@ -52,7 +52,7 @@ class Model(Protocol):
 
     @property
     def prompts(self) -> Prompts:
-        """The prefixes that the embedder puts in front of texts. Raises ModelAway."""
+        """The prompts that the embedder puts in front of texts. Raises ModelAway."""
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
@@ -94,7 +94,7 @@ class BatchingEmbedder:
 
     @property
     def waiting(self) -> tuple[int, int]:
-        """How many texts and how many questions wait for the model."""
+        """Return how many texts and how many questions wait for the model."""
         with self._changed:
             questions = sum(len(request) for request in self._urgent)
             return max(len(self._waiting) - questions, 0), questions
@@ -126,7 +126,8 @@ class BatchingEmbedder:
         return self._is_local and (not self._waiting or only_later_turns) and self._is_free()
 
     def expect(self, caller: str) -> None:
-        """Announce that the caller uses the model. If several do, one thread is reserved for questions and first turns.
+        """Announce that the caller is going to use the model. If several callers do, one thread is reserved for
+        questions and first turns.
 
         A caller with much to embed would otherwise keep all threads busy, and a text takes up to 50 ms.
         """
@@ -137,7 +138,7 @@ class BatchingEmbedder:
             self._last_caller, self._last_use = caller, moment
 
     def close(self) -> None:
-        """Finish the running texts. Every other caller, waiting or new, gets EmbedderClosed."""
+        """Finish the running texts. All other callers, waiting or new, get EmbedderClosed."""
         with self._changed:
             self._closed = True
             for future in self._waiting.values():

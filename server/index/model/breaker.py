@@ -1,4 +1,4 @@
-"""Leaves a service alone for a while after it failed several times in a row."""
+"""Stops calling a service for a while after several failures in a row."""
 
 import threading
 import time
@@ -28,11 +28,11 @@ class Breaker:
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
-        """Allow the block to try; it sets `succeeded`. Raises ModelAway at once during a pause."""
+        """Let the block try, and set `succeeded` if it succeeds. Raises ModelAway at once during a pause."""
         with self._lock:
             if self._failures >= FAILURES:
                 if time.monotonic() < self._closed_until:
-                    raise ModelAway("The embedding endpoint failed several times. It is asked again soon.")
+                    raise ModelAway("The embedding endpoint failed several times. It will be tried again soon.")
                 self._closed_until = time.monotonic() + self._pause()  # the others wait for this attempt
         attempt = Attempt()
         try:

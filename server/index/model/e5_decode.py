@@ -1,4 +1,4 @@
-"""A program that decodes multilingual-e5-small from 4 bits into a folder of a BERT model, as transformers reads it.
+"""A program that decodes multilingual-e5-small from 4 bits into the folder of a BERT model that transformers can read.
 
 python e5_decode.py SOURCE.bin TARGET_FOLDER
 """
@@ -83,7 +83,7 @@ def main(source: str, target: str) -> None:
     folder.mkdir()
     reader = Reader(Path(source).read_bytes())
     if reader.data[:4] != MAGIC:
-        raise SystemExit("the file is not of the known kind")
+        raise SystemExit("the file has an unknown format")
     reader.take("4sI")
     shape = Shape(*reader.take("7i"))
     (epsilon,) = reader.take("f")
@@ -110,7 +110,7 @@ def read_pieces(reader: Reader) -> Pieces:
 
 def write_tokenizer(pieces: Pieces, target: Path) -> None:
     special = {pieces.first, pieces.last, pieces.padding, pieces.unknown, len(pieces.scored) - 1}
-    # A blank in front of a special piece keeps texts from spelling it: no word holds a blank.
+    # A space in front of a special piece keeps texts from containing it, because no word contains a space.
     vocabulary = [
         (f" {text}" if number in special else text, score) for number, (text, score) in enumerate(pieces.scored)
     ]
@@ -144,7 +144,7 @@ def write_config(shape: Shape, epsilon: float, padding: int, target: Path) -> No
 
 
 def read_tensors(reader: Reader, shape: Shape) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield each tensor under its name in transformers."""
+    """Yield each tensor with its name in transformers."""
     (count,) = reader.take("i")
     for _ in range(count):
         (length,) = reader.take("H")
@@ -173,7 +173,7 @@ def name_in_transformers(name: str) -> str:
 
 
 def decode(data: bytes, count: int) -> NDArray[np.float32]:
-    """Return `count` numbers: float32 as they are, or blocks of 4 bits, whose value is scale × (bits - 8)."""
+    """Return `count` numbers: plain float32, or blocks of 4-bit values, each of which means scale × (bits - 8)."""
     if len(data) == count * 4:
         return np.frombuffer(data, "<f4").copy()
     blocks = np.frombuffer(data, np.uint8).reshape(-1, BLOCK_BYTES)

@@ -60,7 +60,7 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions).
 
-        Questions go before other texts, and get a prompt of their own.
+        Questions go before other texts, and get their own prompt.
 
         Raises EmbedderClosed, ModelAway, ModelFailed.
         """
@@ -97,7 +97,7 @@ def configured(settings: Settings) -> Model:
 
 
 def open_packaged(name: str, data_dir: Path) -> Embedder | None:
-    """Open the model with this `Embedder.name`, if it comes in a package that is there."""
+    """Open the model with this `Embedder.name`, if it comes in a package that is installed."""
     model, _, precision = name.rpartition("/")
     if model not in PACKAGED or precision != PRECISION:
         return None
@@ -108,7 +108,7 @@ def open_packaged(name: str, data_dir: Path) -> Embedder | None:
 
 
 def load(model: str, data_dir: Path) -> Model:
-    """Load a model of a package, of a folder or of the hub. Raises ModelUnusable."""
+    """Load a model from a package, a folder or the hub. Raises ModelUnusable."""
     if model in PACKAGED:
         return OnnxModel(PACKAGED[model](data_dir))
     label = hub.label_of(model)
@@ -116,7 +116,7 @@ def load(model: str, data_dir: Path) -> Model:
     try:
         return OnnxModel(_exported(sentence_folder.read(folder, label.rpartition("/")[2]), label, data_dir))
     except (NotExportable, ProgramFailed) as error:
-        log.warning(f"the embedding model {label} cannot be exported, so that sentence-transformers runs it: {error}")
+        log.warning(f"the embedding model {label} cannot be exported, so sentence-transformers runs it: {error}")
     return TransformersModel(str(folder) if hub.is_folder(model) else model, label)
 
 

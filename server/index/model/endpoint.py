@@ -1,6 +1,6 @@
 """A model behind an OpenAI-compatible endpoint (`POST /v1/embeddings`): OpenAI, Ollama, LM Studio, vLLM, TEI.
 
-A request that may succeed later is repeated. After some failures in a row the endpoint is left alone for a while, so
+A request that may succeed later is repeated. After several failures in a row, the endpoint is not used for a while, so
 that callers do not wait for it. Messages and the log never quote an answer of the endpoint, because some contain the
 key.
 """
@@ -31,7 +31,7 @@ PROBE = "How many numbers has a vector of this model?"
 
 _TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _TOO_MUCH = frozenset({400, 413, 422})
-"""The statuses of servers that get more texts than they accept at a time."""
+"""The statuses of servers that receive more texts than they accept at a time."""
 
 
 class EndpointModel:
@@ -41,7 +41,7 @@ class EndpointModel:
     batch_size = 32
 
     def __init__(self, url: str, model: str, key: str) -> None:
-        """Ask for one vector to learn their length. Raises ModelAway."""
+        """Request one vector to learn the vectors' length. Raises ModelAway."""
         self._url = embeddings_url(url)
         self._model = model
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -83,7 +83,7 @@ class EndpointModel:
         raise ModelAway(f"The embedding endpoint {reason}.")
 
     def _ask(self, texts: Sequence[str]) -> httpx.Response | None:
-        """Return the answer with its body, or None if there is none."""
+        """Return the answer with its body, or None if no answer came."""
         body = {"model": self._model, "input": list(texts), "encoding_format": "float"}
         try:
             with self._http.stream("POST", self._url, json=body) as answer:
@@ -98,7 +98,7 @@ class EndpointModel:
 
 
 def embeddings_url(url: str) -> str:
-    """Return the URL to post to: `/v1/embeddings` of a bare host, `/embeddings` below another path."""
+    """Return the URL to post to: `/v1/embeddings` on a bare host, or `/embeddings` below any other path."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     if not path.endswith("/embeddings"):

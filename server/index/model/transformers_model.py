@@ -21,7 +21,7 @@ FAILURES = (
     *(ImportError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError),
     *(SafetensorError, UnpicklingError),
 )
-"""What the libraries raise for a model that is missing, damaged or of an unknown kind."""
+"""The errors that the libraries raise for a model that is missing, damaged or unknown."""
 
 
 class TransformersModel:

@@ -48,20 +48,19 @@ def applicable_tasks() -> sa.Select[int, str, int, int, datetime]:
 
 
 def is_newer(moment: datetime, seconds: float) -> bool:
-    """Return whether the moment is less than so many seconds ago.
-
-    One in the future is not: it was written before the clock was set back.
+    """Return whether the time is less than this many seconds ago. A time in the future is not: it was written before
+    the clock was set back.
     """
     return timedelta(0) <= now() - moment < timedelta(seconds=seconds)
 
 
 def memories_of_other_models(model: str) -> sa.ColumnElement[bool]:
-    """Match the memories whose vectors are not of `model`. Unlike !=, this can use the database's index."""
+    """Match the memories whose vectors do not come from `model`. Unlike !=, this can use the database's index."""
     return sa.or_(_memories.c.embedding_model < model, _memories.c.embedding_model > model)
 
 
 def other_models(session: Session, model: str) -> list[str]:
-    """Return the names of the other models that made vectors, "" for no vectors first. One step of the index each."""
+    """Return the names of the other models that made vectors, "" for no vectors first. Each takes one index step."""
     name = _memories.c.embedding_model
     names: list[str] = []
     after: sa.ColumnElement[bool] = sa.true()
@@ -87,7 +86,7 @@ def next_project(session: Session, model: str, exact_scan_limit: int) -> str | N
 
 
 def projects_to_compact() -> sa.Select[str]:
-    """Select the projects whose collection holds old deleted vectors, or many."""
+    """Select the projects whose collection holds deleted vectors that are old, or many of them."""
     project, index = _projects.c, _indexes.c
     removed = project.removals - index.removals
     is_old = sa.and_(removed > 0, index.ready_at < now() - COMPACT_AFTER)

@@ -1,4 +1,4 @@
-"""Brings a collection up to the memories as they are now."""
+"""Brings a collection up to date with the memories."""
 
 import time
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from server.index.chroma.client import Chroma
 
 DELETED_PIECES = 256
-"""Pieces that are deleted at a time."""
+"""How many pieces to delete at a time."""
 
 
 def apply(chroma: "Chroma", collection: Collection, matrix: Matrix, tasks: Sequence[Task]) -> None:
-    """Write the vectors of `matrix`, and delete the pieces that its memories had and have no more."""
+    """Write the vectors of `matrix`, and delete the pieces that its memories no longer have."""
     sizes = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
     removed = [
         (task.memory_number, position)

@@ -16,8 +16,8 @@ ADVISORY_LOCK = 72_627_002
 class OwnerLock:
     """A file lock in DATA_DIR, plus an advisory lock on Postgres. Call `acquire()` until it returns True.
 
-    Behind a pooler the advisory lock is that of a transaction, which stays open: for its duration the pooler keeps the
-    session of the server for us. The transaction holds no snapshot and no row.
+    Behind a pooler, the advisory lock belongs to a transaction that stays open, so that the pooler reserves the
+    server's session for us. The transaction holds no snapshot and no row.
     """
 
     def __init__(self, file: Path, database: Database) -> None:
@@ -31,7 +31,7 @@ class OwnerLock:
         return self._lock_file() and (self._database.is_sqlite or self._lock_database())
 
     def is_held(self) -> bool:
-        """Return whether this process held the lock when it last looked."""
+        """Return whether this process held the lock when it last checked."""
         return self._descriptor is not None and (self._database.is_sqlite or self._connection is not None)
 
     def release(self) -> None:

@@ -1,4 +1,4 @@
-"""How far a job of the worker is, and how long it still takes."""
+"""Tracks how far the worker's job has come, and how long it will still take."""
 
 import logging
 import time
@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 log = logging.getLogger(__name__)
 
 LOG_EVERY_SECONDS = 60.0
-"""The least time between two log lines about one job."""
+"""The minimum time between two log lines about one job."""
 
 LEAST_SECONDS = 2.0
-"""After less than this, the pace of a job says nothing about the rest."""
+"""Before this time has passed, a job's pace says nothing about the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `whole` steps of a job. `left` is about how many seconds the rest takes, if that is known."""
+    """`done` of `whole` steps of a job. `left` is roughly how many seconds the rest takes, if known."""
 
     work: str
     done: int

@@ -28,7 +28,7 @@ CHROMA_BATCH = 32
 """Rows per write to Chroma, which holds the GIL while it writes."""
 
 EPOCH_BITS = 62
-"""The size of an epoch: a signed 64-bit column holds it, and no two are the same."""
+"""The size of a random epoch: it fits into a signed 64-bit column, and no two are the same."""
 
 _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
@@ -146,7 +146,7 @@ def _read_parts(database: Database, matrices: MatrixCache, project_id: str) -> I
 def recount(database: Database) -> None:
     """Count the memories and pieces of each project again, and delete the words of memories that no longer exist.
 
-    Begin a new epoch of the counters, so that no process believes a matrix that it read before.
+    Begin a new epoch of the counters, so that no process trusts a matrix that it read earlier.
     """
     with database.write() as session:
         word_index.forget_orphans(session)
@@ -161,13 +161,13 @@ def begin_epoch(session: Session) -> None:
 
 
 def _count_of(table: sa.Table) -> sa.ScalarSelect[int]:
-    """Return the number of rows of `table` that belong to the project of the surrounding statement."""
+    """Return the number of rows in `table` that belong to the outer statement's project."""
     query = sa.select(sa.func.count()).select_from(table).where(table.c.project_id == _projects.c.id)
     return query.scalar_subquery()
 
 
 def _size() -> sa.ScalarSelect[int]:
-    """Return the bytes of the memories of the project of the surrounding statement."""
+    """Return how many bytes the memories of the outer statement's project take."""
     return sa.select(TOTAL_SIZE).where(_memories.c.project_id == _projects.c.id).scalar_subquery()
 
 

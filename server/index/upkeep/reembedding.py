@@ -1,6 +1,5 @@
-"""Embeds the memories again whose vectors are of another model, in small steps.
-
-The database knows what is left, so an interrupted run goes on where it was.
+"""Embeds memories again whose vectors come from another model, in small steps. The database knows what is left, so an
+interrupted run continues where it stopped.
 """
 
 import logging
@@ -23,19 +22,19 @@ from server.models import Memory, Project, metadata
 log = logging.getLogger(__name__)
 
 EMBED_BATCH = 16
-"""Memories that are embedded at a time."""
+"""How many memories to embed at a time."""
 
 WRITE_EVERY_SECONDS = 5.0
 """New vectors are written after this time at the latest. Each write makes the next search of a project read them."""
 
 GATHERED_PIECES = 2_000
-"""Pieces whose vectors are kept in memory until they are written."""
+"""How many pieces' vectors to keep in memory until they are written."""
 
 WRITTEN_PIECES = 200
-"""Pieces that are written in one transaction, unless one memory alone has more."""
+"""How many pieces to write in one transaction, unless a single memory has more."""
 
 MOST_FAILING = 10_000
-"""Of more texts on which the model fails, it is the model that is wrong."""
+"""If the model fails on more texts than this, the model is at fault and not the texts."""
 
 PROBE = ("Does the model work?", "")
 
@@ -52,8 +51,8 @@ Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
 class Reembedding:
     """What is left to embed with the model named `model`.
 
-    A text on which the model fails is left out from then on, so that it does not block the others: it is found by its
-    words, and has another chance after a restart.
+    A text on which the model fails is skipped from then on, so that it does not block the others. Searches find it by
+    its words, and a restart tries it again.
     """
 
     def __init__(self, database: Database, embed: Embed, model: str, failing: set[int]) -> None:
@@ -75,7 +74,10 @@ class Reembedding:
         finally:
             self._write_all()
         if count := len(self._failing) - failed_before:
-            log.warning("the embedding model fails on texts, which are found by their words", extra={"memories": count})
+            log.warning(
+                "the embedding model fails on some texts; searches find them only by their words",
+                extra={"memories": count},
+            )
 
     def _steps(self) -> Iterator[Progress]:
         whole, left = self._count()
@@ -98,8 +100,8 @@ class Reembedding:
     def _chunks(self) -> Iterator[Sequence[int]]:
         """Yield the numbers of the memories without vectors, then of those of each other model, newest first.
 
-        Memories that are added without vectors meanwhile come next. Each query reads an index from where the last one
-        ended: what is done is never read again.
+        Memories that were added without vectors in the meantime come next. Each query reads an index from where the
+        last one ended, so nothing is read twice.
         """
         top = next(iter(self._read(sa.select(sa.func.max(_memories.c.number)))), None) or 0
         with self._database.read() as session:
@@ -128,7 +130,7 @@ class Reembedding:
         return sum(len(found.spans) for _, _, found in self._gathered)
 
     def _write_all(self) -> None:
-        """Write what is gathered, some pieces a transaction."""
+        """Write the gathered vectors, a few pieces per transaction."""
         while self._gathered:
             part = [self._gathered.pop(0)]
             while self._gathered and sum(len(found.spans) for _, _, found in part) < WRITTEN_PIECES:
@@ -144,7 +146,7 @@ class Reembedding:
         try:
             return dict(zip(texts, self._embed(list(texts.values())), strict=True))
         except ModelFailed:
-            self._embed([PROBE])  # if it fails on this too, no text is to blame
+            self._embed([PROBE])  # if the model fails on this too, no text is to blame
             return {number: found for number, text in texts.items() for found in self._embedded_alone(number, text)}
 
     def _embedded_alone(self, number: int, text: tuple[str, str]) -> list[Embedded]:

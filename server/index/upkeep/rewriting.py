@@ -15,17 +15,17 @@ from server.index.words import tokenizer, word_index
 from server.models import WordIndexState, metadata
 
 MOST_MEMORIES = 100
-"""The most memories whose words are written in one transaction."""
+"""Maximum number of memories whose words are written in one transaction."""
 
 MOST_CHARACTERS = 100_000
-"""The most characters of their texts together. A single longer text is written alone."""
+"""Maximum length of their texts together. A single longer text is written alone."""
 
 _memories = metadata.tables["memories"]
 _projects = metadata.tables["projects"]
 
 
 def is_outdated(database: Database) -> bool:
-    """Return whether some words may be of another version of the tokenizer."""
+    """Return whether some words may come from another version of the tokenizer."""
     with database.read() as session:
         state = session.get(WordIndexState, 1)
         return state is None or state.version != tokenizer.VERSION or state.outdated_below > 0
@@ -45,7 +45,7 @@ def rewrite_all(database: Database) -> Iterator[Progress]:
 
 
 def rewrite_outdated(database: Database) -> Iterator[Progress]:
-    """Write the words that are still of another version, one chunk per step."""
+    """Write the words that still come from another version, one chunk per step."""
     total, done = _count_outdated(database), 0
     while count := _rewrite_chunk(database):
         done += count

@@ -1,4 +1,4 @@
-"""What the index says of itself in one process."""
+"""What the index reports about itself in one process."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """What the index does in this process, without asking anything. `progress` is that of its background work."""
+    """What the index does in this process, from memory alone. `progress` is the progress of its background work."""
 
     has_model: bool
     waiting_texts: int

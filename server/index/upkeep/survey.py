@@ -1,4 +1,4 @@
-"""Counts what `/health`, `doctor` and the dashboard tell: vectors by model, and projects that the model reads badly."""
+"""Counts vectors by model, and projects that the model handles badly, for `/health`, `doctor` and the dashboard."""
 
 import time
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ from server.models.projects import deleted_projects
 
 EVERY_SECONDS = 5.0
 REST_FACTOR = 100
-"""After counting, the worker does other things for this many times as long: a large database takes longer to count."""
+"""The pause after counting, as a multiple of the time that it took: a large database takes longer to count."""
 
 FRESH = timedelta(seconds=60)
-"""A job's progress that is older is that of a server which has stopped."""
+"""Progress that is older than this belongs to a server that has stopped."""
 
 NEWEST = 200
-"""Memories of a project that are looked at."""
+"""How many of a project's newest memories to examine."""
 
 PROJECTS_AT_A_TIME = 20
 LEAST_OTHERS = 5
@@ -31,14 +31,14 @@ ONE_IN = 4
 """A project is misread if at least one in this many of its memories is not in English."""
 
 LOOK_AGAIN_AFTER = timedelta(hours=1)
-"""When a changed project is looked at again that has neither doubled nor halved."""
+"""How long to wait before examining a changed project again, unless it has doubled or halved."""
 
 NO_MODEL = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was counted last. `models` has the memories by the model of their vectors, "none" for those without any."""
+    """The last counts. `models` counts memories by the model of their vectors, "none" for those without any."""
 
     models: dict[str, int]
     misread_projects: int
@@ -81,7 +81,7 @@ class Surveyor:
 
 
 def read(session: Session) -> Told:
-    """Return what was counted last, by whichever process."""
+    """Return the last counts, whichever process made them."""
     row = session.get(IndexSurvey, 1)
     if row is None:
         return NOTHING_TOLD
@@ -90,7 +90,7 @@ def read(session: Session) -> Told:
 
 
 def is_misread(session: Session, project_id: str) -> bool:
-    """Return whether much of the project is not in English. Says nothing about a model that reads other languages."""
+    """Return whether much of the project is not in English. Meaningless for a model that supports other languages."""
     found = session.get(ProjectLanguages, project_id)
     return found is not None and found.is_misread
 
@@ -109,7 +109,7 @@ def count_models(session: Session) -> dict[str, int]:
 
 
 def look_at_projects(database: Database) -> int:
-    """Look at the languages of some projects that changed much. Return how many these are."""
+    """Examine the languages of some projects that changed a lot. Return how many were examined."""
     with database.read() as session:
         looked = [_look_at(session, project) for project in session.scalars(_due_projects())]
     if looked:

@@ -1,4 +1,4 @@
-"""The worker: one thread of one process, which applies the outbox's tasks to Chroma and keeps the index in order."""
+"""The worker: a thread in one process that applies the outbox's tasks to Chroma and maintains the index."""
 
 import logging
 import threading
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-"""How often the worker looks for tasks of other processes."""
+"""How often the worker looks for other processes' tasks."""
 
 GATHER_SECONDS = 1.0
 """How long changes are gathered before they are written to Chroma, which holds the GIL during each write."""
 
 COOLDOWN_SECONDS = 0.1
-"""The least time between two looks at the tasks, even if the worker is woken more often."""
+"""The minimum time between two checks for tasks, even if the worker is woken more often."""
 
 TASK_BATCH = 256
-"""The most tasks that are applied at a time."""
+"""Maximum number of tasks that are applied at a time."""
 
 CHECK_EVERY_SECONDS = 5.0
 """How often the worker looks for work without a task."""
@@ -52,7 +52,7 @@ RETRY_SECONDS = 30.0
 """The pause after a failure of Chroma."""
 
 STOP_SECONDS = 3.0
-"""How long a stop waits for a step. One that hangs ends with the process."""
+"""How long stopping waits for the current step. A step that hangs ends with the process."""
 
 _projects = metadata.tables["projects"]
 _indexes = metadata.tables["project_indexes"]
@@ -98,7 +98,7 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the current step, close Chroma and give the index up."""
+        """Finish the current step, close Chroma and give up ownership of the index."""
         self._stopping.set()
         self._wake.set()
         if self._thread.ident is None:
@@ -133,7 +133,7 @@ class Worker:
                     self._wake.clear()
                 started = time.monotonic()
                 busy = self._try_step()
-                # Rest as long as the step took: Chroma and the model leave other threads little time meanwhile.
+                # Pause as long as the step took, because Chroma and the model leave other threads little time.
                 pause = min(time.monotonic() - started, POLL_SECONDS) if busy else POLL_SECONDS
         finally:
             self._give_up()
@@ -153,7 +153,7 @@ class Worker:
         return False
 
     def _give_up(self) -> None:
-        """Close Chroma, then let another process own the index: an open one looks to it like that of a killed one."""
+        """Close Chroma, then let another process own the index. To that process, an open Chroma would look damaged."""
         self._job = None
         try:
             self._collections.close()

@@ -1,4 +1,4 @@
-"""Chooses the implementation of the word index for a database. No other module of this package does."""
+"""Chooses the implementation of the word index for a database. No other module in this package does that."""
 
 from sqlmodel import Session
 

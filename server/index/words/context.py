@@ -1,4 +1,4 @@
-"""The words and the place that the index stores for a memory, and the memories that a change affects.
+"""Computes the words and the place that the index stores for a memory, and finds the memories that a change affects.
 
 The memories of one user in one project follow each other by id, as in a conversation. The end of the previous memory
 is the context of a memory, so that an answer is found by the words of its question.
@@ -119,7 +119,7 @@ def _rows_query(numbers_in: NumbersIn, is_anonymous: bool) -> Query:
         .add_columns(previous.c.number, previous.c.place, previous_end, previous.c.created_at)
         .select_from(_memories.outerjoin(previous, previous.c.number == previous_number))
         .where(memory.number.in_(numbers_in("numbers")))
-        .order_by(memory.id)  # so that the place of the previous one is known
+        .order_by(memory.id)  # so that the place of the previous memory is known
     )
 
 

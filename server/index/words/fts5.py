@@ -9,7 +9,7 @@ FTS5 keeps one index for all projects. Two measures keep the projects apart:
   `word_search` multiplies by the rarity in the project instead. One trait of the whole table remains: bm25() compares
   the length of a memory with the mean length of all memories.
 
-The division needs the number of rows in the table, and `count(*)` would read all of them. FTS5 keeps that number in the
+The division needs the number of rows in the table, and `count(*)` would read them all. FTS5 keeps that number in the
 "averages" record of its shadow table `memory_words_data`, as the first of several varints. The search fetches the
 record as the last row of its result, so that a search stays one query.
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from server.database import Database
 
 MERGE_PAGES = 64
-"""The pages that one transaction merges. Other writers wait for it, about 10 ms."""
+"""How many pages one transaction merges. Other writers wait for it, about 10 ms."""
 
 MAX_STRUCTURE_BYTES = 1_000
 """The size of FTS5's structure record at which the index is rebuilt.

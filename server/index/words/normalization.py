@@ -1,4 +1,4 @@
-"""Converts texts and questions to one spelling, before a database indexes or searches them.
+"""Normalizes the spelling of texts and questions, before a database indexes or searches them.
 
 SQLite and Postgres fold letters differently, so we do it ourselves.
 """
@@ -27,7 +27,7 @@ _LETTERS = {
     "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ß": "ss", "ẞ": "SS", "þ": "th", "Þ": "TH",
     "ı": "i", "ς": "σ", "ی": "ي", "ک": "ك",
 }  # fmt: skip
-"""Letters that Unicode does not decompose, each with what people write instead."""
+"""Letters that Unicode does not decompose, each with the letters that people write instead."""
 
 _TABLE = str.maketrans(_LETTERS)
 _DIGIT = re.compile(r"[^\x00-\x7f\D]")
@@ -36,7 +36,7 @@ _DIGIT = re.compile(r"[^\x00-\x7f\D]")
 def normalize(text: str) -> str:
     """Return the text without accents and variants of letters and digits. Case does not change.
 
-    A normalized text stays as it is. Letters whose marks make another letter keep them: й is not и, が is not か.
+    A normalized text does not change. Marks that make a different letter stay: й is not и, が is not か.
     """
     if text.isascii():
         return text

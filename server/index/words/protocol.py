@@ -42,7 +42,7 @@ class TermScores:
 
     @classmethod
     def of_rows(cls, rows: Sequence[Row], counts: Sequence[int]) -> "TermScores":
-        """Make the arrays from rows of (term, number, score). A count of 0 becomes the number of the term's rows."""
+        """Build the arrays from rows of (term, number, score). The number of a term's rows replaces a count of 0."""
         table = np.array(rows, dtype=np.float64).reshape(-1, 3)
         terms = table[:, 0].astype(np.intp)
         known = np.maximum(np.bincount(terms, minlength=len(counts)), counts)
@@ -57,7 +57,7 @@ class WordIndex(Protocol):
     """
 
     def numbers_in(self, parameter: str) -> sa.Select[int]:
-        """Return a subquery of the numbers in a statement's `parameter`, which holds a JSON list."""
+        """Return a subquery for the numbers in the JSON list that a statement's `parameter` holds."""
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         """Insert the rows, replacing those of the same memories."""
@@ -91,7 +91,7 @@ class WordIndex(Protocol):
         """Return the weight of each score in a window: (1 + score) / 2, or 1."""
 
     def prepare(self, database: Database, /) -> None:
-        """Set up the erasing of deleted words. The database stores the setting."""
+        """Make the database erase deleted words. It stores this setting."""
 
     def purge(self, database: Database, /) -> bool:
         """Erase deleted words from disk. Return False when a reader was in the way: call it again later."""

@@ -13,10 +13,10 @@ VERSION = 2
 """Raise it when texts get different terms. The worker then writes the words of all memories again."""
 
 MAX_QUESTION_TERMS = 32
-"""A search looks for at most this many terms of a question, the rarest: more terms blur the result."""
+"""A search looks for at most this many terms of a question, the rarest ones. More terms blur the result."""
 
 MAX_CANDIDATES = 200
-"""The rarest terms are chosen among at most this many."""
+"""The rarest terms are chosen from at most this many."""
 
 MAX_INDEXED_BYTES = 1_000_000
 """The estimated size of the terms that one text adds to the index. Postgres accepts 1 MB in one tsvector."""
@@ -78,12 +78,12 @@ _NAMES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
     ("++", re.compile(r"(?<![^\W_])([A-Za-z]{1,2})\+\+"), r"\1plusplus "),
     (".", re.compile(r"(?<![\w.])\.([A-Za-z]+)"), _spell_dot),
 )
-"""Sign, pattern and replacement: `C#`, `C++` and `.NET` become csharp, cplusplus, dotnet, as people spell them."""
+"""Sign, pattern and replacement: `C#`, `C++` and `.NET` become csharp, cplusplus, dotnet, as people spell them out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The terms of a question. `wholes` are terms that join others: `OPS-4417` has ops, 4417 and the whole ops4417."""
+    """The terms of a question. `wholes` are terms that join others: ops4417 joins the ops and 4417 of `OPS-4417`."""
 
     terms: list[str]
     wholes: frozenset[str]
@@ -92,8 +92,8 @@ class Question:
 def terms_of(text: str) -> list[str]:
     """Return the terms of a text, normalized and in lower case.
 
-    A term is a word, a part of a compound word, the whole of it, or, in a script without spaces, a character or two
-    neighboring characters.
+    A term is a word, a compound word or a part of it or, in a script without spaces, a character or two neighboring
+    characters.
     """
     words = normalize(text).split()
     # A long text repeats most of its words. Terms are stored as joined text, which the garbage collector can skip.

@@ -1,4 +1,5 @@
-"""The words around a memory: a question is often answered in the memories before and after those that hold its words.
+"""Scores the words around a memory: the answer to a question is often in the memories before or after those that hold
+its words.
 
     window = sum(rarity(t) * best(t)) / sum(rarity(t))
     best(t) = max over |o| <= REACH of DECAY^|o| * (1 + part(t, o)) / 2

@@ -1,4 +1,4 @@
-"""Search by words: which memories of a project hold the terms of a question, and how well (BM25).
+"""Searches by words: finds which memories of a project hold a question's terms, and how well they match (BM25).
 
 The index scores each term by itself. This module weighs a term by its rarity in the project and adds up the scores of a
 memory. So the words of other projects do not influence a result, and their size does not slow a search down.
@@ -26,7 +26,7 @@ from server.models import metadata
 from server.statements import Query
 
 MAX_ROWS = 1500
-"""A search scores about this many rows, so that its cost has a bound. The rarest terms go first."""
+"""A search scores at most about this many rows, so that its cost is limited. The rarest terms go first."""
 
 COUNT_ABOVE_MEMORIES = MAX_ROWS
 """In a project with more memories than this, a search first counts the matches of each term.
@@ -151,7 +151,7 @@ def _matches(
     """Add up the scores of each memory, each times the rarity (IDF) of its term in the project."""
     counts = matches.counts
     rarities = np.log1p((np.maximum(memory_count, counts) - counts + 0.5) / (counts + 0.5))
-    rarities[wholes & (counts == 0)] = 0.0  # their parts are asked for
+    rarities[wholes & (counts == 0)] = 0.0  # the question already has their parts
     if not len(matches.numbers):
         return NO_MATCHES
     numbers, positions = np.unique(matches.numbers, return_inverse=True)

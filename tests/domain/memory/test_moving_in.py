@@ -72,8 +72,8 @@ def test_every_unicode_is_read(path: Path, form: str, encoding: str) -> None:
             "line 2: is not UTF-8 or UTF-16 text. Save the file as UTF-8",
         ),
         (b"\x1f\x8b\x08", "This is a gzip file."),
-        (b"abc\0\0\0\x01\x02def", "This is no text file."),
-        (b"just some words", "line 1: is none of the forms"),
+        (b"abc\0\0\0\x01\x02def", "This is not a text file."),
+        (b"just some words", "line 1: is in no known format"),
         (b'[{"content": "a"}, {"content": " "}]', "item 2: content: must not be blank"),
         (b'[{"content": "a"}, oops]', "item 2: is not JSON"),
         (b'{"content": "a"}\n{"content": "b"', "line 2: is not JSON"),
@@ -82,17 +82,17 @@ def test_every_unicode_is_read(path: Path, form: str, encoding: str) -> None:
         ('[{"messages": [{"role": "u", "content": "a\\ud83d"}]}]', "item 1: messages.0.content: must be text without"),
         (
             b'{"content": "a", "metadata": {"n": %s}}' % (b"9" * 5_000),
-            "line 1: has a number of more than 4,300 digits.",
+            "line 1: has a number with more than 4,300 digits.",
         ),
         (b'{"title": "a"}', "line 1: content: is required."),
         (b"Wir m\xf6gen Tee", "line 1: is not UTF-8 or UTF-16 text. Save the file as UTF-8"),
         (
             b"Name,Tags\nTea,a",
-            "line 1: is none of the forms that are known: JSON, CSV with a column content, memory or",
+            "line 1: is in no known format: JSON, CSV with a column named content, memory or",
         ),
         (b"[" * 100_000, "item 1: is nested too deeply"),
         (b'content,tags\nfine,a\n"open', "line 3: has a quotation mark that is not closed"),
-        (b'content,tags\n"a "b" c",d', "line 2: has text behind a closing quotation mark"),
+        (b'content,tags\n"a "b" c",d', "line 2: has text after a closing quotation mark"),
         (b"content,tags\nfine,a,b,c\n", "line 2: has 4 cells"),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_table_keeps_line_ends_in_cells_labels_and_times(path: Path) -> None:
 def test_columns_with_the_same_name_are_named(path: Path) -> None:
     warnings = Warnings()
     read(path, "content,tags,Tags\ntea,a,b\n", warnings=warnings)
-    assert warnings.sentences() == ["only one of the columns with the same name is read, such as tags (1 time)"]
+    assert warnings.sentences() == ["only one of several columns with the same name is read, such as tags (1 time)"]
 
 
 def test_warnings_beyond_a_hundred_are_counted(path: Path) -> None:
@@ -186,7 +186,7 @@ def test_what_is_no_text_in_chats_is_counted_by_kind(path: Path) -> None:
     ending = " in chats were left out: only text is imported "
     assert {sentence.partition(ending)[::2] for sentence in warnings.sentences()} == {
         ("images", "(3 times)"), ("recordings", "(1 time)"), ("attached files", "(2 times)"),
-        ("calls of tools and their results", "(3 times)"), ("thoughts of the assistant", "(1 time)"),
+        ("tool calls and their results", "(3 times)"), ("the assistant's thoughts", "(1 time)"),
     }  # fmt: skip
 
 

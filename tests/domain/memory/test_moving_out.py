@@ -117,7 +117,7 @@ def test_no_cell_of_a_table_is_a_formula(world: World) -> None:
 def out(world: World, wanted: ExportFormat) -> bytes:
     file = io.BytesIO()
     with world.database.read() as session:
-        write_export(session, world.project_id, file, wanted=wanted)
+        write_export(session, world.project_id, file, export_format=wanted)
     return file.getvalue()
 
 

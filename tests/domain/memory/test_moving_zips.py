@@ -70,14 +70,14 @@ def test_every_file_of_a_zip_that_is_left_out_is_counted_by_kind(path: Path) -> 
     assert set(warnings.sentences()) == {
         "files that are not Markdown, JSON or CSV were left out, such as a.png (2 times)",
         "links were left out, such as link.md (1 time)",
-        "files whose path leads out of the folder were left out, such as ../evil.md (4 times)",
-        "zips in it, which have to be unpacked and imported one by one, were left out, such as inner.zip (1 time)",
-        "files of programs, as in .obsidian or __MACOSX, were left out, such as __MACOSX/x.md (2 times)",
+        "files whose path leads outside the folder were left out, such as ../evil.md (4 times)",
+        "nested zips, which have to be unpacked and imported one by one, were left out, such as inner.zip (1 time)",
+        "files that belong to programs, as in .obsidian or __MACOSX, were left out, such as __MACOSX/x.md (2 times)",
     }
 
 
 def test_a_zip_without_a_text_says_what_it_holds(path: Path) -> None:
-    with pytest.raises(Invalid, match=r"no Markdown, JSON or CSV file in it: zips in it, which have to be unpacked"):
+    with pytest.raises(Invalid, match=r"no Markdown, JSON or CSV file in it: nested zips, which have to be unpacked"):
         read(zipped(path, {"Part-1.zip": "x"}))
 
 
@@ -86,8 +86,8 @@ def test_the_other_files_of_a_chat_are_counted(path: Path) -> None:
     zipped(path, {"conversations.json": json.dumps([chat()]), "users.json": "{}", "a.png": ""})
     assert len(read(path, warnings=warnings)) == 2
     assert {sentence.partition(" were left out")[0] for sentence in warnings.sentences()} == {
-        "calls of tools and their results in chats",
-        "files beside the conversations",
+        "tool calls and their results in chats",
+        "files other than conversations",
         "files that are not Markdown, JSON or CSV",
     }
 
@@ -101,7 +101,7 @@ def test_links_and_tables_without_texts_in_a_folder_are_counted(path: Path) -> N
     assert [line.content for line in read(path, warnings=warnings)] == ["tea"]
     assert {sentence.partition(" were left out")[0] for sentence in warnings.sentences()} == {
         "links",
-        "tables without a column content, memory or text",
+        "tables without a column named content, memory or text",
     }
 
 

@@ -22,9 +22,9 @@ def test_the_only_memory_is_found_at_once(world: World) -> None:
     (found,) = world.found("red canoe")
     assert found.memory.content == found.piece == "We bought a red canoe"
     assert 0.5 < found.score <= 1
-    assert found.words == 1
+    assert found.share == 1
     assert found.score == pytest.approx(
-        (0.6 * found.similarity + 0.25 * found.words + 0.45 * found.window) / 1.3, abs=1e-5
+        (0.6 * found.similarity + 0.25 * found.share + 0.45 * found.window) / 1.3, abs=1e-5
     )
 
 
@@ -103,7 +103,7 @@ def test_another_projects_memories_do_not_exist(world: World) -> None:
 def test_a_query_of_stop_words_is_scored_by_them_too(world: World) -> None:
     world.add_many(["who is it", "red canoe"])
     found = world.found("who is it")[0]
-    assert (found.memory.content, found.words) == ("who is it", 1)
+    assert (found.memory.content, found.share) == ("who is it", 1)
     assert found.score == pytest.approx(found.similarity)
 
 

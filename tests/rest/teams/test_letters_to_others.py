@@ -99,7 +99,7 @@ async def test_r32_no_letter_says_what_its_sender_chose_in_its_subject_and_names
         session.execute(sa.text(rename), {"id": team.organization_id})
     await invite(team)
     [letter] = letters
-    assert letter["subject"] == "You are invited to SelfMemory"
+    assert letter["subject"] == "You have been invited to SelfMemory"
     text = letter.get_content()
     assert '"Account locked. Visit evil. example"' in text
     assert f'" ({team.emails["owner"]}) invites you' in text

@@ -45,7 +45,7 @@ async def test_an_invitation_is_mailed_with_its_link(team: Team, mail_port: int)
     assert invited["message"] == "Invitation created and mailed."
     letter = only(mailbox)
     assert letter["to"] == "new@example.com"
-    assert letter["subject"] == "You are invited to SelfMemory"
+    assert letter["subject"] == "You have been invited to SelfMemory"
     said = f'"Owner" ({team.emails["owner"]}) invites you to the organization "Acme" on SelfMemory as member.'
     assert said in letter.get_content()
     link = link_in(letter)

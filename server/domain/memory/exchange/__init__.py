@@ -1,1 +1,1 @@
-"""Moving in and out: a project as a file, and the files of other programs. One reader for each format."""
+"""Import and export: a project as a file, and the files of other programs. Each format has one reader."""

@@ -1,4 +1,4 @@
-"""The files of a folder or a zip, within bounds that no small file can exceed by unpacking."""
+"""Reads the files in a folder or a zip, within limits that stop a small zip from unpacking to a huge size."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ from server.errors import Invalid
 MAX_FILES = 200_000
 MAX_UNPACKED_BYTES = 4_000_000_000
 MAX_RATIO = 200
-"""How many times larger than the zip its files may be. Texts shrink to a tenth or so."""
+"""How many times larger than the zip its files may be. Texts usually shrink to about a tenth."""
 
 FREE_BYTES = 100_000_000
 """Up to this size the ratio does not matter."""
@@ -50,18 +50,17 @@ class Member(NamedTuple):
 
 
 def members_of_folder(folder: Path, warnings: Warnings) -> Iterator[Member]:
-    """Yield the files by name. Links are not followed. Those that are left out are counted in `warnings`."""
+    """Yield the files by name. Links are not followed. Files that are left out are counted in `warnings`."""
     for path in sorted(folder.rglob("*")):
         is_link = path.is_symlink()
         name = path.relative_to(folder).as_posix()
         if (is_link or path.is_file()) and _is_taken(name, is_link, warnings):
-            yield Member(_shown(name), lambda path=path: path.open("rb"))  # type: ignore[misc]  # binds the path of this round
+            yield Member(_printable(name), lambda path=path: path.open("rb"))  # type: ignore[misc]  # binds the path of this round
 
 
 def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> list[Member]:
-    """Return the files of the zip of this size, by name. Those that are left out are counted in `warnings`.
-
-    Raises Invalid for too many and for encrypted ones, and when one is read beyond the bounds.
+    """Return the files of a zip of this size, by name. Files that are left out are counted in `warnings`. Raises
+    Invalid for too many files or an encrypted one, and when reading a file exceeds the limits.
     """
     infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if len(infos) > MAX_FILES:
@@ -69,24 +68,24 @@ def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> l
     budget = _Budget(min(MAX_UNPACKED_BYTES, max(FREE_BYTES, size * MAX_RATIO)))
     taken: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        name = _shown(info.filename.replace("\\", "/"))
+        name = _printable(info.filename.replace("\\", "/"))
         if _is_taken(name, stat.S_ISLNK(info.external_attr >> 16), warnings):
             if name in taken:
-                warnings.add(LEFT_OUT.format("files with the name of another"), name)
+                warnings.add(LEFT_OUT.format("files with the same name as another"), name)
             if info.flag_bits & 1:
-                raise Invalid("is encrypted. Unpack the zip with its password, and import what is in it.", field=name)
+                raise Invalid("is encrypted. Unpack the zip with its password, and import its files.", field=name)
             taken[name] = info
     return [Member(name, lambda info=info: budget.open(archive, info)) for name, info in sorted(taken.items())]  # type: ignore[misc]
 
 
 def is_zip(path: Path) -> bool:
-    """Return whether it is a zip, perhaps a damaged one."""
+    """Return whether the file is a zip, possibly a damaged one."""
     with path.open("rb") as file:
         return file.read(len(_ZIP)) == _ZIP or zipfile.is_zipfile(path)
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Raises Invalid for a damaged one."""
+    """Open the zip. Raises Invalid if it is damaged."""
     with naming_damage():
         if not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("its end is missing")
@@ -99,24 +98,24 @@ def naming_damage() -> Iterator[None]:
     try:
         yield
     except NotImplementedError as error:
-        raise Invalid(f"This zip cannot be read: {error}. Unpack it, and import what is in it.") from None
+        raise Invalid(f"This zip cannot be read: {error}. Unpack it, and import its files.") from None
     except _DAMAGES as error:
         raise Invalid(f"This zip is damaged: {error or 'it ends too early'}. Download or create it again.") from None
 
 
 def conversations_among(members: list[Member]) -> list[Member]:
-    """Return the files with the conversations of a chat's export: one, or several numbered ones."""
+    """Return the files of a chat export that contain conversations: one, or several numbered ones."""
     stems = [(Path(member.name).name.casefold(), member) for member in members]
     return [member for name, member in stems if name.startswith(CONVERSATIONS) and name.endswith(".json")]
 
 
-def _shown(name: str) -> str:
-    """Return the name as it can be stored and stand in a sentence."""
+def _printable(name: str) -> str:
+    """Return the name in a form that can be stored and used in a sentence."""
     return printable(storable(name))
 
 
 def _is_taken(name: str, is_link: bool, warnings: Warnings) -> bool:
-    """Return whether the file is a text that no program keeps for itself, and count it if it is not."""
+    """Return whether to read the file: a text that is not some program's internal file. Count it if it is left out."""
     kind = _kind_left_out(name, is_link)
     if kind:
         warnings.add(LEFT_OUT.format(kind), name)
@@ -126,13 +125,13 @@ def _is_taken(name: str, is_link: bool, warnings: Warnings) -> bool:
 def _kind_left_out(name: str, is_link: bool) -> str:
     parts = name.split("/")
     if ".." in parts or name.startswith("/") or _DRIVE.fullmatch(parts[0]):
-        return "files whose path leads out of the folder"
+        return "files whose path leads outside the folder"
     if is_link:
         return "links"
     if any(part.startswith((".", "__MACOSX")) for part in parts):
-        return "files of programs, as in .obsidian or __MACOSX,"
+        return "files that belong to programs, as in .obsidian or __MACOSX,"
     if name.casefold().endswith(".zip"):
-        return "zips in it, which have to be unpacked and imported one by one,"
+        return "nested zips, which have to be unpacked and imported one by one,"
     return "" if name.casefold().endswith(TEXT_ENDINGS) else "files that are not Markdown, JSON or CSV"
 
 
@@ -148,7 +147,7 @@ class _Budget:
 
 
 class _Counted(io.RawIOBase):
-    """A file of a zip. What it really unpacks counts, not what the zip says about it."""
+    """A file in a zip. Counts the bytes that it really unpacks to, not those that the zip declares."""
 
     def __init__(self, file: IO[bytes], budget: _Budget) -> None:
         self.file = file
@@ -162,7 +161,7 @@ class _Counted(io.RawIOBase):
             chunk = self.file.read(len(buffer))
         self.budget.left -= len(chunk)
         if self.budget.left < 0:
-            raise Invalid("This zip unpacks to far more than it should. Unpack it, and import what is in it.")
+            raise Invalid("This zip unpacks to far more than it should. Unpack it, and import its files.")
         buffer[: len(chunk)] = chunk
         return len(chunk)
 

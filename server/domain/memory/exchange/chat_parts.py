@@ -1,4 +1,4 @@
-"""Names what the messages of a chat hold beside their text, so that an import can count it."""
+"""Names the parts of chat messages other than text, so that an import can count them."""
 
 import mimetypes
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from typing import Any
 from server.domain.memory.exchange.entries import Foreign
 
 FILES = "attached files"
-TOOLS = "calls of tools and their results"
-THOUGHTS = "thoughts of the assistant"
+TOOLS = "tool calls and their results"
+THOUGHTS = "the assistant's thoughts"
 OTHERS = "other parts"
 _MEDIA = {"image": "images", "audio": "recordings", "video": "videos"}
 _TOOL_BLOCKS = ("tool_use", "tool_result")
@@ -16,7 +16,7 @@ _WITHOUT_CONTENT = ("text", "token_budget", "flag")
 
 
 def left_out_of_chatgpt(message: Foreign) -> Iterator[str]:
-    """Yield the kind of each part, attachment or call in a message that people saw."""
+    """Yield the kind of each non-text part, attachment or tool call in a visible message."""
     content = _object(message.get("content"))
     kind = str(content.get("content_type"))
     parts = [part for part in _objects(content.get("parts")) if not isinstance(part.get("text"), str)]
@@ -35,7 +35,7 @@ def left_out_of_chatgpt(message: Foreign) -> Iterator[str]:
 
 
 def left_out_of_claude(message: Foreign) -> Iterator[str]:
-    """Yield the kind of each block and each file of a message that is not its text."""
+    """Yield the kind of each non-text block and each file of a message."""
     for block in _objects(message.get("content")):
         kind = str(block.get("type"))
         if kind in _TOOL_BLOCKS:

@@ -10,14 +10,14 @@ from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import MOST_MESSAGES
 
 MEMORY_LENGTH = 20_000
-"""Characters of a memory. A longer exchange becomes several memories, so that each is stored in a short transaction."""
+"""Maximum length of a memory. A longer exchange becomes several memories, each stored in a short transaction."""
 
 MESSAGE_LENGTH = 10_000
 TITLE_LENGTH = 200
 _ROLES = {"user": "user", "human": "user", "assistant": "assistant"}
 
 
-class Said(NamedTuple):
+class Utterance(NamedTuple):
     role: str
     text: str
     at: Any
@@ -32,28 +32,27 @@ def is_claude(value: Foreign) -> bool:
 
 
 def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
-    """Yield the exchanges of the branch that was kept, which leads to `current_node`.
-
-    What is no text is counted in `warnings`.
+    """Yield the exchanges of the current branch, which leads to `current_node`. Anything but text is counted in
+    `warnings`.
     """
     source = {"source": "chatgpt", "conversation_id": conversation.get("conversation_id") or conversation.get("id")}
     title = _title(conversation.get("title"))
-    said = _said_in_chatgpt(_kept_branch(conversation), warnings)
-    yield from _exchanges(place, title, source, said, moment(conversation.get("create_time")))
+    utterances = _said_in_chatgpt(_kept_branch(conversation), warnings)
+    yield from _exchanges(place, title, source, utterances, moment(conversation.get("create_time")))
 
 
 def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
-    """Yield the exchanges. What is no text is counted in `warnings`."""
+    """Yield the exchanges. Anything but text is counted in `warnings`."""
     source = {"source": "claude", "conversation_id": conversation.get("uuid")}
     messages = [message for message in conversation["chat_messages"] if isinstance(message, dict)]
     for message in messages:
         _count(left_out_of_claude(message), warnings)
-    said = (
-        Said(_ROLES[message["sender"]], _claude_text(message), message.get("created_at"))
+    utterances = (
+        Utterance(_ROLES[message["sender"]], _claude_text(message), message.get("created_at"))
         for message in messages
         if message.get("sender") in _ROLES
     )
-    yield from _exchanges(place, _title(conversation.get("name")), source, said, conversation.get("created_at"))
+    yield from _exchanges(place, _title(conversation.get("name")), source, utterances, conversation.get("created_at"))
 
 
 def _count(left_out: Iterable[str], warnings: Warnings) -> None:
@@ -62,11 +61,11 @@ def _count(left_out: Iterable[str], warnings: Warnings) -> None:
 
 
 def _kept_branch(conversation: Foreign) -> Iterator[Foreign]:
-    """Yield the messages that people saw, oldest first."""
+    """Yield the visible messages of the current branch, oldest first."""
     mapping = conversation["mapping"]
     node_id = conversation.get("current_node")
     if not isinstance(node_id, str) or node_id not in mapping:
-        node_id = next(reversed(mapping), None)  # exports without the field end with the newest
+        node_id = next(reversed(mapping), None)  # in exports without the field, the newest message is the last
     branch: list[Foreign] = []
     seen = set()
     while isinstance(node_id, str) and node_id not in seen and isinstance(mapping.get(node_id), dict):
@@ -84,15 +83,15 @@ def _is_hidden(message: Foreign) -> bool:
     return isinstance(metadata, dict) and bool(metadata.get("is_visually_hidden_from_conversation"))
 
 
-def _said_in_chatgpt(messages: Iterable[Foreign], warnings: Warnings) -> Iterator[Said]:
+def _said_in_chatgpt(messages: Iterable[Foreign], warnings: Warnings) -> Iterator[Utterance]:
     for message in messages:
         _count(left_out_of_chatgpt(message), warnings)
         if role := _spoken_by(message):
-            yield Said(role, _chatgpt_text(message.get("content")), moment(message.get("create_time")))
+            yield Utterance(role, _chatgpt_text(message.get("content")), moment(message.get("create_time")))
 
 
 def _spoken_by(message: Foreign) -> str | None:
-    """Return who said it. Calls of tools and their results were not said."""
+    """Return who said it, or None for tool calls and their results, which nobody said."""
     author = message.get("author")
     if message.get("recipient") not in (None, "all") or not isinstance(author, dict):
         return None
@@ -108,27 +107,27 @@ def _chatgpt_text(content: Any) -> str:
 
 
 def _part_text(part: Any) -> str:
-    """Return a part that is text, or what was said in one that is sound."""
+    """Return the text of a text part, or the transcript of an audio part."""
     spoken = part.get("text") if isinstance(part, dict) else part
     return spoken if isinstance(spoken, str) else ""
 
 
 def _claude_text(message: Foreign) -> str:
-    """Return the blocks of text. Older exports have `text` alone."""
+    """Return the text blocks, joined. Older exports have only `text`."""
     blocks = message.get("content")
-    shown = [
+    texts = [
         block["text"]
         for block in (blocks if isinstance(blocks, list) else ())
         if isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str)
     ]
-    text = "\n".join(shown).strip() or message.get("text")
+    text = "\n".join(texts).strip() or message.get("text")
     return text if isinstance(text, str) else ""
 
 
-def _exchanges(place: str, title: str, source: Foreign, said: Iterable[Said], began: Any) -> Iterator[Entry]:
+def _exchanges(place: str, title: str, source: Foreign, utterances: Iterable[Utterance], began: Any) -> Iterator[Entry]:
     group = title or "Untitled"
     metadata = {**{key: value for key, value in source.items() if value}, **({"title": title} if title else {})}
-    for exchange in _by_question(said):
+    for exchange in _by_question(utterances):
         at = next((part.at for part in exchange if part.at), began)
         for messages in _in_memories(exchange):
             lines = [f"{message['role']}: {message['content']}" for message in messages]
@@ -140,10 +139,10 @@ def _exchanges(place: str, title: str, source: Foreign, said: Iterable[Said], be
             yield Entry(f'{place} ("{group}")', fields | ({"created_at": at} if at else {}), group)
 
 
-def _by_question(said: Iterable[Said]) -> Iterator[list[Said]]:
-    """Yield each question, which may have several parts, with all that was answered."""
-    exchange: list[Said] = []
-    for part in said:
+def _by_question(utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:
+    """Yield each question, which may have several parts, with everything that answered it."""
+    exchange: list[Utterance] = []
+    for part in utterances:
         if not part.text.strip():
             continue
         if part.role == "user" and exchange and exchange[-1].role == "assistant":
@@ -154,7 +153,7 @@ def _by_question(said: Iterable[Said]) -> Iterator[list[Said]]:
         yield exchange
 
 
-def _in_memories(exchange: list[Said]) -> Iterator[list[Foreign]]:
+def _in_memories(exchange: list[Utterance]) -> Iterator[list[Foreign]]:
     messages: list[Foreign] = []
     length = 0
     for part in exchange:

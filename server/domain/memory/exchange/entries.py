@@ -1,4 +1,4 @@
-"""What the readers of all formats make: entries, and the fields that a file had besides."""
+"""The output of every format's reader: entries, and warnings about everything that was not read."""
 
 from collections import Counter
 from typing import Any, NamedTuple, TypeAlias
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 from server.spelling import nearest
 
 Foreign: TypeAlias = dict[str, Any]
-"""An object of another program. Nothing is known about it until it is checked."""
+"""An object from another program. Nothing is known about it until it is checked."""
 
 FIELDS = (
     *("content", "metadata", "user_id", "created_at", "updated_at", "messages", "version", "pinned"),
@@ -18,9 +18,8 @@ NAME_LENGTH = 100
 
 
 class Entry(NamedTuple):
-    """The fields of a memory as a file has them, and its place there ("line 3").
-
-    `group` is what a person may leave out as a whole: a conversation, a file.
+    """The fields of a memory as they are in the file, and its place there ("line 3"). `group` is a conversation or
+    file that a person may leave out as a whole.
     """
 
     place: str
@@ -29,7 +28,7 @@ class Entry(NamedTuple):
 
 
 class Warnings:
-    """Counts what was not taken, by sentence, so that nothing is dropped in silence."""
+    """Counts what was left out, by sentence, so that nothing is dropped silently."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -39,7 +38,7 @@ class Warnings:
         self.add(f"{printable(name)[:NAME_LENGTH]}: is not a field{_hint(name)}")
 
     def add(self, sentence: str, example: str = "") -> None:
-        """Count the sentence. The first example of it is named."""
+        """Count the sentence. Only the first example is named."""
         if sentence not in self._counts and len(self._counts) >= MOST_UNKNOWN:
             sentence, example = "other warnings are not listed", ""
         self._counts[sentence] += 1
@@ -55,10 +54,10 @@ class Warnings:
 
 
 def printable(name: str) -> str:
-    """Return a name from a file as it may stand in a sentence, without what could control a terminal."""
+    """Return a name from a file so that it is safe in a sentence, without characters that could control a terminal."""
     return "".join(filter(str.isprintable, name))
 
 
 def _hint(name: str) -> str:
-    meant = nearest(name, FIELDS + LABEL_FIELDS)
-    return f"; did you mean {meant}?" if meant else ""
+    suggestion = nearest(name, FIELDS + LABEL_FIELDS)
+    return f"; did you mean {suggestion}?" if suggestion else ""

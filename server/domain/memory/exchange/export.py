@@ -44,7 +44,7 @@ FILES = {
     ExportFormat.MARKDOWN: ("zip", "application/zip"),
     ExportFormat.CSV: ("csv", "text/csv; charset=utf-8"),
 }
-"""The ending of the file's name and its media type."""
+"""The file name's extension and the media type."""
 
 
 def export_memories(session: Session, project_id: str, ids: Sequence[str] | None = None) -> Iterator[str]:
@@ -67,7 +67,7 @@ def write_export(
     project_id: str,
     file: IO[bytes],
     progress: Progress = no_progress,
-    wanted: ExportFormat = ExportFormat.JSONL,
+    export_format: ExportFormat = ExportFormat.JSONL,
     ids: Sequence[str] | None = None,
 ) -> int:
     """Write all memories of the project, or those of `ids`, into the file. Return how many. Raises NotFound.
@@ -83,7 +83,7 @@ def write_export(
             count += 1
             progress(1)
 
-    WRITERS[wanted](counted(), file)
+    WRITERS[export_format](counted(), file)
     return count
 
 
@@ -115,7 +115,7 @@ WRITERS = {
 
 
 def record_export(session: Session, principal: Principal | None, project_id: str, count: int) -> None:
-    """Record the export before the file is handed out. `principal` None stands for the command line.
+    """Record the export before the file is handed out. `principal` is None for the command line.
 
     Raises NotFound, Forbidden.
     """

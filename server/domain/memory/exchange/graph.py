@@ -1,4 +1,4 @@
-"""Reads entities with observations, as the official memory server keeps them, and relations, as mem0 has them too."""
+"""Reads entities with observations, as the official memory server stores them, and relations, which mem0 has too."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ def is_relation(value: Foreign) -> bool:
 
 
 def read_entity(place: str, entity: Foreign) -> Iterator[Entry]:
-    """Yield the entity with its observations, in several memories if they are longer than one."""
+    """Yield the entity with its observations, in several memories if one would be too long."""
     name, kind = str(entity["name"]), str(entity.get("entityType") or "")
     metadata: Foreign = {"source": "memory-server", "entity": name}
     if kind:
@@ -47,7 +47,7 @@ def read_relation(place: str, relation: Foreign) -> Iterator[Entry]:
 
 
 def _relation(value: Foreign) -> tuple[str, str, str, str] | None:
-    """Return from where, what and to where, by the names of each program, and the program."""
+    """Return a relation's start, kind and end, whichever program's field names it uses, and that program."""
     for *names, source in _RELATIONS:
         first, verb, second = map(value.get, names)
         if isinstance(first, str) and isinstance(verb, str) and isinstance(second, str):

@@ -1,4 +1,4 @@
-"""Reads the values of a JSON text one by one, so that a list of any length needs the memory of one item."""
+"""Reads the values of a JSON text one by one, so that a list of any length takes only the memory of one item."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from server.domain.memory.exchange.entries import Foreign
 from server.errors import Invalid
 
 MAX_VALUE_LENGTH = 32_000_000
-"""The most characters of one value, a long conversation with all that its export says about it."""
+"""Maximum length of one value: a long conversation, with everything that its export says about it."""
 
 _CHUNK_LENGTH = 65_536
 _BLANK = " \t\r\n\ufeff"
@@ -18,16 +18,15 @@ _LISTS = frozenset({"memories", "results", "items", "data", "records", "entities
 
 
 class Placed(NamedTuple):
-    """A value and where it stands, as it is named to people."""
+    """A value and its place in the file, as error messages name it."""
 
     place: str
     value: Any
 
 
 def read_values(file: IO[str], content_fields: frozenset[str]) -> Iterator[Placed]:
-    """Yield the lines of JSON lines, the items of a list, or those of the lists in an object.
-
-    An object that has one of `content_fields` is an item itself. Raises Invalid with the line or item that is no JSON.
+    """Yield the lines of JSON lines, the items of a list, or the items of the lists in an object. An object that has
+    one of `content_fields` is an item itself. Raises Invalid, which names the line or item that is not JSON.
     """
     yield from _Reader(file, content_fields).items()
 
@@ -54,7 +53,7 @@ class _Reader:
             if following != "{":
                 self.refuse("must be a JSON object.")
             yield from self.object_items(place)
-            if self.peek() == ",":  # lines that were cut out of a list
+            if self.peek() == ",":  # JSON lines that were copied from a list, with its commas
                 self.at += 1
 
     def list_items(self) -> Iterator[Placed]:
@@ -91,7 +90,7 @@ class _Reader:
             yield from self.unfolded(place, rest)
 
     def whole_object(self) -> Foreign | None:
-        """Return the object if it is in memory to its end already, as a line is."""
+        """Return the object if all of it is already in memory, as a line is."""
         try:
             value, end = self.decoder.raw_decode(self.text, self.at)
         except (ValueError, RecursionError):
@@ -100,7 +99,7 @@ class _Reader:
         return value if isinstance(value, dict) else None
 
     def unfolded(self, place: str, value: Any) -> Iterator[Placed]:
-        """Yield the items of the lists or objects in an object that is no item itself."""
+        """Yield the items of the lists or objects in an object that is not an item itself."""
         if isinstance(value, dict) and not self.content_fields.intersection(value):
             parts = [part for part in value.values() if part and isinstance(part, dict | list)]
             inner = [item for part in parts for item in (part if isinstance(part, list) else [part])]
@@ -121,7 +120,7 @@ class _Reader:
             try:
                 value: Any
                 value, end = self.decoder.raw_decode(self.text, self.at)
-                if end < len(self.text) or self.is_at_end:  # a number at the very end may go on
+                if end < len(self.text) or self.is_at_end:  # a number at the end of the buffer may continue
                     self.advance(end)
                     return value
             except json.JSONDecodeError as error:
@@ -131,8 +130,8 @@ class _Reader:
                 self.refuse("is nested too deeply.", place)
             except _NotANumber as error:
                 self.refuse(f"is not JSON: {error}.", place)
-            except ValueError:  # Python reads no longer ones
-                self.refuse(f"has a number of more than {sys.get_int_max_str_digits():,} digits.", place)
+            except ValueError:  # Python refuses longer numbers
+                self.refuse(f"has a number with more than {sys.get_int_max_str_digits():,} digits.", place)
             if len(self.text) - self.at > MAX_VALUE_LENGTH:
                 self.refuse(f"has more than {MAX_VALUE_LENGTH:,} characters: split it into several.", place)
             self.more(wanted)
@@ -179,4 +178,4 @@ class _NotANumber(ValueError):
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _NotANumber(f"{name} is no number")
+    raise _NotANumber(f"{name} is not a number")

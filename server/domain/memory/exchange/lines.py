@@ -46,13 +46,13 @@ MEMORY_ATTRIBUTES = {
     "pinned": "pinned",
     "expires_at": "expires_at",
 }
-"""The attribute of `Memory` for each field of `Line` but the history and the sources. Both directions use it."""
+"""The attribute of `Memory` for each field of `Line`, except history and sources. Used for reading and writing."""
 
 
 def parse_source(value: object) -> Source | None:
-    """Return what a file says about a source: its name alone, or an object as in an export. None for anything else."""
-    said = {"name": value} if isinstance(value, str) else value if isinstance(value, dict) else {}
-    parts = [said.get(name) for name in ("kind", "id", "name")]
+    """Return the source that a file states: only its name, or an object as in an export. None for anything else."""
+    source = {"name": value} if isinstance(value, str) else value if isinstance(value, dict) else {}
+    parts = [source.get(name) for name in ("kind", "id", "name")]
     return Source(*(part if isinstance(part, str) else "" for part in parts)) if any(parts) else None
 
 
@@ -60,7 +60,7 @@ WHOLE_LENGTH = MOST_MESSAGES * (CONTENT_LENGTH + ROLE_LENGTH + 3)
 
 
 def require_whole_content(text: str) -> str:
-    """Return the text of all messages. Raises ValueError for more than they can have, and as `require_text` does."""
+    """Return the text of all messages. Raises ValueError if it is too long for that, and as `require_text` does."""
     if len(text) > WHOLE_LENGTH:
         raise ValueError(
             f"has {len(text):,} characters, more than {MOST_MESSAGES} messages of {CONTENT_LENGTH:,}: "
@@ -71,8 +71,8 @@ def require_whole_content(text: str) -> str:
 
 WholeContent = Annotated[str, AfterValidator(require_whole_content)]
 Past = Annotated[datetime, BeforeValidator(parse_past)]
-SaidSource = Annotated[Source | None, BeforeValidator(parse_source)]
-"""What a file says about a source. An import takes its name alone, since nothing proves the rest."""
+StatedSource = Annotated[Source | None, BeforeValidator(parse_source)]
+"""The source that a file states. An import keeps only its name, since nothing proves the rest."""
 
 _DAYS = TypeAdapter(Days)
 Progress = Callable[[int], object]
@@ -93,10 +93,10 @@ class EarlierVersion(BaseModel):
 
     version: int = Field(ge=1)
     content: WholeContent | None = None
-    # Absent is an empty object: so do exports say it that have a text in every version.
+    # A missing value means an empty object, because exports with a text in every version leave it out.
     metadata: MetadataOrNone = Field(default_factory=dict)
     updated_at: Past
-    source: SaidSource = None
+    source: StatedSource = None
 
 
 class Line(BaseModel):
@@ -114,14 +114,14 @@ class Line(BaseModel):
     version: int = Field(default=1, ge=1)
     pinned: bool = False
     expires_at: AnyMoment = None
-    source: SaidSource = None
-    updated_source: SaidSource = Field(default=None, description="of the last change")
+    source: StatedSource = None
+    updated_source: StatedSource = Field(default=None, description="of the last change")
     history: list[EarlierVersion] = Field(default_factory=list, description="oldest first")
 
     @model_validator(mode="before")
     @classmethod
     def _expires_in_one_way(cls, fields: object) -> object:
-        """Let a file say in days when a memory expires."""
+        """Let a file state in days when a memory expires."""
         if not isinstance(fields, dict) or fields.get("expires_in_days") is None:
             return fields
         days = _DAYS.validate_python(fields["expires_in_days"])
@@ -145,7 +145,7 @@ class Line(BaseModel):
 
 
 def line_of(fields: object) -> Line:
-    """Return the checked line. Raises Invalid with the field and the reason, but without the place in the file."""
+    """Return the checked line. Raises Invalid with the field and the reason, but without its place in the file."""
     try:
         return Line.model_validate(fields)
     except ValidationError as error:
@@ -155,7 +155,7 @@ def line_of(fields: object) -> Line:
 
 
 def line_from(memory: Memory, history: list[EarlierVersion]) -> Line:
-    """Return the line that `memory_of` and `versions_of` read back."""
+    """Return the line from which `memory_of` and `versions_of` restore the memory."""
     fields = {field: getattr(memory, attribute) for field, attribute in MEMORY_ATTRIBUTES.items()}
     messages = [Message.model_construct(None, **message) for message in memory.messages] if memory.messages else None
     fields["messages"] = messages
@@ -197,12 +197,12 @@ def without_repeats(content: str, details: JsonObject, newest_first: Iterable[Ea
 
     `content` and `details` are those of the memory.
     """
-    kept = []
+    versions_kept = []
     for version in islice(newest_first, MOST_VERSIONS):
         changed: dict[str, object] = {"content": None, "metadata": None}
         if version.content is not None and version.content != content:
             changed["content"] = content = version.content
         if version.metadata is not None and as_json(version.metadata) != as_json(details):
             changed["metadata"] = details = version.metadata
-        kept.append(version.model_copy(update=changed))
-    return kept
+        versions_kept.append(version.model_copy(update=changed))
+    return versions_kept

@@ -16,7 +16,7 @@ from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
 from server.domain.memory.metadata import CONTENT_LENGTH
 
 MOST_EVENTS = 20_000
-"""The keys, values and brackets of front matter. 16 KB of metadata and 100 messages have fewer."""
+"""Maximum number of keys, values and brackets in front matter. 16 KB of metadata and 100 messages have fewer."""
 
 MOST_NESTED = 64
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
@@ -30,14 +30,14 @@ _EXACT = (*(name for name in MEMORY_ATTRIBUTES if name not in ("content", "metad
 _OWN = frozenset(("id", *FIELDS, *LABEL_FIELDS, *_OTHER_NAMES))
 _LISTS = (TAGS, PEOPLE)
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-"""What JSON has in its texts and YAML does not."""
+"""Characters that may appear in JSON strings but not in YAML."""
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)")
 _UNSAFE_IN_NAMES = re.compile(r"[^\w .,()-]+")
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # some builds have no libyaml
-    """Safe YAML whose numbers are decimal. `1:30` and `012` are text, as people mean them, and never another number."""
+    """Safe YAML with decimal numbers only. `1:30` and `012` stay text, as people mean them."""
 
     def construct_integer(self, node: yaml.ScalarNode) -> int | str:
         return int(node.value) if _DECIMAL.fullmatch(node.value) else str(node.value)
@@ -55,7 +55,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_decimal)
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
-    """Safe YAML that quotes and escapes line ends and what cannot be seen: not all of them come back as they are."""
+    """Safe YAML that escapes line breaks and invisible characters, since some would not survive otherwise."""
 
     def represent_text(self, text: str) -> yaml.Node:
         return self.represent_scalar("tag:yaml.org,2002:str", text, None if text.isprintable() else '"')
@@ -65,7 +65,7 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
-    """Yield the file as one memory, or as one for each heading if it is longer than a memory may be."""
+    """Yield the file as one memory, or as one per heading if it is too long for a single memory."""
     head, body = _split(name, text, warnings)
     if str(head.get("id", "")).startswith("mem_"):
         yield Entry(name, _own_fields(head, body), name)
@@ -85,7 +85,7 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
 def write_markdown(record: Foreign) -> tuple[str, str]:
     """Return the name and the text of a file for an exported line.
 
-    Labels are lists, as Obsidian wants them. What they were before, and what has the name of a field, is under
+    Labels are lists, as Obsidian expects. Their original form, and metadata with the name of a field, is under
     `metadata`.
     """
     metadata = dict(record.get("metadata") or {})
@@ -98,7 +98,7 @@ def write_markdown(record: Foreign) -> tuple[str, str]:
     head: Foreign = {name: record[name] for name in ("id", *_EXACT) if record.get(name)} | labels | metadata
     if hidden:
         head["metadata"] = hidden
-    plain = json.loads(json.dumps(head))  # nothing is in it twice, which would become an alias
+    plain = json.loads(json.dumps(head))  # a value that appears twice would become an alias
     front = yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=10_000)
     if record.get("messages"):
         front += f"messages: {_flow(record['messages'])}\n"
@@ -106,12 +106,12 @@ def write_markdown(record: Foreign) -> tuple[str, str]:
 
 
 def _flow(value: object) -> str:
-    """Return the value as JSON that is YAML too: texts of a million characters are written at once."""
+    """Return the value as JSON, which is also YAML: it writes texts of a million characters fast."""
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
-    """Return the front matter and the text behind it. What is not YAML stays in the text."""
+    """Return the front matter and the text after it. Front matter that is not YAML stays in the text."""
     text = text.removeprefix("\ufeff")
     match = _FRONT_MATTER.match(text)
     if match is None:
@@ -127,7 +127,7 @@ def _split(name: str, text: str, warnings: Warnings) -> tuple[Foreign, str]:
 
 
 def _require_small(front_matter: str) -> None:
-    """Raises YAMLError for aliases, a few of which can stand for gigabytes, and for far more than notes have."""
+    """Raises YAMLError for aliases, a few of which can expand to gigabytes, and for huge front matter."""
     depth = 0
     for number, event in enumerate(yaml.parse(front_matter, _Loader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -138,7 +138,7 @@ def _require_small(front_matter: str) -> None:
 def _fields(head: Foreign) -> Foreign:
     """Return the front matter as fields: times and the user, and everything else as metadata.
 
-    A name that only probably means a field keeps its value under that name if the field cannot have it.
+    If a name only probably means a field, and the field cannot have the value, the metadata keeps it under that name.
     """
     fields: Foreign = {}
     metadata: Foreign = {}
@@ -171,7 +171,7 @@ def _fits(name: str, value: object) -> bool:
 
 
 def _own_fields(head: Foreign, body: str) -> Foreign:
-    """Return the fields of a file that an export of ours wrote, with exactly its text and its metadata."""
+    """Return the fields of a file that our own export wrote, with exactly its text and its metadata."""
     fields = {name: head.pop(name) for name in (*_EXACT, "messages") if name in head}
     hidden = head.pop("metadata", {})
     hidden = dict(hidden) if isinstance(hidden, dict) else {"metadata": hidden}
@@ -184,7 +184,7 @@ def _own_fields(head: Foreign, body: str) -> Foreign:
 
 
 def _listed_as_texts(metadata: Foreign) -> None:
-    """Make texts of tags and people that YAML reads as numbers or truth values."""
+    """Turn tags and people that YAML reads as numbers or booleans back into text."""
     for name in _LISTS:
         value = metadata.get(name)
         if isinstance(value, int | float):
@@ -201,7 +201,7 @@ def _are_same(first: object, second: object) -> bool:
 
 
 def _parts(body: str) -> Iterator[tuple[str, str]]:
-    """Yield the parts with the heading that each stands under, or the whole text if it fits."""
+    """Yield the parts, each with its heading, or the whole text if it fits."""
     if len(body) <= CONTENT_LENGTH:
         if body:
             yield "", body

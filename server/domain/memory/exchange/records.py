@@ -1,4 +1,4 @@
-"""Reads records: our own lines, those of mem0, and what looks like them under other names."""
+"""Reads records: our own lines, those of mem0, and similar ones with other field names."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,17 +7,17 @@ from typing import Any
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
 
 CONTENT_NAMES = ("content", "memory", "text")
-"""The names of the text. They mean the same; the first that has one counts."""
+"""The names for the text. They mean the same; the first one that has a value counts."""
 
 ABOUT_ANOTHER_SERVER = frozenset({"id", "hash", "score", "project_id", "organization_id", "event"})
-"""Fields that mean something only where the record comes from."""
+"""Fields that mean something only on the server that the record comes from."""
 
 KEPT_IN_METADATA = frozenset({"agent_id", "run_id", "app_id", "actor_id"})
 _MILLISECONDS = 100_000_000_000
 
 
 def read_record(place: str, record: Foreign, warnings: Warnings, group: str = "") -> Iterator[Entry]:
-    """Yield the record as an entry. What is no field is counted in `warnings`."""
+    """Yield the record as an entry. Unknown fields are counted in `warnings`."""
     fields: Foreign = {name: record[name] for name in FIELDS if record.get(name) is not None}
     content = next((record[name] for name in CONTENT_NAMES if record.get(name) is not None), None)
     if content is None and isinstance(record.get("messages"), list):
@@ -36,7 +36,7 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
 
 
 def moment(value: Any) -> Any:
-    """Return seconds or milliseconds since 1970 as ISO 8601, and anything else as it is."""
+    """Return seconds or milliseconds since 1970 as ISO 8601, and anything else unchanged."""
     if isinstance(value, str) and value.replace(".", "", 1).isdecimal() and len(value) > len("20260101"):
         value = float(value)
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -59,12 +59,12 @@ def _metadata(record: Foreign) -> Foreign:
 
 
 def _is_known(name: str) -> bool:
-    known = (*FIELDS, *LABEL_FIELDS, *CONTENT_NAMES, "categories")
-    return name in known or name in ABOUT_ANOTHER_SERVER or name in KEPT_IN_METADATA
+    field_names = (*FIELDS, *LABEL_FIELDS, *CONTENT_NAMES, "categories")
+    return name in field_names or name in ABOUT_ANOTHER_SERVER or name in KEPT_IN_METADATA
 
 
 def _of_messages(messages: Any) -> Any:
-    """Return the text of messages as `NewMemory.content` has it, or None if they are not messages."""
+    """Return the text of messages in the form of `NewMemory.content`, or None if they are not messages."""
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         return None
     if len(messages) == 1:

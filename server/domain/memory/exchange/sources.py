@@ -1,4 +1,4 @@
-"""Recognizes what a file holds by its content, and reads it with the reader of its format."""
+"""Recognizes the format of a file by its content, and reads it with that format's reader."""
 
 import codecs
 from collections.abc import Iterable, Iterator
@@ -34,7 +34,7 @@ _ITEM_FIELDS = frozenset(
 
 
 class Format(StrEnum):
-    """`AUTO` recognizes. The others are for a file that is not recognized, or as the wrong thing."""
+    """`AUTO` recognizes the format. The others are for a file that is not recognized, or recognized wrongly."""
 
     AUTO = "auto"
     JSON = "json"
@@ -43,9 +43,8 @@ class Format(StrEnum):
 
 
 def read_path(path: Path, warnings: Warnings, wanted: Format = Format.AUTO, name: str = "") -> Iterator[Entry]:
-    """Yield what a file, a zip or a folder holds. `name` is what its people call it.
-
-    Raises Invalid, which names the line, item or file that cannot be read and an example.
+    """Yield the entries of a file, a zip or a folder. `name` is the user's name for it. Raises Invalid, which names
+    the line, item or file that cannot be read, with an example.
     """
     name = name or path.name
     if path.is_dir():
@@ -58,7 +57,7 @@ def read_path(path: Path, warnings: Warnings, wanted: Format = Format.AUTO, name
 
 
 def checked(entries: Iterable[Entry], left_out: frozenset[str] = frozenset()) -> Iterator[Line]:
-    """Yield the entries as lines, without the groups that are left out. Raises Invalid with the place of a bad one."""
+    """Yield the entries as lines, without the groups in `left_out`. Raises Invalid with the place of a bad entry."""
     for entry in entries:
         if entry.group not in left_out or not entry.group:
             yield _checked(entry)
@@ -78,18 +77,18 @@ def _read_members(members: list[Member], warnings: Warnings, wanted: Format) -> 
     conversations = conversations_among(members)
     for member in members:
         if conversations and member not in conversations:
-            warnings.add(LEFT_OUT.format("files beside the conversations"), member.name)
+            warnings.add(LEFT_OUT.format("files other than conversations"), member.name)
         else:
             yield from _read_member(member, warnings, wanted, is_alone=len(members) == 1)
 
 
 def _read_member(member: Member, warnings: Warnings, wanted: Format, *, is_alone: bool) -> Iterator[Entry]:
-    """Yield what the file holds. Raises Invalid, which names the file and the place in it."""
+    """Yield the entries of the file. Raises Invalid, which names the file and the place in it."""
     try:
         if member.is_markdown:
             yield from _read_file(member, warnings, Format.MARKDOWN)
         elif member.is_table and wanted is Format.AUTO and not is_alone and not _names_a_text(_beginning_of(member)):
-            warnings.add(LEFT_OUT.format("tables without a column content, memory or text"), member.name)
+            warnings.add(LEFT_OUT.format("tables without a column named content, memory or text"), member.name)
         else:
             for entry in _read_file(member, warnings, wanted):
                 yield entry._replace(place=f"{member.name}: {entry.place}")
@@ -143,7 +142,7 @@ def _read_item(placed: Placed, warnings: Warnings) -> Iterator[Entry]:
 
 
 def _format_of(member: Member) -> Format:
-    """Return what the file holds. Raises Invalid for a text that is nothing that is known."""
+    """Return the file's format. Raises Invalid for a text in no known format."""
     text = _beginning_of(member)
     beginning = text.lstrip()
     lines = beginning.splitlines() or [""]
@@ -154,16 +153,15 @@ def _format_of(member: Member) -> Format:
     if member.is_markdown or text.startswith("---") or any(_is_heading(line) for line in lines):
         return Format.MARKDOWN
     if not beginning and len(text) < HEAD_BYTES // 4:
-        return Format.JSON  # an empty file holds no lines
+        return Format.JSON  # an empty file has no lines
     raise Invalid(
-        "is none of the forms that are known: JSON, CSV with a column content, memory or text in its first line, "
-        "Markdown.",
+        "is in no known format: JSON, CSV with a column named content, memory or text in its first line, or Markdown.",
         field="line 1",
     )
 
 
 def _beginning_of(member: Member) -> str:
-    """Return the first characters. Raises Invalid for what is no text."""
+    """Return the first characters of the file. Raises Invalid if it is not text."""
     head = head_of(member.opener)
     try:
         return codecs.getincrementaldecoder(encoding_of(head))().decode(head).lstrip("\ufeff")
@@ -172,7 +170,7 @@ def _beginning_of(member: Member) -> str:
 
 
 def _names_a_text(beginning: str) -> bool:
-    """Return whether it begins as a table does that has a column with texts."""
+    """Return whether the text begins like a table that has a column with texts."""
     lines = beginning.lstrip().splitlines() or [""]
     return (
         table.separator_of(lines[1] if lines[0].casefold().startswith("sep=") and lines[1:] else lines[0]) is not None
@@ -184,5 +182,5 @@ def _is_heading(line: str) -> bool:
 
 
 def _is_link(line: str) -> bool:
-    """Return whether it begins as a link of a note does: `[[Other note]]`."""
+    """Return whether the text begins like a note's link: `[[Other note]]`."""
     return line.startswith("[[") and "]]" in line

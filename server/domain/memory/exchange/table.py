@@ -1,4 +1,4 @@
-"""Reads and writes CSV: any separator, quoted line ends, and cells that no spreadsheet takes for a formula."""
+"""Reads and writes CSV: any separator, quoted line breaks, and cells that no spreadsheet mistakes for a formula."""
 
 import csv
 import json
@@ -19,17 +19,17 @@ COLUMNS = (
 _JSON_COLUMNS = ("source", "metadata", "messages")
 _SEPARATORS = ",;\t|"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
-"""A cell that begins so is written behind an apostrophe, which spreadsheets hide. Reading takes it off again."""
+"""A cell that begins with one of these gets an apostrophe in front, which spreadsheets hide. Reading removes it."""
 
 
 def separator_of(first_line: str) -> str | None:
-    """Return what separates the names of a header that names a text, or None if the line is no such header."""
-    found = [(len(names), mark) for mark in _SEPARATORS if _has_text(names := _header(first_line, mark))]
-    return max(found)[1] if found else None
+    """Return the separator of a header that names a text column, or None if the line is not such a header."""
+    candidates = [(len(names), mark) for mark in _SEPARATORS if _has_text(names := _header(first_line, mark))]
+    return max(candidates)[1] if candidates else None
 
 
 def read_table(file: IO[str], warnings: Warnings) -> Iterator[Entry]:
-    """Yield the rows. Raises Invalid with the line of one that cannot be read."""
+    """Yield the rows. Raises Invalid with the line of a row that cannot be read."""
     csv.field_size_limit(MAX_VALUE_LENGTH)
     start = 1
     mark = None
@@ -42,7 +42,7 @@ def read_table(file: IO[str], warnings: Warnings) -> Iterator[Entry]:
     names = _header(line, mark)
     for name, count in Counter(filter(None, names)).items():
         if count > 1:
-            warnings.add("only one of the columns with the same name is read", name)
+            warnings.add("only one of several columns with the same name is read", name)
     rows = csv.reader(file, delimiter=mark, strict=True)
     place = f"line {start}"
     try:
@@ -55,18 +55,18 @@ def read_table(file: IO[str], warnings: Warnings) -> Iterator[Entry]:
 
 
 def _problem(error: str) -> str:
-    """Return what the reader of tables says in our words."""
+    """Translate an error of Python's CSV reader into our words."""
     if "field larger" in error:
         return f"has a cell of more than {MAX_VALUE_LENGTH:,} characters: split it into several"
     if "unexpected end" in error:
         return "has a quotation mark that is not closed"
     if "expected after" in error:
-        return "has text behind a closing quotation mark: write a quotation mark inside of a cell twice"
+        return "has text after a closing quotation mark: inside a cell, write each quotation mark twice"
     return error
 
 
 def write_row(file: IO[str], record: Foreign) -> None:
-    """Write an exported line as a row. A label that no cell can say exactly stays in the metadata."""
+    """Write an exported line as a row. A label that a cell cannot express exactly stays in the metadata."""
     metadata = dict(record.get("metadata") or {})
     labels = {name: metadata[name] for name in LABEL_FIELDS if _is_exact(name, metadata.get(name))}
     rest = {name: value for name, value in metadata.items() if name not in labels}
@@ -75,7 +75,7 @@ def write_row(file: IO[str], record: Foreign) -> None:
 
 
 def write_header(file: IO[str]) -> None:
-    file.write("\ufeff")  # so that spreadsheets know that it is UTF-8
+    file.write("\ufeff")  # so that spreadsheets recognize UTF-8
     csv.writer(file).writerow(COLUMNS)
 
 
@@ -90,7 +90,7 @@ def _has_text(names: list[str]) -> bool:
 
 def _record(place: str, names: list[str], row: list[str]) -> Foreign:
     if len(row) > len(names) and any(row[len(names) :]):
-        raise Invalid(f"has {len(row)} cells, and the first line names {len(names)} columns.", field=place)
+        raise Invalid(f"has {len(row)} cells, but the first line names {len(names)} columns.", field=place)
     return {name: _value(name, cell) for name, cell in zip(names, row, strict=False) if name and cell.strip()}
 
 

@@ -1,4 +1,4 @@
-"""Texts of a file: how they are encoded, how long ones are cut, and what no database can store."""
+"""Reads text from files: detects the encoding, cuts long texts, and drops what no database can store."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ Opener = Callable[[], IO[bytes]]
 """Opens the same bytes from their beginning."""
 
 HEAD_BYTES = 65_536
-"""What is looked at to recognize a file."""
+"""How much of a file is read to recognize its format."""
 
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
@@ -28,29 +28,29 @@ def head_of(opener: Opener) -> bytes:
 
 
 def encoding_of(head: bytes) -> str:
-    """Return how the text that begins so is encoded. Raises Invalid for what is no text."""
+    """Return the encoding of a text with this beginning. Raises Invalid if it is not text."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
     for mark, name in _OTHERS:
         if head.startswith(mark):
-            raise Invalid(f"This is a {name} file. Give a text file, a folder, or a zip.")
+            raise Invalid(f"This is a {name} file. Use a text file, a folder, or a zip.")
     zeros = (head[0::2].count(0), head[1::2].count(0))
     if not any(zeros):
         return "utf-8"
-    if max(zeros) > len(head) // 5 and max(zeros) > 4 * min(zeros):  # a text in UTF-16 without a mark
+    if max(zeros) > len(head) // 5 and max(zeros) > 4 * min(zeros):  # UTF-16 text without a byte order mark
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-    raise Invalid("This is no text file. Give a text file in UTF-8 or UTF-16, a folder, or a zip.")
+    raise Invalid("This is not a text file. Use a text file in UTF-8 or UTF-16, a folder, or a zip.")
 
 
 def open_text(opener: Opener, newline: str | None = None) -> IO[str]:
-    """Open the bytes as text without its byte order mark. Raises Invalid for what is no text."""
+    """Open the bytes as text, without the byte order mark. Raises Invalid if they are not text."""
     encoding = encoding_of(head_of(opener))
     return io.TextIOWrapper(opener(), encoding=encoding, newline=newline)
 
 
 def undecodable(opener: Opener) -> Invalid:
-    """Return what to say after a UnicodeDecodeError: the line, and what to do."""
+    """Return the message for a UnicodeDecodeError: the line, and what to do."""
     number = 1
     with opener() as file:
         for number, line in enumerate(iter(lambda: file.readline(HEAD_BYTES), b""), 1):  # noqa: B007 - used below
@@ -60,7 +60,7 @@ def undecodable(opener: Opener) -> Invalid:
 
 
 def storable(text: str) -> str:
-    """Return the text without NUL and halves of characters, which exports of chats hold and no database stores."""
+    """Return the text without NUL and lone surrogates, which chat exports contain and no database can store."""
     return HALF_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\0", ""))
 
 
