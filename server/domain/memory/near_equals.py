@@ -1,5 +1,7 @@
 """Orders results whose scores hardly differ."""
 
+from bisect import bisect_right
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,10 +11,12 @@ NEAR = 0.005
 
 def newer_first(order: NDArray[np.intp], descending: NDArray[np.float32]) -> NDArray[np.intp]:
     """Put the newer of near equals first. The scores stay in their places, so that they still descend."""
-    groups: list[NDArray[np.intp]] = []
+    numbers = order.tolist()
+    ascending = (-descending).tolist()
+    ends = (NEAR - descending).tolist()
     start = 0
-    while start < len(order):
-        end = int(np.searchsorted(-descending, NEAR - descending[start], side="right"))
-        groups.append(np.sort(order[start:end])[::-1])
+    while start < len(numbers):
+        end = bisect_right(ascending, ends[start], start)
+        numbers[start:end] = sorted(numbers[start:end], reverse=True)
         start = end
-    return np.concatenate(groups) if groups else order
+    return np.array(numbers, np.intp)

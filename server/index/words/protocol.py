@@ -43,10 +43,10 @@ class TermScores:
     @classmethod
     def of_rows(cls, rows: Sequence[Row], counts: Sequence[int]) -> "TermScores":
         """Build the arrays from rows of (term, number, score). The number of a term's rows replaces a count of 0."""
-        table = np.array(rows, dtype=np.float64).reshape(-1, 3)
-        terms = table[:, 0].astype(np.intp)
+        columns = tuple(zip(*rows, strict=True)) or ((), (), ())
+        terms = np.array(columns[0], np.intp)
         known = np.maximum(np.bincount(terms, minlength=len(counts)), counts)
-        return cls(terms, table[:, 1].astype(np.int64), table[:, 2], known)
+        return cls(terms, np.array(columns[1], np.int64), np.array(columns[2], np.float64), known)
 
 
 class WordIndex(Protocol):
