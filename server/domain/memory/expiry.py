@@ -63,10 +63,13 @@ def expired_ids(session: Session, project_id: str) -> list[str]:
     return [row[0] for row in _EXPIRED.rows(session, project_id=project_id, moment=now())]
 
 
-def of_live_memories(project_id: str) -> sa.ColumnElement[bool]:
-    """Return the condition for the labels of memories that have not expired."""
+def of_live_memories(session: Session, project_id: str) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions for the labels of the project's memories that have not expired."""
+    labels = col(Label.project_id) == project_id
+    if not expired_ids(session, project_id):
+        return [labels]
     expired = sa.select(col(Memory.number)).where(_in_project(project_id), has_expired(now()))
-    return col(Label.memory_number).not_in(expired)
+    return [labels, col(Label.memory_number).not_in(expired)]
 
 
 def _in_project(project_id: str | sa.BindParameter[str]) -> sa.ColumnElement[bool]:

@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 
 from server.database import id_subquery
 from server.domain.access import Action, require_project
+from server.domain.memory import counting
 from server.domain.memory.expiry import of_live_memories
 from server.domain.memory.filters import Filters, conditions
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
@@ -19,7 +20,7 @@ from server.principal import Principal
 
 METADATA_KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
 MOST_VALUES = 30
-MOST_COUNTED = 2_000
+MOST_COUNTED = 1_000
 """How many of the newest memories to count, so that a large project's page loads fast."""
 
 
@@ -29,6 +30,13 @@ class Facet(NamedTuple):
     value: str
     name: str
     memories: int
+
+
+class Frequent(NamedTuple):
+    """The most frequent labels of one kind, and how many different ones there are."""
+
+    labels: Sequence[Facet]
+    distinct: int
 
 
 class Facets(NamedTuple):
@@ -48,18 +56,21 @@ class Facets(NamedTuple):
 def facets(session: Session, principal: Principal, project_id: str, filters: Filters) -> Facets:
     """Count the newest memories of the project that pass the filters. Raises what `require_project` does."""
     project = require_project(session, principal, project_id, Action.READ)
-    newest = sa.select(col(Memory.number)).where(*conditions(filters, project.id)).order_by(col(Memory.id).desc())
-    numbers = id_subquery(session, session.scalars(newest.limit(MOST_COUNTED)).all())
+    are_few = counting.count(session, project, filters) <= MOST_COUNTED
+    matching = sa.select(col(Memory.number)).where(*conditions(filters, project.id, are_few=are_few))
+    if not are_few:
+        matching = matching.order_by(col(Memory.id).desc()).limit(MOST_COUNTED)
+    numbers = id_subquery(session, session.scalars(matching).all())
     counted = col(Label.memory_number).in_(numbers)
-    labels = {kind: _labels(session, kind, [counted], MOST_VALUES) for kind in METADATA_KEYS}
+    labels = {kind: _labels(session, kind, [counted], MOST_VALUES).labels for kind in METADATA_KEYS}
     return Facets(
         labels[LabelKind.TAG], labels[LabelKind.PERSON], labels[LabelKind.CATEGORY], _sources(session, numbers)
     )
 
 
-def frequent_labels(session: Session, project_id: str, kind: LabelKind, limit: int) -> Sequence[Facet]:
+def frequent_labels(session: Session, project_id: str, kind: LabelKind, limit: int) -> Frequent:
     """Return the most frequent labels of one kind, each spelled as in the newest memory that has it."""
-    return _labels(session, kind, [col(Label.project_id) == project_id, of_live_memories(project_id)], limit)
+    return _labels(session, kind, of_live_memories(session, project_id), limit)
 
 
 def facets_of(memories: Sequence[Memory]) -> Facets:
@@ -89,10 +100,11 @@ def _count(many: Iterable[JsonObject], key: str) -> list[Facet]:
     return [Facet(names[value], names[value], count) for value, count in counts.most_common(MOST_VALUES)]
 
 
-def _labels(session: Session, kind: LabelKind, matching: Sequence[sa.ColumnElement[bool]], limit: int) -> list[Facet]:
+def _labels(session: Session, kind: LabelKind, matching: Sequence[sa.ColumnElement[bool]], limit: int) -> Frequent:
     count = sa.func.count().label("count")
+    distinct = sa.func.count().over()
     query = (
-        sa.select(col(Label.value), count, sa.func.max(col(Label.memory_number)))
+        sa.select(col(Label.value), count, sa.func.max(col(Label.memory_number)), distinct)
         .where(col(Label.kind) == kind, *matching)
         .group_by(col(Label.value))
         .order_by(count.desc(), col(Label.value))
@@ -101,8 +113,9 @@ def _labels(session: Session, kind: LabelKind, matching: Sequence[sa.ColumnEleme
     rows = session.execute(query).all()
     newest = sa.select(col(Memory.number), col(Memory.details)).where(col(Memory.number).in_([row[2] for row in rows]))
     details = {row[0]: row[1] for row in session.execute(newest)}
-    names = [_as_written(kind, value, details.get(number, {})) for value, _, number in rows]
-    return [Facet(name, name, row[1]) for name, row in zip(names, rows, strict=True)]
+    names = [_as_written(kind, value, details.get(number, {})) for value, _, number, _ in rows]
+    labels = [Facet(name, name, row[1]) for name, row in zip(names, rows, strict=True)]
+    return Frequent(labels, rows[0][3] if rows else 0)
 
 
 def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:

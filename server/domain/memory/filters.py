@@ -1,5 +1,6 @@
 """Filters that select memories of a project. SQL applies them before any limit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,6 +13,10 @@ from server.models import Label, Memory
 from server.models.base import JsonObject, now
 from server.models.expiry import is_live
 from server.models.memories import LabelKind
+
+Condition = sa.ColumnElement[bool]
+LabelGroup = tuple[LabelKind, list[str]]
+"""A kind and folded values."""
 
 CLOCK_SLACK = timedelta(days=1)
 """Ids embed a time that may differ from `created_at` by this much, e.g. after the clock was set back."""
@@ -40,18 +45,30 @@ class Filters:
     def is_empty(self) -> bool:
         return self == _NO_FILTERS
 
+    @property
+    def has_only_labels(self) -> bool:
+        """Whether nothing but labels is asked for."""
+        others = (self.user_id, self.created_from, self.created_until, self.source, self.pinned)
+        return all(one is None for one in others)
+
 
 _NO_FILTERS = Filters()
 
 
-def conditions(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
-    """Return the SQL conditions on `Memory` for the project's memories that have not expired and pass the filters."""
-    return [col(Memory.project_id) == project_id, is_live(now()), *narrowing(filters, project_id)]
+def conditions(filters: Filters, project_id: str, *, are_few: bool = False) -> list[Condition]:
+    """Return the SQL conditions on `Memory` for the project's memories that have not expired and pass the filters.
+
+    If few memories do, and labels alone decide, the labels are the place to begin: the project is then no plain column,
+    since SQLite would walk all its memories.
+    """
+    is_hidden = are_few and filters.has_only_labels
+    project = sa.func.coalesce(col(Memory.project_id), "") if is_hidden else col(Memory.project_id)
+    return [project == project_id, is_live(now()), *narrowing(filters, project_id)]
 
 
-def narrowing(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
+def narrowing(filters: Filters, project_id: str) -> list[Condition]:
     """Return the conditions of the filters alone, for live memories of the project."""
-    matching = _label_conditions(filters, project_id)
+    matching = having(col(Memory.number), project_id, label_groups(filters))
     if filters.pinned is not None:
         matching.append(col(Memory.pinned) == (sa.true() if filters.pinned else sa.false()))
     if filters.user_id is not None:
@@ -61,26 +78,25 @@ def narrowing(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]
     return matching + _time_conditions(filters.created_from, filters.created_until)
 
 
-def _label_conditions(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
-    """Return one condition per group of labels: a memory must have any label of each group."""
+def label_groups(filters: Filters) -> list[LabelGroup]:
+    """Return the groups of labels. A memory must have any label of each group."""
     tags = sorted({fold(tag) for tag in filters.tags})
     groups = [(LabelKind.TAG, [tag]) for tag in tags] if filters.match_all_tags else [(LabelKind.TAG, tags)]
     groups.append((LabelKind.PERSON, sorted({fold(person) for person in filters.people})))
     groups.append((LabelKind.CATEGORY, [fold(filters.category)] if filters.category else []))
     groups += [(LabelKind.METADATA, [hash_entry(key, value)]) for key, value in filters.metadata.items()]
-    return [_has_any(project_id, kind, values) for kind, values in groups if values]
+    return [(kind, values) for kind, values in groups if values]
 
 
-def _has_any(project_id: str, kind: LabelKind, values: list[str]) -> sa.ColumnElement[bool]:
-    numbers = sa.select(col(Label.memory_number)).where(
-        col(Label.project_id) == project_id, col(Label.kind) == kind, col(Label.value).in_(values)
-    )
-    return col(Memory.number).in_(numbers)
+def having(number: sa.ColumnElement[int], project_id: str, groups: Sequence[LabelGroup]) -> list[Condition]:
+    """Return the conditions that the memory with this number has a label of each group."""
+    labels = sa.select(col(Label.memory_number)).where(col(Label.project_id) == project_id)
+    return [number.in_(labels.where(col(Label.kind) == kind, col(Label.value).in_(values))) for kind, values in groups]
 
 
-def _time_conditions(start: datetime | None, end: datetime | None) -> list[sa.ColumnElement[bool]]:
+def _time_conditions(start: datetime | None, end: datetime | None) -> list[Condition]:
     """Return the conditions for a creation time. `created_at` decides; the id, which has an index, makes it fast."""
-    matching: list[sa.ColumnElement[bool]] = []
+    matching: list[Condition] = []
     if start is not None:
         matching += [col(Memory.created_at) >= start, col(Memory.id) >= _smallest_id(start, -CLOCK_SLACK)]
     if end is not None:

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_memory, require_project
-from server.domain.memory import activity, batches, idempotency, labels, usage, versions
+from server.domain.memory import activity, batches, counting, idempotency, labels, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, LISTED_COLUMNS, ROWS_PER_READ, Budget, take_fitting
-from server.domain.memory.expiry import expired_ids, expiry_of, of_live_memories
-from server.domain.memory.filters import Filters, conditions, narrowing
+from server.domain.memory.expiry import expiry_of, of_live_memories
+from server.domain.memory.filters import Filters, narrowing
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
 from server.domain.memory.source import source_of
@@ -38,6 +38,9 @@ MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned
 EMBEDDING_ATTEMPTS = 5
 """How many times a change embeds its text again because others have changed the memory."""
 
+
+MOST_SORTED = 1_000
+"""The most matching memories that a page sorts."""
 
 AFTER_ALL_IDS = "mem_g"
 
@@ -148,26 +151,41 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
     }
     narrow = narrowing(request.filters, project.id)
     is_short = request.limit <= ROWS_PER_READ
+    total = counting.count(session, project, request.filters)
+    query = _page_query(request.filters, total)
     rows = (
-        _PAGE.rows(session, *narrow, **parameters)
+        query.rows(session, *narrow, **parameters)
         if is_short
-        else _PAGE.stream(session, ROWS_PER_READ, *narrow, **parameters)
+        else query.stream(session, ROWS_PER_READ, *narrow, **parameters)
     )
     page = take_fitting(rows, Budget(request.answer_bytes))
-    is_all = request.filters.is_empty
-    total = count_all(session, project) if is_all else _count(session, conditions(request.filters, project.id))
     activity.note(session, principal, project.id, ActivityKind.LIST, (memory.id for memory in page.memories))
     return MemoryPage(page.memories, total, page.size, page.is_cut)
 
 
-_PAGE = Query(
-    sa.select(*LISTED_COLUMNS)
-    .where(col(Memory.project_id) == sa.bindparam("project_id"), is_live(sa.bindparam("moment", type_=Utc)))
-    .where(col(Memory.id) < sa.bindparam("before"))
-    .order_by(col(Memory.id).desc())
-    .limit(sa.bindparam("page", type_=sa.Integer))
-    .offset(sa.bindparam("offset", type_=sa.Integer))
-)
+def _page_by(memory_id: sa.ColumnElement[str], project_id: sa.ColumnElement[str]) -> Query:
+    return Query(
+        sa.select(*LISTED_COLUMNS)
+        .where(project_id == sa.bindparam("project_id"), is_live(sa.bindparam("moment", type_=Utc)))
+        .where(memory_id < sa.bindparam("before"))
+        .order_by(memory_id.desc())
+        .limit(sa.bindparam("page", type_=sa.Integer))
+        .offset(sa.bindparam("offset", type_=sa.Integer))
+    )
+
+
+_PAGE = _page_by(col(Memory.id), col(Memory.project_id))
+_SORTED_ID, _HIDDEN_PROJECT = sa.func.coalesce(col(Memory.id), ""), sa.func.coalesce(col(Memory.project_id), "")
+_PAGE_OF_FEW = _page_by(_SORTED_ID, col(Memory.project_id))
+_PAGE_OF_FEW_LABELED = _page_by(_SORTED_ID, _HIDDEN_PROJECT)
+"""By the plain id, a database walks all memories of the project until it has met a page of those that match. These two
+find the few that match, by the index of the filter or by their labels, and sort them."""
+
+
+def _page_query(filters: Filters, total: int) -> Query:
+    if filters.is_empty or total > MOST_SORTED:
+        return _PAGE
+    return _PAGE_OF_FEW_LABELED if filters.has_only_labels else _PAGE_OF_FEW
 
 
 def update(
@@ -211,22 +229,20 @@ def update(
     return memory
 
 
-def stats(session: Session, principal: Principal, project_id: str | None, zone: tzinfo = UTC) -> Stats:
-    """Count the memories, those created since Monday of the time zone, and the distinct tags."""
+def stats(session: Session, principal: Principal, project_id: str | None) -> Stats:
+    """Count the memories, those created since Monday (UTC), and the distinct tags."""
     project = require_project(session, principal, project_id, Action.READ)
-    monday = datetime.combine(week_of(now().astimezone(zone).date())[0], time.min, zone)
-    this_week = _count(session, conditions(Filters(created_from=monday), project.id))
     tags = sa.select(sa.func.count(sa.distinct(col(Label.value)))).where(
-        col(Label.project_id) == project.id,
-        col(Label.kind) == LabelKind.TAG,
-        of_live_memories(project.id),
+        col(Label.kind) == LabelKind.TAG, *of_live_memories(session, project.id)
     )
-    return Stats(count_all(session, project), this_week, session.scalars(tags).one())
+    this_week = count_this_week(session, project)
+    return Stats(counting.count_all(session, project), this_week, session.scalars(tags).one())
 
 
-def count_all(session: Session, project: Project) -> int:
-    """Return how many memories the project has, not counting expired ones."""
-    return project.memory_count - len(expired_ids(session, project.id))
+def count_this_week(session: Session, project: Project, zone: tzinfo = UTC) -> int:
+    """Count the memories created since Monday of the time zone."""
+    monday = datetime.combine(week_of(now().astimezone(zone).date())[0], time.min, zone)
+    return counting.count(session, project, Filters(created_from=monday))
 
 
 def embedding_input_after(change: MemoryChange, memory: Memory) -> tuple[str, str]:
@@ -287,7 +303,3 @@ def _apply(session: Session, memory: Memory, change: MemoryChange, principal: Pr
     memory.updated_source = source_of(principal)
     memory.updated_at = max(now(), memory.updated_at)
     session.flush()
-
-
-def _count(session: Session, matching: Sequence[sa.ColumnElement[bool]]) -> int:
-    return session.scalars(sa.select(sa.func.count()).select_from(Memory).where(*matching)).one()

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
-from server.domain.memory import memories
+from server.domain.memory import counting, memories
 from server.domain.memory.expiry import expired_ids
-from server.domain.memory.facets import METADATA_KEYS, Facet, frequent_labels
+from server.domain.memory.facets import METADATA_KEYS, Frequent, frequent_labels
 from server.domain.memory.memories import ListRequest, MemoryPage, Stats
 from server.domain.memory.periods import week_of
 from server.domain.memory.usage import Usage, usage_of
@@ -52,8 +52,7 @@ class Overview:
     spans: Sequence[Span]
     """Without gaps, oldest first; today is in the last one."""
 
-    labels: dict[LabelKind, Sequence[Facet]]
-    """The most frequent labels of each kind."""
+    labels: dict[LabelKind, Frequent]
 
 
 class Glance(NamedTuple):
@@ -71,10 +70,13 @@ def at_a_glance(session: Session, principal: Principal, project_id: str, zone: t
 
     Days and weeks are those of the time zone.
     """
+    project = require_project(session, principal, project_id, Action.READ)
+    shown = overview(session, principal, project_id, zone)
+    this_week = memories.count_this_week(session, project, zone)
     newest = ListRequest(limit=NEWEST_MEMORIES, project_id=project_id)
     return Glance(
-        overview(session, principal, project_id, zone),
-        memories.stats(session, principal, project_id, zone),
+        shown,
+        Stats(counting.count_all(session, project), this_week, shown.labels[LabelKind.TAG].distinct),
         memories.list_memories(session, principal, newest),
         usage_of(session, project_id),
     )
