@@ -1,6 +1,7 @@
 """The SQL database, SQLite (WAL) or Postgres: its engine, read and write transactions, and migrations at start."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,9 @@ _QUOTA = "quota"
 _TRASH_DAYS = "trash_days"
 ATTEMPTS = 3
 """How often a transaction is begun that loses to others: a deadlock, or a conflict of snapshots."""
+
+TURN_SECONDS = 0.002
+"""How long other writers get to take the lock. A thread that does not sleep would take it again first."""
 
 _SNAPSHOT = "REPEATABLE READ"
 
@@ -124,6 +128,12 @@ def paused(session: Session) -> Iterator[None]:
     turn.__exit__()
     yield  # after an exception nothing is written, so there is no need to wait for another turn
     turn.__enter__()
+
+
+def end_turn(session: Session) -> None:
+    """Commit the transaction, and let other writers have their turn."""
+    with paused(session):
+        time.sleep(TURN_SECONDS)
 
 
 def transact(transaction: Callable[[], AbstractContextManager[Session]], work: Callable[[Session], T]) -> T:

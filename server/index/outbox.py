@@ -32,7 +32,7 @@ def memories_changed(
 ) -> None:
     """Write what is derived from the text of new or changed memories. Flushes the session first."""
     memories_embedded(session, project_id, memories, embedded)
-    terms = {memory.number: result.terms for memory, result in zip(memories, embedded, strict=True) if result.terms}
+    terms = {memory.number: result.terms for memory, result in zip(memories, embedded, strict=True)}
     for user_id in {memory.user_id for memory in memories}:
         numbers = [memory.number for memory in memories if memory.user_id == user_id]
         word_index.memories_changed(session, project_id, user_id, numbers, terms)

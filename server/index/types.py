@@ -34,7 +34,7 @@ class Embedded:
     """A text's pieces with their vectors.
 
     Each span is (start, end) with piece = `content[start:end]`; `vectors` is float32 (pieces, dimensions), unit length.
-    `terms` are what the word index stores for the text. None: it reads them from the text.
+    `terms` are what the word index stores for the text. None: it reads them from the text. Empty: they follow later.
     """
 
     model: str

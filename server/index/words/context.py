@@ -27,7 +27,7 @@ CONTEXT_GAP = timedelta(hours=1)
 CONVERSATION_PLACES = 1 << 20
 """A conversation's places begin at `number * CONVERSATION_PLACES` of its first memory, and each memory has one."""
 
-KnownTerms = Mapping[int, Sequence[str]]
+KnownTerms = Mapping[int, Sequence[str] | None]
 NumbersIn = Callable[[str], sa.Select[int]]
 """`WordIndex.numbers_in` of a database."""
 
@@ -69,7 +69,8 @@ def word_rows(
         if previous is not None:
             place = 1 + (rows[previous.number].place if previous.number in rows else previous.place)
         context = indexed_terms(previous.end if previous else "")
-        body = (terms or {}).get(number) or indexed_terms(content)
+        known = (terms or {}).get(number)
+        body = indexed_terms(content) if known is None else known
         rows[number] = WordRow(number, body, context, indexed_terms(date_words(created_at)), place)
     return list(rows.values())
 
