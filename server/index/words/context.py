@@ -35,10 +35,10 @@ _memories = metadata.tables["memories"]
 
 
 def next_numbers(session: Session, project_id: str, user_id: str | None, numbers: Sequence[int]) -> list[int]:
-    """Return the memories that follow these memories of one user."""
+    """Return the memories that follow these memories of one user in the same conversation."""
     query = _next_query(word_index_of(session).numbers_in, user_id is None)
     parameters = {"numbers": as_json(numbers), "project": project_id, "user": user_id}
-    return [number for number in session.scalars(query, parameters) if number is not None]
+    return [number for number, at, before in session.execute(query, parameters) if at - before <= CONTEXT_GAP]
 
 
 def word_rows(
@@ -93,11 +93,16 @@ def _with_previous(
 
 
 @cache  # Building these queries takes longer than running them.
-def _next_query(numbers_in: NumbersIn, is_anonymous: bool) -> sa.Select[int | None]:
-    later = _memories.alias("later")
-    following = sa.select(later.c.number).where(*_same_user(later, is_anonymous), later.c.id > _memories.c.id)
-    first = following.order_by(later.c.user_id, later.c.id).limit(1).scalar_subquery()
-    return sa.select(first).where(_memories.c.number.in_(numbers_in("numbers")))
+def _next_query(numbers_in: NumbersIn, is_anonymous: bool) -> sa.Select[int, datetime, datetime]:
+    memory = _memories.c
+    later, following = _memories.alias("later"), _memories.alias("following")
+    later_numbers = sa.select(later.c.number).where(*_same_user(later, is_anonymous), later.c.id > memory.id)
+    first = later_numbers.order_by(later.c.user_id, later.c.id).limit(1).scalar_subquery()
+    return (
+        sa.select(following.c.number, following.c.created_at, memory.created_at)
+        .select_from(_memories.join(following, following.c.number == first))
+        .where(memory.number.in_(numbers_in("numbers")))
+    )
 
 
 @cache
