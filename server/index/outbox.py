@@ -53,7 +53,7 @@ def memories_changed(
 
 
 def _write_words(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
-    terms = {memory.number: result.terms for memory, result in zip(memories, embedded, strict=True) if result.terms}
+    terms = {memory.number: result.terms for memory, result in zip(memories, embedded, strict=True)}
     for user_id in {memory.user_id for memory in memories}:
         numbers = [memory.number for memory in memories if memory.user_id == user_id]
         word_index.memories_changed(session, project_id, user_id, numbers, terms)

@@ -41,7 +41,7 @@ class Embedded:
     """A text's pieces with their vectors.
 
     Each span is (start, end) with piece = `content[start:end]`; `vectors` is float32 (pieces, dimensions), unit length.
-    `terms` are the terms that the word index stores for the text; if None, it takes them from the text.
+    `terms` is what the word index stores for the text. None: it reads them from the text. Empty: they follow later.
     """
 
     model: str

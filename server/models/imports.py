@@ -8,6 +8,9 @@ from sqlmodel import Field, SQLModel
 from server.models.base import Utc, foreign_key, new_id, now
 from server.models.sources import Source, SourceColumn
 
+STORED = ""
+"""The line of a row for a memory that is stored and only lacks its words."""
+
 
 class Import(SQLModel, table=True):
     """Memories that are stored together or not at all. `committed_at` is set when all are staged.
@@ -30,7 +33,11 @@ class Import(SQLModel, table=True):
 
 
 class StagedMemory(SQLModel, table=True):
-    """A memory of an import with its vectors. `line` is a line of an export, `spans` are as in `Embedded`."""
+    """A memory of an import with its vectors. `line` is a line of an export or `STORED`, `spans` as in `Embedded`.
+
+    Deleting a row takes as long as writing it. So a row whose memory is stored may stay until the next transaction:
+    then another one stands for it, without vectors, at the position `-1 - position`.
+    """
 
     __tablename__ = "staged_memories"
     __table_args__ = (sa.Index("ix_staged_memories_content", "import_id", "content_hash"),)

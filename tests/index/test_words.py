@@ -1,5 +1,6 @@
 """The word index on both databases: a memory's own words, its context and its date."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,8 @@ from sqlmodel import Session, select
 
 from server.domain.memory import memories
 from server.domain.memory.inputs import Message, NewMemory
-from server.index.words import word_search
+from server.index.words import word_index, word_search
+from server.index.words.protocol import WordRow
 from server.index.words.tokenizer import question_terms, terms_of
 from server.models import Memory, Project
 from tests.support.world import World
@@ -55,6 +57,27 @@ def test_a_memory_inserted_between_two_becomes_the_context_of_the_second(world: 
     world.add("Or was it a cello?", at=MAY + timedelta(minutes=1))
     assert "In Cremona." not in shares(world, "violin")
     assert "In Cremona." in shares(world, "cello")
+
+
+def test_a_memory_of_another_conversation_leaves_the_words_of_the_next_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next memory may have a megabyte, and every note of an older file would write its words again."""
+    later = world.memory(world.add("We paddle", at=MAY)).number
+    written: list[int] = []
+    write = word_index._write
+
+    def seen(session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
+        written.extend(row.number for row in rows)
+        write(session, project_id, rows)
+
+    monkeypatch.setattr(word_index, "_write", seen)
+    earlier = world.add("The kayak is red", at=MAY - timedelta(minutes=61))
+    assert later not in written
+    world.add("The canoe is blue", at=MAY - timedelta(minutes=59))
+    assert written.count(later) == 1
+    world.delete(earlier)
+    assert written.count(later) == 1
 
 
 def test_another_users_memory_is_not_context(world: World) -> None:

@@ -5,15 +5,15 @@ Between two transactions, other writers get a turn. After a crash before `accept
 housekeeping publishes the rest.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.domain.memory import imports
 from server.domain.memory.exchange.lines import line_from
-from server.domain.memory.imports import CHUNK_LINES, Staged
-from server.domain.memory.publishing import PUBLISHED_PIECES
+from server.domain.memory.imports import Staged
+from server.domain.memory.portions import PUBLISHED_WEIGHT, STAGED_WEIGHT, portions, weight_of
 from server.domain.memory.source import source_of
 from server.domain.memory.turns import end_turn
 from server.errors import ServiceError
@@ -21,15 +21,13 @@ from server.index.types import Embedded
 from server.models import Memory
 from server.principal import Principal
 
-STAGED_PIECES = 256
-"""Maximum number of pieces in one staging transaction. A single memory may have more."""
-
 Step = Callable[[Session, None, str], bool]
 
 
-def is_large(embedded: Sequence[Embedded]) -> bool:
-    """Return whether these memories would take more than one transaction of an import. One memory is never split."""
-    return len(embedded) > 1 and sum(len(result.spans) for result in embedded) > PUBLISHED_PIECES
+def is_large(memories: Sequence[Memory], embedded: Sequence[Embedded]) -> bool:
+    """Return whether these memories would take more than one transaction of an import."""
+    weights = (weight_of(memory.content, len(result.spans)) for memory, result in zip(memories, embedded, strict=True))
+    return sum(weights) > PUBLISHED_WEIGHT
 
 
 def store(
@@ -47,7 +45,11 @@ def store(
     """
     import_id = imports.begin(session, principal, project_id, principal.user_id, source_of(principal))
     try:
-        for part in _parts(memories, embedded):
+        new = (
+            Staged(position, line_from(memory, []), memory, result)
+            for position, (memory, result) in enumerate(zip(memories, embedded, strict=True))
+        )
+        for part in portions(new, lambda staged: staged.weight, STAGED_WEIGHT):
             end_turn(session)
             imports.keep(session, import_id, part)
         end_turn(session)
@@ -66,18 +68,6 @@ def store(
     except (sa.exc.OperationalError, sa.exc.TimeoutError):  # the batch is accepted, so housekeeping publishes the rest
         session.rollback()
     return None
-
-
-def _parts(memories: Sequence[Memory], embedded: Sequence[Embedded]) -> Iterator[list[Staged]]:
-    part: list[Staged] = []
-    pieces = 0
-    for position, (memory, result) in enumerate(zip(memories, embedded, strict=True)):
-        pieces += len(result.spans)
-        if part and (pieces > STAGED_PIECES or len(part) == CHUNK_LINES):
-            yield part
-            part, pieces = [], len(result.spans)
-        part.append(Staged(position, line_from(memory, []), memory, result))
-    yield part
 
 
 def _discard(session: Session, import_id: str) -> None:

@@ -12,6 +12,7 @@ from server.domain.memory.storing import hash_content
 from server.models import Import, Memory, StagedMemory
 from server.models.base import now
 from server.models.expiry import is_live
+from server.models.imports import STORED
 
 NumberedLine = tuple[int, Line]
 MemoryKey = tuple[str, str | None, datetime | None]
@@ -64,7 +65,9 @@ def _known_in_imports(session: Session, import_id: str, hashes: set[str]) -> Ite
     imports = sa.select(col(Import.id)).where(sa.or_(col(Import.id) == import_id, committed))
     columns = (col(StagedMemory.import_id), col(StagedMemory.content_hash), col(StagedMemory.line))
     query = sa.select(*columns).where(
-        col(StagedMemory.import_id).in_(imports), col(StagedMemory.content_hash).in_(hashes)
+        col(StagedMemory.import_id).in_(imports),
+        col(StagedMemory.content_hash).in_(hashes),
+        col(StagedMemory.line) != STORED,
     )
     for its_import, content_hash, text in session.execute(query):
         line = Line.model_validate_json(text)

@@ -116,7 +116,7 @@ def add_many(
     require_project(session, principal, project.id, Action.WRITE, lock=True)
     ids = [memory.id for memory in memories]
     claim = partial(idempotency.claim_or_earlier, session, request, ids)
-    if batches.is_large(embedded):
+    if batches.is_large(memories, embedded):
         earlier = batches.store(session, principal, project.id, memories, embedded, claim)
         if earlier is None:
             activity.note(session, principal, project.id, ActivityKind.ADD, ids)

@@ -1,87 +1,135 @@
-"""Moves the staged lines of an import into its project, one chunk per transaction."""
+"""Moves the staged lines of an import into its project, one portion per transaction.
 
+A long memory takes three: to store it, to delete its staged row, and to write its words, which can take as long as all
+the rest. A small row says that its memory is stored, so that a crash or another process in between makes no difference.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from server.domain.memory.budget import ROWS_PER_READ
 from server.domain.memory.exchange.lines import Line, memory_of, versions_of
+from server.domain.memory.portions import PUBLISHED_WEIGHT, portions, weight_of
 from server.domain.memory.rows import embedded
 from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import insert
 from server.index.types import Embedded
-from server.index.words.tokenizer import indexed_terms
+from server.index.words import word_index
 from server.models import Import, Memory, StagedMemory, User
+from server.models.imports import STORED
 from server.models.stored_size import size_of_memory
-
-PUBLISHED_LINES = 32
-PUBLISHED_PIECES = 128
-"""How many pieces to publish at a time, so that a transaction takes less than 0.1 s. One memory may have more."""
-
-LONG_LENGTH = 50_000
-"""Chunks with more characters are tokenized before the transaction, because a megabyte takes 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """Staged lines that follow each other, with their vectors."""
+class Entry:
+    """A staged line with its vectors, and the memory that it becomes."""
 
-    staged: list[StagedMemory]
-    lines: list[Line]
-    embedded: list[Embedded]
+    staged: StagedMemory
+    line: Line
+    embedded: Embedded
+    memory: Memory
+
+    @staticmethod
+    def of(staged: StagedMemory) -> "Entry":
+        line = Line.model_validate_json(staged.line)
+        memory = memory_of(line, "")
+        memory.id = staged.memory_id or memory.id
+        return Entry(staged, line, embedded(staged.embedding_model, staged.spans, staged.vectors), memory)
 
     @property
-    def is_long(self) -> bool:
-        return sum(len(line.content) for line in self.lines) > LONG_LENGTH
-
-    def with_terms(self) -> "Chunk":
-        """Return the chunk with the terms that the word index stores. Needs no transaction."""
-        pairs = zip(self.lines, self.embedded, strict=True)
-        return replace(self, embedded=[replace(result, terms=indexed_terms(line.content)) for line, result in pairs])
+    def weight(self) -> int:
+        return weight_of(self.memory.content, len(self.embedded.spans))
 
 
-def next_chunk(session: Session, import_id: str) -> Chunk | None:
-    """Return the next lines of the import, None after the last."""
+class Wordless(NamedTuple):
+    """A memory that is stored and only lacks its words. `position` is that of the row which says so."""
+
+    position: int
+    memory_id: str
+    content_hash: str
+
+
+def wordless(session: Session, import_id: str) -> Wordless | None:
+    """Return the memory of the import that lacks its words."""
+    columns = (col(StagedMemory.position), col(StagedMemory.memory_id), col(StagedMemory.content_hash))
+    rows = (col(StagedMemory.import_id) == import_id, col(StagedMemory.position) < 0)
+    row = session.execute(sa.select(*columns).where(*rows)).first()
+    return Wordless(*row) if row else None
+
+
+def next_entries(session: Session, import_id: str) -> list[Entry]:
+    """Return the next lines of the import, none after the last."""
     query = sa.select(StagedMemory).where(col(StagedMemory.import_id) == import_id)
-    staged: list[StagedMemory] = []
-    pieces = 0
-    for memory in session.scalars(query.order_by(col(StagedMemory.position)).limit(PUBLISHED_LINES)):
-        pieces += len(memory.spans)
-        if staged and pieces > PUBLISHED_PIECES:
-            break
-        staged.append(memory)
-    if not staged:
-        return None
-    lines = [Line.model_validate_json(memory.line) for memory in staged]
-    vectors = [embedded(memory.embedding_model, memory.spans, memory.vectors) for memory in staged]
-    return Chunk(staged, lines, vectors)
+    query = query.order_by(col(StagedMemory.position)).execution_options(yield_per=ROWS_PER_READ)
+    with session.scalars(query) as rows:
+        return next(portions(map(Entry.of, rows), lambda entry: entry.weight, PUBLISHED_WEIGHT), [])
 
 
-def is_next(session: Session, chunk: Chunk) -> bool:
-    """Return whether the chunk still has the first staged line of its import."""
-    first = chunk.staged[0]
-    positions = sa.select(sa.func.min(StagedMemory.position)).where(col(StagedMemory.import_id) == first.import_id)
-    return session.scalar(positions) == first.position
+def is_long(entries: Sequence[Entry]) -> bool:
+    """Return whether this is a memory that takes several transactions."""
+    return entries[0].weight > PUBLISHED_WEIGHT
 
 
-def store(session: Session, row: Import, chunk: Chunk) -> None:
-    """Store the chunk's memories with their earlier versions, and delete its staged lines."""
+def are_next(session: Session, import_id: str, entries: Sequence[Entry]) -> bool:
+    """Return whether the import still begins with these lines."""
+    positions = sa.select(sa.func.min(StagedMemory.position)).where(col(StagedMemory.import_id) == import_id)
+    return session.scalar(positions) == entries[0].staged.position
+
+
+def store(session: Session, row: Import, entries: Sequence[Entry]) -> None:
+    """Store the memories with their earlier versions. Delete their staged rows, except that of a long memory."""
     author = row.created_by and session.scalar(sa.select(col(User.id)).where(col(User.id) == row.created_by))
-    memories = [_memory_of(staged, line, row, author) for staged, line in zip(chunk.staged, chunk.lines, strict=True)]
+    memories = [entry.memory for entry in entries]
+    for entry in entries:
+        entry.memory.project_id = row.project_id
+        entry.memory.created_by = entry.memory.updated_by = author
+        entry.memory.set_source(row.source or source_of_import(row.id, entry.line.source))
+    terms = () if is_long(entries) else None
+    results = [replace(entry.embedded, terms=terms) for entry in entries]
     row.memory_count -= len(memories)
     row.memory_bytes -= sum(map(size_of_memory, memories))
-    insert(session, row.project_id, memories, chunk.embedded)
-    for memory, line in zip(memories, chunk.lines, strict=True):
-        session.add_all(versions_of(line, memory.number, row.id))
-    last = chunk.staged[-1].position
-    session.execute(
-        sa.delete(StagedMemory).where(col(StagedMemory.import_id) == row.id, col(StagedMemory.position) <= last)
+    insert(session, row.project_id, memories, results)
+    for memory, entry in zip(memories, entries, strict=True):
+        session.add_all(versions_of(entry.line, memory.number, row.id))
+    if is_long(entries):
+        session.add(_wordless_row(entries[0].staged, memories[0].id))
+    else:
+        unstage(session, row.id, 0, entries[-1].staged.position)
+
+
+def text_of(session: Session, row: Wordless) -> str:
+    """Return the text of the memory as it is now, or "" if it was deleted."""
+    return session.scalar(sa.select(col(Memory.content)).where(col(Memory.id) == row.memory_id)) or ""
+
+
+def write_words(session: Session, import_id: str, row: Wordless, terms: Sequence[str]) -> None:
+    """Write the words of the memory, unless its text has changed since it was stored."""
+    same = (col(Memory.id) == row.memory_id, col(Memory.content_hash) == row.content_hash)
+    query = sa.select(col(Memory.project_id), col(Memory.number)).where(*same)
+    for project_id, number in session.execute(query.with_for_update()):
+        word_index.rewrite(session, project_id, [number], {number: terms})
+    unstage(session, import_id, row.position, row.position)
+
+
+def unstage(session: Session, import_id: str, first: int, last: int) -> bool:
+    """Delete the staged rows at these positions. Return whether there were any."""
+    rows = (col(StagedMemory.import_id) == import_id, col(StagedMemory.position).between(first, last))
+    deleted = sa.delete(StagedMemory).where(*rows).returning(col(StagedMemory.position))
+    return bool(session.scalars(deleted).all())
+
+
+def _wordless_row(staged: StagedMemory, memory_id: str) -> StagedMemory:
+    return StagedMemory(
+        import_id=staged.import_id,
+        position=-1 - staged.position,
+        memory_id=memory_id,
+        line=STORED,
+        content_hash=staged.content_hash,
+        spans=[],
+        embedding_model="",
+        vectors=b"",
     )
-
-
-def _memory_of(staged: StagedMemory, line: Line, row: Import, author: str | None) -> Memory:
-    memory = memory_of(line, row.project_id)
-    memory.id = staged.memory_id or memory.id
-    memory.created_by = memory.updated_by = author
-    memory.set_source(row.source or source_of_import(row.id, line.source))
-    return memory

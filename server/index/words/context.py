@@ -28,7 +28,7 @@ CONTEXT_GAP = timedelta(hours=1)
 CONVERSATION_PLACES = 1 << 20
 """A conversation's places begin at `number * CONVERSATION_PLACES` of its first memory, and each memory has one."""
 
-KnownTerms = Mapping[int, Sequence[str]]
+KnownTerms = Mapping[int, Sequence[str] | None]
 NumbersIn = Callable[[str], sa.Select[int]]
 """`WordIndex.numbers_in` of a database."""
 
@@ -36,10 +36,10 @@ _memories = metadata.tables["memories"]
 
 
 def next_numbers(session: Session, project_id: str, user_id: str | None, numbers: Sequence[int]) -> list[int]:
-    """Return the memories that follow these memories of one user."""
+    """Return the memories that follow these memories of one user in the same conversation."""
     query = _next_query(word_index_of(session).numbers_in, user_id is None)
     parameters = {"numbers": as_json(numbers), "project": project_id, "user": user_id}
-    return [number for (number,) in query.rows(session, **parameters) if number is not None]
+    return [number for number, at, before in query.rows(session, **parameters) if at - before <= CONTEXT_GAP]
 
 
 def word_rows(
@@ -70,7 +70,8 @@ def word_rows(
         if previous is not None:
             place = 1 + (rows[previous.number].place if previous.number in rows else previous.place)
         context = indexed_terms(previous.end if previous else "")
-        body = (terms or {}).get(number) or indexed_terms(content)
+        known = (terms or {}).get(number)
+        body = indexed_terms(content) if known is None else known
         rows[number] = WordRow(number, body, context, indexed_terms(date_words(created_at)), place)
     return list(rows.values())
 
@@ -94,10 +95,15 @@ def _with_previous(
 
 @cache  # Building these queries takes longer than running them.
 def _next_query(numbers_in: NumbersIn, is_anonymous: bool) -> Query:
-    later = _memories.alias("later")
-    following = sa.select(later.c.number).where(*_same_user(later, is_anonymous), later.c.id > _memories.c.id)
-    first = following.order_by(later.c.user_id, later.c.id).limit(1).scalar_subquery()
-    return Query(sa.select(first).where(_memories.c.number.in_(numbers_in("numbers"))))
+    memory = _memories.c
+    later, following = _memories.alias("later"), _memories.alias("following")
+    later_numbers = sa.select(later.c.number).where(*_same_user(later, is_anonymous), later.c.id > memory.id)
+    first = later_numbers.order_by(later.c.user_id, later.c.id).limit(1).scalar_subquery()
+    return Query(
+        sa.select(following.c.number, following.c.created_at, memory.created_at.label("before"))
+        .select_from(_memories.join(following, following.c.number == first))
+        .where(memory.number.in_(numbers_in("numbers")))
+    )
 
 
 @cache

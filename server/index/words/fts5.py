@@ -98,7 +98,7 @@ def _prefix_of(project_id: str) -> str:
 
 
 def _prefixed(prefix: str, terms: Sequence[str]) -> str:
-    return " ".join([prefix + term for term in terms])
+    return prefix + f" {prefix}".join(terms) if terms else ""
 
 
 def _queries(project_id: str, terms: Iterable[str]) -> dict[str, str]:

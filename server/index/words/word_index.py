@@ -57,10 +57,10 @@ def forget_orphans(session: Session) -> None:
     word_index_of(session).remove_orphans(session)
 
 
-def rewrite(session: Session, project_id: str, numbers: Sequence[int]) -> None:
-    """Write the words and places of these memories of one project, of any users."""
+def rewrite(session: Session, project_id: str, numbers: Sequence[int], terms: KnownTerms | None = None) -> None:
+    """Write the words and places of memories of one project, of any users. `terms` is as in `memories_changed`."""
     for user_id, user_numbers in _by_user(session, numbers).items():
-        rows = word_rows(session, project_id, user_id, user_numbers)
+        rows = word_rows(session, project_id, user_id, user_numbers, terms=terms)
         _write(session, project_id, rows)
         _set_places(session, rows)
 

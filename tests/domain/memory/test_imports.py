@@ -7,11 +7,10 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from server.domain.memory import imports, publishing, storing
+from server.domain.memory import imports, portions, publishing, storing
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.errors import Invalid, NotFound
-from server.index.words.backend import word_index_of
 from server.models import Import, StagedMemory
 from server.models.base import now
 from server.principal import CredentialKind, Principal
@@ -19,6 +18,8 @@ from tests.support.moving import read_lines
 from tests.support.world import World
 
 COUNT = 200
+RESUMED = timedelta(minutes=2)
+"""After this time, housekeeping ends a committed import."""
 
 
 def lines(count: int = COUNT) -> Iterator[Line]:
@@ -75,7 +76,7 @@ def test_no_transaction_of_an_import_writes_for_long(world: World, monkeypatch: 
     monkeypatch.setattr(publishing, "insert", counted)
     assert import_memories(world.database, world.project_id, lines(), world.index).stored == COUNT
     assert (stored(world), staged(world)) == (COUNT, (0, 0))
-    assert 0 < longest <= imports.CHUNK_LINES
+    assert 0 < longest <= portions.MOST_ITEMS
     assert len(world.texts("kayak", limit=100)) == 100
 
 
@@ -138,34 +139,3 @@ def test_who_lost_the_right_imports_nothing(world: World) -> None:
     with world.database.write() as session, pytest.raises(NotFound):
         imports.commit(session, stranger, import_id)
     assert stored(world) == 0
-
-
-def long_line() -> Line:
-    """A conversation that is cut into terms before it is published."""
-    texts = [" ".join(f"word{number}" for number in range(start, start + 900)) for start in range(0, 9_000, 900)]
-    messages = [{"role": "user", "content": text} for text in [*texts, "kayak"]]
-    return Line.model_validate({"content": "\n".join([*texts, "kayak"]), "messages": messages})
-
-
-def test_every_word_of_a_long_memory_is_indexed(world: World) -> None:
-    line = long_line()
-    assert import_memories(world.database, world.project_id, [line], world.index).stored == 1
-    with world.database.read() as session:
-        counts = word_index_of(session).counts(session, world.project_id, ["word0", "word8999", "kayak", "canoe"])
-    assert list(counts) == [1, 1, 1, 0]
-
-
-def test_a_long_chunk_is_published_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others may publish it while it is cut into terms."""
-    cut = publishing.Chunk.with_terms
-
-    def overtaken(chunk: publishing.Chunk) -> publishing.Chunk:
-        monkeypatch.setattr(publishing.Chunk, "with_terms", cut)
-        with world.database.write() as session:
-            assert imports.publish(session, None, chunk.staged[0].import_id)
-        return cut(chunk)
-
-    monkeypatch.setattr(publishing.Chunk, "with_terms", overtaken)
-    assert import_memories(world.database, world.project_id, [long_line()], world.index).stored == 1
-    assert publishing.Chunk.with_terms is cut
-    assert (stored(world), staged(world)) == (1, (0, 0))

@@ -1,0 +1,36 @@
+"""Cuts what an import or a batch writes into portions, each small enough for one transaction."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from server.index.pieces import PACKED_LENGTH
+
+MOST_ITEMS = 32
+
+PUBLISHED_WEIGHT = 128
+"""What is published at a time, so that the transaction stays below 0.1 s. A heavier memory takes two: see `publish`."""
+
+STAGED_WEIGHT = 256
+"""What is staged at a time. A single memory may weigh more."""
+
+T = TypeVar("T")
+
+
+def weight_of(content: str, pieces: int = 0) -> int:
+    """Return about how many pieces a text is written as: its pieces, or an estimate while it has none or few."""
+    return max(pieces, len(content) // PACKED_LENGTH)
+
+
+def portions(items: Iterable[T], weigh: Callable[[T], int], most_weight: int) -> Iterator[list[T]]:
+    """Yield the items in order, at most `MOST_ITEMS` at a time, and fewer if they are heavy."""
+    portion: list[T] = []
+    total = 0
+    for item in items:
+        weight = weigh(item)
+        total += weight
+        if portion and (total > most_weight or len(portion) == MOST_ITEMS):
+            yield portion
+            portion, total = [], weight
+        portion.append(item)
+    if portion:
+        yield portion
