@@ -162,7 +162,7 @@ def erase(session: Session, principal: Principal, memory_id: str) -> bool:
 
 
 def count_deleted(session: Session, project_id: str, user_id: str | None, until: datetime) -> int:
-    """Count what was deleted until this moment and is in the project's trash, or only that of the end user `user_id`."""
+    """Count what the project's trash holds since then or before, or only that of the end user `user_id`."""
     matching = [*_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until]
     return session.scalar(sa.select(sa.func.count()).select_from(TrashedMemory).where(*matching)) or 0
 
