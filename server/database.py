@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -153,19 +153,19 @@ def migrate(url: str) -> None:
 
     Raises SettingsError if the database is read-only, or if a newer version of this server created its schema.
     """
-    engine = _engine(url, connections=1)
+    engine = _engine(url, connections=2)
     if engine.dialect.name == "sqlite":
         sqlite.let_rebuild_tables(engine)
+    else:
+        postgres.let_wait(engine)
     writer = _writer_lock(engine)
     try:
         with _Turn(writer), engine.execution_options(**{WRITES: True}).begin() as connection:
             if connection.dialect.name == "postgresql":
                 _require_writable(connection)
-                connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
-                connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             if not _is_newest(connection):
-                _upgrade(connection)
+                _upgrade(engine, connection)
     finally:
         engine.dispose()
         if writer is not None:
@@ -205,14 +205,19 @@ def _require_writable(connection: sa.Connection) -> None:
         )
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _upgrade(engine: sa.Engine, locked: sa.Connection) -> None:
+    """Run the migrations: on SQLite in the transaction that holds the lock, on Postgres each in one of its own.
+
+    There, a migration may leave its transaction to build an index while others write.
+    """
     from alembic import command  # noqa: PLC0415 - heavy, and rarely needed
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with nullcontext(locked) if engine.dialect.name == "sqlite" else engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 @contextmanager

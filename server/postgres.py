@@ -11,7 +11,7 @@ from server import waits
 from server.waits import NOTABLE_SECONDS, WRITES
 
 STATEMENT_SECONDS = 600
-"""A statement of a request may take this long. Deleting a project of a million memories is one statement."""
+"""A statement of a request may take this long."""
 
 IDLE_SECONDS = 60
 """A transaction may wait this long for its next statement, so that a process that hangs does not keep its locks."""
@@ -74,6 +74,12 @@ def listen(engine: sa.Engine, statement_seconds: int) -> None:
     event.listen(engine, "begin", on_begin)
     event.listen(engine, "commit", _on_commit)
     event.listen(engine, "handle_error", _on_error)
+
+
+def let_wait(engine: sa.Engine) -> None:
+    """Let the transactions of a migration wait as long as it takes, for locks and for the one that does the work."""
+    without_limits = _set({"lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}, is_local=True)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(without_limits))
 
 
 def connect_arguments(url: sa.URL) -> dict[str, str | int]:

@@ -8,10 +8,10 @@ from server.models import metadata
 TURN_SECONDS = 0.02
 """How long a transaction goes on deleting. Its last statement and its commit come on top."""
 
-MOST_MEMORIES = 25
+MOST_MEMORIES = 100
 """The most memories that one statement deletes."""
 
-MOST_PIECES = 250
+MOST_PIECES = 500
 """The most pieces of them together. A single memory may have more."""
 
 _memories = metadata.tables["memories"]

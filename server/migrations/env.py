@@ -18,6 +18,7 @@ def _run(connection: sa.Connection) -> None:
         target_metadata=metadata,
         include_object=_is_ours,
         compare_type=True,
+        transaction_per_migration=True,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -95,7 +95,7 @@ def upgrade_to(url: str, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     database = Database(url, connections=1)
-    with database.engine.begin() as connection:
+    with database.engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
     database.close()

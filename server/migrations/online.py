@@ -1,0 +1,22 @@
+"""Indexes of tables that may be large, built while others write. Each has a migration with nothing else in it."""
+
+import sqlalchemy as sa
+from alembic import op
+
+_IS_INVALID = sa.text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
+
+
+def create_index(name: str, table: str, columns: list[str], *, unique: bool = False) -> None:
+    """Create the index. May be repeated: an index that an interrupted run left unfinished is built again.
+
+    On Postgres it ends the migration's transaction. SQLite has one writer anyway, and builds it within.
+    """
+    if op.get_bind().dialect.name == "sqlite":
+        op.create_index(name, table, columns, unique=unique)
+        return
+    with op.get_context().autocommit_block():
+        connection = op.get_bind()
+        connection.execute(sa.text("SET lock_timeout = 0"))  # it waits for transactions that began before
+        if connection.scalar(_IS_INVALID, {"name": name}):
+            op.drop_index(name, table, postgresql_concurrently=True)
+        op.create_index(name, table, columns, unique=unique, postgresql_concurrently=True, if_not_exists=True)
