@@ -19,6 +19,7 @@ from server.commands.chroma_check import check_chroma
 from server.commands.upkeep import open_model
 from server.database import Database, migrated
 from server.health import LOW_DISK_BYTES, free_bytes
+from server.index.upkeep.owner_lock import ownership
 from server.limits import in_redis
 from server.mail import open_mailer
 from server.models import Mail, Project, SecondFactor
@@ -136,7 +137,8 @@ def _index(settings: Settings) -> str:
         counted = session.execute(sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in columns))).one()
         if (memories, pieces, size) != tuple(counted) or _count(session, "memory_words") != memories:
             raise CheckFailed("does not match the memories in SQL: run python -m server reindex")
-    return f"{memories} memories in {pieces} pieces; {pending} changes pending"
+        owner = ownership(settings, session)
+    return f"{memories} memories in {pieces} pieces; {pending} changes pending; {owner}"
 
 
 def _count(session: Session, table: str) -> int:

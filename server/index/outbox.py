@@ -3,7 +3,7 @@
 Operations call these functions; `server.index.upkeep.worker` processes the tasks after the commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import sqlalchemy as sa
@@ -55,7 +55,7 @@ def memories_embedded(
         memory.piece_count = len(result.spans)
         memory.embedding_model = result.model
     _write_pieces(session, project_id, memories, embedded)
-    _write_tasks(session, project_id, old_counts)
+    write_tasks(session, project_id, old_counts)
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
@@ -79,7 +79,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
         )
     )
     word_index.memories_removed(session, project_id, list(piece_counts))
-    _write_tasks(session, project_id, piece_counts)
+    write_tasks(session, project_id, piece_counts)
     request_purge(session, project_id)
 
 
@@ -125,7 +125,7 @@ def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory],
         session.execute(_INSERT_PIECES, rows)
 
 
-def _write_tasks(session: Session, project_id: str, old_counts: dict[int, int]) -> None:
+def write_tasks(session: Session, project_id: str, old_counts: Mapping[int, int]) -> None:
     """Write a task for each memory, with the number of pieces that its collection may still hold.
 
     A project without a collection needs no tasks. The caller locked its row, so that no collection can be started now.
