@@ -32,7 +32,6 @@ _SNAPSHOT = "REPEATABLE READ"
 
 
 T = TypeVar("T")
-Guard = Callable[[Session], None]
 
 
 class Database:
@@ -57,14 +56,11 @@ class Database:
         self._writing = self.engine.execution_options(**{WRITES: True})
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
         self._writer = _writer_lock(self.engine)
-        self._guard: Guard | None = None
+        self._guard: Callable[[Session], None] | None = None
         self.unguarded = self
 
-    def guarded(self, guard: Guard) -> "Database":
-        """Return this database for a part of the process that may lose the right to write: `guard` raises then.
-
-        Every write begins with it. `unguarded` is the database without it.
-        """
+    def guarded(self, guard: Callable[[Session], None]) -> "Database":
+        """Return this database for one who may lose the right to write: `guard` begins each write, and raises."""
         guarded = copy.copy(self)
         guarded._guard = guard
         return guarded

@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from server.index.upkeep import following, leases, worker
 from server.index.upkeep.leases import SHARDS, LeaseLost, Leases
 from server.index.upkeep.owner_lock import OwnerLock
 from server.mail import open_mailer
-from server.models import IndexTask, ProjectIndex
+from server.models import IndexTask, Project, ProjectIndex
 from server.settings import Settings
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World, eventually, opened
@@ -111,18 +110,20 @@ def test_a_frozen_process_can_write_nothing_after_it_lost_its_lease(stored: Data
 def test_nobody_takes_over_during_a_transaction_of_the_owner(stored: Database) -> None:
     slow, other = Leases(stored, share=False), Leases(stored, share=False)
     slow.balance()
-    with stored.guarded(slow.require).write():
-        for _ in range(20):
-            other.balance()
-            time.sleep(0.02)
-        assert other.shards == frozenset()
+    with stored.guarded(slow.require).write(), pytest.raises(AssertionError):
+        eventually(lambda: takes(other, SHARDS), seconds=0.4)
     eventually(lambda: takes(other, SHARDS), seconds=2)
+
+
+def has_expired(database: Database) -> bool:
+    with database.read() as session:
+        return leases.owners(session) == [""]
 
 
 def test_a_process_that_is_late_keeps_what_nobody_wanted(stored: Database) -> None:
     late = Leases(stored, share=False)
     late.balance()
-    time.sleep(0.3)
+    eventually(lambda: has_expired(stored))
     with stored.guarded(late.require).write():
         pass
     late.renew()
@@ -182,11 +183,11 @@ def test_two_processes_both_follow_and_one_that_stops_leaves_no_gap(
         followed.setdefault(id(database.unguarded), set()).add(arguments[3][0].project_id)
         follow(database, *arguments)
 
-    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.6)
+    monkeypatch.setattr(leases, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(following, "follow", observed)
     first, second = fleet.start(), fleet.start()
     eventually(lambda: (shards_of(first), shards_of(second)) == (SHARDS // 2, SHARDS // 2))
-    projects = [first.another_project() for _ in range(16)]
+    projects = projects_of_both(first, second)
     for project in projects:
         project.add("a red canoe")
     eventually(lambda: first.index._worker.count_missing() == 0)
@@ -196,9 +197,21 @@ def test_two_processes_both_follow_and_one_that_stops_leaves_no_gap(
     assert len(followed) == 2
     assert not set.intersection(*followed.values())
     assert set.union(*followed.values()) == {project.project_id for project in projects}
-    monkeypatch.setattr(leases, "LEASE_SECONDS", 60.0)
     second.index.close()
     eventually(lambda: shards_of(first) == SHARDS, seconds=5)
+
+
+def projects_of_both(*processes: World) -> list[World]:
+    """Create projects until each of the processes owns two."""
+    projects: list[World] = []
+    while not all(len(owned_by(process) & {one.project_id for one in projects}) > 1 for process in processes):
+        projects.append(processes[0].another_project())
+    return projects
+
+
+def owned_by(process: World) -> set[str]:
+    with process.database.read() as session:
+        return set(session.scalars(sa.select(col(Project.id)).where(process.index._worker._lock.of(col(Project.id)))))
 
 
 def test_a_frozen_process_finishes_nothing_after_it_wakes(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,9 +97,8 @@ class MemoryIndex:
     def _embed_now(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
         """Like `embed`, for the worker. Raises ModelAway, and what ends the worker's step."""
         pieces = [pieces_of(content, lead) for content, lead in texts]
-        return self.assemble(
-            pieces, self._pace.embed([piece.text for group in pieces for piece in group], self._worker.keep)
-        )
+        flat = [piece.text for group in pieces for piece in group]
+        return self.assemble(pieces, self._pace.embed(flat, self._worker.keep))
 
     def ready(self, _texts: Sequence[tuple[str, str]]) -> list[Embedded] | None:
         """Return None, because only a `PreparedIndex` can have vectors ready."""
@@ -211,7 +210,6 @@ class MemoryIndex:
         return self._matrices.scan_memories(session, allowed, center).compare(vector)
 
     def reindex(self, report: Callable[[Progress], None]) -> None:
-        """Rebuild words and collections, and report until they are built."""
         reindexing.reindex(self._database, self._worker, report)
 
     @property
