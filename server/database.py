@@ -1,5 +1,6 @@
 """The SQL database, SQLite (WAL) or Postgres: its engine, read and write transactions, and migrations at start."""
 
+import copy
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -55,6 +56,14 @@ class Database:
         self._writing = self.engine.execution_options(**{WRITES: True})
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
         self._writer = _writer_lock(self.engine)
+        self._guard: Callable[[Session], None] | None = None
+        self.unguarded = self
+
+    def guarded(self, guard: Callable[[Session], None]) -> "Database":
+        """Return this database for one who may lose the right to write: `guard` begins each write, and raises."""
+        guarded = copy.copy(self)
+        guarded._guard = guard
+        return guarded
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -74,6 +83,8 @@ class Database:
         with turn, Session(self._writing, expire_on_commit=False) as session:
             session.info[_WRITER] = turn
             session.info.update(self._info)
+            if self._guard is not None:
+                self._guard(session)
             yield session
             session.commit()
 

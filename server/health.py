@@ -16,7 +16,7 @@ from server.database import Database
 from server.index import MemoryIndex
 from server.index.model import languages
 from server.index.model.embeddings import ModelFailed
-from server.index.upkeep import survey
+from server.index.upkeep import leases, survey
 from server.mailer import Mailer
 from server.settings import Settings
 
@@ -28,6 +28,11 @@ KEEP_SECONDS = 5.0
 
 MAIL_KEEP_SECONDS = 60.0
 """A mail server blocks clients that connect too often."""
+
+OWNERLESS_SECONDS = 60.0
+"""How long a part of the index may have no owner: another process takes it over in less."""
+
+OWNERLESS = "No server keeps a part of the index up to date. Searches are right, and become slower."
 
 LOW_MEMORY_SHARE = 0.05
 LOW_DISK_BYTES = 512 * 1024**2
@@ -65,6 +70,8 @@ class HealthChecks:
         self._database = database
         self._index = index
         self._told = survey.NOTHING_TOLD
+        self._owned_at = time.monotonic()
+        self._is_ownerless = False
         self._mailer = mailer
         self._parts: dict[tuple[str, ...], Callable[[], tuple[Status, ...]]] = {
             ("database",): self._ask_database,
@@ -108,6 +115,8 @@ class HealthChecks:
             for names, ask in self._parts.items():
                 group.start_soon(check, names, ask)
         checks["vector_index"] = replace(checks["vector_index"], work=self._index.work or self._told.work)
+        if self._is_ownerless:
+            checks["vector_index"] = replace(checks["vector_index"], status=Status.DEGRADED, problem=OWNERLESS)
         is_missing = checks["embedding"].status is Status.DEGRADED
         checks["embedding"] = replace(
             checks["embedding"],
@@ -133,10 +142,13 @@ class HealthChecks:
         return (Status.UNHEALTHY,) * len(names)
 
     def _ask_database(self) -> tuple[Status]:
-        """Query the database, and read what the index's worker counted."""
+        """Read what the index's worker counted, and whether the whole index has owners."""
         try:
             with self._database.read() as session:
                 self._told = survey.read(session)
+                if self._database.is_sqlite or all(leases.owners(session)):
+                    self._owned_at = time.monotonic()
+                self._is_ownerless = time.monotonic() > self._owned_at + OWNERLESS_SECONDS
         except sa.exc.SQLAlchemyError:
             return (Status.UNHEALTHY,)
         return (Status.HEALTHY,)

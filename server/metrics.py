@@ -20,7 +20,7 @@ STATE: dict[str, tuple[Literal["livesum", "livemax", "livemin"], tuple[str, ...]
     "pool_waiting": ("livesum", ("pool",), "Requests that wait for a slot of each pool."),
     "model_available": ("livemin", ("model",), "1 if the embedding model can be used."),
     "model_waiting": ("livesum", ("kind",), "Texts and questions that wait for the embedding model."),
-    "index_owner": ("livemax", (), "1 if this process keeps the index up to date, 0 if another one does."),
+    "index_owner": ("livesum", (), "The share of the projects whose index this server keeps up to date, from 0 to 1."),
     "index_work_done": ("livesum", (), "Finished steps of the index's background work."),
     "index_work_whole": ("livesum", (), "All steps of the index's background work; 0 if there is none."),
     "activity_waiting": ("livesum", (), "Events of the activity log that wait to be stored."),

@@ -7,6 +7,7 @@ import anyio
 
 from server.amounts import Amounts
 from server.health import Check, Status
+from server.index.upkeep.leases import SHARDS
 from server.metrics import Metrics
 from server.runtime import Runtime
 from server.shares import Shares
@@ -33,7 +34,7 @@ def refresh(runtime: Runtime) -> None:
     metrics.show("model_available", index.has_model, runtime.settings.embedding_model)
     metrics.show("model_waiting", index.waiting_texts, "texts")
     metrics.show("model_waiting", index.waiting_questions, "questions")
-    metrics.show("index_owner", index.is_owner)
+    metrics.show("index_owner", index.shards / SHARDS)
     metrics.show("index_work_done", index.progress.done if index.progress else 0)
     metrics.show("index_work_whole", index.progress.whole if index.progress else 0)
     metrics.show("activity_waiting", runtime.activity.waiting)

@@ -16,6 +16,8 @@ from alembic.migration import MigrationContext
 from server import database
 from server.commands.postgres_copy import OUR_TABLES
 from server.database import Database, migrate, newest_schema
+from server.index.upkeep import candidates
+from server.index.upkeep.leases import SHARDS
 from server.models.stored_size import TOTAL_SIZE
 from tests.support.earlier import CREATED, ROWS, database_at, upgrade_to
 from tests.support.world import eventually
@@ -173,6 +175,28 @@ def test_memories_that_were_there_have_no_source_and_never_expire(empty_url: str
         assert not connection.scalar(sa.text("SELECT pinned FROM memories"))
         assert connection.execute(sa.text("SELECT source, pinned FROM memory_versions")).one() == (None, None)
         assert connection.scalar(sa.text("SELECT trash_days FROM projects")) is None
+
+
+def test_a_collection_that_holds_deleted_vectors_stays_in_use_and_is_built_once_more(
+    empty_url: str, engine: sa.Engine
+) -> None:
+    database_at(empty_url, "0004")
+    upgrade_to(empty_url, "0021")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE projects SET removals = 5")
+        insert = sa.text(
+            "INSERT INTO project_indexes (project_id, collection, embedding_model, mean, removals, ready_at)"
+            " VALUES ('proj_one', 'one', 'm', :mean, :removals, :now)"
+        )
+        connection.execute(insert, {"now": CREATED, "mean": b"", "removals": 4})
+    migrate(empty_url)
+    columns = "collection, removals, erased, ready_at IS NULL, ready_at = erased_at, building, built_to"
+    with engine.connect() as connection:
+        row = connection.execute(sa.text(f"SELECT {columns} FROM project_indexes")).one()
+        assert row == ("one", 3, 5, False, True, "", 0)
+        assert connection.scalar(candidates.bloated_projects()) == "proj_one"
+        owners = connection.execute(sa.text("SELECT shard, holder, fence FROM index_owners ORDER BY shard")).all()
+    assert owners == [(shard, None, 0) for shard in range(SHARDS)]
 
 
 REBUILD = """

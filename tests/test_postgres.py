@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from server.database import Database, migrate
 from server.errors import Unavailable
-from server.index.upkeep.owner_lock import OwnerLock
+from server.index.upkeep.leases import SHARDS
 from server.models import Memory
 from server.postgres import is_pooled
 from server.runtime import translating_outages
@@ -248,24 +248,15 @@ def test_a_pooler_in_transaction_mode_loses_no_limit_and_no_statement(settings: 
 
 
 @pytest.mark.needs("pgbouncer")
-def test_one_process_owns_the_index_behind_a_pooler(settings: Settings, tmp_path: Path, pooler: str) -> None:
-    databases = [Database(pooler, connections=2) for _ in range(2)]
-    first, second = (OwnerLock(tmp_path / f"lock-{n}", database) for n, database in enumerate(databases))
-    assert [first.acquire(), second.acquire(), first.acquire(), second.acquire()] == [True, False, True, False]
-    first.release()
-    eventually(second.acquire)
-    assert not first.acquire()
-    second.release()
-    for database in databases:
-        database.close()
-
-
-@pytest.mark.needs("pgbouncer")
-def test_a_server_works_behind_a_pooler(settings: Settings, pooler: str) -> None:
+def test_a_server_works_behind_a_pooler(settings: Settings, pooler: str, tmp_path: Path) -> None:
     with opened(settings.model_copy(update={"database_url": SecretStr(pooler)}), WordEmbedder()) as world:
         ids = [world.add(f"canoe number {n}") for n in range(12)]
         world.delete(ids[0])
         assert len(world.texts("canoe", limit=100)) == 11
+        eventually(lambda: world.index.state().shards == SHARDS)
+        with opened(world.settings.model_copy(update={"data_dir": tmp_path}), WordEmbedder()) as other:
+            world.index._worker.stop()
+            eventually(lambda: other.index.state().shards == SHARDS)
 
 
 def test_a_backup_is_restored_on_another_machine_beside_tables_of_other_programs(

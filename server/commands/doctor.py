@@ -19,6 +19,7 @@ from server.commands.chroma_check import check_chroma
 from server.commands.upkeep import open_model
 from server.database import Database, migrated
 from server.health import LOW_DISK_BYTES, free_bytes
+from server.index.upkeep.owner_lock import ownership
 from server.limits import in_redis
 from server.mail import open_mailer
 from server.models import IndexTask, Mail, Memory, Piece, Project, SecondFactor
@@ -145,8 +146,9 @@ def _index(settings: Settings) -> str:
         words = _count(session, sa.table("memory_words"))
         if (memories, pieces, size) != tuple(counted) or words != _count(session, Memory):
             raise CheckFailed("does not match the memories in SQL: run python -m server reindex")
+        owner = ownership(settings, session)
     removing = f"; {deleted} deleted projects to be removed from the disk" if deleted else ""
-    return f"{memories} memories in {pieces} pieces; {pending} changes pending{removing}"
+    return f"{memories} memories in {pieces} pieces; {pending} changes pending{removing}; {owner}"
 
 
 def _count(

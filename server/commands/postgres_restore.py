@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from server.commands import renewal
 from server.commands.postgres_copy import address, complaint, find_program, our_tables, run
 from server.database import MIGRATION_LOCK, Database, migrated, require_known_schema
-from server.index.upkeep.owner_lock import ADVISORY_LOCK
 from server.settings import Settings, SettingsError
 
 HEAD_BYTES = 65_536
@@ -63,9 +62,8 @@ def _alone(url: str) -> Iterator[tuple[sa.Connection, str | None]]:
     database = Database(url, connections=1)
     try:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for lock in (MIGRATION_LOCK, ADVISORY_LOCK):
-                if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(lock))):
-                    raise SettingsError("a server uses the database: stop all servers and commands, then restore")
+            if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))):
+                raise SettingsError("a server starts with the database: stop all servers and commands, then restore")
             if others := connection.scalar(_OTHERS):
                 raise SettingsError(
                     f"other programs are connected to the database ({others}): stop all servers, commands and "

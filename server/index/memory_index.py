@@ -95,9 +95,10 @@ class MemoryIndex:
         return self.assemble(pieces, vectors)
 
     def _embed_now(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
-        """Like `embed`, for the worker. Raises ModelAway."""
+        """Like `embed`, for the worker. Raises ModelAway, and what ends the worker's step."""
         pieces = [pieces_of(content, lead) for content, lead in texts]
-        return self.assemble(pieces, self._pace.embed([piece.text for group in pieces for piece in group]))
+        flat = [piece.text for group in pieces for piece in group]
+        return self.assemble(pieces, self._pace.embed(flat, self._worker.keep))
 
     def ready(self, _texts: Sequence[tuple[str, str]]) -> list[Embedded] | None:
         """Return None, because only a `PreparedIndex` can have vectors ready."""
@@ -209,7 +210,6 @@ class MemoryIndex:
         return self._matrices.scan_memories(session, allowed, center).compare(vector)
 
     def reindex(self, report: Callable[[Progress], None]) -> None:
-        """Rebuild words and collections, and report until they are built."""
         reindexing.reindex(self._database, self._worker, report)
 
     @property
@@ -220,7 +220,7 @@ class MemoryIndex:
     def state(self) -> IndexState:
         texts, questions = self._embedder.waiting if isinstance(self._embedder, BatchingEmbedder) else (0, 0)
         has_model = bool(self._embedder.name) and self.missing is None
-        return IndexState(has_model, texts, questions, self._worker.owns_index(), self._worker.progress)
+        return IndexState(has_model, texts, questions, self._worker.shards, self._worker.progress)
 
     def health(self) -> Health:
         """Embed a new text to check the model. For Chroma, report the result of its last use. Raises ModelFailed."""

@@ -3,7 +3,7 @@
 Operations call these functions; `server.index.upkeep.worker` processes the tasks after the commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import sqlalchemy as sa
@@ -40,7 +40,7 @@ def memories_counted(
 def memories_added(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
     """Write what is derived from the text of new memories, which are stored."""
     _write_pieces(session, project_id, memories, embedded)
-    _write_tasks(session, project_id, {memory.number: 0 for memory in memories})
+    write_tasks(session, project_id, {memory.number: 0 for memory in memories})
     _write_words(session, project_id, memories, embedded)
 
 
@@ -72,7 +72,7 @@ def memories_embedded(
         session.execute(sa.delete(_pieces).where(_pieces.c.memory_number.in_(id_subquery(session, with_pieces))))
     _set_embedded(memories, embedded, revision)
     _write_pieces(session, project_id, memories, embedded)
-    _write_tasks(session, project_id, old_counts)
+    write_tasks(session, project_id, old_counts)
 
 
 def _set_embedded(memories: Sequence[Memory], embedded: Sequence[Embedded], revision: int) -> None:
@@ -103,7 +103,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
         )
     )
     word_index.memories_removed(session, project_id, list(piece_counts))
-    _write_tasks(session, project_id, piece_counts)
+    write_tasks(session, project_id, piece_counts)
     request_purge(session, project_id)
 
 
@@ -142,7 +142,7 @@ def _write_pieces(session: Session, project_id: str, memories: Sequence[Memory],
     _INSERT_PIECES.run(session, rows)
 
 
-def _write_tasks(session: Session, project_id: str, old_counts: dict[int, int]) -> None:
+def write_tasks(session: Session, project_id: str, old_counts: Mapping[int, int]) -> None:
     """Write a task for each memory, with the number of pieces that its collection may still hold.
 
     A project without a collection needs no tasks. The caller has locked the project's row, so no collection can be

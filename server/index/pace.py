@@ -1,7 +1,7 @@
 """Slows down the worker's embedding while there are searches, so that they get most of the model's time."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from server.index.types import Vectors
 
 SEARCHED_SECONDS = 2.0
 """How long the worker stays slow after a search."""
+
+MOST_PIECES = 256
+"""The most pieces that are embedded at a time: a memory may have thousands, which take minutes."""
 
 REST_FACTOR = 3.0
 """While slow, it pauses after each piece for this many times as long as the piece took."""
@@ -25,17 +28,19 @@ class Pace:
         """Note that a search is running."""
         self._searched_at = time.monotonic()
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Embed the texts for the worker: all at once, or one at a time with pauses. Never pauses for a remote model,
-        which takes nothing from searches. Raises what `Embedder.embed` does.
+    def embed(self, texts: Sequence[str], between: Callable[[], None]) -> Vectors:
+        """Embed the texts for the worker: many at once, or one at a time with rests. Call `between` after each part.
+
+        A model elsewhere takes nothing from searches. Raises what `Embedder.embed` and `between` do.
         """
         vectors: list[Vectors] = []
         done = 0
         while done < len(texts):
             is_slow = self._is_local and time.monotonic() < self._searched_at + SEARCHED_SECONDS
-            part = texts[done : done + 1 if is_slow else len(texts)]
+            part = texts[done : done + (1 if is_slow else MOST_PIECES)]
             began = time.monotonic()
             vectors.append(self._embedder.embed(part))
             time.sleep(REST_FACTOR * (time.monotonic() - began) if is_slow else 0)
             done += len(part)
+            between()
         return np.concatenate(vectors) if vectors else np.empty((0, self._embedder.dimensions), np.float32)

@@ -5,6 +5,7 @@ from server.models.api_keys import ApiKey
 from server.models.audit import AuditEvent
 from server.models.base import metadata
 from server.models.imports import Import, StagedMemory
+from server.models.index_owners import IndexOwner, IndexWorker
 from server.models.index_survey import IndexSurvey, ProjectLanguages
 from server.models.installation import Installation
 from server.models.invitations import Invitation, InvitationProject
@@ -42,8 +43,10 @@ __all__ = [
     "IdempotencyKey",
     "Identity",
     "Import",
+    "IndexOwner",
     "IndexSurvey",
     "IndexTask",
+    "IndexWorker",
     "Installation",
     "Invitation",
     "InvitationProject",

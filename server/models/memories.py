@@ -156,7 +156,10 @@ class ProjectIndex(SQLModel, table=True):
     """A project's collection in Chroma. Without a row, or while `ready_at` is None, searches scan exactly.
 
     The collection holds each vector minus `mean` (float32), the mean of the project's pieces when it was built.
-    `removals` is the project's counter at that time.
+    `removals` is the project's counter at that time; `erased` is the counter up to which deleted vectors have left its
+    files, and `erased_at` when that was last seen to.
+
+    `building` names the collection that will replace it, "" if none: it has the memories up to the number `built_to`.
     """
 
     __tablename__ = "project_indexes"
@@ -167,6 +170,11 @@ class ProjectIndex(SQLModel, table=True):
     mean: bytes = Field(sa_type=sa.LargeBinary)
     removals: int = Field(default=0, sa_type=sa.BigInteger)
     ready_at: datetime | None = Field(default=None, sa_type=Utc)
+    building: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    building_mean: bytes | None = Field(default=None, sa_type=sa.LargeBinary)
+    built_to: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
+    erased: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
+    erased_at: datetime | None = Field(default=None, sa_type=Utc)
 
 
 class IdempotencyKey(SQLModel, table=True):

@@ -1,7 +1,6 @@
 """A project that has outgrown exact scanning gets the same answers through Chroma, also when Chroma fails."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,8 @@ from sqlmodel import col, select
 
 from server.domain.memory.filters import Filters
 from server.domain.teams import cascades
-from server.index import outbox
-from server.index.chroma.client import open_embedded
-from server.index.exact import matrix_cache
 from server.index.model.embeddings import Embedder
-from server.index.upkeep import rebuild, worker
-from server.index.upkeep.progress import Progress
+from server.index.upkeep import worker
 from server.models import IndexTask, Project, ProjectIndex
 from server.settings import Settings
 from tests.support.world import World, eventually, opened
@@ -218,37 +213,3 @@ def test_reindex_rebuilds_everything_while_another_process_owns_the_index(large:
     with large.database.read() as session:
         project = session.get_one(Project, large.project_id)
         assert (project.memory_count, project.piece_count) == (40, 40)
-
-
-def test_a_change_while_a_collection_is_built_keeps_its_task(
-    settings: Settings, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SQLite gives the number of a deleted task to the next one."""
-    monkeypatch.setattr(matrix_cache, "PART_MEMORIES", 10)
-    with opened(settings.model_copy(update={"exact_scan_limit": 5000}), embedder) as world:
-        world.index._worker.stop()
-        first, second, third, *_, last = world.add_many([f"canoe trip number {n}" for n in range(40)])
-        chroma = open_embedded(tmp_path / "chroma")
-
-        def build() -> Iterator[Progress]:
-            return rebuild.build_collection(
-                world.database, chroma, world.index._matrices, embedder.name, world.project_id
-            )
-
-        next(build())  # from now on, changes write tasks
-        world.delete(first)
-        world.update(second, "a red kayak")
-        world.delete(third)
-        building = build()
-        next(building)
-        with world.database.write() as session:  # as the worker does after a purge
-            session.execute(sa.delete(IndexTask).where(col(IndexTask.memory_number) == outbox.PURGE))
-        world.update(second, "a blue kayak")
-        while next(building, None) and not is_ready(world):
-            pass
-        world.update(last, "a green kayak")
-        list(building)
-        chroma.close()
-        with world.database.read() as session:
-            pending = set(session.scalars(sa.select(col(IndexTask.memory_number))))
-        assert {world.memory(second).number, world.memory(last).number} <= pending

@@ -177,7 +177,7 @@ def test_an_answer_that_is_not_chromas_is_a_failure_and_no_damage(
         pretend_ready(world.database, world)
         assert world.texts("canoe") == ["canoe trip"]
         assert world.index.health().degraded == f"Chroma failed ({why}); searches scan SQL instead"
-        assert world.index._collections.damaged_projects == set()
+        assert world.index._collections.damaged == set()
         assert world.index._worker.is_alive()
 
 

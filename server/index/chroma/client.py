@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -29,9 +29,15 @@ from server.index.chroma.failures import ChromaFailed
 from server.index.types import Vector, Vectors
 from server.settings import Settings as ServerSettings
 
-HNSW = CreateHNSWConfiguration(space="cosine", ef_search=200, sync_threshold=1000)
+SYNC_THRESHOLD = 1_000
+"""After so many changes Chroma writes a collection's files."""
+
+HNSW = CreateHNSWConfiguration(space="cosine", ef_search=200, sync_threshold=SYNC_THRESHOLD)
 PieceId = tuple[int, int]
-"""A memory's number and the position of its piece."""
+"""A memory's number and the position of its piece. No memory has the number 0."""
+
+NOTHINGS = 250
+"""Pieces that do not exist, and are deleted at a time."""
 
 REQUEST_TIMEOUT_SECONDS = 3.0
 """The time limit for an answer of a Chroma server. Chroma's client has no limit, so searches could wait forever."""
@@ -56,45 +62,59 @@ class Chroma:
         self.fresh = fresh
         self._collections: dict[str, chromadb.Collection] = {}
 
-    def create_collection(self) -> str:
-        """Create an empty collection and return its name."""
-        name = f"{self._prefix}{uuid4().hex}"
-        with _translating(self._folder is not None):
-            self._collections[name] = self._client.create_collection(
+    def new_name(self) -> str:
+        """Return a name for a new collection. Store it before you create the collection, which is else swept away."""
+        return f"{self._prefix}{uuid4().hex}"
+
+    def create_collection(self, name: str) -> None:
+        """Create an empty collection, unless it exists."""
+        with self._translating(name):
+            self._collections[name] = self._client.get_or_create_collection(
                 name, embedding_function=None, configuration=CreateCollectionConfiguration(hnsw=HNSW)
             )
-        return name
 
     def upsert(self, name: str, pieces: Sequence[PieceId], vectors: Vectors) -> None:
         """Write the vectors. Pass few rows: Chroma holds the GIL for about 20 ms plus 1 ms per row."""
-        with _translating(self._folder is not None):
+        with self._translating(name):
             self._collection(name).upsert(ids=_ids(pieces), embeddings=np.ascontiguousarray(vectors, np.float32))
 
-    def delete_pieces(self, name: str, pieces: Sequence[PieceId]) -> None:
-        """Delete the pieces that exist; ignore the others."""
-        with _translating(self._folder is not None):
+    def erase_pieces(self, name: str, pieces: Sequence[PieceId], dimensions: int) -> None:
+        """Delete the pieces, whether they exist or not. Pass few, as to `upsert`.
+
+        Chroma only marks what is deleted and keeps the vector in its graph. So a random one takes its place first:
+        equal ones would be one another's neighbors.
+        """
+        noise = np.random.default_rng().standard_normal((len(pieces), dimensions), np.float32)
+        self.upsert(name, pieces, noise)
+        with self._translating(name):
             self._collection(name).delete(ids=_ids(pieces))
+
+    def write_files(self, name: str) -> None:
+        """Make Chroma write the collection's files, which it does after so many changes, by changes that do nothing."""
+        for start in range(0, SYNC_THRESHOLD, NOTHINGS):
+            with self._translating(name):
+                self._collection(name).delete(ids=_ids([(0, start + position) for position in range(NOTHINGS)]))
 
     def find_nearest(self, name: str, question: Vector, count: int) -> list[int]:
         """Return the numbers of the memories that own the `count` nearest pieces, nearest first."""
-        with _translating(self._folder is not None):
+        with self._translating(name):
             result = self._collection(name).query(query_embeddings=question.reshape(1, -1), n_results=count, include=[])
         return list(dict.fromkeys(int(piece.partition(":")[0]) for piece in result["ids"][0]))
 
     def count(self, name: str) -> int:
         """Return the number of pieces in the collection."""
-        with _translating(self._folder is not None):
+        with self._translating(name):
             return self._collection(name).count()
 
     def list_names(self) -> set[str]:
         """Return the names of all collections of this installation."""
-        with _translating(self._folder is not None):
+        with self._translating():
             names = {collection.name for collection in self._client.list_collections()}
         return {name for name in names if name.startswith(self._prefixes)}
 
     def delete_collection(self, name: str) -> None:
         """Delete the collection and its files, which Chroma itself leaves behind."""
-        with _translating(self._folder is not None):
+        with self._translating(name):
             self._collections.pop(name, None)
             self._client.delete_collection(name)
             if self._folder:
@@ -102,10 +122,13 @@ class Chroma:
 
     def close(self) -> None:
         """Close Chroma, and record that an embedded one's directory is intact."""
-        with _translating(self._folder is not None):
+        with self._translating():
             self._client.close()
         if self._folder:
             (self._folder.parent / _OPEN).unlink(missing_ok=True)
+
+    def _translating(self, name: str | None = None) -> AbstractContextManager[None]:
+        return _translating(self._folder is not None, name)
 
     def _collection(self, name: str) -> chromadb.Collection:
         if name not in self._collections:
@@ -199,7 +222,7 @@ def _quiet() -> Settings:
 
 
 @contextmanager
-def _translating(is_embedded: bool) -> Iterator[None]:
+def _translating(is_embedded: bool, name: str | None = None) -> Iterator[None]:
     """Turn the exceptions of Chroma and its libraries into ChromaFailed.
 
     A missing collection counts as damage, and so does any other error of an embedded Chroma. A server may just be
@@ -210,9 +233,10 @@ def _translating(is_embedded: bool) -> Iterator[None]:
     except ChromaFailed:
         raise
     except (ChromaError, sqlite3.Error) as error:
-        raise ChromaFailed(type(error).__name__, damage=is_embedded or isinstance(error, NotFoundError)) from error
-    except Exception as error:  # for a proxy's answers, Chroma's client raises bare exceptions
-        raise ChromaFailed(_kind(error)) from error
+        damage = is_embedded or isinstance(error, NotFoundError)
+        raise ChromaFailed(type(error).__name__, damage=damage, collection=name) from error
+    except Exception as error:  # Chroma's client makes bare ones of what a proxy answers
+        raise ChromaFailed(_kind(error), collection=name) from error
 
 
 def _kind(error: Exception) -> str:

@@ -66,8 +66,8 @@ class Collections:
         self.failure: str | None = None
         """Why the last use of Chroma failed; None if it succeeded."""
 
-        self.damaged_projects: set[str] = set()
-        """Projects whose collection must be rebuilt."""
+        self.damaged: set[str] = set()
+        """Collections that must be rebuilt."""
 
     @property
     def uses_server(self) -> bool:
@@ -126,16 +126,19 @@ class Collections:
         return None if near is None else {*near[:count], *pending}
 
     def report_failure(self, error: ChromaFailed) -> None:
-        """Show the failure in the health check."""
+        """Show the failure in the health check, and note what must be rebuilt."""
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
+        if error.damage and error.collection:
+            self.damaged.add(error.collection)
 
     def mark_damaged(self) -> None:
-        """Mark the collections that failed in this process for rebuilding. Not only the index's owner does this."""
-        damaged = sorted(self.damaged_projects)
-        if damaged:
+        """Mark the collections that failed in this process for rebuilding. Every process does so, owner or not."""
+        names, columns = sorted(self.damaged), _indexes.c
+        if names:
             with self._database.write() as session:
-                session.execute(sa.update(_indexes).where(_indexes.c.project_id.in_(damaged)).values(ready_at=None))
-            self.damaged_projects.difference_update(damaged)
+                for column, blank in ((columns.collection, {"ready_at": None}), (columns.building, {"building": ""})):
+                    session.execute(sa.update(_indexes).where(column.in_(names)).values(blank))
+            self.damaged.difference_update(names)
 
     def _may_try(self) -> bool:
         """Return whether to use Chroma. After a failure and its cooldown, one search tries it first."""
@@ -167,8 +170,6 @@ class Collections:
         self.report_failure(error)
         self._paused_until = time.monotonic() + COOLDOWN_SECONDS
         self._is_failing = True
-        if error.damage:
-            self.damaged_projects.add(project_id)
         log.warning("chroma failed", extra={"project_id": project_id, "kind": str(error)})
 
     def _open(self) -> "Chroma":

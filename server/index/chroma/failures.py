@@ -2,8 +2,12 @@
 
 
 class ChromaFailed(Exception):
-    """The message is the kind of failure. `damage` is true if Chroma's data may be broken, not just unreachable."""
+    """The message is the kind of failure. `damage` is true if Chroma's data may be broken, not just unreachable.
 
-    def __init__(self, kind: str, *, damage: bool = False) -> None:
+    `collection` is the one that was used, if it was one.
+    """
+
+    def __init__(self, kind: str, *, damage: bool = False, collection: str | None = None) -> None:
         super().__init__(kind)
         self.damage = damage
+        self.collection = collection

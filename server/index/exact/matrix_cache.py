@@ -31,7 +31,10 @@ PRUNE_AT_ONCE_MEMORIES = 5_000
 """Up to this many memories, a matrix drops deleted ones at once. A larger one drops them when they exceed 1 %."""
 
 PART_MEMORIES = 2_000
-"""How many memories to read at a time if a project is too large to cache."""
+"""The most memories that are read at a time if a project is too large to cache."""
+
+PART_PIECES = 20_000
+"""The most pieces of theirs, 30 MB of vectors, unless one memory alone has more."""
 
 _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
@@ -117,7 +120,7 @@ class MatrixCache:
 
     def scan_memories(self, session: Session, numbers: Sequence[int], center: Center) -> Scan:
         """Read the vectors of these memories."""
-        return Scan.of(self._read_memories(session, numbers), center)
+        return Scan.of(self.read_memories(session, numbers), center)
 
     def scan_in_parts(
         self, session: Session, project_id: str, question: Vector, center: Center, also: Numbers, wanted: int
@@ -134,14 +137,18 @@ class MatrixCache:
         scan = self.scan_memories(session, numbers, center)
         return scan.compare(question, complete=len(best) < wanted)
 
-    def read_part(self, session: Session, project_id: str, after: int) -> tuple[Matrix, int] | None:
+    def read_part(
+        self, session: Session, project_id: str, after: int, most_pieces: int | None = None
+    ) -> tuple[Matrix, int] | None:
         """Read the project's next memories above the number `after`. Return the last number, or None at the end."""
         columns = _memories.c
-        following = sa.select(columns.number).where(columns.project_id == project_id, columns.number > after)
-        numbers = session.scalars(following.order_by(columns.number).limit(PART_MEMORIES)).all()
-        if not numbers:
-            return None
-        return self._read_memories(session, numbers), numbers[-1]
+        query = sa.select(columns.number, columns.piece_count).where(columns.project_id == project_id)
+        following = query.where(columns.number > after).order_by(columns.number).limit(PART_MEMORIES)
+        rows = session.execute(following).all()
+        ends = np.cumsum([row.piece_count for row in rows])
+        fitting = max(int(np.searchsorted(ends, most_pieces or PART_PIECES, side="right")), 1)
+        numbers = [row.number for row in rows[:fitting]]
+        return (self.read_memories(session, numbers), numbers[-1]) if numbers else None
 
     def _refresh(self, session: Session, project: Project, cached: _CachedMatrix) -> Scan:
         if (
@@ -163,7 +170,8 @@ class MatrixCache:
         cached.removals = max(cached.removals, project.removals)
         return cached.scan
 
-    def _read_memories(self, session: Session, numbers: Sequence[int]) -> Matrix:
+    def read_memories(self, session: Session, numbers: Sequence[int]) -> Matrix:
+        """Return the vectors of these memories."""
         rows = self._read_rows(session, _by_number(is_sqlite(session)), numbers=as_json(numbers))
         return Matrix.from_rows(rows, self._space.dimensions)
 

@@ -10,11 +10,11 @@ from server.index.outbox import PURGE
 from server.models import metadata
 from server.models.base import now
 
-COMPACT_AFTER = timedelta(hours=20)
-"""Collections with deleted vectors are rebuilt at this age, so that the vectors are gone within a day."""
+ERASE_AFTER = timedelta(hours=20)
+"""The files of collections are written again when this has passed, so that deleted vectors are gone within a day."""
 
-COMPACT_ONE_IN = 5
-"""Collections are rebuilt at once when more than one vector in this many is deleted."""
+REBUILD_ONE_IN = 5
+"""Collections are built anew when more than one vector in this many is deleted."""
 
 _memories = metadata.tables["memories"]
 _tasks = metadata.tables["index_tasks"]
@@ -32,18 +32,21 @@ class Task:
     piece_count: int
 
 
-def applicable_tasks() -> sa.Select[int, str, int, int, datetime]:
-    """Select the tasks that Chroma can follow, oldest first, except of projects whose collections are being built.
+def applicable_tasks(mine: sa.ColumnElement[bool]) -> sa.Select[int, str, int, int, datetime, int]:
+    """Select the tasks of projects of `mine` that Chroma can follow, oldest first, with the pieces of their memories.
 
-    Tasks of a project without any collection are included, so that they are cleared.
+    Leaves out those of projects whose collections are yet to be built, which will read the memories as they are then.
+    Includes those of a project without any collection, so that they are cleared.
     """
-    columns = _tasks.c
-    is_applicable = sa.or_(_indexes.c.project_id.is_(None), _indexes.c.ready_at.is_not(None))
+    task, index = _tasks.c, _indexes.c
+    is_applicable = sa.or_(index.project_id.is_(None), index.ready_at.is_not(None), index.building != "")
+    joined = _tasks.outerjoin(_indexes, index.project_id == task.project_id)
+    pieces = sa.func.coalesce(_memories.c.piece_count, 0) + task.piece_count
     return (
-        sa.select(columns.number, columns.project_id, columns.memory_number, columns.piece_count, columns.created_at)
-        .select_from(_tasks.outerjoin(_indexes, _indexes.c.project_id == columns.project_id))
-        .where(columns.memory_number != PURGE, is_applicable)
-        .order_by(columns.number)
+        sa.select(task.number, task.project_id, task.memory_number, task.piece_count, task.created_at, pieces)
+        .select_from(joined.outerjoin(_memories, _memories.c.number == task.memory_number))
+        .where(task.memory_number != PURGE, is_applicable, mine)
+        .order_by(task.number)
     )
 
 
@@ -78,18 +81,33 @@ def projects_without_collection(model: str, exact_scan_limit: int) -> sa.Select[
     return sa.select(project.id).select_from(joined).where(project.piece_count > exact_scan_limit, lacks)
 
 
-def next_project(session: Session, model: str, exact_scan_limit: int) -> str | None:
-    """Return the smallest project without a collection, or else one whose collection should be compacted."""
-    missing = projects_without_collection(model, exact_scan_limit)
+def next_project(session: Session, model: str, exact_scan_limit: int, mine: sa.ColumnElement[bool]) -> str | None:
+    """Return the smallest project of `mine` without a collection, or else one whose collection is mostly deleted."""
+    missing = projects_without_collection(model, exact_scan_limit).where(mine)
     smallest = session.scalar(missing.order_by(_projects.c.piece_count).limit(1))
-    return smallest or session.scalar(projects_to_compact().limit(1))
+    return smallest or session.scalar(bloated_projects().where(mine).limit(1))
 
 
-def projects_to_compact() -> sa.Select[str]:
-    """Select the projects whose collection holds deleted vectors that are old, or many of them."""
+def bloated_projects() -> sa.Select[str]:
+    """Select the projects of whose collection much is deleted, or is being built anew for that reason."""
     project, index = _projects.c, _indexes.c
-    removed = project.removals - index.removals
-    is_old = sa.and_(removed > 0, index.ready_at < now() - COMPACT_AFTER)
-    is_bloated = removed * COMPACT_ONE_IN > project.memory_count
-    joined = _projects.join(_indexes, index.project_id == project.id)
-    return sa.select(project.id).select_from(joined).where(sa.or_(is_old, is_bloated))
+    is_bloated = (project.removals - index.removals) * REBUILD_ONE_IN > project.memory_count
+    is_begun = index.building != ""
+    return sa.select(project.id).select_from(_joined()).where(index.ready_at.is_not(None), is_bloated | is_begun)
+
+
+def next_to_erase(session: Session, mine: sa.ColumnElement[bool]) -> tuple[str, str, int] | None:
+    """Return a project, its collection and its removals, if deleted vectors are in files that are old.
+
+    Only one of which Chroma has followed all changes.
+    """
+    project, index = _projects.c, _indexes.c
+    is_due = sa.and_(project.removals > index.erased, index.erased_at < now() - ERASE_AFTER)
+    is_followed = ~sa.exists().where(_tasks.c.project_id == project.id, _tasks.c.memory_number != PURGE)
+    due = sa.select(project.id, index.collection, project.removals).select_from(_joined())
+    row = session.execute(due.where(index.ready_at.is_not(None), is_due, is_followed, mine).limit(1)).first()
+    return (row[0], row[1], row[2]) if row else None
+
+
+def _joined() -> sa.Join:
+    return _projects.join(_indexes, _indexes.c.project_id == _projects.c.id)

@@ -1,34 +1,151 @@
-"""Brings a collection up to date with the memories."""
+"""Brings collections up to the memories as they are now."""
 
-import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from server.index.chroma.collections import Collection
+import numpy as np
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.database import Database
+from server.index import outbox
+from server.index.center import Center
 from server.index.exact.matrix import Matrix
-from server.index.upkeep import rebuild
+from server.index.exact.matrix_cache import MatrixCache
+from server.index.upkeep import candidates
 from server.index.upkeep.candidates import Task
+from server.index.upkeep.leases import LeaseLost
+from server.models import metadata
 
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma
 
-DELETED_PIECES = 256
-"""How many pieces to delete at a time."""
+CHROMA_BATCH = 32
+"""Rows per write to Chroma, which holds the GIL while it writes."""
+
+TASK_BATCH = 256
+"""The most tasks that are applied at a time."""
+
+PIECES = 2_000
+"""The most pieces of their memories, unless one memory alone has more."""
+
+GATHER_SECONDS = 1.0
+"""How long changes are gathered before they are written to Chroma."""
+
+_indexes = metadata.tables["project_indexes"]
+_tasks = metadata.tables["index_tasks"]
+
+Between = Callable[[], None]
+"""What to call between two writes to Chroma. It may raise, to end the work."""
 
 
-def apply(chroma: "Chroma", collection: Collection, matrix: Matrix, tasks: Sequence[Task]) -> None:
-    """Write the vectors of `matrix`, and delete the pieces that its memories no longer have."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A collection that follows the changes of its project."""
+
+    name: str
+    center: Center
+
+
+def due_tasks(database: Database, mine: sa.ColumnElement[bool]) -> dict[str, list[Task]]:
+    """Return the oldest tasks of projects of `mine`, by project. None while there are only a few new ones."""
+    with database.read() as session:
+        rows = session.execute(candidates.applicable_tasks(mine).limit(TASK_BATCH)).all()
+    is_full = len(rows) == TASK_BATCH
+    by_project: dict[str, list[Task]] = defaultdict(list)
+    if rows and (is_full or not candidates.is_newer(rows[0].created_at, GATHER_SECONDS)):
+        sizes = accumulate(pieces for *_, pieces in rows)
+        for position, (row, size) in enumerate(zip(rows, sizes, strict=True)):
+            if position == 0 or size <= PIECES:
+                task = Task(row.number, row.project_id, row.memory_number, row.piece_count)
+                by_project[row.project_id].append(task)
+    return by_project
+
+
+def follow(
+    database: Database,
+    open_chroma: Callable[[], "Chroma"],
+    matrices: MatrixCache,
+    model: str,
+    tasks: Sequence[Task],
+    between: Between,
+) -> None:
+    """Apply the tasks of one project and clear them. They may be repeated or reordered without harm.
+
+    Raises ChromaFailed, LeaseLost and what `between` does.
+    """
+    project_id = tasks[0].project_id
+    with database.read() as session:
+        targets = _targets(session, project_id, model)
+        matrix = matrices.read_memories(session, sorted({task.memory_number for task in tasks}) if targets else [])
+    sizes = {task.memory_number: task.piece_count for task in tasks}
+    with followed_again_if_lost(database, project_id, sizes, matrix):
+        for target in targets:
+            apply(open_chroma(), target, matrix, tasks, between)
+        with database.write() as session:
+            session.execute(sa.delete(_tasks).where(_tasks.c.number.in_([task.number for task in tasks])))
+
+
+def apply(chroma: "Chroma", target: Target, matrix: Matrix, tasks: Sequence[Task], between: Between) -> None:
+    """Write the vectors of `matrix`, and erase the pieces that its memories had and have no more."""
     sizes = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
-    removed = [
+    gone = {
         (task.memory_number, position)
         for task in tasks
         for position in range(sizes.get(task.memory_number, 0), task.piece_count)
-    ]
-    present = [(number, position) for number in matrix.numbers.tolist() for position in range(sizes[number])]
-    vectors = collection.center.subtract_from(matrix.vectors)
-    for start in range(0, len(removed), DELETED_PIECES):
-        chroma.delete_pieces(collection.name, removed[start : start + DELETED_PIECES])
-    for start in range(0, len(present), rebuild.CHROMA_BATCH):
-        end = start + rebuild.CHROMA_BATCH
-        chroma.upsert(collection.name, present[start:end], vectors[start:end])
-        time.sleep(0)  # lets a waiting thread take the GIL
+    }
+    erased = sorted(gone)
+    for start in range(0, len(erased), CHROMA_BATCH):
+        chroma.erase_pieces(target.name, erased[start : start + CHROMA_BATCH], len(target.center.mean))
+        between()
+    put(chroma, target, matrix, between)
+
+
+def put(chroma: "Chroma", target: Target, matrix: Matrix, between: Between) -> None:
+    """Write the vectors of `matrix`."""
+    pieces, vectors = _piece_ids(matrix), target.center.subtract_from(matrix.vectors)
+    for start in range(0, len(pieces), CHROMA_BATCH):
+        end = start + CHROMA_BATCH
+        chroma.upsert(target.name, pieces[start:end], vectors[start:end])
+        between()
+
+
+@contextmanager
+def followed_again_if_lost(
+    database: Database, project_id: str, sizes: Mapping[int, int], matrix: Matrix
+) -> Iterator[None]:
+    """Let the new owner follow these memories again if this process lost them: it may have written over its vectors.
+
+    Chroma knows no fences, and a process that was frozen sends what it had read before. `sizes` are the pieces that
+    the collection held of some memories.
+    """
+    try:
+        yield
+    except LeaseLost:
+        written = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
+        counts = {number: max(sizes.get(number, 0), written.get(number, 0)) for number in {*sizes, *written}}
+        with database.unguarded.write() as session:
+            outbox.write_tasks(session, project_id, counts)
+        raise
+
+
+def _targets(session: Session, project_id: str, model: str) -> list[Target]:
+    """Return the project's collection if it is in use, and the one that is being built."""
+    is_ours = sa.and_(_indexes.c.project_id == project_id, _indexes.c.embedding_model == model)
+    row = session.execute(sa.select(_indexes).where(is_ours)).one_or_none()
+    if row is None:
+        return []
+    names = [(row.collection, row.mean)] if row.ready_at is not None else []
+    names += [(row.building, row.building_mean)] if row.building and row.building_mean else []
+    return [Target(name, Center(np.frombuffer(mean, "<f4"))) for name, mean in names]
+
+
+def _piece_ids(matrix: Matrix) -> list[tuple[int, int]]:
+    """Return the memory number and position of each row."""
+    owners = np.repeat(matrix.numbers, matrix.sizes)
+    positions = np.arange(len(owners)) - np.repeat(matrix.starts, matrix.sizes)
+    return list(zip(owners.tolist(), positions.tolist(), strict=True))

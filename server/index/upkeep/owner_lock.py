@@ -1,50 +1,100 @@
-"""The lock that lets one process at a time write the index. It ends with the process that holds it."""
+"""Who owns the index, and of which projects. Only an owner changes it.
+
+Leases in the database say so on Postgres (`leases`). On SQLite a file lock in DATA_DIR does: one kernel gives it, and
+ends it with the process. So it does for an embedded Chroma, whose files only one process may open.
+"""
 
 import fcntl
 import os
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlmodel import Session
 
-from server.database import Database
-from server.postgres import is_pooled
+from server.database import Database, is_sqlite
+from server.index.upkeep import leases
+from server.index.upkeep.leases import SHARDS, LeaseLost, Leases, is_of
+from server.settings import Settings
 
-ADVISORY_LOCK = 72_627_002
-"""The number of the Postgres lock; `server.database` uses the one before it for migrations."""
+FILE = "index.lock"
+MOST_BYTES = 1_000
+NOBODY = "kept up to date by nobody, because no server runs"
 
 
 class OwnerLock:
-    """A file lock in DATA_DIR, plus an advisory lock on Postgres. Call `acquire()` until it returns True.
+    """What this process owns. Call `acquire` before each step of work, and `keep` again and again during a long one."""
 
-    Behind a pooler, the advisory lock belongs to a transaction that stays open, so that the pooler reserves the
-    server's session for us. The transaction holds no snapshot and no row.
-    """
-
-    def __init__(self, file: Path, database: Database) -> None:
-        self._file = file
-        self._database = database
-        self._descriptor: int | None = None
-        self._connection: sa.Connection | None = None
+    def __init__(self, settings: Settings, database: Database) -> None:
+        is_alone = database.is_sqlite or not settings.chroma_url
+        self._file = FileLock(settings.data_dir / FILE) if is_alone else None
+        self._leases = None if database.is_sqlite else Leases(database, share=not is_alone)
+        self.database = database if self._leases is None else database.guarded(self._require)
+        """Its write transactions raise LeaseLost if another process owns what this one did."""
 
     def acquire(self) -> bool:
-        """Take the lock, or check that this process still holds it. Return False if another process holds it."""
-        return self._lock_file() and (self._database.is_sqlite or self._lock_database())
+        """Take what there is to own, or check that it is still held. Raises LeaseLost if less is held than before."""
+        if self._file is not None and not self._file.is_held:
+            if not self._file.acquire():
+                return False
+            if self._leases is not None:  # the process that held the file before is dead
+                self._leases.succeed(self._file.replace_text(self._leases.name))
+        if self._leases is not None and not self._leases.balance():
+            raise LeaseLost
+        return self.is_held()
+
+    def keep(self) -> None:
+        """Renew the leases if it is time. Raises LeaseLost."""
+        if self._leases is not None:
+            self._leases.renew()
 
     def is_held(self) -> bool:
-        """Return whether this process held the lock when it last checked."""
-        return self._descriptor is not None and (self._database.is_sqlite or self._connection is not None)
+        """Return whether this process owned any projects when it last looked."""
+        return bool(self.shards)
+
+    @property
+    def shards(self) -> frozenset[int]:
+        """The parts of the projects that this process owns."""
+        if self._file is not None and not self._file.is_held:
+            return frozenset()
+        return frozenset(range(SHARDS)) if self._leases is None else self._leases.shards
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process does what only one may do, whatever the project."""
+        return 0 in self.shards
+
+    def of(self, project_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+        """Match the projects that this process owns."""
+        return is_of(self.shards, project_id)
 
     def release(self) -> None:
-        self._drop_connection()
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._leases is not None:
+            self._leases.release()
+        if self._file is not None:
+            self._file.release()
 
-    def _lock_file(self) -> bool:
+    def _require(self, session: Session) -> None:
+        assert self._leases is not None  # noqa: S101 - only leases guard a database
+        self._leases.require(session)
+
+
+class FileLock:
+    """Call `acquire()` until it returns True."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        return self._descriptor is not None
+
+    def acquire(self) -> bool:
+        """Take the lock, unless it is held already. Return False if another process holds it."""
         if self._descriptor is not None:
             return True
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -53,34 +103,28 @@ class OwnerLock:
         self._descriptor = descriptor
         return True
 
-    def _lock_database(self) -> bool:
-        """Check the connection every time, because a broken one has lost the lock."""
-        try:
-            if self._connection is None:
-                self._connection = self._database.engine.connect()
-                return self._try_advisory(self._connection)
-            self._connection.exec_driver_sql("SELECT 1")
-        except sa.exc.OperationalError:
-            self._drop_connection()
-            return False
-        return True
+    def replace_text(self, text: str) -> str:
+        """Write the text into the file, whose lock is held. Return what was there."""
+        assert self._descriptor is not None  # noqa: S101 - the caller holds the lock
+        before = os.pread(self._descriptor, MOST_BYTES, 0)
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, text.encode(), 0)
+        return before.decode("utf-8", "replace")
 
-    def _try_advisory(self, connection: sa.Connection) -> bool:
-        if is_pooled(connection):
-            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-            lock = sa.func.pg_try_advisory_xact_lock(ADVISORY_LOCK)
-        else:
-            connection.execution_options(isolation_level="AUTOCOMMIT")
-            lock = sa.func.pg_try_advisory_lock(ADVISORY_LOCK)
-        if connection.execute(sa.select(lock)).scalar_one():
-            return True
-        connection.close()
-        self._connection = None
-        return False
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
-    def _drop_connection(self) -> None:
-        if self._connection is None:
-            return
-        self._connection.invalidate()  # returned to the pool, the session would keep its lock
-        self._connection.close()
-        self._connection = None
+
+def ownership(settings: Settings, session: Session) -> str:
+    """Return who keeps the index up to date, for people."""
+    if not is_sqlite(session):
+        names = leases.owners(session)
+        whole = "" if all(names) else ", a part of it by nobody"
+        return f"kept up to date by {', '.join(filter(None, names))}{whole}" if any(names) else NOBODY
+    lock = FileLock(settings.data_dir / FILE)
+    if not lock.acquire():
+        return f"kept up to date by a process that uses {settings.data_dir.absolute()}"
+    lock.release()
+    return NOBODY

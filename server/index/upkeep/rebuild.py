@@ -1,8 +1,10 @@
-"""Rebuilds collections from SQL, in small steps so that the worker can do other work in between."""
+"""Builds collections from SQL, in small steps so that the worker can do other work in between.
+
+The database knows what is left, so that another process, or this one after a failure, goes on where a build ended.
+"""
 
 import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +12,11 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.database import Database
-from server.index import outbox
 from server.index.center import Center
-from server.index.exact.matrix import Matrix
 from server.index.exact.matrix_cache import MatrixCache
+from server.index.outbox import PURGE
+from server.index.upkeep import following
+from server.index.upkeep.following import Between, Target
 from server.index.upkeep.progress import Progress
 from server.index.words import word_index
 from server.models import Project, ProjectIndex, metadata
@@ -24,8 +27,8 @@ from server.models.stored_size import TOTAL_SIZE
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma
 
-CHROMA_BATCH = 32
-"""Rows per write to Chroma, which holds the GIL while it writes."""
+STEP_PIECES = 256
+"""The most pieces that a step writes, unless one memory alone has more."""
 
 EPOCH_BITS = 62
 """The size of a random epoch: it fits into a signed 64-bit column, and no two are the same."""
@@ -37,110 +40,104 @@ _indexes = metadata.tables["project_indexes"]
 _projects = metadata.tables["projects"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The memories with `after` < number <= `last`, read when `seen` was the number of the project's newest task."""
-
-    matrix: Matrix
-    after: int
-    last: int
-    seen: int
-
-
 def build_collection(
-    database: Database, chroma: "Chroma", matrices: MatrixCache, model: str, project_id: str
+    database: Database, chroma: "Chroma", matrices: MatrixCache, model: str, project_id: str, between: Between
 ) -> Iterator[Progress]:
-    """Build a new collection for a project. An old one stays in use until the end. Raises ChromaFailed."""
-    project = _announce(database, project_id, model)
-    if project is None:
+    """Build a new collection for a project, or go on with it. An old one stays in use until the end.
+
+    Changes are followed between two steps, in both collections: a step reads memories and writes all of them, so that
+    it never writes what is older than a change. Raises ChromaFailed, LeaseLost and what `between` does.
+    """
+    row = _begin(database, chroma, model, project_id)
+    if row is None:
         return
-    name = chroma.create_collection()
-    center = _read_center(database, matrices, project_id)
-    included: list[sa.ColumnElement[bool]] = []
-    done = 0
-    for part in _read_parts(database, matrices, project_id):
-        included.append(_tasks_before(project_id, part))
-        vectors = center.subtract_from(part.matrix.vectors)
-        pieces = _piece_ids(part.matrix)
-        for start in range(0, len(pieces), CHROMA_BATCH):
-            batch = pieces[start : start + CHROMA_BATCH]
-            chroma.upsert(name, batch, vectors[start : start + CHROMA_BATCH])
-            done += len(batch)
-            yield Progress("building a collection", done, max(project.piece_count, done))
-    mean = center.mean.astype("<f4").tobytes()
-    built = ProjectIndex(project_id=project_id, collection=name, embedding_model=model, mean=mean)
-    _publish(database, project, built, included)
-
-
-def _piece_ids(matrix: Matrix) -> list[tuple[int, int]]:
-    """Return the memory number and position of each row."""
-    owners = np.repeat(matrix.numbers, matrix.sizes)
-    positions = np.arange(len(owners)) - np.repeat(matrix.starts, matrix.sizes)
-    return list(zip(owners.tolist(), positions.tolist(), strict=True))
-
-
-def _announce(database: Database, project_id: str, model: str) -> Project | None:
-    """Make changes of the project write tasks, so that the collection gets those made while it is built.
-
-    Return None if the project is gone.
-    """
-    with database.write() as session:
-        project = session.scalars(sa.select(Project).where(col(Project.id) == project_id).with_for_update()).first()
-        if project is not None and session.get(ProjectIndex, project_id) is None:
-            session.add(ProjectIndex(project_id=project_id, collection="", embedding_model=model, mean=b""))
-        return project
-
-
-def _tasks_before(project_id: str, part: _Part) -> sa.ColumnElement[bool]:
-    """Match the tasks that existed when the part's memories were read, so that the part includes their changes."""
-    columns = _tasks.c
-    in_part = sa.and_(columns.memory_number > part.after, columns.memory_number <= part.last)
-    return sa.and_(columns.project_id == project_id, columns.number <= part.seen, in_part)
-
-
-def _publish(
-    database: Database, project: Project, built: ProjectIndex, included: Sequence[sa.ColumnElement[bool]]
-) -> None:
-    """Put the new collection to use. The worker deletes the old one, or this one if the project is gone.
-
-    Deletes the included tasks only now, all at once, because SQLite reuses the number of a deleted task.
-    """
-    with database.write() as session:
-        for tasks in included:
-            session.execute(sa.delete(_tasks).where(tasks))
-        row = session.get(ProjectIndex, built.project_id)
-        if row is not None:
-            row.collection = built.collection
-            row.embedding_model = built.embedding_model
-            row.mean = built.mean
-            row.removals = project.removals
-            row.ready_at = now()
-
-
-def _read_center(database: Database, matrices: MatrixCache, project_id: str) -> Center:
-    total, count = np.zeros(0), 0
-    for part in _read_parts(database, matrices, project_id):
-        vectors = part.matrix.vectors
-        total = vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
-        count += len(vectors)
-    return Center.of_sum(total, count)
-
-
-def _read_parts(database: Database, matrices: MatrixCache, project_id: str) -> Iterator[_Part]:
-    """Read each part in its own transaction: SQLite cannot empty its log while an old snapshot is open."""
-    # Purge tasks do not count: they may be deleted at any time, and SQLite reuses their numbers.
-    not_purge = _tasks.c.memory_number != outbox.PURGE
-    newest_task = sa.select(sa.func.max(_tasks.c.number)).where(_tasks.c.project_id == project_id, not_purge)
-    after = 0
+    mean = row.building_mean
+    if mean is None:
+        mean = yield from _find_mean(database, matrices, row)
+    if row.built_to == 0:
+        chroma.create_collection(row.building)
+    target, after = Target(row.building, Center(np.frombuffer(mean, "<f4"))), row.built_to
+    done, whole = _count_pieces(database, row)
     while True:
         with database.read() as session:
-            part = matrices.read_part(session, project_id, after)
-            seen = session.scalar(newest_task) or 0
+            part = matrices.read_part(session, project_id, after, STEP_PIECES)
         if part is None:
-            return
-        matrix, last = part
-        yield _Part(matrix, after, last, seen)
-        after = last
+            break
+        matrix, after = part
+        with following.followed_again_if_lost(database, project_id, {}, matrix):
+            following.put(chroma, target, matrix, between)
+            if not _note(database, row, built_to=after):
+                return
+        done += len(matrix.vectors)
+        yield Progress("building a collection", done, max(whole, done))
+    _publish(database, row)
+
+
+def _begin(database: Database, chroma: "Chroma", model: str, project_id: str) -> ProjectIndex | None:
+    """Return the row of the build. From now on, changes of the project write tasks. None if the project is gone."""
+    with database.write() as session:
+        project = session.scalars(sa.select(Project).where(col(Project.id) == project_id).with_for_update()).first()
+        if project is None:
+            return None
+        row = session.get(ProjectIndex, project_id)
+        if row is None or row.embedding_model != model:
+            before = row.collection if row else ""
+            row = session.merge(ProjectIndex(project_id=project_id, collection=before, embedding_model=model, mean=b""))
+        if not row.building:
+            row.building, row.building_mean, row.built_to = chroma.new_name(), None, 0
+            if row.ready_at is None:
+                _forget_tasks(session, project_id)
+        return row
+
+
+def _forget_tasks(session: Session, project_id: str) -> None:
+    """Delete the tasks of a project that has no collection in use: the build reads what they are about."""
+    session.execute(sa.delete(_tasks).where(_tasks.c.project_id == project_id, _tasks.c.memory_number != PURGE))
+
+
+def _find_mean(database: Database, matrices: MatrixCache, row: ProjectIndex) -> Generator[Progress, None, bytes]:
+    """Return the mean of all pieces, which the row keeps from now on."""
+    total, count, after = np.zeros(0), 0, 0
+    _, whole = _count_pieces(database, row)
+    while True:
+        with database.read() as session:
+            part = matrices.read_part(session, row.project_id, after)
+        if part is None:
+            break
+        matrix, after = part
+        total = matrix.vectors.sum(axis=0, dtype=np.float64) + (total if total.size else 0.0)
+        count += len(matrix.vectors)
+        yield Progress("reading vectors", count, max(whole, count))
+    mean = Center.of_sum(total, count).mean.astype("<f4").tobytes()
+    _note(database, row, building_mean=mean)
+    return mean
+
+
+def _count_pieces(database: Database, row: ProjectIndex) -> tuple[int, int]:
+    """Return how many pieces are built, and how many there are."""
+    of_project, pieces = _memories.c.project_id == row.project_id, sa.func.sum(_memories.c.piece_count)
+    with database.read() as session:
+        done = session.scalar(sa.select(pieces).where(of_project, _memories.c.number <= row.built_to)) or 0
+        return done, session.scalar(sa.select(_projects.c.piece_count).where(_projects.c.id == row.project_id)) or 0
+
+
+def _note(database: Database, row: ProjectIndex, **progress: object) -> bool:
+    """Store how far the build is. Return False if it is wanted no more: the project is gone, or became small."""
+    is_same = sa.and_(_indexes.c.project_id == row.project_id, _indexes.c.building == row.building)
+    with database.write() as session:
+        noted = sa.update(_indexes).where(is_same).values(progress).returning(_indexes.c.project_id)
+        return session.execute(noted).first() is not None
+
+
+def _publish(database: Database, row: ProjectIndex) -> None:
+    """Put the new collection to use. The worker deletes the old one."""
+    columns = _indexes.c
+    removals = sa.select(_projects.c.removals).where(_projects.c.id == columns.project_id).scalar_subquery()
+    new = {
+        "collection": columns.building, "mean": columns.building_mean, "removals": removals, "ready_at": now(),
+        "erased_at": now(), "building": "", "building_mean": None, "built_to": 0,
+    }  # fmt: skip
+    _note(database, row, **new)
 
 
 def recount(database: Database) -> None:
@@ -174,4 +171,4 @@ def _size() -> sa.ScalarSelect[int]:
 def forget_collections(database: Database) -> None:
     """Mark all collections for rebuilding."""
     with database.write() as session:
-        session.execute(sa.update(_indexes).values(ready_at=None))
+        session.execute(sa.update(_indexes).values(ready_at=None, building=""))

@@ -49,30 +49,35 @@ Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
 
 
 class Reembedding:
-    """What is left to embed with the model named `model`.
+    """What is left to embed with the model named `model`, of the memories of `mine`.
 
     A text on which the model fails is skipped from then on, so that it does not block the others. Searches find it by
     its words, and a restart tries it again.
     """
 
-    def __init__(self, database: Database, embed: Embed, model: str, failing: set[int]) -> None:
+    def __init__(
+        self, database: Database, embed: Embed, model: str, failing: set[int], mine: sa.ColumnElement[bool]
+    ) -> None:
         self._database = database
         self._embed = embed
         self._model = model
         self._failing = failing
+        self._mine = mine
         self._gathered: list[New] = []
 
     def is_needed(self) -> bool:
-        some = sa.select(_memories.c.number).where(memories_of_other_models(self._model)).limit(len(self._failing) + 1)
-        return any(number not in self._failing for number in self._read(some))
+        some = sa.select(_memories.c.number).where(memories_of_other_models(self._model), self._mine)
+        return any(number not in self._failing for number in self._read(some.limit(len(self._failing) + 1)))
 
     def run(self) -> Iterator[Progress]:
         """Raises ModelAway, and ModelFailed if the model does not work at all."""
         failed_before = len(self._failing)
         try:
             yield from self._steps()
-        finally:
+        except ModelFailed:
             self._write_all()
+            raise
+        self._write_all()
         if count := len(self._failing) - failed_before:
             log.warning(
                 "the embedding model fails on some texts; searches find them only by their words",
@@ -92,9 +97,9 @@ class Reembedding:
 
     def _count(self) -> tuple[int, int]:
         """Return how many memories there are, and how many are to be embedded."""
-        outdated = sa.select(sa.func.count()).select_from(_memories).where(memories_of_other_models(self._model))
+        outdated = sa.and_(memories_of_other_models(self._model), self._mine)
         with self._database.read() as session:
-            left = session.scalar(outdated) or 0
+            left = session.scalar(sa.select(sa.func.count()).select_from(_memories).where(outdated)) or 0
             return max(session.scalar(sa.select(sa.func.sum(col(Project.memory_count)))) or 0, left), left
 
     def _chunks(self) -> Iterator[Sequence[int]]:
@@ -113,11 +118,11 @@ class Reembedding:
                 yield numbers
 
     def _added_after(self, number: int) -> Sequence[int]:
-        added = sa.select(_memories.c.number).where(_models == "", _memories.c.number > number)
+        added = sa.select(_memories.c.number).where(_models == "", _memories.c.number > number, self._mine)
         return self._read(added.order_by(_memories.c.number).limit(EMBED_BATCH))
 
     def _next_of(self, model: str, below: int) -> Sequence[int]:
-        of_model = sa.select(_memories.c.number).where(_models == model, _memories.c.number < below)
+        of_model = sa.select(_memories.c.number).where(_models == model, _memories.c.number < below, self._mine)
         return self._read(of_model.order_by(_memories.c.number.desc()).limit(EMBED_BATCH))
 
     def _embed_again(self, numbers: Sequence[int]) -> None:

@@ -16,10 +16,13 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """What the index does in this process, from memory alone. `progress` is the progress of its background work."""
+    """What the index does in this process, without asking anything. `progress` is that of its background work.
+
+    `shards` is how many parts of the projects it owns, of `leases.SHARDS`.
+    """
 
     has_model: bool
     waiting_texts: int
     waiting_questions: int
-    is_owner: bool
+    shards: int
     progress: Progress | None

@@ -3,8 +3,7 @@
 import logging
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -18,8 +17,8 @@ from server.index.model.failures import ModelAway
 from server.index.model.languages import reads_only_english
 from server.index.outbox import PURGE
 from server.index.types import Space
-from server.index.upkeep import candidates, following, rebuild, removal, rewriting
-from server.index.upkeep.candidates import Task
+from server.index.upkeep import candidates, erasing, following, rebuild, removal, rewriting
+from server.index.upkeep.leases import LeaseLost
 from server.index.upkeep.owner_lock import OwnerLock
 from server.index.upkeep.progress import Progress, watched
 from server.index.upkeep.reembedding import Embed, Reembedding
@@ -36,14 +35,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 """How often the worker looks for other processes' tasks."""
 
-GATHER_SECONDS = 1.0
-"""How long changes are gathered before they are written to Chroma, which holds the GIL during each write."""
-
 COOLDOWN_SECONDS = 0.1
 """The minimum time between two checks for tasks, even if the worker is woken more often."""
-
-TASK_BATCH = 256
-"""Maximum number of tasks that are applied at a time."""
 
 CHECK_EVERY_SECONDS = 5.0
 """How often the worker looks for work without a task."""
@@ -54,13 +47,17 @@ RETRY_SECONDS = 30.0
 STOP_SECONDS = 3.0
 """How long stopping waits for the current step. A step that hangs ends with the process."""
 
-_projects = metadata.tables["projects"]
-_indexes = metadata.tables["project_indexes"]
 _tasks = metadata.tables["index_tasks"]
+_projects = metadata.tables["projects"]
+_memories = metadata.tables["memories"]
+
+
+class Stopped(Exception):
+    """The worker is to stop, and leaves its work as it is."""
 
 
 class Worker:
-    """Call `start` in every process. One worker at a time owns the index; the others wait to become the owner."""
+    """Call `start` in every process. A worker does the work of the projects that its process owns (see `OwnerLock`)."""
 
     def __init__(
         self,
@@ -71,15 +68,14 @@ class Worker:
         embed: Embed,
         space: Space,
     ) -> None:
-        self._database = database
+        self._lock = OwnerLock(settings, database)
+        self._database = self._lock.database
         self._collections = collections
         self._matrices = matrices
         self._embed = embed
         self._space = space
         self._exact_scan_limit = settings.exact_scan_limit
-        self._surveyor = Surveyor(database, only_english=reads_only_english(settings.embedding_model))
-        self._lock = OwnerLock(settings.data_dir / "index.lock", database)
-        self.owns_index = self._lock.is_held
+        self._surveyor = Surveyor(self._database, only_english=reads_only_english(settings.embedding_model))
         self._thread = threading.Thread(target=self._run, name="index-worker", daemon=True)
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -124,6 +120,18 @@ class Worker:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def shards(self) -> int:
+        """Return how many parts of the projects this process owns."""
+        return len(self._lock.shards)
+
+    def keep(self) -> None:
+        """Go on with a long piece of work. Raises Stopped or LeaseLost if it must end."""
+        if self._stopping.is_set():
+            raise Stopped
+        self._lock.keep()
+        time.sleep(0)  # lets a waiting thread take the GIL
+
     def _run(self) -> None:
         pause = 0.0
         try:
@@ -139,22 +147,29 @@ class Worker:
             self._give_up()
 
     def _try_step(self) -> bool:
-        """Do a step if this process owns the index. Return whether there may be more."""
+        """Do a step if this process owns a part of the index. Return whether there may be more."""
         try:
             self._collections.mark_damaged()
-            return self._lock.acquire() and self._step()
-        except EmbedderClosed:
+            if self._lock.acquire():
+                return self._step()
+        except (EmbedderClosed, Stopped):
             self._stopping.set()
+        except LeaseLost:
+            log.warning("another process owns what this one worked on")
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
             log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
         except Exception:
             log.exception("index failed, trying again")  # the thread must not die: it may own the index
-        self._job = None
+        self._drop_job()
+        self.is_owner = self.is_owner and self._lock.is_held()
         return False
 
+    def _drop_job(self) -> None:
+        self._job = self.progress = None
+
     def _give_up(self) -> None:
-        """Close Chroma, then let another process own the index. To that process, an open Chroma would look damaged."""
-        self._job = None
+        """Close Chroma, then let another process own the index: an open one looks to it like that of a killed one."""
+        self._drop_job()
         try:
             self._collections.close()
         except ChromaFailed as error:
@@ -167,10 +182,8 @@ class Worker:
         if not self.is_owner:
             self.is_owner = True
             word_index.prepare(self._database)
-            log.info("owns the index")
-        removed = removal.remove_some(self._database)
-        self._purge()
-        self._surveyor.step(self.progress)
+            log.info("owns the index", extra={"parts": self.shards})
+        removed = self._lock.is_first and self._step_for_all()
         if time.monotonic() < self._retry_at:
             return removed
         try:
@@ -180,55 +193,40 @@ class Worker:
         except ChromaFailed as error:
             self._collections.report_failure(error)
             self._retry_at = self._sweep_at = time.monotonic() + RETRY_SECONDS  # the sweep notices when Chroma is back
-            self._job = self.progress = None
+            self._drop_job()
             log.warning("chroma failed", extra={"kind": str(error)})
             return removed
         except ModelAway:
             self._embed_at = time.monotonic() + CHECK_EVERY_SECONDS
-            self._job = self.progress = None
+            self._drop_job()
             return removed
+
+    def _step_for_all(self) -> bool:
+        """Do a step of the work that only one process does. Return whether there may be more."""
+        is_more = removal.remove_some(self._database)
+        self._purge()
+        self._surveyor.step(self.progress)
+        return is_more
 
     def _purge(self) -> None:
         """Erase deleted words from disk, then clear the purge tasks."""
-        numbers = self._read_numbers(sa.select(_tasks.c.number).where(_tasks.c.memory_number == PURGE))
-        if numbers and word_index.purge(self._database):
-            self._delete_tasks(numbers)
+        purges = _tasks.c.memory_number == PURGE
+        with self._database.read() as session:
+            newest = session.scalar(sa.select(sa.func.max(_tasks.c.number)).where(purges))
+        if newest is not None and word_index.purge(self._database):
+            with self._database.write() as session:
+                session.execute(sa.delete(_tasks).where(purges, _tasks.c.number <= newest))
             self._sweep_at = self._sweep_at or time.monotonic()  # a project with a collection may be deleted
 
     def _apply_tasks(self) -> bool:
-        """Bring Chroma up to date with the memories. Tasks may be repeated or reordered without harm."""
-        tasks = self._due_tasks()
-        by_project: dict[str, list[Task]] = defaultdict(list)
-        for task in tasks:
-            by_project[task.project_id].append(task)
-        for project_id, group in by_project.items():
-            self._update_collection(project_id, group)
-            self._delete_tasks([task.number for task in group])
-        return bool(tasks)
-
-    def _due_tasks(self) -> Sequence[Task]:
-        """Return the oldest tasks, except of projects whose collection is yet to be built.
-
-        Return none while there are only a few new ones, before the model is there, or while a job runs, which would
-        compete for Chroma.
-        """
-        if self._job is not None or not self._space.name:
-            return []
-        with self._database.read() as session:
-            rows = session.execute(candidates.applicable_tasks().limit(TASK_BATCH)).all()
-        is_full = len(rows) == TASK_BATCH
-        if not rows or (not is_full and candidates.is_newer(rows[0].created_at, GATHER_SECONDS)):
-            return []
-        return [Task(row.number, row.project_id, row.memory_number, row.piece_count) for row in rows]
-
-    def _update_collection(self, project_id: str, tasks: Sequence[Task]) -> None:
-        numbers = sorted({task.memory_number for task in tasks})
-        with self._database.read() as session:
-            collection = self._collections.find(session, project_id)
-            if collection is None:
-                return
-            matrix = self._matrices.scan_memories(session, numbers, collection.center).matrix
-        following.apply(self._open_chroma(), collection, matrix, tasks)
+        """Bring Chroma up to date with the memories, except before the model is there."""
+        if not self._space.name:
+            return False
+        by_project = following.due_tasks(self._database, self._lock.of(_tasks.c.project_id))
+        for tasks in by_project.values():
+            model, chroma = self._space.name, self._open_chroma
+            following.follow(self._database, chroma, self._matrices, model, tasks, self.keep)
+        return bool(by_project)
 
     def _continue_job(self) -> bool:
         """Do a step of the current job, or of the next one. Return False if there is none."""
@@ -249,32 +247,35 @@ class Worker:
         if time.monotonic() < self._check_at:
             return None
         self._check_at = time.monotonic() + CHECK_EVERY_SECONDS
-        if rewriting.is_outdated(self._database):
+        if self._lock.is_first and rewriting.is_outdated(self._database):
             return watched(rewriting.rewrite_outdated(self._database))
         if not self._space.name:
             return None
-        reembedding = Reembedding(self._database, self._embed, self._space.name, self._failing)
+        mine = self._lock.of(_memories.c.project_id)
+        reembedding = Reembedding(self._database, self._embed, self._space.name, self._failing, mine)
         if time.monotonic() >= self._embed_at and reembedding.is_needed():
             return watched(reembedding.run())
+        return self._next_build()
+
+    def _next_build(self) -> Iterator[Progress] | None:
+        """Return the next build. If there is none, erase deleted vectors from the files of a collection."""
+        model, mine = self._space.name, self._lock.of(_projects.c.id)
         with self._database.read() as session:
-            project_id = candidates.next_project(session, self._space.name, self._exact_scan_limit)
-        if project_id is None:
-            return None
-        chroma = self._open_chroma()
-        return watched(rebuild.build_collection(self._database, chroma, self._matrices, self._space.name, project_id))
+            project_id = candidates.next_project(session, model, self._exact_scan_limit, mine)
+            old = candidates.next_to_erase(session, mine)
+        if project_id is not None:
+            chroma = self._open_chroma()
+            build = rebuild.build_collection(self._database, chroma, self._matrices, model, project_id, self.keep)
+            return watched(build)
+        if old is not None:
+            erasing.erase(self._database, self._open_chroma(), *old)
+        return None
 
     def _sweep(self) -> None:
         """Delete unused collections, if there may be some."""
-        if self._sweep_at is None or self._sweep_at > time.monotonic() or self._job is not None:
+        if self._sweep_at is None or self._sweep_at > time.monotonic():
             return
-        small = sa.select(_projects.c.id).where(_projects.c.piece_count * 2 <= self._exact_scan_limit)
-        with self._database.write() as session:
-            session.execute(sa.delete(_indexes).where(_indexes.c.project_id.in_(small)))
-            needed = set(session.scalars(sa.select(_indexes.c.collection)))
-        if needed or self._collections.uses_server or self._collections.open(as_owner=False):
-            chroma = self._open_chroma()
-            for name in chroma.list_names() - needed:
-                chroma.delete_collection(name)
+        erasing.sweep(self._database, self._collections, self._open_chroma, self._exact_scan_limit)
         self._sweep_at = None
         if self._retry_at:
             self._retry_at = 0.0
@@ -288,11 +289,3 @@ class Worker:
             chroma.fresh = False
             rebuild.forget_collections(self._database)
         return chroma
-
-    def _read_numbers(self, query: sa.Select[int]) -> Sequence[int]:
-        with self._database.read() as session:
-            return session.scalars(query).all()
-
-    def _delete_tasks(self, numbers: Sequence[int]) -> None:
-        with self._database.write() as session:
-            session.execute(sa.delete(_tasks).where(_tasks.c.number.in_(numbers)))

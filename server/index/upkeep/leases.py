@@ -1,0 +1,173 @@
+"""The leases by which processes share the index of a Postgres database.
+
+The projects are divided into `SHARDS` parts. A process holds a part until its lease ends, and renews it while it works.
+A process that hangs or dies loses its parts to the others. If it goes on later, its fence is no longer that of the
+part, so that none of its writes succeeds. All times are those of the database's clock.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Collection
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlmodel import Session
+
+from server.database import Database
+from server.models import metadata
+
+log = logging.getLogger(__name__)
+
+SHARDS = 8
+"""The number of rows of `index_owners`."""
+
+LEASE_SECONDS = 20.0
+"""How long the parts of a process that died have no owner."""
+
+RENEWALS = 3
+"""How often a lease is renewed in its time."""
+
+LOOK_SECONDS = 1.0
+"""How often a process looks for parts that are free."""
+
+_owners = metadata.tables["index_owners"]
+_workers = metadata.tables["index_workers"]
+_clock = sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
+
+
+class LeaseLost(Exception):
+    """Another process owns what this one was working on: it must drop that work."""
+
+
+def is_of(shards: Collection[int], project_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Match the projects of these shards."""
+    if len(shards) == SHARDS:
+        return sa.true()
+    return sa.func.hashtext(project_id, type_=sa.Integer).bitwise_and(SHARDS - 1).in_(sorted(shards))
+
+
+def owners(session: Session) -> list[str]:
+    """Return the processes that own the index now, and "" if a part of it has no owner."""
+    holder = sa.case((_is_free(), ""), else_=_owners.c.holder)
+    return sorted(set(session.scalars(sa.select(holder))))
+
+
+class Leases:
+    """What one process holds. Only its worker's thread uses them.
+
+    Processes that `share` the index each hold at most the same number of parts. Otherwise one holds all.
+    """
+
+    def __init__(self, database: Database, *, share: bool) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._database = database
+        self._share = share
+        self._fences: dict[int, int] = {}
+        self._renew_at = 0.0
+        self._look_at = 0.0
+
+    @property
+    def shards(self) -> frozenset[int]:
+        return frozenset(self._fences)
+
+    def balance(self) -> bool:
+        """Renew the leases if it is time, give up what is more than a fair share, and take what is free.
+
+        Return False if this process has lost any part since the last call. Call it between two pieces of work.
+        """
+        moment = time.monotonic()
+        if moment < min(self._look_at, self._renew_at):
+            return True
+        before = self._fences
+        if moment >= self._renew_at or self._is_unbalanced():
+            with self._database.write() as session:
+                held, share = self._renewed(session), self._fair_share(session)
+                self._give_up(session, sorted(held)[share:])
+                kept = dict(sorted(held.items())[:share])
+                self._fences = kept | self._taken(session, share - len(kept))
+            self._renew_at = moment + LEASE_SECONDS / RENEWALS
+        self._look_at = moment + min(LOOK_SECONDS, LEASE_SECONDS / RENEWALS)
+        return before.items() <= self._fences.items()
+
+    def renew(self) -> None:
+        """Renew the leases if it is time. Long work calls it again and again. Raises LeaseLost."""
+        if time.monotonic() >= self._renew_at:
+            with self._database.write() as session:
+                self._require(self._renewed(session))
+            self._renew_at = time.monotonic() + LEASE_SECONDS / RENEWALS
+
+    def require(self, session: Session) -> None:
+        """Keep other processes from taking the parts until the transaction ends. Raises LeaseLost."""
+        columns = _owners.c
+        mine = sa.select(columns.shard, columns.fence).where(columns.holder == self.name)
+        self._require(_as_fences(session.execute(mine.with_for_update(read=True))))
+
+    def release(self) -> None:
+        """Let others take the parts at once."""
+        if not self._fences and not self._renew_at:
+            return
+        try:
+            with self._database.write() as session:
+                self._give_up(session, range(SHARDS))
+                session.execute(sa.delete(_workers).where(_workers.c.name == self.name))
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            log.warning("leases were not given up, they end by themselves", extra={"kind": type(error).__name__})
+        self._fences = {}
+
+    def succeed(self, dead: str) -> None:
+        """End the leases of a process that is known to be dead."""
+        with self._database.write() as session:
+            session.execute(sa.update(_owners).where(_owners.c.holder == dead).values(holder=None, expires_at=None))
+            session.execute(sa.delete(_workers).where(_workers.c.name == dead))
+
+    def _require(self, held: dict[int, int]) -> None:
+        if not held or held != self._fences:
+            self._renew_at = 0.0
+            raise LeaseLost
+
+    def _is_unbalanced(self) -> bool:
+        with self._database.read() as session:
+            share = self._fair_share(session)
+            free = session.scalar(sa.select(sa.func.count()).select_from(_owners).where(_is_free())) or 0
+        return len(self._fences) > share or (len(self._fences) < share and free > 0)
+
+    def _fair_share(self, session: Session) -> int:
+        """Return how many parts this process may hold: all, divided by the processes that live, rounded up."""
+        if not self._share:
+            return SHARDS
+        living = sa.select(sa.func.count()).select_from(_workers).where(_workers.c.expires_at >= _clock)
+        return -(-SHARDS // max(session.scalar(living) or 0, 1))
+
+    def _renewed(self, session: Session) -> dict[int, int]:
+        """Renew the leases that this process still has. Return their shards and fences."""
+        ends = _clock + timedelta(seconds=LEASE_SECONDS)
+        alive = postgresql.insert(_workers).values(name=self.name, expires_at=ends)
+        session.execute(alive.on_conflict_do_update(index_elements=["name"], set_={"expires_at": ends}))
+        session.execute(sa.delete(_workers).where(_workers.c.expires_at < _clock))
+        mine = sa.update(_owners).where(_owners.c.holder == self.name).values(expires_at=ends)
+        return _as_fences(session.execute(mine.returning(_owners.c.shard, _owners.c.fence)))
+
+    def _taken(self, session: Session, most: int) -> dict[int, int]:
+        """Take parts that are free, except those that a transaction of their holder still locks."""
+        columns = _owners.c
+        free = sa.select(columns.shard).where(_is_free()).order_by(columns.shard).limit(max(most, 0))
+        shards = session.scalars(free.with_for_update(skip_locked=True)).all()
+        new = {"holder": self.name, "fence": columns.fence + 1, "expires_at": _clock + timedelta(seconds=LEASE_SECONDS)}
+        taking = sa.update(_owners).where(columns.shard.in_(shards)).values(new)
+        return _as_fences(session.execute(taking.returning(columns.shard, columns.fence)))
+
+    def _give_up(self, session: Session, shards: Collection[int]) -> None:
+        mine = sa.and_(_owners.c.holder == self.name, _owners.c.shard.in_(shards))
+        session.execute(sa.update(_owners).where(mine).values(holder=None, expires_at=None))
+
+
+def _is_free() -> sa.ColumnElement[bool]:
+    return sa.or_(_owners.c.holder.is_(None), _owners.c.expires_at < _clock)
+
+
+def _as_fences(rows: sa.Result[int, int]) -> dict[int, int]:
+    return {row.shard: row.fence for row in rows}

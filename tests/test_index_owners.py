@@ -1,0 +1,260 @@
+"""Processes share the index of a Postgres database by leases, and one that lost its lease changes nothing."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from sqlmodel import col
+
+from server import health
+from server.database import Database
+from server.health import HealthChecks, Status
+from server.index.chroma.client import open_embedded
+from server.index.chroma.collections import Collections
+from server.index.upkeep import following, leases, worker
+from server.index.upkeep.leases import SHARDS, LeaseLost, Leases
+from server.index.upkeep.owner_lock import OwnerLock
+from server.mail import open_mailer
+from server.models import IndexTask, Project, ProjectIndex
+from server.settings import Settings
+from tests.support.fakes import WordEmbedder
+from tests.support.world import World, eventually, opened
+
+pytestmark = [
+    pytest.mark.needs("postgres"),
+    pytest.mark.parametrize("database_url", ["postgres"], indirect=True),
+]
+
+ALL = frozenset(range(SHARDS))
+
+
+@pytest.fixture
+def stored(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.2)
+    with contextlib.closing(Database(database_url, connections=4)) as database:
+        yield database
+
+
+def takes(lease: Leases, count: int) -> bool:
+    lease.balance()
+    return len(lease.shards) == count
+
+
+def test_one_process_holds_all_and_gives_it_up_at_once(stored: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 60.0)
+    monkeypatch.setattr(leases, "LOOK_SECONDS", 0.0)
+    first, second = Leases(stored, share=False), Leases(stored, share=False)
+    first.balance()
+    second.balance()
+    assert (first.shards, second.shards) == (ALL, frozenset())
+    first.release()
+    second.balance()
+    assert (first.shards, second.shards) == (frozenset(), ALL)
+
+
+def test_processes_that_share_hold_about_the_same(stored: Database) -> None:
+    processes = [Leases(stored, share=True) for _ in range(3)]
+    assert takes(processes[0], SHARDS)
+
+    def is_balanced() -> bool:
+        for process in processes:
+            process.balance()
+        return sorted(len(process.shards) for process in processes) == [2, 3, 3]
+
+    eventually(is_balanced)
+    assert frozenset.union(*(process.shards for process in processes)) == ALL
+    processes.pop().release()
+    eventually(lambda: all(takes(process, 4) for process in processes))
+
+
+def test_what_a_process_that_died_held_is_taken_when_its_lease_ends(stored: Database) -> None:
+    died, other = (Leases(stored, share=True) for _ in range(2))
+    assert takes(died, SHARDS)
+    assert not takes(other, SHARDS)
+    eventually(lambda: takes(other, SHARDS), seconds=2)
+
+
+def test_a_process_that_died_is_succeeded_at_once_in_its_folder(stored: Database, settings: Settings) -> None:
+    died, other = (OwnerLock(settings, stored) for _ in range(2))
+    assert died.acquire()
+    assert not other.acquire()
+    assert died._file is not None
+    died._file.release()  # as the kernel does
+    assert other.acquire()
+    assert len(other.shards) == SHARDS
+
+
+def test_a_frozen_process_can_write_nothing_after_it_lost_its_lease(stored: Database) -> None:
+    frozen, other = Leases(stored, share=False), Leases(stored, share=False)
+    frozen.balance()
+    owned = stored.guarded(frozen.require)
+    with owned.write():
+        pass
+    eventually(lambda: takes(other, SHARDS), seconds=2)
+    with pytest.raises(LeaseLost), owned.write():
+        pass
+    other.release()  # the fence says that it was lost, although no other process holds it now
+    with pytest.raises(LeaseLost):
+        frozen.renew()
+    assert not frozen.balance()
+    assert frozen.shards == ALL
+    with owned.write():
+        pass
+
+
+def test_nobody_takes_over_during_a_transaction_of_the_owner(stored: Database) -> None:
+    slow, other = Leases(stored, share=False), Leases(stored, share=False)
+    slow.balance()
+    with stored.guarded(slow.require).write(), pytest.raises(AssertionError):
+        eventually(lambda: takes(other, SHARDS), seconds=0.4)
+    eventually(lambda: takes(other, SHARDS), seconds=2)
+
+
+def has_expired(database: Database) -> bool:
+    with database.read() as session:
+        return leases.owners(session) == [""]
+
+
+def test_a_process_that_is_late_keeps_what_nobody_wanted(stored: Database) -> None:
+    late = Leases(stored, share=False)
+    late.balance()
+    eventually(lambda: has_expired(stored))
+    with stored.guarded(late.require).write():
+        pass
+    late.renew()
+    assert late.balance()
+
+
+class Fleet:
+    """Processes that share a database and a Chroma server. Here both are in this process."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.chroma = open_embedded(folder)
+        self.settings = settings.model_copy(update={"exact_scan_limit": 0, "chroma_url": "http://127.0.0.1:9"})
+        self.closing = contextlib.ExitStack()
+
+    def start(self) -> World:
+        """Start another process."""
+        return self.closing.enter_context(opened(self.settings, WordEmbedder()))
+
+
+@pytest.fixture
+def fleet(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    for name, seconds in (("CHECK_EVERY_SECONDS", 0.0), ("POLL_SECONDS", 0.02), ("COOLDOWN_SECONDS", 0.01)):
+        monkeypatch.setattr(worker, name, seconds)
+    monkeypatch.setattr(following, "GATHER_SECONDS", 0.0)
+    fleet = Fleet(settings, tmp_path / "chroma")
+    monkeypatch.setattr(Collections, "_open", lambda _self: fleet.chroma)
+    monkeypatch.setattr(Collections, "close", lambda _self: None)
+    with fleet.closing:
+        yield fleet
+    fleet.chroma.close()
+
+
+def shards_of(world: World) -> int:
+    return world.index.state().shards
+
+
+def pending_of(world: World) -> int:
+    with world.database.read() as session:
+        changes = sa.select(sa.func.count()).select_from(IndexTask).where(col(IndexTask.memory_number) > 0)
+        return session.scalar(changes) or 0
+
+
+def numbers_in(fleet: Fleet, world: World) -> set[int]:
+    """Return the memories of the project whose vectors Chroma has."""
+    with world.database.read() as session:
+        row = session.get_one(ProjectIndex, world.project_id)
+    return set(fleet.chroma.find_nearest(row.collection, np.ones(64, np.float32), 100))
+
+
+def test_two_processes_both_follow_and_one_that_stops_leaves_no_gap(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: dict[int, set[str]] = {}
+    follow = following.follow
+
+    def observed(database: Database, *arguments: Any) -> None:
+        followed.setdefault(id(database.unguarded), set()).add(arguments[3][0].project_id)
+        follow(database, *arguments)
+
+    monkeypatch.setattr(leases, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(following, "follow", observed)
+    first, second = fleet.start(), fleet.start()
+    eventually(lambda: (shards_of(first), shards_of(second)) == (SHARDS // 2, SHARDS // 2))
+    projects = projects_of_both(first, second)
+    for project in projects:
+        project.add("a red canoe")
+    eventually(lambda: first.index._worker.count_missing() == 0)
+    for project in projects:
+        project.add("a blue canoe")
+    eventually(lambda: pending_of(first) == 0)
+    assert len(followed) == 2
+    assert not set.intersection(*followed.values())
+    assert set.union(*followed.values()) == {project.project_id for project in projects}
+    second.index.close()
+    eventually(lambda: shards_of(first) == SHARDS, seconds=5)
+
+
+def projects_of_both(*processes: World) -> list[World]:
+    """Create projects until each of the processes owns two."""
+    projects: list[World] = []
+    while not all(len(owned_by(process) & {one.project_id for one in projects}) > 1 for process in processes):
+        projects.append(processes[0].another_project())
+    return projects
+
+
+def owned_by(process: World) -> set[str]:
+    with process.database.read() as session:
+        return set(session.scalars(sa.select(col(Project.id)).where(process.index._worker._lock.of(col(Project.id)))))
+
+
+def test_a_frozen_process_finishes_nothing_after_it_wakes(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is frozen while it sends a vector to Chroma, which has no fence."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.3)
+    frozen = fleet.start()
+    memory_id = frozen.add("a red canoe")
+    eventually(lambda: frozen.index._worker.count_missing() == 0 and pending_of(frozen) == 0)
+    at_chroma, wakes, is_late = threading.Event(), threading.Event(), threading.Event()
+    put = fleet.chroma.upsert
+
+    def upsert(*arguments: Any) -> None:
+        if threading.current_thread() is frozen.index._worker._thread and not wakes.is_set():
+            at_chroma.set()
+            wakes.wait(10)
+            put(*arguments)
+            is_late.set()
+        else:
+            put(*arguments)
+
+    monkeypatch.setattr(fleet.chroma, "upsert", upsert)
+    deleted = frozen.add("a blue canoe")
+    assert at_chroma.wait(10)
+    other = fleet.start()
+    eventually(lambda: shards_of(other) == SHARDS)
+    other.delete(deleted)
+    eventually(lambda: pending_of(other) == 0)
+    wakes.set()
+    assert is_late.wait(10)  # it has written the vector of what is deleted
+    eventually(lambda: numbers_in(fleet, other) == {other.memory(memory_id).number})
+    eventually(lambda: pending_of(other) == 0)
+
+
+async def test_health_says_that_nobody_owns_a_part_of_the_index(
+    settings: Settings, stored: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "OWNERLESS_SECONDS", 0.01)
+    monkeypatch.setattr(health, "KEEP_SECONDS", 0.0)
+    with opened(settings, WordEmbedder()) as world:
+        checks = HealthChecks(settings, stored, world.index, open_mailer(settings, stored))
+        eventually(lambda: shards_of(world) == SHARDS)
+        await checks.current()
+        assert (await checks.current())["vector_index"].problem is None
+        world.index._worker.stop()
+        found = (await checks.current())["vector_index"]
+        assert (found.status, found.problem) == (Status.DEGRADED, health.OWNERLESS)
