@@ -19,11 +19,12 @@ DELETED_PIECES = 256
 def apply(chroma: "Chroma", collection: Collection, matrix: Matrix, tasks: Sequence[Task]) -> None:
     """Write the vectors of `matrix`, and delete the pieces that its memories had and have no more."""
     sizes = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
-    removed = [
+    gone = {  # two changes of one memory may name the same piece, and Chroma refuses a repeated id
         (task.memory_number, position)
         for task in tasks
         for position in range(sizes.get(task.memory_number, 0), task.piece_count)
-    ]
+    }
+    removed = sorted(gone)
     present = [(number, position) for number in matrix.numbers.tolist() for position in range(sizes[number])]
     vectors = collection.center.subtract_from(matrix.vectors)
     for start in range(0, len(removed), DELETED_PIECES):
