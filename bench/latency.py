@@ -136,7 +136,7 @@ def measure(server: Server, database: Database, model: OnnxModel, size: int, sec
     key = server.key(f"Size {size}")
     project_id = fill(database, key, size)
     searching(server.caller(key))(question())
-    _wait_for_collection(database, project_id, size)
+    wait_for_collection(database, project_id, size)
     caller = server.caller(key)
     search, add = searching(caller), adding(caller)
     matrix = np.random.default_rng(4).standard_normal((size, 384)).astype(np.float32)
@@ -149,7 +149,7 @@ def measure(server: Server, database: Database, model: OnnxModel, size: int, sec
     _rates("add", model, lambda: adding(server.caller(key)), [sentence(18) for _ in range(several)])
 
 
-def _wait_for_collection(database: Database, project_id: str, size: int) -> None:
+def wait_for_collection(database: Database, project_id: str, size: int) -> None:
     if size <= 5_000:
         return
     began = time.perf_counter()

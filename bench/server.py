@@ -22,7 +22,11 @@ class Caller:
 
     def __init__(self, address: tuple[str, int], key: str) -> None:
         self._connection = http.client.HTTPConnection(*address, timeout=600)
-        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._headers = {
+            "Authorization": f"Bearer {key}",
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",  # what MCP asks of its clients
+        }
 
     def post(self, path: str, body: object) -> Any:
         return self._ask("POST", path, json.dumps(body).encode())

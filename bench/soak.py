@@ -8,7 +8,6 @@ sample must be found by its text, and no deleted memory may be left.
 
 import argparse
 import http.client
-import random
 import sys
 import tempfile
 import threading
@@ -16,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.ledger import Ledger
 from bench.server import Caller, Server, environment_of, launched
 
 BATCH = 120
@@ -24,44 +24,16 @@ MAX_ROUND_SECONDS = 25.0
 """How long to wait for Chroma to save."""
 
 
-class Ledger:
-    """The acknowledged adds and deletes. A request that a kill interrupted is in neither."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-        self.kept: dict[str, str] = {}
-        self.deleted: set[str] = set()
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def text(self) -> str:
-        with self._lock:
-            self._count += 1
-            return f"Parcel {self._count:06d}q was left at shelf {self.random.randrange(999)} in the old harbour."
-
-    def added(self, memory_id: str, text: str) -> None:
-        with self._lock:
-            self.kept[memory_id] = text
-
-    def to_delete(self) -> str | None:
-        with self._lock:
-            return self.kept.popitem()[0] if self.kept and self.random.random() < 0.5 else None
-
-    def was_deleted(self, memory_id: str) -> None:
-        with self._lock:
-            self.deleted.add(memory_id)
-
-
 def add_one(caller: Caller, ledger: Ledger) -> None:
-    text = ledger.text()
+    text = ledger.text_to_add()
     ledger.added(caller.post("/api/memories", message(text))["memory_id"], text)
     if memory_id := ledger.to_delete():
         caller.delete(f"/api/memories/{memory_id}")
-        ledger.was_deleted(memory_id)
+        ledger.has_now(memory_id, None)
 
 
 def add_many(caller: Caller, ledger: Ledger) -> None:
-    texts = [ledger.text() for _ in range(BATCH)]
+    texts = [ledger.text_to_add() for _ in range(BATCH)]
     results = caller.post("/api/memories/batch", {"memories": [message(text) for text in texts]})["results"]
     for text, result in zip(texts, results, strict=True):
         ledger.added(result["memory_id"], text)
@@ -109,16 +81,20 @@ def saved_at(folder: Path) -> dict[Path, int]:
 
 def losses(caller: Caller, ledger: Ledger) -> list[str]:
     """Return a sentence for each broken promise."""
-    listed, before = set[str](), ""
-    while page := caller.get(f"/api/memories?limit=1000{before}")["results"]:
-        listed.update(memory["id"] for memory in page)
-        before = f"&before={page[-1]['id']}"
-    broken = [f"{memory_id} is lost" for memory_id in ledger.kept.keys() - listed]
-    broken += [f"{memory_id} came back" for memory_id in ledger.deleted & listed]
+    broken = ledger.broken(texts_of(caller))
     for memory_id in ledger.random.sample(sorted(ledger.kept), min(SAMPLE, len(ledger.kept))):
         found = caller.post("/api/memories/search", {"query": ledger.kept[memory_id], "limit": 3})["results"]
         broken += [] if memory_id in {result["id"] for result in found} else [f"{memory_id} is not found"]
     return broken
+
+
+def texts_of(caller: Caller) -> dict[str, str]:
+    """Return the texts of all memories, by id."""
+    texts, before = dict[str, str](), ""
+    while page := caller.get(f"/api/memories?limit=1000{before}")["results"]:
+        texts.update({memory["id"]: memory["content"] for memory in page})
+        before = f"&before={page[-1]['id']}"
+    return texts
 
 
 def main() -> None:

@@ -71,6 +71,7 @@ def test_changes_reach_chroma_and_their_tasks_are_deleted(large: World) -> None:
     changed = large.add("One sentence about kayaks. Another sentence about tandems.")
     gone = large.add("a red kayak")
     large.update(changed, "One sentence about kayaks.")
+    large.update(gone, "a blue kayak")
     large.delete(gone)
     eventually(lambda: not has_tasks(large))
     chroma, row = large.index._collections.open(as_owner=False), row_of(large)

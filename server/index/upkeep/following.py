@@ -93,7 +93,7 @@ def follow(
 def apply(chroma: "Chroma", target: Target, matrix: Matrix, tasks: Sequence[Task], between: Between) -> None:
     """Write the vectors of `matrix`, and erase the pieces that its memories had and have no more."""
     sizes = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
-    gone = {
+    gone = {  # two changes of one memory may name the same piece, and Chroma refuses a repeated id
         (task.memory_number, position)
         for task in tasks
         for position in range(sizes.get(task.memory_number, 0), task.piece_count)

@@ -1,0 +1,115 @@
+"""What the fleet shows: in each minute, and at the end."""
+
+import contextlib
+import itertools
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+
+from bench.fleet.callers import LOST, UNAVAILABLE, Tally
+from bench.fleet.faults import Fleet
+from bench.ledger import Ledger
+from tests.support.server_process import workers_of
+
+SAMPLE_SECONDS = 2.0
+SETTLE_SECONDS = 180.0
+
+
+class Minutes:
+    """Prints a line a minute. `largest` has the memory of the largest worker in each, in MB."""
+
+    def __init__(self, fleet: Fleet, tally: Tally) -> None:
+        self.largest: list[float] = []
+        self.statuses: Counter[int] = Counter()
+        self._fleet, self._tally = fleet, tally
+
+    def run(self, minutes: int) -> None:
+        titles = f"{'answered':>10}{'503':>7}{'lost':>7}{'p50 ms':>9}{'p95 ms':>9}{'wrong':>7}"
+        print(f"{'minute':<8}{titles}   MB of each worker", flush=True)
+        for minute in range(1, minutes + 1):
+            samples = list(self._samples(time.monotonic() + 60))
+            self.largest.append(max(itertools.chain(*samples), default=0))
+            self._print(minute, samples[-1])
+
+    def _samples(self, end: float) -> Iterator[list[float]]:
+        while time.monotonic() < end:
+            time.sleep(SAMPLE_SECONDS)
+            with contextlib.suppress(OSError, IndexError):  # it ended while it was asked
+                yield sorted(resident_mb(worker) for worker in workers_of(self._fleet.server))
+
+    def _print(self, minute: int, memory: list[float]) -> None:
+        statuses, milliseconds = self._tally.since_last()
+        self.statuses += statuses
+        p50, p95 = statistics.median(milliseconds), statistics.quantiles(milliseconds, n=20)[-1]
+        answered = statuses.total() - statuses[LOST] - statuses[UNAVAILABLE]
+        sizes = ", ".join(f"{size:.0f}" for size in memory)
+        print(
+            f"{minute:<8}{answered:>10,}{statuses[UNAVAILABLE]:>7,}{statuses[LOST]:>7,}{p50:>9.1f}{p95:>9.1f}"
+            f"{len(self._tally.wrong):>7}   {sizes}",
+            flush=True,
+        )
+
+
+def resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+class Survey:
+    """Reads everything at the end, each time through a new connection, which any worker may get."""
+
+    def __init__(self, fleet: Fleet, key: str) -> None:
+        self._client = httpx.Client(
+            base_url=fleet.url(),
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=60,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
+        self._wait_for("/health/ready answers 200", lambda: self._client.get("/health/ready").status_code == 200)
+
+    def wait_until_settled(self) -> float:
+        """Wait until the index has followed every change, and return for how many seconds."""
+        return self._wait_for("the index has followed every change", lambda: self._pending() == 0)
+
+    def broken(self, ledger: Ledger) -> list[str]:
+        """Return a sentence for each memory that is not listed or not found as the ledger says."""
+        listed = self._texts()
+        broken = ledger.broken(listed)
+        for memory_id, text in listed.items():
+            found = self._found(text)
+            broken += [] if found.get(memory_id) == text else [f"{memory_id}, {text!r}, is not found: {found}"]
+            broken += [f"{deleted} is found, but was deleted" for deleted in found.keys() & ledger.deleted.keys()]
+        return broken
+
+    def _wait_for(self, event: str, has_happened: Callable[[], bool]) -> float:
+        began = time.monotonic()
+        while not has_happened():
+            if time.monotonic() - began > SETTLE_SECONDS:
+                health = self._client.get("/health").text
+                raise SystemExit(
+                    f"{SETTLE_SECONDS:.0f} s and not yet: {event}. {self._pending():.0f} pending. {health}"
+                )
+            time.sleep(1)
+        return time.monotonic() - began
+
+    def _pending(self) -> float:
+        lines = self._client.get("/metrics").text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith("selfmemory_index_pending "))
+
+    def _texts(self) -> dict[str, str]:
+        texts, before = dict[str, str](), ""
+        while page := self._ask("GET", f"/api/memories?limit=1000{before}"):
+            texts.update(page)
+            before = f"&before={list(page)[-1]}"
+        return texts
+
+    def _found(self, text: str) -> dict[str, str]:
+        return self._ask("POST", "/api/memories/search", {"query": text, "limit": 3})
+
+    def _ask(self, method: str, path: str, body: object = None) -> dict[str, str]:
+        answer = self._client.request(method, path, json=body)
+        return {memory["id"]: memory["content"] for memory in answer.raise_for_status().json()["results"]}

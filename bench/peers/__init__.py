@@ -1,0 +1,1 @@
+"""Compares this server with other memories, each installed from its registry and used as its users use it."""
