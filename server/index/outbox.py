@@ -30,7 +30,7 @@ _indexes = metadata.tables["project_indexes"]
 def memories_changed(
     session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
 ) -> None:
-    """Write what is derived from the text of new or changed memories. Flushes the session first."""
+    """Write everything that is derived from the text of new or changed memories. Flushes the session first."""
     memories_embedded(session, project_id, memories, embedded)
     terms = {memory.number: result.terms for memory, result in zip(memories, embedded, strict=True) if result.terms}
     for user_id in {memory.user_id for memory in memories}:
@@ -59,7 +59,7 @@ def memories_embedded(
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
-    """Delete what was derived from these memories of the project. Call it before their rows are deleted."""
+    """Delete everything that was derived from these memories of the project. Call it before their rows are deleted."""
     if not numbers:
         return
     columns = _memories.c

@@ -75,7 +75,7 @@ class _State(NamedTuple):
 
 
 def plan(session: Session, principal: Principal, reversion: Reversion) -> Plan:
-    """Return what has to be undone. Raises NotFound, Forbidden."""
+    """Return what to undo. Raises NotFound, Forbidden."""
     require_project(session, principal, reversion.project_id, Action.REVERT)
     ids_by_work: dict[_Work, list[str]] = {work: [] for work in _Work}
     for memory in session.scalars(_touched(reversion)):
@@ -212,7 +212,7 @@ def _is_undone(session: Session, memory: Memory, states: Sequence[_State], rever
 
 
 def _before(states: Sequence[_State], reversion: Reversion) -> int:
-    """Return the last version before the source's work, with which the states begin; 0 if none is kept."""
+    """Return the last version before the source's work, which is at the start of the states; 0 if none is kept."""
     own_count = len(list(takewhile(lambda state: _is_own(state, reversion), states)))
     return states[own_count].version if own_count < len(states) else 0
 

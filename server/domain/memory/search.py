@@ -1,4 +1,4 @@
-"""Searches by meaning and by words, and reads the results from SQL. `ranking` says how a score is made."""
+"""Searches by meaning and by words, and reads the results from SQL. `ranking` computes the scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -24,7 +24,7 @@ NAME_LENGTH = 100
 
 
 def source_of(principal: Principal) -> Source:
-    """Return the principal's credential as the source of what it writes and reads."""
+    """Return the principal's credential as the source of its reads and writes."""
     kind = KINDS[principal.kind]
     return Source(kind.value, principal.credential_id, one_line(principal.credential_name) or "Unnamed")
 

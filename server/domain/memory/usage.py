@@ -16,7 +16,7 @@ from server.quotas import UNLIMITED, Quota
 
 
 class Usage(NamedTuple):
-    """What a project holds: a number of memories, and their size in bytes."""
+    """How much a project holds: the number of memories, and their size in bytes."""
 
     memories: int
     size: int

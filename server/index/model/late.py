@@ -63,7 +63,7 @@ class LateModel:
         return self._loaded().encode(texts)
 
     def close(self) -> None:
-        """Stop trying. An attempt in progress ends with the process."""
+        """Stop trying. An attempt in progress continues until the process ends."""
         self._closing.set()
         if self._model is not None:
             self._model.close()

@@ -49,7 +49,7 @@ Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
 
 
 class Reembedding:
-    """What is left to embed with the model named `model`.
+    """The memories that are still to be embedded with the model named `model`.
 
     A text on which the model fails is skipped from then on, so that it does not block the others. Searches find it by
     its words, and a restart tries it again.
@@ -98,7 +98,8 @@ class Reembedding:
             return max(session.scalar(sa.select(sa.func.sum(col(Project.memory_count)))) or 0, left), left
 
     def _chunks(self) -> Iterator[Sequence[int]]:
-        """Yield the numbers of the memories without vectors, then of those of each other model, newest first.
+        """Yield the numbers of the memories without vectors, then of those with vectors of each other model, newest
+        first.
 
         Memories that were added without vectors in the meantime come next. Each query reads an index from where the
         last one ended, so nothing is read twice.
