@@ -62,7 +62,7 @@ def narrowing(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]
 
 
 def _label_conditions(filters: Filters, project_id: str) -> list[sa.ColumnElement[bool]]:
-    """Return one condition per group of labels: a memory must have any label of each group."""
+    """Return one condition per group of labels: a memory must have at least one label of each group."""
     tags = sorted({fold(tag) for tag in filters.tags})
     groups = [(LabelKind.TAG, [tag]) for tag in tags] if filters.match_all_tags else [(LabelKind.TAG, tags)]
     groups.append((LabelKind.PERSON, sorted({fold(person) for person in filters.people})))

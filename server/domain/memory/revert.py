@@ -1,7 +1,7 @@
 """Undoes what one credential did with the memories of a project since a given time.
 
-`plan` finds what to undo. Then each step undoes a few memories in a transaction of its own and looks again under a
-lock, so that no later change by someone else is undone.
+`plan` finds what to undo. Then each step undoes a few memories in its own transaction, and checks again under a lock,
+so that no later change by someone else is undone.
 """
 
 from collections.abc import Sequence
@@ -152,7 +152,7 @@ def _change_back(session: Session, reversion: Reversion, memory_id: str) -> Memo
 
 
 def _touched(reversion: Reversion) -> sa.Select[Memory]:
-    """Return the query for the memories of the project on which the source worked since the moment."""
+    """Return the query for the memories of the project that the source changed since that time."""
     in_versions = sa.select(col(MemoryVersion.memory_number)).where(
         _id_of(MemoryVersion.source) == reversion.source_id, col(MemoryVersion.updated_at) >= reversion.since
     )

@@ -66,5 +66,5 @@ def source_conditions(kind_or_id: str) -> list[sa.ColumnElement[bool]]:
     """Return the conditions for memories of this kind of source, or of the source with this id."""
     if kind_or_id in list(SourceKind):
         return [col(Memory.source_kind) == kind_or_id]
-    # The kind is named so that the database can use the index.
+    # The condition includes the kind, so that the database can use the index.
     return [col(Memory.source_kind).in_(list(SourceKind)), col(Memory.source_id) == kind_or_id]

@@ -91,7 +91,7 @@ def _announce(database: Database, project_id: str, model: str) -> Project | None
 
 
 def _tasks_before(project_id: str, part: _Part) -> sa.ColumnElement[bool]:
-    """Match the tasks that existed when the part's memories were read, so that the part includes their changes."""
+    """Match the tasks that existed when the part's memories were read. The part includes their changes."""
     columns = _tasks.c
     in_part = sa.and_(columns.memory_number > part.after, columns.memory_number <= part.last)
     return sa.and_(columns.project_id == project_id, columns.number <= part.seen, in_part)

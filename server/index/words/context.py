@@ -52,7 +52,7 @@ def word_rows(
     """Return the rows that the index must store for these memories of one user.
 
     Memories in `removed` are about to be deleted, so they are skipped as context. `terms` holds the terms of some
-    texts by the number of their memory.
+    texts, by memory number.
     """
     if not numbers:
         return []

@@ -21,9 +21,8 @@ def memories_changed(
     numbers: Sequence[int],
     terms: KnownTerms | None = None,
 ) -> None:
-    """Write the words of these memories of one user, and of the memories that follow them: their context changed.
-
-    `terms` holds the terms of some texts by the number of their memory.
+    """Write the words of these memories of one user, and of the memories after them, whose context has changed.
+    `terms` holds the terms of some texts, by memory number.
     """
     changed = sorted({*numbers, *next_numbers(session, project_id, user_id, numbers)})
     _write(session, project_id, word_rows(session, project_id, user_id, changed, terms=terms))
