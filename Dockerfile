@@ -2,23 +2,23 @@
 # docker build -t selfmemory-server .
 #
 # On Linux the package index offers torch with CUDA libraries, several GB that a server without a GPU never uses. To
-# leave them out, name the index of CPU builds from PyTorch's install page:
+# leave them out, use the index of CPU builds from PyTorch's install page:
 #   docker build --build-arg PIP_EXTRA_INDEX_URL=… -t selfmemory-server .
 #
 # The image runs the default embedding model, for English. For about a hundred languages, with 120 MB more:
 #   docker build --build-arg MODEL=multilingual-e5-small -t selfmemory-server .
 #
-# The tag of the base image can move. To build on one that you have checked, write its digest behind both tags:
+# The tag of the base image can move. To build on an image that you have checked, write its digest after both tags:
 # `docker buildx imagetools inspect python:3.11-slim` prints it, FROM python:3.11-slim@sha256:… uses it. Dependabot then
-# updates it; it adds none where there is none. None is written here, since no image registry was within reach to look
-# it up, and an unchecked one could be that of an old image.
+# updates it; it does not add a missing one. There is no digest here, because no image registry was reachable to look
+# it up, and an unchecked one could belong to an old image.
 
 FROM python:3.11-slim AS build
 ARG PIP_EXTRA_INDEX_URL=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_EXTRA_INDEX_URL=$PIP_EXTRA_INDEX_URL
 WORKDIR /app
 RUN python -m venv .venv
-# Every file is checked against its hash, except those of torch: its build for CPUs comes from another index.
+# Every file is checked against its hash, except those of torch: its CPU build comes from another index.
 COPY constraints.txt requirements.txt requirements-telemetry.txt ./
 RUN .venv/bin/pip install --require-hashes --no-deps -r requirements.txt
 RUN .venv/bin/pip install --require-hashes --no-deps -r requirements-telemetry.txt
@@ -34,19 +34,19 @@ RUN mkdir oauth tools rest \
  && .venv/bin/pip install --no-deps --no-build-isolation -e . \
  && .venv/bin/pip check
 COPY . .
-# The models are made ready beside the installation, so that a container starts at once and without network. The default
-# model too: its vectors answer while memories are embedded again with another.
+# The models are prepared next to the installation, so that a container starts at once and without a network. The
+# default model is too, because its vectors are used while memories are embedded again with another model.
 RUN .venv/bin/python -m server prepare-model \
  && SELFMEMORY_EMBEDDING_MODEL="$MODEL" .venv/bin/python -m server prepare-model
 
 FROM python:3.11-slim
 ARG MODEL=all-MiniLM-L6-v2
-# A volume of Docker's own belongs to this user by itself. A folder of the host does not: sudo chown -R 10001 FOLDER
+# A Docker volume belongs to this user automatically. A folder on the host does not: sudo chown -R 10001 FOLDER
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin selfmemory \
  && install -d -o selfmemory -g selfmemory /data
 COPY --from=build /app /app
 WORKDIR /app
-# 0.0.0.0 is inside the container: what is published is decided outside. Behind a proxy also set
+# 0.0.0.0 is inside the container; which ports are published is decided outside. Behind a proxy also set
 # SELFMEMORY_PUBLIC_URL=https://…, SELFMEMORY_SECRET_KEY and SELFMEMORY_TRUSTED_PROXIES.
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 SELFMEMORY_HOST=0.0.0.0 SELFMEMORY_PORT=8081 SELFMEMORY_DATA_DIR=/data \
     SELFMEMORY_EMBEDDING_MODEL=$MODEL

@@ -18,7 +18,7 @@ help:                                  ## list the targets
 
 install: $(VENV)/.model                ## create .venv and install the server
 
-install-dev: $(VENV)/.dev              ## also install what tests and linters need
+install-dev: $(VENV)/.dev              ## also install the packages that tests and linters need
 
 run: install $(if $(filter $(MULTILINGUAL),$(MODEL)),$(VENV)/.multilingual)  ## start the server on http://localhost:8081
 	@$(if $(MODEL),export SELFMEMORY_EMBEDDING_MODEL='$(MODEL)';) exec $(BIN)/python -m server
@@ -46,26 +46,26 @@ migrations: install-dev                ## test the migrations on SQLite and Post
 bench: install install-dev            ## measure recall and latency
 	$(BIN)/python -m bench
 
-fairness: install                      ## measure what a flood of one tenant does to another
+fairness: install                      ## measure how one tenant's flood affects another tenant
 	$(BIN)/python -m bench.fairness
 
-soak: install                          ## kill a working server ten times and check what is left
+soak: install                          ## kill a busy server ten times and check that nothing is lost
 	$(BIN)/python -m bench.soak
 
-strangers: install                     ## strangers at every anonymous door: how much they make a server grow
+strangers: install                     ## flood every anonymous endpoint and measure how much the server grows
 	$(BIN)/python -m bench.strangers
 
 conformance: install install-dev       ## the official MCP conformance suite (needs npm)
 	npm --prefix tests/conformance ci --no-audit --no-fund
 	$(BIN)/python -m pytest tests/conformance
 
-identity-provider:                     ## install the identity provider of the tests (needs npm)
+identity-provider:                     ## install the tests' identity provider (needs npm)
 	npm --prefix tests/identity_provider ci --no-audit --no-fund
 
 screenshots: install install-dev       ## take a screenshot of every page (needs chromium)
 	$(BIN)/python -m tests.dashboard.screenshots
 
-constraints: | $(BIN)/python            ## lock what pyproject.toml names: versions and hashes (needs network)
+constraints: | $(BIN)/python            ## lock the versions and hashes of the dependencies in pyproject.toml (needs network)
 	$(PIP) install -c constraints.txt uv
 	.ci/lock
 	$(MAKE) install-dev
@@ -75,7 +75,7 @@ constraints: | $(BIN)/python            ## lock what pyproject.toml names: versi
 audit: | $(BIN)/python                   ## look for known vulnerabilities in the pinned packages (needs network)
 	@.ci/audit
 
-clean:                                 ## delete what was installed, never your data
+clean:                                 ## delete everything that was installed, never your data
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 $(VENV)/bin/python:

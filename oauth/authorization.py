@@ -26,7 +26,7 @@ HOST_TIMES = 10
 
 
 class Consent(NamedTuple):
-    """What the consent page asks a person to decide."""
+    """The decision that the consent page asks a person to make."""
 
     request: AuthorizationRequest
     client: OAuthClient

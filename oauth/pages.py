@@ -170,7 +170,7 @@ def risks_of(redirect_uri: str) -> dict[str, object]:
 
 
 def context_of(visitor: Visitor, consent: Consent) -> dict[str, object]:
-    """Return what the consent page shows. Of the client's own claims it shows only the name."""
+    """Return what the consent page shows. It includes only the name of what the client claims about itself."""
     client, redirect_uri = consent.client, consent.request.redirect_uri
     is_document = client.kind == ClientKind.DOCUMENT
     return {

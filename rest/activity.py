@@ -63,7 +63,7 @@ class ActivityList(BaseModel):
 
 
 async def list_all(request: Request[State]) -> Response:
-    """List what was done with the project's memories, by which source and which user."""
+    """List what was done with the project's memories, through which source, and by which user."""
     call = await call_of(request)
     query = read_query(request, ActivityQuery)
     await call.runtime.in_thread(call.runtime.activity.flush)

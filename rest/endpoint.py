@@ -59,7 +59,7 @@ class Resource(Methods):
         )
 
     async def answer(self, request: Request[State]) -> Response:
-        """Raises RateLimited. Open endpoints ignore credentials, so a false one must not bypass the limit."""
+        """Raises RateLimited. Open endpoints ignore credentials, so an invalid one must not bypass the limit."""
         endpoint = self._endpoint(request.method)
         if endpoint and endpoint.reach is Reach.ANYBODY and presents_credential(request):
             await request.state["runtime"].count_request()

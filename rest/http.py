@@ -146,7 +146,7 @@ def parsed(model: type[Model], body: bytes) -> Model:
 
 
 async def reply_sized(request: Request[State], size: int, build: Callable[[], BaseModel]) -> Response:
-    """Reply with the view that `build` makes, which has about `size` bytes. A large one is made on a worker thread."""
+    """Reply with the view from `build`, of about `size` bytes. A large view is built on a worker thread."""
     if size > BODY_LIMIT:
         return await request.state["runtime"].in_thread(lambda: reply(build()))
     return reply(build())

@@ -1,6 +1,5 @@
-"""`python -m server`: parse the command line and run one of `server.commands`.
-
-Only names are imported before the command line is parsed, so that `--help` answers at once.
+"""`python -m server`: parses the command line and runs one of `server.commands`. Commands are imported only after
+that, so that `--help` answers at once.
 """
 
 import argparse

@@ -134,7 +134,7 @@ def paused(session: Session) -> Iterator[None]:
         yield
         return
     turn.__exit__()
-    yield  # after an exception nothing is written, so there is no need to wait for another turn
+    yield  # nothing is written after an exception, so there is no need to wait for a turn
     turn.__enter__()
 
 

@@ -99,7 +99,7 @@ def _fault(reason: str, path: list[str | int]) -> Invalid:
 
 
 def _reason_against(token: bytes) -> str | None:
-    """Return what is wrong with a string, a number or a word."""
+    """Return the error in a string, a number or a word."""
     if _NOT_A_NUMBER.fullmatch(token):
         return "contains NaN or Infinity, which JSON does not have"
     if _LONG_NUMBER.match(token):

@@ -19,7 +19,7 @@ NOTER_REST_SECONDS = 60.0
 
 class Noter:
     """Records uses of credentials while the database accepts writes. A full or locked database still answers reads.
-    Only one thread at a time records a use; requests that arrive meanwhile are not recorded.
+    Only one thread at a time records a use; requests that arrive during that time are not recorded.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from limits.storage import MovingWindowSupport, Storage
 
 MAX_KEYS = 100_000
-"""The most keys, about 50 MB. Above it, the key that was hit longest ago is removed."""
+"""Maximum number of keys, about 50 MB. Above it, the key that was hit longest ago is removed."""
 SWEEP_SECONDS = 60
 """Seconds between two removals of expired keys. The next hit after that removes them."""
 

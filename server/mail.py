@@ -209,7 +209,7 @@ class Server:
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[smtplib.SMTP]:
-        """Raises OSError, smtplib.SMTPException."""
+        """Connect, and sign in if the URL has a user. Raises OSError, smtplib.SMTPException."""
         with self._connect() as smtp:
             if self.wants_starttls:
                 smtp.starttls(context=ssl.create_default_context())

@@ -58,7 +58,7 @@ class Envelope:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        # Some servers keep the blanks around a header's value, which are not part of it (RFC 9110 section 5.5).
+        # Some servers keep the whitespace around a header's value, which is not part of it (RFC 9110 section 5.5).
         scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         apply_forwarding(scope, self.trusted)
         # Postgres refuses NUL in a query. No name contains this character, so the lookup gives "not found".

@@ -44,7 +44,7 @@ class Principal:
 
 
 class ExternalIdentity(NamedTuple):
-    """What the identity provider says about a person. `subject` is the provider's name for the account.
+    """The identity provider's statement about a person. `subject` is the provider's name for the account.
 
     `email` is "" unless the provider has confirmed that the address is this person's.
     """

@@ -73,7 +73,7 @@ def require_same_origin(connection: HTTPConnection[State], settings: Settings) -
 
 
 def own_origins(settings: Settings) -> frozenset[str]:
-    """Return the origins whose pages may send the cookie: the public one, and those of the settings.
+    """Return the origins whose pages may send the cookie: the public one, and those in the settings.
 
     On loopback, the public origin under every loopback name.
     """

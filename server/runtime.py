@@ -40,7 +40,7 @@ Operation = Callable[Concatenate[Session, Principal, P], T]
 Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object]]
 
 ATTEMPTS = 5
-"""The most runs of an operation that needs vectors. It runs again if a text changed while vectors were computed."""
+"""How many times an operation may run. It runs again if a text has changed while its vectors were computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +281,7 @@ class Call:
     def _count(self, operation: Callable[..., object], arguments: Arguments) -> None:
         """Count the call with its cost before any work is done. Raises RateLimited, and what the operation raises."""
         name = NAMES.get(operation)
-        if name is None:  # a query of a door, made of several operations
+        if name is None:  # a door's own query, which combines several operations
             return
         if bucket := BUCKETS.get(name):
             charge = self._charge(name, arguments)

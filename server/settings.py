@@ -165,7 +165,7 @@ def _public_origin(url: str) -> str:
     if has_path(url):
         raise ValueError(
             "PUBLIC_URL must not have a path: clients look for /.well-known documents at the root of a host, so the "
-            "server needs a host name of its own, like https://memory.example.com"
+            "server needs its own host name, like https://memory.example.com"
         )
     origin = origin_of(url)
     if origin is None:

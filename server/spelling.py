@@ -1,4 +1,4 @@
-"""Suggests names for unknown ones: finds the nearest of our names, and writes the sentence."""
+"""Suggests a known name for an unknown one: finds the nearest of our names, and writes the sentence."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

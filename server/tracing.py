@@ -65,7 +65,7 @@ class Tracing:
         return self.tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False)
 
     def watch(self, engine: sa.Engine) -> None:
-        """Make each transaction of a request a span. Call it before other threads use the engine."""
+        """Record each transaction of a request as a span. Call it before other threads use the engine."""
 
         def begin(connection: sa.Connection) -> None:
             if trace.get_current_span().is_recording():

@@ -26,7 +26,7 @@ CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_
 
 
 def read_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any] | None) -> dict[str, object]:
-    """Return the arguments that are given, each in the type of the schema.
+    """Return the arguments that the caller gave, converted to the schema's types.
 
     Null means left out. For an optional argument, blank text, the words of `NOTHING`, and 0 for a number that begins
     at 1 mean the same. Raises Invalid, which names an argument that cannot be read or that the tool does not have.

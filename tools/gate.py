@@ -51,7 +51,7 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
     async def admitted(request: Request[State], call: Call) -> ASGIApp:
         body = (await read_body(request, BODY_LIMIT)).removeprefix(BOM_UTF8)
         try:
-            message = parse_json(body, allow_inf_nan=True)  # the tool refuses such a number by name
+            message = parse_json(body, allow_inf_nan=True)  # the tool itself reports which argument is wrong
         except Invalid as error:
             return failure(PARSE_ERROR, error.detail)
         require_scopes(call.principal, scopes, message)

@@ -47,7 +47,7 @@ def is_handshake(message: Mapping[str, Any]) -> bool:
 
 def unknown_revision(message: Mapping[str, Any], revision: str) -> JSONResponse:
     sentence = f"Unsupported protocol version. This server knows {', '.join(KNOWN_PROTOCOL_VERSIONS)}."
-    # The conformance suite compares the list with that of server/discover, which earlier revisions do not have.
+    # The conformance suite compares this list with the one in server/discover, which earlier revisions do not have.
     data = {"supported": list(MODERN_PROTOCOL_VERSIONS), "requested": revision}
     return failure(UNSUPPORTED_PROTOCOL_VERSION, sentence, id_of(message), data)
 

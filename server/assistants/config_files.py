@@ -18,7 +18,7 @@ Tree = dict[str, object]
 
 
 def path_of(config: ConfigFile, platform: str) -> Path:
-    """Return where the file is on a system that `sys.platform` names."""
+    """Return the path of the file on `platform`, a value of `sys.platform`."""
     path = config.paths.get(platform, config.paths["linux"])
     path = path.replace("%APPDATA%", os.path.expandvars("%APPDATA%"))
     return Path(path).expanduser()

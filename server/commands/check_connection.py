@@ -19,7 +19,7 @@ PAGE = "https://inspector.example"
 """The origin of an arbitrary page, since every page may read the documents."""
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-"""Most checks use this User-Agent, because a proxy may block those of programs."""
+"""Most checks use this User-Agent, because a proxy may block programs."""
 
 NEEDED_HEADERS = ("authorization", "content-type", "mcp-protocol-version")
 PROGRAMS = {

@@ -159,7 +159,7 @@ def _count(
 
 
 def _redis(settings: Settings) -> str:
-    """Count a hit as a request does."""
+    """Count a hit, just like a request."""
     url = settings.redis_url.get_secret_value()
     if not url:
         return "off (set SELFMEMORY_REDIS_URL): each process counts rate limits alone"

@@ -50,7 +50,7 @@ def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
             _replace([reader, *options, str(backup)], [writer, dbname], _drops(connection))
     with migrated(url) as database:
         renewal.renew(database, installation)
-    shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections any more
+    shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections now
     yield f"Restored {name}. Now start the servers. They rebuild the index of large projects in the background."
 
 

@@ -23,7 +23,7 @@ _TABLE = "selfmemory_backup"
 
 @dataclass(frozen=True, slots=True)
 class KeyOfCopy:
-    """`name` tells which key the original used; `value` is the key, if the copy holds it."""
+    """`name` identifies the key that the original used; `value` is the key, if the copy contains it."""
 
     name: str
     value: str | None

@@ -34,7 +34,7 @@ def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
         key = _prepare(settings, backup, name, new, installation)
         messages = list(_put_key(settings, key, suffix))
         is_kept = _swap(new, target, suffix)
-    shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections any more
+    shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections now
     yield f"Restored {name}. Now start the server. It rebuilds the index of large projects in the background."
     if is_kept:
         yield f"The previous database is {target}{suffix}: delete it when you no longer need it."

@@ -49,7 +49,7 @@ class _Seen:
 
 
 class Workers(Multiprocess):
-    """`run` returns after SIGTERM or SIGINT, and when none of the first workers could start: they `have_failed`."""
+    """`run` returns after SIGTERM or SIGINT, or if none of the first workers could start, which `have_failed` shows."""
 
     def __init__(
         self, config: uvicorn.Config, sockets: list[socket.socket], when_listening: Callable[[], None]

@@ -15,7 +15,7 @@ PROGRAM_PATHS = ("/api", "/v1", "/mcp", "/oauth", "/.well-known", "/health", "/m
 
 
 def is_for_people(connection: HTTPConnection[State]) -> bool:
-    """Return whether to show an error as a page. For an unknown path, do so if the client accepts HTML."""
+    """Return whether to show an error as a page. An unknown path gets a page if the client accepts HTML."""
     path: str = connection.scope["path"]
     if any(path == prefix or path.startswith(f"{prefix}/") for prefix in PROGRAM_PATHS):
         return False

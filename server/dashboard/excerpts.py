@@ -10,7 +10,7 @@ from server.domain.memory.highlights import Highlighter
 
 EXCERPT_LENGTH = 280
 LEAST_LINES = 2
-"""How many spoken lines make a text a conversation."""
+"""A text with at least this many spoken lines counts as a conversation."""
 
 _SPEAKER = re.compile(r"^(user|assistant|system|tool): ", re.MULTILINE)
 Span = tuple[int, int]

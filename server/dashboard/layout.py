@@ -30,7 +30,7 @@ class ProjectEntry(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What the navigation shows."""
+    """The content of the navigation."""
 
     user: User
     projects: Sequence[ProjectEntry]

@@ -29,7 +29,7 @@ SealedValues = dict[str, str]
 
 
 class Ways(NamedTuple):
-    """What a sign-in page offers. `passkey_options` is JSON for the browser."""
+    """The ways to sign in that a page offers. `passkey_options` is JSON for the browser."""
 
     provider: str | None = None
     passkey_options: str | None = None

@@ -27,7 +27,7 @@ from server.statements import Query, columns_of, detached
 
 
 class Action(StrEnum):
-    """What a role in an organization or a project may allow."""
+    """The actions that a role in an organization or a project may allow."""
 
     SEE = auto()
     LEAVE = auto()

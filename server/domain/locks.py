@@ -1,8 +1,8 @@
 """Row locks that put changes to the members, projects and owner of an organization in sequence.
 
-Lock first, then read what the decision depends on: on Postgres, what is read after the lock still holds at the commit.
-On SQLite, there is only one writer at a time, so these statements lock nothing. Lock a user before an organization, as
-`accounts.delete` does, so that two transactions cannot wait for each other.
+Lock first, then read the rows that the decision depends on: on Postgres, they cannot change between the lock and the
+commit. On SQLite, there is only one writer at a time, so these statements lock nothing. Lock a user before an
+organization, as `accounts.delete` does, so that two transactions cannot wait for each other.
 """
 
 import sqlalchemy as sa

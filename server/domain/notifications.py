@@ -70,7 +70,7 @@ def list_notifications(
 ) -> tuple[list[Notification], int]:
     """Return the newest notifications, and the number of all unread ones. Raises Forbidden without a session.
 
-    Without `with_own`, what the principal did is left out.
+    Without `with_own`, the principal's own actions are left out.
     """
     require_session(principal)
     query = select(Notification).where(*_of(principal, with_own))
@@ -79,7 +79,7 @@ def list_notifications(
 
 
 def list_from_others(session: Session, principal: Principal) -> tuple[list[Notification], int]:
-    """Like `list_notifications`, without what the principal did."""
+    """Like `list_notifications`, without the principal's own actions."""
     return list_notifications(session, principal, with_own=False)
 
 

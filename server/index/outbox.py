@@ -83,7 +83,7 @@ def _set_embedded(memories: Sequence[Memory], embedded: Sequence[Embedded], revi
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
-    """Delete what was derived from these memories of the project. Call it before their rows are deleted."""
+    """Delete everything that was derived from these memories of the project. Call it before their rows are deleted."""
     if not numbers:
         return
     columns = _memories.c

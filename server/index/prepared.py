@@ -44,7 +44,7 @@ class PreparedIndex:
         self._questions: dict[str, Vector | None] = {}
 
     def ready(self, texts: Sequence[tuple[str, str]]) -> list[Embedded] | None:
-        """Return the pieces and vectors of each (text, lead) if all are known, or known to come later."""
+        """Return the pieces and vectors of each (text, lead), if all are known or will be added later."""
         if all(text in self._texts for text in texts):
             return [self._texts[text] for text in texts]
         return None

@@ -20,7 +20,7 @@ class QuestionVector(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question that is being embedded. `collection` is that of a large project."""
+    """A question that is being embedded. `collection` is the large project's collection."""
 
     collection: Collection | None
     wanted: int | None

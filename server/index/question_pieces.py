@@ -15,7 +15,7 @@ _QUESTION = re.compile(
     r"|(?<=[\u0370-\u03ff\u1f00-\u1fff]);)"  # which most people type in Greek
     r"[\W_]*\Z"
 )
-"""A question mark of any script, after which only punctuation, emoji and blanks follow."""
+"""A question mark of any script, after which only punctuation, emoji and whitespace follow."""
 
 
 def only_asks(piece: str) -> bool:

@@ -1,4 +1,5 @@
-"""Alembic's entry: uses the transaction that `server.database.migrate` hands over, or SELFMEMORY_DATABASE_URL's own."""
+"""Alembic's entry point: uses the transaction that `server.database.migrate` passes in, or opens
+SELFMEMORY_DATABASE_URL."""
 
 import sqlalchemy as sa
 from alembic import context
@@ -8,7 +9,7 @@ from server.settings import read_settings
 
 
 def _is_ours(_item: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
-    """The words index is made and kept by hand: FTS5 has shadow tables, Postgres a generated index."""
+    """The word index is created and maintained by hand: FTS5 has shadow tables, and Postgres a special index."""
     return not (kind in ("table", "index") and (name or "").startswith(("memory_words", "ix_memory_words")))
 
 

@@ -1,4 +1,4 @@
-"""What the index's worker counted: vectors by model, and the languages of each project."""
+"""The counts of the index's worker: vectors by model, and the languages of each project."""
 
 from datetime import datetime
 

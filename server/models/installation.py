@@ -1,4 +1,4 @@
-"""What identifies this database."""
+"""The identity of this database."""
 
 from sqlmodel import Field, SQLModel
 

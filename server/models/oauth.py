@@ -70,7 +70,8 @@ class AuthorizationRequest(SQLModel, table=True):
 class AuthorizationCode(SQLModel, table=True):
     """An authorization code. It works once: `used_at` is set when it is exchanged for `grant_id`.
 
-    A second use ends that grant. `grant_id` is not a foreign key, since deleting a grant would have to lock the code.
+    A second use ends that grant. `grant_id` is not a foreign key, because then deleting a grant would have to lock the
+    code.
     """
 
     __tablename__ = "oauth_codes"

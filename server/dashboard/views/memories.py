@@ -86,7 +86,7 @@ def restore_form(memory: Memory) -> str:
 
 
 async def _row_page(request: PageRequest, project_id: str, query: ListQuery) -> RowPage:
-    """Raises Invalid for a filter, RateLimited."""
+    """Return the rows of one page. Raises Invalid for a bad filter, RateLimited."""
     if query.q:
         return await _search_page(request, project_id, query)
     filters = query.filters()

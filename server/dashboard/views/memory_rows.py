@@ -1,4 +1,4 @@
-"""The rows in which pages show memories."""
+"""The rows of a list of memories."""
 
 from collections.abc import Sequence
 from datetime import datetime

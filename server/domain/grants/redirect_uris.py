@@ -36,7 +36,7 @@ NOT_PRIVATE = frozenset((_BROWSERS + _NETWORKS + _LINKS).split())
 _NOT_PRIVATE_FAMILIES = re.compile(r"(chrome|edge|moz|ms|web)[-+].*|.*-extension")
 """Schemes of browser pages, of system programs (`ms-settings:`), and those that any web page may claim (`web+...:`)."""
 
-_CHARACTERS = re.compile(r"[!$-)+-;=?-\[\]_a-z~]+")  # of RFC 3986, without the wildcard and the fragment
+_CHARACTERS = re.compile(r"[!$-)+-;=?-\[\]_a-z~]+")  # the characters of RFC 3986, without the wildcard and the fragment
 _APP = re.compile(r"([a-z][a-z0-9+.-]{1,62}):(?![0-9]+([/?]|$)).*", re.IGNORECASE)  # `name:8080/` has no scheme
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?([/?].*)?")
 _SHOWN_AS_IS = "%/:?#[]@!$&'()*+,;=~"

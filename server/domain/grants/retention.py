@@ -44,7 +44,8 @@ def remove_expired(session: Session, client_retention_days: int) -> int:
         col(OAuthClient.created_at) <= moment - timedelta(days=client_retention_days),
     )
     is_old_document = sa.and_(clients.is_unused_document(), col(OAuthClient.created_at) <= moment - DOCUMENT_RETENTION)
-    # Tokens come before grants, because a grant ends with its last token; both and requests before documents.
+    # Tokens before grants, because a grant ends with its last token. Documents last, because the other rows may need
+    # them.
     conditions: list[tuple[type[SQLModel], sa.ColumnElement[bool]]] = [
         (PendingSignIn, col(PendingSignIn.expires_at) <= moment),
         (AuthorizationRequest, col(AuthorizationRequest.expires_at) <= moment),

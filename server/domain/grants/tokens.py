@@ -234,7 +234,7 @@ def _refuse_late(session: Session, grant: OAuthGrant, token: RefreshToken) -> Re
         token.reused_at = now()
         return refusals.refuse_late(session, grant)
     _end_family(session, grant, Event.TOKEN_REUSED, reason=Refusal.REUSED)
-    return Refusal.REUSED  # the late event was recorded above
+    return Refusal.REUSED  # `_end_family` recorded the event
 
 
 def _prune(session: Session, grant_id: str) -> None:

@@ -71,7 +71,7 @@ def store(
 
 
 def _discard(session: Session, import_id: str) -> None:
-    """Undo the transaction and delete what the earlier ones staged."""
+    """Roll back the transaction, and delete the rows that earlier transactions staged."""
     session.rollback()
     _repeat(session, imports.discard, import_id)
 

@@ -5,7 +5,7 @@ The best of many memories is close to any question by chance, so both grow with 
 scores of unrelated questions, 60 of 100 below: 0.10 among 7 memories, 0.17 among 100, 0.22 among 360, 0.24 among 600.
 
 Worth on LoCoMo and on 30 questions about nothing stored: docs/benchmarks.md. The floor is low: a question about the
-right people that has no answer scores as high as one that has.
+right people scores as high without an answer as with one.
 """
 
 import math

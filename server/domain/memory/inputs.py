@@ -51,8 +51,8 @@ class Message(BaseModel):
 class NewMemory(BaseModel):
     """A memory to create, from `content` or from `messages`. The content of a single message is stored verbatim.
 
-    Several messages become one text of `role: content` lines, and are also stored in full. Labels may be given beside
-    the metadata or in it. Unknown fields are kept, so that the answer can name them.
+    Several messages become one text of `role: content` lines, and are also stored in full. Labels may be separate
+    fields or part of the metadata. Unknown fields are kept, so that the answer can name them.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -92,7 +92,7 @@ class NewMemory(BaseModel):
         require_one_way(self.expires_at, self.expires_in_days)
         require_same_labels(self._labels(), self.metadata)
         try:
-            parse_metadata(self.details)  # with the labels beside it, it may be too large
+            parse_metadata(self.details)  # together with the separate labels, it may be too large
         except ValueError as reason:
             raise ValueError(f"metadata: {reason}") from None
         return self
@@ -109,7 +109,7 @@ class NewMemory(BaseModel):
 
     @property
     def details(self) -> JsonObject:
-        """The metadata with the labels that stand beside it."""
+        """The metadata, including the labels in separate fields."""
         return {**self.metadata, **self._labels()}
 
     def _labels(self) -> JsonObject:
@@ -118,7 +118,7 @@ class NewMemory(BaseModel):
 
 
 def require_same_labels(labels: JsonObject, metadata: JsonObject) -> None:
-    """Raises ValueError if the values of a label differ between the metadata and the field beside it."""
+    """Raises ValueError if a label has different values in the metadata and in its own field."""
     for key, value in labels.items():
         other = metadata.get(key)
         if other not in (None, "", value) and (key == CATEGORY or parse_list(other) != parse_list(value)):

@@ -22,7 +22,7 @@ PEOPLE = "people_mentioned"
 CATEGORY = "topic_category"
 
 MOST_VALUES = 100
-"""The most tags or people that a memory or a filter may have."""
+"""Maximum number of tags or people of a memory or a filter."""
 
 _MAX_LENGTH = 200
 _table = metadata.tables["labels"]
@@ -49,12 +49,12 @@ def parse_list(value: object) -> tuple[str, ...]:
 
 
 def parse_repeated(value: object) -> tuple[str, ...]:
-    """Return the values of a query parameter, which may be given several times: each time it is text as above."""
+    """Return the values of a query parameter that may be repeated. Each repetition is text for `parse_list`."""
     return parse_list([item for text in value for item in parse_list(text)] if isinstance(value, list) else value)
 
 
 def parse_labels(value: object) -> list[str] | str | None:
-    """Return labels as they were sent. Raises ValueError as `parse_list` does."""
+    """Validate labels, and return them as they were sent. Raises ValueError as `parse_list` does."""
     parse_list(value)
     return list(value) if isinstance(value, list | tuple) else str(value) if value is not None else None
 

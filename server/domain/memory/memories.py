@@ -1,4 +1,4 @@
-"""Adds, reads and changes memories, and tells the index in the same transaction."""
+"""Adds, reads and changes memories, and updates the index's data in the same transaction."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -21,7 +21,7 @@ INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 """Unicode categories of invisible characters: controls, format characters, separators."""
 
 BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10))))
-"""Characters of other categories that are blank: fillers, empty Braille, variation selectors."""
+"""Invisible characters of other categories: fillers, empty Braille, variation selectors."""
 
 DESCRIPTION = (
     "`tags` and `people_mentioned` (comma text or lists), `topic_category`, and any JSON of your own: "
@@ -33,7 +33,7 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def parse_metadata(value: object) -> JsonObject:
-    """Return metadata as it was sent. Raises ValueError with a reason for the caller."""
+    """Validate metadata, and return it as it was sent. Raises ValueError with a reason for the caller."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -51,7 +51,7 @@ def parse_metadata(value: object) -> JsonObject:
 def require_text(text: str) -> str:
     """Return the text. Raises ValueError, with a reason for the caller.
 
-    It may not be blank, or hold a NUL or a lone surrogate, which no database stores.
+    It must not be blank, nor contain a NUL or a lone surrogate, which no database stores.
     """
     if not any(map(_is_visible, text)):
         raise ValueError("must not be blank")

@@ -1,4 +1,4 @@
-"""An overview of a project: how many memories were created when, their most frequent labels, and the newest ones."""
+"""An overview of a project: its memories over time, their most frequent labels, and the newest ones."""
 
 from bisect import bisect
 from collections import Counter

@@ -70,7 +70,7 @@ def period_of(text: str, zone: tzinfo, moment: datetime, field: str = "temporal_
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return the time zone of an IANA name. Raises Invalid if there is none."""
+    """Return the time zone with this IANA name. Raises Invalid if there is none."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):

@@ -16,7 +16,7 @@
 of the question has share 0, and a window if it is among the 100 most similar. Two exceptions: if the question has no
 terms to look for, score = clip(similarity, 0, 1); while the model is away, share and window alone make the score.
 
-Of scores that differ by at most 0.005 the newer memory comes first (`near_equals`); the scores stay in their places. A
+If scores differ by at most 0.005, the newer memory comes first (`near_equals`); the scores stay in their places. A
 search shows equal texts of one user once, as the newest (`folding`).
 
 The weights were tuned on LoCoMo 1-5 and are flat between 0.5 and 0.7, 0.25 and 0.4, 0.3 and 0.6. docs/benchmarks.md
@@ -52,7 +52,7 @@ class Ranking:
     shares: Scores
     windows: Scores
     is_final: bool
-    """Whether a larger width finds no more: all memories are ranked, or the threshold cut the ranking."""
+    """True if a larger width would find nothing more: all memories are ranked, or the threshold cut the ranking."""
 
     best: float
     """The best score, even if it is below the threshold; 1 if nothing was compared."""

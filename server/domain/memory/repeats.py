@@ -70,7 +70,7 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
 
 
 def _additions(existing: Memory, new: NewMemory) -> dict[str, object]:
-    """Return what the new memory adds to the known one: labels and a pin."""
+    """Return what the new memory adds to the existing one: labels and a pin."""
     changed: dict[str, object] = {}
     details = checked(with_labels(existing.details, new.details))
     if details != existing.details:
@@ -90,7 +90,7 @@ def with_labels(details: JsonObject, new: JsonObject) -> JsonObject:
 
 
 def kept_fields(existing: Memory, new: NewMemory) -> Iterator[str]:
-    """Yield the fields in which the known memory keeps a value that differs from the new one's."""
+    """Yield the fields in which the existing memory keeps a value that differs from the new one's."""
     category = new.details.get(CATEGORY)
     if category and fold(str(category)) != fold(str(existing.details.get(CATEGORY, category))):
         yield CATEGORY

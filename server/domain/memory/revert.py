@@ -1,7 +1,7 @@
 """Undoes what one credential did with the memories of a project since a given time.
 
-`plan` finds what to undo. Then each step undoes a few memories in a transaction of its own and looks again under a
-lock, so that no later change by someone else is undone.
+`plan` finds what to undo. Then each step undoes a few memories in its own transaction, and checks again under a lock,
+so that no later change by someone else is undone.
 """
 
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ class _State(NamedTuple):
 
 
 def plan(session: Session, principal: Principal, reversion: Reversion) -> Plan:
-    """Return what has to be undone. Raises NotFound, Forbidden."""
+    """Return what to undo. Raises NotFound, Forbidden."""
     require_project(session, principal, reversion.project_id, Action.REVERT)
     ids_by_work: dict[_Work, list[str]] = {work: [] for work in _Work}
     for memory in session.scalars(_touched(reversion)):
@@ -152,7 +152,7 @@ def _change_back(session: Session, reversion: Reversion, memory_id: str) -> Memo
 
 
 def _touched(reversion: Reversion) -> sa.Select[Memory]:
-    """Return the query for the memories of the project on which the source worked since the moment."""
+    """Return the query for the memories of the project that the source changed since that time."""
     in_versions = sa.select(col(MemoryVersion.memory_number)).where(
         _id_of(MemoryVersion.source) == reversion.source_id, col(MemoryVersion.updated_at) >= reversion.since
     )
@@ -212,7 +212,7 @@ def _is_undone(session: Session, memory: Memory, states: Sequence[_State], rever
 
 
 def _before(states: Sequence[_State], reversion: Reversion) -> int:
-    """Return the last version before the source's work, with which the states begin; 0 if none is kept."""
+    """Return the last version before the source's work, which is at the start of the states; 0 if none is kept."""
     own_count = len(list(takewhile(lambda state: _is_own(state, reversion), states)))
     return states[own_count].version if own_count < len(states) else 0
 

@@ -1,4 +1,4 @@
-"""Searches by meaning and by words, and reads the results from SQL. `ranking` says how a score is made."""
+"""Searches by meaning and by words, and reads the results from SQL. `ranking` computes the scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -37,13 +37,13 @@ from server.principal import Principal
 from server.statements import Query, detached
 
 WORD_CANDIDATES = 100
-"""The number of best word matches that always get a similarity, whichever memories the index proposes."""
+"""How many of the best word matches always get a similarity, even if the index does not propose them."""
 
 WINDOW_CANDIDATES = 100
-"""The number of most similar memories that get a window, whether or not they contain a word of the question."""
+"""How many of the most similar memories get a window, even if they contain no word of the question."""
 
 WIDTHS = (100, 1_000, 10_000, 1 << 40)
-"""The numbers of best memories to try in turn, until enough of them pass the filters."""
+"""How many of the best memories to try, one after another, until enough of them pass the filters."""
 
 MOST_ALLOWED = 5_000
 """If at most this many memories pass the filters, only they are searched; else the filters apply to the ranking."""

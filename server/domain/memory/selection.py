@@ -34,7 +34,7 @@ def pin(
 
 
 def tag(session: Session, principal: Principal, project_id: str, ids: Sequence[str], tags: str, index: Index) -> int:
-    """Add tags, given as comma text. Return how many memories got them.
+    """Add tags, given as comma-separated text. Return how many memories got them.
 
     Raises Invalid, and what `memories.update` does.
     """
@@ -111,7 +111,7 @@ def merge(
 def _joined(memory: Memory, many: Sequence[JSON], key: str) -> list[str] | str:
     """Return all these labels, each once, in the form that the memory uses: a list or comma-separated text.
 
-    Raises Invalid if they are more than a memory may have.
+    Raises Invalid if a memory may not have that many.
     """
     names = list({fold(name): name for labels in reversed(many) for name in parse_list(labels)}.values())
     if len(names) > MOST_VALUES:

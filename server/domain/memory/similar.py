@@ -44,7 +44,7 @@ class Group(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What a comparison found among `compared` memories.
+    """The result of comparing `compared` memories.
 
     Pass `oldest` as `before` to continue; None if there is nothing older.
     """

@@ -24,7 +24,7 @@ NAME_LENGTH = 100
 
 
 def source_of(principal: Principal) -> Source:
-    """Return the principal's credential as the source of what it writes and reads."""
+    """Return the principal's credential as the source of its reads and writes."""
     kind = KINDS[principal.kind]
     return Source(kind.value, principal.credential_id, one_line(principal.credential_name) or "Unnamed")
 
@@ -68,5 +68,5 @@ def source_conditions(kind_or_id: str) -> list[sa.ColumnElement[bool]]:
     """Return the conditions for memories of this kind of source, or of the source with this id."""
     if kind_or_id in list(SourceKind):
         return [col(Memory.source_kind) == kind_or_id]
-    # The kind is named so that the database can use the index.
+    # The condition includes the kind, so that the database can use the index.
     return [col(Memory.source_kind).in_(list(SourceKind)), col(Memory.source_id) == kind_or_id]

@@ -239,7 +239,7 @@ def _erase(session: Session, project_id: str, matching: Iterable[sa.ColumnElemen
 
 
 def _forget_deleted_people(session: Session, memory: Memory, versions: Iterable[MemoryVersion]) -> None:
-    """Clear references to deleted people, as the database does in live rows."""
+    """Clear references to deleted people, which the database does only in live rows."""
     written = [(memory, "created_by"), (memory, "updated_by"), *((version, "updated_by") for version in versions)]
     ids = {getattr(row, name) for row, name in written} - {None}
     known = set(session.scalars(sa.select(col(User.id)).where(col(User.id).in_(ids))))

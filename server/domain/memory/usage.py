@@ -16,7 +16,7 @@ from server.quotas import UNLIMITED, Quota
 
 
 class Usage(NamedTuple):
-    """What a project holds: a number of memories, and their size in bytes."""
+    """How much a project holds: the number of memories, and their size in bytes."""
 
     memories: int
     size: int
@@ -42,7 +42,7 @@ def usage_of(session: Session, project_id: str, *, lock: bool = False) -> Usage 
 def require_room(session: Session, project_id: str, memories: int, size: int) -> None:
     """Require that the quota has room for more memories, and for more bytes. Shrinking is always allowed.
 
-    Locks the project until the commit if there is a quota, so that the answer holds. Raises QuotaExceeded.
+    Locks the project until the commit if there is a quota, so that the result stays valid. Raises QuotaExceeded.
     """
     if memories <= 0 and size <= 0:
         return

@@ -1,6 +1,6 @@
 """Passkeys (Web Authentication): adding one to an account, and signing in with one.
 
-A passkey proves a device and its user at once (user verification is required), so it stands for both factors.
+A passkey proves a device and its user at once (user verification is required), so it counts as both factors.
 """
 
 import secrets

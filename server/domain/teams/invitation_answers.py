@@ -68,7 +68,7 @@ class AcceptedInvitation(NamedTuple):
 
 
 def show(session: Session, principal: Principal | None, handle: str) -> Offer:
-    """Return what a pending invitation offers. Raises NotFound, InvitationEnded."""
+    """Return the offer of a pending invitation. Raises NotFound, InvitationEnded."""
     invitation = _find(session, principal, handle)
     _require_pending(session, invitation)
     return _offer(session, invitation)

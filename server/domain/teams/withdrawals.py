@@ -19,7 +19,7 @@ from server.models.invitations import InvitationStatus
 def cancel_of_member(session: Session, organization: Organization, user_id: str, project_id: str | None = None) -> int:
     """Cancel the pending invitations to a member, and those from the member that the new role no longer allows. Call
     it after a role was lowered or removed. With `project_id`, it cancels only invitations that give access to this
-    project or were sent for it. They stay cancelled if the role comes back. Return how many.
+    project or were sent for it. They stay canceled even if the person gets the role back. Return how many.
     """
     session.flush()
     to_member = col(Invitation.email) == sa.select(col(User.email)).where(col(User.id) == user_id).scalar_subquery()

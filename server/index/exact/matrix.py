@@ -149,7 +149,7 @@ class SimilarMemories:
     """Memories whose vectors come from an earlier model. `numbers` and `similarities` include them."""
 
     def with_others(self, others: "SimilarMemories") -> "SimilarMemories":
-        """Add the memories that are only in `others`, with their similarities rescaled to what is usual here."""
+        """Add the memories that are only in `others`. Rescale their similarities to the usual level here."""
         added = ~np.isin(others.numbers, self.numbers)
         scale = np.float32(1)
         if min(len(self.numbers), len(others.numbers)) >= COMPARABLE:

@@ -68,7 +68,7 @@ def _by_number(sqlite: bool) -> Query:
 
 @dataclass(slots=True)
 class _CachedMatrix:
-    """A project's matrix as of its counters. Hold the lock while refreshing it."""
+    """A project's matrix, with the counters at which it was read. Hold the lock while refreshing it."""
 
     refreshing: threading.Lock = field(default_factory=threading.Lock)
     epoch: int = 0

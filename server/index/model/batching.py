@@ -58,7 +58,7 @@ class Model(Protocol):
         """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
 
     def close(self) -> None:
-        """Release what the model holds."""
+        """Release the model's resources."""
 
 
 class BatchingEmbedder:

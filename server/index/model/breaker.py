@@ -28,7 +28,7 @@ class Breaker:
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
-        """Let the block try, and set `succeeded` if it succeeds. Raises ModelAway at once during a pause."""
+        """Let the block try. It sets `succeeded` on success. Raises ModelAway at once during a pause."""
         with self._lock:
             if self._failures >= FAILURES:
                 if time.monotonic() < self._closed_until:

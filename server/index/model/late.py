@@ -26,9 +26,9 @@ LOADING = "The embedding model is being prepared. Until then, searches find memo
 
 
 class LateModel:
-    """A Model that `load` returns in the background. Until then `encode` and `prompts` raise ModelAway at once.
-
-    `load` runs again and again while it raises ModelUnusable or ModelAway. `name` is "" and `dimensions` 0 until then.
+    """A Model that `load` opens in the background. Until then, `encode` and `prompts` raise ModelAway at once. If
+    `load` raises ModelUnusable or ModelAway, it runs again, until it succeeds. `name` is "" and `dimensions` 0 until
+    then.
     """
 
     def __init__(self, load: Callable[[], Model], threads: int | None = None) -> None:
@@ -63,7 +63,7 @@ class LateModel:
         return self._loaded().encode(texts)
 
     def close(self) -> None:
-        """Stop trying. An attempt in progress ends with the process."""
+        """Stop trying. An attempt in progress continues until the process ends."""
         self._closing.set()
         if self._model is not None:
             self._model.close()

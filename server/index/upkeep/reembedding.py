@@ -103,7 +103,8 @@ class Reembedding:
             return max(session.scalar(sa.select(sa.func.sum(col(Project.memory_count)))) or 0, left), left
 
     def _chunks(self) -> Iterator[Sequence[int]]:
-        """Yield the numbers of the memories without vectors, then of those of each other model, newest first.
+        """Yield the numbers of the memories without vectors, then of those with vectors of each other model, newest
+        first.
 
         Memories that were added without vectors in the meantime come next. Each query reads an index from where the
         last one ended, so nothing is read twice.

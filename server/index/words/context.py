@@ -50,10 +50,10 @@ def word_rows(
     removed: Iterable[int] = (),
     terms: KnownTerms | None = None,
 ) -> list[WordRow]:
-    """Return what the index must store for these memories of one user.
+    """Return the rows that the index must store for these memories of one user.
 
     Memories in `removed` are about to be deleted, so they are skipped as context. `terms` holds the terms of some
-    texts by the number of their memory.
+    texts, by memory number.
     """
     if not numbers:
         return []
@@ -77,7 +77,7 @@ def word_rows(
 
 
 class _Previous(NamedTuple):
-    """The memory before another one in the same conversation."""
+    """The previous memory in the same conversation."""
 
     number: int
     place: int

@@ -60,7 +60,7 @@ class WordIndex(Protocol):
         """Return a subquery for the numbers in the JSON list that a statement's `parameter` holds."""
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
-        """Insert the rows, replacing those of the same memories."""
+        """Insert the rows, replacing existing rows of the same memories."""
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         """Delete the words of these memories, before or while the memories themselves are deleted."""

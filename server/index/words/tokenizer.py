@@ -166,7 +166,7 @@ def _characters_and_pairs(run: str, is_question: bool) -> list[str]:
 def indexed_terms(text: str) -> list[str]:
     """Return the first terms of a text, as many as fit into `MAX_INDEXED_BYTES`.
 
-    The vectors of a longer text still cover what is cut off here.
+    The vectors of a longer text still cover the rest.
     """
     terms = terms_of(text)
     bytes_left = MAX_INDEXED_BYTES

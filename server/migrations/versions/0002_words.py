@@ -1,4 +1,4 @@
-"""the words index: FTS5 on SQLite, tsvector on Postgres; `server.index.words.word_index` writes and asks it"""
+"""the word index: FTS5 on SQLite, tsvector on Postgres; `server.index.words` writes and searches it"""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Postgres: the list of what the words index has yet to take in stays short, since every search reads it besides"""
+"""Postgres: keep the word index's pending list short, since every search reads it too"""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Proof of a mailbox, a person's own trail, gathered notices; invitations whose sender lost the right end"""
+"""Proof of a mailbox, an audit trail per person, gathered notices; invitations end if their sender lost the right"""
 
 import sqlalchemy as sa
 from alembic import op

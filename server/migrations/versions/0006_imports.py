@@ -1,4 +1,4 @@
-"""Imports in small steps: staged memories, which no query reads, and an id of the database"""
+"""Imports in small steps: staged memories, which no query reads, and an id for the database"""
 
 import sqlalchemy as sa
 from alembic import op

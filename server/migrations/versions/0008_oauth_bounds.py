@@ -1,4 +1,4 @@
-"""no stored requests of strangers; clients that register again; successors of refresh tokens"""
+"""no stored requests from strangers; clients that register again; successors of refresh tokens"""
 
 import sqlalchemy as sa
 from alembic import op

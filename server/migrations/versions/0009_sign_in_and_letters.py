@@ -1,4 +1,4 @@
-"""Browsers that are known to an account, letters to people outside, and the key that a waiting letter needs"""
+"""Browsers that are known to an account, letters to strangers, and the key that a waiting letter needs"""
 
 import sqlalchemy as sa
 from alembic import op

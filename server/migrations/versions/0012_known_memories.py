@@ -1,4 +1,4 @@
-"""Find memories by their content, so that an import skips what is there"""
+"""Find memories by their content, so that an import skips memories that already exist"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("outdated_below", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_word_index_state")),
     )
-    # The words of all memories that are there are those of an earlier tokenizer.
+    # The words of all existing memories come from an earlier tokenizer.
     op.execute(
         "INSERT INTO word_index_state (number, version, outdated_below) "
         "SELECT 1, 2, COALESCE(MAX(number) + 1, 0) FROM memories"

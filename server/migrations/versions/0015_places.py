@@ -35,7 +35,7 @@ UPDATE pieces SET is_question = {true} WHERE {column} - start <= 80 AND EXISTS (
     SELECT 1 FROM memories WHERE number = pieces.memory_number AND length(content) <= 100000
     AND substr(content, {column}, 1) IN ('?', '\uff1f', '\u061f', '\u037e'))
 """
-"""To look into longer texts takes too long: their pieces get the mark when the memory changes."""
+"""Examining longer texts would take too long. Their pieces are marked when the memory changes."""
 
 
 def upgrade() -> None:

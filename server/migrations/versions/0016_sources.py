@@ -1,4 +1,4 @@
-"""Through what each memory and version came, and when it was stored"""
+"""The source of each memory and version, and when it was stored"""
 
 import sqlalchemy as sa
 from alembic import op

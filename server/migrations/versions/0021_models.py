@@ -1,4 +1,4 @@
-"""What the index's worker counted: vectors by model, languages of projects"""
+"""The counts of the index's worker: vectors by model, languages of projects"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -115,7 +115,7 @@ class Line(BaseModel):
     pinned: bool = False
     expires_at: AnyMoment = None
     source: StatedSource = None
-    updated_source: StatedSource = Field(default=None, description="of the last change")
+    updated_source: StatedSource = Field(default=None, description="the time of the last change")
     history: list[EarlierVersion] = Field(default_factory=list, description="oldest first")
 
     @model_validator(mode="before")
@@ -193,7 +193,7 @@ def versions_of(line: Line, memory_number: int, import_id: str) -> list[MemoryVe
 
 
 def without_repeats(content: str, details: JsonObject, newest_first: Iterable[EarlierVersion]) -> list[EarlierVersion]:
-    """Return the last versions that a memory keeps, each with only what the next version does not have.
+    """Return the last versions that a memory keeps, each reduced to what differs from the next version.
 
     `content` and `details` are those of the memory.
     """
