@@ -20,7 +20,7 @@ from server.index.upkeep import following, leases, worker
 from server.index.upkeep.leases import SHARDS, LeaseLost, Leases
 from server.index.upkeep.owner_lock import OwnerLock
 from server.mail import open_mailer
-from server.models import IndexTask, Project, ProjectIndex
+from server.models import IndexTask, ProjectIndex, metadata
 from server.settings import Settings
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World, eventually, opened
@@ -211,7 +211,8 @@ def projects_of_both(*processes: World) -> list[World]:
 
 def owned_by(process: World) -> set[str]:
     with process.database.read() as session:
-        return set(session.scalars(sa.select(col(Project.id)).where(process.index._worker._lock.of(col(Project.id)))))
+        project = metadata.tables["projects"].c.id
+        return set(session.scalars(sa.select(project).where(process.index._worker._lock.of(project))))
 
 
 def test_a_frozen_process_finishes_nothing_after_it_wakes(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
