@@ -1,4 +1,4 @@
-"""Processes share the index of a Postgres database by leases, and one that lost its lease changes nothing."""
+"""Processes with a Postgres database and a Chroma server share the work on the index, without a gap or a conflict."""
 
 import contextlib
 import threading
@@ -17,10 +17,9 @@ from server.health import HealthChecks, Status
 from server.index.chroma.client import open_embedded
 from server.index.chroma.collections import Collections
 from server.index.upkeep import following, leases, worker
-from server.index.upkeep.leases import SHARDS, LeaseLost, Leases
-from server.index.upkeep.owner_lock import OwnerLock
+from server.index.upkeep.leases import SHARDS
 from server.mail import open_mailer
-from server.models import IndexTask, Project, ProjectIndex
+from server.models import IndexTask, ProjectIndex, metadata
 from server.settings import Settings
 from tests.support.fakes import WordEmbedder
 from tests.support.world import World, eventually, opened
@@ -29,105 +28,6 @@ pytestmark = [
     pytest.mark.needs("postgres"),
     pytest.mark.parametrize("database_url", ["postgres"], indirect=True),
 ]
-
-ALL = frozenset(range(SHARDS))
-
-
-@pytest.fixture
-def stored(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.2)
-    with contextlib.closing(Database(database_url, connections=4)) as database:
-        yield database
-
-
-def takes(lease: Leases, count: int) -> bool:
-    lease.balance()
-    return len(lease.shards) == count
-
-
-def test_one_process_holds_all_and_gives_it_up_at_once(stored: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "LEASE_SECONDS", 60.0)
-    monkeypatch.setattr(leases, "LOOK_SECONDS", 0.0)
-    first, second = Leases(stored, share=False), Leases(stored, share=False)
-    first.balance()
-    second.balance()
-    assert (first.shards, second.shards) == (ALL, frozenset())
-    first.release()
-    second.balance()
-    assert (first.shards, second.shards) == (frozenset(), ALL)
-
-
-def test_processes_that_share_hold_about_the_same(stored: Database) -> None:
-    processes = [Leases(stored, share=True) for _ in range(3)]
-    assert takes(processes[0], SHARDS)
-
-    def is_balanced() -> bool:
-        for process in processes:
-            process.balance()
-        return sorted(len(process.shards) for process in processes) == [2, 3, 3]
-
-    eventually(is_balanced)
-    assert frozenset.union(*(process.shards for process in processes)) == ALL
-    processes.pop().release()
-    eventually(lambda: all(takes(process, 4) for process in processes))
-
-
-def test_what_a_process_that_died_held_is_taken_when_its_lease_ends(stored: Database) -> None:
-    died, other = (Leases(stored, share=True) for _ in range(2))
-    assert takes(died, SHARDS)
-    assert not takes(other, SHARDS)
-    eventually(lambda: takes(other, SHARDS), seconds=2)
-
-
-def test_a_process_that_died_is_succeeded_at_once_in_its_folder(stored: Database, settings: Settings) -> None:
-    died, other = (OwnerLock(settings, stored) for _ in range(2))
-    assert died.acquire()
-    assert not other.acquire()
-    assert died._file is not None
-    died._file.release()  # as the kernel does
-    assert other.acquire()
-    assert len(other.shards) == SHARDS
-
-
-def test_a_frozen_process_can_write_nothing_after_it_lost_its_lease(stored: Database) -> None:
-    frozen, other = Leases(stored, share=False), Leases(stored, share=False)
-    frozen.balance()
-    owned = stored.guarded(frozen.require)
-    with owned.write():
-        pass
-    eventually(lambda: takes(other, SHARDS), seconds=2)
-    with pytest.raises(LeaseLost), owned.write():
-        pass
-    other.release()  # the fence says that it was lost, although no other process holds it now
-    with pytest.raises(LeaseLost):
-        frozen.renew()
-    assert not frozen.balance()
-    assert frozen.shards == ALL
-    with owned.write():
-        pass
-
-
-def test_nobody_takes_over_during_a_transaction_of_the_owner(stored: Database) -> None:
-    slow, other = Leases(stored, share=False), Leases(stored, share=False)
-    slow.balance()
-    with stored.guarded(slow.require).write(), pytest.raises(AssertionError):
-        eventually(lambda: takes(other, SHARDS), seconds=0.4)
-    eventually(lambda: takes(other, SHARDS), seconds=2)
-
-
-def has_expired(database: Database) -> bool:
-    with database.read() as session:
-        return leases.owners(session) == [""]
-
-
-def test_a_process_that_is_late_keeps_what_nobody_wanted(stored: Database) -> None:
-    late = Leases(stored, share=False)
-    late.balance()
-    eventually(lambda: has_expired(stored))
-    with stored.guarded(late.require).write():
-        pass
-    late.renew()
-    assert late.balance()
 
 
 class Fleet:
@@ -211,7 +111,8 @@ def projects_of_both(*processes: World) -> list[World]:
 
 def owned_by(process: World) -> set[str]:
     with process.database.read() as session:
-        return set(session.scalars(sa.select(col(Project.id)).where(process.index._worker._lock.of(col(Project.id)))))
+        project = metadata.tables["projects"].c.id
+        return set(session.scalars(sa.select(project).where(process.index._worker._lock.of(project))))
 
 
 def test_a_frozen_process_finishes_nothing_after_it_wakes(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,12 +147,12 @@ def test_a_frozen_process_finishes_nothing_after_it_wakes(fleet: Fleet, monkeypa
 
 
 async def test_health_says_that_nobody_owns_a_part_of_the_index(
-    settings: Settings, stored: Database, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "OWNERLESS_SECONDS", 0.01)
     monkeypatch.setattr(health, "KEEP_SECONDS", 0.0)
     with opened(settings, WordEmbedder()) as world:
-        checks = HealthChecks(settings, stored, world.index, open_mailer(settings, stored))
+        checks = HealthChecks(settings, world.database, world.index, open_mailer(settings, world.database))
         eventually(lambda: shards_of(world) == SHARDS)
         await checks.current()
         assert (await checks.current())["vector_index"].problem is None

@@ -11,7 +11,7 @@ from server.index.types import Vectors
 SEARCHED_SECONDS = 2.0
 """How long the worker stays slow after a search."""
 
-MOST_PIECES = 256
+MOST_PIECES = 64
 """The most pieces that are embedded at a time: a memory may have thousands, which take minutes."""
 
 REST_FACTOR = 3.0

@@ -13,15 +13,14 @@ from server.database import Database
 from server.index.center import Center
 from server.index.chroma.client import Chroma, open_embedded
 from server.index.chroma.failures import ChromaFailed
-from server.index.exact.matrix import Matrix
 from server.index.model.embeddings import Embedder
 from server.index.types import Vector, Vectors
-from server.index.upkeep import candidates, erasing, following, rebuild, worker
+from server.index.upkeep import candidates, erasing, following, rebuild
 from server.index.upkeep.progress import Progress
 from server.models import IndexTask, Memory, Piece, ProjectIndex
 from server.models.base import now
 from server.settings import Settings
-from tests.support.world import World, eventually, opened
+from tests.support.world import World, opened
 
 TEXTS = [f"canoe trip number {n}" for n in range(40)]
 
@@ -224,60 +223,3 @@ def test_deleted_vectors_leave_the_files_and_the_collection_stays(workshop: Work
         assert candidates.next_to_erase(session, sa.true()) is None
     assert workshop.row().collection == row.collection
     assert workshop.chroma.count(row.collection) == len(workshop.pieces())
-
-
-@pytest.fixture
-def large(settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A project whose collection is ready, with a worker that is quick."""
-    for name, seconds in (("CHECK_EVERY_SECONDS", 0.1), ("POLL_SECONDS", 0.1), ("RETRY_SECONDS", 0.1)):
-        monkeypatch.setattr(worker, name, seconds)
-    monkeypatch.setattr(following, "GATHER_SECONDS", 0.0)
-    monkeypatch.setattr(rebuild, "STEP_PIECES", 10)
-    with opened(settings.model_copy(update={"exact_scan_limit": 0}), embedder) as world:
-        world.add_many(TEXTS)
-        eventually(lambda: world.index._worker.count_missing() == 0)
-        yield world
-
-
-def test_a_collection_that_is_gone_is_built_anew_without_a_search(large: World) -> None:
-    chroma = large.index._collections.open(as_owner=False)
-    assert chroma is not None
-    (name,) = chroma.list_names()
-    chroma.delete_collection(name)
-    large.add("a red kayak")
-    eventually(lambda: chroma.list_names() not in (set(), {name}))
-    eventually(lambda: large.index._worker.count_missing() == 0)
-
-
-def test_changes_of_other_projects_are_followed_while_one_is_built(
-    large: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (used,) = collections_of(large)
-    pending: list[bool] = []
-    put = following.put
-
-    def observed(chroma: Chroma, target: following.Target, matrix: Matrix, between: following.Between) -> None:
-        if target.name != used:
-            if not pending:
-                large.add("a red kayak")
-            pending.append(has_tasks(large))
-        put(chroma, target, matrix, between)
-
-    monkeypatch.setattr(following, "put", observed)
-    large.another_project().add_many(TEXTS)
-    eventually(lambda: bool(pending) and large.index._worker.count_missing() == 0)
-    assert (pending[0], pending[-1]) == (True, False)
-
-
-def collections_of(world: World) -> list[str]:
-    with world.database.read() as session:
-        return list(session.scalars(sa.select(col(ProjectIndex.collection))))
-
-
-def has_tasks(world: World) -> bool:
-    """Return whether changes of the project wait for Chroma."""
-    with world.database.read() as session:
-        tasks = sa.select(IndexTask).where(
-            col(IndexTask.project_id) == world.project_id, col(IndexTask.memory_number) > 0
-        )
-        return session.scalars(tasks.limit(1)).first() is not None

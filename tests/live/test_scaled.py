@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from tests.live.test_server import add, client_of, new_key, search
 from tests.support.scaled import Service, Stack, running_stack
-from tests.support.server_process import ServerProcess, owner_of, started, workers_of
+from tests.support.server_process import ServerProcess, started, workers_of
 from tests.support.world import eventually
 
 pytestmark = [pytest.mark.needs("own postgres"), pytest.mark.needs("own redis")]
@@ -112,8 +112,8 @@ def test_what_one_worker_stores_both_find_by_the_chroma_server(server: ServerPro
             assert sorted(search(client, "tea")) == notes
 
 
-def test_one_of_the_workers_owns_the_index(server: ServerProcess, folder: Path, key: str) -> None:
-    assert owner_of(folder) in workers_of(server)
+def test_both_workers_own_a_part_of_the_index(server: ServerProcess, stack: Stack, key: str) -> None:
+    eventually(lambda: stack.owners() == set(workers_of(server)))
     eventually(lambda: metric(server, "index_owner") == 1)
 
 
@@ -126,16 +126,14 @@ def test_redis_counts_what_both_workers_did(server: ServerProcess, key: str) -> 
     assert statuses == [200] * CHANGES_A_DAY + [429] * CHANGES_A_DAY
 
 
-@pytest.mark.parametrize("chosen", ["the owner", "the other"])
-def test_nothing_is_lost_when_a_worker_is_killed(server: ServerProcess, folder: Path, key: str, chosen: str) -> None:
-    eventually(lambda: len(workers_of(server)) == 2 and owner_of(folder) != 0)
-    owner = owner_of(folder)
-    killed = owner if chosen == "the owner" else next(worker for worker in workers_of(server) if worker != owner)
+def test_nothing_is_lost_when_a_worker_is_killed(server: ServerProcess, stack: Stack, key: str) -> None:
+    eventually(lambda: len(workers_of(server)) == 2 and stack.owners() == set(workers_of(server)))
+    killed = workers_of(server)[0]
     with Load(server, key) as load:
         os.kill(killed, signal.SIGKILL)
         load.goes_on()
-        eventually(lambda: owner_of(folder) not in (0, killed))
     assert_kept(server, key, load.acknowledged)
+    eventually(lambda: not stack.owners() & {0, killed}, seconds=60)
 
 
 @pytest.mark.parametrize("name", ["postgres", "chroma", "redis"])

@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.index.upkeep import leases
 from tests.support import postgres
 
 DURABLE = ("fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", "unix_socket_directories=")
@@ -82,6 +86,12 @@ class Stack:
     chroma: Service
     redis: Service
     settings: dict[str, str]
+
+    def owners(self) -> set[int]:
+        """Return the processes that own the index now, and 0 if a part of it has no owner."""
+        engine = sa.create_engine(self.settings["DATABASE_URL"], poolclass=sa.NullPool)
+        with Session(engine) as session:
+            return {int(name.split(":")[1]) if name else 0 for name in leases.owners(session)}
 
 
 @contextlib.contextmanager
