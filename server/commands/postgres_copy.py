@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,10 @@ from server.settings import Settings, SettingsError
 OUR_TABLES = frozenset({*metadata.tables, "memory_words", "alembic_version", "oauth_parked_requests"})
 """Includes tables of earlier versions, which a backup from before an upgrade has."""
 _FORMAT = "--format=custom"
+_PARTITIONS = sa.text(
+    "SELECT part.relname FROM pg_inherits JOIN pg_class AS part ON part.oid = inhrelid "
+    "WHERE inhparent::regclass::text = ANY(:tables)"
+)
 
 
 def copy(settings: Settings, file: Path) -> None:
@@ -27,7 +31,7 @@ def copy(settings: Settings, file: Path) -> None:
         with database.read() as session:
             connection = session.connection()
             ours = our_tables(connection)
-            others = set(sa.inspect(connection).get_table_names()).difference(ours)
+            others = set(sa.inspect(connection).get_table_names()).difference(ours, _partitions(connection, ours))
             schema = session.scalar(sa.func.current_schema())
             program = find_program("pg_dump", connection)
     finally:
@@ -43,6 +47,11 @@ def copy(settings: Settings, file: Path) -> None:
 def our_tables(connection: sa.Connection) -> list[str]:
     """Return the tables of this server that exist."""
     return sorted(OUR_TABLES.intersection(sa.inspect(connection).get_table_names()))
+
+
+def _partitions(connection: sa.Connection, tables: list[str]) -> Sequence[str]:
+    """Return the names of the parts that these tables consist of, if somebody has partitioned them."""
+    return connection.execute(_PARTITIONS, {"tables": tables}).scalars().all()
 
 
 def find_program(name: str, connection: sa.Connection) -> str:

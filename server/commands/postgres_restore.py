@@ -101,7 +101,8 @@ def _drops(connection: sa.Connection) -> str:
     """Return the statements that drop everything this server created in the database."""
     tables = [f'DROP TABLE "{table}" CASCADE;' for table in our_tables(connection)]
     searches = [f'DROP TEXT SEARCH {kind} "{name}" CASCADE;' for kind, name in connection.execute(_TEXT_SEARCHES)]
-    return "\n".join([*tables, *searches, "CREATE EXTENSION IF NOT EXISTS btree_gin;", ""])
+    trigger = "DROP FUNCTION IF EXISTS memories_forget_versions CASCADE;"  # of a database with partitions
+    return "\n".join([*tables, *searches, trigger, "CREATE EXTENSION IF NOT EXISTS btree_gin;", ""])
 
 
 def _replace(read: list[str], write: list[str], drops: str) -> None:

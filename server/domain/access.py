@@ -10,6 +10,7 @@ from enum import StrEnum, auto
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from server.domain import candidates
 from server.errors import Forbidden, Invalid, NotFound
 from server.models import (
     Memory,
@@ -189,13 +190,15 @@ _READ_MEMORY = Query(_MEMORY.with_only_columns(*columns_of(Memory), project_role
 
 def reachable_projects(principal: Principal) -> sa.Select[Project, str | None]:
     """Return the query for the projects that the principal can reach: (project, role) rows."""
-    query = _projects_of(principal.user_id)
-    return query if principal.project_id is None else query.where(col(Project.id) == principal.project_id)
+    query, own = _projects_of(principal.user_id), principal.project_id
+    is_near = col(Project.id).in_(candidates.projects_of(principal.user_id, _GOVERNING_VALUES))
+    return query.where(is_near if own is None else col(Project.id) == own)
 
 
 def reachable_organizations(principal: Principal) -> sa.Select[Organization, str | None]:
     """Return the query for the user's organizations: (organization, role) rows."""
-    return _organizations_of(principal.user_id)
+    is_near = col(Organization.id).in_(candidates.organizations_of(principal.user_id))
+    return _organizations_of(principal.user_id).where(is_near)
 
 
 def require_project(

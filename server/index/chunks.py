@@ -8,7 +8,7 @@ from server.models import metadata
 TURN_SECONDS = 0.02
 """How long a transaction goes on deleting. Its last statement and its commit come on top."""
 
-MOST_MEMORIES = 100
+MOST_MEMORIES = 50
 """The most memories that one statement deletes."""
 
 MOST_PIECES = 500

@@ -5,13 +5,16 @@ from alembic import op
 
 _IS_INVALID = sa.text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
 
+_IS_PARTITIONED = sa.text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(:name)")
+
 
 def create_index(name: str, table: str, columns: list[str], *, unique: bool = False) -> None:
     """Create the index. May be repeated: an index that an interrupted run left unfinished is built again.
 
-    On Postgres it ends the migration's transaction. SQLite has one writer anyway, and builds it within.
+    On Postgres it ends the migration's transaction, except for a table that somebody has partitioned, which cannot be
+    indexed like that. SQLite has one writer anyway.
     """
-    if op.get_bind().dialect.name == "sqlite":
+    if op.get_bind().dialect.name == "sqlite" or op.get_bind().scalar(_IS_PARTITIONED, {"name": table}):
         op.create_index(name, table, columns, unique=unique)
         return
     with op.get_context().autocommit_block():

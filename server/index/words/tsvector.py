@@ -114,6 +114,6 @@ _WRITE = Query(
         "INSERT INTO memory_words (memory_number, project_id, words) VALUES (:number, :project,"
         " setweight(to_tsvector('memory_words', :body), 'A') || setweight(to_tsvector('memory_words', :context), 'B')"
         " || setweight(to_tsvector('memory_words', :dates), 'A'))"
-        " ON CONFLICT (memory_number) DO UPDATE SET words = EXCLUDED.words"
+        " ON CONFLICT ON CONSTRAINT memory_words_pkey DO UPDATE SET words = EXCLUDED.words"
     )
 )

@@ -22,6 +22,7 @@ from server.index import chunks
 from server.index.upkeep import removal
 from server.index.upkeep.owner_lock import OwnerLock
 from server.models import metadata
+from server.models.activity import ActivityKind
 from server.settings import Settings
 from tests.rest.conftest import said
 from tests.support.fakes import WordEmbedder
@@ -184,7 +185,7 @@ def test_a_backup_does_not_hold_it(settings: Settings, tmp_path: Path) -> None:
 
 def note_search(session: Session, world: World) -> None:
     """Store the event of a search that ended before the deletion."""
-    activity.note(session, world.principal, world.project_id, activity.ActivityKind.SEARCH)
+    activity.note(session, world.principal, world.project_id, ActivityKind.SEARCH)
     activity.store(session, activity.noted_in(session))
     assert not session.scalar(sa.text("SELECT count(*) FROM activity_events"))
 
