@@ -31,7 +31,56 @@ OTHERS = {
     "ru": ["Сестра живёт в Москве.", "Проект перенесли на ноябрь.", "Я пью кофе без сахара."],
     "ja": ["妹は東京に住んでいます。", "本番環境はPostgreSQLです。", "締め切りは11月末。"],
     "ar": ["تعيش أختي في القاهرة.", "تأجل المشروع إلى نوفمبر.", "أشرب القهوة بدون سكر."],
+    "es": ["Mi hermana vive en Sevilla.", "La reunión es el martes a las diez.", "No le gusta nada el tomate."],
+    "fr": ["Le mot de passe est dans le coffre.", "Ma sœur habite à Lyon.", "Je bois mon café sans sucre."],
+    "pl": ["Moja siostra mieszka w Łodzi.", "Hasło jest w sejfie.", "Nie lubię pomidorów, ale lubię ogórki."],
+    "vi": ["Chị tôi sống ở Hà Nội.", "Cuộc họp dời sang thứ ba.", "Tôi uống cà phê không đường."],
+    "zh": ["我妹妹住在上海。", "会议改到星期二。", "喝咖啡不加糖"],
 }
+SHORT_NOTES = {
+    "tasks": [
+        "TODO 3",
+        "TODO: call José",
+        "[ ] pay rent",
+        "FIXME la",
+        "- [x] milk\n- [ ] jalapeños\n- [x] crème fraîche",
+    ],
+    "purchases": [
+        "milk, eggs, crème fraîche, jalapeños",
+        "leche, pan, azúcar",
+        "2 kg rosé, brie & pâté",
+        "Müsli\nÖl\nKäse",
+    ],
+    "names": ["José, Zoë, Björn, Łukasz", "Renée Müller", "Ludwig van Beethoven", "Vincent van Gogh and Salvador Dalí"],
+    "places": [
+        "Los Angeles Las Vegas San José El Paso",
+        "Las Vegas hotel booking",
+        "Flight MUC LAX via Zürich Île-de-France",
+    ],
+    "bookmarks": [
+        "https://github.com/a/b https://example.com/de https://example.com/la",
+        "www.lemonde.fr www.elpais.com www.spiegel.de www.corriere.it",
+        "mail a@example.com b@example.com c@example.de d@example.it",
+        "example.com: a tool for com ports",
+    ],
+    "code": [
+        "const und = new Map(); let die = das[0]; return die;",
+        "for (let i = 0; i < les.length; i++) { om.push(les[i]) }",
+        "SELECT de FROM la WHERE un = 1;",
+        "```\nel = la.de(un)\nles = el\n```",
+        "/usr/share/de/la.mo ./les/el.py C:\\das\\des",
+        "`para` `por` `con` `una`",
+    ],
+    "commits": ["fix(de): la und el keys", "Merge branch 'el/la'", "Bump com.example:des from 1.2 to 1.3", "v2.0.1"],
+    "numbers": ["3.14 42 1,000 99", "+49 30 123456", "2026-11-28 18:00", "α = 0.05, β = 0.2, μ = 3"],
+    "signs": ["🎉🎉🎉", "¯\\_(ツ)_/¯ ok", "👍 José 👍 Zoë", "→ ← ↑ ↓", "𝐇𝐞𝐥𝐥𝐨 𝐰𝐨𝐫𝐥𝐝"],
+    "abbreviations": ["UN DES AV LA DE", "LA office, DE tax ID, AV cables", "SEM image of DES keys"],
+}
+
+
+@pytest.mark.parametrize("kind", SHORT_NOTES)
+def test_a_short_note_is_not_taken_for_another_language(kind: str) -> None:
+    assert [text for text in SHORT_NOTES[kind] if is_english(text) is False] == []
 
 
 def test_it_is_known_which_texts_are_english() -> None:
@@ -104,3 +153,11 @@ async def test_a_project_in_another_language_is_told_which_setting_to_change(
     assert "1 project has many memories in languages" in check["advice"]
     assert "SELFMEMORY_EMBEDDING_MODEL=multilingual-e5-small" in check["advice"]
     assert check["status"] == "healthy"
+
+
+async def test_a_project_of_short_notes_is_never_told_to_change_the_model(
+    client: httpx.AsyncClient, alice: Tenant
+) -> None:
+    notes = [text for texts in SHORT_NOTES.values() for text in texts]
+    await add(client, alice, [*notes, *OTHERS["es"]])
+    assert "advice" not in await embedding(client, len(notes) + 3)

@@ -28,7 +28,10 @@ NEWEST = 200
 PROJECTS_AT_A_TIME = 20
 LEAST_OTHERS = 5
 ONE_IN = 4
-"""A project is misread if at least one in this many of its memories is not in English."""
+"""A project is misread if at least one in this many of its memories in some language is not in English."""
+
+ONE_IN_ALL = 10
+"""So many of all its memories: one of lists and names alone has hardly any that tell their language."""
 
 LOOK_AGAIN_AFTER = timedelta(hours=1)
 """How long to wait before examining a changed project again, unless it has doubled or halved."""
@@ -142,17 +145,18 @@ def _due_projects() -> sa.Select[Project]:
 def _look_at(session: Session, project: Project) -> ProjectLanguages:
     beginning = sa.func.substr(col(Memory.content), 1, languages.MOST_CHARACTERS)
     newest = sa.select(beginning).where(col(Memory.project_id) == project.id).order_by(col(Memory.id).desc())
-    english, others = _count_english(session.scalars(newest.limit(NEWEST)))
+    english, others, unknown = _count_english(session.scalars(newest.limit(NEWEST)))
+    is_many = others >= LEAST_OTHERS and others * ONE_IN_ALL >= english + others + unknown
     return ProjectLanguages(
         project_id=project.id,
         memory_count=project.memory_count,
         revision=project.revision,
         english=english,
         others=others,
-        is_misread=others >= LEAST_OTHERS and ONE_IN * others >= english + others,
+        is_misread=is_many and ONE_IN * others >= english + others,
     )
 
 
-def _count_english(texts: Iterable[str]) -> tuple[int, int]:
+def _count_english(texts: Iterable[str]) -> tuple[int, int, int]:
     judged = [languages.is_english(text) for text in texts]
-    return judged.count(True), judged.count(False)
+    return judged.count(True), judged.count(False), judged.count(None)
