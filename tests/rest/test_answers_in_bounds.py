@@ -129,7 +129,7 @@ async def test_a_list_has_at_most_four_megabytes_and_goes_on_where_it_stopped(ap
 
 
 async def test_the_trash_has_at_most_four_megabytes_an_answer_and_goes_on(api: Caller, database: Database) -> None:
-    deleted = []
+    deleted: list[str] = []
     for number in range(6):
         memory_id = await api.add(f"memory {number}", user_id="u 1")
         await api.delete(f"/api/memories/{memory_id}")

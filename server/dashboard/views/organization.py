@@ -47,6 +47,7 @@ async def render(request: PageRequest, template: str, membership: Membership, **
     titles = await titles_of(request, [membership])
     return await request.render(
         template,
+        None,
         organization=organization,
         title=titles[organization.id],
         role=role.value,

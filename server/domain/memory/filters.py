@@ -88,7 +88,7 @@ def label_groups(filters: Filters) -> list[LabelGroup]:
     return [(kind, values) for kind, values in groups if values]
 
 
-def having(number: sa.ColumnElement[int], project_id: str, groups: Sequence[LabelGroup]) -> list[Condition]:
+def having(number: sa.SQLColumnExpression[int], project_id: str, groups: Sequence[LabelGroup]) -> list[Condition]:
     """Return the conditions that the memory with this number has a label of each group."""
     labels = sa.select(col(Label.memory_number)).where(col(Label.project_id) == project_id)
     return [number.in_(labels.where(col(Label.kind) == kind, col(Label.value).in_(values))) for kind, values in groups]

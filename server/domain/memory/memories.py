@@ -163,7 +163,7 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
     return MemoryPage(page.memories, total, page.size, page.is_cut)
 
 
-def _page_by(memory_id: sa.ColumnElement[str], project_id: sa.ColumnElement[str]) -> Query:
+def _page_by(memory_id: sa.SQLColumnExpression[str], project_id: sa.SQLColumnExpression[str]) -> Query:
     return Query(
         sa.select(*LISTED_COLUMNS)
         .where(project_id == sa.bindparam("project_id"), is_live(sa.bindparam("moment", type_=Utc)))
