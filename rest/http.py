@@ -41,18 +41,19 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
 
 @asynccontextmanager
 async def late_call_of(request: Request[State], bucket: Bucket | None = None) -> AsyncIterator[Call]:
-    """Like `call_of`, for a request that reads once: the operation's transaction authenticates too.
+    """Like `call_of`, but the first operation authenticates a credential that was known before.
 
-    A refusal of the credential, or of an empty `bucket`, still comes before any other. A body may be read before it.
+    Run one operation in the block. A refusal of the credential still comes before any other. For small bodies: the
+    block reads the body before.
     """
     runtime = request.state["runtime"]
-    project_id = request.query_params.get("project_id")
-    call = await runtime.late_call(credential_of(request, runtime.settings), bucket, project_id)
+    credential, project_id = credential_of(request, runtime.settings), request.query_params.get("project_id")
+    call = await runtime.late_call(credential, bucket, project_id)
     try:
         await _require_nothing_unknown(request)
         yield call
     except ServiceError:
-        await call.settle(bucket, project_id)
+        await call.settle()
         raise
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
-from sqlmodel import Session
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from server.database import Database
 from server.index import outbox

@@ -121,7 +121,7 @@ def test_equal_texts_of_one_user_are_shown_once_as_the_newest(world: World) -> N
     assert [one.memory.content for one in others] == ["another"]
 
 
-def test_a_search_runs_five_statements(world: World) -> None:
+def test_a_search_runs_four_statements(world: World) -> None:
     world.add_many([f"canoe {n}" for n in range(20)])
     world.texts("canoe")
     statements: list[str] = []
@@ -133,7 +133,7 @@ def test_a_search_runs_five_statements(world: World) -> None:
             statements.append(statement)
 
     world.texts("canoe")
-    assert len([statement for statement in statements if "SELECT" in statement]) == 5, statements
+    assert len([statement for statement in statements if "SELECT" in statement]) == 4, statements
 
 
 def test_of_near_equals_the_newer_is_first() -> None:
