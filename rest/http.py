@@ -53,7 +53,7 @@ async def late_call_of(request: Request[State], bucket: Bucket | None = None) ->
         await _require_nothing_unknown(request)
         yield call
     except ServiceError:
-        await call.settle(bucket, project_id)
+        await call.settle()
         raise
 
 

@@ -199,10 +199,10 @@ class Call:
     def mailer(self) -> Mailer:
         return self.runtime.mailer
 
-    async def settle(self, bucket: Bucket | None = None, project_id: str | None = None) -> None:
+    async def settle(self) -> None:
         """Authenticate now, unless an operation has already tried: a bad credential is refused before anything else."""
         if self.presented:
-            self.found = await self.runtime.authenticate(self.presented, bucket, project_id)
+            self.found = await self.runtime.authenticate(self.presented)
             self.presented = None
 
     async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -21,7 +21,7 @@ from server.index.model.failures import ModelAway
 from server.index.model.question_cache import QuestionCache
 from server.index.pace import Pace
 from server.index.pieces import Piece, pieces_of
-from server.index.question import Question, QuestionVector
+from server.index.question import Question
 from server.index.types import UNEMBEDDED, Embedded, Numbers, Vector, Vectors
 from server.index.upkeep import reindexing
 from server.index.upkeep.progress import Progress
@@ -30,9 +30,6 @@ from server.index.upkeep.worker import Worker
 from server.models import Project
 from server.settings import Settings
 from server.spans import span
-
-QUESTION_THREADS = 4
-"""Maximum number of questions to large projects that are embedded at the same time."""
 
 EMBEDDING_THREADS = 32
 """Threads that wait for an embedder that has no queue. They start only when needed."""
@@ -60,7 +57,6 @@ class MemoryIndex:
         self.missing: str | None = None
         """Why the model was missing at the last `health`. Until then, searches find memories only by their words."""
 
-        self._question_threads = ThreadPoolExecutor(QUESTION_THREADS, "question")
         self._embedding_threads = ThreadPoolExecutor(EMBEDDING_THREADS, "waiting-for-embedder")
 
     def start(self) -> None:
@@ -69,7 +65,6 @@ class MemoryIndex:
 
     def close(self) -> None:
         self._embedder.close()  # first, so that the threads that wait for it end
-        self._question_threads.shutdown()
         self._earlier.close()
         self._worker.stop()
         self._embedding_threads.shutdown()
@@ -143,8 +138,7 @@ class MemoryIndex:
     ) -> Question:
         """Embed a question, unless its `vector` is known.
 
-        In a large project, also find the `wanted` memories near it, unless `wanted` is None. That runs in a thread, in
-        parallel with the word search.
+        In a large project, also find the `wanted` memories near it, unless `wanted` is None.
         """
         self._pace.searched()
         return self.with_earlier(self._embed_question(session, project, text, wanted, vector), text)
@@ -156,16 +150,17 @@ class MemoryIndex:
     def _embed_question(
         self, session: Session, project: Project, text: str, wanted: int | None, vector: Vector | None
     ) -> Question:
+        vector = self._vector(project.id, text) if vector is None else vector
         collection = self._collection(session, project)
-        if collection is not None:
-            result = self._question_threads.submit(self._embed_and_find, project, collection, text, wanted, vector)
-            return Question(collection, wanted, result)
-        return Question.of(self._vector(project.id, text) if vector is None else vector, wanted)
+        near = None
+        if collection is not None and vector is not None and wanted is not None:
+            near = self._find_nearest(session, project, collection, vector, wanted)
+        return Question(vector, wanted, collection, near)
 
     def question_of(self, session: Session, project: Project, vector: Vector, wanted: int) -> Question:
         """Return a stored vector as a question. A vector of another model finds nothing."""
         if len(vector) != self._embedder.dimensions:
-            return Question.of(None, wanted)
+            return Question(None, wanted)
         return self.embed_question(session, project, "", wanted, vector)
 
     def find_similar(
@@ -194,7 +189,7 @@ class MemoryIndex:
         also: Numbers,
         wanted: int,
     ) -> SimilarMemories:
-        vector = question.result.result().vector
+        vector = question.vector
         if vector is None:
             return NOTHING_SIMILAR
         near = question.collection and self._find_with_collection(session, project, question, allowed, also, wanted)
@@ -259,15 +254,6 @@ class MemoryIndex:
         self.remember_question(project_id, text, vector)
         return vector
 
-    def _embed_and_find(
-        self, project: Project, collection: Collection, text: str, wanted: int | None, vector: Vector | None
-    ) -> QuestionVector:
-        vector = self._vector(project.id, text) if vector is None else vector
-        if vector is None or wanted is None:
-            return QuestionVector(vector, None)
-        with self._database.read() as session:
-            return QuestionVector(vector, self._find_nearest(session, project, collection, vector, wanted))
-
     def _find_nearest(
         self, session: Session, project: Project, collection: Collection, vector: Vector, wanted: int
     ) -> set[int] | None:
@@ -287,7 +273,7 @@ class MemoryIndex:
     ) -> SimilarMemories | None:
         """Return None if the whole project must be scanned."""
         assert question.collection is not None  # noqa: S101 - the caller has checked it
-        vector, near = question.result.result()
+        vector, near = question.vector, question.near
         assert vector is not None  # noqa: S101 - the same
         center = question.collection.center
         if allowed is not None:

@@ -64,7 +64,7 @@ class PreparedIndex:
         """Like `MemoryIndex.embed_question`, for a known question or an idle model. Otherwise raises VectorsMissing."""
         vector = self._questions.get(text)
         if text in self._questions and vector is None:
-            return self._index.with_earlier(Question.of(None, wanted), text)
+            return self._index.with_earlier(Question(None, wanted), text)
         if vector is None:
             vector = self._index.known_question(project.id, text)
         if vector is None:

@@ -69,6 +69,11 @@ def found(database: Database, question: str) -> list[int]:
         return [int(number) for number in matches.numbers]
 
 
+def epoch(database: Database) -> int:
+    with database.read() as session:
+        return session.get_one(Project, PROJECT).epoch
+
+
 def test_the_running_index_writes_them_again(earlier: Database, settings: Settings) -> None:
     assert found(earlier, "tee") == [2, 3, 4, 5, 6, 7]
     assert found(earlier, "strasse") == []
@@ -101,6 +106,7 @@ def test_a_long_text_is_a_chunk_of_its_own(earlier: Database, monkeypatch: pytes
 
 def test_another_tokenizer_writes_them_once_more(earlier: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     list(rewriting.rewrite_outdated(earlier))
+    assert epoch(earlier) != 0, "cached matrices must learn of the new places"
     monkeypatch.setattr(tokenizer, "VERSION", tokenizer.VERSION + 1)
     assert rewriting.is_outdated(earlier)
     assert sum(1 for _ in rewriting.rewrite_outdated(earlier)) == 1

@@ -49,7 +49,7 @@ def test_only_changed_memories_are_read_again(world: World) -> None:
 
     @sa.event.listens_for(world.database.engine, "before_cursor_execute")
     def _count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if "pieces.vector" in statement:
+        if "pieces.vector" in statement or statement.startswith("SELECT memories.number, memories.place"):
             read.append(1)
 
     world.texts("canoe")
@@ -173,7 +173,8 @@ def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> 
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     owners = (3, 3, 7, 9, 9)
     rows = [
-        (owner, at, at + 1, 0, vector.tobytes()) for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
+        (owner, 0, at, at + 1, 0, vector.tobytes())
+        for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
     ]
     matrix, center, question = Matrix.from_rows(rows, 8), Center.of(vectors), vectors[1]
     similar = Scan.of(matrix, center).compare(question)
@@ -187,13 +188,16 @@ def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> 
 
 def test_a_changed_matrix_keeps_its_order_and_the_old_one_stays_the_same() -> None:
     def rows(*numbers: int) -> Matrix:
-        return Matrix.from_rows([(number, 0, number, 0, np.full(4, number, "<f4").tobytes()) for number in numbers], 4)
+        vectors = [np.full(4, number, "<f4").tobytes() for number in numbers]
+        ends = zip(numbers, vectors, strict=True)
+        return Matrix.from_rows([(number, number * 10, 0, number, 0, vector) for number, vector in ends], 4)
 
     first = rows(1, 3, 5)
     grown = first.with_changes(rows(6, 7), np.array([], np.int64))
     assert grown.numbers.tolist() == [1, 3, 5, 6, 7]
     changed = grown.with_changes(rows(3), np.array([3, 5]))
     assert changed.numbers.tolist() == [1, 3, 6, 7]
+    assert changed.places.tolist() == [10, 30, 60, 70]
     assert changed.vectors[:, 0].tolist() == [1, 3, 6, 7]
     assert first.numbers.tolist() == [1, 3, 5]
     assert grown.vectors[:, 0].tolist() == [1, 3, 5, 6, 7]

@@ -20,6 +20,7 @@ from server.index.chroma.failures import ChromaFailed
 from server.index.types import Space, Vector
 from server.models import metadata
 from server.settings import Settings
+from server.statements import Query
 
 if TYPE_CHECKING:
     from server.index.chroma.client import Chroma
@@ -39,6 +40,17 @@ OPENING_SECONDS = 1.0
 _indexes = metadata.tables["project_indexes"]
 _tasks = metadata.tables["index_tasks"]
 _installation = metadata.tables["installation"]
+
+_READY = Query(
+    sa.select(_indexes.c.collection, _indexes.c.mean, _indexes.c.removals, _indexes.c.ready_at)
+    .where(_indexes.c.project_id == sa.bindparam("project"), _indexes.c.embedding_model == sa.bindparam("model"))
+    .where(_indexes.c.ready_at.is_not(None))
+)
+_PENDING = Query(
+    sa.select(_tasks.c.memory_number)
+    .where(_tasks.c.project_id == sa.bindparam("project"), _tasks.c.memory_number > 0)
+    .limit(MAX_PENDING_TASKS + 1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +109,11 @@ class Collections:
 
     def find(self, session: Session, project_id: str) -> Collection | None:
         """Return the project's collection, or None if it is not ready or holds another model's vectors."""
-        columns = _indexes.c
-        query = sa.select(columns.collection, columns.mean, columns.removals, columns.ready_at).where(
-            columns.project_id == project_id, columns.embedding_model == self._space.name, columns.ready_at.is_not(None)
-        )
-        row = session.execute(query).one_or_none()
+        row = _READY.row(session, project=project_id, model=self._space.name)
         if row is None:
             return None
-        return Collection(row.collection, Center(np.frombuffer(row.mean, "<f4")), row.removals, row.ready_at)
+        name, mean, removals, ready_at = row
+        return Collection(name, Center(np.frombuffer(mean, "<f4")), removals, ready_at)
 
     def find_nearest(
         self, session: Session, project_id: str, collection: Collection, question: Vector, wanted: int, pieces: int
@@ -116,9 +125,8 @@ class Collections:
         """
         if not self._may_try():
             return None
-        tasks = sa.select(_tasks.c.memory_number).where(_tasks.c.project_id == project_id, _tasks.c.memory_number > 0)
         # Read before Chroma, so that a change that Chroma learns in between is in both lists instead of in neither.
-        pending = session.scalars(tasks.limit(MAX_PENDING_TASKS + 1)).all()
+        pending = [number for (number,) in _PENDING.rows(session, project=project_id)]
         if len(pending) > MAX_PENDING_TASKS:
             return None
         count = wanted + len(pending)  # Chroma may still return pending memories that were deleted
