@@ -47,8 +47,8 @@ async def late_call_of(request: Request[State], bucket: Bucket | None = None) ->
     refused before anything else.
     """
     runtime = request.state["runtime"]
-    credential, project_id = credential_of(request, runtime.settings), request.query_params.get("project_id")
-    call = await runtime.late_call(credential, bucket, project_id)
+    project_id = request.query_params.get("project_id") if bucket else None
+    call = await runtime.late_call(credential_of(request, runtime.settings), bucket, project_id)
     try:
         await _require_nothing_unknown(request)
         yield call
@@ -93,6 +93,8 @@ async def _require_nothing_unknown(request: Request[State]) -> None:
 
 def require_known_parameters(request: Request[State]) -> None:
     """Raises Invalid for an unknown query parameter. Ignoring one could widen the request, or change the wrong data."""
+    if not request.scope["query_string"]:
+        return
     query = request.scope["endpoint"].query_of(request.method)
     fields = query.model_fields if query else {}
     for name in request.query_params:

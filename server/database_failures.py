@@ -99,3 +99,15 @@ def _reason_of_file(file: Path, message: str) -> str:
             "(or mount its disk writable)"
         )
     return f"the database {file} is not usable: {message}"
+
+
+@contextmanager
+def translating_outages() -> Iterator[None]:
+    """Translate a database that is locked, full or unreachable into Unavailable.
+
+    Nothing was stored, or the error says that something may have been.
+    """
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
+        raise unavailable(error) from error

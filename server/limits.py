@@ -80,6 +80,16 @@ class Limits:
             rule = self.rule(bucket, *key)
             self._on_a_window(lambda window: _require_room(window, [rule], [1]))
 
+    def has_room(self, bucket: Bucket, *key: str) -> bool:
+        """Return whether `require_room` would pass. Does not block: False if only Redis can tell."""
+        if self.may_block:
+            return False
+        try:
+            self.require_room(bucket, *key)
+        except RateLimited:
+            return False
+        return True
+
     def rule(self, bucket: Bucket, *key: str, times: int = 1, daily: int | None = None) -> Rule:
         """Return the bucket's rates for `key`, each times `times`. `daily` adds a daily rate: that many times the
         first."""

@@ -20,6 +20,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 KEY_HEADER = "x-api-key"
 
+CREDENTIAL_HEADERS = frozenset({b"authorization", KEY_HEADER.encode()})
+
 AUTHENTICATED_PATHS = ("/api", "/v1", "/mcp", "/dashboard")
 """The doors that authenticate every request, and count requests with a credential per person."""
 
@@ -29,12 +31,14 @@ def presents_credential(connection: HTTPConnection[State]) -> bool:
     path: str = connection.scope["path"]
     if not any(path == prefix or path.startswith(f"{prefix}/") for prefix in AUTHENTICATED_PATHS):
         return False
-    cookie = connection.scope["state"]["runtime"].settings.session_cookie
-    return has_credential_header(connection) or bool(connection.cookies.get(cookie))
+    if has_credential_header(connection):
+        return True
+    return bool(connection.cookies.get(connection.scope["state"]["runtime"].settings.session_cookie))
 
 
 def has_credential_header(connection: HTTPConnection[State]) -> bool:
-    return bool(_sent(connection, "authorization") or _sent(connection, KEY_HEADER))
+    headers = connection.scope["headers"]
+    return any(name in CREDENTIAL_HEADERS and value.decode("latin-1").strip() for name, value in headers)
 
 
 def credential_of(connection: HTTPConnection[State], settings: Settings) -> PresentedCredential | None:

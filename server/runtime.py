@@ -1,24 +1,23 @@
 """The shell around the rules: what a process holds, and one authenticated call."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeAlias, TypedDict, TypeVar
 
-import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from sqlmodel import Session
 
 from server.activity_log import ActivityLog
 from server.buckets import Bucket
 from server.database import Database, transact
-from server.database_failures import unavailable
+from server.database_failures import translating_outages
 from server.domain import credentials
 from server.domain.credentials import Authenticated, PresentedCredential
 from server.domain.memory.activity import Noted, noted_in
 from server.domain.memory.charges import Charge
-from server.errors import RateLimited, Unauthenticated, Unavailable
+from server.errors import Unauthenticated, Unavailable
 from server.hashing import token_hash
 from server.health import HealthChecks
 from server.index import MemoryIndex, PreparedIndex
@@ -33,6 +32,8 @@ from server.pools import Pools
 from server.principal import Principal
 from server.settings import Settings
 from server.shares import KnownCallers, Shares, Threads, address, caller, person
+
+__all__ = ["translating_outages"]  # doors use adapters through the shell alone
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -109,21 +110,14 @@ class Runtime:
         An unknown credential, or one whose `bucket` may be used up, is looked up now. Raises what `authenticate` does.
         """
         known = self.known.caller(credential.value) if credential else None
-        if known is None or not self._has_room(known, bucket, project_id):
+        if known is None or (bucket and not self._has_room(bucket, known, project_id)):
             return Call(self, await self.authenticate(credential, bucket, project_id))
         person.set(known)
         return Call(self, None, credential)
 
-    def _has_room(self, known: str, bucket: Bucket | None, project_id: str | None) -> bool:
-        """Return whether the bucket of a known caller has room. False if only Redis can tell, which may block."""
-        if bucket is None or self.limits.may_block:
-            return bucket is None
+    def _has_room(self, bucket: Bucket, known: str, project_id: str | None) -> bool:
         user_id, _, own_project_id = known.partition("/")
-        try:
-            self.limits.require_room(bucket, user_id, own_project_id or project_id or "")
-        except RateLimited:
-            return False
-        return True
+        return self.limits.has_room(bucket, user_id, own_project_id or project_id or "")
 
     async def authenticated(self, outcome: Authenticated) -> None:
         """Continue as this person, and record the use of the credential."""
@@ -302,15 +296,3 @@ def limit_key(principal: Principal, project_id: str | None = None) -> tuple[str,
     `project_id` is the project that a session names.
     """
     return principal.user_id, principal.project_id or project_id or ""
-
-
-@contextmanager
-def translating_outages() -> Iterator[None]:
-    """Translate a database that is locked, full or unreachable into Unavailable.
-
-    Nothing was stored, or the error says that something may have been.
-    """
-    try:
-        yield
-    except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
-        raise unavailable(error) from error

@@ -89,6 +89,8 @@ def parse_form(text: str, most_fields: int) -> dict[str, list[str]]:
 
 def parse_query(request: Request[State]) -> dict[str, list[str]]:
     """Return the values of each query parameter. Raises Invalid for bytes that are not UTF-8."""
+    if not request.scope["query_string"]:
+        return {}
     try:
         return parse_form(request.scope["query_string"].decode(), MOST_PARAMETERS)
     except ValueError:

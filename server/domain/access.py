@@ -68,8 +68,6 @@ PROJECT_ACTIONS: dict[ProjectRole, frozenset[Action]] = {
 GOVERNING = frozenset({OrganizationRole.OWNER, OrganizationRole.ADMIN})
 """The roles in an organization that make a person an admin of all its projects."""
 
-_GOVERNING_VALUES = sorted(role.value for role in GOVERNING)
-
 ORGANIZATION_PHRASES: dict[Action, str] = {
     Action.SEE: "see this organization",
     Action.LEAVE: "leave this organization",
@@ -101,9 +99,7 @@ SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope
 ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
 """The action that a role must allow before its user can grant a scope. Every role has `SEE`."""
 
-_OF_MEMORIES = frozenset({Action.READ, Action.WRITE})
-"""The actions that concern a project's memories, and change nothing of the project itself."""
-
+_OF_MEMORIES = frozenset({Action.READ, Action.WRITE})  # they change nothing of the project itself
 SESSION_ONLY = "This needs a signed-in session: an API key or access token cannot do it."
 
 Role = OrganizationRole | ProjectRole
@@ -153,7 +149,7 @@ def project_role_of(user_id: UserId) -> sa.Case[str | None]:
         .where(col(ProjectMember.project_id) == Project.id, col(ProjectMember.user_id) == user_id)
         .scalar_subquery()
     )
-    is_governing = organization_role_of(user_id).in_([sa.literal(value) for value in _GOVERNING_VALUES])
+    is_governing = organization_role_of(user_id).in_([sa.literal(role.value) for role in sorted(GOVERNING)])
     return sa.case((is_governing, ProjectRole.ADMIN.value), else_=member)
 
 
@@ -174,8 +170,9 @@ _OWN = sa.bindparam("own", type_=sa.String)
 """The project of a key or token; NULL for a session."""
 
 _PROJECT = _projects_of(_USER).where(col(Project.id) == sa.bindparam("project_id"))
-_READ_PROJECT = Query(_PROJECT.with_only_columns(*columns_of(Project), project_role_of(_USER)))
-_LOCKED_PROJECT = Query(_READ_PROJECT.statement.with_for_update(of=Project, read=True, key_share=True))
+_PROJECT_ROW = _PROJECT.with_only_columns(*columns_of(Project), project_role_of(_USER))
+_READ_PROJECT = Query(_PROJECT_ROW)
+_LOCKED_PROJECT = Query(_PROJECT_ROW.with_for_update(of=Project, read=True, key_share=True))
 _ORGANIZATION = _organizations_of(_USER).where(col(Organization.id) == sa.bindparam("organization_id"))
 _MEMORY = (
     sa.select(Memory, project_role_of(_USER).label("role"))
@@ -206,9 +203,9 @@ def require_project(
 ) -> Project:
     """Return the project, if the principal can reach it and may do this in it.
 
-    `project_id` None means the one project of a key or token. For `READ` and `WRITE`, it is detached. With `lock`, the
-    project cannot be deleted before the commit. Raises Invalid when a session names no project, NotFound when the
-    project is out of reach, Forbidden, InsufficientScope.
+    `project_id` None means the one project of a key or token. For `READ` and `WRITE`, it is detached. With `lock`, it
+    cannot be deleted before the commit. Raises Invalid when a session names no project, NotFound when the project is
+    out of reach, Forbidden, InsufficientScope.
     """
     return require_project_role(session, principal, project_id, action, lock=lock)[0]
 

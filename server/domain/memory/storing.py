@@ -11,7 +11,7 @@ from server.domain.memory import labels
 from server.index import Index, outbox
 from server.index.pieces import lead_from
 from server.index.types import Embedded
-from server.models import Memory
+from server.models import Memory, metadata
 from server.models.base import JsonObject
 from server.statements import Query, values_of
 
@@ -26,7 +26,8 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
     outbox.memories_added(session, project_id, memories, embedded)
 
 
-_INSERT = Query(sa.insert(sa.inspect(Memory).local_table).returning(col(Memory.number), sort_by_parameter_order=True))
+_memories = metadata.tables["memories"]
+_INSERT = Query(sa.insert(_memories).returning(_memories.c.number, sort_by_parameter_order=True))
 
 
 def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:
