@@ -10,8 +10,8 @@ MODEL ?=
 MULTILINGUAL := multilingual-e5-small
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak strangers conformance \
-        identity-provider screenshots constraints audit clean
+.PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak soak-embedded peers growth \
+        strangers conformance identity-provider screenshots constraints audit clean
 
 help:                                  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,8 +49,17 @@ bench: install install-dev            ## measure recall and latency
 fairness: install                      ## measure what a flood of one tenant does to another
 	$(BIN)/python -m bench.fairness
 
-soak: install                          ## kill a working server ten times and check what is left
+soak: install                          ## kill every part of a fleet in turn for 10 minutes and account for every write
+	$(BIN)/python -m bench.fleet
+
+soak-embedded: install                 ## kill a working server on SQLite ten times and check what is left
 	$(BIN)/python -m bench.soak
+
+peers: install                         ## compare with other memories (needs network, once)
+	$(BIN)/python -m bench.peers
+
+growth: install                        ## measure how a project, and their number, grow
+	$(BIN)/python -m bench.growth
 
 strangers: install                     ## strangers at every anonymous door: how much they make a server grow
 	$(BIN)/python -m bench.strangers

@@ -6,13 +6,13 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import httpx
 
 from bench.fleet.callers import LOST, UNAVAILABLE, Tally
 from bench.fleet.faults import Fleet
 from bench.ledger import Ledger
+from bench.sizes import resident_mb
 from tests.support.server_process import workers_of
 
 SAMPLE_SECONDS = 2.0
@@ -39,7 +39,7 @@ class Minutes:
         while time.monotonic() < end:
             time.sleep(SAMPLE_SECONDS)
             with contextlib.suppress(OSError, IndexError):  # it ended while it was asked
-                yield sorted(resident_mb(worker) for worker in workers_of(self._fleet.server))
+                yield sorted(sum(resident_mb(worker)) for worker in workers_of(self._fleet.server))
 
     def _print(self, minute: int, memory: list[float]) -> None:
         statuses, milliseconds = self._tally.since_last()
@@ -52,11 +52,6 @@ class Minutes:
             f"{len(self._tally.wrong):>7}   {sizes}",
             flush=True,
         )
-
-
-def resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text("ascii")
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 class Survey:
