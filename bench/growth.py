@@ -37,9 +37,8 @@ Asking = Callable[[Caller], Callable[[str], object]]
 class Growth:
     """A server, its database, and a project of `BASE` memories to compare with."""
 
-    def __init__(self, server: Server, seconds: float) -> None:
-        self.rows: list[Row] = []
-        self._server, self._seconds = server, seconds
+    def __init__(self, server: Server, seconds: float, rows: list[Row]) -> None:
+        self._server, self._seconds, self._rows = server, seconds, rows
         self._key = server.key("Base")
         self._database = Database(f"sqlite:///{server.folder / 'selfmemory.db'}", connections=2)
         fill(self._database, self._key, BASE)
@@ -85,7 +84,7 @@ class Growth:
             p50, p95 = statistics.median(ours), statistics.quantiles(ours, n=20)[-1]
             row |= {f"{name}_p50_ms": p50, f"{name}_p95_ms": p95, f"{name}_ratio": p50 / statistics.median(base)}
         row |= {"disk_mb": disk_mb(self._server.folder), "memory_mb": sum(resident_mb(self._server.process.pid))}
-        self.rows.append(row)
+        self._rows.append(row)
         print(line(row), flush=True)
 
     def _in_turn(
@@ -143,7 +142,9 @@ def plot(rows: Sequence[Row], file: Path) -> None:
         for name in ("search", "add"):
             axis.plot([row[column] for row in chosen], [row[f"{name}_ratio"] for row in chosen], marker="o", label=name)
         axis.set(xscale="log", xlabel=title)
-        axis.axhline(SEARCH_AIM if column == "memories" else PROJECTS_AIM, color="gray", linestyle=":", label="aim")
+        axis.axhline(
+            SEARCH_AIM if column == "memories" else PROJECTS_AIM, color="gray", linestyle=":", label="aim for search"
+        )
         axis.grid(alpha=0.3)
     axes[0].set(ylabel=f"p50, to that of {BASE:,} memories", ylim=(0, None))
     axes[0].legend()
@@ -162,16 +163,19 @@ def main() -> None:
     options = parser.parse_args()
     if options.png:
         importlib.import_module("matplotlib")  # rather now than after an hour
-    with started() as server:
-        growth = Growth(server, options.seconds)
-        print(TITLE, flush=True)
-        growth.one_project([int(size) for size in options.sizes.split(",") if size])
-        growth.many_projects([int(count) for count in options.projects.split(",") if count], options.each)
-        growth.close()
-    if options.json:
-        options.json.write_text(json.dumps(growth.rows, indent=2) + "\n", "utf-8")
-    if options.png:
-        plot(growth.rows, options.png)
+    rows: list[Row] = []
+    try:
+        with started() as server:
+            growth = Growth(server, options.seconds, rows)
+            print(TITLE, flush=True)
+            growth.one_project([int(size) for size in options.sizes.split(",") if size])
+            growth.many_projects([int(count) for count in options.projects.split(",") if count], options.each)
+            growth.close()
+    finally:  # what was measured so far is worth keeping
+        if options.json:
+            options.json.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
+        if options.png:
+            plot(rows, options.png)
 
 
 if __name__ == "__main__":

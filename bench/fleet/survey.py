@@ -2,10 +2,12 @@
 
 import contextlib
 import itertools
+import random
 import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
@@ -17,6 +19,7 @@ from tests.support.server_process import workers_of
 
 SAMPLE_SECONDS = 2.0
 SETTLE_SECONDS = 180.0
+SEARCHERS = 8
 
 
 class Minutes:
@@ -70,15 +73,18 @@ class Survey:
         """Wait until the index has followed every change, and return for how many seconds."""
         return self._wait_for("the index has followed every change", lambda: self._pending() == 0)
 
-    def broken(self, ledger: Ledger) -> list[str]:
+    def broken(self, ledger: Ledger, most_searches: int) -> list[str]:
         """Return a sentence for each memory that is not listed or not found as the ledger says."""
         listed = self._texts()
-        broken = ledger.broken(listed)
-        for memory_id, text in listed.items():
-            found = self._found(text)
-            broken += [] if found.get(memory_id) == text else [f"{memory_id}, {text!r}, is not found: {found}"]
-            broken += [f"{deleted} is found, but was deleted" for deleted in found.keys() & ledger.deleted.keys()]
-        return broken
+        sample = random.sample(sorted(listed.items()), min(most_searches, len(listed)))
+        with ThreadPoolExecutor(SEARCHERS) as searchers:
+            found = searchers.map(lambda item: self._broken_search(ledger, *item), sample)
+            return ledger.broken(listed) + [sentence for sentences in found for sentence in sentences]
+
+    def _broken_search(self, ledger: Ledger, memory_id: str, text: str) -> list[str]:
+        found = self._ask("POST", "/api/memories/search", {"query": text, "limit": 3})
+        broken = [] if found.get(memory_id) == text else [f"{memory_id}, {text!r}, is not found: {found}"]
+        return broken + [f"{deleted} is found, but was deleted" for deleted in found.keys() & ledger.deleted.keys()]
 
     def _wait_for(self, event: str, has_happened: Callable[[], bool]) -> float:
         began = time.monotonic()
@@ -101,9 +107,6 @@ class Survey:
             texts.update(page)
             before = f"&before={list(page)[-1]}"
         return texts
-
-    def _found(self, text: str) -> dict[str, str]:
-        return self._ask("POST", "/api/memories/search", {"query": text, "limit": 3})
 
     def _ask(self, method: str, path: str, body: object = None) -> dict[str, str]:
         answer = self._client.request(method, path, json=body)
