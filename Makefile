@@ -10,8 +10,8 @@ MODEL ?=
 MULTILINGUAL := multilingual-e5-small
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak strangers conformance \
-        identity-provider screenshots constraints audit clean
+.PHONY: help install install-dev run check test coverage lint format migrations bench fairness soak soak-embedded peers growth \
+        strangers conformance identity-provider screenshots constraints audit clean
 
 help:                                  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,8 +49,17 @@ bench: install install-dev            ## measure recall and latency
 fairness: install                      ## measure how one tenant's flood affects another tenant
 	$(BIN)/python -m bench.fairness
 
-soak: install                          ## kill a busy server ten times and check that nothing is lost
+soak: install                          ## kill every part of a fleet in turn for 10 minutes and account for every write
+	$(BIN)/python -m bench.fleet
+
+soak-embedded: install                 ## kill a busy server on SQLite ten times and check that nothing is lost
 	$(BIN)/python -m bench.soak
+
+peers: install                         ## compare with other memories (needs network, once)
+	$(BIN)/python -m bench.peers
+
+growth: install                        ## measure how costs grow with memories and with projects
+	$(BIN)/python -m bench.growth
 
 strangers: install                     ## flood every anonymous endpoint and measure how much the server grows
 	$(BIN)/python -m bench.strangers

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from bench.ledger import Ledger
 
-MOST_MEMORIES = 50
+MOST_MEMORIES = 20
 """A caller that has stored this many deletes one before it adds another."""
 
 DOUBT_SECONDS = 10.0

@@ -2,21 +2,24 @@
 
 import contextlib
 import itertools
+import random
 import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
 from bench.fleet.callers import LOST, UNAVAILABLE, Tally
 from bench.fleet.faults import Fleet
 from bench.ledger import Ledger
+from bench.sizes import resident_mb
 from tests.support.server_process import workers_of
 
 SAMPLE_SECONDS = 2.0
 SETTLE_SECONDS = 180.0
+SEARCHERS = 8
 
 
 class Minutes:
@@ -39,7 +42,7 @@ class Minutes:
         while time.monotonic() < end:
             time.sleep(SAMPLE_SECONDS)
             with contextlib.suppress(OSError, IndexError):  # it ended while it was asked
-                yield sorted(resident_mb(worker) for worker in workers_of(self._fleet.server))
+                yield sorted(sum(resident_mb(worker)) for worker in workers_of(self._fleet.server))
 
     def _print(self, minute: int, memory: list[float]) -> None:
         statuses, milliseconds = self._tally.since_last()
@@ -52,11 +55,6 @@ class Minutes:
             f"{len(self._tally.wrong):>7}   {sizes}",
             flush=True,
         )
-
-
-def resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text("ascii")
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 class Survey:
@@ -75,15 +73,18 @@ class Survey:
         """Wait until the index has followed every change, and return for how many seconds."""
         return self._wait_for("the index has followed every change", lambda: self._pending() == 0)
 
-    def broken(self, ledger: Ledger) -> list[str]:
+    def broken(self, ledger: Ledger, most_searches: int) -> list[str]:
         """Return a sentence for each memory that is not listed or not found as the ledger says."""
         listed = self._texts()
-        broken = ledger.broken(listed)
-        for memory_id, text in listed.items():
-            found = self._found(text)
-            broken += [] if found.get(memory_id) == text else [f"{memory_id}, {text!r}, is not found: {found}"]
-            broken += [f"{deleted} is found, but was deleted" for deleted in found.keys() & ledger.deleted.keys()]
-        return broken
+        sample = random.sample(sorted(listed.items()), min(most_searches, len(listed)))
+        with ThreadPoolExecutor(SEARCHERS) as searchers:
+            found = searchers.map(lambda item: self._broken_search(ledger, *item), sample)
+            return ledger.broken(listed) + [sentence for sentences in found for sentence in sentences]
+
+    def _broken_search(self, ledger: Ledger, memory_id: str, text: str) -> list[str]:
+        found = self._ask("POST", "/api/memories/search", {"query": text, "limit": 3})
+        broken = [] if found.get(memory_id) == text else [f"{memory_id}, {text!r}, is not found: {found}"]
+        return broken + [f"{deleted} is found, but was deleted" for deleted in found.keys() & ledger.deleted.keys()]
 
     def _wait_for(self, event: str, has_happened: Callable[[], bool]) -> float:
         began = time.monotonic()
@@ -106,9 +107,6 @@ class Survey:
             texts.update(page)
             before = f"&before={list(page)[-1]}"
         return texts
-
-    def _found(self, text: str) -> dict[str, str]:
-        return self._ask("POST", "/api/memories/search", {"query": text, "limit": 3})
 
     def _ask(self, method: str, path: str, body: object = None) -> dict[str, str]:
         answer = self._client.request(method, path, json=body)

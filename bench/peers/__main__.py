@@ -12,12 +12,13 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench.latency import question, sentence
 from bench.peers.candidates import MAKERS, Candidate, candidates
+from bench.sizes import disk_mb, resident_mb
 
 CLIENTS = (1, 16)
 CALLS = {1: 10, 16: 48}
@@ -88,21 +89,6 @@ def measure(runs: list[Run], size: int, stored: int, rounds: int) -> list[Row]:
             for run in runs:
                 run.forget()
     return [row for run in runs if (row := run.attempt(run.row, size))]
-
-
-def resident_mb(pid: int) -> Iterator[float]:
-    """Yield the memory of a process and of its children, in MB (Linux)."""
-    status = Path(f"/proc/{pid}/status").read_text("ascii")
-    yield int(status.partition("VmRSS:")[2].split()[0]) / 1024
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text("ascii").split():
-            yield from resident_mb(int(child))
-
-
-def disk_mb(folder: Path) -> float:
-    """Return what a folder holds, in MB, without the model."""
-    files = (path for path in folder.rglob("*") if path.is_file() and "models" not in path.relative_to(folder).parts)
-    return sum(path.stat().st_size for path in files) / 1e6
 
 
 def table(rows: list[Row]) -> str:
