@@ -116,7 +116,7 @@ def fitting(views: Iterable[View], text_of: Callable[[View], str]) -> list[View]
 
 
 def instant(moment: datetime) -> str:
-    """Return the time as in JSON answers."""
+    """Return the time in the format of JSON answers."""
     return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic does not say that it is text
 
 

@@ -126,7 +126,7 @@ def _same_text(project_id: str, new: NewMemory, content_hash: str) -> sa.Select[
 
 
 def lock_text(session: Session, project_id: str, content_hash: str) -> None:
-    """Lock the text until the commit, so that nobody else remembers it now. SQLite has one writer at a time anyway."""
+    """Lock the text until the commit, so that nobody else adds it. SQLite has one writer at a time anyway."""
     if not is_sqlite(session):
         number = int(hash_content(f"{project_id}/{content_hash}")[:15], 16)
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
