@@ -133,7 +133,7 @@ def as_lines(entry: Entry) -> str:
     if entry.source.kind:
         about += f" · {entry.source.kind} {entry.source.id}"
     if entry.truncated:
-        about += " · cut, fetch gives the full text"
+        about += " · cut; fetch gives the full text"
     lines = [] if entry.title == entry.text else [f"title: {entry.title}"]
     if entry.metadata:
         lines.append(f"metadata: {to_json(entry.metadata).decode()}")

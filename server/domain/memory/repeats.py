@@ -46,9 +46,9 @@ class Remembered(NamedTuple):
 
 
 def remember(session: Session, principal: Principal, new: NewMemory, index: Index) -> Remembered:
-    """Add a memory, unless the project has the same text from the same user and day. Then add the labels to that one.
-
-    The index must be prepared. Raises what `memories.add` does, and Invalid if the labels of both are too many.
+    """Add a memory. If the project already has the same text from the same user and day, add the labels to that memory
+    instead. The index must be prepared. Raises what `memories.add` does, and Invalid if there are too many labels
+    together.
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
     content_hash = hash_content(new.text)
