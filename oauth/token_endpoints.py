@@ -142,7 +142,7 @@ async def _register(runtime: Runtime, description: Description, address: str) ->
 
 
 async def _registered(runtime: Runtime, registration_hash: str | None) -> OAuthClient | None:
-    """Return the client that registered before, and postpone its removal."""
+    """Return the client from the earlier registration, and postpone its removal."""
     if registration_hash is None:
         return None
     client = await runtime.read(clients.find_registration, registration_hash)

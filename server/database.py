@@ -200,7 +200,7 @@ def newest_schema() -> str:
 
 
 def require_known_schema(version: str, what: str, otherwise: str) -> None:
-    """Raises SettingsError if a newer version of the server wrote `what`. `otherwise` says what else helps."""
+    """Raises SettingsError if a newer version of the server wrote `what`. `otherwise` offers an alternative."""
     if version > (newest := newest_schema()):
         raise SettingsError(
             f"a newer version of the server wrote {what} (schema {version}, this version knows {newest}): "

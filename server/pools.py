@@ -27,7 +27,7 @@ class Pools:
 
     questions: Shares
     imports: Shares
-    """Imports from pages."""
+    """Imports that people start on pages."""
 
     bodies: Shares
     """Requests with a large body. It stays in memory until the request ends."""

@@ -178,14 +178,14 @@ def _public_origin(url: str) -> str:
     return origin
 
 
-def read_settings(env_file: Path | None = Path(".env"), **given: object) -> Settings:
-    """Read settings from the environment and a file; `given` overrides both. Raises SettingsError with one line."""
+def read_settings(env_file: Path | None = Path(".env"), **overrides: object) -> Settings:
+    """Read settings from the environment and a file. `overrides` win over both. Raises SettingsError with one line."""
     ours = (name for name in (*os.environ, *_names_in_file(env_file)) if name.upper().startswith(PREFIX))
     unknown = sorted(name for name in ours if name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields)
     if unknown:
         raise SettingsError(f"{unknown[0]} is not a setting; docs/configuration.md lists them all")
     try:
-        return Settings(_env_file=env_file, **given)  # type: ignore[arg-type]  # pydantic checks every value
+        return Settings(_env_file=env_file, **overrides)  # type: ignore[arg-type]  # pydantic checks every value
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         why = first["msg"].removeprefix("Value error, ")

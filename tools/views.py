@@ -116,7 +116,7 @@ def fitting(views: Iterable[View], text_of: Callable[[View], str]) -> list[View]
 
 
 def instant(moment: datetime) -> str:
-    """Return the time as in JSON answers."""
+    """Return the time in the format of JSON answers."""
     return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic does not say that it is text
 
 
@@ -133,7 +133,7 @@ def as_lines(entry: Entry) -> str:
     if entry.source.kind:
         about += f" · {entry.source.kind} {entry.source.id}"
     if entry.truncated:
-        about += " · cut, fetch gives the full text"
+        about += " · cut; fetch gives the full text"
     lines = [] if entry.title == entry.text else [f"title: {entry.title}"]
     if entry.metadata:
         lines.append(f"metadata: {to_json(entry.metadata).decode()}")

@@ -22,53 +22,53 @@ REST_SECONDS = 1.0
 
 
 class WorkerProcess(Process):
-    """`counts` is shared by all workers, and says how many connections each has. This worker writes at `place`."""
+    """`counts` is shared by all workers, and says how many connections each has. This worker writes at `slot`."""
 
     def __init__(
-        self, config: uvicorn.Config, sockets: list[socket.socket], counts: MutableSequence[int], place: int
+        self, config: uvicorn.Config, sockets: list[socket.socket], counts: MutableSequence[int], slot: int
     ) -> None:
         super().__init__(config, sockets)
         self._counts = counts
-        self._place = place
+        self._slot = slot
 
     @property
     def server(self) -> uvicorn.Server:
         if self._server is None:
-            self._server = SharingServer(self.config, self._counts, self._place)
+            self._server = SharingServer(self.config, self._counts, self._slot)
         return self._server
 
 
 class CountedConnections(set[Any]):  # uvicorn does not export their type
     """The connections of a server. It shares their number with the other workers."""
 
-    def __init__(self, counts: MutableSequence[int], place: int) -> None:
+    def __init__(self, counts: MutableSequence[int], slot: int) -> None:
         super().__init__()
         self._counts = counts
-        self._place = place
+        self._slot = slot
 
     def add(self, connection: object, /) -> None:
         super().add(connection)
-        self._counts[self._place] = len(self)
+        self._counts[self._slot] = len(self)
 
     def discard(self, connection: object, /) -> None:
         super().discard(connection)
-        self._counts[self._place] = len(self)
+        self._counts[self._slot] = len(self)
 
 
 class SharingServer(BoundedServer):
     """Accepts one connection at a time. Otherwise the first worker to wake up would take all connections of a burst."""
 
-    def __init__(self, config: uvicorn.Config, counts: MutableSequence[int], place: int) -> None:
+    def __init__(self, config: uvicorn.Config, counts: MutableSequence[int], slot: int) -> None:
         super().__init__(config)
         self._counts = counts
-        self._place = place
+        self._slot = slot
         self._listeners: list[socket.socket] = []
         self._accepting: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self.server_state.connections = CountedConnections(self._counts, self._place)
+        self.server_state.connections = CountedConnections(self._counts, self._slot)
         await super().startup(sockets=[])
-        self._counts[self._place] = 0
+        self._counts[self._slot] = 0
         for listener in sockets or []:
             listener.setblocking(False)
             listener.listen(self.config.backlog)

@@ -64,7 +64,7 @@ class Workers(Multiprocess):
 
     def init_processes(self) -> None:
         """Start the workers, and wait until each listens or has ended."""
-        self.processes = [self._started(place) for place in range(self.processes_num)]
+        self.processes = [self._started(slot) for slot in range(self.processes_num)]
         while not self.should_exit.is_set() and any(self._is_starting(process) for process in self.processes):
             self.handle_signals()
             self.should_exit.wait(START_PAUSE_SECONDS)
@@ -76,12 +76,12 @@ class Workers(Multiprocess):
             self.should_exit.set()
 
     def keep_subprocess_alive(self) -> None:
-        for place, process in enumerate(self.processes):
+        for slot, process in enumerate(self.processes):
             if self.should_exit.is_set():
                 return
-            if not self._is_running(process) and self._is_due(place, process):
+            if not self._is_running(process) and self._is_due(slot, process):
                 del self._seen[process]
-                self.processes[place] = self._started(place)
+                self.processes[slot] = self._started(slot)
 
     def join_all(self) -> None:
         deadline = time.monotonic() + KILL_SECONDS
@@ -101,9 +101,9 @@ class Workers(Multiprocess):
 
     handle_ttou = handle_ttin
 
-    def _started(self, place: int) -> Process:
-        self._counts[place] = NOT_THERE
-        process = WorkerProcess(self.config, self.sockets, self._counts, place)
+    def _started(self, slot: int) -> Process:
+        self._counts[slot] = NOT_THERE
+        process = WorkerProcess(self.config, self.sockets, self._counts, slot)
         process.start()
         return process
 
@@ -121,14 +121,14 @@ class Workers(Multiprocess):
             process.join()
         return process.exitcode is None
 
-    def _is_due(self, place: int, process: Process) -> bool:
+    def _is_due(self, slot: int, process: Process) -> bool:
         """Return whether to replace a worker that has ended. One that never listened is replaced after a pause."""
         seen = self._seen[process]
         if seen.replaced_at is None:
-            self._failures[place] = 0 if seen.has_listened else self._failures[place] + 1
-            pause = min(2.0 ** (self._failures[place] - 1), LONGEST_PAUSE_SECONDS) if self._failures[place] else 0.0
+            self._failures[slot] = 0 if seen.has_listened else self._failures[slot] + 1
+            pause = min(2.0 ** (self._failures[slot] - 1), LONGEST_PAUSE_SECONDS) if self._failures[slot] else 0.0
             seen.replaced_at = time.monotonic() + pause
-            self._counts[place] = NOT_THERE
+            self._counts[slot] = NOT_THERE
             ended = {"pid": process.pid, "exit_code": process.exitcode, "in_seconds": pause}
             log.warning("worker ended, starting another", extra=ended)
         return time.monotonic() >= seen.replaced_at

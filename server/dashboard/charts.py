@@ -48,7 +48,7 @@ class Columns(NamedTuple):
 
 
 def columns(overview: Overview) -> Columns:
-    """Return one bar per span, with about four names below them."""
+    """Return one bar per span, and about four labels below the bars."""
     spans = overview.spans
     top = _round_up(max(span.memories for span in spans))
     pitch = (WIDTH - LEFT) / len(spans)

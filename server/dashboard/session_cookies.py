@@ -50,13 +50,13 @@ async def with_session(
     """
     runtime = request.state["runtime"]
     settings = runtime.settings
-    known = await runtime.run(
+    browser_cookie = await runtime.run(
         known_browsers.remember, settings, session_value, request.cookies, runtime.mailer, tell=tell
     )
     set_session_cookie(response, settings, session_value, settings.session_days * 24 * 3600)
     response.set_cookie(
-        known.name,
-        known.value,
+        browser_cookie.name,
+        browser_cookie.value,
         max_age=int(known_browsers.LIFETIME.total_seconds()),
         secure=settings.is_https,
         httponly=True,

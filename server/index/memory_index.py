@@ -42,7 +42,7 @@ MAX_CHROMA_MEMORIES = 2_000
 
 
 class MemoryIndex:
-    """The index of one database with one model. Call `start` before use and `close` after it. Safe for threads."""
+    """The index of one database with one model. Call `start` before use and `close` after it. Thread-safe."""
 
     def __init__(self, settings: Settings, database: Database, embedder: Embedder) -> None:
         self._settings = settings

@@ -49,8 +49,8 @@ MAX_WORD_LENGTH = 20
 
 _CLOSING = "\"'”’»)\\]」』）】"
 _BOUNDARY = re.compile(
-    # Latin, Cyrillic, Greek …: a space follows. Possessive and matched once per run, because otherwise a line of dots
-    # takes a second.
+    # Latin, Cyrillic, Greek …: a space follows. Possessive and matched once per run; otherwise a line of dots would
+    # take a second.
     rf"(?<![.!?…])(?P<stop>[.!?…]++)[{_CLOSING}]*+(?=\s)"
     rf"|[。！？｡।॥؟۔]+[{_CLOSING}]*"  # Chinese, Japanese, Devanagari, Arabic, Urdu: no space needed
 )

@@ -148,7 +148,7 @@ class IndexTask(SQLModel, table=True):
     number: int = Field(default=None, sa_column=sa.Column(Number, primary_key=True, autoincrement=True))
     project_id: str = Field(index=True)
     memory_number: int = Field(sa_type=sa.BigInteger)
-    piece_count: int = Field(default=0, description="upper bound of the pieces that the collection held before")
+    piece_count: int = Field(default=0, description="the most pieces of the memory that the collection may still hold")
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
 
 

@@ -23,7 +23,7 @@ DURABLE = ("fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", "u
 
 @dataclass
 class Service:
-    """A program that is ready when it prints `ready`. It keeps its port and its folder across restarts."""
+    """A program that is ready once it prints the text `ready`. It keeps its port and its folder across restarts."""
 
     command: list[str]
     ready: str

@@ -110,7 +110,7 @@ def eventually(is_true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def wait_for_a_waiter(database: Database) -> None:
-    """Wait until a transaction is waiting for a lock. Does nothing on SQLite, which does not show that."""
+    """Wait until a transaction is waiting for a lock. Does nothing on SQLite, which cannot tell."""
 
     def is_waiting() -> bool:
         with database.read() as session:

@@ -75,8 +75,8 @@ def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
 def restoring_change(session: Session, memory: Memory, version: int) -> MemoryChange:
     """Return the change that gives the memory the values that it had at `version`, including its pin and expiry.
 
-    Pin and expiry keep their current values if an older server wrote the row; the expiry also does if its time has
-    passed: bringing a memory back never deletes it. Raises NotFound.
+    Pin and expiry keep their current values if an older server wrote the row. So does an expiry that has passed, so
+    that restoring a memory never deletes it. Raises NotFound.
     """
     state = versions.at(session, memory, version)
     values: dict[str, Any] = {"text": state.content, "metadata": state.details}

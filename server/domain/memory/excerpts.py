@@ -69,7 +69,7 @@ def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
         weight_of_words += len(term) if offsets else 0
     start = content.find(piece) if piece else -1
     if start >= 0:
-        places.append((start, weight_of_words / 2 or 1.0))  # if most of the words are elsewhere, that place wins
+        places.append((start, weight_of_words / 2 or 1.0))  # so that a place with most of the words wins over the piece
     return sorted(places)
 
 

@@ -204,7 +204,7 @@ def discard(session: Session, _principal: Principal | None, import_id: str) -> b
 
 
 def left_behind(session: Session) -> list[tuple[str, bool]]:
-    """Return the abandoned imports, each with whether it is committed."""
+    """Return the ids of abandoned imports, and whether each one is committed."""
     moment = now()
     committed = col(Import.committed_at).is_not(None)
     limit = sa.case((committed, moment - RESUMED_AFTER), else_=moment - ABANDONED_AFTER)

@@ -25,6 +25,6 @@ class ModelNotes(NamedTuple):
 def of_project(session: Session, principal: Principal, project_id: str, settings: Settings) -> ModelNotes:
     """Return what the index's worker counted last."""
     project = require_project(session, principal, project_id, Action.READ)
-    told = survey.read(session)
+    counts = survey.read(session)
     advice = languages.advice(settings) if survey.is_misread(session, project.id) else None
-    return ModelNotes(told.models, told.work, advice)
+    return ModelNotes(counts.models, counts.work, advice)

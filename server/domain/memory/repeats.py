@@ -46,9 +46,9 @@ class Remembered(NamedTuple):
 
 
 def remember(session: Session, principal: Principal, new: NewMemory, index: Index) -> Remembered:
-    """Add a memory, unless the project has the same text from the same user and day. Then add the labels to that one.
-
-    The index must be prepared. Raises what `memories.add` does, and Invalid if the labels of both are too many.
+    """Add a memory. If the project already has the same text from the same user and day, add the labels to that memory
+    instead. The index must be prepared. Raises what `memories.add` does, and Invalid if there are too many labels
+    together.
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
     content_hash = hash_content(new.text)
@@ -126,7 +126,7 @@ def _same_text(project_id: str, new: NewMemory, content_hash: str) -> sa.Select[
 
 
 def lock_text(session: Session, project_id: str, content_hash: str) -> None:
-    """Lock the text until the commit, so that nobody else remembers it now. SQLite has one writer at a time anyway."""
+    """Lock the text until the commit, so that nobody else adds it. SQLite has one writer at a time anyway."""
     if not is_sqlite(session):
         number = int(hash_content(f"{project_id}/{content_hash}")[:15], 16)
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))

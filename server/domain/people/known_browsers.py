@@ -49,10 +49,10 @@ def remember(
     principal = credentials.authenticate(session, PresentedCredential(session_value, is_session=True)).principal
     user = users.me(session, principal)
     name = cookie_name(user.email or "")
-    known = _id_in(settings, user, cookies.get(name, ""))
-    if known is None and tell:
+    known_id = _id_in(settings, user, cookies.get(name, ""))
+    if known_id is None and tell:
         letters.send_security_notice(session, mailer, user, NOTICE)
-    return BrowserCookie(name, _sealed(settings, user, known or secrets.token_hex(8)))
+    return BrowserCookie(name, _sealed(settings, user, known_id or secrets.token_hex(8)))
 
 
 def forget_all(user: User) -> None:

@@ -64,7 +64,7 @@ def _make(folders: Sequence[Path], stem: str, weights: str, suffixes: Sequence[s
                 return [_keep(Path(scratch.name, f"exported{suffix}"), folder, stem, weights) for suffix in suffixes]
         except OSError as error:
             raise ModelUnusable(f"The embedding model cannot be prepared: {error.strerror}.") from error
-    raise ModelUnusable("The embedding model cannot be prepared: its directories cannot be written.")
+    raise ModelUnusable("The embedding model cannot be prepared: its directories are not writable.")
 
 
 def _delete_interrupted(folder: Path) -> None:

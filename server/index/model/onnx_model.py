@@ -48,7 +48,7 @@ class OnnxModel:
         self.dimensions = len(self._vector("")[0])
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Return vectors of unit length, shape (len(texts), dimensions). Safe for threads."""
+        """Return vectors of unit length, shape (len(texts), dimensions). Thread-safe."""
         return np.concatenate([self._vector(text) for text in texts])
 
     def close(self) -> None:

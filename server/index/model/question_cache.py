@@ -11,7 +11,7 @@ MAX_CHARACTERS = 1000
 
 
 class QuestionCache:
-    """Keeps the `MAX_QUESTIONS` newest vectors by project and question. Safe for threads."""
+    """Keeps the `MAX_QUESTIONS` newest vectors by project and question. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Runs a model that cannot be exported with sentence-transformers, which is slower and loads 350 MB of torch."""
+"""Runs models that cannot be exported. It uses sentence-transformers, which is slower and loads 350 MB of torch."""
 
 import logging
 import threading

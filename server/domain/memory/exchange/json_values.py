@@ -114,7 +114,7 @@ class _Reader:
 
     def value(self, place: str) -> Any:
         """Read a value of any kind. Raises Invalid."""
-        wanted = _CHUNK_LENGTH
+        chunk_length = _CHUNK_LENGTH
         self.peek()
         while True:
             try:
@@ -134,8 +134,8 @@ class _Reader:
                 self.refuse(f"has a number with more than {sys.get_int_max_str_digits():,} digits.", place)
             if len(self.text) - self.at > MAX_VALUE_LENGTH:
                 self.refuse(f"has more than {MAX_VALUE_LENGTH:,} characters: split it into several.", place)
-            self.more(wanted)
-            wanted *= 2
+            self.more(chunk_length)
+            chunk_length *= 2
 
     def _may_go_on(self, error: json.JSONDecodeError) -> bool:
         is_open = error.msg.startswith(("Unterminated string", "Invalid \\u"))

@@ -195,7 +195,7 @@ def versions_of(line: Line, memory_number: int, import_id: str) -> list[MemoryVe
 def without_repeats(content: str, details: JsonObject, newest_first: Iterable[EarlierVersion]) -> list[EarlierVersion]:
     """Return the last versions that a memory keeps, each reduced to what differs from the next version.
 
-    `content` and `details` are those of the memory.
+    `content` and `details` are the memory's current values.
     """
     versions_kept = []
     for version in islice(newest_first, MOST_VERSIONS):

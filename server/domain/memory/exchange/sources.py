@@ -42,18 +42,18 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
 
 
-def read_path(path: Path, warnings: Warnings, wanted: Format = Format.AUTO, name: str = "") -> Iterator[Entry]:
+def read_path(path: Path, warnings: Warnings, file_format: Format = Format.AUTO, name: str = "") -> Iterator[Entry]:
     """Yield the entries of a file, a zip or a folder. `name` is the user's name for it. Raises Invalid, which names
     the line, item or file that cannot be read, with an example.
     """
     name = name or path.name
     if path.is_dir():
-        yield from _read_members(list(members_of_folder(path, warnings)), warnings, wanted)
+        yield from _read_members(list(members_of_folder(path, warnings)), warnings, file_format)
     elif is_zip(path):
         with open_zip(path) as archive:
-            yield from _read_members(members_of_zip(archive, path.stat().st_size, warnings), warnings, wanted)
+            yield from _read_members(members_of_zip(archive, path.stat().st_size, warnings), warnings, file_format)
     else:
-        yield from _read_file(Member(name, lambda: path.open("rb")), warnings, wanted)
+        yield from _read_file(Member(name, lambda: path.open("rb")), warnings, file_format)
 
 
 def checked(entries: Iterable[Entry], left_out: frozenset[str] = frozenset()) -> Iterator[Line]:
@@ -70,7 +70,7 @@ def _checked(entry: Entry) -> Line:
         raise Invalid(f"{error.detail} {HELP}", field=entry.place) from None
 
 
-def _read_members(members: list[Member], warnings: Warnings, wanted: Format) -> Iterator[Entry]:
+def _read_members(members: list[Member], warnings: Warnings, file_format: Format) -> Iterator[Entry]:
     if not members:
         problems = "; ".join(warnings.sentences())
         raise Invalid(f"There is no Markdown, JSON or CSV file in it{': ' if problems else ''}{problems}.")
@@ -79,27 +79,29 @@ def _read_members(members: list[Member], warnings: Warnings, wanted: Format) -> 
         if conversations and member not in conversations:
             warnings.add(LEFT_OUT.format("files other than conversations"), member.name)
         else:
-            yield from _read_member(member, warnings, wanted, is_alone=len(members) == 1)
+            yield from _read_member(member, warnings, file_format, is_alone=len(members) == 1)
 
 
-def _read_member(member: Member, warnings: Warnings, wanted: Format, *, is_alone: bool) -> Iterator[Entry]:
+def _read_member(member: Member, warnings: Warnings, file_format: Format, *, is_alone: bool) -> Iterator[Entry]:
     """Yield the entries of the file. Raises Invalid, which names the file and the place in it."""
     try:
         if member.is_markdown:
             yield from _read_file(member, warnings, Format.MARKDOWN)
-        elif member.is_table and wanted is Format.AUTO and not is_alone and not _names_a_text(_beginning_of(member)):
+        elif (
+            member.is_table and file_format is Format.AUTO and not is_alone and not _names_a_text(_beginning_of(member))
+        ):
             warnings.add(LEFT_OUT.format("tables without a column named content, memory or text"), member.name)
         else:
-            for entry in _read_file(member, warnings, wanted):
+            for entry in _read_file(member, warnings, file_format):
                 yield entry._replace(place=f"{member.name}: {entry.place}")
     except Invalid as error:
         place = f"{member.name}: {error.field}" if error.field and error.field != member.name else member.name
         raise Invalid(error.reason, field=place) from None
 
 
-def _read_file(member: Member, warnings: Warnings, wanted: Format) -> Iterator[Entry]:
+def _read_file(member: Member, warnings: Warnings, file_format: Format) -> Iterator[Entry]:
     try:
-        kind = _format_of(member) if wanted is Format.AUTO else wanted
+        kind = _format_of(member) if file_format is Format.AUTO else file_format
         with open_text(member.opener, newline="" if kind is not Format.JSON else None) as file:
             if kind is Format.CSV:
                 yield from table.read_table(file, warnings)
