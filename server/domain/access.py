@@ -68,6 +68,8 @@ PROJECT_ACTIONS: dict[ProjectRole, frozenset[Action]] = {
 GOVERNING = frozenset({OrganizationRole.OWNER, OrganizationRole.ADMIN})
 """The roles in an organization that make a person an admin of all its projects."""
 
+_GOVERNING_VALUES = sorted(role.value for role in GOVERNING)
+
 ORGANIZATION_PHRASES: dict[Action, str] = {
     Action.SEE: "see this organization",
     Action.LEAVE: "leave this organization",
@@ -149,7 +151,7 @@ def project_role_of(user_id: UserId) -> sa.Case[str | None]:
         .where(col(ProjectMember.project_id) == Project.id, col(ProjectMember.user_id) == user_id)
         .scalar_subquery()
     )
-    is_governing = organization_role_of(user_id).in_([sa.literal(role.value) for role in sorted(GOVERNING)])
+    is_governing = organization_role_of(user_id).in_([sa.literal(value) for value in _GOVERNING_VALUES])
     return sa.case((is_governing, ProjectRole.ADMIN.value), else_=member)
 
 
