@@ -20,7 +20,7 @@ from server.domain.teams import projects
 from server.errors import NotFound
 from server.index import chunks
 from server.index.upkeep import removal
-from server.index.upkeep.owner_lock import OwnerLock
+from server.index.upkeep.owner_lock import FILE, FileLock
 from server.models import metadata
 from server.models.activity import ActivityKind
 from server.settings import Settings
@@ -31,10 +31,10 @@ from tests.support.world import World, eventually, opened
 
 
 @pytest.fixture(autouse=True)
-def owner_elsewhere(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnerLock]:
+def owner_elsewhere(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileLock]:
     """Own the index, so that nothing is removed before the test releases it."""
     monkeypatch.setattr("server.amounts.KEEP_SECONDS", 0.0)
-    lock = OwnerLock(settings.data_dir / "index.lock", Database("sqlite://", connections=1))
+    lock = FileLock(settings.data_dir / FILE)
     assert lock.acquire()
     yield lock
     lock.release()
@@ -100,7 +100,7 @@ async def test_its_name_is_free_at_once(team: Team) -> None:
 
 
 async def test_the_projects_of_a_deleted_account_are_out_of_reach_and_removed(
-    team: Team, client: httpx.AsyncClient, owner_elsewhere: OwnerLock, database: Database
+    team: Team, client: httpx.AsyncClient, owner_elsewhere: FileLock, database: Database
 ) -> None:
     outsider = team["outsider"]
     [own] = (await outsider.get("/api/projects")).json()["projects"]
@@ -113,7 +113,7 @@ async def test_the_projects_of_a_deleted_account_are_out_of_reach_and_removed(
 
 
 async def test_in_the_end_no_row_of_it_is_left(
-    team: Team, client: httpx.AsyncClient, owner_elsewhere: OwnerLock, database: Database
+    team: Team, client: httpx.AsyncClient, owner_elsewhere: FileLock, database: Database
 ) -> None:
     await fill(team)
     assert rows_of(database, team.project_id) >= {"memories", "trashed_memories", "idempotency_keys"}
@@ -131,7 +131,7 @@ async def test_in_the_end_no_row_of_it_is_left(
 
 
 def test_a_removal_that_was_interrupted_goes_on_after_a_restart(
-    settings: Settings, owner_elsewhere: OwnerLock, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, owner_elsewhere: FileLock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunks, "TURN_SECONDS", 0.0)
     with opened(settings, WordEmbedder()) as world:
