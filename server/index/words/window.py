@@ -27,14 +27,17 @@ def windows(
     `places` (memories) are those of the memories that hold a term, `held` (memories, terms) is (1 + part) / 2 where one
     holds a term and 0 elsewhere, and `rarities` (terms) weigh the terms.
     """
-    distinct, first = np.unique(places, return_index=True)
+    distinct = places
+    if not (places[1:] > places[:-1]).all():
+        distinct, first = np.unique(places, return_index=True)
+        held = held[first]
     starts = np.searchsorted(distinct, wanted - REACH)
     counts = np.searchsorted(distinct, wanted + REACH, side="right") - starts
-    near = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    ends = np.cumsum(counts)
+    near = np.repeat(starts - ends + counts, counts) + np.arange(counts.sum())
     weights = _WEIGHTS[np.abs(distinct[near] - np.repeat(wanted, counts))]
     best = np.zeros((len(wanted), len(rarities)))
-    has_near = counts > 0
     if len(near):
-        scores = weights[:, None] * held[first[near]]
-        best[has_near] = np.maximum.reduceat(scores, (np.cumsum(counts) - counts)[has_near])
+        has_near = counts > 0
+        best[has_near] = np.maximum.reduceat(weights[:, None] * held[near], (ends - counts)[has_near])
     return (best @ rarities) / max(float(rarities.sum()), 1e-9)

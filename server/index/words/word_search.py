@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import as_json
-from server.index.best import best_of, positions_of, union
+from server.index.best import best_of, positions_of
 from server.index.types import Places
 from server.index.words.backend import word_index_of
 from server.index.words.context import NumbersIn
@@ -54,7 +54,7 @@ class Rows(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """The windows of some memories (numbers, ascending), 0 to 1."""
+    """The windows of some memories, 0 to 1. The numbers are in no order, and some are there twice."""
 
     numbers: NDArray[np.int64]
     values: NDArray[np.float32]
@@ -113,12 +113,11 @@ def windows_of(session: Session, matches: WordMatches, also: NDArray[np.int64], 
     rows = matches.rows
     if not len(rows.numbers):
         return Windows(rows.numbers, np.empty(0, np.float32))
-    numbers = union(rows.numbers, also)
-    wanted = numbers if matches.numbers is rows.numbers else union(matches.numbers, also)
-    places = _places(session, numbers, known)
-    own = places[np.searchsorted(numbers, rows.numbers)]
-    values = windows(own, rows.held, rows.rarities, places[np.searchsorted(numbers, wanted)])
-    return Windows(wanted, values.astype(np.float32))
+    wanted = np.concatenate([matches.numbers, also])
+    own = _places(session, rows.numbers, known)
+    matching = own if matches.numbers is rows.numbers else _places(session, matches.numbers, known)
+    places = np.concatenate([matching, _places(session, also, known)])
+    return Windows(wanted, windows(own, rows.held, rows.rarities, places).astype(np.float32))
 
 
 def _choose(session: Session, index: WordIndex, project_id: str, terms: Sequence[str]) -> Sequence[str]:
@@ -173,15 +172,16 @@ def _matches(
 
 
 def _places(session: Session, numbers: NDArray[np.int64], known: Places) -> NDArray[np.int64]:
-    """Return the places of these memories (ascending numbers). A memory that no longer exists has the place -1."""
-    places = np.full(len(numbers), -1, np.int64)
+    """Return the places of these memories. A memory that no longer exists has the place -1."""
     positions, is_known = positions_of(numbers, known.numbers)
+    if is_known.all():
+        return known.places[positions]
+    places = np.empty(len(numbers), np.int64)
     places[is_known] = known.places[positions[is_known]]
-    if not is_known.all():
-        query = _places_query(word_index_of(session).numbers_in)
-        rows = query.rows(session, numbers=as_json(numbers[~is_known].tolist()))
-        found = np.array(rows, np.int64).reshape(-1, 2)
-        places[np.searchsorted(numbers, found[:, 0])] = found[:, 1]
+    unknown = numbers[~is_known].tolist()
+    query = _places_query(word_index_of(session).numbers_in)
+    read = dict(query.rows(session, numbers=as_json(unknown)))
+    places[~is_known] = [read.get(number, -1) for number in unknown]
     return places
 
 
