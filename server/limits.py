@@ -91,8 +91,7 @@ class Limits:
         return True
 
     def rule(self, bucket: Bucket, *key: str, times: int = 1, daily: int | None = None) -> Rule:
-        """Return the bucket's rates for `key`, each times `times`. `daily` adds a daily rate: that many times the
-        first."""
+        """Return the bucket's rates for `key`, times `times`. `daily` adds a daily rate: that many times the first."""
         base = self._rates[bucket]
         rates = [type(rate)(rate.amount * times, rate.multiples) for rate in base]
         if daily is not None:

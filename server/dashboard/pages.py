@@ -213,8 +213,7 @@ async def read_form(request: PageRequest, most_fields: int = MAX_FIELDS) -> Asyn
 
 
 async def page_request_of(http: Request[State]) -> PageRequest:
-    """Raises Unauthenticated (also for an API key or token, which is not a person), Forbidden for another site's
-    form."""
+    """Raises Unauthenticated (also for an API key or token: not a person), Forbidden for another site's form."""
     runtime = http.state["runtime"]
     principal = await runtime.authenticate(credential_of(http, runtime.settings))
     if not principal.is_session:
