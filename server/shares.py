@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from contextvars import ContextVar
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -11,7 +12,6 @@ from typing import TypeVar
 from server import waits
 from server.errors import Unavailable
 from server.hashing import token_hash
-from server.threads import Workers
 
 T = TypeVar("T")
 
@@ -122,19 +122,26 @@ class Threads(Shares):
 
     def __init__(self, name: str, slots: int, share: int | None = None) -> None:
         super().__init__(slots, share)
-        self._workers = Workers(name)
+        self._executor = ThreadPoolExecutor(slots, name)
 
     async def run(self, caller: str, work: Callable[..., T], *args: object) -> T:
         """Run `work`, which may block, on a worker thread. Raises Unavailable when the request has waited long enough.
 
-        It holds its slot until it ends, even if the request is cancelled meanwhile.
+        It holds its slot until it ends, even if the request is canceled.
         """
         await self._take(caller)
-        return await self._workers.run(partial(self._give_back, caller), work, *args)
+        loop, context = asyncio.get_running_loop(), copy_context()
+        try:
+            job = loop.run_in_executor(self._executor, partial(context.run, work, *args))
+        except RuntimeError:  # the system has no thread left, or the server stops
+            self._give_back(caller)
+            raise
+        job.add_done_callback(lambda _: self._give_back(caller))
+        return await asyncio.shield(job)
 
     def close(self) -> None:
-        """End the threads after the work that runs."""
-        self._workers.close()
+        """Let the threads end after their current work."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 async def _take(slots: asyncio.Semaphore) -> None:

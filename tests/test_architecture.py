@@ -32,7 +32,7 @@ HEAVY = frozenset(
 LAYERS = {
     "server.app": 5, "server.__main__": 5, "server.commands": 5,
     "rest": 4, "tools": 4, "oauth": 4, "server.dashboard": 4,
-    "server.runtime": 3, "server.reverting": 3, "server.shares": 3, "server.threads": 3, "server.pools": 3,
+    "server.runtime": 3, "server.reverting": 3, "server.shares": 3, "server.pools": 3,
     "server.operations": 3, "server.request_credentials": 3, "server.wire": 3,
     "server.dispatch": 3, "server.statuses": 3, "server.csp": 3, "server.templating": 3, "server.cors": 3,
     "server.middleware": 3, "server.forwarding": 3, "server.health": 3, "server.housekeeping": 3,

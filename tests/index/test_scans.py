@@ -175,7 +175,6 @@ def test_the_similarity_is_the_cosine_of_the_best_piece_without_the_center() -> 
     rows = [
         (owner, 0, at, at + 1, 0, vector.tobytes())
         for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
-        for at, (owner, vector) in enumerate(zip(owners, vectors, strict=True))
     ]
     matrix, center, question = Matrix.from_rows(rows, 8), Center.of(vectors), vectors[1]
     similar = Scan.of(matrix, center).compare(question)
