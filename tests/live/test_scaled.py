@@ -133,7 +133,7 @@ def test_nothing_is_lost_when_a_worker_is_killed(server: ServerProcess, stack: S
         os.kill(killed, signal.SIGKILL)
         load.goes_on()
     assert_kept(server, key, load.acknowledged)
-    eventually(lambda: not stack.owners() & {0, killed}, seconds=60)
+    eventually(lambda: len(workers_of(server)) == 2 and stack.owners() == set(workers_of(server)), seconds=60)
 
 
 @pytest.mark.parametrize("name", ["postgres", "chroma", "redis"])

@@ -47,7 +47,14 @@ async def test_a_quiet_server_has_nothing_waiting_and_owns_the_index(client: htt
     assert shown['model_available{model="all-MiniLM-L6-v2"}'] == 1
     assert shown['healthy{part="database"}'] == shown['healthy{part="embedding"}'] == 1
     assert shown["index_work_whole"] == 0
-    assert shown["index_owner"] == 1
+    await wait_for_the_owner(client)
+
+
+async def wait_for_the_owner(client: httpx.AsyncClient) -> None:
+    """Wait until the server owns the whole index, soon after its start."""
+    async with asyncio.timeout(20):
+        while (await metrics(client))["index_owner"] != 1:
+            pass
 
 
 def waiting_for_model(shown: dict[str, float]) -> tuple[float, float]:
@@ -102,7 +109,7 @@ async def test_what_waits_for_the_model_and_for_a_slot_is_shown(
 
 
 async def test_one_of_two_servers_owns_the_index(settings: Settings, client: httpx.AsyncClient) -> None:
-    assert (await metrics(client))["index_owner"] == 1
+    await wait_for_the_owner(client)
     async with running(create_app(settings, lambda _settings: WordEmbedder())) as second, asking(second) as other:
         assert (await metrics(other))["index_owner"] == 0
 

@@ -86,6 +86,8 @@ class Leases:
         if moment >= self._renew_at or self._is_unbalanced():
             with self._database.write() as session:
                 held, share = self._renewed(session), self._fair_share(session)
+                if not before.items() <= held.items():
+                    log.warning("another process took over a part of the index, because this one hung")
                 self._give_up(session, sorted(held)[share:])
                 kept = dict(sorted(held.items())[:share])
                 self._fences = kept | self._taken(session, share - len(kept))

@@ -155,7 +155,7 @@ class Worker:
         except (EmbedderClosed, Stopped):
             self._stopping.set()
         except LeaseLost:
-            log.warning("another process owns what this one worked on")
+            pass  # what this process worked on belongs to another one now
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
             log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
         except Exception:
