@@ -30,7 +30,6 @@ ATTEMPTS = 3
 
 _SNAPSHOT = "REPEATABLE READ"
 
-
 T = TypeVar("T")
 
 
@@ -184,9 +183,7 @@ def migrate(url: str) -> None:
 
 
 def _is_newest(connection: sa.Connection) -> bool:
-    """Return whether the schema is current. Does not import Alembic, which most starts do not need. Raises
-    SettingsError if a newer version wrote the schema.
-    """
+    """Return whether the schema is current, without importing Alembic. Raises SettingsError if it is newer."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return False
     version = str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))

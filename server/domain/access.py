@@ -68,8 +68,6 @@ PROJECT_ACTIONS: dict[ProjectRole, frozenset[Action]] = {
 GOVERNING = frozenset({OrganizationRole.OWNER, OrganizationRole.ADMIN})
 """The roles in an organization that make a person an admin of all its projects."""
 
-_GOVERNING_VALUES = sorted(role.value for role in GOVERNING)
-
 ORGANIZATION_PHRASES: dict[Action, str] = {
     Action.SEE: "see this organization",
     Action.LEAVE: "leave this organization",
@@ -142,16 +140,13 @@ def organization_role_of(user_id: UserId) -> sa.Case[str | None]:
 
 
 def project_role_of(user_id: UserId) -> sa.Case[str | None]:
-    """Return an SQL expression: the user's role in the query's project, or NULL.
-
-    The query must join the project with its organization.
-    """
+    """Return an SQL expression: the user's role in the project of a query that joins its organization, or NULL."""
     member = (
         sa.select(col(ProjectMember.role))
         .where(col(ProjectMember.project_id) == Project.id, col(ProjectMember.user_id) == user_id)
         .scalar_subquery()
     )
-    is_governing = organization_role_of(user_id).in_([sa.literal(value) for value in _GOVERNING_VALUES])
+    is_governing = organization_role_of(user_id).in_([sa.literal(role.value) for role in sorted(GOVERNING)])
     return sa.case((is_governing, ProjectRole.ADMIN.value), else_=member)
 
 
@@ -190,7 +185,8 @@ _READ_MEMORY = Query(_MEMORY.with_only_columns(*columns_of(Memory), project_role
 def reachable_projects(principal: Principal) -> sa.Select[Project, str | None]:
     """Return the query for the projects that the principal can reach: (project, role) rows."""
     query, own = _projects_of(principal.user_id), principal.project_id
-    is_near = col(Project.id).in_(candidates.projects_of(principal.user_id, _GOVERNING_VALUES))
+    governing = sorted(role.value for role in GOVERNING)
+    is_near = col(Project.id).in_(candidates.projects_of(principal.user_id, governing))
     return query.where(is_near if own is None else col(Project.id) == own)
 
 

@@ -90,11 +90,12 @@ class NewMemory(BaseModel):
             instead = said_instead(["content", "messages"], self.model_extra or ()) if self.content is None else ""
             raise ValueError(f"content or messages: give exactly one of them{instead}")
         require_one_way(self.expires_at, self.expires_in_days)
-        require_same_labels(self._labels(), self.metadata)
-        try:
-            parse_metadata(self.details)  # together with the separate labels, it may be too large
-        except ValueError as reason:
-            raise ValueError(f"metadata: {reason}") from None
+        if labels := self._labels():
+            require_same_labels(labels, self.metadata)
+            try:
+                parse_metadata(self.details)  # together with the separate labels, it may be too large
+            except ValueError as reason:
+                raise ValueError(f"metadata: {reason}") from None
         return self
 
     @property

@@ -34,10 +34,8 @@ __all__ = ["MemoryChange", "NewMemory"]  # doors write `memories.NewMemory`
 MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned", "expires_at": "expires_at"}
 """The attribute of `Memory` that each field of `MemoryChange` replaces."""
 
-
 EMBEDDING_ATTEMPTS = 5
 """How many times a change embeds its text again because others have changed the memory."""
-
 
 MOST_SORTED = 1_000
 """The most matching memories that a page sorts."""
@@ -53,16 +51,14 @@ class ChangedMeanwhile(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """Asks for a page of memories, newest first: at most `limit`, older than the memory `before`, skipping `offset`.
-    `answer_bytes` limits the size of the answer.
-    """
+    """A page of memories, newest first: at most `limit`, older than the memory `before`, skipping `offset`."""
 
     filters: Filters = field(default_factory=Filters)
     limit: int = 10
     offset: int = 0
     before: str | None = None
     project_id: str | None = None
-    answer_bytes: int = ANSWER_BYTES
+    answer_bytes: int = ANSWER_BYTES  # the most that the answer may have
 
 
 class MemoryPage(NamedTuple):
@@ -150,12 +146,11 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
         "offset": request.offset,
     }
     narrow = narrowing(request.filters, project.id)
-    is_short = request.limit <= ROWS_PER_READ
     total = counting.count(session, project, request.filters)
     query = _page_query(request.filters, total)
     rows = (
         query.rows(session, *narrow, **parameters)
-        if is_short
+        if request.limit <= ROWS_PER_READ
         else query.stream(session, ROWS_PER_READ, *narrow, **parameters)
     )
     page = take_fitting(rows, Budget(request.answer_bytes))
@@ -235,8 +230,8 @@ def stats(session: Session, principal: Principal, project_id: str | None) -> Sta
     tags = sa.select(sa.func.count(sa.distinct(col(Label.value)))).where(
         col(Label.kind) == LabelKind.TAG, *of_live_memories(session, project.id)
     )
-    this_week = count_this_week(session, project)
-    return Stats(counting.count_all(session, project), this_week, session.scalars(tags).one())
+    this_week, tag_count = count_this_week(session, project), session.scalars(tags).one()
+    return Stats(counting.count_all(session, project), this_week, tag_count)
 
 
 def count_this_week(session: Session, project: Project, zone: tzinfo = UTC) -> int:
@@ -256,7 +251,7 @@ def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
     stored_at = now()
     created_at = min(new.created_at or stored_at, stored_at)
     text, source = new.text, source_of(principal)
-    attributes = {
+    return made(Memory, {
         "id": new_id("mem_", new.created_at and created_at),
         "project_id": project_id,
         "user_id": new.user_id,
@@ -277,8 +272,7 @@ def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
         "source_id": source.id,
         "source_name": source.name,
         "updated_source": source,
-    }
-    return made(Memory, attributes)
+    })  # fmt: skip
 
 
 def is_already(memory: Memory, change: MemoryChange) -> bool:

@@ -1,0 +1,58 @@
+"""Worker threads: what they hand back, and how long work keeps its slot."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+
+import pytest
+
+from server.errors import Unavailable
+from server.shares import Threads
+
+SOON_SECONDS = 5
+_asking: ContextVar[str] = ContextVar("asking", default="nobody")
+
+
+@pytest.fixture
+async def threads() -> AsyncIterator[Threads]:
+    threads = Threads("test", slots=1)
+    yield threads
+    threads.close()
+
+
+async def test_work_has_the_context_of_its_request(threads: Threads) -> None:
+    _asking.set("alice")
+    assert await threads.run("alice", _asking.get) == "alice"
+    assert threads.used == 0
+
+
+async def test_a_failure_reaches_the_request(threads: Threads) -> None:
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await threads.run("alice", lambda: 1 // 0)
+    assert (threads.used, threads.waiting) == (0, 0)
+
+
+async def test_the_work_of_a_cancelled_request_keeps_its_slot_until_it_ends(
+    threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        may_end.wait(SOON_SECONDS)
+
+    request = asyncio.create_task(threads.run("alice", work))
+    await asyncio.to_thread(began.wait, SOON_SECONDS)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    monkeypatch.setattr("server.waits.WAIT_SECONDS", 0.05)
+    with pytest.raises(Unavailable):
+        await threads.run("bob", work)
+    assert (threads.used, threads.waiting) == (1, 0)
+    may_end.set()
+    async with asyncio.timeout(SOON_SECONDS):
+        while threads.used:  # noqa: ASYNC110 - the loop frees the slot
+            await asyncio.sleep(0.01)
