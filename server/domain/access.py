@@ -185,9 +185,8 @@ _READ_MEMORY = Query(_MEMORY.with_only_columns(*columns_of(Memory), project_role
 def reachable_projects(principal: Principal) -> sa.Select[Project, str | None]:
     """Return the query for the projects that the principal can reach: (project, role) rows."""
     query, own = _projects_of(principal.user_id), principal.project_id
-    governing = sorted(role.value for role in GOVERNING)
-    is_near = col(Project.id).in_(candidates.projects_of(principal.user_id, governing))
-    return query.where(is_near if own is None else col(Project.id) == own)
+    near = candidates.projects_of(principal.user_id, [role.value for role in GOVERNING])
+    return query.where(col(Project.id).in_(near) if own is None else col(Project.id) == own)
 
 
 def reachable_organizations(principal: Principal) -> sa.Select[Organization, str | None]:
