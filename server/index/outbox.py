@@ -59,7 +59,10 @@ def memories_embedded(
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
-    """Delete what was derived from these memories of the project. Call it before their rows are deleted."""
+    """Delete what was derived from these memories of the project. Call it before their rows are deleted.
+
+    The last one of a deletion also calls `request_purge`.
+    """
     if not numbers:
         return
     columns = _memories.c
@@ -80,7 +83,6 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     )
     word_index.memories_removed(session, project_id, list(piece_counts))
     _write_tasks(session, project_id, piece_counts)
-    request_purge(session, project_id)
 
 
 def memory_resized(session: Session, project_id: str, growth: int) -> None:
