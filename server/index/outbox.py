@@ -83,7 +83,10 @@ def _set_embedded(memories: Sequence[Memory], embedded: Sequence[Embedded], revi
 
 
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
-    """Delete everything that was derived from these memories of the project. Call it before their rows are deleted."""
+    """Delete everything that was derived from these memories of the project. Call it before their rows are deleted.
+
+    The last one of a deletion also calls `request_purge`.
+    """
     if not numbers:
         return
     columns = _memories.c
@@ -104,7 +107,6 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     )
     word_index.memories_removed(session, project_id, list(piece_counts))
     write_tasks(session, project_id, piece_counts)
-    request_purge(session, project_id)
 
 
 def memory_resized(session: Session, project_id: str, growth: int) -> None:

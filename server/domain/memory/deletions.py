@@ -9,7 +9,7 @@ from server.domain import audit
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
 from server.domain.memory import activity, storing, trash, turns
-from server.index import chunks
+from server.index import chunks, outbox
 from server.models import Memory
 from server.models.activity import ActivityKind
 from server.models.base import now
@@ -63,8 +63,10 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
 
     def remove_some() -> bool:
         numbers = chunks.next_numbers(session, *matching, col(Memory.number) <= (newest or 0))
-        storing.remove(session, project.id, numbers)
+        storing.remove_part(session, project.id, numbers)
         return bool(numbers) or trash.erase_some(session, project.id, user_id, moment)
 
     turns.in_turns(session, remove_some, chunks.TURN_SECONDS)
+    if newest or gone:
+        outbox.request_purge(session, project.id)
     return int(count)

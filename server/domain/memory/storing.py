@@ -32,6 +32,13 @@ _INSERT = Query(sa.insert(_memories).returning(_memories.c.number, sort_by_param
 
 def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:
     """Delete memories, with everything that belongs to them."""
+    if numbers:
+        remove_part(session, project_id, numbers)
+        outbox.request_purge(session, project_id)
+
+
+def remove_part(session: Session, project_id: str, numbers: Sequence[int]) -> None:
+    """Delete memories of a longer deletion, which asks for the purge at its end: each purge may rewrite all words."""
     outbox.memories_removed(session, project_id, numbers)
     session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
 

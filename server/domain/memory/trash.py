@@ -171,9 +171,13 @@ def count_deleted(session: Session, project_id: str, user_id: str | None, until:
 
 
 def erase_some(session: Session, project_id: str, user_id: str | None, until: datetime) -> bool:
-    """Permanently delete some of what `count_deleted` counts. Return whether there was any."""
+    """Permanently delete some of what `count_deleted` counts. Return whether there was any.
+
+    When there is none left, the caller asks for the purge.
+    """
     chunk = sa.select(col(TrashedMemory.id)).where(*_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until)
-    return bool(_erase(session, project_id, [col(TrashedMemory.id).in_(chunk.limit(PURGED_MEMORIES))]))
+    erased = sa.delete(TrashedMemory).where(col(TrashedMemory.id).in_(chunk.limit(PURGED_MEMORIES)))
+    return bool(session.execute(erased.returning(col(TrashedMemory.id))).all())
 
 
 def purge(session: Session) -> int:
