@@ -3,6 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
+import sqlalchemy as sa
+from sqlmodel import col
+
+from server.database import Database
+from server.models import Memory
+from server.models.base import now
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller, said
 
@@ -296,3 +302,23 @@ async def test_adding_changing_and_deleting_at_once_do_not_block_each_other(api:
     answers = await asyncio.gather(*everything[::2], *everything[1::2])
     assert {answer.status_code for answer in answers} == {200}
     assert (await api.get("/api/memories/stats")).json()["total"] == 24 - 8 + 16
+
+
+async def test_the_total_of_each_filter_is_what_its_pages_hold(api: Caller, database: Database) -> None:
+    for number in range(6):
+        await api.add(
+            f"Memory {number}.", tags=["a", "b"][: number % 3], people_mentioned="Li", user_id=f"u{number % 2}"
+        )
+    expiring = await api.add("Gone.", tags=["a", "b"], people_mentioned="Li", user_id="u0", expires_in_days=1)
+    queries = (
+        "tags=a", "tags=a,b", "tags=a,b&match_all_tags=true", "tags=b&people_mentioned=Li", "tags=nothing",
+        "user_id=u0", "source=api_key", "source=import", "tags=a&user_id=u1", "pinned=true", "pinned=false&tags=b",
+    )  # fmt: skip
+    for _ in range(2):  # before and after one has expired
+        for query in queries:
+            page = (await api.get(f"/api/memories?limit=100&{query}")).json()
+            assert page["total"] == len(page["results"]), query
+            rest = (await api.get(f"/api/memories?limit=1&offset=1&{query}")).json()
+            assert [one["id"] for one in rest["results"]] == [one["id"] for one in page["results"]][1:2], query
+        with database.write() as session:
+            session.execute(sa.update(Memory).where(col(Memory.id) == expiring).values(expires_at=now()))

@@ -1,12 +1,10 @@
 """Counts the memories of a project that pass filters, from indexes alone where they have all that is asked."""
 
-from collections.abc import Sequence
-
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.memory.expiry import expired_ids
-from server.domain.memory.filters import Filters, LabelGroup, conditions, having, label_groups, narrowing
+from server.domain.memory.filters import Filters, conditions, having, label_groups, narrowing
 from server.models import Label, Memory, Project
 
 
@@ -15,32 +13,29 @@ def count_all(session: Session, project: Project) -> int:
     return project.memory_count - len(expired_ids(session, project.id))
 
 
-def count(session: Session, project: Project, filters: Filters) -> int:
-    """Return how many memories pass the filters, not counting expired ones.
+def count(session: Session, project: Project, filters: Filters, most: int | None = None) -> int:
+    """Return how many memories pass the filters, not counting expired ones. Stop at `most`.
 
     No index has the times of expiry, so the rows of all matching memories are read as long as some have expired and are
     not deleted yet.
     """
     if filters.is_empty:
         return count_all(session, project)
-    if expired_ids(session, project.id):
-        return _count(session, conditions(filters, project.id))
-    groups = label_groups(filters)
-    if groups and filters.has_only_labels:
-        return _count_labels(session, project.id, groups)
-    return _count(session, [col(Memory.project_id) == project.id, *narrowing(filters, project.id)])
+    numbers = _numbers(filters, project.id, has_expired=bool(expired_ids(session, project.id)))
+    return session.scalars(sa.select(sa.func.count()).select_from(numbers.limit(most).subquery())).one()
 
 
-def _count(session: Session, matching: Sequence[sa.ColumnElement[bool]]) -> int:
-    return session.scalars(sa.select(sa.func.count()).select_from(Memory).where(*matching)).one()
-
-
-def _count_labels(session: Session, project_id: str, groups: Sequence[LabelGroup]) -> int:
-    """Count the labels of the first group whose memories have those of the others."""
-    (kind, values), *others = groups
+def _numbers(filters: Filters, project_id: str, *, has_expired: bool) -> sa.Select[int]:
+    """Return the query for the numbers of the memories that pass the filters."""
+    if has_expired:
+        return sa.select(col(Memory.number)).where(*conditions(filters, project_id))
+    if not filters.has_only_labels or not label_groups(filters):
+        matching = [col(Memory.project_id) == project_id, *narrowing(filters, project_id)]
+        return sa.select(col(Memory.number)).where(*matching)
+    (kind, values), *others = label_groups(filters)
     number = col(Label.memory_number)
-    counted = sa.func.count() if len(values) == 1 else sa.func.count(number.distinct())
-    query = sa.select(counted).where(
+    query = sa.select(number).where(
         col(Label.project_id) == project_id, col(Label.kind) == kind, col(Label.value).in_(values)
     )
-    return session.scalars(query.where(*having(number, project_id, others))).one()
+    query = query.where(*having(number, project_id, others))
+    return query if len(values) == 1 else query.distinct()
