@@ -154,7 +154,8 @@ def importing(server: Server, megabytes: int) -> Iterator[subprocess.Popen[bytes
 
 
 def measure_import(server: Server, megabytes: int, seconds: float) -> bool:
-    """Print what an import does to the neighbor until it ends, and both peaks of memory. Return if the aim is met."""
+    """Print what an import does to the neighbor until it ends, and both peaks of memory. Return whether the goal is
+    met."""
     neighbor = Neighbor(server)
     neighbor.times(1)
     idle = neighbor.times(seconds)

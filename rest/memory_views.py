@@ -222,7 +222,7 @@ class TrashQuery(OfUser):
     offset: Offset = 0
 
     def following(self, listed: int) -> str:
-        """Return the path and query for what is left of this page after the first `listed` memories."""
+        """Return the path and query for the rest of this page, after the first `listed` memories."""
         left = {"limit": self.limit - listed, "offset": self.offset + listed}
         given = self.model_dump(mode="json", exclude_defaults=True)
         return f"/api/memories/trash?{urlencode(given | left)}"

@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 3.0
 class Amounts:
     """`pending` changes wait for the index, the oldest of them for `pending_seconds`; `mails` wait to be sent.
 
-    `deleted_projects` are not removed from the disk yet.
+    `deleted_projects` still have to be removed from disk.
     """
 
     memories: int

@@ -59,7 +59,7 @@ class Database:
         self.unguarded = self
 
     def guarded(self, guard: Callable[[Session], None]) -> "Database":
-        """Return this database for one who may lose the right to write: `guard` begins each write, and raises."""
+        """Return this database for a user who may lose the right to write: `guard` starts each write, and may raise."""
         guarded = copy.copy(self)
         guarded._guard = guard
         return guarded
@@ -214,8 +214,7 @@ def _require_writable(connection: sa.Connection) -> None:
 
 
 def _upgrade(engine: sa.Engine, locked: sa.Connection) -> None:
-    """Run the migrations: on SQLite in the transaction that holds the lock, on Postgres each in one of its own.
-
+    """Run the migrations: on SQLite in the transaction that holds the lock, on Postgres each in its own transaction.
     There, a migration may leave its transaction to build an index while others write.
     """
     from alembic import command  # noqa: PLC0415 - heavy, and rarely needed

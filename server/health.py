@@ -30,9 +30,9 @@ MAIL_KEEP_SECONDS = 60.0
 """A mail server blocks clients that connect too often."""
 
 OWNERLESS_SECONDS = 60.0
-"""How long a part of the index may have no owner: another process takes it over in less."""
+"""How long a part of the index may have no owner. Another process normally takes it over sooner."""
 
-OWNERLESS = "No server keeps a part of the index up to date. Searches are right, and become slower."
+OWNERLESS = "No server keeps part of the index up to date. Searches stay correct, but become slower."
 
 LOW_MEMORY_SHARE = 0.05
 LOW_DISK_BYTES = 512 * 1024**2
@@ -142,7 +142,7 @@ class HealthChecks:
         return (Status.UNHEALTHY,) * len(names)
 
     def _ask_database(self) -> tuple[Status]:
-        """Read what the index's worker counted, and whether the whole index has owners."""
+        """Read what the index's worker counted, and whether every part of the index has an owner."""
         try:
             with self._database.read() as session:
                 self._told = survey.read(session)

@@ -32,7 +32,7 @@ STORED = {
     "pending": ("selfmemory_index_pending", "Changes that the vector index has not followed yet."),
     "pending_seconds": ("selfmemory_index_pending_seconds", "How long the oldest of these changes has waited."),
     "mails": ("selfmemory_mails_waiting", "Letters that wait to be sent."),
-    "deleted_projects": ("selfmemory_deleted_projects", "Deleted projects that are not removed from the disk yet."),
+    "deleted_projects": ("selfmemory_deleted_projects", "Deleted projects that still have to be removed from disk."),
 }
 
 

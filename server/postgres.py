@@ -77,7 +77,7 @@ def listen(engine: sa.Engine, statement_seconds: int) -> None:
 
 
 def let_wait(engine: sa.Engine) -> None:
-    """Let the transactions of a migration wait as long as it takes, for locks and for the one that does the work."""
+    """Let a migration's transactions wait as long as necessary, for locks and for the process that does the work."""
     without_limits = _set({"lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}, is_local=True)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(without_limits))
 

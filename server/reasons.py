@@ -51,7 +51,7 @@ def reason_of(problem: ErrorDetails) -> str:
 
 
 def _form_of(pattern: str) -> str:
-    """Return what text must look like to match the pattern."""
+    """Return a description of texts that match the pattern."""
     if known := ID_PATTERN.fullmatch(pattern):
         return f"must be an id: {known[1]} and 32 of the characters 0-9 and a-f"
     return FORMS.get(pattern, f"must match the pattern {pattern}")

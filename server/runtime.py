@@ -105,7 +105,7 @@ class Runtime:
     async def late_call(
         self, credential: PresentedCredential | None, bucket: Bucket | None = None, project_id: str | None = None
     ) -> "Call":
-        """Return a call whose first operation looks up a known credential, so that one visit to a thread does both.
+        """Return a call whose first operation looks up a known credential, so that one trip to a thread does both.
 
         An unknown credential, or one whose `bucket` may be used up, is looked up now. Raises what `authenticate` does.
         """

@@ -16,7 +16,7 @@ from server.hashing import token_hash
 T = TypeVar("T")
 
 GIVEN_UP = (Unavailable, asyncio.CancelledError)
-"""How a wait for a slot ends without one."""
+"""The ways in which a wait for a slot can end without one."""
 
 MOST_KNOWN = 10_000
 """How many credentials are remembered; they take about 2 MB."""

@@ -46,7 +46,7 @@ class _Compiled:
 class Query:
     """A statement with named parameters only. It has no expanding lists: see `numbers_in`.
 
-    The parameters of an insert are the columns, without the number that the database gives. A plain query returns its
+    The parameters of an insert are its columns, except the number that the database assigns. A plain query returns its
     rows as the driver does, without converting values, because there may be thousands.
     """
 
@@ -67,7 +67,7 @@ class Query:
         return [compiled.row(row) for row in rows] if compiled.reads and not self.is_plain else list(rows)
 
     def run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run the statement for each of the rows of parameters."""
+        """Run the statement for each row of parameters."""
         if rows:
             connection = _connection_of(session)
             compiled = self._in(connection.dialect)
@@ -76,7 +76,7 @@ class Query:
                 cursor.executemany(compiled.text, values)
 
     def returned(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-        """Run an insert for each of the rows of parameters. Return what it returns for each, in the same order."""
+        """Run an insert for each row of parameters. Return the returned values, in the same order."""
         if len(rows) == 1:
             return self.rows(session, **rows[0])
         assert isinstance(self.statement, sa.Insert)  # noqa: S101 - nothing else returns a row for each
@@ -112,7 +112,7 @@ def _connection_of(session: Session) -> sa.Connection:
 
 @contextmanager
 def _cursor(connection: sa.Connection, text: str, values: Any, is_many: bool) -> Iterator[DBAPICursor]:
-    """Yield a cursor of the driver for this statement. Listeners and errors are those of SQLAlchemy."""
+    """Yield the driver's cursor for this statement. SQLAlchemy's listeners and errors still apply."""
     cursor = connection.connection.cursor()
     try:
         connection.dispatch.before_cursor_execute(connection, cursor, text, values, None, is_many)

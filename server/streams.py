@@ -1,14 +1,14 @@
-"""The open event streams of this process: how many there may be, and how they end early."""
+"""Manages this process's open event streams: limits their number, and ends them early."""
 
 import asyncio
 import contextlib
 from collections.abc import Iterator
 
 MOST_STREAMS = 50
-"""The most open streams per process. Further requests are refused and try again later."""
+"""Maximum number of open streams per process. Browsers that are refused try again later."""
 
 MOST_PER_PERSON = 3
-"""Also per process: with several workers, a person may have this many in each."""
+"""This limit is per process too: with several workers, a person may have this many in each."""
 
 
 class Stream:
@@ -48,7 +48,7 @@ def opened(user_id: str) -> Iterator[Stream | None]:
 
 
 def wake_all() -> None:
-    """Let all streams look at once, because a session has ended."""
+    """Make all streams check at once, because a session has ended."""
     for stream in _open:
         stream.wake()
 

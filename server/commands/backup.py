@@ -44,7 +44,7 @@ def _copy(settings: Settings, file: Path) -> None:
 
 
 def _remove_deleted(url: str) -> None:
-    """Remove what deleted projects still hold, so that the copy does not keep it."""
+    """Remove the remaining data of deleted projects, so that it is not in the copy."""
     database = Database(url, connections=1)
     try:
         if sa.inspect(database.engine).has_table("projects") and removal.remove_all(database):

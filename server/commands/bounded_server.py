@@ -21,7 +21,7 @@ END_SECONDS = 4.8
 
 class BoundedServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the open streams, so that nothing waits for them, then stop as uvicorn does."""
+        """End the open streams, so that nothing waits for them, then stop the way uvicorn does."""
         streams.end_all()
         await super().shutdown(sockets)
 

@@ -1,4 +1,4 @@
-"""The messages that pages show after a form, as their address asks."""
+"""The messages that pages show after a form. The page's address names the message."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,8 @@ DONE = {
     "upload-canceled": "Nothing was imported. The file is deleted.",
     "restored": "Memory restored.",
     "erased": "Memory deleted for good.",
-    "undone": "Undone for {}. Added memories are in the trash, changes are taken back, deleted memories are back.",
-    "merged": "{} merged into the one that you kept. It has all tags and people.",
+    "undone": "Undone for {}. Added memories are in the trash, changes are reverted, deleted memories are back.",
+    "merged": "{} merged into the one that you kept, which has all tags and people.",
     "pinned": "Pinned. Every conversation begins with it.",
     "unpinned": "Unpinned.",
     "version-restored": "Version restored. What it replaced stays in history.",
@@ -22,7 +22,7 @@ DONE = {
     "selected-unpin": "{} unpinned.",
     "selected-tag": "Tags added to {}.",
     "selected-move": "{} moved.",
-    "selected-delete": "{} deleted. You can restore deleted memories from the trash, unless this project keeps none.",
+    "selected-delete": "{} deleted. You can restore deleted memories from the trash, unless this project has none.",
     "key-revoked": "API key revoked. It no longer works.",
     "disconnected": "App disconnected. It no longer has access.",
     "view-saved": "View saved. You find it above your memories.",
@@ -61,7 +61,7 @@ DONE = {
 
 ALREADY_GONE = "the memories are already gone."
 NOTHING_DONE = {
-    "undone": "Nothing was undone: it was undone already, or others have changed these memories since.",
+    "undone": "Nothing was undone: it was already undone, or others have changed these memories since.",
     "merged": f"Nothing was merged: {ALREADY_GONE}",
     "all-deleted": "Nothing was deleted: there are no such memories.",
     "selected-pin": f"Nothing was pinned: {ALREADY_GONE}",
@@ -70,13 +70,13 @@ NOTHING_DONE = {
     "selected-move": f"Nothing was moved: {ALREADY_GONE}",
     "selected-delete": f"Nothing was deleted: {ALREADY_GONE}",
 }
-"""The messages that stand for those with a number when the number is 0."""
+"""The messages to show instead when the number is 0."""
 
 MAX_DIGITS = 9
 
 
 def done_message(query: Mapping[str, str]) -> str | None:
-    """Return the message that an address asks for, with the number of canceled invitations that it names."""
+    """Return the message that an address asks for, with the number of canceled invitations in the address."""
     done = query.get("done", "")
     message = DONE.get(done)
     if message is not None and done in NOTHING_DONE:

@@ -137,7 +137,7 @@ def redirect(path: str, done: str | None = None, *, count: int | None = None, in
     """Redirect after a form. `path` may have a query.
 
     `done` is the key of the message that the next page shows, `count` the number of memories in it, and `invitations`
-    how many it says were canceled.
+    the number of canceled invitations in it.
     """
     query = {"done": done, "count": count, "invitations": invitations or None}
     given = {name: value for name, value in query.items() if value is not None}
@@ -200,7 +200,7 @@ class Page(Methods):
 
 @asynccontextmanager
 async def read_form(request: PageRequest, most_fields: int = MAX_FIELDS) -> AsyncIterator[FormData]:
-    """Read the whole form before any of it is looked at. Raises TooLarge, Invalid."""
+    """Read the whole form before checking anything in it. Raises TooLarge, Invalid."""
     http = await _buffered(request.http, FORM_BYTES)
     try:
         form = await http.form(max_files=1, max_fields=most_fields)

@@ -22,6 +22,6 @@ def positions_of(wanted: Numbers, numbers: Numbers) -> tuple[NDArray[np.intp], N
 
 
 def union(numbers: Numbers, others: Numbers) -> Numbers:
-    """Return all numbers of both, ascending. `numbers` is ascending, and is returned if it holds the others."""
+    """Return all numbers, ascending. `numbers` is ascending, and is returned as is if it contains all `others`."""
     missing = others[~positions_of(others, numbers)[1]]
     return np.union1d(numbers, missing) if len(missing) else numbers

@@ -1,4 +1,4 @@
-"""Which memories one transaction deletes, so that other writers wait about 0.1 s at most."""
+"""Chooses the memories that one transaction deletes, so that other writers wait about 0.1 s at most."""
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -6,13 +6,13 @@ from sqlmodel import Session
 from server.models import metadata
 
 TURN_SECONDS = 0.02
-"""How long a transaction goes on deleting. Its last statement and its commit come on top."""
+"""How long a transaction keeps deleting, not counting its last statement and its commit."""
 
 MOST_MEMORIES = 50
-"""The most memories that one statement deletes."""
+"""Maximum number of memories that one statement deletes."""
 
 MOST_PIECES = 500
-"""The most pieces of them together. A single memory may have more."""
+"""Maximum number of their pieces together. A single memory may have more."""
 
 _memories = metadata.tables["memories"]
 
@@ -20,7 +20,7 @@ _memories = metadata.tables["memories"]
 def next_numbers(session: Session, *matching: sa.ColumnElement[bool]) -> list[int]:
     """Return the numbers of the next matching memories to delete, newest first, and lock them.
 
-    Newest first, because then no memory loses the one that its context comes from.
+    In this order, no memory loses the one that its context comes from.
     """
     columns = _memories.c
     query = sa.select(columns.number, columns.piece_count).where(*matching).order_by(columns.id.desc())

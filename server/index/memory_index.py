@@ -90,7 +90,7 @@ class MemoryIndex:
         return self.assemble(pieces, vectors)
 
     def _embed_now(self, texts: Sequence[tuple[str, str]]) -> list[Embedded]:
-        """Like `embed`, for the worker. Raises ModelAway, and what ends the worker's step."""
+        """Like `embed`, for the worker. Raises ModelAway, and the exceptions that end the worker's step."""
         pieces = [pieces_of(content, lead) for content, lead in texts]
         flat = [piece.text for group in pieces for piece in group]
         return self.assemble(pieces, self._pace.embed(flat, self._worker.keep))

@@ -31,14 +31,14 @@ _indexes = metadata.tables["project_indexes"]
 def memories_counted(
     session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
 ) -> None:
-    """Count new memories before they are stored, and set what they store of the index."""
+    """Count new memories before they are stored, and set the columns that the index needs."""
     pieces = sum(len(result.spans) for result in embedded)
     revision = _advance_revision(session, project_id, [size_of_memory(memory) for memory in memories], pieces)
     _set_embedded(memories, embedded, revision)
 
 
 def memories_added(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
-    """Write what is derived from the text of new memories, which are stored."""
+    """Write everything that is derived from the text of new memories, which are already stored."""
     _write_pieces(session, project_id, memories, embedded)
     write_tasks(session, project_id, {memory.number: 0 for memory in memories})
     _write_words(session, project_id, memories, embedded)
@@ -47,7 +47,7 @@ def memories_added(session: Session, project_id: str, memories: Sequence[Memory]
 def memories_changed(
     session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
 ) -> None:
-    """Write what is derived from the text of changed memories. Flushes the session first."""
+    """Write everything that is derived from the text of changed memories. Flushes the session first."""
     memories_embedded(session, project_id, memories, embedded)
     _write_words(session, project_id, memories, embedded)
 

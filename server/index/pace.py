@@ -12,7 +12,7 @@ SEARCHED_SECONDS = 2.0
 """How long the worker stays slow after a search."""
 
 MOST_PIECES = 64
-"""The most pieces that are embedded at a time: a memory may have thousands, which take minutes."""
+"""How many pieces to embed at a time, at most: a memory may have thousands, which take minutes."""
 
 REST_FACTOR = 3.0
 """While slow, it pauses after each piece for this many times as long as the piece took."""
@@ -29,9 +29,9 @@ class Pace:
         self._searched_at = time.monotonic()
 
     def embed(self, texts: Sequence[str], between: Callable[[], None]) -> Vectors:
-        """Embed the texts for the worker: many at once, or one at a time with rests. Call `between` after each part.
-
-        A model elsewhere takes nothing from searches. Raises what `Embedder.embed` and `between` do.
+        """Embed the texts for the worker: many at once, or one at a time with pauses. Calls `between` after each part.
+        Never pauses for a remote model, which takes nothing from searches. Raises what `Embedder.embed` and `between`
+        do.
         """
         vectors: list[Vectors] = []
         done = 0

@@ -41,7 +41,8 @@ class Embedded:
     """A text's pieces with their vectors.
 
     Each span is (start, end) with piece = `content[start:end]`; `vectors` is float32 (pieces, dimensions), unit length.
-    `terms` is what the word index stores for the text. None: it reads them from the text. Empty: they follow later.
+    `terms` are the terms that the word index stores for the text. If None, it takes them from the text; if empty, they
+    are written later.
     """
 
     model: str

@@ -9,7 +9,7 @@ from server.models.base import Utc, foreign_key, new_id, now
 from server.models.sources import Source, SourceColumn
 
 STORED = ""
-"""The line of a row for a memory that is stored and only lacks its words."""
+"""The value of `line` for a memory that is stored and only lacks its words."""
 
 
 class Import(SQLModel, table=True):
@@ -35,8 +35,8 @@ class Import(SQLModel, table=True):
 class StagedMemory(SQLModel, table=True):
     """A memory of an import with its vectors. `line` is a line of an export or `STORED`, `spans` as in `Embedded`.
 
-    Deleting a row takes as long as writing it. So a row whose memory is stored may stay until the next transaction:
-    then another one stands for it, without vectors, at the position `-1 - position`.
+    Deleting a row takes as long as writing it. So the row of a stored memory may stay until the next transaction. In
+    that case a second row represents it, without vectors, at the position `-1 - position`.
     """
 
     __tablename__ = "staged_memories"

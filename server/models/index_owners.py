@@ -1,4 +1,4 @@
-"""Which processes keep the index of a Postgres database up to date, and until when."""
+"""Records which processes keep the index of a Postgres database up to date, and until when."""
 
 from datetime import datetime
 
@@ -9,9 +9,8 @@ from server.models.base import Utc
 
 
 class IndexOwner(SQLModel, table=True):
-    """A lease on the index of a part of the projects: one row a part. SQLite has no use for it.
-
-    `fence` grows whenever the part gets another holder, so that an earlier one can tell that it lost the part.
+    """A lease on the index of one part of the projects, with one row per part. SQLite does not use it. `fence` grows
+    whenever the part gets a new holder, so that the earlier holder can tell that it has lost the part.
     """
 
     __tablename__ = "index_owners"
@@ -23,7 +22,7 @@ class IndexOwner(SQLModel, table=True):
 
 
 class IndexWorker(SQLModel, table=True):
-    """A process that can own parts of the index. Their number decides how many parts each may hold."""
+    """A process that can own parts of the index. The number of these processes decides how many parts each may hold."""
 
     __tablename__ = "index_workers"
 

@@ -157,9 +157,10 @@ class ProjectIndex(SQLModel, table=True):
 
     The collection holds each vector minus `mean` (float32), the mean of the project's pieces when it was built.
     `removals` is the project's counter at that time; `erased` is the counter up to which deleted vectors have left its
-    files, and `erased_at` when that was last seen to.
+    files, and `erased_at` is when that was last done.
 
-    `building` names the collection that will replace it, "" if none: it has the memories up to the number `built_to`.
+    `building` names the collection that will replace it, or is "". That collection has the memories up to the number
+    `built_to`.
     """
 
     __tablename__ = "project_indexes"

@@ -19,7 +19,7 @@ class Project(SQLModel, table=True):
     """A set of memories. Each transaction that changes memories also updates the counters.
 
     A deleted project has no organization, no name and zeros for counters. Nobody can reach it, since access starts from
-    organizations. `server.index.upkeep.removal` deletes what it held, and then its row.
+    organizations. `server.index.upkeep.removal` deletes its content, and then its row.
 
     `revision` grows with every change, and a memory stores the revision of its last change. `removals` grows with every
     deletion. From both, a cached matrix knows which memories to read again. `epoch` changes when the database may have

@@ -1,7 +1,7 @@
 """Tells an open page when memories arrive, by server-sent events.
 
-A stream is short, and the browser asks again. It ends when the session does, when the person loses access, and when
-the server stops.
+Each stream is short, and the browser reconnects. A stream ends when the session ends, the person loses access, or the
+server stops.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ async def stream(request: PageRequest) -> Response:
 
 
 async def _events(request: PageRequest, after: str, opened: Stream) -> AsyncIterator[bytes]:
-    """Yield an event for each change of the number of new memories, until the stream has lasted long enough."""
+    """Yield an event whenever the number of new memories changes, until it is time to end the stream."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
     reported = 0
     for turn in range(STREAM_SECONDS // LOOK_EVERY_SECONDS):

@@ -1,4 +1,4 @@
-"""One organization, a page for each concern: general, members, projects and use, apps and keys, audit, danger."""
+"""One organization, with a page for each topic: general, members, projects and use, apps and keys, audit, danger."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from server.models.organizations import OrganizationKind
 ORGANIZATIONS = f"{HOME}/organizations"
 EVENTS_PER_PAGE = 50
 PAGE_OF_PARAMETER = {"from": "members", "projects": "projects"}
-"""Which page has the list that a parameter pages through. All of them were on one page."""
+"""The page of each list, by the list's paging parameter. Old addresses have all lists on one page."""
 
 
 class Tab(NamedTuple):
@@ -70,7 +70,7 @@ async def membership_of(request: PageRequest) -> Membership:
 
 
 async def show(request: PageRequest) -> Response:
-    """Show name and facts. A position in a list leads to the page that has the list."""
+    """Show the name and facts. An old address with a position in a list redirects to the page with that list."""
     for parameter, page in PAGE_OF_PARAMETER.items():
         if position := request.http.query_params.get(parameter):
             return redirect(f"{organization_path(request)}/{page}?{parameter}={position}")
@@ -89,7 +89,7 @@ async def rename(request: PageRequest) -> Response:
 
 
 async def show_projects(request: PageRequest) -> Response:
-    """List the projects that the person reaches, with what they hold."""
+    """List the projects that the person can reach, and how much they hold."""
     membership, entries = await membership_of(request), await entries_of(request)
     return await render(
         request,
@@ -151,7 +151,7 @@ async def delete(request: PageRequest) -> Response:
 
 
 def summary(event: AuditEvent, names: Mapping[str, str]) -> str:
-    """Return who did it, the user or project affected, the role change and the reason.
+    """Return who did it, the affected user or project, the role change and the reason.
 
     Targets without a name are left out.
     """
@@ -164,7 +164,7 @@ def summary(event: AuditEvent, names: Mapping[str, str]) -> str:
 
 
 async def entries_of(request: PageRequest) -> list[ProjectEntry]:
-    """Return the organization's projects that the person reaches."""
+    """Return the organization's projects that the person can reach."""
     organization_id = request.path_param("organization_id")
     return [one for one in (await request.frame()).projects if one.project.organization_id == organization_id]
 

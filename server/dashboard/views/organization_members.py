@@ -17,7 +17,7 @@ from server.domain.teams.organizations import Membership
 from server.models import OrganizationRole, ProjectRole
 
 MOST_PROJECTS = 40
-"""The most projects that the form offers. Others invite to themselves."""
+"""How many projects the form offers. The other projects' pages can invite to them."""
 
 
 async def show(request: PageRequest, sent: SentInvitation | None = None) -> Response:

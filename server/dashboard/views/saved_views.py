@@ -1,4 +1,4 @@
-"""Views of the list that a person saves: search, filters and order under a name. The address has the query."""
+"""Saved views of the list: a search, filters and an order under a name. The address has the query."""
 
 from starlette.responses import Response
 
@@ -10,7 +10,7 @@ from server.errors import Invalid
 
 
 async def save(request: PageRequest) -> Response:
-    """Save the view that the address shows. Raises Invalid for the plain list."""
+    """Save the view in the address. Raises Invalid for the plain list."""
     query = parse_fields(ListQuery, dict(request.http.query_params))
     if query.is_plain:
         raise Invalid("Search or choose a filter first: the whole list needs no saved view.")
@@ -25,6 +25,6 @@ async def rename(request: PageRequest) -> Response:
 
 
 async def delete(request: PageRequest) -> Response:
-    """Delete the view. The list stays as the view showed it."""
+    """Delete the view, and keep showing the same list."""
     view = await request.call.run(saved_views.delete, request.project_id, request.path_param("view_id"))
     return redirect(f"{request.project_path}/memories{view.query}", "view-deleted")

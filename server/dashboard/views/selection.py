@@ -58,7 +58,7 @@ ACTIONS: dict[str, Callable[[PageRequest, list[str]], Awaitable[int]]] = {
 
 
 def _back(request: PageRequest, action: str, count: int) -> Response:
-    """Redirect to the list as it was, with a message that says how many memories it was done with."""
+    """Redirect to the same page of the list, with a message that says how many memories were affected."""
     query = request.text("back").removeprefix("?")
     address = f"{request.project_path}/memories" + (f"?{query}" if query else "")
     return redirect(address, f"selected-{action}", count=count)

@@ -70,7 +70,7 @@ def list_reaching_in(session: Session, principal: Principal, organization_id: st
 
 
 def _reaching(session: Session, projects: sa.ColumnElement[bool]) -> list[Reach]:
-    """Return what reaches the projects that meet the condition, at most MOST_REACHING of each kind, last used first."""
+    """Return the applications and keys that reach these projects, MOST_REACHING of each kind, last used first."""
     grants = (
         sa.select(OAuthGrant, OAuthClient, col(User.name), col(Project.name))
         .join(OAuthClient, col(OAuthClient.id) == OAuthGrant.client_id)

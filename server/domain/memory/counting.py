@@ -1,4 +1,4 @@
-"""Counts the memories of a project that pass filters, from indexes alone where they have all that is asked."""
+"""Counts the memories of a project that pass filters, from indexes alone where possible."""
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -16,8 +16,8 @@ def count_all(session: Session, project: Project) -> int:
 def count(session: Session, project: Project, filters: Filters, most: int | None = None) -> int:
     """Return how many memories pass the filters, not counting expired ones. Stop at `most`.
 
-    No index has the times of expiry, so the rows of all matching memories are read as long as some have expired and are
-    not deleted yet.
+    No index has expiry times, so the rows of all matching memories are read while some have expired but are not
+    deleted yet.
     """
     if filters.is_empty:
         return count_all(session, project)

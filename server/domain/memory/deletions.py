@@ -44,8 +44,8 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
     """Delete all memories of the project, or those of the end user `user_id`, including those in the trash. Return how
     many were deleted, not counting expired memories and those in the trash.
 
-    If there are many it takes several transactions, and deletes what was there in the first one. After an interruption,
-    what is left can be deleted with another call.
+    Many memories take several transactions, which delete the memories that existed during the first one. After an
+    interruption, another call deletes the rest.
     """
     project = require_project(session, principal, project_id, Action.WRITE)
     moment = now()

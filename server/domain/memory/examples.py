@@ -39,7 +39,7 @@ COUNT = len(_TEXTS)
 def add(session: Session, principal: Principal, project_id: str, index: Index) -> list[str]:
     """Add example memories to a project that has none, and return their ids. They are all tagged `example`.
 
-    Of several callers at the same moment one succeeds. Raises Invalid if there are memories, and what
+    Only one of several simultaneous callers succeeds. Raises Invalid if there are memories, and what
     `memories.add_many` does.
     """
     project = require_project(session, principal, project_id, Action.WRITE)

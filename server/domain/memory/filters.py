@@ -47,7 +47,7 @@ class Filters:
 
     @property
     def has_only_labels(self) -> bool:
-        """Whether nothing but labels is asked for."""
+        """Whether only labels are filtered."""
         others = (self.user_id, self.created_from, self.created_until, self.source, self.pinned)
         return all(one is None for one in others)
 
@@ -79,7 +79,7 @@ def narrowing(filters: Filters, project_id: str) -> list[Condition]:
 
 
 def label_groups(filters: Filters) -> list[LabelGroup]:
-    """Return the groups of labels. A memory must have any label of each group."""
+    """Return the groups of labels. A memory must have at least one label of each group."""
     tags = sorted({fold(tag) for tag in filters.tags})
     groups = [(LabelKind.TAG, [tag]) for tag in tags] if filters.match_all_tags else [(LabelKind.TAG, tags)]
     groups.append((LabelKind.PERSON, sorted({fold(person) for person in filters.people})))
@@ -89,7 +89,7 @@ def label_groups(filters: Filters) -> list[LabelGroup]:
 
 
 def having(number: sa.SQLColumnExpression[int], project_id: str, groups: Sequence[LabelGroup]) -> list[Condition]:
-    """Return the conditions that the memory with this number has a label of each group."""
+    """Return the conditions under which the memory with this number has a label of each group."""
     labels = sa.select(col(Label.memory_number)).where(col(Label.project_id) == project_id)
     return [number.in_(labels.where(col(Label.kind) == kind, col(Label.value).in_(values))) for kind, values in groups]
 

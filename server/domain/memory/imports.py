@@ -43,7 +43,7 @@ from server.models.stored_size import size_of_memory
 from server.principal import Principal
 
 DISCARDED_BYTES = 4_000_000
-"""How much one transaction discards, unless one row has more."""
+"""How much one transaction discards, unless a single row has more."""
 
 ABANDONED_AFTER = timedelta(minutes=30)
 """An import that nobody touches for this long before its commit is discarded."""
@@ -175,7 +175,7 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
         session.execute(sa.delete(Import).where(col(Import.id) == import_id))
         return False
     if publishing.is_long(entries):
-        end_turn(session)  # reading takes a third of the time that may be taken
+        end_turn(session)  # reading may take a third of the allowed time
         row = _locked(session, import_id)
         if row is None or not publishing.are_next(session, import_id, entries):
             return True  # another process has stored it
@@ -252,7 +252,7 @@ def import_memories(
 
 
 def _repeat(database: Database, step: Callable[[Session, None, str], bool], import_id: str) -> None:
-    """Run the step until there is no more to do. After each turn, leave as much time to other writers."""
+    """Run the step until there is nothing more to do. After each turn, leave other writers the same amount of time."""
     is_more = True
     while is_more:
         began = time.monotonic()

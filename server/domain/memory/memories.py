@@ -38,7 +38,7 @@ EMBEDDING_ATTEMPTS = 5
 """How many times a change embeds its text again because others have changed the memory."""
 
 MOST_SORTED = 1_000
-"""The most matching memories that a page sorts."""
+"""How many matching memories a page sorts, at most."""
 
 AFTER_ALL_IDS = "mem_g"
 
@@ -173,8 +173,8 @@ _PAGE = _page_by(col(Memory.id), col(Memory.project_id))
 _SORTED_ID, _HIDDEN_PROJECT = sa.func.coalesce(col(Memory.id), ""), sa.func.coalesce(col(Memory.project_id), "")
 _PAGE_OF_FEW = _page_by(_SORTED_ID, col(Memory.project_id))
 _PAGE_OF_FEW_LABELED = _page_by(_SORTED_ID, _HIDDEN_PROJECT)
-"""By the plain id, a database walks all memories of the project until it has met a page of those that match. These two
-find the few that match, by the index of the filter or by their labels, and sort them."""
+"""Ordered by the plain id, a database scans the project's memories until it has a page of matches. These two make it
+find the few matches through the filter's index or their labels, and sort them."""
 
 
 def _page_query(filters: Filters, total: int) -> Query:

@@ -1,4 +1,4 @@
-"""Cuts what an import or a batch writes into portions, each small enough for one transaction."""
+"""Cuts the memories of an import or a batch into portions, each small enough for one transaction."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -8,16 +8,16 @@ from server.index.pieces import PACKED_LENGTH
 MOST_ITEMS = 32
 
 PUBLISHED_WEIGHT = 128
-"""What is published at a time, so that the transaction stays below 0.1 s. A heavier memory takes two: see `publish`."""
+"""How much to publish at a time, within 0.1 s per transaction. A heavier memory takes two: see `publish`."""
 
 STAGED_WEIGHT = 256
-"""What is staged at a time. A single memory may weigh more."""
+"""How much to stage at a time. A single memory may weigh more."""
 
 T = TypeVar("T")
 
 
 def weight_of(content: str, pieces: int = 0) -> int:
-    """Return about how many pieces a text is written as: its pieces, or an estimate while it has none or few."""
+    """Return roughly how many pieces a text takes to write: its pieces, or an estimate if it has none or few."""
     return max(pieces, len(content) // PACKED_LENGTH)
 
 

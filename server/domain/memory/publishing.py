@@ -1,7 +1,8 @@
 """Moves the staged lines of an import into its project, one portion per transaction.
 
-A long memory takes three: to store it, to delete its staged row, and to write its words, which can take as long as all
-the rest. A small row says that its memory is stored, so that a crash or another process in between makes no difference.
+A long memory takes three: one stores it, one deletes its staged row, and one writes its words, which can take as long
+as the other two. A small row says that the memory is stored, so that a crash or another process in between does no
+harm.
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ class Entry:
 
 
 class Wordless(NamedTuple):
-    """A memory that is stored and only lacks its words. `position` is that of the row which says so."""
+    """A memory that is stored and only lacks its words. `position` is the position of the row that says so."""
 
     position: int
     memory_id: str
@@ -102,7 +103,7 @@ def store(session: Session, row: Import, entries: Sequence[Entry]) -> None:
 
 
 def text_of(session: Session, row: Wordless) -> str:
-    """Return the text of the memory as it is now, or "" if it was deleted."""
+    """Return the memory's current text, or "" if it was deleted."""
     return session.scalar(sa.select(col(Memory.content)).where(col(Memory.id) == row.memory_id)) or ""
 
 

@@ -1,4 +1,4 @@
-"""Saved views: searches and filtered lists of a project that a person keeps under a name, for itself alone."""
+"""Saved views: searches and filtered lists of a project, which a person saves under a name and alone can see."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from server.models import SavedView
 from server.principal import Principal
 
 MOST_VIEWS = 50
-"""The most views of a person in one project."""
+"""Maximum number of a person's views in one project."""
 
 NAME_LENGTH = 60
 QUERY_LENGTH = 4_000

@@ -165,13 +165,13 @@ def erase(session: Session, principal: Principal, memory_id: str) -> bool:
 
 
 def count_deleted(session: Session, project_id: str, user_id: str | None, until: datetime) -> int:
-    """Count what was deleted until this moment and is in the trash of the project or of one end user."""
+    """Count the memories that were deleted before this time and are in the trash of the project or of one end user."""
     matching = [*_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until]
     return session.scalar(sa.select(sa.func.count()).select_from(TrashedMemory).where(*matching)) or 0
 
 
 def erase_some(session: Session, project_id: str, user_id: str | None, until: datetime) -> bool:
-    """Permanently delete some of what `count_deleted` counts. Return whether there was any.
+    """Permanently delete some of the memories that `count_deleted` counts. Return whether there were any.
 
     When there is none left, the caller asks for the purge.
     """

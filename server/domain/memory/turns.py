@@ -1,4 +1,4 @@
-"""Turns to write: a long change takes several transactions, so that others can write in between."""
+"""Takes turns writing: a long change takes several transactions, so that others can write in between."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def end_turn(session: Session) -> None:
 
 
 def in_turns(session: Session, step: Callable[[], bool], seconds: float) -> None:
-    """Repeat the step while it returns True, for about so many seconds a transaction."""
+    """Repeat the step while it returns True, for about this many seconds per transaction."""
     until = time.monotonic() + seconds
     while step():
         if time.monotonic() > until:

@@ -1,7 +1,6 @@
-"""What is deleted together with a project, an organization or a membership, and how much of it.
-
-A project leaves its organization, and with it everybody's reach, when the deletion commits. What it holds can take
-minutes to delete, so `server.index.upkeep.removal` does that afterwards, in small transactions.
+"""Deletes everything that goes with a project, an organization or a membership, and counts it. When the deletion
+commits, a project leaves its organization, so nobody can reach it any longer. Its content can take minutes to delete,
+so `server.index.upkeep.removal` does that afterwards, in small transactions.
 """
 
 from collections.abc import Sequence
@@ -42,7 +41,7 @@ class DeletedCounts:
 _DELETED = {
     "organization_id": None, "name": "", "name_key": "", "memory_count": 0, "memory_bytes": 0, "piece_count": 0,
 }  # fmt: skip
-"""The columns of a deleted project: out of reach, its name free and forgotten, and none of its memories counted."""
+"""The columns of a deleted project: nobody can reach it, its name is free, and none of its memories count."""
 
 _NOT_IN_SESSION = {"synchronize_session": False}
 

@@ -30,14 +30,14 @@ from server.index.types import Vector, Vectors
 from server.settings import Settings as ServerSettings
 
 SYNC_THRESHOLD = 1_000
-"""After so many changes Chroma writes a collection's files."""
+"""After this many changes, Chroma writes a collection's files."""
 
 HNSW = CreateHNSWConfiguration(space="cosine", ef_search=200, sync_threshold=SYNC_THRESHOLD)
 PieceId = tuple[int, int]
 """A memory's number and the position of its piece. No memory has the number 0."""
 
 NOTHINGS = 250
-"""Pieces that do not exist, and are deleted at a time."""
+"""How many nonexistent pieces to delete at a time."""
 
 REQUEST_TIMEOUT_SECONDS = 3.0
 """The time limit for an answer of a Chroma server. Chroma's client has no limit, so searches could wait forever."""
@@ -63,7 +63,7 @@ class Chroma:
         self._collections: dict[str, chromadb.Collection] = {}
 
     def new_name(self) -> str:
-        """Return a name for a new collection. Store it before you create the collection, which is else swept away."""
+        """Return a name for a new collection. Store it before you create the collection, or a sweep deletes that."""
         return f"{self._prefix}{uuid4().hex}"
 
     def create_collection(self, name: str) -> None:
@@ -79,10 +79,9 @@ class Chroma:
             self._collection(name).upsert(ids=_ids(pieces), embeddings=np.ascontiguousarray(vectors, np.float32))
 
     def erase_pieces(self, name: str, pieces: Sequence[PieceId], dimensions: int) -> None:
-        """Delete the pieces, whether they exist or not. Pass few, as to `upsert`.
-
-        Chroma only marks what is deleted and keeps the vector in its graph. So a random one takes its place first:
-        equal ones would be one another's neighbors.
+        """Delete the pieces, whether or not they exist. Pass few, as to `upsert`. Chroma only marks deleted vectors
+        and keeps them in its graph. So each one is overwritten with a random vector first: equal vectors would become
+        each other's neighbors.
         """
         noise = np.random.default_rng().standard_normal((len(pieces), dimensions), np.float32)
         self.upsert(name, pieces, noise)
@@ -90,7 +89,7 @@ class Chroma:
             self._collection(name).delete(ids=_ids(pieces))
 
     def write_files(self, name: str) -> None:
-        """Make Chroma write the collection's files, which it does after so many changes, by changes that do nothing."""
+        """Make Chroma write the collection's files, with enough changes that do nothing."""
         for start in range(0, SYNC_THRESHOLD, NOTHINGS):
             with self._translating(name):
                 self._collection(name).delete(ids=_ids([(0, start + position) for position in range(NOTHINGS)]))
@@ -235,7 +234,7 @@ def _translating(is_embedded: bool, name: str | None = None) -> Iterator[None]:
     except (ChromaError, sqlite3.Error) as error:
         damage = is_embedded or isinstance(error, NotFoundError)
         raise ChromaFailed(type(error).__name__, damage=damage, collection=name) from error
-    except Exception as error:  # Chroma's client makes bare ones of what a proxy answers
+    except Exception as error:  # for a proxy's answers, Chroma's client raises bare exceptions
         raise ChromaFailed(_kind(error), collection=name) from error
 
 

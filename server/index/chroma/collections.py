@@ -134,13 +134,13 @@ class Collections:
         return None if near is None else {*near[:count], *pending}
 
     def report_failure(self, error: ChromaFailed) -> None:
-        """Show the failure in the health check, and note what must be rebuilt."""
+        """Show the failure in the health check, and note which collections to rebuild."""
         self.failure = f"Chroma failed ({error}); searches scan SQL instead"
         if error.damage and error.collection:
             self.damaged.add(error.collection)
 
     def mark_damaged(self) -> None:
-        """Mark the collections that failed in this process for rebuilding. Every process does so, owner or not."""
+        """Mark the collections that failed in this process for rebuilding. Not only the index's owner does this."""
         names, columns = sorted(self.damaged), _indexes.c
         if names:
             with self._database.write() as session:

@@ -4,7 +4,7 @@
 class ChromaFailed(Exception):
     """The message is the kind of failure. `damage` is true if Chroma's data may be broken, not just unreachable.
 
-    `collection` is the one that was used, if it was one.
+    `collection` is the affected collection, if there is one.
     """
 
     def __init__(self, kind: str, *, damage: bool = False, collection: str | None = None) -> None:

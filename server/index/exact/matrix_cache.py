@@ -31,10 +31,10 @@ PRUNE_AT_ONCE_MEMORIES = 5_000
 """Up to this many memories, a matrix drops deleted ones at once. A larger one drops them when they exceed 1 %."""
 
 PART_MEMORIES = 2_000
-"""The most memories that are read at a time if a project is too large to cache."""
+"""How many memories to read at a time, at most, if a project is too large to cache."""
 
 PART_PIECES = 20_000
-"""The most pieces of theirs, 30 MB of vectors, unless one memory alone has more."""
+"""How many of their pieces to read at a time, 30 MB of vectors, unless a single memory has more."""
 
 _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]

@@ -221,7 +221,7 @@ class BatchingEmbedder:
             self._busy_threads -= 1
             for text in batch:
                 del self._running[text]
-            if self._waiting:  # a thread that is woken for nothing takes CPU from others
+            if self._waiting:  # a thread that wakes up for nothing takes CPU time from others
                 self._changed.notify()
 
     def _next_batch(self) -> Batch:

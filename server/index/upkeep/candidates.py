@@ -11,10 +11,10 @@ from server.models import metadata
 from server.models.base import now
 
 ERASE_AFTER = timedelta(hours=20)
-"""The files of collections are written again when this has passed, so that deleted vectors are gone within a day."""
+"""Collections' files are rewritten after this time, so that deleted vectors are gone within a day."""
 
 REBUILD_ONE_IN = 5
-"""Collections are built anew when more than one vector in this many is deleted."""
+"""Collections are rebuilt when more than one vector in this many is deleted."""
 
 _memories = metadata.tables["memories"]
 _tasks = metadata.tables["index_tasks"]
@@ -35,8 +35,8 @@ class Task:
 def applicable_tasks(mine: sa.ColumnElement[bool]) -> sa.Select[int, str, int, int, datetime, int]:
     """Select the tasks of projects of `mine` that Chroma can follow, oldest first, with the pieces of their memories.
 
-    Leaves out those of projects whose collections are yet to be built, which will read the memories as they are then.
-    Includes those of a project without any collection, so that they are cleared.
+    Tasks of projects whose collections are still to be built are left out, because the build reads the current
+    memories. Tasks of a project without any collection are included, so that they are cleared.
     """
     task, index = _tasks.c, _indexes.c
     is_applicable = sa.or_(index.project_id.is_(None), index.ready_at.is_not(None), index.building != "")
@@ -89,7 +89,7 @@ def next_project(session: Session, model: str, exact_scan_limit: int, mine: sa.C
 
 
 def bloated_projects() -> sa.Select[str]:
-    """Select the projects of whose collection much is deleted, or is being built anew for that reason."""
+    """Select the projects whose collection has many deleted vectors, or is being rebuilt for that reason."""
     project, index = _projects.c, _indexes.c
     is_bloated = (project.removals - index.removals) * REBUILD_ONE_IN > project.memory_count
     is_begun = index.building != ""
@@ -97,9 +97,8 @@ def bloated_projects() -> sa.Select[str]:
 
 
 def next_to_erase(session: Session, mine: sa.ColumnElement[bool]) -> tuple[str, str, int] | None:
-    """Return a project, its collection and its removals, if deleted vectors are in files that are old.
-
-    Only one of which Chroma has followed all changes.
+    """Return a project whose files have held deleted vectors for too long, with its collection and its removals.
+    Chroma must have followed all of its changes.
     """
     project, index = _projects.c, _indexes.c
     is_due = sa.and_(project.removals > index.erased, index.erased_at < now() - ERASE_AFTER)

@@ -1,4 +1,4 @@
-"""Removes from Chroma what nothing needs any more: collections of projects, and the vectors of deleted memories."""
+"""Removes data from Chroma that nothing needs any longer: unused collections, and the vectors of deleted memories."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,10 +18,9 @@ _indexes = metadata.tables["project_indexes"]
 
 
 def erase(database: Database, chroma: "Chroma", project_id: str, collection: str, removals: int) -> None:
-    """Let the vectors of the project's first `removals` deleted memories leave the collection's files.
-
-    What was deleted is overwritten in Chroma's memory already (`Chroma.erase_pieces`). The cost is that of a thousand
-    changes, whatever the size of the collection.
+    """Remove the vectors of the project's first `removals` deleted memories from the collection's files. They are
+    already overwritten in Chroma's memory (`Chroma.erase_pieces`). This costs as much as a thousand changes, for a
+    collection of any size.
     """
     chroma.write_files(collection)
     is_same = sa.and_(_indexes.c.project_id == project_id, _indexes.c.collection == collection)
@@ -34,8 +33,9 @@ def sweep(
 ) -> None:
     """Delete the collections that no project uses.
 
-    Lists them before it reads which are used: a name is stored before its collection is created, and never used again
-    when it is no longer stored. So no sweep deletes what another process builds, however late it is.
+    It lists the collections before it reads which ones are used: a name is stored before its collection is created,
+    and is never used again afterwards. So no sweep deletes a collection that another process is building, however late
+    the sweep is.
     """
     small = sa.select(_projects.c.id).where(_projects.c.piece_count * 2 <= exact_scan_limit)
     with database.write() as session:

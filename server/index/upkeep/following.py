@@ -1,4 +1,4 @@
-"""Brings collections up to the memories as they are now."""
+"""Brings collections up to date with the memories."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,19 +28,19 @@ CHROMA_BATCH = 32
 """Rows per write to Chroma, which holds the GIL while it writes."""
 
 TASK_BATCH = 256
-"""The most tasks that are applied at a time."""
+"""Maximum number of tasks that are applied at a time."""
 
 PIECES = 2_000
-"""The most pieces of their memories, unless one memory alone has more."""
+"""Maximum number of their memories' pieces, unless a single memory has more."""
 
 GATHER_SECONDS = 1.0
-"""How long changes are gathered before they are written to Chroma."""
+"""How long to gather changes before writing them to Chroma."""
 
 _indexes = metadata.tables["project_indexes"]
 _tasks = metadata.tables["index_tasks"]
 
 Between = Callable[[], None]
-"""What to call between two writes to Chroma. It may raise, to end the work."""
+"""A function to call between two writes to Chroma. It may raise, to end the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Target:
 
 
 def due_tasks(database: Database, mine: sa.ColumnElement[bool]) -> dict[str, list[Task]]:
-    """Return the oldest tasks of projects of `mine`, by project. None while there are only a few new ones."""
+    """Return the oldest tasks of projects of `mine`, by project, or none while there are only a few new ones."""
     with database.read() as session:
         rows = session.execute(candidates.applicable_tasks(mine).limit(TASK_BATCH)).all()
     is_full = len(rows) == TASK_BATCH
@@ -74,7 +74,7 @@ def follow(
     tasks: Sequence[Task],
     between: Between,
 ) -> None:
-    """Apply the tasks of one project and clear them. They may be repeated or reordered without harm.
+    """Apply the tasks of one project and clear them. Tasks may be repeated or reordered without harm.
 
     Raises ChromaFailed, LeaseLost and what `between` does.
     """
@@ -91,7 +91,7 @@ def follow(
 
 
 def apply(chroma: "Chroma", target: Target, matrix: Matrix, tasks: Sequence[Task], between: Between) -> None:
-    """Write the vectors of `matrix`, and erase the pieces that its memories had and have no more."""
+    """Write the vectors of `matrix`, and erase the pieces that its memories no longer have."""
     sizes = dict(zip(matrix.numbers.tolist(), matrix.sizes.tolist(), strict=True))
     gone = {  # two changes of one memory may name the same piece, and Chroma refuses a repeated id
         (task.memory_number, position)
@@ -118,10 +118,9 @@ def put(chroma: "Chroma", target: Target, matrix: Matrix, between: Between) -> N
 def followed_again_if_lost(
     database: Database, project_id: str, sizes: Mapping[int, int], matrix: Matrix
 ) -> Iterator[None]:
-    """Let the new owner follow these memories again if this process lost them: it may have written over its vectors.
-
-    Chroma knows no fences, and a process that was frozen sends what it had read before. `sizes` are the pieces that
-    the collection held of some memories.
+    """If this process lost these memories, make the new owner follow them again, because this process may have
+    overwritten its vectors. Chroma has no fences, and a process that was frozen sends data that it read earlier.
+    `sizes` says how many pieces of some memories the collection held.
     """
     try:
         yield

@@ -1,8 +1,8 @@
 """The leases by which processes share the index of a Postgres database.
 
-The projects are divided into `SHARDS` parts. A process holds a part until its lease ends, and renews it while it works.
-A process that hangs or dies loses its parts to the others. If it goes on later, its fence is no longer that of the
-part, so that none of its writes succeeds. All times are those of the database's clock.
+The projects are divided into `SHARDS` parts. A process holds a part until its lease ends, and renews the lease while
+it works. A process that hangs or dies loses its parts to the others. If it continues later, its fence no longer
+matches the part's, so none of its writes succeeds. All times come from the database's clock.
 """
 
 import logging
@@ -26,13 +26,13 @@ SHARDS = 8
 """The number of rows of `index_owners`."""
 
 LEASE_SECONDS = 20.0
-"""How long the parts of a process that died have no owner."""
+"""How long the parts of a dead process stay without an owner."""
 
 RENEWALS = 3
-"""How often a lease is renewed in its time."""
+"""How many times a lease is renewed before it would end."""
 
 LOOK_SECONDS = 1.0
-"""How often a process looks for parts that are free."""
+"""How often a process looks for free parts."""
 
 _owners = metadata.tables["index_owners"]
 _workers = metadata.tables["index_workers"]
@@ -40,7 +40,7 @@ _clock = sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
 
 
 class LeaseLost(Exception):
-    """Another process owns what this one was working on: it must drop that work."""
+    """Another process now owns the part that this one was working on, so this one must drop the work."""
 
 
 def is_of(shards: Collection[int], project_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
@@ -51,15 +51,14 @@ def is_of(shards: Collection[int], project_id: sa.ColumnElement[str]) -> sa.Colu
 
 
 def owners(session: Session) -> list[str]:
-    """Return the processes that own the index now, and "" if a part of it has no owner."""
+    """Return the processes that currently own the index, and "" if some part has no owner."""
     holder = sa.case((_is_free(), ""), else_=_owners.c.holder)
     return sorted(set(session.scalars(sa.select(holder))))
 
 
 class Leases:
-    """What one process holds. Only its worker's thread uses them.
-
-    Processes that `share` the index each hold at most the same number of parts. Otherwise one holds all.
+    """The leases of one process. Only its worker's thread uses them. Processes that `share` the index each hold at
+    most a fair share of the parts. Otherwise, one process holds all of them.
     """
 
     def __init__(self, database: Database, *, share: bool) -> None:
@@ -75,7 +74,7 @@ class Leases:
         return frozenset(self._fences)
 
     def balance(self) -> bool:
-        """Renew the leases if it is time, give up what is more than a fair share, and take what is free.
+        """Renew the leases if it is time, give up parts beyond a fair share, and take free parts.
 
         Return False if this process has lost any part since the last call. Call it between two pieces of work.
         """
@@ -138,7 +137,7 @@ class Leases:
         return len(self._fences) > share or (len(self._fences) < share and free > 0)
 
     def _fair_share(self, session: Session) -> int:
-        """Return how many parts this process may hold: all, divided by the processes that live, rounded up."""
+        """Return how many parts this process may hold: all parts divided by the living processes, rounded up."""
         if not self._share:
             return SHARDS
         living = sa.select(sa.func.count()).select_from(_workers).where(_workers.c.expires_at >= _clock)
@@ -154,7 +153,7 @@ class Leases:
         return _as_fences(session.execute(mine.returning(_owners.c.shard, _owners.c.fence)))
 
     def _taken(self, session: Session, most: int) -> dict[int, int]:
-        """Take parts that are free, except those that a transaction of their holder still locks."""
+        """Take free parts, except those that a transaction of their last holder still locks."""
         columns = _owners.c
         free = sa.select(columns.shard).where(_is_free()).order_by(columns.shard).limit(max(most, 0))
         shards = session.scalars(free.with_for_update(skip_locked=True)).all()

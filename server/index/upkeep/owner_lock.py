@@ -1,7 +1,6 @@
-"""Who owns the index, and of which projects. Only an owner changes it.
-
-Leases in the database say so on Postgres (`leases`). On SQLite a file lock in DATA_DIR does: one kernel gives it, and
-ends it with the process. So it does for an embedded Chroma, whose files only one process may open.
+"""Decides which process owns the index of which projects. Only an owner changes the index. On Postgres, leases in the
+database decide (`leases`). On SQLite, a file lock in DATA_DIR decides, which the kernel releases when the process
+ends. The same lock protects an embedded Chroma, whose files only one process may open.
 """
 
 import fcntl
@@ -18,21 +17,21 @@ from server.settings import Settings
 
 FILE = "index.lock"
 MOST_BYTES = 1_000
-NOBODY = "kept up to date by nobody, because no server runs"
+NOBODY = "not kept up to date, because no server is running"
 
 
 class OwnerLock:
-    """What this process owns. Call `acquire` before each step of work, and `keep` again and again during a long one."""
+    """The parts that this process owns. Call `acquire` before each step, and `keep` repeatedly during a long one."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         is_alone = database.is_sqlite or not settings.chroma_url
         self._file = FileLock(settings.data_dir / FILE) if is_alone else None
         self._leases = None if database.is_sqlite else Leases(database, share=not is_alone)
         self.database = database if self._leases is None else database.guarded(self._require)
-        """Its write transactions raise LeaseLost if another process owns what this one did."""
+        """Its write transactions raise LeaseLost if another process now owns the parts."""
 
     def acquire(self) -> bool:
-        """Take what there is to own, or check that it is still held. Raises LeaseLost if less is held than before."""
+        """Take free parts, or check that this process still holds its own. Raises LeaseLost if it has lost any."""
         if self._file is not None and not self._file.is_held:
             if not self._file.acquire():
                 return False
@@ -48,7 +47,7 @@ class OwnerLock:
             self._leases.renew()
 
     def is_held(self) -> bool:
-        """Return whether this process owned any projects when it last looked."""
+        """Return whether this process owned any projects when it last checked."""
         return bool(self.shards)
 
     @property
@@ -60,7 +59,7 @@ class OwnerLock:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process does what only one may do, whatever the project."""
+        """Whether this process does the work that only one process may do, across all projects."""
         return 0 in self.shards
 
     def of(self, project_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
@@ -104,7 +103,7 @@ class FileLock:
         return True
 
     def replace_text(self, text: str) -> str:
-        """Write the text into the file, whose lock is held. Return what was there."""
+        """Write the text into the locked file. Return its previous content."""
         assert self._descriptor is not None  # noqa: S101 - the caller holds the lock
         before = os.pread(self._descriptor, MOST_BYTES, 0)
         os.ftruncate(self._descriptor, 0)
@@ -121,7 +120,7 @@ def ownership(settings: Settings, session: Session) -> str:
     """Return who keeps the index up to date, for people."""
     if not is_sqlite(session):
         names = leases.owners(session)
-        whole = "" if all(names) else ", a part of it by nobody"
+        whole = "" if all(names) else ", part of it by nobody"
         return f"kept up to date by {', '.join(filter(None, names))}{whole}" if any(names) else NOBODY
     lock = FileLock(settings.data_dir / FILE)
     if not lock.acquire():

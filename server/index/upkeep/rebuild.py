@@ -1,6 +1,6 @@
 """Builds collections from SQL, in small steps so that the worker can do other work in between.
 
-The database knows what is left, so that another process, or this one after a failure, goes on where a build ended.
+The database knows what is left, so another process, or this one after a failure, continues where a build stopped.
 """
 
 import secrets
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from server.index.chroma.client import Chroma
 
 STEP_PIECES = 256
-"""The most pieces that a step writes, unless one memory alone has more."""
+"""Maximum number of pieces that a step writes, unless a single memory has more."""
 
 EPOCH_BITS = 62
 """The size of a random epoch: it fits into a signed 64-bit column, and no two are the same."""
@@ -43,10 +43,9 @@ _projects = metadata.tables["projects"]
 def build_collection(
     database: Database, chroma: "Chroma", matrices: MatrixCache, model: str, project_id: str, between: Between
 ) -> Iterator[Progress]:
-    """Build a new collection for a project, or go on with it. An old one stays in use until the end.
-
-    Changes are followed between two steps, in both collections: a step reads memories and writes all of them, so that
-    it never writes what is older than a change. Raises ChromaFailed, LeaseLost and what `between` does.
+    """Build a new collection for a project, or continue the build. An old collection stays in use until the end.
+    Between two steps, changes are applied to both collections. A step reads memories and writes all of them, so it
+    never writes anything older than a change. Raises ChromaFailed, LeaseLost and what `between` does.
     """
     row = _begin(database, chroma, model, project_id)
     if row is None:
@@ -91,7 +90,7 @@ def _begin(database: Database, chroma: "Chroma", model: str, project_id: str) ->
 
 
 def _forget_tasks(session: Session, project_id: str) -> None:
-    """Delete the tasks of a project that has no collection in use: the build reads what they are about."""
+    """Delete the tasks of a project that has no collection in use, because the build reads those memories anyway."""
     session.execute(sa.delete(_tasks).where(_tasks.c.project_id == project_id, _tasks.c.memory_number != PURGE))
 
 
@@ -122,7 +121,7 @@ def _count_pieces(database: Database, row: ProjectIndex) -> tuple[int, int]:
 
 
 def _note(database: Database, row: ProjectIndex, **progress: object) -> bool:
-    """Store how far the build is. Return False if it is wanted no more: the project is gone, or became small."""
+    """Store the build's progress. Return False if it is no longer needed: the project is gone, or has become small."""
     is_same = sa.and_(_indexes.c.project_id == row.project_id, _indexes.c.building == row.building)
     with database.write() as session:
         noted = sa.update(_indexes).where(is_same).values(progress).returning(_indexes.c.project_id)

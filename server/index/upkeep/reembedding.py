@@ -49,7 +49,7 @@ Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
 
 
 class Reembedding:
-    """What is left to embed with the model named `model`, of the memories of `mine`.
+    """The memories of `mine` that are still to be embedded with the model named `model`.
 
     A text on which the model fails is skipped from then on, so that it does not block the others. Searches find it by
     its words, and a restart tries it again.

@@ -1,6 +1,5 @@
-"""Removes what deleted projects held, in short transactions. Nobody can reach it any more: see `Project`.
-
-The database knows what is left, so an interrupted removal goes on where it was.
+"""Removes the content of deleted projects, in short transactions. Nobody can reach it any longer: see `Project`. The
+database knows what is left, so an interrupted removal continues where it stopped.
 """
 
 import time
@@ -16,7 +15,7 @@ from server.models import metadata
 from server.models.projects import deleted_projects
 
 MOST_ROWS = 100
-"""The most rows of any table but that of memories that one statement deletes."""
+"""Maximum number of rows that one statement deletes from any table except `memories`."""
 
 _projects = metadata.tables["projects"]
 _memories = metadata.tables["memories"]
@@ -63,7 +62,7 @@ def _remove_staged(session: Session, project_id: str) -> bool:
 
 
 def _of(name: str) -> Callable[[Session, str], bool]:
-    """Return what removes some of the project's rows from a table."""
+    """Return a function that removes some of the project's rows from a table."""
     table = metadata.tables[name]
 
     def remove(session: Session, project_id: str) -> bool:
@@ -80,4 +79,4 @@ def _delete_chunk(session: Session, table: sa.Table, keys: sa.Select[tuple[objec
 _PARTS = (
     _remove_memories, _of("trashed_memories"), _remove_staged, _of("activity_events"), _of("idempotency_keys"),
 )  # fmt: skip
-"""What a project may hold much of. All else goes with its row."""
+"""The tables in which a project may have many rows. All others are deleted together with the project's row."""

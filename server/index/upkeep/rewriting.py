@@ -68,7 +68,7 @@ def _rewrite_chunk(database: Database) -> int:
         state = session.get_one(WordIndexState, 1, with_for_update=True)
         chunk = _next_chunk(session, state.outdated_below)
         if state.outdated_below and not chunk:
-            rebuild.begin_epoch(session)  # places have changed, which cached matrices hold
+            rebuild.begin_epoch(session)  # places have changed, and cached matrices hold them
         state.outdated_below = chunk[-1][0] if chunk else 0
         project_ids = sorted({project_id for _, project_id in chunk})
         # Writers lock the project's row too, so that the words of an old text cannot overwrite those of a new one.

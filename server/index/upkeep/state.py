@@ -16,9 +16,8 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """What the index does in this process, without asking anything. `progress` is that of its background work.
-
-    `shards` is how many parts of the projects it owns, of `leases.SHARDS`.
+    """What the index does in this process, from memory alone. `progress` is the progress of its background work.
+    `shards` is how many of the `leases.SHARDS` parts it owns.
     """
 
     has_model: bool

@@ -53,7 +53,7 @@ _memories = metadata.tables["memories"]
 
 
 class Stopped(Exception):
-    """The worker is to stop, and leaves its work as it is."""
+    """The worker has to stop, and leaves its work unfinished."""
 
 
 class Worker:
@@ -126,7 +126,7 @@ class Worker:
         return len(self._lock.shards)
 
     def keep(self) -> None:
-        """Go on with a long piece of work. Raises Stopped or LeaseLost if it must end."""
+        """Continue a long piece of work. Raises Stopped or LeaseLost if it must end."""
         if self._stopping.is_set():
             raise Stopped
         self._lock.keep()
@@ -168,7 +168,7 @@ class Worker:
         self._job = self.progress = None
 
     def _give_up(self) -> None:
-        """Close Chroma, then let another process own the index: an open one looks to it like that of a killed one."""
+        """Close Chroma, then let another process own the index: an open Chroma would look damaged to it."""
         self._drop_job()
         try:
             self._collections.close()
@@ -202,7 +202,7 @@ class Worker:
             return removed
 
     def _step_for_all(self) -> bool:
-        """Do a step of the work that only one process does. Return whether there may be more."""
+        """Do a step of the work that only one process may do. Return whether there may be more."""
         is_more = removal.remove_some(self._database)
         self._purge()
         self._surveyor.step(self.progress)

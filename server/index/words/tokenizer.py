@@ -22,9 +22,8 @@ MAX_INDEXED_BYTES = 1_000_000
 """The estimated size of the terms that one text adds to the index. Postgres accepts 1 MB in one tsvector."""
 
 NEW_TERM_BYTES = 13
-"""What a term that the text has for the first time adds to its own length: 5 bytes in Postgres.
-
-SQLite takes 1.5 microseconds for each, so that 80,000 of them would hold up other writers for longer than 0.1 s.
+"""The bytes that a term adds to its own length when a text first has it: 5 in Postgres. SQLite takes 1.5 microseconds
+per term, so 80,000 of them would hold up other writers for more than 0.1 s.
 """
 
 _STOP = (

@@ -22,10 +22,9 @@ def memories_changed(
     numbers: Sequence[int],
     terms: KnownTerms | None = None,
 ) -> None:
-    """Write the words of these memories of one user, and of the memories that follow them: their context changed.
-
-    Those that follow keep their places: a cached matrix reads only changed memories again. `terms` holds the terms of
-    some texts by the number of their memory.
+    """Write the words of these memories of one user, and of the memories after them, whose context has changed. The
+    memories after them keep their places, because a cached matrix reads only changed memories again. `terms` holds the
+    terms of some texts by the number of their memory.
     """
     changed = sorted({*numbers, *next_numbers(session, project_id, user_id, numbers)})
     rows = word_rows(session, project_id, user_id, changed, terms=terms)
@@ -48,7 +47,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
 
 
 def forget(session: Session, numbers: Sequence[int]) -> None:
-    """Delete the words of these memories alone: the memories that follow them are about to be deleted too."""
+    """Delete only the words of these memories, because the memories after them are about to be deleted too."""
     word_index_of(session).remove_memories(session, numbers)
 
 

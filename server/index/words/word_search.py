@@ -108,7 +108,7 @@ def search(
 def windows_of(session: Session, matches: WordMatches, also: NDArray[np.int64], known: Places) -> Windows:
     """Return the windows of the matches, and of the memories `also`, which may hold no term themselves.
 
-    The places that are not `known` are read.
+    Places that are not in `known` are read from the database.
     """
     rows = matches.rows
     if not len(rows.numbers):
