@@ -40,15 +40,13 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
 
 
 @asynccontextmanager
-async def late_call_of(request: Request[State], bucket: Bucket | None = None) -> AsyncIterator[Call]:
-    """Like `call_of`, but the first operation authenticates a credential that was known before.
+async def late_call_of(request: Request[State]) -> AsyncIterator[Call]:
+    """Like `call_of`, for a request without a body that reads once: the operation's transaction authenticates too.
 
-    Run one operation in the block. A refusal of the credential still comes before any other. For small bodies: the
-    block reads the body before.
+    A refusal of the credential still comes before any other.
     """
     runtime = request.state["runtime"]
-    credential, project_id = credential_of(request, runtime.settings), request.query_params.get("project_id")
-    call = await runtime.late_call(credential, bucket, project_id)
+    call = await runtime.late_call(credential_of(request, runtime.settings))
     try:
         await _require_nothing_unknown(request)
         yield call

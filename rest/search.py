@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rest.http import late_call_of, read, reply_sized, single_value
+from rest.http import call_of, read, reply_sized, single_value
 from rest.project_param import OfUser, project_of
 from rest.views import StoredObject
 from server.buckets import Bucket
@@ -148,10 +148,10 @@ class FoundList(BaseModel):
 
 async def find(request: Request[State]) -> Response:
     """Search memories by meaning and words."""
-    async with late_call_of(request, Bucket.MEMORY_SEARCH) as call:
-        body = await read(request, Search)
-        search_request = body.search_request(await project_of(request, call, body))
-        page = await call.read(search.search, search_request, call.index)
+    call = await call_of(request, Bucket.MEMORY_SEARCH)
+    body = await read(request, Search)
+    search_request = body.search_request(await project_of(request, call, body))
+    page = await call.read(search.search, search_request, call.index)
     return await reply_sized(
         request, page.size, lambda: FoundList.of(page, metadata=body.include_metadata, explain=body.explain)
     )

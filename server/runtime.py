@@ -18,7 +18,7 @@ from server.domain import credentials
 from server.domain.credentials import Authenticated, PresentedCredential
 from server.domain.memory.activity import Noted, noted_in
 from server.domain.memory.charges import Charge
-from server.errors import RateLimited, Unauthenticated, Unavailable
+from server.errors import Unauthenticated, Unavailable
 from server.hashing import token_hash
 from server.health import HealthChecks
 from server.index import MemoryIndex, PreparedIndex
@@ -101,29 +101,16 @@ class Runtime:
         await self.authenticated(found)
         return found.principal
 
-    async def late_call(
-        self, credential: PresentedCredential | None, bucket: Bucket | None = None, project_id: str | None = None
-    ) -> "Call":
-        """Return a call whose first operation looks a known credential up, so that one visit to a thread does both.
+    async def late_call(self, credential: PresentedCredential | None) -> "Call":
+        """Return a call that reads once. Its operation looks a known credential up, in its transaction.
 
-        An unknown credential, or one whose `bucket` may be used up, is looked up now. Raises what `authenticate` does.
+        So one visit to a thread does both. An unknown credential is looked up now. Raises what `authenticate` does.
         """
         known = self.known.caller(credential.value) if credential else None
-        if known is None or not self._has_room(known, bucket, project_id):
-            return Call(self, await self.authenticate(credential, bucket, project_id))
+        if known is None:
+            return Call(self, await self.authenticate(credential))
         person.set(known)
         return Call(self, None, credential)
-
-    def _has_room(self, known: str, bucket: Bucket | None, project_id: str | None) -> bool:
-        """Return whether the bucket of a known caller has room. False if only Redis can tell, which may block."""
-        if bucket is None or self.limits.may_block:
-            return bucket is None
-        user_id, _, own_project_id = known.partition("/")
-        try:
-            self.limits.require_room(bucket, user_id, own_project_id or project_id or "")
-        except RateLimited:
-            return False
-        return True
 
     async def authenticated(self, found: Authenticated) -> None:
         """Go on as this person, and note the use of the credential."""
@@ -205,6 +192,7 @@ class Call:
 
     async def run(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that may write in one transaction on a worker thread, and commit it."""
+        await self.settle()
         pool = self.runtime.pools.for_writing(operation)
         return await self._attempt(pool, self.runtime.pools.texts, self._run, operation, args, kwargs)
 
@@ -247,9 +235,6 @@ class Call:
 
     def _run(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
         args, kwargs = arguments
-        if self.presented:
-            with translating_outages(), self.runtime.database.read() as session:
-                self._look_up(session)
         if is_first:
             self._count(operation, arguments)
 
