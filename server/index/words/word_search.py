@@ -180,8 +180,8 @@ def _places(session: Session, numbers: NDArray[np.int64], known: Places) -> NDAr
     places[is_known] = known.places[positions[is_known]]
     unknown = numbers[~is_known].tolist()
     query = _places_query(word_index_of(session).numbers_in)
-    read = dict(query.rows(session, numbers=as_json(unknown)))
-    places[~is_known] = [read.get(number, -1) for number in unknown]
+    stored = {row[0]: row[1] for row in query.rows(session, numbers=as_json(unknown))}
+    places[~is_known] = [stored.get(number, -1) for number in unknown]
     return places
 
 
