@@ -3,12 +3,14 @@
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -115,17 +117,27 @@ def _forget_ended(folder: Path) -> None:
             file.unlink(missing_ok=True)
 
 
+class _Gauges(Collector):
+    """What the process that answers has asked. A `Gauge` would be shared with the other workers, and outlive it."""
+
+    def __init__(self, parts: Mapping[str, float], stored: Mapping[str, float]) -> None:
+        self._parts, self._stored = parts, stored
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        healthy = "Health of each part: 1 healthy, 0.5 degraded, 0 unhealthy."
+        health = GaugeMetricFamily("selfmemory_healthy", healthy, labels=["part"])
+        for part, value in self._parts.items():
+            health.add_metric([part], value)
+        yield health
+        for name, value in self._stored.items():
+            yield GaugeMetricFamily(*STORED[name], value)
+        resident = "Memory of the process that answered."
+        yield GaugeMetricFamily("process_resident_memory_bytes", resident, _resident_bytes())
+
+
 def _gauges(parts: Mapping[str, float], stored: Mapping[str, float]) -> CollectorRegistry:
     registry = CollectorRegistry()
-    healthy = "Health of each part: 1 healthy, 0.5 degraded, 0 unhealthy."
-    health = Gauge("selfmemory_healthy", healthy, ["part"], registry=registry)
-    for part, value in parts.items():
-        health.labels(part).set(value)
-    for name, value in stored.items():
-        Gauge(*STORED[name], registry=registry).set(value)
-    Gauge("process_resident_memory_bytes", "Resident memory of the process that answered.", registry=registry).set(
-        _resident_bytes()
-    )
+    registry.register(_Gauges(parts, stored))
     return registry
 
 

@@ -36,7 +36,7 @@ class Minutes:
         for minute in range(1, minutes + 1):
             samples = list(self._samples(time.monotonic() + 60))
             self.largest.append(max(itertools.chain(*samples), default=0))
-            self._print(minute, samples[-1])
+            self._print(minute, samples[-1] if samples else [])
 
     def _samples(self, end: float) -> Iterator[list[float]]:
         while time.monotonic() < end:

@@ -64,6 +64,13 @@ def test_every_worker_sees_every_change_at_once(server: ServerProcess, key: str)
     assert f'selfmemory_operations_total{{operation="memories.add"}} {len(notes)}.0' in counted
 
 
+def test_a_metric_is_shown_once_and_of_no_single_worker(server: ServerProcess) -> None:
+    shown = [httpx.get(f"{server.url}/metrics").text for _ in range(2)][-1]
+    names = [line.split()[2] for line in shown.splitlines() if line.startswith("# TYPE")]
+    assert sorted(names) == sorted(set(names))
+    assert "pid=" not in shown
+
+
 def test_workers_share_the_connections(server: ServerProcess, key: str) -> None:
     with several(server, key), several(server, key), several(server, key):
         assert all(connections_of(worker) > 1 for worker in workers_of(server))
