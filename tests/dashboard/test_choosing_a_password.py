@@ -24,7 +24,7 @@ async def test_the_most_used_passwords_are_refused_for_the_first_account_too(
 ) -> None:
     answer = await sign_up(client, password=password)
     assert answer.status_code == 400
-    assert re.search(r'id="password-error"[^>]*>[^<]*most used passwords', answer.text)
+    assert re.search(r'id="password-error"[^>]*>[^<]*most common passwords', answer.text)
     assert (await client.get("/dashboard")).headers["location"] == "/setup"
 
 

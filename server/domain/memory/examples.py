@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
 from server.domain.locks import lock_project
@@ -10,6 +11,7 @@ from server.domain.memory import memories
 from server.domain.memory.memories import NewMemory
 from server.errors import Invalid
 from server.index import Index
+from server.models import Project
 from server.models.base import now
 from server.principal import Principal
 
@@ -44,8 +46,7 @@ def add(session: Session, principal: Principal, project_id: str, index: Index) -
     """
     project = require_project(session, principal, project_id, Action.WRITE)
     lock_project(session, project.id)
-    session.refresh(project, ["memory_count"])
-    if project.memory_count:
+    if session.scalar(sa.select(col(Project.memory_count)).where(col(Project.id) == project.id)):
         raise Invalid("Examples are only for a project without memories.")
     return memories.add_many(session, principal, _examples(project.id), index)
 

@@ -74,8 +74,8 @@ def discard(session: Session, user_id: str, purpose: MailedPurpose) -> None:
 
 
 def _discard(session: Session, user_id: str, purpose: MailedPurpose, *conditions: sa.ColumnElement[bool]) -> None:
-    conditions = (col(MailedToken.user_id) == user_id, col(MailedToken.purpose) == purpose)
-    session.execute(sa.delete(MailedToken).where(*conditions, *conditions))
+    of_user = (col(MailedToken.user_id) == user_id, col(MailedToken.purpose) == purpose)
+    session.execute(sa.delete(MailedToken).where(*of_user, *conditions))
 
 
 def _is_valid(token: str, purpose: MailedPurpose) -> tuple[sa.ColumnElement[bool], ...]:

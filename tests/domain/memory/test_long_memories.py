@@ -16,6 +16,7 @@ from server.domain.memory.inputs import NewMemory
 from server.domain.teams import projects
 from server.index import outbox
 from server.index.types import UNEMBEDDED, Embedded
+from server.index.upkeep import removal
 from server.index.words.backend import word_index_of
 from server.models import Memory, Project
 from tests.domain.memory.test_imports import RESUMED, age, lines, resume, staged, stored
@@ -166,6 +167,7 @@ def test_a_project_deleted_between_two_steps_takes_its_long_memory_along(world: 
         projects.delete(session, world.principal, world.project_id)
     with world.database.write() as session:
         assert not imports.publish(session, None, import_id)
+    removal.remove_all(world.database)
     assert (stored(world), staged(world)) == (0, (0, 0))
 
 
@@ -211,7 +213,7 @@ def test_long_texts_without_vectors_are_written_a_few_at_a_time(world: World, mo
     """While the model is away, there are no pieces to count."""
     texts = [Line(content=f"{'kayak ' * 1_600}{number}") for number in range(8)]
     sizes: dict[str, list[int]] = {"kept": [], "stored": []}
-    keep, changed = imports.keep, outbox.memories_changed
+    keep, added = imports.keep, outbox.memories_added
 
     def kept(session: Session, import_id: str, new: Sequence[imports.Staged]) -> None:
         sizes["kept"].append(len(new))
@@ -219,10 +221,10 @@ def test_long_texts_without_vectors_are_written_a_few_at_a_time(world: World, mo
 
     def seen(session: Session, project_id: str, new: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
         sizes["stored"].append(len(new))
-        changed(session, project_id, new, embedded)
+        added(session, project_id, new, embedded)
 
     monkeypatch.setattr(imports, "keep", kept)
-    monkeypatch.setattr(outbox, "memories_changed", seen)
+    monkeypatch.setattr(outbox, "memories_added", seen)
     monkeypatch.setattr(world.index, "embed", lambda texts: [UNEMBEDDED] * len(texts))
     assert import_memories(world.database, world.project_id, texts, world.index).stored == 8
     assert sizes == {"kept": [4, 4], "stored": [2] * 4}
