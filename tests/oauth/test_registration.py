@@ -88,7 +88,7 @@ async def test_013_one_bad_redirect_uri_does_not_spoil_the_others(client: httpx.
         ("http://app.example/cb", "http://app.example/cb is plain http, which is for localhost"),
         ("http://192.168.1.5:3000/cb", "private network. Use https, or connect with an API key"),
         ("http://nas.local/cb", "private network. Use https, or connect with an API key"),
-        ('https://app.example/"\u00e9', "https://app.example/%22%C3%A9 has a part that is not taken"),
+        ('https://app.example/"\u00e9', "https://app.example/%22%C3%A9 has a part that is not allowed"),
         ("https://app.example/" + "x" * 2000, "... is longer than 2000 characters"),
     ],
 )
