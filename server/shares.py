@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from server import waits
 from server.errors import Unavailable
@@ -17,6 +16,9 @@ T = TypeVar("T")
 
 GIVEN_UP = (Unavailable, asyncio.CancelledError)
 """The ways in which a wait for a slot can end without one."""
+
+STOP_SECONDS = 3.0
+"""How long a stop waits for work that has begun."""
 
 MOST_KNOWN = 10_000
 """How many credentials are remembered; they take about 2 MB."""
@@ -123,6 +125,7 @@ class Threads(Shares):
     def __init__(self, name: str, slots: int, share: int | None = None) -> None:
         super().__init__(slots, share)
         self._executor = ThreadPoolExecutor(slots, name)
+        self._jobs: set[Future[Any]] = set()
 
     async def run(self, caller: str, work: Callable[..., T], *args: object) -> T:
         """Run `work`, which may block, on a worker thread. Raises Unavailable when the request has waited long enough.
@@ -130,18 +133,21 @@ class Threads(Shares):
         It holds its slot until it ends, even if the request is canceled.
         """
         await self._take(caller)
-        loop, context = asyncio.get_running_loop(), copy_context()
         try:
-            job = loop.run_in_executor(self._executor, partial(context.run, work, *args))
+            job = self._executor.submit(copy_context().run, work, *args)
         except RuntimeError:  # the system has no thread left, or the server stops
             self._give_back(caller)
             raise
-        job.add_done_callback(lambda _: self._give_back(caller))
-        return await asyncio.shield(job)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        outcome = asyncio.wrap_future(job)
+        outcome.add_done_callback(lambda _: self._give_back(caller))
+        return await asyncio.shield(outcome)
 
     def close(self) -> None:
-        """Let the threads end after their current work."""
+        """End the threads after their current work. Work that hangs ends with the process."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        wait(list(self._jobs), STOP_SECONDS)
 
 
 async def _take(slots: asyncio.Semaphore) -> None:
