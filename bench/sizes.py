@@ -1,5 +1,6 @@
 """What processes and folders take (Linux)."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,9 @@ def resident_mb(pid: int) -> Iterator[float]:
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     yield int(status.partition("VmRSS:")[2].split()[0]) / 1024
     for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text("ascii").split():
-            yield from resident_mb(int(child))
+        with contextlib.suppress(OSError):  # the thread or the child has ended meanwhile
+            for child in (task / "children").read_text("ascii").split():
+                yield from resident_mb(int(child))
 
 
 def disk_mb(folder: Path) -> float:

@@ -1,9 +1,11 @@
 """What is compared. Each is used through its own public way: REST, MCP, or the functions of a library."""
 
+import contextlib
 import itertools
 import json
 import os
 import re
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -197,8 +199,8 @@ class McpMemoryService(Stdio):
         self.start()
 
     def count(self) -> int:
-        stats = json.loads(self._server.call("memory_stats")["content"][0]["text"])
-        return int(stats["total_memories"])
+        with contextlib.closing(sqlite3.connect(self.folder / "memories.db")) as database:
+            return int(database.execute("SELECT count(*) FROM memories WHERE deleted_at IS NULL").fetchone()[0])
 
     def _add(self, text: str) -> str:
         answer = self._server.call("memory_store", content=text)["content"][0]["text"]
