@@ -1,0 +1,57 @@
+"""Lists of memories over REST: pages, filters and totals."""
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from server.database import Database
+from server.models import Memory
+from server.models.base import now
+from tests.rest.conftest import Caller
+
+
+async def test_the_list_pages_by_offset_and_by_key(api: Caller) -> None:
+    ids = [await api.add(f"memory {number}") for number in range(5)]
+    page = (await api.get("/api/memories?limit=2&offset=1")).json()
+    assert [memory["id"] for memory in page["results"]] == [ids[3], ids[2]]
+    assert (page["total"], page["limit"], page["offset"]) == (5, 2, 1)
+    page = (await api.get(f"/api/memories?limit=2&before={ids[2]}")).json()
+    assert [memory["id"] for memory in page["results"]] == [ids[1], ids[0]]
+    assert page["total"] == 5
+
+
+async def test_the_list_shows_and_counts_only_memories_that_pass_the_filters(api: Caller) -> None:
+    await api.add("one", user_id="u1", metadata={"tags": "Work,home", "topic_category": "Plans"})
+    await api.add("two", user_id="u2", metadata={"tags": "work"})
+    await api.add("three", metadata={"tags": "workshop"})
+    for query, contents in {
+        "?user_id=u1": ["one"],
+        "?tags=work": ["two", "one"],
+        "?tags=work,home&match_all_tags=true": ["one"],
+        "?tags=workshop&tags=home": ["three", "one"],
+        "?user_id=u1&user_id=u1": ["one"],
+        "?topic_category=plans": ["one"],
+        "?user_id=nobody": [],
+    }.items():
+        page = (await api.get(f"/api/memories{query}")).json()
+        assert [memory["content"] for memory in page["results"]] == contents, query
+        assert page["total"] == len(contents)
+
+
+async def test_the_total_of_each_filter_is_what_its_pages_hold(api: Caller, database: Database) -> None:
+    for number in range(6):
+        await api.add(
+            f"Memory {number}.", tags=["a", "b"][: number % 3], people_mentioned="Li", user_id=f"u{number % 2}"
+        )
+    expiring = await api.add("Gone.", tags=["a", "b"], people_mentioned="Li", user_id="u0", expires_in_days=1)
+    queries = (
+        "tags=a", "tags=a,b", "tags=a,b&match_all_tags=true", "tags=b&people_mentioned=Li", "tags=nothing",
+        "user_id=u0", "source=api_key", "source=import", "tags=a&user_id=u1", "pinned=true", "pinned=false&tags=b",
+    )  # fmt: skip
+    for _ in range(2):  # before and after one has expired
+        for query in queries:
+            page = (await api.get(f"/api/memories?limit=100&{query}")).json()
+            assert page["total"] == len(page["results"]), query
+            rest = (await api.get(f"/api/memories?limit=1&offset=1&{query}")).json()
+            assert [one["id"] for one in rest["results"]] == [one["id"] for one in page["results"]][1:2], query
+        with database.write() as session:
+            session.execute(sa.update(Memory).where(col(Memory.id) == expiring).values(expires_at=now()))
