@@ -28,6 +28,7 @@ from server.index.model.onnx_model import PRECISION, OnnxModel
 from server.index.types import Embedded, Vectors
 from server.models import ApiKey, IndexTask, Memory, ProjectIndex
 from server.models.base import new_id
+from server.settings import Settings
 
 SIZES = (100, 1_000, 10_000, 100_000)
 CLIENTS = 16
@@ -150,7 +151,7 @@ def measure(server: Server, database: Database, model: OnnxModel, size: int, sec
 
 
 def wait_for_collection(database: Database, project_id: str, size: int) -> None:
-    if size <= 5_000:
+    if size <= Settings.model_fields["exact_scan_limit"].default:
         return
     began = time.perf_counter()
     while not _is_ready(database, project_id):
