@@ -24,7 +24,12 @@ START_PAUSE_SECONDS = 0.1
 """Seconds between questions to a worker that is starting, which answers at once that it has not started."""
 
 SILENCE_SECONDS = 60.0
-"""A worker that has not started, or has not answered, for this long is killed."""
+"""A worker that has not started, or has not answered, for this long is killed.
+
+On a starved machine a start may take longer, so a slot's next worker gets twice the time of one that never listened.
+"""
+
+MOST_DOUBLINGS = 4
 
 KILL_SECONDS = END_SECONDS + 1
 """A worker that still runs this long after SIGTERM is killed."""
@@ -40,8 +45,11 @@ NOT_THERE = 1 << 30
 class _Seen:
     """What we know about a worker."""
 
-    heard_at: float = field(default_factory=time.monotonic)
+    heard_at: float = field(default_factory=lambda: time.monotonic())
     """When it was started, or last answered."""
+
+    patience: float = SILENCE_SECONDS
+    """How many seconds it may stay silent."""
 
     has_listened: bool = False
     replaced_at: float | None = None
@@ -105,6 +113,7 @@ class Workers(Multiprocess):
         self._counts[slot] = NOT_THERE
         process = WorkerProcess(self.config, self.sockets, self._counts, slot)
         process.start()
+        self._seen[process].patience = SILENCE_SECONDS * 2 ** min(self._failures[slot], MOST_DOUBLINGS)
         return process
 
     def _is_starting(self, process: Process) -> bool:
@@ -115,8 +124,8 @@ class Workers(Multiprocess):
         seen = self._seen[process]
         if process.exitcode is None and process.is_ready(ANSWER_SECONDS):
             seen.heard_at = time.monotonic()
-            seen.has_listened = True
-        elif process.exitcode is None and time.monotonic() - seen.heard_at > SILENCE_SECONDS:
+            seen.has_listened, seen.patience = True, SILENCE_SECONDS
+        elif process.exitcode is None and time.monotonic() - seen.heard_at > seen.patience:
             process.kill()
             process.join()
         return process.exitcode is None

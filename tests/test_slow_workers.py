@@ -1,0 +1,55 @@
+"""The supervisor of workers on a machine that has no time for them."""
+
+import pytest
+import uvicorn
+
+from server.commands import workers
+from server.commands.workers import SILENCE_SECONDS, Workers
+
+
+class Clock:
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class NeverReady:
+    """Stands for a process whose start takes too long."""
+
+    pid = 1
+
+    def __init__(self, *_args: object) -> None:
+        self.exitcode: int | None = None
+
+    def start(self) -> None:
+        pass
+
+    def is_ready(self, _seconds: float) -> bool:
+        return False
+
+    def kill(self) -> None:
+        self.exitcode = -9
+
+    def join(self) -> None:
+        pass
+
+
+def test_a_worker_that_starts_slowly_gets_more_time_at_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(workers, "time", clock)
+    monkeypatch.setattr(workers, "WorkerProcess", NeverReady)
+    monkeypatch.setattr("uvicorn.supervisors.multiprocess.SIGNALS", [])
+    supervisor = Workers(uvicorn.Config("", workers=1), [], lambda: None)
+    supervisor.processes = [supervisor._started(0)]
+    lives = []
+    for _ in range(3):
+        process, born = supervisor.processes[0], clock.now
+        while process.exitcode is None:
+            clock.now += 1
+            supervisor.keep_subprocess_alive()
+        lives.append(clock.now - born)
+        while supervisor.processes[0] is process:
+            clock.now += 1
+            supervisor.keep_subprocess_alive()
+    assert lives == [SILENCE_SECONDS + 1, 2 * SILENCE_SECONDS + 1, 4 * SILENCE_SECONDS + 1]
