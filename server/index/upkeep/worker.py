@@ -80,6 +80,7 @@ class Worker:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._job: Iterator[Progress] | None = None
+        self._rested_at = 0.0
         self._check_at = 0.0
         self._retry_at = 0.0
         self._embed_at = 0.0
@@ -126,11 +127,15 @@ class Worker:
         return len(self._lock.shards)
 
     def keep(self) -> None:
-        """Continue a long piece of work. Raises Stopped or LeaseLost if it must end."""
-        if self._stopping.is_set():
+        """Continue a long piece of work, after a pause. Raises Stopped or LeaseLost if it must end."""
+        if self._stopping.wait(self._rest()):
             raise Stopped
         self._lock.keep()
-        time.sleep(0)  # lets a waiting thread take the GIL
+        self._rested_at = time.monotonic()
+
+    def _rest(self) -> float:
+        """Return the seconds since the last pause: Chroma and the model leave other threads little time meanwhile."""
+        return min(time.monotonic() - self._rested_at, POLL_SECONDS)
 
     def _run(self) -> None:
         pause = 0.0
@@ -139,10 +144,8 @@ class Worker:
                 if self._wake.wait(pause):
                     self._stopping.wait(COOLDOWN_SECONDS)
                     self._wake.clear()
-                started = time.monotonic()
-                busy = self._try_step()
-                # Pause as long as the step took, because Chroma and the model leave other threads little time.
-                pause = min(time.monotonic() - started, POLL_SECONDS) if busy else POLL_SECONDS
+                self._rested_at = time.monotonic()
+                pause = self._rest() if self._try_step() else POLL_SECONDS
         finally:
             self._give_up()
 
