@@ -15,6 +15,9 @@ from server.models import Memory, metadata
 from server.models.base import JsonObject
 from server.statements import Query, values_of
 
+_memories = metadata.tables["memories"]
+_INSERT = Query(sa.insert(_memories).returning(_memories.c.number, sort_by_parameter_order=True))
+
 
 def insert(session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]) -> None:
     """Store new memories, with their labels, vectors and words, and set their numbers. They belong to no session."""
@@ -24,10 +27,6 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
         memory.number = row[0]
     labels.write(session, memories)
     outbox.memories_added(session, project_id, memories, embedded)
-
-
-_memories = metadata.tables["memories"]
-_INSERT = Query(sa.insert(_memories).returning(_memories.c.number, sort_by_parameter_order=True))
 
 
 def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:
