@@ -25,7 +25,7 @@ DONE = {
     "selected-delete": "{} deleted. You can restore deleted memories from the trash, unless this project has none.",
     "key-revoked": "API key revoked. It no longer works.",
     "disconnected": "App disconnected. It no longer has access.",
-    "view-saved": "View saved. You find it above your memories.",
+    "view-saved": "View saved. You can find it above your memories.",
     "view-renamed": "View renamed.",
     "view-deleted": "View deleted. Its memories stay.",
     "project-saved": "Project saved.",
