@@ -135,9 +135,9 @@ class Threads(Shares):
         await self._take(caller)
         try:
             job = self._executor.submit(copy_context().run, work, *args)
-        except RuntimeError:  # the system has no thread left, or the server stops
+        except RuntimeError as error:  # the system has no thread left, or the server is stopping
             self._give_back(caller)
-            raise
+            raise Unavailable from error
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         outcome = asyncio.wrap_future(job)

@@ -99,7 +99,7 @@ def evicting(session: Session, grant_id: str) -> None:
 
 CONTROLS = (
     Control("which redirect URIs may be named", redirect_uris, "is_allowed", yes, "registration::test_013_a_redirect"),
-    Control("checked before sign-in", authorization, "check_before_sign_in", nothing, "authorization::test_036_an_unknown"),
+    Control("checked early", authorization, "check_before_sign_in", nothing, "authorization::test_036_an_unknown"),
     Control("limits", limits.Limits, "hit", nothing, "registration::test_017"),
     Control("names are cleaned", pages, "shown_name", lambda client: client.name, "registration::test_018"),
     Control("unused clients are deleted", retention, "remove_expired", nothing, "registration::test_021"),

@@ -87,6 +87,7 @@ async def test_what_waits_for_the_model_and_for_a_slot_is_shown(
     monkeypatch.setattr("server.health.CHECK_TIMEOUT_SECONDS", 0.05)
     model = HangingModel()
     async with running(create_app(settings, lambda _settings: BatchingEmbedder(model))) as app, asking(app) as client:
+        await metrics(client)  # its question keeps the model busy, so that no addition embeds on its own thread
         adding = [
             asyncio.create_task(
                 client.post("/api/memories", json=body(f"{number} of {tenant.email}"), headers=tenant.auth)
