@@ -10,7 +10,7 @@ def resident_mb(pid: int) -> Iterator[float]:
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     yield int(status.partition("VmRSS:")[2].split()[0]) / 1024
     for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):  # the thread or the child has ended meanwhile
+        with contextlib.suppress(OSError):  # the thread or the child has just ended
             for child in (task / "children").read_text("ascii").split():
                 yield from resident_mb(int(child))
 

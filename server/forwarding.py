@@ -30,7 +30,7 @@ class Hop:
 def apply_forwarding(scope: Scope, trusted: Sequence[Network]) -> None:
     """Set the request's client, Host and scheme to what the outermost trusted proxy reports.
 
-    Stops at the first hop that comes from an untrusted address, so that nobody else's headers count.
+    Stops at the first hop from an untrusted address, whose headers it ignores.
     """
     client: str = (scope.get("client") or ("unknown", 0))[0]
     host = ""

@@ -217,7 +217,7 @@ class McpMemoryService(Stdio):
 
 
 class ServerMemory(Stdio):
-    """Keeps a graph in one file. Searches for a part of a text, so it is asked for a word instead of a question."""
+    """Keeps a graph in one file. It looks for a part of a text, so the benchmark asks for a word, not a question."""
 
     name = "server-memory"
 

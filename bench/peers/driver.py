@@ -29,7 +29,7 @@ DIMENSIONS = 384
 
 
 class Mem0:
-    """mem0ai without its language model: what is added is stored as it is."""
+    """mem0ai without its language model: it stores each text as it is."""
 
     def __init__(self, model: str, folder: str) -> None:
         os.environ |= {"OPENAI_API_KEY": "none", "MEM0_TELEMETRY": "False", "MEM0_DIR": folder}
@@ -104,7 +104,7 @@ class Script:
 
 
 class McpMemoryService:
-    """Only fills the database of the server, which must not run meanwhile."""
+    """Fills the database of the server while the server does not run."""
 
     def __init__(self, model: str, folder: str) -> None:
         package = "mcp_memory_service"

@@ -10,12 +10,12 @@ from server.domain.memory.highlights import Highlighter
 from server.domain.memory.search import SearchPage, SearchResult
 
 CLOSE = 0.25
-"""The lowest similarity at which the meaning alone counts as close. Unrelated texts reach 0.2."""
+"""The lowest similarity at which the meaning alone makes a result close. Unrelated texts reach 0.2."""
 
 VERY_CLOSE = 0.4
 HIGH_SCORE = 0.5
 HALF = 0.5
-"""This part of the question's words counts as close. A result below this part of the best score is weak."""
+"""A result with this part of the question's words is close. A result below this part of the best score is weak."""
 
 
 class Strength(StrEnum):

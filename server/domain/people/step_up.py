@@ -21,7 +21,7 @@ from server.models.base import now
 from server.principal import Principal
 
 FRESH = timedelta(minutes=10)
-"""How long a proof counts, in the session in which it was given. Signing in counts as a proof."""
+"""How long a proof is valid, in the session in which it was given. Signing in is a proof too."""
 
 
 class ProofNeeded(Forbidden):

@@ -224,7 +224,7 @@ def _quiet() -> Settings:
 def _translating(is_embedded: bool, name: str | None = None) -> Iterator[None]:
     """Turn the exceptions of Chroma and its libraries into ChromaFailed.
 
-    A missing collection counts as damage, and so does any other error of an embedded Chroma. A server may just be
+    A missing collection is damage, and so is any other error of an embedded Chroma. A server may just be
     busy, or refuse us.
     """
     try:
