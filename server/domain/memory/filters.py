@@ -90,8 +90,12 @@ def label_groups(filters: Filters) -> list[LabelGroup]:
 
 def having(number: sa.SQLColumnExpression[int], project_id: str, groups: Sequence[LabelGroup]) -> list[Condition]:
     """Return the conditions under which the memory with this number has a label of each group."""
-    labels = sa.select(col(Label.memory_number)).where(col(Label.project_id) == project_id)
-    return [number.in_(labels.where(col(Label.kind) == kind, col(Label.value).in_(values))) for kind, values in groups]
+    return [number.in_(_labeled(project_id, kind, values)) for kind, values in groups]
+
+
+def _labeled(project_id: str, kind: LabelKind, values: Sequence[str]) -> sa.Select[int]:
+    wanted = (col(Label.project_id) == project_id, col(Label.kind) == kind, col(Label.value).in_(values))
+    return sa.select(col(Label.memory_number)).where(*wanted)
 
 
 def _time_conditions(start: datetime | None, end: datetime | None) -> list[Condition]:
