@@ -15,13 +15,13 @@ from server import postgres, sqlite, waits
 from server.quotas import TRASH_DAYS, UNLIMITED, Quota
 from server.settings import SettingsError, make_private
 from server.waits import WRITES
-from server.writer_lock import WriterLock
+from server.writer_lock import Turn, WriterLock
 
 MIGRATION_LOCK = 72_627_001
 """The number of the advisory lock of Postgres that a process holds while it migrates."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-_WRITER = "writer"
+_TURN = "turn"
 _COMMITTED = "committed"
 _QUOTA = "quota"
 _TRASH_DAYS = "trash_days"
@@ -76,16 +76,24 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """Begin a transaction that may write. Commits at the end; any exception rolls back."""
-        turn = _Turn(self._writer)
-        with turn, Session(self._writing, expire_on_commit=False) as session:
-            session.info[_WRITER] = turn
-            session.info.update(self._info)
-            if self._guard is not None:
-                self._guard(session)
-            yield session
-            session.commit()
+    def write(self, *, reads_first: bool = False) -> Iterator[Session]:
+        """Begin a transaction that may write. Commits at the end; any exception rolls back.
+
+        With `reads_first` it only reads until it is paused, and does not wait for its turn to write before that.
+        """
+        turn = Turn(self._writer, self._writing)
+        try:
+            if not reads_first:
+                turn.take()
+            with Session(self._reading if reads_first else self._writing, expire_on_commit=False) as session:
+                session.info[_TURN] = turn
+                session.info.update(self._info)
+                if self._guard is not None:
+                    self._guard(session)
+                yield session
+                session.commit()
+        finally:
+            turn.give_up()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -98,28 +106,6 @@ def _writer_lock(engine: sa.Engine) -> WriterLock | None:
     return WriterLock(Path(f"{path}.lock")) if path else None
 
 
-class _Turn:
-    """Holds the turn to write until the block ends. Without a lock (Postgres), it is always our turn."""
-
-    def __init__(self, lock: WriterLock | None) -> None:
-        self._lock = lock
-        self._held = False
-
-    def __enter__(self) -> None:
-        """Wait for the turn. Raises TimeoutError, like a wait for a connection, if the request has waited enough."""
-        if self._lock is None:
-            return
-        with waits.counted() as left:
-            self._held = self._lock.acquire(left)
-        if not self._held:
-            raise sa.exc.TimeoutError("other transactions are writing")
-
-    def __exit__(self, *_error: object) -> None:
-        if self._lock is not None and self._held:
-            self._held = False
-            self._lock.release()
-
-
 @contextmanager
 def paused(session: Session) -> Iterator[None]:
     """Commit the transaction while something slow runs, so that no writer waits. The next statement begins a new one.
@@ -128,13 +114,14 @@ def paused(session: Session) -> Iterator[None]:
     block it waits for its turn again, and raises TimeoutError like `write`.
     """
     session.commit()
-    turn: _Turn | None = session.info.get(_WRITER)
+    turn: Turn | None = session.info.get(_TURN)
     if turn is None:
         yield
         return
-    turn.__exit__()
+    turn.give_up()
     yield  # nothing is written after an exception, so there is no need to wait for a turn
-    turn.__enter__()
+    turn.take()
+    session.bind = turn.engine
 
 
 def transact(transaction: Callable[[], AbstractContextManager[Session]], work: Callable[[Session], T]) -> T:
@@ -169,14 +156,17 @@ def migrate(url: str) -> None:
     else:
         postgres.let_wait(engine)
     writer = _writer_lock(engine)
+    turn = Turn(writer, engine)
     try:
-        with _Turn(writer), engine.execution_options(**{WRITES: True}).begin() as connection:
+        turn.take()
+        with engine.execution_options(**{WRITES: True}).begin() as connection:
             if connection.dialect.name == "postgresql":
                 _require_writable(connection)
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             if not _is_newest(connection):
                 _upgrade(engine, connection)
     finally:
+        turn.give_up()
         engine.dispose()
         if writer is not None:
             writer.close()

@@ -165,6 +165,9 @@ HASHING: frozenset[Callable[..., object]] = frozenset(
 )
 """Operations that hash a password. Only a few run at a time."""
 
+READING_FIRST: frozenset[Callable[..., object]] = frozenset({memories.add, memories.add_many})
+"""Operations that only read until they need vectors, which are missing at their first attempt."""
+
 BUCKETS: dict[str, Bucket] = {
     "memories.add": Bucket.MEMORY_ADD,
     "memories.add_many": Bucket.MEMORY_ADD,

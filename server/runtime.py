@@ -27,7 +27,7 @@ from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
 from server.oidc import IdentityProvider
-from server.operations import BUCKETS, CHARGES, NAMES
+from server.operations import BUCKETS, CHARGES, NAMES, READING_FIRST
 from server.pools import Pools
 from server.principal import Principal
 from server.settings import Settings
@@ -38,6 +38,7 @@ __all__ = ["translating_outages"]  # doors use adapters through the shell alone
 P = ParamSpec("P")
 T = TypeVar("T")
 Operation = Callable[Concatenate[Session, Principal, P], T]
+Transaction: TypeAlias = Callable[[], AbstractContextManager[Session]]
 Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object]]
 
 ATTEMPTS = 5
@@ -79,7 +80,7 @@ class Runtime:
 
     def _run(
         self,
-        transaction: Callable[[], AbstractContextManager[Session]],
+        transaction: Transaction,
         operation: Callable[..., T],
         args: tuple[object, ...],
         kwargs: dict[str, object],
@@ -242,33 +243,33 @@ class Call:
         return self.principal
 
     def _run(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
-        args, kwargs = arguments
-        if self.presented:
+        reads_first = is_first and operation in READING_FIRST
+        if self.presented and not reads_first:
             with translating_outages(), self.runtime.database.read() as session:
                 self._look_up(session)
-        if is_first:
+        if is_first and not reads_first:
             self._count(operation, arguments)
-
-        def work(session: Session) -> tuple[T, Sequence[Noted]]:
-            return operation(session, self.principal, *args, **kwargs), noted_in(session)
-
-        with translating_outages():
-            result, noted = transact(self.runtime.database.write, work)
-        self.runtime.activity.add(noted)
+        transaction = partial(self.runtime.database.write, reads_first=reads_first)
+        result = self._transact(transaction, operation, arguments, counts=reads_first)
         self.runtime.index.wake()
         return result
 
     def _read(self, operation: Operation[..., T], arguments: Arguments, is_first: bool) -> T:
+        return self._transact(self.runtime.database.read, operation, arguments, counts=is_first)
+
+    def _transact(
+        self, transaction: Transaction, operation: Operation[..., T], arguments: Arguments, *, counts: bool
+    ) -> T:
         args, kwargs = arguments
 
         def work(session: Session) -> tuple[T, Sequence[Noted]]:
             principal = self._look_up(session)
-            if is_first:
+            if counts:
                 self._count(operation, arguments)
             return operation(session, principal, *args, **kwargs), noted_in(session)
 
         with translating_outages():
-            result, noted = transact(self.runtime.database.read, work)
+            result, noted = transact(transaction, work)
         self.runtime.activity.add(noted)
         return result
 

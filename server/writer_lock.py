@@ -11,6 +11,10 @@ import threading
 import time
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from server import waits
+
 
 class WriterLock:
     """First a lock within this process, then a lock on a file, which the kernel releases when a process ends."""
@@ -59,6 +63,29 @@ class WriterLock:
                 return True
         self._waiter = self._waiter or _Waiter(self._descriptor)
         return self._waiter.wait(deadline - time.monotonic())
+
+
+class Turn:
+    """A transaction's turn to write on `engine`. Without a lock (Postgres), it is always its turn."""
+
+    def __init__(self, lock: WriterLock | None, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._lock = lock
+        self._is_ours = False
+
+    def take(self) -> None:
+        """Wait for the turn. Raises TimeoutError, like a wait for a connection, if the request has waited enough."""
+        if self._lock is None:
+            return
+        with waits.counted() as left:
+            self._is_ours = self._lock.acquire(left)
+        if not self._is_ours:
+            raise sa.exc.TimeoutError("other transactions are writing")
+
+    def give_up(self) -> None:
+        if self._lock is not None and self._is_ours:
+            self._is_ours = False
+            self._lock.release()
 
 
 class _Waiter:

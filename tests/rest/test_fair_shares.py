@@ -175,6 +175,23 @@ async def test_writers_of_several_processes_take_turns(api: Caller, database: Da
 
 
 @pytest.mark.sqlite_only
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/api/memories", said("a flood")), ("/api/memories/batch", {"memories": [said("a flood")] * 2})],
+)
+async def test_an_addition_has_its_vectors_before_it_waits_for_its_turn_to_write(
+    api: Caller, database: Database, embedder: WaitingEmbedder, path: str, body: object
+) -> None:
+    with held_by_a_process(database):
+        adding = asyncio.create_task(api.post(path, body))
+        async with asyncio.timeout(SOON_SECONDS):
+            while not embedder.waiting:  # noqa: ASYNC110 - another thread counts
+                await asyncio.sleep(0.01)
+    embedder.may_continue.set()
+    assert (await adding).status_code == 200
+
+
+@pytest.mark.sqlite_only
 async def test_a_request_that_a_stop_cuts_off_is_told_to_come_back(api: Caller, database: Database) -> None:
     """uvicorn cancels what still runs a few seconds after SIGTERM."""
     with held_by_a_process(database):

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from server.domain.memory import imports
 from server.domain.memory.exchange.lines import line_from
 from server.domain.memory.imports import Staged
-from server.domain.memory.portions import PUBLISHED_WEIGHT, STAGED_WEIGHT, portions, weight_of
+from server.domain.memory.portions import LONG_WEIGHT, STAGED_WEIGHT, portions, weight_of
 from server.domain.memory.source import source_of
 from server.domain.memory.turns import end_turn
 from server.errors import ServiceError
@@ -27,7 +27,7 @@ Step = Callable[[Session, None, str], bool]
 def is_large(memories: Sequence[Memory], embedded: Sequence[Embedded]) -> bool:
     """Return whether these memories would take more than one transaction of an import."""
     weights = (weight_of(memory.content, len(result.spans)) for memory, result in zip(memories, embedded, strict=True))
-    return sum(weights) > PUBLISHED_WEIGHT
+    return sum(weights) > LONG_WEIGHT
 
 
 def store(

@@ -7,8 +7,11 @@ from server.index.pieces import PACKED_LENGTH
 
 MOST_ITEMS = 32
 
-PUBLISHED_WEIGHT = 128
-"""How much to publish at a time, within 0.1 s per transaction. A heavier memory takes two: see `publish`."""
+PUBLISHED_WEIGHT = 64
+"""How much to publish at a time, unless a single memory weighs more."""
+
+LONG_WEIGHT = 128
+"""Above this weight, one memory takes several transactions, so that none takes more than 0.1 s: see `publish`."""
 
 STAGED_WEIGHT = 256
 """How much to stage at a time. A single memory may weigh more."""

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from server.domain.memory.budget import ROWS_PER_READ
 from server.domain.memory.exchange.lines import Line, memory_of, versions_of
-from server.domain.memory.portions import PUBLISHED_WEIGHT, portions, weight_of
+from server.domain.memory.portions import LONG_WEIGHT, PUBLISHED_WEIGHT, portions, weight_of
 from server.domain.memory.rows import embedded
 from server.domain.memory.source import source_of_import
 from server.domain.memory.storing import insert
@@ -72,7 +72,7 @@ def next_entries(session: Session, import_id: str) -> list[Entry]:
 
 def is_long(entries: Sequence[Entry]) -> bool:
     """Return whether this is a memory that takes several transactions."""
-    return entries[0].weight > PUBLISHED_WEIGHT
+    return entries[0].weight > LONG_WEIGHT
 
 
 def are_next(session: Session, import_id: str, entries: Sequence[Entry]) -> bool:

@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlmodel import Session
 
+from server.database import paused
 from server.domain.memory import batches, deletions, imports, memories
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
@@ -177,19 +179,14 @@ def test_two_processes_publish_a_long_memory_once(world: World, monkeypatch: pyt
     import_id = committed(world)
     work = getattr(imports, moment)
 
-    def overtaken(*args: object) -> object:
+    def overtaken(*args: Any) -> object:
         monkeypatch.setattr(imports, moment, work)
-        if moment == "end_turn":
-            args[0].commit()  # type: ignore[attr-defined]  # a session
-            args[0].info["writer"].__exit__()  # type: ignore[attr-defined]
-        while True:
-            with world.database.write() as session:
-                if not imports.publish(session, None, import_id):
-                    break
-        if moment == "end_turn":
-            args[0].info["writer"].__enter__()  # type: ignore[attr-defined]
-            return None
-        return work(*args)
+        with paused(args[0]) if moment == "end_turn" else nullcontext():
+            is_more = True
+            while is_more:
+                with world.database.write() as session:
+                    is_more = imports.publish(session, None, import_id)
+        return None if moment == "end_turn" else work(*args)
 
     monkeypatch.setattr(imports, moment, overtaken)
     is_more = True
@@ -227,7 +224,7 @@ def test_long_texts_without_vectors_are_written_a_few_at_a_time(world: World, mo
     monkeypatch.setattr(outbox, "memories_added", seen)
     monkeypatch.setattr(world.index, "embed", lambda texts: [UNEMBEDDED] * len(texts))
     assert import_memories(world.database, world.project_id, texts, world.index).stored == 8
-    assert sizes == {"kept": [4, 4], "stored": [2] * 4}
+    assert sizes == {"kept": [4, 4], "stored": [1] * 8}
 
 
 def test_long_rows_are_discarded_a_few_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
