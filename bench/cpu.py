@@ -45,10 +45,9 @@ class Side:
         """Create a project with `size` memories, and wait until the server has nothing left to do for it."""
         key = _python(self, "-m", "server", "create-key", "--email", "bench@example.com", "--project", f"Size {size}")
         _python(self, "-c", FILL, f"sqlite:///{self.server.folder / 'selfmemory.db'}", key, str(size))
-        caller = self.server.caller(key)
-        caller.post("/api/memories/search", {"query": question()})
+        self.server.caller(key).post("/api/memories/search", {"query": question()})
         self._wait_until_quiet()
-        return caller
+        return self.server.caller(key)  # the server has closed the first connection by now
 
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.server.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
