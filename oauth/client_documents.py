@@ -212,7 +212,7 @@ def checked(url: str, body: bytes, public_url: str) -> Description:
 
 
 def _is_public_client(document: Document) -> bool:
-    """Return whether the client uses the method `none` and has no secret, which a public document could not keep."""
+    """Return whether the client uses the method `none` and has no secret. A public document cannot hold a secret."""
     if document.client_secret is not None or document.client_secret_expires_at is not None:
         return False
     offered = {document.token_endpoint_auth_method or "none", *(document.token_endpoint_auth_methods_supported or ())}

@@ -150,7 +150,7 @@ class InvitationView(BaseModel):
 
 
 class InvitationList(RootModel[list[InvitationView]]):
-    """A bare list, not an object."""
+    """The answer is a list, not an object."""
 
 
 class InvitationAccepted(BaseModel):

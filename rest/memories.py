@@ -120,7 +120,7 @@ async def history(request: Request[State]) -> Response:
 
 
 async def delete(request: Request[State]) -> Response:
-    """Move a memory with all its versions to the trash, where it can be restored, or delete it for good."""
+    """Move a memory with all its versions to the trash, or delete it permanently."""
     call = await call_of(request)
     query = read_query(request, DeletionQuery)
     await call.run(deletions.delete, await any_memory_id_of(request, call), query.permanent)

@@ -40,7 +40,7 @@ class SearchFilters(WithoutNulls, OfUser):
     people_mentioned: TagList = Field(default=(), description="any of them")
     topic_category: str | None = None
     temporal_filter: str | None = Field(default=None, description=VOCABULARY)
-    timezone: str = Field(default="UTC", description="an IANA name; days begin at midnight there")
+    timezone: str = Field(default="UTC", description="an IANA name; days begin at midnight in this time zone")
     created_after: str | None = Field(default=None, description="ISO 8601 date or time, inclusive")
     created_before: str | None = Field(default=None, description="ISO 8601 date or time, exclusive")
     metadata: Metadata = Field(default_factory=dict, description="each key must have exactly this value")
@@ -48,11 +48,11 @@ class SearchFilters(WithoutNulls, OfUser):
     pinned: bool | None = None
     threshold: Threshold | None = Field(
         default=None,
-        description="the minimum score; 0 returns everything; by default, chance matches are dropped",
+        description="the minimum score; 0 returns everything; by default, chance matches are left out",
     )
     sort_by: SortBy = SortBy.RELEVANCE
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")
-    explain: bool = Field(default=False, description="true adds why each result matches")
+    explain: bool = Field(default=False, description="true adds to each result why it matches")
 
 
 class Search(SearchFilters):

@@ -55,8 +55,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.001
-"""How many seconds a thread that computes in Python may make the others wait. A request releases the interpreter at
-each statement and each write to a socket, and with Python's default it could wait 5 ms each time to get it back."""
+"""How many seconds a computing thread may keep the GIL while others wait. A request gives up the GIL at each SQL
+statement and each write to a socket. With Python's default, it could wait 5 ms each time to get it back.
+"""
 
 OpenEmbedder = Callable[[Settings], Embedder]
 
@@ -196,7 +197,7 @@ def from_environment() -> Starlette:
 
 
 def end_with_parent() -> None:
-    """Stop this worker when the process that started it has died, since nothing else would stop it."""
+    """Stop this worker when the process that started it has died, because nothing else would."""
     parent = multiprocessing.parent_process()
     if parent is not None:
 

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from server.errors import Invalid
 from server.spelling import field_of
 
-HALF_A_CHARACTER = "must be text without half a character"
+HALF_A_CHARACTER = "must be text without lone surrogates"
 
 SCANNED_BYTES, SCANNED_TOKENS = 100_000, 10_000
 """An error beyond this point is reported without its path. Scanning this much blocks the event loop for 10 ms."""
@@ -113,4 +113,4 @@ def _reason_against(token: bytes) -> str | None:
     except json.JSONDecodeError as error:
         if "control character" in error.msg:
             return "has a line break or control character: write it as an escape, such as \\n"
-        return "has a backslash that JSON does not know: write it twice"
+        return "has an escape that JSON does not have: write the backslash twice"

@@ -11,10 +11,10 @@ from server import waits
 from server.errors import Unavailable
 
 NOTE_USE_SECONDS = 1.0
-"""A request waits at most this long for the record of its credential's use."""
+"""A request waits at most this long until its credential's use is recorded."""
 
 NOTER_REST_SECONDS = 60.0
-"""After a failed record, recording pauses for this long, so that other requests do not wait for it."""
+"""After a failure, no use is recorded for this long, so that other requests do not wait."""
 
 
 class Noter:
@@ -38,5 +38,5 @@ class Noter:
 
 
 def _with_own_waits(write: Callable[[], None]) -> None:
-    waits.begin()  # the request does not wait for this thread, so each has its own time budget
+    waits.begin()  # this thread has its own time budget, because the request does not wait for it
     write()

@@ -20,7 +20,7 @@ class Pools:
     """Few: hashing a password takes 64 MB and all cores."""
 
     pages: Threads
-    """Templates, forms, files."""
+    """Work of pages: templates, forms, files."""
 
     texts: Shares
     """Calls whose texts wait for the model. The model alternates between calls, so each caller may have only a few."""

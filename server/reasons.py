@@ -37,7 +37,7 @@ REASONS = {
 
 ID_PATTERN = re.compile(r"\^([a-z]+_)\[0-9a-f\]\{32\}\$")
 FORMS = {r"^[^\x00-\x1f\x7f]+$": "must be one line, without control characters"}
-"""Our words for the patterns of fields, besides those of ids."""
+"""Our words for the patterns of fields, other than those of ids."""
 
 
 def reason_of(problem: ErrorDetails) -> str:

@@ -33,7 +33,7 @@ from server.principal import Principal
 from server.settings import Settings
 from server.shares import KnownCallers, Shares, Threads, address, caller, person
 
-__all__ = ["translating_outages"]  # doors use adapters through the shell alone
+__all__ = ["translating_outages"]  # doors may use adapters only through the shell
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -107,7 +107,8 @@ class Runtime:
     ) -> "Call":
         """Return a call whose first operation looks up a known credential, so that one trip to a thread does both.
 
-        An unknown credential, or one whose `bucket` may be used up, is looked up now. Raises what `authenticate` does.
+        An unknown credential, or one whose `bucket` may be used up, is looked up now. Raises the errors of
+        `authenticate`.
         """
         known = self.known.caller(credential.value) if credential else None
         if known is None or (bucket and not self._has_room(bucket, known, project_id)):
@@ -166,7 +167,7 @@ class State(TypedDict):
 class Call:
     """One request through any door: its principal and the process that serves it.
 
-    A late call has `presented` a credential, which its first operation looks up.
+    A late call has a credential in `presented`, which its first operation looks up.
     """
 
     runtime: Runtime
@@ -186,7 +187,7 @@ class Call:
 
     @property
     def caller(self) -> str:
-        """The person and project whose share of threads and of the model this call uses."""
+        """The person and project to whom this call's threads and use of the model are charged."""
         return "/".join(limit_key(self.found)) if self.found else person.get()
 
     @property
@@ -194,7 +195,7 @@ class Call:
         return self.runtime.mailer
 
     async def settle(self) -> None:
-        """Authenticate now, unless an operation has already tried: a bad credential is refused before anything else."""
+        """Authenticate now, unless an operation has already tried, so that an invalid credential is refused first."""
         if self.presented:
             self.found = await self.runtime.authenticate(self.presented)
             self.presented = None

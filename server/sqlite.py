@@ -30,7 +30,7 @@ def let_rebuild_tables(engine: sa.Engine) -> None:
 
 
 def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # `_on_begin` sends BEGIN, not the driver
+    connection.isolation_level = None  # `_on_begin` sends BEGIN, so the driver must not
     for pragma in (*PRAGMAS, f"busy_timeout={int(waits.WAIT_SECONDS * 1000)}"):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -38,10 +38,10 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
 def _on_begin(connection: sa.Connection) -> None:
     """Wait for the file only as long as the request may still wait.
 
-    Otherwise, while another program holds the file, the queued writers would wait for the full time, one after another.
+    Otherwise, if another program locks the file, each of the queued writers would wait for the full time.
     """
     if not connection.get_execution_options().get(WRITES):
-        connection.connection.execute("BEGIN")  # touches no file, so it cannot fail
+        connection.connection.execute("BEGIN")  # this statement reads no file, so it cannot fail
         return
     with waits.counted() as left:
         is_shorter = waits.WAIT_SECONDS - left > NOTABLE_SECONDS

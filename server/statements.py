@@ -79,7 +79,7 @@ class Query:
         """Run an insert for each row of parameters. Return the returned values, in the same order."""
         if len(rows) == 1:
             return self.rows(session, **rows[0])
-        assert isinstance(self.statement, sa.Insert)  # noqa: S101 - nothing else returns a row for each
+        assert isinstance(self.statement, sa.Insert)  # noqa: S101 - only an insert with RETURNING returns rows
         return list(session.connection().execute(self.statement, rows))
 
     def row(self, session: Session, **parameters: Any) -> Row | None:
@@ -101,7 +101,7 @@ class Query:
         return compiled
 
     def _with(self, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[*tuple[Any, ...]]:
-        assert isinstance(self.statement, sa.Select)  # noqa: S101 - nobody adds a condition to a text
+        assert isinstance(self.statement, sa.Select)  # noqa: S101 - conditions are only added to queries, not to text
         return self.statement.where(*conditions)
 
 

@@ -91,7 +91,7 @@ class Uploads:
                 raise
 
     def find(self, upload_id: str, user_id: str, project_id: str) -> Upload:
-        """Return the user's upload into the project. An import that was interrupted waits again. Raises NotFound."""
+        """Return the user's upload into the project. An interrupted import is offered again. Raises NotFound."""
         path = self.folder / user_id / f"{upload_id}.json"
         upload = self._read(path) if _ID.match(upload_id) else None
         if upload is None or upload.project_id != project_id:
@@ -126,7 +126,7 @@ class Uploads:
             path.unlink(missing_ok=True)
 
     def remove_old(self) -> None:
-        """Remove uploads that nobody has touched for a day."""
+        """Remove uploads that have not changed for a day."""
         for path in self.folder.glob("*/*"):
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > KEPT_SECONDS and not self._is_in_use(path):

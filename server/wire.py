@@ -153,7 +153,9 @@ def require_storable(value: object) -> None:
 
 
 def is_unstorable(value: object) -> bool:
-    """Return whether the value holds, at any depth, a NUL (Postgres refuses it) or an infinite number (not in JSON)."""
+    """Return whether the value holds, at any depth, a NUL, which Postgres refuses, or an infinite number, which JSON
+    does not have.
+    """
     waiting = [value]
     while waiting:
         part = waiting.pop()

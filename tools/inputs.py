@@ -26,14 +26,14 @@ def read_id(value: object) -> str:
     if len(ids) > 1:
         raise ValueError("give one id at a time")
     if not ids:
-        raise ValueError("an id is mem_ and 32 characters, in full")
+        raise ValueError("give the whole id: mem_ and 32 characters")
     return ids.pop()
 
 
 Id = Annotated[
     str, BeforeValidator(read_id), Field(description="A memory's id from another tool's answer (mem_…), or its url.")
 ]
-SOURCE = {"type": "string", "description": "Where it comes from, such as a web address. Other keys are welcome."}
+SOURCE = {"type": "string", "description": "Where the memory comes from, such as a URL. Other keys are allowed."}
 Data = Annotated[Metadata, WithJsonSchema({"type": "object", "properties": {"source": SOURCE}})]
 """Metadata. Gemini refuses an object type without properties, so the schema names one."""
 

@@ -13,7 +13,7 @@ from server.settings import Settings
 from tools.sources import SourceView
 
 ANSWER_LENGTH = 40_000
-"""Maximum length of an answer with several memories. A longer one would fill the context of many clients."""
+"""Maximum length of an answer with several memories. A longer one could fill a client's whole context."""
 
 ANSWER_ROOM = 300
 """The characters reserved in an answer for the text around its memories."""
@@ -59,7 +59,7 @@ WEAK = "Even the closest result is no better than what unrelated questions find.
 class Matches(BaseModel):
     results: list[Match] = Field(description="closest first")
     weak: bool = Field(
-        default=False, exclude_if=lambda value: not value, description="whether the results say little about the query"
+        default=False, exclude_if=lambda value: not value, description="true if probably no result answers the query"
     )
     note: str = Field(default="", exclude_if=lambda value: not value, description="a note if the results are weak")
     omitted: int = Field(
@@ -117,7 +117,7 @@ def fitting(views: Iterable[View], text_of: Callable[[View], str]) -> list[View]
 
 def instant(moment: datetime) -> str:
     """Return the time in the format of JSON answers."""
-    return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic does not say that it is text
+    return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic types it as Any
 
 
 def as_json(view: BaseModel) -> str:

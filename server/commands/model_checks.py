@@ -13,7 +13,7 @@ LOOKING_SECONDS = 5.0
 
 
 def vectors(settings: Settings) -> str:
-    """Say how many memories have vectors of each model, and how far re-embedding has come."""
+    """Report how many memories have vectors of each model, and the progress of re-embedding."""
     with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
         models = survey.count_models(session)
         work = survey.read(session).work
@@ -26,7 +26,7 @@ def vectors(settings: Settings) -> str:
 
 
 def language(settings: Settings) -> str:
-    """Say whether the model can handle the languages of the memories."""
+    """Report whether the model can handle the languages of the memories."""
     if languages.advice(settings) is None:
         return "the model is not limited to English"
     with migrated(settings.database_url.get_secret_value()) as database:

@@ -32,7 +32,7 @@ from server.settings import (
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than clients keep idle connections, so that clients close first."""
+"""Clients keep idle connections for less time than this, so they close them first."""
 
 LISTEN_ADVICE = {
     errno.EADDRINUSE: "stop the program that uses this port, or set SELFMEMORY_PORT (--port) to another one",
@@ -119,7 +119,7 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
 
 
 def serve_in_process(settings: Settings, listener: socket.socket) -> int:
-    from server.app import create_app, freeze_start  # noqa: PLC0415 - the parent of workers does without its 100 MB
+    from server.app import create_app, freeze_start  # noqa: PLC0415 - 100 MB that the parent of workers does not need
 
     def when_listening() -> None:
         freeze_start()

@@ -21,7 +21,7 @@ ANSWER_SECONDS = 1.0
 """How long to wait for a worker before checking the others."""
 
 START_PAUSE_SECONDS = 0.1
-"""Seconds between questions to a worker that is starting, which answers at once that it has not started."""
+"""Seconds between two checks of a worker that is starting. It answers each check at once, so the pause is needed."""
 
 SILENCE_SECONDS = 60.0
 """A worker that has not started, or has not answered, for this long is killed.
@@ -38,7 +38,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 """A failed start is tried again after 1, 2, 4, ... seconds, up to this many."""
 
 NOT_THERE = 1 << 30
-"""The count of a worker that accepts no connections, so that no other worker leaves one to it."""
+"""The connection count of a worker that accepts none. It is so high that no other worker leaves a connection to it."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class _Seen:
     """When it was started, or last answered."""
 
     patience: float = SILENCE_SECONDS
-    """How many seconds it may stay silent."""
+    """For how many seconds it may give no answer."""
 
     has_listened: bool = False
     replaced_at: float | None = None
@@ -57,7 +57,7 @@ class _Seen:
 
 
 class Workers(Multiprocess):
-    """`run` returns after SIGTERM or SIGINT, or if none of the first workers could start, which `have_failed` shows."""
+    """`run` returns after SIGTERM or SIGINT, or if no first worker could start; then `have_failed` is True."""
 
     def __init__(
         self, config: uvicorn.Config, sockets: list[socket.socket], when_listening: Callable[[], None]
@@ -68,7 +68,7 @@ class Workers(Multiprocess):
         self._counts = multiprocessing.RawArray("i", config.workers)
         self._seen: defaultdict[Process, _Seen] = defaultdict(_Seen)
         self._failures: defaultdict[int, int] = defaultdict(int)
-        """For each slot, how many workers in a row ended without ever listening."""
+        """For each slot, how many workers in a row ended before they listened."""
 
     def init_processes(self) -> None:
         """Start the workers, and wait until each listens or has ended."""

@@ -1,4 +1,4 @@
-"""The sign-in cookies: the session, the second step, and the mark of a browser that the account knows."""
+"""The sign-in cookies: the session, the second step, and the mark of a browser that signed in to the account before."""
 
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ STEP_COOKIE = "sign_in_step"
 
 
 async def go_on(request: Request[State], result: SignIn, path: str, *, tell: bool = True) -> Response:
-    """Redirect to `path` with the cookies of a new session, or to the second step, which leads on to `path`."""
+    """Redirect to `path` with the cookies of a new session, or to the second step, which then redirects to `path`."""
     if not result.needs_second_step:
         return await signed_in(request, result.value, path, tell=tell)
     response = RedirectResponse(f"{SECOND_STEP}?next={quote(path, safe='/')}", 303)

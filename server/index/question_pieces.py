@@ -1,4 +1,4 @@
-"""Recognizes pieces that only ask a question. Their similarity counts half.
+"""Recognizes pieces that only ask a question. Only half of their similarity counts.
 
 Questions resemble other questions: "Where did you go?" is closer to "When did she go?" than any answer is. A long piece
 that ends in a question mark also holds facts ("I moved to Lyon in May, did you know?"), so it counts fully.

@@ -9,7 +9,7 @@ from server.models.base import Utc, foreign_key, now
 
 
 class IndexSurvey(SQLModel, table=True):
-    """One row, so that every process can report it without counting.
+    """One row with the last counts, so that every process can report them without counting.
 
     `models` has the number of memories by the model of their vectors, "" for no vectors yet.
     """

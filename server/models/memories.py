@@ -138,7 +138,7 @@ class Piece(SQLModel, table=True):
 
 
 class IndexTask(SQLModel, table=True):
-    """A change that the index must follow. The worker reads the memory when it takes the task.
+    """A change that the worker must still apply to the index. It reads the memory when it takes the task.
 
     `memory_number` 0 tells the worker to erase the words of deleted memories from disk.
     """
@@ -156,8 +156,8 @@ class ProjectIndex(SQLModel, table=True):
     """A project's collection in Chroma. Without a row, or while `ready_at` is None, searches scan exactly.
 
     The collection holds each vector minus `mean` (float32), the mean of the project's pieces when it was built.
-    `removals` is the project's counter at that time; `erased` is the counter up to which deleted vectors have left its
-    files, and `erased_at` is when that was last done.
+    `removals` is the project's counter at that time. `erased` is the value of that counter up to which deleted vectors
+    are gone from the collection's files, and `erased_at` is the time of the last erasure.
 
     `building` names the collection that will replace it, or is "". That collection has the memories up to the number
     `built_to`.

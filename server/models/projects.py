@@ -22,8 +22,8 @@ class Project(SQLModel, table=True):
     organizations. `server.index.upkeep.removal` deletes its content, and then its row.
 
     `revision` grows with every change, and a memory stores the revision of its last change. `removals` grows with every
-    deletion. From both, a cached matrix knows which memories to read again. `epoch` changes when the database may have
-    been restored to an earlier state, which makes the counters meaningless.
+    deletion. A cached matrix compares both with their values at its last read to find the memories to read again.
+    `epoch` changes when the database may have been restored to an earlier state, which makes the counters meaningless.
     """
 
     __tablename__ = "projects"

@@ -113,7 +113,7 @@ async def test_a_name_must_not_be_blank(ann: Visitor) -> None:
     assert "Ann Other" in await ann.see("/dashboard/account")
     refused = await ann.post("/dashboard/account/name", {"name": "  "})
     assert refused.status_code == 400
-    assert "Name: write a name." in seen(refused)
+    assert "Name: enter a name." in seen(refused)
 
 
 async def test_a_wrong_password_changes_nothing(ann: Visitor) -> None:

@@ -29,7 +29,7 @@ async def show_reset_password(request: Request[State]) -> Response:
 async def reset_password(request: Request[State]) -> Response:
     """Set the password, end all sessions and sign in here.
 
-    If this is the first proof of the mailbox, the page shows what it ended.
+    If the account's address was not confirmed before, the page shows what was ended.
     """
     fields = await read_form(request)
     runtime, token = request.state["runtime"], request.path_params["token"]

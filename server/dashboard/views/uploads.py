@@ -32,7 +32,7 @@ FORM_BYTES = FILE_BYTES + 10_000
 
 UPLOAD_SECONDS = 1_800
 PATIENCE_SECONDS = 3
-"""How long an answer waits for the work in the background, which is enough to read a small file."""
+"""How long a response waits for the background work. A small file is read within this time."""
 
 MOST_GROUPS = 1_000
 """How many conversations or files the page offers to leave out."""
@@ -221,7 +221,7 @@ async def _import(call: Call, store: Uploads, stored_upload: Upload, left_out: f
                 pass
         with contextlib.suppress(Unavailable):  # the import is committed, so housekeeping will publish the rest
             while await _step(call, imports.publish, import_id):
-                await call.runtime.in_thread(_progressed, store, stored_upload, 0, 0)  # or it would look interrupted
+                await call.runtime.in_thread(_progressed, store, stored_upload, 0, 0)  # else it would look interrupted
     await call.runtime.in_thread(_finish, store, stored_upload)
 
 

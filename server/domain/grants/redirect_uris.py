@@ -109,7 +109,7 @@ def matches(registered: str, requested: str) -> bool:
 
 
 def destination(uri: str) -> str:
-    """Return where the URI leads, for people: an application's scheme, or a host with its port."""
+    """Return the URI's destination as people read it: an application's scheme, or a host with its port."""
     if is_app(uri):
         return f"the application that opens {uri.partition(':')[0]}: links"
     host = urlsplit(uri).netloc

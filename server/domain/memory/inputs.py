@@ -39,7 +39,7 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     role: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ROLE_LENGTH)] = Field(
-        pattern=r"^[^\x00-\x1f\x7f]+$", description="who speaks: user, assistant, system, a name"
+        pattern=r"^[^\x00-\x1f\x7f]+$", description="the speaker: user, assistant, system or a name"
     )
     content: Content
 
@@ -70,7 +70,7 @@ class NewMemory(BaseModel):
         default=None, min_length=1, description="required with a session, because it can access several projects"
     )
     created_at: Annotated[datetime | None, BeforeValidator(parse_past)] = Field(
-        default=None, description="a past time, for imported memories; default: now"
+        default=None, description="a time in the past, for imported memories; default: now"
     )
     expires_at: Future = Field(default=None, description=EXPIRES_AT)
     expires_in_days: Days | None = Field(default=None, description=EXPIRES_IN_DAYS)
@@ -153,7 +153,7 @@ class MemoryChange(BaseModel):
     )
     metadata: Metadata | None = None
     pinned: bool | None = None
-    expires_at: Future = Field(default=None, description=f"{EXPIRES_AT}; null: never")
+    expires_at: Future = Field(default=None, description=f"{EXPIRES_AT}; null means never")
 
     _spelling = model_validator(mode="before")(_one_name)
 

@@ -108,7 +108,7 @@ def fold(value: str) -> str:
 def hash_entry(key: str, value: JSON) -> str:
     """Return the form in which metadata entries are compared: a hash of their JSON. 1 equals 1.0, not true or "1".
 
-    Lists of tags and people are compared as comma-separated text, the form in which they used to be stored.
+    Lists of tags and people are compared as comma-separated text, because earlier versions stored them so.
     """
     if key in (TAGS, PEOPLE) and isinstance(value, list):
         value = ",".join(parse_list(value))

@@ -10,7 +10,9 @@ NEAR = 0.005
 
 
 def newer_first(order: NDArray[np.intp], descending: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Put the newer of near equals first. The scores stay in their places, so that they still descend."""
+    """Return the order with the newer of two near equals first. The caller keeps the scores where they were, so that
+    they still descend.
+    """
     numbers = order.tolist()
     ascending = (-descending).tolist()
     ends = (NEAR - descending).tolist()

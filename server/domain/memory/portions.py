@@ -8,16 +8,18 @@ from server.index.pieces import PACKED_LENGTH
 MOST_ITEMS = 32
 
 PUBLISHED_WEIGHT = 128
-"""How much to publish at a time, within 0.1 s per transaction. A heavier memory takes two: see `publish`."""
+"""The weight to publish at a time, so that a transaction takes at most 0.1 s. A heavier memory takes several: see
+`publishing`.
+"""
 
 STAGED_WEIGHT = 256
-"""How much to stage at a time. A single memory may weigh more."""
+"""The weight to stage at a time. A single memory may weigh more."""
 
 T = TypeVar("T")
 
 
 def weight_of(content: str, pieces: int = 0) -> int:
-    """Return roughly how many pieces a text takes to write: its pieces, or an estimate if it has none or few."""
+    """Return roughly how much work writing a text takes: its number of pieces, or an estimate if it has few."""
     return max(pieces, len(content) // PACKED_LENGTH)
 
 

@@ -27,7 +27,7 @@ class LastAdmin(Conflict):
 
 
 class RoleOfOrganization(Conflict):
-    sentence = "This person has the role from the organization: change it there."
+    sentence = "This role comes from the organization: change the person's role there."
 
 
 def list_members(session: Session, principal: Principal, project_id: str) -> list[Member]:

@@ -37,7 +37,7 @@ PieceId = tuple[int, int]
 """A memory's number and the position of its piece. No memory has the number 0."""
 
 NOTHINGS = 250
-"""How many nonexistent pieces to delete at a time."""
+"""How many nonexistent pieces `write_files` deletes at a time."""
 
 REQUEST_TIMEOUT_SECONDS = 3.0
 """The time limit for an answer of a Chroma server. Chroma's client has no limit, so searches could wait forever."""
@@ -89,7 +89,7 @@ class Chroma:
             self._collection(name).delete(ids=_ids(pieces))
 
     def write_files(self, name: str) -> None:
-        """Make Chroma write the collection's files, with enough changes that do nothing."""
+        """Make Chroma write the collection's files, by sending it enough changes that have no effect."""
         for start in range(0, SYNC_THRESHOLD, NOTHINGS):
             with self._translating(name):
                 self._collection(name).delete(ids=_ids([(0, start + position) for position in range(NOTHINGS)]))
@@ -205,7 +205,7 @@ def _within(seconds: float, work: Callable[[], Client]) -> Client:
     def run() -> None:
         try:
             result.set_result(work())
-        except Exception as error:  # noqa: BLE001 - it belongs to the thread that waits
+        except Exception as error:  # noqa: BLE001 - the waiting thread raises it
             result.set_exception(error)
 
     threading.Thread(target=run, name="chroma-opening", daemon=True).start()
@@ -216,7 +216,7 @@ def _within(seconds: float, work: Callable[[], Client]) -> Client:
 
 
 def _quiet() -> Settings:
-    """Return new settings for each client, because the client writes its address into them."""
+    """Return new settings. Each client needs its own, because it writes its address into them."""
     return Settings(anonymized_telemetry=False)
 
 

@@ -18,7 +18,9 @@ OPSET = 17
 SAMPLE_LENGTHS = (3, 20)
 LEAST_COSINE = 0.999
 LEAST_INT8_COSINE = 0.85
-"""Lower than for real texts, because the samples are random tokens. It detects models that int8 ruins."""
+"""The lowest cosine allowed for the samples, to detect models that int8 ruins. Real texts reach a higher one; the
+samples are random tokens.
+"""
 
 Ids: TypeAlias = NDArray[np.int64]
 Vectors: TypeAlias = NDArray[np.float32]

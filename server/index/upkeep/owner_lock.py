@@ -120,7 +120,7 @@ def ownership(settings: Settings, session: Session) -> str:
     """Return who keeps the index up to date, for people."""
     if not is_sqlite(session):
         names = leases.owners(session)
-        whole = "" if all(names) else ", part of it by nobody"
+        whole = "" if all(names) else "; a part of it is not kept up to date"
         return f"kept up to date by {', '.join(filter(None, names))}{whole}" if any(names) else NOBODY
     lock = FileLock(settings.data_dir / FILE)
     if not lock.acquire():

@@ -1,4 +1,4 @@
-"""Embeds memories again whose vectors come from another model, in small steps. The database knows what is left, so an
+"""Embeds memories again whose vectors come from another model, in small steps. The database records what is left, so an
 interrupted run continues where it stopped.
 """
 
@@ -25,7 +25,9 @@ EMBED_BATCH = 16
 """How many memories to embed at a time."""
 
 WRITE_EVERY_SECONDS = 5.0
-"""New vectors are written after this time at the latest. Each write makes the next search of a project read them."""
+"""New vectors are written at least this often. Not more often, because after each write the next search of the project
+must read them.
+"""
 
 GATHERED_PIECES = 2_000
 """How many pieces' vectors to keep in memory until they are written."""
@@ -34,7 +36,7 @@ WRITTEN_PIECES = 200
 """How many pieces to write in one transaction, unless a single memory has more."""
 
 MOST_FAILING = 10_000
-"""If the model fails on more texts than this, the model is at fault and not the texts."""
+"""If the model fails on more texts than this, the problem is the model and not the texts."""
 
 PROBE = ("Does the model work?", "")
 
@@ -152,7 +154,7 @@ class Reembedding:
         try:
             return dict(zip(texts, self._embed(list(texts.values())), strict=True))
         except ModelFailed:
-            self._embed([PROBE])  # if the model fails on this too, no text is to blame
+            self._embed([PROBE])  # if the model fails on this too, the texts are not the problem
             return {number: found for number, text in texts.items() for found in self._embedded_alone(number, text)}
 
     def _embedded_alone(self, number: int, text: tuple[str, str]) -> list[Embedded]:

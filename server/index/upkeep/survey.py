@@ -1,4 +1,6 @@
-"""Counts vectors by model, and projects that the model handles badly, for `/health`, `doctor` and the dashboard."""
+"""Counts vectors by model, and finds projects whose languages the model does not suit, for `/health`, `doctor` and the
+dashboard.
+"""
 
 import time
 from collections.abc import Iterable
@@ -17,10 +19,10 @@ from server.models.projects import deleted_projects
 
 EVERY_SECONDS = 5.0
 REST_FACTOR = 100
-"""The pause after counting, as a multiple of the time that it took: a large database takes longer to count."""
+"""The pause after counting, as a multiple of the time that it took, because a large database takes longer to count."""
 
 FRESH = timedelta(seconds=60)
-"""Progress that is older than this belongs to a server that has stopped."""
+"""Older progress is ignored, because it belongs to a server that has stopped."""
 
 NEWEST = 200
 """How many of a project's newest memories to examine."""
@@ -28,10 +30,13 @@ NEWEST = 200
 PROJECTS_AT_A_TIME = 20
 LEAST_OTHERS = 5
 ONE_IN = 4
-"""A project is misread if at least one in this many of its memories in some language is not in English."""
+"""A project is misread if, of its memories whose language is recognized, at least one in this many is not in English.
+"""
 
 ONE_IN_ALL = 10
-"""So many of all its memories: one of lists and names alone has hardly any that tell their language."""
+"""At least one in this many of all its memories must not be in English: in a project of lists and names, hardly any
+memory shows its language.
+"""
 
 LOOK_AGAIN_AFTER = timedelta(hours=1)
 """How long to wait before examining a changed project again, unless it has doubled or halved."""

@@ -22,7 +22,7 @@ MAX_RATIO = 200
 """How many times larger than the zip its files may be. Texts usually shrink to about a tenth."""
 
 FREE_BYTES = 100_000_000
-"""Up to this size the ratio does not matter."""
+"""Up to this many unpacked bytes, the ratio is not checked."""
 
 _DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, struct.error)
 LEFT_OUT = "{} were left out"
@@ -115,7 +115,9 @@ def _printable(name: str) -> str:
 
 
 def _is_taken(name: str, is_link: bool, warnings: Warnings) -> bool:
-    """Return whether to read the file: a text that is not some program's internal file. Count it if it is left out."""
+    """Return whether to read the file. Internal files of programs, and files that are not text, are left out and
+    counted.
+    """
     kind = _kind_left_out(name, is_link)
     if kind:
         warnings.add(LEFT_OUT.format(kind), name)
