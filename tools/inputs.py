@@ -113,4 +113,4 @@ class UpdateArguments(BaseModel):
 
 class DeleteArguments(BaseModel):
     id: Id
-    permanent: bool = Field(default=False, description="True deletes it for good: nobody can restore it.")
+    permanent: bool = Field(default=False, description="True deletes it permanently: nobody can restore it.")

@@ -9,7 +9,7 @@ DONE = {
     "examples-added": "Example memories added. They are tagged “example”: filter by that tag to delete them.",
     "upload-canceled": "Nothing was imported. The file is deleted.",
     "restored": "Memory restored.",
-    "erased": "Memory deleted for good.",
+    "erased": "Memory deleted permanently.",
     "undone": "Undone for {}. Added memories are in the trash, changes are reverted, deleted memories are back.",
     "merged": "{} merged into the one that you kept. It now has all tags and people.",
     "pinned": "Pinned. Every conversation begins with it.",

@@ -15,7 +15,7 @@ PREFIX = "proof_"
 
 
 async def recently(request: PageRequest) -> Response | None:
-    """Let the form pass if the session has a proof from the last ten minutes. Otherwise do what `now` does."""
+    """Let the form pass if the session has a proof from the last ten minutes. Otherwise do the same as `now`."""
     return None if await request.call.read(step_up.is_fresh) else await now(request)
 
 

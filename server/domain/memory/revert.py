@@ -117,7 +117,7 @@ def undo_deletions(session: Session, principal: Principal, reversion: Reversion,
     for row in session.scalars(_trashed(reversion).where(col(TrashedMemory.id).in_(memory_ids))).all():
         try:
             restored.append(trash.bring_back(session, row).id)
-        except NotFound:  # somebody else brought it back, or deleted it for good
+        except NotFound:  # somebody else brought it back, or deleted it permanently
             continue
     if restored:
         activity.note(session, principal, reversion.project_id, ActivityKind.RESTORE, restored)

@@ -62,7 +62,7 @@ def days_of_revert(session: Session, project_id: str) -> int:
 
 
 def days(session: Session, principal: Principal, project_id: str) -> int:
-    """Returns what `days_of` does. Raises the errors of `require_project`."""
+    """Like `days_of`, for a principal. Raises the errors of `require_project`."""
     return days_of(session, require_project(session, principal, project_id, Action.READ).id)
 
 
@@ -155,7 +155,7 @@ def bring_back(session: Session, found: TrashedMemory) -> Memory:
 
 
 def erase(session: Session, principal: Principal, memory_id: str) -> bool:
-    """Delete a memory in the trash for good. Return whether it was in the trash. Raises the errors of `restore`."""
+    """Permanently delete a memory in the trash. Return whether it was in the trash. Raises the errors of `restore`."""
     row = _find(session, memory_id)
     if row is None:
         return False
