@@ -36,7 +36,7 @@ from server.errors import ServiceError
 from server.health import HealthChecks
 from server.index import MemoryIndex
 from server.index.model.embeddings import Embedder, open_late
-from server.last_use import Noter
+from server.last_use import UseRecorder
 from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
@@ -162,7 +162,7 @@ def open_runtime(
     health = HealthChecks(settings, database, index, mailer)
     provider = open_provider(settings)
     return Runtime(
-        settings, database, index, limits, mailer, *seals, metrics, health, pools, Noter(), activity, provider
+        settings, database, index, limits, mailer, *seals, metrics, health, pools, UseRecorder(), activity, provider
     )
 
 

@@ -165,9 +165,9 @@ def migrate(url: str) -> None:
     """
     engine = _engine(url, connections=2)
     if engine.dialect.name == "sqlite":
-        sqlite.let_rebuild_tables(engine)
+        sqlite.turn_off_foreign_keys(engine)
     else:
-        postgres.let_wait(engine)
+        postgres.remove_time_limits(engine)
     writer = _writer_lock(engine)
     try:
         with _Turn(writer), engine.execution_options(**{WRITES: True}).begin() as connection:

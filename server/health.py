@@ -69,7 +69,7 @@ class HealthChecks:
         self._settings = settings
         self._database = database
         self._index = index
-        self._told = survey.NOTHING_TOLD
+        self._counts = survey.NOTHING_COUNTED
         self._owned_at = time.monotonic()
         self._is_ownerless = False
         self._mailer = mailer
@@ -114,15 +114,15 @@ class HealthChecks:
         async with anyio.create_task_group() as group:
             for names, ask in self._parts.items():
                 group.start_soon(check, names, ask)
-        checks["vector_index"] = replace(checks["vector_index"], work=self._index.work or self._told.work)
+        checks["vector_index"] = replace(checks["vector_index"], work=self._index.work or self._counts.work)
         if self._is_ownerless:
             checks["vector_index"] = replace(checks["vector_index"], status=Status.DEGRADED, problem=OWNERLESS)
         is_missing = checks["embedding"].status is Status.DEGRADED
         checks["embedding"] = replace(
             checks["embedding"],
             problem=self._index.missing if is_missing else None,
-            models=self._told.models or None,
-            advice=advice_for(self._settings, self._told.misread_projects),
+            models=self._counts.models or None,
+            advice=advice_for(self._settings, self._counts.misread_projects),
         )
         return {name: checks[name] for names in self._parts for name in names}
 
@@ -145,7 +145,7 @@ class HealthChecks:
         """Read what the index's worker counted, and whether every part of the index has an owner."""
         try:
             with self._database.read() as session:
-                self._told = survey.read(session)
+                self._counts = survey.read(session)
                 if self._database.is_sqlite or all(leases.owners(session)):
                     self._owned_at = time.monotonic()
                 self._is_ownerless = time.monotonic() > self._owned_at + OWNERLESS_SECONDS

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from server.errors import Invalid
 from server.spelling import field_of
 
-HALF_A_CHARACTER = "must be text without lone surrogates"
+LONE_SURROGATE = "must be text without lone surrogates"
 
 SCANNED_BYTES, SCANNED_TOKENS = 100_000, 10_000
 """An error beyond this point is reported without its path. Scanning this much blocks the event loop for 10 ms."""
@@ -30,8 +30,8 @@ _LONG_NUMBER = re.compile(rb"-?[0-9]{%d,}" % (MOST_DIGITS + 1))
 HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 
 
-def has_half_a_character(text: str) -> bool:
-    """Return whether the text has a lone surrogate, which no encoding can write."""
+def has_lone_surrogate(text: str) -> bool:
+    """Return whether the text has a lone surrogate (half of a character), which no encoding can write."""
     return HALF_CHARACTERS.search(text) is not None
 
 
@@ -107,7 +107,7 @@ def _reason_against(token: bytes) -> str | None:
     if not token.startswith(b'"'):
         return None
     try:
-        return HALF_A_CHARACTER if has_half_a_character(json.loads(token.decode())) else None
+        return LONE_SURROGATE if has_lone_surrogate(json.loads(token.decode())) else None
     except UnicodeDecodeError:
         return "must be UTF-8 text"
     except json.JSONDecodeError as error:

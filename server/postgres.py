@@ -66,7 +66,7 @@ def listen(engine: sa.Engine, statement_seconds: int) -> None:
 
     def on_begin(connection: sa.Connection) -> None:
         connection.info[_COMMITS] = False
-        left = waits.left()
+        left = waits.seconds_left()
         if connection.info[_POOLED]:
             connection.exec_driver_sql(_set({**_lock_timeout(left), **limits}, is_local=True))
         elif waits.WAIT_SECONDS - left > NOTABLE_SECONDS:
@@ -78,7 +78,7 @@ def listen(engine: sa.Engine, statement_seconds: int) -> None:
     event.listen(engine, "handle_error", _on_error)
 
 
-def let_wait(engine: sa.Engine) -> None:
+def remove_time_limits(engine: sa.Engine) -> None:
     """Let a migration's transactions wait as long as necessary, for locks and for the process that does the work."""
     without_limits = _set({"lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}, is_local=True)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(without_limits))

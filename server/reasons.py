@@ -4,12 +4,12 @@ import re
 
 from pydantic_core import ErrorDetails
 
-from server.json_text import HALF_A_CHARACTER
+from server.json_text import LONE_SURROGATE
 
 REASONS = {
     "missing": "is required",
     "string_type": "must be text",
-    "string_unicode": HALF_A_CHARACTER,
+    "string_unicode": LONE_SURROGATE,
     "string_too_short": "must have {min_length} or more characters",
     "string_too_long": "must have at most {max_length} characters",
     "list_type": "must be a list",

@@ -22,7 +22,7 @@ from server.hashing import token_hash
 from server.health import HealthChecks
 from server.index import MemoryIndex, PreparedIndex
 from server.index.prepared import VectorsMissing
-from server.last_use import Noter
+from server.last_use import UseRecorder
 from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
@@ -59,7 +59,7 @@ class Runtime:
     metrics: Metrics
     health: HealthChecks
     pools: Pools
-    noter: Noter
+    use_recorder: UseRecorder
     activity: ActivityLog
     provider: IdentityProvider | None
     known: KnownCallers = field(default_factory=KnownCallers)
@@ -124,7 +124,7 @@ class Runtime:
         """Continue as this person, and record the use of the credential."""
         person.set("/".join(limit_key(outcome.principal)))
         if outcome.note_use:
-            await self.noter.note(
+            await self.use_recorder.note(
                 partial(self._run, self.database.write, credentials.note_use, (outcome.principal,), {})
             )
 

@@ -56,7 +56,7 @@ class KnownCallers:
 
 
 @dataclass(slots=True)
-class _Line:
+class _Queue:
     """The queue of one caller. `present` counts its requests that hold a slot or wait for one."""
 
     slots: asyncio.Semaphore
@@ -73,7 +73,7 @@ class Shares:
         self.used = 0
         self._free = asyncio.Semaphore(slots)
         self._share = share or max(1, slots // 4)
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, _Queue] = {}
 
     @property
     def waiting(self) -> int:
@@ -92,7 +92,7 @@ class Shares:
     async def _take(self, caller: str) -> None:
         line = self._lines.get(caller)
         if line is None:
-            line = self._lines[caller] = _Line(asyncio.Semaphore(self._share))
+            line = self._lines[caller] = _Queue(asyncio.Semaphore(self._share))
         line.present += 1
         try:
             await _take(line.slots)
@@ -113,7 +113,7 @@ class Shares:
         line.slots.release()
         self._leave(caller, line)
 
-    def _leave(self, caller: str, line: _Line) -> None:
+    def _leave(self, caller: str, line: _Queue) -> None:
         line.present -= 1
         if not line.present:
             del self._lines[caller]

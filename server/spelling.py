@@ -60,7 +60,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return next(by_another_name, None) or next(iter(get_close_matches(plain, candidates, n=1)), None)
 
 
-def said_instead(names: Sequence[str], names_sent: Iterable[str]) -> str:
+def wrong_name_hint(names: Sequence[str], names_sent: Iterable[str]) -> str:
     """Return "; <name> is not a field" for the first unknown name that was probably sent instead of one of `names`, or
     "".
     """

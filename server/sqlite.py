@@ -24,7 +24,7 @@ def listen(engine: sa.Engine) -> None:
     event.listen(engine, "begin", _on_begin)
 
 
-def let_rebuild_tables(engine: sa.Engine) -> None:
+def turn_off_foreign_keys(engine: sa.Engine) -> None:
     """Turn foreign keys off on new connections, for migrations: rebuilding a table drops it, which would cascade."""
     event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA foreign_keys=OFF"))
 

@@ -130,11 +130,13 @@ def columns_of(table: type[SQLModel]) -> list[sa.Column[Any]]:
 
 def detached(table: type[T], values: Row) -> T:
     """Return a row as a read-only object: it belongs to no session, so changes to it are not stored."""
-    return made(table, dict(zip(_attributes_of(table), values, strict=False)))
+    return without_constructor(table, dict(zip(_attributes_of(table), values, strict=False)))
 
 
-def made(table: type[T], attributes: Mapping[str, Any]) -> T:
-    """Return an object with these attributes and no others. Its constructor would take ten times as long."""
+def without_constructor(table: type[T], attributes: Mapping[str, Any]) -> T:
+    """Return an object with these attributes and no others, without calling its constructor, which takes ten times as
+    long.
+    """
     instance: T = sa.inspect(table).class_manager.new_instance()
     instance.__dict__.update(attributes)
     return instance

@@ -81,7 +81,7 @@ class Uploads:
             if earlier:
                 self.remove(earlier)
         upload = Upload(f"upl_{secrets.token_hex(16)}", user_id, project_id, name[:200])
-        with no_space_told():
+        with translating_full_disk():
             try:
                 with self.path_of(upload).open("xb") as copy:
                     shutil.copyfileobj(file, copy)
@@ -102,7 +102,7 @@ class Uploads:
         """Save the upload with the changes, and return it. Raises NoSpace."""
         upload = replace(upload, **changes)  # type: ignore[arg-type]  # the callers name fields of Upload
         path = self.path_of(upload).with_suffix(".json")
-        with no_space_told():
+        with translating_full_disk():
             new = path.with_suffix(".new")
             new.write_text(json.dumps(asdict(upload)))
             new.replace(path)
@@ -153,7 +153,7 @@ class Uploads:
 
 
 @contextmanager
-def no_space_told() -> Iterator[None]:
+def translating_full_disk() -> Iterator[None]:
     """Raise NoSpace when the disk or a quota is full."""
     try:
         yield

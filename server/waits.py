@@ -36,7 +36,7 @@ def begin() -> None:
     _waits.set(_Waits())
 
 
-def left() -> float:
+def seconds_left() -> float:
     """Return the seconds that are left to wait, at least 0."""
     waits = _waits.get()
     return WAIT_SECONDS if waits is None else max(WAIT_SECONDS - waits.spent_seconds, 0.0)
@@ -48,7 +48,7 @@ def counted() -> Iterator[float]:
     waits = _waits.get()
     began = time.monotonic()
     try:
-        yield left()
+        yield seconds_left()
     finally:
         if waits is not None:
             waits.spent_seconds += time.monotonic() - began

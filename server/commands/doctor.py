@@ -61,7 +61,9 @@ def doctor(settings: Settings, _args: Namespace) -> int:
 def _settings(settings: Settings) -> str:
     storage = "SQLite" if settings.is_sqlite else "Postgres"
     chroma = "a Chroma server" if settings.chroma_url else "embedded Chroma"
-    return "; ".join([f"{storage}, {chroma}, data in {settings.data_dir.absolute()}", *start_warnings.of(settings)])
+    return "; ".join(
+        [f"{storage}, {chroma}, data in {settings.data_dir.absolute()}", *start_warnings.warnings_for(settings)]
+    )
 
 
 def _data_folder(settings: Settings) -> str:

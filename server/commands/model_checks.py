@@ -36,6 +36,6 @@ def language(settings: Settings) -> str:
 
 def _count_misread(database: Database) -> int:
     ending = time.monotonic() + LOOKING_SECONDS
-    while survey.look_at_projects(database) and time.monotonic() < ending:
+    while survey.examine_projects(database) and time.monotonic() < ending:
         pass
     return survey.count_misread(database)

@@ -74,7 +74,7 @@ def serve(settings: Settings, _args: Namespace) -> int:
     with bind(settings.host, settings.port) as listener:
         chosen = {"host": settings.host, "port": listener.getsockname()[1], "workers": settings.workers}
         settings = read_settings(**chosen)
-        for warning in start_warnings.of(settings):
+        for warning in start_warnings.warnings_for(settings):
             log.warning(warning)
         with lock_data_dir(settings):
             if settings.workers == 1:

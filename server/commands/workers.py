@@ -37,12 +37,12 @@ KILL_SECONDS = END_SECONDS + 1
 LONGEST_PAUSE_SECONDS = 30.0
 """A failed start is tried again after 1, 2, 4, ... seconds, up to this many."""
 
-NOT_THERE = 1 << 30
+ACCEPTS_NONE = 1 << 30
 """The connection count of a worker that accepts none. It is so high that no other worker leaves a connection to it."""
 
 
 @dataclass(slots=True)
-class _Seen:
+class _WorkerState:
     """What we know about a worker."""
 
     heard_at: float = field(default_factory=lambda: time.monotonic())
@@ -66,7 +66,7 @@ class Workers(Multiprocess):
         self.have_failed = False
         self._when_listening = when_listening
         self._counts = multiprocessing.RawArray("i", config.workers)
-        self._seen: defaultdict[Process, _Seen] = defaultdict(_Seen)
+        self._seen: defaultdict[Process, _WorkerState] = defaultdict(_WorkerState)
         self._failures: defaultdict[int, int] = defaultdict(int)
         """For each slot, how many workers in a row ended before they listened."""
 
@@ -110,7 +110,7 @@ class Workers(Multiprocess):
     handle_ttou = handle_ttin
 
     def _started(self, slot: int) -> Process:
-        self._counts[slot] = NOT_THERE
+        self._counts[slot] = ACCEPTS_NONE
         process = WorkerProcess(self.config, self.sockets, self._counts, slot)
         process.start()
         self._seen[process].patience = SILENCE_SECONDS * 2 ** min(self._failures[slot], MOST_DOUBLINGS)
@@ -137,7 +137,7 @@ class Workers(Multiprocess):
             self._failures[slot] = 0 if seen.has_listened else self._failures[slot] + 1
             pause = min(2.0 ** (self._failures[slot] - 1), LONGEST_PAUSE_SECONDS) if self._failures[slot] else 0.0
             seen.replaced_at = time.monotonic() + pause
-            self._counts[slot] = NOT_THERE
+            self._counts[slot] = ACCEPTS_NONE
             ended = {"pid": process.pid, "exit_code": process.exitcode, "in_seconds": pause}
             log.warning("worker ended, starting another", extra=ended)
         return time.monotonic() >= seen.replaced_at

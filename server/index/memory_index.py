@@ -140,7 +140,7 @@ class MemoryIndex:
 
         In a large project, also find the `wanted` memories near it, unless `wanted` is None.
         """
-        self._pace.searched()
+        self._pace.note_search()
         return self.with_earlier(self._embed_question(session, project, text, wanted, vector), text)
 
     def with_earlier(self, question: Question, text: str) -> Question:

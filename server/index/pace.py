@@ -24,7 +24,7 @@ class Pace:
         self._is_local = is_local
         self._searched_at = -SEARCHED_SECONDS
 
-    def searched(self) -> None:
+    def note_search(self) -> None:
         """Note that a search is running."""
         self._searched_at = time.monotonic()
 

@@ -20,7 +20,7 @@ from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import checked, read_path
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unavailable
 from server.runtime import Call
-from server.uploads import State, Upload, UploadRunning, Uploads, no_space_told
+from server.uploads import State, Upload, UploadRunning, Uploads, translating_full_disk
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ async def read_upload(request: PageRequest) -> AsyncIterator[FormData]:
         raise UploadRunning
     _uploading.add(user_id)
     try:
-        with no_space_told():
+        with translating_full_disk():
             async with asyncio.timeout(UPLOAD_SECONDS):
                 form = await _bounded(request.http).form(max_files=1, max_fields=10)
         try:

@@ -10,7 +10,7 @@ from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_li
 from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId, parse_metadata
 from server.domain.memory.periods import moment_of
 from server.models.base import JsonObject, now
-from server.spelling import said_instead
+from server.spelling import wrong_name_hint
 
 ROLE_LENGTH = 50
 MOST_MESSAGES = 100
@@ -87,7 +87,7 @@ class NewMemory(BaseModel):
     @model_validator(mode="after")
     def _has_one_text(self) -> Self:
         if (self.content is None) == (self.messages is None):
-            instead = said_instead(["content", "messages"], self.model_extra or ()) if self.content is None else ""
+            instead = wrong_name_hint(["content", "messages"], self.model_extra or ()) if self.content is None else ""
             raise ValueError(f"content or messages: give exactly one of them{instead}")
         require_one_way(self.expires_at, self.expires_in_days)
         if labels := self._labels():

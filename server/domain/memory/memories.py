@@ -27,7 +27,7 @@ from server.models.base import Utc, new_id, now
 from server.models.expiry import is_live
 from server.models.memories import LabelKind
 from server.principal import Principal
-from server.statements import Query, made
+from server.statements import Query, without_constructor
 
 __all__ = ["MemoryChange", "NewMemory"]  # re-exported: doors use `memories.NewMemory`
 
@@ -252,7 +252,7 @@ def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
     stored_at = now()
     created_at = min(new.created_at or stored_at, stored_at)
     text, source = new.text, source_of(principal)
-    return made(Memory, {
+    return without_constructor(Memory, {
         "id": new_id("mem_", new.created_at and created_at),
         "project_id": project_id,
         "user_id": new.user_id,

@@ -166,7 +166,7 @@ def _touched(reversion: Reversion) -> sa.Select[Memory]:
 
 
 def _trashed(reversion: Reversion) -> sa.Select[TrashedMemory]:
-    return trash.kept_in(reversion.project_id).where(
+    return trash.restorable_in(reversion.project_id).where(
         _id_of(TrashedMemory.source) == reversion.source_id, col(TrashedMemory.deleted_at) >= reversion.since
     )
 
@@ -175,7 +175,7 @@ def _deleted_by_others(session: Session, reversion: Reversion) -> int:
     """Count the memories in the trash that the source had changed before somebody else deleted them."""
     changed_by = sa.type_coerce(col(TrashedMemory.memory), sa.JSON)["updated_source", "id"].as_string()
     deleted_by = sa.func.coalesce(_id_of(TrashedMemory.source), "")
-    others = trash.kept_in(reversion.project_id).where(
+    others = trash.restorable_in(reversion.project_id).where(
         changed_by == reversion.source_id, deleted_by != reversion.source_id
     )
     memories_of_others = (rows.read(Memory, row.memory) for row in session.scalars(others))

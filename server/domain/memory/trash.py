@@ -115,7 +115,7 @@ def list_trash(
     return TrashPage(trashed, total, budget.used, is_cut)
 
 
-def kept_in(project_id: str) -> sa.Select[TrashedMemory]:
+def restorable_in(project_id: str) -> sa.Select[TrashedMemory]:
     """Return the query for the project's memories that can be restored from the trash."""
     matching = [*_restorable(), *_of(project_id, None)]
     return sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS).order_by(col(TrashedMemory.id))

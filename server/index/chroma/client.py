@@ -36,7 +36,7 @@ HNSW = CreateHNSWConfiguration(space="cosine", ef_search=200, sync_threshold=SYN
 PieceId = tuple[int, int]
 """A memory's number and the position of its piece. No memory has the number 0."""
 
-NOTHINGS = 250
+NONEXISTENT_PIECES = 250
 """How many nonexistent pieces `write_files` deletes at a time."""
 
 REQUEST_TIMEOUT_SECONDS = 3.0
@@ -90,9 +90,11 @@ class Chroma:
 
     def write_files(self, name: str) -> None:
         """Make Chroma write the collection's files, by sending it enough changes that have no effect."""
-        for start in range(0, SYNC_THRESHOLD, NOTHINGS):
+        for start in range(0, SYNC_THRESHOLD, NONEXISTENT_PIECES):
             with self._translating(name):
-                self._collection(name).delete(ids=_ids([(0, start + position) for position in range(NOTHINGS)]))
+                self._collection(name).delete(
+                    ids=_ids([(0, start + position) for position in range(NONEXISTENT_PIECES)])
+                )
 
     def find_nearest(self, name: str, question: Vector, count: int) -> list[int]:
         """Return the numbers of the memories that own the `count` nearest pieces, nearest first."""

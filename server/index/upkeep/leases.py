@@ -119,7 +119,7 @@ class Leases:
             log.warning("leases were not given up; they will expire", extra={"kind": type(error).__name__})
         self._fences = {}
 
-    def succeed(self, dead: str) -> None:
+    def end_leases_of(self, dead: str) -> None:
         """End the leases of a process that is known to be dead."""
         with self._database.write() as session:
             session.execute(sa.update(_owners).where(_owners.c.holder == dead).values(holder=None, expires_at=None))

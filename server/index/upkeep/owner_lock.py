@@ -36,7 +36,7 @@ class OwnerLock:
             if not self._file.acquire():
                 return False
             if self._leases is not None:  # the process that held the file before is dead
-                self._leases.succeed(self._file.replace_text(self._leases.name))
+                self._leases.end_leases_of(self._file.replace_text(self._leases.name))
         if self._leases is not None and not self._leases.balance():
             raise LeaseLost
         return self.is_held()

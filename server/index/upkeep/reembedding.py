@@ -25,9 +25,7 @@ EMBED_BATCH = 16
 """How many memories to embed at a time."""
 
 WRITE_EVERY_SECONDS = 5.0
-"""New vectors are written at least this often. Not more often, because after each write the next search of the project
-must read them.
-"""
+"""Vectors are written this often and not more often, because the next search of the project must read them."""
 
 GATHERED_PIECES = 2_000
 """How many pieces' vectors to keep in memory until they are written."""
@@ -44,7 +42,7 @@ _memories = metadata.tables["memories"]
 _models = _memories.c.embedding_model
 
 T = TypeVar("T")
-New = tuple[int, int, Embedded]
+NewVectors = tuple[int, int, Embedded]
 """A memory's number, its revision when it was read, and its new vectors."""
 
 Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
@@ -65,7 +63,7 @@ class Reembedding:
         self._model = model
         self._failing = failing
         self._mine = mine
-        self._gathered: list[New] = []
+        self._gathered: list[NewVectors] = []
 
     def is_needed(self) -> bool:
         some = sa.select(_memories.c.number).where(memories_of_other_models(self._model), self._mine)
@@ -175,7 +173,7 @@ def _with_numbers(numbers: Sequence[int]) -> sa.Select[Memory]:
     return sa.select(Memory).where(col(Memory.number).in_(numbers))
 
 
-def _replace_vectors(session: Session, new: Sequence[New]) -> None:
+def _replace_vectors(session: Session, new: Sequence[NewVectors]) -> None:
     """Write the new vectors, skipping memories changed since they were read. Locks the rows first."""
     read = {number: (revision, embedded) for number, revision, embedded in new}
     by_project: dict[str, list[Memory]] = {}

@@ -45,7 +45,7 @@ NO_MODEL = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SurveyCounts:
     """The last counts. `models` counts memories by the model of their vectors, "none" for those without any."""
 
     models: dict[str, int]
@@ -53,7 +53,7 @@ class Told:
     work: str | None
 
 
-NOTHING_TOLD = Told({}, 0, None)
+NOTHING_COUNTED = SurveyCounts({}, 0, None)
 
 
 class Surveyor:
@@ -80,7 +80,7 @@ class Surveyor:
             known = session.get(IndexSurvey, 1)
         misread = 0
         if self._only_english:
-            look_at_projects(self._database)
+            examine_projects(self._database)
             misread = count_misread(self._database)
         told = (known.models, known.misread_projects, known.work) if known else ({}, 0, "")
         if told != (models, misread, work):
@@ -88,13 +88,13 @@ class Surveyor:
                 session.merge(IndexSurvey(models=models, misread_projects=misread, work=work))
 
 
-def read(session: Session) -> Told:
+def read(session: Session) -> SurveyCounts:
     """Return the last counts, whichever process made them."""
     row = session.get(IndexSurvey, 1)
     if row is None:
-        return NOTHING_TOLD
+        return NOTHING_COUNTED
     models = {name or NO_MODEL: count for name, count in row.models.items()}
-    return Told(models, row.misread_projects, row.work if row.work and row.counted_at > now() - FRESH else None)
+    return SurveyCounts(models, row.misread_projects, row.work if row.work and row.counted_at > now() - FRESH else None)
 
 
 def is_misread(session: Session, project_id: str) -> bool:
@@ -116,10 +116,10 @@ def count_models(session: Session) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def look_at_projects(database: Database) -> int:
+def examine_projects(database: Database) -> int:
     """Examine the languages of some projects that changed a lot. Return how many were examined."""
     with database.read() as session:
-        looked = [_look_at(session, project) for project in session.scalars(_due_projects())]
+        looked = [_examine(session, project) for project in session.scalars(_due_projects())]
     if looked:
         with database.write() as session:
             ids = [one.project_id for one in looked]
@@ -147,7 +147,7 @@ def _due_projects() -> sa.Select[Project]:
     return sa.select(Project).select_from(known).where(due).order_by(col(Project.id)).limit(PROJECTS_AT_A_TIME)
 
 
-def _look_at(session: Session, project: Project) -> ProjectLanguages:
+def _examine(session: Session, project: Project) -> ProjectLanguages:
     beginning = sa.func.substr(col(Memory.content), 1, languages.MOST_CHARACTERS)
     newest = sa.select(beginning).where(col(Memory.project_id) == project.id).order_by(col(Memory.id).desc())
     english, others, unknown = _count_english(session.scalars(newest.limit(NEWEST)))

@@ -87,7 +87,7 @@ class WordIndex(Protocol):
         The values of `counts` come from the method `counts`. They may be 0 if `max_rows` and `allowed` do not apply.
         """
 
-    def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
+    def window_weights(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
         """Return how much each score counts in a window: (1 + score) / 2 on SQLite, 1 on Postgres."""
 
     def prepare(self, database: Database, /) -> None:

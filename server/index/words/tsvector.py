@@ -70,7 +70,7 @@ class Tsvector:
         statement = _score_query(len(counts), allowed is not None)
         return TermScores.of_rows(statement.rows(session, **values), list(counts.values()))
 
-    def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
+    def window_weights(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
         """Return 1 for each score, because ts_rank has a different scale from BM25."""
         return np.ones_like(scores)
 

@@ -159,7 +159,7 @@ def _matches(
     parts = np.zeros((len(numbers), len(counts)))
     parts[positions, matches.terms] = matches.scores
     held = np.zeros_like(parts)
-    held[positions, matches.terms] = index.held(matches.scores)
+    held[positions, matches.terms] = index.window_weights(matches.scores)
     rows = Rows(numbers, held, rarities)
     if allowed is not None:
         kept = np.isin(numbers, np.asarray(allowed, np.int64))

@@ -54,7 +54,7 @@ def members_of_folder(folder: Path, warnings: Warnings) -> Iterator[Member]:
     for path in sorted(folder.rglob("*")):
         is_link = path.is_symlink()
         name = path.relative_to(folder).as_posix()
-        if (is_link or path.is_file()) and _is_taken(name, is_link, warnings):
+        if (is_link or path.is_file()) and _is_to_be_read(name, is_link, warnings):
             yield Member(_printable(name), lambda path=path: path.open("rb"))  # type: ignore[misc]  # binds the path of this round
 
 
@@ -69,7 +69,7 @@ def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> l
     taken: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         name = _printable(info.filename.replace("\\", "/"))
-        if _is_taken(name, stat.S_ISLNK(info.external_attr >> 16), warnings):
+        if _is_to_be_read(name, stat.S_ISLNK(info.external_attr >> 16), warnings):
             if name in taken:
                 warnings.add(LEFT_OUT.format("files with the same name as another"), name)
             if info.flag_bits & 1:
@@ -114,7 +114,7 @@ def _printable(name: str) -> str:
     return printable(storable(name))
 
 
-def _is_taken(name: str, is_link: bool, warnings: Warnings) -> bool:
+def _is_to_be_read(name: str, is_link: bool, warnings: Warnings) -> bool:
     """Return whether to read the file. Internal files of programs, and files that are not text, are left out and
     counted.
     """
