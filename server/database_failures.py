@@ -51,7 +51,7 @@ def explained(url: str) -> Iterator[None]:
         yield
     except (sa.exc.DatabaseError, sa.exc.TimeoutError) as error:
         if isinstance(error, sa.exc.ProgrammingError | sa.exc.IntegrityError | sa.exc.DataError):
-            raise  # a bug
+            raise  # these are bugs of this server
         raise SettingsError(reason(url, error)) from error
 
 

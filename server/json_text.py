@@ -65,7 +65,7 @@ def _fault_in(text: bytes) -> Invalid | None:
     previous = b""
     for match in islice(_TOKEN.finditer(text, 0, SCANNED_BYTES), SCANNED_TOKENS):
         token = match[0]
-        if token == b'"':  # an unterminated string
+        if token == b'"':  # the string does not end
             return None
         is_key = bool(path) and isinstance(path[-1], str) and previous in (b"{", b",")
         if token in (b"[", b"{"):

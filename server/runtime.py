@@ -182,7 +182,7 @@ class Call:
 
     @property
     def index(self) -> PreparedIndex:
-        """A new view of the index for one operation, which fills it with vectors."""
+        """A new `PreparedIndex` for this call's operation, which learns the vectors that it needs."""
         return PreparedIndex(self.runtime.index, self.caller)
 
     @property

@@ -180,7 +180,7 @@ def test_a_pool_that_postgres_cannot_serve_is_found(
 def test_it_tells_which_model_made_the_vectors_and_whether_it_reads_the_memories(run: Run, project_id: str) -> None:
     texts = [f"Prefiro café sem açúcar de manhã, {number} xícaras." for number in range(6)]
     run("import", "--project", project_id, given=lines(*texts))
-    assert line(run, "vectors") == "ok 6 memories by all-MiniLM-L6-v2/int8"
+    assert line(run, "vectors") == "ok 6 memories with vectors of all-MiniLM-L6-v2/int8"
     told = line(run, "languages")
     assert "1 project has many memories in languages that the embedding model does not support well" in told
     assert "Set SELFMEMORY_EMBEDDING_MODEL=multilingual-e5-small and restart" in told

@@ -75,7 +75,7 @@ def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
 
 def _text(value: object) -> str:
     if isinstance(value, str):
-        if has_lone_surrogate(value):  # escapes in JSON can produce one
+        if has_lone_surrogate(value):  # escapes in JSON can produce a lone surrogate
             raise ValueError(LONE_SURROGATE)
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):

@@ -145,7 +145,7 @@ def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
 
 
 def one_event(send: Send) -> Send:
-    """Return a `send` that makes a JSON answer with status 200 one server-sent event."""
+    """Return a `send` that turns a JSON answer with status 200 into one server-sent event."""
     start: Message = {}
     body = bytearray()
 

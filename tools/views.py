@@ -35,7 +35,7 @@ class MemoryFields(BaseModel):
     id: str
     title: str = Field(description="the beginning of the text")
     text: str
-    url: str = Field(description="opens the memory in the dashboard")
+    url: str = Field(description="the memory's page in the dashboard")
     metadata: dict[str, JsonValue]
 
 
@@ -50,14 +50,14 @@ class Entry(MemoryFields):
 
 
 class Match(Entry):
-    score: float = Field(ge=0, le=1, description="higher is closer")
+    score: float = Field(ge=0, le=1, description="a higher score means a closer match")
 
 
 WEAK = "Even the closest result is no better than what unrelated questions find. Perhaps nothing answers this one."
 
 
 class Matches(BaseModel):
-    results: list[Match] = Field(description="closest first")
+    results: list[Match] = Field(description="the closest memory first")
     weak: bool = Field(
         default=False, exclude_if=lambda value: not value, description="true if probably no result answers the query"
     )
@@ -108,7 +108,7 @@ def fitting(views: Iterable[View], text_of: Callable[[View], str]) -> list[View]
     fitted: list[View] = []
     room = ANSWER_LENGTH - ANSWER_ROOM
     for view in views:
-        room -= len(text_of(view)) + 2  # the separator
+        room -= len(text_of(view)) + 2  # with the separator
         if room < 0:
             break
         fitted.append(view)

@@ -19,7 +19,10 @@ def vectors(settings: Settings) -> str:
         work = survey.read(session).work
     if not models:
         return "none yet"
-    counts = ", ".join(f"{count:,} memories by {name or 'no model yet'}" for name, count in sorted(models.items()))
+    counts = ", ".join(
+        f"{count:,} memories {f'with vectors of {name}' if name else 'without vectors'}"
+        for name, count in sorted(models.items())
+    )
     if len(models) == 1 and "" not in models:
         return counts
     return f"{counts}; {work or 'a running server embeds them again with the configured model'}"

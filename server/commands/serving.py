@@ -139,7 +139,7 @@ def serve_in_process(settings: Settings, listener: socket.socket) -> int:
 
 def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
     """Run workers that share the socket and a metrics folder. Each reads the settings from the environment."""
-    migrate(settings.database_url.get_secret_value())  # here, so that a problem is reported only once
+    migrate(settings.database_url.get_secret_value())  # checked here, so that a problem is reported only once
     with tempfile.TemporaryDirectory(prefix="selfmemory-metrics-") as folder:
         share_metrics(folder)
         share_cores(settings.workers)

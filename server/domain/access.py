@@ -91,7 +91,7 @@ PROJECT_PHRASES: dict[Action, str] = {
     Action.DELETE_ANY_KEY: "change or delete other people's API keys of this project",
     Action.DELETE_PROJECT: "delete this project",
 }
-"""The words for each action after "may not", in the sentence of a refusal."""
+"""How the sentence of a refusal names each action: `A viewer may not <phrase>.`"""
 
 NO_MEMORY = "Memory not found."
 SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope.WRITE}

@@ -227,5 +227,5 @@ def _tokens(text: str) -> int:
 
 def _atom_tokens(atom: str) -> int:
     if not atom.isascii():
-        return len(unicodedata.normalize("NFD", atom))  # the tokenizer splits a Korean syllable in three
+        return len(unicodedata.normalize("NFD", atom))  # the tokenizer splits a Korean syllable into three
     return (len(atom) + 1) // 2 if len(atom) <= MAX_WORD_LENGTH else len(atom)

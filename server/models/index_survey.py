@@ -19,7 +19,7 @@ class IndexSurvey(SQLModel, table=True):
     number: int = Field(default=1, primary_key=True)
     models: dict[str, int] = Field(sa_type=sa.JSON)
     misread_projects: int = Field(
-        default=0, description="how many projects have many memories that the model handles badly"
+        default=0, description="how many projects have many memories in languages that the model does not support"
     )
     work: str = Field(default="", description="the worker's job and its progress")
     counted_at: datetime = Field(default_factory=now, sa_type=Utc)

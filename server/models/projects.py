@@ -42,7 +42,7 @@ class Project(SQLModel, table=True):
     memory_count: int = 0
     memory_bytes: int = Field(default=0, sa_type=sa.BigInteger, description="the sum of `stored_size` of the memories")
     piece_count: int = 0
-    trash_days: int | None = Field(default=None, description="None: the server's default")
+    trash_days: int | None = Field(default=None, description="None means the server's default")
 
     @property
     def is_deleted(self) -> bool:

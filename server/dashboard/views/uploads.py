@@ -138,7 +138,8 @@ async def _upload_of(request: PageRequest, upload_id: str) -> Upload:
 def _bounded(http: "Request[Any]") -> "Request[Any]":
     """Return the request with a body that raises TooLarge when it exceeds the largest upload."""
     announced = http.headers.get("content-length", "")
-    too_large = TooLarge(f"This file is too large: send at most {FILE_BYTES // 1_000_000} MB, or use the command.")
+    most = FILE_BYTES // 1_000_000
+    too_large = TooLarge(f"This file is too large: send at most {most} MB, or run the import command on the server.")
     if announced.isdecimal() and int(announced) > FORM_BYTES:
         raise too_large
     received = 0
@@ -221,7 +222,7 @@ async def _import(call: Call, store: Uploads, stored_upload: Upload, left_out: f
                 pass
         with contextlib.suppress(Unavailable):  # the import is committed, so housekeeping will publish the rest
             while await _step(call, imports.publish, import_id):
-                await call.runtime.in_thread(_progressed, store, stored_upload, 0, 0)  # else it would look interrupted
+                await call.runtime.in_thread(_progressed, store, stored_upload, 0, 0)  # otherwise it looks interrupted
     await call.runtime.in_thread(_finish, store, stored_upload)
 
 

@@ -78,7 +78,7 @@ def note(
 
     `count` is the number of affected memories. Give it if `memory_ids` does not name all of them.
     """
-    if principal is None:  # a command
+    if principal is None:  # a command has no principal
         return
     source = source_of(principal)
     ids = list(memory_ids)

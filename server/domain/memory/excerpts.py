@@ -29,7 +29,7 @@ class _Plain(dict[int, str]):
         character = chr(code)
         plain = unicodedata.normalize("NFKD", character)[0].lower()
         plain = plain if len(plain) == 1 else character
-        if code < 0x3000:  # caches only ASCII: there are too many other characters
+        if code < 0x3000:  # there are too many characters above this one to cache them
             self[code] = plain
         return plain
 

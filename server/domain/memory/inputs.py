@@ -60,9 +60,9 @@ class NewMemory(BaseModel):
     content: Content | None = Field(default=None, description="the text, unless you send messages")
     messages: list[Message] | None = Field(default=None, min_length=1, max_length=MOST_MESSAGES)
     metadata: Metadata = Field(default_factory=dict, description=DESCRIPTION)
-    tags: Labels | None = Field(default=None, description="the same as in metadata")
-    people_mentioned: Labels | None = Field(default=None, description="the same as in metadata")
-    topic_category: str | None = Field(default=None, description="the same as in metadata")
+    tags: Labels | None = Field(default=None, description="may be sent in metadata instead")
+    people_mentioned: Labels | None = Field(default=None, description="may be sent in metadata instead")
+    topic_category: str | None = Field(default=None, description="may be sent in metadata instead")
     user_id: UserId | None = Field(
         default=None, description="your end user; searches, lists and deletions can be limited to one"
     )

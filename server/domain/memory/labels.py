@@ -43,7 +43,7 @@ def parse_list(value: object) -> tuple[str, ...]:
     values = tuple(item for item in map(str.strip, parts) if item)
     if len(values) > MOST_VALUES:
         raise ValueError(f"must have at most {MOST_VALUES} values")
-    if any("\0" in value or has_lone_surrogate(value) for value in values):  # of JSON text
+    if any("\0" in value or has_lone_surrogate(value) for value in values):  # the escapes of JSON text can produce both
         raise ValueError("must not contain NUL characters or lone surrogates")
     return values
 

@@ -125,7 +125,7 @@ def _compounds(text: str) -> list[str]:
 def _terms_of_compound(compound: str, *, is_question: bool) -> list[str]:
     """Return the parts of a compound in order, then the words of several parts, then the whole of several words."""
     if compound.isascii() and compound.isalpha() and (compound.islower() or compound[1:].islower()):
-        return [compound.lower()]  # most words
+        return [compound.lower()]  # the case of most words
     if _UNSPACED.search(compound):
         return [term for word in _WORDS.findall(compound) for term in _split_unspaced(word, is_question)]
     words = _WORDS.findall(compound)

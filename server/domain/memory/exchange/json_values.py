@@ -108,7 +108,7 @@ class _Reader:
                     self.count += 1
                     yield from self.unfolded(f"item {self.count}", item)
                 return
-            if _LISTS.intersection(value):  # an empty list
+            if _LISTS.intersection(value):  # the list is empty
                 return
         yield Placed(place, value)
 
