@@ -41,7 +41,7 @@ FORMS = {r"^[^\x00-\x1f\x7f]+$": "must be one line, without control characters"}
 
 
 def reason_of(problem: ErrorDetails) -> str:
-    """Return the reason without the field and without a full stop."""
+    """Return the reason without the field and without a period at its end."""
     context = problem.get("ctx", {})
     if problem["type"] == "string_pattern_mismatch":
         return _form_of(context["pattern"])

@@ -153,7 +153,7 @@ def test_a_redis_that_is_away_is_found(run: Run, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.needs("redis")
 def test_a_redis_that_refuses_the_password_is_found(run: Run, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELFMEMORY_REDIS_URL", redis_url)
-    assert line(run, "Redis") == "ok counts the rate limits of all processes"
+    assert line(run, "Redis") == "ok counts the rate limits of all machines"
     monkeypatch.setenv("SELFMEMORY_REDIS_URL", redis_url.replace("redis://", f"redis://nobody:{SECRET}@"))
     assert "cannot store counts (AuthenticationError)" in line(run, "Redis")
 

@@ -164,7 +164,7 @@ def _redis(settings: Settings) -> str:
     """Count a hit, as a request does."""
     url = settings.redis_url.get_secret_value()
     if not url:
-        return "off (set SELFMEMORY_REDIS_URL): each process counts rate limits alone"
+        return "off (set SELFMEMORY_REDIS_URL): each machine counts rate limits alone"
     try:
         in_redis(url).hit(RateLimitItemPerSecond(OFTEN_ENOUGH), "doctor")
     except StorageError as error:
@@ -172,7 +172,7 @@ def _redis(settings: Settings) -> str:
             f"cannot store counts ({type(error.storage_error).__name__}): check SELFMEMORY_REDIS_URL, its "
             "password, and that it runs and accepts writes"
         ) from None
-    return "counts the rate limits of all processes"
+    return "counts the rate limits of all machines"
 
 
 def _model(settings: Settings) -> str:

@@ -11,8 +11,8 @@ _IS_PARTITIONED = sa.text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_reg
 def create_index(name: str, table: str, columns: list[str], *, unique: bool = False) -> None:
     """Create the index. May be repeated: an index that an interrupted run left unfinished is built again.
 
-    On Postgres it ends the migration's transaction, except for a table that somebody has partitioned, which cannot be
-    indexed like that. SQLite has one writer anyway.
+    On Postgres it ends the migration's transaction, except for a partitioned table, for which Postgres cannot build an
+    index while others write. SQLite has one writer anyway.
     """
     if op.get_bind().dialect.name == "sqlite" or op.get_bind().scalar(_IS_PARTITIONED, {"name": table}):
         op.create_index(name, table, columns, unique=unique)

@@ -10,8 +10,8 @@ NEAR = 0.005
 
 
 def newer_first(order: NDArray[np.intp], descending: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Return the order with the newer of two near equals first. The caller keeps the scores where they were, so that
-    they still descend.
+    """Return `order`, best first, with the newer of near equals first. `descending` are the scores in that order, which
+    the caller does not reorder.
     """
     numbers = order.tolist()
     ascending = (-descending).tolist()

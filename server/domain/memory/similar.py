@@ -17,7 +17,7 @@ from server.models import Memory, Piece, Project
 from server.principal import Principal
 
 MOST_COMPARED = 1_000
-"""How many memories to compare. Every pair is compared, so the work grows with the square."""
+"""How many memories to compare. Every pair is compared, so the work grows with the square of this number."""
 
 MOST_PIECES = 20
 """How many pieces of a memory to read. The beginning of a long text stands for all of it."""

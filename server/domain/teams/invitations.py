@@ -1,4 +1,4 @@
-"""Invitations by email address: sending, listing and cancelling them.
+"""Invitations by email address: sending, listing and canceling them.
 
 A newer invitation to the same address replaces the older one.
 """

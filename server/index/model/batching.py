@@ -62,7 +62,7 @@ class Model(Protocol):
 
 
 class BatchingEmbedder:
-    """An Embedder over a Model."""
+    """An `Embedder` that embeds with a `Model`."""
 
     def __init__(self, model: Model, *, is_local: bool = True) -> None:
         self._model = model
