@@ -13,11 +13,11 @@ class Pools:
 
     authentication: Threads
     reads: Threads
-    """Few: reads are CPU-bound, and the GIL runs one thread at a time."""
+    """Only a few threads: reads are CPU-bound, and the GIL runs one thread at a time."""
 
     writes: Threads
     passwords: Threads
-    """Few: hashing a password takes 64 MB and all cores."""
+    """Only a few threads: hashing a password takes 64 MB and all cores."""
 
     pages: Threads
     """Work of pages: templates, forms, files."""
