@@ -19,7 +19,7 @@ def create_index(name: str, table: str, columns: list[str], *, unique: bool = Fa
         return
     with op.get_context().autocommit_block():
         connection = op.get_bind()
-        connection.execute(sa.text("SET lock_timeout = 0"))  # it waits for transactions that began before
+        connection.execute(sa.text("SET lock_timeout = 0"))  # the statement waits for transactions that began before it
         if connection.scalar(_IS_INVALID, {"name": name}):
             op.drop_index(name, table, postgresql_concurrently=True)
         op.create_index(name, table, columns, unique=unique, postgresql_concurrently=True, if_not_exists=True)

@@ -185,7 +185,7 @@ def open_served(settings: ServerSettings, prefix: str, earlier_prefix: str) -> C
         _require_answer(f"{parts.scheme}://{parts.netloc}/api/v2/auth/identity", headers)
         try:
             client = _within(OPENING_REQUESTS * REQUEST_TIMEOUT_SECONDS, lambda: cast(Client, connect()))
-        except ValueError as error:  # which Chroma's client raises for a refused connection
+        except ValueError as error:  # Chroma's client raises this for a refused connection
             raise ChromaFailed("ConnectError") from error
     client._server._session.timeout = REQUEST_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # the client has no option for it
     return Chroma(client, None, prefix, fresh=False, earlier_prefix=earlier_prefix)

@@ -89,7 +89,7 @@ def require_alike(graph: Path, samples: list[tuple[Ids, Vectors]], least: float)
     for ids, vectors in samples:
         (found,) = session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
         if not (found * vectors).sum() >= least:
-            raise SystemExit(f"{graph.name} gives different vectors than the model itself")
+            raise SystemExit(f"{graph.name} gives vectors that differ from those of the model")
 
 
 def quantize(full: Path, target: Path) -> None:

@@ -132,7 +132,7 @@ def _require_small(front_matter: str) -> None:
     for number, event in enumerate(yaml.parse(front_matter, _Loader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent) or number > MOST_EVENTS or depth > MOST_NESTED:
-            raise yaml.YAMLError("aliases, or too much")
+            raise yaml.YAMLError("has aliases, or is too large")
 
 
 def _fields(head: Foreign) -> Foreign:
