@@ -114,7 +114,7 @@ def second_factor(run: Run, stored: Database, data_dir: Path) -> None:
 
 
 def test_a_secret_key_that_opens_nothing_is_found(run: Run, data_dir: Path, second_factor: None) -> None:
-    assert line(run, "secret key").startswith("WRONG it is missing, and authenticator apps or queued emails need it")
+    assert line(run, "secret key").startswith("WRONG it is missing, but authenticator apps or queued emails need it")
     assert not (data_dir / "secret_key").exists()
     (data_dir / "secret_key").write_text(SECRET)
     assert line(run, "secret key") == (

@@ -171,7 +171,7 @@ def _problem(answer: httpx.Response) -> str:
         return "something else answers: let the proxy pass this path on to this server"
     status = answer.status_code
     if status == 401 and "detail" in answer.text:
-        return "the proxy changes the server's challenge: let it pass the header WWW-Authenticate on unchanged"
+        return "the proxy changes the server's challenge: let it pass WWW-Authenticate on unchanged"
     return f"HTTP {status}: {STATUS_ADVICE.get(status, 'check the log of the proxy')}"
 
 

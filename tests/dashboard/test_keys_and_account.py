@@ -120,7 +120,7 @@ async def test_a_wrong_password_changes_nothing(ann: Visitor) -> None:
     fields = {"current": "wrong", "password": "long enough"}
     refused = await ann.post("/dashboard/account/password", fields)
     assert refused.status_code == 400
-    assert "this is not your password" in seen(refused)
+    assert "this is not your current password" in seen(refused)
     assert "long enough" not in refused.text
 
 
