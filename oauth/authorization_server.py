@@ -57,7 +57,7 @@ class AuthorizationServer(BaseServer):
         return client
 
     def get_authorization_grant(self, request: FlowRequest) -> CodeGrant:
-        """Check the client and the redirect URI first: until both are valid, no error may be sent to the URI."""
+        """Check the client and the redirect URI first, because no error may be sent to the URI until both are valid."""
         redirect_uri = self.registered_redirect_uri(request)
         if request.payload.response_type != "code":
             raise UnsupportedResponseTypeError("", "The response_type must be code.", redirect_uri=redirect_uri)
@@ -71,8 +71,8 @@ class AuthorizationServer(BaseServer):
         client = self.query_client(request.payload.client_id or "")
         if client is None:
             raise InvalidClientError(
-                "This application is not registered here, or no longer is. To register it again, remove this server "
-                "from the application and add it back."
+                "This application is not registered on this server, or its registration was removed. To register it "
+                "again, remove this server from the application and add it back."
             )
         return client.redirect_uri_for(request.payload.redirect_uri, self.settings.public_url)
 

@@ -117,7 +117,7 @@ async def fetch(url: str, settings: Settings) -> Fetched:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             host = urlsplit(url).hostname or ""
-            address = vetted(await resolve(host, urlsplit(url).port or 443), settings.cimd_allow_private)
+            address = require_public(await resolve(host, urlsplit(url).port or 443), settings.cimd_allow_private)
             context = await asyncio.to_thread(httpx.create_ssl_context)
             async with httpx.AsyncClient(verify=context, trust_env=False, follow_redirects=False) as http:
                 return await _read(http, url, address, settings.public_url)
@@ -135,7 +135,7 @@ async def resolve(host: str, port: int) -> list[Address]:
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries]
 
 
-def vetted(addresses: Sequence[Address], allow_private: bool) -> Address:
+def require_public(addresses: Sequence[Address], allow_private: bool) -> Address:
     """Return the first address. Raises DocumentRefused if there is none, or any of them is private."""
     if not addresses or not (allow_private or all(map(is_public, addresses))):
         raise DocumentRefused
@@ -177,7 +177,9 @@ async def _read(http: httpx.AsyncClient, url: str, address: Address, public_url:
                 raise DocumentRefused
     finally:
         await response.aclose()
-    return Fetched(checked(url, bytes(body), public_url), now() + lifetime(response.headers.get("cache-control", "")))
+    return Fetched(
+        validated_description(url, bytes(body), public_url), now() + lifetime(response.headers.get("cache-control", ""))
+    )
 
 
 def _is_json(response: httpx.Response) -> bool:
@@ -196,7 +198,7 @@ def lifetime(cache_control: str) -> timedelta:
     return min(max(timedelta(seconds=int(max_age[1])), MIN_LIFETIME), MAX_LIFETIME)
 
 
-def checked(url: str, body: bytes, public_url: str) -> Description:
+def validated_description(url: str, body: bytes, public_url: str) -> Description:
     """Validate the document, and return its description of the client at `url`. Raises DocumentRefused."""
     try:
         document = Document.model_validate_json(body)
@@ -212,7 +214,7 @@ def checked(url: str, body: bytes, public_url: str) -> Description:
 
 
 def _is_public_client(document: Document) -> bool:
-    """Return whether the client uses the method `none` and has no secret, which a public document could not keep."""
+    """Return whether the client uses the method `none` and has no secret. A public document cannot hold a secret."""
     if document.client_secret is not None or document.client_secret_expires_at is not None:
         return False
     offered = {document.token_endpoint_auth_method or "none", *(document.token_endpoint_auth_methods_supported or ())}

@@ -124,7 +124,7 @@ async def visitor_of(request: Request[State]) -> Visitor | None:
 
 
 def require_own_form(request: Request[State], visitor: Visitor, request_id: str, form: Fields) -> None:
-    """Raises Forbidden unless the form comes from our page, made for this request and this session."""
+    """Raises Forbidden unless the form comes from the page that we rendered for this request and this session."""
     referrer = request.headers.get("referer")
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(referrer)) if referrer else None
     proof = form.get("proof", [""])[0].encode()
@@ -152,7 +152,7 @@ def redirect_to(url: str) -> Response:
 
 
 def sign_in_url(path: str) -> str:
-    """Return the URL of the sign-in page, which leads back to `path`. Nothing is stored for a stranger."""
+    """Return the URL of the sign-in page, which then redirects to `path`. Before sign-in, the server stores nothing."""
     return "/sign-in?next=" + quote(quote(path, safe=URL_CHARACTERS), safe=UNESCAPED)
 
 
@@ -170,7 +170,7 @@ def risks_of(redirect_uri: str) -> dict[str, object]:
 
 
 def context_of(visitor: Visitor, consent: Consent) -> dict[str, object]:
-    """Return what the consent page shows. It includes only the name of what the client claims about itself."""
+    """Return what the consent page shows. Of the client's claims about itself, it includes only the name."""
     client, redirect_uri = consent.client, consent.request.redirect_uri
     is_document = client.kind == ClientKind.DOCUMENT
     return {

@@ -21,7 +21,7 @@ FORM_LIMIT = 64_000
 """Maximum size of a form in bytes."""
 
 QUERY_LIMIT = 8_000
-"""Maximum length of an authorization request's query. The sign-in page's URL has to carry it."""
+"""Maximum length of an authorization request's query, which becomes part of the sign-in page's URL."""
 
 MAX_FIELDS = 100
 SECRET_FIELDS = frozenset(
@@ -29,7 +29,7 @@ SECRET_FIELDS = frozenset(
 )
 """Fields that are refused in a URL, because logs and histories keep URLs."""
 
-UNKNOWN_CLIENT = "This client_id is not registered here, or no longer is. Register again."
+UNKNOWN_CLIENT = "This client_id is not registered on this server, or its registration was removed. Register again."
 
 Fields = dict[str, list[str]]
 
@@ -143,7 +143,7 @@ def require_own_resource(fields: Fields, settings: Settings) -> None:
 
 
 def canonical(resource: str) -> str:
-    """Return the URL with a lower-case host, and without its default port and slashes at its end.
+    """Return the URL with a lower-case host, without its default port and without trailing slashes.
 
     Return "" for anything but an absolute http or https URL.
     """

@@ -8,11 +8,13 @@ from oauth.pages import ForPeople
 
 RESOURCE = "/.well-known/oauth-protected-resource"
 SERVERS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
-"""The second name belongs to OpenID Connect. Some clients look only there for this document (RFC 8414 section 5)."""
+"""The second path is the one of OpenID Connect. Some clients look for this document only there (RFC 8414 section 5)."""
 
 
 def addresses_of(path: str) -> tuple[str, ...]:
-    """Return where clients look for metadata: at the root, and around the resource's path (RFC 8414 section 3.1)."""
+    """Return the paths where clients look for metadata: at the root, and with the resource's path before or after it
+    (RFC 8414 section 3.1).
+    """
     return path, f"{path}/mcp", f"{path}/mcp/", f"/mcp{path}"
 
 

@@ -108,7 +108,9 @@ async def _count_refresh(runtime: Runtime, refresh_token: str) -> None:
 
 
 def _decide_and_count(runtime: Runtime, decide: Decide, flow: FlowRequest, client_id: str, address: str) -> Answer:
-    """Let Authlib decide, and count a refusal that may answer a guess. Raises RateLimited after too many."""
+    """Let Authlib decide. Count a refusal against the rate limit if the request may be a guess. Raises RateLimited
+    after too many.
+    """
     answer = _decide(runtime, decide, flow)
     if answer.body.get("error") in GUESS_ERRORS:
         runtime.limits.hit(Bucket.TOKEN_FAILURE, "known", client_id, address)
@@ -117,7 +119,9 @@ def _decide_and_count(runtime: Runtime, decide: Decide, flow: FlowRequest, clien
 
 
 def _decide(runtime: Runtime, decide: Decide, flow: FlowRequest) -> Answer:
-    """Let Authlib decide in one transaction. Commit a refusal too: what a replayed code revokes must stay revoked."""
+    """Let Authlib decide in one transaction. Commit refusals too: tokens that a replayed code revokes must stay
+    revoked.
+    """
     try:
         with translating_outages(), runtime.database.write() as session:
             return decide(AuthorizationServer(runtime.settings, session), flow)

@@ -35,11 +35,11 @@ class ActivityView(BaseModel):
     id: str
     kind: ActivityKind
     source: Source
-    actor_id: str = Field(description="the user whose credential it was")
+    actor_id: str = Field(description="the user whose credential was used")
     actor_name: str | None
-    memory_ids: list[str] = Field(description="the first 100")
-    query: str | None = Field(description="of a search")
-    count: int = Field(description="how many memories")
+    memory_ids: list[str] = Field(description="the ids of the affected memories, at most the first 100")
+    query: str | None = Field(description="the query of a search; null for anything else")
+    count: int = Field(description="how many memories were affected")
     created_at: datetime
 
     @classmethod
@@ -80,16 +80,16 @@ class RevertRequest(Change):
 
 class Reverted(BaseModel):
     dry_run: bool
-    adds: int = Field(description="memories that are in the trash now")
-    changes: int = Field(description="memories that are back at their previous version")
-    deletions: int = Field(description="memories that came back from the trash")
+    adds: int = Field(description="how many added memories were moved to the trash")
+    changes: int = Field(description="how many changed memories were set back to their previous version")
+    deletions: int = Field(description="how many deleted memories were restored from the trash")
     skipped: int = Field(
-        description="memories that somebody else changed or deleted afterwards; they are left as they are"
+        description="how many memories were left alone because somebody else changed or deleted them afterwards"
     )
     beyond_history: int = Field(
         exclude_if=lambda count: count == 0,
         description=(
-            "memories whose previous version is no longer kept; they are left as they are. Present if there are any"
+            "how many memories were left alone because their previous version is gone. Present if there are any"
         ),
     )
 

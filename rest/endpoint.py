@@ -25,7 +25,7 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One line of the table in `rest.routes`. It and the handler's docstring make the OpenAPI entry.
+    """One line of the table in `rest.routes`. The OpenAPI entry is made from it and from the handler's docstring.
 
     `name` is the operationId. `operation` names the entry of `server.operations` whose rate limit applies.
     `may_be_empty` is for a body that may be left out.

@@ -36,4 +36,5 @@ async def answer_http(_request: Request[State], error: Exception) -> Response:
 async def answer_crash(_request: Request[State], error: Exception) -> Response:
     """Answer a bug: log the traceback, and give the caller the request id to quote."""
     log.error("crash", exc_info=error)
-    return JSONResponse({"detail": f"Something went wrong here; quote request id {request_id.get()}."}, 500)
+    detail = f"Something went wrong. If you report this, include the request id {request_id.get()}."
+    return JSONResponse({"detail": detail}, 500)

@@ -41,9 +41,9 @@ async def call_of(request: Request[State], bucket: Bucket | None = None) -> Call
 
 @asynccontextmanager
 async def late_call_of(request: Request[State], bucket: Bucket | None = None) -> AsyncIterator[Call]:
-    """Like `call_of`, but the first operation authenticates a credential that is already known. Run one operation in
-    the block. Only for small bodies, because the block reads the body first. A bad credential is still refused before
-    anything else.
+    """Like `call_of`, but a credential that this process has seen before is checked in the first operation's
+    transaction. Run one operation in the block. Use it only for small bodies, because the body is read before that
+    check. An invalid credential is still refused before anything else.
     """
     runtime = request.state["runtime"]
     project_id = request.query_params.get("project_id") if bucket else None

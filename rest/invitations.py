@@ -150,7 +150,7 @@ class InvitationView(BaseModel):
 
 
 class InvitationList(RootModel[list[InvitationView]]):
-    """A bare list, not an object."""
+    """The answer is a list, not an object."""
 
 
 class InvitationAccepted(BaseModel):
@@ -214,7 +214,7 @@ async def list_pending(request: Request[State]) -> Response:
 async def show(request: Request[State]) -> Response:
     """Read an invitation. Anyone with its token may."""
     token = request.path_params["token"]
-    principal = await _signed_in(request) if token.startswith(ID_PREFIX) else None
+    principal = await _principal_or_none(request) if token.startswith(ID_PREFIX) else None
     offer = await request.state["runtime"].read(invitation_answers.show, principal, token)
     return reply(InvitationView.of(offer))
 
@@ -239,7 +239,7 @@ async def _deliver(call: Call, new: NewInvitation, sent: Creation) -> Response:
     return reply_created(InvitationSent.of(new, invitation_link(call.mailer, new.token), MESSAGES[outcome]), sent)
 
 
-async def _signed_in(request: Request[State]) -> Principal | None:
+async def _principal_or_none(request: Request[State]) -> Principal | None:
     """Return the caller, or None for someone who is not signed in."""
     runtime = request.state["runtime"]
     try:

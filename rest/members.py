@@ -61,7 +61,7 @@ class MemberList(BaseModel):
         )
 
 
-CANCELLED = Field(description="how many pending invitations to and from the person were cancelled")
+CANCELLED = Field(description="how many pending invitations to and from the person were canceled")
 
 
 class RoleChanged(BaseModel):
@@ -95,7 +95,7 @@ class MemberRemoved(BaseModel):
 
 
 def with_cancelled(message: str, invitations: int) -> str:
-    """Return the message, with the number of cancelled invitations if there are any."""
+    """Return the message, with the number of canceled invitations if there are any."""
     if not invitations:
         return message
     return f"{message}; {invitations} pending invitation{'s were' if invitations > 1 else ' was'} cancelled"

@@ -120,7 +120,7 @@ async def history(request: Request[State]) -> Response:
 
 
 async def delete(request: Request[State]) -> Response:
-    """Move a memory with all its versions to the trash, where it can be restored, or delete it for good."""
+    """Move a memory with all its versions to the trash, or delete it permanently."""
     call = await call_of(request)
     query = read_query(request, DeletionQuery)
     await call.run(deletions.delete, await any_memory_id_of(request, call), query.permanent)
@@ -137,7 +137,7 @@ async def list_trash(request: Request[State]) -> Response:
 
 
 async def delete_all(request: Request[State]) -> Response:
-    """Delete all memories of the project, or of one of its end users, and their trash. This cannot be undone."""
+    """Delete all memories of the project or of one end user, including those in the trash. This cannot be undone."""
     call = await call_of(request)
     query, body = read_query(request, OfUser), await read_if_any(request, OfUser)
     if body.user_id is None and "user_id" in body.model_fields_set:  # probably an unset variable in the caller's code

@@ -22,7 +22,7 @@ from server.models.sources import Source
 MemoryId = Annotated[str, StringConstraints(pattern=r"^mem_[0-9a-f]{32}$")]
 THROUGH_WHAT = "the key, application, session or import that wrote it; null if an older server stored it"
 REST_OF_PAGE = "path and query for the rest of the page; present if the page has more than 4 MB"
-ANY_OF_THEM = "any of them; separated by commas, or repeated"
+ANY_OF_THEM = "only memories with any of these; separate them with commas or repeat the parameter"
 
 
 class ListedMemory(BaseModel):
@@ -34,7 +34,7 @@ class ListedMemory(BaseModel):
     created_at: datetime
     updated_at: datetime
     source: Source | None = Field(description=THROUGH_WHAT)
-    expires_at: datetime | None = Field(description="when it expires; null: never")
+    expires_at: datetime | None = Field(description="when the memory expires; null means never")
     pinned: bool
 
     @classmethod
@@ -229,7 +229,7 @@ class TrashQuery(OfUser):
 
 
 class DeletionQuery(InProject):
-    permanent: bool = Field(default=False, description="true deletes for good, also a memory that is in the trash")
+    permanent: bool = Field(default=False, description="true deletes permanently, even from the trash")
 
 
 class HistoryQuery(InProject):

@@ -20,7 +20,7 @@ from server.models.base import JSON, JsonObject
 from server.runtime import State
 from server.templating import environment
 
-DESCRIPTION = """Store memories, find them by meaning, delete them for good.
+DESCRIPTION = """Store memories, find them by meaning, delete them permanently.
 
 Send an API key or an OAuth 2.1 access token as `Authorization: Bearer …`, or a signed-in session as its cookie or as
 `Authorization: Session …`.
@@ -48,7 +48,7 @@ _IDEMPOTENCY_KEY: JsonObject = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Repeating the key and the body within 24 hours returns the first answer and stores nothing new.",
+    "description": "Within 24 hours, the same key and body get the first answer again, and nothing new is stored.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
@@ -182,7 +182,7 @@ def _failure(status: int) -> JsonObject:
     return failure | {"headers": headers[status]} if status in headers else failure
 
 
-@functools.cache  # building these long texts takes time, and anyone may request them
+@functools.cache  # these long texts take time to build, and anyone may request them
 def _text(endpoints: tuple[Endpoint, ...], session_cookie: str) -> str:
     return json.dumps(describe(endpoints, session_cookie), ensure_ascii=False)
 

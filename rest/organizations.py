@@ -82,7 +82,7 @@ class Transferred(BaseModel):
 
 
 class CascadeCounts(BaseModel):
-    """How many records were deleted with it."""
+    """How many records were deleted along with it."""
 
     projects: int
     members: int

@@ -128,7 +128,7 @@ async def get(request: Request[State]) -> Response:
 
 
 async def rename(request: Request[State]) -> Response:
-    """Change a project's name, and how long its trash keeps memories. Only for its admins."""
+    """Change a project's name, or how long its trash keeps memories. Only for its admins."""
     call = await person_call_of(request)
     change = await read(request, ProjectChange)
     days = {"trash_days": change.trash_days} if "trash_days" in change.model_fields_set else {}

@@ -22,7 +22,7 @@ from server.runtime import Call, State
 
 def require_some(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
-        raise ValueError("must name at least one")
+        raise ValueError("must have at least one item")
     return values
 
 
@@ -30,7 +30,9 @@ Some = Annotated[TagList, AfterValidator(require_some)]
 
 
 class FilteredSearch(WithoutNulls, InProject):
-    semantic_query: Query = Field(default="", description="null or empty lists the newest first")
+    semantic_query: Query = Field(
+        default="", description="a question or keywords; if null or empty, the newest memories"
+    )
     limit: Limit = 10
 
 
@@ -40,12 +42,12 @@ class TemporalSearch(FilteredSearch):
 
 
 class TagSearch(FilteredSearch):
-    tags: Some = Field(description="any of them, unless match_all")
+    tags: Some = Field(description="only memories with any of these tags, or with all of them if match_all is true")
     match_all: bool = False
 
 
 class PeopleSearch(FilteredSearch):
-    people: Some = Field(description="any of them")
+    people: Some = Field(description="only memories that mention any of these people")
 
 
 class ServiceHealth(BaseModel):

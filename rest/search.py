@@ -34,29 +34,33 @@ class WithoutNulls(BaseModel):
 
 
 class SearchFilters(WithoutNulls, OfUser):
-    limit: Limit | None = Field(default=None, description="10 by default")
-    tags: TagList = Field(default=(), description="any of them, unless match_all_tags")
+    limit: Limit | None = Field(default=None, description="the maximum number of results; 10 by default")
+    tags: TagList = Field(
+        default=(), description="only memories with any of these tags, or with all of them if match_all_tags is true"
+    )
     match_all_tags: bool = False
-    people_mentioned: TagList = Field(default=(), description="any of them")
+    people_mentioned: TagList = Field(default=(), description="only memories that mention any of these people")
     topic_category: str | None = None
     temporal_filter: str | None = Field(default=None, description=VOCABULARY)
-    timezone: str = Field(default="UTC", description="an IANA name; days begin at midnight there")
-    created_after: str | None = Field(default=None, description="ISO 8601 date or time, inclusive")
-    created_before: str | None = Field(default=None, description="ISO 8601 date or time, exclusive")
-    metadata: Metadata = Field(default_factory=dict, description="each key must have exactly this value")
+    timezone: str = Field(default="UTC", description="an IANA name; days begin at midnight in this time zone")
+    created_after: str | None = Field(default=None, description="only memories from this ISO 8601 date or time on")
+    created_before: str | None = Field(default=None, description="only memories before this ISO 8601 date or time")
+    metadata: Metadata = Field(
+        default_factory=dict, description="only memories whose metadata has exactly these values"
+    )
     source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
     pinned: bool | None = None
     threshold: Threshold | None = Field(
         default=None,
-        description="the minimum score; 0 returns everything; by default, chance matches are dropped",
+        description="the minimum score; 0 returns everything; by default, chance matches are left out",
     )
     sort_by: SortBy = SortBy.RELEVANCE
     include_metadata: bool = Field(default=True, description="false leaves metadata out of the results")
-    explain: bool = Field(default=False, description="true adds why each result matches")
+    explain: bool = Field(default=False, description="true adds to each result why it matches")
 
 
 class Search(SearchFilters):
-    query: Query = Field(description="empty: newest first within the filters")
+    query: Query = Field(description="a question or keywords; if empty, the newest memories")
     filters: SearchFilters = Field(
         default_factory=SearchFilters, description="filters may be here, at the top level, or in both places"
     )
@@ -91,9 +95,9 @@ class Search(SearchFilters):
 
 
 class MatchView(BaseModel):
-    similarity: float = Field(description="how close the best piece is in meaning")
-    words: float = Field(description="how well the words match")
-    window: float = Field(description="how well the words of the memories around it match")
+    similarity: float = Field(description="how close the memory's closest piece is to the query in meaning")
+    words: float = Field(description="how well the memory matches the words of the query")
+    window: float = Field(description="how well the memories before and after it match the words of the query")
     piece: str = Field(description="the part of the memory that matches best")
 
 

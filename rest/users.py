@@ -43,7 +43,7 @@ class NewPersonName(Change):
 
 
 async def me(request: Request[State]) -> Response:
-    """Read the user that this credential belongs to."""
+    """Read the user to whom this credential belongs."""
     call = await call_of(request)
     return reply(UserView.of(await call.read(users.me)))
 

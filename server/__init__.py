@@ -1,4 +1,4 @@
-"""SelfMemory Server: store what was said, find it again by meaning, forget it for good.
+"""SelfMemory Server: store memories, find them by meaning, delete them permanently.
 
 Imports only point down; `tests/test_architecture.py` enforces it, and docs/architecture.md has the whole table:
 

@@ -26,9 +26,9 @@ def parser() -> argparse.ArgumentParser:
     _add_address(top)
     _add_address(command("serve", "serving.serve", "start the server (also without any command)"))
     _add_user(command("create-user", "accounts.create_user", "create an account; prints its id"))
-    _add_key(command("create-key", "accounts.create_key", "create an API key and what it needs; prints the key"))
+    _add_key(command("create-key", "accounts.create_key", "create an API key and its user and project; prints the key"))
     reset = command(
-        "reset-password", "accounts.reset_password", "print a link that sets a password; it works once, for an hour"
+        "reset-password", "accounts.reset_password", "print a link to set a password; it works once, within an hour"
     )
     reset.add_argument("--email", required=True)
     reset.add_argument("--remove-second-factor", action="store_true")
@@ -38,9 +38,11 @@ def parser() -> argparse.ArgumentParser:
     _add_file(command("backup", "backup.backup", "copy the whole database to a new file, also while the server runs"))
     _add_file(command("restore", "restore.restore", "replace a stopped server's database with a backup"))
     command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
-    command("doctor", "doctor.doctor", "ask every part whether it works; exit 1 on a problem")
+    command("doctor", "doctor.doctor", "check that every part works; exit 1 on a problem")
     command(
-        "check-connection", "check_connection.check_connection", "use PUBLIC_URL like an assistant; exit 1 on failure"
+        "check-connection",
+        "check_connection.check_connection",
+        "use PUBLIC_URL as an assistant does; exit 1 on a problem",
     )
     command("prepare-model", "upkeep.prepare_model", "prepare the embedding model before the first start")
     _add_connect(command("connect", "connect.connect", "print how to connect an assistant to this server"))
@@ -73,11 +75,11 @@ def _add_key(verb: argparse.ArgumentParser) -> None:
 def _add_client(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--name", required=True, help="shown on the consent page")
     verb.add_argument("--redirect-uri", required=True, action="append", metavar="URI", help="may be repeated")
-    verb.add_argument("--confidential", action="store_true", help="the client can keep a secret; one is created")
+    verb.add_argument("--confidential", action="store_true", help="the client can keep a secret, so create one")
 
 
 def _add_file(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("file", metavar="FILE", help="backup never overwrites one; - is standard output or input")
+    verb.add_argument("file", metavar="FILE", help="- means standard output or input; backup never overwrites a file")
 
 
 def _add_connect(verb: argparse.ArgumentParser) -> None:
@@ -111,7 +113,7 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
         "--on-duplicate",
         choices=("skip", "keep"),
         default="skip",
-        help="memories that already exist: same content, user, time",
+        help="what to do with memories that already exist (same content, user and time)",
     )
 
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 1.0
 MOST_WAITING = 10_000
-"""The most events to keep in memory. While the database accepts no writes, further events are dropped."""
+"""Maximum number of events to keep in memory. While the database accepts no writes, further events are dropped."""
 
 BATCH_ROWS = 500
 
@@ -73,7 +73,7 @@ class ActivityLog:
                 self._dropped = 0
 
     def close(self) -> None:
-        """Store the rest and end the thread."""
+        """Store the remaining events and end the thread."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()

@@ -22,9 +22,10 @@ TIMEOUT_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """`pending` changes wait for the index, the oldest of them for `pending_seconds`; `mails` wait to be sent.
+    """`pending` is the number of changes that wait for the index, and `pending_seconds` the age of the oldest. `mails`
+    is the number of mails to be sent.
 
-    `deleted_projects` still have to be removed from disk.
+    `deleted_projects` is the number of deleted projects whose data is still on disk.
     """
 
     memories: int

@@ -36,7 +36,7 @@ from server.errors import ServiceError
 from server.health import HealthChecks
 from server.index import MemoryIndex
 from server.index.model.embeddings import Embedder, open_late
-from server.last_use import Noter
+from server.last_use import UseRecorder
 from server.limits import Limits
 from server.mail import open_mailer
 from server.metrics import Metrics
@@ -55,8 +55,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.001
-"""How many seconds a thread that computes in Python may make the others wait. A request releases the interpreter at
-each statement and each write to a socket, and with Python's default it could wait 5 ms each time to get it back."""
+"""How many seconds a computing thread may keep the GIL while others wait. A request gives up the GIL at each SQL
+statement and each write to a socket. With Python's default, it could wait 5 ms each time to get it back.
+"""
 
 OpenEmbedder = Callable[[Settings], Embedder]
 
@@ -161,7 +162,7 @@ def open_runtime(
     health = HealthChecks(settings, database, index, mailer)
     provider = open_provider(settings)
     return Runtime(
-        settings, database, index, limits, mailer, *seals, metrics, health, pools, Noter(), activity, provider
+        settings, database, index, limits, mailer, *seals, metrics, health, pools, UseRecorder(), activity, provider
     )
 
 
@@ -196,7 +197,7 @@ def from_environment() -> Starlette:
 
 
 def end_with_parent() -> None:
-    """Stop this worker when the process that started it has died, since nothing else would stop it."""
+    """Stop this worker when the process that started it has died, because nothing else would."""
     parent = multiprocessing.parent_process()
     if parent is not None:
 

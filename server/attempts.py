@@ -23,10 +23,10 @@ from server.request_credentials import address_of, site_of
 from server.runtime import Runtime, State
 
 LOOSELY = 10
-"""The rate is multiplied by this factor where many people may share the key."""
+"""The factor for the rate of a key that many people may share."""
 
 DAILY = 10
-"""How many times its first rate an account may fail from one address in a day."""
+"""How many failures an account may have from one address in a day, as a multiple of its first rate."""
 
 FAILURES = (Unauthenticated, WrongPassword, WrongProof, ProviderRefused)
 """The errors that make an attempt count."""
@@ -43,7 +43,7 @@ async def signing_in(request: HTTPConnection[State], email: str) -> AsyncIterato
 
 @contextlib.asynccontextmanager
 async def signing_in_anonymously(request: HTTPConnection[State]) -> AsyncIterator[None]:
-    """Run an attempt to sign in that names no account, as with a passkey or the provider. Raises RateLimited."""
+    """Run a sign-in attempt that names no account: by passkey or through the identity provider. Raises RateLimited."""
     runtime = request.state["runtime"]
     async with _guessing(runtime, [_of_address(runtime.limits, address_of(request))]):
         yield
@@ -51,7 +51,7 @@ async def signing_in_anonymously(request: HTTPConnection[State]) -> AsyncIterato
 
 @contextlib.asynccontextmanager
 async def proving(runtime: Runtime, user_id: str) -> AsyncIterator[None]:
-    """Run an attempt of a signed-in user to prove who they are. Raises RateLimited."""
+    """Run a signed-in user's attempt to confirm their identity. Raises RateLimited."""
     async with _guessing(runtime, [runtime.limits.rule(Bucket.SIGN_IN, "user", user_id, daily=DAILY)]):
         yield
 

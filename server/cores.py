@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
-"""Where Linux states a container's CPU quota: microseconds per period, and the period, or "max"."""
+"""The file with a container's CPU quota on Linux: microseconds per period (or "max"), then the period."""
 
 
 def cpu_count() -> int:

@@ -3,7 +3,7 @@
 _OWN_ASSETS = "style-src 'self'; script-src 'self'; img-src 'self'"
 
 API = "default-src 'none'; frame-ancestors 'none'"
-# connect-src: a page that waits for an assistant asks whether it has connected.
+# connect-src: the page that waits for an assistant polls the server until the assistant has connected.
 DASHBOARD = (
     f"default-src 'none'; {_OWN_ASSETS}; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -1,4 +1,4 @@
-"""Checks of the data folder: may this process write in it, and is it on a network file system."""
+"""Checks the data folder: whether this process may write in it, and whether it is on a network file system."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def require_writable(folder: Path) -> None:
-    """Create the folder if it is missing, and write in it. Raises SettingsError."""
+    """Create the folder if it is missing, and write a file as a test. Raises SettingsError."""
     try:
         make_private(folder)
         with tempfile.TemporaryFile(dir=folder) as file:

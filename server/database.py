@@ -26,7 +26,7 @@ _COMMITTED = "committed"
 _QUOTA = "quota"
 _TRASH_DAYS = "trash_days"
 ATTEMPTS = 3
-"""How many times to try a transaction that loses to others: a deadlock, or a conflict of snapshots."""
+"""How many times to try a transaction that fails because of others: in a deadlock or a serialization conflict."""
 
 _SNAPSHOT = "REPEATABLE READ"
 
@@ -111,7 +111,7 @@ def paused(session: Session) -> Iterator[None]:
     """Commit the transaction while something slow runs, so that no writer waits. The next statement begins a new one.
 
     Use it before an operation's first write. Rows that were read before may have changed afterwards. At the end of the
-    block it waits for its turn again, and raises TimeoutError like `write`.
+    block, it waits for the right to write again, and raises TimeoutError like `write`.
     """
     session.commit()
     turn: Turn | None = session.info.get(_TURN)
@@ -119,14 +119,14 @@ def paused(session: Session) -> Iterator[None]:
         yield
         return
     turn.give_up()
-    yield  # nothing is written after an exception, so there is no need to wait for a turn
+    yield  # nothing is written after an exception, so there is no need to wait for the right to write
     turn.take()
     session.bind = turn.engine
 
 
 def transact(transaction: Callable[[], AbstractContextManager[Session]], work: Callable[[Session], T]) -> T:
-    """Return what `work` returns in a transaction. A transaction that loses to others is rolled back and tried again,
-    unless `work` has already committed part of it. Raises what the last attempt raises.
+    """Run `work` in a transaction and return its result. A transaction that loses to others is rolled back and tried
+    again, unless `work` has already committed part of it. Raises the error of the last attempt.
     """
     for _ in range(ATTEMPTS - 1):
         session = None
@@ -152,9 +152,9 @@ def migrate(url: str) -> None:
     """
     engine = _engine(url, connections=2)
     if engine.dialect.name == "sqlite":
-        sqlite.let_rebuild_tables(engine)
+        sqlite.turn_off_foreign_keys(engine)
     else:
-        postgres.let_wait(engine)
+        postgres.remove_time_limits(engine)
     writer = _writer_lock(engine)
     turn = Turn(writer, engine)
     try:
@@ -187,7 +187,7 @@ def newest_schema() -> str:
 
 
 def require_known_schema(version: str, what: str, otherwise: str) -> None:
-    """Raises SettingsError if a newer version of the server wrote `what`. `otherwise` offers an alternative."""
+    """Raises SettingsError if a newer version of the server wrote `what`. `otherwise` ends the sentence."""
     if version > (newest := newest_schema()):
         raise SettingsError(
             f"a newer version of the server wrote {what} (schema {version}, this version knows {newest}): "
@@ -231,7 +231,7 @@ def migrated(url: str, *, connections: int = 2, quota: Quota = UNLIMITED) -> Ite
 def _engine(url: str, connections: int, statement_seconds: int = 0) -> sa.Engine:
     wait = waits.WAIT_SECONDS
     options: dict[str, object] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": wait}
-    options["pool_use_lifo"] = True  # the connection that was used last has the newest pages and statements at hand
+    options["pool_use_lifo"] = True  # the last used connection has the fullest caches
     if sa.make_url(url).get_backend_name() != "sqlite":
         arguments = postgres.connect_arguments(sa.make_url(url))
         engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=arguments, **options)
@@ -266,7 +266,7 @@ def is_sqlite(session: Session) -> bool:
 
 
 def id_subquery(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
-    """Return the numbers as a subquery with a single parameter, so that a statement can take any count of them."""
+    """Return the numbers as a subquery with a single parameter, so that a statement accepts any number of them."""
     return numbers_in(is_sqlite(session), sa.bindparam(None, as_json(numbers), sa.String, unique=True))
 
 

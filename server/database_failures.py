@@ -23,12 +23,15 @@ FOR_CALLERS = {
 }
 """What callers read, by SQLSTATE. All other outages get the general sentence."""
 
+NO_CONNECTION_LEFT = (
+    "it has no connection left: lower SELFMEMORY_DATABASE_POOL, or raise max_connections on the database server"
+)
 POSTGRES_REASONS = {
     "read-only": "it is read-only: SELFMEMORY_DATABASE_URL must lead to a primary server",
     "password": "it refuses the user or the password in SELFMEMORY_DATABASE_URL",
     "does not exist": "the user or the database in SELFMEMORY_DATABASE_URL does not exist: create it",
-    "connection slots": "it has no connection left: lower SELFMEMORY_DATABASE_POOL, or raise max_connections there",
-    "too many": "it has no connection left: lower SELFMEMORY_DATABASE_POOL, or raise max_connections there",
+    "connection slots": NO_CONNECTION_LEFT,
+    "too many": NO_CONNECTION_LEFT,
 }
 
 
@@ -36,7 +39,7 @@ PRIMARY_CODE = 0xFF
 """The bits of SQLite's error codes that hold the primary code."""
 
 NO_CONNECTION = ("too many", "connection slots")
-"""Words in the message of a refused connection, for which the driver has no SQLSTATE."""
+"""Words in the messages of failed connections, which have no SQLSTATE."""
 
 SQLITE_STATES = {sqlite3.SQLITE_READONLY: "25006", sqlite3.SQLITE_FULL: "53100"}
 
@@ -48,7 +51,7 @@ def explained(url: str) -> Iterator[None]:
         yield
     except (sa.exc.DatabaseError, sa.exc.TimeoutError) as error:
         if isinstance(error, sa.exc.ProgrammingError | sa.exc.IntegrityError | sa.exc.DataError):
-            raise  # a bug
+            raise  # these are bugs of this server
         raise SettingsError(reason(url, error)) from error
 
 
@@ -105,7 +108,7 @@ def _reason_of_file(file: Path, message: str) -> str:
 def translating_outages() -> Iterator[None]:
     """Translate a database that is locked, full or unreachable into Unavailable.
 
-    Nothing was stored, or the error says that something may have been.
+    If something may have been stored, the error says so.
     """
     try:
         yield

@@ -47,7 +47,7 @@ class Unsupported(Invalid):
 
 
 class Unauthenticated(ServiceError):
-    """`presented` is whether the request had a credential, which decides the challenge (RFC 6750 section 3.1)."""
+    """`presented` says whether the request had a credential. The challenge depends on it (RFC 6750 section 3.1)."""
 
     sentence = (
         "Authentication is required. Send a valid API key or access token as Authorization: Bearer KEY, an API key as "
@@ -72,7 +72,7 @@ class InsufficientScope(Forbidden):
 
 
 class WrongAddress(Forbidden):
-    """The page was not opened at PUBLIC_URL, which is `right`."""
+    """The page was not opened at PUBLIC_URL. `right` is PUBLIC_URL."""
 
     def __init__(self, opened: str, right: str) -> None:
         super().__init__(

@@ -51,7 +51,8 @@ def apply_forwarding(scope: Scope, trusted: Sequence[Network]) -> None:
 def hops_of(headers: Headers) -> Iterator[Hop]:
     """Yield the hops of a request, the nearest proxy first.
 
-    X-Forwarded headers win: a proxy that sets them may pass on a `Forwarded` that the client made up.
+    X-Forwarded headers take precedence: a proxy that sets them may pass on a `Forwarded` header that the client
+    invented.
     """
     columns = [_last_first(headers, name) for name in X_FORWARDED]
     rows: Iterator[tuple[str, ...]] = zip_longest(*columns, fillvalue="")
@@ -67,7 +68,7 @@ def networks(addresses: Sequence[str]) -> list[Network]:
 
 
 def is_within(address: str, blocks: Sequence[Network]) -> bool:
-    """Return whether the address is in a block. A dual-stack listener reports IPv4 peers inside IPv6."""
+    """Return whether the address is in a block. A dual-stack listener reports IPv4 peers as IPv6 addresses."""
     parsed = address_of(address)
     return parsed is not None and any(parsed in block for block in blocks)
 

@@ -1,4 +1,4 @@
-"""Checks each part of this process: healthy, degraded (works, but slowly or not for long) or unhealthy."""
+"""Checks each part of this process. A part is healthy, degraded (it works, but slowly or not for long) or unhealthy."""
 
 import shutil
 import time
@@ -27,12 +27,12 @@ KEEP_SECONDS = 5.0
 """A result is reused for this long."""
 
 MAIL_KEEP_SECONDS = 60.0
-"""A mail server blocks clients that connect too often."""
+"""A result for the mail server is reused for this long, because mail servers block clients that connect too often."""
 
 OWNERLESS_SECONDS = 60.0
 """How long a part of the index may have no owner. Another process normally takes it over sooner."""
 
-OWNERLESS = "No server keeps part of the index up to date. Searches stay correct, but become slower."
+OWNERLESS = "No server keeps a part of the index up to date. Searches stay correct, but become slower."
 
 LOW_MEMORY_SHARE = 0.05
 LOW_DISK_BYTES = 512 * 1024**2
@@ -69,7 +69,7 @@ class HealthChecks:
         self._settings = settings
         self._database = database
         self._index = index
-        self._told = survey.NOTHING_TOLD
+        self._counts = survey.NOTHING_COUNTED
         self._owned_at = time.monotonic()
         self._is_ownerless = False
         self._mailer = mailer
@@ -114,20 +114,20 @@ class HealthChecks:
         async with anyio.create_task_group() as group:
             for names, ask in self._parts.items():
                 group.start_soon(check, names, ask)
-        checks["vector_index"] = replace(checks["vector_index"], work=self._index.work or self._told.work)
+        checks["vector_index"] = replace(checks["vector_index"], work=self._index.work or self._counts.work)
         if self._is_ownerless:
             checks["vector_index"] = replace(checks["vector_index"], status=Status.DEGRADED, problem=OWNERLESS)
         is_missing = checks["embedding"].status is Status.DEGRADED
         checks["embedding"] = replace(
             checks["embedding"],
             problem=self._index.missing if is_missing else None,
-            models=self._told.models or None,
-            advice=advice_for(self._settings, self._told.misread_projects),
+            models=self._counts.models or None,
+            advice=advice_for(self._settings, self._counts.misread_projects),
         )
         return {name: checks[name] for names in self._parts for name in names}
 
     async def _ask(self, names: tuple[str, ...], ask: Callable[[], tuple[Status, ...]]) -> tuple[Status, ...]:
-        """Ask in a thread, unless an earlier thread for this part is still waiting."""
+        """Run the check in a thread, unless the last check of this part is still running."""
 
         def asking() -> tuple[Status, ...]:
             try:
@@ -145,7 +145,7 @@ class HealthChecks:
         """Read what the index's worker counted, and whether every part of the index has an owner."""
         try:
             with self._database.read() as session:
-                self._told = survey.read(session)
+                self._counts = survey.read(session)
                 if self._database.is_sqlite or all(leases.owners(session)):
                     self._owned_at = time.monotonic()
                 self._is_ownerless = time.monotonic() > self._owned_at + OWNERLESS_SECONDS
@@ -154,7 +154,7 @@ class HealthChecks:
         return (Status.HEALTHY,)
 
     def _smtp(self) -> tuple[Status]:
-        """Ask the mail server, without signing in, at most once in `MAIL_KEEP_SECONDS`."""
+        """Connect to the mail server without signing in, at most once per `MAIL_KEEP_SECONDS`."""
         if time.monotonic() >= self._smtp_until:
             self._smtp_status = Status.HEALTHY if self._mailer.answers() else Status.DEGRADED
             self._smtp_until = time.monotonic() + MAIL_KEEP_SECONDS
@@ -162,7 +162,7 @@ class HealthChecks:
 
 
 def overall_status(checks: dict[str, Check]) -> Status:
-    """Return UNHEALTHY if the database or the model is; any other problem only degrades the service."""
+    """Return UNHEALTHY if the database or the model is unhealthy. Any other problem makes the service DEGRADED."""
     if any(checks[name].status is Status.UNHEALTHY for name in ("database", "embedding")):
         return Status.UNHEALTHY
     healthy = all(check.status is Status.HEALTHY for check in checks.values())
@@ -170,12 +170,12 @@ def overall_status(checks: dict[str, Check]) -> Status:
 
 
 def advice_for(settings: Settings, misread_projects: int) -> str | None:
-    """Return which setting to change if the model handles many memories of these projects badly."""
+    """Return the setting to change if the model does not suit the languages of these projects."""
     what = languages.advice(settings)
     if not misread_projects or what is None:
         return None
     projects = "1 project has" if misread_projects == 1 else f"{misread_projects:,} projects have"
-    return f"{projects} many memories in languages that the embedding model handles badly. {what}"
+    return f"{projects} many memories in languages that the embedding model does not support well. {what}"
 
 
 def _database(database: Database) -> tuple[Status]:

@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 3600
 PURGE_SECONDS = 600
-"""How often memories are deleted that expired or whose time in the trash is over. Each is gone within the hour."""
+"""How often to delete the memories that have expired or whose time in the trash is over. So each is gone within the
+hour.
+"""
 
 RESUME_SECONDS = 60
 """How often to look for imports that a crash left behind."""
@@ -86,7 +88,7 @@ async def _purge_repeatedly(runtime: Runtime) -> None:
 
 
 async def _resume_imports(runtime: Runtime) -> None:
-    """Publish committed imports and discard the others, if their process no longer works on them."""
+    """Publish committed imports and discard uncommitted ones, if no process works on them any more."""
     while True:
         try:
             for import_id, is_committed in await runtime.read(imports.left_behind):
@@ -95,6 +97,6 @@ async def _resume_imports(runtime: Runtime) -> None:
                     pass
                 log.info("import ended", extra={"import_id": import_id, "published": is_committed})
                 runtime.index.wake()
-        except Unavailable:  # the next round ends the same imports
+        except Unavailable:  # the next round handles the same imports
             log.warning("interrupted imports were not finished")
         await anyio.sleep(RESUME_SECONDS)

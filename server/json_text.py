@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from server.errors import Invalid
 from server.spelling import field_of
 
-HALF_A_CHARACTER = "must be text without half a character"
+LONE_SURROGATE = "must be text without lone surrogates"
 
 SCANNED_BYTES, SCANNED_TOKENS = 100_000, 10_000
 """An error beyond this point is reported without its path. Scanning this much blocks the event loop for 10 ms."""
@@ -30,8 +30,8 @@ _LONG_NUMBER = re.compile(rb"-?[0-9]{%d,}" % (MOST_DIGITS + 1))
 HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 
 
-def has_half_a_character(text: str) -> bool:
-    """Return whether the text has a lone surrogate, which no encoding can write."""
+def has_lone_surrogate(text: str) -> bool:
+    """Return whether the text has a lone surrogate (half of a character), which no encoding can write."""
     return HALF_CHARACTERS.search(text) is not None
 
 
@@ -65,7 +65,7 @@ def _fault_in(text: bytes) -> Invalid | None:
     previous = b""
     for match in islice(_TOKEN.finditer(text, 0, SCANNED_BYTES), SCANNED_TOKENS):
         token = match[0]
-        if token == b'"':  # an unterminated string
+        if token == b'"':  # the string does not end
             return None
         is_key = bool(path) and isinstance(path[-1], str) and previous in (b"{", b",")
         if token in (b"[", b"{"):
@@ -107,10 +107,10 @@ def _reason_against(token: bytes) -> str | None:
     if not token.startswith(b'"'):
         return None
     try:
-        return HALF_A_CHARACTER if has_half_a_character(json.loads(token.decode())) else None
+        return LONE_SURROGATE if has_lone_surrogate(json.loads(token.decode())) else None
     except UnicodeDecodeError:
         return "must be UTF-8 text"
     except json.JSONDecodeError as error:
         if "control character" in error.msg:
             return "has a line break or control character: write it as an escape, such as \\n"
-        return "has a backslash that JSON does not know: write it twice"
+        return "has an escape that JSON does not have: write the backslash twice"

@@ -11,13 +11,13 @@ from server import waits
 from server.errors import Unavailable
 
 NOTE_USE_SECONDS = 1.0
-"""A request waits at most this long for the record of its credential's use."""
+"""A request waits at most this long until its credential's use is recorded."""
 
-NOTER_REST_SECONDS = 60.0
-"""After a failed record, recording pauses for this long, so that other requests do not wait for it."""
+PAUSE_SECONDS = 60.0
+"""After a failure, no use is recorded for this long, so that other requests do not wait."""
 
 
-class Noter:
+class UseRecorder:
     """Records uses of credentials while the database accepts writes. A full or locked database still answers reads.
     Only one thread at a time records a use; requests that arrive during that time are not recorded.
     """
@@ -34,9 +34,9 @@ class Noter:
             await anyio.to_thread.run_sync(_with_own_waits, write, limiter=self._thread, abandon_on_cancel=True)
             noted = True
         if not noted:
-            self._resting_until = time.monotonic() + NOTER_REST_SECONDS
+            self._resting_until = time.monotonic() + PAUSE_SECONDS
 
 
 def _with_own_waits(write: Callable[[], None]) -> None:
-    waits.begin()  # the request does not wait for this thread, so each has its own time budget
+    waits.begin()  # this thread has its own time budget, because the request does not wait for it
     write()

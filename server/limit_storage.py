@@ -13,7 +13,7 @@ from limits.storage import MovingWindowSupport, Storage
 MAX_KEYS = 100_000
 """Maximum number of keys, about 50 MB. Above it, the key that was hit longest ago is removed."""
 SWEEP_SECONDS = 60
-"""Seconds between two removals of expired keys. The next hit after that removes them."""
+"""How many seconds after the last removal of expired keys the next hit removes them again."""
 
 
 @dataclass(slots=True)

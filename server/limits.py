@@ -63,7 +63,7 @@ class Limits:
 
     @property
     def may_block(self) -> bool:
-        """True if counting may wait for Redis. Then count on a worker thread."""
+        """True if counting may wait for Redis, so the caller must use a worker thread."""
         return self._enabled and self._shared is not None
 
     def hit(self, bucket: Bucket, *key: str, cost: int = 1, times: int = 1) -> None:
@@ -91,7 +91,9 @@ class Limits:
         return True
 
     def rule(self, bucket: Bucket, *key: str, times: int = 1, daily: int | None = None) -> Rule:
-        """Return the bucket's rates for `key`, times `times`. `daily` adds a daily rate: that many times the first."""
+        """Return the bucket's rates for `key`, times `times`. `daily` adds a rate per day: that many times the amount
+        of the first rate.
+        """
         base = self._rates[bucket]
         rates = [type(rate)(rate.amount * times, rate.multiples) for rate in base]
         if daily is not None:
@@ -105,9 +107,9 @@ class Limits:
             self._on_a_window(lambda window: _hit(window, rule, cost))
 
     def begin(self, rules: Sequence[Rule]) -> None:
-        """Reserve room in each rule for an attempt, which counts only if it fails. Call `end` when it is over.
-        Attempts in progress count as failures, so that many at once cannot get around a rule. Raises RateLimited when
-        failures and attempts fill a rule; do not call `end` then.
+        """Reserve room in each rule for an attempt. It counts only if it fails. Call `end` when it is over. Attempts in
+        progress count as failures, so that many at once cannot get around a rule. Raises RateLimited when failures and
+        attempts fill a rule; do not call `end` then.
         """
         if not self._enabled:
             return

@@ -17,7 +17,8 @@ _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 def configure(level: str, style: str) -> None:
     """Send all logs to stderr in one format. Libraries log warnings and errors only."""
     logging.getLogger("uvicorn.error").addFilter(without_traceback)
-    # No line says where it comes from, and finding out takes longer than writing it (see Python's logging HOWTO).
+    # Do not find out the place in the code of each line: we do not log it, and finding it takes longer than writing the
+    # line (see Python's logging HOWTO).
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
@@ -46,7 +47,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
-    """Reduce uvicorn's traceback of a failed start to our own sentence, if it ends with one."""
+    """Reduce uvicorn's traceback of a failed startup to our own sentence, if it ends with one."""
     _, ours, sentence = record.getMessage().rpartition(_REFUSED)
     if ours:
         record.msg, record.args = sentence.strip(), ()
@@ -54,7 +55,7 @@ def without_traceback(record: logging.LogRecord) -> bool:
 
 
 def redacted(line: str) -> str:
-    """Shorten every token to its prefix. No code should log one; this catches any that does."""
+    """Shorten every token to its prefix. No code should log a token; this is a safeguard."""
     return _TOKEN.sub(r"\1…", line)
 
 

@@ -121,7 +121,7 @@ class SmtpMailer:
             except sa.exc.SQLAlchemyError:
                 log.warning("mail paused: the database is unavailable", exc_info=True)
             self._due.wait(POLL_SECONDS)
-            self._due.clear()  # clear before looking: a letter queued after this wakes the thread again
+            self._due.clear()  # before the query, so that a later letter wakes the thread again
 
     def _due_here(self) -> sa.ColumnElement[bool]:
         """Select the letters that are due. A letter encrypted with another key waits for a process that has the key."""
@@ -159,7 +159,7 @@ class SmtpMailer:
         return Delivery.SENT
 
     def _give_up(self, mail: Mail, error: Exception) -> Delivery:
-        log.error("mail given up", extra={"attempt": mail.attempts, "reason": type(error).__name__})
+        log.error("mail dropped", extra={"attempt": mail.attempts, "reason": type(error).__name__})
         self._delete(mail)
         return Delivery.REFUSED
 
@@ -168,7 +168,7 @@ class SmtpMailer:
             session.execute(sa.delete(Mail).where(col(Mail.id) == mail.id))
 
     def _message(self, letter: Letter) -> EmailMessage:
-        """Build the message. Raises ValueError when a value would break out of its header."""
+        """Build the message. Raises ValueError if a value contains a line break, which would add a header."""
         message = EmailMessage(policy=SMTP)
         name, address = parseaddr(self._sender)
         message["From"] = Address(name, addr_spec=address)
@@ -233,7 +233,7 @@ def open_mailer(settings: Settings, database: Database) -> Mailer:
 
 
 def _is_final(error: Exception) -> bool:
-    """Return whether the server refused the recipient for good (5xx; RFC 5321 section 4.2.1)."""
+    """Return whether the server refused the recipient permanently (5xx; RFC 5321 section 4.2.1)."""
     if not isinstance(error, smtplib.SMTPRecipientsRefused):
         return False
     return all(code >= 500 for code, _ in error.recipients.values())

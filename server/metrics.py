@@ -31,9 +31,9 @@ STATE: dict[str, tuple[Literal["livesum", "livemax", "livemin"], tuple[str, ...]
 
 STORED = {
     "memories": ("selfmemory_memories", "Memories stored."),
-    "pending": ("selfmemory_index_pending", "Changes that the vector index has not followed yet."),
+    "pending": ("selfmemory_index_pending", "Changes that are not applied to the vector index yet."),
     "pending_seconds": ("selfmemory_index_pending_seconds", "How long the oldest of these changes has waited."),
-    "mails": ("selfmemory_mails_waiting", "Letters that wait to be sent."),
+    "mails": ("selfmemory_mails_waiting", "Emails that wait to be sent."),
     "deleted_projects": ("selfmemory_deleted_projects", "Deleted projects that still have to be removed from disk."),
 }
 
@@ -68,7 +68,7 @@ class Metrics:
 
     @property
     def is_shared(self) -> bool:
-        """Whether other workers report what this one counts."""
+        """Whether other workers report the counts of this one."""
         return self._shared is not None
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -118,7 +118,9 @@ def _forget_ended(folder: Path) -> None:
 
 
 class _Gauges(Collector):
-    """What the process that answers has asked. A `Gauge` would be shared with the other workers, and outlive it."""
+    """Gauges of the process that answers this request. The library's `Gauge` would be shared with the other workers,
+    and would outlive the process.
+    """
 
     def __init__(self, parts: Mapping[str, float], stored: Mapping[str, float]) -> None:
         self._parts, self._stored = parts, stored
@@ -131,7 +133,7 @@ class _Gauges(Collector):
         yield health
         for name, value in self._stored.items():
             yield GaugeMetricFamily(*STORED[name], value)
-        resident = "Memory of the process that answered."
+        resident = "Memory of the process that answered this request."
         yield GaugeMetricFamily("process_resident_memory_bytes", resident, _resident_bytes())
 
 

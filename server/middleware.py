@@ -29,7 +29,8 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    # With "same-origin", a client that opened the sign-in as a pop-up loses its window. Dashboard pages override it.
+    # With "same-origin", a client that opened the sign-in in a pop-up would lose access to that window. Dashboard pages
+    # override this header.
     "Cross-Origin-Opener-Policy": "unsafe-none",
     "Content-Security-Policy": csp.API,
     "Cache-Control": "no-store",
@@ -83,7 +84,7 @@ class Envelope:
 
         try:
             await self.app(scope, receive, sending)
-        except asyncio.CancelledError:  # the server stops, and no longer waits for requests
+        except asyncio.CancelledError:  # the server is stopping, and no longer waits for its requests
             if status:
                 raise
             answer = await self.answer(Request(scope, receive), Unavailable())

@@ -13,7 +13,7 @@ from server.runtime import Runtime
 from server.shares import Shares
 
 REFRESH_SECONDS = 2.0
-"""How old the state of another worker at the same address may be."""
+"""How many seconds old the reported state of another worker may be."""
 
 VALUES = {Status.HEALTHY: 1.0, Status.DEGRADED: 0.5, Status.UNHEALTHY: 0.0}
 
@@ -26,7 +26,7 @@ def render(runtime: Runtime, checks: Mapping[str, Check], amounts: Amounts | Non
 
 
 def refresh(runtime: Runtime) -> None:
-    """Bring the state of this process up to date. Call it on the event loop."""
+    """Update the state of this process. Call it on the event loop."""
     metrics = runtime.metrics
     for field in fields(runtime.pools):
         _refresh_pool(metrics, field.name, getattr(runtime.pools, field.name))

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 CALLBACK = "/sign-in/provider/callback"
 SECONDS = 10
-"""A sign-in waits at most this long for all requests to the provider."""
+"""A sign-in waits at most this long for all its requests to the provider together."""
 
 FRESH_SECONDS = 86_400
 AGAIN_SECONDS = 60
@@ -52,7 +52,7 @@ class ProviderRefused(Forbidden):
 
 
 class Attempt(NamedTuple):
-    """Secrets of one sign-in, which only the browser that began it keeps until the provider redirects it back."""
+    """The secrets of one sign-in. Only the browser that began it keeps them, until the provider redirects it back."""
 
     state: str
     nonce: str
@@ -247,7 +247,7 @@ def open_provider(settings: Settings) -> IdentityProvider | None:
 
 
 def identity_of(issuer: str, claims: dict[str, object]) -> ExternalIdentity:
-    """Return the person in verified claims. An address counts only when the provider has confirmed it."""
+    """Return the person in verified claims. An address that the provider has not confirmed is left out."""
     email, name = claims.get("email"), claims.get("name")
     # Some providers write the boolean as text.
     is_confirmed = claims.get("email_verified") in (True, "true")

@@ -7,7 +7,7 @@ WANTED = 65_536
 
 
 def raise_limit() -> None:
-    """Raise the limit as far as the system allows, to `WANTED` if it allows any number."""
+    """Raise the limit to the system's maximum, or to `WANTED` if there is none."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = WANTED if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < wanted:

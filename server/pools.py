@@ -13,14 +13,14 @@ class Pools:
 
     authentication: Threads
     reads: Threads
-    """Few: reads are CPU-bound, and the GIL runs one thread at a time."""
+    """Only a few threads: reads are CPU-bound, and the GIL runs one thread at a time."""
 
     writes: Threads
     passwords: Threads
-    """Few: hashing a password takes 64 MB and all cores."""
+    """Only a few threads: hashing a password takes 64 MB and all cores."""
 
     pages: Threads
-    """Templates, forms, files."""
+    """Work of pages: templates, forms, files."""
 
     texts: Shares
     """Calls whose texts wait for the model. The model alternates between calls, so each caller may have only a few."""

@@ -24,13 +24,15 @@ CONNECT_ARGUMENTS: dict[str, str | int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-"""With these, we notice within half a minute that a server has vanished. Parameters in the URL take precedence."""
+"""Arguments that make the client notice within half a minute that the server has vanished. Parameters in the URL take
+precedence.
+"""
 
 SERVER_SIDE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
-"""So that the server notices a client that vanished, and frees its locks."""
+"""Settings that make the server notice that a client has vanished, and free its locks."""
 
 LOST = ("08", "57P0")
-"""SQLSTATEs of a connection that ended. There is none if the client noticed the end by itself."""
+"""SQLSTATEs of a connection that ended. An error has no SQLSTATE if the client noticed the end by itself."""
 
 OUTAGES = ("08", "25006", "25P03", "53", "57", "58")
 """SQLSTATEs of failures that a caller cannot have caused and may try again."""
@@ -56,7 +58,7 @@ def listen(engine: sa.Engine, statement_seconds: int) -> None:
     def on_connect(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         record.info[_POOLED] = _is_pooled(connection)
         if record.info[_POOLED]:
-            connection.prepare_threshold = None  # psycopg: the next transaction may meet another session
+            connection.prepare_threshold = None  # the next transaction may run in another session
         else:
             limits_of_session = {**_lock_timeout(waits.WAIT_SECONDS), **limits, **SERVER_SIDE}
             connection.cursor().execute(_set(limits_of_session, is_local=False))
@@ -64,7 +66,7 @@ def listen(engine: sa.Engine, statement_seconds: int) -> None:
 
     def on_begin(connection: sa.Connection) -> None:
         connection.info[_COMMITS] = False
-        left = waits.left()
+        left = waits.seconds_left()
         if connection.info[_POOLED]:
             connection.exec_driver_sql(_set({**_lock_timeout(left), **limits}, is_local=True))
         elif waits.WAIT_SECONDS - left > NOTABLE_SECONDS:
@@ -76,7 +78,7 @@ def listen(engine: sa.Engine, statement_seconds: int) -> None:
     event.listen(engine, "handle_error", _on_error)
 
 
-def let_wait(engine: sa.Engine) -> None:
+def remove_time_limits(engine: sa.Engine) -> None:
     """Let a migration's transactions wait as long as necessary, for locks and for the process that does the work."""
     without_limits = _set({"lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}, is_local=True)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(without_limits))
@@ -98,7 +100,9 @@ def lost_to_others(error: sa.exc.OperationalError) -> bool:
 
 
 def _is_pooled(connection: DBAPIConnection) -> bool:
-    """Compare the session's real process id with the one that the client was told. A pooler makes up the latter."""
+    """Compare the session's real process id with the one that the client received when it connected. A pooler invents
+    the latter.
+    """
     cursor = connection.cursor()
     cursor.execute("SELECT pg_backend_pid()")
     return bool(cursor.fetchone() != (connection.info.backend_pid,))

@@ -4,12 +4,12 @@ import re
 
 from pydantic_core import ErrorDetails
 
-from server.json_text import HALF_A_CHARACTER
+from server.json_text import LONE_SURROGATE
 
 REASONS = {
     "missing": "is required",
     "string_type": "must be text",
-    "string_unicode": HALF_A_CHARACTER,
+    "string_unicode": LONE_SURROGATE,
     "string_too_short": "must have {min_length} or more characters",
     "string_too_long": "must have at most {max_length} characters",
     "list_type": "must be a list",
@@ -37,11 +37,11 @@ REASONS = {
 
 ID_PATTERN = re.compile(r"\^([a-z]+_)\[0-9a-f\]\{32\}\$")
 FORMS = {r"^[^\x00-\x1f\x7f]+$": "must be one line, without control characters"}
-"""Our words for the patterns of fields, besides those of ids."""
+"""Our words for the patterns of fields, other than those of ids."""
 
 
 def reason_of(problem: ErrorDetails) -> str:
-    """Return the reason without the field and without a full stop."""
+    """Return the reason without the field and without a period at its end."""
     context = problem.get("ctx", {})
     if problem["type"] == "string_pattern_mismatch":
         return _form_of(context["pattern"])

@@ -27,7 +27,9 @@ AUTHENTICATED_PATHS = ("/api", "/v1", "/mcp", "/dashboard")
 
 
 def presents_credential(connection: HTTPConnection[State]) -> bool:
-    """Return whether the request will be authenticated, and counted then. All other requests count per address."""
+    """Return whether the request will be authenticated and then counted per person. All other requests count per
+    address.
+    """
     path: str = connection.scope["path"]
     if not any(path == prefix or path.startswith(f"{prefix}/") for prefix in AUTHENTICATED_PATHS):
         return False
@@ -106,7 +108,7 @@ def _network_of(host: str) -> str:
 
 
 def site_of(connection: HTTPConnection[State]) -> str | None:
-    """Return the IPv6 /48 of the client, which belongs to one site. None for IPv4."""
+    """Return the client's IPv6 /48, which usually belongs to one organization. None for IPv4."""
     try:
         address = ipaddress.ip_address(connection.client.host if connection.client else "unknown")
     except ValueError:

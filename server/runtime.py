@@ -22,7 +22,7 @@ from server.hashing import token_hash
 from server.health import HealthChecks
 from server.index import MemoryIndex, PreparedIndex
 from server.index.prepared import VectorsMissing
-from server.last_use import Noter
+from server.last_use import UseRecorder
 from server.limits import Limits
 from server.mailer import Mailer
 from server.metrics import Metrics
@@ -33,7 +33,7 @@ from server.principal import Principal
 from server.settings import Settings
 from server.shares import KnownCallers, Shares, Threads, address, caller, person
 
-__all__ = ["translating_outages"]  # doors use adapters through the shell alone
+__all__ = ["translating_outages"]  # doors may use adapters only through the shell
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Runtime:
     metrics: Metrics
     health: HealthChecks
     pools: Pools
-    noter: Noter
+    use_recorder: UseRecorder
     activity: ActivityLog
     provider: IdentityProvider | None
     known: KnownCallers = field(default_factory=KnownCallers)
@@ -108,7 +108,8 @@ class Runtime:
     ) -> "Call":
         """Return a call whose first operation looks up a known credential, so that one trip to a thread does both.
 
-        An unknown credential, or one whose `bucket` may be used up, is looked up now. Raises what `authenticate` does.
+        An unknown credential, or one whose `bucket` may be used up, is looked up now. Raises the errors of
+        `authenticate`.
         """
         known = self.known.caller(credential.value) if credential else None
         if known is None or (bucket and not self._has_room(bucket, known, project_id)):
@@ -124,7 +125,7 @@ class Runtime:
         """Continue as this person, and record the use of the credential."""
         person.set("/".join(limit_key(outcome.principal)))
         if outcome.note_use:
-            await self.noter.note(
+            await self.use_recorder.note(
                 partial(self._run, self.database.write, credentials.note_use, (outcome.principal,), {})
             )
 
@@ -167,7 +168,7 @@ class State(TypedDict):
 class Call:
     """One request through any door: its principal and the process that serves it.
 
-    A late call has `presented` a credential, which its first operation looks up.
+    A late call has a credential in `presented`, which its first operation looks up.
     """
 
     runtime: Runtime
@@ -182,12 +183,12 @@ class Call:
 
     @property
     def index(self) -> PreparedIndex:
-        """A new view of the index for one operation, which fills it with vectors."""
+        """A new `PreparedIndex` for this call's operation, which learns the vectors that it needs."""
         return PreparedIndex(self.runtime.index, self.caller)
 
     @property
     def caller(self) -> str:
-        """The person and project whose share of threads and of the model this call uses."""
+        """The person and project to whom this call's threads and use of the model are charged."""
         return "/".join(limit_key(self.found)) if self.found else person.get()
 
     @property
@@ -195,7 +196,7 @@ class Call:
         return self.runtime.mailer
 
     async def settle(self) -> None:
-        """Authenticate now, unless an operation has already tried: a bad credential is refused before anything else."""
+        """Authenticate now, unless an operation has already tried, so that an invalid credential is refused first."""
         if self.presented:
             self.found = await self.runtime.authenticate(self.presented)
             self.presented = None

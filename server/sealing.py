@@ -27,7 +27,9 @@ def seal_for(settings: Settings, purpose: Purpose) -> Fernet:
 
 
 def key_id(settings: Settings, purpose: Purpose) -> str:
-    """Return an id of SECRET_KEY that reveals only whether two keys differ. `purpose` must not have a seal."""
+    """Return an id of SECRET_KEY that reveals only whether two keys differ. `purpose` must be one that nothing is
+    sealed for.
+    """
     return _derive(settings, purpose, 8).hex()
 
 

@@ -15,7 +15,7 @@ from server.cores import cpu_count
 from server.urls import has_host, host_of_header, is_loopback, origin_of
 
 LONGEST_DAYS = 36500
-"""A century. Dates far beyond it overflow."""
+"""A century, because dates that are much later overflow."""
 LONGEST_SECONDS = LONGEST_DAYS * 86400
 ANY = "*"
 AUTO = "auto"

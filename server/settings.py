@@ -179,7 +179,9 @@ def _public_origin(url: str) -> str:
 
 
 def read_settings(env_file: Path | None = Path(".env"), **overrides: object) -> Settings:
-    """Read settings from the environment and a file. `overrides` win over both. Raises SettingsError with one line."""
+    """Read settings from the environment and a file. `overrides` take precedence over both. Raises SettingsError with
+    one line.
+    """
     ours = (name for name in (*os.environ, *_names_in_file(env_file)) if name.upper().startswith(PREFIX))
     unknown = sorted(name for name in ours if name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields)
     if unknown:
@@ -194,7 +196,7 @@ def read_settings(env_file: Path | None = Path(".env"), **overrides: object) -> 
 
 
 def hand_down(values: Mapping[str, object]) -> None:
-    """Put the command line's options into the environment, where worker processes read their settings."""
+    """Put the options of the command line into the environment, from which worker processes read their settings."""
     for name, value in values.items():
         os.environ[PREFIX + name.upper()] = str(value)
 

@@ -1,7 +1,7 @@
 """Stores rate limits for several workers without Redis: in a file of a fixed size that all of them map.
 
-A window is divided into parts. A hit is forgotten when its part has left the window, so a limit never lets too many
-pass, and remembers a hit at most one part too long.
+A window is divided into parts, and a hit expires when its whole part has left the window. So a limit never lets too
+many hits pass, and counts a hit for at most one part too long.
 """
 
 import fcntl
@@ -18,10 +18,10 @@ from pathlib import Path
 from server.limit_storage import MovingWindows
 
 PARTS = 16
-"""One more part than a window has, since the newest part is still running."""
+"""One part more than a window has, because the newest part is not over yet."""
 
 SLOTS = 1 << 16
-"""More than the number of keys in use at a time. The slots take 6 MB."""
+"""The number of slots: more than there are keys in use at a time. They take 6 MB."""
 
 PROBES = 8
 """How many slots a key may use. If all of them are taken, the one that expires first is reused."""
@@ -90,7 +90,9 @@ class SharedWindows(MovingWindows):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the file's lock for some microseconds. The kernel releases it when a process ends."""
+        """Hold the file's lock. A caller needs it for some microseconds only. The kernel releases it when a process
+        ends.
+        """
         with self._threads:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             try:

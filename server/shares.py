@@ -15,7 +15,7 @@ from server.hashing import token_hash
 T = TypeVar("T")
 
 GIVEN_UP = (Unavailable, asyncio.CancelledError)
-"""The ways in which a wait for a slot can end without one."""
+"""The exceptions with which a wait for a slot ends without one."""
 
 STOP_SECONDS = 3.0
 """How long a stop waits for work that has begun."""
@@ -27,16 +27,16 @@ address: ContextVar[str] = ContextVar("address", default="")
 """The client address of the current request."""
 
 person: ContextVar[str] = ContextVar("person", default="")
-"""The person and project of the current request's credential. Empty for a stranger."""
+"""The person and project of the current request's credential. Empty without a credential."""
 
 
 def caller() -> str:
-    """Return whose share the current request uses: its person, or its address for a stranger."""
+    """Return the caller whose share the current request uses: its person, or its address if it has no credential."""
     return person.get() or address.get()
 
 
 class KnownCallers:
-    """Remembers whose credential it was last time, to choose a share before the credential is looked up. It grants no
+    """Remembers the owner of each recent credential, to choose a share before the credential is looked up. It grants no
     rights. Thread-safe, since each step is a single dictionary operation.
     """
 
@@ -56,8 +56,8 @@ class KnownCallers:
 
 
 @dataclass(slots=True)
-class _Line:
-    """One caller's own line. `present` counts its requests that hold a slot or wait for one."""
+class _Queue:
+    """The queue of one caller. `present` counts its requests that hold a slot or wait for one."""
 
     slots: asyncio.Semaphore
     present: int = 0
@@ -73,7 +73,7 @@ class Shares:
         self.used = 0
         self._free = asyncio.Semaphore(slots)
         self._share = share or max(1, slots // 4)
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, _Queue] = {}
 
     @property
     def waiting(self) -> int:
@@ -92,7 +92,7 @@ class Shares:
     async def _take(self, caller: str) -> None:
         line = self._lines.get(caller)
         if line is None:
-            line = self._lines[caller] = _Line(asyncio.Semaphore(self._share))
+            line = self._lines[caller] = _Queue(asyncio.Semaphore(self._share))
         line.present += 1
         try:
             await _take(line.slots)
@@ -113,7 +113,7 @@ class Shares:
         line.slots.release()
         self._leave(caller, line)
 
-    def _leave(self, caller: str, line: _Line) -> None:
+    def _leave(self, caller: str, line: _Queue) -> None:
         line.present -= 1
         if not line.present:
             del self._lines[caller]
@@ -153,7 +153,7 @@ class Threads(Shares):
 async def _take(slots: asyncio.Semaphore) -> None:
     """Raises Unavailable when the request has waited long enough."""
     if not slots.locked():
-        await slots.acquire()  # at once; a wait with a time limit costs more than everything else here
+        await slots.acquire()  # at once, because a wait with a time limit is much slower
         return
     try:
         with waits.counted() as left:

@@ -60,8 +60,10 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return next(by_another_name, None) or next(iter(get_close_matches(plain, candidates, n=1)), None)
 
 
-def said_instead(names: Sequence[str], names_sent: Iterable[str]) -> str:
-    """Return "; <name> is not a field" for the first unknown name that probably means one of `names`, or ""."""
+def wrong_name_hint(names: Sequence[str], names_sent: Iterable[str]) -> str:
+    """Return "; <name> is not a field" for the first unknown name that was probably sent instead of one of `names`, or
+    "".
+    """
     misnamed = next((name for name in names_sent if name not in names and nearest(name, names)), None)
     return f"; {shortened(misnamed)} is not a field" if misnamed else ""
 
@@ -101,7 +103,7 @@ def warnings_of(model: BaseModel, path: str = "") -> Iterator[str]:
         known = names_of(type(model))
         yield from (f"{path}{shortened(name)}: {not_a('field', name, known)}" for name in unknown[:MOST_UNKNOWN])
     if len(unknown) > MOST_UNKNOWN:
-        yield f"{path or 'and '}{len(unknown) - MOST_UNKNOWN} more fields are not known."
+        yield f"{path or 'and '}{len(unknown) - MOST_UNKNOWN} more fields are unknown."
     for name in type(model).model_fields:
         items = getattr(model, name)
         for place, item in enumerate(items if isinstance(items, list) else ()):

@@ -24,13 +24,13 @@ def listen(engine: sa.Engine) -> None:
     event.listen(engine, "begin", _on_begin)
 
 
-def let_rebuild_tables(engine: sa.Engine) -> None:
+def turn_off_foreign_keys(engine: sa.Engine) -> None:
     """Turn foreign keys off on new connections, for migrations: rebuilding a table drops it, which would cascade."""
     event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA foreign_keys=OFF"))
 
 
 def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # `_on_begin` sends BEGIN, not the driver
+    connection.isolation_level = None  # `_on_begin` sends BEGIN, so the driver must not
     for pragma in (*PRAGMAS, f"busy_timeout={int(waits.WAIT_SECONDS * 1000)}"):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -38,10 +38,10 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
 def _on_begin(connection: sa.Connection) -> None:
     """Wait for the file only as long as the request may still wait.
 
-    Otherwise, while another program holds the file, the queued writers would wait for the full time, one after another.
+    Otherwise, if another program locks the file, each of the queued writers would wait for the full time.
     """
     if not connection.get_execution_options().get(WRITES):
-        connection.connection.execute("BEGIN")  # touches no file, so it cannot fail
+        connection.connection.execute("BEGIN")  # this statement reads no file, so it cannot fail
         return
     with waits.counted() as left:
         is_shorter = waits.WAIT_SECONDS - left > NOTABLE_SECONDS

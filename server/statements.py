@@ -79,7 +79,7 @@ class Query:
         """Run an insert for each row of parameters. Return the returned values, in the same order."""
         if len(rows) == 1:
             return self.rows(session, **rows[0])
-        assert isinstance(self.statement, sa.Insert)  # noqa: S101 - nothing else returns a row for each
+        assert isinstance(self.statement, sa.Insert)  # noqa: S101 - only an insert with RETURNING returns rows
         return list(session.connection().execute(self.statement, rows))
 
     def row(self, session: Session, **parameters: Any) -> Row | None:
@@ -101,7 +101,7 @@ class Query:
         return compiled
 
     def _with(self, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[*tuple[Any, ...]]:
-        assert isinstance(self.statement, sa.Select)  # noqa: S101 - nobody adds a condition to a text
+        assert isinstance(self.statement, sa.Select)  # noqa: S101 - conditions are only added to queries, not to text
         return self.statement.where(*conditions)
 
 
@@ -130,11 +130,13 @@ def columns_of(table: type[SQLModel]) -> list[sa.Column[Any]]:
 
 def detached(table: type[T], values: Row) -> T:
     """Return a row as a read-only object: it belongs to no session, so changes to it are not stored."""
-    return made(table, dict(zip(_attributes_of(table), values, strict=False)))
+    return without_constructor(table, dict(zip(_attributes_of(table), values, strict=False)))
 
 
-def made(table: type[T], attributes: Mapping[str, Any]) -> T:
-    """Return an object with these attributes and no others. Its constructor would take ten times as long."""
+def without_constructor(table: type[T], attributes: Mapping[str, Any]) -> T:
+    """Return an object with these attributes and no others, without calling its constructor, which takes ten times as
+    long.
+    """
     instance: T = sa.inspect(table).class_manager.new_instance()
     instance.__dict__.update(attributes)
     return instance

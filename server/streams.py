@@ -8,7 +8,9 @@ MOST_STREAMS = 50
 """Maximum number of open streams per process. Browsers that are refused try again later."""
 
 MOST_PER_PERSON = 3
-"""This limit is per process too: with several workers, a person may have this many in each."""
+"""Maximum number of a person's open streams. This limit is per process too: with several workers, a person may have
+this many in each.
+"""
 
 
 class Stream:

@@ -1,7 +1,7 @@
 """Sends OpenTelemetry traces: a span for each request, with spans for its transactions and the model inside.
 
-No span has a path, a query, a header, a text or an exception: they may hold secrets. Needs the extra `telemetry`,
-which OpenTelemetry's environment variables configure. Nothing here is global, so libraries trace nothing.
+No span has a path, a query, a header, a text or an exception: they may hold secrets. Needs the extra `telemetry`.
+OpenTelemetry's environment variables configure it. Nothing here is global, so libraries trace nothing.
 """
 
 import threading
@@ -50,10 +50,10 @@ class Tracing:
         closing.start()
         closing.join(CLOSE_SECONDS)
         if closing.is_alive():
-            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # it would go on trying
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # the exporter would keep trying
 
     def parent_of(self, scope: Scope) -> Context:
-        """Return the trace that a trusted proxy started. Nobody else can make this server add to a trace."""
+        """Return the trace that a trusted proxy started. Traces that other clients name are ignored."""
         peer = (scope.get("client") or ("", 0))[0]
         header = Headers(scope=scope).get("traceparent") if is_within(peer, self._trusted) else None
         return TraceContextTextMapPropagator().extract({"traceparent": header} if header else {}, Context())
@@ -77,7 +77,7 @@ class Tracing:
             if span is not None:
                 span.end()
 
-        event.listen(engine, "begin", begin, insert=True)  # before the handler that waits for SQLite's file
+        event.listen(engine, "begin", begin, insert=True)  # registered before the handler that waits for SQLite's file
         event.listen(engine, "commit", end)
         event.listen(engine, "rollback", end)
 

@@ -81,7 +81,7 @@ class Uploads:
             if earlier:
                 self.remove(earlier)
         upload = Upload(f"upl_{secrets.token_hex(16)}", user_id, project_id, name[:200])
-        with no_space_told():
+        with translating_full_disk():
             try:
                 with self.path_of(upload).open("xb") as copy:
                     shutil.copyfileobj(file, copy)
@@ -91,7 +91,7 @@ class Uploads:
                 raise
 
     def find(self, upload_id: str, user_id: str, project_id: str) -> Upload:
-        """Return the user's upload into the project. An import that was interrupted waits again. Raises NotFound."""
+        """Return the user's upload into the project. An interrupted import is offered again. Raises NotFound."""
         path = self.folder / user_id / f"{upload_id}.json"
         upload = self._read(path) if _ID.match(upload_id) else None
         if upload is None or upload.project_id != project_id:
@@ -102,7 +102,7 @@ class Uploads:
         """Save the upload with the changes, and return it. Raises NoSpace."""
         upload = replace(upload, **changes)  # type: ignore[arg-type]  # the callers name fields of Upload
         path = self.path_of(upload).with_suffix(".json")
-        with no_space_told():
+        with translating_full_disk():
             new = path.with_suffix(".new")
             new.write_text(json.dumps(asdict(upload)))
             new.replace(path)
@@ -126,7 +126,7 @@ class Uploads:
             path.unlink(missing_ok=True)
 
     def remove_old(self) -> None:
-        """Remove uploads that nobody has touched for a day."""
+        """Remove uploads that have not changed for a day."""
         for path in self.folder.glob("*/*"):
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > KEPT_SECONDS and not self._is_in_use(path):
@@ -153,7 +153,7 @@ class Uploads:
 
 
 @contextmanager
-def no_space_told() -> Iterator[None]:
+def translating_full_disk() -> Iterator[None]:
     """Raise NoSpace when the disk or a quota is full."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Answers questions about URLs and hosts: does only this machine or a private network reach it, what is its origin."""
+"""Examines URLs and hosts: whether only this machine or a private network can reach them, and what their origin is."""
 
 import ipaddress
 import re
@@ -46,7 +46,9 @@ def is_local_name(host: str) -> bool:
 
 
 def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the host as an address, or None when it is a name. An IPv4 address inside IPv6 is an IPv4 address."""
+    """Return the host as an address, or None when it is a name. An IPv4 address inside an IPv6 address is returned as
+    IPv4.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The time budget for all waits of a request: for slots, for its turn to write, for a lock.
+"""The time budget for all waits of a request: for slots, for the right to write, for a lock.
 
 Work between the waits does not count, so a large batch may embed for minutes.
 """
@@ -13,7 +13,9 @@ WAIT_SECONDS = 15.0
 """A request whose waits add up to more than this gets a 503."""
 
 NOTABLE_SECONDS = 0.1
-"""Only longer waits shorten a transaction's own wait for the file or a lock, because that takes extra statements."""
+"""Only after longer waits does a transaction get a shorter time limit for the file or a lock, because that takes extra
+statements.
+"""
 
 WRITES = "writes"
 """The execution option of connections for transactions that may write."""
@@ -34,7 +36,7 @@ def begin() -> None:
     _waits.set(_Waits())
 
 
-def left() -> float:
+def seconds_left() -> float:
     """Return the seconds that are left to wait, at least 0."""
     waits = _waits.get()
     return WAIT_SECONDS if waits is None else max(WAIT_SECONDS - waits.spent_seconds, 0.0)
@@ -46,7 +48,7 @@ def counted() -> Iterator[float]:
     waits = _waits.get()
     began = time.monotonic()
     try:
-        yield left()
+        yield seconds_left()
     finally:
         if waits is not None:
             waits.spent_seconds += time.monotonic() - began

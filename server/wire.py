@@ -12,7 +12,7 @@ from starlette.requests import Request
 from server.errors import Invalid, TooLarge, TooSlow, Unsupported
 from server.reasons import reason_of
 from server.runtime import State
-from server.spelling import field_of, names_of, not_a, said_instead
+from server.spelling import field_of, names_of, not_a, wrong_name_hint
 
 Model = TypeVar("Model", bound=BaseModel)
 FORM = "application/x-www-form-urlencoded"
@@ -121,7 +121,7 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> Invalid:
         return Invalid("The body must be a JSON object.")
     instead = ""
     if kind == "missing" and isinstance(first["input"], dict):
-        instead = said_instead([str(first["loc"][-1])], first["input"])
+        instead = wrong_name_hint([str(first["loc"][-1])], first["input"])
     return Invalid(f"{reason_of(first)}{instead}.", field=field)
 
 
@@ -153,7 +153,9 @@ def require_storable(value: object) -> None:
 
 
 def is_unstorable(value: object) -> bool:
-    """Return whether the value holds, at any depth, a NUL (Postgres refuses it) or an infinite number (not in JSON)."""
+    """Return whether the value holds, at any depth, a NUL, which Postgres refuses, or an infinite number, which JSON
+    does not have.
+    """
     waiting = [value]
     while waiting:
         part = waiting.pop()

@@ -1,4 +1,4 @@
-"""Gives out the turn to write to a SQLite database: one thread at a time, across all processes that use the file.
+"""Lets one thread at a time write to a SQLite database, across all processes that use the file.
 
 SQLite's own lock keeps the data safe, but a waiting writer polls it only every 100 ms. Here, the next writer is woken
 at once.
@@ -17,7 +17,9 @@ from server import waits
 
 
 class WriterLock:
-    """First a lock within this process, then a lock on a file, which the kernel releases when a process ends."""
+    """Two locks, taken in this order: one within this process, and one on a file, which the kernel releases when the
+    process ends.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -26,7 +28,7 @@ class WriterLock:
         self._waiter: _Waiter | None = None
 
     def acquire(self, seconds: float) -> bool:
-        """Return False if others write for longer than `seconds`."""
+        """Take both locks. Return False if others write for longer than `seconds`."""
         deadline = time.monotonic() + seconds
         if not self._threads.acquire(timeout=seconds):
             return False
@@ -53,7 +55,7 @@ class WriterLock:
 
     def _acquire_file(self, deadline: float) -> bool:
         if self._descriptor is None:
-            with contextlib.suppress(OSError):  # SQLite has its own lock, and reports what is wrong with the folder
+            with contextlib.suppress(OSError):  # SQLite has its own lock, and reports the problem with the folder
                 self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if self._descriptor is None:
             return True
@@ -97,7 +99,7 @@ class _Waiter:
         self._is_wanted = False
         self._is_ending = False
         self.is_waiting = False
-        """Whether the thread waits, for a writer or because an earlier one gave up."""
+        """Whether the thread waits for the file's lock, even if the writer that it began to wait for has given up."""
 
         threading.Thread(target=self._run, name="writer-lock", daemon=True).start()
 

@@ -114,7 +114,7 @@ def second_factor(run: Run, stored: Database, data_dir: Path) -> None:
 
 
 def test_a_secret_key_that_opens_nothing_is_found(run: Run, data_dir: Path, second_factor: None) -> None:
-    assert line(run, "secret key").startswith("WRONG it is missing, and authenticator apps or waiting letters need it")
+    assert line(run, "secret key").startswith("WRONG it is missing, but authenticator apps or queued emails need it")
     assert not (data_dir / "secret_key").exists()
     (data_dir / "secret_key").write_text(SECRET)
     assert line(run, "secret key") == (
@@ -147,15 +147,15 @@ def test_a_chroma_server_that_refuses_the_token_or_lost_a_collection_is_found(
 
 def test_a_redis_that_is_away_is_found(run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
     monkeypatch.setenv("SELFMEMORY_REDIS_URL", f"redis://:{SECRET}@127.0.0.1:{unused_tcp_port}/0")
-    assert line(run, "Redis").startswith("WRONG does not accept counts (ConnectionError): check SELFMEMORY_REDIS_URL")
+    assert line(run, "Redis").startswith("WRONG cannot store counts (ConnectionError): check SELFMEMORY_REDIS_URL")
 
 
 @pytest.mark.needs("redis")
 def test_a_redis_that_refuses_the_password_is_found(run: Run, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELFMEMORY_REDIS_URL", redis_url)
-    assert line(run, "Redis") == "ok counts the rate limits of all processes"
+    assert line(run, "Redis") == "ok counts the rate limits of all machines"
     monkeypatch.setenv("SELFMEMORY_REDIS_URL", redis_url.replace("redis://", f"redis://nobody:{SECRET}@"))
-    assert "does not accept counts (AuthenticationError)" in line(run, "Redis")
+    assert "cannot store counts (AuthenticationError)" in line(run, "Redis")
 
 
 def test_a_model_that_is_away_is_found(run: Run, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
@@ -173,14 +173,14 @@ def test_a_pool_that_postgres_cannot_serve_is_found(
     monkeypatch.setenv("SELFMEMORY_DATABASE_URL", url)
     assert "connections for all processes of 40 each" in line(run, "database")
     monkeypatch.setenv("SELFMEMORY_DATABASE_POOL", "5000")
-    assert "lower SELFMEMORY_DATABASE_POOL, or raise max_connections there" in line(run, "database")
+    assert "lower SELFMEMORY_DATABASE_POOL, or raise max_connections on the database server" in line(run, "database")
     postgres.drop(url)
 
 
 def test_it_tells_which_model_made_the_vectors_and_whether_it_reads_the_memories(run: Run, project_id: str) -> None:
     texts = [f"Prefiro café sem açúcar de manhã, {number} xícaras." for number in range(6)]
     run("import", "--project", project_id, given=lines(*texts))
-    assert line(run, "vectors") == "ok 6 memories by all-MiniLM-L6-v2/int8"
+    assert line(run, "vectors") == "ok 6 memories with vectors of all-MiniLM-L6-v2/int8"
     told = line(run, "languages")
-    assert "1 project has many memories in languages that the embedding model handles badly" in told
+    assert "1 project has many memories in languages that the embedding model does not support well" in told
     assert "Set SELFMEMORY_EMBEDDING_MODEL=multilingual-e5-small and restart" in told

@@ -98,7 +98,7 @@ SENTENCES = {
     "QuotaExceeded": "This project is full: delete memories, or ask the administrator of this server to raise its "
     "quota.",
     "RequestEnded": "This request has ended. Go back to the application and connect again.",
-    "RoleOfOrganization": "This person has the role from the organization: change it there.",
+    "RoleOfOrganization": "This role comes from the organization: change the person's role there.",
     "ServiceError": "The request failed.",
     "SetUpEnded": "This setup has expired. Start again.",
     "SignUpClosed": "Sign-up is closed: ask the administrator of this server for an account.",

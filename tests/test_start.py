@@ -190,14 +190,14 @@ def test_a_postgres_database_that_does_not_exist_is_said(refusal: Refusal, postg
 def test_one_warning_names_settings_that_do_not_fit(
     settings: Settings, host: str, url: str, warning: str | None
 ) -> None:
-    warnings = list(start_warnings.of(settings.model_copy(update={"host": host, "public_url": url})))
+    warnings = list(start_warnings.warnings_for(settings.model_copy(update={"host": host, "public_url": url})))
     assert len(warnings) == (warning is not None)
     assert warning is None or warning in warnings[0]
 
 
 def test_a_network_that_cannot_connect_is_warned_of(settings: Settings) -> None:
     unreachable = settings.model_copy(update={"public_url": "http://nas.local:8081"})
-    assert "set SELFMEMORY_HOST to 0.0.0.0" in list(start_warnings.of(unreachable))[-1]
+    assert "set SELFMEMORY_HOST to 0.0.0.0" in list(start_warnings.warnings_for(unreachable))[-1]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_network_file_system_is_warned_of(
     mounts = tmp_path / "mounts"
     mounts.write_text(f"/dev/a / ext4 rw 0 0\nserver:/x {tmp_path.resolve()} {kind} rw 0 0\n")
     monkeypatch.setattr(data_folder, "MOUNTS", mounts)
-    warnings = list(start_warnings.of(settings))
+    warnings = list(start_warnings.warnings_for(settings))
     assert [f"network file system ({kind})" in warning for warning in warnings] == [True] * is_network
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from server.domain.memory.labels import MOST_VALUES
 from server.errors import Invalid
-from server.json_text import HALF_A_CHARACTER, has_half_a_character
+from server.json_text import LONE_SURROGATE, has_lone_surrogate
 from server.spelling import nearest, shortened
 from server.wire import require_storable
 
@@ -75,8 +75,8 @@ def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
 
 def _text(value: object) -> str:
     if isinstance(value, str):
-        if has_half_a_character(value):  # escapes in JSON can produce one
-            raise ValueError(HALF_A_CHARACTER)
+        if has_lone_surrogate(value):  # escapes in JSON can produce a lone surrogate
+            raise ValueError(LONE_SURROGATE)
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
         return json.dumps(value)

@@ -20,7 +20,7 @@ Context = ServerRequestContext[Any, Any]
 def call_of(context: Context) -> Call:
     """Return the call that the gate authenticated. No argument of a request can name another caller."""
     request = context.request
-    assert isinstance(request, Request)  # noqa: S101 - over HTTP there always is one
+    assert isinstance(request, Request)  # noqa: S101 - over HTTP there is always one
     call: Call = request.scope[CALL]
     return call
 
@@ -31,12 +31,12 @@ async def run_tool(call: Call, tool: Tool, called: str, arguments: dict[str, Any
         call.principal.require(tool.scope)
         values = read_arguments(called, tool.input_schema, arguments)
         return result_of(await tool.run(call, validated(tool.arguments, values)))
-    except Exception as error:  # noqa: BLE001 - what is no known failure is logged as a crash
+    except Exception as error:  # noqa: BLE001 - unknown failures are logged as crashes
         return CallToolResult(content=[TextContent(text=sentence(error))], is_error=True)
 
 
 def result_of(answer: Answer) -> CallToolResult:
-    """Return the answer as structured content, and as text for the many clients that pass on only the text."""
+    """Return the answer as structured content and as text, because many clients pass on only the text."""
     return CallToolResult(
         content=[TextContent(text=answer.text)], structured_content=answer.view.model_dump(mode="json")
     )

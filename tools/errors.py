@@ -30,7 +30,7 @@ def sentence(error: Exception) -> str:
     if isinstance(error, ServiceError):
         return error.detail
     log.error("crash", exc_info=error)
-    return f"Something went wrong here; quote request id {request_id.get()}."
+    return f"Something went wrong. If you report this, include the request id {request_id.get()}."
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
 
 
 def is_small(headers: Headers) -> bool:
-    """Return whether the announced body is so small that memory has room for any number of them."""
+    """Return whether the announced body is so small that many of them at once need little memory."""
     length = headers.get("content-length", "")
     return length.isdecimal() and int(length) <= SMALL_BODY
 
@@ -112,9 +112,9 @@ async def call_of(request: Request[State]) -> Call:
 
 
 def require_scopes(principal: Principal, scopes: dict[str, Scope], message: object) -> None:
-    """Raises InsufficientScope, whose HTTP 403 makes OAuth clients request more scopes.
+    """Raises InsufficientScope: its HTTP 403 makes OAuth clients request more scopes.
 
-    The body decides, because a header may name another tool. The operations check the scopes again.
+    The tool in the body counts, because a header may name another one. The operations check the scopes again.
     """
     if principal.scopes.issuperset(scopes.values()):
         return

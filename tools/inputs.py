@@ -26,14 +26,14 @@ def read_id(value: object) -> str:
     if len(ids) > 1:
         raise ValueError("give one id at a time")
     if not ids:
-        raise ValueError("an id is mem_ and 32 characters, in full")
+        raise ValueError("give the whole id: mem_ and 32 characters")
     return ids.pop()
 
 
 Id = Annotated[
     str, BeforeValidator(read_id), Field(description="A memory's id from another tool's answer (mem_…), or its url.")
 ]
-SOURCE = {"type": "string", "description": "Where it comes from, such as a web address. Other keys are welcome."}
+SOURCE = {"type": "string", "description": "Where the memory comes from, such as a URL. Other keys are allowed."}
 Data = Annotated[Metadata, WithJsonSchema({"type": "object", "properties": {"source": SOURCE}})]
 """Metadata. Gemini refuses an object type without properties, so the schema names one."""
 
@@ -42,7 +42,7 @@ Moment = Annotated[str, Field(max_length=100)]
 
 class SearchArguments(BaseModel):
     query: Query = Field(description="A question or keywords. Empty text gives the newest memories.")
-    limit: Limit = Field(default=10, description="The most results to return; 10 if left out.")
+    limit: Limit = Field(default=10, description="Maximum number of results; 10 if left out.")
     tags: list[str] = Field(default=[], description="Only memories with any of these tags.")
     match_all_tags: bool = Field(default=False, description="True: only memories that have all of the tags.")
     people_mentioned: list[str] = Field(default=[], description="Only memories about any of these people.")
@@ -57,7 +57,7 @@ class SearchArguments(BaseModel):
     metadata: Data = Field(default={}, description="Only memories whose metadata has exactly these values.")
     threshold: Threshold = Field(
         default=0,
-        description="Only results with at least this score; 0 gives all. If left out, all but chance hits.",
+        description="Only results with at least this score; 0 returns all. If left out, chance matches are dropped.",
     )
 
 
@@ -66,8 +66,8 @@ class FetchArguments(BaseModel):
 
 
 class ListArguments(BaseModel):
-    limit: PageLimit = Field(default=10, description="The most memories to return; 10 if left out.")
-    offset: Offset = Field(default=0, description="How many of the newest to skip.")
+    limit: PageLimit = Field(default=10, description="Maximum number of memories; 10 if left out.")
+    offset: Offset = Field(default=0, description="How many of the newest memories to skip.")
     tags: list[str] = Field(default=[], description="Only memories with any of these tags.")
     topic_category: str = Field(default="", description="Only memories of this category.")
     pinned: bool = Field(default=False, description="True: only pinned memories.")
@@ -75,7 +75,7 @@ class ListArguments(BaseModel):
 
 class ContextArguments(BaseModel):
     budget: ContextBudget = Field(
-        default=DEFAULT_BUDGET, description=f"The most characters to return; {DEFAULT_BUDGET} if left out."
+        default=DEFAULT_BUDGET, description=f"Maximum number of characters to return; {DEFAULT_BUDGET} if left out."
     )
 
 
@@ -113,4 +113,4 @@ class UpdateArguments(BaseModel):
 
 class DeleteArguments(BaseModel):
     id: Id
-    permanent: bool = Field(default=False, description="True deletes it for good: nobody can restore it.")
+    permanent: bool = Field(default=False, description="True deletes it permanently: nobody can restore it.")

@@ -26,7 +26,7 @@ def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) 
     """Return `app` for the corrected message, or an answer that says what is wrong with the message."""
     if sentence := wrong_message(message):
         return failure(INVALID_REQUEST, sentence, id_of(message))
-    assert isinstance(message, dict)  # noqa: S101 - else it is a wrong message
+    assert isinstance(message, dict)  # noqa: S101 - otherwise `wrong_message` has refused it
     revision = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip() or revision_in(message)
     if not (is_handshake(message) or revision is None or revision in KNOWN_PROTOCOL_VERSIONS):
         return unknown_revision(message, revision)
@@ -87,7 +87,7 @@ def _handshake(params: object) -> dict[str, object]:
 
 
 def _arguments_in(text: str) -> object:
-    """Parse JSON text, and return None for blank text. Return other text unchanged, to be refused later."""
+    """Parse JSON text, and return None for blank text. Return other text unchanged. It is refused later."""
     try:
         return from_json(text) if text.strip() else None
     except ValueError:
@@ -128,7 +128,9 @@ def without_revision(app: ASGIApp) -> ASGIApp:
 
 
 def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
-    """Return `app` for clients that accept anything. A client that accepts only events gets the answer as one event."""
+    """Return `app` for clients that accept anything. A client that accepts only event streams gets the answer as one
+    event.
+    """
     accepted = {part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(",")}
     if accepted & JSON_TYPES:
         return app
@@ -143,7 +145,7 @@ def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
 
 
 def one_event(send: Send) -> Send:
-    """Return a `send` that makes a JSON answer with status 200 one server-sent event."""
+    """Return a `send` that turns a JSON answer with status 200 into one server-sent event."""
     start: Message = {}
     body = bytearray()
 

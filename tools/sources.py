@@ -17,7 +17,7 @@ class SourceView(BaseModel):
     kind: str = Field(description="api_key, application, session or import")
     id: str
     name: str
-    saved: str = Field(description="by whom and when, in words")
+    saved: str = Field(description="who saved it and when, in words")
 
     @classmethod
     def of(cls, memory: Memory) -> "SourceView":
@@ -36,7 +36,7 @@ def saved_by(memory: Memory) -> str:
 
 
 def age_of(moment: datetime) -> str:
-    """Return how long ago it was, in the largest unit that it fills."""
+    """Return how long ago it was, in the largest unit of which at least one has passed."""
     seconds = int((now() - moment).total_seconds())
     for unit, length in UNITS:
         if count := seconds // length if seconds > 0 else 0:

@@ -13,7 +13,7 @@ from server.settings import Settings
 from tools.sources import SourceView
 
 ANSWER_LENGTH = 40_000
-"""Maximum length of an answer with several memories. A longer one would fill the context of many clients."""
+"""Maximum length of an answer with several memories. A longer one could fill a client's whole context."""
 
 ANSWER_ROOM = 300
 """The characters reserved in an answer for the text around its memories."""
@@ -35,7 +35,7 @@ class MemoryFields(BaseModel):
     id: str
     title: str = Field(description="the beginning of the text")
     text: str
-    url: str = Field(description="opens the memory in the dashboard")
+    url: str = Field(description="the memory's page in the dashboard")
     metadata: dict[str, JsonValue]
 
 
@@ -50,16 +50,16 @@ class Entry(MemoryFields):
 
 
 class Match(Entry):
-    score: float = Field(ge=0, le=1, description="higher is closer")
+    score: float = Field(ge=0, le=1, description="a higher score means a closer match")
 
 
 WEAK = "Even the closest result is no better than what unrelated questions find. Perhaps nothing answers this one."
 
 
 class Matches(BaseModel):
-    results: list[Match] = Field(description="closest first")
+    results: list[Match] = Field(description="the closest memory first")
     weak: bool = Field(
-        default=False, exclude_if=lambda value: not value, description="whether the results say little about the query"
+        default=False, exclude_if=lambda value: not value, description="true if probably no result answers the query"
     )
     note: str = Field(default="", exclude_if=lambda value: not value, description="a note if the results are weak")
     omitted: int = Field(
@@ -108,7 +108,7 @@ def fitting(views: Iterable[View], text_of: Callable[[View], str]) -> list[View]
     fitted: list[View] = []
     room = ANSWER_LENGTH - ANSWER_ROOM
     for view in views:
-        room -= len(text_of(view)) + 2  # the separator
+        room -= len(text_of(view)) + 2  # with the separator
         if room < 0:
             break
         fitted.append(view)
@@ -117,7 +117,7 @@ def fitting(views: Iterable[View], text_of: Callable[[View], str]) -> list[View]
 
 def instant(moment: datetime) -> str:
     """Return the time in the format of JSON answers."""
-    return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic does not say that it is text
+    return _INSTANT.dump_python(moment, mode="json")  # type: ignore[no-any-return]  # Pydantic types it as Any
 
 
 def as_json(view: BaseModel) -> str:

@@ -70,7 +70,7 @@ async def delete_memory(call: Call, arguments: DeleteArguments) -> Answer:
     """
     until = await call.run(deletions.delete, arguments.id, arguments.permanent)
     if until is None:
-        return _change(arguments.id, f"Deleted {arguments.id} for good.")
+        return _change(arguments.id, f"Deleted {arguments.id} permanently.")
     return _change(arguments.id, f"Deleted {arguments.id}; it can be restored until {until:%Y-%m-%d %H:%M} UTC.")
 
 

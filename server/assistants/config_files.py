@@ -110,7 +110,7 @@ def _at(tree: Mapping[str, object], keys: tuple[str, ...]) -> object:
 def _replace(path: Path, text: str, *, is_new: bool) -> None:
     """Write a new file and move it into place, so that no client reads a partial file. Only its owner can read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    target = path.resolve()  # a link stays a link
+    target = path.resolve()  # keep a symbolic link in place
     with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False, encoding="utf-8") as file:  # mode 0600
         file.write(text)
     try:

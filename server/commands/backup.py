@@ -19,7 +19,7 @@ from server.index.words import word_index
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
 
 STANDARD = "-"
-"""Means standard output or input instead of a file, for example with `docker compose exec`."""
+"""This file name means standard output or input, for example with `docker compose exec`."""
 
 
 def backup(settings: Settings, args: Namespace) -> None:
@@ -67,7 +67,7 @@ def _write_to_standard_output(settings: Settings) -> None:
 
 @contextmanager
 def _new_file(file: Path) -> Iterator[Path]:
-    """Yield an empty, private file, which gets its name at the end. After a failure, no file is left. Raises
+    """Yield an empty, private file, which gets its final name at the end. After a failure, no file is left. Raises
     SettingsError if the name is taken, or if the folder is not writable.
     """
     if os.path.lexists(file):
@@ -89,7 +89,7 @@ def _new_file(file: Path) -> Iterator[Path]:
 
 
 def _name(partial: Path, file: Path) -> None:
-    """Write the file to disk and give it its name. Raises SettingsError if the name is now taken."""
+    """Flush the file to disk and give it its final name. Raises SettingsError if the name is now taken."""
     with partial.open("rb") as written:
         os.fsync(written.fileno())
     try:
@@ -111,7 +111,7 @@ def _leaving_nothing_behind() -> Iterator[None]:
 
 
 def _also_keep(settings: Settings) -> Iterator[str]:
-    """Yield a sentence about the key that a server on another machine needs, if the file does not contain it."""
+    """Yield a sentence about the secret key, which another machine needs, if the backup does not contain it."""
     key = settings.data_dir.absolute() / SECRET_KEY_FILE
     if settings.secret_key.get_secret_value():
         yield "Keep SELFMEMORY_SECRET_KEY too: it is not in the backup, and authenticator apps need it."

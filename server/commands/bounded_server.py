@@ -26,7 +26,7 @@ class BoundedServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note the signal, even during startup, and start the clock."""
+        """Remember the signal, even during startup, and start the time limit."""
         if not self.should_exit:
             clock = threading.Timer(END_SECONDS, end_now)
             clock.daemon = True

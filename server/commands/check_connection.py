@@ -16,7 +16,7 @@ from server.urls import is_loopback, is_private
 SECONDS = 10
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 PAGE = "https://inspector.example"
-"""The origin of an arbitrary page, since every page may read the documents."""
+"""The origin of some page: pages of any origin may read the documents."""
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 """Most checks use this User-Agent, because a proxy may block programs."""
@@ -171,7 +171,7 @@ def _problem(answer: httpx.Response) -> str:
         return "something else answers: let the proxy pass this path on to this server"
     status = answer.status_code
     if status == 401 and "detail" in answer.text:
-        return "the server's challenge arrives changed: let the proxy pass WWW-Authenticate on unchanged"
+        return "the proxy changes the server's challenge: let it pass WWW-Authenticate on unchanged"
     return f"HTTP {status}: {STATUS_ADVICE.get(status, 'check the log of the proxy')}"
 
 

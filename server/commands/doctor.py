@@ -35,7 +35,7 @@ PUBLIC_URL_SECONDS = 5
 """The public URL must answer within this time."""
 
 OFTEN_ENOUGH = 1_000
-"""A rate that the doctor itself never reaches."""
+"""A rate so high that the doctor never reaches it."""
 
 
 def doctor(settings: Settings, _args: Namespace) -> int:
@@ -61,7 +61,9 @@ def doctor(settings: Settings, _args: Namespace) -> int:
 def _settings(settings: Settings) -> str:
     storage = "SQLite" if settings.is_sqlite else "Postgres"
     chroma = "a Chroma server" if settings.chroma_url else "embedded Chroma"
-    return "; ".join([f"{storage}, {chroma}, data in {settings.data_dir.absolute()}", *start_warnings.of(settings)])
+    return "; ".join(
+        [f"{storage}, {chroma}, data in {settings.data_dir.absolute()}", *start_warnings.warnings_for(settings)]
+    )
 
 
 def _data_folder(settings: Settings) -> str:
@@ -104,13 +106,13 @@ def _about_postgres(session: Session, settings: Settings) -> str:
     if settings.database_pool > most - reserved:
         raise CheckFailed(
             f"it allows {most - reserved} connections, and one process may use {settings.database_pool}: "
-            "lower SELFMEMORY_DATABASE_POOL, or raise max_connections there"
+            "lower SELFMEMORY_DATABASE_POOL, or raise max_connections on the database server"
         )
     return f", {most - reserved} connections for all processes of {settings.database_pool} each"
 
 
 def _secret_key(settings: Settings) -> str:
-    """Decrypt something to test the key. Do not create a key if there is none."""
+    """Decrypt a stored value to test the key. Do not create a key if there is none."""
     file = settings.data_dir.absolute() / SECRET_KEY_FILE
     is_set = bool(settings.secret_key.get_secret_value())
     back = "set SELFMEMORY_SECRET_KEY to the earlier one" if is_set else f"put the earlier {file} back"
@@ -119,7 +121,7 @@ def _secret_key(settings: Settings) -> str:
         names = set(session.scalars(sa.select(col(Mail.key_id)).where(col(Mail.key_id).is_not(None)).distinct()))
     if not is_set and not file.exists():
         if sealed or names:
-            raise CheckFailed(f"it is missing, and authenticator apps or waiting letters need it: {back}")
+            raise CheckFailed(f"it is missing, but authenticator apps or queued emails need it: {back}")
         return "none yet: the first start creates it"
     try:
         if sealed:
@@ -128,7 +130,7 @@ def _secret_key(settings: Settings) -> str:
         raise CheckFailed(f"authenticator apps were set up with a different one: {back}") from None
     if names - {key_id(settings, Purpose.MAIL_KEY_ID)}:
         raise CheckFailed(
-            f"letters wait for a server with a different one: {back}, and use the same key for all servers"
+            f"queued emails were encrypted with a different one: {back}, and use the same key for all servers"
         )
     return "SELFMEMORY_SECRET_KEY" if is_set else str(file)
 
@@ -159,18 +161,18 @@ def _count(
 
 
 def _redis(settings: Settings) -> str:
-    """Count a hit, just like a request."""
+    """Count a hit, as a request does."""
     url = settings.redis_url.get_secret_value()
     if not url:
-        return "off (set SELFMEMORY_REDIS_URL): each process counts rate limits alone"
+        return "off (set SELFMEMORY_REDIS_URL): each machine counts rate limits alone"
     try:
         in_redis(url).hit(RateLimitItemPerSecond(OFTEN_ENOUGH), "doctor")
     except StorageError as error:
         raise CheckFailed(
-            f"does not accept counts ({type(error.storage_error).__name__}): check SELFMEMORY_REDIS_URL, its "
+            f"cannot store counts ({type(error.storage_error).__name__}): check SELFMEMORY_REDIS_URL, its "
             "password, and that it runs and accepts writes"
         ) from None
-    return "counts the rate limits of all processes"
+    return "counts the rate limits of all machines"
 
 
 def _model(settings: Settings) -> str:
@@ -179,7 +181,7 @@ def _model(settings: Settings) -> str:
         began = time.perf_counter()
         embedder.embed([f"doctor at {time.time_ns()}"], is_question=True)
         spent = (time.perf_counter() - began) * 1000
-        return f"{embedder.name}, {embedder.dimensions} dimensions, {spent:.1f} ms a text"
+        return f"{embedder.name}, {embedder.dimensions} dimensions, {spent:.1f} ms per text"
     finally:
         embedder.close()
 

@@ -13,20 +13,23 @@ LOOKING_SECONDS = 5.0
 
 
 def vectors(settings: Settings) -> str:
-    """Say how many memories have vectors of each model, and how far re-embedding has come."""
+    """Report how many memories have vectors of each model, and the progress of re-embedding."""
     with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
         models = survey.count_models(session)
         work = survey.read(session).work
     if not models:
         return "none yet"
-    counts = ", ".join(f"{count:,} memories by {name or 'no model yet'}" for name, count in sorted(models.items()))
+    counts = ", ".join(
+        f"{count:,} memories {f'with vectors of {name}' if name else 'without vectors'}"
+        for name, count in sorted(models.items())
+    )
     if len(models) == 1 and "" not in models:
         return counts
     return f"{counts}; {work or 'a running server embeds them again with the configured model'}"
 
 
 def language(settings: Settings) -> str:
-    """Say whether the model can handle the languages of the memories."""
+    """Report whether the model can handle the languages of the memories."""
     if languages.advice(settings) is None:
         return "the model is not limited to English"
     with migrated(settings.database_url.get_secret_value()) as database:
@@ -36,6 +39,6 @@ def language(settings: Settings) -> str:
 
 def _count_misread(database: Database) -> int:
     ending = time.monotonic() + LOOKING_SECONDS
-    while survey.look_at_projects(database) and time.monotonic() < ending:
+    while survey.examine_projects(database) and time.monotonic() < ending:
         pass
     return survey.count_misread(database)

@@ -15,7 +15,7 @@ from server.models import metadata
 from server.settings import Settings, SettingsError
 
 OUR_TABLES = frozenset({*metadata.tables, "memory_words", "alembic_version", "oauth_parked_requests"})
-"""Includes tables of earlier versions, which a backup from before an upgrade has."""
+"""The list includes tables of earlier versions, because the backup may be older than this version."""
 _FORMAT = "--format=custom"
 _PARTITIONS = sa.text(
     "SELECT part.relname FROM pg_inherits JOIN pg_class AS part ON part.oid = inhrelid "

@@ -63,7 +63,9 @@ def _alone(url: str) -> Iterator[tuple[sa.Connection, str | None]]:
     try:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))):
-                raise SettingsError("a server starts with the database: stop all servers and commands, then restore")
+                raise SettingsError(
+                    "a server is starting on this database: stop all servers and commands, then restore"
+                )
             if others := connection.scalar(_OTHERS):
                 raise SettingsError(
                     f"other programs are connected to the database ({others}): stop all servers, commands and "
@@ -72,7 +74,7 @@ def _alone(url: str) -> Iterator[tuple[sa.Connection, str | None]]:
             tables = our_tables(connection)
             if "alembic_version" in tables:
                 present = str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
-                require_known_schema(present, "the present database", "restore into an empty database")
+                require_known_schema(present, "the current database", "restore into an empty database")
             has_id = "installation" in tables
             yield connection, connection.scalar(sa.text("SELECT id FROM installation")) if has_id else None
     finally:
@@ -92,7 +94,7 @@ def _schema_of(program: str, backup: Path, name: str) -> str:
 
 
 def _restore_list(program: str, backup: Path) -> str:
-    """Return the list of objects to restore: all but those that every database has and only its owner may change."""
+    """Return the list of objects to restore: all except those that every database has and only its owner may change."""
     listed = run([program, "--list", str(backup)]).splitlines()
     return "".join(f"{line}\n" for line in listed if not _NOT_RESTORED.match(line))
 
@@ -101,13 +103,13 @@ def _drops(connection: sa.Connection) -> str:
     """Return the statements that drop everything this server created in the database."""
     tables = [f'DROP TABLE "{table}" CASCADE;' for table in our_tables(connection)]
     searches = [f'DROP TEXT SEARCH {kind} "{name}" CASCADE;' for kind, name in connection.execute(_TEXT_SEARCHES)]
-    trigger = "DROP FUNCTION IF EXISTS memories_forget_versions CASCADE;"  # of a database with partitions
+    trigger = "DROP FUNCTION IF EXISTS memories_forget_versions CASCADE;"  # a partitioned database has these
     return "\n".join([*tables, *searches, trigger, "CREATE EXTENSION IF NOT EXISTS btree_gin;", ""])
 
 
 def _replace(read: list[str], write: list[str], drops: str) -> None:
-    """Run the script that `read` prints in one transaction of `write`. Raises SettingsError without changing anything.
-    The end of the script alone does not commit, because `read` also ends when it fails.
+    """Run the script that the program `read` prints, in one transaction of the program `write`. Raises SettingsError
+    without changing anything. Reaching the end of the script does not commit, because `read` also ends when it fails.
     """
     with tempfile.TemporaryFile() as errors:
         reader = subprocess.Popen(read, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603 - our own arguments

@@ -11,7 +11,7 @@ from server.index.upkeep.progress import Progress
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
-    """Yield a function that shows a step. The end of the block is the end of the work."""
+    """Yield a function that shows a step. When the block ends, the work is shown as done."""
     with tqdm(file=sys.stderr, total=1, unit="") as bar:
 
         def show(progress: Progress) -> None:

@@ -17,7 +17,7 @@ from server.commands.sqlite_copy import MAGIC
 from server.settings import Settings, SettingsError
 
 LOCKS = ("server.lock", "index.lock")
-"""A running server holds at least one of these files of its data folder."""
+"""A running server locks at least one of these files in its data folder."""
 
 POSTGRES_MAGIC = b"PGDMP"
 
@@ -63,7 +63,7 @@ def _standard_input(settings: Settings) -> Iterator[Path]:
 
 
 def _require_backup(file: Path, name: str, for_sqlite: bool) -> None:
-    """Raises SettingsError unless the file begins like a backup of this kind of database."""
+    """Raises SettingsError unless the file begins as a backup of this kind of database does."""
     try:
         with file.open("rb") as opened:
             begins = opened.read(len(MAGIC))

@@ -32,7 +32,7 @@ from server.settings import (
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than clients keep idle connections, so that clients close first."""
+"""Clients keep idle connections for less time than this, so they close them first."""
 
 LISTEN_ADVICE = {
     errno.EADDRINUSE: "stop the program that uses this port, or set SELFMEMORY_PORT (--port) to another one",
@@ -74,7 +74,7 @@ def serve(settings: Settings, _args: Namespace) -> int:
     with bind(settings.host, settings.port) as listener:
         chosen = {"host": settings.host, "port": listener.getsockname()[1], "workers": settings.workers}
         settings = read_settings(**chosen)
-        for warning in start_warnings.of(settings):
+        for warning in start_warnings.warnings_for(settings):
             log.warning(warning)
         with lock_data_dir(settings):
             if settings.workers == 1:
@@ -119,7 +119,7 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
 
 
 def serve_in_process(settings: Settings, listener: socket.socket) -> int:
-    from server.app import create_app, freeze_start  # noqa: PLC0415 - the parent of workers does without its 100 MB
+    from server.app import create_app, freeze_start  # noqa: PLC0415 - 100 MB that the parent of workers does not need
 
     def when_listening() -> None:
         freeze_start()
@@ -139,7 +139,7 @@ def serve_in_process(settings: Settings, listener: socket.socket) -> int:
 
 def serve_in_workers(settings: Settings, listener: socket.socket) -> int:
     """Run workers that share the socket and a metrics folder. Each reads the settings from the environment."""
-    migrate(settings.database_url.get_secret_value())  # here, so that a problem is reported only once
+    migrate(settings.database_url.get_secret_value())  # checked here, so that a problem is reported only once
     with tempfile.TemporaryDirectory(prefix="selfmemory-metrics-") as folder:
         share_metrics(folder)
         share_cores(settings.workers)

@@ -1,5 +1,5 @@
-"""Copies a SQLite database. If the secret key is in the data folder, next to the original, the copy holds it too: in a
-table that only copies have, with a name of the key.
+"""Copies a SQLite database. If the secret key is in the data folder, next to the original, the copy also contains it,
+in a table that only copies have.
 """
 
 import sqlite3

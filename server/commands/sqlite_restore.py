@@ -16,7 +16,7 @@ from server.sealing import Purpose, key_id
 from server.settings import SECRET_KEY_FILE, Settings, SettingsError, make_private
 
 ASIDE = ".before-restore-"
-"""The old database keeps its name, followed by this and the time."""
+"""The old database is renamed: this suffix and the time are added to its name."""
 
 PREPARED = ".restore-"
 """The prefix of the folder in which the new database is prepared."""
@@ -43,8 +43,8 @@ def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
 
 @contextmanager
 def _alone_with(target: Path) -> Iterator[str | None]:
-    """Lock the old database, with all its data in one file. Yield its installation's id, or None if there is no usable
-    database. Raises SettingsError if another program has it open.
+    """Lock the old database and move all its data into one file. Yield its installation's id, or None if there is no
+    usable database. Raises SettingsError if another program has it open.
     """
     if not target.exists():
         yield None
@@ -110,7 +110,7 @@ def _swap(new: Path, target: Path, suffix: str) -> bool:
 
 
 def _keep(file: Path, suffix: str) -> None:
-    """Give the file a second name, so that its first name is never missing."""
+    """Give the file a second name (a hard link), so that a file with the first name exists at all times."""
     try:
         os.link(file, f"{file}{suffix}")
     except OSError:  # a file system without hard links
@@ -123,8 +123,8 @@ def _put_key(settings: Settings, key: KeyOfCopy | None, suffix: str) -> Iterator
     if settings.secret_key.get_secret_value() or key is None or key.value is None:
         if key is not None and key.name != _name_of_present_key(settings):
             yield (
-                "This server's secret key is not the one that was backed up, which authenticator apps and waiting "
-                "letters need. Set SELFMEMORY_SECRET_KEY to the backed-up key, or people have to sign in with "
+                "This server's secret key differs from the backed-up one, which authenticator apps and queued emails "
+                "need. Set SELFMEMORY_SECRET_KEY to the backed-up key, or people have to sign in with "
                 "recovery codes."
             )
         return
@@ -139,7 +139,7 @@ def _put_key(settings: Settings, key: KeyOfCopy | None, suffix: str) -> Iterator
 
 
 def _name_of_present_key(settings: Settings) -> str | None:
-    """Return a name of the key that this server uses, or None if it has yet to create one."""
+    """Return the name of this server's key, or None if the key does not exist yet."""
     if not settings.secret_key.get_secret_value() and not (settings.data_dir / SECRET_KEY_FILE).exists():
         return None
     return key_id(settings, Purpose.MAIL_KEY_ID)

@@ -8,7 +8,7 @@ from server.settings import Settings
 from server.urls import is_loopback
 
 
-def of(settings: Settings) -> Iterator[str]:
+def warnings_for(settings: Settings) -> Iterator[str]:
     """Yield one sentence per problem. The server starts anyway."""
     url = settings.public_url
     if not settings.is_https and not is_loopback(url):

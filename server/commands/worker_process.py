@@ -103,7 +103,7 @@ class SharingServer(BoundedServer):
         try:
             connection, _ = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another worker was faster, or the client is gone
+            return  # another worker accepted it, or the client closed it
         except OSError as error:
             log.warning("cannot accept connections", extra={"reason": error.strerror})
             self._rest(listener, REST_SECONDS, accept=False)
@@ -116,7 +116,7 @@ class SharingServer(BoundedServer):
 
     async def _serve_connection(self, connection: socket.socket) -> None:
         config = self.config
-        with contextlib.suppress(OSError):  # the client is gone
+        with contextlib.suppress(OSError):  # the client closed the connection
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: config.http_protocol_class(  # type: ignore[call-arg]
                     config=config, server_state=self.server_state, app_state=self.lifespan.state

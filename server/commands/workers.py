@@ -21,7 +21,7 @@ ANSWER_SECONDS = 1.0
 """How long to wait for a worker before checking the others."""
 
 START_PAUSE_SECONDS = 0.1
-"""Seconds between questions to a worker that is starting, which answers at once that it has not started."""
+"""Seconds between two checks of a worker that is starting. It answers each check at once, so the pause is needed."""
 
 SILENCE_SECONDS = 60.0
 """A worker that has not started, or has not answered, for this long is killed.
@@ -37,19 +37,19 @@ KILL_SECONDS = END_SECONDS + 1
 LONGEST_PAUSE_SECONDS = 30.0
 """A failed start is tried again after 1, 2, 4, ... seconds, up to this many."""
 
-NOT_THERE = 1 << 30
-"""The count of a worker that accepts no connections, so that no other worker leaves one to it."""
+ACCEPTS_NONE = 1 << 30
+"""The connection count of a worker that accepts none. It is so high that no other worker leaves a connection to it."""
 
 
 @dataclass(slots=True)
-class _Seen:
+class _WorkerState:
     """What we know about a worker."""
 
     heard_at: float = field(default_factory=lambda: time.monotonic())
     """When it was started, or last answered."""
 
     patience: float = SILENCE_SECONDS
-    """How many seconds it may stay silent."""
+    """For how many seconds it may give no answer."""
 
     has_listened: bool = False
     replaced_at: float | None = None
@@ -57,7 +57,7 @@ class _Seen:
 
 
 class Workers(Multiprocess):
-    """`run` returns after SIGTERM or SIGINT, or if none of the first workers could start, which `have_failed` shows."""
+    """`run` returns after SIGTERM or SIGINT, or if no first worker could start; then `have_failed` is True."""
 
     def __init__(
         self, config: uvicorn.Config, sockets: list[socket.socket], when_listening: Callable[[], None]
@@ -66,9 +66,9 @@ class Workers(Multiprocess):
         self.have_failed = False
         self._when_listening = when_listening
         self._counts = multiprocessing.RawArray("i", config.workers)
-        self._seen: defaultdict[Process, _Seen] = defaultdict(_Seen)
+        self._seen: defaultdict[Process, _WorkerState] = defaultdict(_WorkerState)
         self._failures: defaultdict[int, int] = defaultdict(int)
-        """For each slot, how many workers in a row ended without ever listening."""
+        """For each slot, how many workers in a row ended before they listened."""
 
     def init_processes(self) -> None:
         """Start the workers, and wait until each listens or has ended."""
@@ -110,7 +110,7 @@ class Workers(Multiprocess):
     handle_ttou = handle_ttin
 
     def _started(self, slot: int) -> Process:
-        self._counts[slot] = NOT_THERE
+        self._counts[slot] = ACCEPTS_NONE
         process = WorkerProcess(self.config, self.sockets, self._counts, slot)
         process.start()
         self._seen[process].patience = SILENCE_SECONDS * 2 ** min(self._failures[slot], MOST_DOUBLINGS)
@@ -137,7 +137,7 @@ class Workers(Multiprocess):
             self._failures[slot] = 0 if seen.has_listened else self._failures[slot] + 1
             pause = min(2.0 ** (self._failures[slot] - 1), LONGEST_PAUSE_SECONDS) if self._failures[slot] else 0.0
             seen.replaced_at = time.monotonic() + pause
-            self._counts[slot] = NOT_THERE
+            self._counts[slot] = ACCEPTS_NONE
             ended = {"pid": process.pid, "exit_code": process.exitcode, "in_seconds": pause}
             log.warning("worker ended, starting another", extra=ended)
         return time.monotonic() >= seen.replaced_at

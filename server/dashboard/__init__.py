@@ -1,1 +1,3 @@
-"""The dashboard door: pages for people. Cookie in, one operation, a template or a 303 out."""
+"""The dashboard door: pages for people. Each request has a session cookie, runs one operation, and gets a page or a
+303.
+"""

@@ -15,7 +15,7 @@ ZONE_COOKIE = "zone"
 """Holds the reader's time zone, which a script sets. Without it, days are in UTC."""
 
 MOST_DAYS = 30
-"""An older time is shown as its date."""
+"""A time that is more days ago is shown as its date."""
 
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 

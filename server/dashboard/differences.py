@@ -8,7 +8,7 @@ from typing import NamedTuple
 from server.models.base import JSON, JsonObject
 
 MOST_WORDS = 1_500
-"""Comparing more would take too long. Longer texts are shown without differences."""
+"""Maximum number of words to compare, because more would take too long. Longer texts are shown without differences."""
 
 SHOWN_AROUND = 80
 """How many characters of unchanged text to show on each side of a change."""
@@ -58,7 +58,7 @@ def _pieces(old: Sequence[str], new: Sequence[str]) -> Iterator[Piece]:
 
 
 def _shortened(text: str, is_first: bool, is_last: bool) -> str:
-    """Return unchanged text without its middle or, at either end of the memory, without the far part."""
+    """Shorten unchanged text: keep what is next to a change, and leave out the rest."""
     head = 0 if is_first else SHOWN_AROUND
     tail = 0 if is_last else SHOWN_AROUND
     if len(text) <= head + tail + SHOWN_AROUND:

@@ -42,7 +42,7 @@ FIELD_LABELS = {
 
 
 def with_field_label(error: ServiceError) -> str:
-    """Return the error's sentence after the field's label, if the error is about a field."""
+    """Return the error's sentence, with the field's label before it if the error is about a field."""
     if isinstance(error, Invalid) and error.field:
         return f"{field_label(error.field)}: {error.reason}"
     return error.detail

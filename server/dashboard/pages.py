@@ -77,7 +77,9 @@ class PageRequest:
         return [value for value in self.form.getlist(name) if isinstance(value, str)]
 
     def chosen(self, name: str, what: str) -> str:
-        """Return what the person chose in the field. Raises Invalid, which asks for `what`."""
+        """Return the values that the person chose in the field. Raises Invalid if there is none; the sentence asks for
+        `what`.
+        """
         value = self.text(name)
         if not value:
             raise Invalid(f"Choose {what}.")
@@ -213,7 +215,9 @@ async def read_form(request: PageRequest, most_fields: int = MAX_FIELDS) -> Asyn
 
 
 async def page_request_of(http: Request[State]) -> PageRequest:
-    """Raises Unauthenticated (also for an API key or token: not a person), Forbidden for another site's form."""
+    """Raises Unauthenticated (also for an API key or token, which is not a person), Forbidden for a form from another
+    site.
+    """
     runtime = http.state["runtime"]
     principal = await runtime.authenticate(credential_of(http, runtime.settings))
     if not principal.is_session:
@@ -222,9 +226,9 @@ async def page_request_of(http: Request[State]) -> PageRequest:
 
 
 async def to_sign_in(http: Request[State]) -> Response:
-    """Redirect to the sign-in page, which leads back here. A new server redirects to the setup page.
+    """Redirect to the sign-in page, which then redirects back here. A new server redirects to the setup page.
 
-    A form is not sent again after sign-in, so it leads back to the dashboard.
+    A form is not sent again after sign-in, so a POST ends on the dashboard.
     """
     if not await http.state["runtime"].read(users.has_any):
         return RedirectResponse(SETUP, 303)

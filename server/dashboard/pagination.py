@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 PAGE_SIZE = 40
 MAX_DIGITS = 6
-"""A position in the address with more digits is ignored."""
+"""A position with more digits in the address is ignored."""
 
 
 class ListPage(NamedTuple, Generic[T]):

@@ -38,7 +38,7 @@ def pretty(value: JSON) -> str:
 
 
 def one_line(value: JSON) -> str:
-    """Return text unchanged, and any other metadata value as JSON on one line."""
+    """Return text as it is, and any other metadata value as JSON on one line."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

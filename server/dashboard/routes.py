@@ -64,9 +64,9 @@ PAGES = {
     PROJECT + "/trash/{memory_id}/delete": Page(trash.show, trash.erase, only_posts=True),
     PROJECT + "/activity": Page(project_activity.show),
     PROJECT + "/activity/undo": Page(project_activity.show, project_activity.undo, only_posts=True),
-    PROJECT + "/connect": Page(connect.show, connect.create_key, guard=step_up.recently),
+    PROJECT + "/connect": Page(connect.show, connect.create_key, guard=step_up.unless_recent),
     PROJECT + "/connect/status": Page(connect.status),
-    PROJECT + "/keys": Page(keys.show, keys.create, guard=step_up.recently),
+    PROJECT + "/keys": Page(keys.show, keys.create, guard=step_up.unless_recent),
     PROJECT + "/keys/{key_id}/rename": Page(keys.show, keys.rename, only_posts=True),
     PROJECT + "/keys/{key_id}/revoke": Page(keys.show, keys.revoke, only_posts=True),
     PROJECT + "/members": Page(members.show, members.invite),
@@ -81,7 +81,7 @@ PAGES = {
     PROJECT + "/settings": Page(projects.show),
     PROJECT + "/change": Page(projects.show, projects.change, only_posts=True),
     PROJECT + "/delete-memories": Page(projects.show, projects.delete_memories, only_posts=True),
-    PROJECT + "/delete": Page(projects.show, projects.delete, only_posts=True, guard=step_up.recently),
+    PROJECT + "/delete": Page(projects.show, projects.delete, only_posts=True, guard=step_up.unless_recent),
 
     MEMORY: Page(memory.show),
     MEMORY + "/edit": Page(memory.edit, memory.save),
@@ -105,9 +105,9 @@ PAGES = {
     ORGANIZATION + "/activity": Page(organization.show_activity),
     ORGANIZATION + "/danger": Page(organization.show_danger),
     ORGANIZATION + "/transfer": Page(
-        organization.show_danger, organization.transfer, only_posts=True, guard=step_up.recently),
+        organization.show_danger, organization.transfer, only_posts=True, guard=step_up.unless_recent),
     ORGANIZATION + "/delete": Page(
-        organization.show_danger, organization.delete, only_posts=True, guard=step_up.recently),
+        organization.show_danger, organization.delete, only_posts=True, guard=step_up.unless_recent),
 
     HOME + "/connections": Page(connections.show),
     HOME + "/connections/{connection_id}/disconnect": Page(connections.show, connections.disconnect, only_posts=True),
@@ -122,16 +122,16 @@ PAGES = {
     HOME + "/account/password": Page(account.show, account.change_password, only_posts=True),
     HOME + "/account/verify": Page(account.show, account.verify, only_posts=True),
     HOME + "/account/sessions/{session_id}/end": Page(account.show, account.end_session, only_posts=True),
-    HOME + "/account/delete": Page(account.show, account.delete, only_posts=True, guard=step_up.recently),
-    HOME + "/account/two-factor": Page(two_factor.show, two_factor.set_up, guard=step_up.recently),
+    HOME + "/account/delete": Page(account.show, account.delete, only_posts=True, guard=step_up.unless_recent),
+    HOME + "/account/two-factor": Page(two_factor.show, two_factor.set_up, guard=step_up.unless_recent),
     HOME + "/account/two-factor/on": Page(
-        two_factor.show, two_factor.turn_on, only_posts=True, guard=step_up.recently),
+        two_factor.show, two_factor.turn_on, only_posts=True, guard=step_up.unless_recent),
     HOME + "/account/two-factor/codes": Page(
-        two_factor.show, two_factor.renew_codes, only_posts=True, guard=step_up.recently),
-    HOME + "/account/two-factor/off": Page(two_factor.show, two_factor.turn_off, only_posts=True, guard=step_up.now),
-    HOME + "/account/passkeys": Page(passkeys.show, passkeys.add, guard=step_up.recently),
+        two_factor.show, two_factor.renew_codes, only_posts=True, guard=step_up.unless_recent),
+    HOME + "/account/two-factor/off": Page(two_factor.show, two_factor.turn_off, only_posts=True, guard=step_up.always),
+    HOME + "/account/passkeys": Page(passkeys.show, passkeys.add, guard=step_up.unless_recent),
     HOME + "/account/passkeys/{passkey_id}/delete": Page(
-        passkeys.show, passkeys.remove, only_posts=True, guard=step_up.recently),
+        passkeys.show, passkeys.remove, only_posts=True, guard=step_up.unless_recent),
 }
 # fmt: on
 

@@ -1,4 +1,4 @@
-"""The sign-in cookies: the session, the second step, and the mark of a browser that the account knows."""
+"""The sign-in cookies: the session, the second step, and the mark of a browser that signed in to the account before."""
 
 from urllib.parse import quote
 
@@ -14,10 +14,10 @@ SECOND_STEP = "/sign-in/verify"
 STEP_COOKIE = "sign_in_step"
 
 
-async def go_on(request: Request[State], result: SignIn, path: str, *, tell: bool = True) -> Response:
-    """Redirect to `path` with the cookies of a new session, or to the second step, which leads on to `path`."""
+async def continue_sign_in(request: Request[State], result: SignIn, path: str, *, tell: bool = True) -> Response:
+    """Redirect to `path` with the cookies of a new session, or to the second step, which then redirects to `path`."""
     if not result.needs_second_step:
-        return await signed_in(request, result.value, path, tell=tell)
+        return await redirect_signed_in(request, result.value, path, tell=tell)
     response = RedirectResponse(f"{SECOND_STEP}?next={quote(path, safe='/')}", 303)
     set_step_cookie(response, request.state["runtime"].settings, result.value)
     return response
@@ -36,7 +36,7 @@ def set_step_cookie(response: Response, settings: Settings, value: str) -> None:
     )
 
 
-async def signed_in(request: Request[State], session_value: str, path: str, *, tell: bool = True) -> Response:
+async def redirect_signed_in(request: Request[State], session_value: str, path: str, *, tell: bool = True) -> Response:
     """Redirect to `path` with the cookies of a new session."""
     return await with_session(request, RedirectResponse(path, 303), session_value, tell=tell)
 

@@ -65,7 +65,7 @@ def relying_party(settings: Settings) -> RelyingParty | None:
 
 
 def challenge_for(request: Request[State], owner: str) -> Challenge:
-    """Return the challenge that this browser keeps for `owner`, so that its tabs share it, or else a new one."""
+    """Return the challenge that this browser keeps for `owner`, or a new one. All tabs of the browser share it."""
     current = kept_challenge(request, owner)
     if current is not None and (current.expires_at - now()).total_seconds() > SECONDS / 2:
         return current
@@ -91,7 +91,7 @@ def sealed(runtime: Runtime, name: str, values: SealedValues) -> str:
 
 
 def unsealed(request: Request[State], name: str) -> SealedValues | None:
-    """Return the values that this server sealed into the cookie, unless they are too old."""
+    """Return the values that this server sealed into the cookie, or None if they are invalid or too old."""
     value = request.cookies.get(name, "").encode("utf-8", "surrogatepass")
     try:
         cookie, values = json.loads(request.state["runtime"].sign_in_seal.decrypt(value, ttl=SECONDS))

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 STYLES = ("base", "navigation", "blocks", "memories", "forms", "phone")
-"""The parts of app.css, in this order: the last one adapts the others to narrow screens."""
+"""The parts of app.css in their order. The last one adapts the others to narrow screens, so it must stay last."""
 
 PARTS = {"app.css": [f"css/{name}.css" for name in STYLES]}
 """Files that are combined from parts. Every other asset is a single file."""

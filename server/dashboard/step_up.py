@@ -14,12 +14,12 @@ PREFIX = "proof_"
 """Fields of the proof begin with this. All other fields are sent again unchanged."""
 
 
-async def recently(request: PageRequest) -> Response | None:
-    """Let the form pass if the session has a proof from the last ten minutes. Otherwise do what `now` does."""
-    return None if await request.call.read(step_up.is_fresh) else await now(request)
+async def unless_recent(request: PageRequest) -> Response | None:
+    """Let the form pass if the session has a proof from the last ten minutes. Otherwise do the same as `always`."""
+    return None if await request.call.read(step_up.is_fresh) else await always(request)
 
 
-async def now(request: PageRequest) -> Response | None:
+async def always(request: PageRequest) -> Response | None:
     """Let the form pass if it carries the password or a code. Otherwise return the page that asks for them."""
     if not any(request.text(f"{PREFIX}{name}") for name in ("password", "code", "credential")):
         return await _ask(request, ProofNeeded())

@@ -91,7 +91,7 @@ PROJECT_PHRASES: dict[Action, str] = {
     Action.DELETE_ANY_KEY: "change or delete other people's API keys of this project",
     Action.DELETE_PROJECT: "delete this project",
 }
-"""How each action reads after "may not", when a role does not allow it."""
+"""How the sentence of a refusal names each action: `A viewer may not <phrase>.`"""
 
 NO_MEMORY = "Memory not found."
 SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope.WRITE}
@@ -99,7 +99,7 @@ SCOPE_OF = {Action.SEE: Scope.READ, Action.READ: Scope.READ, Action.WRITE: Scope
 ACTION_OF = {Scope.READ: Action.READ, Scope.WRITE: Action.WRITE}
 """The action that a role must allow before its user can grant a scope. Every role has `SEE`."""
 
-_OF_MEMORIES = frozenset({Action.READ, Action.WRITE})  # they change nothing of the project itself
+_OF_MEMORIES = frozenset({Action.READ, Action.WRITE})  # these actions leave the project's own row unchanged
 SESSION_ONLY = "This needs a signed-in session: an API key or access token cannot do it."
 
 Role = OrganizationRole | ProjectRole
@@ -198,11 +198,11 @@ def reachable_organizations(principal: Principal) -> sa.Select[Organization, str
 def require_project(
     session: Session, principal: Principal, project_id: str | None, action: Action, *, lock: bool = False
 ) -> Project:
-    """Return the project, if the principal can reach it and may do this in it.
+    """Return the project, if the principal can reach it and may do the action in it.
 
-    `project_id` None means the one project of a key or token. For `READ` and `WRITE`, it is detached. With `lock`, it
-    cannot be deleted before the commit. Raises Invalid when a session names no project, NotFound when the project is
-    out of reach, Forbidden, InsufficientScope.
+    `project_id` None means the one project of a key or token. For `READ` and `WRITE`, it is detached from the session.
+    With `lock`, it cannot be deleted before the commit. Raises Invalid when a session names no project, NotFound when
+    the project is out of reach, Forbidden, InsufficientScope.
     """
     return require_project_role(session, principal, project_id, action, lock=lock)[0]
 
@@ -229,13 +229,13 @@ def require_project_role(
 
 
 def require_memory_of(session: Session, principal: Principal, memory_id: str, project_id: str) -> None:
-    """Raises NotFound unless the memory is in the project, and what `require_memory` does."""
+    """Raises NotFound unless the memory is in the project, and the errors of `require_memory`."""
     if require_memory(session, principal, memory_id, Action.READ, lock=False).project_id != project_id:
         raise NotFound(NO_MEMORY)
 
 
 def require_project_of(session: Session, principal: Principal, project_id: str | None, organization_id: str) -> None:
-    """Raises NotFound unless the project belongs to the organization, and what `require_project` does."""
+    """Raises NotFound unless the project belongs to the organization, and the errors of `require_project`."""
     if require_project(session, principal, project_id, Action.SEE).organization_id != organization_id:
         raise NotFound("Project not found.")
 

@@ -150,7 +150,7 @@ def verify(session: Session, token: str, signed_in_id: str | None, password: str
 
 
 def is_first_proof(session: Session, token: str) -> bool:
-    """Return whether resetting the password with this token would be the first proof of the mailbox.
+    """Return whether resetting the password with this token would be the first proof that the user owns the mailbox.
 
     Raises LinkEnded.
     """
@@ -183,7 +183,8 @@ def reset_password(
 
 
 def end_everything_unproven(session: Session, user: User) -> Ended:
-    """End what was created in an account before its mailbox was proven, since somebody else may have created it.
+    """End what was created in an account before its owner proved to own the mailbox, because somebody else may have
+    created it.
 
     That is: sessions, known browsers, second factors, passkeys, identities, unused links, API keys, grants, other
     members of the organizations and projects that the account owns, and invitations that it sent. Memories stay, and

@@ -70,7 +70,9 @@ RETENTION = timedelta(days=400)
 """How long to keep an event."""
 
 RETENTION_WITHOUT_ORGANIZATION = timedelta(days=30)
-"""How long to keep an event without organization and user, such as a failed sign-in to an unknown address."""
+"""How long to keep an event that belongs to no organization and no user, such as a failed sign-in to an unknown
+address.
+"""
 
 
 def record(

@@ -1,6 +1,6 @@
 """The few projects and organizations in which a person may have a role, found by indexes.
 
-`access` decides by the role. Without these, the database would ask for it in every row of all tenants.
+`access` then checks the role. Without this module, the database would compute the role for every row of all tenants.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,9 @@ from server.models import Organization, OrganizationMember, Project, ProjectMemb
 
 
 def organizations_of(user_id: str, *membership: sa.ColumnElement[bool]) -> sa.CompoundSelect[str]:
-    """Return the query for the ids of the organizations that the person owns, or has such a membership of."""
+    """Return the query for the ids of the organizations that the person owns, or belongs to with a membership that
+    meets these conditions.
+    """
     owned = sa.select(col(Organization.id)).where(col(Organization.owner_id) == user_id)
     joined = sa.select(col(OrganizationMember.organization_id))
     return sa.union(owned, joined.where(col(OrganizationMember.user_id) == user_id, *membership))

@@ -18,7 +18,7 @@ NOTE_USE_EVERY = timedelta(minutes=1)
 """The minimum time between two updates of a credential's last use."""
 
 SESSION_NAME = "Dashboard"
-"""The name that every session has as a source of memories."""
+"""The name of the source of all memories that are written in browser sessions."""
 
 IDLE_TIMEOUT = timedelta(days=14)
 """A session ends if it is not used for this long."""

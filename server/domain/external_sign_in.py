@@ -24,7 +24,8 @@ class AddressUnconfirmed(Forbidden):
 def sign_in(
     session: Session, policy: SignUpPolicy, external: ExternalIdentity, browser: BrowserInfo, mailer: Mailer
 ) -> SignIn:
-    """Sign in to the account of this identity. A new identity joins the account with its address, or creates one.
+    """Sign in to the account of this identity. A new identity is linked to the account with its address, or to a new
+    one.
 
     Raises AddressUnconfirmed, NotInvited, SignUpClosed, Invalid, IdentityTaken.
     """

@@ -10,7 +10,7 @@ from server.mailer import Letter, Mailer
 from server.models import User
 
 CALLER_TRIES_FIRST = timedelta(minutes=1)
-"""The worker waits this long, because the request that invites delivers the mail itself and reports the result."""
+"""The mail worker waits this long, because the request that invites delivers the mail itself and reports the result."""
 
 
 LONGEST_NAME = 100

@@ -26,7 +26,7 @@ def parse_name(name: str) -> str:
 
 
 def key_of(name: str) -> str:
-    """Return the form in which names are unique: NFKC and case-folded."""
+    """Return the form in which names must be unique: NFKC and case-folded."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 

@@ -39,8 +39,8 @@ def notify(
     """Notify each of these people once.
 
     A notice with a `topic` replaces the unread notice of the same topic, so that repeated actions cannot push other
-    notices out of the list. The message of a replacement is `gathered`, with the number of actions for `%d`, which
-    `metadata.count` also holds. `metadata.actor_id` is the person who did it.
+    notices out of the list. Its message is then `gathered`, in which `%d` is the number of actions. `metadata.count` is
+    the same number, and `metadata.actor_id` is the person who acted.
     """
     recipients = sorted(set(user_ids))
     counts = _take_unread(session, recipients, topic) if topic else {}

@@ -21,7 +21,7 @@ INVITATION_RETENTION = timedelta(days=90)
 def remove_ended(session: Session) -> int:
     """Delete up to CHUNK_ROWS expired rows of each kind, and return how many. Call it until it returns 0."""
     moment = now()
-    # The index on ids, which sort by time, makes it fast. `created_at` decides, in case the clock was set back.
+    # The index on ids, which sort by time, makes it fast. `created_at` is checked too, in case the clock was set back.
     forgotten = [
         col(AuditEvent.created_at) <= moment - RETENTION,
         col(AuditEvent.id) < new_id("evt_", moment - RETENTION + timedelta(days=1)),

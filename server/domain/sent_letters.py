@@ -1,4 +1,4 @@
-"""Limits letters to people who may not want them. Each such letter stores a row, which counts for a day."""
+"""Limits letters to people who may not want them. Each such letter is recorded in a row, which counts for a day."""
 
 from datetime import timedelta
 
@@ -14,13 +14,14 @@ from server.models.notifications import LetterKind
 
 WINDOW = timedelta(days=1)
 MOST_FOR_RECIPIENT = 10
-"""Maximum number of letters from one pool to one address within `WINDOW`. Accepted invitations do not count."""
+"""Maximum number of letters of one pool to one address within `WINDOW`. Accepted invitations do not count."""
 
 MOST_FOR_SENDER = 100
 """Maximum number of letters that one user may cause within `WINDOW`."""
 
 POOLS = ((LetterKind.INVITATION, LetterKind.VERIFICATION), (LetterKind.RESET,))
-"""Reset letters are counted separately, so that other people's invitations cannot lock a user out."""
+"""Each pool has its own count. Reset letters are separate, so that other people's invitations cannot lock a user out.
+"""
 
 MAIL_RETENTION = timedelta(days=7)
 """After this time the links in a letter have expired, so there is no point in sending it."""

@@ -1,4 +1,6 @@
-"""The mean of a project's vectors. It is subtracted before vectors are compared, since all pieces share it."""
+"""The mean of a project's vectors. It is subtracted before vectors are compared, because it is what all pieces have in
+common.
+"""
 
 from dataclasses import dataclass
 
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from server.index.types import Vector, Vectors
 
 MEAN_PRIOR_PIECES = 50
-"""The mean includes this many pieces at the origin, because the mean of a few memories alone says little."""
+"""The mean includes this many pieces at the origin, because the mean of a few memories alone is unreliable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ _memories = metadata.tables["memories"]
 def next_numbers(session: Session, *matching: sa.ColumnElement[bool]) -> list[int]:
     """Return the numbers of the next matching memories to delete, newest first, and lock them.
 
-    In this order, no memory loses the one that its context comes from.
+    In this order, a memory is never deleted before the one that follows it and has its end as context.
     """
     columns = _memories.c
     query = sa.select(columns.number, columns.piece_count).where(*matching).order_by(columns.id.desc())

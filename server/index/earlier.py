@@ -1,4 +1,4 @@
-"""The model before the current one: its vectors stand in for memories that are not embedded again yet."""
+"""The model before the current one. Its vectors are used for memories that the current model has not embedded yet."""
 
 import contextlib
 import logging
@@ -51,7 +51,7 @@ class EarlierModel:
 
     def ask(self, text: str) -> Future[Vector | None] | None:
         """Embed a question in a thread, in parallel with the search's other work. Return None if no earlier model is
-        open. Check for one now and then.
+        open. Sometimes also check whether there is one.
         """
         if time.monotonic() >= self._look_at and not self._looking.locked():
             self._threads.submit(self.look)
@@ -68,7 +68,7 @@ class EarlierModel:
             self._use([name for name in names if not self._configured or not name.startswith(self._configured)])
         except sa.exc.SQLAlchemyError as error:
             log.debug(
-                "cannot read from the database which models made the vectors", extra={"kind": type(error).__name__}
+                "cannot read from the database which models the vectors come from", extra={"kind": type(error).__name__}
             )
         finally:
             self._look_at = time.monotonic() + LOOK_EVERY_SECONDS
@@ -112,4 +112,4 @@ class EarlierModel:
             embedder = next((found for name in names if (found := open_packaged(name, self._data_dir))), None)
             if embedder is not None:
                 self._opened = _Opened(embedder, MatrixCache(embedder))
-                log.info("vectors of the earlier model answer until there are new ones", extra={"model": embedder.name})
+                log.info("searches use the vectors of an earlier model", extra={"model": embedder.name})

@@ -55,7 +55,7 @@ class MemoryIndex:
         self._collections = Collections(settings, database, embedder)
         self._worker = Worker(settings, database, self._collections, self._matrices, self._embed_now, embedder)
         self.missing: str | None = None
-        """Why the model was missing at the last `health`. Until then, searches find memories only by their words."""
+        """Why the model was missing at the last `health`; None if it was ready."""
 
         self._embedding_threads = ThreadPoolExecutor(EMBEDDING_THREADS, "waiting-for-embedder")
 
@@ -114,7 +114,7 @@ class MemoryIndex:
         return self._embedding_threads.submit(self._embedder.embed, texts, is_question=is_question)
 
     def expect(self, caller: str) -> None:
-        """Announce that the caller is about to embed something."""
+        """Tell the model's queue that the caller is about to embed something."""
         if isinstance(self._embedder, BatchingEmbedder):
             self._embedder.expect(caller)
 
@@ -140,11 +140,11 @@ class MemoryIndex:
 
         In a large project, also find the `wanted` memories near it, unless `wanted` is None.
         """
-        self._pace.searched()
+        self._pace.note_search()
         return self.with_earlier(self._embed_question(session, project, text, wanted, vector), text)
 
     def with_earlier(self, question: Question, text: str) -> Question:
-        """Embed the question with the earlier model too, as long as there are vectors of it."""
+        """Embed the question with the earlier model too, as long as memories have vectors of that model."""
         return replace(question, earlier=self._earlier.ask(text))
 
     def _embed_question(
@@ -209,7 +209,7 @@ class MemoryIndex:
 
     @property
     def work(self) -> str | None:
-        """The background work and its progress; None if there is none."""
+        """The running background work and its progress, or None."""
         return str(self._worker.progress) if self._worker.progress else None
 
     def state(self) -> IndexState:
@@ -218,7 +218,7 @@ class MemoryIndex:
         return IndexState(has_model, texts, questions, self._worker.shards, self._worker.progress)
 
     def health(self) -> Health:
-        """Embed a new text to check the model. For Chroma, report the result of its last use. Raises ModelFailed."""
+        """Check the model by embedding a new text, and report how the last use of Chroma went. Raises ModelFailed."""
         embedding_ok, self.missing = True, None
         try:
             self._embedder.embed([f"health at {time.time_ns()}"], is_question=True)

@@ -62,7 +62,7 @@ def _write_words(session: Session, project_id: str, memories: Sequence[Memory], 
 def memories_embedded(
     session: Session, project_id: str, memories: Sequence[Memory], embedded: Sequence[Embedded]
 ) -> None:
-    """Write only the vectors of memories, whose text has not changed. Flushes the session first."""
+    """Write only the vectors of memories whose text has not changed. Flushes the session first."""
     session.flush()
     old_counts = {memory.number: memory.piece_count for memory in memories}
     new_pieces = sum(len(result.spans) for result in embedded) - sum(old_counts.values())
@@ -85,7 +85,7 @@ def _set_embedded(memories: Sequence[Memory], embedded: Sequence[Embedded], revi
 def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) -> None:
     """Delete everything that was derived from these memories of the project. Call it before their rows are deleted.
 
-    The last one of a deletion also calls `request_purge`.
+    After the last call of a deletion, the caller must call `request_purge`.
     """
     if not numbers:
         return

@@ -12,10 +12,10 @@ SEARCHED_SECONDS = 2.0
 """How long the worker stays slow after a search."""
 
 MOST_PIECES = 64
-"""How many pieces to embed at a time, at most: a memory may have thousands, which take minutes."""
+"""Maximum number of pieces to embed at a time, because a memory may have thousands, which take minutes."""
 
 REST_FACTOR = 3.0
-"""While slow, it pauses after each piece for this many times as long as the piece took."""
+"""While it is slow, the worker pauses after each piece for this multiple of the time that the piece took."""
 
 
 class Pace:
@@ -24,14 +24,14 @@ class Pace:
         self._is_local = is_local
         self._searched_at = -SEARCHED_SECONDS
 
-    def searched(self) -> None:
+    def note_search(self) -> None:
         """Note that a search is running."""
         self._searched_at = time.monotonic()
 
     def embed(self, texts: Sequence[str], between: Callable[[], None]) -> Vectors:
         """Embed the texts for the worker: many at once, or one at a time with pauses. Calls `between` after each part.
-        Never pauses for a remote model, which takes nothing from searches. Raises what `Embedder.embed` and `between`
-        do.
+        Never pauses for a remote model, which takes nothing from searches. Raises the errors of `Embedder.embed` and
+        `between`.
         """
         vectors: list[Vectors] = []
         done = 0

@@ -1,8 +1,8 @@
 """Cuts a memory into the pieces that are embedded: one sentence each, or a few sentences each if it is long.
 
-A memory is as similar to a question as its best piece, so a piece should say one thing and name its speaker. On
-conversations stored as memories of 1, 5, 10 or about 25 turns, the finest cut that we tried found the most. An
-additional vector of the whole text found nothing more.
+A memory is as similar to a question as its best piece, so a piece should say one thing and name its speaker. We tried
+several cuts on conversations stored as memories of 1, 5, 10 or about 25 turns. The finest found the most. An additional
+vector of the whole text found nothing more.
 """
 
 import math
@@ -108,8 +108,8 @@ def length_penalty(pieces: int) -> float:
     """Return what to subtract from the similarity of a memory with this many pieces: 0.05 ln(pieces / 16), at least 0.
 
     The best of many pieces is close to any question by chance, but a long memory also answers more questions. Where
-    long memories are noise, the penalty regains half of what they cost. Where they hold the answers, it costs nothing
-    up to ten turns and one point at 25 turns. A penalty from the second piece on would cost three points.
+    long memories only add noise, the penalty recovers half of the loss. Where they hold the answers, it costs nothing
+    up to ten turns, and one point of recall at 25 turns. A penalty from the second piece on would cost three points.
     """
     return 0.05 * math.log(pieces / UNPENALIZED_PIECES) if pieces > UNPENALIZED_PIECES else 0.0
 
@@ -219,11 +219,13 @@ def _text(content: str, span: _Span) -> str:
 
 
 def _tokens(text: str) -> int:
-    """Estimate the tokens, on the high side: one for two letters of a word, one for any other character."""
+    """Return an estimate of the tokens that is rather too high: one for two letters of a word, one for any other
+    character.
+    """
     return sum(map(_atom_tokens, _ATOM.findall(text)))
 
 
 def _atom_tokens(atom: str) -> int:
     if not atom.isascii():
-        return len(unicodedata.normalize("NFD", atom))  # as the tokenizer does: a Korean syllable is three
+        return len(unicodedata.normalize("NFD", atom))  # the tokenizer splits a Korean syllable into three
     return (len(atom) + 1) // 2 if len(atom) <= MAX_WORD_LENGTH else len(atom)

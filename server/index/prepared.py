@@ -44,7 +44,7 @@ class PreparedIndex:
         self._questions: dict[str, Vector | None] = {}
 
     def ready(self, texts: Sequence[tuple[str, str]]) -> list[Embedded] | None:
-        """Return the pieces and vectors of each (text, lead), if all are known or will be added later."""
+        """Return the pieces and vectors of each (text, lead) if nothing has to wait for the model, else None."""
         if all(text in self._texts for text in texts):
             return [self._texts[text] for text in texts]
         return None
@@ -89,7 +89,7 @@ class PreparedIndex:
         return self._index.find_similar(session, project, question, allowed, also, wanted)
 
     async def _learn_texts(self, texts: Sequence[tuple[str, str]]) -> None:
-        """Cut and embed a few texts at a time, because cutting a large batch at once would block other threads."""
+        """Cut and embed a few texts at a time. Cutting a large batch in one step would block other threads."""
         pieces: dict[tuple[str, str], list[Piece]] = {}
         for text in dict.fromkeys(texts):
             is_short = len(text[0]) <= SHORT_LENGTH

@@ -52,4 +52,4 @@ class Embedded:
 
 
 UNEMBEDDED = Embedded("", (), np.empty((0, 0), np.float32))
-"""A text that the model could not embed yet. The index's worker will."""
+"""The result for a text that the model could not embed yet. The index's worker embeds it later."""

@@ -9,7 +9,7 @@ from server.settings import read_settings
 
 
 def _is_ours(_item: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
-    """The word index is created and maintained by hand: FTS5 has shadow tables, and Postgres a special index."""
+    """Leave out the word index, which is created by hand: FTS5 has shadow tables, and Postgres has a special index."""
     return not (kind in ("table", "index") and (name or "").startswith(("memory_words", "ix_memory_words")))
 
 

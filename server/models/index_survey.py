@@ -9,7 +9,7 @@ from server.models.base import Utc, foreign_key, now
 
 
 class IndexSurvey(SQLModel, table=True):
-    """One row, so that every process can report it without counting.
+    """One row with the last counts, so that every process can report them without counting.
 
     `models` has the number of memories by the model of their vectors, "" for no vectors yet.
     """
@@ -19,7 +19,7 @@ class IndexSurvey(SQLModel, table=True):
     number: int = Field(default=1, primary_key=True)
     models: dict[str, int] = Field(sa_type=sa.JSON)
     misread_projects: int = Field(
-        default=0, description="how many projects have many memories that the model handles badly"
+        default=0, description="how many projects have many memories in languages that the model does not support"
     )
     work: str = Field(default="", description="the worker's job and its progress")
     counted_at: datetime = Field(default_factory=now, sa_type=Utc)

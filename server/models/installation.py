@@ -4,7 +4,9 @@ from sqlmodel import Field, SQLModel
 
 
 class Installation(SQLModel, table=True):
-    """One row. `id` names this database's collections on a Chroma server, even if its address or password changes."""
+    """One row. `id` is part of the names of this database's collections on a Chroma server, so they stay the same if
+    the database's address or password changes.
+    """
 
     __tablename__ = "installation"
 

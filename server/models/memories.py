@@ -42,14 +42,16 @@ class Memory(SQLModel, table=True):
     content: str = Field(sa_type=sa.Text)
     content_hash: str = Field(description="SHA-256 of the content without surrounding whitespace")
     messages: list[dict[str, str]] | None = Field(
-        default=None, sa_type=sa.JSON, description="None for a single message"
+        default=None, sa_type=sa.JSON, description="the messages, if there are several"
     )
     details: JsonObject = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
     version: int = 1
     revision: int = Field(default=0, sa_type=sa.BigInteger)
     embedding_model: str = ""
     piece_count: int = 0
-    place: int = Field(default=0, sa_type=sa.BigInteger, description="in its conversation; see `words.context`")
+    place: int = Field(
+        default=0, sa_type=sa.BigInteger, description="the place in its conversation; see `words.context`"
+    )
     created_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
@@ -62,7 +64,9 @@ class Memory(SQLModel, table=True):
     source_kind: str | None = None
     source_id: str | None = None
     source_name: str | None = None
-    updated_source: Source | None = Field(default=None, sa_type=SourceColumn, description="of the current version")
+    updated_source: Source | None = Field(
+        default=None, sa_type=SourceColumn, description="the source of the current version"
+    )
 
     @property
     def source(self) -> Source | None:
@@ -115,7 +119,7 @@ class Label(SQLModel, table=True):
 
     memory_number: int = Field(sa_column=foreign_key("memories.number", primary_key=True))
     kind: LabelKind = Field(sa_type=sa.String, primary_key=True)
-    value: str = Field(primary_key=True, description="case-folded; a hash if long")
+    value: str = Field(primary_key=True, description="case-folded; long values are hashed")
     project_id: str = Field(sa_column=foreign_key("projects.id"))
 
 
@@ -138,7 +142,7 @@ class Piece(SQLModel, table=True):
 
 
 class IndexTask(SQLModel, table=True):
-    """A change that the index must follow. The worker reads the memory when it takes the task.
+    """A change that the worker must still apply to the index. It reads the memory when it takes the task.
 
     `memory_number` 0 tells the worker to erase the words of deleted memories from disk.
     """
@@ -148,7 +152,7 @@ class IndexTask(SQLModel, table=True):
     number: int = Field(default=None, sa_column=sa.Column(Number, primary_key=True, autoincrement=True))
     project_id: str = Field(index=True)
     memory_number: int = Field(sa_type=sa.BigInteger)
-    piece_count: int = Field(default=0, description="the most pieces of the memory that the collection may still hold")
+    piece_count: int = Field(default=0, description="how many pieces of the memory the collection may still hold")
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
 
 
@@ -156,8 +160,8 @@ class ProjectIndex(SQLModel, table=True):
     """A project's collection in Chroma. Without a row, or while `ready_at` is None, searches scan exactly.
 
     The collection holds each vector minus `mean` (float32), the mean of the project's pieces when it was built.
-    `removals` is the project's counter at that time; `erased` is the counter up to which deleted vectors have left its
-    files, and `erased_at` is when that was last done.
+    `removals` is the project's counter at that time. `erased` is the value of that counter up to which deleted vectors
+    are gone from the collection's files, and `erased_at` is the time of the last erasure.
 
     `building` names the collection that will replace it, or is "". That collection has the memories up to the number
     `built_to`.

@@ -49,7 +49,9 @@ class OAuthClient(SQLModel, table=True):
     read_at: datetime = Field(default_factory=now, sa_type=Utc)
     fresh_until: datetime | None = Field(default=None, sa_type=Utc)
     registration_hash: str | None = Field(default=None, unique=True, index=True)
-    authorized_at: datetime | None = Field(default=None, sa_type=Utc, description="None: never used, may be deleted")
+    authorized_at: datetime | None = Field(
+        default=None, sa_type=Utc, description="None if it was never authorized, so that it may be deleted"
+    )
 
 
 class AuthorizationRequest(SQLModel, table=True):

@@ -22,8 +22,8 @@ class Project(SQLModel, table=True):
     organizations. `server.index.upkeep.removal` deletes its content, and then its row.
 
     `revision` grows with every change, and a memory stores the revision of its last change. `removals` grows with every
-    deletion. From both, a cached matrix knows which memories to read again. `epoch` changes when the database may have
-    been restored to an earlier state, which makes the counters meaningless.
+    deletion. A cached matrix compares both with their values at its last read to find the memories to read again.
+    `epoch` changes when the database may have been restored to an earlier state, which makes the counters meaningless.
     """
 
     __tablename__ = "projects"
@@ -42,7 +42,7 @@ class Project(SQLModel, table=True):
     memory_count: int = 0
     memory_bytes: int = Field(default=0, sa_type=sa.BigInteger, description="the sum of `stored_size` of the memories")
     piece_count: int = 0
-    trash_days: int | None = Field(default=None, description="None: the server's default")
+    trash_days: int | None = Field(default=None, description="None means the server's default")
 
     @property
     def is_deleted(self) -> bool:

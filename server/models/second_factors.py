@@ -32,7 +32,9 @@ class RecoveryCode(SQLModel, table=True):
 
 
 class PendingSignIn(SQLModel, table=True):
-    """A browser that has proved the password but not the second factor. It is not a session and gives no access."""
+    """A sign-in in which the password was correct and the second factor is still missing. It is not a session and gives
+    no access.
+    """
 
     __tablename__ = "pending_sign_ins"
 

@@ -17,7 +17,7 @@ class Passkey(SQLModel, table=True):
     user_id: str = Field(sa_column=foreign_key("users.id", index=True))
     name: str
     credential_id: str = Field(unique=True, description="base64url, chosen by the authenticator")
-    public_key: bytes = Field(description="COSE key")
+    public_key: bytes = Field(description="a COSE key")
     sign_count: int = Field(sa_type=sa.BigInteger, description="grows with each use, unless it stays 0")
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     last_used_at: datetime | None = Field(default=None, sa_type=Utc)

@@ -18,7 +18,7 @@ class TrashedMemory(SQLModel, table=True):
     __tablename__ = "trashed_memories"
     __table_args__ = (sa.Index("ix_trashed_memories_newest", "project_id", "deleted_at"),)
 
-    id: str = Field(primary_key=True, description="of the memory")
+    id: str = Field(primary_key=True, description="the id of the memory")
     project_id: str = Field(sa_column=foreign_key("projects.id"))
     user_id: str | None = None
     memory: JsonObject = Field(sa_type=sa.JSON)

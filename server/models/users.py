@@ -20,7 +20,7 @@ class User(SQLModel, table=True):
     password_hash: str | None = None
     email_verified_at: datetime | None = Field(default=None, sa_type=Utc)
     browser_epoch: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    """Grows with each new password, so that browsers that signed in before are unknown again."""
+    """Grows with each new password. Browsers that signed in before are then unknown again."""
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     updated_at: datetime = Field(default_factory=now, sa_type=Utc)
     deleted_at: datetime | None = Field(default=None, sa_type=Utc)

@@ -113,14 +113,14 @@ async def test_a_name_must_not_be_blank(ann: Visitor) -> None:
     assert "Ann Other" in await ann.see("/dashboard/account")
     refused = await ann.post("/dashboard/account/name", {"name": "  "})
     assert refused.status_code == 400
-    assert "Name: write a name." in seen(refused)
+    assert "Name: enter a name." in seen(refused)
 
 
 async def test_a_wrong_password_changes_nothing(ann: Visitor) -> None:
     fields = {"current": "wrong", "password": "long enough"}
     refused = await ann.post("/dashboard/account/password", fields)
     assert refused.status_code == 400
-    assert "this is not your password" in seen(refused)
+    assert "this is not your current password" in seen(refused)
     assert "long enough" not in refused.text
 
 

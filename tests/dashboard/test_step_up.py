@@ -57,8 +57,10 @@ async def project_of(client: httpx.AsyncClient) -> str:
 
 
 def test_these_forms_ask_again() -> None:
-    assert {path for path, page in PAGES.items() if page.guard is step_up.recently} == SENSITIVE
-    assert [path for path, page in PAGES.items() if page.guard is step_up.now] == ["/dashboard/account/two-factor/off"]
+    assert {path for path, page in PAGES.items() if page.guard is step_up.unless_recent} == SENSITIVE
+    assert [path for path, page in PAGES.items() if page.guard is step_up.always] == [
+        "/dashboard/account/two-factor/off"
+    ]
 
 
 @pytest.mark.parametrize("verified_ago", [timedelta(minutes=10), None], ids=["ten minutes ago", "never"])

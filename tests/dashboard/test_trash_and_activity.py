@@ -27,7 +27,7 @@ async def test_the_trash_deletes_for_good_when_asked(ann: Visitor) -> None:
     await ann.post(f"/dashboard/memories/{memory_id}/delete", {})
     location = await ann.do(f"{ann.project}/trash/{memory_id}/delete", {})
     page = await ann.see(location)
-    assert "Memory deleted for good" in page
+    assert "Memory deleted permanently" in page
     assert LISBON not in page
 
 

@@ -192,6 +192,6 @@ def test_the_consent_page_fits_a_phone(scripted: Browser, listener: Listener) ->
 
 def test_a_problem_page_says_why_and_redirects_nowhere(scripted: Browser) -> None:
     scripted.open("/oauth/authorize?client_id=client_unknown&redirect_uri=https://evil.example/")
-    assert "This application is not registered here" in scripted.text
+    assert "This application is not registered on this server" in scripted.text
     assert scripted.path.startswith("/oauth/authorize")
     assert "evil" not in scripted.driver.page_source

@@ -225,7 +225,7 @@ async def test_031_the_connection_goes_to_the_checked_address(
 def test_031_a_name_with_one_private_address_is_refused() -> None:
     mixed = [ipaddress.ip_address("93.184.215.14"), ipaddress.ip_address("10.0.0.1")]
     with pytest.raises(DocumentRefused):
-        client_documents.vetted(mixed, allow_private=False)
+        client_documents.require_public(mixed, allow_private=False)
 
 
 async def test_032_the_fetch_and_the_error_page_reveal_little(

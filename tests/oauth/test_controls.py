@@ -48,7 +48,10 @@ async def following(
 
 
 def believing(
-    _url: str, body: bytes, public_url: str, checked: Callable[[str, bytes, str], object] = client_documents.checked
+    _url: str,
+    body: bytes,
+    public_url: str,
+    checked: Callable[[str, bytes, str], object] = client_documents.validated_description,
 ) -> object:
     return checked(json.loads(body)["client_id"], body, public_url)
 
@@ -103,7 +106,7 @@ CONTROLS = (
     Control("limits", limits.Limits, "hit", nothing, "registration::test_017"),
     Control("names are cleaned", pages, "shown_name", lambda client: client.name, "registration::test_018"),
     Control("unused clients are deleted", retention, "remove_expired", nothing, "registration::test_021"),
-    Control("a document names its URL", client_documents, "checked", believing, "client_documents::test_023"),
+    Control("a document's URL", client_documents, "validated_description", believing, "client_documents::test_023"),
     Control("a client's URL", client_documents, "require_well_formed", nothing, "client_documents::test_024"),
     Control("private addresses", client_documents, "is_public", yes, "client_documents::test_025_addresses"),
     Control("no redirects", client_documents, "_read", following, "client_documents::test_026"),

@@ -144,7 +144,7 @@ async def test_056_the_page_warns_of_the_place_that_this_request_names(register:
     local, installed, remote = [(await ann.open(app.request(redirect_uri=uri))).text for uri in uris]
     assert "Any program on your computer can pretend to be this application" in local
     assert "the application that opens cursor: links" in installed
-    assert "Any application on this device can claim cursor: links" in installed
+    assert "Any application on this device can open cursor: links" in installed
     for page in (installed, remote):
         assert "Any program on your computer" not in page
     assert "can claim" not in local + remote

@@ -21,6 +21,8 @@ from tests.oauth.test_pages import share
 from tests.support.flows import CALLBACK, EVERYDAY, Person, answer_of
 from tests.support.served import listening, served, url_of
 
+READING_TOOLS = {"search", "fetch", "list_memories", "context"}
+
 
 class Kept:
     """The SDK's token storage, in memory."""
@@ -74,6 +76,13 @@ def settings(settings: Settings, listener: socket.socket) -> Settings:
     return settings.model_copy(update={"public_url": url_of(listener)})
 
 
+async def revoke(rest: httpx.AsyncClient, kept: Kept) -> None:
+    assert kept.tokens is not None
+    assert kept.client is not None
+    ended = {"token": kept.tokens.refresh_token, "client_id": kept.client.client_id}
+    assert (await rest.post("/oauth/revoke", data=ended)).status_code == 200
+
+
 async def test_the_sdk_registers_steps_up_refreshes_and_revokes(
     app: ASGIApp, ann: Person, ben: Person, database: Database, listener: socket.socket
 ) -> None:
@@ -89,12 +98,7 @@ async def test_the_sdk_registers_steps_up_refreshes_and_revokes(
             httpx2.AsyncClient(auth=provider) as transport,
             Client(streamable_http_client(f"{url}/mcp", http_client=transport)) as client,
         ):
-            assert {tool.name for tool in (await client.list_tools()).tools} == {
-                "search",
-                "fetch",
-                "list_memories",
-                "context",
-            }
+            assert {tool.name for tool in (await client.list_tools()).tools} == READING_TOOLS
             assert kept.tokens is not None
             assert kept.tokens.scope == "memories:read"
 
@@ -110,8 +114,6 @@ async def test_the_sdk_registers_steps_up_refreshes_and_revokes(
             assert kept.tokens.refresh_token not in (None, first.refresh_token)
             assert len(opening.asked) == 2
 
-        assert kept.client is not None
-        ended = {"token": kept.tokens.refresh_token, "client_id": kept.client.client_id}
-        assert (await rest.post("/oauth/revoke", data=ended)).status_code == 200
+        await revoke(rest, kept)
         headers = {"Authorization": f"Bearer {kept.tokens.access_token}"}
         assert (await rest.get("/api/memories", headers=headers)).status_code == 401

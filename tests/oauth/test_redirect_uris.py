@@ -91,7 +91,7 @@ PRIVATE_SCHEMES = [
 async def test_any_private_scheme_gets_the_answer_after_a_warning(register: Register, ann: Person, uri: str) -> None:
     app = await register(redirect_uris=[uri])
     page = await ann.open(app.request())
-    assert f"Any application on this device can claim {uri.partition(':')[0]}: links" in page.text
+    assert f"Any application on this device can open {uri.partition(':')[0]}: links" in page.text
     answer = await ann.decide(page)
     assert answer.headers["location"].startswith(uri + ("&" if "?" in uri else "?") + "code=")
     assert answer_of(answer)["state"] == "a-state"

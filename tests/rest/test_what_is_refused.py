@@ -169,11 +169,11 @@ BROKEN: list[tuple[bytes, str]] = [
     (b"NaN", "contains NaN or Infinity, which JSON does not have."),
     (b"[1, -Infinity]", "contains NaN or Infinity, which JSON does not have."),
     (b"1e999", "NUL characters and infinite numbers cannot be stored."),
-    (b'"\\ud83d"', "must be text without half a character."),
+    (b'"\\ud83d"', "must be text without lone surrogates."),
     (b"[" * 40_000, "is nested too deeply."),
     (b"9" * 5_000, "has too many digits."),
     (b'"caf\xe9"', "must be UTF-8 text."),
-    (b'"C:\\Users"', "has a backslash that JSON does not know: write it twice."),
+    (b'"C:\\Users"', "has an escape that JSON does not have: write the backslash twice."),
     (b'"a\nb"', "has a line break or control character: write it as an escape, such as \\n."),
 ]
 PLACES: list[tuple[str, str, bytes, str]] = [
@@ -211,8 +211,8 @@ async def test_what_is_no_json_is_refused_with_its_field(api: Caller) -> None:
         (b'{"content": "x', "The body is not valid JSON: EOF while parsing a string."),
         (b'{"content": "x" "NaN"', "The body is not valid JSON: expected `,` or `}`."),
         (b'{"content": "x", NaN: 1}', "The body is not valid JSON: key must be a string."),
-        (b'"\\ud83d"', "The body must be text without half a character."),
-        (b'{"content": "x", "\\ud83d": 1}', "The body must be text without half a character."),
+        (b'"\\ud83d"', "The body must be text without lone surrogates."),
+        (b'{"content": "x", "\\ud83d": 1}', "The body must be text without lone surrogates."),
     ],
 )
 async def test_what_has_no_place_is_refused_too(api: Caller, body: bytes, sentence: str) -> None:

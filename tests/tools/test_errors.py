@@ -24,8 +24,8 @@ from tests.tools.conftest import MODERN, Mcp
         ("search", {"query": "x", "threshold": 1.5}, "threshold: must be at most 1."),
         ("search", {"query": "x", "tags": 7}, "tags: must be comma-separated text or a list of strings."),
         ("search", {"query": "x", "tags": ["a\0"]}, "tags.0: NUL characters and infinite numbers cannot be stored."),
-        ("search", {"query": "x", "tags": r'["\ud83d"]'}, "tags: must be text without half a character."),
-        ("list_memories", {"tags": r'["\ud83d"]'}, "tags: must be text without half a character."),
+        ("search", {"query": "x", "tags": r'["\ud83d"]'}, "tags: must be text without lone surrogates."),
+        ("list_memories", {"tags": r'["\ud83d"]'}, "tags: must be text without lone surrogates."),
         (
             "add_memory",
             {"content": "x", "metadata": {"tags": r'["\ud83d"]'}},
@@ -42,11 +42,11 @@ from tests.tools.conftest import MODERN, Mcp
         ("search", {"query": "x", "metadata": "[1]"}, "metadata: must be a JSON object."),
         ("search", {"query": "x", "metadata": [{"a": 1}]}, "metadata: must be a JSON object."),
         ("search", {"query": ["x"]}, "query: must be text."),
-        ("fetch", {"id": "nonsense"}, "id: an id is mem_ and 32 characters, in full."),
-        ("fetch", {"id": "mem_0199"}, "id: an id is mem_ and 32 characters, in full."),
-        ("fetch", {"id": f"mem_{'0' * 33}"}, "id: an id is mem_ and 32 characters, in full."),
-        ("fetch", {"id": ""}, "id: an id is mem_ and 32 characters, in full."),
-        ("fetch", {"id": 7}, "id: an id is mem_ and 32 characters, in full."),
+        ("fetch", {"id": "nonsense"}, "id: give the whole id: mem_ and 32 characters."),
+        ("fetch", {"id": "mem_0199"}, "id: give the whole id: mem_ and 32 characters."),
+        ("fetch", {"id": f"mem_{'0' * 33}"}, "id: give the whole id: mem_ and 32 characters."),
+        ("fetch", {"id": ""}, "id: give the whole id: mem_ and 32 characters."),
+        ("fetch", {"id": 7}, "id: give the whole id: mem_ and 32 characters."),
         ("fetch", {"id": None}, "id: is required."),
         ("fetch", {"id": f"mem_{'0' * 32}"}, "There is no memory with this id."),
         ("delete_memory", {"id": f"mem_{'0' * 32}, mem_{'1' * 32}"}, "id: give one id at a time."),
@@ -158,7 +158,10 @@ async def test_r25_a_crash_is_logged_without_the_arguments(
         session.execute(sa.text("""UPDATE memories SET metadata = '{"broken'"""))
     answer = await mcp.send("tools/call", {"name": "search", "arguments": {"query": "a secret question"}})
     (content,) = answer.json()["result"]["content"]
-    assert content["text"] == f"Something went wrong here; quote request id {answer.headers['x-request-id']}."
+    assert (
+        content["text"]
+        == f"Something went wrong. If you report this, include the request id {answer.headers['x-request-id']}."
+    )
     assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == ["tools.errors"]
     assert "secret" not in caplog.text
 

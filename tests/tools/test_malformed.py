@@ -85,12 +85,12 @@ NO_JSON = [
     (b"[" * 5000, "The body is nested too deeply."),
     (adding(b"[" * 9000 + b"]" * 9000), f"{FIELD}: is nested too deeply."),
     (adding(b'{"b":' * 900), f"{FIELD}: is nested too deeply."),
-    (adding(b'"\\ud83d"'), f"{FIELD}: must be text without half a character."),
-    (adding(b'["x", "\\udc00 y"]'), f"{FIELD}.1: must be text without half a character."),
-    (adding(b'{"\\udc00": 1}'), f"{FIELD}: must be text without half a character."),
+    (adding(b'"\\ud83d"'), f"{FIELD}: must be text without lone surrogates."),
+    (adding(b'["x", "\\udc00 y"]'), f"{FIELD}.1: must be text without lone surrogates."),
+    (adding(b'{"\\udc00": 1}'), f"{FIELD}: must be text without lone surrogates."),
     (adding(b"[1, -" + b"9" * 5000 + b"]"), f"{FIELD}.1: has too many digits."),
     (adding(b'"caf\xe9"'), f"{FIELD}: must be UTF-8 text."),
-    (adding(b'"C:\\Users"'), f"{FIELD}: has a backslash that JSON does not know: write it twice."),
+    (adding(b'"C:\\Users"'), f"{FIELD}: has an escape that JSON does not have: write the backslash twice."),
     (adding(b'"a\nb"'), f"{FIELD}: has a line break or control character: write it as an escape, such as \\n."),
 ]
 

@@ -186,4 +186,4 @@ async def test_a_deletion_says_until_when_it_can_be_undone(mcp: Mcp) -> None:
     first, second = await mcp.add("x"), await mcp.add("y")
     message = (await mcp.call("delete_memory", id=first))["message"]
     assert message.startswith(f"Deleted {first}; it can be restored until 2")
-    assert (await mcp.call("delete_memory", id=second, permanent=True))["message"] == f"Deleted {second} for good."
+    assert (await mcp.call("delete_memory", id=second, permanent=True))["message"] == f"Deleted {second} permanently."

@@ -1,7 +1,7 @@
 // Every page works without this script.
 "use strict";
 
-// The server knows the theme on every page but those before signing in.
+// The server knows the theme on every page except those before sign-in.
 const theme = document.cookie.match(/(?:^|; )theme=(light|dark)/);
 if (theme) document.documentElement.dataset.theme = theme[1];
 
@@ -17,7 +17,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   time.title = long.format(moment);
 }
 
-// The server groups lists by day. Let it know when a day begins here.
+// The server groups lists by day. Tell it the reader's time zone.
 document.cookie = `zone=${encodeURIComponent(zone)}; path=/dashboard; max-age=31536000; samesite=lax`;
 
 // On a phone the project's pages are one row. Scroll to the current one.
@@ -106,7 +106,7 @@ for (const input of document.querySelectorAll("input[type=file][data-limit]")) {
   });
 }
 
-// Say when memories arrive while the page is open. Without a stream, nothing is lost but the notice.
+// Show a notice when memories arrive while the page is open. Without the stream, the page works but shows no notice.
 const live = document.querySelector("[data-live]");
 if (live && "EventSource" in window) {
   let source = null;
@@ -118,7 +118,7 @@ if (live && "EventSource" in window) {
       live.hidden = memories === 0;
     };
     source.onerror = () => {
-      if (source?.readyState !== EventSource.CLOSED) return;  // the browser asks again by itself
+      if (source?.readyState !== EventSource.CLOSED) return;  // the browser reconnects by itself
       source = null;
       setTimeout(listen, 30000);
     };
@@ -151,7 +151,7 @@ if (waiting) {
   setTimeout(ask, 3000);
 }
 
-// A field of several values completes the one after the last comma.
+// In a field with several values, complete the one after the last comma.
 for (const input of document.querySelectorAll("input[data-list]")) {
   const values = [...(input.list?.options ?? [])].map((option) => option.value);
   const complete = () => {
@@ -162,7 +162,7 @@ for (const input of document.querySelectorAll("input[data-list]")) {
   input.addEventListener("focus", complete);
 }
 
-// Say how many memories are selected, and select all of them from the keyboard with one key.
+// Show how many memories are selected. One key selects all of them.
 const count = document.querySelector("[data-selected]");
 if (count) {
   const boxes = [...document.querySelectorAll("input[name=ids]")];

@@ -5,7 +5,7 @@ from starlette.responses import RedirectResponse, Response
 
 from server import attempts, streams
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.session_cookies import signed_in
+from server.dashboard.session_cookies import redirect_signed_in
 from server.dashboard.theme import THEMES, remember_theme
 from server.dashboard.views.entrance import browser_info_of
 from server.domain import accounts, audit
@@ -70,7 +70,7 @@ async def change_password(request: PageRequest) -> Response:
     browser = browser_info_of(request.http)
     async with attempts.proving(request.call.runtime, request.call.principal.user_id):
         session_value = await request.call.run(passwords.change, current, new, browser, request.call.mailer)
-    return await signed_in(request.http, session_value, f"{ACCOUNT}?done=password-saved", tell=False)
+    return await redirect_signed_in(request.http, session_value, f"{ACCOUNT}?done=password-saved", tell=False)
 
 
 async def end_session(request: PageRequest) -> Response:

@@ -16,7 +16,7 @@ from server.models import base
 from server.urls import is_loopback, is_private
 
 WAIT_MINUTES = 60
-"""A page that has been open for longer than this stops asking whether the assistant has connected."""
+"""A page that has been open for this long stops asking whether the assistant has connected."""
 
 
 async def show(request: PageRequest, new_key: str | None = None) -> Response:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from server import attempts, csp, streams, wire
 from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
-from server.dashboard.session_cookies import go_on, set_session_cookie, signed_in
+from server.dashboard.session_cookies import continue_sign_in, redirect_signed_in, set_session_cookie
 from server.dashboard.sign_in_ways import ways_of
 from server.dispatch import Handler, Methods
 from server.domain import accounts, names
@@ -61,7 +61,7 @@ async def sign_up(request: Request[State]) -> Response:
     except ServiceError as error:
         is_new_server = not await runtime.read(users.has_any)
         return await render_page(request, SETUP_PAGE if is_new_server else "sign_up.html", error, fields)
-    return await signed_in(request, session_value, next_of(request, fields), tell=False)
+    return await redirect_signed_in(request, session_value, next_of(request, fields), tell=False)
 
 
 async def show_sign_in(request: Request[State]) -> Response:
@@ -80,7 +80,7 @@ async def sign_in(request: Request[State]) -> Response:
                 raise Unauthenticated(WRONG_CREDENTIALS)
     except ServiceError as error:
         return await render_page(request, "sign_in.html", error, fields)
-    return await go_on(request, result, next_of(request, fields))
+    return await continue_sign_in(request, result, next_of(request, fields))
 
 
 async def sign_out(request: Request[State]) -> Response:

@@ -21,7 +21,7 @@ from server.errors import Invalid
 from server.principal import Principal
 from server.runtime import Runtime, translating_outages
 from server.settings import make_private
-from server.uploads import no_space_told
+from server.uploads import translating_full_disk
 
 SPOOLED_BYTES = 1_000_000
 """The largest export, in bytes, that is kept in memory. A larger one goes to disk."""
@@ -98,7 +98,7 @@ def _write_export(
     ids: Sequence[str] | None,
 ) -> None:
     """Write the complete export, so that a slow download does not keep a database snapshot open."""
-    with translating_outages(), no_space_told(), runtime.database.read() as session:
+    with translating_outages(), translating_full_disk(), runtime.database.read() as session:
         require_project(session, principal, project_id, Action.READ)
         count = write_export(session, project_id, file, export_format=export_format, ids=ids)
     with translating_outages(), runtime.database.write() as session:

@@ -23,7 +23,7 @@ async def show(request: PageRequest, new_key: str | None = None) -> Response:
 
 
 async def create(request: PageRequest) -> Response:
-    """Show the key in the response itself: only its hash is stored, so no later page can."""
+    """Show the key in the response itself. Only its hash is stored, so no later page can show the key."""
     permissions = {"read": ["read"], "write": ["read", "write"]}.get(request.text("permission"), [])
     expires_in_days = request.text("expires_in_days")
     if expires_in_days not in EXPIRATIONS:

@@ -15,7 +15,7 @@ from server.domain.memory.periods import period_between
 from server.domain.memory.source import SourceFilter
 
 MAX_RESULTS = 100
-"""The same limit that assistants have."""
+"""Maximum number of results of a search. Assistants have the same limit."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 Optional = Annotated[Text | None, BeforeValidator(lambda value: value or None)]

@@ -61,6 +61,6 @@ async def _events(request: PageRequest, after: str, opened: Stream) -> AsyncIter
 
 
 def _arrived(session: Session, principal: Principal, project_id: str, after: str) -> Arrivals:
-    """Raises Unauthenticated if the session has ended, and what `arrivals.since` does."""
+    """Raises Unauthenticated if the session has ended, and the errors of `arrivals.since`."""
     sessions.require_live(session, principal)
     return arrivals.since(session, principal, project_id, after)

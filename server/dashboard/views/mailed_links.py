@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from server import attempts
 from server.dashboard.pages import HOME
-from server.dashboard.session_cookies import go_on, with_session
+from server.dashboard.session_cookies import continue_sign_in, with_session
 from server.dashboard.views.entrance import (
     Fields,
     browser_info_of,
@@ -29,7 +29,7 @@ async def show_reset_password(request: Request[State]) -> Response:
 async def reset_password(request: Request[State]) -> Response:
     """Set the password, end all sessions and sign in here.
 
-    If this is the first proof of the mailbox, the page shows what it ended.
+    If the account's address was not confirmed before, the page shows what was ended.
     """
     fields = await read_form(request)
     runtime, token = request.state["runtime"], request.path_params["token"]
@@ -47,7 +47,7 @@ async def reset_password(request: Request[State]) -> Response:
     except ServiceError as error:
         return await _reset_page(request, error, fields)
     if reset.ended is None:
-        return await go_on(request, reset.sign_in, HOME, tell=False)
+        return await continue_sign_in(request, reset.sign_in, HOME, tell=False)
     page = await render_page(request, "reset_done.html", ended=reset.ended, memberships=reset.memberships)
     return await with_session(request, page, reset.sign_in.value, tell=False)
 

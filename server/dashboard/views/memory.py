@@ -147,7 +147,7 @@ async def restore(request: PageRequest) -> Response:
 
 
 def _history_start(request: PageRequest, memory: Memory) -> int:
-    """Return the version before which the shown history begins: the current one, unless the address names another."""
+    """Return the version before which the shown history begins: the one in the address, or else the current one."""
     before = number_in(request, "before")
     return memory.version if before is None else min(before, memory.version)
 

@@ -89,7 +89,7 @@ async def rename(request: PageRequest) -> Response:
 
 
 async def show_projects(request: PageRequest) -> Response:
-    """List the projects that the person can reach, and how much they hold."""
+    """List the projects that the person can reach, with the number and size of their memories."""
     membership, entries = await membership_of(request), await entries_of(request)
     return await render(
         request,

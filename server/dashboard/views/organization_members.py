@@ -17,7 +17,7 @@ from server.domain.teams.organizations import Membership
 from server.models import OrganizationRole, ProjectRole
 
 MOST_PROJECTS = 40
-"""How many projects the form offers. The other projects' pages can invite to them."""
+"""How many projects the form offers. To invite to another project, use that project's page."""
 
 
 async def show(request: PageRequest, sent: SentInvitation | None = None) -> Response:

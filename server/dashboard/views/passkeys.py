@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 from server import attempts
 from server.dashboard.pages import HOME, PageRequest, redirect
-from server.dashboard.session_cookies import go_on
+from server.dashboard.session_cookies import continue_sign_in
 from server.dashboard.sign_in_ways import (
     CHALLENGE_COOKIE,
     SIGN_IN,
@@ -40,7 +40,7 @@ async def sign_in(request: Request[State]) -> Response:
             result = await runtime.run(passkeys.sign_in, answer, browser_info_of(request))
     except ServiceError as error:
         return await render_page(request, "sign_in.html", error, fields)
-    response = await go_on(request, result, next_of(request, fields))
+    response = await continue_sign_in(request, result, next_of(request, fields))
     set_sealed(response, runtime, CHALLENGE_COOKIE, SIGN_IN, "")
     return response
 

@@ -127,5 +127,5 @@ async def undo(request: PageRequest) -> Response:
 
 
 def _minute_before(moment: datetime) -> datetime:
-    """Return the start of the minute in which the memories may have been written, shortly before the event."""
+    """Return the start of the minute in which the writing of the event's memories may have begun."""
     return (moment - LATENESS).replace(second=0, microsecond=0)

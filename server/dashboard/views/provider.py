@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from server import attempts
-from server.dashboard.session_cookies import go_on
+from server.dashboard.session_cookies import continue_sign_in
 from server.dashboard.sign_in_ways import MAX_COOKIE, PROVIDER_COOKIE, SIGN_IN, sealed, set_sealed, unsealed
 from server.dashboard.views.entrance import browser_info_of, local_path, next_of, read_form, render_page
 from server.dispatch import Methods
@@ -66,7 +66,7 @@ async def finish(request: Request[State]) -> Response:
     except ServiceError as error:
         response: Response = await render_page(request, "sign_in.html", error, {"next": path})
     else:
-        response = await go_on(request, result, path)
+        response = await continue_sign_in(request, result, path)
     set_sealed(response, runtime, PROVIDER_COOKIE, SIGN_IN, "")
     return response
 

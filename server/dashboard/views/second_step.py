@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from server import attempts, csp
 from server.dashboard.rendering import render
-from server.dashboard.session_cookies import SECOND_STEP, STEP_COOKIE, set_step_cookie, signed_in
+from server.dashboard.session_cookies import SECOND_STEP, STEP_COOKIE, redirect_signed_in, set_step_cookie
 from server.dashboard.views.entrance import browser_info_of, call_of, next_of, read_form
 from server.dispatch import Methods
 from server.domain.people import sessions
@@ -47,7 +47,7 @@ async def verify(request: Request[State]) -> Response:
                 raise Unauthenticated(WRONG_CODE)
     except ServiceError as error:
         return await _page(request, path, error)
-    response = await signed_in(request, result.value, path)
+    response = await redirect_signed_in(request, result.value, path)
     set_step_cookie(response, runtime.settings, "")
     return response
 

@@ -9,7 +9,7 @@ from server.runtime import State
 
 
 async def show(request: Request[State]) -> Response:
-    """Show the form. It posts to /sign-up, whose rules apply to the first account too."""
+    """Show the form. It posts to /sign-up, so the rules of sign-up apply to the first account too."""
     if await request.state["runtime"].read(users.has_any):
         return RedirectResponse("/sign-in", 303)
     return await render_page(request, SETUP_PAGE)

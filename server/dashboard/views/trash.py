@@ -1,4 +1,4 @@
-"""The trash of a project: deleted memories, to restore or to delete for good."""
+"""The trash of a project: deleted memories, to restore or to delete permanently."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -42,6 +42,6 @@ async def restore(request: PageRequest) -> Response:
 
 
 async def erase(request: PageRequest) -> Response:
-    """Delete one memory of the trash for good."""
+    """Delete one memory in the trash permanently."""
     await request.call.run(deletions.delete, request.path_param("memory_id"), True)
     return redirect(f"{HOME}/projects/{request.project_id}/trash", "erased")

@@ -20,7 +20,7 @@ from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import checked, read_path
 from server.errors import Forbidden, Invalid, ServiceError, TooLarge, Unavailable
 from server.runtime import Call
-from server.uploads import State, Upload, UploadRunning, Uploads, no_space_told
+from server.uploads import State, Upload, UploadRunning, Uploads, translating_full_disk
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ FORM_BYTES = FILE_BYTES + 10_000
 
 UPLOAD_SECONDS = 1_800
 PATIENCE_SECONDS = 3
-"""How long an answer waits for the work in the background, which is enough to read a small file."""
+"""How long a response waits for the background work. A small file is read within this time."""
 
 MOST_GROUPS = 1_000
 """How many conversations or files the page offers to leave out."""
@@ -54,7 +54,7 @@ async def read_upload(request: PageRequest) -> AsyncIterator[FormData]:
         raise UploadRunning
     _uploading.add(user_id)
     try:
-        with no_space_told():
+        with translating_full_disk():
             async with asyncio.timeout(UPLOAD_SECONDS):
                 form = await _bounded(request.http).form(max_files=1, max_fields=10)
         try:
@@ -138,7 +138,8 @@ async def _upload_of(request: PageRequest, upload_id: str) -> Upload:
 def _bounded(http: "Request[Any]") -> "Request[Any]":
     """Return the request with a body that raises TooLarge when it exceeds the largest upload."""
     announced = http.headers.get("content-length", "")
-    too_large = TooLarge(f"This file is too large: send at most {FILE_BYTES // 1_000_000} MB, or use the command.")
+    most = FILE_BYTES // 1_000_000
+    too_large = TooLarge(f"This file is too large: send at most {most} MB, or run the import command on the server.")
     if announced.isdecimal() and int(announced) > FORM_BYTES:
         raise too_large
     received = 0
@@ -221,7 +222,7 @@ async def _import(call: Call, store: Uploads, stored_upload: Upload, left_out: f
                 pass
         with contextlib.suppress(Unavailable):  # the import is committed, so housekeeping will publish the rest
             while await _step(call, imports.publish, import_id):
-                await call.runtime.in_thread(_progressed, store, stored_upload, 0, 0)  # or it would look interrupted
+                await call.runtime.in_thread(_progressed, store, stored_upload, 0, 0)  # otherwise it looks interrupted
     await call.runtime.in_thread(_finish, store, stored_upload)
 
 

@@ -109,7 +109,7 @@ def matches(registered: str, requested: str) -> bool:
 
 
 def destination(uri: str) -> str:
-    """Return where the URI leads, for people: an application's scheme, or a host with its port."""
+    """Return the URI's destination as people read it: an application's scheme, or a host with its port."""
     if is_app(uri):
         return f"the application that opens {uri.partition(':')[0]}: links"
     host = urlsplit(uri).netloc
@@ -143,7 +143,9 @@ def why_not_registered(requested: str | None, registered: Sequence[str], public_
     elif not is_allowed(requested, public_url):
         problem = why_not_allowed(requested)
     elif loopback and any(other.rest == loopback.rest for other in map(Loopback.of, registered) if other):
-        problem = f"The redirect URI {_printable(requested)} is not registered: localhost and 127.0.0.1 are two names."
+        problem = (
+            f"The redirect URI {_printable(requested)} is not registered: localhost and 127.0.0.1 are different hosts."
+        )
     else:
         problem = f"The redirect URI {_printable(requested)} is not registered for this application."
     listed_uris = ", ".join(map(_printable, registered[:SHOWN_URIS])) + (

@@ -12,7 +12,9 @@ from server.models import AuditEvent, AuthorizationCode, OAuthGrant, Project
 from server.models.base import JSON, new_id, now
 
 RECORDED_EVERY = timedelta(hours=1)
-"""In this time, the trail gets one event per target, client and reason, because clients may repeat requests forever."""
+"""Within this time, the audit trail gets one event per target, client and reason, because clients may repeat requests
+forever.
+"""
 
 
 class Refusal(StrEnum):

@@ -33,7 +33,8 @@ MAX_SUCCESSORS = 3
 
 MAX_LIVE_TOKENS = 2_000
 """Maximum number of unexchanged refresh tokens in a family. Above it, each token gets only one successor. An
-application whose two processes exchange the same token every hour leaves 24 a day behind, each for 60 days.
+application with two processes that exchange the same token every hour leaves 24 unexchanged tokens a day, and each
+lives for 60 days.
 """
 
 ROTATED_KEPT = 32
@@ -281,7 +282,9 @@ def _end_family(session: Session, grant: OAuthGrant, event: Event, **details: JS
 
 
 def _role(session: Session, user_id: str, project_id: str) -> ProjectRole | None:
-    """Return the user's role in the project now. Tokens never carry a right that the user lost after the consent."""
+    """Return the user's current role in the project. A token never gives a right that the user has lost since the
+    consent.
+    """
     query = sa.select(access.project_role_of(user_id)).select_from(Project).join(
         Organization, col(Organization.id) == Project.organization_id
     )  # fmt: skip

@@ -25,10 +25,10 @@ from server.models.sources import SourceKind
 from server.principal import Principal
 
 MOST_IDS = 1_000
-"""How many memory ids the event of a change stores: a whole batch. Answers show only the first of them."""
+"""How many memory ids the event of a change stores: enough for a whole batch. Answers show only the first of them."""
 
 SHOWN_IDS = 100
-"""How many memory ids any other event stores, and an answer shows for each event."""
+"""How many memory ids any other event stores. Answers show as many for each event."""
 
 QUERY_LENGTH = 500
 COUNTED_EVENTS = 300
@@ -39,10 +39,10 @@ _NOTED = "activity"
 _READING = frozenset({ActivityKind.SEARCH, ActivityKind.READ, ActivityKind.LIST})
 
 _IS_READ_ALONE = sa.and_(col(ActivityEvent.kind) == ActivityKind.READ, col(ActivityEvent.count) == 1)
-"""Leaves out reads of a whole context, so that a memory is not found often only because a context included it."""
+"""Leaves out reads of a whole context: a memory does not become a frequent one just because contexts include it."""
 
 _INSERT = sa.insert(metadata.tables["activity_events"])
-"""Into the table: the class would add the work of its mapper to each row."""
+"""Inserts into the table instead of through the class, whose mapper costs time for each row."""
 
 Noted = dict[str, Any]
 """The columns of an event."""
@@ -78,7 +78,7 @@ def note(
 
     `count` is the number of affected memories. Give it if `memory_ids` does not name all of them.
     """
-    if principal is None:  # a command
+    if principal is None:  # a command has no principal
         return
     source = source_of(principal)
     ids = list(memory_ids)
@@ -117,7 +117,7 @@ def store(session: Session, events: Sequence[Noted]) -> None:
 def list_activity(
     session: Session, principal: Principal, project_id: str, filters: ActivityFilters, limit: int
 ) -> list[NamedEvent]:
-    """Return at most `limit` events of the project, newest first. Raises what `require_project` does."""
+    """Return at most `limit` events of the project, newest first. Raises the errors of `require_project`."""
     project = require_project(session, principal, project_id, Action.READ)
     query = sa.select(ActivityEvent, col(User.name)).outerjoin(User, col(User.id) == ActivityEvent.actor_id)
     query = query.where(col(ActivityEvent.project_id) == project.id, *_conditions(filters))

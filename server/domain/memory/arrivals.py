@@ -21,7 +21,7 @@ class Arrivals(NamedTuple):
 
 
 def since(session: Session, principal: Principal, project_id: str, after: str) -> Arrivals:
-    """Count the memories that are newer than the memory with the id `after`. Raises what `require_project` does."""
+    """Count the memories that are newer than the memory with the id `after`. Raises the errors of `require_project`."""
     project = require_project(session, principal, project_id, Action.READ)
     query = sa.select(col(Memory.source_name)).where(*conditions(Filters(), project.id), col(Memory.id) > after)
     sources = session.scalars(query.order_by(col(Memory.id).desc()).limit(MOST_COUNTED)).all()

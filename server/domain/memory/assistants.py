@@ -42,7 +42,7 @@ PER_EVENT = frozenset({ActivityKind.SEARCH, ActivityKind.LIST, ActivityKind.EXPO
 def recent_work(session: Session, principal: Principal, project_id: str) -> Sequence[Work]:
     """Return the work of the last DAYS days, the most recently active source first.
 
-    Raises what `require_project` does.
+    Raises the errors of `require_project`.
     """
     project = require_project(session, principal, project_id, Action.READ)
     newest = (

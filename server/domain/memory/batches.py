@@ -38,10 +38,11 @@ def store(
     embedded: Sequence[Embedded],
     claim: Callable[[], list[str] | None],
 ) -> list[str] | None:
-    """Store all memories, or store none and return the ids, if `claim` returns the ids of an earlier answer.
+    """Store all memories and return their ids. If `claim` returns the ids of an earlier answer, store nothing and
+    return those.
 
-    `claim` runs in the transaction that decides. Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded, and what
-    `claim` does.
+    `claim` runs in the transaction that decides. Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded, and the
+    errors of `claim`.
     """
     import_id = imports.begin(session, principal, project_id, principal.user_id, source_of(principal))
     try:

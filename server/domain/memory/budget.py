@@ -23,7 +23,7 @@ ROWS_PER_READ = 10
 """How many memories to read at a time. One may have several megabytes."""
 
 WITHOUT_MESSAGES = defer(Memory.messages, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
-"""Do not read the messages of a memory, which repeat its text."""
+"""Query options that leave out the messages of a memory, because they repeat its text."""
 
 
 LISTED_COLUMNS = [sa.null() if column.key == "messages" else column for column in columns_of(Memory)]

@@ -39,14 +39,14 @@ class MemoryPatch(BaseModel):
 
 
 def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryPatch, index: Index) -> Memory:
-    """Merge the patch into the memory that is stored at that time. Raises Invalid, and what `memories.update` does."""
+    """Merge the patch into the memory as it is stored then. Raises Invalid, and the errors of `memories.update`."""
     return memories.update(session, principal, memory_id, lambda memory: merged_change(memory, patch), index)
 
 
 def restore(session: Session, principal: Principal, memory_id: str, version: int, index: Index) -> Memory:
     """Make an earlier version the current one. This is a change like any other: the version it replaces is kept.
 
-    Raises NotFound, also for a version that is not kept, and what `memories.update` does.
+    Raises NotFound, also for a version that is not kept, and the errors of `memories.update`.
     """
 
     def restoring(memory: Memory) -> MemoryChange:
@@ -75,8 +75,8 @@ def merged_change(memory: Memory, patch: MemoryPatch) -> MemoryChange:
 def restoring_change(session: Session, memory: Memory, version: int) -> MemoryChange:
     """Return the change that gives the memory the values that it had at `version`, including its pin and expiry.
 
-    Pin and expiry keep their current values if an older server wrote the row. So does an expiry that has passed, so
-    that restoring a memory never deletes it. Raises NotFound.
+    Pin and expiry keep their current values if an older server, which did not record them, wrote the version. The
+    expiry also stays if the earlier one has passed, so that restoring a memory never deletes it. Raises NotFound.
     """
     state = versions.at(session, memory, version)
     values: dict[str, Any] = {"text": state.content, "metadata": state.details}

@@ -1,4 +1,4 @@
-"""Computes how much an operation counts against its rate limit, and in which project, before the work begins."""
+"""Computes, before an operation runs, how much it counts against its rate limit, and in which project."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -44,20 +44,20 @@ def of_search(_read: Read, _principal: Principal, request: SearchRequest, *_more
 
 
 def of_change(read: Read, principal: Principal, memory_id: str, change: MemoryChange, *_more: object) -> Charge:
-    """Count the pieces that the change embeds, at least 1. Raises what `memories.update` does."""
+    """Count the pieces that the change embeds, at least 1. Raises the errors of `memories.update`."""
     with read() as session:
         return _of_change(require_memory(session, principal, memory_id, Action.WRITE, lock=False), change)
 
 
 def of_merge(read: Read, principal: Principal, memory_id: str, patch: MemoryPatch, *_more: object) -> Charge:
-    """Like `of_change`. Raises what `changes.merge` does."""
+    """Like `of_change`. Raises the errors of `changes.merge`."""
     with read() as session:
         memory = require_memory(session, principal, memory_id, Action.WRITE, lock=False)
         return _of_change(memory, merged_change(memory, patch))
 
 
 def of_restoration(read: Read, principal: Principal, memory_id: str, version: int, *_more: object) -> Charge:
-    """Like `of_change`. Raises what `changes.restore` does."""
+    """Like `of_change`. Raises the errors of `changes.restore`."""
     with read() as session:
         memory = require_memory(session, principal, memory_id, Action.WRITE, lock=False)
         return _of_change(memory, restoring_change(session, memory, version))
@@ -72,7 +72,7 @@ def _of_change(memory: Memory, change: MemoryChange) -> Charge:
 
 
 def of_one(read: Read, principal: Principal, memory_id: str, *_more: object) -> Charge:
-    """Count a deletion, or a return from the trash. Raises what `trash.project_of` does."""
+    """Count a deletion, or a return from the trash. Raises the errors of `trash.project_of`."""
     with read() as session:
         return Charge(trash.project_of(session, principal, memory_id))
 

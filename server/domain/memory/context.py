@@ -51,7 +51,7 @@ def read_context(
     counts as one character.
 
     Pinned memories come first, newest first. Then recently changed and frequently found memories alternate. Each text
-    appears once. The memories come without their messages. Raises what `require_project` does.
+    appears once. The memories come without their messages. Raises the errors of `require_project`.
     """
     project = require_project(session, principal, project_id, Action.READ)
     matching = conditions(Filters(user_id=user_id), project.id)

@@ -16,8 +16,8 @@ def count_all(session: Session, project: Project) -> int:
 def count(session: Session, project: Project, filters: Filters, most: int | None = None) -> int:
     """Return how many memories pass the filters, not counting expired ones. Stop at `most`.
 
-    No index has expiry times, so the rows of all matching memories are read while some have expired but are not
-    deleted yet.
+    No index holds expiry times. So while expired memories are waiting for their deletion, the rows of all matching
+    memories are read.
     """
     if filters.is_empty:
         return count_all(session, project)

@@ -1,4 +1,4 @@
-"""Deletes one memory (to the trash, or for good), or all memories of a project."""
+"""Deletes one memory (to the trash, or permanently), or all memories of a project."""
 
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from server.principal import Principal
 
 def delete(session: Session, principal: Principal, memory_id: str, permanent: bool = False) -> datetime | None:
     """Delete the memory with all its versions. Return the time until which it can be restored, or None if it is deleted
-    for good.
+    permanently.
 
     With `permanent` it may be in the trash. Raises NotFound, Forbidden, InsufficientScope.
     """
@@ -30,9 +30,9 @@ def delete(session: Session, principal: Principal, memory_id: str, permanent: bo
 
 
 def remove(session: Session, principal: Principal, memory: Memory, days: int) -> datetime | None:
-    """Delete a memory that is locked, and keep it in the trash for `days` days; 0 deletes it for good.
+    """Delete a memory that is locked, and keep it in the trash for `days` days; 0 deletes it permanently.
 
-    Returns what `delete` does.
+    Returns the same as `delete`.
     """
     until = trash.keep(session, principal, memory, days) if days else None
     activity.note(session, principal, memory.project_id, ActivityKind.DELETE, [memory.id])

@@ -43,7 +43,9 @@ def without_known(session: Session, import_id: str, lines: Sequence[NumberedLine
 
 
 def _created_at(line: Line) -> datetime | None:
-    """Return the time that the file gives, or None. The time of an import does not tell memories apart."""
+    """Return the time that the file gives, or None. The time of the import does not count, because it does not
+    distinguish memories.
+    """
     return line.created_at if "created_at" in line.model_fields_set else None
 
 

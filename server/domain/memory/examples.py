@@ -41,8 +41,8 @@ COUNT = len(_TEXTS)
 def add(session: Session, principal: Principal, project_id: str, index: Index) -> list[str]:
     """Add example memories to a project that has none, and return their ids. They are all tagged `example`.
 
-    Only one of several simultaneous callers succeeds. Raises Invalid if there are memories, and what
-    `memories.add_many` does.
+    Only one of several simultaneous callers succeeds. Raises Invalid if there are memories, and the errors of
+    `memories.add_many`.
     """
     project = require_project(session, principal, project_id, Action.WRITE)
     lock_project(session, project.id)

@@ -23,13 +23,13 @@ _EMOJI_PARTS = "\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
 
 
 class _Plain(dict[int, str]):
-    """Maps a character to its lower case without accents, one for one, for `str.translate`."""
+    """Maps each character to one lower-case character without accents, for `str.translate`."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
         plain = unicodedata.normalize("NFKD", character)[0].lower()
         plain = plain if len(plain) == 1 else character
-        if code < 0x3000:  # there are too many others to cache
+        if code < 0x3000:  # there are too many characters above this one to cache them
             self[code] = plain
         return plain
 
@@ -59,7 +59,9 @@ def excerpt_of(content: str, query: str, piece: str, length: int = EXCERPT_LENGT
 
 
 def _places(content: str, query: str, piece: str) -> list[tuple[int, float]]:
-    """Return where the question's words and the piece are, each with a weight: a rarer and longer word says more."""
+    """Return the positions of the question's words and of the piece, each with a weight. Rarer and longer words weigh
+    more.
+    """
     plain = content.translate(_PLAIN)
     places: list[tuple[int, float]] = []
     weight_of_words = 0.0

@@ -1,6 +1,6 @@
-"""When memories expire: how callers set it, and how expired memories are deleted.
+"""The expiry of memories: how callers set it, and how expired memories are deleted.
 
-An expired memory is in no answer from that moment on, because every query uses the condition in `server.models.expiry`.
+From its expiry on, a memory is in no answer, because every query uses the condition in `server.models.expiry`.
 """
 
 from collections import defaultdict
@@ -33,7 +33,7 @@ def parse_moment(value: object) -> datetime | None:
 
 
 def parse_future(value: object) -> datetime | None:
-    """Return the time in UTC, which is later than now. Raises ValueError with a reason for the caller."""
+    """Return the time in UTC. Raises ValueError, with a reason for the caller, if it has passed."""
     moment = parse_moment(value)
     if moment is not None and moment <= now():
         raise ValueError("must be in the future")
@@ -43,8 +43,8 @@ def parse_future(value: object) -> datetime | None:
 Future = Annotated[datetime | None, BeforeValidator(parse_future)]
 AnyMoment = Annotated[datetime | None, BeforeValidator(parse_moment)]
 Days = Annotated[int, Field(ge=1, le=MOST_DAYS), BeforeValidator(parse_number)]
-EXPIRES_AT = "a later moment: the memory is in no answer from then on, and is deleted for good within the hour"
-EXPIRES_IN_DAYS = "the same, in days from now"
+EXPIRES_AT = "a future time; no answer includes the memory after it, and within an hour it is deleted permanently"
+EXPIRES_IN_DAYS = "instead of expires_at, the number of days from now"
 
 
 def require_one_way(expires_at: datetime | None, days: int | None) -> None:
@@ -54,7 +54,7 @@ def require_one_way(expires_at: datetime | None, days: int | None) -> None:
 
 
 def expiry_of(expires_at: datetime | None, days: int | None) -> datetime | None:
-    """Return the expiry time, however the caller gave it."""
+    """Return the expiry time, which the caller gave as a time or in days."""
     return now() + timedelta(days=days) if days is not None else expires_at
 
 
@@ -75,7 +75,7 @@ def of_live_memories(session: Session, project_id: str) -> list[sa.ColumnElement
 def _in_project(project_id: str | sa.BindParameter[str]) -> sa.ColumnElement[bool]:
     """Return the condition for memories of the project, as an expression.
 
-    With a plain condition for the project, SQLite walks all its memories instead of the few that can expire.
+    With a plain condition for the project, SQLite would scan all its memories instead of the few that can expire.
     """
     return sa.func.coalesce(col(Memory.project_id), "") == project_id
 
@@ -90,7 +90,7 @@ _EXPIRED = Query(
 def purge(session: Session) -> int:
     """Delete some memories that have expired, with all their versions. Return how many. Call it until it returns 0."""
     query = sa.select(col(Memory.project_id), col(Memory.number)).where(has_expired(now()))
-    query = query.where(col(Memory.project_id).not_in(deleted_projects()))  # theirs are not counted any more
+    query = query.where(col(Memory.project_id).not_in(deleted_projects()))  # deleted projects have no counters
     rows = session.execute(query.limit(PURGED_MEMORIES).with_for_update(skip_locked=True)).all()
     by_project: dict[str, list[int]] = defaultdict(list)
     for project_id, number in rows:

@@ -54,7 +54,7 @@ class Facets(NamedTuple):
 
 
 def facets(session: Session, principal: Principal, project_id: str, filters: Filters) -> Facets:
-    """Count the newest memories of the project that pass the filters. Raises what `require_project` does."""
+    """Count the newest memories of the project that pass the filters. Raises the errors of `require_project`."""
     project = require_project(session, principal, project_id, Action.READ)
     are_few = counting.count(session, project, filters, most=MOST_COUNTED + 1) <= MOST_COUNTED
     matching = sa.select(col(Memory.number)).where(*conditions(filters, project.id, are_few=are_few))

@@ -16,7 +16,7 @@ from server.models.memories import LabelKind
 
 Condition = sa.ColumnElement[bool]
 LabelGroup = tuple[LabelKind, list[str]]
-"""A kind and folded values."""
+"""A kind of label, and the values to look for in the form of `labels.fold`."""
 
 CLOCK_SLACK = timedelta(days=1)
 """Ids embed a time that may differ from `created_at` by this much, e.g. after the clock was set back."""
@@ -58,8 +58,8 @@ _NO_FILTERS = Filters()
 def conditions(filters: Filters, project_id: str, *, are_few: bool = False) -> list[Condition]:
     """Return the SQL conditions on `Memory` for the project's memories that have not expired and pass the filters.
 
-    If few memories do, and labels alone decide, the labels are the place to begin: the project is then no plain column,
-    since SQLite would walk all its memories.
+    If few memories do, and only labels are filtered, the query should begin with the labels. Then the condition for the
+    project is an expression, because with a plain column SQLite would scan the whole project.
     """
     is_hidden = are_few and filters.has_only_labels
     project = sa.func.coalesce(col(Memory.project_id), "") if is_hidden else col(Memory.project_id)
@@ -99,7 +99,9 @@ def _labeled(project_id: str, kind: LabelKind, values: Sequence[str]) -> sa.Sele
 
 
 def _time_conditions(start: datetime | None, end: datetime | None) -> list[Condition]:
-    """Return the conditions for a creation time. `created_at` decides; the id, which has an index, makes it fast."""
+    """Return the conditions for a creation time. `created_at` is what counts. The condition on the id, which has an
+    index, makes the query fast.
+    """
     matching: list[Condition] = []
     if start is not None:
         matching += [col(Memory.created_at) >= start, col(Memory.id) >= _smallest_id(start, -CLOCK_SLACK)]

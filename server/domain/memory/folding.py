@@ -15,7 +15,7 @@ from server.statements import Query
 
 
 class TextKey(NamedTuple):
-    """What equal texts have in common."""
+    """The user and the hash that equal texts share."""
 
     content_hash: str
     user_id: str | None

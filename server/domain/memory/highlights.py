@@ -16,7 +16,7 @@ LOOKED_AT = 20_000
 class Highlighter:
     """Finds the words of one question in texts.
 
-    Singular and plural count as one word, and so do forms in -s, -ed and -ing.
+    Singular and plural count as one word, as do forms with -s, -ed and -ing.
     """
 
     def __init__(self, question: str) -> None:

@@ -43,13 +43,13 @@ from server.models.stored_size import size_of_memory
 from server.principal import Principal
 
 DISCARDED_BYTES = 4_000_000
-"""How much one transaction discards, unless a single row has more."""
+"""How many bytes one transaction discards, unless a single row has more."""
 
 ABANDONED_AFTER = timedelta(minutes=30)
-"""An import that nobody touches for this long before its commit is discarded."""
+"""An uncommitted import that does not continue for this long is discarded."""
 
 RESUMED_AFTER = timedelta(minutes=1)
-"""An import that nobody publishes for this long after its commit is published by housekeeping."""
+"""If publishing a committed import does not continue for this long, housekeeping does it."""
 
 
 class Imported(NamedTuple):
@@ -100,7 +100,7 @@ def stage(
     index: Index,
     on_duplicate: OnDuplicate = OnDuplicate.SKIP,
 ) -> int:
-    """Keep the lines with their vectors. Return how many, without those that have expired or already exist.
+    """Keep the lines with their vectors. Return how many, not counting those that have expired or already exist.
 
     Raises NotFound if the project was deleted in the meantime, and QuotaExceeded.
     """
@@ -120,7 +120,7 @@ def stage(
 
 
 def keep(session: Session, import_id: str, staged: Sequence[Staged]) -> None:
-    """Keep memories with their vectors. Raises what `stage` does."""
+    """Keep memories with their vectors. Raises the errors of `stage`."""
     row = _touch(session, import_id)
     row.memory_count += len(staged)
     row.memory_bytes += sum(size_of_memory(new.memory) for new in staged)
@@ -141,7 +141,7 @@ def keep(session: Session, import_id: str, staged: Sequence[Staged]) -> None:
 
 
 def commit(session: Session, principal: Principal | None, import_id: str) -> None:
-    """Decide that all staged lines will be stored. Raises what `accept` does."""
+    """Decide that all staged lines will be stored. Raises the errors of `accept`."""
     project, count = accept(session, principal, import_id)
     activity.note(session, principal, project.id, ActivityKind.IMPORT, count=count)
     audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, count)
@@ -150,7 +150,7 @@ def commit(session: Session, principal: Principal | None, import_id: str) -> Non
 def accept(session: Session, principal: Principal | None, import_id: str) -> tuple[Project, int]:
     """Decide that all staged memories will be stored. Return the project and their number.
 
-    Raises what `begin` does, because rights may have changed since then, and QuotaExceeded.
+    Raises the errors of `begin`, because rights may have changed since then, and QuotaExceeded.
     """
     row = _touch(session, import_id)
     project = _require_project(session, principal, row.project_id)
@@ -175,7 +175,7 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
         session.execute(sa.delete(Import).where(col(Import.id) == import_id))
         return False
     if publishing.is_long(entries):
-        end_turn(session)  # reading may take a third of the allowed time
+        end_turn(session)  # reading alone may take a third of the time that a transaction may take
         row = _locked(session, import_id)
         if row is None or not publishing.are_next(session, import_id, entries):
             return True  # another process has stored it
@@ -214,7 +214,8 @@ def left_behind(session: Session) -> list[tuple[str, bool]]:
 
 
 def in_chunks(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
-    """Yield the lines with their positions, as many as one staging transaction takes. Raises what reading them does.
+    """Yield the lines with their positions, as many as one staging transaction takes. Raises the errors of reading the
+    lines.
 
     Their vectors are computed before the transaction.
     """
@@ -272,7 +273,7 @@ def _publish_words(session: Session, import_id: str, unfinished: Wordless) -> No
     text = publishing.text_of(session, unfinished)
     with paused(session):
         terms = indexed_terms(text)
-    if _locked(session, import_id) is not None:  # otherwise another process has ended it, or its project is deleted
+    if _locked(session, import_id) is not None:  # otherwise another process finished it, or its project is deleted
         publishing.write_words(session, import_id, unfinished, terms)
 
 

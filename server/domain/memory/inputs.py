@@ -10,7 +10,7 @@ from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, Labels, parse_li
 from server.domain.memory.metadata import DESCRIPTION, Content, Metadata, UserId, parse_metadata
 from server.domain.memory.periods import moment_of
 from server.models.base import JsonObject, now
-from server.spelling import said_instead
+from server.spelling import wrong_name_hint
 
 ROLE_LENGTH = 50
 MOST_MESSAGES = 100
@@ -39,7 +39,7 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     role: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ROLE_LENGTH)] = Field(
-        pattern=r"^[^\x00-\x1f\x7f]+$", description="who speaks: user, assistant, system, a name"
+        pattern=r"^[^\x00-\x1f\x7f]+$", description="the speaker: user, assistant, system or a name"
     )
     content: Content
 
@@ -60,9 +60,9 @@ class NewMemory(BaseModel):
     content: Content | None = Field(default=None, description="the text, unless you send messages")
     messages: list[Message] | None = Field(default=None, min_length=1, max_length=MOST_MESSAGES)
     metadata: Metadata = Field(default_factory=dict, description=DESCRIPTION)
-    tags: Labels | None = Field(default=None, description="the same as in metadata")
-    people_mentioned: Labels | None = Field(default=None, description="the same as in metadata")
-    topic_category: str | None = Field(default=None, description="the same as in metadata")
+    tags: Labels | None = Field(default=None, description="may be sent in metadata instead")
+    people_mentioned: Labels | None = Field(default=None, description="may be sent in metadata instead")
+    topic_category: str | None = Field(default=None, description="may be sent in metadata instead")
     user_id: UserId | None = Field(
         default=None, description="your end user; searches, lists and deletions can be limited to one"
     )
@@ -70,7 +70,7 @@ class NewMemory(BaseModel):
         default=None, min_length=1, description="required with a session, because it can access several projects"
     )
     created_at: Annotated[datetime | None, BeforeValidator(parse_past)] = Field(
-        default=None, description="a past time, for imported memories; default: now"
+        default=None, description="a time in the past, for imported memories; default: now"
     )
     expires_at: Future = Field(default=None, description=EXPIRES_AT)
     expires_in_days: Days | None = Field(default=None, description=EXPIRES_IN_DAYS)
@@ -87,7 +87,7 @@ class NewMemory(BaseModel):
     @model_validator(mode="after")
     def _has_one_text(self) -> Self:
         if (self.content is None) == (self.messages is None):
-            instead = said_instead(["content", "messages"], self.model_extra or ()) if self.content is None else ""
+            instead = wrong_name_hint(["content", "messages"], self.model_extra or ()) if self.content is None else ""
             raise ValueError(f"content or messages: give exactly one of them{instead}")
         require_one_way(self.expires_at, self.expires_in_days)
         if labels := self._labels():
@@ -153,7 +153,7 @@ class MemoryChange(BaseModel):
     )
     metadata: Metadata | None = None
     pinned: bool | None = None
-    expires_at: Future = Field(default=None, description=f"{EXPIRES_AT}; null: never")
+    expires_at: Future = Field(default=None, description=f"{EXPIRES_AT}; null means never")
 
     _spelling = model_validator(mode="before")(_one_name)
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import BeforeValidator
 from sqlmodel import Session
 
-from server.json_text import has_half_a_character
+from server.json_text import has_lone_surrogate
 from server.models import Memory, metadata
 from server.models.base import JSON, JsonObject
 from server.models.memories import LabelKind
@@ -43,7 +43,7 @@ def parse_list(value: object) -> tuple[str, ...]:
     values = tuple(item for item in map(str.strip, parts) if item)
     if len(values) > MOST_VALUES:
         raise ValueError(f"must have at most {MOST_VALUES} values")
-    if any("\0" in value or has_half_a_character(value) for value in values):  # of JSON text
+    if any("\0" in value or has_lone_surrogate(value) for value in values):  # the escapes of JSON text can produce both
         raise ValueError("must not contain NUL characters or lone surrogates")
     return values
 
@@ -108,7 +108,7 @@ def fold(value: str) -> str:
 def hash_entry(key: str, value: JSON) -> str:
     """Return the form in which metadata entries are compared: a hash of their JSON. 1 equals 1.0, not true or "1".
 
-    Lists of tags and people are compared as comma-separated text, the form in which they used to be stored.
+    Lists of tags and people are compared as comma-separated text, because earlier versions stored them so.
     """
     if key in (TAGS, PEOPLE) and isinstance(value, list):
         value = ",".join(parse_list(value))

@@ -27,9 +27,9 @@ from server.models.base import Utc, new_id, now
 from server.models.expiry import is_live
 from server.models.memories import LabelKind
 from server.principal import Principal
-from server.statements import Query, made
+from server.statements import Query, without_constructor
 
-__all__ = ["MemoryChange", "NewMemory"]  # doors write `memories.NewMemory`
+__all__ = ["MemoryChange", "NewMemory"]  # re-exported: doors use `memories.NewMemory`
 
 MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned", "expires_at": "expires_at"}
 """The attribute of `Memory` that each field of `MemoryChange` replaces."""
@@ -58,7 +58,7 @@ class ListRequest:
     offset: int = 0
     before: str | None = None
     project_id: str | None = None
-    answer_bytes: int = ANSWER_BYTES  # the most that the answer may have
+    answer_bytes: int = ANSWER_BYTES  # maximum size of the answer in bytes
 
 
 class MemoryPage(NamedTuple):
@@ -83,7 +83,7 @@ class Stats(NamedTuple):
 def add(
     session: Session, principal: Principal, new: NewMemory, index: Index, idempotency_key: str | None = None
 ) -> str:
-    """Create a memory and return its id. The next search finds it. Raises what `add_many` does."""
+    """Create a memory and return its id. The next search finds it. Raises the errors of `add_many`."""
     return add_many(session, principal, [new], index, idempotency_key)[0]
 
 
@@ -97,7 +97,7 @@ def add_many(
     """Create all memories or none, in one project. Return their ids in the same order.
 
     A large batch is stored in several transactions. Raises Invalid if they name different projects, KeyUsedForAnother,
-    QuotaExceeded, and what `require_project` does.
+    QuotaExceeded, and the errors of `require_project`.
     """
     if len({new.project_id for new in new_memories}) > 1:
         raise Invalid("all memories of one request must name the same project.", field="project_id")
@@ -135,7 +135,7 @@ def get(session: Session, principal: Principal, memory_id: str) -> Memory:
 def list_memories(session: Session, principal: Principal, request: ListRequest) -> MemoryPage:
     """Return a page of the project's memories, as many memories as fit into an answer.
 
-    Raises what `require_project` does.
+    Raises the errors of `require_project`.
     """
     project = require_project(session, principal, request.project_id, Action.READ)
     parameters = {
@@ -173,8 +173,9 @@ _PAGE = _page_by(col(Memory.id), col(Memory.project_id))
 _SORTED_ID, _HIDDEN_PROJECT = sa.func.coalesce(col(Memory.id), ""), sa.func.coalesce(col(Memory.project_id), "")
 _PAGE_OF_FEW = _page_by(_SORTED_ID, col(Memory.project_id))
 _PAGE_OF_FEW_LABELED = _page_by(_SORTED_ID, _HIDDEN_PROJECT)
-"""Ordered by the plain id, a database scans the project's memories until it has a page of matches. These two make it
-find the few matches through the filter's index or their labels, and sort them."""
+"""With a plain `ORDER BY id`, a database scans the project's memories until it has a page of matches. These two
+expressions make it find the few matches through the filter's index or their labels, and then sort them.
+"""
 
 
 def _page_query(filters: Filters, total: int) -> Query:
@@ -251,7 +252,7 @@ def _row_of(new: NewMemory, project_id: str, principal: Principal) -> Memory:
     stored_at = now()
     created_at = min(new.created_at or stored_at, stored_at)
     text, source = new.text, source_of(principal)
-    return made(Memory, {
+    return without_constructor(Memory, {
         "id": new_id("mem_", new.created_at and created_at),
         "project_id": project_id,
         "user_id": new.user_id,
@@ -286,7 +287,7 @@ def _apply(session: Session, memory: Memory, change: MemoryChange, principal: Pr
     if change.text is not None:
         memory.content = change.text
         memory.content_hash = hash_content(change.text)
-        memory.messages = None  # messages belong to the text that was replaced
+        memory.messages = None  # the messages belong to the replaced text
     if change.metadata is not None:
         memory.details = change.metadata
         labels.replace(session, memory)

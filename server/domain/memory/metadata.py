@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
-from server.json_text import HALF_A_CHARACTER, has_half_a_character
+from server.json_text import LONE_SURROGATE, has_lone_surrogate
 from server.models.base import JSON, JsonObject
 
 METADATA_BYTES = 16_384
@@ -57,8 +57,8 @@ def require_text(text: str) -> str:
         raise ValueError("must not be blank")
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
-    if has_half_a_character(text):
-        raise ValueError(HALF_A_CHARACTER)
+    if has_lone_surrogate(text):
+        raise ValueError(LONE_SURROGATE)
     return text
 
 

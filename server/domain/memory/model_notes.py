@@ -14,7 +14,7 @@ from server.settings import Settings
 class ModelNotes(NamedTuple):
     """`models` counts the whole server's memories by the model of their vectors; `work` is a job and its progress.
 
-    `advice` names the setting to change when the model handles much of the project badly.
+    `advice` names the setting to change if the model does not suit the languages of much of the project.
     """
 
     models: dict[str, int]

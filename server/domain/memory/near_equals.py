@@ -10,7 +10,9 @@ NEAR = 0.005
 
 
 def newer_first(order: NDArray[np.intp], descending: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Put the newer of near equals first. The scores stay in their places, so that they still descend."""
+    """Return `order`, best first, with the newer of near equals first. `descending` are the scores in that order, which
+    the caller does not reorder.
+    """
     numbers = order.tolist()
     ascending = (-descending).tolist()
     ends = (NEAR - descending).tolist()

@@ -50,7 +50,7 @@ class Span(NamedTuple):
 class Overview:
     step: Step
     spans: Sequence[Span]
-    """Without gaps, oldest first; today is in the last one."""
+    """All spans without gaps, oldest first. The last one contains today."""
 
     labels: dict[LabelKind, Frequent]
 
@@ -62,7 +62,7 @@ class Glance(NamedTuple):
     stats: Stats
     newest: MemoryPage
     usage: Usage | None
-    """None if there is no quota."""
+    """How much of the quota is used; None if there is no quota."""
 
 
 def at_a_glance(session: Session, principal: Principal, project_id: str, zone: tzinfo = UTC) -> Glance:
@@ -83,7 +83,7 @@ def at_a_glance(session: Session, principal: Principal, project_id: str, zone: t
 
 
 def overview(session: Session, principal: Principal, project_id: str, zone: tzinfo = UTC) -> Overview:
-    """Return the memories over time and the most frequent labels. Raises what `require_project` does."""
+    """Return the memories over time and the most frequent labels. Raises the errors of `require_project`."""
     project = require_project(session, principal, project_id, Action.READ)
     first = session.scalars(
         sa.select(col(Memory.created_at)).where(col(Memory.project_id) == project.id).order_by(col(Memory.id)).limit(1)

@@ -38,7 +38,7 @@ def period_between(
     *,
     moment: datetime | None = None,
 ) -> Period:
-    """Return the period that satisfies all arguments. A date means its first moment. Dates, and times without an
+    """Return the period that satisfies all arguments. A date stands for its first moment. Dates, and times without an
     offset, are in `timezone` (default UTC). `moment` is the current time, for tests. Raises Invalid, naming the field.
     """
     zone = zone_of("UTC" if timezone is None else timezone)
@@ -151,5 +151,5 @@ def _midnight(day: date, zone: tzinfo) -> datetime:
 
 def _rolling(count: int, unit: str, moment: datetime) -> Period:
     if count == 0:
-        raise ValueError("nothing lies in the last zero days")
+        raise ValueError("the last zero days are an empty period")
     return Period(moment - timedelta(**{f"{unit}s": count}), None)

@@ -14,13 +14,13 @@ LONG_WEIGHT = 128
 """Above this weight, one memory takes several transactions, so that none takes more than 0.1 s: see `publish`."""
 
 STAGED_WEIGHT = 256
-"""How much to stage at a time. A single memory may weigh more."""
+"""The weight to stage at a time. A single memory may weigh more."""
 
 T = TypeVar("T")
 
 
 def weight_of(content: str, pieces: int = 0) -> int:
-    """Return roughly how many pieces a text takes to write: its pieces, or an estimate if it has none or few."""
+    """Return roughly how much work writing a text takes: its number of pieces, or an estimate if it has few."""
     return max(pieces, len(content) // PACKED_LENGTH)
 
 

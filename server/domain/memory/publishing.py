@@ -1,8 +1,7 @@
 """Moves the staged lines of an import into its project, one portion per transaction.
 
 A long memory takes three: one stores it, one deletes its staged row, and one writes its words, which can take as long
-as the other two. A small row says that the memory is stored, so that a crash or another process in between does no
-harm.
+as the other two. A small row marks the memory as stored, so that a crash or another process in between does no harm.
 """
 
 from collections.abc import Sequence
@@ -47,7 +46,7 @@ class Entry:
 
 
 class Wordless(NamedTuple):
-    """A memory that is stored and only lacks its words. `position` is the position of the row that says so."""
+    """A memory that is stored but still lacks its words. `position` is the position of the row that marks it."""
 
     position: int
     memory_id: str
@@ -71,7 +70,7 @@ def next_entries(session: Session, import_id: str) -> list[Entry]:
 
 
 def is_long(entries: Sequence[Entry]) -> bool:
-    """Return whether this is a memory that takes several transactions."""
+    """Return whether this memory takes several transactions."""
     return entries[0].weight > LONG_WEIGHT
 
 

@@ -3,11 +3,11 @@
     score      = clip((0.6 * similarity + 0.25 * share + 0.45 * window) / 1.3, 0, 1)
     similarity = cos(question - mean, best piece - mean) - length_penalty
     share      = bm25 / bm25(best match) * coverage(best match)
-    window     = the words of the memories before and after it, weighed by distance and rarity
+    window     = the words of the memories before and after it, weighted by distance and rarity
 
 - mean: the sum of the vectors of the project's pieces, divided by their count + 50.
 - length_penalty: 0.05 * ln(pieces / 16) for a memory of more than 16 pieces, else 0.
-- A short piece that asks a question counts half of its cosine.
+- If a short piece only asks a question, half of its cosine counts.
 - best match: the memory with the highest bm25.
 - coverage: the part of the question's terms that the memory holds, weighted by their IDF in the project.
 
@@ -16,11 +16,11 @@
 of the question has share 0, and a window if it is among the 100 most similar. Two exceptions: if the question has no
 terms to look for, score = clip(similarity, 0, 1); while the model is away, share and window alone make the score.
 
-If scores differ by at most 0.005, the newer memory comes first (`near_equals`); the scores stay in their places. A
-search shows equal texts of one user once, as the newest (`folding`).
+Among memories whose scores differ by at most 0.005, the newer comes first (`near_equals`). The scores are then given
+out again in descending order. A search shows equal texts of one user once, as the newest (`folding`).
 
-The weights were tuned on LoCoMo 1-5 and are flat between 0.5 and 0.7, 0.25 and 0.4, 0.3 and 0.6. docs/benchmarks.md
-shows what each part contributes.
+The weights were tuned on LoCoMo 1-5. Results hardly change for weights of 0.5 to 0.7, 0.25 to 0.4 and 0.3 to 0.6.
+docs/benchmarks.md shows what each part contributes.
 """
 
 from collections.abc import Iterable
@@ -52,7 +52,9 @@ class Ranking:
     shares: Scores
     windows: Scores
     is_final: bool
-    """True if a larger width would find nothing more: all memories are ranked, or the threshold cut the ranking."""
+    """True if a larger `width` would find nothing more, because all memories are ranked or the threshold cut the
+    ranking.
+    """
 
     best: float
     """The best score, even if it is below the threshold; 1 if nothing was compared."""

@@ -24,7 +24,7 @@ from server.principal import Principal
 from server.spelling import shortened
 
 REPEAT_PERIOD = timedelta(hours=24)
-"""Within this time of each other, two equal texts are one memory."""
+"""If two equal texts come within this time of each other, they become one memory."""
 
 CREATED_AT, EXPIRES_AT = "created_at", "expires_at"
 
@@ -46,9 +46,9 @@ class Remembered(NamedTuple):
 
 
 def remember(session: Session, principal: Principal, new: NewMemory, index: Index) -> Remembered:
-    """Add a memory. If the project already has the same text from the same user and day, add the labels to that memory
-    instead. The index must be prepared. Raises what `memories.add` does, and Invalid if there are too many labels
-    together.
+    """Add a memory. If the project has the same text of the same user from within `REPEAT_PERIOD`, add the labels to
+    that memory instead. The index must be prepared. Raises the errors of `memories.add`, and Invalid if there are too
+    many labels together.
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
     content_hash = hash_content(new.text)

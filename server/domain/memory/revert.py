@@ -93,7 +93,7 @@ def plan(session: Session, principal: Principal, reversion: Reversion) -> Plan:
 
 
 def undo_adds(session: Session, principal: Principal, reversion: Reversion, memory_ids: Sequence[str]) -> Step:
-    """Move these memories to the trash. One that somebody changed since the plan stays."""
+    """Move these memories to the trash, except those that somebody changed after `plan` ran."""
     require_project(session, principal, reversion.project_id, Action.REVERT)
     days = trash.days_of_revert(session, reversion.project_id)
     done = skipped = 0
@@ -117,7 +117,7 @@ def undo_deletions(session: Session, principal: Principal, reversion: Reversion,
     for row in session.scalars(_trashed(reversion).where(col(TrashedMemory.id).in_(memory_ids))).all():
         try:
             restored.append(trash.bring_back(session, row).id)
-        except NotFound:  # somebody else brought it back, or deleted it for good
+        except NotFound:  # somebody else brought it back, or deleted it permanently
             continue
     if restored:
         activity.note(session, principal, reversion.project_id, ActivityKind.RESTORE, restored)
@@ -125,7 +125,7 @@ def undo_deletions(session: Session, principal: Principal, reversion: Reversion,
 
 
 def undo_change(session: Session, principal: Principal, reversion: Reversion, memory_id: str, index: Index) -> Step:
-    """Bring back the version before the changes, unless somebody else changed the memory since the plan.
+    """Restore the version before the changes, unless somebody else changed the memory after `plan` ran.
 
     The index must be prepared. Raises QuotaExceeded.
     """
@@ -166,7 +166,7 @@ def _touched(reversion: Reversion) -> sa.Select[Memory]:
 
 
 def _trashed(reversion: Reversion) -> sa.Select[TrashedMemory]:
-    return trash.kept_in(reversion.project_id).where(
+    return trash.restorable_in(reversion.project_id).where(
         _id_of(TrashedMemory.source) == reversion.source_id, col(TrashedMemory.deleted_at) >= reversion.since
     )
 
@@ -175,7 +175,7 @@ def _deleted_by_others(session: Session, reversion: Reversion) -> int:
     """Count the memories in the trash that the source had changed before somebody else deleted them."""
     changed_by = sa.type_coerce(col(TrashedMemory.memory), sa.JSON)["updated_source", "id"].as_string()
     deleted_by = sa.func.coalesce(_id_of(TrashedMemory.source), "")
-    others = trash.kept_in(reversion.project_id).where(
+    others = trash.restorable_in(reversion.project_id).where(
         changed_by == reversion.source_id, deleted_by != reversion.source_id
     )
     memories_of_others = (rows.read(Memory, row.memory) for row in session.scalars(others))
@@ -196,7 +196,7 @@ def _locked(session: Session, reversion: Reversion, memory_id: str) -> Memory | 
 
 
 def _work_on(session: Session, memory: Memory, reversion: Reversion) -> _Work:
-    """Return the last thing that the source did to the memory."""
+    """Return what the source last did to the memory."""
     states = _states(session, memory)
     if not _is_own(states[0], reversion):
         return _Work.UNDONE if _is_undone(session, memory, states, reversion) else _Work.NOT_LAST
@@ -212,7 +212,7 @@ def _is_undone(session: Session, memory: Memory, states: Sequence[_State], rever
 
 
 def _before(states: Sequence[_State], reversion: Reversion) -> int:
-    """Return the last version before the source's work, which is at the start of the states; 0 if none is kept."""
+    """Return the last version before the source's changes, with which `states` begins; 0 if none is kept."""
     own_count = len(list(takewhile(lambda state: _is_own(state, reversion), states)))
     return states[own_count].version if own_count < len(states) else 0
 

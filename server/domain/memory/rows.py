@@ -15,7 +15,7 @@ from server.models.sources import Source, SourceColumn
 Row = TypeVar("Row", bound=SQLModel)
 
 FOLLOWS = frozenset({"number", "memory_number", "revision", "piece_count", "embedding_model"})
-"""The columns that get new values when the row comes back."""
+"""The columns that get new values when the row is restored."""
 
 
 def written(row: SQLModel) -> JsonObject:
@@ -25,7 +25,7 @@ def written(row: SQLModel) -> JsonObject:
 
 
 def read(table: type[Row], values: JsonObject) -> Row:
-    """Return a new row with these values. Columns that a later version has added get their defaults."""
+    """Return a new row with these values. Columns that were added since then get their defaults."""
     attributes = sa.inspect(table).column_attrs
     return table(**{name: _from_json(attributes[name].columns[0].type, value) for name, value in values.items()})
 

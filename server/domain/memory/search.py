@@ -59,7 +59,7 @@ class SortBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A search. `threshold` is the lowest score of a result; None stands for the floor.
+    """A search. `threshold` is the lowest score of a result; None means the floor (`floor.floor_among`).
 
     SortBy.TIMESTAMP sorts the `limit` most relevant results newest first. `skip` is the number of best results to leave
     out because an earlier page showed them. `answer_bytes` is how large the answer may be.
@@ -105,14 +105,14 @@ class SearchPage(NamedTuple):
 
     @property
     def weak(self) -> bool:
-        """Whether even the best result is no better than those of unrelated questions."""
+        """Whether even the best result scores no higher than results of unrelated questions."""
         return self.best < self.weak_below
 
 
 def search(session: Session, principal: Principal, request: SearchRequest, index: Index) -> SearchPage:
     """Return the best results, best first, as far as they fit into an answer; for an empty query, the newest memories.
 
-    Filters apply before the limit. The memories come without their messages. Raises what `require_project` does.
+    Filters apply before the limit. The memories come without their messages. Raises the errors of `require_project`.
     """
     project = require_project(session, principal, request.project_id, Action.READ)
     page = _search(session, project, request, index)
@@ -194,8 +194,8 @@ def _existing(
 ) -> dict[int, Memory | None]:
     """Return the first `limit` positions in the ranking whose memories exist and pass the filters, each text once.
 
-    The memories that were read on the way are returned too. They are few, because each may have megabytes. The queries
-    do not name the project, which Python compares: with a condition for it, SQLite would read the whole project.
+    Also return the memories that were read for this. They are few, because each may have megabytes. The queries have no
+    condition for the project, because SQLite would then read the whole project; Python compares it instead.
     """
     existing: dict[int, Memory | None] = {}
     keys: set[TextKey] = set()
@@ -244,7 +244,7 @@ def _existing_query(sqlite: bool) -> Query:
 def _read(
     session: Session, existing: dict[int, Memory | None], ranking: Ranking, similar: SimilarMemories, budget: Budget
 ) -> SearchPage:
-    """Return these results as far as they fit. Reads a few memories at a time."""
+    """Return as many of these results as fit. Reads a few memories at a time."""
     results: list[SearchResult] = []
     positions = list(existing)
     for start in range(0, len(positions), ROWS_PER_READ):

@@ -26,7 +26,7 @@ MOST_SELECTED = 100
 def pin(
     session: Session, principal: Principal, project_id: str, ids: Sequence[str], is_pinned: bool, index: Index
 ) -> int:
-    """Pin the memories, or unpin them. Return how many of them exist. Raises what `memories.update` does."""
+    """Pin the memories, or unpin them. Return how many of them exist. Raises the errors of `memories.update`."""
     change = MemoryChange.model_validate({"pinned": is_pinned})
     return _each(
         session, principal, project_id, ids, lambda one: memories.update(session, principal, one, change, index)
@@ -36,7 +36,7 @@ def pin(
 def tag(session: Session, principal: Principal, project_id: str, ids: Sequence[str], tags: str, index: Index) -> int:
     """Add tags, given as comma-separated text. Return how many memories got them.
 
-    Raises Invalid, and what `memories.update` does.
+    Raises Invalid, and the errors of `memories.update`.
     """
     try:
         new = parse_list(tags)
@@ -89,7 +89,7 @@ def merge(
 ) -> int:
     """Keep one of the memories, give it the tags, people and pin of the others, and delete those as `delete` does.
 
-    Return how many were deleted. Raises NotFound if the one to keep is not in the project, and what `delete` does.
+    Return how many were deleted. Raises NotFound if the one to keep is not in the project, and the errors of `delete`.
     """
     survivor = require_memory(session, principal, keep_id, Action.WRITE)
     if survivor.project_id != project_id:
@@ -115,7 +115,7 @@ def _joined(memory: Memory, many: Sequence[JSON], key: str) -> list[str] | str:
     """
     names = list({fold(name): name for labels in reversed(many) for name in parse_list(labels)}.values())
     if len(names) > MOST_VALUES:
-        raise Invalid(f"a memory has at most {MOST_VALUES}: choose fewer memories.", field=key)
+        raise Invalid(f"a memory can have at most {MOST_VALUES}: choose fewer memories.", field=key)
     is_list = isinstance(memory.details.get(key), list) or any("," in name for name in names)
     return names if is_list else ", ".join(names)
 

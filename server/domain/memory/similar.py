@@ -17,7 +17,7 @@ from server.models import Memory, Piece, Project
 from server.principal import Principal
 
 MOST_COMPARED = 1_000
-"""How many memories to compare. Every pair is compared, so the work grows with the square."""
+"""How many memories to compare. Every pair is compared, so the work grows with the square of this number."""
 
 MOST_PIECES = 20
 """How many pieces of a memory to read. The beginning of a long text stands for all of it."""
@@ -55,7 +55,8 @@ class Comparison(NamedTuple):
 
 
 def near_duplicates(session: Session, principal: Principal, project_id: str, before: str | None = None) -> Comparison:
-    """Compare the newest memories, or those older than `before`, with each other. Raises what `require_project` does.
+    """Compare the newest memories, or those older than `before`, with each other. Raises the errors of
+    `require_project`.
 
     A group has only memories of one end user.
     """
@@ -103,7 +104,7 @@ def _pairs(session: Session, numbers: Sequence[int]) -> Iterator[tuple[float, in
 
 
 def _means(session: Session, numbers: Sequence[int]) -> dict[int, Vectors]:
-    """Return the direction of each memory's text: the mean of its first pieces, with unit length."""
+    """Return one vector for each memory: the mean of its first pieces, with unit length."""
     query = sa.select(col(Piece.memory_number), col(Piece.vector))
     query = query.where(col(Piece.memory_number).in_(numbers), col(Piece.position) < MOST_PIECES)
     vectors: dict[int, list[Vectors]] = defaultdict(list)

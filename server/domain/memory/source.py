@@ -36,7 +36,7 @@ def source_of_import(import_id: str, original: Source | None) -> Source:
 
 def one_line(name: str) -> str:
     """Return the name on one line, without control, direction or invisible characters."""
-    if name.isascii() and name.isprintable():  # most names; a character at a time takes longer than a query
+    if name.isascii() and name.isprintable():  # checking each character is slower than a query
         return " ".join(name.split())[:NAME_LENGTH]
     visible = "".join(c for c in name if c.isspace() or unicodedata.category(c)[0] != "C")
     return " ".join(visible.split())[:NAME_LENGTH]

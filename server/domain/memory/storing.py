@@ -37,7 +37,9 @@ def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:
 
 
 def remove_part(session: Session, project_id: str, numbers: Sequence[int]) -> None:
-    """Delete memories of a longer deletion, which asks for the purge at its end: each purge may rewrite all words."""
+    """Delete some memories of a long deletion. It requests the purge only at its end, because each purge may rewrite
+    all words.
+    """
     outbox.memories_removed(session, project_id, numbers)
     session.execute(sa.delete(Memory).where(col(Memory.number).in_(id_subquery(session, numbers))))
 

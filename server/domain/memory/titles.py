@@ -15,9 +15,9 @@ READ_LENGTH = 4 * TITLE_LENGTH
 
 
 def titles_of(session: Session, principal: Principal, project_id: str, ids: Collection[str]) -> dict[str, str]:
-    """Return the titles of these memories of the project by id; a memory that is gone has none.
+    """Return the titles of these memories of the project by id, without deleted memories.
 
-    Raises what `require_project` does.
+    Raises the errors of `require_project`.
     """
     project = require_project(session, principal, project_id, Action.READ)
     beginning = sa.func.substr(col(Memory.content), 1, READ_LENGTH)

@@ -1,5 +1,5 @@
-"""The trash: a deleted memory moves to a separate table, so that no query of memories needs to know about it. Until
-its time is over, it can come back with its id and all its versions.
+"""The trash: a deleted memory moves to a separate table, so that no query of memories needs to know about it. Until its
+time in the trash is over, it can be restored with its id and all its versions.
 """
 
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ def days_of_revert(session: Session, project_id: str) -> int:
 
 
 def days(session: Session, principal: Principal, project_id: str) -> int:
-    """Returns what `days_of` does. Raises what `require_project` does."""
+    """Like `days_of`, for a principal. Raises the errors of `require_project`."""
     return days_of(session, require_project(session, principal, project_id, Action.READ).id)
 
 
@@ -96,7 +96,7 @@ def keep(session: Session, principal: Principal, memory: Memory, days: int) -> d
 def list_trash(
     session: Session, principal: Principal, project_id: str | None, user_id: str | None, limit: int, offset: int
 ) -> TrashPage:
-    """Return a page of the project's trash. Raises what `require_project` does."""
+    """Return a page of the project's trash. Raises the errors of `require_project`."""
     project = require_project(session, principal, project_id, Action.READ)
     matching = [*_restorable(), *_of(project.id, user_id)]
     query = sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS)
@@ -115,7 +115,7 @@ def list_trash(
     return TrashPage(trashed, total, budget.used, is_cut)
 
 
-def kept_in(project_id: str) -> sa.Select[TrashedMemory]:
+def restorable_in(project_id: str) -> sa.Select[TrashedMemory]:
     """Return the query for the project's memories that can be restored from the trash."""
     matching = [*_restorable(), *_of(project_id, None)]
     return sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS).order_by(col(TrashedMemory.id))
@@ -155,7 +155,7 @@ def bring_back(session: Session, found: TrashedMemory) -> Memory:
 
 
 def erase(session: Session, principal: Principal, memory_id: str) -> bool:
-    """Delete a memory in the trash for good. Return whether it was in the trash. Raises what `restore` does."""
+    """Permanently delete a memory in the trash. Return whether it was in the trash. Raises the errors of `restore`."""
     row = _find(session, memory_id)
     if row is None:
         return False
@@ -173,7 +173,7 @@ def count_deleted(session: Session, project_id: str, user_id: str | None, until:
 def erase_some(session: Session, project_id: str, user_id: str | None, until: datetime) -> bool:
     """Permanently delete some of the memories that `count_deleted` counts. Return whether there were any.
 
-    When there is none left, the caller asks for the purge.
+    When there are none left, the caller must call `outbox.request_purge`.
     """
     chunk = sa.select(col(TrashedMemory.id)).where(*_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until)
     erased = sa.delete(TrashedMemory).where(col(TrashedMemory.id).in_(chunk.limit(PURGED_MEMORIES)))
@@ -203,7 +203,7 @@ def project_of(session: Session, principal: Principal, memory_id: str) -> str:
 
 
 def require_in_project(session: Session, principal: Principal, memory_id: str, project_id: str) -> None:
-    """Raises NotFound unless the memory, which may be in the trash, is in the project, and what `project_of` does."""
+    """Raises NotFound unless the memory, perhaps in the trash, is in the project, and the errors of `project_of`."""
     if project_of(session, principal, memory_id) != project_id:
         raise NotFound(NO_MEMORY)
 

@@ -8,7 +8,7 @@ from sqlmodel import Session
 from server.database import paused
 
 PAUSE_SECONDS = 0.002
-"""How long other writers get to take the lock. A thread that does not sleep would take it again first."""
+"""How long to sleep, so that another writer takes the lock. A thread that does not sleep would take it again first."""
 
 
 def end_turn(session: Session) -> None:

@@ -24,7 +24,9 @@ class Usage(NamedTuple):
 
 
 def usage_of(session: Session, project_id: str, *, lock: bool = False) -> Usage | None:
-    """Return None if there is no quota. `lock` keeps others from adding to the project until the commit."""
+    """Return how much the project holds, or None if there is no quota. `lock` keeps others from adding to the project
+    until the commit.
+    """
     quota = quota_of(session)
     if quota == UNLIMITED:
         return None

@@ -131,7 +131,7 @@ def _of(memory: Memory) -> sa.Select[MemoryVersion]:
 def _state_at(session: Session, memory: Memory, current: Version, version: int) -> Version:
     """Return the text and metadata that the memory had at `version`.
 
-    Each comes from the first row at or after that version that has it.
+    Take each from the first row at or after that version that has it.
     """
     since = _of(memory).where(col(MemoryVersion.version) >= version).order_by(col(MemoryVersion.version)).limit(1)
     with_text = session.scalars(since.where(col(MemoryVersion.content).is_not(None))).one_or_none()

@@ -1,4 +1,4 @@
-"""Accounts at the identity provider that sign in to accounts here."""
+"""Identities: accounts at the identity provider, with which users sign in to their accounts here."""
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select

@@ -1,6 +1,6 @@
-"""Known browsers: a signed cookie in each browser that was signed in to an account, one cookie for each account.
+"""Known browsers. A browser that was signed in to an account has a signed cookie for it, one for each account.
 
-A new password makes all of them unknown: an account's `browser_epoch` is part of the cookie.
+A new password makes all browsers unknown, because the cookie contains the account's `browser_epoch`.
 """
 
 import secrets

@@ -44,7 +44,7 @@ def was_issued_since(session: Session, user_id: str, purpose: MailedPurpose, mom
 
 
 def owner_of(session: Session, token: str, purpose: MailedPurpose) -> str | None:
-    """Return the id of the user whom a valid token was sent to."""
+    """Return the id of the user to whom a valid token was sent."""
     query = sa.select(col(MailedToken.user_id)).where(*_is_valid(token, purpose))
     return session.execute(query).scalar_one_or_none()
 

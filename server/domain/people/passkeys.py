@@ -53,7 +53,7 @@ FORGED = (
     TypeError,
     ValueError,
 )
-"""The errors that the library raises for an invalid credential. Its parsers also raise Python's own errors."""
+"""The errors that the library raises for an invalid credential, including Python's own errors from its parsers."""
 
 
 class PasskeyRefused(Unauthenticated):
@@ -273,5 +273,5 @@ def _of(session: Session, user_id: str) -> list[Passkey]:
 def _checked_name(name: str) -> str:
     label = names.parse_person_name(name)
     if not label:
-        raise Invalid("write a name, such as the device's.", field="name")
+        raise Invalid("enter a name, such as the name of the device.", field="name")
     return label

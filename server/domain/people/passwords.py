@@ -28,7 +28,7 @@ LETTER_EVERY = timedelta(minutes=5)
 
 
 class WrongPassword(Invalid):
-    def __init__(self, reason: str = "this is not your password.", field: str = "current") -> None:
+    def __init__(self, reason: str = "this is not your current password.", field: str = "current") -> None:
         super().__init__(reason, field=field)
 
 

@@ -28,13 +28,15 @@ ISSUER = "SelfMemory"
 STEP_SECONDS = 30
 CODE_DIGITS = 6
 STEPS_AROUND = (0, -1, 1)
-"""Accepted time steps relative to now: clocks differ, and typing takes time (RFC 6238 section 5.2)."""
+"""The accepted time steps, relative to the current one, because clocks differ and typing takes time (RFC 6238 section
+5.2).
+"""
 
 SET_UP_SECONDS = 1800
 FAILURES_A_DAY = 100
 """After this many wrong codes, codes of the app are refused for the rest of the day. Recovery codes still work.
 
-At any time, three of a million codes are correct, so a hundred guesses a day succeed once in nine years.
+Three of a million codes are valid at any time, so 100 guesses a day succeed about once in nine years.
 """
 
 NOTICED_FAILURES = 10

@@ -1,4 +1,4 @@
-"""Step-up: before a change that cannot be undone, a signed-in user proves again who they are."""
+"""Step-up: before a sensitive change, a signed-in user confirms their identity again."""
 
 from datetime import timedelta
 from typing import NamedTuple
@@ -33,7 +33,7 @@ class WrongProof(Invalid):
 
 
 class Ways(NamedTuple):
-    """How a user can prove who they are."""
+    """How a user can confirm their identity."""
 
     has_password: bool
     has_second_factor: bool
@@ -99,7 +99,7 @@ def prove_by_passkey(session: Session, principal: Principal, answer: Answer) -> 
 
 
 def note(session: Session, principal: Principal) -> None:
-    """Record in the session that the user just proved who they are."""
+    """Record in the session that the user has just confirmed their identity."""
     session.execute(
         sa.update(BrowserSession).where(col(BrowserSession.id) == principal.credential_id).values(verified_at=now())
     )

@@ -75,7 +75,7 @@ def rename(session: Session, principal: Principal, name: str) -> User:
     require_session(principal)
     cleaned = names.parse_person_name(name)
     if not cleaned:
-        raise Invalid("write a name.", field="name")
+        raise Invalid("enter a name.", field="name")
     user = me(session, principal)
     user.name = cleaned
     user.updated_at = now()

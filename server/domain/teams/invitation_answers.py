@@ -149,7 +149,7 @@ def _find(session: Session, principal: Principal | None, handle: str) -> Invitat
 
 
 def _went_by_mail_alone(invitation: Invitation, handle: str) -> bool:
-    """Return whether the handle is the letter's token, which only somebody who reads the mailbox can have."""
+    """Return whether the handle is the token of the letter, which only a person who reads the mailbox can have."""
     return invitation.mailed_token_hash == token_hash(handle)
 
 

@@ -21,7 +21,9 @@ class Unmailed(Enum):
 def queue(
     session: Session, invitation: Invitation, organization: Organization, role: str, token: str, mailer: Mailer
 ) -> str | Unmailed:
-    """Queue the letter and return its id, or why it was not queued. Only confirmed accounts may write to others."""
+    """Queue the letter and return its id, or why it was not queued. Only accounts with a confirmed address may send
+    mail to others.
+    """
     inviter = session.get_one(User, invitation.invited_by)
     if not mailer.is_on:
         return Unmailed.MAIL_IS_OFF

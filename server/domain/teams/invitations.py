@@ -1,4 +1,4 @@
-"""Invitations by email address: sending, listing and cancelling them.
+"""Invitations by email address: sending, listing and canceling them.
 
 A newer invitation to the same address replaces the older one.
 """
@@ -168,7 +168,7 @@ def pending_for(session: Session, address: str) -> list[Invitation]:
 def how_ended(session: Session, invitation: Invitation) -> str | None:
     """Return why the invitation cannot be answered, as the end of a sentence; None while it can."""
     if invitation.status != InvitationStatus.PENDING:
-        return f"was {invitation.status} already"
+        return f"was already {invitation.status}"
     if invitation.expires_at <= now():
         return "has expired"
     if not _inviter_may(session, invitation):

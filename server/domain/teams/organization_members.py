@@ -67,7 +67,7 @@ def change_role(
 ) -> int:
     """Change a member's role to `admin` or `member`. A lower role ends pending invitations to and from the member.
 
-    Returns the number of cancelled invitations. Raises NotFound, Forbidden, OwnerStays.
+    Returns the number of canceled invitations. Raises NotFound, Forbidden, OwnerStays.
     """
     lock_organization(session, organization_id)
     organization, own_role = require_organization(session, principal, organization_id, Action.MANAGE_MEMBERS)

@@ -27,7 +27,7 @@ class LastAdmin(Conflict):
 
 
 class RoleOfOrganization(Conflict):
-    sentence = "This person has the role from the organization: change it there."
+    sentence = "This role comes from the organization: change the person's role there."
 
 
 def list_members(session: Session, principal: Principal, project_id: str) -> list[Member]:
@@ -72,7 +72,7 @@ def add(session: Session, principal: Principal, project_id: str, user_id: str, r
 def change_role(session: Session, principal: Principal, project_id: str, user_id: str, role: ProjectRole) -> int:
     """Change a person's role in the project. A lower role ends pending invitations to and from the person there.
 
-    Returns the number of cancelled invitations. Raises NotFound, Forbidden, OwnerStays, RoleOfOrganization, LastAdmin.
+    Returns the number of canceled invitations. Raises NotFound, Forbidden, OwnerStays, RoleOfOrganization, LastAdmin.
     """
     lock_organization_of(session, project_id)
     project, _ = require_project_role(session, principal, project_id, Action.MANAGE_MEMBERS)

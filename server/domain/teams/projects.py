@@ -113,7 +113,7 @@ def change(
     name: str | None = None,
     trash_days: int | Unchanged | None = UNCHANGED,
 ) -> ProjectWithRole:
-    """Change the name, and how long deleted memories can be restored. Raises what `rename` does."""
+    """Change the name, and how long deleted memories can be restored. Raises the errors of `rename`."""
     action = Action.RENAME if name is not None else Action.SET_TRASH_DAYS
     project, role = require_project_role(session, principal, project_id, action)
     if not isinstance(trash_days, Unchanged) and trash_days != project.trash_days:

@@ -36,8 +36,8 @@ HNSW = CreateHNSWConfiguration(space="cosine", ef_search=200, sync_threshold=SYN
 PieceId = tuple[int, int]
 """A memory's number and the position of its piece. No memory has the number 0."""
 
-NOTHINGS = 250
-"""How many nonexistent pieces to delete at a time."""
+NONEXISTENT_PIECES = 250
+"""How many nonexistent pieces `write_files` deletes at a time."""
 
 REQUEST_TIMEOUT_SECONDS = 3.0
 """The time limit for an answer of a Chroma server. Chroma's client has no limit, so searches could wait forever."""
@@ -89,10 +89,12 @@ class Chroma:
             self._collection(name).delete(ids=_ids(pieces))
 
     def write_files(self, name: str) -> None:
-        """Make Chroma write the collection's files, with enough changes that do nothing."""
-        for start in range(0, SYNC_THRESHOLD, NOTHINGS):
+        """Make Chroma write the collection's files, by sending it enough changes that have no effect."""
+        for start in range(0, SYNC_THRESHOLD, NONEXISTENT_PIECES):
             with self._translating(name):
-                self._collection(name).delete(ids=_ids([(0, start + position) for position in range(NOTHINGS)]))
+                self._collection(name).delete(
+                    ids=_ids([(0, start + position) for position in range(NONEXISTENT_PIECES)])
+                )
 
     def find_nearest(self, name: str, question: Vector, count: int) -> list[int]:
         """Return the numbers of the memories that own the `count` nearest pieces, nearest first."""
@@ -183,7 +185,7 @@ def open_served(settings: ServerSettings, prefix: str, earlier_prefix: str) -> C
         _require_answer(f"{parts.scheme}://{parts.netloc}/api/v2/auth/identity", headers)
         try:
             client = _within(OPENING_REQUESTS * REQUEST_TIMEOUT_SECONDS, lambda: cast(Client, connect()))
-        except ValueError as error:  # which Chroma's client raises for a refused connection
+        except ValueError as error:  # Chroma's client raises this for a refused connection
             raise ChromaFailed("ConnectError") from error
     client._server._session.timeout = REQUEST_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # the client has no option for it
     return Chroma(client, None, prefix, fresh=False, earlier_prefix=earlier_prefix)
@@ -205,7 +207,7 @@ def _within(seconds: float, work: Callable[[], Client]) -> Client:
     def run() -> None:
         try:
             result.set_result(work())
-        except Exception as error:  # noqa: BLE001 - it belongs to the thread that waits
+        except Exception as error:  # noqa: BLE001 - the waiting thread raises it
             result.set_exception(error)
 
     threading.Thread(target=run, name="chroma-opening", daemon=True).start()
@@ -216,7 +218,7 @@ def _within(seconds: float, work: Callable[[], Client]) -> Client:
 
 
 def _quiet() -> Settings:
-    """Return new settings for each client, because the client writes its address into them."""
+    """Return new settings. Each client needs its own, because it writes its address into them."""
     return Settings(anonymized_telemetry=False)
 
 

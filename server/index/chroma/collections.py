@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 2
 MAX_PENDING_TASKS = 2_000
-"""With more changes than this that Chroma has not seen, scanning the whole project is faster."""
+"""If more changes than this are pending for Chroma, scanning the whole project is faster."""
 
 COOLDOWN_SECONDS = 10.0
 """After a failure, searches skip Chroma for this long, so that they do not wait for it."""
@@ -125,7 +125,8 @@ class Collections:
         """
         if not self._may_try():
             return None
-        # Read before Chroma, so that a change that Chroma learns in between is in both lists instead of in neither.
+        # Read the pending tasks before asking Chroma, so that a change that Chroma learns in between is in both lists
+        # instead of in neither.
         pending = [number for (number,) in _PENDING.rows(session, project=project_id)]
         if len(pending) > MAX_PENDING_TASKS:
             return None
@@ -140,7 +141,9 @@ class Collections:
             self.damaged.add(error.collection)
 
     def mark_damaged(self) -> None:
-        """Mark the collections that failed in this process for rebuilding. Not only the index's owner does this."""
+        """Mark the collections that failed in this process for rebuilding. Every process does this, not only the
+        index's owner.
+        """
         names, columns = sorted(self.damaged), _indexes.c
         if names:
             with self._database.write() as session:

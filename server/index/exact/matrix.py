@@ -24,7 +24,7 @@ Measured on LoCoMo 1-5 with the whole recipe: see docs/benchmarks.md.
 """
 
 COMPARABLE = 50
-"""With fewer memories, we cannot tell what similarities are usual for a model."""
+"""With fewer memories than this, we cannot tell which similarities are usual for a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class Matrix:
 
     vectors: Vectors
     buffer: Vectors = field(repr=False)
-    """The array whose beginning is `vectors`. New pieces go into its free space, so that nothing is copied."""
+    """The array that begins with `vectors`. New pieces are written into its free space, so that nothing is copied."""
 
     @staticmethod
     def from_rows(rows: Sequence[Row], dimensions: int) -> "Matrix":
         """Build the matrix from SQL rows, which are ordered by memory and position.
 
-        A row has a memory's number and place, then of one of its pieces: start, end, whether it is a short question,
-        vector. All four are None if the memory has no pieces.
+        A row has a memory's number and place, and four columns of one of its pieces: start, end, whether it is a short
+        question, vector. These four are None if the memory has no pieces.
         """
         pieces = [row for row in rows if row[5] is not None]
         owners = np.array([row[:2] for row in pieces], np.int64).reshape(-1, 2)
@@ -149,7 +149,9 @@ class SimilarMemories:
     """Memories whose vectors come from an earlier model. `numbers` and `similarities` include them."""
 
     def with_others(self, others: "SimilarMemories") -> "SimilarMemories":
-        """Add the memories that are only in `others`. Rescale their similarities to the usual level here."""
+        """Add the memories that are only in `others`. Rescale their similarities to the level that is usual for this
+        model.
+        """
         added = ~np.isin(others.numbers, self.numbers)
         scale = np.float32(1)
         if min(len(self.numbers), len(others.numbers)) >= COMPARABLE:
@@ -167,7 +169,7 @@ class SimilarMemories:
 
     @property
     def places(self) -> Places:
-        """The places of the memories in the scan."""
+        """The places of the memories in their conversations."""
         return Places(self.scan.matrix.numbers, self.scan.matrix.places)
 
     def best(self, count: int) -> Numbers:

@@ -19,7 +19,7 @@ from server.statements import Query, Row
 
 CACHE_BYTES = 128 << 20
 LARGE_PROJECT_BYTES = 256 << 20
-"""A project that has outgrown exact scanning is cached up to this size until its collection is built."""
+"""A project that is too large for exact scanning is cached up to this size until its collection is built."""
 
 ENTRY_BYTES = 4096
 """How many bytes a cached project takes in addition to its vectors: objects, a lock, small arrays."""
@@ -102,7 +102,9 @@ class MatrixCache:
         return piece_count * self._space.dimensions * 4 <= self._large_project_bytes
 
     def scan_project(self, session: Session, project: Project) -> Scan:
-        """Return all vectors of a project that `fits`, as of the session's snapshot or later."""
+        """Return all vectors of a project that `fits`, as of the session's snapshot or later. The project's counters
+        show what other processes have changed since the last scan, and only that is read again.
+        """
         with self._lock:
             cached = self._cached.setdefault(project.id, _CachedMatrix())
             self._cached.move_to_end(project.id)
@@ -151,9 +153,7 @@ class MatrixCache:
         return (self.read_memories(session, numbers), numbers[-1]) if numbers else None
 
     def _refresh(self, session: Session, project: Project, cached: _CachedMatrix) -> Scan:
-        if (
-            cached.epoch != project.epoch
-        ):  # the database was restored to an earlier state, so its counters say nothing about this matrix
+        if cached.epoch != project.epoch:  # the database was replaced, so its counters say nothing about this matrix
             cached.epoch, cached.revision, cached.removals, cached.scan = project.epoch, -1, 0, None
         if cached.scan is not None and cached.revision >= project.revision and not _must_prune(project, cached):
             return cached.scan
@@ -192,7 +192,7 @@ class MatrixCache:
         cached.counted_bytes = ENTRY_BYTES + size
 
     def _evict(self) -> None:
-        """Drop the least recently used projects until the rest fits, without visiting the others."""
+        """Drop the least recently used projects until the rest fits."""
         while len(self._cached) > 1 and (self._total_bytes > self._cache_bytes or len(self._cached) > MAX_PROJECTS):
             self._drop(next(iter(self._cached)))
 

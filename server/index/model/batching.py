@@ -1,9 +1,9 @@
-"""Embeds the texts of many threads through one model: a fair queue that a few threads drain.
+"""Embeds the texts of many threads through one model: a fair queue that a few threads work off.
 
-Questions go before imports and wait only for the texts that are running. Requests of one kind take turns, text by text,
-and a new request gets its first turn at once. A text that several callers wait for is computed once. The lock is not
-held while the model runs. If the model is idle, a single text runs on the caller's own thread, which makes a question a
-tenth faster.
+Questions go before imports, and wait only for texts that the model is already embedding. Requests of one kind take
+turns, text by text, and a new request gets its first turn at once. A text that several callers wait for is computed
+once. The lock is not held while the model runs. If the model is idle, a single text runs on the caller's own thread,
+which makes a question a tenth faster.
 """
 
 import itertools
@@ -25,14 +25,14 @@ Queue: TypeAlias = deque[deque[str]]
 """Requests in the order of their turns, each with the texts that have not run yet."""
 
 MAX_URGENT_TURNS = 8
-"""After this many urgent turns in a row the other requests get one, so that many questions cannot stop all writing."""
+"""After this many urgent turns in a row, another request gets one, so that questions cannot stop all writing."""
 
 
 MAX_NEWCOMER_TURNS = 8
-"""After this many first turns in a row a longer request gets one, so that many short ones cannot stop it."""
+"""After this many first turns in a row, an older request gets one, so that short requests cannot stop a long one."""
 
 CROWDED_SECONDS = 5.0
-"""The model counts as shared for this long after two callers used it."""
+"""After two callers used the model, it counts as shared for this long."""
 
 
 class Model(Protocol):
@@ -62,7 +62,7 @@ class Model(Protocol):
 
 
 class BatchingEmbedder:
-    """An Embedder over a Model."""
+    """An `Embedder` that embeds with a `Model`."""
 
     def __init__(self, model: Model, *, is_local: bool = True) -> None:
         self._model = model
@@ -154,7 +154,7 @@ class BatchingEmbedder:
         return [f"{prompt}{text}" for text in texts] if prompt else texts
 
     def _join(self, texts: Sequence[str], futures: Batch) -> Vectors:
-        """Wait for the futures and return the vectors of all texts. Raises what `embed` does."""
+        """Wait for the futures and return the vectors of all texts. Raises the errors of `embed`."""
         vectors = {text: future.result() for text, future in futures.items()}
         return np.array([vectors[text] for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
 
@@ -184,7 +184,9 @@ class BatchingEmbedder:
             self._run(self._wait_for_batch())
 
     def _wait_for_batch(self) -> Batch:
-        """Return an empty batch if the embedder is closed, or if the first text in a queue has run already."""
+        """Wait for texts and return the next batch. It is empty if the embedder is closed, or if the first text in a
+        queue has been embedded already.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or (self._waiting and self._may_start()))
             return self._next_batch()
@@ -207,7 +209,7 @@ class BatchingEmbedder:
             return
         try:
             vectors = _checked(self._model.encode(list(batch)), (len(batch), self.dimensions))
-        except Exception as error:  # noqa: BLE001 - any failure belongs to the threads that wait for the batch
+        except Exception as error:  # noqa: BLE001 - the threads that wait for the batch raise it
             self._finish(batch)
             for future in batch.values():
                 future.set_exception(failure_of(error))
@@ -221,7 +223,7 @@ class BatchingEmbedder:
             self._busy_threads -= 1
             for text in batch:
                 del self._running[text]
-            if self._waiting:  # a thread that wakes up for nothing takes CPU time from others
+            if self._waiting:  # waking a thread without need takes CPU time from others
                 self._changed.notify()
 
     def _next_batch(self) -> Batch:
@@ -287,7 +289,7 @@ def _when_all_are_done(futures: Batch, join: Callable[[], Vectors]) -> Future[Ve
             return
         try:
             result.set_result(join())
-        except Exception as error:  # noqa: BLE001 - it belongs to the caller that waits for the future
+        except Exception as error:  # noqa: BLE001 - the caller that waits for the future raises it
             result.set_exception(error)
 
     for future in futures.values():

@@ -21,7 +21,7 @@ TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f41157
 
 
 def exported(data_dir: Path) -> Exported:
-    """Return the model, exporting it first if necessary. Raises ModelUnusable."""
+    """Return the model. Export it first if necessary. Raises ModelUnusable."""
     source = source_folder()
     require_checksum(source / "tokenizer.json", TOKENIZER_SHA256, PACKAGE)
     (graph,) = prepared(data_dir, f"{NAME}.{PRECISION}", WEIGHTS_SHA256, [".onnx"], partial(_export, source))

@@ -121,7 +121,7 @@ def load(model: str, data_dir: Path) -> Model:
 
 
 def _exported(model: SentenceModel, label: str, data_dir: Path) -> Exported:
-    """Return the exported model, exporting it if necessary. Raises ProgramFailed, ModelUnusable."""
+    """Return the exported model. Export it first if necessary. Raises ProgramFailed, ModelUnusable."""
     weights = model.checksum()
     make = partial(programs.export, model.folder, model.pooling)
     (graph,) = prepared(data_dir, f"{label.replace('/', '--')}.{PRECISION}", weights, [".onnx"], make)

@@ -22,7 +22,9 @@ from server.index.types import Vectors
 TIMEOUT = httpx.Timeout(15.0, connect=3.0)
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
-"""The pause before the second attempt. It doubles each time, and varies by half, so that callers do not synchronize."""
+"""The pause before the second attempt. It doubles each time, and varies at random by up to half, so that callers do not
+synchronize.
+"""
 
 LONGEST_RETRY_AFTER_SECONDS = 2.0
 ANSWER_BYTES = 64_000_000
@@ -31,7 +33,7 @@ PROBE = "How many numbers has a vector of this model?"
 
 _TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _TOO_MUCH = frozenset({400, 413, 422})
-"""The statuses of servers that receive more texts than they accept at a time."""
+"""The statuses with which servers refuse more texts than they accept at a time."""
 
 
 class EndpointModel:

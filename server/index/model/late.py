@@ -15,14 +15,16 @@ from server.index.types import Vectors
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 10.0
-"""How long the start waits for a model to load. It does not wait for a missing model."""
+"""How long the startup waits for a model to load. It does not wait for a missing model."""
 
 RETRY_SECONDS = 3.0
 LONGEST_RETRY_SECONDS = 300.0
 REST_FACTOR = 10
-"""The pause after a failed attempt, as a multiple of its duration: some keep a machine busy for a minute."""
+"""The pause after a failed attempt, as a multiple of its duration, because some attempts keep a machine busy for a
+minute.
+"""
 
-LOADING = "The embedding model is being prepared. Until then, searches find memories only by their words."
+LOADING = "The embedding model is being prepared. Until the model is ready, searches find memories only by their words."
 
 
 class LateModel:
@@ -87,12 +89,12 @@ class LateModel:
             self._model = self._load()
         except (ModelUnusable, ModelAway) as error:
             trouble = str(error)
-        except Exception as error:  # noqa: BLE001 - the loader must not die: what is wrong may be put right
+        except Exception as error:  # noqa: BLE001 - the loader must not die, because somebody may solve the problem
             trouble = f"The embedding model cannot be loaded ({type(error).__name__}): run doctor, or see the log."
             log.debug("the embedding model cannot be loaded", extra={"reason": str(error)})
         else:
             log.info("the embedding model is ready", extra={"model": self._model.name})
             return
         if trouble != self._trouble:
-            log.warning(f"{trouble} Until then, searches find memories only by their words.")
+            log.warning(f"{trouble} Until the model is ready, searches find memories only by their words.")
             self._trouble = trouble

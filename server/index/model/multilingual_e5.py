@@ -22,14 +22,16 @@ WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb78
 
 
 def exported(data_dir: Path) -> Exported:
-    """Return the model, decoding and exporting it first if necessary. Raises ModelUnusable."""
+    """Return the model. Decode and export it first if necessary. Raises ModelUnusable."""
     make = partial(_export, _source_file())
     graph, tokenizer = prepared(data_dir, f"{NAME}.{PRECISION}", WEIGHTS_SHA256, [".onnx", ".json"], make)
     return Exported(NAME, tokenizer, graph, MAX_TOKENS, E5)
 
 
 def _source_file() -> Path:
-    """Return the package's file. The package is not imported: it would load its own engine. Raises ModelUnusable."""
+    """Return the package's file. The package is not imported, because it would load its own engine. Raises
+    ModelUnusable.
+    """
     package = importlib.util.find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise ModelUnusable(

@@ -18,7 +18,9 @@ OPSET = 17
 SAMPLE_LENGTHS = (3, 20)
 LEAST_COSINE = 0.999
 LEAST_INT8_COSINE = 0.85
-"""Lower than for real texts, because the samples are random tokens. It detects models that int8 ruins."""
+"""The lowest cosine allowed for the samples, to detect models that int8 ruins. Real texts reach a higher one; the
+samples are random tokens.
+"""
 
 Ids: TypeAlias = NDArray[np.int64]
 Vectors: TypeAlias = NDArray[np.float32]
@@ -87,7 +89,7 @@ def require_alike(graph: Path, samples: list[tuple[Ids, Vectors]], least: float)
     for ids, vectors in samples:
         (found,) = session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
         if not (found * vectors).sum() >= least:
-            raise SystemExit(f"{graph.name} gives different vectors than the model itself")
+            raise SystemExit(f"{graph.name} gives vectors that differ from those of the model")
 
 
 def quantize(full: Path, target: Path) -> None:

@@ -14,7 +14,7 @@ ERASE_AFTER = timedelta(hours=20)
 """Collections' files are rewritten after this time, so that deleted vectors are gone within a day."""
 
 REBUILD_ONE_IN = 5
-"""Collections are rebuilt when more than one vector in this many is deleted."""
+"""A collection is rebuilt when more than one in this many of its vectors is deleted."""
 
 _memories = metadata.tables["memories"]
 _tasks = metadata.tables["index_tasks"]
@@ -51,8 +51,8 @@ def applicable_tasks(mine: sa.ColumnElement[bool]) -> sa.Select[int, str, int, i
 
 
 def is_newer(moment: datetime, seconds: float) -> bool:
-    """Return whether the time is less than this many seconds ago. A time in the future is not: it was written before
-    the clock was set back.
+    """Return whether the time is less than this many seconds ago. A time in the future is not newer: it was written
+    before the clock was set back.
     """
     return timedelta(0) <= now() - moment < timedelta(seconds=seconds)
 
@@ -63,7 +63,9 @@ def memories_of_other_models(model: str) -> sa.ColumnElement[bool]:
 
 
 def other_models(session: Session, model: str) -> list[str]:
-    """Return the names of the other models that made vectors, "" for no vectors first. Each takes one index step."""
+    """Return the names of the other models that made vectors, and "" first if some memories have none. Each name takes
+    one step in the index.
+    """
     name = _memories.c.embedding_model
     names: list[str] = []
     after: sa.ColumnElement[bool] = sa.true()
@@ -82,7 +84,9 @@ def projects_without_collection(model: str, exact_scan_limit: int) -> sa.Select[
 
 
 def next_project(session: Session, model: str, exact_scan_limit: int, mine: sa.ColumnElement[bool]) -> str | None:
-    """Return the smallest project of `mine` without a collection, or else one whose collection is mostly deleted."""
+    """Return the smallest project of `mine` without a collection, or else one whose collection has many deleted
+    vectors.
+    """
     missing = projects_without_collection(model, exact_scan_limit).where(mine)
     smallest = session.scalar(missing.order_by(_projects.c.piece_count).limit(1))
     return smallest or session.scalar(bloated_projects().where(mine).limit(1))
@@ -97,8 +101,8 @@ def bloated_projects() -> sa.Select[str]:
 
 
 def next_to_erase(session: Session, mine: sa.ColumnElement[bool]) -> tuple[str, str, int] | None:
-    """Return a project whose files have held deleted vectors for too long, with its collection and its removals.
-    Chroma must have followed all of its changes.
+    """Return a project whose files have held deleted vectors for too long, with its collection and its number of
+    removals. Projects with changes that Chroma has not applied yet are left out.
     """
     project, index = _projects.c, _indexes.c
     is_due = sa.and_(project.removals > index.erased, index.erased_at < now() - ERASE_AFTER)

@@ -1,4 +1,4 @@
-"""Brings collections up to date with the memories."""
+"""Applies the changes of memories to Chroma's collections."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ TASK_BATCH = 256
 """Maximum number of tasks that are applied at a time."""
 
 PIECES = 2_000
-"""Maximum number of their memories' pieces, unless a single memory has more."""
+"""Maximum number of pieces of the tasks' memories, unless a single memory has more."""
 
 GATHER_SECONDS = 1.0
 """How long to gather changes before writing them to Chroma."""
@@ -76,7 +76,7 @@ def follow(
 ) -> None:
     """Apply the tasks of one project and clear them. Tasks may be repeated or reordered without harm.
 
-    Raises ChromaFailed, LeaseLost and what `between` does.
+    Raises ChromaFailed, LeaseLost and the errors of `between`.
     """
     project_id = tasks[0].project_id
     with database.read() as session:
@@ -118,9 +118,9 @@ def put(chroma: "Chroma", target: Target, matrix: Matrix, between: Between) -> N
 def followed_again_if_lost(
     database: Database, project_id: str, sizes: Mapping[int, int], matrix: Matrix
 ) -> Iterator[None]:
-    """If this process lost these memories, make the new owner follow them again, because this process may have
-    overwritten its vectors. Chroma has no fences, and a process that was frozen sends data that it read earlier.
-    `sizes` says how many pieces of some memories the collection held.
+    """If this process no longer owns these memories, make the new owner apply their changes again, because this process
+    may have overwritten the new owner's vectors. Chroma knows no fences, and a process that was frozen may send data
+    that it read earlier. `sizes` says how many pieces of some memories the collection held.
     """
     try:
         yield

@@ -23,7 +23,7 @@ from server.models import metadata
 log = logging.getLogger(__name__)
 
 SHARDS = 8
-"""The number of rows of `index_owners`."""
+"""The number of parts, and of rows in `index_owners`."""
 
 LEASE_SECONDS = 20.0
 """How long the parts of a dead process stay without an owner."""
@@ -108,7 +108,7 @@ class Leases:
         self._require(_as_fences(session.execute(mine.with_for_update(read=True))))
 
     def release(self) -> None:
-        """Let others take the parts at once."""
+        """Give up the parts, so that others can take them at once."""
         if not self._fences and not self._renew_at:
             return
         try:
@@ -116,10 +116,10 @@ class Leases:
                 self._give_up(session, range(SHARDS))
                 session.execute(sa.delete(_workers).where(_workers.c.name == self.name))
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            log.warning("leases were not given up, they end by themselves", extra={"kind": type(error).__name__})
+            log.warning("leases were not given up; they will expire", extra={"kind": type(error).__name__})
         self._fences = {}
 
-    def succeed(self, dead: str) -> None:
+    def end_leases_of(self, dead: str) -> None:
         """End the leases of a process that is known to be dead."""
         with self._database.write() as session:
             session.execute(sa.update(_owners).where(_owners.c.holder == dead).values(holder=None, expires_at=None))

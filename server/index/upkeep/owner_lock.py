@@ -36,7 +36,7 @@ class OwnerLock:
             if not self._file.acquire():
                 return False
             if self._leases is not None:  # the process that held the file before is dead
-                self._leases.succeed(self._file.replace_text(self._leases.name))
+                self._leases.end_leases_of(self._file.replace_text(self._leases.name))
         if self._leases is not None and not self._leases.balance():
             raise LeaseLost
         return self.is_held()
@@ -120,7 +120,7 @@ def ownership(settings: Settings, session: Session) -> str:
     """Return who keeps the index up to date, for people."""
     if not is_sqlite(session):
         names = leases.owners(session)
-        whole = "" if all(names) else ", part of it by nobody"
+        whole = "" if all(names) else "; a part of it is not kept up to date"
         return f"kept up to date by {', '.join(filter(None, names))}{whole}" if any(names) else NOBODY
     lock = FileLock(settings.data_dir / FILE)
     if not lock.acquire():

@@ -11,7 +11,7 @@ LOG_EVERY_SECONDS = 60.0
 """The minimum time between two log lines about one job."""
 
 LEAST_SECONDS = 2.0
-"""Before this time has passed, a job's pace says nothing about the rest."""
+"""Until a job has run for this long, its pace is no basis for an estimate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Builds collections from SQL, in small steps so that the worker can do other work in between.
 
-The database knows what is left, so another process, or this one after a failure, continues where a build stopped.
+The database records what is left, so that another process, or this one after a failure, continues where a build
+stopped.
 """
 
 import secrets
@@ -31,7 +32,7 @@ STEP_PIECES = 256
 """Maximum number of pieces that a step writes, unless a single memory has more."""
 
 EPOCH_BITS = 62
-"""The size of a random epoch: it fits into a signed 64-bit column, and no two are the same."""
+"""The size of a random epoch. It fits into a signed 64-bit column and is large enough that no two are the same."""
 
 _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
@@ -44,8 +45,9 @@ def build_collection(
     database: Database, chroma: "Chroma", matrices: MatrixCache, model: str, project_id: str, between: Between
 ) -> Iterator[Progress]:
     """Build a new collection for a project, or continue the build. An old collection stays in use until the end.
-    Between two steps, changes are applied to both collections. A step reads memories and writes all of them, so it
-    never writes anything older than a change. Raises ChromaFailed, LeaseLost and what `between` does.
+    Between two steps, changes are applied to both collections. A step reads memories and writes all of them before any
+    change is applied, so it never overwrites a change with older data. Raises ChromaFailed, LeaseLost and the errors of
+    `between`.
     """
     row = _begin(database, chroma, model, project_id)
     if row is None:
@@ -95,7 +97,7 @@ def _forget_tasks(session: Session, project_id: str) -> None:
 
 
 def _find_mean(database: Database, matrices: MatrixCache, row: ProjectIndex) -> Generator[Progress, None, bytes]:
-    """Return the mean of all pieces, which the row keeps from now on."""
+    """Return the mean of all pieces. Store it in the build's row if it is not there yet."""
     total, count, after = np.zeros(0), 0, 0
     _, whole = _count_pieces(database, row)
     while True:

@@ -1,4 +1,4 @@
-"""Embeds memories again whose vectors come from another model, in small steps. The database knows what is left, so an
+"""Embeds memories again whose vectors come from another model, in small steps. The database records what is left, so an
 interrupted run continues where it stopped.
 """
 
@@ -25,7 +25,7 @@ EMBED_BATCH = 16
 """How many memories to embed at a time."""
 
 WRITE_EVERY_SECONDS = 5.0
-"""New vectors are written after this time at the latest. Each write makes the next search of a project read them."""
+"""Vectors are written this often and not more often, because the next search of the project must read them."""
 
 GATHERED_PIECES = 2_000
 """How many pieces' vectors to keep in memory until they are written."""
@@ -34,7 +34,7 @@ WRITTEN_PIECES = 200
 """How many pieces to write in one transaction, unless a single memory has more."""
 
 MOST_FAILING = 10_000
-"""If the model fails on more texts than this, the model is at fault and not the texts."""
+"""If the model fails on more texts than this, the problem is the model and not the texts."""
 
 PROBE = ("Does the model work?", "")
 
@@ -42,7 +42,7 @@ _memories = metadata.tables["memories"]
 _models = _memories.c.embedding_model
 
 T = TypeVar("T")
-New = tuple[int, int, Embedded]
+NewVectors = tuple[int, int, Embedded]
 """A memory's number, its revision when it was read, and its new vectors."""
 
 Embed = Callable[[Sequence[tuple[str, str]]], list[Embedded]]
@@ -63,7 +63,7 @@ class Reembedding:
         self._model = model
         self._failing = failing
         self._mine = mine
-        self._gathered: list[New] = []
+        self._gathered: list[NewVectors] = []
 
     def is_needed(self) -> bool:
         some = sa.select(_memories.c.number).where(memories_of_other_models(self._model), self._mine)
@@ -152,7 +152,7 @@ class Reembedding:
         try:
             return dict(zip(texts, self._embed(list(texts.values())), strict=True))
         except ModelFailed:
-            self._embed([PROBE])  # if the model fails on this too, no text is to blame
+            self._embed([PROBE])  # if the model fails on this too, the texts are not the problem
             return {number: found for number, text in texts.items() for found in self._embedded_alone(number, text)}
 
     def _embedded_alone(self, number: int, text: tuple[str, str]) -> list[Embedded]:
@@ -173,7 +173,7 @@ def _with_numbers(numbers: Sequence[int]) -> sa.Select[Memory]:
     return sa.select(Memory).where(col(Memory.number).in_(numbers))
 
 
-def _replace_vectors(session: Session, new: Sequence[New]) -> None:
+def _replace_vectors(session: Session, new: Sequence[NewVectors]) -> None:
     """Write the new vectors, skipping memories changed since they were read. Locks the rows first."""
     read = {number: (revision, embedded) for number, revision, embedded in new}
     by_project: dict[str, list[Memory]] = {}

@@ -1,5 +1,5 @@
-"""Removes the content of deleted projects, in short transactions. Nobody can reach it any longer: see `Project`. The
-database knows what is left, so an interrupted removal continues where it stopped.
+"""Removes the content of deleted projects, in short transactions. Nobody can reach that content any more: see
+`Project`. The database records what is left, so an interrupted removal continues where it stopped.
 """
 
 import time

@@ -1,6 +1,6 @@
 """Writes the words of existing memories again, newest first: after a change of the tokenizer, or for `reindex`.
 
-Searches and changes continue during it. The database stores the progress, so that an interrupted run can resume.
+Meanwhile, searches and changes work as usual. The database stores the progress, so that an interrupted run can resume.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ MOST_MEMORIES = 100
 """Maximum number of memories whose words are written in one transaction."""
 
 MOST_CHARACTERS = 100_000
-"""Maximum length of their texts together. A single longer text is written alone."""
+"""Maximum total length of their texts. A longer text is written in a transaction of its own."""
 
 _memories = metadata.tables["memories"]
 _projects = metadata.tables["projects"]
@@ -68,7 +68,7 @@ def _rewrite_chunk(database: Database) -> int:
         state = session.get_one(WordIndexState, 1, with_for_update=True)
         chunk = _next_chunk(session, state.outdated_below)
         if state.outdated_below and not chunk:
-            rebuild.begin_epoch(session)  # places have changed, and cached matrices hold them
+            rebuild.begin_epoch(session)  # the places of memories have changed, and cached matrices hold the old ones
         state.outdated_below = chunk[-1][0] if chunk else 0
         project_ids = sorted({project_id for _, project_id in chunk})
         # Writers lock the project's row too, so that the words of an old text cannot overwrite those of a new one.

@@ -1,4 +1,6 @@
-"""Counts vectors by model, and projects that the model handles badly, for `/health`, `doctor` and the dashboard."""
+"""Counts vectors by model, and finds projects whose languages the model does not suit, for `/health`, `doctor` and the
+dashboard.
+"""
 
 import time
 from collections.abc import Iterable
@@ -17,10 +19,10 @@ from server.models.projects import deleted_projects
 
 EVERY_SECONDS = 5.0
 REST_FACTOR = 100
-"""The pause after counting, as a multiple of the time that it took: a large database takes longer to count."""
+"""The pause after counting, as a multiple of the time that it took, because a large database takes longer to count."""
 
 FRESH = timedelta(seconds=60)
-"""Progress that is older than this belongs to a server that has stopped."""
+"""Older progress is ignored, because it belongs to a server that has stopped."""
 
 NEWEST = 200
 """How many of a project's newest memories to examine."""
@@ -28,10 +30,13 @@ NEWEST = 200
 PROJECTS_AT_A_TIME = 20
 LEAST_OTHERS = 5
 ONE_IN = 4
-"""A project is misread if at least one in this many of its memories in some language is not in English."""
+"""A project is misread if, of its memories whose language is recognized, at least one in this many is not in English.
+"""
 
 ONE_IN_ALL = 10
-"""So many of all its memories: one of lists and names alone has hardly any that tell their language."""
+"""At least one in this many of all its memories must not be in English: in a project of lists and names, hardly any
+memory shows its language.
+"""
 
 LOOK_AGAIN_AFTER = timedelta(hours=1)
 """How long to wait before examining a changed project again, unless it has doubled or halved."""
@@ -40,7 +45,7 @@ NO_MODEL = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SurveyCounts:
     """The last counts. `models` counts memories by the model of their vectors, "none" for those without any."""
 
     models: dict[str, int]
@@ -48,7 +53,7 @@ class Told:
     work: str | None
 
 
-NOTHING_TOLD = Told({}, 0, None)
+NOTHING_COUNTED = SurveyCounts({}, 0, None)
 
 
 class Surveyor:
@@ -75,7 +80,7 @@ class Surveyor:
             known = session.get(IndexSurvey, 1)
         misread = 0
         if self._only_english:
-            look_at_projects(self._database)
+            examine_projects(self._database)
             misread = count_misread(self._database)
         told = (known.models, known.misread_projects, known.work) if known else ({}, 0, "")
         if told != (models, misread, work):
@@ -83,13 +88,13 @@ class Surveyor:
                 session.merge(IndexSurvey(models=models, misread_projects=misread, work=work))
 
 
-def read(session: Session) -> Told:
+def read(session: Session) -> SurveyCounts:
     """Return the last counts, whichever process made them."""
     row = session.get(IndexSurvey, 1)
     if row is None:
-        return NOTHING_TOLD
+        return NOTHING_COUNTED
     models = {name or NO_MODEL: count for name, count in row.models.items()}
-    return Told(models, row.misread_projects, row.work if row.work and row.counted_at > now() - FRESH else None)
+    return SurveyCounts(models, row.misread_projects, row.work if row.work and row.counted_at > now() - FRESH else None)
 
 
 def is_misread(session: Session, project_id: str) -> bool:
@@ -111,10 +116,10 @@ def count_models(session: Session) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def look_at_projects(database: Database) -> int:
+def examine_projects(database: Database) -> int:
     """Examine the languages of some projects that changed a lot. Return how many were examined."""
     with database.read() as session:
-        looked = [_look_at(session, project) for project in session.scalars(_due_projects())]
+        looked = [_examine(session, project) for project in session.scalars(_due_projects())]
     if looked:
         with database.write() as session:
             ids = [one.project_id for one in looked]
@@ -142,7 +147,7 @@ def _due_projects() -> sa.Select[Project]:
     return sa.select(Project).select_from(known).where(due).order_by(col(Project.id)).limit(PROJECTS_AT_A_TIME)
 
 
-def _look_at(session: Session, project: Project) -> ProjectLanguages:
+def _examine(session: Session, project: Project) -> ProjectLanguages:
     beginning = sa.func.substr(col(Memory.content), 1, languages.MOST_CHARACTERS)
     newest = sa.select(beginning).where(col(Memory.project_id) == project.id).order_by(col(Memory.id).desc())
     english, others, unknown = _count_english(session.scalars(newest.limit(NEWEST)))

@@ -53,7 +53,7 @@ _memories = metadata.tables["memories"]
 
 
 class Stopped(Exception):
-    """The worker has to stop, and leaves its work unfinished."""
+    """The worker must stop and leave its work unfinished."""
 
 
 class Worker:
@@ -108,7 +108,7 @@ class Worker:
         self._wake.set()
 
     def check_soon(self) -> None:
-        """Look for work that has no task, without waiting for `CHECK_EVERY_SECONDS`."""
+        """Look at once for work that has no task, instead of after `CHECK_EVERY_SECONDS`."""
         self._check_at = 0.0
         self._wake.set()
 
@@ -127,14 +127,16 @@ class Worker:
         return len(self._lock.shards)
 
     def keep(self) -> None:
-        """Continue a long piece of work, after a pause. Raises Stopped or LeaseLost if it must end."""
+        """Pause within a long piece of work. Raises Stopped or LeaseLost if the work must end."""
         if self._stopping.wait(self._rest()):
             raise Stopped
         self._lock.keep()
         self._rested_at = time.monotonic()
 
     def _rest(self) -> float:
-        """Return the seconds since the last pause: Chroma and the model leave other threads little time meanwhile."""
+        """Return how long to pause: as long as the work since the last pause, during which Chroma and the model left
+        other threads little time.
+        """
         return min(time.monotonic() - self._rested_at, POLL_SECONDS)
 
     def _run(self) -> None:
@@ -158,7 +160,7 @@ class Worker:
         except (EmbedderClosed, Stopped):
             self._stopping.set()
         except LeaseLost:
-            pass  # what this process worked on belongs to another one now
+            pass  # another process now owns what this one worked on
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, ModelFailed) as error:
             log.warning("index waits for the database or the model", extra={"kind": type(error).__name__})
         except Exception:
@@ -171,7 +173,9 @@ class Worker:
         self._job = self.progress = None
 
     def _give_up(self) -> None:
-        """Close Chroma, then let another process own the index: an open Chroma would look damaged to it."""
+        """Close Chroma, then let another process own the index. To that process, a Chroma that was not closed looks
+        damaged.
+        """
         self._drop_job()
         try:
             self._collections.close()
@@ -222,7 +226,7 @@ class Worker:
             self._sweep_at = self._sweep_at or time.monotonic()  # a project with a collection may be deleted
 
     def _apply_tasks(self) -> bool:
-        """Bring Chroma up to date with the memories, except before the model is there."""
+        """Apply the tasks to Chroma, unless the model is not loaded yet."""
         if not self._space.name:
             return False
         by_project = following.due_tasks(self._database, self._lock.of(_tasks.c.project_id))

@@ -1,1 +1,1 @@
-"""The word index: `word_index` keeps it, `word_search` searches it, on SQLite (`fts5`) and Postgres (`tsvector`)."""
+"""The word index: `word_index` writes it, `word_search` searches it, on SQLite (`fts5`) and Postgres (`tsvector`)."""

@@ -1,7 +1,7 @@
-"""Computes the words and the place that the index stores for a memory, and finds the memories that a change affects.
+"""Computes the terms and the place that the index stores for a memory, and finds the memories that a change affects.
 
-The memories of one user in one project follow each other by id, as in a conversation. The end of the previous memory
-is the context of a memory, so that an answer is found by the words of its question.
+The memories of one user in one project follow each other by id, as in a conversation. The context of a memory is the
+end of the previous memory, so that an answer is found by the words of the question before it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +26,9 @@ CONTEXT_GAP = timedelta(hours=1)
 """The previous memory is context only if it is at most this much older. A longer gap ends a conversation."""
 
 CONVERSATION_PLACES = 1 << 20
-"""A conversation's places begin at `number * CONVERSATION_PLACES` of its first memory, and each memory has one."""
+"""The places of a conversation begin at `number * CONVERSATION_PLACES`, with the number of its first memory. Each
+memory has one place.
+"""
 
 KnownTerms = Mapping[int, Sequence[str] | None]
 NumbersIn = Callable[[str], sa.Select[int]]

@@ -81,7 +81,7 @@ class Fts5:
         rarities = _bm25_rarities(_first_varint(averages[2]), matches.counts)
         return TermScores(matches.terms, matches.numbers, matches.scores / rarities[matches.terms], matches.counts)
 
-    def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
+    def window_weights(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
         return np.minimum((1 + scores) / 2, 1.0)
 
     def prepare(self, database: Database, /) -> None:

@@ -15,7 +15,7 @@ MERGE_PAGES = 64
 MAX_STRUCTURE_BYTES = 1_000
 """The size of FTS5's structure record at which the index is rebuilt.
 
-Every merge adds a level to the record, for good. At 2,000 levels (4 KB) an old SQLite rejects the index as malformed.
+Every merge adds a level to the record, and none removes one. At 2,000 levels (4 KB), an old SQLite rejects the index.
 """
 
 CAN_DELETE_SECURELY = sqlite3.sqlite_version_info >= (3, 42)

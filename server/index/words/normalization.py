@@ -18,7 +18,7 @@ _INVISIBLE = "\u00ad\u0640\u02b9-\u02bc\u02be\u02bf\u200c-\u200f\u202a-\u202e\u2
 
 _DROPPED = re.compile(
     f"[{_ACCENTS}{_INVISIBLE}]"
-    "|(?<![\u0418\u0438])\u0306"  # breves, except on the Cyrillic short i, which is a different letter than i
+    "|(?<![\u0418\u0438])\u0306"  # breves, except on the Cyrillic short i, which is a different letter from i
     "|(?<=\u0627)[\u0653-\u0655]"  # madda and hamza on an alef
 )
 

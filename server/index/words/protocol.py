@@ -83,12 +83,12 @@ class WordIndex(Protocol):
     ) -> TermScores:
         """Score the project's memories for each term in `counts`, with one query.
 
-        Each term gets its `max_rows` newest memories. `allowed` narrows the query to these memories.
+        For each term, only the `max_rows` newest memories are scored. `allowed` narrows the query to these memories.
         The values of `counts` come from the method `counts`. They may be 0 if `max_rows` and `allowed` do not apply.
         """
 
-    def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
-        """Return the weight of each score in a window: (1 + score) / 2, or 1."""
+    def window_weights(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """Return how much each score counts in a window: (1 + score) / 2 on SQLite, 1 on Postgres."""
 
     def prepare(self, database: Database, /) -> None:
         """Make the database erase deleted words. It stores this setting."""

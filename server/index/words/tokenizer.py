@@ -10,10 +10,12 @@ from itertools import pairwise
 from server.index.words.normalization import normalize
 
 VERSION = 2
-"""Raise it when texts get different terms. The worker then writes the words of all memories again."""
+"""Increase it with every change that gives texts different terms. The worker then writes the words of all memories
+again.
+"""
 
 MAX_QUESTION_TERMS = 32
-"""A search looks for at most this many terms of a question, the rarest ones. More terms blur the result."""
+"""A search looks for at most this many terms of a question, the rarest ones. With more terms, results get worse."""
 
 MAX_CANDIDATES = 200
 """The rarest terms are chosen from at most this many."""
@@ -56,10 +58,10 @@ _PART = re.compile(
     re.DOTALL,
 )
 MOST_PARTS = 6
-"""A word with more parts, such as a hash, is not split. More words than this are not joined."""
+"""A word with more parts than this, such as a hash, is not split, and more words than this are not joined."""
 
 LEAST_DIGITS = 5
-"""Fewer digits are not joined, so that `1-2` is not found as 12."""
+"""Numbers with fewer digits in total are not joined, so that `1-2` is not found as 12."""
 
 _HAN_RANGES = "\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _HAN = re.compile(f"[{_HAN_RANGES}]")
@@ -88,7 +90,9 @@ _NAMES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The terms of a question. `wholes` are terms that join others: ops4417 joins the ops and 4417 of `OPS-4417`."""
+    """The terms of a question. `wholes` are the terms that join others: `OPS-4417` has the terms ops, 4417 and the
+    whole ops4417.
+    """
 
     terms: list[str]
     wholes: frozenset[str]
@@ -121,7 +125,7 @@ def _compounds(text: str) -> list[str]:
 def _terms_of_compound(compound: str, *, is_question: bool) -> list[str]:
     """Return the parts of a compound in order, then the words of several parts, then the whole of several words."""
     if compound.isascii() and compound.isalpha() and (compound.islower() or compound[1:].islower()):
-        return [compound.lower()]  # most words
+        return [compound.lower()]  # the case of most words
     if _UNSPACED.search(compound):
         return [term for word in _WORDS.findall(compound) for term in _split_unspaced(word, is_question)]
     words = _WORDS.findall(compound)

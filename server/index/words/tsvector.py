@@ -5,7 +5,8 @@ A GIN index covers project and words, so a search reads its own project's entrie
 - *Terms.* `plainto_tsquery` stems a term as `to_tsvector` stems the stored words, and treats no character as an
   operator. Both use the configuration `memory_words` of our migrations: FTS5's stemmer, and no stop words.
 - *Weights.* A tsvector has no columns, so its words carry a letter: A for `body` and `dates`, B for `context`.
-  `ts_rank` takes the weights of the letters in the order D, C, B, A. It ignores rarity, so there is none to divide out.
+  `ts_rank` takes the weights of the letters in the order D, C, B, A. It ignores how rare a word is, so nothing has to
+  be divided out.
 
 A row's foreign key deletes it together with its memory, and autovacuum erases deleted rows from disk. The methods that
 remove and purge therefore do nothing here.
@@ -69,15 +70,15 @@ class Tsvector:
         statement = _score_query(len(counts), allowed is not None)
         return TermScores.of_rows(statement.rows(session, **values), list(counts.values()))
 
-    def held(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
-        """Return 1 for each score, because ts_rank has a different scale than BM25."""
+    def window_weights(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """Return 1 for each score, because ts_rank has a different scale from BM25."""
         return np.ones_like(scores)
 
     def prepare(self, _database: Database, /) -> None:
         """Do nothing: autovacuum is on by default."""
 
     def purge(self, _database: Database, /) -> bool:
-        """Do nothing and return True: autovacuum erases deleted words in its own time."""
+        """Do nothing and return True: autovacuum erases deleted words later."""
         return True
 
 

@@ -4,10 +4,10 @@ its words.
     window = sum(rarity(t) * best(t)) / sum(rarity(t))
     best(t) = max over |o| <= REACH of DECAY^|o| * (1 + part(t, o)) / 2
 
-`t` are the question's terms and `part(t, o)` is what the memory `o` places further on in the same conversation scores
-for `t`, without rarity; a memory that does not hold the term counts 0 instead. On LoCoMo 1-5 this part of the score
-raises recall@10 by two points. REACH from 6 to 12 and DECAY from 0.85 to 0.95 give similar results. For memories
-without an order, the window changes nothing.
+`t` are the question's terms. `part(t, o)` is the score for `t`, without rarity, of the memory that is `o` places later
+in the same conversation. A memory that does not hold the term counts 0. On LoCoMo 1-5 this part of the score raises
+recall@10 by two points. REACH from 6 to 12 and DECAY from 0.85 to 0.95 give similar results. For memories without an
+order, the window changes nothing.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Keeps the word index in step with the memories, in the transaction that changes them. `word_search` searches it."""
+"""Updates the word index in the transaction that changes the memories. `word_search` searches it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,7 +23,7 @@ def memories_changed(
     terms: KnownTerms | None = None,
 ) -> None:
     """Write the words of these memories of one user, and of the memories after them, whose context has changed. The
-    memories after them keep their places, because a cached matrix reads only changed memories again. `terms` holds the
+    memories after them keep their places, because a cached matrix only reads changed memories again. `terms` holds the
     terms of some texts by the number of their memory.
     """
     changed = sorted({*numbers, *next_numbers(session, project_id, user_id, numbers)})

@@ -1,7 +1,7 @@
 """Searches by words: finds which memories of a project hold a question's terms, and how well they match (BM25).
 
 The index scores each term by itself. This module weighs a term by its rarity in the project and adds up the scores of a
-memory. So the words of other projects do not influence a result, and their size does not slow a search down.
+memory. So other projects neither influence the results nor slow a search down.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,9 @@ It then leaves out the most common terms. In a smaller project no term can have 
 
 
 COUNT_AT_MOST = 10_000
-"""The matches of a term are counted up to here. Above it, exact counts do not matter for choosing the rarest terms."""
+"""The matches of a term are counted up to this number, because larger counts do not matter for choosing the rarest
+terms.
+"""
 
 
 _memories = metadata.tables["memories"]
@@ -65,7 +67,7 @@ class WordMatches:
     """The allowed memories that hold a term of the question: their `numbers`, ascending, and each one's `shares`.
 
     `share = bm25 / bm25(best) × coverage(best)`. Coverage is the part of the question's terms that the best match
-    holds, weighed by their rarity. A share of 1 means every term; one common word of five gives a low share.
+    holds, weighted by their rarity. A share of 1 means every term; one common word of five gives a low share.
     """
 
     numbers: NDArray[np.int64]
@@ -121,7 +123,7 @@ def windows_of(session: Session, matches: WordMatches, also: NDArray[np.int64], 
 
 
 def _choose(session: Session, index: WordIndex, project_id: str, terms: Sequence[str]) -> Sequence[str]:
-    """Return the rarest `MAX_QUESTION_TERMS` terms. Terms that the project has come before those that it lacks."""
+    """Return the rarest `MAX_QUESTION_TERMS` terms, but prefer any term that the project has to those that it lacks."""
     if len(terms) <= MAX_QUESTION_TERMS:
         return terms
     counts = index.counts(session, project_id, terms, COUNT_AT_MOST)
@@ -150,14 +152,14 @@ def _matches(
     """Add up the scores of each memory, each times the rarity (IDF) of its term in the project."""
     counts = matches.counts
     rarities = np.log1p((np.maximum(memory_count, counts) - counts + 0.5) / (counts + 0.5))
-    rarities[wholes & (counts == 0)] = 0.0  # the question already has their parts
+    rarities[wholes & (counts == 0)] = 0.0  # the question has their parts as terms of their own
     if not len(matches.numbers):
         return NO_MATCHES
     numbers, positions = np.unique(matches.numbers, return_inverse=True)
     parts = np.zeros((len(numbers), len(counts)))
     parts[positions, matches.terms] = matches.scores
     held = np.zeros_like(parts)
-    held[positions, matches.terms] = index.held(matches.scores)
+    held[positions, matches.terms] = index.window_weights(matches.scores)
     rows = Rows(numbers, held, rarities)
     if allowed is not None:
         kept = np.isin(numbers, np.asarray(allowed, np.int64))

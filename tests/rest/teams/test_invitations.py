@@ -72,7 +72,7 @@ async def test_r19_a_token_is_random_hashed_and_works_once(team: Team, database:
         assert invited["token"] not in repr(session.get_one(Invitation, invited["invitation_id"]))
     assert (await accept(team["outsider"], invited["token"])).status_code == 200
     again = await accept(team["outsider"], invited["token"])
-    assert (again.status_code, again.json()) == (410, {"detail": "This invitation was accepted already."})
+    assert (again.status_code, again.json()) == (410, {"detail": "This invitation was already accepted."})
     assert (await team["anonymous"].get(f"/api/invitations/{invited['token']}")).status_code == 410
 
 

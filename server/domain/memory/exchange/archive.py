@@ -22,7 +22,7 @@ MAX_RATIO = 200
 """How many times larger than the zip its files may be. Texts usually shrink to about a tenth."""
 
 FREE_BYTES = 100_000_000
-"""Up to this size the ratio does not matter."""
+"""Up to this many unpacked bytes, the ratio is not checked."""
 
 _DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, struct.error)
 LEFT_OUT = "{} were left out"
@@ -54,7 +54,7 @@ def members_of_folder(folder: Path, warnings: Warnings) -> Iterator[Member]:
     for path in sorted(folder.rglob("*")):
         is_link = path.is_symlink()
         name = path.relative_to(folder).as_posix()
-        if (is_link or path.is_file()) and _is_taken(name, is_link, warnings):
+        if (is_link or path.is_file()) and _is_to_be_read(name, is_link, warnings):
             yield Member(_printable(name), lambda path=path: path.open("rb"))  # type: ignore[misc]  # binds the path of this round
 
 
@@ -69,7 +69,7 @@ def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> l
     taken: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         name = _printable(info.filename.replace("\\", "/"))
-        if _is_taken(name, stat.S_ISLNK(info.external_attr >> 16), warnings):
+        if _is_to_be_read(name, stat.S_ISLNK(info.external_attr >> 16), warnings):
             if name in taken:
                 warnings.add(LEFT_OUT.format("files with the same name as another"), name)
             if info.flag_bits & 1:
@@ -114,8 +114,10 @@ def _printable(name: str) -> str:
     return printable(storable(name))
 
 
-def _is_taken(name: str, is_link: bool, warnings: Warnings) -> bool:
-    """Return whether to read the file: a text that is not some program's internal file. Count it if it is left out."""
+def _is_to_be_read(name: str, is_link: bool, warnings: Warnings) -> bool:
+    """Return whether to read the file. Internal files of programs, and files that are not text, are left out and
+    counted.
+    """
     kind = _kind_left_out(name, is_link)
     if kind:
         warnings.add(LEFT_OUT.format(kind), name)

@@ -10,7 +10,7 @@ from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import MOST_MESSAGES
 
 MEMORY_LENGTH = 20_000
-"""Maximum length of a memory. A longer exchange becomes several memories, each stored in a short transaction."""
+"""Maximum length of a memory. A longer exchange becomes several memories, so that each transaction is short."""
 
 MESSAGE_LENGTH = 10_000
 TITLE_LENGTH = 200
@@ -91,7 +91,7 @@ def _said_in_chatgpt(messages: Iterable[Foreign], warnings: Warnings) -> Iterato
 
 
 def _spoken_by(message: Foreign) -> str | None:
-    """Return who said it, or None for tool calls and their results, which nobody said."""
+    """Return the speaker of the message, or None for tool calls and their results."""
     author = message.get("author")
     if message.get("recipient") not in (None, "all") or not isinstance(author, dict):
         return None

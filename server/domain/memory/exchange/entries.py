@@ -38,7 +38,7 @@ class Warnings:
         self.add(f"{printable(name)[:NAME_LENGTH]}: is not a field{_hint(name)}")
 
     def add(self, sentence: str, example: str = "") -> None:
-        """Count the sentence. Only the first example is named."""
+        """Count the sentence. Only its first example is kept."""
         if sentence not in self._counts and len(self._counts) >= MOST_UNKNOWN:
             sentence, example = "other warnings are not listed", ""
         self._counts[sentence] += 1

@@ -44,7 +44,7 @@ FILES = {
     ExportFormat.MARKDOWN: ("zip", "application/zip"),
     ExportFormat.CSV: ("csv", "text/csv; charset=utf-8"),
 }
-"""The file name's extension and the media type."""
+"""The file name's extension and the media type of each format."""
 
 
 def export_memories(session: Session, project_id: str, ids: Sequence[str] | None = None) -> Iterator[str]:

@@ -47,7 +47,7 @@ def read_relation(place: str, relation: Foreign) -> Iterator[Entry]:
 
 
 def _relation(value: Foreign) -> tuple[str, str, str, str] | None:
-    """Return a relation's start, kind and end, whichever program's field names it uses, and that program."""
+    """Return a relation's start, kind and end, and the program whose field names it uses."""
     for *names, source in _RELATIONS:
         first, verb, second = map(value.get, names)
         if isinstance(first, str) and isinstance(verb, str) and isinstance(second, str):

@@ -9,7 +9,7 @@ from server.domain.memory.exchange.entries import Foreign
 from server.errors import Invalid
 
 MAX_VALUE_LENGTH = 32_000_000
-"""Maximum length of one value: a long conversation, with everything that its export says about it."""
+"""Maximum length of one value. A long conversation with all the fields of its export fits."""
 
 _CHUNK_LENGTH = 65_536
 _BLANK = " \t\r\n\ufeff"
@@ -46,14 +46,14 @@ class _Reader:
         if self.peek() == "[":
             yield from self.list_items()
             if self.peek():
-                self.refuse("is more than one list.")
+                self.refuse("has more than one list: a file may have only one.")
             return
         while following := self.peek():
             place = f"line {self.line}"
             if following != "{":
                 self.refuse("must be a JSON object.")
             yield from self.object_items(place)
-            if self.peek() == ",":  # JSON lines that were copied from a list, with its commas
+            if self.peek() == ",":  # JSON lines that were copied from a list keep the commas of the list
                 self.at += 1
 
     def list_items(self) -> Iterator[Placed]:
@@ -108,7 +108,7 @@ class _Reader:
                     self.count += 1
                     yield from self.unfolded(f"item {self.count}", item)
                 return
-            if _LISTS.intersection(value):  # an empty list
+            if _LISTS.intersection(value):  # the list is empty
                 return
         yield Placed(place, value)
 

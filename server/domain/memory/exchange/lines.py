@@ -72,7 +72,7 @@ def require_whole_content(text: str) -> str:
 WholeContent = Annotated[str, AfterValidator(require_whole_content)]
 Past = Annotated[datetime, BeforeValidator(parse_past)]
 StatedSource = Annotated[Source | None, BeforeValidator(parse_source)]
-"""The source that a file states. An import keeps only its name, since nothing proves the rest."""
+"""The source that a file states. An import keeps only its name, because the rest cannot be verified."""
 
 _DAYS = TypeAdapter(Days)
 Progress = Callable[[int], object]
@@ -87,7 +87,7 @@ def no_progress(_count: int) -> None:
 
 
 class EarlierVersion(BaseModel):
-    """A version before a change. A text or metadata that is None is the same as in the next version."""
+    """A version before a change. If the text or the metadata is None, it is the same as in the next version."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -121,7 +121,7 @@ class Line(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _expires_in_one_way(cls, fields: object) -> object:
-        """Let a file state in days when a memory expires."""
+        """Allow a file to give the expiry in days, but not in days and as a time."""
         if not isinstance(fields, dict) or fields.get("expires_in_days") is None:
             return fields
         days = _DAYS.validate_python(fields["expires_in_days"])

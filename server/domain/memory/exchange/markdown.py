@@ -106,7 +106,7 @@ def write_markdown(record: Foreign) -> tuple[str, str]:
 
 
 def _flow(value: object) -> str:
-    """Return the value as JSON, which is also YAML: it writes texts of a million characters fast."""
+    """Return the value as JSON, which is valid YAML too, and is written fast even for a million characters."""
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
@@ -132,13 +132,14 @@ def _require_small(front_matter: str) -> None:
     for number, event in enumerate(yaml.parse(front_matter, _Loader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent) or number > MOST_EVENTS or depth > MOST_NESTED:
-            raise yaml.YAMLError("aliases, or too much")
+            raise yaml.YAMLError("has aliases, or is too large")
 
 
 def _fields(head: Foreign) -> Foreign:
     """Return the front matter as fields: times and the user, and everything else as metadata.
 
-    If a name only probably means a field, and the field cannot have the value, the metadata keeps it under that name.
+    Some names only probably mean a field. If the field cannot have such a value, the metadata keeps the value under its
+    name.
     """
     fields: Foreign = {}
     metadata: Foreign = {}

@@ -7,7 +7,7 @@ from typing import Any
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
 
 CONTENT_NAMES = ("content", "memory", "text")
-"""The names for the text. They mean the same; the first one that has a value counts."""
+"""The names for the text. All mean the same, and the first one with a value is used."""
 
 ABOUT_ANOTHER_SERVER = frozenset({"id", "hash", "score", "project_id", "organization_id", "event"})
 """Fields that mean something only on the server that the record comes from."""

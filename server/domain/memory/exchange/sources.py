@@ -73,7 +73,7 @@ def _checked(entry: Entry) -> Line:
 def _read_members(members: list[Member], warnings: Warnings, file_format: Format) -> Iterator[Entry]:
     if not members:
         problems = "; ".join(warnings.sentences())
-        raise Invalid(f"There is no Markdown, JSON or CSV file in it{': ' if problems else ''}{problems}.")
+        raise Invalid(f"It contains no Markdown, JSON or CSV file{': ' if problems else ''}{problems}.")
     conversations = conversations_among(members)
     for member in members:
         if conversations and member not in conversations:
@@ -172,7 +172,7 @@ def _beginning_of(member: Member) -> str:
 
 
 def _names_a_text(beginning: str) -> bool:
-    """Return whether the text begins like a table that has a column with texts."""
+    """Return whether the text begins as a table with a text column does."""
     lines = beginning.lstrip().splitlines() or [""]
     return (
         table.separator_of(lines[1] if lines[0].casefold().startswith("sep=") and lines[1:] else lines[0]) is not None
@@ -184,5 +184,5 @@ def _is_heading(line: str) -> bool:
 
 
 def _is_link(line: str) -> bool:
-    """Return whether the text begins like a note's link: `[[Other note]]`."""
+    """Return whether the text begins with a link to a note: `[[Other note]]`."""
     return line.startswith("[[") and "]]" in line

@@ -66,7 +66,7 @@ def _problem(error: str) -> str:
 
 
 def write_row(file: IO[str], record: Foreign) -> None:
-    """Write an exported line as a row. A label that a cell cannot express exactly stays in the metadata."""
+    """Write an exported line as a row. A label that a cell cannot express exactly is written as metadata."""
     metadata = dict(record.get("metadata") or {})
     labels = {name: metadata[name] for name in LABEL_FIELDS if _is_exact(name, metadata.get(name))}
     rest = {name: value for name, value in metadata.items() if name not in labels}
