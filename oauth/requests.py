@@ -14,7 +14,7 @@ from starlette.requests import Request
 from server.models import AuthMethod
 from server.runtime import State
 from server.settings import Settings
-from server.urls import origin_of
+from server.urls import origin_of_page
 from server.wire import FORM, media_type, parse_form, read_body
 
 FORM_LIMIT = 64_000
@@ -147,14 +147,11 @@ def canonical(resource: str) -> str:
 
     Return "" for anything but an absolute http or https URL.
     """
-    try:
-        parts = urlsplit(resource)
-    except ValueError:
+    origin = origin_of_page(resource)
+    if origin is None or "#" in resource:
         return ""
-    origin = origin_of(f"{parts.scheme}://{parts.netloc}")
-    if origin is None or "#" in resource or parts.query:
-        return ""
-    return origin + parts.path.rstrip("/")
+    parts = urlsplit(resource)
+    return "" if parts.query else origin + parts.path.rstrip("/")
 
 
 def client_credentials(request: FlowRequest) -> ClientCredentials:
