@@ -29,6 +29,7 @@ SECRET_FIELDS = frozenset(
 )
 """Fields that are refused in a URL, because logs and histories keep URLs."""
 
+MISSING_CLIENT = "The client_id is missing: send it in the form, or with the client_secret in the Authorization header."
 UNKNOWN_CLIENT = "This client_id is not registered here, or no longer is. Register again."
 
 Fields = dict[str, list[str]]
@@ -155,11 +156,16 @@ def canonical(resource: str) -> str:
 
 
 def client_credentials(request: FlowRequest) -> ClientCredentials:
-    """Read the credentials from the header or the form. Raises ClientRefused for both, or a malformed header."""
+    """Read the credentials from the header or the form.
+
+    Raises ClientRefused for credentials in both, a malformed header, or no client id.
+    """
     data = request.payload.data
     header = request.headers.get("authorization", "")
     if header.partition(" ")[0].lower() != "basic":  # an access token, which some clients add to every request
         client_id, secret = data.get("client_id", ""), data.get("client_secret", "")
+        if not client_id:
+            raise ClientRefused(MISSING_CLIENT, by_header=False)
         return ClientCredentials(client_id, AuthMethod.POST if secret else AuthMethod.NONE, secret)
     client_id, secret = _basic(header)
     if "client_secret" in data or data.get("client_id", client_id) != client_id:
@@ -178,6 +184,6 @@ def _basic(header: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         decoded = ""
     client_id, colon, secret = decoded.partition(":")
-    if not colon or "\0" in decoded:
+    if not colon or not client_id or "\0" in decoded:
         raise ClientRefused("The header must be Basic and the base64 of client_id:client_secret.", by_header=True)
     return unquote_plus(client_id), unquote_plus(secret)
