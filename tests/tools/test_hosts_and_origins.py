@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from server.settings import Settings
+from server.settings import Settings, SettingsError, read_settings
 from tests.conftest import ORIGIN, Tenant
 from tests.tools.conftest import ACCEPT
 
@@ -158,3 +158,20 @@ async def test_a_star_lets_every_origin_read(client: httpx.AsyncClient, alice: T
 async def test_what_is_allowed_without_a_cookie_may_send_no_form(client: httpx.AsyncClient, origin: str) -> None:
     form = {"email": "ann@example.com", "password": "a fine long password"}
     assert (await client.post("/sign-up", data=form, headers={"Origin": origin})).status_code == 403
+
+
+NEVER_SENT = [
+    ("public_url", "https://münchen.example"),
+    ("allowed_hosts", "münchen.example"),
+    ("allowed_hosts", "*.münchen.example"),
+    ("allowed_origins", "https://münchen.example"),
+]
+
+
+def test_a_name_that_no_browser_sends_stops_the_start() -> None:
+    """Browsers send names with other letters in punycode, and no name begins with a dot."""
+    for name, value in NEVER_SENT:
+        with pytest.raises(SettingsError, match=f"SELFMEMORY_{name.upper()}.*https://xn--"):
+            read_settings(env_file=None, secret_key="s" * 32, **{name: value})
+    with pytest.raises(SettingsError, match=r"SELFMEMORY_ALLOWED_HOSTS: write hosts like .* or \*\.example\.com"):
+        read_settings(env_file=None, allowed_hosts=".example.com")
