@@ -165,7 +165,7 @@ def client_credentials(request: FlowRequest) -> ClientCredentials:
     if header.partition(" ")[0].lower() != "basic":  # an access token, which some clients add to every request
         client_id, secret = data.get("client_id", ""), data.get("client_secret", "")
         if not client_id:
-            raise ClientRefused(MISSING_CLIENT, by_header=False)
+            raise ClientRefused(MISSING_CLIENT, by_header="authorization" in request.headers)
         return ClientCredentials(client_id, AuthMethod.POST if secret else AuthMethod.NONE, secret)
     client_id, secret = _basic(header)
     if "client_secret" in data or data.get("client_id", client_id) != client_id:
