@@ -67,6 +67,11 @@ def host_of_header(value: str) -> str:
     return host_of(f"//{value}") if _HOST.fullmatch(value) and _parts(f"//{value}") else ""
 
 
+def bracketed(host: str) -> str:
+    """Return the host as URLs write it: an IPv6 address stands in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def has_host(url: str, schemes: Sequence[str]) -> bool:
     """Return whether the URL has one of the schemes, a host and, if any, a numeric port."""
     parts = _parts(url)
@@ -91,9 +96,8 @@ def origin_of(url: str, schemes: Sequence[str] | None = ("http", "https")) -> st
         return None
     if schemes is not None and parts.scheme not in schemes:
         return None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     is_default = parts.port is None or parts.port == DEFAULT_PORTS.get(parts.scheme)
-    return f"{parts.scheme}://{host}" + ("" if is_default else f":{parts.port}")
+    return f"{parts.scheme}://{bracketed(parts.hostname)}" + ("" if is_default else f":{parts.port}")
 
 
 def origin_of_page(url: str) -> str | None:
