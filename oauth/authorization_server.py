@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from authlib.oauth2 import AuthorizationServer as BaseServer
-from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError, UnsupportedResponseTypeError
+from authlib.oauth2.base import OAuth2Error
+from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
 from sqlmodel import Session
 
 from oauth.clients import Client
@@ -60,7 +61,9 @@ class AuthorizationServer(BaseServer):
         """Check the client and the redirect URI first, because no error may be sent to the URI until both are valid."""
         redirect_uri = self.registered_redirect_uri(request)
         if request.payload.response_type != "code":
-            raise UnsupportedResponseTypeError("", "The response_type must be code.", redirect_uri=redirect_uri)
+            raise OAuth2Error(
+                "The response_type must be code.", redirect_uri=redirect_uri, error="unsupported_response_type"
+            )
         grant: CodeGrant = super().get_authorization_grant(request)
         return grant
 
@@ -68,7 +71,9 @@ class AuthorizationServer(BaseServer):
         """Return the URI for the answer. Raises InvalidClientError or InvalidRequestError; show both on a page."""
         if any(len(request.payload.datalist.get(name, ())) > 1 for name in ("client_id", "redirect_uri")):
             raise InvalidRequestError("The client or the redirect URI is named more than once.")
-        client = self.query_client(request.payload.client_id or "")
+        if not request.payload.client_id:
+            raise InvalidRequestError("The application did not say who it is: its request has no client_id.")
+        client = self.query_client(request.payload.client_id)
         if client is None:
             raise InvalidClientError(
                 "This application is not registered on this server, or its registration was removed. To register it "

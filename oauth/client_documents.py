@@ -162,7 +162,10 @@ async def _read(http: httpx.AsyncClient, url: str, address: Address, public_url:
         "Accept-Encoding": "identity",
     }
     request = httpx.Request(
-        "GET", target.copy_with(host=str(address)), headers=headers, extensions={"sni_hostname": target.host}
+        "GET",
+        target.copy_with(host=str(address)),
+        headers=headers,
+        extensions={"sni_hostname": target.raw_host.decode()},
     )
     response = await http.send(request, stream=True)
     try:

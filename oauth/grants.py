@@ -29,6 +29,8 @@ OPENID = ("openid", "profile", "email", "address", "phone", OFFLINE_ACCESS)
 
 They grant nothing; refusing them would lock those clients' users out.
 """
+CODE_REFUSED = "The code was already used, has expired or was never issued. Authorize again."
+REFRESH_REFUSED = "The refresh token was already used or is no longer valid. Authorize again."
 _S256 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 TokenAnswer = tuple[int, dict[str, object], list[tuple[str, str]]]
@@ -76,11 +78,11 @@ class CodeGrant(AuthorizationCodeGrant):
     def validate_no_multiple_request_parameter(request: FlowRequest) -> None:
         """Do nothing: `require_plain_request` checks all parameters."""
 
-    def query_authorization_code(self, code: str, client: Client) -> PresentedCode | None:
+    def query_authorization_code(self, code: str, client: Client) -> PresentedCode:
         code_row = tokens.find_code(self.server.session, code, client.id)
         if isinstance(code_row, Refusal):
             log_code_refusal(client.id, code_row)
-            return None
+            raise InvalidGrantError(CODE_REFUSED)
         return PresentedCode(code_row, self.request.payload.redirect_uri is not None)
 
     def validate_token_request(self) -> None:
@@ -93,23 +95,24 @@ class CodeGrant(AuthorizationCodeGrant):
         issued = tokens.redeem(self.server.session, self.server.settings, code.row, with_refresh_token=with_refresh)
         if isinstance(issued, Refusal):
             log_code_refusal(code.row.client_id, issued)
-            raise InvalidGrantError("The code was already used or has expired.")
+            raise InvalidGrantError(CODE_REFUSED)
         return 200, body_of(issued), self.TOKEN_RESPONSE_HEADER
 
 
 class RefreshGrant(RefreshTokenGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
-    def authenticate_refresh_token(self, refresh_token: str) -> PresentedRefreshToken | None:
+    def authenticate_refresh_token(self, refresh_token: str) -> PresentedRefreshToken:
         client: Client = self.request.client
         token_row = tokens.find_refresh_token(self.server.session, refresh_token)
         if token_row is None:
             log_token_refusal(client.id, None, Refusal.UNKNOWN)
-            return None
+            raise InvalidGrantError(REFRESH_REFUSED)
         presented = PresentedRefreshToken(*token_row)
         if not presented.check_client(client):
             reason = refusals.refuse_token(self.server.session, presented.grant, Refusal.OTHER_CLIENT)
             log_token_refusal(client.id, presented.grant.id, reason)
+            raise InvalidGrantError(REFRESH_REFUSED)
         return presented
 
     def validate_token_request(self) -> None:
@@ -124,7 +127,7 @@ class RefreshGrant(RefreshTokenGrant):
         issued = tokens.rotate(self.server.session, self.server.settings, presented.row, scopes)
         if isinstance(issued, Refusal):
             log_token_refusal(self.request.client.id, grant_id, issued)
-            raise InvalidGrantError("The refresh token was already used or is no longer valid.")
+            raise InvalidGrantError(REFRESH_REFUSED)
         return 200, body_of(issued), self.TOKEN_RESPONSE_HEADER
 
 

@@ -28,6 +28,7 @@ from server.request_credentials import credential_of, own_origins
 from server.runtime import Call, State
 from server.statuses import retry_after, status_of
 from server.templating import environment
+from server.urls import origin_of_page
 
 HEADERS = {"Content-Security-Policy": csp.FLOW}
 URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=~"
@@ -126,9 +127,8 @@ async def visitor_of(request: Request[State]) -> Visitor | None:
 def require_own_form(request: Request[State], visitor: Visitor, request_id: str, form: Fields) -> None:
     """Raises Forbidden unless the form comes from the page that we rendered for this request and this session."""
     referrer = request.headers.get("referer")
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(referrer)) if referrer else None
     proof = form.get("proof", [""])[0].encode()
-    is_ours = origin is None or origin in own_origins(visitor.call.runtime.settings)
+    is_ours = not referrer or origin_of_page(referrer) in own_origins(visitor.call.runtime.settings)
     if not is_ours or not hmac.compare_digest(proof, proof_of(visitor, request_id).encode()):
         raise Forbidden("This form was not sent from our consent page. Connect the application again.")
 

@@ -4,6 +4,7 @@ It does not use Authlib's endpoint, which gives every client a secret and drops 
 """
 
 import hmac
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -21,6 +22,8 @@ from server.wire import is_unstorable
 MAX_URIS = 50
 MAX_TEXT = 4096
 """Maximum length of a text or link. A longer one is ignored."""
+
+UNSUPPORTED_METHOD = f"This token_endpoint_auth_method is not supported. Use one of: {', '.join(AuthMethod)}."
 
 
 def _text_or_nothing(value: object) -> object:
@@ -69,7 +72,7 @@ def parse_description(body: bytes, public_url: str) -> Description:
     metadata = metadata_of(body)
     method = metadata.token_endpoint_auth_method or AuthMethod.BASIC
     if method not in set(AuthMethod):
-        raise InvalidClientMetadataError("This token_endpoint_auth_method is not supported.")
+        raise InvalidClientMetadataError(UNSUPPORTED_METHOD)
     description = Description(
         name=metadata.client_name or "",
         redirect_uris=usable_uris(metadata.redirect_uris, public_url),
@@ -108,7 +111,7 @@ def hash_of(settings: Settings, address: str, description: Description) -> str |
 def metadata_of(body: bytes) -> ClientMetadata:
     """Parse the body. Raises InvalidRedirectURIError, InvalidClientMetadataError."""
     try:
-        value = from_json(body, allow_inf_nan=False)
+        value = from_json(body.removeprefix(BOM_UTF8), allow_inf_nan=False)
         if is_unstorable(value):
             raise InvalidClientMetadataError("The body holds a character that cannot be stored.")
         return ClientMetadata.model_validate(value)
@@ -116,7 +119,8 @@ def metadata_of(body: bytes) -> ClientMetadata:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
         if field.startswith("redirect_uris"):
             raise InvalidRedirectURIError("The redirect_uris must be a list of URIs.") from None
-        raise InvalidClientMetadataError("The body must be a JSON object of client metadata.") from None
+        problem = UNSUPPORTED_METHOD if field else "The body must be a JSON object of client metadata."
+        raise InvalidClientMetadataError(problem) from None
     except ValueError:
         raise InvalidClientMetadataError("The body is not valid JSON.") from None
 

@@ -14,14 +14,14 @@ from starlette.requests import Request
 from server.models import AuthMethod
 from server.runtime import State
 from server.settings import Settings
-from server.urls import origin_of
+from server.urls import origin_of_page
 from server.wire import FORM, media_type, parse_form, read_body
 
 FORM_LIMIT = 64_000
 """Maximum size of a form in bytes."""
 
-QUERY_LIMIT = 8_000
-"""Maximum length of an authorization request's query, which becomes part of the sign-in page's URL."""
+QUERY_LIMIT = 16_000
+"""Maximum length of an authorization request's query. The sign-in page's URL has to carry it."""
 
 MAX_FIELDS = 100
 SECRET_FIELDS = frozenset(
@@ -29,6 +29,7 @@ SECRET_FIELDS = frozenset(
 )
 """Fields that are refused in a URL, because logs and histories keep URLs."""
 
+MISSING_CLIENT = "The client_id is missing: send it in the form, or with the client_secret in the Authorization header."
 UNKNOWN_CLIENT = "This client_id is not registered on this server, or its registration was removed. Register again."
 
 Fields = dict[str, list[str]]
@@ -147,22 +148,24 @@ def canonical(resource: str) -> str:
 
     Return "" for anything but an absolute http or https URL.
     """
-    try:
-        parts = urlsplit(resource)
-    except ValueError:
+    origin = origin_of_page(resource)
+    if origin is None or "#" in resource:
         return ""
-    origin = origin_of(f"{parts.scheme}://{parts.netloc}")
-    if origin is None or "#" in resource or parts.query:
-        return ""
-    return origin + parts.path.rstrip("/")
+    parts = urlsplit(resource)
+    return "" if parts.query else origin + parts.path.rstrip("/")
 
 
 def client_credentials(request: FlowRequest) -> ClientCredentials:
-    """Read the credentials from the header or the form. Raises ClientRefused for both, or a malformed header."""
+    """Read the credentials from the header or the form.
+
+    Raises ClientRefused for credentials in both, a malformed header, or no client id.
+    """
     data = request.payload.data
     header = request.headers.get("authorization", "")
     if header.partition(" ")[0].lower() != "basic":  # an access token, which some clients add to every request
         client_id, secret = data.get("client_id", ""), data.get("client_secret", "")
+        if not client_id:
+            raise ClientRefused(MISSING_CLIENT, by_header="authorization" in request.headers)
         return ClientCredentials(client_id, AuthMethod.POST if secret else AuthMethod.NONE, secret)
     client_id, secret = _basic(header)
     if "client_secret" in data or data.get("client_id", client_id) != client_id:
@@ -181,6 +184,6 @@ def _basic(header: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         decoded = ""
     client_id, colon, secret = decoded.partition(":")
-    if not colon or "\0" in decoded:
+    if not colon or not client_id or "\0" in decoded:
         raise ClientRefused("The header must be Basic and the base64 of client_id:client_secret.", by_header=True)
     return unquote_plus(client_id), unquote_plus(secret)

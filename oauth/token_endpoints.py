@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import sqlalchemy as sa
+from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,7 +14,7 @@ from oauth.errors import response_of
 from oauth.requests import UNKNOWN_CLIENT, ClientRefused, FlowRequest, client_credentials, read_form, require_single
 from server.buckets import Bucket
 from server.domain.grants import clients, tokens
-from server.domain.grants.clients import Description
+from server.domain.grants.clients import GRANT_TYPES, Description
 from server.models import OAuthClient
 from server.request_credentials import address_of
 from server.runtime import Runtime, State, translating_outages
@@ -57,6 +58,9 @@ async def register(request: Request[State]) -> Response:
 def _exchange(server: AuthorizationServer, flow: FlowRequest) -> Answer:
     if flow.payload.grant_type is None:
         raise InvalidRequestError("The grant_type is missing.")
+    if flow.payload.grant_type not in GRANT_TYPES:
+        supported = " or ".join(GRANT_TYPES)
+        raise OAuth2Error(f"The grant_type must be {supported}.", error="unsupported_grant_type")
     answer: Answer = server.create_token_response(flow)
     return answer
 

@@ -10,6 +10,9 @@ from contextvars import ContextVar
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _TOKEN = re.compile(r"(sk_im_|sm_[a-z]{2}_)[A-Za-z0-9]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that could end a line or move the cursor of a terminal."""
+
 _REFUSED = "server.settings.SettingsError: "
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
@@ -34,7 +37,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
         line = f"{_moment(record)} {record.levelname.lower()} {record.name} {record.getMessage()}{fields}"
-        return redacted(line + (f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""))
+        return redacted(on_one_line(line) + (f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""))
 
 
 class JsonFormatter(logging.Formatter):
@@ -52,6 +55,11 @@ def without_traceback(record: logging.LogRecord) -> bool:
     if ours:
         record.msg, record.args = sentence.strip(), ()
     return True
+
+
+def on_one_line(text: str) -> str:
+    """Escape control characters, so that a value from a request cannot forge another line."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def redacted(line: str) -> str:

@@ -20,6 +20,9 @@ LONGEST_SECONDS = LONGEST_DAYS * 86400
 ANY = "*"
 AUTO = "auto"
 MOST_WORKERS = 256
+IN_ASCII = (
+    "must be in ASCII: write other letters as browsers send them, like https://xn--mnchen-3ya.example for münchen"
+)
 OPAQUE_ORIGIN = "null"
 """The origin of a sandboxed frame, a local file and some desktop applications."""
 
@@ -47,6 +50,8 @@ def _check_origin(text: str) -> str:
     if text.lower() in (OPAQUE_ORIGIN, ANY):
         return text.lower()
     origin = origin_of(text, schemes=None)
+    if origin is not None and not origin.isascii():
+        raise ValueError(IN_ASCII)
     if origin is None or ANY in origin:
         raise ValueError("write each origin in full, like https://app.example.com, without a path; or null, or *")
     return origin
@@ -58,7 +63,9 @@ def _check_host(text: str) -> str:
         return text
     name = text.removeprefix("*.")
     host = host_of_header(name)
-    if not host or ANY in host:
+    if not host.isascii():
+        raise ValueError(IN_ASCII)
+    if not host or ANY in host or host.startswith("."):
         raise ValueError("write hosts like memory.example.com or *.example.com, without https:// and without a path")
     return f"*.{host}" if name != text else host
 

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from server import cores
 from server.quotas import MOST_TRASH_DAYS, TRASH_DAYS, Quota
 from server.setting_types import (
+    IN_ASCII,
     LONGEST_SECONDS,
     DatabaseUrl,
     Days,
@@ -170,6 +171,8 @@ def _public_origin(url: str) -> str:
     origin = origin_of(url)
     if origin is None:
         raise ValueError("PUBLIC_URL must be like https://memory.example.com, without a path")
+    if not origin.isascii():
+        raise ValueError(f"PUBLIC_URL {IN_ASCII}")
     if origin.startswith("http://") and not (is_loopback(origin) or is_private(origin)):
         raise ValueError(
             "PUBLIC_URL must begin with https://: plain http is only for this computer and for names and addresses of "

@@ -66,7 +66,12 @@ def host_of(url: str) -> str:
 
 def host_of_header(value: str) -> str:
     """Return the host of a Host header, or "" when it is not a host with at most a port (RFC 9110 section 7.2)."""
-    return host_of(f"//{value}") if _HOST.fullmatch(value) else ""
+    return host_of(f"//{value}") if _HOST.fullmatch(value) and _parts(f"//{value}") else ""
+
+
+def bracketed(host: str) -> str:
+    """Return the host as URLs write it: an IPv6 address stands in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def has_host(url: str, schemes: Sequence[str]) -> bool:
@@ -93,9 +98,14 @@ def origin_of(url: str, schemes: Sequence[str] | None = ("http", "https")) -> st
         return None
     if schemes is not None and parts.scheme not in schemes:
         return None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     is_default = parts.port is None or parts.port == DEFAULT_PORTS.get(parts.scheme)
-    return f"{parts.scheme}://{host}" + ("" if is_default else f":{parts.port}")
+    return f"{parts.scheme}://{bracketed(parts.hostname)}" + ("" if is_default else f":{parts.port}")
+
+
+def origin_of_page(url: str) -> str | None:
+    """Like `origin_of`, for a URL that may have a path. None when the URL is malformed."""
+    parts = _parts(url)
+    return None if parts is None else origin_of(f"{parts.scheme}://{parts.netloc}")
 
 
 def _parts(url: str) -> SplitResult | None:

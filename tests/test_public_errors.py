@@ -134,7 +134,6 @@ InvalidGrantError invalid_grant
 InvalidRedirectURIError invalid_redirect_uri
 InvalidRequestError invalid_request
 InvalidTarget invalid_target
-UnsupportedResponseTypeError unsupported_response_type
 """
 
 

@@ -79,15 +79,14 @@ def require_known_source(headers: Headers, hosts: Sequence[str], origins: Caller
 
     Raises HTTPException 421 for an unknown Host, Forbidden for an unknown Origin.
     """
-    host = host_of_header(headers.get("host", ""))
+    host = host_of_header(",".join(headers.getlist("host")))
     if not is_known(host, hosts):
         raise HTTPException(
             421,
             f"This server does not answer for the Host {host[:HOST_LENGTH] or 'of this request'}. "
             "Set SELFMEMORY_PUBLIC_URL to its address, or add it to SELFMEMORY_ALLOWED_HOSTS.",
         )
-    origin = headers.get("origin")
-    if origin is not None and origin not in origins:
+    if not all(origin in origins for origin in headers.getlist("origin")):
         raise Forbidden("This origin may not call this server. Add it to SELFMEMORY_ALLOWED_ORIGINS.")
 
 

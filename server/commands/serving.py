@@ -28,6 +28,7 @@ from server.settings import (
     share_cores,
     share_metrics,
 )
+from server.urls import bracketed
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def bind(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         advice = LISTEN_ADVICE.get(error.errno or 0, "check SELFMEMORY_HOST and SELFMEMORY_PORT")
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}: {advice}") from None
+        raise SettingsError(f"cannot listen on {bracketed(host)}:{port}: {error.strerror}: {advice}") from None
     listener.set_inheritable(True)
     return listener
 
@@ -163,5 +164,5 @@ class Server(BoundedServer):
 
 def log_address(listener: socket.socket, public_url: str) -> None:
     host, port = listener.getsockname()[:2]
-    log.info("listening", extra={"address": f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"})
+    log.info("listening", extra={"address": f"http://{bracketed(host)}:{port}"})
     log.info(f"open {public_url} in a browser")

@@ -1,11 +1,10 @@
 """Warnings at startup, about settings that contradict each other and file systems that can lose data."""
 
-import ipaddress
 from collections.abc import Iterator
 
 from server.data_folder import network_file_system
 from server.settings import Settings
-from server.urls import is_loopback
+from server.urls import bracketed, is_loopback
 
 
 def warnings_for(settings: Settings) -> Iterator[str]:
@@ -13,7 +12,7 @@ def warnings_for(settings: Settings) -> Iterator[str]:
     url = settings.public_url
     if not settings.is_https and not is_loopback(url):
         yield f"SELFMEMORY_PUBLIC_URL is plain http: everyone on the network of {url} can read passwords and keys"
-    listens_locally = is_loopback(f"//{_bracketed(settings.host)}")
+    listens_locally = is_loopback(f"//{bracketed(settings.host)}")
     if is_loopback(url) and not listens_locally:
         yield (
             f"forms and sign-in work only at {url}: if browsers on other machines use this server "
@@ -30,10 +29,3 @@ def warnings_for(settings: Settings) -> Iterator[str]:
             f"the data folder is on a network file system ({kind}), where SQLite can lose data: "
             "set SELFMEMORY_DATA_DIR to a local disk, or use Postgres"
         )
-
-
-def _bracketed(host: str) -> str:
-    try:
-        return f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
-    except ValueError:
-        return host

@@ -32,7 +32,8 @@ async def answer_http(request: Request[State], error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == 404:
         return await refusal(request, NotFound())
-    return problem_page(error.status_code, error.detail, error.headers)
+    detail = "This method is not allowed here." if error.status_code == 405 else error.detail
+    return problem_page(error.status_code, detail, error.headers)
 
 
 def crashed() -> Response:

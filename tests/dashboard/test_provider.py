@@ -1,5 +1,6 @@
 """Signing in through an OpenID provider: whose account it is, what must hold, and a provider that is away."""
 
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -36,6 +37,17 @@ async def test_a_confirmed_address_joins_its_account(
     provider.person["email"] = "Alice@Example.com"
     await go(client, provider)
     assert (await whoami(client))["id"] == alice.user_id
+
+
+async def test_a_similar_address_is_another_account(
+    client: httpx.AsyncClient, provider: Provider, make_tenant: Callable[[str], Tenant]
+) -> None:
+    tenant = make_tenant("anna@strasse.example")
+    provider.person["email"] = "anna@straße.example"
+    await go(client, provider)
+    me = await whoami(client)
+    assert me["id"] != tenant.user_id
+    assert me["email"] == "anna@straße.example"
 
 
 async def test_later_the_subject_decides(client: httpx.AsyncClient, provider: Provider, bob: Tenant) -> None:

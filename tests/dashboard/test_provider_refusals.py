@@ -8,6 +8,7 @@ import pytest
 from joserfc.jwk import RSAKey
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from server import logs
 from tests.support.browsers import COOKIE, fresh
 from tests.support.provider import AWAY, CALLBACK, CLIENT_ID, REFUSED, Provider, go, provider, settings
 
@@ -104,6 +105,17 @@ async def test_no_code_is_one_sentence(client: httpx.AsyncClient, provider: Prov
     answer = await go(client, provider, **changes)
     assert REFUSED in answer.text
     assert "token" not in provider.asked
+
+
+async def test_a_reason_of_the_provider_stays_on_its_line_of_the_log(
+    client: httpx.AsyncClient, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    forged = "access_denied\r\n2026-02-22T10:30:00Z info server.app\x1b[2J\u2028started"
+    await go(client, provider, code="", error=forged)
+    lines = [logs.TextFormatter().format(record) for record in caplog.records]
+    (line,) = [line for line in lines if "access_denied" in line]
+    assert line.isprintable()
+    assert "access_denied\\r\\n2026" in line
 
 
 AWAY_ANSWERS: dict[str, Callable[[], Response]] = {

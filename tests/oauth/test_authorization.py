@@ -50,7 +50,7 @@ async def test_c09_the_same_resource_may_be_given_twice(notes: App, ann: Person)
 
 
 async def test_c10_050_the_state_comes_back_unchanged(notes: App, ann: Person) -> None:
-    for state in ("x", "%2B/=&+ #?", "é\u4e16\U0001f642", "a" * 4096, "'\"<>\\{}|", "%00%0d%0a"):
+    for state in ("x", "%2B/=&+ #?", "é\u4e16\U0001f642", "a" * 4096, "+%&=#? \u00e9" * 512, "'\"<>\\{}|", "%00%0d%0a"):
         page = await ann.open(notes.request(state=state))
         assert answer_of(await ann.decide(page))["state"] == state
         refused = answer_of(await ann.open(notes.request(state=state, response_type="token")))

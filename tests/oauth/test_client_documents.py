@@ -222,6 +222,17 @@ async def test_031_the_connection_goes_to_the_checked_address(
     assert host.asked[0][1]["host"] == f"client.example:{host.port}"
 
 
+async def test_a_name_that_is_no_punycode_is_refused_like_any_other(
+    host: Host, client: httpx.AsyncClient, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def resolve(_name: str, _port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+        return [ipaddress.ip_address("127.0.0.1")]
+
+    monkeypatch.setattr(client_documents, "resolve", resolve)
+    for name in ("xn--a.example", "xn--.example", "xn--mnchen-3ya.example"):
+        assert is_page(await ann.open(app_at(client, host.url("/client", name)).request())), name
+
+
 def test_031_a_name_with_one_private_address_is_refused() -> None:
     mixed = [ipaddress.ip_address("93.184.215.14"), ipaddress.ip_address("10.0.0.1")]
     with pytest.raises(DocumentRefused):

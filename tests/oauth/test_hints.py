@@ -57,6 +57,27 @@ async def test_a_person_with_an_unknown_client_is_told_what_to_do(notes: App, an
         await ann.sign_in()
 
 
+async def test_a_missing_client_id_is_named(notes: App, ann: Person) -> None:
+    given = {"grant_type": "refresh_token", "refresh_token": "sm_rt_x"}
+    for path in ("token", "revoke", "introspect"):
+        assert "client_id is missing" in hint_of(await notes.http.post(f"/oauth/{path}", data=given), 401)
+    in_header = await notes.http.post("/oauth/token", data=given, headers=basic("", "x"))
+    assert "base64 of client_id:client_secret" in hint_of(in_header, 401)
+    for _ in range(2):
+        page = await ann.browser.get("/oauth/authorize", params=notes.request(client_id=None))
+        assert "its request has no client_id" in html.unescape(page.text)
+        await ann.sign_in()
+
+
+async def test_an_unsupported_type_is_told_the_right_one(notes: App, ann: Person) -> None:
+    for wrong in ("token", None):
+        told = answer_of(await ann.open(notes.request(response_type=wrong)))
+        assert told["error_description"] == "The response_type must be code."
+    for wrong in ("password", "client_credentials", "implicit", "'\u00fc"):
+        refused = await notes.post("/oauth/token", {"grant_type": wrong})
+        assert hint_of(refused) == "The grant_type must be authorization_code or refresh_token."
+
+
 async def test_a_json_body_is_told_the_content_type(notes: App) -> None:
     for path in ("token", "revoke", "introspect"):
         response = await notes.http.post(f"/oauth/{path}", json={"grant_type": "refresh_token"})

@@ -67,6 +67,8 @@ async def test_054_the_proof_of_another_request_or_session_is_refused(notes: App
         {"Origin": EVIL},
         {"Origin": "null"},
         {"Referer": f"{EVIL}/page"},
+        {"Referer": "http://["},
+        {"Referer": "http://localhost:port/"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:9999"},
     ],

@@ -19,8 +19,8 @@ from tests.oauth.conftest import Register
 from tests.oauth.test_pages import share
 from tests.support.flows import App, Person, error_of
 
-CODE_SENTENCE = "The code was already used or has expired."
-TOKEN_SENTENCE = "The refresh token was already used or is no longer valid."
+CODE_SENTENCE = "The code was already used, has expired or was never issued. Authorize again."
+TOKEN_SENTENCE = "The refresh token was already used or is no longer valid. Authorize again."
 REFUSED = ("token.refused", "token.repeated", "token.reused", "code.refused")
 
 Change = Callable[[Session], object]
@@ -67,6 +67,17 @@ def audited(database: Database) -> list[tuple[str, str]]:
 def sentence_of(response: httpx.Response) -> str:
     assert error_of(response) == "invalid_grant"
     return str(response.json()["error_description"])
+
+
+async def test_the_sentence_does_not_tell_what_was_never_issued_or_is_another_clients(
+    notes: App, register: Register, ann: Person
+) -> None:
+    other = await register()
+    code, refresh_token = await ann.allow(notes.request()), (await notes.connect(ann)).refresh
+    for app, given in ((other, code), (notes, "sm_co_x"), (notes, refresh_token)):
+        assert sentence_of(await app.redeem(given)) == CODE_SENTENCE
+    for app, given in ((other, refresh_token), (notes, "sm_rt_x"), (notes, code)):
+        assert sentence_of(await app.refresh(given)) == TOKEN_SENTENCE
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Requirements C5, C6 and 10-21: dynamic client registration (RFC 7591)."""
 
+import codecs
+import json
 from datetime import timedelta
 
 import httpx
@@ -86,6 +88,10 @@ async def test_013_one_bad_redirect_uri_does_not_spoil_the_others(client: httpx.
         ("javascript:alert(1)", "javascript:alert(1) is neither https, http on localhost, nor the private scheme"),
         ("localhost:3000/cb", "localhost:3000/cb is neither https"),
         ("http://app.example/cb", "http://app.example/cb is plain http, which is for localhost"),
+        ("http://LOCALHOST:1/cb", "in lower case and with a port from 1 to 65535"),
+        ("http://localhost:0/cb", "in lower case and with a port from 1 to 65535"),
+        ("http://localhost:1/cb#part", "http://localhost:1/cb#part has a part that is not allowed"),
+        ("https://app.example:65536/cb", "a port outside 1 to 65535"),
         ("http://192.168.1.5:3000/cb", "private network. Use https, or connect with an API key"),
         ("http://nas.local/cb", "private network. Use https, or connect with an API key"),
         ('https://app.example/"\u00e9', "https://app.example/%22%C3%A9 has a part that is not allowed"),
@@ -149,6 +155,12 @@ async def test_016_a_malformed_body_is_refused(
     error_of(response, status)
 
 
+async def test_016_a_byte_order_mark_is_skipped(client: httpx.AsyncClient) -> None:
+    body = codecs.BOM_UTF8 + json.dumps({"redirect_uris": [CALLBACK]}).encode()
+    answer = await client.post("/oauth/register", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 201, answer.text
+
+
 @pytest.mark.settings(rate_limit_enabled=True, rate_limit_registration="3/minute")
 async def test_017_registrations_from_one_address_are_limited(client: httpx.AsyncClient) -> None:
     statuses = []
@@ -167,10 +179,13 @@ async def test_019_ids_are_unguessable_and_not_urls(register: Register) -> None:
     assert all(len(one) >= 32 and not one.startswith("http") for one in ids)
 
 
-@pytest.mark.parametrize("method", ["private_key_jwt", "client_secret_jwt", "tls_client_auth", "made-up"])
-async def test_an_unknown_method_is_refused(client: httpx.AsyncClient, method: str) -> None:
+@pytest.mark.parametrize("method", ["private_key_jwt", "client_secret_jwt", "tls_client_auth", "made-up", 5, []])
+async def test_an_unknown_method_is_refused(client: httpx.AsyncClient, method: object) -> None:
     given = {"redirect_uris": [CALLBACK], "token_endpoint_auth_method": method}
-    assert error_of(await client.post("/oauth/register", json=given)) == "invalid_client_metadata"
+    response = await client.post("/oauth/register", json=given)
+    assert error_of(response) == "invalid_client_metadata"
+    known = "Use one of: none, client_secret_basic, client_secret_post."
+    assert response.json()["error_description"] == f"This token_endpoint_auth_method is not supported. {known}"
 
 
 async def test_018_a_strange_name_is_shown_as_plain_text(register: Register, ann: Person) -> None:

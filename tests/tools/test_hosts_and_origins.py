@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from server.settings import Settings
+from server.settings import Settings, SettingsError, read_settings
 from tests.conftest import ORIGIN, Tenant
 from tests.tools.conftest import ACCEPT
 
@@ -40,6 +40,7 @@ LOCAL_HOSTS = [
 ]
 FOREIGN_HOSTS = ["evil.example", "notmemory.example.com", "local.example", "192.168.1.10.evil.example", "x.localdomain"]
 MALFORMED_HOSTS = ["", "[::1", "a b", "evil.example@localhost", "localhost/", "localhost:port", ".", "localhost,nas"]
+MALFORMED_HOSTS += ["localhost:99999", "[::1]:99999", "[::1]evil.example", "[::1].evil.example"]
 
 
 @pytest.fixture
@@ -70,6 +71,19 @@ async def test_any_other_host_gets_421_that_names_the_settings(client: httpx.Asy
         assert answer.status_code == 421, host
         assert "SELFMEMORY_ALLOWED_HOSTS" in answer.json()["detail"]
         assert "SELFMEMORY_PUBLIC_URL" in answer.json()["detail"]
+
+
+async def test_a_host_or_origin_given_twice_must_be_known_each_time(client: httpx.AsyncClient, alice: Tenant) -> None:
+    own = [*ACCEPT.items(), *alice.auth.items()]
+    for name, values, status in (
+        ("Host", ("localhost", "evil.example"), 421),
+        ("Host", ("localhost", "localhost"), 421),
+        ("Origin", (PUBLIC, "https://evil.example"), 403),
+        ("Origin", (PUBLIC, PUBLIC), 200),
+    ):
+        others = [] if name == "Host" else [("Host", "localhost")]
+        answer = await client.post("/mcp", json=PING, headers=[*own, *others, *((name, value) for value in values)])
+        assert answer.status_code == status, (name, values)
 
 
 @chosen(allowed_hosts=("memory.internal.example", "*.tunnel.example"))
@@ -144,3 +158,20 @@ async def test_a_star_lets_every_origin_read(client: httpx.AsyncClient, alice: T
 async def test_what_is_allowed_without_a_cookie_may_send_no_form(client: httpx.AsyncClient, origin: str) -> None:
     form = {"email": "ann@example.com", "password": "a fine long password"}
     assert (await client.post("/sign-up", data=form, headers={"Origin": origin})).status_code == 403
+
+
+NEVER_SENT = [
+    ("public_url", "https://münchen.example"),
+    ("allowed_hosts", "münchen.example"),
+    ("allowed_hosts", "*.münchen.example"),
+    ("allowed_origins", "https://münchen.example"),
+]
+
+
+def test_a_name_that_no_browser_sends_stops_the_start() -> None:
+    """Browsers send names with other letters in punycode, and no name begins with a dot."""
+    for name, value in NEVER_SENT:
+        with pytest.raises(SettingsError, match=f"SELFMEMORY_{name.upper()}.*https://xn--"):
+            read_settings(env_file=None, secret_key="s" * 32, **{name: value})
+    with pytest.raises(SettingsError, match=r"SELFMEMORY_ALLOWED_HOSTS: write hosts like .* or \*\.example\.com"):
+        read_settings(env_file=None, allowed_hosts=".example.com")

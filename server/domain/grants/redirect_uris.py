@@ -121,14 +121,17 @@ def why_not_allowed(uri: str) -> str:
     scheme, colon, _ = uri.partition(":")
     if is_plain_private(uri):
         rule = "is plain http in a private network. Use https, or connect with an API key, which needs no redirect"
-    elif scheme.lower() == "http":
-        rule = "is plain http, which is for localhost, 127.0.0.1 and [::1] only. Use https"
+    elif scheme.lower() == "http" and not is_local(uri):
+        rule = (
+            "is plain http, which is for localhost, 127.0.0.1 and [::1] only, in lower case and with a port from 1 to "
+            "65535. Use one of these, or https"
+        )
     elif len(uri) > MAX_LENGTH:
         rule = f"is longer than {MAX_LENGTH} characters"
-    elif scheme.lower() == "https" or (colon and is_app(uri)):
+    elif scheme.lower() in ("https", "http") or (colon and is_app(uri)):
         rule = (
-            "has a part that is not allowed: a user name, a fragment, a wildcard, a character that must be escaped, "
-            "or a parameter of the answer (code, state, iss, error)"
+            "has a part that is not allowed: a user name, a port outside 1 to 65535, a fragment, a wildcard, a "
+            "character that must be escaped, or a parameter of the answer (code, state, iss, error)"
         )
     else:
         rule = "is neither https, http on localhost, nor the private scheme of an application"

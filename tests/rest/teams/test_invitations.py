@@ -116,6 +116,17 @@ async def test_an_expired_invitation_has_ended(team: Team, database: Database) -
     assert (await team["outsider"].get("/api/invitations/pending")).json() == []
 
 
+async def test_r19_a_letter_goes_to_the_mailbox_that_was_written(team: Team) -> None:
+    """ß and ss are two domains, of two owners."""
+    path = f"/api/organizations/{team.organization_id}/invitations"
+    for written, kept in (
+        ("Anna@Straße.example", "anna@straße.example"),
+        ("ANNA@STRASSE.example", "anna@strasse.example"),
+    ):
+        invited = await team["owner"].post(path, {"email": written, "role": "member"})
+        assert invited.json()["email"] == kept
+
+
 @pytest.mark.parametrize("loss", ["removed", "lowered", "account deleted"])
 async def test_r19_an_invitation_ends_when_its_sender_may_no_longer_invite(team: Team, loss: str) -> None:
     invited = await invite(team, by="admin")
