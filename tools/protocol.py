@@ -18,8 +18,8 @@ from starlette.types import Scope as Connection
 
 from tools.messages import id_of, wrong_message, wrong_parameter
 
-JSON_TYPES = {"application/json", "application/*", "*/*"}
-EVENTS = "text/event-stream"
+JSON, EVENTS = "application/json", "text/event-stream"
+JSON_TYPES = {JSON, "application/*", "*/*"}
 
 
 def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) -> ASGIApp:
@@ -103,7 +103,7 @@ def failure(
 
 
 def replaying(app: ASGIApp, body: bytes) -> ASGIApp:
-    """Return `app` with a `receive` that delivers the body."""
+    """Return `app` with a `receive` that delivers the body, as JSON."""
 
     async def replayed(connection: Connection, receive: Receive, send: Send) -> None:
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -111,7 +111,8 @@ def replaying(app: ASGIApp, body: bytes) -> ASGIApp:
         async def receive_body() -> Message:
             return messages.pop() if messages else await receive()
 
-        await app(connection, receive_body, send)
+        # The SDK compares the media type with its own spelling.
+        await app(with_header(connection, "content-type", JSON), receive_body, send)
 
     return replayed
 
@@ -120,9 +121,7 @@ def without_revision(app: ASGIApp) -> ASGIApp:
     """Return `app` without the header that names a revision."""
 
     async def run(connection: Connection, receive: Receive, send: Send) -> None:
-        name = MCP_PROTOCOL_VERSION_HEADER.encode()
-        headers = [(key, value) for key, value in connection["headers"] if key != name]
-        await app({**connection, "headers": headers}, receive, send)
+        await app(with_header(connection, MCP_PROTOCOL_VERSION_HEADER, None), receive, send)
 
     return run
 
@@ -134,12 +133,16 @@ def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
         return app
 
     async def run(connection: Connection, receive: Receive, send: Send) -> None:
-        kept_headers = [(key, value) for key, value in connection["headers"] if key != b"accept"]
-        accepts = (b"accept", f"application/json, {EVENTS}".encode())
         answer = one_event(send) if EVENTS in accepted else send
-        await app({**connection, "headers": [*kept_headers, accepts]}, receive, answer)
+        await app(with_header(connection, "accept", f"{JSON}, {EVENTS}"), receive, answer)
 
     return run
+
+
+def with_header(connection: Connection, name: str, value: str | None) -> Connection:
+    """Return the connection with this value of the header alone, or without the header if it is None."""
+    headers = [(key, old) for key, old in connection["headers"] if key != name.encode()]
+    return {**connection, "headers": headers if value is None else [*headers, (name.encode(), value.encode())]}
 
 
 def one_event(send: Send) -> Send:
