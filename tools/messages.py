@@ -51,6 +51,8 @@ def wrong_parameter(message: Mapping[str, Any]) -> str | None:
 def id_of(message: object) -> str | int | None:
     """Return the id of a request, or None if it is missing or has the wrong type."""
     request_id = message.get("id") if isinstance(message, dict) else None
+    if isinstance(request_id, float) and request_id.is_integer():
+        return int(request_id)
     return request_id if isinstance(request_id, str | int) and not isinstance(request_id, bool) else None
 
 
@@ -69,7 +71,8 @@ def _wrong_part_of(message: object) -> str | None:
         return "id must be text or a whole number"
     if "id" not in message and not is_notification:
         return f"id is required, because {shortened(method) or 'this'} is not a notification"
-    return None if isinstance(message.get("params"), dict | None) else "params must be an object"
+    params = message.get("params")
+    return None if isinstance(params, dict | None) or params == [] else "params must be an object"
 
 
 def _is_reply(message: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from tools.messages import id_of, wrong_message, wrong_parameter
 
 JSON, EVENTS = "application/json", "text/event-stream"
 JSON_TYPES = {JSON, "application/*", "*/*"}
+WITH_ARGUMENTS = ("tools/call", "prompts/get")
 
 
 def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) -> ASGIApp:
@@ -63,17 +64,35 @@ def revision_in(message: Mapping[str, Any]) -> str | None:
 def correct(message: dict[str, Any]) -> dict[str, Any] | None:
     """Return the message in a form that the SDK accepts, or None if it needs no correction.
 
-    A handshake succeeds with any parameters. Arguments may be a JSON object as text. The id of a notification may be
-    null.
+    A handshake succeeds with any parameters. A whole number as id may be written as 1.0. Null for an id or parameters
+    means none.
     """
     if is_handshake(message):
-        return {**message, "params": _handshake(message.get("params"))}
-    match message:
-        case {"method": "tools/call" | "prompts/get", "params": {"arguments": str(text), **params}}:
-            return {**message, "params": {**params, "arguments": _arguments_in(text)}}
-        case {"id": None, **notification}:
-            return notification
-    return None
+        return {**message, "id": id_of(message), "params": _handshake(message.get("params"))}
+    right = {"id": id_of(message), "params": _right_parameters(message.get("method"), message.get("params"))}
+    corrected = {**message, **right}
+    for name in right:
+        if corrected[name] is None:
+            del corrected[name]
+    is_right = corrected.keys() == message.keys() and all(corrected[name] is message[name] for name in corrected)
+    return None if is_right else corrected
+
+
+def _right_parameters(method: object, params: object) -> object:
+    """Return the parameters as the SDK reads them.
+
+    Arguments may be a JSON object as text. An empty list, as PHP writes an empty object, means none. A progress token
+    has no effect, so one of the wrong type is left out.
+    """
+    if not isinstance(params, dict):
+        return None if params == [] else params
+    right = params
+    if method in WITH_ARGUMENTS and isinstance(params.get("arguments"), str | list):
+        right = {**right, "arguments": _arguments_in(params["arguments"])}
+    match params:
+        case {"_meta": {"progressToken": token, **meta}} if not isinstance(token, str | int):
+            right = {**right, "_meta": meta}
+    return right
 
 
 def _handshake(params: object) -> dict[str, object]:
@@ -86,12 +105,13 @@ def _handshake(params: object) -> dict[str, object]:
     }
 
 
-def _arguments_in(text: str) -> object:
-    """Parse JSON text, and return None for blank text. Return other text unchanged, to be refused later."""
+def _arguments_in(written: object) -> object:
+    """Parse JSON text. Return None for blank text and an empty list. Other values stay, to be refused later."""
     try:
-        return from_json(text) if text.strip() else None
+        value = from_json(written) if isinstance(written, str) and written.strip() else written
     except ValueError:
-        return text
+        return written
+    return None if value == [] or (isinstance(value, str) and not value.strip()) else value
 
 
 def failure(
