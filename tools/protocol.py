@@ -149,11 +149,10 @@ def without_revision(app: ASGIApp) -> ASGIApp:
 def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
     """Return `app` for clients that accept anything. A client that accepts only events gets the answer as one event."""
     accepted = {part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(",")}
-    if accepted & JSON_TYPES:
-        return app
+    accepts_only_events = EVENTS in accepted and not accepted & JSON_TYPES
 
     async def run(connection: Connection, receive: Receive, send: Send) -> None:
-        answer = one_event(send) if EVENTS in accepted else send
+        answer = one_event(send) if accepts_only_events else send
         await app(with_header(connection, "accept", f"{JSON}, {EVENTS}"), receive, answer)
 
     return run
