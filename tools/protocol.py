@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp.types import INVALID_PARAMS, INVALID_REQUEST, UNSUPPORTED_PROTOCOL_VERSION
+from mcp.types import (
+    DEFAULT_NEGOTIATED_VERSION,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    UNSUPPORTED_PROTOCOL_VERSION,
+)
 from mcp.types.version import KNOWN_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 from pydantic_core import from_json, to_json
 from starlette.datastructures import Headers, MutableHeaders
@@ -28,17 +33,17 @@ def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) 
     if sentence := wrong_message(message):
         return failure(INVALID_REQUEST, sentence, id_of(message))
     assert isinstance(message, dict)  # noqa: S101 - else it is a wrong message
-    revision = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip() or revision_in(message)
+    named = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip()
+    revision = named or revision_in(message)
     if not (is_handshake(message) or revision is None or revision in KNOWN_PROTOCOL_VERSIONS):
         return unknown_revision(message, revision)
+    has_revision = bool(named) and not is_handshake(message)
     corrected = correct(message)
-    if sentence := wrong_parameter(corrected or message):
+    if sentence := wrong_parameter(corrected or message, named if has_revision else DEFAULT_NEGOTIATED_VERSION):
         status = 400 if revision in MODERN_PROTOCOL_VERSIONS else 200  # as the SDK does
         return accepting(failure(INVALID_PARAMS, sentence, id_of(message), status=status), headers)
     inner = replaying(app, body if corrected is None else to_json(corrected))
-    if is_handshake(message) or not headers.get(MCP_PROTOCOL_VERSION_HEADER, "-").strip():
-        inner = without_revision(inner)
-    return accepting(inner, headers)
+    return accepting(inner if has_revision else without_revision(inner), headers)
 
 
 def is_handshake(message: Mapping[str, Any]) -> bool:

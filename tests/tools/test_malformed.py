@@ -181,6 +181,29 @@ async def test_meta_is_an_object(mcp: Mcp, params: object) -> None:
         assert "_meta" in answer["error"]["message"]
 
 
+CLIENT = "io.modelcontextprotocol/clientInfo"
+WRONG_TYPES: list[tuple[dict[str, object], dict[str, object], str]] = [
+    ({}, {CLIENT: {"name": "x"}}, f"_meta.{CLIENT}.version: is required."),
+    ({}, {CLIENT: "x"}, f"_meta.{CLIENT}: must be a JSON object."),
+    ({}, {"io.modelcontextprotocol/clientCapabilities": {"roots": 7}},
+     "_meta.io.modelcontextprotocol/clientCapabilities.roots: must be a JSON object."),
+    ({"requestState": 7}, {}, "requestState: must be text."),
+]  # fmt: skip
+
+
+async def test_a_parameter_of_the_wrong_type_is_named(client: httpx.AsyncClient, alice: Tenant) -> None:
+    headers = {**ACCEPT, **alice.auth, "MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call"}
+    headers["Mcp-Name"] = "context"
+    for more, meta, sentence in WRONG_TYPES:
+        params = {"name": "context", **more, "_meta": {**envelope(), **meta}}
+        answer = await client.post("/mcp", json={**LIST, "method": "tools/call", "params": params}, headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (400, {"code": PARAMS, "message": sentence})
+    headers["MCP-Protocol-Version"] = LEGACY
+    params = {"name": "context", "task": 7}
+    answer = await client.post("/mcp", json={**LIST, "method": "tools/call", "params": params}, headers=headers)
+    assert answer.json()["error"]["message"] == "task: must be a JSON object."
+
+
 UNKNOWN_TOOLS = [
     ("forget_everything", f"Unknown tool: forget_everything. {THERE}"),
     ("", f"Unknown tool: . {THERE}"),
