@@ -110,7 +110,7 @@ class RateLimited(ServiceError):
     """`retry_after` is in seconds, at least one."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many requests: try again in {retry_after} seconds.")
+        super().__init__(f"Too many requests: try again in {retry_after} second{'' if retry_after == 1 else 's'}.")
         self.retry_after = retry_after
 
 

@@ -19,6 +19,9 @@ from server.wire import require_storable
 NOTHING = ("null", "none", "undefined")
 """What models write for an optional argument that they leave out, in upper or lower case."""
 
+NUMBER = re.compile(r"[+-]?(?=\.?[0-9])[0-9]{0,300}(?P<rest>(\.[0-9]*)?(e[+-]?[0-9]{1,3})?)", re.IGNORECASE)
+"""A number as text, such as 5, 0.5, .5 or 5e-1."""
+
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_id", "run_id", "workspace"}
@@ -84,8 +87,8 @@ def _text(value: object) -> str:
 
 
 def _number(value: object, kind: str = "a number") -> int | float:
-    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,300}(\.[0-9]*)?", value.strip()):
-        return float(value) if "." in value else int(value)
+    if isinstance(value, str) and (written := NUMBER.fullmatch(value.strip())):
+        return float(value) if written["rest"] else int(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     raise ValueError(f"must be {kind}")

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp.types import JSONRPCError, JSONRPCResponse
+from mcp.types.methods import validate_client_request
 from pydantic import TypeAdapter, ValidationError
 
-from server.spelling import shortened
+from server.reasons import reason_of
+from server.spelling import field_of, shortened
 from tools.catalog import TOOLS
 from tools.prompts import PROMPTS
 
@@ -32,8 +34,8 @@ def wrong_message(message: object) -> str | None:
     return f"The body must be one JSON-RPC 2.0 message: {problem}." if problem else None
 
 
-def wrong_parameter(message: Mapping[str, Any]) -> str | None:
-    """Return an error message for the first wrong parameter of a JSON-RPC message, or None."""
+def wrong_parameter(message: Mapping[str, Any], revision: str) -> str | None:
+    """Return an error message for the first wrong parameter of a JSON-RPC message of the revision, or None."""
     method, params = message.get("method"), message.get("params") or {}
     name, hint = NEEDED.get(str(method), (None, None))
     if name and not isinstance(params.get(name), str):
@@ -45,12 +47,16 @@ def wrong_parameter(message: Mapping[str, Any]) -> str | None:
     arguments = params.get("arguments")
     if name and not isinstance(arguments, dict | None):
         return "arguments: must be a JSON object."
-    return _no_text_in(arguments) if arguments and method == "prompts/get" else None
+    if arguments and method == "prompts/get" and (problem := _no_text_in(arguments)):
+        return problem
+    return _fault_in(str(method), params, revision)
 
 
 def id_of(message: object) -> str | int | None:
     """Return the id of a request, or None if it is missing or has the wrong type."""
     request_id = message.get("id") if isinstance(message, dict) else None
+    if isinstance(request_id, float) and request_id.is_integer():
+        return int(request_id)
     return request_id if isinstance(request_id, str | int) and not isinstance(request_id, bool) else None
 
 
@@ -69,7 +75,8 @@ def _wrong_part_of(message: object) -> str | None:
         return "id must be text or a whole number"
     if "id" not in message and not is_notification:
         return f"id is required, because {shortened(method) or 'this'} is not a notification"
-    return None if isinstance(message.get("params"), dict | None) else "params must be an object"
+    params = message.get("params")
+    return None if isinstance(params, dict | None) or params == [] else "params must be an object"
 
 
 def _is_reply(message: Mapping[str, Any]) -> bool:
@@ -84,3 +91,18 @@ def _is_reply(message: Mapping[str, Any]) -> bool:
 def _no_text_in(arguments: Mapping[str, object]) -> str | None:
     invalid = next((name for name, value in arguments.items() if not isinstance(value, str)), None)
     return None if invalid is None else f"arguments.{shortened(invalid)}: must be text."
+
+
+def _fault_in(method: str, params: Mapping[str, Any], revision: str) -> str | None:
+    """Return an error message for the first parameter of the wrong type, or None. The SDK names the missing ones."""
+    try:
+        validate_client_request(method, revision, params)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+    except KeyError:  # the SDK answers that it does not have this method
+        return None
+    else:
+        return None
+    path = problem["loc"][1:]
+    is_missing = problem["type"] == "missing" and len(path) < 3
+    return None if is_missing else f"{field_of(path)}: {reason_of(problem)}."

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp.types import INVALID_PARAMS, INVALID_REQUEST, UNSUPPORTED_PROTOCOL_VERSION
+from mcp.types import (
+    DEFAULT_NEGOTIATED_VERSION,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    UNSUPPORTED_PROTOCOL_VERSION,
+)
 from mcp.types.version import KNOWN_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 from pydantic_core import from_json, to_json
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,8 +23,9 @@ from starlette.types import Scope as Connection
 
 from tools.messages import id_of, wrong_message, wrong_parameter
 
-JSON_TYPES = {"application/json", "application/*", "*/*"}
-EVENTS = "text/event-stream"
+JSON, EVENTS = "application/json", "text/event-stream"
+JSON_TYPES = {JSON, "application/*", "*/*"}
+WITH_ARGUMENTS = ("tools/call", "prompts/get")
 
 
 def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) -> ASGIApp:
@@ -27,17 +33,17 @@ def corrected_app(app: ASGIApp, headers: Headers, body: bytes, message: object) 
     if sentence := wrong_message(message):
         return failure(INVALID_REQUEST, sentence, id_of(message))
     assert isinstance(message, dict)  # noqa: S101 - otherwise `wrong_message` has refused it
-    revision = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip() or revision_in(message)
+    named = headers.get(MCP_PROTOCOL_VERSION_HEADER, "").strip()
+    revision = named or revision_in(message)
     if not (is_handshake(message) or revision is None or revision in KNOWN_PROTOCOL_VERSIONS):
         return unknown_revision(message, revision)
+    has_revision = bool(named) and not is_handshake(message)
     corrected = correct(message)
-    if sentence := wrong_parameter(corrected or message):
+    if sentence := wrong_parameter(corrected or message, named if has_revision else DEFAULT_NEGOTIATED_VERSION):
         status = 400 if revision in MODERN_PROTOCOL_VERSIONS else 200  # as the SDK does
         return accepting(failure(INVALID_PARAMS, sentence, id_of(message), status=status), headers)
     inner = replaying(app, body if corrected is None else to_json(corrected))
-    if is_handshake(message) or not headers.get(MCP_PROTOCOL_VERSION_HEADER, "-").strip():
-        inner = without_revision(inner)
-    return accepting(inner, headers)
+    return accepting(inner if has_revision else without_revision(inner), headers)
 
 
 def is_handshake(message: Mapping[str, Any]) -> bool:
@@ -63,17 +69,35 @@ def revision_in(message: Mapping[str, Any]) -> str | None:
 def correct(message: dict[str, Any]) -> dict[str, Any] | None:
     """Return the message in a form that the SDK accepts, or None if it needs no correction.
 
-    A handshake succeeds with any parameters. Arguments may be a JSON object as text. The id of a notification may be
-    null.
+    A handshake succeeds with any parameters. A whole number as id may be written as 1.0. Null for an id or parameters
+    means none.
     """
     if is_handshake(message):
-        return {**message, "params": _handshake(message.get("params"))}
-    match message:
-        case {"method": "tools/call" | "prompts/get", "params": {"arguments": str(text), **params}}:
-            return {**message, "params": {**params, "arguments": _arguments_in(text)}}
-        case {"id": None, **notification}:
-            return notification
-    return None
+        return {**message, "id": id_of(message), "params": _handshake(message.get("params"))}
+    right = {"id": id_of(message), "params": _right_parameters(message.get("method"), message.get("params"))}
+    corrected = {**message, **right}
+    for name in right:
+        if corrected[name] is None:
+            del corrected[name]
+    is_right = corrected.keys() == message.keys() and all(corrected[name] is message[name] for name in corrected)
+    return None if is_right else corrected
+
+
+def _right_parameters(method: object, params: object) -> object:
+    """Return the parameters as the SDK reads them.
+
+    Arguments may be a JSON object as text. An empty list, as PHP writes an empty object, means none. A progress token
+    has no effect, so one of the wrong type is left out.
+    """
+    if not isinstance(params, dict):
+        return None if params == [] else params
+    right = params
+    if method in WITH_ARGUMENTS and isinstance(params.get("arguments"), str | list):
+        right = {**right, "arguments": _arguments_in(params["arguments"])}
+    match params:
+        case {"_meta": {"progressToken": token, **meta}} if not isinstance(token, str | int):
+            right = {**right, "_meta": meta}
+    return right
 
 
 def _handshake(params: object) -> dict[str, object]:
@@ -86,12 +110,13 @@ def _handshake(params: object) -> dict[str, object]:
     }
 
 
-def _arguments_in(text: str) -> object:
-    """Parse JSON text, and return None for blank text. Return other text unchanged. It is refused later."""
+def _arguments_in(written: object) -> object:
+    """Parse JSON text. Return None for blank text and an empty list. Other values stay, to be refused later."""
     try:
-        return from_json(text) if text.strip() else None
+        value = from_json(written) if isinstance(written, str) and written.strip() else written
     except ValueError:
-        return text
+        return written
+    return None if value == [] or (isinstance(value, str) and not value.strip()) else value
 
 
 def failure(
@@ -103,7 +128,7 @@ def failure(
 
 
 def replaying(app: ASGIApp, body: bytes) -> ASGIApp:
-    """Return `app` with a `receive` that delivers the body."""
+    """Return `app` with a `receive` that delivers the body, as JSON."""
 
     async def replayed(connection: Connection, receive: Receive, send: Send) -> None:
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -111,7 +136,8 @@ def replaying(app: ASGIApp, body: bytes) -> ASGIApp:
         async def receive_body() -> Message:
             return messages.pop() if messages else await receive()
 
-        await app(connection, receive_body, send)
+        # The SDK compares the media type with its own spelling.
+        await app(with_header(connection, "content-type", JSON), receive_body, send)
 
     return replayed
 
@@ -120,9 +146,7 @@ def without_revision(app: ASGIApp) -> ASGIApp:
     """Return `app` without the header that names a revision."""
 
     async def run(connection: Connection, receive: Receive, send: Send) -> None:
-        name = MCP_PROTOCOL_VERSION_HEADER.encode()
-        headers = [(key, value) for key, value in connection["headers"] if key != name]
-        await app({**connection, "headers": headers}, receive, send)
+        await app(with_header(connection, MCP_PROTOCOL_VERSION_HEADER, None), receive, send)
 
     return run
 
@@ -132,16 +156,19 @@ def accepting(app: ASGIApp, headers: Headers) -> ASGIApp:
     event.
     """
     accepted = {part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(",")}
-    if accepted & JSON_TYPES:
-        return app
+    accepts_only_events = EVENTS in accepted and not accepted & JSON_TYPES
 
     async def run(connection: Connection, receive: Receive, send: Send) -> None:
-        kept_headers = [(key, value) for key, value in connection["headers"] if key != b"accept"]
-        accepts = (b"accept", f"application/json, {EVENTS}".encode())
-        answer = one_event(send) if EVENTS in accepted else send
-        await app({**connection, "headers": [*kept_headers, accepts]}, receive, answer)
+        answer = one_event(send) if accepts_only_events else send
+        await app(with_header(connection, "accept", f"{JSON}, {EVENTS}"), receive, answer)
 
     return run
+
+
+def with_header(connection: Connection, name: str, value: str | None) -> Connection:
+    """Return the connection with this value of the header alone, or without the header if it is None."""
+    headers = [(key, old) for key, old in connection["headers"] if key != name.encode()]
+    return {**connection, "headers": headers if value is None else [*headers, (name.encode(), value.encode())]}
 
 
 def one_event(send: Send) -> Send:

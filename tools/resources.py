@@ -33,10 +33,12 @@ TEMPLATE = ResourceTemplate(
 
 
 async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:
-    """Return a page of memories, newest first. The cursor is the id of the last memory on the previous page."""
-    if cursor is not None and not is_id("mem_", cursor):
+    """Return a page of memories, newest first. The cursor is the id of the last memory on the previous page. Blank text
+    is no cursor.
+    """
+    if cursor and not is_id("mem_", cursor):
         raise MCPError(INVALID_PARAMS, "cursor: must be the nextCursor of the previous page.")
-    request = ListRequest(limit=PAGE_LENGTH + 1, before=cursor)
+    request = ListRequest(limit=PAGE_LENGTH + 1, before=cursor or None)
     with protocol_errors():
         page = await call.read(memories.list_memories, request)
     visible = page.memories[:PAGE_LENGTH]

@@ -39,15 +39,16 @@ def _ignored_note(names: Sequence[str]) -> str:
     """Return a space and a sentence that names the arguments that were ignored. Empty if there are none."""
     if not names:
         return ""
+    verb, it = ("stays as it was", "it") if len(names) == 1 else ("stay as they were", "them")
+    fixed = [name for name in names if name in (repeats.CREATED_AT, repeats.EXPIRY)]
+    advice = f"update_memory changes all but {_joined(fixed)}" if fixed else f"use update_memory to change {it}"
+    return f" Its {_joined(names)} {verb}: {advice}."
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Return "a, b and c"."""
     *others, last = names
-    verb, it = ("stay as they were", "them") if others else ("stays as it was", "it")
-    name_list = f"{', '.join(others)} and {last}" if others else last
-    advice = (
-        "update_memory changes all but created_at"
-        if last == repeats.CREATED_AT
-        else f"use update_memory to change {it}"
-    )
-    return f" Its {name_list} {verb}: {advice}."
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 async def update_memory(call: Call, arguments: UpdateArguments) -> Answer:

@@ -68,6 +68,8 @@ async def test_what_is_left_out_of_a_new_memory_is_not_stored(mcp: Mcp) -> None:
         ({"tags": "work", "limit": "1.0", "created_before": "2021-01-01"}, ["Ben plans"]),
         ({"limit": 2.0, "threshold": "0.0"}, ["Anna plans", "Ben plans"]),
         ({"threshold": "1"}, []),
+        ({"threshold": ".1e1", "limit": "1E1"}, []),
+        ({"threshold": "1e-7", "limit": "+2."}, ["Anna plans", "Ben plans"]),
         ({"metadata": {"source": "phone"}}, ["Anna plans"]),
         ({"metadata": '{"source": "phone"}'}, ["Anna plans"]),
         ({"metadata": {"depth": {"a": [1, None]}}}, ["Anna plans"]),

@@ -179,6 +179,17 @@ async def test_a_body_that_is_not_json_is_refused(client: httpx.AsyncClient, ali
         assert (answer.status_code, answer.json()["detail"]) == (415, "Send the body as application/json.")
 
 
+@pytest.mark.parametrize(
+    "media", ["application/json; charset=utf-8", "Application/JSON", "APPLICATION/JSON;charset=UTF-8"]
+)
+async def test_a_media_type_is_read_in_any_case(client: httpx.AsyncClient, alice: Tenant, media: str) -> None:
+    for revision in (LEGACY, MODERN):
+        headers = {**alice.auth, "Content-Type": media, "MCP-Protocol-Version": revision, "Mcp-Method": "tools/list"}
+        body = {**PING, "method": "tools/list", "params": {"_meta": envelope()}}
+        answer = await client.post("/mcp", content=json.dumps(body), headers=headers)
+        assert "tools" in answer.json()["result"]
+
+
 async def test_reading_works_while_nothing_can_be_written(reader: Mcp, database: Database) -> None:
     with database.write() as session:  # SQLite reports the same kind of error for a full disk
         session.execute(

@@ -41,10 +41,10 @@ WRONG_PARTS: list[tuple[dict[str, object], str]] = [
     ({"method": ...}, "method must be text."),
     ({"method": 3}, "method must be text."),
     ({"method": None}, "method must be text."),
-    ({"params": []}, "params must be an object."),
+    ({"params": [1]}, "params must be an object."),
     ({"params": "x"}, "params must be an object."),
     ({"params": True}, "params must be an object."),
-    ({"method": "notifications/initialized", "id": ..., "params": []}, "params must be an object."),
+    ({"method": "notifications/initialized", "id": ..., "params": [1]}, "params must be an object."),
     ({"method": ..., "error": 7}, "method must be text."),
 ]  # fmt: skip
 
@@ -110,6 +110,23 @@ async def test_a_number_that_is_none_is_a_tool_error(client: httpx.AsyncClient, 
     assert (answer["result"]["isError"], content["text"][:12]) == (True, "metadata.a: ")
 
 
+async def test_a_whole_number_may_be_written_with_a_point(mcp: Mcp) -> None:
+    """Languages that know only one kind of number write the id 7 as 7.0."""
+    headers = {**ACCEPT, **mcp.headers, "Content-Type": "application/json", "MCP-Protocol-Version": mcp.revision}
+    headers["Mcp-Method"] = "tools/list"
+    for written in ("7.0", "0.7e1", "7E0"):
+        text = json.dumps({**LIST, "params": {"_meta": envelope()}}).replace('"id": 7', f'"id": {written}')
+        answer = await mcp.client.post("/mcp", content=text, headers=headers)
+        assert ("tools" in answer.json()["result"], answer.text.count('"id":7,')) == (True, 1), answer.text
+
+
+@pytest.mark.parametrize("token", [None, 1.5, {}, []])
+async def test_a_progress_token_has_no_effect(client: httpx.AsyncClient, alice: Tenant, token: object) -> None:
+    headers = {**ACCEPT, **alice.auth, "MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/list"}
+    body = {**LIST, "params": {"_meta": {**envelope(), "progressToken": token}}}
+    assert "tools" in (await client.post("/mcp", json=body, headers=headers)).json()["result"]
+
+
 async def test_a_byte_order_mark_is_skipped(client: httpx.AsyncClient, alice: Tenant, revision: str) -> None:
     headers = {**ACCEPT, **alice.auth, "Content-Type": "application/json", "MCP-Protocol-Version": revision}
     body = {**LIST, "params": {"_meta": envelope()}}
@@ -164,6 +181,29 @@ async def test_meta_is_an_object(mcp: Mcp, params: object) -> None:
         assert "_meta" in answer["error"]["message"]
 
 
+CLIENT = "io.modelcontextprotocol/clientInfo"
+WRONG_TYPES: list[tuple[dict[str, object], dict[str, object], str]] = [
+    ({}, {CLIENT: {"name": "x"}}, f"_meta.{CLIENT}.version: is required."),
+    ({}, {CLIENT: "x"}, f"_meta.{CLIENT}: must be a JSON object."),
+    ({}, {"io.modelcontextprotocol/clientCapabilities": {"roots": 7}},
+     "_meta.io.modelcontextprotocol/clientCapabilities.roots: must be a JSON object."),
+    ({"requestState": 7}, {}, "requestState: must be text."),
+]  # fmt: skip
+
+
+async def test_a_parameter_of_the_wrong_type_is_named(client: httpx.AsyncClient, alice: Tenant) -> None:
+    headers = {**ACCEPT, **alice.auth, "MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call"}
+    headers["Mcp-Name"] = "context"
+    for more, meta, sentence in WRONG_TYPES:
+        params = {"name": "context", **more, "_meta": {**envelope(), **meta}}
+        answer = await client.post("/mcp", json={**LIST, "method": "tools/call", "params": params}, headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (400, {"code": PARAMS, "message": sentence})
+    headers["MCP-Protocol-Version"] = LEGACY
+    params = {"name": "context", "task": 7}
+    answer = await client.post("/mcp", json={**LIST, "method": "tools/call", "params": params}, headers=headers)
+    assert answer.json()["error"]["message"] == "task: must be a JSON object."
+
+
 UNKNOWN_TOOLS = [
     ("forget_everything", f"Unknown tool: forget_everything. {THERE}"),
     ("", f"Unknown tool: . {THERE}"),
@@ -181,6 +221,20 @@ async def test_an_unknown_tool_names_those_that_there_are(client: httpx.AsyncCli
 async def test_arguments_of_a_prompt_may_be_the_text_of_an_object(mcp: Mcp) -> None:
     got = await mcp.result("prompts/get", name="recall", arguments='{"topic": "the harbor"}')
     assert "Topic: the harbor" in got["messages"][0]["content"]["text"]
+
+
+async def test_an_empty_list_stands_for_an_empty_object(mcp: Mcp) -> None:
+    """PHP writes an empty object as an empty list."""
+    for arguments in ([], "[]", " [ ] "):
+        assert not (await mcp.result("tools/call", name="context", arguments=arguments))["isError"]
+        assert (await mcp.result("prompts/get", name="briefing", arguments=arguments))["messages"]
+    headers = {**ACCEPT, **mcp.headers, "Content-Type": "application/json"}
+    for body in ({**LIST, "params": []}, {**LIST, "method": "ping", "params": []}):
+        assert (await mcp.client.post("/mcp", json=body, headers=headers)).json()["result"] is not None
+    note = {"jsonrpc": "2.0", "method": "notifications/initialized", "params": []}
+    for body in (note, {**note, "id": None}):
+        answer = await mcp.client.post("/mcp", json=body, headers={**headers, "MCP-Protocol-Version": mcp.revision})
+        assert (answer.status_code, answer.content) == (202, b""), answer.text
 
 
 async def test_a_notification_may_say_that_it_has_no_id(mcp: Mcp) -> None:

@@ -80,6 +80,13 @@ async def test_a_resource_that_is_not_there_is_no_resource(mcp: Mcp, stranger: M
         }
 
 
+async def test_a_blank_cursor_is_the_first_page(mcp: Mcp) -> None:
+    await mcp.add("Tea at five.")
+    for cursor in ("", None):
+        (resource,) = (await mcp.result("resources/list", cursor=cursor))["resources"]
+        assert resource["name"] == "Tea at five."
+
+
 @pytest.mark.parametrize("cursor", ["nonsense", "mem_1", f"mem_{'z' * 32}"])
 async def test_an_unknown_cursor_is_refused(mcp: Mcp, cursor: str) -> None:
     answer = await mcp.send("resources/list", {"cursor": cursor})

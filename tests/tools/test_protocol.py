@@ -58,6 +58,14 @@ async def test_any_accept_is_answered(caller: Caller, revision: str | None) -> N
         assert answer.json()["result"]["structuredContent"] == {"results": [], "total": 0}
 
 
+async def test_a_method_that_is_not_there_is_said_whatever_is_accepted(caller: Caller) -> None:
+    body = {**LIST, "method": "subscriptions/listen", "params": {"_meta": envelope(), "notifications": {}}}
+    for accept in ("application/json", "application/json, text/event-stream", "*/*", "text/html"):
+        headers = {"MCP_Protocol_Version": MODERN, "Mcp_Method": "subscriptions/listen", "Accept": accept}
+        answer = await caller.post(body, **headers)
+        assert (answer.status_code, answer.json()["error"]["message"]) == (404, "Method not found"), accept
+
+
 @pytest.mark.parametrize(
     "accept", ["text/event-stream", "TEXT/Event-Stream; charset=utf-8", "text/event-stream, text/html"]
 )

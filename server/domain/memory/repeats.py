@@ -1,7 +1,7 @@
 """Keeps the same text from becoming a second memory within a day, because programs repeat themselves."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from server.spelling import shortened
 REPEAT_PERIOD = timedelta(hours=24)
 """If two equal texts come within this time of each other, they become one memory."""
 
-CREATED_AT, EXPIRES_AT = "created_at", "expires_at"
+CREATED_AT, EXPIRY = "created_at", "expires_in_days"
 
 
 class Outcome(Enum):
@@ -101,8 +101,15 @@ def kept_fields(existing: Memory, new: NewMemory) -> Iterator[str]:
             yield f"metadata.{shortened(key)}"
     if new.created_at not in (None, existing.created_at):
         yield CREATED_AT
-    if expiry_of(new.expires_at, new.expires_in_days) != existing.expires_at:
-        yield EXPIRES_AT
+    if _differ(expiry_of(new.expires_at, new.expires_in_days), existing.expires_at):
+        yield EXPIRY
+
+
+def _differ(expiry: datetime | None, other: datetime | None) -> bool:
+    """Return whether two expiry times differ by a day or more. The same number of days, said later, is the same."""
+    if expiry is None or other is None:
+        return expiry is not other
+    return abs(expiry - other) >= REPEAT_PERIOD
 
 
 def _with_values(old: JSON, new: JSON) -> JSON:

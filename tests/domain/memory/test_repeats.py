@@ -77,6 +77,12 @@ TODAY = (now() - timedelta(hours=2)).isoformat()
         ({"created_at": TODAY}, {"created_at": YESTERDAY}, "created_at stays as it was"),
         ({"created_at": TODAY, "topic_category": "a"}, {"created_at": YESTERDAY, "topic_category": "b"},
          "topic_category and created_at stay as they were"),
+        ({"expires_in_days": 30}, {}, "expires_in_days stays as it was"),
+        ({}, {"expires_in_days": 30}, "expires_in_days stays as it was"),
+        ({"expires_in_days": 30}, {"expires_in_days": 28}, "expires_in_days stays as it was"),
+        ({"created_at": TODAY}, {"created_at": YESTERDAY, "expires_in_days": 30},
+         "created_at and expires_in_days stay as they were"),
+        ({"expires_in_days": 30}, {"expires_in_days": 30}, None),
         ({"topic_category": "a"}, {"topic_category": " A "}, None),
         ({"topic_category": "a", "tags": "t"}, {"tags": "T"}, None),
         ({"created_at": TODAY}, {"created_at": TODAY}, None),
@@ -92,8 +98,8 @@ async def test_what_is_not_taken_is_said(
     again = await mcp.call("add_memory", content=TEXT, **new)
     said = f"This was already remembered, as {memory_id}."
     advice = "use update_memory to change " + ("them" if " stay " in (kept or "") else "it")
-    if "created_at" in (kept or ""):
-        advice = "update_memory changes all but created_at"
+    if fixed := [name for name in ("created_at", "expires_in_days") if name in (kept or "")]:
+        advice = f"update_memory changes all but {' and '.join(fixed)}"
     assert again["message"] == (f"{said} Its {kept}: {advice}." if kept else said)
     assert (await history_of(mcp, memory_id))[0]["version"] == 1
 
