@@ -1,5 +1,6 @@
 """Explains in one sentence to the operator why the database cannot be used."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -91,6 +92,8 @@ def _reason_of_file(file: Path, message: str) -> str:
             f"{file} is damaged or not a SQLite database: restore a backup, or move the file away to start with an "
             "empty database"
         )
+    if file.parent.exists() and not file.parent.is_dir():
+        return data_folder.refusal(file.parent, NotADirectoryError(errno.ENOTDIR, "it is not a folder"))
     if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True):
         return data_folder.refusal(file.parent, PermissionError(1, "the folder of the database is read-only"))
     if "readonly" in message or "unable to open" in message:
