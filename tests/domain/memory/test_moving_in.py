@@ -226,6 +226,12 @@ def test_entities_and_relations_are_read(path: Path) -> None:
     assert len(texts(path, json.dumps({"entities": GRAPH[:1], "relations": GRAPH[1:]}))) == 2
 
 
+@pytest.mark.parametrize("observations", [{}, {"observations": None}, {"observations": [None]}, {"observations": []}])
+def test_an_entity_without_observations_is_its_name(path: Path, observations: dict[str, object]) -> None:
+    entity = {"type": "entity", "name": "Anna", "entityType": "person", **observations}
+    assert texts(path, json.dumps(entity)) == ["Anna (person)"]
+
+
 TOO_LONG = "content: has {:,} characters, and a memory or message holds at most 10,000: split it into several."
 
 
