@@ -51,6 +51,10 @@ def explained(url: str) -> Iterator[None]:
         if isinstance(error, sa.exc.ProgrammingError | sa.exc.IntegrityError | sa.exc.DataError):
             raise  # a bug
         raise SettingsError(reason(url, error)) from error
+    except sqlite3.DatabaseError as error:  # of a command that copies the file itself
+        if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+            raise
+        raise SettingsError(_reason_of_file(_file_of(sa.make_url(url)), str(error).lower())) from error
 
 
 def unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
@@ -73,9 +77,13 @@ def reason(url: str, error: sa.exc.DatabaseError | sa.exc.TimeoutError) -> str:
     parts = sa.make_url(url)
     message = "locked" if isinstance(error, sa.exc.TimeoutError) else str(error.orig).lower()
     if parts.get_backend_name() == "sqlite":
-        return _reason_of_file(Path(parts.database or "").absolute(), message)
+        return _reason_of_file(_file_of(parts), message)
     why = next((why for words, why in POSTGRES_REASONS.items() if words in message), None)
     return f"the database is not usable: {why or 'check SELFMEMORY_DATABASE_URL, and that it runs'}"
+
+
+def _file_of(url: sa.URL) -> Path:
+    return Path(url.database or "").absolute()
 
 
 def _reason_of_file(file: Path, message: str) -> str:
