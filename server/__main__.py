@@ -10,6 +10,13 @@ from collections.abc import Sequence
 from server.assistants import catalog
 
 
+def not_empty(text: str) -> str:
+    """Return the argument. An unset variable of a shell is an empty one, and means neither a file nor a project."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
 def parser() -> argparse.ArgumentParser:
     """Every command, on one screen. `run` is the module in `server.commands` and the function that runs it."""
     top = argparse.ArgumentParser(
@@ -79,7 +86,8 @@ def _add_client(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_file(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("file", metavar="FILE", help="- means standard output or input; backup never overwrites a file")
+    text = "- means standard output or input; backup never overwrites a file"
+    verb.add_argument("file", type=not_empty, metavar="FILE", help=text)
 
 
 def _add_connect(verb: argparse.ArgumentParser) -> None:
@@ -89,7 +97,9 @@ def _add_connect(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_project(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--project", required=True, metavar="ID", help="proj_…, as in the URL of its pages")
+    verb.add_argument(
+        "--project", type=not_empty, required=True, metavar="ID", help="proj_…, as in the URL of its pages"
+    )
 
 
 def _add_export(verb: argparse.ArgumentParser) -> None:
@@ -101,7 +111,9 @@ def _add_export(verb: argparse.ArgumentParser) -> None:
 
 def _add_import(verb: argparse.ArgumentParser) -> None:
     _add_project(verb)
-    verb.add_argument("path", nargs="?", metavar="PATH", help="a file, zip or folder; default: standard input")
+    verb.add_argument(
+        "path", type=not_empty, nargs="?", metavar="PATH", help="a file, zip or folder; default: standard input"
+    )
     verb.add_argument(
         "--format",
         choices=("auto", "json", "csv", "markdown"),

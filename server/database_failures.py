@@ -1,5 +1,6 @@
 """Explains in one sentence to the operator why the database cannot be used."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -53,6 +54,10 @@ def explained(url: str) -> Iterator[None]:
         if isinstance(error, sa.exc.ProgrammingError | sa.exc.IntegrityError | sa.exc.DataError):
             raise  # these are bugs of this server
         raise SettingsError(reason(url, error)) from error
+    except sqlite3.DatabaseError as error:  # of a command that copies the file itself
+        if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+            raise
+        raise SettingsError(_reason_of_file(_file_of(sa.make_url(url)), str(error).lower())) from error
 
 
 def unavailable(error: sa.exc.SQLAlchemyError) -> Unavailable:
@@ -75,9 +80,13 @@ def reason(url: str, error: sa.exc.DatabaseError | sa.exc.TimeoutError) -> str:
     parts = sa.make_url(url)
     message = "locked" if isinstance(error, sa.exc.TimeoutError) else str(error.orig).lower()
     if parts.get_backend_name() == "sqlite":
-        return _reason_of_file(Path(parts.database or "").absolute(), message)
+        return _reason_of_file(_file_of(parts), message)
     why = next((why for words, why in POSTGRES_REASONS.items() if words in message), None)
     return f"the database is not usable: {why or 'check SELFMEMORY_DATABASE_URL, and that it runs'}"
+
+
+def _file_of(url: sa.URL) -> Path:
+    return Path(url.database or "").absolute()
 
 
 def _reason_of_file(file: Path, message: str) -> str:
@@ -94,6 +103,8 @@ def _reason_of_file(file: Path, message: str) -> str:
             f"{file} is damaged or not a SQLite database: restore a backup, or move the file away to start with an "
             "empty database"
         )
+    if file.parent.exists() and not file.parent.is_dir():
+        return data_folder.refusal(file.parent, NotADirectoryError(errno.ENOTDIR, "it is not a folder"))
     if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True):
         return data_folder.refusal(file.parent, PermissionError(1, "the folder of the database is read-only"))
     if "readonly" in message or "unable to open" in message:

@@ -26,6 +26,9 @@ PLACE_LENGTH = 4
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]+|"', re.DOTALL)
 _NOT_A_NUMBER = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_SINGLE_QUOTED = re.compile(rb"\s*[{\[]\s*'")
+"""A JSON text as Python and JavaScript print objects."""
+
 _LONG_NUMBER = re.compile(rb"-?[0-9]{%d,}" % (MOST_DIGITS + 1))
 HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 
@@ -56,6 +59,8 @@ def _whole_fault(text: bytes) -> Invalid | None:
         return Invalid("The body must be UTF-8 text.")
     if text.lstrip().startswith(b"'"):
         return Invalid("The body begins with a single quote, which a Windows shell passes on: send it from a file.")
+    if _SINGLE_QUOTED.match(text):
+        return Invalid("The body is not valid JSON: write names and texts in double quotes.")
     return None
 
 

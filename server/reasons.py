@@ -6,6 +6,7 @@ from pydantic_core import ErrorDetails
 
 from server.json_text import LONE_SURROGATE
 
+NOT_A_MOMENT = "must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z"
 REASONS = {
     "missing": "is required",
     "string_type": "must be text",
@@ -31,9 +32,13 @@ REASONS = {
     "less_than_equal": "must be at most {le}",
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
+    "datetime_type": NOT_A_MOMENT,
 }
 """Our words for pydantic's error types. Its own messages are for programmers."""
 
+
+_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
+"""A member of an enumeration, as pydantic names the values of a Literal."""
 
 ID_PATTERN = re.compile(r"\^([a-z]+_)\[0-9a-f\]\{32\}\$")
 FORMS = {r"^[^\x00-\x1f\x7f]+$": "must be one line, without control characters"}
@@ -46,7 +51,7 @@ def reason_of(problem: ErrorDetails) -> str:
     if problem["type"] == "string_pattern_mismatch":
         return _form_of(context["pattern"])
     if problem["type"] in REASONS:
-        return REASONS[problem["type"]].format_map(context)
+        return _MEMBER.sub(r"\1", REASONS[problem["type"]].format_map(context))
     return problem["msg"].removeprefix("Value error, ").rstrip(".")
 
 

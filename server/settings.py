@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from server import cores
 from server.quotas import MOST_TRASH_DAYS, TRASH_DAYS, Quota
+from server.reasons import reason_of
 from server.setting_types import (
     IN_ASCII,
     LONGEST_SECONDS,
@@ -192,10 +193,9 @@ def read_settings(env_file: Path | None = Path(".env"), **overrides: object) -> 
     try:
         return Settings(_env_file=env_file, **overrides)  # type: ignore[arg-type]  # pydantic checks every value
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        why = first["msg"].removeprefix("Value error, ")
+        first = error.errors(include_input=False, include_url=False)[0]
         name = f"{str(first['loc'][0]).upper()}: " if first["loc"] else ""
-        raise SettingsError(PREFIX + name + why) from None
+        raise SettingsError(PREFIX + name + reason_of(first)) from None
 
 
 def hand_down(values: Mapping[str, object]) -> None:

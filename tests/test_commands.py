@@ -1,6 +1,8 @@
 """The command line: results alone on standard output, words on standard error, one clear line for what went wrong."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -179,3 +181,45 @@ def test_an_unknown_command_is_a_wrong_command_line(run: Run) -> None:
     with pytest.raises(SystemExit) as stopped:
         run("fly")
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("import", "--project", "proj_1", ""),
+        ("import", "--project", " "),
+        ("export", "--project", ""),
+        ("backup", ""),
+        ("restore", ""),
+    ],
+)
+def test_an_empty_argument_is_refused(run: Run, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
+    """An unset variable of a shell would otherwise mean the current folder."""
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments)
+    assert (ended.value.code, "must not be empty" in capfd.readouterr().err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("export", "--project", "proj_0"),
+        ("import", "--project", "proj_0"),
+        ("reindex",),
+        ("reset-password", "--email", "ann@example.com"),
+    ],
+)
+def test_without_a_database_none_is_made(run: Run, data_dir: Path, arguments: tuple[str, ...]) -> None:
+    shutil.rmtree(data_dir)
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1].startswith(f"selfmemory: there is no database {data_dir / 'selfmemory.db'}: set ")
+    assert not data_dir.exists()
+
+
+def test_a_file_in_the_place_of_the_data_folder_is_named(run: Run, data_dir: Path) -> None:
+    shutil.rmtree(data_dir)
+    data_dir.write_text("")
+    ran = run("create-user", "--email", "ann@example.com")
+    assert f"cannot write to the data folder {data_dir}" in ran.err
+    assert "it is not a folder. Set SELFMEMORY_DATA_DIR to another folder" in ran.err

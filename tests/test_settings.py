@@ -120,7 +120,9 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_malformed_value_stops_the_start_and_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
-    assert refusal(environment, {f"SELFMEMORY_{name}": value}).startswith(f"SELFMEMORY_{name}: ")
+    sentence = refusal(environment, {f"SELFMEMORY_{name}": value})
+    assert sentence.startswith(f"SELFMEMORY_{name}: ")
+    assert "Input" not in sentence  # as pydantic says it, for programmers
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from sqlmodel import Session, col, select
 
+from server.commands.existing import existing
 from server.commands.output import print_message, print_result
 from server.database import migrated
 from server.domain import letters, names
@@ -45,7 +46,7 @@ def reset_password(settings: Settings, args: Namespace) -> None:
 
     `--remove-second-factor` also removes the account's authenticator app and recovery codes.
     """
-    with writing(settings) as session:
+    with existing(settings) as database, database.write() as session:
         address, token = passwords.issue_reset(session, names.parse_email(args.email), was_mailed=False)
         user = users.by_email(session, address)
         if args.remove_second_factor and user is not None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from server.commands.existing import existing
 from server.commands.output import print_message, write_result
-from server.database import migrated
 from server.domain.memory.duplicates import OnDuplicate
 from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.export import ExportFormat, record_export, write_export
@@ -28,7 +28,7 @@ CHUNK_BYTES = 1_000_000
 def export(settings: Settings, args: Namespace) -> None:
     """Write the memories in the requested format, oldest first. Raises NotFound."""
     with tempfile.TemporaryFile() as file:  # so that a slow reader does not hold a database snapshot
-        with migrated(settings.database_url.get_secret_value()) as database:
+        with existing(settings) as database:
             with database.read() as session:
                 project = session.get(Project, args.project)
                 total = project.memory_count if project else None
@@ -45,8 +45,7 @@ def import_(settings: Settings, args: Namespace) -> None:
     where the file cannot be read.
     """
     warnings = Warnings()
-    url = settings.database_url.get_secret_value()
-    with _source(args.path) as path, migrated(url, quota=settings.quota) as database:
+    with _source(args.path) as path, existing(settings) as database:
         name = "standard input" if args.path in (None, "-") else ""
         lines = checked(read_path(path, warnings, Format(args.format), name))
         index = MemoryIndex(settings, database, open_late(settings))

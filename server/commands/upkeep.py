@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
+from server.commands.existing import existing
 from server.commands.output import print_message
 from server.commands.progress import progress_bar
-from server.database import migrated
 from server.index import MemoryIndex
 from server.index.model.embeddings import Embedder, ModelUnusable, open_now
 from server.settings import Settings, SettingsError
@@ -30,7 +30,7 @@ def open_model(settings: Settings) -> Embedder:
 
 def reindex(settings: Settings, _args: Namespace) -> None:
     """Rebuild the index from SQL. If a server is running, it builds the collections."""
-    with migrated(settings.database_url.get_secret_value(), connections=CONNECTIONS) as database:
+    with existing(settings, connections=CONNECTIONS) as database:
         index = MemoryIndex(settings, database, open_model(settings))
         index.start()
         try:

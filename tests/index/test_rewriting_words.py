@@ -129,6 +129,7 @@ def test_a_text_that_changes_meanwhile_keeps_its_new_words(earlier: Database) ->
 
 def test_a_new_database_has_nothing_to_write(settings: Settings) -> None:
     database = Database(settings.database_url.get_secret_value(), connections=2)
+    assert not rewriting.is_outdated(database)
     assert list(rewriting.rewrite_outdated(database)) == []
     assert not rewriting.is_outdated(database)
     database.close()

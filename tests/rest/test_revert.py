@@ -252,5 +252,7 @@ async def test_only_admins_may_and_only_in_their_project(
     assert (await scene.admin.post(other, body)).status_code == 404
     for wrong in ({"source_id": "Cursor"}, {"since": "soon"}, {"until": "2030-01-01"}, {"source_id": scene.ids[0]}):
         assert (await scene.admin.post(scene.path, body | wrong)).status_code == 400, wrong
+    refused = await scene.admin.post(scene.path, body | {"since": None})
+    assert refused.json() == {"detail": "since: must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z."}
     answer = await signed_in(bob).post(other, body | {"since": "2020-01-01"})
     assert answer.json() == {"dry_run": False, **NONE}

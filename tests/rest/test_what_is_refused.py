@@ -208,6 +208,7 @@ async def test_what_is_no_json_is_refused_with_its_field(api: Caller) -> None:
             b"'{content:x}'",
             "The body begins with a single quote, which a Windows shell passes on: send it from a file.",
         ),
+        (b"{ 'content': 'x'}", "The body is not valid JSON: write names and texts in double quotes."),
         (b'{"content": "x', "The body is not valid JSON: EOF while parsing a string."),
         (b'{"content": "x" "NaN"', "The body is not valid JSON: expected `,` or `}`."),
         (b'{"content": "x", NaN: 1}', "The body is not valid JSON: key must be a string."),

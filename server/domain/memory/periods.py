@@ -10,6 +10,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from server.errors import Invalid
+from server.reasons import NOT_A_MOMENT
 
 VOCABULARY = (
     "today, yesterday, this_week, last_week, this_month, last_month, this_year, last_year, last_N_days, last_N_hours, "
@@ -17,7 +18,11 @@ VOCABULARY = (
 )
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_MOMENT = re.compile(rf"{_DATE}[T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]+)?)?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?")
+_MOMENT = re.compile(
+    rf"({_DATE}[T ][0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:[.,][0-9]+)?)?) ?(Z|UTC|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)?"
+)
+"""ISO 8601 with hours and minutes, and as databases and front matter write it: `2026-02-22 10:30:00 +00`."""
+
 _DAYS = re.compile(rf"({_DATE})(?:\.\.({_DATE}))?")
 _ROLLING = re.compile(r"last_([0-9]{1,6})_(day|hour)s?")
 _ONE_DAY = timedelta(days=1)
@@ -86,12 +91,12 @@ def moment_of(text: str, zone: tzinfo = UTC) -> datetime:
     try:
         if re.fullmatch(_DATE, written):
             return _midnight(date.fromisoformat(written), zone)
-        if _MOMENT.fullmatch(written):
-            moment = datetime.fromisoformat(written)
+        if parts := _MOMENT.fullmatch(written):
+            moment = datetime.fromisoformat(parts[1] + (parts[2] or "").replace("UTC", "Z"))
             return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError("must be an ISO 8601 date or time such as 2026-02-22T10:30:00Z")
+    raise ValueError(NOT_A_MOMENT)
 
 
 def week_of(day: date) -> tuple[date, date]:

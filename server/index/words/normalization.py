@@ -13,8 +13,13 @@ _ACCENTS = (
 )
 """Marks that people leave out. Vowel signs and tones of other scripts stay, because they distinguish words."""
 
-_INVISIBLE = "\u00ad\u0640\u02b9-\u02bc\u02be\u02bf\u200c-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe00-\ufe0f\ufeff"
-"""Soft hyphens, the tatweel, modifier apostrophes, joiners, directions and variants: they do not separate words."""
+_INVISIBLE = (
+    "\u00ad\u0640\u02b9-\u02bc\u02be\u02bf\u200c-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe00-\ufe0f\ufeff"
+    "\U0001f3fb-\U0001f3ff"
+)
+"""Soft hyphens, the tatweel, modifier apostrophes, joiners, directions, variants and skin tones: they do not separate
+words.
+"""
 
 _DROPPED = re.compile(
     f"[{_ACCENTS}{_INVISIBLE}]"
@@ -25,7 +30,7 @@ _DROPPED = re.compile(
 _LETTERS = {
     "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "ħ": "h", "Ħ": "H", "ŧ": "t", "Ŧ": "T",
     "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ß": "ss", "ẞ": "SS", "þ": "th", "Þ": "TH",
-    "ı": "i", "ς": "σ", "ی": "ي", "ک": "ك",
+    "ı": "i", "ς": "σ", "ی": "ي", "ک": "ك", "ى": "ي", "ة": "ه", "ہ": "ه", "ۃ": "ه",
 }  # fmt: skip
 """Letters that Unicode does not decompose, each with the letters that people write instead."""
 

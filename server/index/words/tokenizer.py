@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from server.index.words.normalization import normalize
 
-VERSION = 2
+VERSION = 3
 """Increase it with every change that gives texts different terms. The worker then writes the words of all memories
-again.
+again. Migration 0014 has the same number for new databases.
 """
 
 MAX_QUESTION_TERMS = 32
@@ -87,6 +87,16 @@ _NAMES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
 )
 """Sign, pattern and replacement: `C#`, `C++` and `.NET` become csharp, cplusplus, dotnet, as people spell them out."""
 
+_EMOJI = re.compile(
+    "[\U0001f1e6-\U0001f1ff]{2}|[\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]"  # a flag, or one
+)
+_LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
+
+
+def _spell_emoji(match: re.Match[str]) -> str:
+    """Return a word for the emoji. Both databases drop symbols, and no stemmer changes a word that ends in q."""
+    return f" emoji{match[0].encode('utf-32-be').hex().translate(_LETTERS)}q "
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -119,6 +129,8 @@ def _compounds(text: str) -> list[str]:
     for sign, pattern, name in _NAMES:
         if sign in text:
             text = pattern.sub(name, text)
+    if not text.isascii():
+        text = _EMOJI.sub(_spell_emoji, text)
     return _COMPOUND.findall(text)
 
 

@@ -43,6 +43,13 @@ PLAIN = {
     "printed lists": json.dumps({"total": 1, "memories": [{"memory": "tea"}]}, indent=1),
     "objects by id": json.dumps({"m1": {"memory": "tea"}}),
     "a list deep inside": json.dumps({"user": {"notes": [{"text": "tea"}]}}),
+    "memories beside facts about the export": json.dumps(
+        {"user": {"id": "u"}, "apps": [{"name": "x"}], "memories": [{"content": "tea"}], "export_meta": {"version": 1}}
+    ),
+    "memories by id beside facts about the export": json.dumps(
+        {"memories": {"m1": {"memory": "tea"}}, "user": {"a": 1}}
+    ),
+    "texts in an object": json.dumps({"memories": ["tea"]}),
     "messages alone": json.dumps({"messages": [{"role": "user", "content": "tea"}]}),
     "commas": "id,content\n1,tea\n",
     "semicolons": "Text;Created At\ntea;2024-01-01\n",
@@ -55,6 +62,12 @@ PLAIN = {
 
 @pytest.mark.parametrize("form", PLAIN)
 def test_each_form_is_recognized_by_its_content(path: Path, form: str) -> None:
+    assert texts(path, PLAIN[form]) == ["tea"]
+
+
+@pytest.mark.parametrize("form", [form for form, content in PLAIN.items() if content.startswith(("{", "["))])
+def test_json_that_is_read_in_parts_is_recognized_alike(path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_values, "_CHUNK_LENGTH", 7)
     assert texts(path, PLAIN[form]) == ["tea"]
 
 
@@ -132,6 +145,15 @@ def test_labels_and_agents_of_other_servers_are_kept_and_the_rest_is_named(path:
     assert warnings.sentences() == ["expiration_date: is not a field; did you mean expires_at? (1 time)"]
 
 
+def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
+    warnings = Warnings()
+    kept = [{"content": "tea", "state": "active", "deleted_at": None}, {"content": "rum", "state": "archived"}]
+    gone = [{"content": "gin", "state": "deleted"}, {"content": "rye", "deleted_at": AT}]
+    lines = read(path, json.dumps({"memories": kept + gone}), warnings=warnings)
+    assert [line.content for line in lines] == ["tea", "rum"]
+    assert "memories that were deleted there were left out, such as item 3 (2 times)" in warnings.sentences()
+
+
 def test_of_a_chatgpt_conversation_the_kept_branch_is_read_by_question(path: Path) -> None:
     first, second = read(path, json.dumps([chat()]))
     assert first.content == "Trip to Rome\nuser: Where to stay?\nassistant: Near the station."
@@ -202,6 +224,12 @@ def test_entities_and_relations_are_read(path: Path) -> None:
     assert texts(path, content) == ["Anna (person)\nlikes tea\nlives in Rome", "Anna works at Acme"]
     assert read(path, content)[0].metadata["people_mentioned"] == ["Anna"]
     assert len(texts(path, json.dumps({"entities": GRAPH[:1], "relations": GRAPH[1:]}))) == 2
+
+
+@pytest.mark.parametrize("observations", [{}, {"observations": None}, {"observations": [None]}, {"observations": []}])
+def test_an_entity_without_observations_is_its_name(path: Path, observations: dict[str, object]) -> None:
+    entity = {"type": "entity", "name": "Anna", "entityType": "person", **observations}
+    assert texts(path, json.dumps(entity)) == ["Anna (person)"]
 
 
 TOO_LONG = "content: has {:,} characters, and a memory or message holds at most 10,000: split it into several."

@@ -72,8 +72,7 @@ async def test_unknown_roles_are_refused(team: Team) -> None:
     target = team.ids["target"]
     for role in ("owner", "viewer", "", None, 1):
         answer = await team["owner"].put(organization(team, "members", target), {"role": role})
-        assert answer.status_code == 400
-        assert answer.json()["detail"].startswith("role: ")
+        assert (answer.status_code, answer.json()) == (400, {"detail": "role: must be 'admin' or 'member'."})
     for role in ("owner", "member", ""):
         assert (await team["owner"].put(project(team, "members", target), {"role": role})).status_code == 400
 

@@ -1,6 +1,7 @@
 """Reads entities with observations, as the official memory server stores them, and relations, which mem0 has too."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from server.domain.memory.exchange.entries import Entry, Foreign
 from server.domain.memory.metadata import CONTENT_LENGTH
@@ -14,7 +15,9 @@ _PEOPLE = frozenset({"person", "people", "human", "user"})
 
 
 def is_entity(value: Foreign) -> bool:
-    return isinstance(value.get("name"), str) and isinstance(value.get("observations"), list)
+    return isinstance(value.get("name"), str) and (
+        isinstance(value.get("observations"), list) or value.get("type") == "entity"
+    )
 
 
 def is_relation(value: Foreign) -> bool:
@@ -31,13 +34,19 @@ def read_entity(place: str, entity: Foreign) -> Iterator[Entry]:
         metadata["people_mentioned"] = [name]
     head = f"{name} ({kind})" if kind else name
     content = head
-    for observation in entity["observations"]:
+    for observation in _listed(entity.get("observations")):
         line = f"\n{observation}"
         if len(content) + len(line) > CONTENT_LENGTH and content != head:
             yield Entry(place, {"content": content, "metadata": metadata}, name)
             content = head
         content += line
     yield Entry(place, {"content": content, "metadata": metadata}, name)
+
+
+def _listed(observations: Any) -> list[Any]:
+    """Return the observations. Old and damaged files have null for one, or for all."""
+    listed = observations if isinstance(observations, list) else [observations]
+    return [observation for observation in listed if observation is not None]
 
 
 def read_relation(place: str, relation: Foreign) -> Iterator[Entry]:

@@ -14,6 +14,7 @@ MAX_VALUE_LENGTH = 32_000_000
 _CHUNK_LENGTH = 65_536
 _BLANK = " \t\r\n\ufeff"
 _NEAR_THE_END = 16
+_NESTED = (dict, list)
 _LISTS = frozenset({"memories", "results", "items", "data", "records", "entities", "relations", "conversations"})
 
 
@@ -73,20 +74,21 @@ class _Reader:
             yield from self.unfolded(place, whole)
             return
         rest: Foreign = {}
+        has_list = False
         self.take("{")
         while self.peek() == '"':
             key = str(self.value(place))
             self.take(":", place)
             if key in _LISTS and self.peek() == "[":
                 yield from self.list_items()
-                rest[key] = None
+                has_list = True
             else:
                 rest[key] = self.value(place)
             if self.peek() != ",":
                 break
             self.at += 1
         self.take("}", place)
-        if not _LISTS.intersection(rest):
+        if not has_list:
             yield from self.unfolded(place, rest)
 
     def whole_object(self) -> Foreign | None:
@@ -99,16 +101,18 @@ class _Reader:
         return value if isinstance(value, dict) else None
 
     def unfolded(self, place: str, value: Any) -> Iterator[Placed]:
-        """Yield the items of the lists or objects in an object that is not an item itself."""
+        """Yield the items of the lists or objects in an object that is not an item itself.
+
+        If some have the names in `_LISTS`, only those are read: everything beside them is about the export.
+        """
         if isinstance(value, dict) and not self.content_fields.intersection(value):
-            parts = [part for part in value.values() if part and isinstance(part, dict | list)]
+            named = [value[name] or [] for name in value if name in _LISTS and isinstance(value[name] or [], _NESTED)]
+            parts = named or [part for part in value.values() if part and isinstance(part, _NESTED)]
             inner = [item for part in parts for item in (part if isinstance(part, list) else [part])]
-            if inner and all(isinstance(item, dict) for item in inner):
+            if named or (inner and all(isinstance(item, dict) for item in inner)):
                 for item in inner:
                     self.count += 1
                     yield from self.unfolded(f"item {self.count}", item)
-                return
-            if _LISTS.intersection(value):  # the list is empty
                 return
         yield Placed(place, value)
 

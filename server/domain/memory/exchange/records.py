@@ -17,7 +17,10 @@ _MILLISECONDS = 100_000_000_000
 
 
 def read_record(place: str, record: Foreign, warnings: Warnings, group: str = "") -> Iterator[Entry]:
-    """Yield the record as an entry. Unknown fields are counted in `warnings`."""
+    """Yield the record as an entry, unless it was deleted there. Unknown fields are counted in `warnings`."""
+    if record.get("state") == "deleted" or record.get("deleted_at"):
+        warnings.add("memories that were deleted there were left out", place)
+        return
     fields: Foreign = {name: record[name] for name in FIELDS if record.get(name) is not None}
     content = next((record[name] for name in CONTENT_NAMES if record.get(name) is not None), None)
     if content is None and isinstance(record.get("messages"), list):
