@@ -225,13 +225,14 @@ async def test_arguments_of_a_prompt_may_be_the_text_of_an_object(mcp: Mcp) -> N
 
 async def test_an_empty_list_stands_for_an_empty_object(mcp: Mcp) -> None:
     """PHP writes an empty object as an empty list."""
-    for arguments in ([], "[]", " [ ] "):
+    empty: tuple[object, ...] = ([], "[]", " [ ] ")
+    for arguments in empty:
         assert not (await mcp.result("tools/call", name="context", arguments=arguments))["isError"]
         assert (await mcp.result("prompts/get", name="briefing", arguments=arguments))["messages"]
     headers = {**ACCEPT, **mcp.headers, "Content-Type": "application/json"}
     for body in ({**LIST, "params": []}, {**LIST, "method": "ping", "params": []}):
         assert (await mcp.client.post("/mcp", json=body, headers=headers)).json()["result"] is not None
-    note = {"jsonrpc": "2.0", "method": "notifications/initialized", "params": []}
+    note: dict[str, object] = {"jsonrpc": "2.0", "method": "notifications/initialized", "params": []}
     for body in (note, {**note, "id": None}):
         answer = await mcp.client.post("/mcp", json=body, headers={**headers, "MCP-Protocol-Version": mcp.revision})
         assert (answer.status_code, answer.content) == (202, b""), answer.text
