@@ -66,7 +66,7 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
         storing.remove_part(session, project.id, numbers)
         return bool(numbers) or trash.erase_some(session, project.id, user_id, moment)
 
-    turns.in_turns(session, remove_some, chunks.TURN_SECONDS)
+    turns.repeat(session, remove_some)
     if newest or gone:
         outbox.request_purge(session, project.id)
     return int(count)

@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 from server.domain.memory.parameters import parse_number
 from server.domain.memory.periods import moment_of
 from server.domain.memory.storing import remove
+from server.index import chunks
 from server.models import Label, Memory
 from server.models.base import Utc, now
 from server.models.expiry import has_expired
@@ -21,8 +22,6 @@ from server.models.projects import deleted_projects
 from server.statements import Query
 
 MOST_DAYS = 36_500
-PURGED_MEMORIES = 100
-"""Maximum number of memories that one transaction deletes."""
 
 
 def parse_moment(value: object) -> datetime | None:
@@ -89,11 +88,13 @@ _EXPIRED = Query(
 
 def purge(session: Session) -> int:
     """Delete some memories that have expired, with all their versions. Return how many. Call it until it returns 0."""
-    query = sa.select(col(Memory.project_id), col(Memory.number)).where(has_expired(now()))
+    columns = (col(Memory.project_id), col(Memory.number), col(Memory.piece_count))
+    query = sa.select(*columns).where(has_expired(now()))
     query = query.where(col(Memory.project_id).not_in(deleted_projects()))  # deleted projects have no counters
-    rows = session.execute(query.limit(PURGED_MEMORIES).with_for_update(skip_locked=True)).all()
+    found = session.execute(query.limit(chunks.MOST_MEMORIES).with_for_update(skip_locked=True))
+    rows = chunks.first_of(found, lambda row: row[2], chunks.MOST_PIECES)
     by_project: dict[str, list[int]] = defaultdict(list)
-    for project_id, number in rows:
+    for project_id, number, _ in rows:
         by_project[project_id].append(number)
     for project_id, numbers in sorted(by_project.items()):
         remove(session, project_id, numbers)

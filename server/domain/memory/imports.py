@@ -20,8 +20,7 @@ from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
-from server.domain.memory import activity, publishing
-from server.domain.memory.budget import ROWS_PER_READ
+from server.domain.memory import activity, histories, publishing
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress
@@ -31,10 +30,10 @@ from server.domain.memory.storing import embed, embedding_input
 from server.domain.memory.turns import end_turn
 from server.domain.memory.usage import require_room
 from server.errors import NotFound
-from server.index import Index
+from server.index import Index, chunks
 from server.index.types import Embedded
 from server.index.words.tokenizer import indexed_terms
-from server.models import Import, Memory, Project, StagedMemory
+from server.models import Import, Memory, Project, StagedMemory, metadata
 from server.models.activity import ActivityKind
 from server.models.base import now
 from server.models.projects import deleted_projects
@@ -42,9 +41,7 @@ from server.models.sources import Source
 from server.models.stored_size import size_of_memory
 from server.principal import Principal
 
-DISCARDED_BYTES = 4_000_000
-"""How many bytes one transaction discards, unless a single row has more."""
-
+_staged = metadata.tables["staged_memories"]
 ABANDONED_AFTER = timedelta(minutes=30)
 """An uncommitted import that does not continue for this long is discarded."""
 
@@ -111,11 +108,17 @@ def stage(
         _touch(session, import_id)
         return 0
     embedded = embed(session, index, [embedding_input(line.content, line.metadata) for _, line in lines])
-    new = [
-        Staged(number, line, memory_of(line, ""), result)
-        for (number, line), result in zip(lines, embedded, strict=True)
-    ]
+    parts: list[StagedMemory] = []
+    new: list[Staged] = []
+    for (number, whole), result in zip(lines, embedded, strict=True):
+        line, history = histories.split(whole)
+        new.append(Staged(number * histories.ROWS_PER_LINE, line, memory_of(line, ""), result))
+        parts += histories.staged_rows(import_id, new[-1].position, new[-1].memory.id, history)
     keep(session, import_id, new)
+    for part in parts:
+        end_turn(session)
+        _touch(session, import_id)
+        session.add(part)
     return len(new)
 
 
@@ -170,6 +173,9 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
         if not publishing.unstage(session, import_id, position, position):
             _publish_words(session, import_id, unfinished)
         return True
+    if part := histories.next_part(session, import_id):
+        histories.store(session, part)
+        return True
     entries = publishing.next_entries(session, import_id)
     if not entries:
         session.execute(sa.delete(Import).where(col(Import.id) == import_id))
@@ -191,16 +197,10 @@ def discard(session: Session, _principal: Principal | None, import_id: str) -> b
     row = _locked(session, import_id)
     if row is None or row.committed_at is not None:
         return False
-    size = sa.func.length(StagedMemory.vectors) + sa.func.length(StagedMemory.line)
-    query = sa.select(col(StagedMemory.position), size).where(col(StagedMemory.import_id) == import_id)
-    query = query.order_by(col(StagedMemory.position)).execution_options(yield_per=ROWS_PER_READ)
-    with session.execute(query) as rows:
-        portion = next(portions(rows, lambda row: int(row[1]), DISCARDED_BYTES), None)
-    if portion is None:
+    keys = chunks.next_keys(session, _staged, _staged.c.import_id == import_id)
+    if not keys:
         session.execute(sa.delete(Import).where(col(Import.id) == import_id))
-        return False
-    publishing.unstage(session, import_id, 0, portion[-1][0])
-    return True
+    return chunks.delete_keys(session, _staged, keys) > 0
 
 
 def left_behind(session: Session) -> list[tuple[str, bool]]:
@@ -219,7 +219,11 @@ def in_chunks(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
 
     Their vectors are computed before the transaction.
     """
-    return portions(enumerate(lines, 1), lambda numbered: weight_of(numbered[1].content), STAGED_WEIGHT)
+
+    def weigh(numbered: NumberedLine) -> int:
+        return weight_of(numbered[1].content, history_length=histories.length_of(numbered[1].history))
+
+    return portions(enumerate(lines, 1), weigh, STAGED_WEIGHT)
 
 
 def import_memories(

@@ -19,9 +19,13 @@ STAGED_WEIGHT = 256
 T = TypeVar("T")
 
 
-def weight_of(content: str, pieces: int = 0) -> int:
-    """Return roughly how much work writing a text takes: its number of pieces, or an estimate if it has few."""
-    return max(pieces, len(content) // PACKED_LENGTH)
+HISTORY_LENGTH = 10_000
+"""How many characters of a history take as long to write as a piece with its vector and words."""
+
+
+def weight_of(content: str, pieces: int = 0, history_length: int = 0) -> int:
+    """Return roughly how much work writing a memory takes: its number of pieces, or an estimate if it has few."""
+    return max(pieces, len(content) // PACKED_LENGTH) + history_length // HISTORY_LENGTH
 
 
 def portions(items: Iterable[T], weigh: Callable[[T], int], most_weight: int) -> Iterator[list[T]]:

@@ -6,11 +6,13 @@ as the other two. A small row marks the memory as stored, so that a crash or ano
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from server.domain.memory import histories
 from server.domain.memory.budget import ROWS_PER_READ
 from server.domain.memory.exchange.lines import Line, memory_of, versions_of
 from server.domain.memory.portions import LONG_WEIGHT, PUBLISHED_WEIGHT, portions, weight_of
@@ -20,7 +22,7 @@ from server.domain.memory.storing import insert
 from server.index.types import Embedded
 from server.index.words import word_index
 from server.models import Import, Memory, StagedMemory, User
-from server.models.imports import STORED
+from server.models.imports import HISTORY, STORED
 from server.models.stored_size import size_of_memory
 
 
@@ -42,7 +44,7 @@ class Entry:
 
     @property
     def weight(self) -> int:
-        return weight_of(self.memory.content, len(self.embedded.spans))
+        return weight_of(self.memory.content, len(self.embedded.spans), histories.length_of(self.line.history))
 
 
 class Wordless(NamedTuple):
@@ -66,7 +68,8 @@ def next_entries(session: Session, import_id: str) -> list[Entry]:
     query = sa.select(StagedMemory).where(col(StagedMemory.import_id) == import_id)
     query = query.order_by(col(StagedMemory.position)).execution_options(yield_per=ROWS_PER_READ)
     with session.scalars(query) as rows:
-        return next(portions(map(Entry.of, rows), lambda entry: entry.weight, PUBLISHED_WEIGHT), [])
+        entries = map(Entry.of, takewhile(lambda row: row.content_hash != HISTORY, rows))
+        return next(portions(entries, lambda entry: entry.weight, PUBLISHED_WEIGHT), [])
 
 
 def is_long(entries: Sequence[Entry]) -> bool:

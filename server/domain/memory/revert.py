@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
-from server.domain.memory import activity, deletions, memories, rows, trash
+from server.domain.memory import activity, deletions, memories, rows, trash, turns
 from server.domain.memory.budget import WITHOUT_MESSAGES
 from server.domain.memory.changes import restoring_change
 from server.domain.memory.inputs import MemoryChange
@@ -97,7 +97,7 @@ def undo_adds(session: Session, principal: Principal, reversion: Reversion, memo
     require_project(session, principal, reversion.project_id, Action.REVERT)
     days = trash.days_of_revert(session, reversion.project_id)
     done = skipped = 0
-    for memory_id in memory_ids:
+    for memory_id in turns.each(session, memory_ids):
         memory = _locked(session, reversion, memory_id)
         work = memory and _work_on(session, memory, reversion)
         if memory is not None and work is _Work.ADDED:
@@ -114,7 +114,8 @@ def undo_deletions(session: Session, principal: Principal, reversion: Reversion,
     """
     require_project(session, principal, reversion.project_id, Action.REVERT)
     restored = []
-    for row in session.scalars(_trashed(reversion).where(col(TrashedMemory.id).in_(memory_ids))).all():
+    trashed = session.scalars(_trashed(reversion).where(col(TrashedMemory.id).in_(memory_ids))).all()
+    for row in turns.each(session, trashed):
         try:
             restored.append(trash.bring_back(session, row).id)
         except NotFound:  # somebody else brought it back, or deleted it permanently

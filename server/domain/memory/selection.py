@@ -1,4 +1,5 @@
-"""Actions on several memories of a project at once. Each runs in one transaction: all or nothing.
+"""Actions on several memories of a project at once, in turns of a few memories. After an interruption, some of them are
+done and can be repeated.
 
 Memories that someone has deleted are skipped.
 """
@@ -6,10 +7,11 @@ Memories that someone has deleted are skipped.
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
-from server.domain.memory import activity, deletions, memories, storing, trash
+from server.domain.memory import activity, deletions, memories, storing, trash, turns, usage
 from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange
 from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, fold, parse_list
@@ -18,6 +20,7 @@ from server.index import Index
 from server.models import Memory, TrashedMemory
 from server.models.activity import ActivityKind
 from server.models.base import JSON
+from server.models.stored_size import TOTAL_SIZE
 from server.principal import Principal
 
 MOST_SELECTED = 100
@@ -66,6 +69,8 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
     target = require_project(session, principal, target_id, Action.WRITE)
     if target.id == project_id:
         raise Invalid("choose another project.", field="target")
+    sizes = sa.select(sa.func.count(), TOTAL_SIZE).where(col(Memory.project_id) == project_id, col(Memory.id).in_(ids))
+    usage.require_room(session, target.id, *session.execute(sizes).one())
 
     def moved(memory_id: str) -> Memory:
         memory = require_memory(session, principal, memory_id, Action.WRITE)
@@ -132,12 +137,12 @@ def _in_project(session: Session, principal: Principal, project_id: str, memory_
 def _each(
     session: Session, principal: Principal, project_id: str, ids: Sequence[str], act: Callable[[str], object]
 ) -> int:
-    """Call `act` for each memory that is in the project. Raises Invalid if there are no ids or too many."""
+    """Call `act` in turns for each memory in the project. Raises Invalid if there are no ids or too many."""
     if not 0 < len(ids) <= MOST_SELECTED:
         raise Invalid(f"select between 1 and {MOST_SELECTED} memories.", field="ids")
     require_project(session, principal, project_id, Action.WRITE)
     count = 0
-    for memory_id in sorted(set(ids)):  # always in the same order, so that two people cannot deadlock
+    for memory_id in turns.each(session, sorted(set(ids))):  # always in this order, so that two people cannot deadlock
         if _in_project(session, principal, project_id, memory_id):
             act(memory_id)
             count += 1

@@ -18,16 +18,14 @@ from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
 from server.domain.memory.source import source_of
 from server.domain.memory.storing import insert
 from server.errors import Invalid, NotFound
-from server.index import outbox
-from server.models import Memory, MemoryVersion, Piece, Project, TrashedMemory, User
+from server.index import chunks, outbox
+from server.models import Memory, MemoryVersion, Piece, Project, TrashedMemory, User, metadata
 from server.models.activity import ActivityKind
 from server.models.base import is_id, now
 from server.principal import Principal
 from server.quotas import TRASH_DAYS
 
-PURGED_MEMORIES = 100
-"""How many memories one transaction deletes."""
-
+_trashed = metadata.tables["trashed_memories"]
 _WITHOUT_VECTORS = defer(TrashedMemory.vectors, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
 
 
@@ -161,7 +159,10 @@ def erase(session: Session, principal: Principal, memory_id: str) -> bool:
         return False
     _require(session, principal, row.project_id)
     activity.note(session, principal, row.project_id, ActivityKind.DELETE, [row.id])
-    return bool(_erase(session, row.project_id, [col(TrashedMemory.id) == row.id]))
+    if not chunks.delete_keys(session, _trashed, [(row.id,)]):
+        return False
+    outbox.request_purge(session, row.project_id)
+    return True
 
 
 def count_deleted(session: Session, project_id: str, user_id: str | None, until: datetime) -> int:
@@ -175,22 +176,19 @@ def erase_some(session: Session, project_id: str, user_id: str | None, until: da
 
     When there are none left, the caller must call `outbox.request_purge`.
     """
-    chunk = sa.select(col(TrashedMemory.id)).where(*_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until)
-    erased = sa.delete(TrashedMemory).where(col(TrashedMemory.id).in_(chunk.limit(PURGED_MEMORIES)))
-    return bool(session.execute(erased.returning(col(TrashedMemory.id))).all())
+    keys = chunks.next_keys(session, _trashed, *_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until)
+    return chunks.delete_keys(session, _trashed, keys) > 0
 
 
 def purge(session: Session) -> int:
     """Delete some memories whose time in the trash is over. Return how many. Call it until it returns 0."""
     moment = now()
     is_over = sa.or_(col(TrashedMemory.deleted_until) <= moment, col(TrashedMemory.expires_at) <= moment)
-    found = session.execute(
-        sa.select(col(TrashedMemory.project_id), col(TrashedMemory.id)).where(is_over).limit(PURGED_MEMORIES)
-    ).all()
-    for project_id in sorted({row[0] for row in found}):
-        ids = [row[1] for row in found if row[0] == project_id]
-        _erase(session, project_id, [col(TrashedMemory.id).in_(ids)])
-    return len(found)
+    keys = chunks.next_keys(session, _trashed, is_over)
+    is_chosen = col(TrashedMemory.id).in_([memory_id for (memory_id,) in keys])
+    for project_id in session.scalars(sa.select(col(TrashedMemory.project_id)).where(is_chosen).distinct()).all():
+        outbox.request_purge(session, project_id)
+    return chunks.delete_keys(session, _trashed, keys)
 
 
 def project_of(session: Session, principal: Principal, memory_id: str) -> str:
@@ -233,13 +231,6 @@ def _restorable() -> list[sa.ColumnElement[bool]]:
 def _of(project_id: str, user_id: str | None) -> list[sa.ColumnElement[bool]]:
     matching = [col(TrashedMemory.project_id) == project_id]
     return matching if user_id is None else [*matching, col(TrashedMemory.user_id) == user_id]
-
-
-def _erase(session: Session, project_id: str, matching: Iterable[sa.ColumnElement[bool]]) -> int:
-    erased = session.execute(sa.delete(TrashedMemory).where(*matching).returning(col(TrashedMemory.id))).all()
-    if erased:
-        outbox.request_purge(session, project_id)
-    return len(erased)
 
 
 def _forget_deleted_people(session: Session, memory: Memory, versions: Iterable[MemoryVersion]) -> None:

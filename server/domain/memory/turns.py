@@ -1,14 +1,18 @@
 """Takes turns writing: a long change takes several transactions, so that others can write in between."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from sqlmodel import Session
 
 from server.database import paused
+from server.index import chunks
 
 PAUSE_SECONDS = 0.002
 """How long to sleep, so that another writer takes the lock. A thread that does not sleep would take it again first."""
+
+T = TypeVar("T")
 
 
 def end_turn(session: Session) -> None:
@@ -17,10 +21,17 @@ def end_turn(session: Session) -> None:
         time.sleep(PAUSE_SECONDS)
 
 
-def in_turns(session: Session, step: Callable[[], bool], seconds: float) -> None:
-    """Repeat the step while it returns True, for about this many seconds per transaction."""
-    until = time.monotonic() + seconds
-    while step():
+def each(session: Session, items: Iterable[T]) -> Iterator[T]:
+    """Yield the items. When a transaction has lasted for `chunks.TURN_SECONDS`, end the turn before the next item."""
+    until = time.monotonic() + chunks.TURN_SECONDS
+    for item in items:
         if time.monotonic() > until:
             end_turn(session)
-            until = time.monotonic() + seconds
+            until = time.monotonic() + chunks.TURN_SECONDS
+        yield item
+
+
+def repeat(session: Session, step: Callable[[], bool]) -> None:
+    """Repeat the step while it returns True, in turns as `each` does."""
+    for _ in each(session, iter(step, False)):
+        pass

@@ -104,13 +104,15 @@ def keep(session: Session, memory: Memory, change: MemoryChange) -> None:
         )
     )
     session.flush()
-    excess = _of(memory).with_only_columns(col(MemoryVersion.version)).order_by(col(MemoryVersion.version).desc())
-    session.execute(
-        sa.delete(MemoryVersion).where(
-            col(MemoryVersion.memory_number) == memory.number,
-            col(MemoryVersion.version) <= excess.offset(MOST_VERSIONS).limit(1).scalar_subquery(),
-        )
-    )
+    remove_excess(session, memory.number)
+
+
+def remove_excess(session: Session, number: int) -> None:
+    """Delete the oldest versions beyond the limit."""
+    of_memory = col(MemoryVersion.memory_number) == number
+    excess = sa.select(col(MemoryVersion.version)).where(of_memory).order_by(col(MemoryVersion.version).desc())
+    oldest_kept = excess.offset(MOST_VERSIONS).limit(1).scalar_subquery()
+    session.execute(sa.delete(MemoryVersion).where(of_memory, col(MemoryVersion.version) <= oldest_kept))
 
 
 def as_json(value: object) -> str:

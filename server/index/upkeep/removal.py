@@ -14,9 +14,6 @@ from server.index.words import word_index
 from server.models import metadata
 from server.models.projects import deleted_projects
 
-MOST_ROWS = 100
-"""Maximum number of rows that one statement deletes from any table except `memories`."""
-
 _projects = metadata.tables["projects"]
 _memories = metadata.tables["memories"]
 _imports = metadata.tables["imports"]
@@ -57,8 +54,7 @@ def _remove_memories(session: Session, project_id: str) -> bool:
 
 def _remove_staged(session: Session, project_id: str) -> bool:
     of_project = sa.select(_imports.c.id).where(_imports.c.project_id == project_id)
-    rows = sa.select(_staged.c.import_id, _staged.c.position).where(_staged.c.import_id.in_(of_project))
-    return _delete_chunk(session, _staged, rows)
+    return _remove_rows(session, _staged, _staged.c.import_id.in_(of_project))
 
 
 def _of(name: str) -> Callable[[Session, str], bool]:
@@ -66,14 +62,13 @@ def _of(name: str) -> Callable[[Session, str], bool]:
     table = metadata.tables[name]
 
     def remove(session: Session, project_id: str) -> bool:
-        return _delete_chunk(session, table, sa.select(*table.primary_key).where(table.c.project_id == project_id))
+        return _remove_rows(session, table, table.c.project_id == project_id)
 
     return remove
 
 
-def _delete_chunk(session: Session, table: sa.Table, keys: sa.Select[tuple[object, ...]]) -> bool:
-    is_chosen = sa.tuple_(*table.primary_key).in_(keys.limit(MOST_ROWS))
-    return session.connection().execute(sa.delete(table).where(is_chosen)).rowcount > 0
+def _remove_rows(session: Session, table: sa.Table, is_matching: sa.ColumnElement[bool]) -> bool:
+    return chunks.delete_keys(session, table, chunks.next_keys(session, table, is_matching)) > 0
 
 
 _PARTS = (

@@ -16,7 +16,7 @@ from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import NewMemory
 from server.domain.teams import projects
-from server.index import outbox
+from server.index import chunks, outbox
 from server.index.types import UNEMBEDDED, Embedded
 from server.index.upkeep import removal
 from server.index.words.backend import word_index_of
@@ -228,7 +228,7 @@ def test_long_texts_without_vectors_are_written_a_few_at_a_time(world: World, mo
 
 
 def test_long_rows_are_discarded_a_few_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "DISCARDED_BYTES", 1_200)
+    monkeypatch.setattr(chunks, "MOST_BYTES", 1_200)
     with world.database.write() as session:
         import_id = imports.begin(session, world.principal, world.project_id)
     with world.database.write() as session:

@@ -179,6 +179,11 @@ def memory_of(line: Line, project_id: str) -> Memory:
 
 def versions_of(line: Line, memory_number: int, import_id: str) -> list[MemoryVersion]:
     """Return the new rows of the earlier versions of an imported memory."""
+    return version_rows(without_repeats(line.content, line.metadata, reversed(line.history)), memory_number, import_id)
+
+
+def version_rows(history: Iterable[EarlierVersion], memory_number: int, import_id: str) -> list[MemoryVersion]:
+    """Return the new rows of these versions, which hold only what differs from the next version."""
     return [
         MemoryVersion(
             memory_number=memory_number,
@@ -188,7 +193,7 @@ def versions_of(line: Line, memory_number: int, import_id: str) -> list[MemoryVe
             updated_at=version.updated_at,
             source=source_of_import(import_id, version.source),
         )
-        for version in without_repeats(line.content, line.metadata, reversed(line.history))
+        for version in history
     ]
 
 
