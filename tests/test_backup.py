@@ -25,7 +25,6 @@ from tests.support.fakes import WordEmbedder
 from tests.support.world import World, eventually, opened
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
-
 Command = Callable[..., Ran]
 
 
@@ -231,14 +230,11 @@ def test_files_of_other_programs_are_no_backup(data_dir: Path, tmp_path: Path, c
 
 
 @pytest.mark.sqlite_only
-def test_a_database_that_cannot_be_read_is_not_backed_up(settings: Settings, tmp_path: Path, command: Command) -> None:
-    (settings.data_dir / "selfmemory.db").write_text("This is not a database, only text of some length.")
+def test_a_database_that_cannot_be_read_is_not_backed_up(data_dir: Path, tmp_path: Path, command: Command) -> None:
+    (data_dir / "selfmemory.db").write_text("This is not a database, only text of some length.")
     ran = command("backup", tmp_path / "backup")
-    assert ran.code == 1
-    assert ran.err.startswith(
-        f"selfmemory: {settings.data_dir / 'selfmemory.db'} is damaged or not a SQLite database: "
-    )
-    assert not (tmp_path / "backup").exists()
+    assert (ran.code, (tmp_path / "backup").exists()) == (1, False)
+    assert ran.err.startswith(f"selfmemory: {data_dir / 'selfmemory.db'} is damaged or not a SQLite database: ")
 
 
 @pytest.mark.sqlite_only
@@ -249,8 +245,7 @@ def test_the_database_from_before_is_kept_also_when_it_is_damaged(
     command("backup", tmp_path / "backup")
     (data_dir / "selfmemory.db").write_bytes(b"rotten")
     assert command("restore", tmp_path / "backup").code == 0
-    [kept] = data_dir.glob("selfmemory.db.before-restore-*")
-    assert kept.read_bytes() == b"rotten"
+    assert [kept.read_bytes() for kept in data_dir.glob("selfmemory.db.before-restore-*")] == [b"rotten"]
     assert remembered(settings) == {"a red canoe"}
 
 
