@@ -68,7 +68,7 @@ async def test_a_refusal_names_the_uri_and_what_is_registered(register: Register
         for uri, words in (
             (
                 "http://127.0.0.1:7/callback",
-                "127.0.0.1:7/callback is not registered: localhost and 127.0.0.1 are two",
+                "127.0.0.1:7/callback is not registered: localhost and 127.0.0.1 are different",
             ),
             ("https://other.example/", "https://other.example/ is not registered for this application"),
             ("http://10.0.0.7/cb", "or connect with an API key"),

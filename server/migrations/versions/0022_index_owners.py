@@ -32,8 +32,8 @@ def upgrade() -> None:
     op.add_column("project_indexes", sa.Column("built_to", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("project_indexes", sa.Column("erased", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("project_indexes", sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True))
-    # Until now a deletion left the vector in the collection's files. Collections that have some count as full of them:
-    # they are built once more, and stay in use until then.
+    # Until now a deletion left the vector in the collection's files. A collection that holds such vectors is treated as
+    # if all were deleted, so that it is rebuilt once. It stays in use until then.
     op.execute(
         "UPDATE project_indexes SET erased_at = ready_at, erased = "
         "(SELECT projects.removals FROM projects WHERE projects.id = project_indexes.project_id)"

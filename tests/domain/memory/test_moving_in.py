@@ -91,7 +91,7 @@ def test_every_unicode_is_read(path: Path, form: str, encoding: str) -> None:
         (b'[{"content": "a"}, oops]', "item 2: is not JSON"),
         (b'{"content": "a"}\n{"content": "b"', "line 2: is not JSON"),
         (b'{"content": "a"}\n7\n', "line 2: must be a JSON object"),
-        ('[{"content": "a\\ud83d"}]', "item 1: content: must be text without incomplete characters (lone surrogates)"),
+        ('[{"content": "a\\ud83d"}]', "item 1: content: must be text without lone surrogates"),
         ('[{"messages": [{"role": "u", "content": "a\\ud83d"}]}]', "item 1: messages.0.content: must be text without"),
         (
             b'{"content": "a", "metadata": {"n": %s}}' % (b"9" * 5_000),

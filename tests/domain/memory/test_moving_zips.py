@@ -77,7 +77,9 @@ def test_every_file_of_a_zip_that_is_left_out_is_counted_by_kind(path: Path) -> 
 
 
 def test_a_zip_without_a_text_says_what_it_holds(path: Path) -> None:
-    with pytest.raises(Invalid, match=r"no Markdown, JSON or CSV file in it: nested zips, which have to be unpacked"):
+    with pytest.raises(
+        Invalid, match=r"contains no Markdown, JSON or CSV file: nested zips, which have to be unpacked"
+    ):
         read(zipped(path, {"Part-1.zip": "x"}))
 
 
