@@ -12,8 +12,11 @@ SERVERS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-confi
 
 
 def addresses_of(path: str) -> tuple[str, ...]:
-    """Return where clients look for metadata: at the root, and around the resource's path (RFC 8414 section 3.1)."""
-    return path, f"{path}/mcp", f"{path}/mcp/", f"/mcp{path}"
+    """Return where clients look for metadata: at the root, and around the resource's path (RFC 8414 section 3.1).
+
+    Clients that take an issuer's URL with its slash look with one at the end.
+    """
+    return path, f"{path}/", f"{path}/mcp", f"{path}/mcp/", f"/mcp{path}"
 
 
 ROUTES = (
