@@ -191,8 +191,8 @@ def _mail(settings: Settings) -> str:
     try:
         if not open_mailer(settings, database).check():
             raise CheckFailed(
-                "the mail server is unreachable, refuses the credentials or needs encryption (smtps://, or ?starttls at "
-                "the end): check SELFMEMORY_SMTP_URL"
+                "the mail server is unreachable, refuses the credentials or needs encryption (smtps://, or ?starttls "
+                "at the end): check SELFMEMORY_SMTP_URL"
             )
     finally:
         database.close()
