@@ -110,9 +110,8 @@ def _with_scheme(*schemes: str) -> AfterValidator:
     """Return a validator that requires one of the schemes and a host. Its message never repeats the URL."""
 
     def check(url: str | SecretStr) -> str | SecretStr:
-        text, advice = url, ""
-        if isinstance(url, SecretStr):
-            text, advice = url.get_secret_value(), "; in a password, write / as %2F, # as %23 and ? as %3F"
+        text = url.get_secret_value() if isinstance(url, SecretStr) else url
+        advice = "; in a password, write / as %2F, # as %23 and ? as %3F" if isinstance(url, SecretStr) else ""
         if text and not has_host(text, schemes):
             raise ValueError("write a URL like " + " or ".join(f"{scheme}://host:port" for scheme in schemes) + advice)
         return url
