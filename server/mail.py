@@ -27,6 +27,7 @@ from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail
 from server.models.base import new_id, now
 from server.sealing import Purpose, key_id, seal_for
+from server.setting_types import STARTTLS
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ POLL_SECONDS = 30
 FIRST_RETRY = timedelta(seconds=30)
 SLOWEST_RETRY = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=3)
+
+
+class NotOffered(smtplib.SMTPException):
+    """The server offers no STARTTLS, or no sign-in before it. SMTP_URL is wrong, not the letter, which is kept."""
 
 
 class NullMailer:
@@ -198,7 +203,7 @@ class Server:
         """Parse a URL that the settings have validated."""
         parts: SplitResult = urlsplit(url)
         is_tls = parts.scheme == "smtps"
-        wants_starttls = "starttls" in parts.query
+        wants_starttls = parts.query.lower() in STARTTLS
         port = parts.port or (465 if is_tls else 587 if wants_starttls else 25)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         return cls(parts.hostname or "", port, user, password, is_tls, wants_starttls)
@@ -211,11 +216,14 @@ class Server:
     def connected(self) -> Iterator[smtplib.SMTP]:
         """Connect, and sign in if the URL has a user. Raises OSError, smtplib.SMTPException."""
         with self._connect() as smtp:
-            if self.wants_starttls:
-                smtp.starttls(context=ssl.create_default_context())
-            smtp.ehlo_or_helo_if_needed()
-            if self.user:
-                smtp.login(self.user, self.password)
+            try:
+                if self.wants_starttls:
+                    smtp.starttls(context=ssl.create_default_context())
+                smtp.ehlo_or_helo_if_needed()
+                if self.user:
+                    smtp.login(self.user, self.password)
+            except smtplib.SMTPNotSupportedError as error:
+                raise NotOffered from error
             yield smtp
 
     def _connect(self) -> smtplib.SMTP:

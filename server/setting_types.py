@@ -23,6 +23,9 @@ MOST_WORKERS = 256
 IN_ASCII = (
     "must be in ASCII: write other letters as browsers send them, like https://xn--mnchen-3ya.example for münchen"
 )
+STARTTLS = ("starttls", "starttls=true", "starttls=1")
+"""The ways to write the option of SMTP_URL, in lower case."""
+
 OPAQUE_ORIGIN = "null"
 """The origin of a sandboxed frame, a local file and some desktop applications."""
 
@@ -108,11 +111,18 @@ def _with_scheme(*schemes: str) -> AfterValidator:
 
     def check(url: str | SecretStr) -> str | SecretStr:
         text = url.get_secret_value() if isinstance(url, SecretStr) else url
+        advice = "; in a password, write / as %2F, # as %23 and ? as %3F" if isinstance(url, SecretStr) else ""
         if text and not has_host(text, schemes):
-            raise ValueError("write a URL like " + " or ".join(f"{scheme}://host:port" for scheme in schemes))
+            raise ValueError("write a URL like " + " or ".join(f"{scheme}://host:port" for scheme in schemes) + advice)
         return url
 
     return AfterValidator(check)
+
+
+def _check_smtp_option(url: SecretStr) -> SecretStr:
+    if urlsplit(url.get_secret_value()).query.lower() not in ("", *STARTTLS):
+        raise ValueError("the only option is ?starttls, as in smtp://user:password@host:587?starttls")
+    return url
 
 
 Rate = Annotated[str, AfterValidator(_check_rate)]
@@ -127,4 +137,4 @@ Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...],
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
 HttpUrl = Annotated[str, _with_scheme("http", "https")]
 RedisUrl = Annotated[SecretStr, _with_scheme("redis", "rediss")]
-SmtpUrl = Annotated[SecretStr, _with_scheme("smtp", "smtps")]
+SmtpUrl = Annotated[SecretStr, _with_scheme("smtp", "smtps"), AfterValidator(_check_smtp_option)]

@@ -69,6 +69,11 @@ def host_of_header(value: str) -> str:
     return host_of(f"//{value}") if _HOST.fullmatch(value) and _parts(f"//{value}") else ""
 
 
+def is_local_path(text: str) -> bool:
+    """Return whether the text is a path on the same site. Browsers read `//host` and backslashes as another site."""
+    return text.startswith("/") and not text.startswith("//") and text.isprintable() and "\\" not in text
+
+
 def bracketed(host: str) -> str:
     """Return the host as URLs write it: an IPv6 address stands in brackets."""
     return f"[{host}]" if ":" in host else host

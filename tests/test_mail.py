@@ -14,7 +14,7 @@ from server.mail import FIRST_RETRY, GIVE_UP_AFTER, open_mailer
 from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail, User
 from server.models.base import now
-from server.settings import Settings
+from server.settings import Settings, SettingsError, read_settings
 from tests.support.mail import free_port, mail_server
 
 LETTER = Letter(
@@ -140,6 +140,35 @@ def test_the_server_may_ask_for_a_sign_in(settings: Settings, post: Database) ->
         assert (right.check(), wrong.check()) == (True, False)
         assert right.deliver(promise(post, right)) is Delivery.SENT
     assert len(mailbox.letters) == 1
+
+
+@pytest.mark.parametrize("option", ["?starttls", "?STARTTLS", "/?StartTLS=true"])
+def test_a_letter_waits_while_the_server_does_not_offer_what_the_url_asks_for(
+    settings: Settings, post: Database, option: str
+) -> None:
+    """It is neither lost, nor sent without the encryption."""
+    with mail_server() as (url, mailbox):
+        mailer = opened(settings, post, f"{url}{option}")
+        assert mailer.deliver(promise(post, mailer)) is Delivery.LATER
+        assert mailer.check() is False
+    assert (len(waiting(post)), mailbox.letters) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("smtp://mailer:pa/ss@mail.example.com", "write / as %2F"),
+        ("smtp://mailer:pa#ss@mail.example.com", "# as %23"),
+        ("smtp://mail.example.com?tls=starttls", "the only option is ?starttls"),
+        ("smtp://mail.example.com?ssl=true", "the only option is ?starttls"),
+    ],
+)
+def test_an_address_that_would_be_misread_stops_the_start(url: str, advice: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings(env_file=None, smtp_url=url)
+    assert str(refused.value).startswith("SELFMEMORY_SMTP_URL: ")
+    assert advice in str(refused.value)
+    assert "pa" not in str(refused.value).replace("password", "")
 
 
 def test_102_a_letter_in_the_database_tells_nobody_anything(settings: Settings, post: Database) -> None:

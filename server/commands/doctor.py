@@ -192,7 +192,10 @@ def _mail(settings: Settings) -> str:
     database = Database(settings.database_url.get_secret_value(), connections=1)
     try:
         if not open_mailer(settings, database).check():
-            raise CheckFailed("the mail server is unreachable or refuses the credentials: check SELFMEMORY_SMTP_URL")
+            raise CheckFailed(
+                "the mail server is unreachable, refuses the credentials or needs encryption (smtps://, or ?starttls "
+                "at the end): check SELFMEMORY_SMTP_URL"
+            )
     finally:
         database.close()
     return "the mail server answers"

@@ -2,13 +2,15 @@
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from server.dashboard.pages import refusal
 from server.dashboard.rendering import problem_page
 from server.errors import NotFound, ServiceError
 from server.logs import request_id
+from server.request_credentials import SAFE_METHODS
 from server.runtime import State
+from server.urls import is_local_path
 
 PROGRAM_PATHS = ("/api", "/v1", "/mcp", "/oauth", "/.well-known", "/health", "/metrics", "/openapi.json", "/docs")
 """Paths whose errors are for programs. All other pages are for people."""
@@ -31,6 +33,9 @@ async def answer_http(request: Request[State], error: Exception) -> Response:
     """Return the page for a routing error: an unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == 404:
+        without_slash = request.url.path.rstrip("/")
+        if without_slash != request.url.path and is_local_path(without_slash) and request.method in SAFE_METHODS:
+            return RedirectResponse(f"{without_slash}?{request.url.query}".rstrip("?"), 303)
         return await refusal(request, NotFound())
     detail = "This method is not allowed here." if error.status_code == 405 else error.detail
     return problem_page(error.status_code, detail, error.headers)

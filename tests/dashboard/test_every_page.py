@@ -11,6 +11,7 @@ from server.dashboard.routes import PAGES
 from tests.conftest import Tenant
 from tests.support.visitors import Visitor
 
+HTML = {"Accept": "text/html"}
 OWN_LINK = re.compile(r"^(/|\?|#)")
 CLIENT_LINKS = (
     "cursor://anysphere.cursor-deeplink/",
@@ -153,3 +154,14 @@ async def test_a_cached_stylesheet_is_not_sent_again(client: httpx.AsyncClient) 
 async def test_an_invalid_query_is_a_bad_request(ann: Visitor) -> None:
     for query in ("q=%00", "when=%00", "before=x", "skip=101", "skip=x"):
         assert (await ann.get(f"{ann.project}/memories?{query}")).status_code == 400, query
+
+
+async def test_a_slash_at_the_end_leads_to_the_page(ann: Visitor) -> None:
+    for path in ("/dashboard", f"{ann.project}/memories", "/sign-in", "/no-such-page"):
+        answer = await ann.client.get(f"{path}//?q=tea&x=%2F", headers=HTML)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{path}?q=tea&x=%2F"), path
+    for path in ("//evil.example/", "/%5Cevil.example/", "///", "/api/memories/", "/oauth/authorize/", "/mcp/x/"):
+        answer = await ann.client.get(f"http://localhost:8081{path}", headers=HTML)
+        assert answer.status_code in (404, 303), path
+        assert answer.headers.get("location", "/%5Cevil.example") == "/%5Cevil.example", path
+    assert (await ann.client.post("/sign-in/", headers=HTML)).status_code == 404

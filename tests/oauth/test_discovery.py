@@ -51,7 +51,7 @@ OPENID = "/.well-known/openid-configuration"
 
 
 @pytest.mark.parametrize("name", [SERVER, OPENID, PROTECTED])
-@pytest.mark.parametrize("address", ["{}", "{}/mcp", "{}/mcp/", "/mcp{}"])
+@pytest.mark.parametrize("address", ["{}", "{}/", "{}/mcp", "{}/mcp/", "/mcp{}"])
 async def test_c03_009_every_alias_is_the_document(client: httpx.AsyncClient, name: str, address: str) -> None:
     path, foreign = address.format(name), {"Origin": "https://inspector.example"}
     document = (await client.get(PROTECTED if name == PROTECTED else SERVER)).json()

@@ -23,6 +23,7 @@ from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated
 from server.request_credentials import credential_of, require_same_origin
 from server.runtime import Call, State
 from server.statuses import retry_after, status_of
+from server.urls import is_local_path
 
 SETUP_PAGE = "setup.html"
 FORM_BYTES = 64_000
@@ -154,12 +155,8 @@ def next_of(request: Request[State], fields: Fields) -> str:
 
 
 def local_path(text: str) -> str:
-    """Return `text` if it is a path on this site, else the dashboard's path.
-
-    Browsers read `//host` and backslashes as another site.
-    """
-    is_path = text.startswith("/") and not text.startswith("//")
-    return text if is_path and text.isprintable() and "\\" not in text else HOME
+    """Return `text` if it is a path on this site, else the dashboard's path."""
+    return text if is_local_path(text) else HOME
 
 
 def browser_info_of(request: Request[State]) -> BrowserInfo:
