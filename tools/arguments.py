@@ -24,6 +24,9 @@ NUMBER = re.compile(r"[+-]?(?=\.?[0-9])[0-9]{0,300}(?P<rest>(\.[0-9]*)?(e[+-]?[0
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
+FROM_CLIENTS = {"toolCallId", "task_progress"}
+"""Arguments that n8n and Cline add to each call for themselves. Models cannot leave them out."""
+
 CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_id", "run_id", "workspace"}
 """Arguments that choose a user or project in other services. Here the credential does."""
 
@@ -37,7 +40,7 @@ def read_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[str,
     properties, required = schema["properties"], schema.get("required", ())
     values: dict[str, object] = {}
     for name, value in (arguments or {}).items():
-        if value is None:
+        if value is None or name in FROM_CLIENTS:
             continue
         if name in required:
             values[name] = _read(name, properties[name], value)

@@ -165,6 +165,13 @@ async def test_an_argument_that_is_like_no_other_names_all(mcp: Mcp) -> None:
     assert await mcp.found("plans", project_id=None, user_id="") == []  # nothing that was said is ignored
 
 
+async def test_what_clients_add_for_themselves_has_no_effect(mcp: Mcp) -> None:
+    added = {"toolCallId": "call_0BCIShth4l", "task_progress": "- [x] Search"}
+    await mcp.add("Tea at five.", **added)
+    assert await mcp.found("tea", **added) == ["Tea at five."]
+    assert "metadata" in await mcp.refusal("search", query="tea", filter={"a": 1}, **added)
+
+
 async def test_an_unknown_argument_changes_nothing(mcp: Mcp) -> None:
     await mcp.refusal("add_memory", content="x", expires="tomorrow")
     assert (await mcp.call("list_memories"))["total"] == 0

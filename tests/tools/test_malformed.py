@@ -223,18 +223,21 @@ async def test_arguments_of_a_prompt_may_be_the_text_of_an_object(mcp: Mcp) -> N
     assert "Topic: the harbor" in got["messages"][0]["content"]["text"]
 
 
+EMPTY_LISTS: list[object] = [[], "[]", " [ ] "]
+NOTE: dict[str, object] = {"jsonrpc": "2.0", "method": "notifications/initialized", "params": []}
+
+
 async def test_an_empty_list_stands_for_an_empty_object(mcp: Mcp) -> None:
     """PHP writes an empty object as an empty list."""
-    empty: tuple[object, ...] = ([], "[]", " [ ] ")
-    for arguments in empty:
+    for arguments in EMPTY_LISTS:
         assert not (await mcp.result("tools/call", name="context", arguments=arguments))["isError"]
         assert (await mcp.result("prompts/get", name="briefing", arguments=arguments))["messages"]
     headers = {**ACCEPT, **mcp.headers, "Content-Type": "application/json"}
-    for body in ({**LIST, "params": []}, {**LIST, "method": "ping", "params": []}):
-        assert (await mcp.client.post("/mcp", json=body, headers=headers)).json()["result"] is not None
-    note: dict[str, object] = {"jsonrpc": "2.0", "method": "notifications/initialized", "params": []}
-    for body in (note, {**note, "id": None}):
-        answer = await mcp.client.post("/mcp", json=body, headers={**headers, "MCP-Protocol-Version": mcp.revision})
+    for method in ("tools/list", "ping"):
+        answer = await mcp.client.post("/mcp", json={**LIST, "method": method, "params": []}, headers=headers)
+        assert "result" in answer.json()
+    for note in (NOTE, {**NOTE, "id": None}):
+        answer = await mcp.client.post("/mcp", json=note, headers={**headers, "MCP-Protocol-Version": mcp.revision})
         assert (answer.status_code, answer.content) == (202, b""), answer.text
 
 
