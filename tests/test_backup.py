@@ -231,17 +231,6 @@ def test_files_of_other_programs_are_no_backup(data_dir: Path, tmp_path: Path, c
 
 
 @pytest.mark.sqlite_only
-def test_a_database_that_cannot_be_read_is_not_backed_up(settings: Settings, tmp_path: Path, command: Command) -> None:
-    (settings.data_dir / "selfmemory.db").write_text("This is not a database, only text of some length.")
-    ran = command("backup", tmp_path / "backup")
-    assert ran.code == 1
-    assert ran.err.startswith(
-        f"selfmemory: {settings.data_dir / 'selfmemory.db'} is damaged or not a SQLite database: "
-    )
-    assert not (tmp_path / "backup").exists()
-
-
-@pytest.mark.sqlite_only
 def test_the_database_from_before_is_kept_also_when_it_is_damaged(
     settings: Settings, data_dir: Path, tmp_path: Path, command: Command
 ) -> None:

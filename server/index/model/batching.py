@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from server.index.model.failures import EmbedderClosed, VectorsRefused, failure_of
+from server.index.model.failures import EmbedderClosed, QuestionUnreadable, VectorsRefused, failure_of
 from server.index.model.prompts import Prompts
 from server.index.types import Vector, Vectors
 
@@ -26,7 +26,6 @@ Queue: TypeAlias = deque[deque[str]]
 
 MAX_URGENT_TURNS = 8
 """After this many urgent turns in a row the other requests get one, so that many questions cannot stop all writing."""
-
 
 MAX_NEWCOMER_TURNS = 8
 """After this many first turns in a row a longer request gets one, so that many short ones cannot stop it."""
@@ -57,8 +56,10 @@ class Model(Protocol):
     def encode(self, texts: Sequence[str], /) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
 
-    def close(self) -> None:
-        """Release the model's resources."""
+    def can_read(self, text: str, /) -> bool:
+        """Return whether the model knows a word of the text, or a part of one. Raises ModelAway."""
+
+    def close(self) -> None: ...
 
 
 class BatchingEmbedder:
@@ -96,7 +97,7 @@ class BatchingEmbedder:
     def waiting(self) -> tuple[int, int]:
         """Return how many texts and how many questions wait for the model."""
         with self._changed:
-            questions = sum(len(request) for request in self._urgent)
+            questions = sum(map(len, self._urgent))
             return max(len(self._waiting) - questions, 0), questions
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
@@ -151,7 +152,9 @@ class BatchingEmbedder:
 
     def _prompted(self, texts: Sequence[str], is_question: bool) -> Sequence[str]:
         prompt = self._model.prompts.before(is_question=is_question)
-        return [f"{prompt}{text}" for text in texts] if prompt else texts
+        if is_question and not all(map(self._model.can_read, texts)):
+            raise QuestionUnreadable
+        return [prompt + text for text in texts]
 
     def _join(self, texts: Sequence[str], futures: Batch) -> Vectors:
         """Wait for the futures and return the vectors of all texts. Raises what `embed` does."""
