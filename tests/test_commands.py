@@ -223,3 +223,11 @@ def test_a_file_in_the_place_of_the_data_folder_is_named(run: Run, data_dir: Pat
     ran = run("create-user", "--email", "ann@example.com")
     assert f"cannot write to the data folder {data_dir}" in ran.err
     assert "it is not a folder. Set SELFMEMORY_DATA_DIR to another folder" in ran.err
+
+
+def test_a_database_that_cannot_be_read_is_not_backed_up(run: Run, data_dir: Path, tmp_path: Path) -> None:
+    file = data_dir / "selfmemory.db"
+    file.write_text("This is not a database, only text of some length.")
+    ran = run("backup", str(tmp_path / "backup"))
+    assert ran.err.startswith(f"selfmemory: {file} is damaged or not a SQLite database: ")
+    assert (ran.code, (tmp_path / "backup").exists()) == (1, False)

@@ -16,6 +16,7 @@ import uvicorn
 
 from server.commands import start_warnings
 from server.commands.bounded_server import STOP_SECONDS, BoundedServer
+from server.commands.http_protocol import HttpProtocol
 from server.commands.workers import Workers
 from server.data_folder import require_writable
 from server.database import migrate
@@ -46,6 +47,7 @@ LISTEN_ADVICE = {
 class Options(TypedDict):
     """The uvicorn options shared by one process and by workers."""
 
+    http: type[HttpProtocol]
     lifespan: Literal["on"]
     ws: Literal["none"]
     log_config: None
@@ -57,6 +59,7 @@ class Options(TypedDict):
 
 
 OPTIONS: Options = {
+    "http": HttpProtocol,
     "lifespan": "on",
     "ws": "none",
     "log_config": None,

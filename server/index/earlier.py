@@ -15,7 +15,7 @@ from server.database import Database
 from server.index.exact.matrix import SimilarMemories
 from server.index.exact.matrix_cache import MatrixCache
 from server.index.model.embeddings import Embedder, open_packaged
-from server.index.model.failures import EmbedderClosed, ModelFailed
+from server.index.model.failures import EmbedderClosed, ModelAway, ModelFailed
 from server.index.types import Space, Vector
 from server.index.upkeep.candidates import other_models
 from server.models import Project
@@ -98,7 +98,7 @@ class EarlierModel:
         return similar.with_others(others if allowed is None else others.only(allowed))
 
     def _embed(self, opened: _Opened, text: str) -> Vector | None:
-        with contextlib.suppress(EmbedderClosed, ModelFailed):
+        with contextlib.suppress(EmbedderClosed, ModelAway, ModelFailed):
             vector: Vector = opened.embedder.embed([text], is_question=True)[0]
             return vector
         return None

@@ -11,8 +11,8 @@ from server.index.types import Vector
 class Question:
     """A question with its vector, and in a large project the `wanted` memories near it.
 
-    `vector` is None while the model is away: then the search uses only its words. `near` is None if no memories were
-    wanted or SQL must be scanned.
+    `vector` is None while the model is away, or if it knows no word of the question: then the search uses only words.
+    `near` is None if no memories were wanted or SQL must be scanned.
     """
 
     vector: Vector | None

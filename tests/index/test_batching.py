@@ -50,6 +50,9 @@ class BlockedModel:
             raise ValueError("cannot read this")
         return np.array([[len(text), 1] for text in texts], dtype=np.float32)
 
+    def can_read(self, _text: str, /) -> bool:
+        return True
+
     def close(self) -> None:
         pass
 
@@ -222,6 +225,9 @@ class SlowModel:
             self.running.remove(texts[0])
             self.changed.notify_all()
         return np.array([[len(text), 1] for text in texts], dtype=np.float32)
+
+    def can_read(self, _text: str, /) -> bool:
+        return True
 
     def close(self) -> None:
         pass

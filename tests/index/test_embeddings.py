@@ -15,6 +15,7 @@ from server.index.model import bundled, onnx_export
 from server.index.model.embeddings import (
     DEFAULT_MODEL,
     Embedder,
+    ModelAway,
     ModelUnusable,
     open_embedder,
 )
@@ -127,3 +128,19 @@ def test_a_damaged_export_is_replaced(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "elsewhere"))
     open_embedder(DEFAULT_MODEL, tmp_path).close()
     assert list(models.iterdir()) == [copy]
+
+
+def test_texts_that_the_model_cannot_read_are_not_alike(embedder: Embedder) -> None:
+    """To the model, each of them is the one unknown token."""
+    vectors = embedder.embed(["ชอบกาแฟดำ", "ไปเที่ยวทะเล", "🍕", "🎉!", "Anna likes coffee."])
+    others = vectors @ vectors.T - np.eye(len(vectors), dtype=np.float32)
+    assert np.abs(others).max() < 0.3
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_a_question_that_the_model_cannot_read_has_no_vector(embedder: Embedder) -> None:
+    for question in ("กาแฟ", "🍕"):
+        with pytest.raises(ModelAway):
+            embedder.embed([question], is_question=True)
+    for question in ("🍕 in Rome", "我喝咖啡", "", "?", "Où?", "커피"):
+        assert embedder.embed([question], is_question=True).shape == (1, 384)

@@ -76,6 +76,13 @@ def test_a_key_created_while_the_server_runs_works_at_once(server: ServerProcess
         assert search(client, "Where does Ann live?") == [TEXT]
 
 
+def test_what_is_no_http_request_is_refused_in_json(server: ServerProcess) -> None:
+    refused = httpx.request("BREW", f"{server.url}/api/memories")
+    assert refused.status_code == 400
+    assert refused.json()["detail"].startswith("This is not a valid HTTP request: ")
+    assert refused.headers["x-request-id"].startswith("req_")
+
+
 def test_the_server_connects_to_no_other_machine(server: ServerProcess, key: str) -> None:
     with client_of(server, key) as client:
         add(client)

@@ -77,6 +77,9 @@ class HangingModel:
         self.released.wait(30)
         return WordEmbedder().embed(texts)[:, :4] + 1
 
+    def can_read(self, _text: str, /) -> bool:
+        return True
+
     def close(self) -> None:
         pass
 

@@ -24,6 +24,9 @@ class WordEmbedder:
         matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
         return matrix
 
+    def can_read(self, _text: str, /) -> bool:
+        return True
+
     def close(self) -> None:
         pass
 

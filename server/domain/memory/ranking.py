@@ -14,7 +14,8 @@
 `server/index/exact/matrix.py` computes the similarity, `server/index/words/word_search.py` the share and
 `server/index/words/window.py` the window. A memory that only its words found has similarity 0; one that holds no term
 of the question has share 0, and a window if it is among the 100 most similar. Two exceptions: if the question has no
-terms to look for, score = clip(similarity, 0, 1); while the model is away, share and window alone make the score.
+terms to look for, score = clip(similarity, 0, 1); while the model is away, or if it knows no word of the question,
+share and window alone make the score.
 
 Among memories whose scores differ by at most 0.005, the newer comes first (`near_equals`). The scores are then given
 out again in descending order. A search shows equal texts of one user once, as the newest (`folding`).
@@ -73,7 +74,7 @@ def rank(similar: SimilarMemories, matches: WordMatches, around: Windows, thresh
     scores = similarities
     if matches.asked:
         scores = SIMILARITY_WEIGHT * similarities + SHARE_WEIGHT * shares + WINDOW_WEIGHT * windows
-    if similar is NOTHING_SIMILAR:  # the model is away
+    if similar is NOTHING_SIMILAR:  # the question has no vector
         scores = scores / (SHARE_WEIGHT + WINDOW_WEIGHT)
     scores = np.clip(scores, 0.0, 1.0)
     lowest = np.partition(scores, -width)[-width] if width < len(scores) else 0.0

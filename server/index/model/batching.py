@@ -1,9 +1,7 @@
 """Embeds the texts of many threads through one model: a fair queue that a few threads work off.
 
-Questions go before imports, and wait only for texts that the model is already embedding. Requests of one kind take
-turns, text by text, and a new request gets its first turn at once. A text that several callers wait for is computed
-once. The lock is not held while the model runs. If the model is idle, a single text runs on the caller's own thread,
-which makes a question a tenth faster.
+Questions go before imports. Requests of one kind take turns, text by text, and a new one gets its first turn at once.
+The lock is not held while the model runs. If it is idle, one text runs on the caller's thread, which is a tenth faster.
 """
 
 import itertools
@@ -16,7 +14,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from server.index.model.failures import EmbedderClosed, VectorsRefused, failure_of
+from server.index.model.failures import EmbedderClosed, QuestionUnreadable, VectorsRefused, failure_of
 from server.index.model.prompts import Prompts
 from server.index.types import Vector, Vectors
 
@@ -26,7 +24,6 @@ Queue: TypeAlias = deque[deque[str]]
 
 MAX_URGENT_TURNS = 8
 """After this many urgent turns in a row, another request gets one, so that questions cannot stop all writing."""
-
 
 MAX_NEWCOMER_TURNS = 8
 """After this many first turns in a row, an older request gets one, so that short requests cannot stop a long one."""
@@ -57,8 +54,10 @@ class Model(Protocol):
     def encode(self, texts: Sequence[str], /) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions). Raises ModelAway."""
 
-    def close(self) -> None:
-        """Release the model's resources."""
+    def can_read(self, text: str, /) -> bool:
+        """Return whether the model knows a word of the text, or a part of one. Raises ModelAway."""
+
+    def close(self) -> None: ...
 
 
 class BatchingEmbedder:
@@ -79,8 +78,8 @@ class BatchingEmbedder:
         self._waiting: Batch = {}
         self._running: Batch = {}
         self._closed = False
-        names = [f"embedding-{number}" for number in range(model.threads)]
-        self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
+        numbers = range(model.threads)
+        self._threads = [threading.Thread(target=self._work, name=f"embedding-{n}", daemon=True) for n in numbers]
         for thread in self._threads:
             thread.start()
 
@@ -96,7 +95,7 @@ class BatchingEmbedder:
     def waiting(self) -> tuple[int, int]:
         """Return how many texts and how many questions wait for the model."""
         with self._changed:
-            questions = sum(len(request) for request in self._urgent)
+            questions = sum(map(len, self._urgent))
             return max(len(self._waiting) - questions, 0), questions
 
     def embed(self, texts: Sequence[str], /, *, is_question: bool = False) -> Vectors:
@@ -151,7 +150,9 @@ class BatchingEmbedder:
 
     def _prompted(self, texts: Sequence[str], is_question: bool) -> Sequence[str]:
         prompt = self._model.prompts.before(is_question=is_question)
-        return [f"{prompt}{text}" for text in texts] if prompt else texts
+        if is_question and not all(map(self._model.can_read, texts)):
+            raise QuestionUnreadable
+        return [prompt + text for text in texts]
 
     def _join(self, texts: Sequence[str], futures: Batch) -> Vectors:
         """Wait for the futures and return the vectors of all texts. Raises the errors of `embed`."""

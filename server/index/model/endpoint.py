@@ -67,6 +67,10 @@ class EndpointModel:
         _require_success(answer.status_code, self._model)
         return _vectors(answer, len(texts), self.dimensions)
 
+    def can_read(self, _text: str, /) -> bool:
+        """Return True, because only the model itself knows."""
+        return True
+
     def close(self) -> None:
         self._http.close()
 

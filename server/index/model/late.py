@@ -64,6 +64,9 @@ class LateModel:
     def encode(self, texts: Sequence[str], /) -> Vectors:
         return self._loaded().encode(texts)
 
+    def can_read(self, text: str, /) -> bool:
+        return self._loaded().can_read(text)
+
     def close(self) -> None:
         """Stop trying. An attempt in progress continues until the process ends."""
         self._closing.set()

@@ -1,12 +1,13 @@
 """Runs an exported model on onnxruntime and tokenizers, without torch."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]  # it has no types
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from server.cores import cpu_count
 from server.index.model.failures import ModelUnusable
@@ -14,6 +15,7 @@ from server.index.model.prompts import NO_PROMPTS, Prompts
 from server.index.types import Vectors
 
 PRECISION = "int8"
+UNKNOWN_TOKENS = ("[UNK]", "<unk>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +47,45 @@ class OnnxModel:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(model.graph), options, providers=["CPUExecutionProvider"])
-        self.dimensions = len(self._vector("")[0])
+        self._unknown = frozenset(map(self._tokenizer.token_to_id, UNKNOWN_TOKENS)) - {None}
+        self.dimensions = len(self._run(self._tokenizer.encode("").ids)[0])
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return vectors of unit length, shape (len(texts), dimensions). Thread-safe."""
         return np.concatenate([self._vector(text) for text in texts])
 
+    def can_read(self, text: str, /) -> bool:
+        encoding = None if text.isascii() else self._encode(text)
+        if encoding is None or self._unknown.isdisjoint(encoding.ids):
+            return True
+        tokens = zip(encoding.ids, encoding.tokens, encoding.special_tokens_mask, strict=True)
+        return any(
+            token_id not in self._unknown and not is_special and any(map(str.isalnum, token))
+            for token_id, token, is_special in tokens
+        )
+
     def close(self) -> None:
         pass
 
     def _vector(self, text: str) -> Vectors:
-        encoding = self._tokenizer.encode(text.lower() if self._is_lowercase else text)
-        ids = np.array([encoding.ids], dtype=np.int64)
+        if not self.can_read(text):
+            return _vector_of_its_own(text, self.dimensions)
+        return self._run(self._encode(text).ids)
+
+    def _encode(self, text: str) -> Encoding:
+        return self._tokenizer.encode(text.lower() if self._is_lowercase else text)
+
+    def _run(self, token_ids: Sequence[int]) -> Vectors:
+        ids = np.array([token_ids], dtype=np.int64)
         (vector,) = self._session.run(["vector"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
         return np.asarray(vector, dtype=np.float32)
+
+
+def _vector_of_its_own(text: str, dimensions: int) -> Vectors:
+    """Return a vector that is near no other text's. To the model, all texts that it cannot read are the same."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+    vector = np.random.default_rng(seed).standard_normal((1, dimensions), np.float32)
+    return vector / np.linalg.norm(vector)
 
 
 def _read_tokenizer(model: Exported) -> Tokenizer:

@@ -46,6 +46,10 @@ class TransformersModel:
             )
         return np.asarray(vectors, dtype=np.float32)
 
+    def can_read(self, _text: str, /) -> bool:
+        """Return True, because only the model itself knows."""
+        return True
+
     def close(self) -> None:
         pass
 
