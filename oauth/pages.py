@@ -6,7 +6,7 @@ Before sign-in, nothing redirects to the client; afterwards, errors are sent to 
 import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from authlib.oauth2.base import OAuth2Error
 from starlette.exceptions import HTTPException
@@ -67,7 +67,7 @@ class ForPeople(Methods):
 async def authorize(request: Request[State]) -> Response:
     """Show the consent page for an authorization request, or sign the person in first (OAuth 2.1 section 4.1.1)."""
     query = query_of(request)
-    if len(query) > QUERY_LIMIT:
+    if len(unquote_to_bytes(query)) > QUERY_LIMIT:
         raise TooLarge(f"This request is too long: send at most {QUERY_LIMIT // 1000} KB.")
     runtime, fields = request.state["runtime"], fields_of(query)
     visitor = await visitor_of(request)

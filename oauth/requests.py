@@ -20,8 +20,8 @@ from server.wire import FORM, media_type, parse_form, read_body
 FORM_LIMIT = 64_000
 """Maximum size of a form in bytes."""
 
-QUERY_LIMIT = 16_000
-"""Maximum length of an authorization request's query. The sign-in page's URL has to carry it."""
+QUERY_LIMIT = 8_000
+"""Maximum bytes of an authorization request's query, unescaped. The sign-in page's URL has to carry it."""
 
 MAX_FIELDS = 100
 SECRET_FIELDS = frozenset(

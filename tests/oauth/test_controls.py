@@ -155,7 +155,7 @@ CONTROLS = (
     Control("no CORS for pages", cors, "is_shared", yes, "discovery::test_c13_pages"),
     Control("only hashes are stored", tokens, "token_hash", lambda token: token, "keeping::test_102"),
     Control("the audit trail", audit, "record", nothing, "keeping::test_108"),
-    Control("a request has 16 KB", pages, "QUERY_LIMIT", 10**6, "bounds::test_a_request_of_more"),
+    Control("a request has 8 KB", pages, "QUERY_LIMIT", 10**6, "bounds::test_a_request_of_more"),
     Control("open requests are few", authorizations, "_end_oldest", nothing, "bounds::test_a_browser_session"),
     Control("the same client once", clients, "find_registration", nothing, "bounds::test_the_same_public"),
     Control("the same client counts not", clients, "find_registration", nothing, "bounds::test_017_the_same"),

@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
+from server.database import paused
 from server.domain.memory import deletions, histories, imports, versions
 from server.domain.memory.exchange.export import export_memories
 from server.domain.memory.exchange.lines import EarlierVersion, Line
 from server.domain.memory.imports import import_memories
-from server.domain.memory.turns import end_turn
 from server.models import Memory, MemoryVersion
 from server.models.base import now
 from tests.domain.memory.test_imports import RESUMED, age, resume, staged, stored
@@ -162,12 +162,9 @@ def test_others_write_between_two_parts(world: World, monkeypatch: pytest.Monkey
     """Another writer comes while the history is staged, and between two parts that are stored."""
     added: list[str] = []
 
-    def meanwhile(session: object) -> None:
-        end_turn(session)  # type: ignore[arg-type]  # as it was called
-        session.commit()  # type: ignore[attr-defined]
-        session.info["writer"].__exit__()  # type: ignore[attr-defined]
-        added.append(world.add(f"Canoe {len(added)}."))
-        session.info["writer"].__enter__()  # type: ignore[attr-defined]
+    def meanwhile(session: Session) -> None:
+        with paused(session):
+            added.append(world.add(f"Canoe {len(added)}."))
 
     monkeypatch.setattr(imports, "end_turn", meanwhile)
     import_memories(world.database, world.project_id, [line()], world.index)
