@@ -112,9 +112,14 @@ async def read(request: Request[State], model: type[Model], limit: int = BODY_LI
 
 
 async def read_if_any(request: Request[State], model: type[Model]) -> Model:
-    """Like `read`, but an empty body gives the model's defaults."""
-    is_empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
-    return model() if is_empty else await read(request, model)
+    """Like `read`, but an empty body gives the model's defaults, also one that a proxy has made chunked."""
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return model()
+    body = await read_body(request, BODY_LIMIT)
+    if not body:
+        return model()
+    require_json(request)
+    return parsed(model, body)
 
 
 def read_query(request: Request[State], model: type[Model]) -> Model:

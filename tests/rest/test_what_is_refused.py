@@ -1,5 +1,7 @@
 """Invalid requests get one sentence that names the field, and store nothing."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from tests.rest.conftest import Caller, said
@@ -266,3 +268,13 @@ async def test_a_patch_may_name_its_own_media_type(api: Caller) -> None:
     changed = await api.client.patch(path, content=b'{"tags": ["a"]}', headers=headers)
     assert (changed.status_code, changed.json()["metadata"]) == (200, {"tags": ["a"]})
     assert (await api.client.put(path, content=b'{"text": "y"}', headers=headers)).status_code == 415
+
+
+async def test_an_empty_body_that_a_proxy_made_chunked_is_no_body(api: Caller) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b""
+
+    memory_id = await api.add("Tea.")
+    for method, path in (("DELETE", memory_id), ("POST", f"{memory_id}/restore")):
+        answer = await api.client.request(method, f"/api/memories/{path}", headers=api.headers, content=chunks())
+        assert (answer.status_code, answer.request.headers.get("transfer-encoding")) == (200, "chunked")

@@ -16,8 +16,6 @@ class ModelAway(Unavailable):
 class QuestionUnreadable(ModelAway):
     """The model knows no word of a question. To it, all such texts are the same. So only words are searched."""
 
-    sentence = "The embedding model knows no word of this question."
-
 
 class EmbedderClosed(Unavailable):
     sentence = "The server is stopping; nothing was changed. Try again."
