@@ -1,7 +1,5 @@
 """Turns our errors and Authlib's into the JSON that clients read (RFC 6749 section 5.2)."""
 
-import logging
-
 from authlib.oauth2.base import OAuth2Error
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,9 +9,7 @@ from oauth.authorization_server import Answer
 from server import errors
 from server.dispatch import Methods
 from server.runtime import State
-from server.statuses import retry_after, status_of
-
-log = logging.getLogger(__name__)
+from server.statuses import log_unavailable, retry_after, status_of
 
 CODES = {401: "invalid_client", 429: "slow_down", 503: "temporarily_unavailable"}
 """The error code for a status; any other status gets `invalid_request`."""
@@ -43,7 +39,7 @@ def options(endpoint: Methods) -> Response:
 
 def failure(error: errors.ServiceError) -> Response:
     if isinstance(error, errors.Unavailable):
-        log.warning("unavailable", exc_info=error.__cause__)
+        log_unavailable(error)
     status = status_of(error)
     body = {"error": CODES.get(status, "invalid_request"), "error_description": error.detail}
     return JSONResponse(body, status, retry_after(error))

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from server import errors
 from server.logs import request_id
 from server.runtime import State
-from server.statuses import challenge, retry_after, status_of
+from server.statuses import challenge, log_unavailable, retry_after, status_of
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ async def answer_failure(request: Request[State], error: Exception) -> Response:
     if value := challenge(request.state["runtime"].settings, error):
         headers["WWW-Authenticate"] = value
     if isinstance(error, errors.Unavailable):
-        log.warning("unavailable", exc_info=error.__cause__)
+        log_unavailable(error)
     return JSONResponse({"detail": error.detail}, status_of(error), headers)
 
 

@@ -81,8 +81,22 @@ def reason(url: str, error: sa.exc.DatabaseError | sa.exc.TimeoutError) -> str:
     message = "locked" if isinstance(error, sa.exc.TimeoutError) else str(error.orig).lower()
     if parts.get_backend_name() == "sqlite":
         return _reason_of_file(_file_of(parts), message)
-    why = next((why for words, why in POSTGRES_REASONS.items() if words in message), None)
-    return f"the database is not usable: {why or 'check SELFMEMORY_DATABASE_URL, and that it runs'}"
+    return _reason_of_server(message)
+
+
+def why(cause: BaseException | None) -> str:
+    """Return in one line for the log what failed during a request, and what to do if the database is out of reach."""
+    origin = getattr(cause, "orig", None) or cause
+    told = " ".join(str(part) for part in (origin.args if origin else ())[:1]).strip().partition("\n")[0]
+    is_server = isinstance(cause, sa.exc.OperationalError) and not isinstance(origin, sqlite3.Error)
+    if is_server and getattr(origin, "sqlstate", None) is None:
+        return f"{_reason_of_server(told.lower())} ({told})"
+    return f"{type(origin).__name__}: {told}" if origin else ""
+
+
+def _reason_of_server(message: str) -> str:
+    reason = next((reason for words, reason in POSTGRES_REASONS.items() if words in message), None)
+    return f"the database is not usable: {reason or 'check SELFMEMORY_DATABASE_URL, and that it runs'}"
 
 
 def _file_of(url: sa.URL) -> Path:

@@ -23,6 +23,7 @@ from sqlalchemy import event
 from sqlmodel import Session, col, select
 
 from server.database import Database
+from server.database_failures import why
 from server.mailer import Delivery, Letter, Mailer
 from server.models import Mail
 from server.models.base import new_id, now
@@ -123,8 +124,8 @@ class SmtpMailer:
             try:
                 while (claimed := self._claim(self._due_here())) and not self._closing.is_set():
                     self._attempt(claimed)
-            except sa.exc.SQLAlchemyError:
-                log.warning("mail paused: the database is unavailable", exc_info=True)
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("mail paused: the database is unavailable", extra={"reason": why(error)})
             self._due.wait(POLL_SECONDS)
             self._due.clear()  # before the query, so that a later letter wakes the thread again
 

@@ -1,8 +1,13 @@
 """The status and headers of a failure, for every door: Retry-After, and the challenge of RFC 6750 section 3."""
 
+import logging
+
 from server import errors
+from server.database_failures import why
 from server.principal import Scope
 from server.settings import Settings
+
+log = logging.getLogger(__name__)
 
 METADATA_PATH = "/.well-known/oauth-protected-resource/mcp"
 EVERYDAY_SCOPES = (Scope.READ, Scope.WRITE)
@@ -33,6 +38,11 @@ def retry_after(error: errors.ServiceError) -> dict[str, str]:
     if isinstance(error, errors.RateLimited):
         return {"Retry-After": str(error.retry_after)}
     return {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else {}
+
+
+def log_unavailable(error: errors.Unavailable) -> None:
+    """Log in one line why something cannot be done now."""
+    log.warning("unavailable", extra={"reason": why(error.__cause__) or error.detail})
 
 
 def challenge(settings: Settings, error: errors.ServiceError) -> str | None:

@@ -9,6 +9,7 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
 
 from server.errors import Invalid, MaybeStored, NotFound, ServiceError, Unavailable
 from server.logs import request_id
+from server.statuses import log_unavailable
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def sentence(error: Exception) -> str:
     if isinstance(error, NotFound):
         return NOT_FOUND
     if isinstance(error, Unavailable):
-        log.warning("unavailable", exc_info=error.__cause__)
+        log_unavailable(error)
     if isinstance(error, MaybeStored):
         return MAYBE_STORED
     if isinstance(error, ServiceError):

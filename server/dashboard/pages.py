@@ -20,10 +20,10 @@ from server.dashboard.rendering import problem_page, render
 from server.dashboard.theme import theme_of
 from server.dispatch import Methods
 from server.domain.people import users
-from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, WrongAddress
+from server.errors import Invalid, NotFound, ServiceError, TooLarge, Unauthenticated, Unavailable, WrongAddress
 from server.request_credentials import credential_of
 from server.runtime import Call, State
-from server.statuses import retry_after, status_of
+from server.statuses import log_unavailable, retry_after, status_of
 from server.wire import NUL_IN_FORM, is_unstorable, read_body
 
 FORM_BYTES = 1_000_000
@@ -242,6 +242,8 @@ async def refusal(http: Request[State], error: ServiceError, request: PageReques
     if isinstance(error, Unauthenticated):
         return await to_sign_in(http)
     status = status_of(error)
+    if isinstance(error, Unavailable):
+        log_unavailable(error)
     if isinstance(error, WrongAddress):
         return await http.state["runtime"].in_thread(problem_page, status, error.detail, None, error.right)
     if request is not None:

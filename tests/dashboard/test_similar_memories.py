@@ -62,3 +62,12 @@ async def test_a_large_project_is_compared_part_by_part(ann: Visitor, monkeypatc
     assert "2 similar memories" in older
     assert "older ones" in older
     assert (await ann.get(f"{ann.project}/similar?before=x")).status_code == 200
+
+
+async def test_many_equal_memories_make_few_groups(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similar, "MOST_IN_GROUP", 3)
+    monkeypatch.setattr(similar, "MOST_GROUPS", 2)
+    await ann.remember_all([WINDOW] * 9 + [OTHER])
+    page = await ann.see(f"{ann.project}/similar")
+    assert page.count("3 similar memories") == 2
+    assert OTHER not in page

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.database import Database
+from server.logs import TextFormatter
 from server.models import IndexTask, Memory, metadata
 from server.models.base import Utc
 from server.settings import Settings
@@ -145,3 +146,29 @@ async def test_with_another_secret_key_memories_and_keys_still_work(settings: Se
             assert (await add(client, alice, f"Ferry number {number}")).status_code == 200
             assert len(await search(client, alice, "ferry")) == number + 1
             assert (await client.get("/health")).json()["status"] == "healthy"
+
+
+@pytest.mark.sqlite_only
+async def test_a_database_out_of_reach_is_one_line_in_the_log_that_says_what_to_do(
+    app: ASGIApp, alice: Tenant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = Database("postgresql+psycopg://nobody:hunter2@127.0.0.1:1/nothing", connections=1)
+    paths = ("/api/memories", "/mcp", "/oauth/token", "/dashboard")
+    async with asking(app) as client:
+        for name, begin in (("read", Database.read), ("write", Database.write)):
+            monkeypatch.setattr(Database, name, lambda _self, begin=begin: begin(gone))
+        await client.get(paths[0], headers=alice.auth)
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_memories", "arguments": {}}}
+        await client.post(paths[1], json=call, headers={**alice.auth, "Accept": "application/json, text/event-stream"})
+        form = {"grant_type": "refresh_token", "refresh_token": "sm_rt_x", "client_id": "client_x"}
+        await client.post(paths[2], data=form)
+        await client.get(paths[3], headers={"Cookie": "session=sm_se_" + "x" * 40, "Accept": "text/html"})
+    told = [record for record in caplog.records if record.getMessage() == "unavailable"]
+    assert len(told) >= 3
+    for record in told:
+        line = TextFormatter().format(record)
+        assert "the database is not usable: check SELFMEMORY_DATABASE_URL, and that it runs" in line
+        assert "127.0.0.1" in line
+        assert "\n" not in line
+        assert "hunter2" not in line
+    gone.close()

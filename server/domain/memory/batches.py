@@ -7,10 +7,9 @@ housekeeping publishes the rest.
 
 from collections.abc import Callable, Sequence
 
-import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.domain.memory import imports
+from server.domain.memory import imports, late_words
 from server.domain.memory.exchange.lines import line_from
 from server.domain.memory.imports import Staged
 from server.domain.memory.portions import LONG_WEIGHT, STAGED_WEIGHT, portions, weight_of
@@ -20,8 +19,6 @@ from server.errors import ServiceError
 from server.index.types import Embedded
 from server.models import Memory
 from server.principal import Principal
-
-Step = Callable[[Session, None, str], bool]
 
 
 def is_large(memories: Sequence[Memory], embedded: Sequence[Embedded]) -> bool:
@@ -62,23 +59,13 @@ def store(
     if earlier:
         _discard(session, import_id)
         return earlier
-    session.commit()
-    try:
-        end_turn(session)
-        _repeat(session, imports.publish, import_id)
-    except (sa.exc.OperationalError, sa.exc.TimeoutError):  # the batch is accepted, so housekeeping publishes the rest
-        session.rollback()
+    late_words.finish(session, import_id)
     return None
 
 
 def _discard(session: Session, import_id: str) -> None:
     """Roll back the transaction, and delete the rows that earlier transactions staged."""
     session.rollback()
-    _repeat(session, imports.discard, import_id)
-
-
-def _repeat(session: Session, step: Step, import_id: str) -> None:
-    is_more = True
-    while is_more:
-        is_more = step(session, None, import_id)
+    while imports.discard(session, None, import_id):
         end_turn(session)
+    session.commit()

@@ -8,7 +8,7 @@ from sqlmodel import Session, col
 from server.domain import audit
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
-from server.domain.memory import activity, storing, trash, turns
+from server.domain.memory import activity, late_words, storing, trash, turns
 from server.index import chunks, outbox
 from server.models import Memory
 from server.models.activity import ActivityKind
@@ -36,8 +36,25 @@ def remove(session: Session, principal: Principal, memory: Memory, days: int) ->
     """
     until = trash.keep(session, principal, memory, days) if days else None
     activity.note(session, principal, memory.project_id, ActivityKind.DELETE, [memory.id])
-    storing.remove(session, memory.project_id, [memory.number])
+    if until:
+        end(session, memory)
+    else:
+        storing.remove(session, memory.project_id, [memory.number])
     return until
+
+
+def end(session: Session, memory: Memory) -> None:
+    """Delete a memory that is in the trash too: a long one in a transaction of its own, after one that hides it.
+
+    A hidden memory has expired. After a crash, housekeeping deletes it as it does all expired memories.
+    """
+    is_long = late_words.is_long(memory)
+    if is_long:
+        memory.expires_at = now()
+        turns.end_turn(session)
+    storing.remove(session, memory.project_id, [memory.number])
+    if is_long:
+        turns.end_turn(session)
 
 
 def delete_all(session: Session, principal: Principal, project_id: str | None, user_id: str | None = None) -> int:

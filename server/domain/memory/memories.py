@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_memory, require_project
-from server.domain.memory import activity, batches, counting, idempotency, labels, usage, versions
+from server.domain.memory import activity, batches, counting, idempotency, labels, late_words, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, LISTED_COLUMNS, ROWS_PER_READ, Budget, take_fitting
 from server.domain.memory.expiry import expiry_of, of_live_memories
 from server.domain.memory.filters import Filters, narrowing
@@ -218,10 +218,10 @@ def update(
         return memory
     versions.keep(session, memory, wanted_change)
     _apply(session, memory, wanted_change, principal)
-    if embedded is not None:
-        outbox.memories_changed(session, memory.project_id, [memory], embedded)
     outbox.memory_resized(session, memory.project_id, growth)
     activity.note(session, principal, memory.project_id, kind, [memory.id])
+    if embedded is not None:
+        late_words.rewrite(session, memory, embedded[0])
     return memory
 
 

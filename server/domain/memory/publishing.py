@@ -22,6 +22,7 @@ from server.domain.memory.storing import insert
 from server.index.types import Embedded
 from server.index.words import word_index
 from server.models import Import, Memory, StagedMemory, User
+from server.models.base import now
 from server.models.imports import HISTORY, STORED
 from server.models.stored_size import size_of_memory
 
@@ -99,7 +100,8 @@ def store(session: Session, row: Import, entries: Sequence[Entry]) -> None:
     for memory, entry in zip(memories, entries, strict=True):
         session.add_all(versions_of(entry.line, memory.number, row.id))
     if is_long(entries):
-        session.add(_wordless_row(entries[0].staged, memories[0].id))
+        staged = entries[0].staged
+        session.add(_wordless_row(row.id, staged.position, memories[0].id, staged.content_hash))
     else:
         unstage(session, row.id, 0, entries[-1].staged.position)
 
@@ -125,13 +127,22 @@ def unstage(session: Session, import_id: str, first: int, last: int) -> bool:
     return bool(session.scalars(deleted).all())
 
 
-def _wordless_row(staged: StagedMemory, memory_id: str) -> StagedMemory:
+def owe_words(session: Session, memory: Memory) -> str:
+    """Begin an import that is committed and only has to write the words of this stored memory. Return its id."""
+    row = Import(project_id=memory.project_id, committed_at=now())
+    session.add(row)
+    session.flush()
+    session.add(_wordless_row(row.id, 0, memory.id, memory.content_hash))
+    return row.id
+
+
+def _wordless_row(import_id: str, position: int, memory_id: str, content_hash: str) -> StagedMemory:
     return StagedMemory(
-        import_id=staged.import_id,
-        position=-1 - staged.position,
+        import_id=import_id,
+        position=-1 - position,
         memory_id=memory_id,
         line=STORED,
-        content_hash=staged.content_hash,
+        content_hash=content_hash,
         spans=[],
         embedding_model="",
         vectors=b"",

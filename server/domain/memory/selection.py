@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
-from server.domain.memory import activity, deletions, memories, storing, trash, turns, usage
+from server.domain.memory import activity, deletions, memories, trash, turns, usage
 from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange
 from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, fold, parse_list
@@ -74,8 +74,8 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
 
     def moved(memory_id: str) -> Memory:
         memory = require_memory(session, principal, memory_id, Action.WRITE)
-        trash.keep(session, principal, memory, days=1)
-        storing.remove(session, project_id, [memory.number])
+        trash.keep(session, principal, memory, trash.days_of_revert(session, project_id))
+        deletions.end(session, memory)
         row = session.get_one(TrashedMemory, memory_id)
         row.project_id = target.id
         row.memory = {**row.memory, "project_id": target.id}

@@ -1,7 +1,7 @@
 """Finds memories that say nearly the same thing, by their stored vectors. No model is needed."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,10 +69,11 @@ def near_duplicates(session: Session, principal: Principal, project_id: str, bef
     compared_rows = rows[:MOST_COMPARED]
     oldest = compared_rows[-1][1] if len(rows) > MOST_COMPARED else None
     spaces: dict[tuple[str | None, str], list[int]] = defaultdict(list)
-    for number, _, user_id, model in compared_rows:
-        spaces[user_id, model].append(number)
-    pairs = [pair for numbers in spaces.values() for pair in _pairs(session, numbers)]
-    return Comparison(_groups(session, pairs), len(compared_rows), oldest)
+    for position, (_, _, user_id, model) in enumerate(compared_rows):
+        spaces[user_id, model].append(position)
+    numbers = [row[0] for row in compared_rows]
+    cosines = _cosines(_means(session, numbers), numbers, list(spaces.values()))
+    return Comparison(_groups(session, numbers, cosines), len(compared_rows), oldest)
 
 
 def similar_to(session: Session, principal: Principal, memory_id: str, index: Index, limit: int) -> list[Memory]:
@@ -91,16 +92,15 @@ def similar_to(session: Session, principal: Principal, memory_id: str, index: In
     return _in_order(session, project.id, numbers[:limit])
 
 
-def _pairs(session: Session, numbers: Sequence[int]) -> Iterator[tuple[float, int, int]]:
-    """Yield the cosine and the numbers of each pair that says nearly the same thing."""
-    means = _means(session, numbers)
-    with_vectors = [number for number in numbers if number in means]
-    if len(with_vectors) < 2:
-        return
-    vectors: Vectors = np.stack([means[number] for number in with_vectors])
-    cosines = np.triu(vectors @ vectors.T, k=1)
-    for first, second in np.argwhere(cosines >= NEARLY_EQUAL):
-        yield float(cosines[first, second]), with_vectors[first], with_vectors[second]
+def _cosines(means: dict[int, Vectors], numbers: Sequence[int], spaces: Sequence[Sequence[int]]) -> Vectors:
+    """Return the cosine of each two memories of a space, at their positions in `numbers`; 0 for all other pairs."""
+    cosines = np.zeros((len(numbers), len(numbers)), np.float32)
+    for space in spaces:
+        positions = [position for position in space if numbers[position] in means]
+        if len(positions) > 1:
+            vectors: Vectors = np.stack([means[numbers[position]] for position in positions])
+            cosines[np.ix_(positions, positions)] = vectors @ vectors.T
+    return np.triu(cosines, k=1)
 
 
 def _means(session: Session, numbers: Sequence[int]) -> dict[int, Vectors]:
@@ -114,21 +114,48 @@ def _means(session: Session, numbers: Sequence[int]) -> dict[int, Vectors]:
     return {number: total / max(float(np.linalg.norm(total)), 1e-9) for number, total in sums.items()}
 
 
-def _groups(session: Session, pairs: Sequence[tuple[float, int, int]]) -> list[Group]:
-    """Group the closest pairs with the memories near them, closest first. A memory is in one group."""
-    members: dict[int, list[int]] = {}
-    closeness: dict[int, float] = {}
-    for cosine, first, second in sorted(pairs, reverse=True):
-        group = members.get(first) or members.get(second) or []
-        if (first in members and second in members) or len(group) >= MOST_IN_GROUP:
-            continue
-        if not group and len(closeness) == MOST_GROUPS:
-            continue
-        group += [number for number in (first, second) if number not in group]
-        members[first] = members[second] = group
-        closeness[group[0]] = cosine
-    leaders = sorted(closeness, key=lambda leader: -closeness[leader])
-    return [Group(_newest_first(session, members[leader]), closeness[leader]) for leader in leaders]
+def _groups(session: Session, numbers: Sequence[int], cosines: Vectors) -> list[Group]:
+    """Group the closest pairs with the memories near them, closest first. A memory is in one group.
+
+    Each step takes the closest pair that is left and adds a memory to a group, so there are few steps even if all
+    memories are the same.
+    """
+    groups: list[list[int]] = []
+    closeness: list[float] = []
+    while (pair := _closest(cosines, groups)) and pair[0] >= NEARLY_EQUAL:
+        cosine, first, second = pair
+        place = next((place for place, group in enumerate(groups) if {first, second} & {*group}), len(groups))
+        if place == len(groups):
+            groups.append([])
+            closeness.append(cosine)
+        groups[place] += [position for position in (first, second) if position not in groups[place]]
+        closeness[place] = min(closeness[place], cosine)
+        _leave_out(cosines, groups)
+    order = sorted(range(len(groups)), key=lambda place: -closeness[place])
+    return [
+        Group(_newest_first(session, [numbers[position] for position in groups[place]]), closeness[place])
+        for place in order
+    ]
+
+
+def _closest(cosines: Vectors, groups: Sequence[Sequence[int]]) -> tuple[float, int, int] | None:
+    """Return the cosine and the positions of the closest pair that may begin a group or join one."""
+    if not cosines.size:
+        return None
+    if len(groups) == MOST_GROUPS:
+        ungrouped = np.setdiff1d(np.arange(len(cosines)), [position for group in groups for position in group])
+        cosines = cosines.copy()
+        cosines[np.ix_(ungrouped, ungrouped)] = 0
+    first, second = divmod(int(cosines.argmax()), len(cosines))
+    return float(cosines[first, second]), first, second
+
+
+def _leave_out(cosines: Vectors, groups: Sequence[Sequence[int]]) -> None:
+    """Set the pairs that can join no group any longer to 0: those of grouped memories, and those with a full group."""
+    grouped = [position for group in groups for position in group]
+    cosines[np.ix_(grouped, grouped)] = 0
+    full = [position for group in groups if len(group) >= MOST_IN_GROUP for position in group]
+    cosines[full, :] = cosines[:, full] = 0
 
 
 def _newest_first(session: Session, numbers: Sequence[int]) -> list[Memory]:

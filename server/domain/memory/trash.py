@@ -13,15 +13,16 @@ from sqlmodel import Session, col
 from server.database import trash_days_of
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
 from server.domain.locks import lock_project_shared
-from server.domain.memory import activity, rows, usage
+from server.domain.memory import activity, late_words, rows, usage
 from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
 from server.domain.memory.source import source_of
-from server.domain.memory.storing import insert
+from server.domain.memory.storing import insert, remove
 from server.errors import Invalid, NotFound
 from server.index import chunks, outbox
 from server.models import Memory, MemoryVersion, Piece, Project, TrashedMemory, User, metadata
 from server.models.activity import ActivityKind
 from server.models.base import is_id, now
+from server.models.expiry import has_expired
 from server.principal import Principal
 from server.quotas import TRASH_DAYS
 
@@ -67,9 +68,10 @@ def days(session: Session, principal: Principal, project_id: str) -> int:
 def keep(session: Session, principal: Principal, memory: Memory, days: int) -> datetime:
     """Keep a memory that is about to be deleted. Return the time until which it can be restored."""
     moment = now()
-    pieces = session.scalars(
-        sa.select(Piece).where(col(Piece.memory_number) == memory.number).order_by(col(Piece.position))
-    ).all()
+    _forget_ended(session, memory.id)
+    columns = (col(Piece.start), col(Piece.end), col(Piece.vector))  # a long memory has thousands of pieces
+    of_memory = sa.select(*columns).where(col(Piece.memory_number) == memory.number)
+    pieces = session.execute(of_memory.order_by(col(Piece.position))).all()
     versions = session.scalars(sa.select(MemoryVersion).where(col(MemoryVersion.memory_number) == memory.number))
     row = TrashedMemory(
         id=memory.id,
@@ -77,9 +79,9 @@ def keep(session: Session, principal: Principal, memory: Memory, days: int) -> d
         user_id=memory.user_id,
         memory=rows.written(memory),
         versions=[rows.written(version) for version in versions],
-        spans=[[piece.start, piece.end] for piece in pieces],
+        spans=[[start, end] for start, end, _ in pieces],
         embedding_model=memory.embedding_model,
-        vectors=b"".join(piece.vector for piece in pieces),
+        vectors=b"".join(vector for _, _, vector in pieces),
         expires_at=memory.expires_at,
         deleted_at=moment,
         deleted_until=moment + timedelta(days=days),
@@ -135,21 +137,47 @@ def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
 
 def bring_back(session: Session, found: TrashedMemory) -> Memory:
     """Move a memory out of the trash. Raises QuotaExceeded, and NotFound if somebody else did it first."""
-    is_there = lock_project_shared(session, found.project_id)
-    row = session.get(TrashedMemory, found.id, populate_existing=True, with_for_update=True) if is_there else None
-    if row is None:
-        raise NotFound(NO_MEMORY)
+    row = _locked(session, found)
     memory = rows.read(Memory, row.memory)
     usage.require_room_for(session, row.project_id, [memory])
     versions = [rows.read(MemoryVersion, version) for version in row.versions]
     _forget_deleted_people(session, memory, versions)
-    insert(session, row.project_id, [memory], [rows.embedded(row.embedding_model, row.spans, row.vectors)])
+    result = rows.embedded(row.embedding_model, row.spans, row.vectors)
+    _remove_hidden(session, row)
+    insert(session, row.project_id, [memory], [late_words.without_words(memory.content, result)])
     for version in versions:
         version.memory_number = memory.number
     session.add_all(versions)
-    session.delete(row)
+    if late_words.is_long(memory):  # deleting its row takes as long as writing it
+        row.deleted_until = now()
+        late_words.write(session, memory)
+        _forget_ended(session, row.id)
+    else:
+        session.delete(row)
     session.flush()
     return memory
+
+
+def _locked(session: Session, found: TrashedMemory) -> TrashedMemory:
+    """Return the row that is still in the trash, with its vectors. Raises NotFound."""
+    is_there = lock_project_shared(session, found.project_id)
+    query = sa.select(TrashedMemory).where(col(TrashedMemory.id) == found.id, *_restorable()).with_for_update()
+    row = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
+    if row is None or not is_there:
+        raise NotFound(NO_MEMORY)
+    return row
+
+
+def _forget_ended(session: Session, memory_id: str) -> None:
+    """Delete the row of a long memory that has left the trash."""
+    has_ended = col(TrashedMemory.deleted_until) <= now()
+    session.execute(sa.delete(TrashedMemory).where(col(TrashedMemory.id) == memory_id, has_ended))
+
+
+def _remove_hidden(session: Session, row: TrashedMemory) -> None:
+    """Delete what the deletion of a long memory has only hidden yet."""
+    numbers = session.scalars(sa.select(col(Memory.number)).where(col(Memory.id) == row.id, has_expired(now()))).all()
+    remove(session, row.project_id, numbers)
 
 
 def erase(session: Session, principal: Principal, memory_id: str) -> bool:

@@ -4,7 +4,7 @@ The memories of one user in one project follow each other by id, as in a convers
 end of the previous memory, so that an answer is found by the words of the question before it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -51,11 +51,12 @@ def word_rows(
     numbers: Sequence[int],
     removed: Iterable[int] = (),
     terms: KnownTerms | None = None,
+    only_context: Collection[int] = (),
 ) -> list[WordRow]:
     """Return the rows that the index must store for these memories of one user.
 
     Memories in `removed` are about to be deleted, so they are skipped as context. `terms` holds the terms of some
-    texts, by memory number.
+    texts, by memory number. The rows of `only_context` have no body, because only their context has changed.
     """
     if not numbers:
         return []
@@ -72,8 +73,9 @@ def word_rows(
         if previous is not None:
             place = 1 + (rows[previous.number].place if previous.number in rows else previous.place)
         context = indexed_terms(previous.end if previous else "")
-        known = (terms or {}).get(number)
-        body = indexed_terms(content) if known is None else known
+        body = (terms or {}).get(number)
+        if body is None and number not in only_context:
+            body = indexed_terms(content)
         rows[number] = WordRow(number, body, context, indexed_terms(date_words(created_at)), place)
     return list(rows.values())
 

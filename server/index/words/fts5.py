@@ -49,8 +49,13 @@ class Fts5:
                 "dates": _prefixed(prefix, row.dates),
             }
             for row in rows
+            if row.body is not None
         ]
         _WRITE.run(session, values)
+        contexts = [
+            {"number": row.number, "context": _prefixed(prefix, row.context)} for row in rows if row.body is None
+        ]
+        _WRITE_CONTEXT.run(session, contexts)
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         session.execute(_REMOVE_MEMORIES, {"numbers": as_json(numbers)})
@@ -150,5 +155,6 @@ _WRITE = Query(
         "INSERT OR REPLACE INTO memory_words (rowid, body, context, dates) VALUES (:number, :body, :context, :dates)"
     )
 )
+_WRITE_CONTEXT = Query(sa.text("UPDATE memory_words SET context = :context WHERE rowid = :number"))
 _REMOVE_MEMORIES = sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))")
 _REMOVE_ORPHANS = sa.text("DELETE FROM memory_words WHERE rowid NOT IN (SELECT number FROM memories)")

@@ -17,11 +17,11 @@ from server.statements import Row
 class WordRow:
     """The terms to store for one memory. `context` is the end of the previous memory, `dates` is the date in words.
 
-    `place` is the memory's place in its conversation.
+    A body that is None stays as it is stored. `place` is the memory's place in its conversation.
     """
 
     number: int
-    body: Sequence[str]
+    body: Sequence[str] | None
     context: Sequence[str]
     dates: Sequence[str]
     place: int
@@ -60,7 +60,7 @@ class WordIndex(Protocol):
         """Return a subquery for the numbers in the JSON list that a statement's `parameter` holds."""
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
-        """Insert the rows, replacing existing rows of the same memories."""
+        """Insert the rows, replacing existing rows of the same memories. Without a body, replace only the context."""
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         """Delete the words of these memories, before or while the memories themselves are deleted."""

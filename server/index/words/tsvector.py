@@ -41,8 +41,11 @@ class Tsvector:
                 "dates": " ".join(row.dates),
             }
             for row in rows
+            if row.body is not None
         ]
         _WRITE.run(session, values)
+        contexts = [{"number": row.number, "context": " ".join(row.context)} for row in rows if row.body is None]
+        _WRITE_CONTEXT.run(session, contexts)
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         """Do nothing: the foreign key cascades."""
@@ -118,3 +121,10 @@ _WRITE = Query(
         " ON CONFLICT ON CONSTRAINT memory_words_pkey DO UPDATE SET words = EXCLUDED.words"
     )
 )
+_WRITE_CONTEXT = Query(
+    sa.text(
+        "UPDATE memory_words SET words = ts_filter(words, '{a}')"
+        " || setweight(to_tsvector('memory_words', :context), 'B') WHERE memory_number = :number"
+    )
+)
+"""Only the words of a context have weight B."""

@@ -26,10 +26,10 @@ def memories_changed(
     memories after them keep their places, because a cached matrix only reads changed memories again. `terms` holds the
     terms of some texts by the number of their memory.
     """
-    changed = sorted({*numbers, *next_numbers(session, project_id, user_id, numbers)})
-    rows = word_rows(session, project_id, user_id, changed, terms=terms)
-    _write(session, project_id, rows)
     own = set(numbers)
+    following = {*next_numbers(session, project_id, user_id, numbers)} - own
+    rows = word_rows(session, project_id, user_id, sorted(own | following), terms=terms, only_context=following)
+    _write(session, project_id, rows)
     _set_places(session, [row for row in rows if row.number in own])
 
 
@@ -42,7 +42,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
     for user_id, user_numbers in _by_user(session, numbers).items():
         following = next_numbers(session, project_id, user_id, user_numbers)
         kept = [number for number in following if number not in removed]
-        _write(session, project_id, word_rows(session, project_id, user_id, kept, removed))
+        _write(session, project_id, word_rows(session, project_id, user_id, kept, removed, only_context=kept))
     word_index_of(session).remove_memories(session, sorted(removed))
 
 

@@ -1,0 +1,51 @@
+"""Stores a long memory without its words, and writes them in another transaction: cutting a megabyte into terms and
+storing these takes as long as everything else. A staged row says that the words are missing, as after an import.
+"""
+
+from dataclasses import replace
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from server.domain.memory import imports, publishing
+from server.domain.memory.portions import PUBLISHED_WEIGHT, weight_of
+from server.domain.memory.turns import end_turn
+from server.index import outbox
+from server.index.types import Embedded
+from server.models import Memory
+
+
+def is_long(memory: Memory) -> bool:
+    """Return whether the memory takes several transactions."""
+    return weight_of(memory.content, memory.piece_count) > PUBLISHED_WEIGHT
+
+
+def without_words(content: str, embedded: Embedded) -> Embedded:
+    """Return what to store first: everything, or all but the words of a long text."""
+    is_whole = weight_of(content, len(embedded.spans)) <= PUBLISHED_WEIGHT
+    return embedded if is_whole else replace(embedded, terms=())
+
+
+def rewrite(session: Session, memory: Memory, embedded: Embedded) -> None:
+    """Write everything that is derived from the new text of a memory. If the text is long, this commits."""
+    outbox.memories_changed(session, memory.project_id, [memory], [without_words(memory.content, embedded)])
+    write(session, memory)
+
+
+def write(session: Session, memory: Memory) -> None:
+    """Commit the transaction, and write the words of a long memory in the next one."""
+    if is_long(memory):
+        finish(session, publishing.owe_words(session, memory))
+
+
+def finish(session: Session, import_id: str) -> None:
+    """Commit the transaction, and publish all of an import that is committed, in turns. If the database fails,
+    housekeeping publishes the rest.
+    """
+    session.commit()
+    try:
+        end_turn(session)
+        while imports.publish(session, None, import_id):
+            end_turn(session)
+    except (sa.exc.OperationalError, sa.exc.TimeoutError):
+        session.rollback()
