@@ -63,12 +63,17 @@ def conditions(filters: Filters, project_id: str, *, are_few: bool = False) -> l
     """
     is_hidden = are_few and filters.has_only_labels
     project = sa.func.coalesce(col(Memory.project_id), "") if is_hidden else col(Memory.project_id)
-    return [project == project_id, is_live(now()), *narrowing(filters, project_id)]
+    return [project == project_id, is_live(now()), *narrowing(filters, project_id, are_few=are_few)]
 
 
-def narrowing(filters: Filters, project_id: str) -> list[Condition]:
-    """Return the conditions of the filters alone, for live memories of the project."""
-    matching = having(col(Memory.number), project_id, label_groups(filters))
+def narrowing(filters: Filters, project_id: str, *, are_few: bool = False) -> list[Condition]:
+    """Return the conditions of the filters alone, for live memories of the project.
+
+    If few memories pass, a database may begin with their labels. Otherwise it looks for the labels of each memory that
+    it reads: listing all memories with a common label would take longer than that.
+    """
+    groups = label_groups(filters)
+    matching = having(col(Memory.number), project_id, groups) if are_few else _carrying(project_id, groups)
     if filters.pinned is not None:
         matching.append(col(Memory.pinned) == (sa.true() if filters.pinned else sa.false()))
     if filters.user_id is not None:
@@ -92,6 +97,12 @@ def having(number: sa.SQLColumnExpression[int], project_id: str, groups: Sequenc
     """Return the conditions under which the memory with this number has a label of each group."""
     labels = sa.select(col(Label.memory_number)).where(col(Label.project_id) == project_id)
     return [number.in_(labels.where(col(Label.kind) == kind, col(Label.value).in_(values))) for kind, values in groups]
+
+
+def _carrying(project_id: str, groups: Sequence[LabelGroup]) -> list[Condition]:
+    """Like `having`, as a search among the labels of one memory."""
+    own = sa.and_(col(Label.project_id) == project_id, col(Label.memory_number) == col(Memory.number))
+    return [sa.exists().where(own, col(Label.kind) == kind, col(Label.value).in_(values)) for kind, values in groups]
 
 
 def _time_conditions(start: datetime | None, end: datetime | None) -> list[Condition]:

@@ -60,12 +60,13 @@ def _equals_query(sqlite: bool) -> Query:
     )
 
 
-def newest_ids(session: Session, matching: Sequence[sa.ColumnElement[bool]], limit: int) -> list[str]:
-    """Return the ids of the newest memories that match, newest first, each text once."""
+def newest_ids(session: Session, matching: Sequence[sa.ColumnElement[bool]], limit: int, *, are_few: bool) -> list[str]:
+    """Return the ids of the newest memories that match, newest first, each text once. Few are found, then sorted."""
+    order = sa.func.coalesce(col(Memory.id), "") if are_few else col(Memory.id)
     query = (
         sa.select(col(Memory.id), col(Memory.content_hash), col(Memory.user_id))
         .where(*matching)
-        .order_by(col(Memory.id).desc())
+        .order_by(order.desc())
         .limit(MOST_SCANNED)
         .execution_options(yield_per=4 * limit)
     )
