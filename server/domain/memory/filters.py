@@ -106,12 +106,17 @@ def _carrying(project_id: str, groups: Sequence[LabelGroup]) -> list[Condition]:
 
 
 def _time_conditions(start: datetime | None, end: datetime | None) -> list[Condition]:
-    """Return the conditions for a creation time. `created_at` decides; the id, which has an index, makes it fast."""
+    """Return the conditions for a creation time. `created_at` decides near the limits; elsewhere the id, which has an
+    index, so that no row has to be read.
+    """
+    memory_id, created_at = col(Memory.id), col(Memory.created_at)
     matching: list[Condition] = []
     if start is not None:
-        matching += [col(Memory.created_at) >= start, col(Memory.id) >= _smallest_id(start, -CLOCK_SLACK)]
+        is_later = sa.or_(memory_id >= _smallest_id(start, CLOCK_SLACK), created_at >= start)
+        matching += [memory_id >= _smallest_id(start, -CLOCK_SLACK), is_later]
     if end is not None:
-        matching += [col(Memory.created_at) < end, col(Memory.id) < _smallest_id(end, CLOCK_SLACK)]
+        is_earlier = sa.or_(memory_id < _smallest_id(end, -CLOCK_SLACK), created_at < end)
+        matching += [memory_id < _smallest_id(end, CLOCK_SLACK), is_earlier]
     return matching
 
 
