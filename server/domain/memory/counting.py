@@ -1,11 +1,15 @@
 """Counts the memories of a project that pass filters, from indexes alone where possible."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.memory.expiry import expired_ids
 from server.domain.memory.filters import Filters, conditions, having, label_groups, narrowing
 from server.models import Label, Memory, Project
+
+FEW = 1_000
 
 
 def count_all(session: Session, project: Project) -> int:
@@ -21,16 +25,28 @@ def count(session: Session, project: Project, filters: Filters, most: int | None
     """
     if filters.is_empty:
         return count_all(session, project)
-    numbers = _numbers(filters, project.id, has_expired=bool(expired_ids(session, project.id)))
+    numbers = _numbers(session, project, filters)
     return session.scalars(sa.select(sa.func.count()).select_from(numbers.limit(most).subquery())).one()
 
 
-def _numbers(filters: Filters, project_id: str, *, has_expired: bool) -> sa.Select[int]:
+def are_few(session: Session, project: Project, filters: Filters) -> bool:
+    """Return whether so few memories pass the filters that a database should find and sort them all."""
+    return count(session, project, filters, FEW + 1) <= FEW
+
+
+def numbers_of(session: Session, project: Project, filters: Filters, most: int) -> Sequence[int] | None:
+    """Return the numbers of the memories that pass the filters, or None if there are more than `most`."""
+    numbers = session.scalars(_numbers(session, project, filters).limit(most + 1)).all()
+    return numbers if len(numbers) <= most else None
+
+
+def _numbers(session: Session, project: Project, filters: Filters) -> sa.Select[int]:
     """Return the query for the numbers of the memories that pass the filters."""
-    if has_expired:
-        return sa.select(col(Memory.number)).where(*conditions(filters, project_id))
+    project_id = project.id
+    if expired_ids(session, project_id):
+        return sa.select(col(Memory.number)).where(*conditions(filters, project_id, are_few=True))
     if not filters.has_only_labels or not label_groups(filters):
-        matching = [col(Memory.project_id) == project_id, *narrowing(filters, project_id)]
+        matching = [col(Memory.project_id) == project_id, *narrowing(filters, project_id, are_few=True)]
         return sa.select(col(Memory.number)).where(*matching)
     (kind, values), *others = label_groups(filters)
     number = col(Label.memory_number)

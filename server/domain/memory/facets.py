@@ -1,13 +1,14 @@
 """Counts the memories with each tag, person, category and source: in a project, within filters, or in a list."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.database import id_subquery
+from server.database import as_json, is_sqlite, numbers_in
 from server.domain.access import Action, require_project
 from server.domain.memory import counting
 from server.domain.memory.expiry import of_live_memories
@@ -17,10 +18,11 @@ from server.models import Label, Memory
 from server.models.base import JsonObject
 from server.models.memories import LabelKind
 from server.principal import Principal
+from server.statements import Query
 
 METADATA_KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
 MOST_VALUES = 30
-MOST_COUNTED = 1_000
+MOST_COUNTED = counting.FEW
 """How many of the newest memories to count, so that a large project's page loads fast."""
 
 
@@ -56,21 +58,35 @@ class Facets(NamedTuple):
 def facets(session: Session, principal: Principal, project_id: str, filters: Filters) -> Facets:
     """Count the newest memories of the project that pass the filters. Raises the errors of `require_project`."""
     project = require_project(session, principal, project_id, Action.READ)
-    are_few = counting.count(session, project, filters, most=MOST_COUNTED + 1) <= MOST_COUNTED
+    are_few = counting.are_few(session, project, filters)
     matching = sa.select(col(Memory.number)).where(*conditions(filters, project.id, are_few=are_few))
     if not are_few:
         matching = matching.order_by(col(Memory.id).desc()).limit(MOST_COUNTED)
-    numbers = id_subquery(session, session.scalars(matching).all())
-    counted = col(Label.memory_number).in_(numbers)
-    labels = {kind: _labels(session, kind, [counted], MOST_VALUES).labels for kind in METADATA_KEYS}
-    return Facets(
-        labels[LabelKind.TAG], labels[LabelKind.PERSON], labels[LabelKind.CATEGORY], _sources(session, numbers)
-    )
+    numbers = as_json(session.scalars(matching).all())
+    counted: dict[str, list[_Counted]] = {kind: [] for kind in METADATA_KEYS}
+    for kind, *row in _labels_query(is_sqlite(session)).rows(session, numbers=numbers):
+        counted[kind].append(_Counted(*row))
+    labels = _named(session, {kind: sorted(counted[kind], key=_most_frequent)[:MOST_VALUES] for kind in METADATA_KEYS})
+    sources = [
+        Facet(source, name or "Unnamed", memories)
+        for source, name, memories in _sources_query(is_sqlite(session)).rows(session, numbers=numbers)
+    ]
+    return Facets(labels[LabelKind.TAG], labels[LabelKind.PERSON], labels[LabelKind.CATEGORY], sources)
 
 
 def frequent_labels(session: Session, project_id: str, kind: LabelKind, limit: int) -> Frequent:
     """Return the most frequent labels of one kind, each spelled as in the newest memory that has it."""
-    return _labels(session, kind, of_live_memories(session, project_id), limit)
+    count = sa.func.count().label("count")
+    query = (
+        sa.select(col(Label.value), count, sa.func.max(col(Label.memory_number)), sa.func.count().over())
+        .where(col(Label.kind) == kind, *of_live_memories(session, project_id))
+        .group_by(col(Label.value))
+        .order_by(count.desc(), col(Label.value))
+        .limit(limit)
+    )
+    rows = session.execute(query).all()
+    labels = _named(session, {kind: [_Counted(*row[:3]) for row in rows]})
+    return Frequent(labels[kind], rows[0][3] if rows else 0)
 
 
 def facets_of(memories: Sequence[Memory]) -> Facets:
@@ -100,22 +116,28 @@ def _count(many: Iterable[JsonObject], key: str) -> list[Facet]:
     return [Facet(names[value], names[value], count) for value, count in counts.most_common(MOST_VALUES)]
 
 
-def _labels(session: Session, kind: LabelKind, matching: Sequence[sa.ColumnElement[bool]], limit: int) -> Frequent:
-    count = sa.func.count().label("count")
-    distinct = sa.func.count().over()
-    query = (
-        sa.select(col(Label.value), count, sa.func.max(col(Label.memory_number)), distinct)
-        .where(col(Label.kind) == kind, *matching)
-        .group_by(col(Label.value))
-        .order_by(count.desc(), col(Label.value))
-        .limit(limit)
-    )
-    rows = session.execute(query).all()
-    newest = sa.select(col(Memory.number), col(Memory.details)).where(col(Memory.number).in_([row[2] for row in rows]))
-    details = {row[0]: row[1] for row in session.execute(newest)}
-    names = [_as_written(kind, value, details.get(number, {})) for value, _, number, _ in rows]
-    labels = [Facet(name, name, row[1]) for name, row in zip(names, rows, strict=True)]
-    return Frequent(labels, rows[0][3] if rows else 0)
+class _Counted(NamedTuple):
+    """A label as it is compared, how many memories have it, and the number of the newest one."""
+
+    value: str
+    memories: int
+    newest: int
+
+
+def _most_frequent(label: _Counted) -> tuple[int, str]:
+    return -label.memories, label.value
+
+
+def _named(session: Session, labels: Mapping[LabelKind, Sequence[_Counted]]) -> dict[LabelKind, list[Facet]]:
+    """Return the labels with the names that people read."""
+    newest = as_json({label.newest for counted in labels.values() for label in counted})
+    rows = _details_query(is_sqlite(session)).rows(session, numbers=newest)
+    details: dict[int, JsonObject] = {row[0]: row[1] for row in rows}
+    named: dict[LabelKind, list[Facet]] = {}
+    for kind, counted in labels.items():
+        names = [_as_written(kind, label.value, details.get(label.newest, {})) for label in counted]
+        named[kind] = [Facet(name, name, label.memories) for name, label in zip(names, counted, strict=True)]
+    return named
 
 
 def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:
@@ -123,13 +145,29 @@ def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:
     return next((name for name in _values(details, METADATA_KEYS[kind]) if fold(name) == value), value)
 
 
-def _sources(session: Session, numbers: sa.Select[int]) -> list[Facet]:
+def _in_numbers(column: sa.SQLColumnExpression[int], sqlite: bool) -> sa.ColumnElement[bool]:
+    return column.in_(numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String)))
+
+
+@cache
+def _labels_query(sqlite: bool) -> Query:
+    label = (col(Label.kind), col(Label.value))
+    query = sa.select(*label, sa.func.count(), sa.func.max(col(Label.memory_number))).group_by(*label)
+    return Query(query.where(_in_numbers(col(Label.memory_number), sqlite), col(Label.kind) != LabelKind.METADATA))
+
+
+@cache
+def _details_query(sqlite: bool) -> Query:
+    return Query(sa.select(col(Memory.number), col(Memory.details)).where(_in_numbers(col(Memory.number), sqlite)))
+
+
+@cache
+def _sources_query(sqlite: bool) -> Query:
     count = sa.func.count().label("count")
-    query = (
+    return Query(
         sa.select(col(Memory.source_id), sa.func.max(col(Memory.source_name)), count)
-        .where(col(Memory.number).in_(numbers), col(Memory.source_id).is_not(None))
+        .where(_in_numbers(col(Memory.number), sqlite), col(Memory.source_id).is_not(None))
         .group_by(col(Memory.source_id))
         .order_by(count.desc())
-        .limit(MOST_VALUES)
+        .limit(sa.literal(MOST_VALUES))
     )
-    return [Facet(source, name or "Unnamed", memories) for source, name, memories in session.execute(query)]

@@ -63,12 +63,17 @@ def conditions(filters: Filters, project_id: str, *, are_few: bool = False) -> l
     """
     is_hidden = are_few and filters.has_only_labels
     project = sa.func.coalesce(col(Memory.project_id), "") if is_hidden else col(Memory.project_id)
-    return [project == project_id, is_live(now()), *narrowing(filters, project_id)]
+    return [project == project_id, is_live(now()), *narrowing(filters, project_id, are_few=are_few)]
 
 
-def narrowing(filters: Filters, project_id: str) -> list[Condition]:
-    """Return the conditions of the filters alone, for live memories of the project."""
-    matching = having(col(Memory.number), project_id, label_groups(filters))
+def narrowing(filters: Filters, project_id: str, *, are_few: bool = False) -> list[Condition]:
+    """Return the conditions of the filters alone, for live memories of the project.
+
+    If few memories pass, a database may begin with their labels. Otherwise it looks for the labels of each memory that
+    it reads: listing all memories with a common label would take longer than that.
+    """
+    groups = label_groups(filters)
+    matching = having(col(Memory.number), project_id, groups) if are_few else _carrying(project_id, groups)
     if filters.pinned is not None:
         matching.append(col(Memory.pinned) == (sa.true() if filters.pinned else sa.false()))
     if filters.user_id is not None:
@@ -98,15 +103,26 @@ def _labeled(project_id: str, kind: LabelKind, values: Sequence[str]) -> sa.Sele
     return sa.select(col(Label.memory_number)).where(*wanted)
 
 
+def _carrying(project_id: str, groups: Sequence[LabelGroup]) -> list[Condition]:
+    """Like `having`, as a search among the labels of one memory."""
+    number = col(Memory.number)
+    return [
+        _labeled(project_id, kind, values).where(col(Label.memory_number) == number).exists() for kind, values in groups
+    ]
+
+
 def _time_conditions(start: datetime | None, end: datetime | None) -> list[Condition]:
-    """Return the conditions for a creation time. `created_at` is what counts. The condition on the id, which has an
-    index, makes the query fast.
+    """Return the conditions for a creation time. `created_at` decides near the limits; elsewhere the id, which has an
+    index, so that no row has to be read.
     """
+    memory_id, created_at = col(Memory.id), col(Memory.created_at)
     matching: list[Condition] = []
     if start is not None:
-        matching += [col(Memory.created_at) >= start, col(Memory.id) >= _smallest_id(start, -CLOCK_SLACK)]
+        is_later = sa.or_(memory_id >= _smallest_id(start, CLOCK_SLACK), created_at >= start)
+        matching += [memory_id >= _smallest_id(start, -CLOCK_SLACK), is_later]
     if end is not None:
-        matching += [col(Memory.created_at) < end, col(Memory.id) < _smallest_id(end, CLOCK_SLACK)]
+        is_earlier = sa.or_(memory_id < _smallest_id(end, -CLOCK_SLACK), created_at < end)
+        matching += [memory_id < _smallest_id(end, CLOCK_SLACK), is_earlier]
     return matching
 
 

@@ -5,6 +5,7 @@ from functools import cache
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from server.database import as_json, is_sqlite, texts_in
@@ -50,22 +51,29 @@ def equals_of(
 
 @cache
 def _equals_query(sqlite: bool) -> Query:
+    """The texts are found in a query of their own: beside a condition of a filter, SQLite might read what passes it."""
+    same = aliased(Memory)
+    with_text = (
+        sa.select(col(same.number))
+        .where(col(same.project_id) == sa.bindparam("project_id"))
+        .where(col(same.content_hash).in_(texts_in(sqlite, sa.bindparam("hashes", type_=sa.String))))
+    )
     columns = (col(Memory.content_hash), col(Memory.user_id))
     return Query(
         sa.select(*columns, sa.func.max(col(Memory.id)), sa.func.count())
-        .where(col(Memory.project_id) == sa.bindparam("project_id"), is_live(sa.bindparam("moment", type_=Utc)))
-        .where(col(Memory.content_hash).in_(texts_in(sqlite, sa.bindparam("hashes", type_=sa.String))))
+        .where(col(Memory.number).in_(with_text), is_live(sa.bindparam("moment", type_=Utc)))
         .group_by(*columns)
         .having(sa.func.count() > 1)
     )
 
 
-def newest_ids(session: Session, matching: Sequence[sa.ColumnElement[bool]], limit: int) -> list[str]:
-    """Return the ids of the newest memories that match, newest first, each text once."""
+def newest_ids(session: Session, matching: Sequence[sa.ColumnElement[bool]], limit: int, *, are_few: bool) -> list[str]:
+    """Return the ids of the newest memories that match, newest first, each text once. Few are found, then sorted."""
+    order = sa.func.coalesce(col(Memory.id), "") if are_few else col(Memory.id)
     query = (
         sa.select(col(Memory.id), col(Memory.content_hash), col(Memory.user_id))
         .where(*matching)
-        .order_by(col(Memory.id).desc())
+        .order_by(order.desc())
         .limit(MOST_SCANNED)
         .execution_options(yield_per=4 * limit)
     )

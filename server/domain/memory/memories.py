@@ -37,9 +37,6 @@ MEMORY_ATTRIBUTES = {"text": "content", "metadata": "details", "pinned": "pinned
 EMBEDDING_ATTEMPTS = 5
 """How many times a change embeds its text again because others have changed the memory."""
 
-MOST_SORTED = 1_000
-"""How many matching memories a page sorts, at most."""
-
 AFTER_ALL_IDS = "mem_g"
 
 ChangeOf = Callable[[Memory], MemoryChange]
@@ -145,9 +142,10 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
         "page": request.limit,
         "offset": request.offset,
     }
-    narrow = narrowing(request.filters, project.id)
     total = counting.count(session, project, request.filters)
-    query = _page_query(request.filters, total)
+    are_few = total <= counting.FEW
+    narrow = narrowing(request.filters, project.id, are_few=are_few)
+    query = _page_query(request.filters, are_few=are_few)
     rows = (
         query.rows(session, *narrow, **parameters)
         if request.limit <= ROWS_PER_READ
@@ -178,8 +176,8 @@ expressions make it find the few matches through the filter's index or their lab
 """
 
 
-def _page_query(filters: Filters, total: int) -> Query:
-    if filters.is_empty or total > MOST_SORTED:
+def _page_query(filters: Filters, *, are_few: bool) -> Query:
+    if filters.is_empty or not are_few:
         return _PAGE
     return _PAGE_OF_FEW_LABELED if filters.has_only_labels else _PAGE_OF_FEW
 

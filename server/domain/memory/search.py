@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 
 from server.database import as_json, is_sqlite, numbers_in
 from server.domain.access import Action, require_project
-from server.domain.memory import activity, folding
+from server.domain.memory import activity, counting, folding
 from server.domain.memory.budget import (
     ANSWER_BYTES,
     LISTED_COLUMNS,
@@ -42,7 +42,7 @@ WORD_CANDIDATES = 100
 WINDOW_CANDIDATES = 100
 """How many of the most similar memories get a window, even if they contain no word of the question."""
 
-WIDTHS = (100, 1_000, 10_000, 1 << 40)
+WIDTHS = (100, 1_000, 2_000, 10_000, 1 << 40)
 """How many of the best memories to try, one after another, until enough of them pass the filters."""
 
 MOST_ALLOWED = 5_000
@@ -124,8 +124,10 @@ def search(session: Session, principal: Principal, request: SearchRequest, index
 def _search(session: Session, project: Project, request: SearchRequest, index: Index) -> SearchPage:
     narrow = narrowing(request.filters, project.id)
     if not request.query.strip():
-        return _newest(session, project.id, narrow, request)
-    allowed = None if request.filters.is_empty else _allowed(session, project.id, request.filters)
+        return _newest(session, project, narrow, request)
+    is_filtered = not request.filters.is_empty
+    allowed = counting.numbers_of(session, project, request.filters, MOST_ALLOWED) if is_filtered else None
+    unchecked = narrow if allowed is None else []
     question = index.embed_question(session, project, request.query, WIDTHS[0] if allowed is None else None)
     word_matches = word_search.search(session, project.id, project.memory_count, request.query, allowed)
     compared = project.memory_count if allowed is None else len(allowed)
@@ -135,7 +137,7 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
         floor = 0.0 if similar is NOTHING_SIMILAR else floor_among(compared)
         threshold = floor if request.threshold is None else request.threshold
         ranking = rank(similar, word_matches, around, threshold, width)
-        existing = _existing(session, project.id, narrow, ranking, request.limit)
+        existing = _existing(session, project.id, unchecked, ranking, request.limit)
         if ranking.is_final or len(existing) == request.limit:
             break
     wanted = dict(islice(existing.items(), request.skip, None))
@@ -148,14 +150,16 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
 
 
 def _newest(
-    session: Session, project_id: str, narrow: Sequence[sa.ColumnElement[bool]], request: SearchRequest
+    session: Session, project: Project, narrow: Sequence[sa.ColumnElement[bool]], request: SearchRequest
 ) -> SearchPage:
-    ids = folding.newest_ids(session, conditions(request.filters, project_id), request.limit)
+    are_few = counting.are_few(session, project, request.filters)
+    matching = conditions(request.filters, project.id, are_few=are_few)
+    ids = folding.newest_ids(session, matching, request.limit, are_few=are_few)
     rows = _BY_ID.stream(session, ROWS_PER_READ, col(Memory.id).in_(ids))
     memories, size, is_cut = take_fitting(rows, Budget(request.answer_bytes))
     results = [SearchResult(memory, NEWEST_SCORE) for memory in memories]
     page = SearchPage(results, size, len(ids) - len(results) if is_cut else 0)
-    return _with_newest(session, project_id, narrow, page)
+    return _with_newest(session, project.id, narrow, page)
 
 
 def _with_newest(
@@ -180,13 +184,6 @@ def _with_newest(
 
 
 _BY_ID = Query(sa.select(*LISTED_COLUMNS).order_by(col(Memory.id).desc()))
-
-
-def _allowed(session: Session, project_id: str, filters: Filters) -> Sequence[int] | None:
-    """Return the numbers of the memories that pass the filters, or None if there are more than MOST_ALLOWED."""
-    query = sa.select(col(Memory.number)).where(*conditions(filters, project_id))
-    numbers = session.scalars(query.limit(MOST_ALLOWED + 1)).all()
-    return numbers if len(numbers) <= MOST_ALLOWED else None
 
 
 def _existing(

@@ -89,7 +89,7 @@ def similar_to(session: Session, principal: Principal, memory_id: str, index: In
         zip(similar_memories.similarities.tolist(), similar_memories.numbers.tolist(), strict=True), reverse=True
     )
     numbers = [number for similarity, number in best[: limit + 1] if similarity >= RELATED and number != memory.number]
-    return _in_order(session, project.id, numbers[:limit])
+    return _in_order(session, project.id, numbers[:limit]) if numbers else []
 
 
 def _cosines(means: dict[int, Vectors], numbers: Sequence[int], spaces: Sequence[Sequence[int]]) -> Vectors:

@@ -1,0 +1,89 @@
+"""What a filter costs depends on the memories that an answer needs, not on how many pass it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlmodel import Session
+
+from server.domain.memory import counting, memories, search, similar
+from server.domain.memory.filters import Filters
+from server.domain.memory.memories import ListRequest
+from server.domain.memory.search import SearchRequest
+from server.models.base import now
+from tests.support.world import World
+
+MANY = 1_000
+YEAR = timedelta(days=365)
+
+
+@pytest.fixture
+def shelf(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A project whose memories all pass three filters, as a large project's would: too many to search only them."""
+    if not world.database.is_sqlite:
+        pytest.skip("only SQLite counts its steps")
+    monkeypatch.setattr(search, "MOST_ALLOWED", 10)
+    monkeypatch.setattr(counting, "FEW", 10)
+    texts = [f"canoe trip number {number}" for number in range(MANY)]
+    world.add_many(texts, metadata={"tags": ["common", "other"], "lang": "en"}, user_id="ann")
+    world.texts("canoe")
+    return world
+
+
+FILTERS = (
+    Filters(tags=("common",)),
+    Filters(tags=("common", "other"), match_all_tags=True),
+    Filters(metadata={"lang": "en"}),
+    Filters(created_from=now() - YEAR),
+    Filters(user_id="ann"),
+)
+
+
+def test_a_common_filter_costs_little_and_finds_the_same_as_none(shelf: World) -> None:
+    plain, found = steps_of_search(shelf, Filters())
+    for filters in FILTERS:
+        steps, found_too = steps_of_search(shelf, filters)
+        assert found_too == found
+        assert steps < 1.5 * plain, filters
+    listed = ListRequest(Filters(tags=("common",)), project_id=shelf.project_id)
+    assert steps_of(shelf, lambda session: memories.list_memories(session, shelf.principal, listed)) < 5 * MANY
+
+
+def test_a_memory_without_a_similar_one_reads_no_others(world: World) -> None:
+    if not world.database.is_sqlite:
+        pytest.skip("only SQLite counts its steps")
+    world.add_many([f"canoe trip number {number}" for number in range(200)])
+    lonely = world.add("soup with leeks")
+    world.texts("canoe")
+    assert steps_of(world, lambda session: similar.similar_to(session, world.principal, lonely, world.index, 4)) < 1_000
+
+
+def steps_of_search(shelf: World, filters: Filters) -> tuple[int, list[str]]:
+    request = SearchRequest("canoe trip 7", filters, 10, project_id=shelf.project_id)
+    found: list[str] = []
+
+    def ask(session: Session) -> None:
+        page = search.search(session, shelf.principal, request, shelf.index)
+        found.extend(result.memory.id for result in page.results)
+
+    return steps_of(shelf, ask), found
+
+
+def steps_of(shelf: World, operation: Callable[[Session], object]) -> int:
+    """Return about how many steps SQLite's virtual machine takes."""
+    hundreds = 0
+
+    def count() -> int:
+        nonlocal hundreds
+        hundreds += 1
+        return 0
+
+    with shelf.database.read() as session:
+        connection = session.connection().connection.driver_connection
+        assert connection is not None
+        connection.set_progress_handler(count, 100)
+        try:
+            operation(session)
+        finally:
+            connection.set_progress_handler(None, 100)
+    return hundreds * 100
