@@ -62,6 +62,7 @@ async def test_one_visit_of_a_memory_is_one_read_of_the_person(ann: Visitor) -> 
     page = await ann.see(f"{ann.project}/activity?kind=read")
     assert page.count(f"alice read {LISBON} in the dashboard") == 1
     assert page.count(LISBON) == 1
+    assert "alice in the dashboard Read 1 memory" in await ann.see(ann.project)
 
 
 async def test_an_incomplete_form_undoes_nothing(ann: Visitor) -> None:
