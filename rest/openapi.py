@@ -66,9 +66,10 @@ async def page(request: Request[State]) -> Response:
     return Response(text, media_type="text/html", headers={"Content-Security-Policy": csp.DOCS})
 
 
-async def style(_request: Request[State]) -> Response:
-    """Return the style sheet of the page."""
-    return Response(environment("rest").get_template("docs.css").render(), media_type="text/css")
+async def style(request: Request[State]) -> Response:
+    """Return the style sheet of the page, in the theme that the person chose in the dashboard."""
+    text = environment("rest").get_template("docs.css").render(theme=request.cookies.get("theme", ""))
+    return Response(text, media_type="text/css")
 
 
 def describe(endpoints: tuple[Endpoint, ...], session_cookie: str) -> JsonObject:

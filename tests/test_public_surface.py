@@ -153,10 +153,10 @@ async def test_the_forms_of_the_door_say_how_they_may_be_asked(client: httpx.Asy
 def test_the_names_of_the_operations_in_the_metrics() -> None:
     assert " ".join(sorted(NAMES.values())) == (
         "accounts.delete activity.list_activity api_keys.create api_keys.delete api_keys.list_keys api_keys.rename "
-        "arrivals.since assistants.recent_work audit.list_events audit.list_own authorizations.approve "
-        "authorizations.deny connections.disconnect connections.first_use connections.list_connections "
-        "connections.list_reaching connections.list_reaching_in context.read_context examples.add "
-        "exchange.import_as_member facets.facets "
+        "arrivals.since assistants.recent_work audit.list_events audit.list_own audit.names_of_targets "
+        "authorizations.approve authorizations.deny connections.disconnect connections.first_use "
+        "connections.list_connections connections.list_reaching connections.list_reaching_in context.read_context "
+        "examples.add exchange.import_as_member facets.facets "
         "identities.list_own "
         "imports.commit imports.discard imports.publish imports.stage invitation_answers.accept "
         "invitation_answers.decline invitation_answers.list_pending invitation_answers.show invitations.cancel "
@@ -177,7 +177,7 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "selection.delete selection.merge selection.move selection.pin selection.tag sessions.list_own "
         "sessions.revoke similar.near_duplicates similar.similar_to step_up.is_fresh step_up.prove "
         "step_up.prove_by_passkey step_up.ways_of titles.titles_of trash.days trash.list_trash trash.restore users.me "
-        "users.names_of users.rename versions.count_versions"
+        "users.names_of users.rename versions.count_versions versions.read_history"
     )
 
 

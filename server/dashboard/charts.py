@@ -1,5 +1,6 @@
 """Computes the coordinates of the charts, which templates draw as SVG."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,8 +11,9 @@ WIDTH, HEIGHT = 640, 138
 BASELINE, LEFT = 112, 36
 GAP = 3
 WIDEST_BAR = 40
-TICK_ROOM = 50
-"""The width that a tick's label needs. A tick closer to the right edge is left out."""
+MOST_TICKS = 4
+TICK_ROOM = 100
+"""The width that a tick's label needs on a phone. A tick closer to the right edge is left out."""
 
 
 class Bar(NamedTuple):
@@ -48,16 +50,16 @@ class Columns(NamedTuple):
 
 
 def columns(overview: Overview) -> Columns:
-    """Return one bar per span, and about four labels below the bars."""
+    """Return one bar per span, and at most MOST_TICKS labels below the bars."""
     spans = overview.spans
     top = _round_up(max(span.memories for span in spans))
     pitch = (WIDTH - LEFT) / len(spans)
     bars = [_bar(span, overview.step, LEFT + index * pitch, pitch, top) for index, span in enumerate(spans)]
-    every = max(1, len(bars) // 4)
+    every = math.ceil(len(bars) / MOST_TICKS)
     ticks = [
         Tick(round(bar.x, 1), _short_name(span, overview.step))
         for bar, span in list(zip(bars, spans, strict=True))[::every]
-        if bar.x < WIDTH - TICK_ROOM or len(bars) < 5
+        if bar.x < WIDTH - TICK_ROOM or len(bars) <= MOST_TICKS
     ]
     return Columns(bars, ticks, top, sum(span.memories for span in spans))
 

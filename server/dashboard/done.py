@@ -22,7 +22,8 @@ DONE = {
     "selected-unpin": "{} unpinned.",
     "selected-tag": "Tags added to {}.",
     "selected-move": "{} moved.",
-    "selected-delete": "{} deleted. You can restore them from the trash, unless this project has no trash.",
+    "selected-delete": "{} deleted. You can restore deleted memories from the trash.",
+    "selected-erase": "{} deleted.",
     "key-revoked": "API key revoked. It no longer works.",
     "disconnected": "App disconnected. It no longer has access.",
     "view-saved": "View saved. You can find it above your memories.",
@@ -46,6 +47,7 @@ DONE = {
     "declined": "Invitation declined.",
     "all-read": "All notifications marked as read.",
     "theme-saved": "Theme saved.",
+    "account-deleted": "Your account is deleted, with your personal organization and its memories.",
     "name-saved": "Name saved.",
     "password-saved": "Password changed. You are signed out everywhere else.",
     "passkey-added": "Passkey added. You can sign in with it from now on.",
@@ -69,6 +71,7 @@ NOTHING_DONE = {
     "selected-tag": f"No tags were added: {ALREADY_GONE}",
     "selected-move": f"Nothing was moved: {ALREADY_GONE}",
     "selected-delete": f"Nothing was deleted: {ALREADY_GONE}",
+    "selected-erase": f"Nothing was deleted: {ALREADY_GONE}",
 }
 """The messages to show instead when the number is 0."""
 

@@ -13,6 +13,7 @@ LEAST_LINES = 2
 """A text with at least this many spoken lines counts as a conversation."""
 
 _SPEAKER = re.compile(r"^(user|assistant|system|tool): ", re.MULTILINE)
+_BLANK_LINES = re.compile(r"\n\s*\n")
 Span = tuple[int, int]
 
 
@@ -25,6 +26,11 @@ class Part(NamedTuple):
     is_speaker: bool = False
 
 
+def heading(title: str) -> str:
+    """Return a memory's title without its speaker and without Markdown markers."""
+    return _SPEAKER.sub("", title, count=1).lstrip("#>*- ")
+
+
 def is_conversation(content: str) -> bool:
     """Return whether the text consists of a conversation's lines, the form in which messages are stored."""
     beginning = content[: EXCERPT_LENGTH * 10]
@@ -35,9 +41,10 @@ def excerpt(content: str, question: str = "", piece: str = "") -> list[Part]:
     """Return about EXCERPT_LENGTH characters around what the question matched. `piece` is the closest passage. Without
     a question, return the beginning.
     """
-    text = excerpt_of(content, question, piece, EXCERPT_LENGTH)
+    text = _BLANK_LINES.sub("\n", excerpt_of(content, question, piece, EXCERPT_LENGTH))
+    piece = "" if piece == content.strip() else _BLANK_LINES.sub("\n", piece)
     words = Highlighter(question).spans(text) if question else []
-    start = text.find(piece) if piece and piece != content.strip() else -1
+    start = text.find(piece) if piece else -1
     passages = [(start, start + len(piece))] if start >= 0 else []
     speakers = [match.span() for match in _SPEAKER.finditer(text)] if is_conversation(content) else []
     return _parts(text, words, passages, speakers)

@@ -18,6 +18,9 @@ Choice = TypeVar("Choice", bound=StrEnum)
 LABEL_KEYS = (TAGS, PEOPLE, CATEGORY)
 """Metadata keys with their own form field. All other metadata is edited as JSON."""
 
+PERIOD = "When"
+"""The label of periods. People write them with spaces (`last week`), programs also with underscores."""
+
 FIELD_LABELS = {
     "content": "Text",
     "text": "Text",
@@ -25,8 +28,8 @@ FIELD_LABELS = {
     "user_id": "End user",
     "q": "Search",
     "user": "End user",
-    "when": "When",
-    "temporal_filter": "When",
+    "when": PERIOD,
+    "temporal_filter": PERIOD,
     "timezone": "Time zone",
     "name": "Name",
     "email": "Email address",
@@ -44,7 +47,8 @@ FIELD_LABELS = {
 def with_field_label(error: ServiceError) -> str:
     """Return the error's sentence, with the field's label before it if the error is about a field."""
     if isinstance(error, Invalid) and error.field:
-        return f"{field_label(error.field)}: {error.reason}"
+        label = field_label(error.field)
+        return f"{label}: {error.reason.replace('_', ' ') if label == PERIOD else error.reason}"
     return error.detail
 
 

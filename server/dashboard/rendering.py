@@ -38,7 +38,9 @@ def pretty(value: JSON) -> str:
 
 
 def one_line(value: JSON) -> str:
-    """Return text as it is, and any other metadata value as JSON on one line."""
+    """Return text unchanged, a list of texts with commas, and any other metadata value as JSON on one line."""
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        return ", ".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -1,5 +1,6 @@
 """The audit trail: who changed which rights, and when."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.domain.access import Action, require_organization, require_session
-from server.models import AuditEvent, Project
+from server.models import ApiKey, AuditEvent, Invitation, OAuthClient, Project
 from server.models.base import JSON
 from server.principal import Principal
 
@@ -69,6 +70,9 @@ class Event(StrEnum):
 RETENTION = timedelta(days=400)
 """How long to keep an event."""
 
+REFERENCES = ("project_id", "client_id")
+"""Details of events that are ids."""
+
 RETENTION_WITHOUT_ORGANIZATION = timedelta(days=30)
 """How long to keep an event that belongs to no organization and no user, such as a failed sign-in to an unknown
 address.
@@ -110,6 +114,22 @@ def list_events(
     """
     require_organization(session, principal, organization_id, Action.SEE_AUDIT)
     return _newest(session, col(AuditEvent.organization_id) == organization_id, limit, before)
+
+
+def names_of_targets(
+    session: Session, principal: Principal, organization_id: str, events: Iterable[AuditEvent]
+) -> dict[str, str]:
+    """Return the names of the keys, projects and apps in the organization's events, and the addresses of invitations,
+    by id. What no longer exists has no name. Raises NotFound, Forbidden.
+    """
+    require_organization(session, principal, organization_id, Action.SEE_AUDIT)
+    ids = {str(one) for event in events for one in (event.target, *map(event.details.get, REFERENCES)) if one}
+    named = (
+        (ApiKey.id, ApiKey.name), (Project.id, Project.name), (Invitation.id, Invitation.email),
+        (OAuthClient.id, OAuthClient.name),
+    )  # fmt: skip
+    rows = [session.execute(sa.select(col(key), col(name)).where(col(key).in_(ids))).all() for key, name in named]
+    return {key: name for found in rows for key, name in found}
 
 
 def list_own(session: Session, principal: Principal, limit: int, before: str | None) -> list[AuditEvent]:

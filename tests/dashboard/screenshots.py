@@ -1,4 +1,7 @@
-"""`make screenshots`: write a screenshot of every page to ./screenshots, light, dark and at the width of a phone."""
+"""`make screenshots`: write a screenshot of every page to ./screenshots, light, dark and at the width of a phone.
+
+It fails if axe finds a problem, or if a page scrolls sideways.
+"""
 
 import base64
 import random
@@ -11,10 +14,14 @@ from pathlib import Path
 import httpx
 
 from server.models.base import now
+from tests.dashboard import screenshot_states as states
+from tests.support.accessibility import problems_here
 from tests.support.browser import Browser, browsing, serving
 
 OUT = Path(__file__).parents[2] / "screenshots"
 MAX_HEIGHT = 2400
+PROBLEMS: list[str] = []
+TOO_LONG_FOR_AXE = ("docs",)
 MEMORIES = (
     "Anna prefers the window seat on trains and the aisle on planes.",
     "The invoice for the Lisbon offsite is paid; the accountant wants the receipt by Friday.",
@@ -38,21 +45,37 @@ def main() -> None:
     ):
         signed_out = ["/setup", "/sign-up", "/sign-in", "/forgot-password", "/accept-invitation/nothing"]
         shoot_all(browser, {path.strip("/").replace("/", "-"): path for path in signed_out})
+        states.shoot_refused_sign_up(browser, shoot)
         browser.open("/setup")
         browser.sign_up("alice@example.com", "Alice Moreau")
         project = browser.path
-        shoot_all(browser, {"overview-empty": project, "memories-empty": f"{project}/memories"})
-        shoot_all(browser, fill(browser, project))
+        empty = ("memories", "activity", "keys", "trash", "similar")
+        shoot_all(browser, {"overview-empty": project, **{f"{name}-empty": f"{project}/{name}" for name in empty}})
+        bearer = create_key(browser, project)
+        shoot_all(browser, fill(browser, project, bearer))
         shoot_form_results(browser, project)
+        states.shoot_sign_in(settings, shoot)
+        states.shoot_texts(browser, project, bearer, shoot)
+        states.shoot_lists(browser, project, bearer, shoot)
+        states.shoot_import(browser, project, Path(folder), shoot)
+        states.shoot_app(browser, shoot)
+        states.shoot_keyboard(browser, project, shoot)
+        states.shoot_team(browser, project, settings, shoot)
+        states.shoot_account(browser, shoot)
     sys.stdout.write(f"{len(list(OUT.iterdir()))} screenshots in {OUT}\n")
+    sys.exit("\n".join(PROBLEMS) or None)
 
 
-def fill(browser: Browser, project: str) -> dict[str, str]:
-    """Create memories, an edit and an organization. Return the pages that show them, by name."""
+def create_key(browser: Browser, project: str) -> dict[str, str]:
+    """Create an API key on its page. Return the header that uses it."""
     browser.open(f"{project}/keys")
     browser.write("Name", "Laptop")
     browser.press("Create API key")
-    bearer = {"Authorization": f"Bearer {browser.field('New API key').get_attribute('value')}"}
+    return {"Authorization": f"Bearer {browser.field('New API key').get_attribute('value')}"}
+
+
+def fill(browser: Browser, project: str, bearer: dict[str, str]) -> dict[str, str]:
+    """Create memories, an edit and an organization. Return the pages that show them, by name."""
     response = httpx.post(f"{browser.base}/api/memories/batch", json={"memories": memories()}, headers=bearer)
     memory = f"/dashboard/memories/{response.json()['results'][0]['memory_id']}"
     browser.open(f"{memory}/edit")
@@ -62,6 +85,10 @@ def fill(browser: Browser, project: str) -> dict[str, str]:
     browser.write("Organization name", "Orchard & Co")
     browser.press("Create organization")
     organization = browser.path.partition("?")[0]
+    browser.open("/dashboard/organizations")
+    browser.write("Project name", "Harvest")
+    browser.choose("Organization", "Orchard & Co")
+    browser.press("Create project")
     pages = ("memories", "memories/new", "keys", "members", "transfer", "settings", "trash", "similar")
     concerns = ("members", "projects", "access", "activity", "danger")
     clients = ("claude", "claude-code", "claude-desktop", "goose", "open-webui", "other", "rest")
@@ -134,7 +161,9 @@ def shoot_all(browser: Browser, pages: dict[str, str]) -> None:
 
 
 def shoot(browser: Browser, name: str) -> None:
-    """Take three screenshots of the open page."""
+    """Take three screenshots of the open page, and note its problems."""
+    sys.stderr.write(f"{name} {browser.path}\n")
+    browser.driver.execute_script("scrollTo(0, 0)")
     browser.use_light()
     _picture(browser, f"{name}-light")
     browser.use_dark()
@@ -143,6 +172,8 @@ def shoot(browser: Browser, name: str) -> None:
     browser.use_phone()
     _picture(browser, f"{name}-phone")
     browser.use_window()
+    if name not in TOO_LONG_FOR_AXE:
+        PROBLEMS.extend(f"{name}: {problem}" for problem in problems_here(browser))
 
 
 def _picture(browser: Browser, name: str) -> None:

@@ -28,3 +28,10 @@ def test_commands_and_shortcuts_open_from_the_keyboard(tmp_path: Path) -> None:
         ann.until(lambda: not ann.driver.find_elements(By.CSS_SELECTOR, "dialog[open]"), "the list stays")
         ann.keys("g", "m")
         ann.until(lambda: ann.path.endswith("/memories"), "the shortcut led nowhere")
+        for name in ("Area 17", "Area 7"):
+            ann.open("/dashboard/organizations")
+            ann.write("Project name", name)
+            ann.press("Create project")
+        ActionChains(ann.driver).key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL).perform()
+        ann.keys("area 7")
+        assert ann.driver.find_element(By.CSS_SELECTOR, "dialog[open] li").text == "Project: Area 7"

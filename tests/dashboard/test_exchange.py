@@ -83,8 +83,8 @@ async def test_exports_and_imports_leave_their_trace_in_the_audit(ann: Visitor, 
         assert event["metadata"].pop("credential_id").startswith("ses_")
         assert event["metadata"] == {"count": count, "credential": "session"}
     activity = await ann.see(f"{ann.organization}/activity")
-    assert "Memories imported" in activity
-    assert "Memories exported" in activity
+    assert "Memories imported alice · My Memories · 1 memory" in activity
+    assert "Memories exported bob · My Memories · 1 memory" in activity
 
 
 async def test_an_export_can_be_imported(ann: Visitor, ben: Visitor) -> None:
@@ -95,7 +95,9 @@ async def test_an_export_can_be_imported(ann: Visitor, ben: Visitor) -> None:
     assert len(file.text.splitlines()) == 2
     assert "2 memories imported. 0 memories skipped" in seen(await import_all(ben, file.content))
     assert "Größe, 大小, <b>" in await ben.see(f"{ben.project}/memories")
-    assert "0 memories imported. 2 memories skipped" in seen(await import_all(ben, file.content))
+    assert "0 memories imported. 2 memories skipped: they already exist" in seen(await import_all(ben, file.content))
+    again = file.content.splitlines(keepends=True)[0] + line("New.")
+    assert "1 memory imported. 1 memory skipped: it already exists" in seen(await import_all(ben, again))
 
 
 @pytest.mark.parametrize(("wanted", "ending"), [("markdown", "zip"), ("csv", "csv")])

@@ -28,6 +28,7 @@ async def test_the_first_page_stays_the_first_page_after_a_wrong_field(client: h
         assert answer.status_code == 400
         assert "This server is new." in answer.text
         assert 'aria-invalid="true"' in answer.text
+        assert re.findall(r'name="(\w+)"[^>]* autofocus', answer.text) == list(wrong)
         assert f'value="{wrong.get("name", "Ann")}"' in answer.text
     assert (await sign_up(client)).status_code == 303
     assert "This server is new." not in (await sign_up(client, email="nobody")).text
@@ -117,5 +118,8 @@ async def test_example_memories_come_on_request_and_go_together(ann: Visitor) ->
 
 
 async def test_viewers_add_no_examples(ann: Visitor, viewer: Visitor) -> None:
-    assert "Add example memories" not in await viewer.see(ann.project)
+    page = await viewer.see(ann.project)
+    assert "Add example memories" not in page
+    assert "Tell it something" not in page
+    assert "add a memory yourself" not in await viewer.see(f"{ann.project}/memories")
     assert (await viewer.post(f"{ann.project}/examples")).status_code == 403

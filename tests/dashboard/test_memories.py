@@ -78,6 +78,7 @@ async def test_an_invalid_filter_is_refused_and_kept_in_its_field(ann: Visitor) 
 async def test_pagination_shows_every_memory(ann: Visitor) -> None:
     await ann.remember_all([f"Memory number {number:02}." for number in range(30)])
     first = await ann.get(f"{ann.project}/memories")
+    assert "alice listed 25 memories in the dashboard" in await ann.see(f"{ann.project}/activity")
     second = await ann.get(next_of(first))
     assert all(f"number {number:02}." in first.text + second.text for number in range(30))
     assert "number 29." in first.text
@@ -94,6 +95,15 @@ async def test_an_edit_keeps_the_previous_version(ann: Visitor) -> None:
     assert "Anna likes the window." in shown
     assert "1 earlier version" in shown
     assert "<del>aisle</del><ins>window</ins>" in (await ann.get(page)).text
+
+
+async def test_the_history_shows_labels_as_people_write_them(ann: Visitor) -> None:
+    memory_id = await ann.remember("Same.", tags=["a", "b"])
+    change = {"metadata": {"tags": ["b"], "mood": "good"}}
+    await ann.client.put(f"/api/memories/{memory_id}", json=change, headers=ann.tenant.auth)
+    page = (await ann.get(f"/dashboard/memories/{memory_id}")).text
+    assert "<dt>Tags</dt><dd><del>a, b</del> <ins>b</ins></dd>" in page
+    assert "<dt>mood</dt><dd> <ins>good</ins></dd>" in page
 
 
 async def test_saving_without_changes_creates_no_version(ann: Visitor) -> None:

@@ -1,6 +1,8 @@
 """The overview of a project counts by the calendar of the person who reads it."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from tests.support.visitors import Visitor
 
@@ -19,3 +21,15 @@ async def test_weeks_are_those_of_the_reader(ann: Visitor) -> None:
     page = await ann.see(ann.project)
     assert "By week, UTC" not in page
     assert f"Week of {monday:%B} {monday.day}, {monday:%Y} 1" in page
+
+
+async def test_the_labels_of_the_chart_have_room_on_a_phone(ann: Visitor) -> None:
+    for days in (0, 200):
+        created_at = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+        body = {"content": f"From {days} days ago.", "created_at": created_at}
+        assert (await ann.client.post("/api/memories", json=body, headers=ann.tenant.auth)).status_code == 200
+    positions = re.findall(r'<text x="([\d.]+)" y="134">[A-Z][a-z]+ \d{4}</text>', (await ann.get(ann.project)).text)
+    assert len(positions) >= 2
+    places = [float(position) for position in positions]
+    assert all(after - before >= 100 for before, after in pairwise(places))
+    assert places[-1] <= 540

@@ -164,6 +164,11 @@ async def test_only_managers_see_the_activity(shared: Visitor, ben: Visitor) -> 
     page = await shared.see(f"{shared.organization}/activity")
     assert "Organization created alice" in page
     assert "Project created alice · Shared" in page
+    await shared.post(f"{shared.project}/keys", {"name": "Laptop", "permission": "read", "expires_in_days": ""})
+    await shared.post(f"{shared.project}/members", {"email": "new@example.com", "role": "viewer"})
+    page = await shared.see(f"{shared.organization}/activity")
+    assert "API key created alice · Laptop · Shared" in page
+    assert "Invitation sent alice · new@example.com" in page
     assert (await ben.get(f"{shared.organization}/activity")).status_code == 403
 
 

@@ -25,6 +25,16 @@ async def test_a_project_is_renamed_and_keeps_deleted_memories_as_long_as_it_say
     assert stored.json()["name"] == "Household"
 
 
+async def test_a_project_keeps_days_that_the_form_does_not_offer(ann: Visitor) -> None:
+    for days, label in ((14, "14 days"), (1, "1 day"), (30, "30 days")):
+        await ann.client.patch(
+            f"/api{ann.project.removeprefix('/dashboard')}", json={"trash_days": days}, headers={"Origin": ORIGIN}
+        )
+        page = await ann.get(f"{ann.project}/settings")
+        assert f'<option value="{days}" selected>{label}</option>' in page.text
+        await ann.do(f"{ann.project}/change", {"name": "Household", "trash_days": str(days)})
+
+
 async def test_a_key_is_renamed(ann: Visitor) -> None:
     page = await ann.get(f"{ann.project}/keys")
     rename = re.search(r'action="([^"]+/rename)"', page.text)

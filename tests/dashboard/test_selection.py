@@ -125,6 +125,33 @@ async def test_viewers_export_a_selection_and_change_nothing(ann: Visitor, viewe
     assert (await viewer.post(f"{ann.project}/memories/selected", {"action": "export", "ids": memory_id})).text
 
 
+async def test_memories_move_only_to_projects_that_take_them(ann: Visitor, viewer: Visitor) -> None:
+    for visitor in (ann, viewer):
+        await visitor.remember(TEXTS[0])
+        assert "To project" not in await visitor.see(f"{visitor.project}/memories")
+    await other_project(ann)
+    assert "To project Second (Personal)" in await ann.see(f"{ann.project}/memories")
+
+
+async def test_a_refused_action_keeps_the_list_and_the_selection(ann: Visitor) -> None:
+    first = await ann.remember(TEXTS[0], tags="travel")
+    await ann.remember(TEXTS[1])
+    refused = await act(ann, "tag", [first], back="?tags=travel")
+    assert refused.status_code == 400
+    assert TEXTS[1] not in seen(refused)
+    assert f'value="{first}" checked' in refused.text
+
+
+async def test_a_project_without_trash_does_not_promise_one(ann: Visitor) -> None:
+    first, second = await ann.remember_all(TEXTS[:2])
+    await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": "0"})
+    deleted = await act(ann, "delete", [first])
+    assert "1 memory deleted." in await ann.see(deleted.headers["location"])
+    assert "from the trash" not in await ann.see(deleted.headers["location"])
+    assert "has no trash" in seen(await ann.post(f"/dashboard/memories/{second}/delete"))
+    assert "does not keep" in await ann.see(f"{ann.project}/trash")
+
+
 async def test_pages_say_how_many_memories_something_was_done_with(ann: Visitor) -> None:
     first, second, third = await ann.remember_all(TEXTS)
     fields = {"new_tags": "x", "target": await other_project(ann)}

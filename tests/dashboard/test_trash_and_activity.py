@@ -56,6 +56,15 @@ async def test_what_a_key_did_is_told_in_sentences_and_undone(ann: Visitor) -> N
     assert "A wrong memory." in await ann.see(f"{ann.project}/trash")
 
 
+async def test_one_visit_of_a_memory_is_one_read_of_the_person(ann: Visitor) -> None:
+    memory_id = await ann.remember(f"# {LISBON}")
+    await ann.see(f"/dashboard/memories/{memory_id}")
+    page = await ann.see(f"{ann.project}/activity?kind=read")
+    assert page.count(f"alice read {LISBON} in the dashboard") == 1
+    assert page.count(LISBON) == 1
+    assert "alice in the dashboard Read 1 memory" in await ann.see(ann.project)
+
+
 async def test_an_incomplete_form_undoes_nothing(ann: Visitor) -> None:
     answer = await ann.post(f"{ann.project}/activity/undo", {"source_id": "nobody", "since": "soon"})
     assert answer.status_code == 400

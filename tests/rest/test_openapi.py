@@ -116,3 +116,6 @@ async def test_the_page_shows_every_route_without_script_or_another_host(client:
     style = await client.get("/docs.css")
     assert style.headers["content-type"].startswith("text/css")
     assert "prefers-color-scheme: dark" in style.text
+    assert "color-scheme: dark;" not in style.text
+    chosen = await client.get("/docs.css", headers={"Cookie": "theme=dark"})
+    assert "color-scheme: dark;" in chosen.text

@@ -4,6 +4,9 @@ from axe_selenium_python import Axe  # type: ignore[import-untyped]  # it has no
 
 from tests.support.browser import Browser
 
+NARROWEST = 320
+"""The width in pixels at which no page may scroll sideways."""
+
 
 def is_one_time_code(rule: str, element: str) -> bool:
     """Return whether axe is wrong: this version does not know HTML's `one-time-code`."""
@@ -25,7 +28,8 @@ def problems_here(browser: Browser) -> list[str]:
             for node in violation["nodes"]
             if not is_one_time_code(violation["id"], node["html"])
         ]
-    if browser.driver.execute_script("return document.documentElement.scrollWidth") > 390:
-        problems.append(f"{path} is wider than a phone")
+    browser.use_phone(NARROWEST)
+    if browser.driver.execute_script("return document.documentElement.scrollWidth") > NARROWEST:
+        problems.append(f"{path} is wider than a phone of {NARROWEST} pixels")
     browser.use_window()
     return problems

@@ -157,8 +157,8 @@ class Browser:
         features = [{"name": name, "value": value} for name, value in wanted.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
-    def use_phone(self) -> None:
-        size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    def use_phone(self, width: int = 390) -> None:
+        size = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": True}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def use_window(self) -> None:

@@ -27,12 +27,11 @@ document.querySelector("nav.project [aria-current]")?.scrollIntoView({ block: "n
 for (const input of document.querySelectorAll("input[name=timezone]")) input.value = zone;
 for (const element of document.querySelectorAll("[data-zone]")) element.textContent = zone;
 
-// Show a message such as "Saved." once: remove it from the address, which may be reloaded or shared.
+// Show a message such as "Saved." once: remove it from the address, which may be reloaded or shared. Replacing the
+// address also makes a page that answers a form, such as a new key, reload without sending the form again.
 const address = new URL(location.href);
-if (address.searchParams.has("done")) {
-  for (const name of ["done", "count", "invitations"]) address.searchParams.delete(name);
-  history.replaceState(null, "", address);
-}
+if (address.searchParams.has("done")) for (const name of ["done", "count", "invitations"]) address.searchParams.delete(name);
+history.replaceState(null, "", address);
 
 // A copy button next to everything that is meant to be pasted. Over plain http there is no clipboard: copy a selection.
 async function copy(button, source) {

@@ -51,7 +51,9 @@ const palette = dialogOf("Command palette", input, list);
 
 function show() {
   const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = commands().filter((one) => words.every((word) => one.name.toLowerCase().includes(word))).slice(0, 9);
+  const matching = commands().filter((one) => words.every((word) => one.name.toLowerCase().includes(word)));
+  const isWhole = (one) => words.every((word) => one.name.toLowerCase().split(/[^\p{L}\p{N}]+/u).includes(word));
+  const found = matching.sort((one, other) => isWhole(other) - isWhole(one)).slice(0, 9);
   if (base && input.value.trim()) {
     found.push({ name: `Search memories for “${input.value.trim()}”`, href: `${base}/memories?q=${encodeURIComponent(input.value.trim())}` });
   }

@@ -1,15 +1,15 @@
 """The user's account: name, password, browser sessions, activity, deletion."""
 
 from sqlmodel import Session
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from server import attempts, streams
+from server.dashboard.event_titles import event_title
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.session_cookies import redirect_signed_in
 from server.dashboard.theme import THEMES, remember_theme
 from server.dashboard.views.entrance import browser_info_of
 from server.domain import accounts, audit
-from server.domain.audit import Event
 from server.domain.people import identities, passkeys, passwords, second_factors, sessions, users
 from server.errors import Invalid
 from server.mailer import Mailer
@@ -17,15 +17,6 @@ from server.principal import Principal
 
 ACCOUNT = f"{HOME}/account"
 EVENTS_PER_PAGE = 20
-EVENT_TITLES: dict[str, str] = {
-    Event.SIGNED_UP: "Account created",
-    Event.SIGN_IN_FAILED: "Sign-in failed",
-    Event.EMAIL_VERIFIED: "Email address confirmed",
-    Event.SESSION_REVOKED: "Signed out of another browser",
-    Event.ACCESS_DENIED: "App denied",
-    Event.ORGANIZATION_DELETED: "Organization deleted",
-}
-"""Titles that cannot be derived from the event's type."""
 
 
 async def show(request: PageRequest) -> Response:
@@ -43,11 +34,6 @@ async def show(request: PageRequest) -> Response:
         identities=await request.call.read(identities.list_own),
         two_factor=await request.call.read(second_factors.status),
     )
-
-
-def event_title(event_type: str) -> str:
-    """Return the event's title for people, such as `Password changed`."""
-    return EVENT_TITLES.get(event_type) or event_type.partition(".")[2].replace("_", " ").capitalize()
 
 
 async def rename(request: PageRequest) -> Response:
@@ -90,7 +76,7 @@ async def delete(request: PageRequest) -> Response:
     user = await request.call.read(users.me)
     request.require_confirmation(user.email or "")
     await request.call.run(accounts.delete)
-    return RedirectResponse("/sign-up", 303)
+    return redirect("/sign-up", "account-deleted")
 
 
 def send_verification(session: Session, principal: Principal, mailer: Mailer) -> None:

@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from server import attempts, csp, streams, wire
+from server.dashboard.done import done_message
 from server.dashboard.pages import HOME, redirect
 from server.dashboard.rendering import render
 from server.dashboard.session_cookies import continue_sign_in, redirect_signed_in, set_session_cookie
@@ -29,10 +30,6 @@ SETUP_PAGE = "setup.html"
 FORM_BYTES = 64_000
 MAX_FIELDS = 20
 WRONG_CREDENTIALS = "Incorrect email address or password."
-MAIL_IS_OFF = (
-    "This server does not send email. Ask your administrator for a reset link. "
-    "They can create one with: python -m server reset-password"
-)
 
 REASONS = {
     "/oauth/authorize": "An app asks for access to your memories. Sign in to decide.",
@@ -205,7 +202,8 @@ async def render_page(
         "query": f"?next={quote(path, safe='/')}" if path != HOME else "",
         "reason": next((reason for start, reason in REASONS.items() if path.startswith(start)), None),
         "may_sign_up": runtime.settings.sign_up != "closed",
-        "mail_is_off": None if runtime.mailer.is_on else MAIL_IS_OFF,
+        "done": done_message(request.query_params),
+        "sends_mail": runtime.mailer.is_on,
     }
     html = await runtime.in_thread(render, template, context | values)
     headers = {"Content-Security-Policy": csp.FLOW} | (retry_after(problem) if problem else {})

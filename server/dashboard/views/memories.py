@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
@@ -10,7 +11,7 @@ from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest
 from server.dashboard.views.list_query import MAX_RESULTS, ListQuery, Order
 from server.dashboard.views.memory_rows import Row
-from server.domain.memory import facets, memories, saved_views, search
+from server.domain.memory import facets, memories, saved_views, search, trash
 from server.domain.memory.facets import MOST_COUNTED, Facets
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import ListRequest, NewMemory
@@ -48,7 +49,7 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
     project_id = deleted.project_id if deleted else request.project_id
     query, results = ListQuery(), RowPage([], 0)
     try:
-        query = ListQuery() if deleted else parse_fields(ListQuery, dict(request.http.query_params))
+        query = ListQuery() if deleted else parse_fields(ListQuery, _parameters(request))
         results = await _row_page(request, project_id, query)
     except (Invalid, RateLimited) as problem:
         request = request.with_problem(problem)
@@ -61,12 +62,22 @@ async def show(request: PageRequest, deleted: Memory | None = None) -> Response:
         results=results,
         days=by_day(results.rows, zone_of(request.http.cookies)),
         kept=kept,
+        trash_days=await request.call.read(trash.days, project_id) if kept else 0,
+        targets=[
+            entry for entry in (await request.frame()).projects if entry.project.id != project_id and entry.may("write")
+        ],
+        picked=request.texts("ids"),
         most_counted=MOST_COUNTED,
         views=views,
         view=next((view for view in views if view.query == query.query()), None),
         known=results.facets if query.is_plain else await request.call.read(facets.facets, project_id, Filters()),
         authors=await request.call.read(users.names_of, {row.created_by for row in (*results.rows, *results.weaker)}),
     )
+
+
+def _parameters(request: PageRequest) -> dict[str, str]:
+    """Return the query of the address or, after a refused form, of the list that the form was sent from."""
+    return dict(request.http.query_params) or dict(parse_qsl(request.text("back").removeprefix("?")))
 
 
 def restore_form(memory: Memory) -> str:
@@ -90,7 +101,7 @@ async def _row_page(request: PageRequest, project_id: str, query: ListQuery) -> 
     if query.q:
         return await _search_page(request, project_id, query)
     filters = query.filters()
-    list_request = ListRequest(filters, PAGE_SIZE + 1, before=query.before, project_id=project_id)
+    list_request = ListRequest(filters, PAGE_SIZE + 1, before=query.before, project_id=project_id, spare=1)
     page = await request.call.read(memories.list_memories, list_request)
     visible = page.memories[:PAGE_SIZE]
     older = {"before": visible[-1].id} if len(page.memories) > PAGE_SIZE or page.is_cut else None

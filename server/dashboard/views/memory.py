@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from server.dashboard.differences import ChangedValue, Piece, detail_differences, text_differences
+from server.dashboard.excerpts import heading
 from server.dashboard.fields import LABEL_KEYS, label_text, metadata_of, other_details, parse_fields
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import MAX_DIGITS, number_in
@@ -49,7 +50,7 @@ class Change(NamedTuple):
 async def show(request: PageRequest) -> Response:
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
     before = _history_start(request, memory)
-    page = await request.call.read(versions.history, memory.id, MAX_VERSIONS + 1, before + 1)
+    page = await request.call.read(versions.read_history, memory.id, MAX_VERSIONS + 1, before + 1)
     alike = await request.call.read(similar.similar_to, memory.id, request.call.index, MOST_SIMILAR)
     author_ids = {memory.created_by, memory.updated_by, *(version.updated_by for version in page.versions)}
     length = len(memory.content) if "whole" in request.http.query_params else SHOWN_LENGTH
@@ -155,7 +156,7 @@ def _history_start(request: PageRequest, memory: Memory) -> int:
 def _title(memory: Memory) -> str:
     """Return the first line without Markdown markers."""
     text = memory.messages[0]["content"] if memory.messages else memory.content
-    return title_of(text).lstrip("#>*- ") or "Memory"
+    return heading(title_of(text)) or "Memory"
 
 
 async def _form(request: PageRequest, project_id: str, memory: Memory | None, values: dict[str, str]) -> Response:

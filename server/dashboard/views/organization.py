@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
+from server.dashboard.event_titles import event_title
 from server.dashboard.layout import ProjectEntry
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import paginate
+from server.dashboard.rendering import count
 from server.dashboard.views.titles import DELETED_ACCOUNT, titles_of
 from server.domain import audit
 from server.domain.access import ORGANIZATION_ACTIONS, Action
@@ -118,12 +120,12 @@ async def show_activity(request: PageRequest) -> Response:
     events = await request.call.read(audit.list_events, membership.organization.id, EVENTS_PER_PAGE + 1, before)
     actors, targets = {event.actor_id for event in events}, {event.target for event in events}
     names = await request.call.read(users.names_of, actors | targets)
-    names |= {entry.project.id: entry.project.name for entry in (await request.frame()).projects}
+    names |= await request.call.read(audit.names_of_targets, membership.organization.id, events)
     return await render(
         request,
         "organization_activity.html",
         membership,
-        events=[(event, summary(event, names)) for event in events[:EVENTS_PER_PAGE]],
+        events=[(event, event_title(event.type), summary(event, names)) for event in events[:EVENTS_PER_PAGE]],
         has_more=len(events) > EVENTS_PER_PAGE,
     )
 
@@ -151,15 +153,15 @@ async def delete(request: PageRequest) -> Response:
 
 
 def summary(event: AuditEvent, names: Mapping[str, str]) -> str:
-    """Return who did it, the affected user or project, the role change and the reason.
+    """Return who did it, what it was about, the role change, the number of memories and the reason.
 
-    Targets without a name are left out.
+    What has no name is left out.
     """
     actor = names.get(event.actor_id, DELETED_ACCOUNT) if event.actor_id else "Not signed in"
-    project_id = event.details.get("project_id")
-    project = names.get(project_id) if isinstance(project_id, str) else None
-    reason = event.details.get("reason")
-    parts = [actor, names.get(event.target), project, _role_change(event), str(reason) if reason else None]
+    related = [names.get(str(event.details.get(reference))) for reference in audit.REFERENCES]
+    memories, reason = event.details.get("count"), event.details.get("reason")
+    counted = count(memories, "memory", "memories") if isinstance(memories, int) else None
+    parts = [actor, names.get(event.target), *related, _role_change(event), counted, str(reason) if reason else None]
     return " · ".join(dict.fromkeys(part for part in parts if part))
 
 

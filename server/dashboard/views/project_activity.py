@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator
 from starlette.responses import Response
 
 from server import reverting
+from server.dashboard.excerpts import heading
 from server.dashboard.fields import parse_fields
 from server.dashboard.pages import PageRequest, redirect
 from server.domain.memory import activity, assistants, titles
@@ -18,6 +19,7 @@ from server.domain.memory.revert import Reversion
 from server.domain.memory.source import SourceFilter, parse_id
 from server.errors import Invalid
 from server.models.activity import ActivityKind
+from server.models.sources import SourceKind
 
 EVENTS_PER_PAGE = 50
 LATENESS = timedelta(seconds=30)
@@ -54,6 +56,7 @@ class Row(NamedTuple):
     title: str
     created_at: datetime
     source_id: str
+    is_browser: bool
     undo_since: datetime | None
 
     @classmethod
@@ -67,9 +70,10 @@ class Row(NamedTuple):
             event.count,
             event.query,
             memory_id if memory_id in titles else None,
-            titles.get(memory_id or "", ""),
+            heading(titles.get(memory_id or "", "")),
             event.created_at,
             event.source_id,
+            event.source_kind == SourceKind.SESSION,
             _minute_before(event.created_at) if event.kind in WRITES else None,
         )
 

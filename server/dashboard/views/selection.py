@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from server.dashboard.pages import PageRequest, redirect
 from server.dashboard.views import exchange
-from server.domain.memory import selection
+from server.domain.memory import selection, trash
 from server.domain.memory.exchange.export import ExportFormat
 from server.domain.memory.selection import MOST_SELECTED
 from server.errors import Invalid
@@ -24,7 +24,9 @@ async def act(request: PageRequest) -> Response:
         return await exchange.download(request, ExportFormat.JSONL, ids)
     if action not in ACTIONS:
         raise Invalid("Choose what to do with the selected memories.")
-    return _back(request, action, await ACTIONS[action](request, ids))
+    count = await ACTIONS[action](request, ids)
+    is_final = action == "delete" and not await request.call.read(trash.days, request.project_id)
+    return _back(request, "erase" if is_final else action, count)
 
 
 async def _pin(request: PageRequest, ids: list[str]) -> int:

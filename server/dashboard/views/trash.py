@@ -33,7 +33,8 @@ async def show(request: PageRequest) -> Response:
     names = await request.call.read(users.names_of, people)
     rows = [TrashRow.of(one, names) for one in page.trashed]
     following = offset + len(rows) if offset + len(rows) < page.total else None
-    return await request.render("trash.html", request.project_id, rows=rows, total=page.total, following=following)
+    days = await request.call.read(trash.days, request.project_id)
+    return await request.render("trash.html", request.project_id, rows=rows, days=days, following=following)
 
 
 async def restore(request: PageRequest) -> Response:

@@ -56,6 +56,7 @@ class ListRequest:
     before: str | None = None
     project_id: str | None = None
     answer_bytes: int = ANSWER_BYTES  # maximum size of the answer in bytes
+    spare: int = 0  # how many memories at the end only show that there are more; the activity log does not count them
 
 
 class MemoryPage(NamedTuple):
@@ -152,7 +153,8 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
         else query.stream(session, ROWS_PER_READ, *narrow, **parameters)
     )
     page = take_fitting(rows, Budget(request.answer_bytes))
-    activity.note(session, principal, project.id, ActivityKind.LIST, (memory.id for memory in page.memories))
+    shown = page.memories[: request.limit - request.spare]
+    activity.note(session, principal, project.id, ActivityKind.LIST, (memory.id for memory in shown))
     return MemoryPage(page.memories, total, page.size, page.is_cut)
 
 
@@ -229,8 +231,7 @@ def stats(session: Session, principal: Principal, project_id: str | None) -> Sta
     tags = sa.select(sa.func.count(sa.distinct(col(Label.value)))).where(
         col(Label.kind) == LabelKind.TAG, *of_live_memories(session, project.id)
     )
-    this_week, tag_count = count_this_week(session, project), session.scalars(tags).one()
-    return Stats(counting.count_all(session, project), this_week, tag_count)
+    return Stats(counting.count_all(session, project), count_this_week(session, project), session.scalars(tags).one())
 
 
 def count_this_week(session: Session, project: Project, zone: tzinfo = UTC) -> int:

@@ -52,6 +52,14 @@ def history(
     """
     memory = require_memory(session, principal, memory_id, Action.READ)
     activity.note(session, principal, memory.project_id, ActivityKind.READ, [memory.id])
+    return read_history(session, principal, memory_id, limit, before)
+
+
+def read_history(
+    session: Session, principal: Principal, memory_id: str, limit: int = 20, before: int | None = None
+) -> VersionPage:
+    """Like `history`, for a caller that has read the memory: the activity does not count it again."""
+    memory = require_memory(session, principal, memory_id, Action.READ)
     versions: list[Version] = []
     budget = Budget()
     state = _current(memory)
