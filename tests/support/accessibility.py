@@ -29,7 +29,13 @@ def problems_here(browser: Browser) -> list[str]:
             if not is_one_time_code(violation["id"], node["html"])
         ]
     browser.use_phone(NARROWEST)
-    if browser.driver.execute_script("return document.documentElement.scrollWidth") > NARROWEST:
+    browser.until(lambda: _width(browser, "clientWidth") == NARROWEST, "the window stays wider")
+    if _width(browser, "scrollWidth") > NARROWEST:
         problems.append(f"{path} is wider than a phone of {NARROWEST} pixels")
     browser.use_window()
     return problems
+
+
+def _width(browser: Browser, name: str) -> int:
+    width: int = browser.driver.execute_script(f"return document.documentElement.{name}")
+    return width
