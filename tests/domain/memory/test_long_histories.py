@@ -11,7 +11,7 @@ from server.domain.memory import deletions, histories, imports, versions
 from server.domain.memory.exchange.export import export_memories
 from server.domain.memory.exchange.lines import EarlierVersion, Line
 from server.domain.memory.imports import import_memories
-from server.domain.memory.turns import end_turn
+from server.domain.turns import end_turn
 from server.models import Memory, MemoryVersion
 from server.models.base import now
 from tests.domain.memory.test_imports import RESUMED, age, resume, staged, stored
