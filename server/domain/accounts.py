@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from server.database import is_sqlite, paused
-from server.domain import audit, letters, names, notifications, sent_letters
+from server.domain import audit, letters, names, notifications, retention, sent_letters
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.constraints import EmailTaken
@@ -219,6 +219,9 @@ def delete(session: Session, principal: Principal) -> DeletedCounts:
     Raises OwnsOrganization, Forbidden without a session.
     """
     require_session(principal)
+    own = _require_only_personal(session, users.me(session, principal).id)
+    for trail in (col(AuditEvent.organization_id) == own.id, col(AuditEvent.user_id) == principal.user_id):
+        retention.shorten_trail(session, trail)
     lock_user(session, principal.user_id)
     user = users.me(session, principal)
     organization_ids = _organizations_of(session, user.id)

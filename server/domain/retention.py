@@ -5,6 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
+from server.domain import turns
 from server.domain.audit import RETENTION, RETENTION_WITHOUT_ORGANIZATION
 from server.domain.credentials import IDLE_TIMEOUT
 from server.domain.notifications import MOST_LISTED
@@ -13,6 +14,9 @@ from server.models.base import new_id, now
 
 CHUNK_ROWS = 500
 """Maximum number of rows that one statement deletes, so that other writers do not wait long."""
+
+EVENTS_AT_ONCE = 10_000
+"""How many audit events are deleted together with their organization or account."""
 
 INVITATION_RETENTION = timedelta(days=90)
 """How long an invitation is kept after it expired."""
@@ -51,6 +55,15 @@ def delete_chunk(session: Session, table: type[SQLModel], condition: sa.ColumnEl
     chunk = sa.select(key).where(condition).limit(CHUNK_ROWS)
     result = session.connection().execute(sa.delete(table).where(key.in_(chunk)))
     return result.rowcount
+
+
+def shorten_trail(session: Session, condition: sa.ColumnElement[bool]) -> None:
+    """Delete these audit events except the newest, in turns, so that the rest fits into one transaction."""
+    newest = sa.select(col(AuditEvent.id)).where(condition).order_by(col(AuditEvent.id).desc())
+    last = session.scalar(newest.offset(EVENTS_AT_ONCE).limit(1))
+    if last is not None:
+        older = sa.and_(condition, col(AuditEvent.id) <= last)
+        turns.repeat(session, lambda: delete_chunk(session, AuditEvent, older) > 0)
 
 
 def _is_beyond_the_list() -> sa.ColumnElement[bool]:

@@ -14,7 +14,7 @@ from server.domain.memory.exchange.lines import line_from
 from server.domain.memory.imports import Staged
 from server.domain.memory.portions import LONG_WEIGHT, STAGED_WEIGHT, portions, weight_of
 from server.domain.memory.source import source_of
-from server.domain.memory.turns import end_turn
+from server.domain.turns import end_turn
 from server.errors import ServiceError
 from server.index.types import Embedded
 from server.models import Memory

@@ -5,10 +5,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.domain import audit
+from server.domain import audit, turns
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
-from server.domain.memory import activity, late_words, storing, trash, turns
+from server.domain.memory import activity, late_words, storing, trash
 from server.index import chunks, outbox
 from server.models import Memory
 from server.models.activity import ActivityKind

@@ -27,8 +27,8 @@ from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_pr
 from server.domain.memory.portions import STAGED_WEIGHT, portions, weight_of
 from server.domain.memory.publishing import Wordless
 from server.domain.memory.storing import embed, embedding_input
-from server.domain.memory.turns import end_turn
 from server.domain.memory.usage import require_room
+from server.domain.turns import end_turn
 from server.errors import NotFound
 from server.index import Index, chunks
 from server.index.types import Embedded

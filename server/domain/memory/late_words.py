@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from server.domain.memory import imports, publishing
 from server.domain.memory.portions import PUBLISHED_WEIGHT, weight_of
-from server.domain.memory.turns import end_turn
+from server.domain.turns import end_turn
 from server.index import outbox
 from server.index.types import Embedded
 from server.models import Memory

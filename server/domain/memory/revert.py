@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from server.domain import turns
 from server.domain.access import Action, require_project
-from server.domain.memory import activity, deletions, memories, rows, trash, turns
+from server.domain.memory import activity, deletions, memories, rows, trash
 from server.domain.memory.budget import WITHOUT_MESSAGES
 from server.domain.memory.changes import restoring_change
 from server.domain.memory.inputs import MemoryChange

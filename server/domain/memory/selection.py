@@ -10,8 +10,9 @@ from functools import partial
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from server.domain import turns
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
-from server.domain.memory import activity, deletions, memories, trash, turns, usage
+from server.domain.memory import activity, deletions, memories, trash, usage
 from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange
 from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, fold, parse_list

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.domain import audit, names, notifications
+from server.domain import audit, names, notifications, retention
 from server.domain.access import Action, reachable_organizations, require_organization, require_session
 from server.domain.audit import Event
 from server.domain.constraints import flush_or_conflict
@@ -15,7 +15,7 @@ from server.domain.people import users
 from server.domain.teams import cascades
 from server.domain.teams.cascades import DeletedCounts
 from server.errors import Conflict, NotFound
-from server.models import Organization, OrganizationMember, OrganizationRole
+from server.models import AuditEvent, Organization, OrganizationMember, OrganizationRole
 from server.models.base import now
 from server.models.organizations import OrganizationKind
 from server.principal import Principal
@@ -100,6 +100,8 @@ def transfer(session: Session, principal: Principal, organization_id: str, new_o
 
 def delete(session: Session, principal: Principal, organization_id: str) -> DeletedCounts:
     """Delete an organization with everything in it. Raises NotFound, Forbidden, PersonalStays."""
+    _require_own_custom(session, principal, organization_id)
+    retention.shorten_trail(session, col(AuditEvent.organization_id) == organization_id)
     lock_organization(session, organization_id)
     organization = _require_own_custom(session, principal, organization_id)
     members = sa.select(col(OrganizationMember.user_id)).where(

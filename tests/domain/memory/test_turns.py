@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from server.domain.memory import changes, deletions, expiry, late_words, memories, selection, trash, turns
+from server.domain import turns
+from server.domain.memory import changes, deletions, expiry, late_words, memories, selection, trash
 from server.domain.memory.memories import MemoryChange
 from server.errors import NotFound, ServiceError
 from server.index import chunks
