@@ -10,6 +10,7 @@ from server.domain.memory.filters import Filters, conditions, having, label_grou
 from server.models import Label, Memory, Project
 
 FEW = 1_000
+"""For a page, a database finds and sorts at most this many matching memories."""
 
 
 def count_all(session: Session, project: Project) -> int:
@@ -29,9 +30,9 @@ def count(session: Session, project: Project, filters: Filters, most: int | None
     return session.scalars(sa.select(sa.func.count()).select_from(numbers.limit(most).subquery())).one()
 
 
-def are_few(session: Session, project: Project, filters: Filters) -> bool:
-    """Return whether so few memories pass the filters that a database should find and sort them all."""
-    return count(session, project, filters, FEW + 1) <= FEW
+def are_few(session: Session, project: Project, filters: Filters, most: int) -> bool:
+    """Return whether at most `most` memories pass the filters."""
+    return count(session, project, filters, most + 1) <= most
 
 
 def numbers_of(session: Session, project: Project, filters: Filters, most: int) -> Sequence[int] | None:
@@ -45,8 +46,8 @@ def _numbers(session: Session, project: Project, filters: Filters) -> sa.Select[
     project_id = project.id
     if expired_ids(session, project_id):
         return sa.select(col(Memory.number)).where(*conditions(filters, project_id, are_few=True))
-    if not filters.has_only_labels or not label_groups(filters):
-        matching = [col(Memory.project_id) == project_id, *narrowing(filters, project_id, are_few=True)]
+    if not filters.has_only_labels:
+        matching = [col(Memory.project_id) == project_id, *narrowing(filters, project_id, list_labeled=True)]
         return sa.select(col(Memory.number)).where(*matching)
     (kind, values), *others = label_groups(filters)
     number = col(Label.memory_number)

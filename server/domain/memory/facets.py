@@ -12,7 +12,7 @@ from server.database import as_json, is_sqlite, numbers_in
 from server.domain.access import Action, require_project
 from server.domain.memory import counting
 from server.domain.memory.expiry import of_live_memories
-from server.domain.memory.filters import Filters, conditions
+from server.domain.memory.filters import Filters, by_age, conditions
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, fold, parse_list
 from server.models import Label, Memory
 from server.models.base import JsonObject
@@ -22,8 +22,12 @@ from server.statements import Query
 
 METADATA_KEYS = {LabelKind.TAG: TAGS, LabelKind.CATEGORY: CATEGORY, LabelKind.PERSON: PEOPLE}
 MOST_VALUES = 30
-MOST_COUNTED = counting.FEW
+MOST_COUNTED = 1_000
 """How many of the newest memories to count, so that a large project's page loads fast."""
+
+
+MOST_SORTED = 5 * MOST_COUNTED
+"""Up to this many matching memories are all found and sorted, to know the newest ones."""
 
 
 class Facet(NamedTuple):
@@ -58,10 +62,9 @@ class Facets(NamedTuple):
 def facets(session: Session, principal: Principal, project_id: str, filters: Filters) -> Facets:
     """Count the newest memories of the project that pass the filters. Raises the errors of `require_project`."""
     project = require_project(session, principal, project_id, Action.READ)
-    are_few = counting.are_few(session, project, filters)
+    are_few = counting.are_few(session, project, filters, MOST_SORTED)
     matching = sa.select(col(Memory.number)).where(*conditions(filters, project.id, are_few=are_few))
-    if not are_few:
-        matching = matching.order_by(col(Memory.id).desc()).limit(MOST_COUNTED)
+    matching = matching.order_by(by_age(are_few=are_few).desc()).limit(MOST_COUNTED)
     numbers = as_json(session.scalars(matching).all())
     counted: dict[str, list[_Counted]] = {kind: [] for kind in METADATA_KEYS}
     for kind, *row in _labels_query(is_sqlite(session)).rows(session, numbers=numbers):

@@ -47,9 +47,9 @@ class Filters:
 
     @property
     def has_only_labels(self) -> bool:
-        """Whether only labels are filtered."""
+        """Whether labels are filtered, and nothing else."""
         others = (self.user_id, self.created_from, self.created_until, self.source, self.pinned)
-        return all(one is None for one in others)
+        return all(one is None for one in others) and bool(label_groups(self))
 
 
 _NO_FILTERS = Filters()
@@ -63,17 +63,24 @@ def conditions(filters: Filters, project_id: str, *, are_few: bool = False) -> l
     """
     is_hidden = are_few and filters.has_only_labels
     project = sa.func.coalesce(col(Memory.project_id), "") if is_hidden else col(Memory.project_id)
-    return [project == project_id, is_live(now()), *narrowing(filters, project_id, are_few=are_few)]
+    return [project == project_id, is_live(now()), *narrowing(filters, project_id, list_labeled=are_few)]
 
 
-def narrowing(filters: Filters, project_id: str, *, are_few: bool = False) -> list[Condition]:
+def by_age(*, are_few: bool) -> sa.SQLColumnExpression[str]:
+    """Return what to sort memories by. By the plain id, a database scans the project's memories in order; few that pass
+    a filter are found by the filter's index, and sorted.
+    """
+    return sa.func.coalesce(col(Memory.id), "") if are_few else col(Memory.id)
+
+
+def narrowing(filters: Filters, project_id: str, *, list_labeled: bool = False) -> list[Condition]:
     """Return the conditions of the filters alone, for live memories of the project.
 
-    If few memories pass, a database may begin with their labels. Otherwise it looks for the labels of each memory that
-    it reads: listing all memories with a common label would take longer than that.
+    With `list_labeled`, a database lists all memories with the labels, and may begin with them. Otherwise it looks for
+    the labels of each memory that it reads, which is faster if it reads few.
     """
     groups = label_groups(filters)
-    matching = having(col(Memory.number), project_id, groups) if are_few else _carrying(project_id, groups)
+    matching = having(col(Memory.number), project_id, groups) if list_labeled else _carrying(project_id, groups)
     if filters.pinned is not None:
         matching.append(col(Memory.pinned) == (sa.true() if filters.pinned else sa.false()))
     if filters.user_id is not None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from server.database import as_json, is_sqlite, texts_in
+from server.domain.memory.filters import by_age
 from server.models import Memory
 from server.models.base import Utc, now
 from server.models.expiry import is_live
@@ -68,12 +69,11 @@ def _equals_query(sqlite: bool) -> Query:
 
 
 def newest_ids(session: Session, matching: Sequence[sa.ColumnElement[bool]], limit: int, *, are_few: bool) -> list[str]:
-    """Return the ids of the newest memories that match, newest first, each text once. Few are found, then sorted."""
-    order = sa.func.coalesce(col(Memory.id), "") if are_few else col(Memory.id)
+    """Return the ids of the newest memories that match, newest first, each text once. For `are_few` see `by_age`."""
     query = (
         sa.select(col(Memory.id), col(Memory.content_hash), col(Memory.user_id))
         .where(*matching)
-        .order_by(order.desc())
+        .order_by(by_age(are_few=are_few).desc())
         .limit(MOST_SCANNED)
         .execution_options(yield_per=4 * limit)
     )

@@ -13,7 +13,7 @@ from server.domain.access import Action, require_memory, require_project
 from server.domain.memory import activity, batches, counting, idempotency, labels, late_words, usage, versions
 from server.domain.memory.budget import ANSWER_BYTES, LISTED_COLUMNS, ROWS_PER_READ, Budget, take_fitting
 from server.domain.memory.expiry import expiry_of, of_live_memories
-from server.domain.memory.filters import Filters, narrowing
+from server.domain.memory.filters import Filters, by_age, narrowing
 from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
 from server.domain.memory.source import source_of
@@ -145,7 +145,8 @@ def list_memories(session: Session, principal: Principal, request: ListRequest) 
     }
     total = counting.count(session, project, request.filters)
     are_few = total <= counting.FEW
-    narrow = narrowing(request.filters, project.id, are_few=are_few)
+    reads_many = are_few or request.offset > counting.FEW
+    narrow = narrowing(request.filters, project.id, list_labeled=reads_many)
     query = _page_query(request.filters, are_few=are_few)
     rows = (
         query.rows(session, *narrow, **parameters)
@@ -169,13 +170,9 @@ def _page_by(memory_id: sa.SQLColumnExpression[str], project_id: sa.SQLColumnExp
     )
 
 
-_PAGE = _page_by(col(Memory.id), col(Memory.project_id))
-_SORTED_ID, _HIDDEN_PROJECT = sa.func.coalesce(col(Memory.id), ""), sa.func.coalesce(col(Memory.project_id), "")
-_PAGE_OF_FEW = _page_by(_SORTED_ID, col(Memory.project_id))
-_PAGE_OF_FEW_LABELED = _page_by(_SORTED_ID, _HIDDEN_PROJECT)
-"""With a plain `ORDER BY id`, a database scans the project's memories until it has a page of matches. These two
-expressions make it find the few matches through the filter's index or their labels, and then sort them.
-"""
+_PAGE = _page_by(by_age(are_few=False), col(Memory.project_id))
+_PAGE_OF_FEW = _page_by(by_age(are_few=True), col(Memory.project_id))
+_PAGE_OF_FEW_LABELED = _page_by(by_age(are_few=True), sa.func.coalesce(col(Memory.project_id), ""))
 
 
 def _page_query(filters: Filters, *, are_few: bool) -> Query:

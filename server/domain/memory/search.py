@@ -152,7 +152,7 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
 def _newest(
     session: Session, project: Project, narrow: Sequence[sa.ColumnElement[bool]], request: SearchRequest
 ) -> SearchPage:
-    are_few = counting.are_few(session, project, request.filters)
+    are_few = counting.are_few(session, project, request.filters, counting.FEW)
     matching = conditions(request.filters, project.id, are_few=are_few)
     ids = folding.newest_ids(session, matching, request.limit, are_few=are_few)
     rows = _BY_ID.stream(session, ROWS_PER_READ, col(Memory.id).in_(ids))

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlmodel import Session
 
-from server.domain.memory import counting, memories, search, similar
+from server.domain.memory import counting, facets, memories, search, similar
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import ListRequest
 from server.domain.memory.search import SearchRequest
@@ -56,6 +57,19 @@ def test_a_memory_without_a_similar_one_reads_no_others(world: World) -> None:
     lonely = world.add("soup with leeks")
     world.texts("canoe")
     assert steps_of(world, lambda session: similar.similar_to(session, world.principal, lonely, world.index, 4)) < 1_000
+
+
+def test_chips_of_a_small_project_read_no_other_projects(world: World) -> None:
+    if not world.database.is_sqlite:
+        pytest.skip("only SQLite counts its steps")
+    world.add_many([f"canoe trip number {number}" for number in range(500)])
+    small = world.another_project()
+    small.add("soup with leeks", metadata={"tags": "food"})
+    for filters in (Filters(), Filters(match_all_tags=True), Filters(tags=("food",))):
+        count = partial(facets.facets, principal=small.principal, project_id=small.project_id, filters=filters)
+        assert steps_of(small, count) < 1_000, filters
+        with small.database.read() as session:
+            assert [tag.name for tag in count(session).tags] == ["food"]
 
 
 def steps_of_search(shelf: World, filters: Filters) -> tuple[int, list[str]]:

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
+from server.database import paused
 from server.domain import turns
 from server.domain.memory import changes, deletions, expiry, late_words, memories, selection, trash
 from server.domain.memory.memories import MemoryChange
@@ -61,11 +62,8 @@ def between_turns(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) ->
     results: list[object] = []
 
     def ended(session: Session) -> None:
-        session.commit()
-        turn = session.info["writer"]
-        turn.__exit__()
-        results.append(act())
-        turn.__enter__()
+        with paused(session):
+            results.append(act())
 
     with monkeypatch.context() as patched:
         for module in (turns, late_words):
