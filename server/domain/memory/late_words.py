@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.domain.memory import imports, publishing
-from server.domain.memory.portions import PUBLISHED_WEIGHT, weight_of
+from server.domain.memory.portions import LONG_WEIGHT, weight_of
 from server.domain.turns import end_turn
 from server.index import outbox
 from server.index.types import Embedded
@@ -17,12 +17,12 @@ from server.models import Memory
 
 def is_long(memory: Memory) -> bool:
     """Return whether the memory takes several transactions."""
-    return weight_of(memory.content, memory.piece_count) > PUBLISHED_WEIGHT
+    return weight_of(memory.content, memory.piece_count) > LONG_WEIGHT
 
 
 def without_words(content: str, embedded: Embedded) -> Embedded:
     """Return what to store first: everything, or all but the words of a long text."""
-    is_whole = weight_of(content, len(embedded.spans)) <= PUBLISHED_WEIGHT
+    is_whole = weight_of(content, len(embedded.spans)) <= LONG_WEIGHT
     return embedded if is_whole else replace(embedded, terms=())
 
 
