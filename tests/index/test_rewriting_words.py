@@ -12,11 +12,12 @@ from server.database import Database, migrate
 from server.index import MemoryIndex
 from server.index.upkeep import rewriting
 from server.index.words import fts5, tokenizer, word_index, word_search
+from server.index.words.backend import word_index_of
 from server.models import Memory, Project
 from server.settings import Settings
 from tests.support.earlier import database_at, upgrade_to
 from tests.support.fakes import WordEmbedder
-from tests.support.world import eventually, wait_for_a_waiter
+from tests.support.world import World, eventually, wait_for_a_waiter
 
 PROJECT = "proj_one"
 COUNT = 6
@@ -117,7 +118,7 @@ def test_a_text_that_changes_meanwhile_keeps_its_new_words(earlier: Database) ->
     with earlier.write() as session:
         session.exec(select(Project).where(Project.id == PROJECT).with_for_update()).one()
         memory = session.exec(select(Memory).where(Memory.number == COUNT + 1)).one()
-        memory.content = "Kaffee"
+        memory.content, memory.content_hash = "Kaffee", "another"
         session.flush()
         run = threading.Thread(target=lambda: list(rewriting.rewrite_outdated(earlier)))
         run.start()
@@ -133,3 +134,22 @@ def test_a_new_database_has_nothing_to_write(settings: Settings) -> None:
     assert list(rewriting.rewrite_outdated(database)) == []
     assert not rewriting.is_outdated(database)
     database.close()
+
+
+def test_texts_are_cut_into_terms_before_the_transaction_and_again_if_they_change(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory_id = world.add("a red canoe")
+    cut_next = rewriting._cut_next
+
+    def overtaken(database: Database) -> object:
+        cut = cut_next(database)
+        monkeypatch.setattr(rewriting, "_cut_next", cut_next)
+        world.update(memory_id, "a blue kayak")
+        return cut
+
+    monkeypatch.setattr(rewriting, "_cut_next", overtaken)
+    assert list(rewriting.rewrite_all(world.database))
+    with world.database.read() as session:
+        found = word_index_of(session).counts(session, world.project_id, ["canoe", "kayak"])
+    assert list(found) == [0, 1]

@@ -3,7 +3,7 @@
 Meanwhile, searches and changes work as usual. The database stores the progress, so that an interrupted run can resume.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -64,6 +64,7 @@ def _count_outdated(database: Database) -> int:
 
 def _rewrite_chunk(database: Database) -> int:
     """Write the words of the next memories. Return their number, 0 when all are done."""
+    cut = _cut_next(database)
     with database.write() as session:
         state = session.get_one(WordIndexState, 1, with_for_update=True)
         chunk = _next_chunk(session, state.outdated_below)
@@ -74,8 +75,32 @@ def _rewrite_chunk(database: Database) -> int:
         # Writers lock the project's row too, so that the words of an old text cannot overwrite those of a new one.
         locked = sa.select(_projects.c.id).where(_projects.c.id.in_(project_ids)).order_by(_projects.c.id)
         for project_id in session.scalars(locked.with_for_update(key_share=True)).all():
-            word_index.rewrite(session, project_id, [number for number, home in chunk if home == project_id])
+            numbers = [number for number, home in chunk if home == project_id]
+            word_index.rewrite(session, project_id, numbers, _still_valid(session, numbers, cut))
         return len(chunk)
+
+
+def _cut_next(database: Database) -> dict[int, tuple[str, list[str]]]:
+    """Return the hashes and the terms of the next texts by memory number. No transaction that writes waits for this."""
+    with database.read() as session:
+        state = session.get_one(WordIndexState, 1)
+        numbers = [number for number, _ in _next_chunk(session, state.outdated_below)]
+        columns = _memories.c
+        texts = sa.select(columns.number, columns.content_hash, columns.content).where(columns.number.in_(numbers))
+        rows = session.execute(texts).all()
+    return {number: (content_hash, tokenizer.indexed_terms(content)) for number, content_hash, content in rows}
+
+
+def _still_valid(
+    session: Session, numbers: Sequence[int], cut: Mapping[int, tuple[str, list[str]]]
+) -> dict[int, list[str]]:
+    """Return the terms of the texts that have not changed since they were cut."""
+    hashes = sa.select(_memories.c.number, _memories.c.content_hash).where(_memories.c.number.in_(numbers))
+    return {
+        number: cut[number][1]
+        for number, content_hash in session.execute(hashes)
+        if number in cut and cut[number][0] == content_hash
+    }
 
 
 def _next_chunk(session: Session, below: int) -> Sequence[tuple[int, str]]:
