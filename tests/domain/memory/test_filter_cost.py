@@ -14,6 +14,8 @@ from server.domain.memory.search import SearchRequest
 from server.models.base import now
 from tests.support.world import World
 
+pytestmark = pytest.mark.sqlite_only  # it counts the steps of its virtual machine
+
 MANY = 1_000
 YEAR = timedelta(days=365)
 
@@ -21,8 +23,6 @@ YEAR = timedelta(days=365)
 @pytest.fixture
 def shelf(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A project whose memories all pass three filters, as a large project's would: too many to search only them."""
-    if not world.database.is_sqlite:
-        pytest.skip("only SQLite counts its steps")
     monkeypatch.setattr(search, "MOST_ALLOWED", 10)
     monkeypatch.setattr(counting, "FEW", 10)
     texts = [f"canoe trip number {number}" for number in range(MANY)]
@@ -51,8 +51,6 @@ def test_a_common_filter_costs_little_and_finds_the_same_as_none(shelf: World) -
 
 
 def test_a_memory_without_a_similar_one_reads_no_others(world: World) -> None:
-    if not world.database.is_sqlite:
-        pytest.skip("only SQLite counts its steps")
     world.add_many([f"canoe trip number {number}" for number in range(200)])
     lonely = world.add("soup with leeks")
     world.texts("canoe")
@@ -60,8 +58,6 @@ def test_a_memory_without_a_similar_one_reads_no_others(world: World) -> None:
 
 
 def test_chips_of_a_small_project_read_no_other_projects(world: World) -> None:
-    if not world.database.is_sqlite:
-        pytest.skip("only SQLite counts its steps")
     world.add_many([f"canoe trip number {number}" for number in range(500)])
     small = world.another_project()
     small.add("soup with leeks", metadata={"tags": "food"})
