@@ -42,7 +42,7 @@ WORD_CANDIDATES = 100
 WINDOW_CANDIDATES = 100
 """How many of the most similar memories get a window, even if they contain no word of the question."""
 
-WIDTHS = (100, 1_000, 10_000, 1 << 40)
+WIDTHS = (100, 1_000, 2_000, 10_000, 1 << 40)
 """How many of the best memories to try, one after another, until enough of them pass the filters."""
 
 MOST_ALLOWED = 5_000
