@@ -14,7 +14,8 @@ from server.domain.memory.search import SearchRequest
 from server.models.base import now
 from tests.support.world import World
 
-pytestmark = pytest.mark.sqlite_only  # only SQLite counts its steps
+pytestmark = pytest.mark.sqlite_only  # it counts the steps of its virtual machine
+
 MANY = 1_000
 YEAR = timedelta(days=365)
 
