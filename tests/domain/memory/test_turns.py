@@ -109,6 +109,7 @@ def test_a_long_memory_is_in_one_place_at_any_time_and_others_write(
 
 
 @pytest.mark.parametrize("what", ["restore", "version"])
+@pytest.mark.sqlite_only
 def test_a_long_memory_that_comes_back_has_all_its_words_and_vectors(world: World, what: str) -> None:
     memory_id = prepared(world, what)
     LARGE[what](world, memory_id)
@@ -134,13 +135,11 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, count: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("what", ["restore", "version"])
-def test_after_a_crash_a_long_memory_gets_its_words(
-    world: World, monkeypatch: pytest.MonkeyPatch, what: str, count: int
-) -> None:
+@pytest.mark.sqlite_only
+def test_after_a_crash_a_long_memory_gets_its_words(world: World, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     memory_id = prepared(world, what)
-    with killed_at(monkeypatch, count), pytest.raises(Killed):
+    with killed_at(monkeypatch, 1), pytest.raises(Killed):
         LARGE[what](world, memory_id)
     age(world, RESUMED)
     resume(world)
@@ -149,6 +148,7 @@ def test_after_a_crash_a_long_memory_gets_its_words(
     assert_whole(world)
 
 
+@pytest.mark.sqlite_only
 def test_a_crash_while_a_long_memory_is_deleted_leaves_it_in_the_trash(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +162,7 @@ def test_a_crash_while_a_long_memory_is_deleted_leaves_it_in_the_trash(
     assert_whole(world)
 
 
+@pytest.mark.sqlite_only
 def test_a_long_memory_comes_back_while_it_is_only_hidden(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     memory_id = added(world)
     with killed_at(monkeypatch, 1), pytest.raises(Killed):
@@ -170,6 +171,7 @@ def test_a_long_memory_comes_back_while_it_is_only_hidden(world: World, monkeypa
     assert_whole(world)
 
 
+@pytest.mark.sqlite_only
 def test_a_long_memory_is_deleted_again_before_its_old_row_has_left_the_trash(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +201,7 @@ def test_a_moved_long_memory_is_found_by_its_words_in_the_other_project(world: W
         lambda world, ids: run(world, selection.move, world.project_id, ids, world.another_project().project_id),
     ],
 )
+@pytest.mark.sqlite_only
 def test_selected_memories_are_changed_in_turns(
     world: World, monkeypatch: pytest.MonkeyPatch, act: Callable[[World, list[str]], object]
 ) -> None:
@@ -209,6 +212,7 @@ def test_selected_memories_are_changed_in_turns(
     assert len(others) >= 3
 
 
+@pytest.mark.sqlite_only
 def test_nothing_moves_to_a_project_without_room_for_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "TURN_SECONDS", 0.0)
     ids = world.add_many([f"Canoe {number}." for number in range(4)])
@@ -259,6 +263,7 @@ def test_the_memory_after_a_deleted_one_loses_only_its_context(world: World, mon
     assert counts(world, "zephyr", "kayaks") == [0, 1]
 
 
+@pytest.mark.sqlite_only
 def test_a_change_of_a_short_memory_is_one_transaction(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     memory_id = world.add("a red canoe")
 
