@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import httpx
 import pytest
 
+from server.domain.memory.labels import MOST_VALUES
+from server.index import chunks
 from tests.conftest import ORIGIN
 from tests.support.visitors import Visitor, seen
 
@@ -53,6 +55,21 @@ async def test_selected_memories_get_tags_besides_those_that_they_have(ann: Visi
         tags = metadata["tags"]
         assert len(tags if isinstance(tags, list) else tags.split(",")) == count
     assert (await act(ann, "tag", [first], new_tags=" ")).status_code == 400
+
+
+async def test_tags_that_one_memory_cannot_take_are_added_to_none(
+    ann: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "TURN_SECONDS", -1)  # each memory in a transaction of its own
+    ids = [
+        await ann.remember(TEXTS[0], tags="home"),
+        await ann.remember(TEXTS[1], tags=list(map(str, range(MOST_VALUES)))),
+    ]
+    for selected in (ids, ids[::-1]):
+        answer = await act(ann, "tag", selected, new_tags="new")
+        assert answer.status_code == 400
+        assert "choose fewer memories" in answer.text
+    assert (await stored(ann, ids[0]))["metadata"] == {"tags": "home"}
 
 
 async def test_selected_memories_go_to_the_trash(ann: Visitor) -> None:

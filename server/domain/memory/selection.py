@@ -52,6 +52,9 @@ def tag(session: Session, principal: Principal, project_id: str, ids: Sequence[s
     def tagged(memory: Memory) -> MemoryChange:
         return merged_change(memory, MemoryPatch(tags=_joined(memory, [memory.details.get(TAGS), list(new)], TAGS)))
 
+    for memory_id in _in_order(session, principal, project_id, ids):
+        if memory := _in_project(session, principal, project_id, memory_id):
+            tagged(memory)  # refuses too many tags, before another memory has them
     return _each(
         session, principal, project_id, ids, lambda one: memories.update(session, principal, one, tagged, index)
     )
@@ -135,15 +138,23 @@ def _in_project(session: Session, principal: Principal, project_id: str, memory_
     return memory if memory.project_id == project_id else None
 
 
-def _each(
-    session: Session, principal: Principal, project_id: str, ids: Sequence[str], act: Callable[[str], object]
-) -> int:
-    """Call `act` in turns for each memory in the project. Raises Invalid if there are no ids or too many."""
+def _in_order(session: Session, principal: Principal, project_id: str, ids: Sequence[str]) -> Sequence[str]:
+    """Return the selected ids, always in the same order, so that two people cannot deadlock.
+
+    Raises Invalid if there are none or too many, and the errors of `require_project`.
+    """
     if not 0 < len(ids) <= MOST_SELECTED:
         raise Invalid(f"select between 1 and {MOST_SELECTED} memories.", field="ids")
     require_project(session, principal, project_id, Action.WRITE)
+    return sorted(set(ids))
+
+
+def _each(
+    session: Session, principal: Principal, project_id: str, ids: Sequence[str], act: Callable[[str], object]
+) -> int:
+    """Call `act` in turns for each memory in the project. Return how many. Raises the errors of `_in_order`."""
     count = 0
-    for memory_id in turns.each(session, sorted(set(ids))):  # always in this order, so that two people cannot deadlock
+    for memory_id in turns.each(session, _in_order(session, principal, project_id, ids)):
         if _in_project(session, principal, project_id, memory_id):
             act(memory_id)
             count += 1
