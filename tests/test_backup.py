@@ -289,6 +289,6 @@ def test_a_key_that_is_a_setting_is_not_in_the_backup_and_another_one_is_noticed
     monkeypatch.setenv("SELFMEMORY_SECRET_KEY", SECRET)
     assert "Keep SELFMEMORY_SECRET_KEY too" in command("backup", tmp_path / "backup").err
     assert SECRET.encode() not in (tmp_path / "backup").read_bytes()
-    assert "secret key is not the one" not in command("restore", tmp_path / "backup").err
+    assert "secret key differs" not in command("restore", tmp_path / "backup").err
     monkeypatch.setenv("SELFMEMORY_SECRET_KEY", SECRET * 2)
-    assert "secret key is not the one that was backed up" in command("restore", tmp_path / "backup").err
+    assert "secret key differs from the backed-up one" in command("restore", tmp_path / "backup").err

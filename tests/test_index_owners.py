@@ -149,7 +149,6 @@ def test_a_frozen_process_finishes_nothing_after_it_wakes(fleet: Fleet, monkeypa
 async def test_health_says_that_nobody_owns_a_part_of_the_index(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "OWNERLESS_SECONDS", 0.01)
     monkeypatch.setattr(health, "KEEP_SECONDS", 0.0)
     with opened(settings, WordEmbedder()) as world:
         checks = HealthChecks(settings, world.database, world.index, open_mailer(settings, world.database))
@@ -157,5 +156,6 @@ async def test_health_says_that_nobody_owns_a_part_of_the_index(
         await checks.current()
         assert (await checks.current())["vector_index"].problem is None
         world.index._worker.stop()
+        monkeypatch.setattr(health, "OWNERLESS_SECONDS", 0.0)
         found = (await checks.current())["vector_index"]
         assert (found.status, found.problem) == (Status.DEGRADED, health.OWNERLESS)
