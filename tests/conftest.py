@@ -88,7 +88,8 @@ def pytest_testnodedown(node: WorkerController) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name, count in sorted(NOT_RUN.items()):
-        terminalreporter.write_line(f"Not run: {count} tests that need {name} ({NEEDS[name].advice}).")
+        tests = "1 test that needs" if count == 1 else f"{count} tests that need"
+        terminalreporter.write_line(f"Not run: {tests} {name} ({NEEDS[name].advice}).")
 
 
 @dataclass(frozen=True)
