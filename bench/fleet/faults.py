@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.scaled import Service, Stack
-from tests.support.server_process import ServerProcess, owner_of, run, started, workers_of
+from tests.support.server_process import ServerProcess, run, started, workers_of
 
 UNLIMITED = "1000000/minute"
 LIMITS = {f"RATE_LIMIT_{name}": UNLIMITED for name in ("MEMORY_ADD", "MEMORY_SEARCH", "MEMORY_CHANGE", "REQUEST")}
@@ -53,8 +53,8 @@ class Fleet:
     def faults(self) -> list[Callable[[], str]]:
         """Return what to do, one after the other. Each returns a sentence about what it did."""
         return [
-            self._kill_worker,
-            self._kill_owner,
+            lambda: self._kill_worker(0),
+            lambda: self._kill_worker(-1),
             lambda: self._kill(self.stack.chroma, "Chroma", self.outage_seconds),
             lambda: self._kill(self.stack.redis, "Redis", self.outage_seconds),
             lambda: self._stop(self.stack.chroma, "Chroma"),
@@ -62,14 +62,13 @@ class Fleet:
             self._restart,
         ]
 
-    def _kill_worker(self) -> str:
-        owner = owner_of(self.folder)
-        others = [worker for worker in workers_of(self.server) if worker != owner]
-        return _killed(others[:1], "a worker")
-
-    def _kill_owner(self) -> str:
-        owner = owner_of(self.folder)
-        return _killed([owner] if owner in workers_of(self.server) else [], "the worker that owns the index")
+    def _kill_worker(self, position: int) -> str:
+        """Each worker owns a part of the index."""
+        workers = workers_of(self.server)
+        if not workers:
+            return "found no worker to kill"
+        os.kill(workers[position], signal.SIGKILL)
+        return f"killed one of {len(workers)} workers"
 
     def _kill(self, service: Service, name: str, seconds: float) -> str:
         service.kill()
@@ -87,12 +86,6 @@ class Fleet:
         self._opened.close()
         self.__enter__()
         return f"stopped the server (SIGTERM), which exited with {code}, and started it again"
-
-
-def _killed(workers: list[int], name: str) -> str:
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
-    return f"killed {name}" if workers else f"found no {name} to kill"
 
 
 def cause(fleet: Fleet, every: float, until: threading.Event) -> None:
