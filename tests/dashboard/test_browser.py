@@ -12,7 +12,7 @@ from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
 from server.settings import Settings
-from tests.support.accessibility import NARROWEST, problems_here
+from tests.support.accessibility import problems_here
 from tests.support.browser import TIMEOUT_SECONDS, Browser, browsing, serving
 
 pytestmark = pytest.mark.needs("chromium")
@@ -185,14 +185,12 @@ def test_everything_works_without_script(plain: Browser) -> None:
     plain.press("Memories", "nav")
     plain.write("Search memories", "without")
     plain.press("Search")
-    plain.press("Actions for “Written without script.”")
+    plain.press("Actions for")
     plain.press("Pin")
     assert plain.shows("1 memory pinned.")
     plain.press("Actions for")
     plain.press("Delete")
     plain.press("Undo")
-    plain.press("Memories", "nav")
-    plain.press_at(".memory a")
     plain.press("Delete")
     plain.press("Undo")
     assert plain.shows("Memory restored")
@@ -283,20 +281,6 @@ def test_pages_fit_a_phone_and_have_no_serious_accessibility_problems(ann: Brows
     ]  # fmt: skip
     problems += [problem for path in pages for problem in problems_on(ann, path)]
     assert problems == []
-
-
-def test_every_page_of_a_project_is_reached_on_a_narrow_phone(ann: Browser) -> None:
-    project = signed_up(ann, "Nora")
-    ann.use_phone(NARROWEST)
-    pages = ("activity", "connect", "keys", "members", "transfer", "settings", "memories")
-    for page in pages:
-        ann.press_at(f"nav.project [href$='/{page}']")
-        assert ann.path == f"{project}/{page}"
-    for item in ann.driver.find_elements(By.CSS_SELECTOR, "nav.own .item"):
-        label = item.find_element(By.TAG_NAME, "span")
-        assert label.text
-        assert label.size["width"] > 20, label.text
-    ann.use_window()
 
 
 def test_a_page_says_connected_when_the_assistant_makes_its_first_call(ann: Browser) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from server.dashboard.excerpts import Part, excerpt, heading, is_conversation
+from server.dashboard.excerpts import Part, excerpt, is_conversation
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
 from server.domain.memory.search import SearchResult
 from server.domain.memory.strength import Strength
@@ -27,12 +27,6 @@ class Row(NamedTuple):
     user_id: str | None
     result: SearchResult | None = None
     strength: Strength | None = None
-
-    @property
-    def title(self) -> str:
-        """Return the first line of the excerpt, without speakers and marks."""
-        text = "".join(part.text for part in self.excerpt if not part.is_speaker)
-        return heading(text.strip().partition("\n")[0]) or "Memory"
 
     @classmethod
     def of(cls, memory: Memory) -> "Row":
