@@ -189,3 +189,27 @@ async def test_pages_say_how_many_memories_something_was_done_with(ann: Visitor)
     await ann.remember("One.")
     for message in ("1 memory deleted.", "Nothing was deleted: there are no such memories."):
         assert message in await ann.see(await ann.do(everything, {"confirm": "My Memories"}))
+
+
+def row_actions(page: str, memory_id: str) -> str:
+    """Return the markup of one row's own actions."""
+    return next(row for row in page.split('<details class="confirm more">') if f"{memory_id}/edit" in row)
+
+
+async def test_each_row_has_its_own_actions_in_lists_and_results(ann: Visitor) -> None:
+    memory_id = await ann.remember("A plan.")
+    for query in ("", "?q=plan"):
+        row = row_actions((await ann.get(f"{ann.project}/memories{query}")).text, memory_id)
+        assert f'aria-labelledby="actions text-{memory_id}"' in row
+        assert f'form="pin-one" name="ids" value="{memory_id}"' in row
+        assert f'action="/dashboard/memories/{memory_id}/delete"' in row
+    await act(ann, "pin", [memory_id])
+    assert 'form="unpin-one"' in row_actions((await ann.get(f"{ann.project}/memories")).text, memory_id)
+
+
+async def test_viewers_get_no_row_actions(ann: Visitor, viewer: Visitor) -> None:
+    await ann.remember(TEXTS[0])
+    page = (await viewer.get(f"{ann.project}/memories")).text
+    assert TEXTS[0] in page
+    assert "Actions for" not in page
+    assert "pin-one" not in page

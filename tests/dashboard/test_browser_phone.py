@@ -1,0 +1,24 @@
+"""The dashboard's navigation on a narrow phone."""
+
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from tests.support.accessibility import NARROWEST
+from tests.support.browser import browsing, serving
+
+pytestmark = pytest.mark.needs("chromium")
+
+
+def test_every_page_of_a_project_is_reached_and_icons_have_labels(tmp_path: Path) -> None:
+    with serving(tmp_path) as site, browsing(site.public_url) as ann:
+        ann.open("/setup")
+        ann.sign_up("ann@example.com", "Ann")
+        project = ann.path
+        ann.use_phone(NARROWEST)
+        for page in ("activity", "connect", "keys", "members", "transfer", "settings", "memories"):
+            ann.press_at(f"nav.project [href$='/{page}']")
+            assert ann.path == f"{project}/{page}"
+        labels = [item.text for item in ann.driver.find_elements(By.CSS_SELECTOR, "nav.own .item > span:first-of-type")]
+        assert labels == ["Notifications", "Apps", "Organizations", "Ann"]
