@@ -43,7 +43,8 @@ async def running(runtime: Runtime) -> AsyncIterator[None]:
 async def _repeat(runtime: Runtime) -> None:
     while True:
         try:
-            log.info("expired rows removed", extra={"rows": await remove_all(runtime)})
+            if count := await remove_all(runtime):
+                log.info("expired rows removed", extra={"rows": count})
         except Unavailable:  # the database is busy or unreachable: the next round removes the same rows
             log.warning("expired rows were not removed")
         await anyio.sleep(INTERVAL_SECONDS)

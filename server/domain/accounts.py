@@ -149,18 +149,6 @@ def verify(session: Session, token: str, signed_in_id: str | None, password: str
     users.verify_email(session, user)
 
 
-def is_first_proof(session: Session, token: str) -> bool:
-    """Return whether resetting the password with this token would be the first proof that the user owns the mailbox.
-
-    Raises LinkEnded.
-    """
-    user_id = mailed_tokens.owner_of(session, token, MailedPurpose.RESET)
-    if user_id is None:
-        raise LinkEnded
-    is_unproven = session.get_one(User, user_id).email_verified_at is None
-    return is_unproven and mailed_tokens.proves_mailbox(session, token, MailedPurpose.RESET)
-
-
 def reset_password(
     session: Session, token: str, new: str, browser: BrowserInfo, mailer: Mailer, *, end_access: bool
 ) -> PasswordReset:

@@ -281,7 +281,7 @@ def shoot_keyboard(browser: Browser, project: str, shoot: Shoot) -> None:
 
 
 def select(browser: Browser, number: int) -> None:
-    for box in browser.driver.find_elements(By.CSS_SELECTOR, "[name=ids]")[:number]:
+    for box in browser.driver.find_elements(By.CSS_SELECTOR, "[type=checkbox][name=ids]")[:number]:
         box.click()
 
 

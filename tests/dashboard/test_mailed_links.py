@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from server.database import Database
+from server.domain.people import passwords
 from server.models.base import metadata
 from server.settings import Settings
+from tests.conftest import Tenant
 from tests.support.browsers import COOKIE, PASSWORD, fresh, sign_in, sign_up
 from tests.support.mail import Mailbox, link_in, mail_server
 
@@ -55,6 +57,22 @@ async def test_r07_r09_r10_a_reset_link_works_once_and_ends_all_sessions(
     assert (await sign_in(fresh(client), password="another good one")).status_code == 303
     for answer in (await browser.get(path), await browser.post(path, data={"password": "one more good one"})):
         assert answer.status_code == 410
+
+
+async def test_a_first_password_keeps_the_keys_and_a_new_one_offers_to_revoke_them(
+    client: httpx.AsyncClient, alice: Tenant, database: Database
+) -> None:
+    """`create-key` makes an account without a password, and its key."""
+    for title, is_checked in (("Choose a password", False), ("Choose a new password", True)):
+        with database.write() as session:
+            _, token = passwords.issue_reset(session, alice.email, was_mailed=False)
+        page = (await fresh(client).get(f"/reset-password/{token}")).text
+        assert f"<h1>{title}</h1>" in page
+        assert ("checked>" in page) is is_checked
+        form = {"password": f"{title} 1", **({"end_access": "on"} if is_checked else {})}
+        assert (await fresh(client).post(f"/reset-password/{token}", data=form)).status_code == 303
+        answer = await fresh(client).get("/api/memories", headers=alice.auth)
+        assert answer.status_code == (401 if is_checked else 200)
 
 
 async def test_r09_of_many_uses_of_a_reset_link_at_once_one_counts(client: httpx.AsyncClient, letters: Mailbox) -> None:

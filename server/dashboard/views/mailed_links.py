@@ -17,6 +17,7 @@ from server.dashboard.views.entrance import (
     render_page,
 )
 from server.domain import accounts
+from server.domain.people import passwords
 from server.domain.people.passwords import LinkEnded
 from server.errors import ServiceError
 from server.runtime import State
@@ -87,12 +88,12 @@ async def verify_email(request: Request[State]) -> Response:
 async def _reset_page(
     request: Request[State], problem: ServiceError | None = None, fields: Fields | None = None
 ) -> Response:
-    """Return the form for a new password. Its checkbox starts out checked. Raises LinkEnded."""
-    is_first_proof = await request.state["runtime"].read(accounts.is_first_proof, request.path_params["token"])
-    end_access = fields is None or bool(fields.get("end_access"))
-    return await render_page(
-        request, "reset_password.html", problem, fields, is_first_proof=is_first_proof, end_access=end_access
-    )
+    """Return the form for a password. Its checkbox starts out checked if there is an old password, which others may
+    know. Raises LinkEnded.
+    """
+    reset = await request.state["runtime"].read(passwords.pending_reset, request.path_params["token"])
+    end_access = reset.has_password if fields is None else bool(fields.get("end_access"))
+    return await render_page(request, "reset_password.html", problem, fields, reset=reset, end_access=end_access)
 
 
 ROUTES = [

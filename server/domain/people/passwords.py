@@ -1,6 +1,7 @@
 """Passwords: their rules, changing one, and setting a new one through a mailed link."""
 
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlmodel import Session
 
@@ -38,6 +39,15 @@ class NoAccount(NotFound):
 
 class LinkEnded(Gone):
     sentence = "This link no longer works. A link is valid for an hour, until you use it or another one."
+
+
+class PendingReset(NamedTuple):
+    """A reset that the form may complete: whether it is the first proof that the user owns the mailbox, and whether the
+    account already has a password.
+    """
+
+    is_first_proof: bool
+    has_password: bool
 
 
 def require_acceptable(password: str, email: str, name: str) -> None:
@@ -100,6 +110,16 @@ def issue_reset(session: Session, email: str, *, was_mailed: bool = True) -> tup
     if user is None or user.email is None:
         raise NoAccount
     return user.email, mailed_tokens.issue(session, user.id, MailedPurpose.RESET, was_mailed=was_mailed)
+
+
+def pending_reset(session: Session, token: str) -> PendingReset:
+    """Return what a reset with this token would be. Raises LinkEnded."""
+    user_id = mailed_tokens.owner_of(session, token, MailedPurpose.RESET)
+    if user_id is None:
+        raise LinkEnded
+    user = session.get_one(User, user_id)
+    proves = user.email_verified_at is None and mailed_tokens.proves_mailbox(session, token, MailedPurpose.RESET)
+    return PendingReset(is_first_proof=proves, has_password=user.password_hash is not None)
 
 
 def reset(session: Session, token: str, new: str, mailer: Mailer) -> tuple[User, bool]:
