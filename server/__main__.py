@@ -132,8 +132,21 @@ def _add_import(verb: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0; 1 after an error, with one line on standard error; 2 for a wrong command line."""
     args = parser().parse_args(arguments)
-    code: int = importlib.import_module("server.commands.running").run(args)
+    try:
+        code: int = importlib.import_module("server.commands.running").run(args)
+    except ModuleNotFoundError as error:
+        return _explain_missing(error)
     return code
+
+
+def _explain_missing(error: ModuleNotFoundError) -> int:
+    """Say which package this Python lacks. Raises the error again if it is one of our own modules."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "server", "oauth", "rest", "tools"):
+        raise error
+    advice = "Run `make install` once, and from then on .venv/bin/python -m server."
+    sys.stderr.write(f"selfmemory: this Python lacks the package {package!r}. {advice}\n")
+    return 1
 
 
 if __name__ == "__main__":

@@ -11,12 +11,17 @@ def test_a_folder_goes_in_and_comes_out_in_every_format(run: Run, project_id: st
     notes.mkdir()
     (notes / "Rome.md").write_text("---\ntags: [trip]\n---\nThe hotel is near the station.")
     brought = run("import", "--project", project_id, str(notes))
-    assert "Imported 1 memories." in brought.err, brought.err
+    assert "Imported 1 memory." in brought.err, brought.err
     assert "The hotel is near the station." in run("export", "--project", project_id, "--format", "csv").out
     kept = run("import", "--project", project_id, "--on-duplicate", "keep", str(notes / "Rome.md"))
-    assert "Imported 1 memories. Skipped 0" in kept.err
+    assert "Imported 1 memory. Skipped 0" in kept.err
     missing = run("import", "--project", project_id, str(notes / "nothing"))
     assert (missing.code, "There is no file or folder" in missing.err) == (1, True)
+
+
+def test_an_empty_import_says_that_there_was_nothing(run: Run, project_id: str) -> None:
+    told = run("import", "--project", project_id, given=b"\n")
+    assert (told.code, "There was nothing to import." in told.err) == (0, True), told.err
 
 
 def test_what_an_import_does_not_take_is_named(run: Run, project_id: str) -> None:
@@ -34,7 +39,7 @@ def test_the_command_says_what_it_leaves_out_and_what_is_damaged(run: Run, proje
     told = run("import", "--project", project_id, str(path)).err
     assert "warning: files whose path leads outside the folder were left out, such as ../evil.md (1 time)" in told
     assert "warning: files that are not Markdown, JSON or CSV were left out, such as a.png (1 time)" in told
-    assert "Imported 1 memories." in told
+    assert "Imported 1 memory." in told
     damaged = run("import", "--project", project_id, given=path.read_bytes()[:-30])
     assert (damaged.code, "This zip is damaged: its end is missing." in damaged.err) == (1, True)
     long = run("import", "--project", project_id, given=b'{"content": "%s"}' % (b"x" * 10_001))

@@ -1,6 +1,7 @@
 """What refuses a start, each in one true sentence that says what to do, and what only warns."""
 
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -20,6 +21,7 @@ from server.metrics import Metrics
 from server.settings import Settings, SettingsError, read_settings
 from tests.support.fakes import WordEmbedder
 from tests.support.postgres import Databases
+from tests.support.server_process import ROOT
 
 OTHER_USER = 65534
 LOADED = (accounts, running, serving)  # imported by the commands themselves, here while this user may still read them
@@ -233,3 +235,11 @@ IMPORTED = "import sys, {}; print(*(name for name in {!r} if name in sys.modules
 def test_help_and_accounts_do_not_import_the_whole_server(module: str, heavy: tuple[str, ...]) -> None:
     command = [sys.executable, "-c", IMPORTED.format(module, heavy)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == []
+
+
+def test_a_python_without_the_packages_says_how_to_start() -> None:
+    """`-S` hides the installed packages, as the system's own Python does not have them."""
+    command = [sys.executable, "-S", "-m", "server", "doctor"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env={}, cwd=ROOT)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert re.fullmatch(r"selfmemory: this Python lacks the package '\w+'\. Run `make install` once, .+\n", ran.stderr)

@@ -58,8 +58,12 @@ def import_(settings: Settings, args: Namespace) -> None:
             index.close()
     for sentence in warnings.sentences():
         print_message(f"warning: {sentence}")
+    if not imported.stored + imported.skipped:
+        print_message("There was nothing to import.")
+        return
+    memories = "1 memory" if imported.stored == 1 else f"{imported.stored} memories"
     skipped = f"Skipped {imported.skipped} that already existed or have expired."
-    print_message(f"Imported {imported.stored} memories. {skipped}")
+    print_message(f"Imported {memories}. {skipped}")
 
 
 @contextlib.contextmanager
@@ -71,6 +75,8 @@ def _source(file_name: str | None) -> Iterator[Path]:
             raise Invalid(f"There is no file or folder {path}.")
         yield path
         return
+    if sys.stdin.isatty():
+        print_message("Reading from the terminal until Ctrl-D. To import a file, name it.")
     with tempfile.NamedTemporaryFile() as file:
         with tqdm(unit="B", unit_scale=True, desc="Reading", file=sys.stderr) as bar:
             while chunk := sys.stdin.buffer.read(CHUNK_BYTES):
