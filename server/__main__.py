@@ -86,7 +86,7 @@ def _add_client(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_file(verb: argparse.ArgumentParser) -> None:
-    text = "- means standard output or input; backup never overwrites a file"
+    text = "the file of the backup, which must be new for backup; - is standard output for backup, input for restore"
     verb.add_argument("file", type=not_empty, metavar="FILE", help=text)
 
 
