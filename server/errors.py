@@ -46,20 +46,16 @@ class Unsupported(Invalid):
     sentence = "Send the body as application/json."
 
 
-HOW_TO_AUTHENTICATE = (
-    "Send a valid API key or access token as Authorization: Bearer KEY, an API key as X-API-Key: KEY, or a session as "
-    "Authorization: Session SESSION."
-)
-NOT_VALID = f"This credential is not valid: it may be mistyped, expired or revoked. {HOW_TO_AUTHENTICATE}"
-
-
 class Unauthenticated(ServiceError):
     """`presented` says whether the request had a credential. The challenge depends on it (RFC 6750 section 3.1)."""
 
-    sentence = f"Authentication is required. {HOW_TO_AUTHENTICATE}"
+    sentence = (
+        "Authentication is required. Send a valid API key or access token as Authorization: Bearer KEY, an API key as "
+        "X-API-Key: KEY, or a session as Authorization: Session SESSION."
+    )
 
     def __init__(self, detail: str | None = None, *, presented: bool = False) -> None:
-        super().__init__(detail or (NOT_VALID if presented else None))
+        super().__init__(detail)
         self.presented = presented
 
 

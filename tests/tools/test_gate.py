@@ -60,9 +60,7 @@ async def test_a_challenge_names_the_error_only_when_a_credential_was_sent(
         assert answer.headers["www-authenticate"].startswith('Bearer error="invalid_token", ')
         assert METADATA in answer.headers["www-authenticate"]
         bodies.add(answer.text)
-    assert len(bodies) == 1
-    assert "may be mistyped, expired or revoked" in bodies.pop()
-    assert "Authentication is required." in (await client.post("/mcp", json=PING)).text
+    assert bodies == {(await client.post("/mcp", json=PING)).text}
 
 
 async def test_two_authorization_headers_are_refused(client: httpx.AsyncClient, alice: Tenant) -> None:
