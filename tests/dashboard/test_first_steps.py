@@ -123,3 +123,14 @@ async def test_viewers_add_no_examples(ann: Visitor, viewer: Visitor) -> None:
     assert "Tell it something" not in page
     assert "add a memory yourself" not in await viewer.see(f"{ann.project}/memories")
     assert (await viewer.post(f"{ann.project}/examples")).status_code == 403
+
+
+async def test_a_server_without_mail_says_that_it_sent_no_link(client: httpx.AsyncClient) -> None:
+    assert "No link was sent." not in seen(await client.get("/forgot-password"))
+    assert "No link was sent." in seen(await client.post("/forgot-password", data={"email": "ann@example.com"}))
+
+
+async def test_an_empty_project_has_nothing_to_export(ann: Visitor) -> None:
+    assert "There are no memories to export yet." in await ann.see(f"{ann.project}/transfer")
+    await ann.remember("I like tea.")
+    assert "All 1 memory in" in await ann.see(f"{ann.project}/transfer")
