@@ -96,7 +96,7 @@ class Envelope:
     def _record(self, scope: Scope, status: int, spent: float) -> None:
         route = route_of(scope)
         fields = {"method": scope["method"], "route": route, "status": status, "ms": round(spent * 1000, 1)}
-        log.info("request", extra=fields)
+        log.log(logging.DEBUG if route.startswith("/static/") else logging.INFO, "request", extra=fields)
         self.metrics.count_request(scope["method"], route, status, spent)
 
     def _is_secure(self, scope: Scope) -> bool:

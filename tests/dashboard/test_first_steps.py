@@ -1,6 +1,7 @@
 """The first minutes: a new server, its first page, the wrong address, and the first thing it leads to."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 
@@ -134,3 +135,12 @@ async def test_an_empty_project_has_nothing_to_export(ann: Visitor) -> None:
     assert "There are no memories to export yet." in await ann.see(f"{ann.project}/transfer")
     await ann.remember("I like tea.")
     assert "All 1 memory in" in await ann.see(f"{ann.project}/transfer")
+
+
+async def test_files_of_pages_are_no_lines_in_the_log(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for path in ("/static/palette.js", "/sign-in"):
+        assert (await client.get(path)).status_code == 200
+    assert [vars(record)["route"] for record in caplog.records if record.message == "request"] == ["/sign-in"]
