@@ -45,6 +45,13 @@ def entry_in(file: Path) -> Any:
     return next(branch["selfmemory"] for branch in tree.values() if isinstance(branch, dict) and "selfmemory" in branch)
 
 
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("client", ["cursor", "codex", "windsurf", "goose", "librechat"])
+def test_the_instructions_name_the_file(client: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["connect", client]) == 0
+    assert Path(FILES[client]).name in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("client", FILES)
 def test_write_puts_the_entry_where_the_client_reads_it(home: Path, client: str) -> None:
     key = new_api_key()

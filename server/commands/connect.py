@@ -3,6 +3,7 @@
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
 from server.assistants import config_files
 from server.assistants.catalog import assistants
@@ -74,7 +75,9 @@ def _lines(assistant: Assistant, key: str | None) -> list[str]:
 def _numbered(steps: Sequence[Step]) -> list[str]:
     lines = []
     for number, step in enumerate(steps, 1):
-        lines.append(f"{number}. {step.instruction}")
+        target = step.target or ""
+        is_file = bool(Path(target).suffix) and target not in step.instruction
+        lines.append(f"{number}. {step.instruction}" + (f" ({target})" if is_file else ""))
         text = step.snippet or step.link
         lines += [f"     {line}" for line in text.split("\n")] if text else []
     return lines
