@@ -79,8 +79,10 @@ class Database:
     def write(self, *, reads_first: bool = False) -> Iterator[Session]:
         """Begin a transaction that may write. Commits at the end; any exception rolls back.
 
-        With `reads_first` it only reads until it is paused, and does not wait for its turn to write before that.
+        With `reads_first` it only reads until it is paused, and on SQLite it does not wait for its turn to write before
+        that. On Postgres, there is no turn to wait for.
         """
+        reads_first = reads_first and self.is_sqlite
         turn = Turn(self._writer, self._writing)
         try:
             if not reads_first:
