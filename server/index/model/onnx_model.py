@@ -55,25 +55,28 @@ class OnnxModel:
         return np.concatenate([self._vector(text) for text in texts])
 
     def can_read(self, text: str, /) -> bool:
-        encoding = None if text.isascii() else self._encode(text)
-        if encoding is None or self._unknown.isdisjoint(encoding.ids):
+        return text.isascii() or self._knows_a_word(self._encode(text))
+
+    def close(self) -> None:
+        pass
+
+    def _vector(self, text: str) -> Vectors:
+        encoding = self._encode(text)
+        if text.isascii() or self._knows_a_word(encoding):
+            return self._run(encoding.ids)
+        return _vector_of_its_own(text, self.dimensions)
+
+    def _encode(self, text: str) -> Encoding:
+        return self._tokenizer.encode(text.lower() if self._is_lowercase else text)
+
+    def _knows_a_word(self, encoding: Encoding) -> bool:
+        if self._unknown.isdisjoint(encoding.ids):
             return True
         tokens = zip(encoding.ids, encoding.tokens, encoding.special_tokens_mask, strict=True)
         return any(
             token_id not in self._unknown and not is_special and any(map(str.isalnum, token))
             for token_id, token, is_special in tokens
         )
-
-    def close(self) -> None:
-        pass
-
-    def _vector(self, text: str) -> Vectors:
-        if not self.can_read(text):
-            return _vector_of_its_own(text, self.dimensions)
-        return self._run(self._encode(text).ids)
-
-    def _encode(self, text: str) -> Encoding:
-        return self._tokenizer.encode(text.lower() if self._is_lowercase else text)
 
     def _run(self, token_ids: Sequence[int]) -> Vectors:
         ids = np.array([token_ids], dtype=np.int64)
