@@ -52,14 +52,17 @@ def history(
     """
     memory = require_memory(session, principal, memory_id, Action.READ)
     activity.note(session, principal, memory.project_id, ActivityKind.READ, [memory.id])
-    return read_history(session, principal, memory_id, limit, before)
+    return _page(session, memory, limit, before)
 
 
 def read_history(
     session: Session, principal: Principal, memory_id: str, limit: int = 20, before: int | None = None
 ) -> VersionPage:
     """Like `history`, for a caller that has read the memory: the activity does not count it again."""
-    memory = require_memory(session, principal, memory_id, Action.READ)
+    return _page(session, require_memory(session, principal, memory_id, Action.READ), limit, before)
+
+
+def _page(session: Session, memory: Memory, limit: int, before: int | None) -> VersionPage:
     versions: list[Version] = []
     budget = Budget()
     state = _current(memory)
