@@ -54,6 +54,11 @@ def delete_keys(session: Session, table: sa.Table, keys: list[tuple[object, ...]
     return session.connection().execute(sa.delete(table).where(is_chosen)).rowcount if keys else 0
 
 
+def delete_some(session: Session, table: sa.Table, *matching: sa.ColumnElement[bool]) -> bool:
+    """Delete the next matching rows. Return whether there were any."""
+    return delete_keys(session, table, next_keys(session, table, *matching)) > 0
+
+
 def first_of(items: Iterable[T], weigh: Callable[[T], int], most: int) -> list[T]:
     """Return the first items that together weigh at most `most`, but at least one."""
     chosen: list[T] = []

@@ -197,10 +197,10 @@ def discard(session: Session, _principal: Principal | None, import_id: str) -> b
     row = _locked(session, import_id)
     if row is None or row.committed_at is not None:
         return False
-    keys = chunks.next_keys(session, _staged, _staged.c.import_id == import_id)
-    if not keys:
-        session.execute(sa.delete(Import).where(col(Import.id) == import_id))
-    return chunks.delete_keys(session, _staged, keys) > 0
+    if chunks.delete_some(session, _staged, _staged.c.import_id == import_id):
+        return True
+    session.execute(sa.delete(Import).where(col(Import.id) == import_id))
+    return False
 
 
 def left_behind(session: Session) -> list[tuple[str, bool]]:

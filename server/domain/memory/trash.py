@@ -204,8 +204,7 @@ def erase_some(session: Session, project_id: str, user_id: str | None, until: da
 
     When there are none left, the caller must call `outbox.request_purge`.
     """
-    keys = chunks.next_keys(session, _trashed, *_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until)
-    return chunks.delete_keys(session, _trashed, keys) > 0
+    return chunks.delete_some(session, _trashed, *_of(project_id, user_id), col(TrashedMemory.deleted_at) <= until)
 
 
 def purge(session: Session) -> int:

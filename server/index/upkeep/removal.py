@@ -54,7 +54,7 @@ def _remove_memories(session: Session, project_id: str) -> bool:
 
 def _remove_staged(session: Session, project_id: str) -> bool:
     of_project = sa.select(_imports.c.id).where(_imports.c.project_id == project_id)
-    return _remove_rows(session, _staged, _staged.c.import_id.in_(of_project))
+    return chunks.delete_some(session, _staged, _staged.c.import_id.in_(of_project))
 
 
 def _of(name: str) -> Callable[[Session, str], bool]:
@@ -62,13 +62,9 @@ def _of(name: str) -> Callable[[Session, str], bool]:
     table = metadata.tables[name]
 
     def remove(session: Session, project_id: str) -> bool:
-        return _remove_rows(session, table, table.c.project_id == project_id)
+        return chunks.delete_some(session, table, table.c.project_id == project_id)
 
     return remove
-
-
-def _remove_rows(session: Session, table: sa.Table, is_matching: sa.ColumnElement[bool]) -> bool:
-    return chunks.delete_keys(session, table, chunks.next_keys(session, table, is_matching)) > 0
 
 
 _PARTS = (
