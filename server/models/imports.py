@@ -55,6 +55,6 @@ class StagedMemory(SQLModel, table=True):
     memory_id: str | None = Field(default=None, description="None if it was staged by an earlier version")
     line: str = Field(sa_type=sa.Text)
     content_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
-    spans: list[list[int]] = Field(sa_type=sa.JSON)
-    embedding_model: str
-    vectors: bytes = Field(sa_type=sa.LargeBinary)
+    spans: list[list[int]] = Field(default_factory=list, sa_type=sa.JSON)
+    embedding_model: str = ""
+    vectors: bytes = Field(default=b"", sa_type=sa.LargeBinary)

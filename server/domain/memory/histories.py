@@ -55,9 +55,6 @@ def staged_rows(
             memory_id=memory_id,
             line=_Part.model_construct(history=part).model_dump_json(),
             content_hash=HISTORY,
-            spans=[],
-            embedding_model="",
-            vectors=b"",
         )
 
 

@@ -143,7 +143,4 @@ def _wordless_row(import_id: str, position: int, memory_id: str, content_hash: s
         memory_id=memory_id,
         line=STORED,
         content_hash=content_hash,
-        spans=[],
-        embedding_model="",
-        vectors=b"",
     )
