@@ -17,13 +17,12 @@ from server.models import Memory
 
 def is_long(memory: Memory) -> bool:
     """Return whether the memory takes several transactions."""
-    return weight_of(memory.content, memory.piece_count) > LONG_WEIGHT
+    return _is_long(memory.content, memory.piece_count)
 
 
 def without_words(content: str, embedded: Embedded) -> Embedded:
     """Return what to store first: everything, or all but the words of a long text."""
-    is_whole = weight_of(content, len(embedded.spans)) <= LONG_WEIGHT
-    return embedded if is_whole else replace(embedded, terms=())
+    return replace(embedded, terms=()) if _is_long(content, len(embedded.spans)) else embedded
 
 
 def rewrite(session: Session, memory: Memory, embedded: Embedded) -> None:
@@ -49,3 +48,7 @@ def finish(session: Session, import_id: str) -> None:
             end_turn(session)
     except (sa.exc.OperationalError, sa.exc.TimeoutError):
         session.rollback()
+
+
+def _is_long(content: str, piece_count: int) -> bool:
+    return weight_of(content, piece_count) > LONG_WEIGHT
