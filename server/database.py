@@ -269,7 +269,7 @@ def is_sqlite(session: Session) -> bool:
 
 def id_subquery(session: Session, numbers: Iterable[int]) -> sa.Select[int]:
     """Return the numbers as a subquery with a single parameter, so that a statement accepts any number of them."""
-    return numbers_in(is_sqlite(session), sa.bindparam(None, as_json(numbers), sa.String, unique=True))
+    return _numbers(is_sqlite(session), sa.bindparam(None, as_json(numbers), sa.String, unique=True))
 
 
 def as_json(numbers: Iterable[int | str]) -> str:
@@ -277,15 +277,20 @@ def as_json(numbers: Iterable[int | str]) -> str:
     return json.dumps(list(numbers))
 
 
-def numbers_in(sqlite: bool, parameter: sa.BindParameter[str]) -> sa.Select[int]:
-    """Return the numbers of a JSON parameter (see `as_json`) as a subquery."""
+def numbers_in(sqlite: bool, parameter: str) -> sa.Select[int]:
+    """Return the numbers of the JSON parameter with this name (see `as_json`) as a subquery."""
+    return _numbers(sqlite, sa.bindparam(parameter, type_=sa.String))
+
+
+def _numbers(sqlite: bool, parameter: sa.BindParameter[str]) -> sa.Select[int]:
     if sqlite:
         return sa.select(sa.column("value", sa.BigInteger)).select_from(sa.func.json_each(parameter))
     return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)), sa.BigInteger))
 
 
-def texts_in(sqlite: bool, parameter: sa.BindParameter[str]) -> sa.Select[str]:
+def texts_in(sqlite: bool, parameter: str) -> sa.Select[str]:
     """Like `numbers_in`, for texts."""
+    texts = sa.bindparam(parameter, type_=sa.String)
     if sqlite:
-        return sa.select(sa.column("value", sa.String)).select_from(sa.func.json_each(parameter))
-    return sa.select(sa.func.json_array_elements_text(sa.cast(parameter, sa.JSON)))
+        return sa.select(sa.column("value", sa.String)).select_from(sa.func.json_each(texts))
+    return sa.select(sa.func.json_array_elements_text(sa.cast(texts, sa.JSON)))

@@ -25,7 +25,6 @@ MOST_VALUES = 30
 MOST_COUNTED = 1_000
 """How many of the newest memories to count, so that a large project's page loads fast."""
 
-
 MOST_SORTED = 5 * MOST_COUNTED
 """Up to this many matching memories are all found and sorted, to know the newest ones."""
 
@@ -148,20 +147,20 @@ def _as_written(kind: LabelKind, value: str, details: JsonObject) -> str:
     return next((name for name in _values(details, METADATA_KEYS[kind]) if fold(name) == value), value)
 
 
-def _in_numbers(column: sa.SQLColumnExpression[int], sqlite: bool) -> sa.ColumnElement[bool]:
-    return column.in_(numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String)))
-
-
 @cache
 def _labels_query(sqlite: bool) -> Query:
     label = (col(Label.kind), col(Label.value))
     query = sa.select(*label, sa.func.count(), sa.func.max(col(Label.memory_number))).group_by(*label)
-    return Query(query.where(_in_numbers(col(Label.memory_number), sqlite), col(Label.kind) != LabelKind.METADATA))
+    return Query(
+        query.where(col(Label.memory_number).in_(numbers_in(sqlite, "numbers")), col(Label.kind) != LabelKind.METADATA)
+    )
 
 
 @cache
 def _details_query(sqlite: bool) -> Query:
-    return Query(sa.select(col(Memory.number), col(Memory.details)).where(_in_numbers(col(Memory.number), sqlite)))
+    return Query(
+        sa.select(col(Memory.number), col(Memory.details)).where(col(Memory.number).in_(numbers_in(sqlite, "numbers")))
+    )
 
 
 @cache
@@ -169,7 +168,7 @@ def _sources_query(sqlite: bool) -> Query:
     count = sa.func.count().label("count")
     return Query(
         sa.select(col(Memory.source_id), sa.func.max(col(Memory.source_name)), count)
-        .where(_in_numbers(col(Memory.number), sqlite), col(Memory.source_id).is_not(None))
+        .where(col(Memory.number).in_(numbers_in(sqlite, "numbers")), col(Memory.source_id).is_not(None))
         .group_by(col(Memory.source_id))
         .order_by(count.desc())
         .limit(sa.literal(MOST_VALUES))

@@ -57,7 +57,7 @@ def _equals_query(sqlite: bool) -> Query:
     with_text = (
         sa.select(col(same.number))
         .where(col(same.project_id) == sa.bindparam("project_id"))
-        .where(col(same.content_hash).in_(texts_in(sqlite, sa.bindparam("hashes", type_=sa.String))))
+        .where(col(same.content_hash).in_(texts_in(sqlite, "hashes")))
     )
     columns = (col(Memory.content_hash), col(Memory.user_id))
     return Query(

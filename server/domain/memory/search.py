@@ -223,7 +223,7 @@ def _of(numbers: Sequence[int]) -> dict[str, object]:
 
 
 def _numbered(sqlite: bool) -> sa.ColumnElement[bool]:
-    return col(Memory.number).in_(numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String)))
+    return col(Memory.number).in_(numbers_in(sqlite, "numbers"))
 
 
 @cache

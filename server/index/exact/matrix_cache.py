@@ -62,7 +62,7 @@ _CHANGED = Query(
 
 @cache  # building the query takes longer than running it
 def _by_number(sqlite: bool) -> Query:
-    numbers = numbers_in(sqlite, sa.bindparam("numbers", type_=sa.String))
+    numbers = numbers_in(sqlite, "numbers")
     return Query(_PIECES.where(_memories.c.number.in_(numbers)), is_plain=True)
 
 

@@ -37,7 +37,7 @@ class Fts5:
     """`WordIndex` on SQLite."""
 
     def numbers_in(self, parameter: str) -> sa.Select[int]:
-        return numbers_in(True, sa.bindparam(parameter, type_=sa.String))
+        return numbers_in(True, parameter)
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         prefix = _prefix_of(project_id)

@@ -29,7 +29,7 @@ class Tsvector:
     """`WordIndex` on Postgres."""
 
     def numbers_in(self, parameter: str) -> sa.Select[int]:
-        return numbers_in(False, sa.bindparam(parameter, type_=sa.String))
+        return numbers_in(False, parameter)
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         values = [
