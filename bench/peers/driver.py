@@ -29,7 +29,7 @@ DIMENSIONS = 384
 
 
 class Mem0:
-    """mem0ai without its language model: it stores each text as it is."""
+    """mem0ai without a language model. It stores each text unchanged."""
 
     def __init__(self, model: str, folder: str) -> None:
         os.environ |= {"OPENAI_API_KEY": "none", "MEM0_TELEMETRY": "False", "MEM0_DIR": folder}

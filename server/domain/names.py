@@ -56,7 +56,7 @@ def is_one_line(text: str) -> bool:
 
 
 def parse_email(address: str) -> str:
-    """Return the address as it is stored and compared: NFKC, in lower case. Raises Invalid if it is not an address."""
+    """Return the address in its stored form: NFKC, in lower case. Raises Invalid if it is not an address."""
     text = fold_email(address)
     if len(text) > 254 or not _EMAIL.fullmatch(text) or not text.isprintable():
         raise Invalid("this is not an email address such as name@example.com.", field="email")

@@ -1,4 +1,4 @@
-"""The states of pages that `make screenshots` takes besides pages at rest: forms in use, other people, odd texts."""
+"""More states of pages for `make screenshots`: forms in use, other people, and unusual texts."""
 
 import re
 from collections.abc import Callable

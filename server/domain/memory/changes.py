@@ -39,7 +39,7 @@ class MemoryPatch(BaseModel):
 
 
 def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryPatch, index: Index) -> Memory:
-    """Merge the patch into the memory as it is stored then. Raises Invalid, and the errors of `memories.update`."""
+    """Merge the patch into the current state of the memory. Raises Invalid, and the errors of `memories.update`."""
     return memories.update(session, principal, memory_id, lambda memory: merged_change(memory, patch), index)
 
 

@@ -119,7 +119,7 @@ def _count(many: Iterable[JsonObject], key: str) -> list[Facet]:
 
 
 class _Counted(NamedTuple):
-    """A label as it is compared, how many memories have it, and the number of the newest one."""
+    """A label in the form of `labels.fold`, how many memories have it, and the number of the newest of them."""
 
     value: str
     memories: int

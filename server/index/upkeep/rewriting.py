@@ -1,6 +1,7 @@
 """Writes the words of existing memories again, newest first: after a change of the tokenizer, or for `reindex`.
 
-Meanwhile, searches and changes work as usual. The database stores the progress, so that an interrupted run can resume.
+During the run, searches and changes work as usual. The database stores the progress, so that an interrupted run can
+resume.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -17,7 +17,7 @@ from server.statements import Row
 class WordRow:
     """The terms to store for one memory. `context` is the end of the previous memory, `dates` is the date in words.
 
-    A body that is None stays as it is stored. `place` is the memory's place in its conversation.
+    With None for `body`, the stored body stays. `place` is the memory's place in its conversation.
     """
 
     number: int

@@ -167,11 +167,11 @@ def test_others_write_between_two_parts(world: World, monkeypatch: pytest.Monkey
     """Another writer comes while the history is staged, and between two parts that are stored."""
     added: list[str] = []
 
-    def meanwhile(session: Session) -> None:
+    def write_first(session: Session) -> None:
         with paused(session):
             added.append(world.add(f"Canoe {len(added)}."))
 
-    monkeypatch.setattr(imports, "end_turn", meanwhile)
+    monkeypatch.setattr(imports, "end_turn", write_first)
     import_memories(world.database, world.project_id, [line()], world.index)
     assert len(added) >= COUNT // 2 // PER_PART
     assert_whole(world)
