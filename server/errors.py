@@ -15,7 +15,7 @@ ServiceError
 ├── QuotaExceeded      the project is full: says how full, and what to do
 ├── RateLimited        too many requests; says when to try again
 └── Unavailable        cannot be done now; nothing was changed. Also a model that fails or is closed
-    └── MaybeStored    unknown outcome: the database did not confirm that it stored the change
+    └── MaybeStored    unknown outcome: the database did not confirm the change, or failed before all could be found
 """
 
 from collections.abc import Sequence

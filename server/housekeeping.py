@@ -1,8 +1,9 @@
-"""Removes expired rows at startup and every hour."""
+"""Finishes what a dead process has begun, and removes expired rows: at startup and repeatedly."""
 
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -11,8 +12,9 @@ from sqlmodel import Session
 from server import monitoring
 from server.domain import retention, sent_letters
 from server.domain.grants import retention as grant_retention
-from server.domain.memory import activity, expiry, idempotency, imports, trash
+from server.domain.memory import activity, expiry, idempotency, imports, trash, unfinished
 from server.errors import Unavailable
+from server.models.base import now
 from server.runtime import Runtime
 from server.uploads import Uploads
 
@@ -24,8 +26,8 @@ PURGE_SECONDS = 600
 hour.
 """
 
-RESUME_SECONDS = 60
-"""How often to look for imports that a crash left behind."""
+FINISH_SECONDS = 3
+"""How often to look for work that a dead process has left behind."""
 
 
 @contextlib.asynccontextmanager
@@ -33,7 +35,7 @@ async def running(runtime: Runtime) -> AsyncIterator[None]:
     """Run the task until the block ends. Leaving the block waits for the current round."""
     async with anyio.create_task_group() as group:
         group.start_soon(_repeat, runtime)
-        group.start_soon(_resume_imports, runtime)
+        group.start_soon(_finish_repeatedly, runtime)
         group.start_soon(_purge_repeatedly, runtime)
         group.start_soon(monitoring.refresh_repeatedly, runtime)
         yield
@@ -88,16 +90,22 @@ async def _purge_repeatedly(runtime: Runtime) -> None:
         await anyio.sleep(PURGE_SECONDS)
 
 
-async def _resume_imports(runtime: Runtime) -> None:
-    """Publish committed imports and discard uncommitted ones, if no process works on them any more."""
+async def finish_begun_work(runtime: Runtime, started_at: datetime) -> None:
+    """Publish committed imports, batches and words, and discard abandoned imports, if no process works on them any
+    more. Only one process takes over each. Raises Unavailable.
+    """
+    for left in await runtime.read(unfinished.left_behind, started_at):
+        if await runtime.run(unfinished.take_over, left):
+            step = imports.publish if left.is_committed else imports.discard
+            while await runtime.run(step, None, left.import_id):
+                pass
+            log.info("import ended", extra={"import_id": left.import_id, "published": left.is_committed})
+            runtime.index.wake()
+
+
+async def _finish_repeatedly(runtime: Runtime) -> None:
+    started_at = now()
     while True:
-        try:
-            for import_id, is_committed in await runtime.read(imports.left_behind):
-                step = imports.publish if is_committed else imports.discard
-                while await runtime.run(step, None, import_id):
-                    pass
-                log.info("import ended", extra={"import_id": import_id, "published": is_committed})
-                runtime.index.wake()
-        except Unavailable:  # the next round handles the same imports
-            log.warning("interrupted imports were not finished")
-        await anyio.sleep(RESUME_SECONDS)
+        with contextlib.suppress(Unavailable):  # the next round finishes the same work
+            await finish_begun_work(runtime, started_at)
+        await anyio.sleep(FINISH_SECONDS)

@@ -15,7 +15,7 @@ from server.domain.memory.duplicates import OnDuplicate
 from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.export import ExportFormat, record_export, write_export
 from server.domain.memory.exchange.sources import Format, checked, read_path
-from server.domain.memory.imports import import_memories
+from server.domain.memory.imports import import_memories, publish_committed
 from server.errors import Invalid
 from server.index import MemoryIndex
 from server.index.model.embeddings import open_late
@@ -29,6 +29,7 @@ def export(settings: Settings, args: Namespace) -> None:
     """Write the memories in the requested format, oldest first. Raises NotFound."""
     with tempfile.TemporaryFile() as file:  # so that a slow reader does not hold a database snapshot
         with existing(settings) as database:
+            publish_committed(database, args.project)  # no server may run that would do it
             with database.read() as session:
                 project = session.get(Project, args.project)
                 total = project.memory_count if project else None

@@ -34,6 +34,9 @@ UPLOAD_SECONDS = 1_800
 PATIENCE_SECONDS = 3
 """How long a response waits for the background work. A small file is read within this time."""
 
+RETRY_SECONDS = 1
+"""How long a committed import waits for the database before it continues."""
+
 MOST_GROUPS = 1_000
 """How many conversations or files the page offers to leave out."""
 
@@ -217,13 +220,28 @@ async def _import(call: Call, store: Uploads, stored_upload: Upload, left_out: f
         try:
             stored_upload = await _staged(call, store, stored_upload, left_out, import_id)
             await _step(call, imports.commit, import_id)
-        finally:
+        except BaseException:
             while await _step(call, imports.discard, import_id):
                 pass
-        with contextlib.suppress(Unavailable):  # the import is committed, so housekeeping will publish the rest
-            while await _step(call, imports.publish, import_id):
-                await call.runtime.in_thread(_progressed, store, stored_upload, 0, 0)  # otherwise it looks interrupted
+            raise
+        await _publish(call, store, stored_upload)
     await call.runtime.in_thread(_finish, store, stored_upload)
+
+
+async def _publish(call: Call, store: Uploads, stored_upload: Upload) -> None:
+    """Publish everything that is committed in the project. If the database fails, it tries again: the import is
+    decided, so it has not failed, and does not end before all can be found.
+    """
+    while True:
+        waits.begin()
+        try:
+            for import_id in await call.read(imports.committed_in, stored_upload.project_id):
+                while await _step(call, imports.publish, import_id):
+                    await call.runtime.in_thread(_progressed, store, stored_upload, 0, 0)  # or it looks interrupted
+        except Unavailable:
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return
 
 
 async def _step(call: Call, operation: Callable[..., T], *args: object) -> T:

@@ -2,20 +2,22 @@
 transactions.
 
 Between two transactions, other writers get a turn. After a crash before `accept`, nothing is stored; after a later one,
-housekeeping publishes the rest.
+housekeeping or a repeated request publishes the rest.
 """
 
 from collections.abc import Callable, Sequence
 
+import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.domain.memory import imports, late_words
+from server import waits
+from server.domain.memory import imports, unfinished
 from server.domain.memory.exchange.lines import line_from
 from server.domain.memory.imports import Staged
 from server.domain.memory.portions import LONG_WEIGHT, STAGED_WEIGHT, portions, weight_of
 from server.domain.memory.source import source_of
 from server.domain.turns import end_turn
-from server.errors import ServiceError
+from server.errors import MaybeStored, ServiceError
 from server.index.types import Embedded
 from server.models import Memory
 from server.principal import Principal
@@ -35,11 +37,10 @@ def store(
     embedded: Sequence[Embedded],
     claim: Callable[[], list[str] | None],
 ) -> list[str] | None:
-    """Store all memories and return their ids. If `claim` returns the ids of an earlier answer, store nothing and
-    return those.
+    """Store all memories. If `claim` returns the ids of an earlier answer, store nothing and return those.
 
-    `claim` runs in the transaction that decides. Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded, and the
-    errors of `claim`.
+    `claim` runs in the transaction that decides. Raises NotFound, Forbidden, InsufficientScope, QuotaExceeded,
+    MaybeStored if the database fails after that transaction, and the errors of `claim`.
     """
     import_id = imports.begin(session, principal, project_id, principal.user_id, source_of(principal))
     try:
@@ -58,8 +59,14 @@ def store(
         raise
     if earlier:
         _discard(session, import_id)
+        unfinished.finish_texts(session, project_id, (memory.content for memory in memories))
         return earlier
-    late_words.finish(session, import_id)
+    session.commit()
+    waits.begin()  # what is decided gets the time to be published
+    try:
+        unfinished.finish(session, import_id)
+    except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
+        raise MaybeStored from error
     return None
 
 

@@ -8,7 +8,7 @@ from sqlmodel import Session, col
 from server.domain import audit, turns
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
-from server.domain.memory import activity, late_words, storing, trash
+from server.domain.memory import activity, late_words, storing, trash, unfinished
 from server.index import chunks, outbox
 from server.models import Memory
 from server.models.activity import ActivityKind
@@ -65,6 +65,8 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
     interruption, another call deletes the rest.
     """
     project = require_project(session, principal, project_id, Action.WRITE)
+    unfinished.finish_project(session, project.id)  # otherwise the rest of an import would appear after the deletion
+    project = require_project(session, principal, project.id, Action.WRITE)
     moment = now()
     of_user = [] if user_id is None else [col(Memory.user_id) == user_id]
     matching = [col(Memory.project_id) == project.id, *of_user]

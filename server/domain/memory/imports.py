@@ -2,13 +2,12 @@
 
 No query of memories sees a staged line. `commit` decides in one short transaction that all will be stored. Then
 `publish` moves them into the project step by step. A crash before the commit leaves nothing behind; after it,
-`resume` finishes the work. So nothing is half done, no transaction writes for long, and memory use does not grow with
-the number of lines.
+`unfinished` finishes the work. So nothing is half done, no transaction writes for long, and memory use does not grow
+with the number of lines.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -36,17 +35,11 @@ from server.index.words.tokenizer import indexed_terms
 from server.models import Import, Memory, Project, StagedMemory, metadata
 from server.models.activity import ActivityKind
 from server.models.base import now
-from server.models.projects import deleted_projects
 from server.models.sources import Source
 from server.models.stored_size import size_of_memory
 from server.principal import Principal
 
 _staged = metadata.tables["staged_memories"]
-ABANDONED_AFTER = timedelta(minutes=30)
-"""An uncommitted import that does not continue for this long is discarded."""
-
-RESUMED_AFTER = timedelta(minutes=1)
-"""If publishing a committed import does not continue for this long, housekeeping does it."""
 
 
 class Imported(NamedTuple):
@@ -203,14 +196,13 @@ def discard(session: Session, _principal: Principal | None, import_id: str) -> b
     return False
 
 
-def left_behind(session: Session) -> list[tuple[str, bool]]:
-    """Return the ids of abandoned imports, and whether each one is committed."""
-    moment = now()
-    committed = col(Import.committed_at).is_not(None)
-    limit = sa.case((committed, moment - RESUMED_AFTER), else_=moment - ABANDONED_AFTER)
-    query = sa.select(col(Import.id), committed).where(col(Import.touched_at) <= limit)
-    query = query.where(col(Import.project_id).not_in(deleted_projects()))
-    return [(row[0], bool(row[1])) for row in session.execute(query)]
+def committed_in(session: Session, _principal: Principal | None, project_id: str) -> Sequence[str]:
+    """Return the imports that are committed and not all published, in the order in which they were committed.
+
+    An import that skips a line because another one has it is complete only when both are published.
+    """
+    committed = (col(Import.project_id) == project_id, col(Import.committed_at).is_not(None))
+    return session.scalars(sa.select(col(Import.id)).where(*committed).order_by(col(Import.committed_at))).all()
 
 
 def in_chunks(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
@@ -234,7 +226,8 @@ def import_memories(
     progress: Progress = no_progress,
     on_duplicate: OnDuplicate = OnDuplicate.SKIP,
 ) -> Imported:
-    """Import all lines or none. For commands: blocks. No lock is held while lines are read.
+    """Import all lines or none, and return when all can be found. For commands: blocks. No lock is held while lines
+    are read.
 
     Calls `progress` after each chunk with the number of memories that were read. Raises NotFound, QuotaExceeded, and
     Invalid with the place of the first invalid line.
@@ -252,8 +245,16 @@ def import_memories(
             commit(session, None, import_id)
     finally:
         _repeat(database, discard, import_id)  # does nothing after the commit
-    _repeat(database, publish, import_id)
+    publish_committed(database, project_id)
     return Imported(stored, count - stored)
+
+
+def publish_committed(database: Database, project_id: str) -> None:
+    """Publish everything that is committed in the project. For commands: blocks."""
+    with database.read() as session:
+        committed = committed_in(session, None, project_id)
+    for import_id in committed:
+        _repeat(database, publish, import_id)
 
 
 def _repeat(database: Database, step: Callable[[Session, None, str], bool], import_id: str) -> None:

@@ -7,9 +7,8 @@ from dataclasses import replace
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.domain.memory import imports, publishing
+from server.domain.memory import publishing, unfinished
 from server.domain.memory.portions import LONG_WEIGHT, weight_of
-from server.domain.turns import end_turn
 from server.index import outbox
 from server.index.types import Embedded
 from server.models import Memory
@@ -32,20 +31,15 @@ def rewrite(session: Session, memory: Memory, embedded: Embedded) -> None:
 
 
 def write(session: Session, memory: Memory) -> None:
-    """Commit the transaction, and write the words of a long memory in the next one."""
-    if is_long(memory):
-        finish(session, publishing.owe_words(session, memory))
-
-
-def finish(session: Session, import_id: str) -> None:
-    """Commit the transaction, and publish all of an import that is committed, in turns. If the database fails,
-    housekeeping publishes the rest.
+    """Commit the transaction, and write the words of a long memory in the next one. If the database fails then,
+    housekeeping writes them: until then, the memory is found by its meaning.
     """
+    if not is_long(memory):
+        return
+    owed = publishing.owe_words(session, memory)
     session.commit()
     try:
-        end_turn(session)
-        while imports.publish(session, None, import_id):
-            end_turn(session)
+        unfinished.finish(session, owed)
     except (sa.exc.OperationalError, sa.exc.TimeoutError):
         session.rollback()
 

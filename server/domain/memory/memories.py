@@ -18,6 +18,7 @@ from server.domain.memory.inputs import MemoryChange, NewMemory
 from server.domain.memory.periods import week_of
 from server.domain.memory.source import source_of
 from server.domain.memory.storing import embed, embedding_input, hash_content, insert
+from server.domain.memory.unfinished import finish_texts
 from server.domain.memory.versions import as_json
 from server.errors import Invalid, Unavailable
 from server.index import Index, outbox
@@ -94,14 +95,16 @@ def add_many(
 ) -> list[str]:
     """Create all memories or none, in one project. Return their ids in the same order.
 
-    A large batch is stored in several transactions. Raises Invalid if they name different projects, KeyUsedForAnother,
-    QuotaExceeded, and the errors of `require_project`.
+    A large batch is stored in several transactions. Returns when all memories can be found, also those that an earlier
+    request with this key has stored. Raises Invalid if they name different projects, KeyUsedForAnother, QuotaExceeded,
+    MaybeStored, and the errors of `require_project`.
     """
     if len({new.project_id for new in new_memories}) > 1:
         raise Invalid("all memories of one request must name the same project.", field="project_id")
     project = require_project(session, principal, new_memories[0].project_id, Action.WRITE)
     request = idempotency.create_request(project.id, principal, new_memories, idempotency_key)
     if request and (earlier := idempotency.earlier_answer(session, request)):
+        finish_texts(session, project.id, (new.text for new in new_memories))
         return earlier
     memories = [_row_of(new, project.id, principal) for new in new_memories]
     usage.require_room_for(session, project.id, memories)

@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 
 from server.database import is_sqlite
 from server.domain.access import Action, require_project
-from server.domain.memory import memories
+from server.domain.memory import memories, unfinished
 from server.domain.memory.changes import checked
 from server.domain.memory.expiry import expiry_of
 from server.domain.memory.filters import Filters, conditions
@@ -52,6 +52,7 @@ def remember(session: Session, principal: Principal, new: NewMemory, index: Inde
     """
     project = require_project(session, principal, new.project_id, Action.WRITE)
     content_hash = hash_content(new.text)
+    unfinished.finish_texts(session, project.id, [new.text])
     same_text = _same_text(project.id, new, content_hash)
     if session.scalar(same_text.with_only_columns(col(Memory.id))) is None:
         # This may pause the transaction. Once the vectors are known, nothing ends it between the check and the write.

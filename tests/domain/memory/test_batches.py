@@ -9,12 +9,13 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from server.domain.memory import batches, imports, memories, portions, publishing, storing
+from server.domain.memory import batches, imports, memories, portions, publishing, repeats, storing
 from server.domain.memory.idempotency import KeyUsedForAnother
 from server.domain.memory.inputs import Message, NewMemory
-from server.errors import Forbidden
+from server.domain.memory.repeats import Outcome
+from server.errors import Forbidden, MaybeStored
 from server.models import Memory
-from tests.domain.memory.test_imports import age, resume, staged, stored
+from tests.domain.memory.test_imports import RESUMED, age, resume, staged, stored
 from tests.support.world import World
 
 COUNT = 150
@@ -107,35 +108,70 @@ def test_a_batch_that_is_killed_before_the_decision_leaves_nothing(
     send(world, batch(world, 1), "key")  # the key is free
 
 
-def test_a_batch_that_is_killed_after_the_decision_is_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    new = batch(world)
-    with monkeypatch.context() as patched:
-        patched.setattr(imports, "publish", fail)
+def kill_while_publishing(world: World, new: Sequence[NewMemory], key: str | None = None, steps: int = 1) -> None:
+    """Send a batch in a process that ends after the first steps of publishing."""
+    left = iter([imports.publish] * steps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imports, "publish", lambda *args: next(left, fail)(*args))
         with pytest.raises(Killed):
-            send(world, new, "key")
-    assert stored(world) == 0
-    ids = send(world, new, "key")
-    age(world, timedelta(minutes=2))
+            send(world, new, key)
+    assert staged(world)[0] == 1
+
+
+def test_a_batch_that_is_killed_after_the_decision_is_stored(world: World) -> None:
+    kill_while_publishing(world, batch(world))
+    assert 0 < stored(world) < COUNT
+    age(world, RESUMED)
     resume(world)
+    assert (stored(world), staged(world)) == (COUNT, (0, 0))
+
+
+def test_a_repeated_batch_answers_when_all_can_be_found(world: World) -> None:
+    new = batch(world)
+    kill_while_publishing(world, new, "key")
+    ids = send(world, new, "key")
     with world.database.read() as session:
         assert session.scalars(sa.select(Memory.id).order_by(Memory.id)).all() == ids  # type: ignore[call-overload]  # a column
     assert staged(world) == (0, 0)
 
 
-def test_a_batch_that_cannot_be_published_now_is_published_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_repeated_batches_publish_it_once_together(world: World) -> None:
+    new = batch(world)
+    kill_while_publishing(world, new, "key")
+    with ThreadPoolExecutor() as threads:
+        first, second = threads.map(lambda _: send(world, new, "key"), range(2))
+    assert first == second
+    assert (stored(world), staged(world)) == (COUNT, (0, 0))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_a_repeated_long_text_is_found_and_not_stored_twice(world: World, steps: int) -> None:
+    texts = [" ".join(f"word{number}" for number in range(start, start + 900)) for start in range(0, 9_000, 900)]
+    messages = [Message(role="user", content=text) for text in texts]
+    new = NewMemory(messages=messages, project_id=world.project_id)
+    kill_while_publishing(world, [new], steps=steps)
+    with world.database.write() as session:
+        again = repeats.remember(session, world.principal, new, world.index)
+    assert (again.outcome, stored(world), staged(world)) == (Outcome.KNOWN, 1, (0, 0))
+
+
+def test_what_cannot_be_published_in_time_is_not_confirmed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     publish = imports.publish
+    new = batch(world)
 
     def busy(session: Session, principal: None, import_id: str) -> bool:
         publish(session, principal, import_id)
-        raise sa.exc.OperationalError("", None, Exception())
+        raise sa.exc.TimeoutError
 
     with monkeypatch.context() as patched:
         patched.setattr(imports, "publish", busy)
-        send(world, batch(world))
+        with pytest.raises(MaybeStored):
+            send(world, new, "key")
+        with pytest.raises(sa.exc.TimeoutError):
+            send(world, new, "key")
     assert (stored(world), staged(world)) == (0, (1, COUNT)), "the step that failed is undone"
-    age(world, timedelta(minutes=2))
-    resume(world)
-    assert (stored(world), staged(world)) == (COUNT, (0, 0))
+    ids = send(world, new, "key")
+    assert (len(ids), stored(world), staged(world)) == (COUNT, COUNT, (0, 0))
 
 
 def test_a_key_stores_a_large_batch_once(world: World) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from server.domain.memory import imports, portions, publishing, storing
+from server.domain.memory import deletions, imports, portions, publishing, storing, unfinished
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.errors import Invalid, NotFound
@@ -18,7 +18,7 @@ from tests.support.moving import read_lines
 from tests.support.world import World
 
 COUNT = 200
-RESUMED = timedelta(minutes=2)
+RESUMED = unfinished.TAKEN_OVER_AFTER + timedelta(seconds=1)
 """After this time, housekeeping ends a committed import."""
 
 
@@ -55,13 +55,24 @@ def age(world: World, by: timedelta) -> None:
 
 def resume(world: World) -> None:
     with world.database.read() as session:
-        waiting = imports.left_behind(session)
-    for import_id, is_committed in waiting:
+        waiting = unfinished.left_behind(session, now() - timedelta(days=1))
+    for import_id, is_committed, _ in waiting:
         step = imports.publish if is_committed else imports.discard
         is_more = True
         while is_more:
             with world.database.write() as session:
                 is_more = step(session, None, import_id)
+
+
+def half_published(world: World) -> str:
+    """Publish the first step of an import, and stop as after a crash."""
+    import_id = staged_only(world)
+    with world.database.write() as session:
+        imports.commit(session, world.principal, import_id)
+    with world.database.write() as session:
+        assert imports.publish(session, None, import_id)
+    assert 0 < stored(world) < 40
+    return import_id
 
 
 def test_no_transaction_of_an_import_writes_for_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,15 +133,38 @@ def test_after_a_crash_before_the_commit_nothing_is_left(world: World) -> None:
 
 
 def test_after_a_crash_behind_the_commit_all_is_stored(world: World) -> None:
-    import_id = staged_only(world)
-    with world.database.write() as session:
-        imports.commit(session, world.principal, import_id)
-    with world.database.write() as session:
-        assert imports.publish(session, None, import_id)
-    assert 0 < stored(world) < 40
-    age(world, timedelta(minutes=5))
+    half_published(world)
+    resume(world)
+    assert 0 < stored(world) < 40, "another process may still work on it"
+    age(world, RESUMED)
     resume(world)
     assert (stored(world), staged(world)) == (40, (0, 0))
+
+
+def test_after_a_crash_a_repeated_import_answers_when_all_can_be_found(world: World) -> None:
+    half_published(world)
+    assert import_memories(world.database, world.project_id, lines(40), world.index) == (0, 40)
+    assert (stored(world), staged(world)) == (40, (0, 0))
+
+
+def test_after_a_crash_a_new_process_continues_at_once_and_others_after_seconds(world: World) -> None:
+    half_published(world)
+    with world.database.read() as session:
+        assert unfinished.left_behind(session, now() - timedelta(minutes=1)) == []
+        [left] = unfinished.left_behind(session, now())
+    with world.database.write() as session:
+        assert unfinished.take_over(session, left)
+    with world.database.write() as session:
+        assert not unfinished.take_over(session, left), "only one process takes over"
+
+
+def test_after_a_crash_deleting_all_leaves_no_rest_that_appears_later(world: World) -> None:
+    half_published(world)
+    with world.database.write() as session:
+        assert deletions.delete_all(session, world.principal, world.project_id) == 40
+    age(world, RESUMED)
+    resume(world)
+    assert (stored(world), staged(world)) == (0, (0, 0))
 
 
 def test_who_lost_the_right_imports_nothing(world: World) -> None:

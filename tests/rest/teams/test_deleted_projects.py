@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from server.commands.backup import backup
 from server.database import Database
-from server.domain.memory import activity, expiry, imports
+from server.domain.memory import activity, expiry, imports, unfinished
 from server.domain.memory.exchange.export import export_memories
 from server.domain.memory.exchange.lines import Line
 from server.domain.teams import projects
@@ -23,6 +23,7 @@ from server.index.upkeep import removal
 from server.index.upkeep.owner_lock import FILE, FileLock
 from server.models import metadata
 from server.models.activity import ActivityKind
+from server.models.base import now
 from server.settings import Settings
 from tests.rest.conftest import said
 from tests.support.fakes import WordEmbedder
@@ -160,7 +161,7 @@ def test_what_was_under_way_does_not_bring_it_back(settings: Settings) -> None:
             session.execute(sa.text("UPDATE imports SET touched_at = '2020-01-01 00:00:00'"))
         delete(world, other.project_id)
         with world.database.write() as session:
-            assert imports.left_behind(session) == []
+            assert unfinished.left_behind(session, now()) == []
             assert not imports.publish(session, None, committed)
             with pytest.raises(NotFound):
                 imports.stage(session, None, staged, [(2, Line(content="A kayak"))], world.index)

@@ -1,0 +1,81 @@
+"""Finishes what is committed but not published yet: imports, large batches, and the words of long memories.
+
+Several processes may publish the same import. Each step locks it, so they take turns and store everything once. So who
+repeats a request helps to publish what the first one committed, and need not know whether its process still runs.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.memory import imports
+from server.domain.memory.storing import hash_content
+from server.domain.turns import end_turn
+from server.models import Import, StagedMemory
+from server.models.base import now
+from server.models.projects import deleted_projects
+
+ABANDONED_AFTER = timedelta(minutes=30)
+"""An uncommitted import that does not continue for this long is discarded."""
+
+TAKEN_OVER_AFTER = timedelta(seconds=5)
+"""If publishing a committed import does not continue for this long, another process takes it over."""
+
+
+class LeftBehind(NamedTuple):
+    """An import on which no process seems to work. `touched_at` is when one did for the last time."""
+
+    import_id: str
+    is_committed: bool
+    touched_at: datetime
+
+
+def left_behind(session: Session, started_at: datetime) -> list[LeftBehind]:
+    """Return the imports that no process works on, oldest first. A process that started at `started_at` also gets all
+    committed ones from before, because a restart ends the work of the process before it.
+    """
+    moment = now()
+    committed = col(Import.committed_at).is_not(None)
+    limit = sa.case((committed, max(started_at, moment - TAKEN_OVER_AFTER)), else_=moment - ABANDONED_AFTER)
+    query = sa.select(col(Import.id), committed, col(Import.touched_at)).where(col(Import.touched_at) <= limit)
+    query = query.where(col(Import.project_id).not_in(deleted_projects())).order_by(col(Import.touched_at))
+    return [LeftBehind(row[0], bool(row[1]), row[2]) for row in session.execute(query)]
+
+
+def take_over(session: Session, left: LeftBehind) -> bool:
+    """Mark the import as being worked on. Return False if another process did so first, or has continued."""
+    unchanged = (col(Import.id) == left.import_id, col(Import.touched_at) == left.touched_at)
+    taken = sa.update(Import).where(*unchanged).values(touched_at=now()).returning(col(Import.id))
+    return session.scalar(taken) is not None
+
+
+def finish(session: Session, import_id: str) -> None:
+    """Commit the transaction, and publish all of a committed import, in turns. Raises OperationalError, TimeoutError.
+
+    If it raises, housekeeping publishes the rest.
+    """
+    end_turn(session)
+    while imports.publish(session, None, import_id):
+        end_turn(session)
+
+
+def finish_project(session: Session, project_id: str) -> None:
+    """Publish everything that is committed in the project. This may end the transaction. Raises the errors of
+    `finish`.
+    """
+    for import_id in imports.committed_in(session, None, project_id):
+        finish(session, import_id)
+
+
+def finish_texts(session: Session, project_id: str, texts: Iterable[str]) -> None:
+    """Publish the committed imports and batches that hold any of these texts. Like `finish_project`."""
+    committed = imports.committed_in(session, None, project_id)
+    if not committed:
+        return
+    hashes = {hash_content(text) for text in texts}
+    holding = (col(StagedMemory.import_id).in_(committed), col(StagedMemory.content_hash).in_(hashes))
+    for import_id in session.scalars(sa.select(col(StagedMemory.import_id)).where(*holding).distinct()).all():
+        finish(session, import_id)

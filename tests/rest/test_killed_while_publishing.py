@@ -1,0 +1,81 @@
+"""After a kill in the middle of publishing, the next process publishes the rest at once, and no answer is early."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from sqlmodel import Session, col, select
+
+from server.app import create_app
+from server.database import Database
+from server.domain.memory import unfinished
+from server.domain.teams import api_keys
+from server.models import Project
+from server.settings import Settings
+from tests.conftest import ORIGIN
+from tests.rest.conftest import Caller
+from tests.support.fakes import WordEmbedder
+from tests.support.publisher import IMPORTED, KEY, SENT
+from tests.support.started import running
+
+OF_BATCH = "&user_id=ann"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def key(settings: Settings) -> str:
+    """A key of the project in which a process was killed."""
+    url = settings.database_url.get_secret_value()
+    command = [sys.executable, "-m", "tests.support.publisher", url, str(settings.data_dir)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -9
+    database = Database(url, connections=1)
+    try:
+        with database.write() as session:
+            return issue_key(session)
+    finally:
+        database.close()
+
+
+def issue_key(session: Session) -> str:
+    project = session.exec(select(Project).where(col(Project.memory_count) > 0)).one()
+    assert project.created_by is not None
+    return api_keys.issue(session, project, project.created_by, "all", ["read", "write"], None)[1]
+
+
+@asynccontextmanager
+async def started(settings: Settings, key: str) -> AsyncIterator[Caller]:
+    async with (
+        running(create_app(settings, lambda _settings: WordEmbedder())) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client,
+    ):
+        yield Caller(client, {"Authorization": f"Bearer {key}"})
+
+
+async def total(caller: Caller, query: str = "") -> int:
+    return int((await caller.get(f"/api/memories?limit=1{query}")).json()["total"])
+
+
+async def test_a_repeated_batch_and_a_new_process_publish_what_a_killed_one_has_committed(
+    settings: Settings, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished, "TAKEN_OVER_AFTER", timedelta(days=1))
+    with monkeypatch.context() as nobody_looks:
+        nobody_looks.setattr(unfinished, "left_behind", lambda *_args: [])
+        async with started(settings, key) as caller:
+            assert 0 < await total(caller, OF_BATCH) < len(SENT)
+            answer = await caller.post("/api/memories/batch", {"memories": SENT}, Idempotency_Key=KEY)
+            assert (answer.status_code, await total(caller, OF_BATCH)) == (200, len(SENT))
+            ids = {created["memory_id"] for created in answer.json()["results"]}
+            listed = (await caller.get(f"/api/memories?limit=1000{OF_BATCH}")).json()["results"]
+            assert {memory["id"] for memory in listed} == ids
+            assert await total(caller) < len(SENT) + len(IMPORTED), "nobody has repeated the import"
+    async with started(settings, key) as caller:
+        with anyio.fail_after(10):
+            while await total(caller) < len(SENT) + len(IMPORTED):  # noqa: ASYNC110 - another process would do it
+                await anyio.sleep(0.05)
