@@ -20,7 +20,7 @@ from server.domain import audit
 from server.domain.access import Action, require_project
 from server.domain.audit import Event
 from server.domain.locks import lock_project_shared
-from server.domain.memory import activity, histories, publishing
+from server.domain.memory import activity, histories, moves, publishing
 from server.domain.memory.duplicates import NumberedLine, OnDuplicate, without_known
 from server.domain.memory.exchange.export import require_existing_project
 from server.domain.memory.exchange.lines import Line, Progress, memory_of, no_progress
@@ -172,6 +172,8 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
         position = -1 - unfinished.position
         if not publishing.unstage(session, import_id, position, position):
             _publish_words(session, import_id, unfinished)
+        return True
+    if moves.arrive(session, row):
         return True
     if part := histories.next_part(session, import_id):
         histories.store(session, part)

@@ -2,13 +2,11 @@
 storing these takes as long as everything else. A staged row says that the words are missing, as after an import.
 """
 
-from dataclasses import replace
-
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from server.domain.memory import imports, publishing
-from server.domain.memory.portions import LONG_WEIGHT, weight_of
+from server.domain.memory import imports, portions, publishing
+from server.domain.memory.storing import without_words
 from server.domain.turns import end_turn
 from server.index import outbox
 from server.index.types import Embedded
@@ -17,12 +15,7 @@ from server.models import Memory
 
 def is_long(memory: Memory) -> bool:
     """Return whether the memory takes several transactions."""
-    return _is_long(memory.content, memory.piece_count)
-
-
-def without_words(content: str, embedded: Embedded) -> Embedded:
-    """Return what to store first: everything, or all but the words of a long text."""
-    return replace(embedded, terms=()) if _is_long(content, len(embedded.spans)) else embedded
+    return portions.is_long(memory.content, memory.piece_count)
 
 
 def rewrite(session: Session, memory: Memory, embedded: Embedded) -> None:
@@ -48,7 +41,3 @@ def finish(session: Session, import_id: str) -> None:
             end_turn(session)
     except (sa.exc.OperationalError, sa.exc.TimeoutError):
         session.rollback()
-
-
-def _is_long(content: str, piece_count: int) -> bool:
-    return weight_of(content, piece_count) > LONG_WEIGHT
