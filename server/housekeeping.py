@@ -11,7 +11,7 @@ from sqlmodel import Session
 from server import monitoring
 from server.domain import retention, sent_letters
 from server.domain.grants import retention as grant_retention
-from server.domain.memory import activity, expiry, idempotency, imports, trash
+from server.domain.memory import activity, deletions, expiry, idempotency, imports, trash
 from server.errors import Unavailable
 from server.runtime import Runtime
 from server.uploads import Uploads
@@ -27,6 +27,9 @@ hour.
 RESUME_SECONDS = 60
 """How often to look for imports that a crash left behind."""
 
+DELETE_SECONDS = 5
+"""How often to look for deletions of all memories that a crash left behind."""
+
 
 @contextlib.asynccontextmanager
 async def running(runtime: Runtime) -> AsyncIterator[None]:
@@ -34,6 +37,7 @@ async def running(runtime: Runtime) -> AsyncIterator[None]:
     async with anyio.create_task_group() as group:
         group.start_soon(_repeat, runtime)
         group.start_soon(_resume_imports, runtime)
+        group.start_soon(_finish_deletions_repeatedly, runtime)
         group.start_soon(_purge_repeatedly, runtime)
         group.start_soon(monitoring.refresh_repeatedly, runtime)
         yield
@@ -86,6 +90,22 @@ async def _purge_repeatedly(runtime: Runtime) -> None:
         with contextlib.suppress(Unavailable):  # the next round deletes the same memories
             await purge_memories(runtime)
         await anyio.sleep(PURGE_SECONDS)
+
+
+async def finish_deletions(runtime: Runtime) -> None:
+    """Finish the deletions of all memories on which no process works any more. Raises Unavailable."""
+    for deletion_id in await runtime.read(deletions.left_behind):
+        while await runtime.run(deletions.delete_more, deletion_id):
+            pass
+        log.info("deletion ended", extra={"deletion_id": deletion_id})
+        runtime.index.wake()
+
+
+async def _finish_deletions_repeatedly(runtime: Runtime) -> None:
+    while True:
+        with contextlib.suppress(Unavailable):  # the next round finishes the same deletions
+            await finish_deletions(runtime)
+        await anyio.sleep(DELETE_SECONDS)
 
 
 async def _resume_imports(runtime: Runtime) -> None:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import col, select
 
 from server.domain.memory import deletions, expiry, memories, versions
 from server.domain.memory.memories import MemoryChange
 from server.domain.teams import cascades
+from server.index import chunks
 from server.index.upkeep import removal
-from server.models import Memory, Project, TrashedMemory
+from server.models import BegunDeletion, Memory, Project, TrashedMemory
+from server.models.base import now
 from tests.domain.memory.test_imports import RESUMED, age, resume, staged, stored
 from tests.domain.memory.test_long_memories import WORDS, counts, long_memory
 from tests.support.world import World
@@ -57,6 +60,12 @@ def finish(world: World) -> None:
     """Do what housekeeping does after the start."""
     age(world, RESUMED)
     resume(world)
+    with world.database.write() as session:
+        assert deletions.left_behind(session) == []
+        session.execute(sa.update(BegunDeletion).values(touched_at=now() - RESUMED))
+        for deletion_id in deletions.left_behind(session):
+            while deletions.delete_more(session, deletion_id):
+                pass
 
 
 def trashed(world: World) -> list[str]:
@@ -113,3 +122,31 @@ def test_a_long_memory_whose_return_is_killed_is_in_its_project(world: World, ki
     kill(1, "publish")
     finish(world)
     assert_whole(world, memory_id)
+
+
+@pytest.mark.parametrize("user_id", [None, "ann"])
+def test_a_deletion_of_all_memories_that_is_killed_is_finished(world: World, kill: Kill, user_id: str | None) -> None:
+    ids = world.add_many([f"A canoe {number}." for number in range(2 * chunks.MOST_MEMORIES)], user_id="ann")
+    other = world.add("A canoe of Ben.", user_id="ben")
+    with world.database.write() as session:
+        deletions.delete(session, world.principal, ids[0])
+    kill(1, "delete_all", world.project_id, user_id)
+    added = world.add("A canoe that was added later.", user_id="ann")
+    assert 2 < stored(world) < len(ids), "a part of them is left"
+    finish(world)
+    with world.database.read() as session:
+        assert set(session.exec(select(Memory.id)).all()) == {added} | ({other} if user_id else set())
+        assert session.exec(select(BegunDeletion.id)).all() == []
+    assert trashed(world) == []
+    assert len(world.texts("canoe")) == (2 if user_id else 1)
+
+
+def test_a_deletion_that_was_killed_may_be_repeated(world: World, kill: Kill) -> None:
+    world.add_many([f"A canoe {number}." for number in range(2 * chunks.MOST_MEMORIES)])
+    kill(1, "delete_all", world.project_id)
+    with world.database.read() as session:
+        begun = session.exec(select(BegunDeletion.id)).one()
+    with world.database.write() as session:
+        assert deletions.delete_all(session, world.principal, world.project_id) > 0
+        assert not deletions.delete_more(session, begun)
+        assert not deletions.delete_more(session, begun), "it has ended"
