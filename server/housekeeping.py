@@ -12,7 +12,7 @@ from sqlmodel import Session
 from server import monitoring
 from server.domain import retention, sent_letters
 from server.domain.grants import retention as grant_retention
-from server.domain.memory import activity, expiry, idempotency, imports, trash, unfinished
+from server.domain.memory import activity, deletions, expiry, idempotency, imports, trash, unfinished
 from server.errors import Unavailable
 from server.models.base import now
 from server.runtime import Runtime
@@ -91,9 +91,18 @@ async def _purge_repeatedly(runtime: Runtime) -> None:
 
 
 async def finish_begun_work(runtime: Runtime, started_at: datetime) -> None:
-    """Publish committed imports, batches and words, and discard abandoned imports, if no process works on them any
-    more. Only one process takes over each. Raises Unavailable.
+    """Finish what no process works on any more: publish committed imports, batches and words, discard abandoned
+    imports, and delete the rest of what was being deleted. Raises Unavailable.
     """
+    await _finish_imports(runtime, started_at)
+    for deletion_id in await runtime.read(deletions.left_behind, started_at):
+        while await runtime.run(deletions.delete_more, deletion_id):
+            pass
+        log.info("deletion ended", extra={"deletion_id": deletion_id})
+        runtime.index.wake()
+
+
+async def _finish_imports(runtime: Runtime, started_at: datetime) -> None:
     for left in await runtime.read(unfinished.left_behind, started_at):
         if await runtime.run(unfinished.take_over, left):
             step = imports.publish if left.is_committed else imports.discard

@@ -240,6 +240,21 @@ def test_saved_views_go_with_their_project(empty_url: str, engine: sa.Engine) ->
         assert connection.scalar(sa.text("SELECT count(*) FROM saved_views")) == 0
 
 
+def test_begun_deletions_go_with_their_project(empty_url: str, engine: sa.Engine) -> None:
+    database_at(empty_url, "0004")
+    upgrade_to(empty_url, "0022")
+    migrate(empty_url)
+    begun = sa.text(
+        "INSERT INTO begun_deletions (id, project_id, user_id, newest, created_at, touched_at)"
+        " VALUES ('del_one', 'proj_one', NULL, 1, :now, :now)"
+    )
+    with engine.begin() as connection:
+        connection.execute(begun, {"now": CREATED})
+        assert connection.scalar(sa.text("SELECT count(*) FROM memories")) == 1
+        connection.execute(sa.text("DELETE FROM projects"))
+        assert connection.scalar(sa.text("SELECT count(*) FROM begun_deletions")) == 0
+
+
 def test_a_backup_knows_the_tables_of_every_version() -> None:
     """What is not in this list belongs to other programs, and is left out."""
     sources = [file.read_text("utf-8") for file in (SCRIPTS / "versions").glob("*.py")]

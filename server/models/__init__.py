@@ -4,6 +4,7 @@ from server.models.activity import ActivityEvent
 from server.models.api_keys import ApiKey
 from server.models.audit import AuditEvent
 from server.models.base import metadata
+from server.models.deletions import BegunDeletion
 from server.models.imports import Import, StagedMemory
 from server.models.index_owners import IndexOwner, IndexWorker
 from server.models.index_survey import IndexSurvey, ProjectLanguages
@@ -38,6 +39,7 @@ __all__ = [
     "AuthMethod",
     "AuthorizationCode",
     "AuthorizationRequest",
+    "BegunDeletion",
     "BrowserSession",
     "ClientKind",
     "IdempotencyKey",

@@ -14,6 +14,9 @@ STORED = ""
 HISTORY = "history"
 """The value of `content_hash` for a part of the history of the memory in the row before."""
 
+MOVED = "moved"
+"""The value of `content_hash` for a memory that moves from another project."""
+
 
 class Import(SQLModel, table=True):
     """Memories that are stored together or not at all. `committed_at` is set when all are staged.
@@ -40,8 +43,8 @@ class Import(SQLModel, table=True):
 
 
 class StagedMemory(SQLModel, table=True):
-    """A memory of an import with its vectors. `line` is a line of an export, `STORED`, or a part of a history; `spans`
-    are as in `Embedded`.
+    """A memory of an import with its vectors. `line` is a line of an export, `STORED`, a part of a history, or the rows
+    of a memory that moves; `spans` are as in `Embedded`.
 
     Deleting a row takes as long as writing it. So the row of a stored memory may stay until the next transaction. In
     that case a second row represents it, without vectors, at the position `-1 - position`.

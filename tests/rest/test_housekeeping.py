@@ -14,7 +14,7 @@ from server.app import close_runtime, open_runtime
 from server.database import Database
 from server.domain import retention
 from server.metrics import Metrics
-from server.models import AuditEvent, BrowserSession, Invitation, MailedToken, Notification
+from server.models import AuditEvent, BegunDeletion, BrowserSession, Invitation, MailedToken, Memory, Notification
 from server.models.base import new_id, now
 from server.models.invitations import InvitationStatus
 from server.models.organizations import OrganizationRole
@@ -142,3 +142,18 @@ async def test_what_has_ended_goes_in_chunks_until_nothing_is_left(
         assert retention.remove_ended(session) == 7
     assert await housekeep() == 23
     assert count(runtime.database, AuditEvent) == [0]
+
+
+async def test_a_deletion_of_all_memories_that_was_interrupted_is_finished_after_a_start(
+    client: httpx.AsyncClient, runtime: Runtime, database: Database, alice: Tenant
+) -> None:
+    for text in ("A canoe", "A kayak"):
+        await client.post("/api/memories", json={"content": text}, headers=alice.auth)
+    with database.write() as session:
+        newest = session.scalars(sa.select(sa.func.min(Memory.number))).one()
+        begun = BegunDeletion(project_id=alice.project_id, newest=newest)
+        session.add(begun)
+    await housekeeping.finish_begun_work(runtime, now())
+    found = (await client.get("/api/memories", headers=alice.auth)).json()
+    assert [memory["content"] for memory in found["results"]] == ["A kayak"]
+    assert count(database, BegunDeletion) == [0]

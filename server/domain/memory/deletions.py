@@ -1,6 +1,8 @@
 """Deletes one memory (to the trash, or permanently), or all memories of a project."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -8,13 +10,18 @@ from sqlmodel import Session, col
 from server.domain import audit, turns
 from server.domain.access import Action, require_memory, require_project
 from server.domain.audit import Event
+from server.domain.locks import lock_project_shared
 from server.domain.memory import activity, late_words, storing, trash, unfinished
 from server.index import chunks, outbox
-from server.models import Memory
+from server.models import BegunDeletion, Memory
 from server.models.activity import ActivityKind
 from server.models.base import now
 from server.models.expiry import is_live
+from server.models.projects import deleted_projects
 from server.principal import Principal
+
+RESUMED_AFTER = timedelta(seconds=5)
+"""If a deletion that has begun does not continue for this long, housekeeping continues it."""
 
 
 def delete(session: Session, principal: Principal, memory_id: str, permanent: bool = False) -> datetime | None:
@@ -61,17 +68,17 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
     """Delete all memories of the project, or those of the end user `user_id`, including those in the trash. Return how
     many were deleted, not counting expired memories and those in the trash.
 
-    Many memories take several transactions, which delete the memories that existed during the first one. After an
-    interruption, another call deletes the rest.
+    Many memories take several transactions. The first one records the deletion of the memories that exist then, so
+    that after an interruption housekeeping deletes the rest.
     """
     project = require_project(session, principal, project_id, Action.WRITE)
     unfinished.finish_project(session, project.id)  # otherwise the rest of an import would appear after the deletion
     project = require_project(session, principal, project.id, Action.WRITE)
     moment = now()
-    of_user = [] if user_id is None else [col(Memory.user_id) == user_id]
-    matching = [col(Memory.project_id) == project.id, *of_user]
     newest, count = session.execute(
-        sa.select(sa.func.max(col(Memory.number)), sa.func.count().filter(is_live(moment))).where(*matching)
+        sa.select(sa.func.max(col(Memory.number)), sa.func.count().filter(is_live(moment))).where(
+            *_of(project.id, user_id)
+        )
     ).one()
     gone = count + trash.count_deleted(session, project.id, user_id, moment)
     if gone:
@@ -79,13 +86,53 @@ def delete_all(session: Session, principal: Principal, project_id: str | None, u
         audit.record_memories(
             session, Event.MEMORIES_DELETED, principal, project, gone, only_one_end_user=user_id is not None
         )
-
-    def remove_some() -> bool:
-        numbers = chunks.next_numbers(session, *matching, col(Memory.number) <= (newest or 0))
-        storing.remove_part(session, project.id, numbers)
-        return bool(numbers) or trash.erase_some(session, project.id, user_id, moment)
-
-    turns.repeat(session, remove_some)
     if newest or gone:
-        outbox.request_purge(session, project.id)
+        begun = BegunDeletion(project_id=project.id, user_id=user_id, newest=newest or 0, created_at=moment)
+        session.add(begun)
+        session.flush()
+        turns.repeat(session, partial(delete_more, session, begun.id))
     return int(count)
+
+
+def delete_more(session: Session, deletion_id: str) -> bool:
+    """Delete some of the memories of a deletion that has begun, and its row after the last. Return whether there may be
+    more. Several processes may work on the same deletion.
+    """
+    begun = _locked(session, deletion_id)
+    if begun is None:  # finished by another process, or deleted with its project
+        return False
+    begun.touched_at = now()
+    project_id, user_id = begun.project_id, begun.user_id
+    numbers = chunks.next_numbers(session, *_of(project_id, user_id), col(Memory.number) <= begun.newest)
+    if numbers:
+        storing.remove_part(session, project_id, numbers)
+        return True
+    if trash.erase_some(session, project_id, user_id, begun.created_at):
+        return True
+    outbox.request_purge(session, project_id)
+    session.delete(begun)
+    session.flush()
+    return False
+
+
+def left_behind(session: Session, started_at: datetime) -> Sequence[str]:
+    """Return the deletions that have begun and that no process works on. A process that started at `started_at` also
+    gets all from before.
+    """
+    is_left = col(BegunDeletion.touched_at) <= max(started_at, now() - RESUMED_AFTER)
+    is_deleted = col(BegunDeletion.project_id).in_(deleted_projects())
+    return session.scalars(sa.select(col(BegunDeletion.id)).where(is_left, ~is_deleted)).all()
+
+
+def _locked(session: Session, deletion_id: str) -> BegunDeletion | None:
+    """Return the deletion, unless its project is gone, and lock it after its project."""
+    project_id = session.scalar(sa.select(col(BegunDeletion.project_id)).where(col(BegunDeletion.id) == deletion_id))
+    if project_id is None or not lock_project_shared(session, project_id):
+        return None
+    return session.get(BegunDeletion, deletion_id, populate_existing=True, with_for_update=True)
+
+
+def _of(project_id: str, user_id: str | None) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions for the memories of the project, or of one end user."""
+    of_project = [col(Memory.project_id) == project_id]
+    return of_project if user_id is None else [*of_project, col(Memory.user_id) == user_id]

@@ -18,7 +18,6 @@ STAGED_WEIGHT = 256
 
 T = TypeVar("T")
 
-
 HISTORY_LENGTH = 10_000
 """How many characters of a history take as long to write as a piece with its vector and words."""
 
@@ -26,6 +25,11 @@ HISTORY_LENGTH = 10_000
 def weight_of(content: str, pieces: int = 0, history_length: int = 0) -> int:
     """Return roughly how much work writing a memory takes: its number of pieces, or an estimate if it has few."""
     return max(pieces, len(content) // PACKED_LENGTH) + history_length // HISTORY_LENGTH
+
+
+def is_long(content: str, pieces: int) -> bool:
+    """Return whether a memory takes several transactions."""
+    return weight_of(content, pieces) > LONG_WEIGHT
 
 
 def portions(items: Iterable[T], weigh: Callable[[T], int], most_weight: int) -> Iterator[list[T]]:

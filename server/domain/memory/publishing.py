@@ -100,8 +100,7 @@ def store(session: Session, row: Import, entries: Sequence[Entry]) -> None:
     for memory, entry in zip(memories, entries, strict=True):
         session.add_all(versions_of(entry.line, memory.number, row.id))
     if is_long(entries):
-        staged = entries[0].staged
-        session.add(_wordless_row(row.id, staged.position, memories[0].id, staged.content_hash))
+        mark_stored(session, row.id, entries[0].staged.position, memories[0])
     else:
         unstage(session, row.id, 0, entries[-1].staged.position)
 
@@ -132,15 +131,18 @@ def owe_words(session: Session, memory: Memory) -> str:
     row = Import(project_id=memory.project_id, committed_at=now())
     session.add(row)
     session.flush()
-    session.add(_wordless_row(row.id, 0, memory.id, memory.content_hash))
+    mark_stored(session, row.id, 0, memory)
     return row.id
 
 
-def _wordless_row(import_id: str, position: int, memory_id: str, content_hash: str) -> StagedMemory:
-    return StagedMemory(
-        import_id=import_id,
-        position=-1 - position,
-        memory_id=memory_id,
-        line=STORED,
-        content_hash=content_hash,
+def mark_stored(session: Session, import_id: str, position: int, memory: Memory) -> None:
+    """Note that the staged memory at this position is stored, except for its words."""
+    session.add(
+        StagedMemory(
+            import_id=import_id,
+            position=-1 - position,
+            memory_id=memory.id,
+            line=STORED,
+            content_hash=memory.content_hash,
+        )
     )

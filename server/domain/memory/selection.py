@@ -12,13 +12,13 @@ from sqlmodel import Session, col
 
 from server.domain import turns
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
-from server.domain.memory import activity, deletions, memories, trash, usage
+from server.domain.memory import activity, deletions, late_words, memories, moves, usage
 from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange
 from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, fold, parse_list
 from server.errors import Invalid, NotFound
 from server.index import Index
-from server.models import Memory, TrashedMemory
+from server.models import Memory
 from server.models.activity import ActivityKind
 from server.models.base import JSON
 from server.models.stored_size import TOTAL_SIZE
@@ -76,18 +76,19 @@ def move(session: Session, principal: Principal, project_id: str, ids: Sequence[
     sizes = sa.select(sa.func.count(), TOTAL_SIZE).where(col(Memory.project_id) == project_id, col(Memory.id).in_(ids))
     usage.require_room(session, target.id, *session.execute(sizes).one())
 
-    def moved(memory_id: str) -> Memory:
-        memory = require_memory(session, principal, memory_id, Action.WRITE)
-        trash.keep(session, principal, memory, trash.days_of_revert(session, project_id))
-        deletions.end(session, memory)
-        row = session.get_one(TrashedMemory, memory_id)
-        row.project_id = target.id
-        row.memory = {**row.memory, "project_id": target.id}
-        session.flush()
-        return trash.bring_back(session, row)
-
     arrived: list[str] = []
-    count = _each(session, principal, project_id, ids, lambda one: arrived.append(moved(one).id))
+
+    def move_one(memory_id: str) -> None:
+        memory = require_memory(session, principal, memory_id, Action.WRITE)
+        require_project(session, principal, target.id, Action.WRITE, lock=True)
+        usage.require_room_for(session, target.id, [memory])
+        if late_words.is_long(memory):
+            late_words.finish(session, moves.begin(session, memory, target.id))
+        else:
+            moves.move(session, memory, target.id)
+        arrived.append(memory_id)
+
+    count = _each(session, principal, project_id, ids, move_one)
     activity.note(session, principal, project_id, ActivityKind.DELETE, count=count)
     activity.note(session, principal, target.id, ActivityKind.ADD, arrived)
     return count

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.database import id_subquery, paused
 from server.domain.memory import labels
+from server.domain.memory.portions import is_long
 from server.index import Index, outbox
 from server.index.pieces import lead_from
 from server.index.types import Embedded
@@ -27,6 +29,11 @@ def insert(session: Session, project_id: str, memories: Sequence[Memory], embedd
         memory.number = row[0]
     labels.write(session, memories)
     outbox.memories_added(session, project_id, memories, embedded)
+
+
+def without_words(content: str, embedded: Embedded) -> Embedded:
+    """Return what to store first: everything, or all but the words of a long text."""
+    return replace(embedded, terms=()) if is_long(content, len(embedded.spans)) else embedded
 
 
 def remove(session: Session, project_id: str, numbers: Sequence[int]) -> None:

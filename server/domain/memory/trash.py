@@ -2,7 +2,6 @@
 time in the trash is over, it can be restored with its id and all its versions.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -13,13 +12,14 @@ from sqlmodel import Session, col
 from server.database import trash_days_of
 from server.domain.access import NO_MEMORY, Action, require_memory, require_project
 from server.domain.locks import lock_project_shared
-from server.domain.memory import activity, late_words, rows, usage
+from server.domain.memory import activity, copies, late_words, rows, usage
 from server.domain.memory.budget import ROWS_PER_READ, Budget, size_of
+from server.domain.memory.copies import MemoryCopy
 from server.domain.memory.source import source_of
-from server.domain.memory.storing import insert, remove
+from server.domain.memory.storing import remove
 from server.errors import Invalid, NotFound
 from server.index import chunks, outbox
-from server.models import Memory, MemoryVersion, Piece, Project, TrashedMemory, User, metadata
+from server.models import Memory, Project, TrashedMemory, metadata
 from server.models.activity import ActivityKind
 from server.models.base import is_id, now
 from server.models.expiry import has_expired
@@ -69,19 +69,11 @@ def keep(session: Session, principal: Principal, memory: Memory, days: int) -> d
     """Keep a memory that is about to be deleted. Return the time until which it can be restored."""
     moment = now()
     _forget_ended(session, memory.id)
-    columns = (col(Piece.start), col(Piece.end), col(Piece.vector))  # a long memory has thousands of pieces
-    of_memory = sa.select(*columns).where(col(Piece.memory_number) == memory.number)
-    pieces = session.execute(of_memory.order_by(col(Piece.position))).all()
-    versions = session.scalars(sa.select(MemoryVersion).where(col(MemoryVersion.memory_number) == memory.number))
     row = TrashedMemory(
         id=memory.id,
         project_id=memory.project_id,
         user_id=memory.user_id,
-        memory=rows.written(memory),
-        versions=[rows.written(version) for version in versions],
-        spans=[[start, end] for start, end, _ in pieces],
-        embedding_model=memory.embedding_model,
-        vectors=b"".join(vector for _, _, vector in pieces),
+        **copies.copy_of(session, memory)._asdict(),
         expires_at=memory.expires_at,
         deleted_at=moment,
         deleted_until=moment + timedelta(days=days),
@@ -138,16 +130,10 @@ def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
 def bring_back(session: Session, found: TrashedMemory) -> Memory:
     """Move a memory out of the trash. Raises QuotaExceeded, and NotFound if somebody else did it first."""
     row = _locked(session, found)
-    memory = rows.read(Memory, row.memory)
-    usage.require_room_for(session, row.project_id, [memory])
-    versions = [rows.read(MemoryVersion, version) for version in row.versions]
-    _forget_deleted_people(session, memory, versions)
-    result = rows.embedded(row.embedding_model, row.spans, row.vectors)
+    usage.require_room_for(session, row.project_id, [rows.read(Memory, row.memory)])
     _remove_hidden(session, row)
-    insert(session, row.project_id, [memory], [late_words.without_words(memory.content, result)])
-    for version in versions:
-        version.memory_number = memory.number
-    session.add_all(versions)
+    copy = MemoryCopy(row.memory, row.versions, row.spans, row.embedding_model, row.vectors)
+    memory = copies.store(session, row.project_id, copy)
     if late_words.is_long(memory):  # deleting its row takes as long as writing it
         row.deleted_until = now()
         late_words.write(session, memory)
@@ -258,13 +244,3 @@ def _restorable() -> list[sa.ColumnElement[bool]]:
 def _of(project_id: str, user_id: str | None) -> list[sa.ColumnElement[bool]]:
     matching = [col(TrashedMemory.project_id) == project_id]
     return matching if user_id is None else [*matching, col(TrashedMemory.user_id) == user_id]
-
-
-def _forget_deleted_people(session: Session, memory: Memory, versions: Iterable[MemoryVersion]) -> None:
-    """Clear references to deleted people, which the database does only in live rows."""
-    written = [(memory, "created_by"), (memory, "updated_by"), *((version, "updated_by") for version in versions)]
-    ids = {getattr(row, name) for row, name in written} - {None}
-    known = set(session.scalars(sa.select(col(User.id)).where(col(User.id).in_(ids))))
-    for row, name in written:
-        if getattr(row, name) not in known:
-            setattr(row, name, None)

@@ -1,0 +1,62 @@
+"""Copies a memory out of its tables, with its versions and vectors, and stores a copy again: from the trash, or in
+another project.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from server.domain.memory import rows
+from server.domain.memory.storing import insert, without_words
+from server.models import Memory, MemoryVersion, Piece, User
+from server.models.base import JsonObject
+
+
+class MemoryCopy(NamedTuple):
+    """The columns of a memory and of its earlier versions, and its vectors; `spans` are as in `Embedded`."""
+
+    memory: JsonObject
+    versions: list[JsonObject]
+    spans: list[list[int]]
+    embedding_model: str
+    vectors: bytes
+
+
+def copy_of(session: Session, memory: Memory) -> MemoryCopy:
+    columns = (col(Piece.start), col(Piece.end), col(Piece.vector))  # a long memory has thousands of pieces
+    of_memory = sa.select(*columns).where(col(Piece.memory_number) == memory.number)
+    pieces = session.execute(of_memory.order_by(col(Piece.position))).all()
+    versions = session.scalars(sa.select(MemoryVersion).where(col(MemoryVersion.memory_number) == memory.number))
+    return MemoryCopy(
+        memory=rows.written(memory),
+        versions=[rows.written(version) for version in versions],
+        spans=[[start, end] for start, end, _ in pieces],
+        embedding_model=memory.embedding_model,
+        vectors=b"".join(vector for _, _, vector in pieces),
+    )
+
+
+def store(session: Session, project_id: str, copy: MemoryCopy) -> Memory:
+    """Store the memory in the project, with its id and its versions, but without the words of a long text."""
+    memory = rows.read(Memory, copy.memory)
+    memory.project_id = project_id
+    versions = [rows.read(MemoryVersion, version) for version in copy.versions]
+    _forget_deleted_people(session, memory, versions)
+    result = rows.embedded(copy.embedding_model, copy.spans, copy.vectors)
+    insert(session, project_id, [memory], [without_words(memory.content, result)])
+    for version in versions:
+        version.memory_number = memory.number
+    session.add_all(versions)
+    return memory
+
+
+def _forget_deleted_people(session: Session, memory: Memory, versions: Iterable[MemoryVersion]) -> None:
+    """Clear references to deleted people, which the database does only in live rows."""
+    written = [(memory, "created_by"), (memory, "updated_by"), *((version, "updated_by") for version in versions)]
+    ids = {getattr(row, name) for row, name in written} - {None}
+    known = set(session.scalars(sa.select(col(User.id)).where(col(User.id).in_(ids))))
+    for row, name in written:
+        if getattr(row, name) not in known:
+            setattr(row, name, None)
