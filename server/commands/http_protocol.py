@@ -1,6 +1,8 @@
-"""Refuses what is no HTTP request with JSON, as every other error is."""
+"""How a connection speaks HTTP: refuses what is no HTTP request with JSON, and sends an answer in one piece."""
 
+import asyncio
 import json
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -13,6 +15,15 @@ DETAIL = (
 
 
 class HttpProtocol(HttpToolsProtocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
+        super().connection_made(transport)
+        self._whole = WholeAnswers(transport)
+        self.transport = cast(asyncio.Transport, self._whole)
+
+    def on_response_complete(self) -> None:
+        self._whole.flush()  # the answer to HEAD has no body
+        super().on_response_complete()
+
     def send_400_response(self, _msg: str) -> None:
         """Answer with `DETAIL` and close the connection. The application never sees such a request."""
         body = json.dumps({"detail": DETAIL})
@@ -25,3 +36,35 @@ class HttpProtocol(HttpToolsProtocol):
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.transport.write(STATUS_LINE[400] + f"{lines}\r\n{body}".encode("ascii"))
         self.transport.close()
+
+
+class WholeAnswers:
+    """A transport that keeps the head of an answer of known length until its body comes, and sends both together.
+
+    uvicorn writes them one after the other. A second system call, which also wakes the client a second time, takes a
+    tenth of the time of a short answer.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)  # `writelines` takes as long as two writes
+        elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data:
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        head, self._head = self._head, b""
+        self._transport.write(head)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import resource
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -81,6 +82,19 @@ def test_what_is_no_http_request_is_refused_in_json(server: ServerProcess) -> No
     assert refused.status_code == 400
     assert refused.json()["detail"].startswith("This is not a valid HTTP request: ")
     assert refused.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_answer_comes_in_one_piece(server: ServerProcess, method: str) -> None:
+    """A client that reads once gets the head and the body; the answer to HEAD has no body, and comes too."""
+    url = httpx.URL(server.url)
+    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+        for _ in range(5):
+            connection.sendall(f"{method} /health/live HTTP/1.1\r\nHost: {url.host}\r\n\r\n".encode())
+            head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"\r\ncontent-length: 18" in head
+            assert body == (b'{"status":"alive"}' if method == "GET" else b"")
 
 
 def test_the_server_connects_to_no_other_machine(server: ServerProcess, key: str) -> None:
