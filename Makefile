@@ -58,7 +58,7 @@ soak-embedded: install                 ## kill a busy server on SQLite ten times
 peers: install                         ## compare with other memories (needs network, once)
 	$(BIN)/python -m bench.peers
 
-growth: install                        ## measure how costs grow with memories and with projects
+growth: install install-dev             ## measure how costs grow with memories and with projects (an hour, 8 GB in /tmp)
 	$(BIN)/python -m bench.growth
 
 strangers: install                     ## flood every anonymous endpoint and measure how much the server grows

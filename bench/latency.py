@@ -14,7 +14,7 @@ import random
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from sqlmodel import select
@@ -34,6 +34,7 @@ SIZES = (100, 1_000, 10_000, 100_000)
 CLIENTS = 16
 INSERT_BATCH = 1_000
 TURN_CALLS = 20
+DIMENSIONS = 384
 
 _random = random.Random(11)
 _TOKENS = json.loads((bundled.source_folder() / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
@@ -50,9 +51,20 @@ def question() -> str:
     return f"When did {sentence(2)} go to the {sentence(3).lower()}?"
 
 
-def fill(database: Database, key: str, size: int) -> str:
+def random_vectors() -> Callable[[int], Vectors]:
+    """Return a function that returns so many random vectors of unit length."""
+    generator = np.random.default_rng(3)
+
+    def vectors(count: int) -> Vectors:
+        rows = generator.standard_normal((count, DIMENSIONS)).astype(np.float32)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+    return vectors
+
+
+def fill(database: Database, key: str, size: int, vectors: Callable[[int], Vectors] | None = None) -> str:
     """Write `size` memories of one piece each into the key's project, and return its id."""
-    vectors = np.random.default_rng(3)
+    vectors = vectors or random_vectors()
     with database.read() as session:
         project_id = session.exec(select(ApiKey.project_id).where(ApiKey.token_hash == token_hash(key))).one()
     for start in range(0, size, INSERT_BATCH):
@@ -68,13 +80,13 @@ def fill(database: Database, key: str, size: int) -> str:
             for text in texts
         ]
         with database.write() as session:
-            storing.insert(session, project_id, rows, [_random_vector(text, vectors) for text in texts])
+            storing.insert(session, project_id, rows, _embedded(texts, vectors(len(texts))))
     return project_id
 
 
-def _random_vector(text: str, vectors: np.random.Generator) -> Embedded:
-    vector = vectors.standard_normal((1, 384)).astype(np.float32)
-    return Embedded(f"{bundled.NAME}/{PRECISION}", ((0, len(text)),), vector / np.linalg.norm(vector))
+def _embedded(texts: Sequence[str], vectors: Vectors) -> list[Embedded]:
+    model = f"{bundled.NAME}/{PRECISION}"
+    return [Embedded(model, ((0, len(text)),), row) for text, row in zip(texts, vectors[:, None], strict=True)]
 
 
 def bare_search(model: OnnxModel, matrix: Vectors) -> Callable[[str], object]:
@@ -140,7 +152,7 @@ def measure(server: Server, database: Database, model: OnnxModel, size: int, sec
     wait_for_collection(database, project_id, size)
     caller = server.caller(key)
     search, add = searching(caller), adding(caller)
-    matrix = np.random.default_rng(4).standard_normal((size, 384)).astype(np.float32)
+    matrix = np.random.default_rng(4).standard_normal((size, DIMENSIONS)).astype(np.float32)
     bare, ours = in_turn(bare_search(model, matrix), search, question, seconds)
     _row(f"search, {size:,} memories", ours, statistics.median(bare))
     bare, ours = in_turn(lambda text: model.encode([text]), add, lambda: sentence(18), seconds)
@@ -152,6 +164,8 @@ def measure(server: Server, database: Database, model: OnnxModel, size: int, sec
 
 def wait_for_collection(database: Database, project_id: str, size: int) -> None:
     if size <= Settings.model_fields["exact_scan_limit"].default:
+        return
+    if _is_ready(database, project_id):
         return
     began = time.perf_counter()
     while not _is_ready(database, project_id):

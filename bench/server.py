@@ -18,15 +18,19 @@ LISTENING = re.compile(r"listening address=http://([\d.]+):(\d+)")
 
 
 class Caller:
-    """One connection with one API key. Not thread-safe."""
+    """One connection with an API key. Not thread-safe."""
 
     def __init__(self, address: tuple[str, int], key: str) -> None:
         self._connection = http.client.HTTPConnection(*address, timeout=600)
         self._headers = {
-            "Authorization": f"Bearer {key}",
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",  # what MCP asks of its clients
         }
+        self.use(key)
+
+    def use(self, key: str) -> None:
+        """Send another key from now on."""
+        self._headers["Authorization"] = f"Bearer {key}"
 
     def post(self, path: str, body: object) -> Any:
         return self._ask("POST", path, json.dumps(body).encode())
@@ -57,13 +61,17 @@ class Server:
         return Path(self.environment["SELFMEMORY_DATA_DIR"])
 
     def key(self, project: str, email: str = "bench@example.com") -> str:
-        """Create an API key for the project, and the project if it does not exist."""
-        command = [sys.executable, "-m", "server", "create-key", "--email", email, "--project", project]
-        completed = subprocess.run(command, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True)
-        return completed.stdout.strip()
+        return create_key(self.environment, project, email)
 
     def caller(self, key: str) -> Caller:
         return Caller(self.address, key)
+
+
+def create_key(environment: dict[str, str], project: str, email: str = "bench@example.com") -> str:
+    """Create an API key for the project, and the project if it does not exist. The server need not run."""
+    command = [sys.executable, "-m", "server", "create-key", "--email", email, "--project", project]
+    completed = subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True, text=True)
+    return completed.stdout.strip()
 
 
 @contextlib.contextmanager

@@ -1,8 +1,11 @@
 """Compares a server that has one worker with a server that has several, with the callers on the same machine.
 
-python -m bench.workers [--workers 2] [--callers 16] [--rounds 6] [--seconds 2] [--size 1000]
+python -m bench.workers [--postgres] [--workers 2] [--callers 16] [--rounds 6] [--seconds 2] [--size 1000]
+                        [--json FILE]
 
 The servers take turns of a few seconds, so that other load affects all of them equally: only the ratio is meaningful.
+With `--postgres`, each has a database in a Postgres server that is started for the occasion. Its CPU time is not
+counted.
 """
 
 import argparse
@@ -20,6 +23,7 @@ from pathlib import Path
 from bench.latency import fill, question, sentence
 from bench.server import Server, started
 from server.database import Database
+from tests.support.postgres import Databases, running_postgres
 
 Ask = Callable[["RawCaller"], object]
 
@@ -111,10 +115,12 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def serving(workers: int, callers: int, size: int) -> Iterator[Measured]:
-    with started(WORKERS=str(workers)) as server:
+def serving(workers: int, callers: int, size: int, url: str | None) -> Iterator[Measured]:
+    """Run a server over the database at `url`, which is empty. None means SQLite."""
+    chosen = {"DATABASE_URL": url} if url else {}
+    with started(WORKERS=str(workers), **chosen) as server:
         key = server.key("Workers")
-        database = Database(f"sqlite:///{server.folder / 'selfmemory.db'}", connections=2)
+        database = Database(url or f"sqlite:///{server.folder / 'selfmemory.db'}", connections=2)
         fill(database, key, size)
         database.close()
         yield Measured(server, workers, key, [RawCaller(server.address, key) for _ in range(callers)])
@@ -127,17 +133,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--size", type=int, default=1_000)
+    parser.add_argument("--postgres", action="store_true", help="Postgres instead of SQLite")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
     print(f"{'':<20}{'1 worker':>12}{f'{options.workers} workers':>12}{'ratio':>8}{'CPU a request':>22}{'ratio':>8}")
     with contextlib.ExitStack() as opened:
+        databases = Databases(opened.enter_context(running_postgres())) if options.postgres else None
         servers = [
-            opened.enter_context(serving(workers, options.callers, options.size)) for workers in (1, options.workers)
+            opened.enter_context(
+                serving(workers, options.callers, options.size, databases.make() if databases else None)
+            )
+            for workers in (1, options.workers)
         ]
-        for name in kinds(""):
-            measure(name, servers, options.rounds, options.seconds)
+        rows = [measure(name, servers, options.rounds, options.seconds) for name in kinds("")]
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
 
 
-def measure(name: str, servers: list[Measured], rounds: int, seconds: float) -> None:
+def measure(name: str, servers: list[Measured], rounds: int, seconds: float) -> dict[str, object]:
     for measured in servers:
         measured.rates, measured.cpu_ms = [], []
         listed = json.loads(measured.callers[0].ask("GET", "/api/memories?limit=1"))
@@ -154,6 +167,7 @@ def measure(name: str, servers: list[Measured], rounds: int, seconds: float) -> 
         f"{cpu_one:>10.2f} ms{cpu_several:>6.2f} ms{cpu_several / cpu_one:>8.2f}",
         flush=True,
     )
+    return {"request": name, "per_second": [one, several], "cpu_ms": [cpu_one, cpu_several]}
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ def test_the_locked_versions_are_the_tested_ones() -> None:
 def test_everything_that_the_project_names_is_locked_except_torch() -> None:
     project = tomllib.loads(text_of("pyproject.toml"))["project"]
     assert packages(project["dependencies"]) - pins("requirements.txt").keys() == NOT_HASHED
-    wanted_by_tests = packages(project["optional-dependencies"]["dev"])
-    assert wanted_by_tests - pins("requirements.txt").keys() - pins("requirements-dev.txt").keys() == set()
+    wanted_by_developers = packages(project["optional-dependencies"]["dev"] + project["optional-dependencies"]["bench"])
+    assert wanted_by_developers - pins("requirements.txt").keys() - pins("requirements-dev.txt").keys() == set()
     for extra, file in EXTRAS.items():
         wanted_by_extra = packages(project["optional-dependencies"][extra])
         assert wanted_by_extra - pins("requirements.txt").keys() - pins(file).keys() == set()

@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.fleet.callers import LOST, UNAVAILABLE, Connection, FleetCaller, Tally
@@ -27,21 +28,22 @@ MOST_GROWTH = 1.1
 
 
 def load(fleet: Fleet, key: str, options: argparse.Namespace, ledger: Ledger) -> tuple[Minutes, Tally]:
-    """Let the callers work, and the faults happen, for some minutes."""
+    """Let the callers work, and the faults happen, for some minutes. The first of them that fails ends the run."""
     tally, until = Tally(), threading.Event()
     minutes = Minutes(fleet, tally)
     connections = [Connection(fleet.url, key, tally) for _ in range(options.callers)]
     callers = [FleetCaller(number, connection, ledger, tally) for number, connection in enumerate(connections)]
-    threads = [threading.Thread(target=caller.work, args=[until]) for caller in callers]
-    threads.append(threading.Thread(target=cause, args=[fleet, options.every, until]))
-    for thread in threads:
-        thread.start()
-    try:
-        minutes.run(options.minutes)
-    finally:
-        until.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(len(callers) + 1) as threads:
+        running = [threads.submit(cause, fleet, options.every, until)]
+        running += [threads.submit(caller.work, until) for caller in callers]
+        for future in running:
+            future.add_done_callback(lambda _ended: until.set())
+        try:
+            minutes.run(options.minutes, until)
+        finally:
+            until.set()
+    for error in filter(None, (future.exception() for future in running)):
+        raise SystemExit(f"The run failed: {type(error).__name__}: {error}")
     return minutes, tally
 
 

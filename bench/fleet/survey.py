@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import random
 import statistics
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,24 +24,25 @@ SEARCHERS = 8
 
 
 class Minutes:
-    """Prints a line a minute. `largest` has the memory of the largest worker in each, in MB."""
+    """Prints a line a minute, until the run ends. `largest` has the memory of the largest worker in each, in MB."""
 
     def __init__(self, fleet: Fleet, tally: Tally) -> None:
         self.largest: list[float] = []
         self.statuses: Counter[int] = Counter()
         self._fleet, self._tally = fleet, tally
 
-    def run(self, minutes: int) -> None:
+    def run(self, minutes: int, until: threading.Event) -> None:
         titles = f"{'answered':>10}{'503':>7}{'lost':>7}{'p50 ms':>9}{'p95 ms':>9}{'wrong':>7}"
         print(f"{'minute':<8}{titles}   MB of each worker", flush=True)
         for minute in range(1, minutes + 1):
-            samples = list(self._samples(time.monotonic() + 60))
+            samples = list(self._samples(time.monotonic() + 60, until))
+            if until.is_set():
+                return
             self.largest.append(max(itertools.chain(*samples), default=0))
             self._print(minute, samples[-1] if samples else [])
 
-    def _samples(self, end: float) -> Iterator[list[float]]:
-        while time.monotonic() < end:
-            time.sleep(SAMPLE_SECONDS)
+    def _samples(self, end: float, until: threading.Event) -> Iterator[list[float]]:
+        while time.monotonic() < end and not until.wait(SAMPLE_SECONDS):
             with contextlib.suppress(OSError, IndexError):  # it ended while it was asked
                 yield sorted(sum(resident_mb(worker)) for worker in workers_of(self._fleet.server))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlmodel import Session, select
@@ -9,6 +10,7 @@ from sqlmodel import Session, select
 from server.domain.memory import memories
 from server.domain.memory.inputs import Message, NewMemory
 from server.index.words import word_index, word_search
+from server.index.words.backend import word_index_of
 from server.index.words.protocol import WordRow
 from server.index.words.tokenizer import question_terms, terms_of
 from server.models import Memory, Project
@@ -147,6 +149,28 @@ def test_in_a_large_project_the_rarest_words_decide(world: World, monkeypatch: p
     assert {text for text in results if "milk" in text} == {"tea and milk 0", "tea and milk 1", "tea and milk 2"}
     assert len(results) == 3
     assert len(shares(world, "tea")) == 8
+
+
+def test_a_large_project_counts_only_the_matches_of_its_rarest_common_word(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a project of a million memories, counting every common word takes longer than the rest of a search."""
+    monkeypatch.setattr(word_search, "COUNT_ABOVE_MEMORIES", 10)
+    monkeypatch.setattr(word_search, "MAX_ROWS", 3)
+    monkeypatch.setattr(word_search, "COUNT_AT_MOST", 12)
+    world.add_many([f"tea {n}" for n in range(40)] + [f"coffee {n}" for n in range(10)])
+    counted: list[int] = []
+    with world.database.read() as session:
+        index = word_index_of(session)
+    counts = index.counts
+
+    def seen(*arguments: Any) -> Sequence[int]:
+        counted.extend(found := counts(*arguments))
+        return found
+
+    monkeypatch.setattr(index, "counts", seen)
+    assert set(shares(world, "tea coffee zeppelin")) == {"coffee 7", "coffee 8", "coffee 9"}
+    assert sorted(counted) == [0, 4, 4, 10, 10, 12]
 
 
 def test_the_longest_memory_with_only_different_words_is_stored_and_found(world: World) -> None:

@@ -4,7 +4,7 @@ The index scores each term by itself. This module weighs a term by its rarity in
 memory. So other projects neither influence the results nor slow a search down.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
@@ -98,7 +98,7 @@ def search(
     index = word_index_of(session)
     terms = _choose(session, index, project_id, asked.terms)
     if memory_count > COUNT_ABOVE_MEMORIES:
-        counts = _rarest(dict(zip(terms, index.counts(session, project_id, terms), strict=True)))
+        counts = _rarest(session, index, project_id, terms)
         scores = index.scores(session, project_id, counts, MAX_ROWS, allowed)
     else:
         # Fetch all matches, not only the allowed ones: their number is the count of the term.
@@ -131,14 +131,21 @@ def _choose(session: Session, index: WordIndex, project_id: str, terms: Sequence
     return [term for _, term in by_rarity[:MAX_QUESTION_TERMS]]
 
 
-def _rarest(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return the rarest terms that together have at most `MAX_ROWS` matches, at least one term, rarest first."""
-    rows = 0
+def _rarest(session: Session, index: WordIndex, project_id: str, terms: Sequence[str]) -> dict[str, int]:
+    """Return the rarest terms that together have at most `MAX_ROWS` matches, rarest first, with their counts.
+
+    If every term that the project has is more common, return the rarest of these. Only its matches are counted to the
+    end: counting those of all common terms takes longer the larger the project is.
+    """
+    counts = index.counts(session, project_id, terms, MAX_ROWS + 1)
     rarest: dict[str, int] = {}
-    for count, term in sorted((count, term) for term, count in counts.items()):
-        if rows == 0 or rows + count <= MAX_ROWS:
+    for count, term in sorted(zip(counts, terms, strict=True)):
+        if sum(rarest.values()) + count <= MAX_ROWS:
             rarest[term] = count
-            rows += count
+    common = [term for count, term in zip(counts, terms, strict=True) if count > MAX_ROWS]
+    if common and not any(rarest.values()):
+        _, term = min(zip(index.counts(session, project_id, common, COUNT_AT_MOST), common, strict=True))
+        (rarest[term],) = index.counts(session, project_id, [term])
     return rarest
 
 
