@@ -15,6 +15,7 @@ from sqlmodel import Session
 from server.domain.memory import imports, memories
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.inputs import NewMemory
+from server.principal import Principal
 from server.settings import read_settings
 from tests.support.fakes import WordEmbedder
 from tests.support.world import opened
@@ -43,13 +44,13 @@ def main(database_url: str, data_dir: str) -> None:
             memories.add_many(session, as_key, news, world.index, KEY)
 
 
-def next_step(session: Session, principal: None, import_id: str) -> bool:
+def next_step(session: Session, _principal: Principal | None, import_id: str) -> bool:
     step = next(steps)
     if step == "leave":
         raise Left
     if step == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    return publish(session, principal, import_id)
+    return publish(session, _principal, import_id)
 
 
 if __name__ == "__main__":
