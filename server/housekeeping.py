@@ -26,7 +26,7 @@ PURGE_SECONDS = 600
 hour.
 """
 
-FINISH_SECONDS = 3
+FINISH_SECONDS = 2
 """How often to look for work that a dead process has left behind."""
 
 

@@ -94,6 +94,7 @@ NAMES: dict[Callable[..., object], str] = {
     imports.begin: "exchange.import_as_member",  # its name since imports were a single operation
     imports.stage: "imports.stage",
     imports.commit: "imports.commit",
+    imports.committed_in: "imports.committed_in",
     imports.publish: "imports.publish",
     imports.discard: "imports.discard",
     search.search: "search.search",

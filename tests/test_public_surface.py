@@ -158,7 +158,7 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "connections.list_connections connections.list_reaching connections.list_reaching_in context.read_context "
         "examples.add exchange.import_as_member facets.facets "
         "identities.list_own "
-        "imports.commit imports.discard imports.publish imports.stage invitation_answers.accept "
+        "imports.commit imports.committed_in imports.discard imports.publish imports.stage invitation_answers.accept "
         "invitation_answers.decline invitation_answers.list_pending invitation_answers.show invitations.cancel "
         "invitations.invite invitations.invite_to_project invitations.list_waiting "
         "invitations.list_waiting_for_project memories.add memories.add_many memories.delete memories.delete_all "

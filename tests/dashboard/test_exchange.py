@@ -11,16 +11,10 @@ import zipfile
 
 import httpx
 import pytest
-from sqlmodel import Session
 from starlette.types import ASGIApp, Message
 
 from server.dashboard.views import uploads
 from server.database import Database
-from server.domain.memory import imports, unfinished
-from server.domain.memory.exchange.lines import Line, memory_of
-from server.errors import Unavailable
-from server.index.types import UNEMBEDDED
-from server.principal import Principal
 from server.settings import Settings
 from server.uploads import Uploads
 from tests.conftest import ORIGIN
@@ -200,35 +194,6 @@ async def test_an_import_that_a_restart_interrupted_can_be_started_again(ann: Vi
     assert "The import was interrupted. Start it again." in await ann.see(page)
     await ann.do(page)
     assert "1 memory imported" in await ann.see(page)
-
-
-async def test_an_import_ends_when_all_of_it_can_be_found(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish = imports.publish
-    failures = iter([Unavailable])
-    monkeypatch.setattr(uploads, "RETRY_SECONDS", 0)
-
-    def fail_once(session: Session, principal: Principal | None, import_id: str) -> bool:
-        for failure in failures:
-            raise failure
-        return publish(session, principal, import_id)
-
-    monkeypatch.setattr(imports, "publish", fail_once)
-    assert "1 memory imported" in seen(await import_all(ann, line("Tea.")))
-    assert "Tea." in await ann.see(f"{ann.project}/memories")
-
-
-async def test_what_an_import_skips_can_be_found(
-    ann: Visitor, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another import was committed, and its process ended before it was published."""
-    monkeypatch.setattr(unfinished, "left_behind", lambda *_args: [])
-    with database.write() as session:
-        import_id = imports.begin(session, None, ann.tenant.project_id)
-        tea = Line(content="Tea.")
-        imports.keep(session, import_id, [imports.Staged(1, tea, memory_of(tea, ""), UNEMBEDDED)])
-        imports.commit(session, None, import_id)
-    assert "0 memories imported. 1 memory skipped" in seen(await import_all(ann, line("Tea.")))
-    assert "Tea." in await ann.see(f"{ann.project}/memories")
 
 
 async def test_uploads_are_removed_after_a_day(ann: Visitor, settings: Settings) -> None:

@@ -220,7 +220,7 @@ async def _import(call: Call, store: Uploads, stored_upload: Upload, left_out: f
         try:
             stored_upload = await _staged(call, store, stored_upload, left_out, import_id)
             await _step(call, imports.commit, import_id)
-        except BaseException:
+        except (ServiceError, asyncio.CancelledError):  # after any other, housekeeping discards it
             while await _step(call, imports.discard, import_id):
                 pass
             raise

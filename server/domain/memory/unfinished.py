@@ -21,7 +21,7 @@ from server.models.projects import deleted_projects
 ABANDONED_AFTER = timedelta(minutes=30)
 """An uncommitted import that does not continue for this long is discarded."""
 
-TAKEN_OVER_AFTER = timedelta(seconds=5)
+TAKEN_OVER_AFTER = timedelta(seconds=3)
 """If publishing a committed import does not continue for this long, another process takes it over."""
 
 
