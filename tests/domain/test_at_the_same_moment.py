@@ -65,7 +65,7 @@ def connect_to(world: World) -> None:
         consent = ConsentRequest(client.id, client.redirect_uris[0], (Scope.READ,), None, "x" * 43)
         request = authorizations.begin(session, principal, consent)
     with world.database.write() as session:
-        authorizations.approve(session, principal, request.id, world.project_id, 60)
+        authorizations.approve(session, principal, request.id, world.project_id, 60, read_only=False)
 
 
 @pytest.mark.parametrize("bring_into", [add_to, import_into, connect_to])
