@@ -1,10 +1,13 @@
 """States of pages for `make screenshots` that give access: consent, and a change of the address that signs in."""
 
+from pathlib import Path
+
 import httpx
 
 from tests.dashboard.screenshot_states import Shoot
-from tests.support.browser import TIMEOUT_SECONDS, Browser
+from tests.support.browser import PASSWORD, TIMEOUT_SECONDS, Browser, browsing, serving
 from tests.support.flows import challenge_of, new_verifier
+from tests.support.mail import Mailbox, link_in, mail_server
 
 
 def shoot_app(browser: Browser, shoot: Shoot) -> None:
@@ -31,3 +34,43 @@ def shoot_app(browser: Browser, shoot: Shoot) -> None:
     shoot(browser, "connections-read-only")
     browser.open("/oauth/authorize?client_id=nobody")
     shoot(browser, "consent-problem")
+
+
+def shoot_change_of_address(folder: Path, shoot: Shoot) -> None:
+    """A change of address on a server that sends email: the request, and the link in another browser and at home."""
+    with (
+        mail_server() as (smtp_url, mailbox),
+        serving(folder, smtp_url=smtp_url, mail_from="memory@example.com") as settings,
+        browsing(settings.public_url) as browser,
+    ):
+        browser.open("/setup")
+        browser.sign_up("alice@example.com", "Alice Moreau")
+        browser.open("/dashboard/account")
+        browser.write("New email address", "alice@orchard.example")
+        browser.press("Change address")
+        shoot(browser, "account-change-requested")
+        browser.write("New email address", "alice@example.com")
+        browser.press("Change address")
+        shoot(browser, "account-change-refused")
+        link = browser.until(lambda: link_to(mailbox, "alice@orchard.example"), "no letter")
+        with browsing(settings.public_url) as elsewhere:
+            elsewhere.open(link)
+            shoot(elsewhere, "change-elsewhere")
+            elsewhere.write("Password", "not this one")
+            elsewhere.press("Confirm")
+            shoot(elsewhere, "change-refused")
+        browser.open(link)
+        shoot(browser, "change-done")
+        browser.open("/dashboard/account")
+        browser.write("New email address", "alice@home.example")
+        browser.press("Change address")
+        link = browser.until(lambda: link_to(mailbox, "alice@home.example"), "no letter")
+        with browsing(settings.public_url) as elsewhere:
+            elsewhere.open(link)
+            elsewhere.write("Password", PASSWORD)
+            elsewhere.press("Confirm")
+            shoot(elsewhere, "change-done-elsewhere")
+
+
+def link_to(mailbox: Mailbox, email: str) -> str | None:
+    return next((link_in(letter) for letter in mailbox.letters if letter["to"] == email), None)

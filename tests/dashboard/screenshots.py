@@ -63,6 +63,7 @@ def main() -> None:
         states.shoot_keyboard(browser, project, shoot)
         states.shoot_team(browser, project, settings, shoot)
         states.shoot_account(browser, shoot)
+        access.shoot_change_of_address(Path(folder) / "mail", shoot)
     sys.stdout.write(f"{len(list(OUT.iterdir()))} screenshots in {OUT}\n")
     sys.exit("\n".join(PROBLEMS) or None)
 
