@@ -255,6 +255,7 @@ serve --host --port --workers
 create-user --email --name --password --password-stdin
 create-key --email --project --permissions --expires-in-days
 reset-password --email --remove-second-factor
+change-email --email --to
 create-client --name --redirect-uri --confidential
 backup
 restore
