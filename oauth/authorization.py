@@ -33,6 +33,7 @@ class Consent(NamedTuple):
     scopes: tuple[Scope, ...]
     choices: list[ProjectChoice]
     user: User
+    was_read_only: bool
 
 
 def check_before_sign_in(session: Session, settings: Settings, fields: Fields) -> None:
@@ -88,7 +89,8 @@ def prepare_consent(session: Session, principal: Principal, settings: Settings, 
     )
     request = authorizations.begin(session, principal, consent_request)
     choices = authorizations.choices(session, principal, scopes)
-    return Consent(request, client, scopes, choices, session.get_one(User, principal.user_id))
+    was_read_only = authorizations.was_read_only(session, principal, client.id)
+    return Consent(request, client, scopes, choices, session.get_one(User, principal.user_id), was_read_only)
 
 
 def answer_url(settings: Settings, redirect_uri: str, state: str | None, **answer: str) -> str:

@@ -87,7 +87,9 @@ async def authorize(request: Request[State]) -> Response:
 
 
 async def decide(request: Request[State]) -> Response:
-    """Allow or deny access. The form holds only the decision and the project; the server stored the rest."""
+    """Allow or deny access. The form holds only the decision, the project and whether to grant less than was asked;
+    the server stored the rest.
+    """
     visitor = await visitor_of(request)
     if visitor is None:
         raise Forbidden("You are signed out. Go back to the application and connect again.")
@@ -98,7 +100,7 @@ async def decide(request: Request[State]) -> Response:
     match form.get("decision"), form.get("project_id"):
         case ["allow"], [project_id]:
             allowed, code = await visitor.call.run(
-                authorizations.approve, request_id, project_id, settings.code_seconds
+                authorizations.approve, request_id, project_id, settings.code_seconds, read_only=is_read_only(form)
             )
             return redirect_to(authorization.answer_url(settings, allowed.redirect_uri, allowed.state, code=code))
         case ["deny"], _:
@@ -109,6 +111,19 @@ async def decide(request: Request[State]) -> Response:
         case ["allow"], _:
             raise Invalid("choose the project to connect.", field="project_id")
     raise Invalid("choose allow or deny.", field="decision")
+
+
+def is_read_only(form: Fields) -> bool:
+    """Return whether the person lets the application only read. A form without the choice grants what was asked.
+
+    Raises Invalid.
+    """
+    match form.get("access", ["write"]):
+        case ["read"]:
+            return True
+        case ["write"]:
+            return False
+    raise Invalid("choose what the application may do.", field="access")
 
 
 async def visitor_of(request: Request[State]) -> Visitor | None:
@@ -173,6 +188,7 @@ def context_of(visitor: Visitor, consent: Consent) -> dict[str, object]:
     """Return what the consent page shows. Of the client's claims about itself, it includes only the name."""
     client, redirect_uri = consent.client, consent.request.redirect_uri
     is_document = client.kind == ClientKind.DOCUMENT
+    choices = [(choice, Scope.WRITE in choice.scopes) for choice in consent.choices]
     return {
         "name": shown_name(client),
         "host": urlsplit(client.id).netloc if is_document else None,
@@ -181,7 +197,9 @@ def context_of(visitor: Visitor, consent: Consent) -> dict[str, object]:
         **risks_of(redirect_uri),
         "permissions": [SCOPE_LABELS[scope] for scope in consent.scopes],
         "wants_write": Scope.WRITE in consent.scopes,
-        "choices": [(choice, Scope.WRITE in choice.scopes) for choice in consent.choices],
+        "choices": choices,
+        "may_narrow": any(may_write for _, may_write in choices),
+        "was_read_only": consent.was_read_only,
         "email": consent.user.email,
         "action": f"/oauth/consent/{consent.request.id}",
         "proof": proof_of(visitor, consent.request.id),

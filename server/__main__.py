@@ -34,11 +34,12 @@ def parser() -> argparse.ArgumentParser:
     _add_address(command("serve", "serving.serve", "start the server (also without any command)"))
     _add_user(command("create-user", "accounts.create_user", "create an account; prints its id"))
     _add_key(command("create-key", "accounts.create_key", "create an API key and its user and project; prints the key"))
-    reset = command(
-        "reset-password", "accounts.reset_password", "print a link to set a password; it works once, within an hour"
+    _add_reset(
+        command(
+            "reset-password", "accounts.reset_password", "print a link to set a password; it works once, within an hour"
+        )
     )
-    reset.add_argument("--email", required=True)
-    reset.add_argument("--remove-second-factor", action="store_true")
+    _add_change(command("change-email", "accounts.change_email", "give an account another address; prints its id"))
     _add_client(
         command("create-client", "clients.create_client", "create an OAuth client; prints its id, then its secret")
     )
@@ -77,6 +78,16 @@ def _add_key(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--project", metavar="NAME", help="project name; default: the oldest project")
     verb.add_argument("--permissions", default="read,write", help="read or read,write (default)")
     verb.add_argument("--expires-in-days", type=int, metavar="N", help="default: never expires")
+
+
+def _add_reset(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--email", required=True)
+    verb.add_argument("--remove-second-factor", action="store_true")
+
+
+def _add_change(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--email", required=True, help="the present address")
+    verb.add_argument("--to", required=True, metavar="EMAIL", help="the new address, which counts as confirmed")
 
 
 def _add_client(verb: argparse.ArgumentParser) -> None:

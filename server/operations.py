@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from server.buckets import Bucket
-from server.domain import accounts, audit, notifications
+from server.domain import accounts, addresses, audit, notifications
 from server.domain.grants import authorizations, connections
 from server.domain.memory import (
     activity,
@@ -43,6 +43,8 @@ from server.domain.teams import (
 
 NAMES: dict[Callable[..., object], str] = {
     accounts.delete: "accounts.delete",
+    addresses.request_change: "addresses.request_change",
+    addresses.requested_change: "addresses.requested_change",
     audit.list_events: "audit.list_events",
     audit.list_own: "audit.list_own",
     audit.names_of_targets: "audit.names_of_targets",
@@ -164,7 +166,7 @@ NAMES: dict[Callable[..., object], str] = {
 """The `operation` label of the metrics. The names are public: they stay when a module moves."""
 
 HASHING: frozenset[Callable[..., object]] = frozenset(
-    {accounts.reset_password, accounts.sign_up, accounts.verify, passwords.change, sessions.sign_in, step_up.prove}
+    {accounts.reset_password, accounts.sign_up, addresses.verify, passwords.change, sessions.sign_in, step_up.prove}
 )
 """Operations that hash a password. Only a few run at a time."""
 

@@ -55,7 +55,7 @@ MAY_IMPORT = {5: {5, 4, 3, 2, 1, 0}, 4: {4, 3, 2, 0}, 3: {3, 2, 1, 0}, 2: {2, 1,
 # Packages inside a layer, from top to bottom: imports go sideways within a package and down between packages.
 ORDER = {
     "server.domain": (
-        ("server.domain.accounts", "server.domain.external_sign_in"),
+        ("server.domain.accounts", "server.domain.addresses", "server.domain.external_sign_in"),
         ("server.domain.teams",),
         ("server.domain.people",),
         ("server.domain.grants",),
@@ -89,7 +89,8 @@ DOMAIN_PACKAGES: dict[str, set[str]] = {
     "memory": set(),
     "people": {"grants"},
     "teams": {"grants", "memory", "people"},
-    "accounts": {"grants", "memory", "people", "teams"},
+    "addresses": {"people", "teams"},
+    "accounts": {"addresses", "grants", "memory", "people", "teams"},
     "external_sign_in": {"accounts", "grants", "memory", "people", "teams"},
 }
 NOT_IN_THE_RULES = ("starlette", "mcp", "authlib", "chromadb", "uvicorn")

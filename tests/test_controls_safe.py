@@ -20,7 +20,7 @@ from server import attempts, hashing, limits, mail, oidc
 from server.dashboard import sign_in_ways
 from server.dashboard.views import passkeys as passkeys_view
 from server.dashboard.views import provider as provider_view
-from server.domain import accounts, audit, letters, notifications, sent_letters
+from server.domain import accounts, addresses, audit, letters, notifications, sent_letters
 from server.domain.accounts import Ended
 from server.domain.people import (
     common_passwords,
@@ -145,8 +145,12 @@ CONTROLS = (
             "rest/test_second_factors.py::test_each_change"),
     Control("only the mailed token proves a mailbox", invitation_answers, "_went_by_mail_alone", yes,
             "rest/teams/test_proof_of_a_mailbox.py::test_a_token_that_the_inviter_sees"),
-    Control("confirming asks for the password", accounts, "_require_password", nothing,
+    Control("confirming asks for the password", addresses, "_require_password", nothing,
             "rest/teams/test_proof_of_a_mailbox.py::test_confirming_an_address_asks"),
+    Control("a changed address asks for the password", addresses, "_require_password", nothing,
+            "dashboard/test_change_of_address.py::test_elsewhere"),
+    Control("invitations to an old address", withdrawals, "release_address", nothing,
+            "dashboard/test_old_address.py::test_neither"),
     Control("the first proof ends what was made", accounts, "end_everything_unproven", nothing_ended,
             "rest/teams/test_proof_of_a_mailbox.py::test_a_reset_that_is_the_first_proof"),
     Control("a printed link proves no mailbox", mailed_tokens, "proves_mailbox", yes,

@@ -9,7 +9,7 @@ import pytest
 from server.__main__ import main
 from server.app import create_app
 from server.settings import Settings
-from tests.support.browsers import fresh, sign_in
+from tests.support.browsers import fresh, sign_in, sign_up
 from tests.support.fakes import WordEmbedder
 from tests.support.started import running
 
@@ -42,6 +42,53 @@ def test_no_link_is_printed_for_nobody(commands: None, capsys: pytest.CaptureFix
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err == "selfmemory: There is no account with this email address.\n"
+
+
+async def test_an_operator_changes_the_address_of_an_account(
+    client: httpx.AsyncClient, commands: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await sign_up(client)
+    user_id = (await client.get("/api/users/me")).json()["id"]
+    assert main(["reset-password", "--email", "ann@example.com"]) == 0
+    reset = capsys.readouterr().out.strip().rpartition("/")[2]
+    assert main(["change-email", "--email", "Ann@Example.com", "--to", "Ann@New.example"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"{user_id}\n"
+    assert printed.err == "The account now has the address ann@new.example. It is signed out everywhere.\n"
+    assert (await client.get("/api/users/me")).status_code == 401
+    assert (await client.get(f"/reset-password/{reset}")).status_code == 410
+    assert (await sign_in(fresh(client))).status_code == 401
+    assert (await sign_in(client, "ann@new.example")).status_code == 303
+    me = (await client.get("/api/users/me")).json()
+    assert (me["id"], me["email"], me["email_verified"]) == (user_id, "ann@new.example", True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("eve@example.com", "new@example.com", "There is no account with this email address."),
+        ("ann@example.com", "new", "email: this is not an email address such as name@example.com."),
+        ("ann@example.com", "ben@example.com", "An account with this email address already exists."),
+        ("ann@example.com", "ANN@example.com", "email: this is already the address of the account."),
+    ],
+)
+async def test_an_address_that_cannot_be_given_changes_nothing(
+    client: httpx.AsyncClient, commands: None, capsys: pytest.CaptureFixture[str], old: str, new: str, why: str
+) -> None:
+    await sign_up(fresh(client), "ben@example.com")
+    await sign_up(client)
+    assert main(["change-email", "--email", old, "--to", new]) == 1
+    assert capsys.readouterr() == ("", f"selfmemory: {why}\n")
+    assert (await client.get("/api/users/me")).json()["email"] == "ann@example.com"
+
+
+async def test_a_page_without_mail_names_the_command_that_changes_the_address(client: httpx.AsyncClient) -> None:
+    await sign_up(client)
+    page = await client.get("/dashboard/account")
+    assert 'action="/dashboard/account/email"' not in page.text
+    assert "python -m server change-email --email" in page.text
+    answer = await client.post("/dashboard/account/email", data={"email": "new@example.com"})
+    assert (answer.status_code, "ask its administrator to change the address" in answer.text) == (409, True)
 
 
 async def test_a_server_without_mail_promises_no_letter(client: httpx.AsyncClient) -> None:

@@ -82,6 +82,7 @@ SENTENCES = {
     "ModelAway": "The embedding model is not ready; nothing was changed. Try again.",
     "ModelFailed": "The embedding model failed; nothing was changed. Try again.",
     "NoAccount": "There is no account with this email address.",
+    "NoMail": "This server does not send email: ask its administrator to change the address.",
     "NotFound": "Not found.",
     "NotInvited": "Sign-up is by invitation only: ask a member to invite this address.",
     "NotOn": "Two-factor authentication is off.",

@@ -152,7 +152,8 @@ async def test_the_forms_of_the_door_say_how_they_may_be_asked(client: httpx.Asy
 
 def test_the_names_of_the_operations_in_the_metrics() -> None:
     assert " ".join(sorted(NAMES.values())) == (
-        "accounts.delete activity.list_activity api_keys.create api_keys.delete api_keys.list_keys api_keys.rename "
+        "accounts.delete activity.list_activity addresses.request_change addresses.requested_change "
+        "api_keys.create api_keys.delete api_keys.list_keys api_keys.rename "
         "arrivals.since assistants.recent_work audit.list_events audit.list_own audit.names_of_targets "
         "authorizations.approve authorizations.deny connections.disconnect connections.first_use "
         "connections.list_connections connections.list_reaching connections.list_reaching_in context.read_context "
@@ -254,6 +255,7 @@ serve --host --port --workers
 create-user --email --name --password --password-stdin
 create-key --email --project --permissions --expires-in-days
 reset-password --email --remove-second-factor
+change-email --email --to
 create-client --name --redirect-uri --confidential
 backup
 restore

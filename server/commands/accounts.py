@@ -1,4 +1,4 @@
-"""`create-user`, `create-key`, `reset-password`: accounts without a browser, whether or not the server runs."""
+"""Creates and changes accounts without a browser, whether or not the server runs."""
 
 import sys
 from argparse import Namespace
@@ -10,9 +10,10 @@ from sqlmodel import Session, col, select
 from server.commands.existing import existing
 from server.commands.output import print_message, print_result
 from server.database import migrated
-from server.domain import letters, names
+from server.domain import addresses, letters, names
 from server.domain.people import passwords, second_factors, users
 from server.domain.teams import api_keys
+from server.mail import open_mailer
 from server.models import Organization, Project, User
 from server.models.organizations import OrganizationKind
 from server.settings import Settings
@@ -52,6 +53,18 @@ def reset_password(settings: Settings, args: Namespace) -> None:
         if args.remove_second_factor and user is not None:
             second_factors.remove(session, user)
     print_result(letters.reset_link(settings.public_url, token))
+
+
+def change_email(settings: Settings, args: Namespace) -> None:
+    """Give an account another address, which counts as confirmed, and print the account's id. Raises Invalid,
+    NoAccount, EmailTaken.
+    """
+    with existing(settings) as database, database.write() as session:
+        user = users.require_by_email(session, names.parse_email(args.email))
+        addresses.change(session, user, names.parse_email(args.to), open_mailer(settings, database))
+    print_result(user.id)
+    print_message(f"The account now has the address {user.email}. It is signed out everywhere.")
+    _tell_how_to_sign_in(user)
 
 
 def _tell_how_to_sign_in(user: User) -> None:

@@ -49,6 +49,7 @@ DONE = {
     "theme-saved": "Theme saved.",
     "account-deleted": "Your account is deleted, with your personal organization and its memories.",
     "name-saved": "Name saved.",
+    "change-sent": "Check your new mailbox. Your address changes when you open the link in the email.",
     "password-saved": "Password changed. You are signed out everywhere else.",
     "passkey-added": "Passkey added. You can sign in with it from now on.",
     "passkey-deleted": "Passkey deleted. Remove it from your device too.",

@@ -6,6 +6,8 @@ TITLES: dict[str, str] = {
     Event.SIGNED_UP: "Account created",
     Event.SIGN_IN_FAILED: "Sign-in failed",
     Event.EMAIL_VERIFIED: "Email address confirmed",
+    Event.EMAIL_CHANGE_REQUESTED: "Change of email address requested",
+    Event.EMAIL_CHANGED: "Email address changed",
     Event.SESSION_REVOKED: "Signed out of another browser",
     Event.IDENTITY_JOINED: "Sign-in provider connected",
     Event.SECOND_FACTOR_ADDED: "Two-factor authentication turned on",

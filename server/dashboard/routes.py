@@ -118,6 +118,7 @@ PAGES = {
 
     HOME + "/account": Page(account.show),
     HOME + "/account/name": Page(account.show, account.rename, only_posts=True),
+    HOME + "/account/email": Page(account.show, account.change_email, only_posts=True, guard=step_up.unless_recent),
     HOME + "/account/theme": Page(account.show, account.choose_theme, only_posts=True),
     HOME + "/account/password": Page(account.show, account.change_password, only_posts=True),
     HOME + "/account/verify": Page(account.show, account.verify, only_posts=True),

@@ -1,4 +1,4 @@
-"""Accounts: sign-up, confirming the address, resetting the password, and deleting the account."""
+"""Accounts: sign-up, resetting the password, and deleting the account."""
 
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from server.database import is_sqlite, paused
-from server.domain import audit, letters, names, notifications, retention, sent_letters
+from server.database import is_sqlite
+from server.domain import addresses, audit, names, notifications, retention
 from server.domain.access import require_session
 from server.domain.audit import Event
 from server.domain.constraints import EmailTaken
@@ -16,19 +16,16 @@ from server.domain.notifications import Notice
 from server.domain.people import (
     identities,
     known_browsers,
-    mailed_tokens,
     passkeys,
     passwords,
     second_factors,
     sessions,
     users,
 )
-from server.domain.people.passwords import LinkEnded, WrongPassword
 from server.domain.people.sessions import BrowserInfo, SignIn
 from server.domain.teams import cascades, invitations, withdrawals
 from server.domain.teams.cascades import DeletedCounts
 from server.errors import Conflict, Forbidden
-from server.hashing import password_matches
 from server.mailer import Mailer
 from server.models import (
     AuditEvent,
@@ -41,9 +38,7 @@ from server.models import (
     User,
 )
 from server.models.base import now
-from server.models.notifications import LetterKind
 from server.models.organizations import OrganizationKind
-from server.models.users import MailedPurpose
 from server.principal import Principal
 
 SignUpPolicy = Literal["open", "invited", "closed"]
@@ -107,46 +102,8 @@ def sign_up(session: Session, policy: SignUpPolicy, form: SignUp, browser: Brows
     password_hash = passwords.new_hash(session, form.password, address, form.name)
     require_admitted(session, policy, address)  # check again, because hashing ended the transaction
     user = users.register(session, address, form.name, password_hash)
-    send_verification(session, user, mailer)
+    addresses.send_verification(session, user, mailer)
     return sessions.begin(session, user, browser)
-
-
-def send_verification(session: Session, user: User, mailer: Mailer) -> None:
-    """Mail a link that confirms the address, unless it is confirmed or such a letter has just been sent.
-
-    The owner of the mailbox may not want these letters, so an address gets only a few a day.
-    """
-    if user.email is None or user.email_verified_at is not None or not mailer.is_on:
-        return
-    lock_user(session, user.id)
-    if mailed_tokens.was_issued_since(session, user.id, MailedPurpose.VERIFY, now() - passwords.LETTER_EVERY):
-        return
-    if sent_letters.admit(session, LetterKind.VERIFICATION, user.email):
-        token = mailed_tokens.issue(session, user.id, MailedPurpose.VERIFY)
-        letters.send_verification(session, mailer, user.email, token)
-
-
-def verification_of(session: Session, token: str) -> User:
-    """Return the user whose address this link would confirm. Raises LinkEnded."""
-    user_id = mailed_tokens.owner_of(session, token, MailedPurpose.VERIFY)
-    user = session.get(User, user_id) if user_id else None
-    if user is None:
-        raise LinkEnded
-    return user
-
-
-def verify(session: Session, token: str, signed_in_id: str | None, password: str) -> None:
-    """Confirm an address by a mailed link. The person must be signed in to the account or know its password.
-
-    The link alone is not enough: somebody else may have signed up with the address of the person who gets the link.
-    `signed_in_id` is the user who is signed in. Raises LinkEnded, WrongPassword (the link then still works).
-    """
-    user = verification_of(session, token)
-    if user.id != signed_in_id:
-        _require_password(session, user, password)
-    if mailed_tokens.redeem(session, token, MailedPurpose.VERIFY) is None:
-        raise LinkEnded
-    users.verify_email(session, user)
 
 
 def reset_password(
@@ -259,16 +216,6 @@ def _memberships_of(session: Session, user_id: str) -> list[str]:
     """Return the names of the organizations that the user belongs to but does not own."""
     joined = select(Organization.name).join(OrganizationMember).where(OrganizationMember.user_id == user_id)
     return list(session.exec(joined.order_by(Organization.name)))
-
-
-def _require_password(session: Session, user: User, password: str) -> None:
-    """Raises WrongPassword unless it is the user's password. Checking is slow, so the transaction is paused."""
-    stored_hash = user.password_hash
-    with paused(session):
-        matches = bool(password) and password_matches(stored_hash, password)
-    session.refresh(user)
-    if not matches or user.password_hash != stored_hash:
-        raise WrongPassword("this is not the password of this account.", field="password")
 
 
 def require_admitted(session: Session, policy: SignUpPolicy, address: str) -> None:

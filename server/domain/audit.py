@@ -19,6 +19,8 @@ class Event(StrEnum):
     SIGN_IN_FAILED = "account.sign_in_failed"
     SIGNED_OUT = "account.signed_out"
     EMAIL_VERIFIED = "account.email_verified"
+    EMAIL_CHANGE_REQUESTED = "account.email_change_requested"
+    EMAIL_CHANGED = "account.email_changed"
     PASSWORD_CHANGED = "account.password_changed"  # noqa: S105 - an event's name
     PASSWORD_RESET = "account.password_reset"  # noqa: S105 - an event's name
     SESSION_REVOKED = "account.session_revoked"

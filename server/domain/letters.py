@@ -14,6 +14,11 @@ CALLER_TRIES_FIRST = timedelta(minutes=1)
 
 
 LONGEST_NAME = 100
+CHANGE_REQUESTED = (
+    "Somebody asked to change the email address of your account. It changes when the link in the email to the new "
+    "address is opened."
+)
+SECURITY_NOTICE = "Security notice for your account"
 _BREAKS_OUT = re.compile(r"""["'`<>:/\\@()\[\]]|[^\S ]""")
 """Characters that could end a quoted name or turn it into a link."""
 
@@ -59,6 +64,34 @@ If you did not sign up for SelfMemory, you can ignore this email.
     mailer.queue(session, Letter(to=to, subject="Confirm your email address", text=text))
 
 
+def send_change(session: Session, mailer: Mailer, to: str, token: str) -> None:
+    text = f"""Hello,
+
+To use this email address for your SelfMemory account, open this link. It expires after one hour:
+
+{mailer.public_url}/verify-email/{token}
+
+If you did not ask for this, you can ignore this email. Nothing happens until you open the link.
+"""
+    mailer.queue(session, Letter(to=to, subject="Confirm your new email address", text=text))
+
+
+def send_address_taken(session: Session, mailer: Mailer, to: str) -> None:
+    """Tell the owner of an address that somebody asked for it, whom the page told nothing."""
+    text = f"""Hello,
+
+Somebody asked to use this email address for another SelfMemory account. Nothing was changed, because an account with
+this address already exists.
+
+If it was you, first delete that account, or change its address. If you do not know its password, you can reset it:
+
+{mailer.public_url}/forgot-password
+
+If it was not you, you can ignore this email.
+"""
+    mailer.queue(session, Letter(to=to, subject="Your email address already has an account", text=text))
+
+
 def send_reset(session: Session, mailer: Mailer, to: str, token: str) -> None:
     text = f"""Hello,
 
@@ -85,7 +118,20 @@ If this was you, there is nothing to do. If it was not, reset your password and 
 
 {mailer.public_url}/forgot-password
 """
-    mailer.queue(session, Letter(to=user.email, subject="Security notice for your account", text=text))
+    mailer.queue(session, Letter(to=user.email, subject=SECURITY_NOTICE, text=text))
+
+
+def send_address_changed(session: Session, mailer: Mailer, user: User) -> None:
+    """Mail a notice to the address that the user is about to lose. An unconfirmed address gets no letter."""
+    if user.email is None or user.email_verified_at is None:
+        return
+    text = """Hello,
+
+The email address of your account was changed. This address can no longer sign in, and gets no more letters from it.
+
+If this was you, there is nothing to do. If it was not, ask the administrator of this SelfMemory server for help.
+"""
+    mailer.queue(session, Letter(to=user.email, subject=SECURITY_NOTICE, text=text))
 
 
 def quoted(name: str) -> str:

@@ -85,6 +85,7 @@ class AuthorizationCode(SQLModel, table=True):
     project_id: str = Field(sa_column=foreign_key("projects.id", index=True))
     redirect_uri: str
     scopes: list[str] = Field(sa_type=sa.JSON)
+    is_read_only: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     code_challenge: str
     expires_at: datetime = Field(sa_type=Utc, index=True)
     used_at: datetime | None = Field(default=None, sa_type=Utc)
@@ -92,7 +93,10 @@ class AuthorizationCode(SQLModel, table=True):
 
 
 class OAuthGrant(SQLModel, table=True):
-    """A user's connection of a client to one project, and the family of all tokens issued after that consent."""
+    """A user's connection of a client to one project, and the family of all tokens issued after that consent.
+
+    `is_read_only` is true if the user chose that the client may only read, although it asked for more.
+    """
 
     __tablename__ = "oauth_grants"
 
@@ -101,6 +105,7 @@ class OAuthGrant(SQLModel, table=True):
     client_id: str = Field(sa_column=foreign_key("oauth_clients.id", index=True))
     project_id: str = Field(sa_column=foreign_key("projects.id", index=True))
     scopes: list[str] = Field(sa_type=sa.JSON)
+    is_read_only: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     last_used_at: datetime | None = Field(default=None, sa_type=Utc)
 

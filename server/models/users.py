@@ -46,12 +46,14 @@ class BrowserSession(SQLModel, table=True):
 class MailedPurpose(StrEnum):
     VERIFY = "verify"
     RESET = "reset"
+    CHANGE = "change"
 
 
 class MailedToken(SQLModel, table=True):
     """A single-use link for a user.
 
-    `was_mailed` is true if it went to the user's address alone, false if the command line printed it.
+    `was_mailed` is true if it went to the user's address alone, false if the command line printed it. `address` is the
+    new address that a `CHANGE` gives the user, to which it was mailed.
     """
 
     __tablename__ = "mailed_tokens"
@@ -62,5 +64,6 @@ class MailedToken(SQLModel, table=True):
     purpose: MailedPurpose = Field(sa_type=sa.String)
     token_hash: str = Field(unique=True)
     was_mailed: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})
+    address: str | None = None
     created_at: datetime = Field(default_factory=now, sa_type=Utc)
     expires_at: datetime = Field(sa_type=Utc)

@@ -13,7 +13,6 @@ from server.domain.people import passwords, users
 from server.settings import Settings
 from tests.support.authenticator import Authenticator
 from tests.support.browser import PASSWORD, TIMEOUT_SECONDS, Browser, browsing
-from tests.support.flows import challenge_of, new_verifier
 
 Shoot = Callable[[Browser, str], None]
 
@@ -251,22 +250,6 @@ def shoot_viewer(ben: Browser, project: str, shoot: Shoot) -> None:
     for number, path in enumerate(dict.fromkeys(found)):
         ben.open(path)
         shoot(ben, f"viewer-organization-{number}")
-
-
-def shoot_app(browser: Browser, shoot: Shoot) -> None:
-    """An application that asks for access, and its connection."""
-    redirect_uri = "http://127.0.0.1:9/callback"
-    registration = {"client_name": "Claude Code", "redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none"}
-    made = httpx.post(f"{browser.base}/oauth/register", json=registration, timeout=TIMEOUT_SECONDS).json()
-    query = httpx.QueryParams(
-        response_type="code", client_id=made["client_id"], redirect_uri=redirect_uri, state="s",
-        scope="memories:read memories:write", code_challenge_method="S256",
-        code_challenge=challenge_of(new_verifier()),
-    )  # fmt: skip
-    browser.open(f"/oauth/authorize?{query}")
-    shoot(browser, "consent")
-    browser.open("/oauth/authorize?client_id=nobody")
-    shoot(browser, "consent-problem")
 
 
 def shoot_keyboard(browser: Browser, project: str, shoot: Shoot) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from server.models.base import now
+from tests.dashboard import screenshot_access as access
 from tests.dashboard import screenshot_states as states
 from tests.support.accessibility import problems_here
 from tests.support.browser import Browser, browsing, serving
@@ -58,10 +59,11 @@ def main() -> None:
         states.shoot_texts(browser, project, bearer, shoot)
         states.shoot_lists(browser, project, bearer, shoot)
         states.shoot_import(browser, project, Path(folder), shoot)
-        states.shoot_app(browser, shoot)
+        access.shoot_app(browser, shoot)
         states.shoot_keyboard(browser, project, shoot)
         states.shoot_team(browser, project, settings, shoot)
         states.shoot_account(browser, shoot)
+        access.shoot_change_of_address(Path(folder) / "mail", shoot)
     sys.stdout.write(f"{len(list(OUT.iterdir()))} screenshots in {OUT}\n")
     sys.exit("\n".join(PROBLEMS) or None)
 

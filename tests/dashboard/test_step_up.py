@@ -28,6 +28,7 @@ SENSITIVE = {
     "/dashboard/organizations/{organization_id}/transfer",
     "/dashboard/organizations/{organization_id}/delete",
     "/dashboard/account/delete",
+    "/dashboard/account/email",
     "/dashboard/account/two-factor",
     "/dashboard/account/two-factor/on",
     "/dashboard/account/two-factor/codes",

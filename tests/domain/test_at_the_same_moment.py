@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlmodel import select
+from sqlmodel import Session, select
 
-from server.domain import credentials
+from server.domain import addresses, credentials
+from server.domain.constraints import EmailTaken
 from server.domain.credentials import PresentedCredential
 from server.domain.grants import authorizations, clients
 from server.domain.grants.authorizations import ConsentRequest
@@ -16,11 +17,12 @@ from server.domain.memory import memories, repeats
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.imports import import_memories
 from server.domain.memory.storing import hash_content
-from server.domain.people import sessions
+from server.domain.people import sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import projects
 from server.errors import NotFound
 from server.index.model.embeddings import Embedder
+from server.mail import NullMailer
 from server.models import Memory, Piece, User
 from server.principal import Scope
 from server.settings import Settings
@@ -65,7 +67,7 @@ def connect_to(world: World) -> None:
         consent = ConsentRequest(client.id, client.redirect_uris[0], (Scope.READ,), None, "x" * 43)
         request = authorizations.begin(session, principal, consent)
     with world.database.write() as session:
-        authorizations.approve(session, principal, request.id, world.project_id, 60)
+        authorizations.approve(session, principal, request.id, world.project_id, 60, read_only=False)
 
 
 @pytest.mark.parametrize("bring_into", [add_to, import_into, connect_to])
@@ -86,6 +88,30 @@ def test_nothing_enters_a_project_that_is_being_deleted(world: World, bring_into
         wait_for_a_waiter(world.database)
     adding.join(20)
     assert [error.detail for error in errors] == ["Project not found."]
+
+
+def test_of_two_accounts_that_change_to_one_address_one_gets_it(world: World) -> None:
+    mailer, refused = NullMailer(ORIGIN), list[EmailTaken]()
+    with world.database.write() as session:
+        second_id = users.register(session, "second@example.com", "", None, verified=True).id
+
+    def change(session: Session, user_id: str) -> None:
+        addresses.change(session, session.get_one(User, user_id), "new@example.com", mailer)
+
+    def expect_taken() -> None:
+        try:
+            with world.database.write() as session:
+                change(session, second_id)
+        except EmailTaken as error:
+            refused.append(error)
+
+    with world.database.write() as session:
+        change(session, world.principal.user_id)
+        changing = threading.Thread(target=expect_taken)
+        changing.start()
+        wait_for_a_waiter(world.database)
+    changing.join(20)
+    assert len(refused) == 1
 
 
 def test_a_change_during_reembedding_keeps_its_own_vectors(settings: Settings, embedder: Embedder) -> None:

@@ -111,7 +111,7 @@ async def test_055_the_rule_itself_checks_the_session(notes: App, ann: Person, b
         bens = session.exec(select(BrowserSession).where(BrowserSession.user_id == ben.user_id)).one()
         principal = Principal(ben.user_id, CredentialKind.SESSION, bens.id)
         with pytest.raises(RequestEnded):
-            authorizations.approve(session, principal, request.id, ben.project_id, 60)
+            authorizations.approve(session, principal, request.id, ben.project_id, 60, read_only=False)
 
 
 async def test_055_a_key_or_token_cannot_consent(notes: App, ann: Person) -> None:

@@ -56,6 +56,10 @@ class _Forms(HTMLParser):
             self.forms.append(Form(given.get("action", "")))
         elif tag == "input" and given.get("type") == "hidden" and self.forms:
             self.forms[-1].fields[given["name"]] = given.get("value", "")
+        elif tag == "input" and given.get("type") == "radio" and self.forms:
+            self.forms[-1].options.setdefault(given["name"], []).append(given["value"])
+            if "checked" in given:
+                self.forms[-1].fields[given["name"]] = given["value"]
         elif tag == "select" and self.forms:
             self._select = given["name"]
         elif tag == "option" and self._select:

@@ -9,7 +9,7 @@ from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.session_cookies import redirect_signed_in
 from server.dashboard.theme import THEMES, remember_theme
 from server.dashboard.views.entrance import browser_info_of
-from server.domain import accounts, audit
+from server.domain import accounts, addresses, audit
 from server.domain.people import identities, passkeys, passwords, second_factors, sessions, users
 from server.errors import Invalid
 from server.mailer import Mailer
@@ -30,6 +30,7 @@ async def show(request: PageRequest) -> Response:
         sessions=await request.call.read(sessions.list_own),
         current_session_id=request.call.principal.credential_id,
         sends_mail=request.call.mailer.is_on,
+        requested_address=await request.call.read(addresses.requested_change),
         passkeys=await request.call.read(passkeys.list_own),
         identities=await request.call.read(identities.list_own),
         two_factor=await request.call.read(second_factors.status),
@@ -39,6 +40,12 @@ async def show(request: PageRequest) -> Response:
 async def rename(request: PageRequest) -> Response:
     await request.call.run(users.rename, request.text("name"))
     return redirect(ACCOUNT, "name-saved")
+
+
+async def change_email(request: PageRequest) -> Response:
+    """Mail a link to the new address. The address changes when it is opened."""
+    await request.call.run(addresses.request_change, request.text("email"), request.call.mailer)
+    return redirect(ACCOUNT, "change-sent")
 
 
 async def choose_theme(request: PageRequest) -> Response:
@@ -80,4 +87,4 @@ async def delete(request: PageRequest) -> Response:
 
 
 def send_verification(session: Session, principal: Principal, mailer: Mailer) -> None:
-    accounts.send_verification(session, users.me(session, principal), mailer)
+    addresses.send_verification(session, users.me(session, principal), mailer)

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server import attempts
+from server import attempts, streams
 from server.dashboard.pages import HOME
 from server.dashboard.session_cookies import continue_sign_in, with_session
 from server.dashboard.views.entrance import (
@@ -16,7 +16,8 @@ from server.dashboard.views.entrance import (
     read_form,
     render_page,
 )
-from server.domain import accounts
+from server.domain import accounts, addresses
+from server.domain.addresses import Verification
 from server.domain.people import passwords
 from server.domain.people.passwords import LinkEnded
 from server.errors import ServiceError
@@ -55,34 +56,69 @@ async def reset_password(request: Request[State]) -> Response:
 
 async def show_verify_email(request: Request[State]) -> Response:
     """Verify at once if the link's account is signed in here. Otherwise ask for its password. Opening the link or
-    pressing a button proves nothing: mail filters open links too, and somebody else may have signed up with the
-    address of the person who reads the letter.
+    pressing a button proves nothing: mail filters open links too, and somebody else may have given the address of the
+    person who reads the letter.
     """
-    runtime, token = request.state["runtime"], request.path_params["token"]
-    user = await runtime.read(accounts.verification_of, token)
-    call = await call_of(request)
-    if call is not None and call.principal.user_id == user.id:
-        await runtime.run(accounts.verify, token, user.id, "")
-        return await render_page(request, "verify_email.html", done=True)
-    return await render_page(request, "verify_email.html", done=False, address=user.email)
+    verification = await request.state["runtime"].read(addresses.verification_of, request.path_params["token"])
+    signed_in_id = await _signed_in_id(request)
+    if signed_in_id == verification.user.id:
+        return await _verified(request, verification, signed_in_id, "")
+    return await _verification_page(request, verification, signed_in_id)
 
 
 async def verify_email(request: Request[State]) -> Response:
     """Verify the address for a person who is signed in to the account, or knows its password."""
     fields = await read_form(request)
-    runtime, token = request.state["runtime"], request.path_params["token"]
-    user = await runtime.read(accounts.verification_of, token)
-    call = await call_of(request)
-    signed_in_id = call.principal.user_id if call else None
+    verification = await request.state["runtime"].read(addresses.verification_of, request.path_params["token"])
+    user, signed_in_id = verification.user, await _signed_in_id(request)
     attempt = nullcontext() if signed_in_id == user.id else attempts.signing_in(request, user.email or "")
     try:
         async with attempt:
-            await runtime.run(accounts.verify, token, signed_in_id, fields.get("password", ""))
+            return await _verified(request, verification, signed_in_id, fields.get("password", ""))
     except LinkEnded:
         raise
     except ServiceError as error:
-        return await render_page(request, "verify_email.html", error, fields, done=False, address=user.email)
-    return await render_page(request, "verify_email.html", done=True)
+        return await _verification_page(request, verification, signed_in_id, error, fields)
+
+
+async def _verified(
+    request: Request[State], verification: Verification, signed_in_id: str | None, password: str
+) -> Response:
+    """Verify the address and return the page that says so, with a new session if the old ones ended."""
+    runtime, token = request.state["runtime"], request.path_params["token"]
+    browser = browser_info_of(request)
+    session_value = await runtime.run(addresses.verify, token, signed_in_id, password, browser, runtime.mailer)
+    if verification.is_change:
+        streams.wake_all()
+    page = await render_page(
+        request, "verify_email.html", done=True, verification=verification, is_signed_in=session_value is not None
+    )
+    return page if session_value is None else await with_session(request, page, session_value, tell=False)
+
+
+async def _verification_page(
+    request: Request[State],
+    verification: Verification,
+    signed_in_id: str | None,
+    problem: ServiceError | None = None,
+    fields: Fields | None = None,
+) -> Response:
+    return await render_page(
+        request,
+        "verify_email.html",
+        problem,
+        fields,
+        done=False,
+        verification=verification,
+        is_signed_in=signed_in_id is not None,
+        path=request.url.path,
+    )
+
+
+async def _signed_in_id(request: Request[State]) -> str | None:
+    """Return the id of the user who is signed in."""
+    call = await call_of(request)
+    return call.principal.user_id if call else None
 
 
 async def _reset_page(

@@ -96,10 +96,18 @@ def choices(session: Session, principal: Principal, scopes: Sequence[Scope]) -> 
     ]
 
 
+def was_read_only(session: Session, principal: Principal, client_id: str) -> bool:
+    """Return whether the principal chose, when they last connected the client, that it may only read."""
+    connected = sa.select(col(OAuthGrant.is_read_only)).where(
+        col(OAuthGrant.user_id) == principal.user_id, col(OAuthGrant.client_id) == client_id
+    )
+    return session.execute(connected.order_by(col(OAuthGrant.id).desc()).limit(1)).scalar_one_or_none() is True
+
+
 def approve(
-    session: Session, principal: Principal, request_id: str, project_id: str, code_seconds: int
+    session: Session, principal: Principal, request_id: str, project_id: str, code_seconds: int, *, read_only: bool
 ) -> tuple[AuthorizationRequest, str]:
-    """Grant the request on one project. Returns the request with the authorization code.
+    """Grant the request on one project, with `read_only` only reading. Returns the request with the code.
 
     A second answer (a double click) replaces the first code. Raises RequestEnded, AlreadyAnswered once a code was
     used, NotFound for a project out of reach.
@@ -107,7 +115,9 @@ def approve(
     lock_organization_of(session, project_id)
     request = _open(session, principal, request_id)
     project, role = require_project_role(session, principal, project_id, Action.READ)
-    scopes = access.grantable(role, request.scopes)
+    asks_to_write = Scope.WRITE in request.scopes
+    is_narrowed = read_only if asks_to_write else was_read_only(session, principal, request.client_id)
+    scopes = access.grantable(role, [Scope.READ.value] if is_narrowed else request.scopes)
     code = new_token(CODE_PREFIX)
     session.add(
         AuthorizationCode(
@@ -118,6 +128,7 @@ def approve(
             project_id=project.id,
             redirect_uri=request.redirect_uri,
             scopes=scopes,
+            is_read_only=is_narrowed,
             code_challenge=request.code_challenge,
             expires_at=now() + timedelta(seconds=code_seconds),
         )

@@ -95,7 +95,10 @@ def redeem(
     role = _role(session, code.user_id, code.project_id)
     if role is None:
         return refusals.refuse_code(session, code, Refusal.ROLE_LOST)
-    grant = OAuthGrant(user_id=code.user_id, client_id=code.client_id, project_id=code.project_id, scopes=code.scopes)
+    grant = OAuthGrant(
+        user_id=code.user_id, client_id=code.client_id, project_id=code.project_id, scopes=code.scopes,
+        is_read_only=code.is_read_only,
+    )  # fmt: skip
     session.add(grant)
     session.flush()
     code.grant_id = grant.id

@@ -14,9 +14,12 @@ from server.models.users import MailedPurpose
 LIFETIME = timedelta(hours=1)
 
 
-def issue(session: Session, user_id: str, purpose: MailedPurpose, *, was_mailed: bool = True) -> str:
+def issue(
+    session: Session, user_id: str, purpose: MailedPurpose, *, was_mailed: bool = True, address: str | None = None
+) -> str:
     """Return a new token. Earlier ones stay valid until they expire or one of them is redeemed. `was_mailed` is False
-    for a token that is also shown elsewhere, so it does not prove who owns the mailbox.
+    for a token that is also shown elsewhere, so it does not prove who owns the mailbox. `address` is the new address
+    of a `CHANGE`.
     """
     _discard(session, user_id, purpose, col(MailedToken.expires_at) <= now())
     token = new_token(MAILED_PREFIX)
@@ -26,33 +29,44 @@ def issue(session: Session, user_id: str, purpose: MailedPurpose, *, was_mailed:
             purpose=purpose,
             token_hash=token_hash(token),
             was_mailed=was_mailed,
+            address=address,
             expires_at=now() + LIFETIME,
         )
     )
     return token
 
 
-def was_issued_since(session: Session, user_id: str, purpose: MailedPurpose, moment: datetime) -> bool:
-    """Return whether the user was mailed a token for this purpose after `moment` and has not redeemed one since."""
+def was_issued_since(
+    session: Session, user_id: str, purpose: MailedPurpose, moment: datetime, address: str | None = None
+) -> bool:
+    """Return whether the user was mailed a token for this purpose, and for a `CHANGE` this new address, after `moment`
+    and has not redeemed one since.
+    """
     query = sa.select(sa.literal(1)).where(
         col(MailedToken.user_id) == user_id,
         col(MailedToken.purpose) == purpose,
         col(MailedToken.created_at) > moment,
+        col(MailedToken.address).is_not_distinct_from(address),
         col(MailedToken.was_mailed),
     )
     return session.execute(query.limit(1)).first() is not None
 
 
+def find(session: Session, token: str, purpose: MailedPurpose) -> MailedToken | None:
+    """Return the row of a valid token."""
+    return session.execute(sa.select(MailedToken).where(*_is_valid(token, purpose))).scalar_one_or_none()
+
+
 def owner_of(session: Session, token: str, purpose: MailedPurpose) -> str | None:
     """Return the id of the user to whom a valid token was sent."""
-    query = sa.select(col(MailedToken.user_id)).where(*_is_valid(token, purpose))
-    return session.execute(query).scalar_one_or_none()
+    row = find(session, token, purpose)
+    return row.user_id if row else None
 
 
 def proves_mailbox(session: Session, token: str, purpose: MailedPurpose) -> bool:
     """Return whether a valid token was sent only by mail."""
-    query = sa.select(col(MailedToken.was_mailed)).where(*_is_valid(token, purpose))
-    return session.execute(query).scalar_one_or_none() is True
+    row = find(session, token, purpose)
+    return row is not None and row.was_mailed
 
 
 def redeem(session: Session, token: str, purpose: MailedPurpose) -> str | None:

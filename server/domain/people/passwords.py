@@ -12,7 +12,7 @@ from server.domain.audit import Event
 from server.domain.locks import lock_user
 from server.domain.people import common_passwords, known_browsers, mailed_tokens, sessions, users
 from server.domain.people.sessions import BrowserInfo
-from server.errors import Gone, Invalid, NotFound
+from server.errors import Gone, Invalid
 from server.hashing import password_hash, password_matches
 from server.mailer import Mailer
 from server.models import User
@@ -31,10 +31,6 @@ LETTER_EVERY = timedelta(minutes=5)
 class WrongPassword(Invalid):
     def __init__(self, reason: str = "this is not your current password.", field: str = "current") -> None:
         super().__init__(reason, field=field)
-
-
-class NoAccount(NotFound):
-    sentence = "There is no account with this email address."
 
 
 class LinkEnded(Gone):
@@ -106,10 +102,8 @@ def mail_reset_link(session: Session, email: str, mailer: Mailer) -> None:
 
 def issue_reset(session: Session, email: str, *, was_mailed: bool = True) -> tuple[str, str]:
     """Return the account's address and a new reset token. Raises NoAccount."""
-    user = users.by_email(session, email)
-    if user is None or user.email is None:
-        raise NoAccount
-    return user.email, mailed_tokens.issue(session, user.id, MailedPurpose.RESET, was_mailed=was_mailed)
+    user = users.require_by_email(session, email)
+    return user.email or "", mailed_tokens.issue(session, user.id, MailedPurpose.RESET, was_mailed=was_mailed)
 
 
 def pending_reset(session: Session, token: str) -> PendingReset:
@@ -144,9 +138,12 @@ def reset(session: Session, token: str, new: str, mailer: Mailer) -> tuple[User,
 
 
 def _set_hash(session: Session, user: User, replacement_hash: str) -> None:
-    """Store the hash of a new password, and end the reset links, sessions and known browsers of the old one."""
+    """Store the hash of a new password. End the sessions, known browsers and reset links of the old one, and a change
+    of address that somebody who knew it may have requested.
+    """
     user.password_hash = replacement_hash
     user.updated_at = now()
-    mailed_tokens.discard(session, user.id, MailedPurpose.RESET)
+    for purpose in (MailedPurpose.RESET, MailedPurpose.CHANGE):
+        mailed_tokens.discard(session, user.id, purpose)
     sessions.end_all(session, user.id)
     known_browsers.forget_all(user)

@@ -10,7 +10,7 @@ from server.domain.access import require_session
 from server.domain.audit import Event, record_account_event
 from server.domain.constraints import EmailTaken, flush_or_conflict
 from server.domain.notifications import Notice
-from server.errors import Invalid, Unauthenticated
+from server.errors import Invalid, NotFound, Unauthenticated
 from server.models import Invitation, Organization, Project, ProjectMember, ProjectRole, User
 from server.models.base import now
 from server.models.invitations import InvitationStatus
@@ -19,6 +19,10 @@ from server.principal import Principal
 
 PERSONAL_NAME = "Personal"
 FIRST_PROJECT = "My Memories"
+
+
+class NoAccount(NotFound):
+    sentence = "There is no account with this email address."
 
 
 def register(session: Session, email: str, name: str, password_hash: str | None, *, verified: bool = False) -> User:
@@ -46,6 +50,14 @@ def register(session: Session, email: str, name: str, password_hash: str | None,
 def by_email(session: Session, email: str) -> User | None:
     """Return the account with this normalized address."""
     return session.exec(select(User).where(User.email == email)).one_or_none()
+
+
+def require_by_email(session: Session, email: str) -> User:
+    """Like `by_email`. Raises NoAccount."""
+    user = by_email(session, email)
+    if user is None:
+        raise NoAccount
+    return user
 
 
 def me(session: Session, principal: Principal) -> User:

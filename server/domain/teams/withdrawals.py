@@ -8,11 +8,13 @@ from server.models import (
     Invitation,
     InvitationProject,
     Organization,
+    OrganizationMember,
     OrganizationRole,
     ProjectMember,
     ProjectRole,
     User,
 )
+from server.models.base import now
 from server.models.invitations import InvitationStatus
 
 
@@ -40,6 +42,20 @@ def cancel_of_deleted_account(session: Session, user: User) -> None:
     """Cancel the invitations from the user and to the address, which somebody else may own later."""
     _cancel(session, (col(Invitation.invited_by) == user.id) | (col(Invitation.email) == user.email))
     session.execute(sa.update(Invitation).where(col(Invitation.email) == user.email).values(email=""))
+
+
+def release_address(session: Session, user: User) -> None:
+    """Detach the invitations to the address that the user is about to give up.
+
+    Pending ones wait for whoever has that mailbox, except those of the user's own organizations: a later removal would
+    miss them, so they are canceled. Ended ones forget the address, which must not outlive the account.
+    """
+    to_address = col(Invitation.email) == user.email
+    joined = sa.select(col(OrganizationMember.organization_id)).where(col(OrganizationMember.user_id) == user.id)
+    has_ended = col(Invitation.organization_id).in_(joined) | (col(Invitation.expires_at) <= now())
+    _cancel(session, to_address & has_ended)
+    is_ended = col(Invitation.status) != InvitationStatus.PENDING
+    session.execute(sa.update(Invitation).where(to_address, is_ended).values(email=""))
 
 
 def _may_not_send(session: Session, organization: Organization, user_id: str) -> sa.ColumnElement[bool]:

@@ -1,0 +1,21 @@
+"""Whether a person chose at consent that an application may only read"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0025"
+down_revision = "0024"
+branch_labels = None
+depends_on = None
+
+TABLES = ("oauth_codes", "oauth_grants")
+
+
+def upgrade() -> None:
+    for table in TABLES:
+        op.add_column(table, sa.Column("is_read_only", sa.Boolean(), server_default=sa.false(), nullable=False))
+
+
+def downgrade() -> None:
+    for table in TABLES:
+        op.drop_column(table, "is_read_only")
