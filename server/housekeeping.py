@@ -29,6 +29,9 @@ hour.
 FINISH_SECONDS = 2
 """How often to look for work that a dead process has left behind."""
 
+AFTER_FAILURE_SECONDS = 30
+"""How long to wait when an import cannot be published because of a bug, so that it does not fill the log."""
+
 
 @contextlib.asynccontextmanager
 async def running(runtime: Runtime) -> AsyncIterator[None]:
@@ -115,6 +118,10 @@ async def _finish_imports(runtime: Runtime, started_at: datetime) -> None:
 async def _finish_repeatedly(runtime: Runtime) -> None:
     started_at = now()
     while True:
-        with contextlib.suppress(Unavailable):  # the next round finishes the same work
-            await finish_begun_work(runtime, started_at)
+        try:
+            with contextlib.suppress(Unavailable):  # the next round finishes the same work
+                await finish_begun_work(runtime, started_at)
+        except Exception:
+            log.exception("begun work was not finished")  # the next round begins with other imports
+            await anyio.sleep(AFTER_FAILURE_SECONDS)
         await anyio.sleep(FINISH_SECONDS)

@@ -10,19 +10,25 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from server import housekeeping
 from server.app import create_app
 from server.database import Database
-from server.domain.memory import unfinished
+from server.domain.memory import imports, unfinished
+from server.domain.memory.exchange.lines import Line, memory_of
 from server.domain.teams import api_keys
-from server.models import Project
+from server.index.types import UNEMBEDDED
+from server.models import Import, Project, StagedMemory
+from server.models.base import now
 from server.settings import Settings
 from tests.conftest import ORIGIN
 from tests.rest.conftest import Caller
 from tests.support.fakes import WordEmbedder
 from tests.support.publisher import IMPORTED, KEY, SENT
 from tests.support.started import running
+from tests.support.world import World, opened
 
 OF_BATCH = "&user_id=ann"
 ROOT = Path(__file__).parents[2]
@@ -43,9 +49,22 @@ def key(settings: Settings) -> str:
 
 
 def issue_key(session: Session) -> str:
-    project = session.exec(select(Project).where(col(Project.memory_count) > 0)).one()
+    project = session.exec(select(Project)).one()
     assert project.created_by is not None
     return api_keys.issue(session, project, project.created_by, "all", ["read", "write"], None)[1]
+
+
+def commit_damaged_and_whole(world: World) -> None:
+    """Commit an import with a line that cannot be read, and one with a good line."""
+    with world.database.write() as session:
+        for content in ("damaged", "whole"):
+            import_id = imports.begin(session, None, world.project_id)
+            line = Line(content=content)
+            imports.keep(session, import_id, [imports.Staged(1, line, memory_of(line, ""), UNEMBEDDED)])
+            imports.commit(session, None, import_id)
+        damaged = col(StagedMemory.line).contains("damaged")
+        session.execute(sa.update(StagedMemory).where(damaged).values(line="{"))
+        session.execute(sa.update(Import).values(touched_at=now() - timedelta(minutes=1)))
 
 
 @asynccontextmanager
@@ -79,3 +98,19 @@ async def test_a_repeated_batch_and_a_new_process_publish_what_a_killed_one_has_
         with anyio.fail_after(10):
             while await total(caller) < len(SENT) + len(IMPORTED):  # noqa: ASYNC110 - another process would do it
                 await anyio.sleep(0.05)
+
+
+async def test_an_import_that_cannot_be_published_stops_neither_the_server_nor_others(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(housekeeping, "FINISH_SECONDS", 0.05)
+    monkeypatch.setattr(housekeeping, "AFTER_FAILURE_SECONDS", 0.05)
+    with opened(settings, WordEmbedder()) as world:
+        commit_damaged_and_whole(world)
+        with world.database.write() as session:
+            key = issue_key(session)
+    async with started(settings, key) as caller:
+        with anyio.fail_after(10):
+            while await total(caller) < 1:  # noqa: ASYNC110 - another task does it
+                await anyio.sleep(0.05)
+    assert "begun work was not finished" in caplog.text
