@@ -62,7 +62,7 @@ def finish(world: World) -> None:
     resume(world)
     with world.database.write() as session:
         assert deletions.left_behind(session) == []
-        session.execute(sa.update(BegunDeletion).values(touched_at=now() - RESUMED))
+        session.execute(sa.update(BegunDeletion).values(touched_at=now() - deletions.RESUMED_AFTER))
         for deletion_id in deletions.left_behind(session):
             while deletions.delete_more(session, deletion_id):
                 pass
