@@ -76,6 +76,7 @@ NAMES: dict[Callable[..., object], str] = {
     similar.similar_to: "similar.similar_to",
     titles.titles_of: "titles.titles_of",
     facets.facets: "facets.facets",
+    facets.detail_names: "facets.detail_names",
     arrivals.since: "arrivals.since",
     assistants.recent_work: "assistants.recent_work",
     trash.days: "trash.days",

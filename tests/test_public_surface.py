@@ -156,7 +156,7 @@ def test_the_names_of_the_operations_in_the_metrics() -> None:
         "arrivals.since assistants.recent_work audit.list_events audit.list_own audit.names_of_targets "
         "authorizations.approve authorizations.deny connections.disconnect connections.first_use "
         "connections.list_connections connections.list_reaching connections.list_reaching_in context.read_context "
-        "examples.add exchange.import_as_member facets.facets "
+        "examples.add exchange.import_as_member facets.detail_names facets.facets "
         "identities.list_own "
         "imports.commit imports.discard imports.publish imports.stage invitation_answers.accept "
         "invitation_answers.decline invitation_answers.list_pending invitation_answers.show invitations.cancel "

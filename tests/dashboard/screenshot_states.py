@@ -106,7 +106,9 @@ def shoot_texts(browser: Browser, project: str, bearer: dict[str, str], shoot: S
     browser.open(f"{project}/memories/new")
     browser.write("Text", "Something.")
     browser.press("More details")
-    browser.write("Other details", "[1]")
+    browser.write("Name", "amount")
+    browser.choose("Kind", "Number")
+    browser.write("Value", "three")
     browser.press_at("main button.primary")
     shoot(browser, "memory-new-refused")
 

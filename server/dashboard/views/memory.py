@@ -8,12 +8,12 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from server.dashboard.details import KIND_NAMES, DetailRow, details_of, rows_in_form, rows_of
 from server.dashboard.differences import ChangedValue, Piece, detail_differences, text_differences
 from server.dashboard.excerpts import heading
-from server.dashboard.fields import LABEL_KEYS, label_text, metadata_of, other_details, parse_fields
+from server.dashboard.fields import LABEL_KEYS, label_text, labels_of, other_details, parse_fields
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import MAX_DIGITS, number_in
-from server.dashboard.rendering import pretty
 from server.dashboard.views import memories as memory_list
 from server.dashboard.views.memory_rows import Row
 from server.domain.memory import changes, deletions, facets, memories, selection, similar, trash, versions
@@ -45,6 +45,17 @@ class Change(NamedTuple):
     version: Version
     text: Sequence[Piece] | None
     details: Sequence[ChangedValue]
+
+
+class Typed(NamedTuple):
+    """The values of the form, as somebody typed them."""
+
+    texts: dict[str, str]
+    rows: Sequence[DetailRow]
+
+    def metadata(self, before: JsonObject) -> JsonObject:
+        """Return the metadata that `before` becomes. Raises Invalid."""
+        return details_of(self.rows, before) | labels_of(self.texts, before)
 
 
 async def show(request: PageRequest) -> Response:
@@ -92,18 +103,19 @@ async def restore_version(request: PageRequest) -> Response:
 async def edit(request: PageRequest) -> Response:
     """Show the form with the stored values, or, after a refusal, with the user's input."""
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
-    values = _typed(request) if request.problem else _stored(memory)
-    return await _form(request, memory.project_id, memory, values)
+    typed = _typed(request) if request.form else _stored(memory)
+    return await _form(request, memory.project_id, memory, typed)
 
 
 async def save(request: PageRequest) -> Response:
+    if request.text("row"):
+        return await edit(request)
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
     typed = _typed(request)
-    details = metadata_of(typed, memory.details)
     # Browsers change line endings. That alone is not a change of the text.
-    is_same_text = typed["text"] == memory.content.replace("\r\n", "\n")
-    change = parse_fields(MemoryChange, {"text": None if is_same_text else typed["text"], "metadata": details})
-    saved = await request.call.run(memories.update, memory.id, change, request.call.index)
+    is_same_text = typed.texts["text"] == memory.content.replace("\r\n", "\n")
+    fields = {"text": None if is_same_text else typed.texts["text"], "metadata": typed.metadata(memory.details)}
+    saved = await request.call.run(memories.update, memory.id, parse_fields(MemoryChange, fields), request.call.index)
     is_same = saved.version == memory.version
     return redirect(f"{HOME}/memories/{memory.id}", "unchanged" if is_same else "saved")
 
@@ -114,11 +126,13 @@ async def new(request: PageRequest) -> Response:
 
 
 async def add(request: PageRequest) -> Response:
+    if request.text("row"):
+        return await new(request)
     typed = _typed(request)
     fields = {
-        "messages": [{"role": "user", "content": typed["text"]}],
-        "metadata": metadata_of(typed, {}),
-        "user_id": typed["user_id"].strip() or None,
+        "messages": [{"role": "user", "content": typed.texts["text"]}],
+        "metadata": typed.metadata({}),
+        "user_id": typed.texts["user_id"].strip() or None,
         "project_id": request.project_id,
     }
     memory_id = await request.call.run(memories.add, parse_fields(NewMemory, fields), request.call.index)
@@ -159,10 +173,27 @@ def _title(memory: Memory) -> str:
     return heading(title_of(text)) or "Memory"
 
 
-async def _form(request: PageRequest, project_id: str, memory: Memory | None, values: dict[str, str]) -> Response:
-    """Render the form. It autocompletes labels that the project uses."""
-    known = await request.call.read(facets.facets, project_id, Filters())
-    return await request.render("memory_form.html", project_id, memory=memory, values=values, known=known)
+async def _form(request: PageRequest, project_id: str, memory: Memory | None, typed: Typed) -> Response:
+    """Render the form. It autocompletes the labels and names that the project uses, and shows a problem at its field.
+
+    Without a script, the buttons that add and remove a row send the form, which comes back with the changed rows.
+    """
+    button = request.text("row")
+    rows = [row for number, row in enumerate(typed.rows) if button != f"remove-{number}"]
+    if button == "add" or not rows:
+        rows.append(DetailRow())
+    return await request.render(
+        "memory_form.html",
+        project_id,
+        memory=memory,
+        values=typed.texts,
+        rows=rows,
+        button=button,
+        kinds=KIND_NAMES,
+        names=await request.call.read(facets.detail_names, project_id),
+        known=await request.call.read(facets.facets, project_id, Filters()),
+        wrong=request.problem if isinstance(request.problem, Invalid) else None,
+    )
 
 
 def _change(version: Version, successor: Version) -> Change:
@@ -186,11 +217,11 @@ def _turns(memory: Memory, length: int) -> list[Turn]:
     return turns
 
 
-def _typed(request: PageRequest) -> dict[str, str]:
-    return {name: request.text(name) for name in ("text", *LABEL_KEYS, "more", "user_id")}
+def _typed(request: PageRequest) -> Typed:
+    texts = {name: request.text(name) for name in ("text", *LABEL_KEYS, "user_id")}
+    return Typed(texts, rows_in_form(request.texts("names"), request.texts("kinds"), request.texts("values")))
 
 
-def _stored(memory: Memory) -> dict[str, str]:
-    other: JsonObject = other_details(memory.details)
+def _stored(memory: Memory) -> Typed:
     labels = {key: label_text(memory.details, key) for key in LABEL_KEYS}
-    return {"text": memory.content, "more": pretty(other) if other else "", "user_id": memory.user_id or "", **labels}
+    return Typed({"text": memory.content, "user_id": memory.user_id or "", **labels}, rows_of(memory.details))
