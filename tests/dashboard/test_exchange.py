@@ -121,6 +121,10 @@ async def test_what_is_left_out_is_not_imported(ann: Visitor) -> None:
     assert "1 memory imported" in await ann.see(page)
     memories = await ann.see(f"{ann.project}/memories")
     assert ("Where to stay?" in memories, "What do I hide?" in memories) == (True, False)
+    assert "2023 imported from ChatGPT" in memories
+    assert "imported from ChatGPT 1" in memories
+    await import_all(ann, line("Tea."))
+    assert "just now imported" in await ann.see(f"{ann.project}/memories?q=Tea")
 
 
 async def test_the_page_says_what_it_leaves_out_and_what_is_damaged(ann: Visitor) -> None:

@@ -21,6 +21,7 @@ class Row(NamedTuple):
     created_at: datetime
     created_by: str | None
     source: str | None
+    source_id: str | None
     tags: Sequence[str]
     people: Sequence[str]
     category: str | None
@@ -51,6 +52,7 @@ class Row(NamedTuple):
             memory.created_at,
             memory.created_by,
             memory.source_name,
+            memory.source_id,
             parse_list(details.get(TAGS)),
             parse_list(details.get(PEOPLE)),
             category if isinstance(category, str) else None,
