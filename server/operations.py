@@ -57,6 +57,7 @@ NAMES: dict[Callable[..., object], str] = {
     memories.add_many: "memories.add_many",
     examples.add: "examples.add",
     memories.get: "memories.get",
+    memories.to_change: "memories.to_change",
     memories.list_memories: "memories.list_memories",
     memories.update: "memories.update",
     changes.merge: "memories.merge",

@@ -12,7 +12,7 @@ CONFIRMED = "permanently"
 
 
 async def of_memory(request: PageRequest) -> Response | None:
-    memory = await request.call.read(memories.get, request.path_param("memory_id"))
+    memory = await request.call.read(memories.to_change, request.path_param("memory_id"))
     return await _unless_confirmed(request, memory.project_id, 1)
 
 

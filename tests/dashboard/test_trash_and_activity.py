@@ -109,3 +109,18 @@ async def test_admins_see_what_reaches_their_project_and_others_do_not(ann: Visi
     assert "all API key Read and write" in page
     assert "Bobs reader" not in await viewer.see(f"{ann.project}/members")
     assert "What each role can do" in await viewer.see(f"{ann.project}/members")
+
+
+async def test_a_look_at_nothing_is_no_activity(ann: Visitor) -> None:
+    for page in (ann.project, f"{ann.project}/memories", f"{ann.project}/trash"):
+        await ann.see(page)
+    assert "No activity yet" in await ann.see(f"{ann.project}/activity")
+
+
+async def test_a_change_on_a_page_is_not_also_a_read(ann: Visitor) -> None:
+    memory_id = await ann.remember(LISBON)
+    page = f"/dashboard/memories/{memory_id}"
+    await ann.do(f"{page}/pin", {"pinned": "1"})
+    await ann.do(f"{page}/edit", {"text": f"{LISBON} It has a balcony."})
+    await ann.post(f"{page}/delete")
+    assert "No such activity" in await ann.see(f"{ann.project}/activity?kind=read")
