@@ -124,3 +124,16 @@ async def test_a_change_on_a_page_is_not_also_a_read(ann: Visitor) -> None:
     await ann.do(f"{page}/edit", {"text": f"{LISBON} It has a balcony."})
     await ann.post(f"{page}/delete")
     assert "No such activity" in await ann.see(f"{ann.project}/activity?kind=read")
+
+
+async def test_equal_reads_in_a_row_are_one_line_and_changes_are_not(ann: Visitor) -> None:
+    memory_id = await ann.remember(LISBON)
+    for _ in range(3):
+        await ann.see(f"{ann.project}/memories")
+    for text in ("One.", "Two."):
+        await ann.do(f"/dashboard/memories/{memory_id}/edit", {"text": text})
+    await ann.see(f"{ann.project}/memories")
+    page = await ann.see(f"{ann.project}/activity")
+    assert page.count("alice listed 1 memory") + page.count("alice listed Two.") == 2, page
+    assert "3 times in the dashboard" in page
+    assert page.count("alice changed Two. in the dashboard Undo from here") == 2
