@@ -144,6 +144,8 @@ def shoot_lists(browser: Browser, project: str, bearer: dict[str, str], shoot: S
     add(browser, bearer, {"content": "The tram to the airport leaves at nine."})
     browser.until(lambda: browser.driver.find_element(By.CSS_SELECTOR, "[data-live]").is_displayed() or None, "no news")
     shoot(browser, "memories-live")
+    browser.open(f"{project}/trash")
+    shoot(browser, "trash-used")
     browser.open(f"{project}/activity")
     browser.press("Undo from here")
     shoot(browser, "activity-undo")
