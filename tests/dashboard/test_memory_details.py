@@ -1,12 +1,11 @@
 """The form of a memory: its labels, and rows for its other details, which keep their types."""
 
-import html
-import re
+from datetime import datetime
 
-import httpx
 import pytest
 
-from server.models.base import JSON
+from server.models.base import JSON, now
+from tests.support.forms import fields_of
 from tests.support.visitors import Fields, Visitor, seen
 
 KINDS: dict[str, tuple[JSON, str]] = {
@@ -37,31 +36,6 @@ KINDS: dict[str, tuple[JSON, str]] = {
     "two\nlines": ("kept", ""),
 }
 EVERYTHING: dict[str, object] = {name: value for name, (value, _) in KINDS.items()}
-
-
-def fields_of(page: httpx.Response) -> dict[str, list[str]]:
-    """Return the values of a form's fields, as a browser without script sends them."""
-    text = re.sub(r"<template.*?</template>", "", page.text[page.text.index('<form class="form"') :], flags=re.DOTALL)
-    field = re.compile(
-        r'<input[^>]*? name="(?P<i>\w+)"[^>]*?>|<input[^>]*? type="[^>]*?name="(?P<j>\w+)"[^>]*?>'
-        r'|<textarea[^>]*? name="(?P<t>\w+)"[^>]*>\n?(?P<text>.*?)</textarea>'
-        r'|<select[^>]*? ?name="(?P<s>\w+)"[^>]*>(?P<options>.*?)</select>',
-        re.DOTALL,
-    )
-    fields: dict[str, list[str]] = {}
-    for found in field.finditer(text):
-        if found["t"]:
-            value = found["text"]
-        elif found["s"]:
-            options = re.findall(r"<option(?: value=\"([^\"]*)\")?( selected)?>([^<]*)", found["options"])
-            chosen = next((option for option in options if option[1]), options[0])
-            value = chosen[0] or chosen[2]
-        else:
-            shown = re.search(r' value="([^"]*)"', found[0])
-            value = shown[1] if shown else ""
-        name = found["i"] or found["j"] or found["t"] or found["s"]
-        fields.setdefault(name, []).append(html.unescape(value).replace("\n", "\r\n"))
-    return fields
 
 
 async def metadata_of(ann: Visitor, memory_id: str) -> dict[str, JSON]:
@@ -195,3 +169,24 @@ async def test_an_incomplete_form_changes_nothing(ann: Visitor) -> None:
     assert refused.status_code == 400
     assert "The form is incomplete" in seen(refused)
     assert await metadata_of(ann, memory_id) == {"mood": "good"}
+
+
+async def test_the_form_sets_changes_and_removes_the_expiry(ann: Visitor) -> None:
+    location = await ann.do(f"{ann.project}/memories/new", {"text": "Brief.", "expires": "7"})
+    page = location.partition("?")[0]
+
+    async def days_left() -> float | None:
+        answer = await ann.client.get(f"/api{page.removeprefix('/dashboard')}", headers=ann.tenant.auth)
+        expires_at = answer.json()["expires_at"]
+        return expires_at and round((datetime.fromisoformat(expires_at) - now()).total_seconds() / 86_400)
+
+    assert await days_left() == 7
+    fields = fields_of(await ann.get(f"{page}/edit"))
+    await ann.do(f"{page}/edit", {**fields, "text": "Brief, edited."})
+    assert await days_left() == 7
+    await ann.do(f"{page}/edit", {**fields, "expires": "30"})
+    assert await days_left() == 30
+    await ann.do(f"{page}/edit", {**fields, "expires": "never"})
+    assert await days_left() is None
+    refused = await ann.post(f"{page}/edit", {**fields, "expires": "soon"})
+    assert "Expires: choose one of the options." in seen(refused)

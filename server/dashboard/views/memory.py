@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from server.dashboard.dates import zone_of
 from server.dashboard.details import KIND_NAMES, DetailRow, details_of, rows_in_form, rows_of
 from server.dashboard.differences import ChangedValue, Piece, detail_differences, text_differences
 from server.dashboard.excerpts import heading
@@ -18,6 +19,7 @@ from server.dashboard.views import memories as memory_list
 from server.dashboard.views.memory_rows import Row
 from server.domain.memory import changes, deletions, facets, memories, selection, similar, trash, versions
 from server.domain.memory.excerpts import title_of
+from server.domain.memory.expiry import expiry_of
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import MemoryChange, NewMemory
 from server.domain.memory.versions import Version
@@ -28,6 +30,8 @@ from server.models.base import JsonObject
 
 MAX_VERSIONS = 5
 MOST_SIMILAR = 4
+EXPIRY_DAYS = {"1": "In a day", "7": "In 7 days", "30": "In 30 days", "90": "In 90 days", "365": "In a year"}
+NEVER = "never"
 SHOWN_LENGTH = 12_000
 """How much of a text its page shows at first, in characters. A link shows the rest."""
 
@@ -56,6 +60,15 @@ class Typed(NamedTuple):
     def metadata(self, before: JsonObject) -> JsonObject:
         """Return the metadata that `before` becomes. Raises Invalid."""
         return details_of(self.rows, before) | labels_of(self.texts, before)
+
+    def expiry(self) -> dict[str, object]:
+        """Return the new expiry, or nothing if it stays as it is. Raises Invalid."""
+        choice = self.texts["expires"]
+        if choice in EXPIRY_DAYS:
+            return {"expires_at": expiry_of(None, int(choice))}
+        if choice not in ("", NEVER):
+            raise Invalid("choose one of the options.", field="Expires")
+        return {"expires_at": None} if choice else {}
 
 
 async def show(request: PageRequest) -> Response:
@@ -114,7 +127,8 @@ async def save(request: PageRequest) -> Response:
     typed = _typed(request)
     # Browsers change line endings. That alone is not a change of the text.
     is_same_text = typed.texts["text"] == memory.content.replace("\r\n", "\n")
-    fields = {"text": None if is_same_text else typed.texts["text"], "metadata": typed.metadata(memory.details)}
+    text = None if is_same_text else typed.texts["text"]
+    fields = {"text": text, "metadata": typed.metadata(memory.details), **typed.expiry()}
     saved = await request.call.run(memories.update, memory.id, parse_fields(MemoryChange, fields), request.call.index)
     is_same = saved.version == memory.version
     return redirect(f"{HOME}/memories/{memory.id}", "unchanged" if is_same else "saved")
@@ -134,6 +148,7 @@ async def add(request: PageRequest) -> Response:
         "metadata": typed.metadata({}),
         "user_id": typed.texts["user_id"].strip() or None,
         "project_id": request.project_id,
+        **typed.expiry(),
     }
     memory_id = await request.call.run(memories.add, parse_fields(NewMemory, fields), request.call.index)
     return redirect(f"{HOME}/memories/{memory_id}", "added")
@@ -178,7 +193,7 @@ async def _form(request: PageRequest, project_id: str, memory: Memory | None, ty
 
     Without a script, the buttons that add and remove a row send the form, which comes back with the changed rows.
     """
-    button = request.text("row")
+    button, expires_at = request.text("row"), memory.expires_at if memory else None
     rows = [row for number, row in enumerate(typed.rows) if button != f"remove-{number}"]
     if button == "add" or not rows:
         rows.append(DetailRow())
@@ -190,6 +205,8 @@ async def _form(request: PageRequest, project_id: str, memory: Memory | None, ty
         rows=rows,
         button=button,
         kinds=KIND_NAMES,
+        expiries=EXPIRY_DAYS,
+        expires_at=expires_at and expires_at.astimezone(zone_of(request.http.cookies)),
         names=await request.call.read(facets.detail_names, project_id),
         known=await request.call.read(facets.facets, project_id, Filters()),
         wrong=request.problem if isinstance(request.problem, Invalid) else None,
@@ -218,10 +235,11 @@ def _turns(memory: Memory, length: int) -> list[Turn]:
 
 
 def _typed(request: PageRequest) -> Typed:
-    texts = {name: request.text(name) for name in ("text", *LABEL_KEYS, "user_id")}
+    texts = {name: request.text(name) for name in ("text", *LABEL_KEYS, "user_id", "expires")}
     return Typed(texts, rows_in_form(request.texts("names"), request.texts("kinds"), request.texts("values")))
 
 
 def _stored(memory: Memory) -> Typed:
     labels = {key: label_text(memory.details, key) for key in LABEL_KEYS}
-    return Typed({"text": memory.content, "user_id": memory.user_id or "", **labels}, rows_of(memory.details))
+    texts = {"text": memory.content, "user_id": memory.user_id or "", "expires": "", **labels}
+    return Typed(texts, rows_of(memory.details))
