@@ -6,13 +6,13 @@ from starlette.responses import Response
 
 from server.dashboard.layout import find_project
 from server.dashboard.pages import PageRequest
-from server.domain.memory import memories, trash
+from server.domain.memory import changes, trash
 
 CONFIRMED = "permanently"
 
 
 async def of_memory(request: PageRequest) -> Response | None:
-    memory = await request.call.read(memories.to_change, request.path_param("memory_id"))
+    memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     return await _unless_confirmed(request, memory.project_id, 1)
 
 

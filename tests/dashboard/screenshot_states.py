@@ -67,10 +67,9 @@ def shoot_sign_in(settings: Settings, shoot: Shoot) -> None:
             _, token = passwords.issue_reset(session, "alice@example.com", was_mailed=False)
         browser.open(f"/reset-password/{token}")
         shoot(browser, "reset-password")
-        browser.open("/reset-password/nothing")
-        shoot(browser, "reset-password-nothing")
-        browser.open("/verify-email/nothing")
-        shoot(browser, "verify-email-nothing")
+        for name in ("reset-password", "verify-email"):
+            browser.open(f"/{name}/nothing")
+            shoot(browser, f"{name}-nothing")
         browser.open("/nowhere")
         shoot(browser, "not-found-signed-out")
 

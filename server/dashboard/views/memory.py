@@ -98,7 +98,7 @@ async def show(request: PageRequest) -> Response:
 
 async def pin(request: PageRequest) -> Response:
     """Pin the memory, or unpin it."""
-    memory = await request.call.read(memories.to_change, request.path_param("memory_id"))
+    memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     is_pinned = request.text("pinned") == "1"
     await request.call.run(selection.pin, memory.project_id, [memory.id], is_pinned, request.call.index)
     return redirect(f"{HOME}/memories/{memory.id}", "pinned" if is_pinned else "unpinned")
@@ -123,7 +123,7 @@ async def edit(request: PageRequest) -> Response:
 async def save(request: PageRequest) -> Response:
     if request.text("row"):
         return await edit(request)
-    memory = await request.call.read(memories.to_change, request.path_param("memory_id"))
+    memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     typed = _typed(request)
     # Browsers change line endings. That alone is not a change of the text.
     is_same_text = typed.texts["text"] == memory.content.replace("\r\n", "\n")
@@ -156,7 +156,7 @@ async def add(request: PageRequest) -> Response:
 
 async def delete(request: PageRequest) -> Response:
     """Delete the memory, and show a form that restores it."""
-    memory = await request.call.read(memories.to_change, request.path_param("memory_id"))
+    memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     await request.call.run(deletions.delete, memory.id)
     return await memory_list.show(request, deleted=memory)
 

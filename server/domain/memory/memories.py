@@ -130,14 +130,6 @@ def get(session: Session, principal: Principal, memory_id: str) -> Memory:
     return memory
 
 
-def to_change(session: Session, principal: Principal, memory_id: str) -> Memory:
-    """Return a memory that the caller is about to change, which is noted as a change and not also as a read.
-
-    Raises NotFound, Forbidden.
-    """
-    return require_memory(session, principal, memory_id, Action.WRITE, lock=False)
-
-
 def list_memories(session: Session, principal: Principal, request: ListRequest) -> MemoryPage:
     """Return a page of the project's memories, as many memories as fit into an answer.
 

@@ -1,7 +1,6 @@
 """What people bring from elsewhere is recognized by its content, and a second time nothing is stored."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -220,24 +219,17 @@ def test_relations_of_mem0_are_read_beside_its_memories(path: Path) -> None:
     assert texts(path, json.dumps([{"text": "y", **relations[0]}])) == ["y"]
 
 
-@pytest.mark.parametrize(
-    ("content", "program"),
-    [
-        (lambda: [chat()], "ChatGPT"),
-        (lambda: [CLAUDE], "Claude"),
-        (lambda: GRAPH, "MCP memory server"),
-        (lambda: {"results": [{"memory": "x", "hash": "h"}]}, "mem0"),
-        (lambda: [{"memory": "x", "hash": "h", "source": "Pocket"}], "Pocket"),
-    ],
-)
-def test_a_memory_says_which_program_it_comes_from(path: Path, content: Callable[[], object], program: str) -> None:
-    sources = [line.source for line in read(path, json.dumps(content()))]
-    assert {source.name for source in sources if source} == {program}
-    assert None not in sources
-
-
-def test_a_file_of_no_known_program_names_none(path: Path) -> None:
-    assert [line.source for line in read(path, json.dumps([{"content": "x"}]))] == [None]
+def test_a_memory_says_which_program_it_comes_from(path: Path) -> None:
+    mem0 = {"memory": "x", "hash": "h"}
+    files: dict[str | None, object] = {
+        "ChatGPT": chat(),
+        "Claude": CLAUDE,
+        "MCP memory server": GRAPH[0],
+        "mem0": mem0,
+        None: {"content": "x"},
+    }
+    for program, entry in [*files.items(), ("Pocket", {**mem0, "source": "Pocket"})]:
+        assert {line.source and line.source.name for line in read(path, json.dumps([entry]))} == {program}
 
 
 def test_entities_and_relations_are_read(path: Path) -> None:
