@@ -79,6 +79,16 @@ async def test_an_invalid_filter_is_refused_and_kept_in_its_field(ann: Visitor) 
     assert response.status_code == 400
     assert "When: must be one of today" in seen(response)
     assert 'value="someday"' in response.text
+    assert re.search(r'<input id="when"[^>]*aria-invalid="true"', response.text)
+    assert not re.search(r'<input id="tags"[^>]*aria-invalid="true"', response.text)
+
+
+async def test_a_label_in_two_spellings_is_shown_once(ann: Visitor) -> None:
+    memory_id = await ann.remember(
+        "Tram at nine.", tags=["Night  train", "night train", "work"], people_mentioned="Li,LI"
+    )
+    for path in (f"{ann.project}/memories", f"/dashboard/memories/{memory_id}"):
+        assert "#Night train #work @Li " in await ann.see(path)
 
 
 async def test_pagination_shows_every_memory(ann: Visitor) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from server.dashboard.excerpts import Part, excerpt, is_conversation
-from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, distinct, parse_list
 from server.domain.memory.search import SearchResult
 from server.domain.memory.strength import Strength
 from server.models import Memory
@@ -53,8 +53,8 @@ class Row(NamedTuple):
             memory.created_by,
             memory.source_name,
             memory.source_id,
-            parse_list(details.get(TAGS)),
-            parse_list(details.get(PEOPLE)),
+            distinct(parse_list(details.get(TAGS))),
+            distinct(parse_list(details.get(PEOPLE))),
             category if isinstance(category, str) else None,
             memory.user_id,
         )

@@ -53,6 +53,12 @@ def parse_repeated(value: object) -> tuple[str, ...]:
     return parse_list([item for text in value for item in parse_list(text)] if isinstance(value, list) else value)
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return the names without those that filters do not tell from an earlier one."""
+    first = {fold(name): name for name in reversed(names)}
+    return [name for name in names if first.pop(fold(name), None)]
+
+
 def like(value: JSON, names: Sequence[str]) -> list[str] | str:
     """Return the names in the form of `value`: a list, or comma-separated text, which no name with a comma survives."""
     is_list = isinstance(value, list) or any("," in name for name in names)
