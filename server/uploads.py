@@ -45,7 +45,9 @@ class NoSpace(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that was uploaded into a project. `groups` counts its memories by conversation or file."""
+    """A file that was uploaded into a project. `program` is the one that wrote it, if that is known, `sample` the
+    beginnings of its first memories, and `groups` counts its memories by conversation or file.
+    """
 
     id: str
     user_id: str
@@ -55,6 +57,8 @@ class Upload:
     problem: str = ""
     warnings: list[str] = field(default_factory=list)
     groups: dict[str, int] = field(default_factory=dict)
+    program: str = ""
+    sample: list[str] = field(default_factory=list)
     total: int = 0
     read: int = 0
     stored: int = 0
@@ -115,7 +119,8 @@ class Uploads:
             claimed.touch(exist_ok=False)
         except FileExistsError:
             return None
-        return self.save(upload, state=State.IMPORTING, problem="", read=0, stored=0)
+        # The state outlives the file by a day, so it must not keep text of memories.
+        return self.save(upload, state=State.IMPORTING, problem="", read=0, stored=0, sample=[])
 
     def remove_file(self, upload: Upload) -> None:
         """Remove the file. Its state stays for a day."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, like, parse_list
 from server.errors import Invalid, ServiceError
 from server.models.base import JSON, JsonObject
 from server.wire import invalid
@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Choice = TypeVar("Choice", bound=StrEnum)
 
 LABEL_KEYS = (TAGS, PEOPLE, CATEGORY)
-"""Metadata keys with their own form field. All other metadata is edited as JSON."""
+"""Metadata keys with their own form field. `server.dashboard.details` makes rows of the others."""
 
 PERIOD = "When"
 """The label of periods. People write them with spaces (`last week`), programs also with underscores."""
@@ -25,6 +25,8 @@ FIELD_LABELS = {
     "content": "Text",
     "text": "Text",
     "metadata": "Other details",
+    "people_mentioned": "People",
+    "topic_category": "Category",
     "user_id": "End user",
     "q": "Search",
     "user": "End user",
@@ -76,18 +78,16 @@ def parse_choice(choices: type[Choice], label: str, text: str) -> Choice:
         raise Invalid("choose one of the options.", field=label) from None
 
 
-def metadata_of(fields: Mapping[str, str], before: JsonObject) -> JsonObject:
-    """Return the metadata in a form. Raises Invalid. An empty field removes a label, except one that was already empty
-    in `before`: that is not a change.
-    """
-    details = _json_object(fields["more"])
+def labels_of(fields: Mapping[str, str], before: JsonObject) -> JsonObject:
+    """Return the labels in a form. Raises Invalid. A field that still shows what `before` has leaves it as it is."""
+    labels: JsonObject = {}
     for key in LABEL_KEYS:
-        value = fields[key].strip()
-        if value:
-            details[key] = value
-        elif key in before and not before[key]:
-            details[key] = before[key]
-    return details
+        text = fields[key].strip()
+        if text == label_text(before, key).strip():
+            labels |= {key: before[key]} if key in before else {}
+        elif text:
+            labels[key] = text if key == CATEGORY else _list_of(key, text, before)
+    return labels
 
 
 def other_details(details: JsonObject) -> JsonObject:
@@ -96,24 +96,17 @@ def other_details(details: JsonObject) -> JsonObject:
 
 
 def label_text(details: JsonObject, key: str) -> str:
-    """Return a label as its form field shows it."""
+    """Return a label as its form field shows it: a list with commas, or as JSON if an item has a comma."""
     value = details.get(key)
-    return value if isinstance(value, str) else ""
+    if not isinstance(value, list):
+        return value if isinstance(value, str) else ""
+    text = ", ".join(map(str, value))
+    return text if list(parse_list(text)) == value else json.dumps(value, ensure_ascii=False)
 
 
-def _json_object(text: str) -> JsonObject:
-    if not text.strip():
-        return {}
+def _list_of(key: str, text: str, before: JsonObject) -> JSON:
     try:
-        value: JSON = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _not_an_object() from None
-    if not isinstance(value, dict):
-        raise _not_an_object()
-    if set(value) & set(LABEL_KEYS):
-        raise Invalid("enter tags, people and category in their own fields.", field=FIELD_LABELS["metadata"])
-    return {**value}
-
-
-def _not_an_object() -> Invalid:
-    return Invalid('enter a JSON object such as {"source": "notes"}.', field=FIELD_LABELS["metadata"])
+        values = parse_list(text)
+    except ValueError as reason:
+        raise Invalid(f"{reason}.", field=field_label(key)) from None
+    return like(before.get(key), values)

@@ -70,11 +70,15 @@ class PageRequest:
 
     def text(self, name: str) -> str:
         """Return a form field with line breaks as we store them, or "" if it is missing."""
-        value = self.form.get(name, "")
-        return value.replace("\r\n", "\n") if isinstance(value, str) else ""
+        return next(reversed(self.texts(name)), "")
 
     def texts(self, name: str) -> list[str]:
-        return [value for value in self.form.getlist(name) if isinstance(value, str)]
+        return [value.replace("\r\n", "\n") for value in self.form.getlist(name) if isinstance(value, str)]
+
+    def fields_except(self, prefix: str) -> list[tuple[str, str]]:
+        """Return the fields to send again, without those whose name begins with `prefix`."""
+        fields = self.form.multi_items()
+        return [(name, value) for name, value in fields if isinstance(value, str) and not name.startswith(prefix)]
 
     def chosen(self, name: str, what: str) -> str:
         """Return the values that the person chose in the field. Raises Invalid if there is none; the sentence asks for

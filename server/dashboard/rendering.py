@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shlex
 from collections.abc import Mapping
 
 from jinja2 import Environment
@@ -66,6 +67,6 @@ def _environment() -> Environment:
     environment = templating.environment("server.dashboard", "server")
     environment.filters |= {
         "moment": moment, "ago": ago, "markdown": to_html, "count": count, "pretty": pretty, "one_line": one_line,
-        "browser": browser,
+        "browser": browser, "shell_quoted": shlex.quote,
     }  # fmt: skip
     return environment

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from server.dashboard import static, step_up
+from server.dashboard import permanent, static, step_up
 from server.dashboard.pages import HOME, SETUP, Page
 from server.dashboard.views import (
     account,
@@ -51,14 +51,16 @@ PAGES = {
     PROJECT + "/examples": Page(overview.show, overview.add_examples, only_posts=True),
     PROJECT + "/memories": Page(memories.show),
     PROJECT + "/memories/new": Page(memory.new, memory.add),
-    PROJECT + "/memories/selected": Page(memories.show, selection.act, only_posts=True),
+    PROJECT + "/memories/selected": Page(
+        memories.show, selection.act, only_posts=True, guard=permanent.of_selection),
     PROJECT + "/memories/restore": Page(memories.show, memory.restore, only_posts=True),
     PROJECT + "/views": Page(memories.show, saved_views.save, only_posts=True),
     PROJECT + "/views/{view_id}/rename": Page(memories.show, saved_views.rename, only_posts=True),
     PROJECT + "/views/{view_id}/delete": Page(memories.show, saved_views.delete, only_posts=True),
     PROJECT + "/live": Page(live.stream),
     PROJECT + "/similar": Page(duplicates.show),
-    PROJECT + "/similar/merge": Page(duplicates.show, duplicates.merge, only_posts=True),
+    PROJECT + "/similar/merge": Page(
+        duplicates.show, duplicates.merge, only_posts=True, guard=permanent.of_merge),
     PROJECT + "/trash": Page(trash.show),
     PROJECT + "/trash/{memory_id}/restore": Page(trash.show, trash.restore, only_posts=True),
     PROJECT + "/trash/{memory_id}/delete": Page(trash.show, trash.erase, only_posts=True),
@@ -87,7 +89,7 @@ PAGES = {
     MEMORY + "/edit": Page(memory.edit, memory.save),
     MEMORY + "/pin": Page(memory.show, memory.pin, only_posts=True),
     MEMORY + "/restore": Page(memory.show, memory.restore_version, only_posts=True),
-    MEMORY + "/delete": Page(memory.show, memory.delete, only_posts=True),
+    MEMORY + "/delete": Page(memory.show, memory.delete, only_posts=True, guard=permanent.of_memory),
 
     HOME + "/organizations": Page(organizations.show, organizations.create),
     HOME + "/projects": Page(organizations.show, organizations.create_project, only_posts=True),

@@ -48,11 +48,6 @@ async def _is_proved(request: PageRequest) -> bool:
 
 
 async def _ask(request: PageRequest, problem: ServiceError) -> Response:
-    fields = [
-        (name, value)
-        for name, value in request.form.multi_items()
-        if isinstance(value, str) and not name.startswith(PREFIX)
-    ]
     runtime, session_id = request.call.runtime, request.call.principal.credential_id
     ways = await request.call.read(step_up.ways_of)
     party, challenge = relying_party(runtime.settings), challenge_for(request.http, session_id)
@@ -61,7 +56,7 @@ async def _ask(request: PageRequest, problem: ServiceError) -> Response:
         request.http.path_params.get("project_id"),
         ways=ways,
         passkey_options=passkeys.sign_in_options(party, challenge) if party and ways.has_passkey else None,
-        fields=fields,
+        fields=request.fields_except(PREFIX),
         is_first=isinstance(problem, ProofNeeded),
         status=None,
     )

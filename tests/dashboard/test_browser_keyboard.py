@@ -35,3 +35,26 @@ def test_commands_and_shortcuts_open_from_the_keyboard(tmp_path: Path) -> None:
         ActionChains(ann.driver).key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL).perform()
         ann.keys("area 7")
         assert ann.driver.find_element(By.CSS_SELECTOR, "dialog[open] li").text == "Project: Area 7"
+
+
+def test_details_are_rows_that_the_script_adds_removes_and_changes(tmp_path: Path) -> None:
+    with serving(tmp_path) as site, browsing(site.public_url) as ann:
+        ann.open("/setup")
+        ann.sign_up("ann@example.com", "Ann")
+        ann.open(f"{ann.path}/memories/new")
+        ann.write("Text", "Pay the invoice.")
+        ann.press("More details")
+        for name, kind, value in (("paid", "True or false", None), ("amount", "Number", "42.5"), ("gone", "List", "a")):
+            row = ann.driver.find_elements(By.CSS_SELECTOR, ".detail")[-1]
+            row.find_element(By.NAME, "names").send_keys(name)
+            row.find_element(By.XPATH, f".//option[.='{kind}']").click()
+            if value:
+                row.find_element(By.NAME, "values").send_keys(value)
+            ann.named("Add detail").click()
+        ann.driver.find_elements(By.CSS_SELECTOR, ".detail button")[2].click()
+        ann.field("Text").send_keys(Keys.TAB)
+        ann.press("Add memory")
+        assert ann.shows("Memory added")
+        assert [row.text for row in ann.driver.find_elements(By.CSS_SELECTOR, ".facts :is(dt, dd)")[:4]] == [
+            "paid", "true", "amount", "42.5",
+        ]  # fmt: skip

@@ -110,17 +110,25 @@ async def test_other_formats_can_be_imported_too(ann: Visitor, ben: Visitor, wan
     assert [(one["content"], one["metadata"]["place"]) for one in listed] == [("=1+1 is two.", {"room": 3})]
 
 
-async def test_what_is_left_out_is_not_imported(ann: Visitor) -> None:
+async def test_what_is_left_out_is_not_imported(ann: Visitor, settings: Settings) -> None:
     chats = [conversation("Trip to Rome", "Where to stay?"), conversation("A secret", "What do I hide?")]
     page = await uploaded(ann, json.dumps(chats).encode())
     shown = await ann.see(page)
-    assert "The file contains 2 memories. Nothing is stored yet." in shown
+    assert "The file contains 2 memories from ChatGPT. Nothing is stored yet." in shown
+    assert "Trip to Rome user: Where to stay?" in shown
     assert "Trip to Rome 1 memory A secret 1 memory" in shown
     assert "0 memories" in await ann.see(f"{ann.project}/memories")
     await ann.do(page, {"leave_out": ["1"]})
     assert "1 memory imported" in await ann.see(page)
+    left = [file.read_bytes() for file in (settings.data_dir / "uploads").rglob("*") if file.is_file()]
+    assert left
+    assert b"Where to stay?" not in b"".join(left)
     memories = await ann.see(f"{ann.project}/memories")
     assert ("Where to stay?" in memories, "What do I hide?" in memories) == (True, False)
+    assert "2023 imported from ChatGPT" in memories
+    assert "imported from ChatGPT 1" in memories
+    await import_all(ann, line("Tea."))
+    assert "just now imported" in await ann.see(f"{ann.project}/memories?q=Tea")
 
 
 async def test_the_page_says_what_it_leaves_out_and_what_is_damaged(ann: Visitor) -> None:

@@ -126,9 +126,15 @@ async def test_viewers_add_no_examples(ann: Visitor, viewer: Visitor) -> None:
     assert (await viewer.post(f"{ann.project}/examples")).status_code == 403
 
 
-async def test_a_server_without_mail_says_that_it_sent_no_link(client: httpx.AsyncClient) -> None:
-    assert "No link was sent." not in seen(await client.get("/forgot-password"))
-    assert "No link was sent." in seen(await client.post("/forgot-password", data={"email": "ann@example.com"}))
+async def test_a_server_without_mail_shows_the_command_instead_of_sending_a_link(client: httpx.AsyncClient) -> None:
+    empty = await client.get("/forgot-password")
+    assert "No link was sent." not in seen(empty)
+    assert "Send link" not in seen(empty)
+    answer = seen(await client.post("/forgot-password", data={"email": "ann@example.com"}))
+    assert "No link was sent." in answer
+    assert "python -m server reset-password --email ann@example.com" in answer
+    odd = seen(await client.post("/forgot-password", data={"email": "ann;date@example.com"}))
+    assert "--email 'ann;date@example.com'" in odd or "--email" not in odd
 
 
 async def test_an_empty_project_has_nothing_to_export(ann: Visitor) -> None:

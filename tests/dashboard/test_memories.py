@@ -1,7 +1,6 @@
 """Memories in the dashboard: add, read, search, edit, delete, restore."""
 
 import html
-import json
 import re
 
 import httpx
@@ -12,15 +11,19 @@ from tests.support.visitors import Visitor, hidden, seen
 XSS = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'`{{ 7*7 }}</textarea></title>"
 
 
-def form(text: str, **values: str) -> dict[str, str]:
-    empty = {"tags": "", "people_mentioned": "", "topic_category": "", "more": "", "user_id": ""}
+def form(text: str, **values: str | list[str]) -> dict[str, str | list[str]]:
+    empty = {"tags": "", "people_mentioned": "", "topic_category": "", "user_id": ""}
     return {"text": text, **empty, **values}
 
 
+def detail(name: str, kind: str, value: str) -> dict[str, str | list[str]]:
+    """Return the fields of one row of details."""
+    return {"names": [name], "kinds": [kind], "values": [value]}
+
+
 async def test_an_added_memory_can_be_read_and_found_immediately(ann: Visitor) -> None:
-    typed = form(
-        "Anna likes\r\nthe window seat.", tags="travel, trains", people_mentioned="Anna", more='{"source": "me"}'
-    )
+    row = detail("source", "text", "me")
+    typed = form("Anna likes\r\nthe window seat.", tags="travel, trains", people_mentioned="Anna", **row)
     location = await ann.do(f"{ann.project}/memories/new", typed)
     page = await ann.see(location)
     assert "Memory added" in page
@@ -37,13 +40,16 @@ async def test_an_added_memory_can_be_read_and_found_immediately(ann: Visitor) -
     [
         (form("  "), "Text: must not be blank"),
         (form("x" * 10_001), "Text: has 10,001 characters"),
-        (form("fine", more="[1]"), "Other details: enter a JSON object"),
-        (form("fine", more='{"tags": "a"}'), "Other details: enter tags, people and category in their own fields"),
-        (form("fine", more='{"a": NaN}'), "Other details: must be JSON without NaN"),
+        (form("fine", tags=", ".join(map(str, range(101)))), "Tags: must have at most 100 values"),
+        (form("fine", user_id="x" * 201), "End user: "),
+        (form("fine", **detail("tags", "text", "a")), "tags: this has its own field above"),
+        (form("fine", **detail("a", "json", "NaN")), "Other details: must be JSON without NaN"),
         (form("fine\0"), "NUL"),
     ],
 )
-async def test_an_invalid_memory_is_refused_with_the_reason(ann: Visitor, typed: dict[str, str], reason: str) -> None:
+async def test_an_invalid_memory_is_refused_with_the_reason(
+    ann: Visitor, typed: dict[str, str | list[str]], reason: str
+) -> None:
     response = await ann.post(f"{ann.project}/memories/new", typed)
     assert response.status_code == 400
     assert reason in seen(response)
@@ -73,6 +79,16 @@ async def test_an_invalid_filter_is_refused_and_kept_in_its_field(ann: Visitor) 
     assert response.status_code == 400
     assert "When: must be one of today" in seen(response)
     assert 'value="someday"' in response.text
+    assert re.search(r'<input id="when"[^>]*aria-invalid="true"', response.text)
+    assert not re.search(r'<input id="tags"[^>]*aria-invalid="true"', response.text)
+
+
+async def test_a_label_in_two_spellings_is_shown_once(ann: Visitor) -> None:
+    memory_id = await ann.remember(
+        "Tram at nine.", tags=["Night  train", "night train", "work"], people_mentioned="Li,LI"
+    )
+    for path in (f"{ann.project}/memories", f"/dashboard/memories/{memory_id}"):
+        assert "#Night train #work @Li " in await ann.see(path)
 
 
 async def test_pagination_shows_every_memory(ann: Visitor) -> None:
@@ -89,7 +105,7 @@ async def test_an_edit_keeps_the_previous_version(ann: Visitor) -> None:
     memory_id = await ann.remember("Anna likes the aisle.", tags="travel", source="chat")
     page = f"/dashboard/memories/{memory_id}"
     assert "Anna likes the aisle." in (await ann.get(f"{page}/edit")).text
-    typed = form("Anna likes the window.", tags="travel", more='{"source": "chat"}')
+    typed = form("Anna likes the window.", tags="travel", **detail("source", "text", "chat"))
     assert await ann.do(f"{page}/edit", typed) == f"{page}?done=saved"
     shown = await ann.see(page)
     assert "Anna likes the window." in shown
@@ -164,7 +180,7 @@ async def test_viewers_see_no_edit_actions_and_cannot_edit(ann: Visitor, viewer:
 
 
 async def test_r30_r31_every_field_is_escaped(ann: Visitor) -> None:
-    typed = form(XSS, tags=XSS, people_mentioned=XSS, topic_category=XSS, user_id=XSS, more=json.dumps({XSS: XSS}))
+    typed = form(XSS, tags=XSS, people_mentioned=XSS, topic_category=XSS, user_id=XSS, **detail(XSS, "text", XSS))
     page = (await ann.do(f"{ann.project}/memories/new", typed)).partition("?")[0]
     await ann.do(f"{page}/edit", {**typed, "text": "changed " + XSS})
     pages = (page, f"{page}/edit", f"{ann.project}/memories", f"{ann.project}/memories?q=alert", ann.project)

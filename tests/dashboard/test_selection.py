@@ -9,7 +9,7 @@ import pytest
 from server.domain.memory.labels import MOST_VALUES
 from server.index import chunks
 from tests.conftest import ORIGIN
-from tests.support.visitors import Visitor, seen
+from tests.support.visitors import Visitor, hidden, seen
 
 TEXTS = ["Anna likes the window seat.", "Tom plays chess.", "The tram leaves at nine."]
 
@@ -159,14 +159,43 @@ async def test_a_refused_action_keeps_the_list_and_the_selection(ann: Visitor) -
     assert f'value="{first}" checked' in refused.text
 
 
-async def test_a_project_without_trash_does_not_promise_one(ann: Visitor) -> None:
-    first, second = await ann.remember_all(TEXTS[:2])
+async def test_without_trash_every_deletion_warns_first(ann: Visitor) -> None:
+    one, two, three, same, twin = await ann.remember_all([*TEXTS, "Same.", "Same."])
     await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": "0"})
-    deleted = await act(ann, "delete", [first])
-    assert "1 memory deleted." in await ann.see(deleted.headers["location"])
-    assert "from the trash" not in await ann.see(deleted.headers["location"])
-    assert "has no trash" in seen(await ann.post(f"/dashboard/memories/{second}/delete"))
+    listed = f"{ann.project}/memories"
+    forms: dict[str, dict[str, str | list[str]]] = {
+        f"/dashboard/memories/{one}/delete": {},
+        f"{listed}/selected": {"action": "delete", "ids": [two, three], "back": "?tags="},
+        f"{ann.project}/similar/merge": {"keep": same, "ids": [same, twin]},
+    }
+    warnings = ("this memory and its history are", "these 2 memories and their history are", "this memory and its")
+    for (path, fields), warning in zip(forms.items(), warnings, strict=True):
+        warned = await ann.post(path, fields)
+        assert f"This project has no trash, so {warning}" in seen(warned)
+        assert "5 memories" in await ann.see(listed)
+    for path, fields in forms.items():
+        page = await ann.post(path, fields)
+        sent_again = {name: fields.get(name, hidden(page, name)) for name in (*fields, "permanently")}
+        done = await ann.post(path, sent_again)
+        told = seen(done) if done.status_code == 200 else await ann.see(done.headers["location"])
+        assert "deleted" in told or "merged" in told
+        assert "from the trash" not in told
+    assert "1 memory" in await ann.see(listed)
     assert "does not keep" in await ann.see(f"{ann.project}/trash")
+
+
+async def test_with_a_trash_no_deletion_asks(ann: Visitor) -> None:
+    first, second = await ann.remember_all(TEXTS[:2])
+    assert "Memory deleted." in seen(await ann.post(f"/dashboard/memories/{first}/delete"))
+    assert (await act(ann, "delete", [second])).status_code == 303
+
+
+async def test_without_trash_a_viewer_is_refused_without_a_warning(ann: Visitor, viewer: Visitor) -> None:
+    memory_id = await ann.remember(TEXTS[0])
+    await ann.do(f"{ann.project}/change", {"name": "Brief", "trash_days": "0"})
+    assert (await viewer.post(f"/dashboard/memories/{memory_id}/delete")).status_code == 403
+    refused = await act(ann, "delete", [])
+    assert "Select at least one memory" in seen(refused)
 
 
 async def test_pages_say_how_many_memories_something_was_done_with(ann: Visitor) -> None:

@@ -32,7 +32,7 @@ async def test_the_trash_deletes_for_good_when_asked(ann: Visitor) -> None:
 
 
 async def test_what_a_key_did_is_told_in_sentences_and_undone(ann: Visitor) -> None:
-    typed = {"text": LISBON, "tags": "", "people_mentioned": "", "topic_category": "", "more": "", "user_id": ""}
+    typed = {"text": LISBON, "tags": "", "people_mentioned": "", "topic_category": "", "user_id": ""}
     kept = (await ann.do(f"{ann.project}/memories/new", typed)).split("/")[3].split("?")[0]
     added = await ann.client.post("/api/memories", json={"content": "A wrong memory."}, headers=ann.tenant.auth)
     changed = await ann.client.put(f"/api/memories/{kept}", json={"text": "Spoiled."}, headers=ann.tenant.auth)
@@ -109,3 +109,31 @@ async def test_admins_see_what_reaches_their_project_and_others_do_not(ann: Visi
     assert "all API key Read and write" in page
     assert "Bobs reader" not in await viewer.see(f"{ann.project}/members")
     assert "What each role can do" in await viewer.see(f"{ann.project}/members")
+
+
+async def test_a_look_at_nothing_is_no_activity(ann: Visitor) -> None:
+    for page in (ann.project, f"{ann.project}/memories", f"{ann.project}/trash"):
+        await ann.see(page)
+    assert "No activity yet" in await ann.see(f"{ann.project}/activity")
+
+
+async def test_a_change_on_a_page_is_not_also_a_read(ann: Visitor) -> None:
+    memory_id = await ann.remember(LISBON)
+    page = f"/dashboard/memories/{memory_id}"
+    await ann.do(f"{page}/pin", {"pinned": "1"})
+    await ann.do(f"{page}/edit", {"text": f"{LISBON} It has a balcony."})
+    await ann.post(f"{page}/delete")
+    assert "No such activity" in await ann.see(f"{ann.project}/activity?kind=read")
+
+
+async def test_equal_reads_in_a_row_are_one_line_and_changes_are_not(ann: Visitor) -> None:
+    memory_id = await ann.remember(LISBON)
+    for _ in range(3):
+        await ann.see(f"{ann.project}/memories")
+    for text in ("One.", "Two."):
+        await ann.do(f"/dashboard/memories/{memory_id}/edit", {"text": text})
+    await ann.see(f"{ann.project}/memories")
+    page = await ann.see(f"{ann.project}/activity")
+    assert page.count("alice listed 1 memory") + page.count("alice listed Two.") == 2, page
+    assert "3 times in the dashboard" in page
+    assert page.count("alice changed Two. in the dashboard Undo from here") == 2

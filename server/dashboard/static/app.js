@@ -161,6 +161,29 @@ for (const input of document.querySelectorAll("input[data-list]")) {
   input.addEventListener("focus", complete);
 }
 
+// Add and remove rows of details, and give a value the field of its kind. Without this, the server adds and removes rows.
+const detailRows = document.querySelector("[data-rows]");
+detailRows?.addEventListener("click", (event) => {
+  const button = event.target.closest("button[name=row]");
+  if (!button) return;
+  event.preventDefault();
+  if (button.value !== "add") {
+    button.closest(".detail").remove();
+    detailRows.querySelector("button[value=add]").focus();
+    return;
+  }
+  button.before(detailRows.querySelector("template").content.cloneNode(true));
+  button.previousElementSibling.querySelector("input").focus();
+});
+detailRows?.addEventListener("change", (event) => {
+  if (event.target.name !== "kinds") return;
+  const box = event.target.nextElementSibling;
+  const typed = box.querySelector("[name=values]").value;
+  box.replaceChildren(detailRows.querySelector(`[data-kind=${event.target.value}]`).content.cloneNode(true));
+  const field = box.querySelector("[name=values]");
+  if (field.tagName !== "SELECT" || /^(true|false)$/.test(typed)) field.value = typed;
+});
+
 // Show how many memories are selected. One key selects all of them.
 const count = document.querySelector("[data-selected]");
 if (count) {

@@ -8,16 +8,18 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from server.dashboard.dates import zone_of
+from server.dashboard.details import KIND_NAMES, DetailRow, details_of, rows_in_form, rows_of
 from server.dashboard.differences import ChangedValue, Piece, detail_differences, text_differences
 from server.dashboard.excerpts import heading
-from server.dashboard.fields import LABEL_KEYS, label_text, metadata_of, other_details, parse_fields
+from server.dashboard.fields import LABEL_KEYS, label_text, labels_of, other_details, parse_fields
 from server.dashboard.pages import HOME, PageRequest, redirect
 from server.dashboard.pagination import MAX_DIGITS, number_in
-from server.dashboard.rendering import pretty
 from server.dashboard.views import memories as memory_list
 from server.dashboard.views.memory_rows import Row
 from server.domain.memory import changes, deletions, facets, memories, selection, similar, trash, versions
 from server.domain.memory.excerpts import title_of
+from server.domain.memory.expiry import expiry_of
 from server.domain.memory.filters import Filters
 from server.domain.memory.memories import MemoryChange, NewMemory
 from server.domain.memory.versions import Version
@@ -28,6 +30,8 @@ from server.models.base import JsonObject
 
 MAX_VERSIONS = 5
 MOST_SIMILAR = 4
+EXPIRY_DAYS = {"1": "In a day", "7": "In 7 days", "30": "In 30 days", "90": "In 90 days", "365": "In a year"}
+NEVER = "never"
 SHOWN_LENGTH = 12_000
 """How much of a text its page shows at first, in characters. A link shows the rest."""
 
@@ -45,6 +49,26 @@ class Change(NamedTuple):
     version: Version
     text: Sequence[Piece] | None
     details: Sequence[ChangedValue]
+
+
+class Typed(NamedTuple):
+    """The values of the form, as somebody typed them."""
+
+    texts: dict[str, str]
+    rows: Sequence[DetailRow]
+
+    def metadata(self, before: JsonObject) -> JsonObject:
+        """Return the metadata that `before` becomes. Raises Invalid."""
+        return details_of(self.rows, before) | labels_of(self.texts, before)
+
+    def expiry(self) -> dict[str, object]:
+        """Return the new expiry, or nothing if it stays as it is. Raises Invalid."""
+        choice = self.texts["expires"]
+        if choice in EXPIRY_DAYS:
+            return {"expires_at": expiry_of(None, int(choice))}
+        if choice not in ("", NEVER):
+            raise Invalid("choose one of the options.", field="Expires")
+        return {"expires_at": None} if choice else {}
 
 
 async def show(request: PageRequest) -> Response:
@@ -74,7 +98,7 @@ async def show(request: PageRequest) -> Response:
 
 async def pin(request: PageRequest) -> Response:
     """Pin the memory, or unpin it."""
-    memory = await request.call.read(memories.get, request.path_param("memory_id"))
+    memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     is_pinned = request.text("pinned") == "1"
     await request.call.run(selection.pin, memory.project_id, [memory.id], is_pinned, request.call.index)
     return redirect(f"{HOME}/memories/{memory.id}", "pinned" if is_pinned else "unpinned")
@@ -92,18 +116,20 @@ async def restore_version(request: PageRequest) -> Response:
 async def edit(request: PageRequest) -> Response:
     """Show the form with the stored values, or, after a refusal, with the user's input."""
     memory = await request.call.read(memories.get, request.path_param("memory_id"))
-    values = _typed(request) if request.problem else _stored(memory)
-    return await _form(request, memory.project_id, memory, values)
+    typed = _typed(request) if request.form else _stored(memory)
+    return await _form(request, memory.project_id, memory, typed)
 
 
 async def save(request: PageRequest) -> Response:
-    memory = await request.call.read(memories.get, request.path_param("memory_id"))
+    if request.text("row"):
+        return await edit(request)
+    memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     typed = _typed(request)
-    details = metadata_of(typed, memory.details)
     # Browsers change line endings. That alone is not a change of the text.
-    is_same_text = typed["text"] == memory.content.replace("\r\n", "\n")
-    change = parse_fields(MemoryChange, {"text": None if is_same_text else typed["text"], "metadata": details})
-    saved = await request.call.run(memories.update, memory.id, change, request.call.index)
+    is_same_text = typed.texts["text"] == memory.content.replace("\r\n", "\n")
+    text = None if is_same_text else typed.texts["text"]
+    fields = {"text": text, "metadata": typed.metadata(memory.details), **typed.expiry()}
+    saved = await request.call.run(memories.update, memory.id, parse_fields(MemoryChange, fields), request.call.index)
     is_same = saved.version == memory.version
     return redirect(f"{HOME}/memories/{memory.id}", "unchanged" if is_same else "saved")
 
@@ -114,12 +140,15 @@ async def new(request: PageRequest) -> Response:
 
 
 async def add(request: PageRequest) -> Response:
+    if request.text("row"):
+        return await new(request)
     typed = _typed(request)
     fields = {
-        "messages": [{"role": "user", "content": typed["text"]}],
-        "metadata": metadata_of(typed, {}),
-        "user_id": typed["user_id"].strip() or None,
+        "messages": [{"role": "user", "content": typed.texts["text"]}],
+        "metadata": typed.metadata({}),
+        "user_id": typed.texts["user_id"].strip() or None,
         "project_id": request.project_id,
+        **typed.expiry(),
     }
     memory_id = await request.call.run(memories.add, parse_fields(NewMemory, fields), request.call.index)
     return redirect(f"{HOME}/memories/{memory_id}", "added")
@@ -127,7 +156,7 @@ async def add(request: PageRequest) -> Response:
 
 async def delete(request: PageRequest) -> Response:
     """Delete the memory, and show a form that restores it."""
-    memory = await request.call.read(memories.get, request.path_param("memory_id"))
+    memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
     await request.call.run(deletions.delete, memory.id)
     return await memory_list.show(request, deleted=memory)
 
@@ -159,10 +188,29 @@ def _title(memory: Memory) -> str:
     return heading(title_of(text)) or "Memory"
 
 
-async def _form(request: PageRequest, project_id: str, memory: Memory | None, values: dict[str, str]) -> Response:
-    """Render the form. It autocompletes labels that the project uses."""
-    known = await request.call.read(facets.facets, project_id, Filters())
-    return await request.render("memory_form.html", project_id, memory=memory, values=values, known=known)
+async def _form(request: PageRequest, project_id: str, memory: Memory | None, typed: Typed) -> Response:
+    """Render the form. It autocompletes the labels and names that the project uses, and shows a problem at its field.
+
+    Without a script, the buttons that add and remove a row send the form, which comes back with the changed rows.
+    """
+    button, expires_at = request.text("row"), memory.expires_at if memory else None
+    rows = [row for number, row in enumerate(typed.rows) if button != f"remove-{number}"]
+    if button == "add" or not rows:
+        rows.append(DetailRow())
+    return await request.render(
+        "memory_form.html",
+        project_id,
+        memory=memory,
+        values=typed.texts,
+        rows=rows,
+        button=button,
+        kinds=KIND_NAMES,
+        expiries=EXPIRY_DAYS,
+        expires_at=expires_at and expires_at.astimezone(zone_of(request.http.cookies)),
+        names=await request.call.read(facets.detail_names, project_id),
+        known=await request.call.read(facets.facets, project_id, Filters()),
+        wrong=request.problem if isinstance(request.problem, Invalid) else None,
+    )
 
 
 def _change(version: Version, successor: Version) -> Change:
@@ -186,11 +234,12 @@ def _turns(memory: Memory, length: int) -> list[Turn]:
     return turns
 
 
-def _typed(request: PageRequest) -> dict[str, str]:
-    return {name: request.text(name) for name in ("text", *LABEL_KEYS, "more", "user_id")}
+def _typed(request: PageRequest) -> Typed:
+    texts = {name: request.text(name) for name in ("text", *LABEL_KEYS, "user_id", "expires")}
+    return Typed(texts, rows_in_form(request.texts("names"), request.texts("kinds"), request.texts("values")))
 
 
-def _stored(memory: Memory) -> dict[str, str]:
-    other: JsonObject = other_details(memory.details)
+def _stored(memory: Memory) -> Typed:
     labels = {key: label_text(memory.details, key) for key in LABEL_KEYS}
-    return {"text": memory.content, "more": pretty(other) if other else "", "user_id": memory.user_id or "", **labels}
+    texts = {"text": memory.content, "user_id": memory.user_id or "", "expires": "", **labels}
+    return Typed(texts, rows_of(memory.details))

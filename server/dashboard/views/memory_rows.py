@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from server.dashboard.excerpts import Part, excerpt, is_conversation
-from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
+from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, distinct, parse_list
 from server.domain.memory.search import SearchResult
 from server.domain.memory.strength import Strength
 from server.models import Memory
@@ -21,6 +21,7 @@ class Row(NamedTuple):
     created_at: datetime
     created_by: str | None
     source: str | None
+    source_id: str | None
     tags: Sequence[str]
     people: Sequence[str]
     category: str | None
@@ -51,8 +52,9 @@ class Row(NamedTuple):
             memory.created_at,
             memory.created_by,
             memory.source_name,
-            parse_list(details.get(TAGS)),
-            parse_list(details.get(PEOPLE)),
+            memory.source_id,
+            distinct(parse_list(details.get(TAGS))),
+            distinct(parse_list(details.get(PEOPLE))),
             category if isinstance(category, str) else None,
             memory.user_id,
         )

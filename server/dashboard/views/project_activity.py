@@ -1,6 +1,6 @@
 """A project's activity as sentences, and the form that undoes what one credential did."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
@@ -42,7 +42,7 @@ WRITES = frozenset(
 
 
 class Row(NamedTuple):
-    """An event as a sentence.
+    """An event as a sentence, or several equal ones.
 
     `memory_id` is set if it was about one memory that it did not delete, `undo_since` if it can be undone.
     """
@@ -58,6 +58,7 @@ class Row(NamedTuple):
     source_id: str
     is_browser: bool
     undo_since: datetime | None
+    times: int = 1
 
     @classmethod
     def of(cls, record: NamedEvent, titles: Mapping[str, str]) -> "Row":
@@ -108,7 +109,7 @@ async def show(request: PageRequest) -> Response:
     return await request.render(
         "project_activity.html",
         request.project_id,
-        rows=[Row.of(record, titles_by_id) for record in visible],
+        rows=_folded([Row.of(record, titles_by_id) for record in visible]),
         older=older,
         query=query,
         works=await request.call.read(assistants.recent_work, request.project_id),
@@ -128,6 +129,18 @@ async def undo(request: PageRequest) -> Response:
     undone = await reverting.undo(request.call, reversion)
     memories = undone.adds + undone.changes + undone.deletions
     return redirect(f"{request.project_path}/activity", "undone", count=memories)
+
+
+def _folded(rows: Sequence[Row]) -> list[Row]:
+    """Fold equal reads that follow each other into the newest, so that they do not hide the changes."""
+    folded: list[Row] = []
+    for row in rows:
+        last = folded[-1] if folded else None
+        if last and not row.undo_since and row._replace(created_at=last.created_at, times=last.times) == last:
+            folded[-1] = last._replace(times=last.times + 1)
+        else:
+            folded.append(row)
+    return folded
 
 
 def _minute_before(moment: datetime) -> datetime:

@@ -40,6 +40,10 @@ RETRY_SECONDS = 1
 MOST_GROUPS = 1_000
 """How many conversations or files the page offers to leave out."""
 
+MOST_SAMPLES = 3
+SAMPLE_LENGTH = 300
+"""How many of its first memories the page of a file shows, and how many characters of each."""
+
 _uploading: set[str] = set()
 """The users who are currently sending a file to this process."""
 
@@ -100,7 +104,8 @@ async def show(request: PageRequest) -> Response:
     While work is running, the page reloads itself.
     """
     stored_upload = await _upload_of(request, request.path_param("upload_id"))
-    response = await request.render("upload.html", request.project_id, upload=stored_upload, most=MOST_GROUPS)
+    values = {"upload": stored_upload, "most": MOST_GROUPS, "most_of_each": SAMPLE_LENGTH}
+    response = await request.render("upload.html", request.project_id, **values)
     if stored_upload.is_running:
         response.headers["Refresh"] = "2"
     return response
@@ -199,18 +204,25 @@ def _read_through(store: Uploads, stored_upload: Upload) -> None:
     """Check the whole file and count its memories. Raises Invalid."""
     warnings = Warnings()
     groups: Counter[str] = Counter()
+    sample: list[str] = []
     total = 0
     saved = stored_upload
     for entry in read_path(store.path_of(stored_upload), warnings, name=stored_upload.name):
-        next(checked([entry]))
+        line = next(checked([entry]))
         total += 1
+        if total == 1 and line.source and not line.source.kind:
+            saved = store.save(saved, program=line.source.name)
+        if total <= MOST_SAMPLES:
+            sample.append(line.content[:SAMPLE_LENGTH])
         if entry.group and (entry.group in groups or len(groups) < MOST_GROUPS):
             groups[entry.group] += 1
         if total % 1_000 == 0:
             saved = store.save(saved, total=total)
     if total == 0:
         raise Invalid("This file contains no memories.")
-    store.save(saved, state=State.WAITING, total=total, groups=dict(groups), warnings=warnings.sentences())
+    store.save(
+        saved, state=State.WAITING, total=total, groups=dict(groups), sample=sample, warnings=warnings.sentences()
+    )
 
 
 async def _import(call: Call, store: Uploads, stored_upload: Upload, left_out: frozenset[str]) -> None:

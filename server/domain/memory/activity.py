@@ -36,7 +36,8 @@ COUNTED_EVENTS = 300
 
 COUNTED_IDS = 10
 _NOTED = "activity"
-_READING = frozenset({ActivityKind.SEARCH, ActivityKind.READ, ActivityKind.LIST})
+_SHOWING = frozenset({ActivityKind.READ, ActivityKind.LIST})
+_READING = _SHOWING | {ActivityKind.SEARCH}
 
 _IS_READ_ALONE = sa.and_(col(ActivityEvent.kind) == ActivityKind.READ, col(ActivityEvent.count) == 1)
 """Leaves out reads of a whole context: a memory does not become a frequent one just because contexts include it."""
@@ -74,14 +75,15 @@ def note(
     count: int | None = None,
     query: str | None = None,
 ) -> None:
-    """Note what the operation did.
+    """Note what the operation did. A list or a read that showed no memory is nothing to note.
 
     `count` is the number of affected memories. Give it if `memory_ids` does not name all of them.
     """
-    if principal is None:  # a command has no principal
+    ids = list(memory_ids)
+    is_empty = kind in _SHOWING and not ids
+    if principal is None or is_empty:  # a command has no principal
         return
     source = source_of(principal)
-    ids = list(memory_ids)
     event: Noted = {
         "id": new_id("act_"),
         "project_id": project_id,

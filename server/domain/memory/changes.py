@@ -5,6 +5,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlmodel import Session
 
+from server.domain.access import Action, require_memory
 from server.domain.memory import memories, versions
 from server.domain.memory.expiry import EXPIRES_AT, EXPIRES_IN_DAYS, Days, Future, expiry_of, require_one_way
 from server.domain.memory.inputs import MemoryChange, require_same_labels
@@ -36,6 +37,14 @@ class MemoryPatch(BaseModel):
     def _expires_in_one_way(self) -> Self:
         require_one_way(self.expires_at, self.expires_in_days)
         return self
+
+
+def to_change(session: Session, principal: Principal, memory_id: str) -> Memory:
+    """Return a memory that the caller is about to change, which is noted as a change and not also as a read.
+
+    Raises NotFound, Forbidden.
+    """
+    return require_memory(session, principal, memory_id, Action.WRITE, lock=False)
 
 
 def merge(session: Session, principal: Principal, memory_id: str, patch: MemoryPatch, index: Index) -> Memory:

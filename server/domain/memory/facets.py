@@ -25,6 +25,9 @@ MOST_VALUES = 30
 MOST_COUNTED = 1_000
 """How many of the newest memories to count, so that a large project's page loads fast."""
 
+MOST_NAMED = 100
+"""How many of the newest memories to look at for names of details: each may have 16 KB of them."""
+
 MOST_SORTED = 5 * MOST_COUNTED
 """Up to this many matching memories are all found and sorted, to know the newest ones."""
 
@@ -74,6 +77,17 @@ def facets(session: Session, principal: Principal, project_id: str, filters: Fil
         for source, name, memories in _sources_query(is_sqlite(session)).rows(session, numbers=numbers)
     ]
     return Facets(labels[LabelKind.TAG], labels[LabelKind.PERSON], labels[LabelKind.CATEGORY], sources)
+
+
+def detail_names(session: Session, principal: Principal, project_id: str) -> list[str]:
+    """Return the names of the other metadata in the newest memories, most frequent first. Raises the errors of
+    `require_project`.
+    """
+    project = require_project(session, principal, project_id, Action.READ)
+    newest = sa.select(col(Memory.details)).where(*conditions(Filters(), project.id, are_few=False))
+    newest = newest.order_by(by_age(are_few=False).desc()).limit(MOST_NAMED)
+    counts = Counter(name for details in session.scalars(newest) for name in details)
+    return [name for name, _ in counts.most_common(MOST_VALUES) if name not in METADATA_KEYS.values()]
 
 
 def frequent_labels(session: Session, project_id: str, kind: LabelKind, limit: int) -> Frequent:

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -51,6 +51,18 @@ def parse_list(value: object) -> tuple[str, ...]:
 def parse_repeated(value: object) -> tuple[str, ...]:
     """Return the values of a query parameter that may be repeated. Each repetition is text for `parse_list`."""
     return parse_list([item for text in value for item in parse_list(text)] if isinstance(value, list) else value)
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return the names without those that filters do not tell from an earlier one."""
+    first = {fold(name): name for name in reversed(names)}
+    return [name for name in names if first.pop(fold(name), None)]
+
+
+def like(value: JSON, names: Sequence[str]) -> list[str] | str:
+    """Return the names in the form of `value`: a list, or comma-separated text, which no name with a comma survives."""
+    is_list = isinstance(value, list) or any("," in name for name in names)
+    return list(names) if is_list else ", ".join(names)
 
 
 def parse_labels(value: object) -> list[str] | str | None:

@@ -15,7 +15,7 @@ from server.domain.access import NO_MEMORY, Action, require_memory, require_proj
 from server.domain.memory import activity, deletions, late_words, memories, moves, usage
 from server.domain.memory.changes import MemoryPatch, merged_change
 from server.domain.memory.inputs import MemoryChange
-from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, fold, parse_list
+from server.domain.memory.labels import MOST_VALUES, PEOPLE, TAGS, fold, like, parse_list
 from server.errors import Invalid, NotFound
 from server.index import Index
 from server.models import Memory
@@ -126,8 +126,7 @@ def _joined(memory: Memory, many: Sequence[JSON], key: str) -> list[str] | str:
     names = list({fold(name): name for labels in reversed(many) for name in parse_list(labels)}.values())
     if len(names) > MOST_VALUES:
         raise Invalid(f"a memory can have at most {MOST_VALUES}: choose fewer memories.", field=key)
-    is_list = isinstance(memory.details.get(key), list) or any("," in name for name in names)
-    return names if is_list else ", ".join(names)
+    return like(memory.details.get(key), names)
 
 
 def _in_project(session: Session, principal: Principal, project_id: str, memory_id: str) -> Memory | None:

@@ -219,6 +219,19 @@ def test_relations_of_mem0_are_read_beside_its_memories(path: Path) -> None:
     assert texts(path, json.dumps([{"text": "y", **relations[0]}])) == ["y"]
 
 
+def test_a_memory_says_which_program_it_comes_from(path: Path) -> None:
+    mem0 = {"memory": "x", "hash": "h"}
+    files: dict[str | None, object] = {
+        "ChatGPT": chat(),
+        "Claude": CLAUDE,
+        "MCP memory server": GRAPH[0],
+        "mem0": mem0,
+        None: {"content": "x"},
+    }
+    for program, entry in [*files.items(), ("Pocket", {**mem0, "source": "Pocket"})]:
+        assert {line.source and line.source.name for line in read(path, json.dumps([entry]))} == {program}
+
+
 def test_entities_and_relations_are_read(path: Path) -> None:
     content = "\n".join(map(json.dumps, GRAPH))
     assert texts(path, content) == ["Anna (person)\nlikes tea\nlives in Rome", "Anna works at Acme"]

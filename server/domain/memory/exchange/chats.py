@@ -17,6 +17,13 @@ TITLE_LENGTH = 200
 _ROLES = {"user": "user", "human": "user", "assistant": "assistant"}
 
 
+class Chat(NamedTuple):
+    """The program that a conversation comes from, and the conversation's id there."""
+
+    program: str
+    id: Any
+
+
 class Utterance(NamedTuple):
     role: str
     text: str
@@ -35,15 +42,15 @@ def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Itera
     """Yield the exchanges of the current branch, which leads to `current_node`. Anything but text is counted in
     `warnings`.
     """
-    source = {"source": "chatgpt", "conversation_id": conversation.get("conversation_id") or conversation.get("id")}
+    chat = Chat("ChatGPT", conversation.get("conversation_id") or conversation.get("id"))
     title = _title(conversation.get("title"))
     utterances = _said_in_chatgpt(_kept_branch(conversation), warnings)
-    yield from _exchanges(place, title, source, utterances, moment(conversation.get("create_time")))
+    yield from _exchanges(place, title, chat, utterances, moment(conversation.get("create_time")))
 
 
 def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
     """Yield the exchanges. Anything but text is counted in `warnings`."""
-    source = {"source": "claude", "conversation_id": conversation.get("uuid")}
+    chat = Chat("Claude", conversation.get("uuid"))
     messages = [message for message in conversation["chat_messages"] if isinstance(message, dict)]
     for message in messages:
         _count(left_out_of_claude(message), warnings)
@@ -52,7 +59,7 @@ def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterat
         for message in messages
         if message.get("sender") in _ROLES
     )
-    yield from _exchanges(place, _title(conversation.get("name")), source, utterances, conversation.get("created_at"))
+    yield from _exchanges(place, _title(conversation.get("name")), chat, utterances, conversation.get("created_at"))
 
 
 def _count(left_out: Iterable[str], warnings: Warnings) -> None:
@@ -124,9 +131,10 @@ def _claude_text(message: Foreign) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _exchanges(place: str, title: str, source: Foreign, utterances: Iterable[Utterance], began: Any) -> Iterator[Entry]:
+def _exchanges(place: str, title: str, chat: Chat, utterances: Iterable[Utterance], began: Any) -> Iterator[Entry]:
     group = title or "Untitled"
-    metadata = {**{key: value for key, value in source.items() if value}, **({"title": title} if title else {})}
+    origin = {"source": chat.program.casefold(), "conversation_id": chat.id, "title": title}
+    metadata = {key: value for key, value in origin.items() if value}
     for exchange in _by_question(utterances):
         at = next((part.at for part in exchange if part.at), began)
         for messages in _in_memories(exchange):
@@ -135,6 +143,7 @@ def _exchanges(place: str, title: str, source: Foreign, utterances: Iterable[Utt
                 "content": "\n".join([title, *lines] if title else lines),
                 "messages": messages,
                 "metadata": metadata,
+                "source": chat.program,
             }
             yield Entry(f'{place} ("{group}")', fields | ({"created_at": at} if at else {}), group)
 

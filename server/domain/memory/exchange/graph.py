@@ -11,6 +11,7 @@ _RELATIONS = (
     ("source", "relationship", "target", "mem0"),
     ("source", "relationship", "destination", "mem0"),
 )
+_PROGRAMS = {"memory-server": "MCP memory server"}
 _PEOPLE = frozenset({"person", "people", "human", "user"})
 
 
@@ -37,10 +38,10 @@ def read_entity(place: str, entity: Foreign) -> Iterator[Entry]:
     for observation in _listed(entity.get("observations")):
         line = f"\n{observation}"
         if len(content) + len(line) > CONTENT_LENGTH and content != head:
-            yield Entry(place, {"content": content, "metadata": metadata}, name)
+            yield _entry(place, content, metadata, name)
             content = head
         content += line
-    yield Entry(place, {"content": content, "metadata": metadata}, name)
+    yield _entry(place, content, metadata, name)
 
 
 def _listed(observations: Any) -> list[Any]:
@@ -52,7 +53,12 @@ def _listed(observations: Any) -> list[Any]:
 def read_relation(place: str, relation: Foreign) -> Iterator[Entry]:
     first, verb, second, source = _relation(relation) or ("", "", "", "")
     metadata: Foreign = {"source": source, "relation": verb, "from": first, "to": second}
-    yield Entry(place, {"content": f"{first} {verb.replace('_', ' ')} {second}", "metadata": metadata}, "Relations")
+    yield _entry(place, f"{first} {verb.replace('_', ' ')} {second}", metadata, "Relations")
+
+
+def _entry(place: str, content: str, metadata: Foreign, group: str) -> Entry:
+    program = metadata["source"]
+    return Entry(place, {"content": content, "metadata": metadata, "source": _PROGRAMS.get(program, program)}, group)
 
 
 def _relation(value: Foreign) -> tuple[str, str, str, str] | None:

@@ -12,6 +12,9 @@ CONTENT_NAMES = ("content", "memory", "text")
 ABOUT_ANOTHER_SERVER = frozenset({"id", "hash", "score", "project_id", "organization_id", "event"})
 """Fields that mean something only on the server that the record comes from."""
 
+MEM0_FIELDS = frozenset({"memory", "hash"})
+"""mem0's export has both, and nothing else is known to."""
+
 KEPT_IN_METADATA = frozenset({"agent_id", "run_id", "app_id", "actor_id"})
 _MILLISECONDS = 100_000_000_000
 
@@ -27,6 +30,8 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
         content = _of_messages(record["messages"])
     if content is not None:
         fields["content"] = content
+    if record.keys() >= MEM0_FIELDS:
+        fields.setdefault("source", "mem0")
     if isinstance(record.get("metadata") or {}, dict):
         fields["metadata"] = _metadata(record)
     for name in ("created_at", "updated_at", "expires_at"):

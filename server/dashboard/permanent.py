@@ -1,0 +1,44 @@
+"""The page between a form that deletes memories and its effect, if the project has no trash: it asks for a
+confirmation, then sends the same form again.
+"""
+
+from starlette.responses import Response
+
+from server.dashboard.layout import find_project
+from server.dashboard.pages import PageRequest
+from server.domain.memory import changes, trash
+
+CONFIRMED = "permanently"
+
+
+async def of_memory(request: PageRequest) -> Response | None:
+    memory = await request.call.read(changes.to_change, request.path_param("memory_id"))
+    return await _unless_confirmed(request, memory.project_id, 1)
+
+
+async def of_selection(request: PageRequest) -> Response | None:
+    is_deletion = request.text("action") == "delete"
+    return await _unless_confirmed(request, request.project_id, len(set(request.texts("ids"))) if is_deletion else 0)
+
+
+async def of_merge(request: PageRequest) -> Response | None:
+    keep = request.text("keep")
+    return await _unless_confirmed(request, request.project_id, len(set(request.texts("ids")) - {keep}) if keep else 0)
+
+
+async def _unless_confirmed(request: PageRequest, project_id: str, memories: int) -> Response | None:
+    """Let the form pass if it deletes nothing, if the trash keeps it, or if it is confirmed or not permitted anyway.
+    Otherwise return the page that warns.
+    """
+    if not memories or request.text(CONFIRMED) or not find_project(await request.frame(), project_id).may("write"):
+        return None
+    if await request.call.read(trash.days, project_id):
+        return None
+    query = request.text("back").removeprefix("?")
+    return await request.render(
+        "permanent.html",
+        project_id,
+        memories=memories,
+        fields=[*request.fields_except(CONFIRMED), (CONFIRMED, "1")],
+        back=request.http.url.path.rpartition("/")[0] + (f"?{query}" if query else ""),
+    )
