@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -207,14 +209,42 @@ def test_an_empty_argument_is_refused(run: Run, capfd: pytest.CaptureFixture[str
         ("import", "--project", "proj_0"),
         ("reindex",),
         ("reset-password", "--email", "ann@example.com"),
+        ("backup", "-"),
+        ("backup", "copy"),
+        ("doctor",),
     ],
 )
-def test_without_a_database_none_is_made(run: Run, data_dir: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("setting", ["DATA_DIR to the folder", "DATABASE_URL to the database"])
+def test_without_a_database_none_is_made(
+    run: Run, data_dir: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], setting: str
+) -> None:
     shutil.rmtree(data_dir)
+    if setting.startswith("DATABASE_URL"):
+        monkeypatch.setenv("SELFMEMORY_DATABASE_URL", f"sqlite:///{data_dir / 'selfmemory.db'}")
     ran = run(*arguments)
-    assert (ran.code, ran.out) == (1, "")
-    assert ran.err.splitlines()[-1].startswith(f"selfmemory: there is no database {data_dir / 'selfmemory.db'}: set ")
-    assert not data_dir.exists()
+    assert ran.code == 1
+    sentence = f"there is no database {data_dir / 'selfmemory.db'}: set SELFMEMORY_{setting} of the server\n"
+    assert ("WRONG  database    " if ran.out else "selfmemory: ") + sentence in (ran.out or ran.err)
+    assert list(data_dir.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("beginning", [b"notes", b"SQLite format 3\0"], ids=["text", "damaged"])
+def test_a_restore_that_is_refused_leaves_nothing(run: Run, data_dir: Path, beginning: bytes) -> None:
+    shutil.rmtree(data_dir)
+    bad = data_dir.parent / "bad"
+    bad.write_bytes(beginning + b"x" * 100)
+    assert run("restore", str(bad)).code == 1
+    assert run("restore", "-", given=bad.read_bytes()).code == 1
+    assert list(data_dir.parent.iterdir()) == [bad]
+
+
+def test_a_database_without_our_tables_gets_none(run: Run, data_dir: Path) -> None:
+    file = data_dir / "selfmemory.db"
+    file.write_bytes(b"")
+    assert "the database has no tables of this server" in run("export", "--project", "proj_0").err
+    assert "WRONG  database    the database has no tables of this server" in run("doctor").out
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
 
 
 def test_a_file_in_the_place_of_the_data_folder_is_named(run: Run, data_dir: Path) -> None:

@@ -4,7 +4,8 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from server.commands.checks import CheckFailed
-from server.database import Database, migrated
+from server.commands.existing import existing
+from server.database import Database
 from server.index.chroma.failures import ChromaFailed
 from server.models import IndexTask, Project, ProjectIndex
 from server.settings import Settings
@@ -21,7 +22,7 @@ WHAT_TO_CHECK = {
 
 def check_chroma(settings: Settings) -> str:
     """Return a summary of what was found. Raises CheckFailed."""
-    with migrated(settings.database_url.get_secret_value()) as database:
+    with existing(settings) as database:
         ready, missing = _collections(database, settings.exact_scan_limit)
     if not settings.chroma_url:
         return f"embedded, opened by the server alone: {len(ready)} collections ready, {missing} not built yet"
