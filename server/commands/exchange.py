@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from server.commands.existing import existing
 from server.commands.output import print_message, write_result
+from server.domain.memory import activity
 from server.domain.memory.duplicates import OnDuplicate
 from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.export import ExportFormat, record_export, write_export
@@ -36,6 +37,7 @@ def export(settings: Settings, args: Namespace) -> None:
                     count = write_export(session, args.project, file, bar.update, ExportFormat(args.format))
             with database.write() as session:
                 record_export(session, None, args.project, count)
+                activity.store_noted(session, settings.activity_days)
         file.seek(0)
         write_result(file)
 
@@ -52,7 +54,13 @@ def import_(settings: Settings, args: Namespace) -> None:
         try:
             with tqdm(unit=" memories", file=sys.stderr) as bar:
                 imported = import_memories(
-                    database, args.project, lines, index, bar.update, OnDuplicate(args.on_duplicate)
+                    database,
+                    args.project,
+                    lines,
+                    index,
+                    bar.update,
+                    OnDuplicate(args.on_duplicate),
+                    settings.activity_days,
                 )
         finally:
             index.close()

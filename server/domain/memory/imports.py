@@ -146,7 +146,7 @@ def keep(session: Session, import_id: str, staged: Sequence[Staged]) -> None:
 def commit(session: Session, principal: Principal | None, import_id: str) -> None:
     """Decide that all staged lines will be stored. Raises the errors of `accept`."""
     project, count = accept(session, principal, import_id)
-    activity.note(session, principal, project.id, ActivityKind.IMPORT, count=count)
+    activity.note(session, principal, project.id, ActivityKind.IMPORT, count=count, import_id=import_id)
     audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, count)
 
 
@@ -233,6 +233,7 @@ def import_memories(
     index: Index,
     progress: Progress = no_progress,
     on_duplicate: OnDuplicate = OnDuplicate.SKIP,
+    activity_days: int = 0,
 ) -> Imported:
     """Import all lines or none. For commands: blocks. No lock is held while lines are read.
 
@@ -250,6 +251,7 @@ def import_memories(
             progress(len(chunk))
         with database.write() as session:
             commit(session, None, import_id)
+            activity.store_noted(session, activity_days)
     finally:
         _repeat(database, discard, import_id)  # does nothing after the commit
     _repeat(database, publish, import_id)
