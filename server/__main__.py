@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from server.assistants import catalog
+from server.commands.output import command_line
 
 
 def not_empty(text: str) -> str:
@@ -19,9 +20,7 @@ def not_empty(text: str) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Every command, on one screen. `run` is the module in `server.commands` and the function that runs it."""
-    top = argparse.ArgumentParser(
-        prog="python -m server", description="The memory that every AI assistant can plug into."
-    )
+    top = argparse.ArgumentParser(prog=command_line(), description="The memory that every AI assistant can plug into.")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
 
     def command(name: str, run: str, summary: str) -> argparse.ArgumentParser:

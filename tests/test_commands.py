@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -171,12 +172,31 @@ def test_a_database_that_is_away_is_said_in_one_line_without_its_password(
 def test_a_number_of_workers_that_cannot_be_is_refused_as_a_setting(run: Run, before: bool, number: str) -> None:
     ran = run("--workers", number, "serve") if before else run("serve", "--workers", number)
     assert ran.code == 1
-    assert ran.err.startswith("selfmemory: SELFMEMORY_WORKERS: write a number from 1 to 256, or auto")
+    assert ran.err.startswith("selfmemory: --workers or SELFMEMORY_WORKERS: write a number from 1 to 256, or auto")
 
 
-def test_a_port_that_is_no_number_is_refused_as_a_setting(run: Run) -> None:
-    ran = run("serve", "--port", "eighty")
-    assert (ran.code, ran.err.partition(": ")[2].partition(":")[0]) == (1, "SELFMEMORY_PORT")
+@pytest.mark.parametrize("port", ["eighty", "80x", "-1", "65536"])
+def test_a_refused_port_names_the_option_or_the_setting(run: Run, monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    ran = run("serve", f"--port={port}")
+    assert ran.code == 1
+    assert ran.err.startswith("selfmemory: --port or SELFMEMORY_PORT: must be ")
+    monkeypatch.setenv("SELFMEMORY_PORT", port)
+    assert run("doctor").err.startswith("selfmemory: SELFMEMORY_PORT: must be ")
+
+
+def test_a_message_names_the_command_as_it_was_started(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "orig_argv", ["my env/bin/python", "-m", "server", "create-user"])
+    ran = run("create-user", "--email", "ann@example.com")
+    assert "first: 'my env/bin/python' -m server reset-password --email ann@example.com\n" in ran.err
+
+
+def test_an_interrupted_command_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("server.commands.accounts.create_user", interrupt)
+    ran = run("create-user", "--email", "ann@example.com")
+    assert (ran.code, ran.out, ran.err) == (130, "", "selfmemory: stopped before it was finished.\n")
 
 
 def test_an_unknown_command_is_a_wrong_command_line(run: Run) -> None:

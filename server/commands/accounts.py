@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlmodel import Session, col, select
 
 from server.commands.existing import existing
-from server.commands.output import print_message, print_result
+from server.commands.output import command_line, print_message, print_result
 from server.database import migrated
 from server.domain import letters, names
 from server.domain.people import passwords, second_factors, users
@@ -56,7 +56,8 @@ def reset_password(settings: Settings, args: Namespace) -> None:
 
 def _tell_how_to_sign_in(user: User) -> None:
     if user.password_hash is None:
-        print_message(f"To open the pages, set a password first: python -m server reset-password --email {user.email}")
+        reset = command_line("reset-password", "--email", user.email)
+        print_message(f"To open the pages, set a password first: {reset}")
 
 
 def _project(session: Session, user: User, name: str | None) -> Project:

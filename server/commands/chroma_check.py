@@ -5,6 +5,7 @@ from sqlmodel import col
 
 from server.commands.checks import CheckFailed
 from server.commands.existing import existing
+from server.commands.output import command_line
 from server.database import Database
 from server.index.chroma.failures import ChromaFailed
 from server.models import IndexTask, Project, ProjectIndex
@@ -32,7 +33,7 @@ def check_chroma(settings: Settings) -> str:
         what = WHAT_TO_CHECK.get(str(error), "SELFMEMORY_CHROMA_URL, and that it runs")
         raise CheckFailed(f"does not answer ({error}), so searches of large projects are slow: check {what}") from None
     if wrong:
-        raise CheckFailed(f"{wrong} of {len(ready)} collections do not match SQL: run python -m server reindex")
+        raise CheckFailed(f"{wrong} of {len(ready)} collections do not match SQL: run {command_line('reindex')}")
     return f"the server answers: {len(ready)} collections ready, {missing} not built yet"
 
 

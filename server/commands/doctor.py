@@ -17,6 +17,7 @@ from server.commands import model_checks, start_warnings
 from server.commands.checks import Check, CheckFailed, run_checks
 from server.commands.chroma_check import check_chroma
 from server.commands.existing import existing
+from server.commands.output import command_line
 from server.commands.sqlite_copy import require_database
 from server.commands.upkeep import open_model
 from server.database import Database
@@ -104,7 +105,7 @@ def _database(settings: Settings) -> str:
 
 def _about_sqlite(session: Session) -> str:
     if (problem := session.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()) != "ok":
-        raise CheckFailed(f"the file is damaged ({problem}): run python -m server restore with a backup")
+        raise CheckFailed(f"the file is damaged ({problem}): run {command_line('restore', 'BACKUP')}")
     return ""
 
 
@@ -158,7 +159,7 @@ def _index(settings: Settings) -> str:
         counted = session.execute(sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in columns))).one()
         words = _count(session, sa.table("memory_words"))
         if (memories, pieces, size) != tuple(counted) or words != _count(session, Memory):
-            raise CheckFailed("does not match the memories in SQL: run python -m server reindex")
+            raise CheckFailed(f"does not match the memories in SQL: run {command_line('reindex')}")
         owner = ownership(settings, session)
     removing = f"; {deleted} deleted projects to be removed from the disk" if deleted else ""
     return f"{memories} memories in {pieces} pieces; {pending} changes pending{removing}; {owner}"

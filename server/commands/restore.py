@@ -12,7 +12,7 @@ from pathlib import Path
 from server import data_folder
 from server.commands import postgres_restore, sqlite_restore
 from server.commands.backup import STANDARD
-from server.commands.output import print_message
+from server.commands.output import command_line, print_message
 from server.commands.sqlite_copy import MAGIC
 from server.settings import Settings, SettingsError
 
@@ -91,7 +91,7 @@ def _require_backup(beginning: bytes, name: str, for_sqlite: bool) -> None:
     """Raises SettingsError unless the file begins as a backup of this kind of database does."""
     is_sqlite, is_postgres = beginning == MAGIC, beginning.startswith(POSTGRES_MAGIC)
     if not (is_sqlite or is_postgres):
-        raise SettingsError(f"{name} is not a backup: restore reads what python -m server backup wrote")
+        raise SettingsError(f"{name} is not a backup: restore reads what {command_line('backup')} wrote")
     if is_sqlite != for_sqlite:
         of, other = ("SQLite", "Postgres") if is_sqlite else ("Postgres", "SQLite")
         raise SettingsError(
