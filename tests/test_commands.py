@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from server import __version__
 from server.database import Database
 from server.domain import credentials
 from server.domain.credentials import PresentedCredential
@@ -199,6 +200,20 @@ def test_an_interrupted_command_says_so(run: Run, monkeypatch: pytest.MonkeyPatc
     assert (ran.code, ran.out, ran.err) == (130, "", "selfmemory: stopped before it was finished.\n")
 
 
+def test_the_version_is_printed(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("--version")
+    assert (ended.value.code, capfd.readouterr().out) == (0, f"{__version__}\n")
+
+
+def test_a_new_database_is_mentioned(run: Run, data_dir: Path) -> None:
+    """In a wrong folder, the key would work nowhere."""
+    shutil.rmtree(data_dir)
+    file = data_dir / "selfmemory.db"
+    assert f"Created the database {file}. If the server uses" in run("create-key", "--email", "ann@example.com").err
+    assert "Created the database" not in run("create-key", "--email", "ann@example.com").err
+
+
 def test_an_unknown_command_is_a_wrong_command_line(run: Run) -> None:
     with pytest.raises(SystemExit) as stopped:
         run("fly")
@@ -213,6 +228,7 @@ def test_an_unknown_command_is_a_wrong_command_line(run: Run) -> None:
         ("export", "--project", ""),
         ("backup", ""),
         ("restore", ""),
+        ("create-client", "--redirect-uri", "https://a.example/", "--name", " "),
     ],
 )
 def test_an_empty_argument_is_refused(run: Run, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
