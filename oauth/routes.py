@@ -13,9 +13,9 @@ SERVERS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-confi
 
 def addresses_of(path: str) -> tuple[str, ...]:
     """Return the paths where clients look for metadata: at the root, and with the resource's path before or after it
-    (RFC 8414 section 3.1). Clients that take an issuer's URL with its slash add one at the end.
+    (RFC 8414 section 3.1).
     """
-    return path, f"{path}/", f"{path}/mcp", f"{path}/mcp/", f"/mcp{path}"
+    return path, f"{path}/mcp", f"/mcp{path}"
 
 
 ROUTES = (

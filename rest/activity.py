@@ -15,7 +15,7 @@ from server.domain.memory import activity
 from server.domain.memory.activity import SHOWN_IDS, ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
 from server.domain.memory.revert import Reversion
-from server.domain.memory.source import BY_SOURCE, SourceFilter, SourceId
+from server.domain.memory.source import ActivitySourceFilter, SourceId
 from server.models.activity import ActivityKind
 from server.models.sources import Source
 from server.runtime import State
@@ -24,7 +24,9 @@ EventId = Annotated[str, StringConstraints(pattern=r"^act_[0-9a-f]{32}$")]
 
 
 class ActivityQuery(Change):
-    source: SourceFilter | None = Field(default=None, description=BY_SOURCE)
+    source: ActivitySourceFilter | None = Field(
+        default=None, description="api_key, application, session, import or command; or the id of one"
+    )
     memory_id: MemoryId | None = None
     kind: ActivityKind | None = None
     before: EventId | None = Field(default=None, description="only events before this one, for paging")
@@ -35,7 +37,7 @@ class ActivityView(BaseModel):
     id: str
     kind: ActivityKind
     source: Source
-    actor_id: str = Field(description="the user whose credential was used")
+    actor_id: str | None = Field(description="the user whose credential was used; null for the command line")
     actor_name: str | None
     memory_ids: list[str] = Field(description="the ids of the affected memories, at most the first 100")
     query: str | None = Field(description="the query of a search; null for anything else")
@@ -49,7 +51,7 @@ class ActivityView(BaseModel):
             id=event.id,
             kind=event.kind,
             source=Source(event.source_kind, event.source_id, event.source_name),
-            actor_id=event.actor_id,
+            actor_id=event.actor_id or None,
             actor_name=record.actor_name,
             memory_ids=event.memory_ids[:SHOWN_IDS],
             query=event.query,

@@ -86,12 +86,7 @@ class Resource(Methods):
 def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
     """Return one route for each path. Endpoints of the same path must be neighbors in the table.
 
-    A path that ends in a slash is served without the slash too, because clients differ.
+    No route has a trailing slash, because requests lose theirs before they are routed.
     """
-    served = []
-    for path, group in groupby(endpoints, key=lambda endpoint: endpoint.path):
-        resource = Resource(group)
-        served.append(Route(path, resource))
-        if path.endswith("/") and len(path) > 1:
-            served.append(Route(path.rstrip("/"), resource))
-    return served
+    by_path = groupby(endpoints, key=lambda endpoint: endpoint.path)
+    return [Route(path.removesuffix("/"), Resource(group)) for path, group in by_path]

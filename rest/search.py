@@ -44,7 +44,9 @@ class SearchFilters(WithoutNulls, OfUser):
     temporal_filter: str | None = Field(default=None, description=VOCABULARY)
     timezone: str = Field(default="UTC", description="an IANA name; days begin at midnight in this time zone")
     created_after: str | None = Field(default=None, description="only memories from this ISO 8601 date or time on")
-    created_before: str | None = Field(default=None, description="only memories before this ISO 8601 date or time")
+    created_before: str | None = Field(
+        default=None, description="only memories before this ISO 8601 date or time; a date excludes that day"
+    )
     metadata: Metadata = Field(
         default_factory=dict, description="only memories whose metadata has exactly these values"
     )

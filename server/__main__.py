@@ -7,7 +7,9 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from server import __version__
 from server.assistants import catalog
+from server.commands.output import command_line
 
 
 def not_empty(text: str) -> str:
@@ -17,11 +19,18 @@ def not_empty(text: str) -> str:
     return text
 
 
+def whole_number(text: str) -> int:
+    """Return the number. Raises ArgumentTypeError with a sentence for people."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}") from None
+
+
 def parser() -> argparse.ArgumentParser:
     """Every command, on one screen. `run` is the module in `server.commands` and the function that runs it."""
-    top = argparse.ArgumentParser(
-        prog="python -m server", description="The memory that every AI assistant can plug into."
-    )
+    top = argparse.ArgumentParser(prog=command_line(), description="The memory that every AI assistant can plug into.")
+    top.add_argument("--version", action="version", version=__version__)
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
 
     def command(name: str, run: str, summary: str) -> argparse.ArgumentParser:
@@ -43,8 +52,10 @@ def parser() -> argparse.ArgumentParser:
     _add_client(
         command("create-client", "clients.create_client", "create an OAuth client; prints its id, then its secret")
     )
-    _add_file(command("backup", "backup.backup", "copy the whole database to a new file, also while the server runs"))
-    _add_file(command("restore", "restore.restore", "replace a stopped server's database with a backup"))
+    backup = command("backup", "backup.backup", "copy the whole database to a new file, also while the server runs")
+    _add_file(backup, "a new file; - is standard output")
+    restore = command("restore", "restore.restore", "replace a stopped server's database with a backup")
+    _add_file(restore, "a file that backup wrote; - is standard input")
     command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
     command("doctor", "doctor.doctor", "check that every part works; exit 1 on a problem")
     command(
@@ -66,23 +77,18 @@ def _add_address(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_user(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--email", required=True)
-    verb.add_argument("--name", default="")
+    verb.add_argument("--email", required=True, help="the address to sign in with; it counts as confirmed")
+    verb.add_argument("--name", default="", help="default: the part of the address before the @")
     password = verb.add_mutually_exclusive_group()
     password.add_argument("--password", help="visible to other users of this machine while the command runs")
     password.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
 
 def _add_key(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--email", required=True)
-    verb.add_argument("--project", metavar="NAME", help="project name; default: the oldest project")
+    verb.add_argument("--email", required=True, help="the account, which is created if it does not exist")
+    verb.add_argument("--project", metavar="NAME", help="created if it does not exist; default: the oldest project")
     verb.add_argument("--permissions", default="read,write", help="read or read,write (default)")
-    verb.add_argument("--expires-in-days", type=int, metavar="N", help="default: never expires")
-
-
-def _add_reset(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--email", required=True)
-    verb.add_argument("--remove-second-factor", action="store_true")
+    verb.add_argument("--expires-in-days", type=whole_number, metavar="N", help="1 to 3650; default: never expires")
 
 
 def _add_change(verb: argparse.ArgumentParser) -> None:
@@ -91,13 +97,19 @@ def _add_change(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_client(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--name", required=True, help="shown on the consent page")
+    verb.add_argument("--name", type=not_empty, required=True, help="shown on the consent page")
     verb.add_argument("--redirect-uri", required=True, action="append", metavar="URI", help="may be repeated")
     verb.add_argument("--confidential", action="store_true", help="the client can keep a secret, so create one")
 
 
-def _add_file(verb: argparse.ArgumentParser) -> None:
-    text = "the file of the backup, which must be new for backup; - is standard output for backup, input for restore"
+def _add_reset(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--email", required=True, help="the address of the account")
+    verb.add_argument(
+        "--remove-second-factor", action="store_true", help="also remove the authenticator app and the recovery codes"
+    )
+
+
+def _add_file(verb: argparse.ArgumentParser, text: str) -> None:
     verb.add_argument("file", type=not_empty, metavar="FILE", help=text)
 
 

@@ -47,7 +47,7 @@ from server.postgres import STATEMENT_SECONDS
 from server.runtime import Runtime, State
 from server.sealing import Purpose, seal_for
 from server.settings import Settings, SettingsError, metrics_folder, read_settings, traces_are_on
-from tools.server import mcp_routes
+from tools.server import mcp_route
 
 if TYPE_CHECKING:
     from server.tracing import Tracing
@@ -65,7 +65,7 @@ OpenEmbedder = Callable[[Settings], Embedder]
 def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Starlette:
     """Return the whole service as one Starlette app. Its lifespan opens and closes every resource."""
     tracing = open_tracing(settings)
-    mcp, sessions = mcp_routes(settings)
+    mcp, sessions = mcp_route(settings)
     metrics = Metrics(metrics_folder())
 
     @contextlib.asynccontextmanager
@@ -81,7 +81,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
             yield {"runtime": runtime}
 
     app = Starlette(
-        routes=[*ROUTES, *OAUTH, *mcp, *entrance.ROUTES, *second_step.ROUTES, *mailed_links.ROUTES, *PAGES],
+        routes=[*ROUTES, *OAUTH, mcp, *entrance.ROUTES, *second_step.ROUTES, *mailed_links.ROUTES, *PAGES],
         middleware=[
             *([Middleware(tracing.middleware)] if tracing else []),
             Middleware(Envelope, settings=settings, metrics=metrics, answer=answer_failure),
@@ -93,7 +93,7 @@ def create_app(settings: Settings, embedder: OpenEmbedder | None = None) -> Star
         exception_handlers={ServiceError: answer_failure, HTTPException: answer_http},  # type: ignore[dict-item]  # the same
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # a 307 would make the client send its password or secret again
+    app.router.redirect_slashes = False  # the `Envelope` removes slashes; clients do not follow a redirect of a POST
     return app
 
 

@@ -9,7 +9,7 @@ from server.setting_types import ANY
 from server.settings import Settings
 from server.urls import is_loopback, origin_of
 
-MCP_PATHS = frozenset({"/mcp", "/mcp/"})
+MCP_PATH = "/mcp"
 PUBLIC_PATHS = frozenset({"/oauth/token", "/oauth/register", "/oauth/revoke"})
 PUBLIC_PREFIXES = ("/.well-known/", "/mcp/.well-known/")
 APP_SCHEMES = frozenset(
@@ -72,7 +72,7 @@ class Cors:
         await self.app(scope, receive, sending)
 
     def _allowed(self, path: str, origin: str | None) -> dict[str, str]:
-        if path not in MCP_PATHS:
+        if path != MCP_PATH:
             return {"Access-Control-Allow-Origin": "*"}
         allowed = {"Access-Control-Allow-Origin": origin} if origin and origin in self.origins else {}
         return {"Vary": "Origin"} | allowed
@@ -80,4 +80,4 @@ class Cors:
 
 def is_shared(path: str) -> bool:
     """Return whether the path has CORS headers."""
-    return path in MCP_PATHS or path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)
+    return path == MCP_PATH or path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)

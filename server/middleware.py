@@ -21,7 +21,7 @@ from server.request_credentials import address_of, presents_credential
 from server.runtime import State
 from server.settings import Settings
 from server.shares import address, person
-from server.urls import host_of, host_of_header, is_loopback
+from server.urls import host_of, host_of_header, is_loopback, without_slash
 
 log = logging.getLogger("server.requests")
 
@@ -63,7 +63,8 @@ class Envelope:
         scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         apply_forwarding(scope, self.trusted)
         # Postgres refuses NUL in a query. No name contains this character, so the lookup gives "not found".
-        scope["path"] = scope["path"].replace("\0", "\N{REPLACEMENT CHARACTER}")
+        path = scope["path"].replace("\0", "\N{REPLACEMENT CHARACTER}")
+        scope["path"] = without_slash(scope["method"], path)
         new_request_id = new_id("req_")
         token = request_id.set(new_request_id)
         address.set(address_of(HTTPConnection(scope)))

@@ -32,6 +32,7 @@ from server.setting_types import (
     SmtpUrl,
     Workers,
 )
+from server.spelling import nearest
 from server.urls import has_path, is_loopback, is_private, origin_of
 
 PREFIX = "SELFMEMORY_"
@@ -189,13 +190,17 @@ def read_settings(env_file: Path | None = Path(".env"), **overrides: object) -> 
     ours = (name for name in (*os.environ, *_names_in_file(env_file)) if name.upper().startswith(PREFIX))
     unknown = sorted(name for name in ours if name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields)
     if unknown:
-        raise SettingsError(f"{unknown[0]} is not a setting; docs/configuration.md lists them all")
+        known = nearest(unknown[0].upper().removeprefix(PREFIX).lower(), Settings.model_fields)
+        suggestion = f"; did you mean {PREFIX}{known.upper()}?" if known else ";"
+        raise SettingsError(f"{unknown[0]} is not a setting{suggestion} docs/configuration.md lists them all")
     try:
         return Settings(_env_file=env_file, **overrides)  # type: ignore[arg-type]  # pydantic checks every value
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        name = f"{str(first['loc'][0]).upper()}: " if first["loc"] else ""
-        raise SettingsError(PREFIX + name + reason_of(first)) from None
+        field = str(first["loc"][0]) if first["loc"] else ""
+        name = f"{field.upper()}: " if field else ""
+        option = f"--{field} or " if field in overrides else ""
+        raise SettingsError(option + PREFIX + name + reason_of(first)) from None
 
 
 def hand_down(values: Mapping[str, object]) -> None:

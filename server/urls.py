@@ -15,6 +15,8 @@ PRIVATE_NETWORKS = tuple(
 PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
 """Suffixes that public DNS servers do not resolve: RFC 6762, RFC 8375, custom, or reserved by ICANN."""
 
+PROGRAM_PATHS = ("/api", "/v1", "/mcp", "/oauth", "/.well-known", "/health", "/metrics", "/openapi.json", "/docs")
+
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.~%-]+)(:[0-9]{1,5})?")
 
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -72,6 +74,20 @@ def host_of_header(value: str) -> str:
 def is_local_path(text: str) -> bool:
     """Return whether the text is a path on the same site. Browsers read `//host` and backslashes as another site."""
     return text.startswith("/") and not text.startswith("//") and text.isprintable() and "\\" not in text
+
+
+def is_for_programs(path: str) -> bool:
+    """Return whether programs call the path. All other paths are pages for people."""
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in PROGRAM_PATHS)
+
+
+def without_slash(method: str, path: str) -> str:
+    """Return the path of a program's request without its trailing slash, which changes nothing.
+
+    A deletion keeps it: `DELETE /api/memories/`, with an id that is empty by mistake, would delete all memories.
+    """
+    is_deletion = method == "DELETE" and path.startswith("/api/")
+    return path.removesuffix("/") if is_for_programs(path) and not is_deletion else path
 
 
 def bracketed(host: str) -> str:

@@ -152,6 +152,7 @@ def test_a_backup_passes_through_standard_output_and_input(
     assert command("restore", "-", given=copy).code == 0
     assert remembered(settings) == {"a red canoe"}
     assert "standard input is not a backup" in command("restore", "-", given=b"notes").err
+    assert not list(data_dir.glob("restore-*"))
 
 
 @pytest.fixture
@@ -193,8 +194,10 @@ def test_what_cannot_be_restored_is_named_and_changes_nothing(
         tmp_path / "missing": f"cannot read the backup {tmp_path / 'missing'}: No such file",
         tmp_path: f"cannot read the backup {tmp_path}: Is a directory",
     }
+    before = sorted(data_dir.iterdir())
     for file, why in refusals.items():
         ran = command("restore", file)
+        assert sorted(data_dir.iterdir()) == before
         assert (ran.code, ran.out) == (1, "")
         assert ran.err.count("\n") == 1, ran.err
         assert why in ran.err
@@ -237,9 +240,11 @@ def test_the_database_from_before_is_kept_also_when_it_is_damaged(
     remembered(settings, "a red canoe")
     command("backup", tmp_path / "backup")
     (data_dir / "selfmemory.db").write_bytes(b"rotten")
-    assert command("restore", tmp_path / "backup").code == 0
+    ran = command("restore", tmp_path / "backup")
+    assert ran.code == 0
     [kept] = data_dir.glob("selfmemory.db.before-restore-*")
     assert kept.read_bytes() == b"rotten"
+    assert f"What was added since the backup is only in the previous database, {kept}: " in ran.err
     assert remembered(settings) == {"a red canoe"}
 
 

@@ -2,11 +2,15 @@
 
 import json
 import shutil
+import sqlite3
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
+from server import __version__
 from server.database import Database
 from server.domain import credentials
 from server.domain.credentials import PresentedCredential
@@ -169,12 +173,45 @@ def test_a_database_that_is_away_is_said_in_one_line_without_its_password(
 def test_a_number_of_workers_that_cannot_be_is_refused_as_a_setting(run: Run, before: bool, number: str) -> None:
     ran = run("--workers", number, "serve") if before else run("serve", "--workers", number)
     assert ran.code == 1
-    assert ran.err.startswith("selfmemory: SELFMEMORY_WORKERS: write a number from 1 to 256, or auto")
+    assert ran.err.startswith("selfmemory: --workers or SELFMEMORY_WORKERS: write a number from 1 to 256, or auto")
 
 
-def test_a_port_that_is_no_number_is_refused_as_a_setting(run: Run) -> None:
-    ran = run("serve", "--port", "eighty")
-    assert (ran.code, ran.err.partition(": ")[2].partition(":")[0]) == (1, "SELFMEMORY_PORT")
+@pytest.mark.parametrize("port", ["eighty", "80x", "-1", "65536"])
+def test_a_refused_port_names_the_option_or_the_setting(run: Run, monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    ran = run("serve", f"--port={port}")
+    assert ran.code == 1
+    assert ran.err.startswith("selfmemory: --port or SELFMEMORY_PORT: must be ")
+    monkeypatch.setenv("SELFMEMORY_PORT", port)
+    assert run("doctor").err.startswith("selfmemory: SELFMEMORY_PORT: must be ")
+
+
+def test_a_message_names_the_command_as_it_was_started(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "orig_argv", ["my env/bin/python", "-m", "server", "create-user"])
+    ran = run("create-user", "--email", "ann@example.com")
+    assert "first: 'my env/bin/python' -m server reset-password --email ann@example.com\n" in ran.err
+
+
+def test_an_interrupted_command_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("server.commands.accounts.create_user", interrupt)
+    ran = run("create-user", "--email", "ann@example.com")
+    assert (ran.code, ran.out, ran.err) == (130, "", "selfmemory: stopped before it was finished.\n")
+
+
+def test_the_version_is_printed(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("--version")
+    assert (ended.value.code, capfd.readouterr().out) == (0, f"{__version__}\n")
+
+
+def test_a_new_database_is_mentioned(run: Run, data_dir: Path) -> None:
+    """In a wrong folder, the key would work nowhere."""
+    shutil.rmtree(data_dir)
+    file = data_dir / "selfmemory.db"
+    assert f"Created the database {file}. If the server uses" in run("create-key", "--email", "ann@example.com").err
+    assert "Created the database" not in run("create-key", "--email", "ann@example.com").err
 
 
 def test_an_unknown_command_is_a_wrong_command_line(run: Run) -> None:
@@ -191,6 +228,7 @@ def test_an_unknown_command_is_a_wrong_command_line(run: Run) -> None:
         ("export", "--project", ""),
         ("backup", ""),
         ("restore", ""),
+        ("create-client", "--redirect-uri", "https://a.example/", "--name", " "),
     ],
 )
 def test_an_empty_argument_is_refused(run: Run, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
@@ -207,14 +245,42 @@ def test_an_empty_argument_is_refused(run: Run, capfd: pytest.CaptureFixture[str
         ("import", "--project", "proj_0"),
         ("reindex",),
         ("reset-password", "--email", "ann@example.com"),
+        ("backup", "-"),
+        ("backup", "copy"),
+        ("doctor",),
     ],
 )
-def test_without_a_database_none_is_made(run: Run, data_dir: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("setting", ["DATA_DIR to the folder", "DATABASE_URL to the database"])
+def test_without_a_database_none_is_made(
+    run: Run, data_dir: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], setting: str
+) -> None:
     shutil.rmtree(data_dir)
+    if setting.startswith("DATABASE_URL"):
+        monkeypatch.setenv("SELFMEMORY_DATABASE_URL", f"sqlite:///{data_dir / 'selfmemory.db'}")
     ran = run(*arguments)
-    assert (ran.code, ran.out) == (1, "")
-    assert ran.err.splitlines()[-1].startswith(f"selfmemory: there is no database {data_dir / 'selfmemory.db'}: set ")
-    assert not data_dir.exists()
+    assert ran.code == 1
+    sentence = f"there is no database {data_dir / 'selfmemory.db'}: set SELFMEMORY_{setting} of the server\n"
+    assert ("WRONG  database    " if ran.out else "selfmemory: ") + sentence in (ran.out or ran.err)
+    assert list(data_dir.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("beginning", [b"notes", b"SQLite format 3\0"], ids=["text", "damaged"])
+def test_a_restore_that_is_refused_leaves_nothing(run: Run, data_dir: Path, beginning: bytes) -> None:
+    shutil.rmtree(data_dir)
+    bad = data_dir.parent / "bad"
+    bad.write_bytes(beginning + b"x" * 100)
+    assert run("restore", str(bad)).code == 1
+    assert run("restore", "-", given=bad.read_bytes()).code == 1
+    assert list(data_dir.parent.iterdir()) == [bad]
+
+
+def test_a_database_without_our_tables_gets_none(run: Run, data_dir: Path) -> None:
+    file = data_dir / "selfmemory.db"
+    file.write_bytes(b"")
+    assert "the database has no tables of this server" in run("export", "--project", "proj_0").err
+    assert "WRONG  database    the database has no tables of this server" in run("doctor").out
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
 
 
 def test_a_file_in_the_place_of_the_data_folder_is_named(run: Run, data_dir: Path) -> None:

@@ -7,6 +7,7 @@ from sqlmodel import select
 
 from server import data_folder
 from server.commands import doctor
+from server.commands.output import command_line
 from server.database import Database
 from server.models import ProjectIndex, SecondFactor, User
 from server.models.base import now
@@ -43,7 +44,7 @@ def test_reindex_mends_what_the_doctor_finds(run: Run, stored: Database, project
         session.connection().exec_driver_sql(damage)
     ran = run("doctor")
     assert ran.code == 1
-    assert "WRONG  index       does not match the memories in SQL: run python -m server reindex" in ran.out
+    assert f"WRONG  index       does not match the memories in SQL: run {command_line('reindex')}" in ran.out
     assert run("reindex").code == 0
     assert run("doctor").code == 0
 
@@ -139,7 +140,7 @@ def test_a_chroma_server_that_refuses_the_token_or_lost_a_collection_is_found(
     lost = ProjectIndex(project_id=project_id, collection="memories-1", embedding_model="m", mean=b"", ready_at=now())
     with stored.write() as session:
         session.add(lost)
-    assert line(run, "Chroma") == "WRONG 1 of 1 collections do not match SQL: run python -m server reindex"
+    assert line(run, "Chroma") == f"WRONG 1 of 1 collections do not match SQL: run {command_line('reindex')}"
     served.answers["/identity"] = (401, b"{}")
     assert line(run, "Chroma").endswith("slow: check SELFMEMORY_CHROMA_TOKEN")
     served.stop()

@@ -39,7 +39,8 @@ def test_nothing_needs_to_be_set(environment: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_name_in_the_environment_stops_the_start(environment: pytest.MonkeyPatch) -> None:
-    assert refusal(environment, {"SELFMEMORY_PROT": "9"}).startswith("SELFMEMORY_PROT is not a setting")
+    said = "SELFMEMORY_PROT is not a setting; did you mean SELFMEMORY_PORT? docs/configuration.md lists them all"
+    assert refusal(environment, {"SELFMEMORY_PROT": "9"}) == said
 
 
 def test_an_unknown_name_in_the_file_stops_the_start(tmp_path: Path) -> None:

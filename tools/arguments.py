@@ -34,8 +34,8 @@ CHOSEN = {"project_id", "project", "organization_id", "user_id", "user", "agent_
 def read_arguments(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any] | None) -> dict[str, object]:
     """Return the arguments that the caller gave, converted to the schema's types.
 
-    Null means left out. For an optional argument, blank text, the words of `NOTHING`, and 0 for a number that begins
-    at 1 mean the same. Raises Invalid, which names an argument that cannot be read or that the tool does not have.
+    Null means left out. For an optional argument, blank text and the words of `NOTHING` mean the same, and so does a
+    limit of 0. Raises Invalid, which names an argument that cannot be read or that the tool does not have.
     """
     properties, required = schema["properties"], schema.get("required", ())
     values: dict[str, object] = {}
@@ -64,7 +64,7 @@ def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
         match schema["type"]:
             case "integer":
                 number = _whole_number(value)
-                return None if number == 0 and schema.get("minimum") == 1 else number
+                return None if number == 0 and name == "limit" else number
             case "number":
                 return _number(value)
             case "boolean":

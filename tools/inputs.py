@@ -53,7 +53,9 @@ class SearchArguments(BaseModel):
         description="The user's time zone, such as Europe/Berlin, in which days begin and end; UTC if left out.",
     )
     created_after: Moment = Field(default="", description="Only memories from this ISO 8601 date or time on.")
-    created_before: Moment = Field(default="", description="Only memories before this ISO 8601 date or time.")
+    created_before: Moment = Field(
+        default="", description="Only memories before this ISO 8601 date or time; a date excludes that day."
+    )
     metadata: Data = Field(default={}, description="Only memories whose metadata has exactly these values.")
     threshold: Threshold = Field(
         default=0,

@@ -113,14 +113,11 @@ async def read_resource(context: Context, params: ReadResourceRequestParams) -> 
     return await resources.read_resource(call_of(context), str(params.uri))
 
 
-def mcp_routes(settings: Settings) -> tuple[list[Route], StreamableHTTPSessionManager]:
-    """Return the routes of /mcp and the session manager, which must run (`manager.run()`) while they serve requests.
-
-    There is a route with and one without a trailing slash, because clients do not follow redirects.
-    """
+def mcp_route(settings: Settings) -> tuple[Route, StreamableHTTPSessionManager]:
+    """Return the route of /mcp and the session manager, which must run (`manager.run()`) while it serves requests."""
     # Without settings for it, the manager does not check Host and Origin. The gate does, and answers in JSON.
     manager = StreamableHTTPSessionManager(
         protocol_server(), json_response=True, stateless=True, max_request_body_size=BODY_LIMIT
     )
     enter = gate(manager.asgi_app, SCOPES, settings)
-    return [Route(path, enter, methods=METHODS) for path in ("/mcp", "/mcp/")], manager
+    return Route("/mcp", enter, methods=METHODS), manager

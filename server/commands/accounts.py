@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from sqlmodel import Session, col, select
 
 from server.commands.existing import existing
-from server.commands.output import print_message, print_result
+from server.commands.output import command_line, print_message, print_result
+from server.commands.sqlite_copy import database_file
 from server.database import migrated
 from server.domain import addresses, letters, names
 from server.domain.people import passwords, second_factors, users
@@ -69,7 +70,8 @@ def change_email(settings: Settings, args: Namespace) -> None:
 
 def _tell_how_to_sign_in(user: User) -> None:
     if user.password_hash is None:
-        print_message(f"To open the pages, set a password first: python -m server reset-password --email {user.email}")
+        reset = command_line("reset-password", "--email", user.email or "")
+        print_message(f"To open the pages, set a password first: {reset}")
 
 
 def _project(session: Session, user: User, name: str | None) -> Project:
@@ -86,6 +88,12 @@ def _project(session: Session, user: User, name: str | None) -> Project:
 
 @contextmanager
 def writing(settings: Settings) -> Iterator[Session]:
-    """Open the migrated database, and begin a transaction that may write."""
+    """Open the migrated database, and begin a transaction that may write. Say so if this creates the database."""
+    is_new = settings.is_sqlite and not database_file(settings).exists()
     with migrated(settings.database_url.get_secret_value()) as database, database.write() as session:
         yield session
+    if is_new:
+        print_message(
+            f"Created the database {database_file(settings)}. If the server uses another one, repeat this with its "
+            "SELFMEMORY_DATA_DIR."
+        )

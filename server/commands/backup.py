@@ -24,6 +24,7 @@ STANDARD = "-"
 
 def backup(settings: Settings, args: Namespace) -> None:
     """Write the file, or nothing. Raises SettingsError."""
+    sqlite_copy.require_database(settings)
     with _leaving_nothing_behind():
         if args.file == STANDARD:
             _write_to_standard_output(settings)
@@ -37,9 +38,8 @@ def backup(settings: Settings, args: Namespace) -> None:
 
 
 def _copy(settings: Settings, file: Path) -> None:
-    if not settings.is_sqlite or sqlite_copy.database_file(settings).exists():
-        with suppress(sa.exc.DBAPIError):  # the copy reports what is wrong with the database
-            _remove_deleted(settings.database_url.get_secret_value())
+    with suppress(sa.exc.DBAPIError):  # the copy reports what is wrong with the database
+        _remove_deleted(settings.database_url.get_secret_value())
     (sqlite_copy.copy if settings.is_sqlite else postgres_copy.copy)(settings, file)
 
 

@@ -4,7 +4,9 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from server.commands.checks import CheckFailed
-from server.database import Database, migrated
+from server.commands.existing import existing
+from server.commands.output import command_line
+from server.database import Database
 from server.index.chroma.failures import ChromaFailed
 from server.models import IndexTask, Project, ProjectIndex
 from server.settings import Settings
@@ -21,7 +23,7 @@ WHAT_TO_CHECK = {
 
 def check_chroma(settings: Settings) -> str:
     """Return a summary of what was found. Raises CheckFailed."""
-    with migrated(settings.database_url.get_secret_value()) as database:
+    with existing(settings) as database:
         ready, missing = _collections(database, settings.exact_scan_limit)
     if not settings.chroma_url:
         return f"embedded, opened by the server alone: {len(ready)} collections ready, {missing} not built yet"
@@ -31,7 +33,7 @@ def check_chroma(settings: Settings) -> str:
         what = WHAT_TO_CHECK.get(str(error), "SELFMEMORY_CHROMA_URL, and that it runs")
         raise CheckFailed(f"does not answer ({error}), so searches of large projects are slow: check {what}") from None
     if wrong:
-        raise CheckFailed(f"{wrong} of {len(ready)} collections do not match SQL: run python -m server reindex")
+        raise CheckFailed(f"{wrong} of {len(ready)} collections do not match SQL: run {command_line('reindex')}")
     return f"the server answers: {len(ready)} collections ready, {missing} not built yet"
 
 

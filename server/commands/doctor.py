@@ -16,8 +16,11 @@ from server import data_folder
 from server.commands import model_checks, start_warnings
 from server.commands.checks import Check, CheckFailed, run_checks
 from server.commands.chroma_check import check_chroma
+from server.commands.existing import existing
+from server.commands.output import command_line
+from server.commands.sqlite_copy import require_database
 from server.commands.upkeep import open_model
-from server.database import Database, migrated
+from server.database import Database
 from server.health import LOW_DISK_BYTES, free_bytes
 from server.index.upkeep.owner_lock import ownership
 from server.limits import in_redis
@@ -28,7 +31,7 @@ from server.models.stored_size import TOTAL_SIZE
 from server.oidc import CALLBACK, ProviderAway, open_provider
 from server.postgres import is_pooled
 from server.sealing import Purpose, key_id, seal_for
-from server.settings import SECRET_KEY_FILE, Settings
+from server.settings import SECRET_KEY_FILE, Settings, SettingsError
 from server.urls import is_loopback
 
 PUBLIC_URL_SECONDS = 5
@@ -37,9 +40,12 @@ PUBLIC_URL_SECONDS = 5
 OFTEN_ENOUGH = 1_000
 """A rate so high that the doctor never reaches it."""
 
+IN_DATABASE = ("secret key", "index", "Chroma", "vectors", "languages", "mail")
+"""These checks open the database, which would create it."""
+
 
 def doctor(settings: Settings, _args: Namespace) -> int:
-    """Print one line per check. Return 1 if any check failed."""
+    """Print one line per check. Return 1 if any check failed. Without a database, leave out what needs one."""
     checks: dict[str, Check] = {
         "settings": _settings,
         "data folder": _data_folder,
@@ -55,6 +61,10 @@ def doctor(settings: Settings, _args: Namespace) -> int:
         "provider": _provider,
         "public URL": _public_url,
     }
+    try:
+        require_database(settings)
+    except SettingsError:
+        checks = {name: check for name, check in checks.items() if name not in IN_DATABASE}
     return run_checks(checks, settings)
 
 
@@ -68,6 +78,8 @@ def _settings(settings: Settings) -> str:
 
 def _data_folder(settings: Settings) -> str:
     folder = settings.data_dir.absolute()
+    if not folder.exists():
+        return f"{folder} does not exist yet: the first start creates it"
     data_folder.require_writable(folder)
     kind = data_folder.network_file_system(folder)
     if kind and settings.is_sqlite:
@@ -82,7 +94,7 @@ def _data_folder(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
-    with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
+    with existing(settings) as database, database.read() as session:
         began = time.perf_counter()
         session.execute(sa.text("SELECT 1"))
         spent = (time.perf_counter() - began) * 1000
@@ -93,7 +105,7 @@ def _database(settings: Settings) -> str:
 
 def _about_sqlite(session: Session) -> str:
     if (problem := session.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()) != "ok":
-        raise CheckFailed(f"the file is damaged ({problem}): run python -m server restore with a backup")
+        raise CheckFailed(f"the file is damaged ({problem}): run {command_line('restore', 'BACKUP')}")
     return ""
 
 
@@ -116,7 +128,7 @@ def _secret_key(settings: Settings) -> str:
     file = settings.data_dir.absolute() / SECRET_KEY_FILE
     is_set = bool(settings.secret_key.get_secret_value())
     back = "set SELFMEMORY_SECRET_KEY to the earlier one" if is_set else f"put the earlier {file} back"
-    with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
+    with existing(settings) as database, database.read() as session:
         sealed = session.scalar(sa.select(col(SecondFactor.sealed_secret)).limit(1))
         names = set(session.scalars(sa.select(col(Mail.key_id)).where(col(Mail.key_id).is_not(None)).distinct()))
     if not is_set and not file.exists():
@@ -137,7 +149,7 @@ def _secret_key(settings: Settings) -> str:
 
 def _index(settings: Settings) -> str:
     """Compare memories, words, vectors and counters in SQL."""
-    with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
+    with existing(settings) as database, database.read() as session:
         deleted = _count(session, deleted_projects().subquery())
         kept = col(Memory.project_id).not_in(deleted_projects())
         memories, size = session.execute(sa.select(sa.func.count(), TOTAL_SIZE).select_from(Memory).where(kept)).one()
@@ -147,7 +159,7 @@ def _index(settings: Settings) -> str:
         counted = session.execute(sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in columns))).one()
         words = _count(session, sa.table("memory_words"))
         if (memories, pieces, size) != tuple(counted) or words != _count(session, Memory):
-            raise CheckFailed("does not match the memories in SQL: run python -m server reindex")
+            raise CheckFailed(f"does not match the memories in SQL: run {command_line('reindex')}")
         owner = ownership(settings, session)
     removing = f"; {deleted} deleted projects to be removed from the disk" if deleted else ""
     return f"{memories} memories in {pieces} pieces; {pending} changes pending{removing}; {owner}"

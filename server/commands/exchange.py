@@ -11,15 +11,20 @@ from tqdm import tqdm
 
 from server.commands.existing import existing
 from server.commands.output import print_message, write_result
+from server.domain.memory import activity
 from server.domain.memory.duplicates import OnDuplicate
 from server.domain.memory.exchange.entries import Warnings
-from server.domain.memory.exchange.export import ExportFormat, record_export, write_export
+from server.domain.memory.exchange.export import (
+    ExportFormat,
+    record_export,
+    require_existing_project,
+    write_export,
+)
 from server.domain.memory.exchange.sources import Format, checked, read_path
 from server.domain.memory.imports import import_memories, publish_committed
 from server.errors import Invalid
 from server.index import MemoryIndex
 from server.index.model.embeddings import open_late
-from server.models import Project
 from server.settings import Settings
 
 CHUNK_BYTES = 1_000_000
@@ -31,12 +36,12 @@ def export(settings: Settings, args: Namespace) -> None:
         with existing(settings) as database:
             publish_committed(database, args.project)  # no server may run that would do it
             with database.read() as session:
-                project = session.get(Project, args.project)
-                total = project.memory_count if project else None
-                with tqdm(total=total, unit=" memories", file=sys.stderr) as bar:
+                project = require_existing_project(session, args.project)
+                with tqdm(total=project.memory_count, unit=" memories", file=sys.stderr) as bar:
                     count = write_export(session, args.project, file, bar.update, ExportFormat(args.format))
             with database.write() as session:
                 record_export(session, None, args.project, count)
+                activity.store_noted(session, settings.activity_days)
         file.seek(0)
         write_result(file)
 
@@ -53,7 +58,13 @@ def import_(settings: Settings, args: Namespace) -> None:
         try:
             with tqdm(unit=" memories", file=sys.stderr) as bar:
                 imported = import_memories(
-                    database, args.project, lines, index, bar.update, OnDuplicate(args.on_duplicate)
+                    database,
+                    args.project,
+                    lines,
+                    index,
+                    bar.update,
+                    OnDuplicate(args.on_duplicate),
+                    settings.activity_days,
                 )
         finally:
             index.close()

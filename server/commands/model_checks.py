@@ -2,7 +2,8 @@
 
 import time
 
-from server.database import Database, migrated
+from server.commands.existing import existing
+from server.database import Database
 from server.health import advice_for
 from server.index.model import languages
 from server.index.upkeep import survey
@@ -14,7 +15,7 @@ LOOKING_SECONDS = 5.0
 
 def vectors(settings: Settings) -> str:
     """Report how many memories have vectors of each model, and the progress of re-embedding."""
-    with migrated(settings.database_url.get_secret_value()) as database, database.read() as session:
+    with existing(settings) as database, database.read() as session:
         models = survey.count_models(session)
         work = survey.read(session).work
     if not models:
@@ -32,7 +33,7 @@ def language(settings: Settings) -> str:
     """Report whether the model can handle the languages of the memories."""
     if languages.advice(settings) is None:
         return "the model is not limited to English"
-    with migrated(settings.database_url.get_secret_value()) as database:
+    with existing(settings) as database:
         misread = _count_misread(database)
     return advice_for(settings, misread) or "the model can handle the languages of the memories"
 

@@ -52,6 +52,7 @@ def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
         renewal.renew(database, installation)
     shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections now
     yield f"Restored {name}. Now start the servers. They rebuild the index of large projects in the background."
+    yield "What was added since the backup is gone."
 
 
 @contextmanager

@@ -6,13 +6,13 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from server import data_folder
 from server.commands import postgres_restore, sqlite_restore
 from server.commands.backup import STANDARD
-from server.commands.output import print_message
+from server.commands.output import command_line, print_message
 from server.commands.sqlite_copy import MAGIC
 from server.settings import Settings, SettingsError
 
@@ -24,12 +24,13 @@ POSTGRES_MAGIC = b"PGDMP"
 
 def restore(settings: Settings, args: Namespace) -> None:
     """Replace the database with the backup, or change nothing. Raises SettingsError."""
-    data_folder.require_writable(settings.data_dir)
+    is_piped = args.file == STANDARD
+    name = "standard input" if is_piped else args.file
+    beginning = sys.stdin.buffer.read(len(MAGIC)) if is_piped else _beginning_of(args.file)
+    _require_backup(beginning, name, settings.is_sqlite)
     with ExitStack() as stack:
         stack.enter_context(_no_server(settings))
-        file = Path(args.file) if args.file != STANDARD else stack.enter_context(_standard_input(settings))
-        name = args.file if args.file != STANDARD else "standard input"
-        _require_backup(file, name, settings.is_sqlite)
+        file = stack.enter_context(_standard_input(settings, beginning)) if is_piped else Path(args.file)
         put_back = sqlite_restore.restore if settings.is_sqlite else postgres_restore.restore
         for message in put_back(settings, file, name):
             print_message(message)
@@ -38,10 +39,20 @@ def restore(settings: Settings, args: Namespace) -> None:
 
 @contextmanager
 def _no_server(settings: Settings) -> Iterator[None]:
-    """Keep servers from starting in this data folder. Raises SettingsError if one runs."""
+    """Keep servers from starting in this data folder. Raises SettingsError if one runs.
+
+    It removes the locks, and an empty folder, that it creates.
+    """
     with ExitStack() as locks:
+        if not settings.data_dir.exists():
+            locks.callback(_remove_if_empty, settings.data_dir)
+        data_folder.require_writable(settings.data_dir)
         for name in LOCKS:
-            lock = locks.enter_context((settings.data_dir / name).open("w"))
+            path = settings.data_dir / name
+            is_new = not path.exists()
+            lock = locks.enter_context(path.open("w"))
+            if is_new:
+                locks.callback(path.unlink)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -51,27 +62,36 @@ def _no_server(settings: Settings) -> Iterator[None]:
         yield
 
 
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
 @contextmanager
-def _standard_input(settings: Settings) -> Iterator[Path]:
-    """Yield a temporary file that holds standard input."""
+def _standard_input(settings: Settings, beginning: bytes) -> Iterator[Path]:
+    """Yield a temporary file that holds standard input, of which the beginning has been read."""
     with tempfile.TemporaryDirectory(prefix="restore-", dir=settings.data_dir) as folder:
         file = Path(folder) / "backup"
         file.touch(0o600)
         with file.open("wb") as copy:
+            copy.write(beginning)
             shutil.copyfileobj(sys.stdin.buffer, copy)
         yield file
 
 
-def _require_backup(file: Path, name: str, for_sqlite: bool) -> None:
-    """Raises SettingsError unless the file begins as a backup of this kind of database does."""
+def _beginning_of(file: str) -> bytes:
     try:
-        with file.open("rb") as opened:
-            begins = opened.read(len(MAGIC))
+        with open(file, "rb") as opened:
+            return opened.read(len(MAGIC))
     except OSError as error:
-        raise SettingsError(f"cannot read the backup {name}: {error.strerror}") from None
-    is_sqlite, is_postgres = begins == MAGIC, begins.startswith(POSTGRES_MAGIC)
+        raise SettingsError(f"cannot read the backup {file}: {error.strerror}") from None
+
+
+def _require_backup(beginning: bytes, name: str, for_sqlite: bool) -> None:
+    """Raises SettingsError unless the file begins as a backup of this kind of database does."""
+    is_sqlite, is_postgres = beginning == MAGIC, beginning.startswith(POSTGRES_MAGIC)
     if not (is_sqlite or is_postgres):
-        raise SettingsError(f"{name} is not a backup: restore reads what python -m server backup wrote")
+        raise SettingsError(f"{name} is not a backup: restore reads what {command_line('backup')} wrote")
     if is_sqlite != for_sqlite:
         of, other = ("SQLite", "Postgres") if is_sqlite else ("Postgres", "SQLite")
         raise SettingsError(

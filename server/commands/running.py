@@ -36,6 +36,7 @@ def run(args: Namespace) -> int:
             print_message(f"selfmemory: {_sentence(error, settings)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise flushing at exit would fail too
     except KeyboardInterrupt:
+        print_message("selfmemory: stopped before it was finished.")
         return INTERRUPTED
     return 1
 

@@ -82,9 +82,12 @@ def serve(settings: Settings, _args: Namespace) -> int:
             log.warning(warning)
         with lock_data_dir(settings):
             if settings.workers == 1:
-                return serve_in_process(settings, listener)
-            hand_down(chosen)
-            return serve_in_workers(settings, listener)
+                code = serve_in_process(settings, listener)
+            else:
+                hand_down(chosen)
+                code = serve_in_workers(settings, listener)
+        log.info("stopped")
+        return code
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -34,11 +34,17 @@ def database_file(settings: Settings) -> Path:
     return Path(sa.make_url(settings.database_url.get_secret_value()).database or "").resolve()
 
 
+def require_database(settings: Settings) -> None:
+    """Raises SettingsError if the database is a SQLite file that does not exist. Opening it would create it."""
+    if settings.is_sqlite and not (file := database_file(settings)).exists():
+        is_named = "database_url" in settings.model_fields_set
+        setting = "DATABASE_URL to the database" if is_named else "DATA_DIR to the folder"
+        raise SettingsError(f"there is no database {file}: set SELFMEMORY_{setting} of the server")
+
+
 def copy(settings: Settings, file: Path) -> None:
     """Write a consistent copy of the database into the empty `file`, while others write. Raises SettingsError."""
     source = database_file(settings)
-    if not source.exists():
-        raise SettingsError(f"there is no database {source} yet, so there is nothing to back up")
     with _connected(source) as connection, _explained(file):
         _copy_into(connection, file)
     with _connected(file) as connection, _explained(file):

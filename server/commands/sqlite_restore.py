@@ -37,7 +37,10 @@ def restore(settings: Settings, backup: Path, name: str) -> Iterator[str]:
     shutil.rmtree(settings.data_dir / "chroma", ignore_errors=True)  # no project uses its collections now
     yield f"Restored {name}. Now start the server. It rebuilds the index of large projects in the background."
     if is_kept:
-        yield f"The previous database is {target}{suffix}: delete it when you no longer need it."
+        yield (
+            f"What was added since the backup is only in the previous database, {target}{suffix}: "
+            "delete it when you no longer need it."
+        )
     yield from messages
 
 

@@ -10,16 +10,12 @@ from server.errors import NotFound, ServiceError
 from server.logs import request_id
 from server.request_credentials import SAFE_METHODS
 from server.runtime import State
-from server.urls import is_local_path
-
-PROGRAM_PATHS = ("/api", "/v1", "/mcp", "/oauth", "/.well-known", "/health", "/metrics", "/openapi.json", "/docs")
-"""Paths whose errors are for programs. All other pages are for people."""
+from server.urls import is_for_programs, is_local_path
 
 
 def is_for_people(connection: HTTPConnection[State]) -> bool:
     """Return whether to show an error as a page. An unknown path gets a page if the client accepts HTML."""
-    path: str = connection.scope["path"]
-    if any(path == prefix or path.startswith(f"{prefix}/") for prefix in PROGRAM_PATHS):
+    if is_for_programs(connection.scope["path"]):
         return False
     return "endpoint" in connection.scope or "text/html" in connection.headers.get("accept", "")
 

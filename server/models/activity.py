@@ -22,7 +22,10 @@ class ActivityKind(StrEnum):
 
 
 class ActivityEvent(SQLModel, table=True):
-    """One operation. `count` is the number of affected memories; `memory_ids` are the first of them."""
+    """One operation. `count` is the number of affected memories; `memory_ids` are the first of them.
+
+    `actor_id` is empty for the command line.
+    """
 
     __tablename__ = "activity_events"
     __table_args__ = (

@@ -15,6 +15,10 @@ class SourceKind(StrEnum):
     IMPORT = "import"
 
 
+COMMAND = "command"
+"""The kind of source of what the command line does. It is in the activity only: no memory has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A credential or an import, with the name that it had at the time."""

@@ -160,7 +160,7 @@ async def test_a_slash_at_the_end_leads_to_the_page(ann: Visitor) -> None:
     for path in ("/dashboard", f"{ann.project}/memories", "/sign-in", "/no-such-page"):
         answer = await ann.client.get(f"{path}//?q=tea&x=%2F", headers=HTML)
         assert (answer.status_code, answer.headers["location"]) == (303, f"{path}?q=tea&x=%2F"), path
-    for path in ("//evil.example/", "/%5Cevil.example/", "///", "/api/memories/", "/oauth/authorize/", "/mcp/x/"):
+    for path in ("//evil.example/", "/%5Cevil.example/", "///", "/api/x/", "/oauth/x/", "/mcp/x/"):
         answer = await ann.client.get(f"http://localhost:8081{path}", headers=HTML)
         assert answer.status_code in (404, 303), path
         assert answer.headers.get("location", "/%5Cevil.example") == "/%5Cevil.example", path

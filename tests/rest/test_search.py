@@ -113,7 +113,7 @@ async def test_an_invalid_or_missing_value_is_named(api: Caller) -> None:
     for body, sentence in BAD:
         refused = await api.post("/api/memories/search", body)
         assert (refused.status_code, refused.json()) == (400, {"detail": sentence})
-    for words in ("tomorrow", "", "2024-02-30", "last_0_days"):
+    for words in ("tomorrow", "", "2024-02-30.."):
         refused = await api.post("/api/memories/search", {"query": "x", "filters": {"temporal_filter": words}})
         assert refused.status_code == 400
         assert refused.json()["detail"].startswith("temporal_filter: must be one of today, yesterday")

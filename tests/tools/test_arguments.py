@@ -38,6 +38,14 @@ async def test_a_limit_of_zero_is_left_out(mcp: Mcp, two: list[str], zero: objec
     assert len((await mcp.call("list_memories", limit=zero))["results"]) == 2
 
 
+@pytest.mark.parametrize("value", [0, "0", 0.0, -1, "-1", "abc", 1.5, "1.5", True, 10**9, "1e400", [], {}])
+@pytest.mark.parametrize(("tool", "name"), [("add_memory", "expires_in_days"), ("context", "budget")])
+async def test_a_number_that_is_given_is_valid_or_refused(mcp: Mcp, tool: str, name: str, value: object) -> None:
+    content = {"content": "The door code is 4711."} if tool == "add_memory" else {}
+    assert (await mcp.refusal(tool, **content, **{name: value})).startswith(f"{name}: must be ")
+    assert (await mcp.call("list_memories"))["total"] == 0
+
+
 async def test_what_is_left_out_of_a_change_stays(mcp: Mcp, two: list[str]) -> None:
     before = await mcp.call("fetch", id=two[0])
     names = [name for name in await arguments_of(mcp, "update_memory") if name not in ("id", "topic_category")]

@@ -105,11 +105,6 @@ async def test_only_post_is_allowed(client: httpx.AsyncClient, alice: Tenant, pa
     assert method == "HEAD" or answer.json() == {"detail": "This method is not allowed here."}
 
 
-async def test_a_trailing_slash_makes_no_difference(client: httpx.AsyncClient, alice: Tenant) -> None:
-    answers = [await client.post(path, json=PING, headers={**ACCEPT, **alice.auth}) for path in ("/mcp", "/mcp/")]
-    assert [(answer.status_code, answer.json()["result"]) for answer in answers] == [(200, {}), (200, {})]
-
-
 @pytest.mark.parametrize(("tool", "arguments"), WRITES)
 async def test_a_read_only_credential_is_challenged_for_the_write_scope(
     mcp: Mcp, reader: Mcp, tool: str, arguments: dict[str, str]

@@ -16,7 +16,7 @@ from server.domain.memory import activity, assistants, titles
 from server.domain.memory.activity import ActivityFilters, NamedEvent
 from server.domain.memory.expiry import parse_moment
 from server.domain.memory.revert import Reversion
-from server.domain.memory.source import SourceFilter, parse_id
+from server.domain.memory.source import ActivitySourceFilter, parse_id
 from server.errors import Invalid
 from server.models.activity import ActivityKind
 from server.models.sources import SourceKind
@@ -83,7 +83,7 @@ class ActivityQuery(BaseModel):
     """The query string of the URL: one kind of event, one source, and where the page begins."""
 
     kind: Annotated[ActivityKind | None, BeforeValidator(lambda value: value or None)] = None
-    source: Annotated[SourceFilter | None, BeforeValidator(lambda value: value or None)] = None
+    source: Annotated[ActivitySourceFilter | None, BeforeValidator(lambda value: value or None)] = None
     before: str | None = None
 
     def query(self, **changes: str | None) -> str:

@@ -15,13 +15,12 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from server.domain.access import Action, require_project
-from server.domain.memory.source import source_of
+from server.domain.memory.source import ACTIVITY_KINDS, source_of, source_of_command
 from server.domain.retention import delete_chunk
 from server.models import ActivityEvent, Project, User, metadata
 from server.models.activity import ActivityKind
 from server.models.base import new_id, now
 from server.models.projects import IS_DELETED
-from server.models.sources import SourceKind
 from server.principal import Principal
 
 MOST_IDS = 1_000
@@ -74,16 +73,17 @@ def note(
     *,
     count: int | None = None,
     query: str | None = None,
+    import_id: str | None = None,
 ) -> None:
     """Note what the operation did. A list or a read that showed no memory is nothing to note.
 
-    `count` is the number of affected memories. Give it if `memory_ids` does not name all of them.
+    `principal` is None for the command line, whose imports have an `import_id`. `count` is the number of affected
+    memories. Give it if `memory_ids` does not name all of them.
     """
     ids = list(memory_ids)
-    is_empty = kind in _SHOWING and not ids
-    if principal is None or is_empty:  # a command has no principal
+    if kind in _SHOWING and not ids:
         return
-    source = source_of(principal)
+    source = source_of(principal) if principal else source_of_command(import_id)
     event: Noted = {
         "id": new_id("act_"),
         "project_id": project_id,
@@ -91,7 +91,7 @@ def note(
         "source_kind": source.kind,
         "source_id": source.id,
         "source_name": source.name,
-        "actor_id": principal.user_id,
+        "actor_id": principal.user_id if principal else "",
         "memory_ids": ids[: SHOWN_IDS if kind in _READING else MOST_IDS],
         "query": None if query is None else query[:QUERY_LENGTH],
         "count": len(ids) if count is None else count,
@@ -114,6 +114,12 @@ def store(session: Session, events: Sequence[Noted]) -> None:
     rows = [event for event in events if event["project_id"] in existing]
     if rows:
         session.execute(_INSERT, rows)
+
+
+def store_noted(session: Session, days: int) -> None:
+    """Store what operations noted in the session, unless `days` is 0. For commands, which have no activity log."""
+    if days:
+        store(session, noted_in(session))
 
 
 def list_activity(
@@ -157,7 +163,7 @@ def _days_ago(days: int) -> datetime:
 def _conditions(filters: ActivityFilters) -> list[sa.ColumnElement[bool]]:
     matching: list[sa.ColumnElement[bool]] = []
     if filters.source is not None:
-        column = ActivityEvent.source_kind if filters.source in list(SourceKind) else ActivityEvent.source_id
+        column = ActivityEvent.source_kind if filters.source in ACTIVITY_KINDS else ActivityEvent.source_id
         matching.append(col(column) == filters.source)
     if filters.memory_id is not None:
         written = sa.cast(col(ActivityEvent.memory_ids), sa.Text)

@@ -138,7 +138,7 @@ def keep(session: Session, import_id: str, staged: Sequence[Staged]) -> None:
 def commit(session: Session, principal: Principal | None, import_id: str) -> None:
     """Decide that all staged lines will be stored. Raises the errors of `accept`."""
     project, count = accept(session, principal, import_id)
-    activity.note(session, principal, project.id, ActivityKind.IMPORT, count=count)
+    activity.note(session, principal, project.id, ActivityKind.IMPORT, count=count, import_id=import_id)
     audit.record_memories(session, Event.MEMORIES_IMPORTED, principal, project, count)
 
 
@@ -209,8 +209,6 @@ def committed_in(session: Session, _principal: Principal | None, project_id: str
 def in_chunks(lines: Iterable[Line]) -> Iterator[list[NumberedLine]]:
     """Yield the lines with their positions, as many as one staging transaction takes. Raises the errors of reading the
     lines.
-
-    Their vectors are computed before the transaction.
     """
 
     def weigh(numbered: NumberedLine) -> int:
@@ -226,12 +224,12 @@ def import_memories(
     index: Index,
     progress: Progress = no_progress,
     on_duplicate: OnDuplicate = OnDuplicate.SKIP,
+    activity_days: int = 0,
 ) -> Imported:
-    """Import all lines or none, and return when all can be found. For commands: blocks. No lock is held while lines
-    are read.
+    """Import all lines or none, and return when all can be found. For commands: blocks.
 
-    Calls `progress` after each chunk with the number of memories that were read. Raises NotFound, QuotaExceeded, and
-    Invalid with the place of the first invalid line.
+    No lock is held while lines are read. Calls `progress` after each chunk with the number of memories that were read.
+    Raises NotFound, QuotaExceeded, and Invalid with the place of the first invalid line.
     """
     with database.write() as session:
         import_id = begin(session, None, project_id)
@@ -244,6 +242,7 @@ def import_memories(
             progress(len(chunk))
         with database.write() as session:
             commit(session, None, import_id)
+            activity.store_noted(session, activity_days)
     finally:
         _repeat(database, discard, import_id)  # does nothing after the commit
     publish_committed(database, project_id)

@@ -14,7 +14,7 @@ from server.reasons import NOT_A_MOMENT
 
 VOCABULARY = (
     "today, yesterday, this_week, last_week, this_month, last_month, this_year, last_year, last_N_days, last_N_hours, "
-    "a date (2026-02-22) or a range (2026-02-01..2026-02-22)"
+    "a date (2026-02-22) or a range (2026-02-01..2026-02-22, with both days)"
 )
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -24,7 +24,12 @@ _MOMENT = re.compile(
 """ISO 8601 with hours and minutes, and as databases and front matter write it: `2026-02-22 10:30:00 +00`."""
 
 _DAYS = re.compile(rf"({_DATE})(?:\.\.({_DATE}))?")
-_ROLLING = re.compile(r"last_([0-9]{1,6})_(day|hour)s?")
+_ROLLING = re.compile(r"last_([+-]?[0-9]+)_(day|hour)s?")
+_UNREAL = "must have dates that exist, from 0002-01-01 to 9998-12-31"
+_MOST_ROLLING = 700_000
+"""In days, this goes back almost to the year 1, where Python's calendar begins."""
+
+_MOST_DIGITS = 20
 _ONE_DAY = timedelta(days=1)
 
 
@@ -64,14 +69,14 @@ def period_of(text: str, zone: tzinfo, moment: datetime, field: str = "temporal_
     words = re.sub(r"[\s_]+", "_", text.strip().casefold())
     try:
         if days := _DAYS.fullmatch(words):
-            return _days(date.fromisoformat(days[1]), date.fromisoformat(days[2] or days[1]) + _ONE_DAY, zone)
+            return _dates(days[1], days[2] or days[1], zone)
         if rolling := _ROLLING.fullmatch(words):
-            return _rolling(int(rolling[1]), rolling[2], moment)
+            return _rolling(rolling[1], rolling[2], moment)
         if words in _CALENDAR:
             return _days(*_CALENDAR[words](moment.astimezone(zone).date()), zone)
-    except (ValueError, OverflowError):
-        pass
-    raise Invalid(f"must be one of {VOCABULARY}.", field=field)
+        raise ValueError(f"must be one of {VOCABULARY}")
+    except ValueError as reason:
+        raise Invalid(f"{reason}.", field=field) from None
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -144,9 +149,18 @@ _CALENDAR: dict[str, Calendar] = {
 }
 
 
+def _dates(first: str, last: str, zone: tzinfo) -> Period:
+    """Return the period from the first to the last day, with both. Raises ValueError with a reason for the caller."""
+    try:
+        period = _days(date.fromisoformat(first), date.fromisoformat(last) + _ONE_DAY, zone)
+    except (ValueError, OverflowError):
+        raise ValueError(_UNREAL) from None
+    if last < first:
+        raise ValueError(f"must begin with the earlier date: {last}..{first}")
+    return period
+
+
 def _days(first: date, end: date, zone: tzinfo) -> Period:
-    if end <= first:
-        raise ValueError("the range ends before it begins")
     return Period(_midnight(first, zone), _midnight(end, zone))
 
 
@@ -154,7 +168,9 @@ def _midnight(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day, time.min, zone).astimezone(UTC)
 
 
-def _rolling(count: int, unit: str, moment: datetime) -> Period:
-    if count == 0:
-        raise ValueError("the last zero days are an empty period")
-    return Period(moment - timedelta(**{f"{unit}s": count}), None)
+def _rolling(count: str, unit: str, moment: datetime) -> Period:
+    """Return the period of the last `count` days or hours. Raises ValueError with a reason for the caller."""
+    length = int(count[:_MOST_DIGITS])  # Python refuses to parse thousands of digits
+    if not 1 <= length <= _MOST_ROLLING:
+        raise ValueError(f"must have a number from 1 to {_MOST_ROLLING} in last_N_{unit}s")
+    return Period(moment - timedelta(**{f"{unit}s": length}), None)

@@ -1,6 +1,8 @@
 """The sources through which memories are added and changed, as callers read them and filter by them."""
 
 import unicodedata
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -9,7 +11,7 @@ from sqlmodel import col
 
 from server.models import Memory
 from server.models.base import is_id
-from server.models.sources import Source, SourceKind
+from server.models.sources import COMMAND, Source, SourceKind
 from server.principal import CredentialKind, Principal
 
 KINDS = {
@@ -42,16 +44,25 @@ def one_line(name: str) -> str:
     return " ".join(visible.split())[:NAME_LENGTH]
 
 
-def parse_filter(value: str) -> str:
+def source_of_command(import_id: str | None) -> Source:
+    """Return the source of an event of the command line. The id of an import is the one to revert."""
+    return Source(COMMAND, import_id or COMMAND, "Command line")
+
+
+def parse_filter(value: str, kinds: Sequence[str] = tuple(SourceKind)) -> str:
     """Return the kind or the id of a source. Raises ValueError."""
-    if value not in list(SourceKind) and not any(is_id(prefix, value) for prefix in PREFIXES):
-        raise ValueError(f"must be {', '.join(SourceKind)}, or the id of one")
+    if value not in kinds and not any(is_id(prefix, value) for prefix in PREFIXES):
+        raise ValueError(f"must be {', '.join(kinds)}, or the id of one")
     return value
 
 
 BY_SOURCE = "api_key, application, session or import; or the id of one"
 SourceFilter = Annotated[str, AfterValidator(parse_filter)]
 """A kind of source, or the id of one."""
+
+ACTIVITY_KINDS = (*SourceKind, COMMAND)
+ActivitySourceFilter = Annotated[str, AfterValidator(partial(parse_filter, kinds=ACTIVITY_KINDS))]
+"""Like `SourceFilter`, and the command line."""
 
 
 def parse_id(value: str) -> str:

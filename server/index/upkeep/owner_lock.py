@@ -88,6 +88,10 @@ class FileLock:
     def is_held(self) -> bool:
         return self._descriptor is not None
 
+    def exists(self) -> bool:
+        """Return whether a process has ever taken the lock."""
+        return self._path.exists()
+
     def acquire(self) -> bool:
         """Take the lock, unless it is held already. Return False if another process holds it."""
         if self._descriptor is not None:
@@ -123,6 +127,8 @@ def ownership(settings: Settings, session: Session) -> str:
         whole = "" if all(names) else "; a part of it is not kept up to date"
         return f"kept up to date by {', '.join(filter(None, names))}{whole}" if any(names) else NOBODY
     lock = FileLock(settings.data_dir / FILE)
+    if not lock.exists():
+        return NOBODY
     if not lock.acquire():
         return f"kept up to date by a process that uses {settings.data_dir.absolute()}"
     lock.release()

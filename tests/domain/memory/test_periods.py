@@ -61,13 +61,46 @@ def test_a_day_when_the_clock_goes_forward_has_23_hours() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "", " ", "tomorrow", "next_week", "last_days", "last_0_days", "last_-1_days", "last_9999999_days", "2026-02-30",
-        "2026-2-1", "2026-02-22..2026-02-01", "2026-02-01..", "0001-01-01", "9999-12-31", "today today", "last_٣_days",
+        "", " ", "tomorrow", "next_week", "last_days", "2026-2-1", "2026-02-01..", "today today", "last_٣_days",
+        "last_1.5_days", "..2026-02-01", "2026-02-01..today",
     ],
 )  # fmt: skip
 def test_other_words_are_invalid(words: str) -> None:
     with pytest.raises(Invalid, match=r"^temporal_filter: must be one of today"):
         period_of(words, ZoneInfo("Asia/Tokyo"), NOW)
+
+
+COUNTED = "must have a number from 1 to 700000 in last_N_{unit}s."
+REAL = "must have dates that exist, from 0002-01-01 to 9998-12-31."
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("last_0_days", COUNTED.format(unit="day")),
+        ("last_-1_days", COUNTED.format(unit="day")),
+        ("last_000_hours", COUNTED.format(unit="hour")),
+        ("last -12 hours", COUNTED.format(unit="hour")),
+        ("last_700001_days", COUNTED.format(unit="day")),
+        ("last_1000000000000_days", COUNTED.format(unit="day")),
+        (f"last_{'9' * 5000}_days", COUNTED.format(unit="day")),
+        ("2026-02-22..2026-02-01", "must begin with the earlier date: 2026-02-01..2026-02-22."),
+        ("2026-02-30", REAL),
+        ("2026-13-01..2026-02-01", REAL),
+        ("0001-01-01", REAL),
+        ("9999-12-31", REAL),
+        ("2026-01-01..9999-12-31", REAL),
+    ],
+)
+def test_a_period_that_cannot_be_says_why(words: str, reason: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        period_of(words, ZoneInfo("Asia/Tokyo"), NOW)
+    assert refused.value.detail == f"temporal_filter: {reason}"
+
+
+@pytest.mark.parametrize("words", ["last_700000_days", "last_700000_hours", "0002-01-01..9998-12-31"])
+def test_the_limits_of_a_period_are_allowed(words: str) -> None:
+    assert period_of(words, ZoneInfo("Pacific/Kiritimati"), NOW).start
 
 
 def test_the_period_satisfies_every_argument() -> None:
