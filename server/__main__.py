@@ -44,9 +44,7 @@ def parser() -> argparse.ArgumentParser:
     _add_user(command("create-user", "accounts.create_user", "create an account; prints its id"))
     _add_key(command("create-key", "accounts.create_key", "create an API key and its user and project; prints the key"))
     _add_reset(
-        command(
-            "reset-password", "accounts.reset_password", "print a link to set a password; it works once, within an hour"
-        )
+        command("reset-password", "accounts.reset_password", "print a link to set a password, valid for an hour")
     )
     _add_change(command("change-email", "accounts.change_email", "give an account another address; prints its id"))
     _add_client(
@@ -58,11 +56,8 @@ def parser() -> argparse.ArgumentParser:
     _add_file(restore, "a file that backup wrote; - is standard input")
     command("reindex", "upkeep.reindex", "rebuild the vector index from SQL")
     command("doctor", "doctor.doctor", "check that every part works; exit 1 on a problem")
-    command(
-        "check-connection",
-        "check_connection.check_connection",
-        "use PUBLIC_URL as an assistant does; exit 1 on a problem",
-    )
+    check = "check_connection.check_connection"
+    command("check-connection", check, "use PUBLIC_URL as an assistant does; exit 1 on a problem")
     command("prepare-model", "upkeep.prepare_model", "prepare the embedding model before the first start")
     _add_connect(command("connect", "connect.connect", "print how to connect an assistant to this server"))
     _add_export(command("export", "exchange.export", "write a project's memories to standard output"))
