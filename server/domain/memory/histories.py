@@ -58,16 +58,13 @@ def staged_rows(
         )
 
 
-def next_part(session: Session, import_id: str) -> StagedMemory | None:
-    """Return the next staged row of the import if it is a part of a history."""
-    rows = sa.select(StagedMemory).where(col(StagedMemory.import_id) == import_id)
-    first = sa.select(sa.func.min(StagedMemory.position)).where(col(StagedMemory.import_id) == import_id)
-    is_part = col(StagedMemory.content_hash) == HISTORY
-    return session.scalar(rows.where(col(StagedMemory.position) == first.scalar_subquery(), is_part))
-
-
-def store(session: Session, part: StagedMemory) -> None:
-    """Store the versions, unless the memory was deleted since it was stored."""
+def store_next(session: Session, import_id: str) -> bool:
+    """Store the versions of the next staged row, unless their memory was deleted since it was stored. Return False if
+    that row is no part of a history.
+    """
+    part = _next_part(session, import_id)
+    if part is None:
+        return False
     number = session.scalar(sa.select(col(Memory.number)).where(col(Memory.id) == part.memory_id).with_for_update())
     if number is not None:
         history = _Part.model_validate_json(part.line).history
@@ -75,6 +72,14 @@ def store(session: Session, part: StagedMemory) -> None:
         session.flush()
         versions.remove_excess(session, number)
     session.delete(part)
+    return True
+
+
+def _next_part(session: Session, import_id: str) -> StagedMemory | None:
+    rows = sa.select(StagedMemory).where(col(StagedMemory.import_id) == import_id)
+    first = sa.select(sa.func.min(StagedMemory.position)).where(col(StagedMemory.import_id) == import_id)
+    is_part = col(StagedMemory.content_hash) == HISTORY
+    return session.scalar(rows.where(col(StagedMemory.position) == first.scalar_subquery(), is_part))
 
 
 def _length_of(version: EarlierVersion) -> int:

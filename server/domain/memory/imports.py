@@ -165,10 +165,7 @@ def publish(session: Session, _principal: Principal | None, import_id: str) -> b
         if not publishing.unstage(session, import_id, position, position):
             _publish_words(session, import_id, unfinished)
         return True
-    if moves.arrive(session, row):
-        return True
-    if part := histories.next_part(session, import_id):
-        histories.store(session, part)
+    if moves.arrive(session, row) or histories.store_next(session, import_id):
         return True
     entries = publishing.next_entries(session, import_id)
     if not entries:
