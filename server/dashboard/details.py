@@ -27,7 +27,7 @@ class Kind(StrEnum):
 KIND_NAMES = {
     Kind.TEXT: "Text",
     Kind.NUMBER: "Number",
-    Kind.BOOLEAN: "True or false",
+    Kind.BOOLEAN: "True/false",
     Kind.DATE: "Date",
     Kind.LIST: "List",
     Kind.JSON: "JSON",
