@@ -27,11 +27,20 @@ class Kind(StrEnum):
 KIND_NAMES = {
     Kind.TEXT: "Text",
     Kind.NUMBER: "Number",
-    Kind.BOOLEAN: "True or false",
+    Kind.BOOLEAN: "True/false",
     Kind.DATE: "Date",
     Kind.LIST: "List",
     Kind.JSON: "JSON",
 }
+_KINDS_OF: Mapping[type, Sequence[Kind]] = {
+    bool: [Kind.BOOLEAN],
+    int: [Kind.NUMBER],
+    float: [Kind.NUMBER],
+    str: [Kind.DATE, Kind.TEXT],
+    list: [Kind.LIST],
+}
+"""The kinds that may suit a value of each type, the plainest first. Any other value is JSON."""
+
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -97,14 +106,7 @@ def _fits_in_a_field(name: str) -> bool:
 
 def _kind_of(value: JSON) -> Kind:
     """Return the plainest kind whose field gives exactly this value back."""
-    kinds: Mapping[type, Sequence[Kind]] = {
-        bool: [Kind.BOOLEAN],
-        int: [Kind.NUMBER],
-        float: [Kind.NUMBER],
-        str: [Kind.DATE, Kind.TEXT],
-        list: [Kind.LIST],
-    }
-    for kind in kinds.get(type(value), ()):
+    for kind in _KINDS_OF.get(type(value), ()):
         text = _text_of(value, kind)
         with suppress(ValueError):
             if "\r" not in text and _PARSERS[kind](text) == value:  # browsers change carriage returns

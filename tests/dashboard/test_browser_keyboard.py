@@ -44,7 +44,7 @@ def test_details_are_rows_that_the_script_adds_removes_and_changes(tmp_path: Pat
         ann.open(f"{ann.path}/memories/new")
         ann.write("Text", "Pay the invoice.")
         ann.press("More details")
-        for name, kind, value in (("paid", "True or false", None), ("amount", "Number", "42.5"), ("gone", "List", "a")):
+        for name, kind, value in (("paid", "True/false", None), ("amount", "Number", "42.5"), ("gone", "List", "a")):
             row = ann.driver.find_elements(By.CSS_SELECTOR, ".detail")[-1]
             row.find_element(By.NAME, "names").send_keys(name)
             row.find_element(By.XPATH, f".//option[.='{kind}']").click()
