@@ -86,7 +86,8 @@ def serve(settings: Settings, _args: Namespace) -> int:
             else:
                 hand_down(chosen)
                 code = serve_in_workers(settings, listener)
-        log.info("stopped")
+        if code == 0:
+            log.info("stopped")
         return code
 
 

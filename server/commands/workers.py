@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import signal
 import socket
 import time
 from collections import defaultdict
@@ -112,7 +113,10 @@ class Workers(Multiprocess):
     def _started(self, slot: int) -> Process:
         self._counts[slot] = ACCEPTS_NONE
         process = WorkerProcess(self.config, self.sockets, self._counts, slot)
+        # The worker inherits this until it listens. Otherwise Ctrl-C during its imports would print a traceback.
+        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
         process.start()
+        signal.signal(signal.SIGINT, interrupt)
         self._seen[process].patience = SILENCE_SECONDS * 2 ** min(self._failures[slot], MOST_DOUBLINGS)
         return process
 
