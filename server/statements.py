@@ -3,7 +3,7 @@
 For a small query, SQLAlchemy takes ten times as long as SQLite, mostly to build result objects that nobody needs here.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.orm.instrumentation import ClassManager
 from sqlmodel import Session, SQLModel
 
 T = TypeVar("T", bound=SQLModel)
@@ -38,7 +39,8 @@ class _Compiled:
     def row(self, values: Row) -> Row:
         converted = list(values)
         for position, convert in self.reads:
-            converted[position] = convert(converted[position])
+            if values[position] is not None:
+                converted[position] = convert(values[position])
         return converted
 
 
@@ -130,14 +132,14 @@ def columns_of(table: type[SQLModel]) -> list[sa.Column[Any]]:
 
 def detached(table: type[T], values: Row) -> T:
     """Return a row as a read-only object: it belongs to no session, so changes to it are not stored."""
-    return without_constructor(table, dict(zip(_attributes_of(table), values, strict=False)))
+    return without_constructor(table, zip(_attributes_of(table), values, strict=False))
 
 
-def without_constructor(table: type[T], attributes: Mapping[str, Any]) -> T:
+def without_constructor(table: type[T], attributes: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> T:
     """Return an object with these attributes and no others, without calling its constructor, which takes ten times as
     long.
     """
-    instance: T = sa.inspect(table).class_manager.new_instance()
+    instance: T = _manager_of(table).new_instance()
     instance.__dict__.update(attributes)
     return instance
 
@@ -158,6 +160,12 @@ def _given_attributes(table: type[SQLModel]) -> list[tuple[str, str]]:
 def _given_columns(table: sa.Table) -> dict[str, sa.Column[Any]]:
     """Return the columns by key, without the number that the database gives."""
     return {column.key: column for column in table.columns if column is not table.autoincrement_column}
+
+
+@cache
+def _manager_of(table: type[SQLModel]) -> ClassManager[Any]:
+    manager: ClassManager[Any] = sa.inspect(table).class_manager
+    return manager
 
 
 @cache

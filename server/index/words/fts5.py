@@ -13,6 +13,9 @@ The division needs the number of rows in the table, and `count(*)` would read th
 "averages" record of its shadow table `memory_words_data`, as the first of several varints. The search fetches the
 record as the last row of its result, so that a search stays one query.
 
+The matches of a term come as two lists in one row. A row for each match would take longer, and the thread would give up
+the GIL to other requests at each of them.
+
 The record, the varint and the IDF are described in SQLite's sources: ext/fts5/fts5_index.c and ext/fts5/fts5_aux.c.
 """
 
@@ -28,9 +31,14 @@ from sqlmodel import Session
 from server.database import Database, as_json, numbers_in
 from server.index.words import fts5_purge
 from server.index.words.protocol import TermScores, WordRow
-from server.statements import Query
+from server.statements import Query, Row
 
 _CONSONANTS = "bcdfghjklmnpqrst"
+
+_UNITS = 1 << 57
+"""A search gets its scores as multiples of 1 / _UNITS, because SQLite writes whole numbers without rounding them. They
+fit into 64 bits: no score reaches 64.
+"""
 
 
 class Fts5:
@@ -82,8 +90,8 @@ class Fts5:
             values["allowed"] = as_json(allowed)
         statement = _score_query(len(counts), allowed is not None)
         *rows, averages = statement.rows(session, **values)
-        matches = TermScores.of_rows(rows, list(counts.values()))
-        rarities = _bm25_rarities(_first_varint(averages[2]), matches.counts)
+        matches = _term_scores(rows, list(counts.values()))
+        rarities = _bm25_rarities(_first_varint(averages[0]), matches.counts)
         return TermScores(matches.terms, matches.numbers, matches.scores / rarities[matches.terms], matches.counts)
 
     def window_weights(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
@@ -112,6 +120,17 @@ def _queries(project_id: str, terms: Iterable[str]) -> dict[str, str]:
     return {f"t{position}": f'"{prefix}{term}"' for position, term in enumerate(terms)}
 
 
+def _term_scores(rows: Sequence[Row], counts: Sequence[int]) -> TermScores:
+    """Build the arrays from one row for each term: how many memories hold it, their numbers, and their scores."""
+    sizes, numbers, scores = zip(*rows, strict=True)
+    terms = np.repeat(np.arange(len(rows)), sizes)
+    return TermScores(terms, _integers(numbers), _integers(scores) / _UNITS, np.maximum(sizes, counts))
+
+
+def _integers(lists: Iterable[str | None]) -> NDArray[np.int64]:
+    return np.fromstring(",".join(filter(None, lists)), np.int64, sep=",")
+
+
 def _bm25_rarities(row_count: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the inverse document frequency that bm25() gives to terms, each in `counts` of `row_count` rows."""
     return np.maximum(np.log((np.maximum(row_count, counts) - counts + 0.5) / (counts + 0.5)), 1e-6)
@@ -127,14 +146,16 @@ def _first_varint(record: bytes) -> int:
     return value
 
 
-_AVERAGES = "SELECT * FROM (SELECT NULL, NULL, block FROM memory_words_data WHERE id = 1)"
+_SCORE = f"CAST({-_UNITS} * bm25(memory_words, 1.0, 0.5, 1.0) AS INTEGER)"
+_AVERAGES = "SELECT * FROM (SELECT block, NULL, NULL FROM memory_words_data WHERE id = 1)"
 
 
 @cache
 def _score_query(term_count: int, is_narrowed: bool) -> Query:
     narrow = " AND +rowid IN (SELECT value FROM json_each(:allowed))" if is_narrowed else ""
     parts = (
-        f"SELECT * FROM (SELECT {term}, rowid, -bm25(memory_words, 1.0, 0.5, 1.0) FROM memory_words"  # noqa: S608 - numbers
+        "SELECT count(*), group_concat(number), group_concat(score) FROM"  # noqa: S608 - numbers
+        f" (SELECT rowid AS number, {_SCORE} AS score FROM memory_words"
         f" WHERE memory_words MATCH :t{term}{narrow} ORDER BY rowid DESC LIMIT :max_rows)"
         for term in range(term_count)
     )
