@@ -5,8 +5,8 @@ python -m bench.growth [--sizes 1000,10000,100000,1000000] [--projects 10,100,10
 
 Each measurement asks a server in turns about the project that grew and about one of 1,000 memories, so the ratio is
 meaningful when other programs use the machine too. With several projects, each call is to another one, chosen at
-random. Memories are filled in while no server runs; they have random text, and vectors as of texts. A million takes
-about half an hour on two cores, and 8 GB in DIR. `--plot` needs matplotlib: the extra `bench`.
+random. Memories are filled in while no server runs; they have random text, and vectors as of texts. A million takes 20
+minutes of processor time, and 8 GB in DIR. `--plot` needs matplotlib, which `make install-dev` installs.
 """
 
 import argparse
