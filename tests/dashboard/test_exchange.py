@@ -264,8 +264,11 @@ async def uploaded(visitor: Visitor, content: bytes) -> str:
 
 
 async def import_all(visitor: Visitor, content: bytes) -> httpx.Response:
-    page = await uploaded(visitor, content)
-    await visitor.do(page)
+    """Upload the file and import all of it. Return the page after the end, however slow the machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uploads, "PATIENCE_SECONDS", 60)
+        page = await uploaded(visitor, content)
+        await visitor.do(page)
     return await visitor.get(page)
 
 
