@@ -1,6 +1,6 @@
 """Searches by meaning and by words, and reads the results from SQL. `ranking` computes the scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlmodel import Session, col
 
-from server.database import as_json, is_sqlite, numbers_in
+from server.database import as_json, is_sqlite, numbers_in, texts_in
 from server.domain.access import Action, require_project
 from server.domain.memory import activity, counting, folding
 from server.domain.memory.budget import (
@@ -34,7 +34,7 @@ from server.models.activity import ActivityKind
 from server.models.base import Utc, now
 from server.models.expiry import is_live
 from server.principal import Principal
-from server.statements import Query, detached
+from server.statements import Query, Row, detached
 
 WORD_CANDIDATES = 100
 """How many of the best word matches always get a similarity, even if the index does not propose them."""
@@ -152,11 +152,10 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
 def _newest(
     session: Session, project: Project, narrow: Sequence[sa.ColumnElement[bool]], request: SearchRequest
 ) -> SearchPage:
-    are_few = counting.are_few(session, project, request.filters, counting.FEW)
+    are_few = not request.filters.is_empty and counting.are_few(session, project, request.filters, counting.FEW)
     matching = conditions(request.filters, project.id, are_few=are_few)
     ids = folding.newest_ids(session, matching, request.limit, are_few=are_few)
-    rows = _BY_ID.stream(session, ROWS_PER_READ, col(Memory.id).in_(ids))
-    memories, size, is_cut = take_fitting(rows, Budget(request.answer_bytes))
+    memories, size, is_cut = take_fitting(_newest_first(session, ids), Budget(request.answer_bytes))
     results = [SearchResult(memory, NEWEST_SCORE) for memory in memories]
     page = SearchPage(results, size, len(ids) - len(results) if is_cut else 0)
     return _with_newest(session, project.id, narrow, page)
@@ -171,8 +170,7 @@ def _with_newest(
     if not equals:
         return page
     ids = [one.newest_id for one in equals.values()]
-    memories = (detached(Memory, row) for row in _BY_ID.rows(session, col(Memory.id).in_(ids)))
-    newest = {memory.id: memory for memory in memories}
+    newest = {memory.id: memory for memory in (detached(Memory, row) for row in _newest_first(session, ids))}
 
     def folded(result: SearchResult) -> SearchResult:
         same = equals.get(folding.key_of(result.memory))
@@ -183,7 +181,18 @@ def _with_newest(
     return page._replace(results=[folded(result) for result in page.results])
 
 
-_BY_ID = Query(sa.select(*LISTED_COLUMNS).order_by(col(Memory.id).desc()))
+def _newest_first(session: Session, ids: Sequence[str]) -> Iterator[Row]:
+    """Yield the rows of these memories. Reads a few at a time."""
+    query = _by_id(is_sqlite(session))
+    for start in range(0, len(ids), ROWS_PER_READ):
+        yield from query.rows(session, ids=as_json(ids[start : start + ROWS_PER_READ]))
+
+
+@cache
+def _by_id(sqlite: bool) -> Query:
+    return Query(
+        sa.select(*LISTED_COLUMNS).where(col(Memory.id).in_(texts_in(sqlite, "ids"))).order_by(col(Memory.id).desc())
+    )
 
 
 def _existing(
