@@ -13,6 +13,8 @@ The division needs the number of rows in the table, and `count(*)` would read th
 "averages" record of its shadow table `memory_words_data`, as the first of several varints. The search fetches the
 record as the last row of its result, so that a search stays one query.
 
+The column `context` is empty. Earlier versions kept the end of the previous memory there.
+
 The record, the varint and the IDF are described in SQLite's sources: ext/fts5/fts5_index.c and ext/fts5/fts5_aux.c.
 """
 
@@ -42,20 +44,10 @@ class Fts5:
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         prefix = _prefix_of(project_id)
         values = [
-            {
-                "number": row.number,
-                "body": _prefixed(prefix, row.body),
-                "context": _prefixed(prefix, row.context),
-                "dates": _prefixed(prefix, row.dates),
-            }
+            {"number": row.number, "body": _prefixed(prefix, row.body), "dates": _prefixed(prefix, row.dates)}
             for row in rows
-            if row.body is not None
         ]
         _WRITE.run(session, values)
-        contexts = [
-            {"number": row.number, "context": _prefixed(prefix, row.context)} for row in rows if row.body is None
-        ]
-        _WRITE_CONTEXT.run(session, contexts)
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         session.execute(_REMOVE_MEMORIES, {"numbers": as_json(numbers)})
@@ -85,9 +77,6 @@ class Fts5:
         matches = TermScores.of_rows(rows, list(counts.values()))
         rarities = _bm25_rarities(_first_varint(averages[2]), matches.counts)
         return TermScores(matches.terms, matches.numbers, matches.scores / rarities[matches.terms], matches.counts)
-
-    def window_weights(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
-        return np.minimum((1 + scores) / 2, 1.0)
 
     def prepare(self, database: Database, /) -> None:
         fts5_purge.prepare(database)
@@ -134,7 +123,7 @@ _AVERAGES = "SELECT * FROM (SELECT NULL, NULL, block FROM memory_words_data WHER
 def _score_query(term_count: int, is_narrowed: bool) -> Query:
     narrow = " AND +rowid IN (SELECT value FROM json_each(:allowed))" if is_narrowed else ""
     parts = (
-        f"SELECT * FROM (SELECT {term}, rowid, -bm25(memory_words, 1.0, 0.5, 1.0) FROM memory_words"  # noqa: S608 - numbers
+        f"SELECT * FROM (SELECT {term}, rowid, -bm25(memory_words) FROM memory_words"  # noqa: S608 - numbers
         f" WHERE memory_words MATCH :t{term}{narrow} ORDER BY rowid DESC LIMIT :max_rows)"
         for term in range(term_count)
     )
@@ -150,11 +139,6 @@ def _count_query(term_count: int) -> Query:
     return Query(sa.text("SELECT " + ", ".join(parts)))
 
 
-_WRITE = Query(
-    sa.text(
-        "INSERT OR REPLACE INTO memory_words (rowid, body, context, dates) VALUES (:number, :body, :context, :dates)"
-    )
-)
-_WRITE_CONTEXT = Query(sa.text("UPDATE memory_words SET context = :context WHERE rowid = :number"))
+_WRITE = Query(sa.text("INSERT OR REPLACE INTO memory_words (rowid, body, dates) VALUES (:number, :body, :dates)"))
 _REMOVE_MEMORIES = sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))")
 _REMOVE_ORPHANS = sa.text("DELETE FROM memory_words WHERE rowid NOT IN (SELECT number FROM memories)")
