@@ -11,8 +11,8 @@ because a question about the right people scores as high without an answer as wi
 import math
 
 WEAK_OF_FEW = 0.1
-WEAK_OF_MANY = 0.25
-WEAK_PER_LOGARITHM = 0.04
+WEAK_OF_MANY = 0.28
+WEAK_PER_LOGARITHM = 0.045
 """From about 10 to 500 memories, `weak_below` grows with the logarithm of their number."""
 
 FLOOR_OF_WEAK = 0.575

@@ -2,7 +2,7 @@
 
     score      = clip((0.6 * similarity + 0.15 * share + 0.55 * window) / 1.3, 0, 1)
     similarity = cos(question - mean, best piece - mean) - length_penalty
-    share      = coverage ** 1.5
+    share      = coverage ** 1.25
     window     = the same with the words of the memories before and after it, weighted by distance
 
 - mean: the sum of the vectors of the project's pieces, divided by their count + 50.

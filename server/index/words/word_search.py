@@ -48,8 +48,8 @@ terms.
 """
 
 
-COVERAGE_POWER = 1.5
-"""Half of the words count for a third of all, because memories that answer nothing often hold some of the words."""
+COVERAGE_POWER = 1.25
+"""A fifth of the words counts for an eighth only, because memories that answer nothing often hold some of the words."""
 
 _memories = metadata.tables["memories"]
 
