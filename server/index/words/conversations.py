@@ -48,7 +48,7 @@ def word_rows(
     for number, content, created_at, previous, previous_place, previous_at in query.rows(session, **parameters):
         places[number] = number * CONVERSATION_PLACES
         if previous is not None and created_at - previous_at <= LONGEST_GAP:
-            places[number] = 1 + places.get(previous, previous_place)
+            places[number] = 1 + (places.get(previous, 0) or previous_place)
         body = (terms or {}).get(number)
         body = indexed_terms(content) if body is None else body
         rows.append(WordRow(number, body, indexed_terms(date_words(created_at)), places[number]))

@@ -161,7 +161,8 @@ def _matches(
 
 def _rarities(memory_count: int, counts: NDArray[Any]) -> NDArray[np.float64]:
     """Return the inverse document frequency of terms, each in `counts` of the project's memories."""
-    return np.log1p((np.maximum(memory_count, counts) - counts + 0.5) / (counts + 0.5))
+    others = np.maximum(memory_count, counts) - counts
+    return np.asarray(np.log1p((others + 0.5) / (counts + 0.5)), np.float64)
 
 
 def _places(session: Session, numbers: NDArray[np.int64], known: Places) -> NDArray[np.int64]:
