@@ -30,10 +30,7 @@ T = TypeVar("T")
 
 
 def next_numbers(session: Session, *matching: sa.ColumnElement[bool]) -> list[int]:
-    """Return the numbers of the next matching memories to delete, newest first, and lock them.
-
-    In this order, a memory is never deleted before the one that follows it and has its end as context.
-    """
+    """Return the numbers of the next matching memories to delete, newest first, and lock them."""
     columns = _memories.c
     query = sa.select(columns.number, columns.piece_count).where(*matching).order_by(columns.id.desc())
     rows = session.execute(query.limit(MOST_MEMORIES).with_for_update())

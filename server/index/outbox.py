@@ -105,7 +105,7 @@ def memories_removed(session: Session, project_id: str, numbers: Sequence[int]) 
             piece_count=counters.piece_count - sum(piece_counts.values()),
         )
     )
-    word_index.memories_removed(session, project_id, list(piece_counts))
+    word_index.memories_removed(session, list(piece_counts))
     write_tasks(session, project_id, piece_counts)
 
 

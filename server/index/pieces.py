@@ -34,6 +34,9 @@ MAX_LEAD_LENGTH = 40
 UNPENALIZED_PIECES = 16
 """Memories with at most this many pieces have no length penalty."""
 
+DEVIATION = 0.1
+"""The standard deviation of the similarities of pieces that do not answer a question."""
+
 SPEAKERS = ("speaker", "author", "title")
 """The metadata keys that say who or what a memory is about, in order of preference."""
 
@@ -105,13 +108,17 @@ def lead_from(content: str, details: Mapping[str, object]) -> str:
 
 
 def length_penalty(pieces: int) -> float:
-    """Return what to subtract from the similarity of a memory with this many pieces: 0.05 ln(pieces / 16), at least 0.
+    """Return what to subtract from the similarity of a memory with this many pieces, 0 up to `UNPENALIZED_PIECES`.
 
-    The best of many pieces is close to any question by chance, but a long memory also answers more questions. Where
-    long memories only add noise, the penalty recovers half of the loss. Where they hold the answers, it costs nothing
-    up to ten turns, and one point of recall at 25 turns. A penalty from the second piece on would cost three points.
+    The best of many pieces is close to any question by chance: the best of n random similarities lies about
+    DEVIATION * sqrt(2 ln n) above their mean. A penalty from the second piece on would cost three points of recall
+    where long memories hold the answers, because a long memory also answers more questions.
     """
-    return 0.05 * math.log(pieces / UNPENALIZED_PIECES) if pieces > UNPENALIZED_PIECES else 0.0
+    return max(_best_by_chance(pieces) - _best_by_chance(UNPENALIZED_PIECES), 0.0)
+
+
+def _best_by_chance(pieces: int) -> float:
+    return DEVIATION * math.sqrt(2 * math.log(max(pieces, 1)))
 
 
 def _lines(content: str, lead: str) -> Iterator[_Span]:

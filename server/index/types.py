@@ -18,7 +18,7 @@ Numbers: TypeAlias = NDArray[np.int64]
 
 
 class Places(NamedTuple):
-    """The places of some memories in their conversations (numbers, ascending); see `words.context`."""
+    """The places of some memories in their conversations (numbers, ascending); see `words.conversations`."""
 
     numbers: Numbers
     places: NDArray[np.int64]

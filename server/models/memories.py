@@ -50,7 +50,7 @@ class Memory(SQLModel, table=True):
     embedding_model: str = ""
     piece_count: int = 0
     place: int = Field(
-        default=0, sa_type=sa.BigInteger, description="the place in its conversation; see `words.context`"
+        default=0, sa_type=sa.BigInteger, description="the place in its conversation; see `words.conversations`"
     )
     created_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))
     updated_by: str | None = Field(default=None, sa_column=foreign_key("users.id", on_delete="SET NULL", nullable=True))

@@ -1,4 +1,4 @@
-"""The word index on both databases: a memory's own words, its context and its date."""
+"""The word index on both databases: a memory's own words and its date."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,9 +9,8 @@ from sqlmodel import Session, select
 
 from server.domain.memory import memories
 from server.domain.memory.inputs import Message, NewMemory
-from server.index.words import word_index, word_search
+from server.index.words import word_search
 from server.index.words.backend import word_index_of
-from server.index.words.protocol import WordRow
 from server.index.words.tokenizer import question_terms, terms_of
 from server.models import Memory, Project
 from tests.support.world import World
@@ -35,7 +34,7 @@ def _text(session: Session, number: int) -> str:
 def test_the_memory_with_the_rarer_word_matches_best(world: World) -> None:
     world.add_many(["We like coffee", "We like tea", "We like tea and a zeppelin"])
     results = shares(world, "tea zeppelin")
-    assert results["We like tea and a zeppelin"] == 1.0
+    assert results["We like tea and a zeppelin"] == pytest.approx(1, abs=0.05)
     assert 0 < results["We like tea"] < 1
     assert "We like coffee" not in results
 
@@ -45,64 +44,24 @@ def test_words_match_other_forms_of_the_same_word(world: World) -> None:
     assert shares(world, "run a marathon") == {"She was running marathons": 1.0}
 
 
-def test_the_previous_memory_is_context_for_an_hour(world: World) -> None:
-    world.add("Where did you buy the violin?", at=MAY)
+def test_a_memory_is_found_by_its_own_words_only(world: World) -> None:
+    changed = world.add("Where did you buy the violin?", at=MAY)
     world.add("In Cremona.", at=MAY + timedelta(minutes=1))
-    world.add("I am tired.", at=MAY + timedelta(hours=3))
-    assert set(shares(world, "violin")) == {"Where did you buy the violin?", "In Cremona."}
-    assert shares(world, "Cremona") == {"In Cremona.": 1.0}
-
-
-def test_a_memory_inserted_between_two_becomes_the_context_of_the_second(world: World) -> None:
-    world.add("Where did you buy the violin?", at=MAY)
-    world.add("In Cremona.", at=MAY + timedelta(minutes=2))
-    world.add("Or was it a cello?", at=MAY + timedelta(minutes=1))
-    assert "In Cremona." not in shares(world, "violin")
-    assert "In Cremona." in shares(world, "cello")
-
-
-def test_a_memory_of_another_conversation_leaves_the_words_of_the_next_one(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The next memory may have a megabyte, and every note of an older file would write its words again."""
-    later = world.memory(world.add("We paddle", at=MAY)).number
-    written: list[int] = []
-    write = word_index._write
-
-    def seen(session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
-        written.extend(row.number for row in rows)
-        write(session, project_id, rows)
-
-    monkeypatch.setattr(word_index, "_write", seen)
-    earlier = world.add("The kayak is red", at=MAY - timedelta(minutes=61))
-    assert later not in written
-    world.add("The canoe is blue", at=MAY - timedelta(minutes=59))
-    assert written.count(later) == 1
-    world.delete(earlier)
-    assert written.count(later) == 1
-
-
-def test_another_users_memory_is_not_context(world: World) -> None:
-    world.add("My violin", at=MAY, user_id="ann")
-    world.add("Nothing", at=MAY, user_id="bob")
-    assert set(shares(world, "violin")) == {"My violin"}
-
-
-def test_a_deleted_memory_is_no_longer_context(world: World) -> None:
-    world.add("The first", at=MAY)
-    deleted = world.add("The violin", at=MAY + timedelta(minutes=1))
-    world.add("The last", at=MAY + timedelta(minutes=2))
-    world.delete(deleted)
+    assert set(shares(world, "violin")) == {"Where did you buy the violin?"}
+    world.update(changed, "Or was it a cello?")
     assert shares(world, "violin") == {}
-    assert set(shares(world, "first")) == {"The first", "The last"}
+    assert set(shares(world, "cello")) == {"Or was it a cello?"}
+    world.delete(changed)
+    assert shares(world, "cello") == {}
 
 
-def test_an_updated_text_is_found_by_its_new_words_and_changes_the_context(world: World) -> None:
-    changed = world.add("The violin", at=MAY)
-    world.add("The last", at=MAY + timedelta(minutes=2))
-    world.update(changed, "The cello")
-    assert shares(world, "violin") == {}
-    assert set(shares(world, "cello")) == {"The cello", "The last"}
+def test_a_rare_word_counts_fully_in_a_long_memory(world: World) -> None:
+    world.add_many([f"Order number A-{n} is for the lamp" for n in range(20)], at=MAY)
+    long = "\n".join([*(f"We talked about thing {n} and ate soup" for n in range(200)), "Order number ZX-88214"])
+    world.add(long, at=MAY)
+    results = shares(world, "What is order number ZX-88214 for?")
+    assert max(results, key=results.__getitem__) == long
+    assert results[long] > 0.8
 
 
 def test_a_memory_is_found_by_its_date_as_people_say_it(world: World) -> None:
@@ -136,8 +95,8 @@ def test_a_question_may_contain_any_character(world: World) -> None:
 
 def test_a_match_of_few_of_the_words_has_a_low_share(world: World) -> None:
     world.add_many(["We like tea", "Nothing", "Of the kind"])
-    assert shares(world, "tea") == pytest.approx({"We like tea": 1, "Nothing": 0.5}, abs=0.15)
-    assert shares(world, "tea kayak zeppelin")["We like tea"] < 0.35
+    assert shares(world, "tea") == pytest.approx({"We like tea": 1})
+    assert shares(world, "tea kayak zeppelin")["We like tea"] < 0.25
 
 
 def test_in_a_large_project_the_rarest_words_decide(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

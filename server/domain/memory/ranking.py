@@ -1,26 +1,26 @@
 """Combines meaning and words into one score, and sorts memories by it.
 
-    score      = clip((0.6 * similarity + 0.25 * share + 0.45 * window) / 1.3, 0, 1)
+    score      = clip((0.6 * similarity + 0.15 * share + 0.55 * window) / 1.3, 0, 1)
     similarity = cos(question - mean, best piece - mean) - length_penalty
-    share      = bm25 / bm25(best match) * coverage(best match)
-    window     = the words of the memories before and after it, weighted by distance and rarity
+    share      = coverage ** 1.25
+    window     = the same with the words of the memories before and after it, weighted by distance
 
 - mean: the sum of the vectors of the project's pieces, divided by their count + 50.
-- length_penalty: 0.05 * ln(pieces / 16) for a memory of more than 16 pieces, else 0.
+- length_penalty: 0.1 * (sqrt(2 ln pieces) - sqrt(2 ln 16)) for a memory of more than 16 pieces, else 0.
 - If a short piece only asks a question, half of its cosine counts.
-- best match: the memory with the highest bm25.
-- coverage: the part of the question's terms that the memory holds, weighted by their IDF in the project.
+- coverage: the part of the question's terms that the memory holds, weighted by their IDF in the project. A common term
+  counts by its BM25, a rare one fully.
 
 `server/index/exact/matrix.py` computes the similarity, `server/index/words/word_search.py` the share and
 `server/index/words/window.py` the window. A memory that only its words found has similarity 0; one that holds no term
-of the question has share 0, and a window if it is among the 100 most similar. Two exceptions: if the question has no
+of the question itself has share 0 and window 0, whatever is said around it. Two exceptions: if the question has no
 terms to look for, score = clip(similarity, 0, 1); while the model is away, or if it knows no word of the question,
 share and window alone make the score.
 
 Among memories whose scores differ by at most 0.005, the newer comes first (`near_equals`). The scores are then given
 out again in descending order. A search shows equal texts of one user once, as the newest (`folding`).
 
-The weights were tuned on LoCoMo 1-5. Results hardly change for weights of 0.5 to 0.7, 0.25 to 0.4 and 0.3 to 0.6.
+The weights were tuned on LoCoMo 1-5. Results hardly change for shares of 0.1 to 0.25 and windows of 0.5 to 0.7.
 docs/benchmarks.md shows what each part contributes.
 """
 
@@ -34,11 +34,11 @@ from server.domain.memory.near_equals import NEAR, newer_first
 from server.index.best import union
 from server.index.exact.matrix import NOTHING_SIMILAR, SimilarMemories
 from server.index.types import Numbers
-from server.index.words.word_search import Windows, WordMatches
+from server.index.words.word_search import WordMatches
 
 SIMILARITY_WEIGHT = 0.6 / 1.3
-SHARE_WEIGHT = 0.25 / 1.3
-WINDOW_WEIGHT = 0.45 / 1.3
+SHARE_WEIGHT = 0.15 / 1.3
+WINDOW_WEIGHT = 0.55 / 1.3
 
 Scores = NDArray[np.float32]
 
@@ -65,12 +65,15 @@ class Ranking:
         return next((float(self.scores[position]) for position in existing), self.best)
 
 
-def rank(similar: SimilarMemories, matches: WordMatches, around: Windows, threshold: float, width: int) -> Ranking:
-    """Score all candidates. Keep the `width` best, and those with nearly the same score as the last of these."""
+def rank(similar: SimilarMemories, matches: WordMatches, windows: Scores, threshold: float, width: int) -> Ranking:
+    """Score all candidates. Keep the `width` best, and those with nearly the same score as the last of these.
+
+    `windows` are those of the matches.
+    """
     numbers = union(similar.numbers, matches.numbers)
     similarities = _spread(numbers, similar.numbers, similar.similarities)
     shares = _spread(numbers, matches.numbers, matches.shares)
-    windows = _spread(numbers, around.numbers, around.values)
+    windows = _spread(numbers, matches.numbers, windows)
     scores = similarities
     if matches.asked:
         scores = SIMILARITY_WEIGHT * similarities + SHARE_WEIGHT * shares + WINDOW_WEIGHT * windows

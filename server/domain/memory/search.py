@@ -39,9 +39,6 @@ from server.statements import Query, Row, detached
 WORD_CANDIDATES = 100
 """How many of the best word matches always get a similarity, even if the index does not propose them."""
 
-WINDOW_CANDIDATES = 100
-"""How many of the most similar memories get a window, even if they contain no word of the question."""
-
 WIDTHS = (100, 1_000, 2_000, 10_000, 1 << 40)
 """How many of the best memories to try, one after another, until enough of them pass the filters."""
 
@@ -133,10 +130,10 @@ def _search(session: Session, project: Project, request: SearchRequest, index: I
     compared = project.memory_count if allowed is None else len(allowed)
     for width in WIDTHS:
         similar = index.find_similar(session, project, question, allowed, word_matches.best(WORD_CANDIDATES), width)
-        around = word_search.windows_of(session, word_matches, similar.best(WINDOW_CANDIDATES), similar.places)
+        windows = word_search.windows_of(session, word_matches, similar.places)
         floor = 0.0 if similar is NOTHING_SIMILAR else floor_among(compared)
         threshold = floor if request.threshold is None else request.threshold
-        ranking = rank(similar, word_matches, around, threshold, width)
+        ranking = rank(similar, word_matches, windows, threshold, width)
         existing = _existing(session, project.id, unchecked, ranking, request.limit)
         if ranking.is_final or len(existing) == request.limit:
             break

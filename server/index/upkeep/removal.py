@@ -47,7 +47,7 @@ def remove_all(database: Database) -> bool:
 def _remove_memories(session: Session, project_id: str) -> bool:
     numbers = chunks.next_numbers(session, _memories.c.project_id == project_id)
     if numbers:
-        word_index.forget(session, numbers)
+        word_index.memories_removed(session, numbers)
         session.execute(sa.delete(_memories).where(_memories.c.number.in_(numbers)))
     return bool(numbers)
 

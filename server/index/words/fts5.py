@@ -16,6 +16,8 @@ record as the last row of its result, so that a search stays one query.
 The matches of a term come as two lists in one row. A row for each match would take longer, and the thread would give up
 the GIL to other requests at each of them.
 
+The column `context` is empty. Earlier versions kept the end of the previous memory there.
+
 The record, the varint and the IDF are described in SQLite's sources: ext/fts5/fts5_index.c and ext/fts5/fts5_aux.c.
 """
 
@@ -50,20 +52,10 @@ class Fts5:
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
         prefix = _prefix_of(project_id)
         values = [
-            {
-                "number": row.number,
-                "body": _prefixed(prefix, row.body),
-                "context": _prefixed(prefix, row.context),
-                "dates": _prefixed(prefix, row.dates),
-            }
+            {"number": row.number, "body": _prefixed(prefix, row.body), "dates": _prefixed(prefix, row.dates)}
             for row in rows
-            if row.body is not None
         ]
         _WRITE.run(session, values)
-        contexts = [
-            {"number": row.number, "context": _prefixed(prefix, row.context)} for row in rows if row.body is None
-        ]
-        _WRITE_CONTEXT.run(session, contexts)
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         session.execute(_REMOVE_MEMORIES, {"numbers": as_json(numbers)})
@@ -93,9 +85,6 @@ class Fts5:
         matches = _term_scores(rows, list(counts.values()))
         rarities = _bm25_rarities(_first_varint(averages[0]), matches.counts)
         return TermScores(matches.terms, matches.numbers, matches.scores / rarities[matches.terms], matches.counts)
-
-    def window_weights(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
-        return np.minimum((1 + scores) / 2, 1.0)
 
     def prepare(self, database: Database, /) -> None:
         fts5_purge.prepare(database)
@@ -146,7 +135,7 @@ def _first_varint(record: bytes) -> int:
     return value
 
 
-_SCORE = f"CAST({-_UNITS} * bm25(memory_words, 1.0, 0.5, 1.0) AS INTEGER)"
+_SCORE = f"CAST({-_UNITS} * bm25(memory_words) AS INTEGER)"
 _AVERAGES = "SELECT * FROM (SELECT block, NULL, NULL FROM memory_words_data WHERE id = 1)"
 
 
@@ -171,11 +160,6 @@ def _count_query(term_count: int) -> Query:
     return Query(sa.text("SELECT " + ", ".join(parts)))
 
 
-_WRITE = Query(
-    sa.text(
-        "INSERT OR REPLACE INTO memory_words (rowid, body, context, dates) VALUES (:number, :body, :context, :dates)"
-    )
-)
-_WRITE_CONTEXT = Query(sa.text("UPDATE memory_words SET context = :context WHERE rowid = :number"))
+_WRITE = Query(sa.text("INSERT OR REPLACE INTO memory_words (rowid, body, dates) VALUES (:number, :body, :dates)"))
 _REMOVE_MEMORIES = sa.text("DELETE FROM memory_words WHERE rowid IN (SELECT value FROM json_each(:numbers))")
 _REMOVE_ORPHANS = sa.text("DELETE FROM memory_words WHERE rowid NOT IN (SELECT number FROM memories)")

@@ -15,14 +15,10 @@ from server.statements import Row
 
 @dataclass(frozen=True, slots=True)
 class WordRow:
-    """The terms to store for one memory. `context` is the end of the previous memory, `dates` is the date in words.
-
-    With None for `body`, the stored body stays. `place` is the memory's place in its conversation.
-    """
+    """The terms to store for one memory: its text, and its date in words. `place` is its place in its conversation."""
 
     number: int
-    body: Sequence[str] | None
-    context: Sequence[str]
+    body: Sequence[str]
     dates: Sequence[str]
     place: int
 
@@ -31,8 +27,8 @@ class WordRow:
 class TermScores:
     """The matches of a search: entry `i` says that memory `numbers[i]` holds term `terms[i]` and scores `scores[i]`.
 
-    A term is its position in the question. A score weighs how often and in which columns the memory holds the term;
-    it does not weigh how rare the term is. `counts[term]` is the number of the project's memories that hold the term.
+    A term is its position in the question. A score, from 0, weighs how often the memory holds the term, and its length,
+    but not how rare the term is. `counts[term]` is the number of the project's memories that hold the term.
     """
 
     terms: NDArray[np.intp]
@@ -50,17 +46,15 @@ class TermScores:
 
 
 class WordIndex(Protocol):
-    """The table `memory_words`: the words of every memory, searched in three columns.
-
-    The weights are 1 for `body`, 0.5 for `context` and 1 for `dates`. All methods work in the session's transaction,
-    except `prepare` and `purge`, which open their own.
+    """The table `memory_words`: the words of every memory. All methods work in the session's transaction, except
+    `prepare` and `purge`, which open their own.
     """
 
     def numbers_in(self, parameter: str) -> sa.Select[int]:
         """Return a subquery for the numbers in the JSON list that a statement's `parameter` holds."""
 
     def write(self, session: Session, project_id: str, rows: Sequence[WordRow]) -> None:
-        """Insert the rows, replacing existing rows of the same memories. Without a body, replace only the context."""
+        """Insert the rows, replacing existing rows of the same memories."""
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         """Delete the words of these memories, before or while the memories themselves are deleted."""
@@ -86,9 +80,6 @@ class WordIndex(Protocol):
         For each term, only the `max_rows` newest memories are scored. `allowed` narrows the query to these memories.
         The values of `counts` come from the method `counts`. They may be 0 if `max_rows` and `allowed` do not apply.
         """
-
-    def window_weights(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
-        """Return how much each score counts in a window: (1 + score) / 2 on SQLite, 1 on Postgres."""
 
     def prepare(self, database: Database, /) -> None:
         """Make the database erase deleted words. It stores this setting."""

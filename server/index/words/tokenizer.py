@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from server.index.words.normalization import normalize
 
-VERSION = 3
-"""Increase it with every change that gives texts different terms. The worker then writes the words of all memories
+VERSION = 4
+"""Increase it with every change of what the index stores for a text. The worker then writes the words of all memories
 again. Migration 0014 has the same number for new databases.
 """
 

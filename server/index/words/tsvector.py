@@ -4,9 +4,7 @@ A GIN index covers project and words, so a search reads its own project's entrie
 
 - *Terms.* `plainto_tsquery` stems a term as `to_tsvector` stems the stored words, and treats no character as an
   operator. Both use the configuration `memory_words` of our migrations: FTS5's stemmer, and no stop words.
-- *Weights.* A tsvector has no columns, so its words carry a letter: A for `body` and `dates`, B for `context`.
-  `ts_rank` takes the weights of the letters in the order D, C, B, A. It ignores how rare a word is, so nothing has to
-  be divided out.
+- *Scores.* A memory that holds a term scores 1, however often it does and however long it is.
 
 A row's foreign key deletes it together with its memory, and autovacuum erases deleted rows from disk. The methods that
 remove and purge therefore do nothing here.
@@ -15,9 +13,7 @@ remove and purge therefore do nothing here.
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from sqlmodel import Session
 
 from server.database import Database, as_json, numbers_in
@@ -36,16 +32,11 @@ class Tsvector:
             {
                 "number": row.number,
                 "project": project_id,
-                "body": " ".join(row.body),
-                "context": " ".join(row.context),
-                "dates": " ".join(row.dates),
+                "words": " ".join((*row.body, *row.dates)),
             }
             for row in rows
-            if row.body is not None
         ]
         _WRITE.run(session, values)
-        contexts = [{"number": row.number, "context": " ".join(row.context)} for row in rows if row.body is None]
-        _WRITE_CONTEXT.run(session, contexts)
 
     def remove_memories(self, session: Session, numbers: Sequence[int]) -> None:
         """Do nothing: the foreign key cascades."""
@@ -73,10 +64,6 @@ class Tsvector:
         statement = _score_query(len(counts), allowed is not None)
         return TermScores.of_rows(statement.rows(session, **values), list(counts.values()))
 
-    def window_weights(self, scores: NDArray[np.float64], /) -> NDArray[np.float64]:
-        """Return 1 for each score, because ts_rank has a different scale from BM25."""
-        return np.ones_like(scores)
-
     def prepare(self, _database: Database, /) -> None:
         """Do nothing: autovacuum is on by default."""
 
@@ -95,8 +82,8 @@ def _score_query(term_count: int, is_narrowed: bool) -> Query:
         " AND memory_number IN (SELECT value::bigint FROM json_array_elements_text(:allowed))" if is_narrowed else ""
     )
     parts = (
-        f"(SELECT {term}, memory_number, ts_rank('{{0,0,0.5,1}}', words, plainto_tsquery('memory_words', :t{term}), 0)"  # noqa: S608 - numbers
-        f" FROM memory_words WHERE project_id = :project AND words @@ plainto_tsquery('memory_words', :t{term}){narrow}"
+        f"(SELECT {term}, memory_number, 1 FROM memory_words"  # noqa: S608 - numbers
+        f" WHERE project_id = :project AND words @@ plainto_tsquery('memory_words', :t{term}){narrow}"
         " ORDER BY memory_number DESC LIMIT :max_rows)"
         for term in range(term_count)
     )
@@ -115,16 +102,8 @@ def _count_query(term_count: int) -> Query:
 
 _WRITE = Query(
     sa.text(
-        "INSERT INTO memory_words (memory_number, project_id, words) VALUES (:number, :project,"
-        " setweight(to_tsvector('memory_words', :body), 'A') || setweight(to_tsvector('memory_words', :context), 'B')"
-        " || setweight(to_tsvector('memory_words', :dates), 'A'))"
+        "INSERT INTO memory_words (memory_number, project_id, words)"
+        " VALUES (:number, :project, to_tsvector('memory_words', :words))"
         " ON CONFLICT ON CONSTRAINT memory_words_pkey DO UPDATE SET words = EXCLUDED.words"
     )
 )
-_WRITE_CONTEXT = Query(
-    sa.text(
-        "UPDATE memory_words SET words = ts_filter(words, '{a}')"
-        " || setweight(to_tsvector('memory_words', :context), 'B') WHERE memory_number = :number"
-    )
-)
-"""Only the words of a context have weight B."""

@@ -2,12 +2,19 @@
 
 The index scores each term by itself. This module weighs a term by its rarity in the project and adds up the scores of a
 memory. So other projects neither influence the results nor slow a search down.
+
+    coverage = sum(rarity(t) * credit(t)) / sum(rarity(t))
+    credit(t) = least(t) + (1 - least(t)) * score(t), or 0 where the memory does not hold t
+    least(t) = rarity(t) / rarity of a term that one memory holds
+
+SQLite's index scores a frequent term higher, and a term of a long memory lower. That is right for a common word, which
+a long memory holds by chance. A rare word, such as an order number, counts fully in a memory of any length.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -18,7 +25,7 @@ from server.database import as_json
 from server.index.best import best_of, positions_of
 from server.index.types import Places
 from server.index.words.backend import word_index_of
-from server.index.words.context import NumbersIn
+from server.index.words.conversations import NumbersIn
 from server.index.words.protocol import TermScores, WordIndex
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, read_question
 from server.index.words.window import windows
@@ -41,33 +48,28 @@ terms.
 """
 
 
+COVERAGE_POWER = 1.25
+"""A fifth of the words counts for an eighth only, because memories that answer nothing often hold some of the words."""
+
 _memories = metadata.tables["memories"]
 
 
 class Rows(NamedTuple):
     """All memories that hold a term, allowed or not, because the windows of other memories need them.
 
-    `numbers` are ascending. For `held` and `rarities` see the module `window`.
+    `numbers` are ascending. For `credits` and `rarities` see the module `window`.
     """
 
     numbers: NDArray[np.int64]
-    held: NDArray[np.float64]
+    credits: NDArray[np.float64]
     rarities: NDArray[np.float64]
-
-
-class Windows(NamedTuple):
-    """The windows of some memories, 0 to 1. The numbers are in no order, and some are there twice."""
-
-    numbers: NDArray[np.int64]
-    values: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class WordMatches:
     """The allowed memories that hold a term of the question: their `numbers`, ascending, and each one's `shares`.
 
-    `share = bm25 / bm25(best) × coverage(best)`. Coverage is the part of the question's terms that the best match
-    holds, weighted by their rarity. A share of 1 means every term; one common word of five gives a low share.
+    `share = coverage ** COVERAGE_POWER`. A share of 1 means every term; one common word of five gives a low share.
     """
 
     numbers: NDArray[np.int64]
@@ -104,22 +106,17 @@ def search(
         # Fetch all matches, not only the allowed ones: their number is the count of the term.
         counts = dict.fromkeys(terms, 0)
         scores = index.scores(session, project_id, counts, MAX_ROWS, None)
-    return _matches(index, scores, memory_count, allowed, np.array([term in asked.wholes for term in counts]))
+    return _matches(scores, memory_count, allowed, np.array([term in asked.wholes for term in counts]))
 
 
-def windows_of(session: Session, matches: WordMatches, also: NDArray[np.int64], known: Places) -> Windows:
-    """Return the windows of the matches, and of the memories `also`, which may hold no term themselves.
-
-    Places that are not in `known` are read from the database.
-    """
+def windows_of(session: Session, matches: WordMatches, known: Places) -> NDArray[np.float32]:
+    """Return the window of each match, 0 to 1. Places that are not in `known` are read from the database."""
     rows = matches.rows
-    if not len(rows.numbers):
-        return Windows(rows.numbers, np.empty(0, np.float32))
-    wanted = np.concatenate([matches.numbers, also])
-    own = _places(session, rows.numbers, known)
-    matching = own if matches.numbers is rows.numbers else _places(session, matches.numbers, known)
-    places = np.concatenate([matching, _places(session, also, known)])
-    return Windows(wanted, windows(own, rows.held, rows.rarities, places).astype(np.float32))
+    if not len(matches.numbers):
+        return matches.shares
+    places = _places(session, rows.numbers, known)
+    wanted = places[positions_of(matches.numbers, rows.numbers)[0]]
+    return np.asarray(windows(places, rows.credits, rows.rarities, wanted) ** COVERAGE_POWER, np.float32)
 
 
 def _choose(session: Session, index: WordIndex, project_id: str, terms: Sequence[str]) -> Sequence[str]:
@@ -150,34 +147,29 @@ def _rarest(session: Session, index: WordIndex, project_id: str, terms: Sequence
 
 
 def _matches(
-    index: WordIndex,
-    matches: TermScores,
-    memory_count: int,
-    allowed: Sequence[int] | None,
-    wholes: NDArray[np.bool_],
+    scores: TermScores, memory_count: int, allowed: Sequence[int] | None, wholes: NDArray[np.bool_]
 ) -> WordMatches:
-    """Add up the scores of each memory, each times the rarity (IDF) of its term in the project."""
-    counts = matches.counts
-    rarities = np.log1p((np.maximum(memory_count, counts) - counts + 0.5) / (counts + 0.5))
-    rarities[wholes & (counts == 0)] = 0.0  # the question has their parts as terms of their own
-    if not len(matches.numbers):
+    """Add up the credits of each memory, each times the rarity (IDF) of its term in the project."""
+    rarities = _rarities(memory_count, scores.counts)
+    rarities[wholes & (scores.counts == 0)] = 0.0  # the question has their parts as terms of their own
+    if not len(scores.numbers):
         return NO_MATCHES
-    numbers, positions = np.unique(matches.numbers, return_inverse=True)
-    parts = np.zeros((len(numbers), len(counts)))
-    parts[positions, matches.terms] = matches.scores
-    held = np.zeros_like(parts)
-    held[positions, matches.terms] = index.window_weights(matches.scores)
-    rows = Rows(numbers, held, rarities)
+    numbers, positions = np.unique(scores.numbers, return_inverse=True)
+    least = np.minimum(rarities / _rarities(memory_count, np.ones(1)), 1.0)[scores.terms]
+    credits = np.zeros((len(numbers), len(rarities)))
+    credits[positions, scores.terms] = least + (1 - least) * np.minimum(scores.scores, 1.0)
+    shares = np.asarray((credits @ (rarities / rarities.sum())) ** COVERAGE_POWER, np.float32)
+    rows = Rows(numbers, credits, rarities)
     if allowed is not None:
         kept = np.isin(numbers, np.asarray(allowed, np.int64))
-        numbers, parts = numbers[kept], parts[kept]
-    if not len(numbers):
-        return replace(NO_MATCHES, rows=rows)
-    sums = parts @ rarities
-    best = int(sums.argmax())
-    coverage = rarities[parts[best] > 0].sum() / rarities.sum()
-    shares = sums * (coverage / max(sums[best], 1e-9))
-    return WordMatches(numbers, shares.astype(np.float32), rows, asked=True)
+        numbers, shares = numbers[kept], shares[kept]
+    return WordMatches(numbers, shares, rows, asked=True)
+
+
+def _rarities(memory_count: int, counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the inverse document frequency of terms, each in `counts` of the project's memories."""
+    others = np.maximum(memory_count, counts) - counts
+    return np.asarray(np.log1p((others + 0.5) / (counts + 0.5)), np.float64)
 
 
 def _places(session: Session, numbers: NDArray[np.int64], known: Places) -> NDArray[np.int64]:

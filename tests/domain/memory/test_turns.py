@@ -14,8 +14,6 @@ from server.domain.memory import changes, deletions, expiry, memories, selection
 from server.domain.memory.memories import MemoryChange
 from server.errors import NotFound, ServiceError
 from server.index import chunks
-from server.index.words import context
-from server.index.words.protocol import WordRow
 from server.models import Memory, TrashedMemory
 from server.models.base import now
 from server.quotas import Quota
@@ -244,23 +242,6 @@ def test_memories_whose_time_is_over_are_deleted_by_their_size(
             deleted.append((expiry if is_expired else trash).purge(session))
     assert sum(deleted) == 5
     assert len(deleted) > 3, "in several transactions"
-
-
-def test_the_memory_after_a_deleted_one_loses_only_its_context(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own text, which may be long, is not cut into terms again."""
-    moment = now() - timedelta(minutes=5)
-    before = world.add("Zephyr paddles a canoe.", at=moment)
-    world.add("He likes kayaks.", at=moment + timedelta(minutes=1))
-    assert counts(world, "zephyr", "kayaks") == [2, 1]
-
-    def seen(*args: object, **more: object) -> list[WordRow]:
-        rows = context.word_rows(*args, **more)  # type: ignore[arg-type]  # as it was called
-        assert [row.body for row in rows] == [None] * len(rows)
-        return rows
-
-    monkeypatch.setattr("server.index.words.word_index.word_rows", seen)
-    world.delete(before)
-    assert counts(world, "zephyr", "kayaks") == [0, 1]
 
 
 @pytest.mark.sqlite_only
