@@ -91,6 +91,8 @@ def test_every_unicode_is_read(path: Path, form: str, encoding: str) -> None:
         (b'[{"content": "a"}, oops]', "item 2: is not JSON"),
         (b'{"content": "a"}\n{"content": "b"', "line 2: is not JSON"),
         (b'{"content": "a"}\n7\n', "line 2: must be a JSON object"),
+        (b'[{"content": "a"}] thanks', "line 1: has text after the list."),
+        (b'{"content": "a\nb"}', "line 1: is not JSON: invalid control character."),
         ('[{"content": "a\\ud83d"}]', "item 1: content: must be text without lone surrogates"),
         ('[{"messages": [{"role": "u", "content": "a\\ud83d"}]}]', "item 1: messages.0.content: must be text without"),
         (
@@ -278,6 +280,24 @@ def test_values_at_the_border_of_what_is_read_at_a_time_are_whole(path: Path, mo
         "\n".join(map(json.dumps, records)),
     ):
         assert [line.metadata for line in read(path, content)] == [records[0]["metadata"]] * 3
+
+
+@pytest.mark.parametrize("chunk_length", [7, 60, 65_536])
+def test_a_record_keeps_its_text_wherever_its_lists_are(
+    path: Path, monkeypatch: pytest.MonkeyPatch, chunk_length: int
+) -> None:
+    monkeypatch.setattr(json_values, "_CHUNK_LENGTH", chunk_length)
+    records = [{"id": "7", "entities": ["Ann", "Rome"], "memory": "tea", "data": [{"n": 1}]}] * 9
+    assert texts(path, "\n".join(map(json.dumps, records))) == ["tea"] * 9
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_an_object_with_a_list_may_say_what_it_is(path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """A short file and one that is not read as a whole are understood in the same way."""
+    monkeypatch.setattr(json_values, "_CHUNK_LENGTH", 50)
+    monkeypatch.setattr(json_values, "MAX_RECORD_LENGTH", 1_000)
+    content = json.dumps({"type": "export", "version": 1, "memories": [{"content": "tea"}] * count, "total": count})
+    assert texts(path, content) == ["tea"] * count
 
 
 def test_a_value_beyond_every_bound_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,7 @@ DOCS = "docs/moving.md"
 EXAMPLE = '{"content": "Anna prefers the window seat.", "created_at": "2026-02-22T10:30:00Z"}'
 HELP = f"A valid line looks like this: {EXAMPLE} See {DOCS}."
 
-_ITEM_FIELDS = frozenset(
-    {*CONTENT_NAMES, "messages", "mapping", "chat_messages", "observations", "relationType", "type"}
-)
+_ITEM_FIELDS = frozenset({*CONTENT_NAMES, "messages", "mapping", "chat_messages", "observations", "relationType"})
 
 
 class Format(StrEnum):
