@@ -49,12 +49,14 @@ PLAIN = {
     "memories by id beside facts about the export": json.dumps(
         {"memories": {"m1": {"memory": "tea"}}, "user": {"a": 1}}
     ),
+    "a list beside a type": json.dumps({"type": "export", "version": 1, "memories": [{"content": "tea"}]}),
     "texts in an object": json.dumps({"memories": ["tea"]}),
     "messages alone": json.dumps({"messages": [{"role": "user", "content": "tea"}]}),
     "commas": "id,content\n1,tea\n",
     "semicolons": "Text;Created At\ntea;2024-01-01\n",
     "tabs": "memory\ttags\ntea\ta\n",
     "a named separator": "sep=;\r\ncontent;tags\r\ntea;a\r\n",
+    "spaces after commas": 'id, "content", tags\n1, "tea", "a, b"\n',
     "one column": "content\ntea\n",
     "Markdown": "---\ntags: [a]\n---\ntea\n",
 }
@@ -68,6 +70,7 @@ def test_each_form_is_recognized_by_its_content(path: Path, form: str) -> None:
 @pytest.mark.parametrize("form", [form for form, content in PLAIN.items() if content.startswith(("{", "["))])
 def test_json_that_is_read_in_parts_is_recognized_alike(path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_values, "_CHUNK_LENGTH", 7)
+    monkeypatch.setattr(json_values, "MAX_RECORD_LENGTH", 7)
     assert texts(path, PLAIN[form]) == ["tea"]
 
 
@@ -154,6 +157,35 @@ def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
     lines = read(path, json.dumps({"memories": kept + gone}), warnings=warnings)
     assert [line.content for line in lines] == ["tea", "rum"]
     assert "memories that were deleted there were left out, such as item 3 (2 times)" in warnings.sentences()
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        1_706_775_135,
+        1_706_775_135_000,
+        1_706_775_135_000_000,
+        1_706_775_135_000_000_000,
+        "1706775135",
+        "Thu, 01 Feb 2024 09:12:15 +0100",
+        "1 Feb 2024 08:12:15 GMT",
+    ],
+)
+def test_times_of_other_programs_are_read(path: Path, at: object) -> None:
+    for content in (json.dumps({"content": "tea", "created_at": at}), f"---\ndate: {at}\n---\ntea"):
+        (line,) = read(path, content)
+        assert line.created_at.isoformat() == "2024-02-01T08:12:15+00:00"
+
+
+def test_fields_without_a_value_are_as_left_out(path: Path) -> None:
+    names = ("memory", "user_id", "created_at", "updated_at", "expires_at", "pinned", "metadata", "messages")
+    (line,) = read(path, json.dumps(dict.fromkeys(names, "") | {"text": "tea"}))
+    assert (line.content, line.user_id, line.metadata, line.created_at.year) == ("tea", None, {}, line.updated_at.year)
+
+
+def test_metadata_may_be_json_text(path: Path) -> None:
+    (line,) = read(path, json.dumps({"content": "tea", "metadata": '{"tags": "a", "n": 1}', "topic_category": "t"}))
+    assert line.metadata == {"tags": "a", "n": 1, "topic_category": "t"}
 
 
 def test_of_a_chatgpt_conversation_the_kept_branch_is_read_by_question(path: Path) -> None:
@@ -247,6 +279,16 @@ def test_an_entity_without_observations_is_its_name(path: Path, observations: di
     assert texts(path, json.dumps(entity)) == ["Anna (person)"]
 
 
+def test_entities_and_relations_keep_their_other_fields_or_name_them(path: Path) -> None:
+    warnings = Warnings()
+    more = {"created_at": AT, "metadata": {"team": 7}, "createdAt": AT}
+    entity = {"name": "Anna", "observations": ["tea", {"likes": "ünı"}], **more}
+    lines = read(path, json.dumps([entity, {**GRAPH[1], **more}]), warnings=warnings)
+    assert lines[0].content == 'Anna\ntea\n{"likes": "ünı"}'
+    assert [(line.created_at.year, line.metadata["team"]) for line in lines] == [(2024, 7)] * 2
+    assert warnings.sentences() == ["createdAt: is not a field; did you mean created_at? (2 times)"]
+
+
 TOO_LONG = "content: has {:,} characters, and a memory or message holds at most 10,000: split it into several."
 
 
@@ -289,15 +331,6 @@ def test_a_record_keeps_its_text_wherever_its_lists_are(
     monkeypatch.setattr(json_values, "_CHUNK_LENGTH", chunk_length)
     records = [{"id": "7", "entities": ["Ann", "Rome"], "memory": "tea", "data": [{"n": 1}]}] * 9
     assert texts(path, "\n".join(map(json.dumps, records))) == ["tea"] * 9
-
-
-@pytest.mark.parametrize("count", [1, 100])
-def test_an_object_with_a_list_may_say_what_it_is(path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """A short file and one that is not read as a whole are understood in the same way."""
-    monkeypatch.setattr(json_values, "_CHUNK_LENGTH", 50)
-    monkeypatch.setattr(json_values, "MAX_RECORD_LENGTH", 1_000)
-    content = json.dumps({"type": "export", "version": 1, "memories": [{"content": "tea"}] * count, "total": count})
-    assert texts(path, content) == ["tea"] * count
 
 
 def test_a_value_beyond_every_bound_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

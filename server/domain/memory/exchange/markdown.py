@@ -10,6 +10,7 @@ import yaml
 
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
 from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
+from server.domain.memory.exchange.records import moment
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import parse_past
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
@@ -19,7 +20,7 @@ MOST_EVENTS = 20_000
 """Maximum number of keys, values and brackets in front matter. 16 KB of metadata and 100 messages have fewer."""
 
 MOST_NESTED = 64
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _OTHER_NAMES = {
@@ -150,6 +151,7 @@ def _fields(head: Foreign) -> Foreign:
         if value is None:
             continue
         if name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
+            value = moment(value) if name.endswith("_at") else value
             fields[name] = value if isinstance(value, str | bool) else str(value)
         elif name == "metadata" and isinstance(value, dict):
             metadata = value | metadata
@@ -166,7 +168,7 @@ def _fits(name: str, value: object) -> bool:
             return not isinstance(value, dict)
         if name == CATEGORY:
             return isinstance(value, str)
-        return parse_past(value) is not None
+        return parse_past(moment(value)) is not None
     except ValueError:
         return False
 
