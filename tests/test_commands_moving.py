@@ -1,5 +1,6 @@
 """`import` and `export` on the command line."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -17,6 +18,15 @@ def test_a_folder_goes_in_and_comes_out_in_every_format(run: Run, project_id: st
     assert "Imported 1 memory. Skipped 0" in kept.err
     missing = run("import", "--project", project_id, str(notes / "nothing"))
     assert (missing.code, "There is no file or folder" in missing.err) == (1, True)
+
+
+def test_a_pipe_is_read_to_its_end(run: Run, project_id: str) -> None:
+    """`import <(zcat memories.jsonl.gz)` gives the command a pipe, which can be read only once."""
+    reader, writer = os.pipe()
+    os.write(writer, b'{"content": "Tea."}\n{"content": "Rum."}\n')
+    os.close(writer)
+    assert "Imported 2 memories." in run("import", "--project", project_id, f"/dev/fd/{reader}").err
+    os.close(reader)
 
 
 def test_an_empty_import_says_that_there_was_nothing(run: Run, project_id: str) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from tqdm import tqdm
 
@@ -80,18 +81,33 @@ def import_(settings: Settings, args: Namespace) -> None:
 
 @contextlib.contextmanager
 def _source(file_name: str | None) -> Iterator[Path]:
-    """Yield the path, or a file with all of standard input. Standard input is read before the database is opened."""
+    """Yield the path, or a file with all of standard input or of a pipe, which is read before the database is opened.
+
+    Raises Invalid if there is no such file.
+    """
     if file_name not in (None, "-"):
         path = Path(str(file_name))
         if not path.exists():
             raise Invalid(f"There is no file or folder {path}.")
-        yield path
+        if path.is_file() or path.is_dir():
+            yield path
+        else:
+            with path.open("rb") as pipe, _copy_of(pipe) as copy:
+                yield copy
         return
+    if sys.stdin is None:
+        raise Invalid("Standard input is closed: name a file or folder to import.")
     if sys.stdin.isatty():
         print_message("Reading from the terminal until Ctrl-D. To import a file, name it.")
+    with _copy_of(sys.stdin.buffer) as copy:
+        yield copy
+
+
+@contextlib.contextmanager
+def _copy_of(stream: IO[bytes]) -> Iterator[Path]:
     with tempfile.NamedTemporaryFile() as file:
         with tqdm(unit="B", unit_scale=True, desc="Reading", file=sys.stderr) as bar:
-            while chunk := sys.stdin.buffer.read(CHUNK_BYTES):
+            while chunk := stream.read(CHUNK_BYTES):
                 file.write(chunk)
                 bar.update(len(chunk))
         file.flush()

@@ -10,6 +10,11 @@ from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import checked, read_path
 
+GRAPH = [
+    {"type": "entity", "name": "Anna", "entityType": "person", "observations": ["likes tea", "lives in Rome"]},
+    {"type": "relation", "from": "Anna", "to": "Acme", "relationType": "works_at"},
+]
+
 
 def read_lines(lines: Iterable[str]) -> Iterator[Line]:
     """Yield the lines that an import reads from a file with this text."""

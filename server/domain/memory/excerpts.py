@@ -4,6 +4,7 @@ import re
 import unicodedata
 from itertools import islice
 
+from server.index.words.normalization import normalize
 from server.index.words.tokenizer import MAX_QUESTION_TERMS, question_terms
 
 EXCERPT_LENGTH = 1_500
@@ -18,19 +19,23 @@ MOST_PLACES = 100
 EDGE = 40
 """How far an edge may move to reach a space, so that no word is cut."""
 
+MANY = 0x3000
+"""From this character on, there are too many to cache them."""
+
+_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _EMOJI_PARTS = "\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0x1F3FB, 0x1F400)))
 """Characters that belong to the character before them: joiners, variants, skin tones."""
 
 
 class _Plain(dict[int, str]):
-    """Maps each character to one lower-case character without accents, for `str.translate`."""
+    """Maps each character to one normalized character in lower case, for `str.translate`."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        plain = unicodedata.normalize("NFKD", character)[0].lower()
-        plain = plain if len(plain) == 1 else character
-        if code < 0x3000:  # there are too many characters above this one to cache them
-            self[code] = plain
+        if code >= MANY:
+            return unicodedata.normalize("NFKC", character)[0]
+        plain = (normalize(character) or character)[0].lower()
+        self[code] = plain = plain if len(plain) == 1 else character
         return plain
 
 
@@ -40,7 +45,12 @@ _PLAIN = _Plain()
 def title_of(content: str) -> str:
     """Return the beginning of the first line."""
     line = content.lstrip()[: TITLE_LENGTH + 1].splitlines()[0]
-    return line if len(line) <= TITLE_LENGTH else f"{line[: TITLE_LENGTH - 1].rstrip()}…"
+    if len(line) <= TITLE_LENGTH:
+        return line
+    end = TITLE_LENGTH - 1
+    while end > TITLE_LENGTH // 2 and _splits(line, end):
+        end -= 1
+    return f"{line[:end].rstrip()}…"
 
 
 def beginning_of(content: str) -> str:
@@ -113,4 +123,6 @@ def _splits(content: str, position: int) -> bool:
     if not 0 < position < len(content):
         return False
     after = content[position]
-    return unicodedata.combining(after) > 0 or after in _EMOJI_PARTS or content[position - 1] == "\u200d"
+    if after in _FLAG_LETTERS:  # a flag is two of them
+        return (position - len(content[:position].rstrip(_FLAG_LETTERS))) % 2 == 1
+    return unicodedata.category(after)[0] == "M" or after in _EMOJI_PARTS or content[position - 1] == "\u200d"

@@ -2,10 +2,22 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
-from server.index.words.tokenizer import question_terms, terms_of
+from server.index.words.normalization import INVISIBLE, normalize
+from server.index.words.tokenizer import EMOJI, MARKS, question_terms, terms_of
 
-_WORD = re.compile(r"\w+(?:['\u2019&.\u2010\u2011-]\w+)*")
+_FOLLOWING = f"[{MARKS}{INVISIBLE}\u1160-\u11ff\uff9e\uff9f]*"
+"""Marks, joiners, and parts of syllables that people see as one character with the character before them."""
+
+_CHARACTER = re.compile(f"(?s:.){_FOLLOWING}")
+_LETTERS = rf"(?:\w{_FOLLOWING})+"
+_EMOJIS = f"(?:{EMOJI.pattern}){_FOLLOWING}"
+_WORD = re.compile(
+    r"(?<!\w)(?:[A-Za-z]#(?!\w)|[A-Za-z]{1,2}\+\+)"  # C#, C++
+    rf"|(?:(?<![\w.])\.(?=[A-Za-z]))?{_LETTERS}(?:['\u2019&.\u2010\u2011-]{_LETTERS})*"  # words, and .NET
+    f"|{_EMOJIS}(?:(?<=\u200d){_EMOJIS})*"
+)
 _ENDINGS = {"ings": 4, "ing": 4, "ied": 4, "ies": 4, "ed": 4, "es": 4, "s": 3, "y": 4, "e": 4}
 """Endings to remove, each with the fewest letters that must remain."""
 
@@ -36,15 +48,35 @@ class Highlighter:
         if not term_count:
             return 0.0
         stems = self._stems & {_stem(term) for term in terms_of(text)}
-        return (len(stems) + sum(piece in text for piece in self._pieces)) / term_count
+        normalized = normalize(text) if self._pieces else ""
+        return (len(stems) + sum(piece in normalized for piece in self._pieces)) / term_count
 
     def _holds(self, word: str) -> bool:
         return any(_stem(term) in self._stems for term in terms_of(word))
 
     def _exact(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield the spans of terms in scripts without case. Many of these scripts have no spaces between words."""
+        if not self._pieces:
+            return
+        normalized, origins = _with_origins(text)
         for piece in self._pieces:
-            yield from (match.span() for match in re.finditer(re.escape(piece), text))
+            for match in re.finditer(f"(?={re.escape(piece)})", normalized):  # pairs may overlap
+                yield origins[match.start()][0], origins[match.start() + len(piece) - 1][1]
+
+
+@lru_cache(4_096)
+def _normalized(character: str) -> str:
+    return normalize(character)
+
+
+def _with_origins(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Return the normalized text and, for each of its characters, the span in `text` that it comes from."""
+    parts: list[str] = []
+    origins: list[tuple[int, int]] = []
+    for character in _CHARACTER.finditer(text):
+        parts.append(_normalized(character[0]))
+        origins += [character.span()] * len(parts[-1])
+    return "".join(parts), origins
 
 
 def _stem(term: str) -> str:

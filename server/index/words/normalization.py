@@ -13,7 +13,7 @@ _ACCENTS = (
 )
 """Marks that people leave out. Vowel signs and tones of other scripts stay, because they distinguish words."""
 
-_INVISIBLE = (
+INVISIBLE = (
     "\u00ad\u0640\u02b9-\u02bc\u02be\u02bf\u200c-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe00-\ufe0f\ufeff"
     "\U0001f3fb-\U0001f3ff"
 )
@@ -22,7 +22,7 @@ words.
 """
 
 _DROPPED = re.compile(
-    f"[{_ACCENTS}{_INVISIBLE}]"
+    f"[{_ACCENTS}{INVISIBLE}]"
     "|(?<![\u0418\u0438])\u0306"  # breves, except on the Cyrillic short i, which is a different letter from i
     "|(?<=\u0627)[\u0653-\u0655]"  # madda and hamza on an alef
 )

@@ -39,8 +39,8 @@ _STOP = (
 STOP_WORDS = frozenset(_STOP.split())
 
 _CODES = (*range(0x300, 0x1D00), 0x3099, 0x309A, *range(0xA800, 0xAC00))
-_MARKS = "".join(chr(code) for code in _CODES if unicodedata.category(chr(code))[0] == "M")
-_WORD = f"[^\\W_](?:[^\\W_]|[{_MARKS}])*"
+MARKS = "".join(chr(code) for code in _CODES if unicodedata.category(chr(code))[0] == "M")
+_WORD = f"[^\\W_](?:[^\\W_]|[{MARKS}])*"
 _WORDS = re.compile(_WORD)
 _JOINER = (
     r"(?:[-_&\u2010\u2011]"
@@ -71,8 +71,8 @@ _UNSPACED = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, kana and Han have no spaces between words; Hangul has none before an ending."""
 
-_CHARACTER = re.compile(f"(?s:.)[{_MARKS}]*")
-_MARK = re.compile(f"[{_MARKS}]")
+_CHARACTER = re.compile(f"(?s:.)[{MARKS}]*")
+_MARK = re.compile(f"[{MARKS}]")
 
 
 def _spell_dot(match: re.Match[str]) -> str:
@@ -87,7 +87,7 @@ _NAMES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
 )
 """Sign, pattern and replacement: `C#`, `C++` and `.NET` become csharp, cplusplus, dotnet, as people spell them out."""
 
-_EMOJI = re.compile(
+EMOJI = re.compile(
     "[\U0001f1e6-\U0001f1ff]{2}|[\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]"  # a flag, or one
 )
 _LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
@@ -130,7 +130,7 @@ def _compounds(text: str) -> list[str]:
         if sign in text:
             text = pattern.sub(name, text)
     if not text.isascii():
-        text = _EMOJI.sub(_spell_emoji, text)
+        text = EMOJI.sub(_spell_emoji, text)
     return _COMPOUND.findall(text)
 
 

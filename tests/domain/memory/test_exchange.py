@@ -104,6 +104,11 @@ def test_a_line_needs_only_its_content(world: World) -> None:
         (json.dumps({**LINE, "metadata": {"a": ["\0"]}}), "line 3: metadata: must not contain a NUL character"),
         (json.dumps({**LINE, "history": [{**LINE, "version": 1}]}), "line 3: history: must have the oldest"),
         ('{"content": "x", "metadata": {"n": NaN}}', "line 3: "),
+        (json.dumps({**LINE, "version": 2**63}), "line 3: version: must be at most 1000000000"),
+        (
+            json.dumps({**LINE, "history": [{**LINE, "version": 2**62}]}),
+            "line 3: history.0.version: must be at most 1000000000",
+        ),
     ],
 )
 def test_an_invalid_line_is_named_and_nothing_is_imported(world: World, line: str, reason: str) -> None:
@@ -144,6 +149,15 @@ def test_what_is_imported_says_so_and_keeps_the_name_that_the_file_says(world: W
     assert first["source"]["id"].startswith("imp_")
     assert first["history"][0]["source"] == {**first["source"], "name": "Cursor"}
     assert second["source"] == {**first["source"], "name": "Import"}
+
+
+def test_a_source_keeps_only_what_can_be_stored(world: World) -> None:
+    named: list[object] = ["Pocket\ud83d\0", {"name": "a\nb", "id": "\ud83d"}]
+    lines = [json.dumps({"content": f"tea {n}", "source": name}) for n, name in enumerate(named)]
+    assert import_lines(world, lines) == 2
+    with world.database.read() as session:
+        exported = map(json.loads, export_memories(session, world.project_id))
+        assert {line["source"]["name"] for line in exported} == {"Pocket", "a b"}
 
 
 def test_what_a_file_says_has_expired_is_left_out_and_what_will_expire_is_kept(world: World) -> None:

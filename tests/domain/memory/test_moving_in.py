@@ -11,7 +11,7 @@ from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.imports import import_memories
 from server.domain.memory.inputs import Message
 from server.errors import Invalid
-from tests.support.moving import chat, read, said, texts
+from tests.support.moving import GRAPH, chat, read, said, texts
 from tests.support.world import World
 
 AT = "2024-01-01T00:00:00Z"
@@ -30,10 +30,6 @@ CLAUDE = {
             {"type": "thinking", "thinking": "HM"}, {"type": "text", "text": "An hour."}]},
     ],
 }  # fmt: skip
-GRAPH = [
-    {"type": "entity", "name": "Anna", "entityType": "person", "observations": ["likes tea", "lives in Rome"]},
-    {"type": "relation", "from": "Anna", "to": "Acme", "relationType": "works_at"},
-]
 PLAIN = {
     "an object": json.dumps({"content": "tea"}),
     "a printed object": json.dumps({"memory": "tea", "metadata": {"a": 1}}, indent=2),
@@ -49,12 +45,14 @@ PLAIN = {
     "memories by id beside facts about the export": json.dumps(
         {"memories": {"m1": {"memory": "tea"}}, "user": {"a": 1}}
     ),
+    "a list beside a type": json.dumps({"type": "export", "version": 1, "memories": [{"content": "tea"}]}),
     "texts in an object": json.dumps({"memories": ["tea"]}),
     "messages alone": json.dumps({"messages": [{"role": "user", "content": "tea"}]}),
     "commas": "id,content\n1,tea\n",
     "semicolons": "Text;Created At\ntea;2024-01-01\n",
     "tabs": "memory\ttags\ntea\ta\n",
     "a named separator": "sep=;\r\ncontent;tags\r\ntea;a\r\n",
+    "spaces after commas": 'id, "content", tags\n1, "tea", "a, b"\n',
     "one column": "content\ntea\n",
     "Markdown": "---\ntags: [a]\n---\ntea\n",
 }
@@ -68,6 +66,7 @@ def test_each_form_is_recognized_by_its_content(path: Path, form: str) -> None:
 @pytest.mark.parametrize("form", [form for form, content in PLAIN.items() if content.startswith(("{", "["))])
 def test_json_that_is_read_in_parts_is_recognized_alike(path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_values, "_CHUNK_LENGTH", 7)
+    monkeypatch.setattr(json_values, "MAX_RECORD_LENGTH", 7)
     assert texts(path, PLAIN[form]) == ["tea"]
 
 
@@ -91,6 +90,8 @@ def test_every_unicode_is_read(path: Path, form: str, encoding: str) -> None:
         (b'[{"content": "a"}, oops]', "item 2: is not JSON"),
         (b'{"content": "a"}\n{"content": "b"', "line 2: is not JSON"),
         (b'{"content": "a"}\n7\n', "line 2: must be a JSON object"),
+        (b'[{"content": "a"}] thanks', "line 1: has text after the list."),
+        (b'{"content": "a\nb"}', "line 1: is not JSON: invalid control character."),
         ('[{"content": "a\\ud83d"}]', "item 1: content: must be text without lone surrogates"),
         ('[{"messages": [{"role": "u", "content": "a\\ud83d"}]}]', "item 1: messages.0.content: must be text without"),
         (
@@ -134,24 +135,6 @@ def test_warnings_beyond_a_hundred_are_counted(path: Path) -> None:
     warnings = Warnings()
     read(path, json.dumps({"content": "tea"} | {f"f{number}": 1 for number in range(130)}), warnings=warnings)
     assert (len(warnings.sentences()), warnings.sentences()[-1]) == (101, "other warnings are not listed (30 times)")
-
-
-def test_labels_and_agents_of_other_servers_are_kept_and_the_rest_is_named(path: Path) -> None:
-    warnings = Warnings()
-    record = {"memory": "tea", "categories": ["drinks"], "agent_id": "bot", "created_at": AT, "expiration_date": "x"}
-    (line,) = read(path, json.dumps(record), warnings=warnings)
-    assert line.metadata == {"tags": ["drinks"], "agent_id": "bot"}
-    assert line.created_at.year == 2024
-    assert warnings.sentences() == ["expiration_date: is not a field; did you mean expires_at? (1 time)"]
-
-
-def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
-    warnings = Warnings()
-    kept = [{"content": "tea", "state": "active", "deleted_at": None}, {"content": "rum", "state": "archived"}]
-    gone = [{"content": "gin", "state": "deleted"}, {"content": "rye", "deleted_at": AT}]
-    lines = read(path, json.dumps({"memories": kept + gone}), warnings=warnings)
-    assert [line.content for line in lines] == ["tea", "rum"]
-    assert "memories that were deleted there were left out, such as item 3 (2 times)" in warnings.sentences()
 
 
 def test_of_a_chatgpt_conversation_the_kept_branch_is_read_by_question(path: Path) -> None:
@@ -212,13 +195,6 @@ def test_what_is_no_text_in_chats_is_counted_by_kind(path: Path) -> None:
     }  # fmt: skip
 
 
-def test_relations_of_mem0_are_read_beside_its_memories(path: Path) -> None:
-    relations = [{"source": "ann", "relationship": "likes", name: "tea"} for name in ("target", "destination")]
-    content = json.dumps({"results": [{"memory": "x"}], "relations": relations})
-    assert texts(path, content) == ["x", "ann likes tea", "ann likes tea"]
-    assert texts(path, json.dumps([{"text": "y", **relations[0]}])) == ["y"]
-
-
 def test_a_memory_says_which_program_it_comes_from(path: Path) -> None:
     mem0 = {"memory": "x", "hash": "h"}
     files: dict[str | None, object] = {
@@ -230,19 +206,6 @@ def test_a_memory_says_which_program_it_comes_from(path: Path) -> None:
     }
     for program, entry in [*files.items(), ("Pocket", {**mem0, "source": "Pocket"})]:
         assert {line.source and line.source.name for line in read(path, json.dumps([entry]))} == {program}
-
-
-def test_entities_and_relations_are_read(path: Path) -> None:
-    content = "\n".join(map(json.dumps, GRAPH))
-    assert texts(path, content) == ["Anna (person)\nlikes tea\nlives in Rome", "Anna works at Acme"]
-    assert read(path, content)[0].metadata["people_mentioned"] == ["Anna"]
-    assert len(texts(path, json.dumps({"entities": GRAPH[:1], "relations": GRAPH[1:]}))) == 2
-
-
-@pytest.mark.parametrize("observations", [{}, {"observations": None}, {"observations": [None]}, {"observations": []}])
-def test_an_entity_without_observations_is_its_name(path: Path, observations: dict[str, object]) -> None:
-    entity = {"type": "entity", "name": "Anna", "entityType": "person", **observations}
-    assert texts(path, json.dumps(entity)) == ["Anna (person)"]
 
 
 TOO_LONG = "content: has {:,} characters, and a memory or message holds at most 10,000: split it into several."

@@ -49,6 +49,17 @@ def test_front_matter_of_others_is_kept_as_it_is_meant(path: Path, front_matter:
     assert line.metadata == {"title": "caf\ufffd", "file": "caf\ufffd.md", **metadata}
 
 
+def test_empty_front_matter_is_not_text(path: Path) -> None:
+    assert texts(path, "---\n---\ntea") == ["tea"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Text, and more\ntea", "| Content | Price |\n|---|---|\n| tea | 3 |", "Memory\n\ntea"]
+)
+def test_a_note_is_not_a_table(tmp_path: Path, text: str) -> None:
+    assert texts(tmp_path / "note.md", text) == [text]
+
+
 def test_front_matter_that_would_grow_is_not_unpacked(path: Path) -> None:
     path.write_text("---\na: &a [x]\nb: &b [*a,*a]\nc: [*b,*b]\n---\nText.\n")
     assert texts(path)[0].startswith("---")

@@ -86,6 +86,20 @@ def test_an_exported_note_that_was_edited_is_read_as_it_says_now() -> None:
     assert changed.fields["metadata"] == {"tags": ["a", "7"]}
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("हिन्दी में: चाय?", "हिन्दी में चाय"),
+        ("น้ำชา", "น้ำชา"),
+        ('a/b\\c:"d"*<e>|f\n..', "a b c d e f"),
+        ("\U00020000" * 99, "\U00020000" * 50),
+    ],
+)
+def test_a_file_is_named_after_its_first_words(content: str, words: str) -> None:
+    name, _ = write_markdown({"id": "mem_12345678", "content": content, "created_at": "2024-01-01T00:00:00Z"})
+    assert name == f"2024-01-01 {words} 12345678.md"
+
+
 def test_a_conversation_of_an_earlier_export_is_whole_too() -> None:
     messages = [{"role": "user", "content": "x\n" * 4_000} for _ in range(20)]
     head = yaml.safe_dump({"id": "mem_1", "created_at": "2024-01-01T00:00:00Z", "messages": messages})

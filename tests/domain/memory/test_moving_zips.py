@@ -120,6 +120,15 @@ def test_no_name_in_a_zip_controls_a_terminal(path: Path) -> None:
     assert refused.value.detail.startswith("[2Ja.json: line 1: content: is required.")
 
 
+def test_a_name_is_utf_8_even_if_the_zip_does_not_say_so(path: Path) -> None:
+    """macOS writes such zips. Other programs write names in the encoding of old PCs."""
+    names = ["Größe 大小.md".encode(), b"caf\x82.md"]
+    content = zipped(path, {f"{number}" * len(name): "tea" for number, name in enumerate(names)}).read_bytes()
+    for number, name in enumerate(names):
+        content = content.replace(f"{number}".encode() * len(name), name)
+    assert [line.metadata["file"] for line in read(path, content)] == ["Größe 大小.md", "café.md"]
+
+
 def test_an_encrypted_file_is_named(path: Path) -> None:
     content = bytearray(zipped(path, {"a.md": "tea"}).read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1

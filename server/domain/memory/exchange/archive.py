@@ -28,6 +28,7 @@ _DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, V
 LEFT_OUT = "{} were left out"
 _DRIVE = re.compile("[A-Za-z]:")
 _ZIP = b"PK\x03\x04"
+_SAYS_UTF_8 = 0x800
 CONVERSATIONS = "conversations"
 MARKDOWN_ENDINGS = (".md", ".markdown")
 TABLE_ENDINGS = (".csv", ".tsv")
@@ -68,7 +69,7 @@ def members_of_zip(archive: zipfile.ZipFile, size: int, warnings: Warnings) -> l
     budget = _Budget(min(MAX_UNPACKED_BYTES, max(FREE_BYTES, size * MAX_RATIO)))
     taken: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        name = _printable(info.filename.replace("\\", "/"))
+        name = _printable(_name_of(info).replace("\\", "/"))
         if _is_to_be_read(name, stat.S_ISLNK(info.external_attr >> 16), warnings):
             if name in taken:
                 warnings.add(LEFT_OUT.format("files with the same name as another"), name)
@@ -107,6 +108,14 @@ def conversations_among(members: list[Member]) -> list[Member]:
     """Return the files of a chat export that contain conversations: one, or several numbered ones."""
     stems = [(Path(member.name).name.casefold(), member) for member in members]
     return [member for name, member in stems if name.startswith(CONVERSATIONS) and name.endswith(".json")]
+
+
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """Return the file's name. macOS writes names in UTF-8 without the flag that says so."""
+    if not info.flag_bits & _SAYS_UTF_8:
+        with contextlib.suppress(UnicodeError):
+            return info.filename.encode("cp437").decode()
+    return info.filename
 
 
 def _printable(name: str) -> str:

@@ -1,16 +1,19 @@
 """Reads entities with observations, as the official memory server stores them, and relations, which mem0 has too."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
-from server.domain.memory.exchange.entries import Entry, Foreign
+from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
+from server.domain.memory.exchange.records import read_record
 from server.domain.memory.metadata import CONTENT_LENGTH
 
 _RELATIONS = (
-    ("from", "relationType", "to", "memory-server"),
-    ("source", "relationship", "target", "mem0"),
-    ("source", "relationship", "destination", "mem0"),
+    (("from", "relationType", "to"), "memory-server"),
+    (("source", "relationship", "target"), "mem0"),
+    (("source", "relationship", "destination"), "mem0"),
 )
+_OF_AN_ENTITY = ("name", "entityType", "observations")
 _PROGRAMS = {"memory-server": "MCP memory server"}
 _PEOPLE = frozenset({"person", "people", "human", "user"})
 
@@ -25,8 +28,10 @@ def is_relation(value: Foreign) -> bool:
     return _relation(value) is not None
 
 
-def read_entity(place: str, entity: Foreign) -> Iterator[Entry]:
-    """Yield the entity with its observations, in several memories if one would be too long."""
+def read_entity(place: str, entity: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the entity with its observations, in several memories if one would be too long. Its other fields are read
+    as those of a record.
+    """
     name, kind = str(entity["name"]), str(entity.get("entityType") or "")
     metadata: Foreign = {"source": "memory-server", "entity": name}
     if kind:
@@ -34,37 +39,54 @@ def read_entity(place: str, entity: Foreign) -> Iterator[Entry]:
     if kind.casefold() in _PEOPLE:
         metadata["people_mentioned"] = [name]
     head = f"{name} ({kind})" if kind else name
+    record = _record(entity, _OF_AN_ENTITY, metadata)
+    for content in _contents(head, _listed(entity.get("observations"))):
+        yield from read_record(place, record | {"content": content}, warnings, name)
+
+
+def _contents(head: str, observations: list[str]) -> Iterator[str]:
     content = head
-    for observation in _listed(entity.get("observations")):
+    for observation in observations:
         line = f"\n{observation}"
         if len(content) + len(line) > CONTENT_LENGTH and content != head:
-            yield _entry(place, content, metadata, name)
+            yield content
             content = head
         content += line
-    yield _entry(place, content, metadata, name)
+    yield content
 
 
-def _listed(observations: Any) -> list[Any]:
+def _listed(observations: Any) -> list[str]:
     """Return the observations. Old and damaged files have null for one, or for all."""
     listed = observations if isinstance(observations, list) else [observations]
-    return [observation for observation in listed if observation is not None]
+    return [
+        observation if isinstance(observation, str) else json.dumps(observation, ensure_ascii=False)
+        for observation in listed
+        if observation is not None
+    ]
 
 
-def read_relation(place: str, relation: Foreign) -> Iterator[Entry]:
-    first, verb, second, source = _relation(relation) or ("", "", "", "")
+def read_relation(place: str, relation: Foreign, warnings: Warnings) -> Iterator[Entry]:
+    """Yield the relation as a sentence. Its other fields are read as those of a record."""
+    names, source = _relation(relation) or (("", "", ""), "")
+    first, verb, second = map(relation.get, names)
     metadata: Foreign = {"source": source, "relation": verb, "from": first, "to": second}
-    yield _entry(place, f"{first} {verb.replace('_', ' ')} {second}", metadata, "Relations")
+    record = _record(relation, names, metadata)
+    content = f"{first} {str(verb).replace('_', ' ')} {second}"
+    yield from read_record(place, record | {"content": content}, warnings, "Relations")
 
 
-def _entry(place: str, content: str, metadata: Foreign, group: str) -> Entry:
+def _record(value: Foreign, names: tuple[str, ...], metadata: Foreign) -> Foreign:
+    """Return the fields that are not in `names`, with the metadata and the program."""
+    others = {name: part for name, part in value.items() if name not in (*names, "type", "messages")}
+    given = others.get("metadata")
     program = metadata["source"]
-    return Entry(place, {"content": content, "metadata": metadata, "source": _PROGRAMS.get(program, program)}, group)
+    return others | {
+        "metadata": (given if isinstance(given, dict) else {}) | metadata,
+        "source": _PROGRAMS.get(program, program),
+    }
 
 
-def _relation(value: Foreign) -> tuple[str, str, str, str] | None:
-    """Return a relation's start, kind and end, and the program whose field names it uses."""
-    for *names, source in _RELATIONS:
-        first, verb, second = map(value.get, names)
-        if isinstance(first, str) and isinstance(verb, str) and isinstance(second, str):
-            return first, verb, second, source
-    return None
+def _relation(value: Foreign) -> tuple[tuple[str, str, str], str] | None:
+    """Return the names of a relation's start, kind and end, and the program that uses these names."""
+    found = (relation for relation in _RELATIONS if all(isinstance(value.get(name), str) for name in relation[0]))
+    return next(found, None)

@@ -1,6 +1,7 @@
 """Reads the values of a JSON text one by one, so that a list of any length takes only the memory of one item."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple, NoReturn
@@ -11,7 +12,13 @@ from server.errors import Invalid
 MAX_VALUE_LENGTH = 32_000_000
 """Maximum length of one value. A long conversation with all the fields of its export fits."""
 
+MAX_RECORD_LENGTH = 1_000_000
+"""An object up to this length is read as a whole, to see whether it is an item itself before its lists are read."""
+
 _CHUNK_LENGTH = 65_536
+_AT = re.compile("( starting)? at$")
+"""Python's messages end in this, before a position that our messages do not give."""
+
 _BLANK = " \t\r\n\ufeff"
 _NEAR_THE_END = 16
 _NESTED = (dict, list)
@@ -46,8 +53,9 @@ class _Reader:
     def items(self) -> Iterator[Placed]:
         if self.peek() == "[":
             yield from self.list_items()
-            if self.peek():
-                self.refuse("has more than one list: a file may have only one.")
+            if following := self.peek():
+                more = "more than one list: a file may have only one." if following == "[" else "text after the list."
+                self.refuse(f"has {more}")
             return
         while following := self.peek():
             place = f"line {self.line}"
@@ -79,7 +87,7 @@ class _Reader:
         while self.peek() == '"':
             key = str(self.value(place))
             self.take(":", place)
-            if key in _LISTS and self.peek() == "[":
+            if key in _LISTS and self.peek() == "[" and self.content_fields.isdisjoint(rest):
                 yield from self.list_items()
                 has_list = True
             else:
@@ -92,11 +100,16 @@ class _Reader:
             yield from self.unfolded(place, rest)
 
     def whole_object(self) -> Foreign | None:
-        """Return the object if all of it is already in memory, as a line is."""
-        try:
-            value, end = self.decoder.raw_decode(self.text, self.at)
-        except (ValueError, RecursionError):
-            return None
+        """Return the object if it is not too long to be read as a whole, as a line is not."""
+        while True:
+            try:
+                value, end = self.decoder.raw_decode(self.text, self.at)
+                break
+            except (ValueError, RecursionError):
+                length = len(self.text) - self.at
+                if self.is_at_end or length > MAX_RECORD_LENGTH:
+                    return None
+                self.more(max(length, _CHUNK_LENGTH))
         self.advance(end)
         return value if isinstance(value, dict) else None
 
@@ -109,7 +122,7 @@ class _Reader:
             named = [value[name] or [] for name in value if name in _LISTS and isinstance(value[name] or [], _NESTED)]
             parts = named or [part for part in value.values() if part and isinstance(part, _NESTED)]
             inner = [item for part in parts for item in (part if isinstance(part, list) else [part])]
-            if named or (inner and all(isinstance(item, dict) for item in inner)):
+            if named or ("type" not in value and inner and all(isinstance(item, dict) for item in inner)):
                 for item in inner:
                     self.count += 1
                     yield from self.unfolded(f"item {self.count}", item)
@@ -129,7 +142,7 @@ class _Reader:
                     return value
             except json.JSONDecodeError as error:
                 if self.is_at_end or not self._may_go_on(error):
-                    self.refuse(f"is not JSON: {error.msg.lower()}.", place)
+                    self.refuse(f"is not JSON: {_AT.sub('', error.msg).lower()}.", place)
             except RecursionError:
                 self.refuse("is nested too deeply.", place)
             except _NotANumber as error:

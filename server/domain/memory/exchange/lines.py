@@ -26,7 +26,7 @@ from server.domain.memory.metadata import (
     require_content,
     require_text,
 )
-from server.domain.memory.source import source_of_import
+from server.domain.memory.source import one_line, source_of_import
 from server.domain.memory.storing import hash_content
 from server.domain.memory.versions import MOST_VERSIONS, as_json
 from server.errors import Conflict, Invalid
@@ -53,7 +53,7 @@ def parse_source(value: object) -> Source | None:
     """Return the source that a file states: only its name, or an object as in an export. None for anything else."""
     source = {"name": value} if isinstance(value, str) else value if isinstance(value, dict) else {}
     parts = [source.get(name) for name in ("kind", "id", "name")]
-    return Source(*(part if isinstance(part, str) else "" for part in parts)) if any(parts) else None
+    return Source(*(one_line(part) if isinstance(part, str) else "" for part in parts)) if any(parts) else None
 
 
 WHOLE_LENGTH = MOST_MESSAGES * (CONTENT_LENGTH + ROLE_LENGTH + 3)
@@ -70,6 +70,9 @@ def require_whole_content(text: str) -> str:
 
 
 WholeContent = Annotated[str, AfterValidator(require_whole_content)]
+VersionNumber = Annotated[int, Field(ge=1, le=1_000_000_000)]
+"""The column holds a little more than twice as much, so that changes after an import fit too."""
+
 Past = Annotated[datetime, BeforeValidator(parse_past)]
 StatedSource = Annotated[Source | None, BeforeValidator(parse_source)]
 """The source that a file states. An import keeps only its name, because the rest cannot be verified."""
@@ -91,7 +94,7 @@ class EarlierVersion(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    version: int = Field(ge=1)
+    version: VersionNumber
     content: WholeContent | None = None
     # A missing value means an empty object, because exports with a text in every version leave it out.
     metadata: MetadataOrNone = Field(default_factory=dict)
@@ -111,7 +114,7 @@ class Line(BaseModel):
     created_at: Past = Field(default_factory=now)
     updated_at: Past = Field(default_factory=lambda line: line["created_at"])
     messages: list[Message] | None = Field(default=None, max_length=MOST_MESSAGES)
-    version: int = Field(default=1, ge=1)
+    version: VersionNumber = 1
     pinned: bool = False
     expires_at: AnyMoment = None
     source: StatedSource = None

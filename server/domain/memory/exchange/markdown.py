@@ -10,16 +10,18 @@ import yaml
 
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
 from server.domain.memory.exchange.lines import MEMORY_ATTRIBUTES
+from server.domain.memory.exchange.records import moment
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import parse_past
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
 from server.domain.memory.metadata import CONTENT_LENGTH
+from server.index.words.tokenizer import MARKS
 
 MOST_EVENTS = 20_000
 """Maximum number of keys, values and brackets in front matter. 16 KB of metadata and 100 messages have fewer."""
 
 MOST_NESTED = 64
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)(?<=\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _OTHER_NAMES = {
@@ -33,7 +35,9 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """Characters that may appear in JSON strings but not in YAML."""
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)")
-_UNSAFE_IN_NAMES = re.compile(r"[^\w .,()-]+")
+_UNSAFE_IN_NAMES = re.compile(rf"[^\w{MARKS} .,()-]+")
+NAME_BYTES = 200
+"""No file system takes more than 255 bytes, some of which the date, the id and the ending need."""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # some builds have no libyaml
@@ -150,6 +154,7 @@ def _fields(head: Foreign) -> Foreign:
         if value is None:
             continue
         if name in ("created_at", "updated_at", "expires_at", "user_id", "pinned"):
+            value = moment(value) if name.endswith("_at") else value
             fields[name] = value if isinstance(value, str | bool) else str(value)
         elif name == "metadata" and isinstance(value, dict):
             metadata = value | metadata
@@ -166,7 +171,7 @@ def _fits(name: str, value: object) -> bool:
             return not isinstance(value, dict)
         if name == CATEGORY:
             return isinstance(value, str)
-        return parse_past(value) is not None
+        return parse_past(moment(value)) is not None
     except ValueError:
         return False
 
@@ -228,6 +233,7 @@ def _sections(body: str) -> Iterator[tuple[str, str]]:
 
 def _file_name(record: Foreign) -> str:
     words = " ".join(_UNSAFE_IN_NAMES.sub(" ", str(record["content"])[:60]).split()).strip(" .")
+    words = words.encode()[:NAME_BYTES].decode(errors="ignore")
     return f"{str(record['created_at'])[:10]} {words} {str(record['id'])[-8:]}.md"
 
 

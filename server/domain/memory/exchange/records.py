@@ -1,7 +1,11 @@
 """Reads records: our own lines, those of mem0, and similar ones with other field names."""
 
+import contextlib
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from server.domain.memory.exchange.entries import FIELDS, LABEL_FIELDS, Entry, Foreign, Warnings
@@ -16,7 +20,10 @@ MEM0_FIELDS = frozenset({"memory", "hash"})
 """mem0's export has both, and nothing else is known to."""
 
 KEPT_IN_METADATA = frozenset({"agent_id", "run_id", "app_id", "actor_id"})
-_MILLISECONDS = 100_000_000_000
+_LEFT_OUT = (None, "")
+_MOST_SECONDS = 100_000_000_000
+_SMALLER_UNITS = ("milliseconds", "microseconds", "nanoseconds")
+_AS_IN_MAIL = re.compile(r"([A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d")
 
 
 def read_record(place: str, record: Foreign, warnings: Warnings, group: str = "") -> Iterator[Entry]:
@@ -24,16 +31,18 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
     if record.get("state") == "deleted" or record.get("deleted_at"):
         warnings.add("memories that were deleted there were left out", place)
         return
-    fields: Foreign = {name: record[name] for name in FIELDS if record.get(name) is not None}
-    content = next((record[name] for name in CONTENT_NAMES if record.get(name) is not None), None)
+    fields: Foreign = {name: record[name] for name in FIELDS if record.get(name) not in _LEFT_OUT}
+    texts = [record[name] for name in CONTENT_NAMES if record.get(name) is not None]
+    content = next(filter(None, texts), texts[0] if texts else None)
     if content is None and isinstance(record.get("messages"), list):
         content = _of_messages(record["messages"])
     if content is not None:
         fields["content"] = content
     if record.keys() >= MEM0_FIELDS:
         fields.setdefault("source", "mem0")
-    if isinstance(record.get("metadata") or {}, dict):
-        fields["metadata"] = _metadata(record)
+    given = _object_of(record.get("metadata") or {})
+    if isinstance(given, dict):
+        fields["metadata"] = _metadata(record, given)
     for name in ("created_at", "updated_at", "expires_at"):
         if name in fields:
             fields[name] = moment(fields[name])
@@ -44,20 +53,35 @@ def read_record(place: str, record: Foreign, warnings: Warnings, group: str = ""
 
 
 def moment(value: Any) -> Any:
-    """Return seconds or milliseconds since 1970 as ISO 8601, and anything else unchanged."""
+    """Return seconds, milliseconds or smaller units since 1970, or a time as in mail, as ISO 8601, and anything else
+    unchanged.
+    """
     if isinstance(value, str) and value.replace(".", "", 1).isdecimal() and len(value) > len("20260101"):
         value = float(value)
+    if isinstance(value, str) and _AS_IN_MAIL.match(value):
+        with contextlib.suppress(ValueError):
+            return parsedate_to_datetime(value).isoformat()
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value
-    seconds = value / 1000 if value > _MILLISECONDS else value
+    seconds: float = value
     try:
+        for _unit in _SMALLER_UNITS:
+            seconds = seconds / 1000 if seconds > _MOST_SECONDS else seconds
         return datetime.fromtimestamp(seconds, UTC).isoformat()
     except (ValueError, OverflowError, OSError):
         return str(value)
 
 
-def _metadata(record: Foreign) -> Foreign:
-    metadata: Foreign = dict(record.get("metadata") or {})
+def _object_of(metadata: Any) -> Any:
+    """Return metadata that is JSON text, as in the dump of a database, as an object, and anything else unchanged."""
+    if isinstance(metadata, str):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(metadata)
+    return metadata
+
+
+def _metadata(record: Foreign, given: Foreign) -> Foreign:
+    metadata = dict(given)
     for name in (*LABEL_FIELDS, *sorted(KEPT_IN_METADATA)):
         if record.get(name) is not None:
             metadata.setdefault(name, record[name])

@@ -28,9 +28,7 @@ DOCS = "docs/moving.md"
 EXAMPLE = '{"content": "Anna prefers the window seat.", "created_at": "2026-02-22T10:30:00Z"}'
 HELP = f"A valid line looks like this: {EXAMPLE} See {DOCS}."
 
-_ITEM_FIELDS = frozenset(
-    {*CONTENT_NAMES, "messages", "mapping", "chat_messages", "observations", "relationType", "type"}
-)
+_ITEM_FIELDS = frozenset({*CONTENT_NAMES, "messages", "mapping", "chat_messages", "observations", "relationType"})
 
 
 class Format(StrEnum):
@@ -136,23 +134,25 @@ def _read_item(placed: Placed, warnings: Warnings) -> Iterator[Entry]:
     elif chats.is_claude(value):
         yield from chats.read_claude(place.replace("item", "conversation"), value, warnings)
     elif graph.is_entity(value):
-        yield from graph.read_entity(place, value)
+        yield from graph.read_entity(place, value, warnings)
     elif graph.is_relation(value) and not value.keys() & CONTENT_NAMES:
-        yield from graph.read_relation(place, value)
+        yield from graph.read_relation(place, value, warnings)
     else:
         yield from read_record(place, value, warnings)
 
 
 def _format_of(member: Member) -> Format:
     """Return the file's format. Raises Invalid for a text in no known format."""
+    if member.is_markdown:  # a note may begin with a table, or with a line such as "Text, and more"
+        return Format.MARKDOWN
     text = _beginning_of(member)
     beginning = text.lstrip()
     lines = beginning.splitlines() or [""]
     if beginning.startswith(("{", "[")) and not _is_link(lines[0]):
-        return Format.MARKDOWN if member.is_markdown else Format.JSON
+        return Format.JSON
     if _names_a_text(text):
         return Format.CSV
-    if member.is_markdown or text.startswith("---") or any(_is_heading(line) for line in lines):
+    if text.startswith("---") or any(_is_heading(line) for line in lines):
         return Format.MARKDOWN
     if not beginning and len(text) < HEAD_BYTES // 4:
         return Format.JSON  # an empty file has no lines

@@ -40,10 +40,11 @@ def read_table(file: IO[str], warnings: Warnings) -> Iterator[Entry]:
             raise Invalid(f"must name the columns, one of them {', '.join(CONTENT_NAMES)}.", field=f"line {start}")
         start += 1
     names = _header(line, mark)
+    is_spaced = f"{mark} " in line
     for name, count in Counter(filter(None, names)).items():
         if count > 1:
             warnings.add("only one of several columns with the same name is read", name)
-    rows = csv.reader(file, delimiter=mark, strict=True)
+    rows = csv.reader(file, delimiter=mark, skipinitialspace=is_spaced, strict=True)
     place = f"line {start}"
     try:
         for row in rows:
@@ -80,7 +81,7 @@ def write_header(file: IO[str]) -> None:
 
 
 def _header(line: str, mark: str) -> list[str]:
-    row = next(csv.reader([line], delimiter=mark), [])
+    row = next(csv.reader([line], delimiter=mark, skipinitialspace=True), [])
     return ["_".join(name.replace("\ufeff", "").casefold().split()) for name in row]
 
 

@@ -1,0 +1,48 @@
+"""The words of a question are marked in texts of every script, and no character is cut."""
+
+import unicodedata
+
+import pytest
+
+from server.domain.memory.excerpts import TITLE_LENGTH, excerpt_of, title_of
+from server.domain.memory.highlights import Highlighter
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "marked"),
+    [
+        ("موعد طبيب الأسنان في المستشفى", "الاسنان المستشفي", ["الأسنان", "المستشفى"]),
+        ("مُسْتَشْفى", "مستشفى", ["مُسْتَشْفى"]),
+        ("من چای می\u200cخورم", "چاي میخورم", ["چای", "می\u200cخورم"]),
+        ("שָׁלוֹם עולם", "שלום", ["שָׁלוֹם"]),
+        ("ฉันดื่มน้ำเย็น", "น้ำ", ["น้ำ"]),
+        ("ຂ້ອຍມັກກິນຕຳໝາກຫຸ່ງ", "ຕຳໝາກຫຸ່ງ", ["ຕຳໝາກຫຸ່ງ"]),
+        ("ｶﾞｲﾄﾞを買った", "ガイド", ["ｶﾞｲﾄﾞ"]),
+        (unicodedata.normalize("NFD", "한글 시험"), "한글", [unicodedata.normalize("NFD", "한글")]),
+        ("ㅋㅋㅋ 네", "ㅋㅋㅋ", ["ㅋㅋㅋ"]),
+        (unicodedata.normalize("NFD", "Mein Café, Äpfel"), "café apfel", ["Cafe\u0301", "A\u0308pfel"]),
+        ("IŞIK İstanbul'da", "ışık istanbul", ["IŞIK", "İstanbul'da"]),
+        ("🎉 of 👩\u200d👧 in 🇩🇪 👍🏽", "🎉 👩\u200d👧 👍", ["🎉", "👩\u200d👧", "👍🏽"]),
+        ("C++, C# or .NET; a net", "c++ c#", ["C++", "C#"]),
+    ],
+)
+def test_words_are_marked_in_every_script(text: str, question: str, marked: list[str]) -> None:
+    highlighter = Highlighter(question)
+    assert [text[start:end] for start, end in highlighter.spans(text)] == marked
+    assert highlighter.coverage(text) == 1
+
+
+@pytest.mark.parametrize("character", ["कि", "กี่", "e\u0301", "👩\u200d👧", "👍🏽", "🇩🇪"])
+def test_no_title_ends_within_a_character(character: str) -> None:
+    for shift in range(len(character)):
+        title = title_of("x" * shift + character * TITLE_LENGTH)
+        assert TITLE_LENGTH - len(character) <= len(title) <= TITLE_LENGTH
+        assert (len(title) - shift - 1) % len(character) == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "question"), [("مدرسة", "مدرسه"), ("کتاب", "كتاب"), ("배포", "배포"), ("ﾀﾜｰ", "タワー")]
+)
+def test_an_excerpt_is_around_the_word_in_any_spelling(word: str, question: str) -> None:
+    text = f"{'과 나 ' * 300} {word} {'과 나 ' * 300}"
+    assert word in excerpt_of(text, question, "", 100)

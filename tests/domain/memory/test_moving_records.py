@@ -1,0 +1,103 @@
+"""Records of other programs, and graphs: their times, labels and other fields."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from server.domain.memory.exchange import json_values
+from server.domain.memory.exchange.entries import Warnings
+from tests.support.moving import GRAPH, read, texts
+
+AT = "2024-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "given"
+
+
+def test_labels_and_agents_of_other_servers_are_kept_and_the_rest_is_named(path: Path) -> None:
+    warnings = Warnings()
+    record = {"memory": "tea", "categories": ["drinks"], "agent_id": "bot", "created_at": AT, "expiration_date": "x"}
+    (line,) = read(path, json.dumps(record), warnings=warnings)
+    assert line.metadata == {"tags": ["drinks"], "agent_id": "bot"}
+    assert line.created_at.year == 2024
+    assert warnings.sentences() == ["expiration_date: is not a field; did you mean expires_at? (1 time)"]
+
+
+def test_memories_that_were_deleted_elsewhere_stay_deleted(path: Path) -> None:
+    warnings = Warnings()
+    kept = [{"content": "tea", "state": "active", "deleted_at": None}, {"content": "rum", "state": "archived"}]
+    gone = [{"content": "gin", "state": "deleted"}, {"content": "rye", "deleted_at": AT}]
+    lines = read(path, json.dumps({"memories": kept + gone}), warnings=warnings)
+    assert [line.content for line in lines] == ["tea", "rum"]
+    assert "memories that were deleted there were left out, such as item 3 (2 times)" in warnings.sentences()
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        1_706_775_135,
+        1_706_775_135_000,
+        1_706_775_135_000_000,
+        1_706_775_135_000_000_000,
+        "1706775135",
+        "Thu, 01 Feb 2024 09:12:15 +0100",
+        "1 Feb 2024 08:12:15 GMT",
+    ],
+)
+def test_times_of_other_programs_are_read(path: Path, at: object) -> None:
+    for content in (json.dumps({"content": "tea", "created_at": at}), f"---\ndate: {at}\n---\ntea"):
+        (line,) = read(path, content)
+        assert line.created_at.isoformat() == "2024-02-01T08:12:15+00:00"
+
+
+def test_fields_without_a_value_are_as_left_out(path: Path) -> None:
+    names = ("memory", "user_id", "created_at", "updated_at", "expires_at", "pinned", "metadata", "messages")
+    (line,) = read(path, json.dumps(dict.fromkeys(names, "") | {"text": "tea"}))
+    assert (line.content, line.user_id, line.metadata, line.created_at.year) == ("tea", None, {}, line.updated_at.year)
+
+
+def test_metadata_may_be_json_text(path: Path) -> None:
+    (line,) = read(path, json.dumps({"content": "tea", "metadata": '{"tags": "a", "n": 1}', "topic_category": "t"}))
+    assert line.metadata == {"tags": "a", "n": 1, "topic_category": "t"}
+
+
+def test_relations_of_mem0_are_read_beside_its_memories(path: Path) -> None:
+    relations = [{"source": "ann", "relationship": "likes", name: "tea"} for name in ("target", "destination")]
+    content = json.dumps({"results": [{"memory": "x"}], "relations": relations})
+    assert texts(path, content) == ["x", "ann likes tea", "ann likes tea"]
+    assert texts(path, json.dumps([{"text": "y", **relations[0]}])) == ["y"]
+
+
+def test_entities_and_relations_are_read(path: Path) -> None:
+    content = "\n".join(map(json.dumps, GRAPH))
+    assert texts(path, content) == ["Anna (person)\nlikes tea\nlives in Rome", "Anna works at Acme"]
+    assert read(path, content)[0].metadata["people_mentioned"] == ["Anna"]
+    assert len(texts(path, json.dumps({"entities": GRAPH[:1], "relations": GRAPH[1:]}))) == 2
+
+
+@pytest.mark.parametrize("observations", [{}, {"observations": None}, {"observations": [None]}, {"observations": []}])
+def test_an_entity_without_observations_is_its_name(path: Path, observations: dict[str, object]) -> None:
+    entity = {"type": "entity", "name": "Anna", "entityType": "person", **observations}
+    assert texts(path, json.dumps(entity)) == ["Anna (person)"]
+
+
+def test_entities_and_relations_keep_their_other_fields_or_name_them(path: Path) -> None:
+    warnings = Warnings()
+    more = {"created_at": AT, "metadata": {"team": 7}, "createdAt": AT}
+    entity = {"name": "Anna", "observations": ["tea", {"likes": "ünı"}], **more}
+    lines = read(path, json.dumps([entity, {**GRAPH[1], **more}]), warnings=warnings)
+    assert lines[0].content == 'Anna\ntea\n{"likes": "ünı"}'
+    assert [(line.created_at.year, line.metadata["team"]) for line in lines] == [(2024, 7)] * 2
+    assert warnings.sentences() == ["createdAt: is not a field; did you mean created_at? (2 times)"]
+
+
+@pytest.mark.parametrize("chunk_length", [7, 60, 65_536])
+def test_a_record_keeps_its_text_wherever_its_lists_are(
+    path: Path, monkeypatch: pytest.MonkeyPatch, chunk_length: int
+) -> None:
+    monkeypatch.setattr(json_values, "_CHUNK_LENGTH", chunk_length)
+    records = [{"id": "7", "entities": ["Ann", "Rome"], "memory": "tea", "data": [{"n": 1}]}] * 9
+    assert texts(path, "\n".join(map(json.dumps, records))) == ["tea"] * 9
