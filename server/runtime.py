@@ -130,7 +130,7 @@ class Runtime:
             )
 
     async def count_request(self) -> None:
-        """Count an anonymous request by its address. Raises RateLimited."""
+        """Count an anonymous request against its client address. Raises RateLimited."""
         if self.limits.may_block:
             await self.in_thread(self.limits.hit, Bucket.REQUEST, address.get())
         else:
@@ -261,12 +261,11 @@ class Call:
     def _transact(
         self, transaction: Transaction, operation: Operation[..., T], arguments: Arguments, *, counts: bool
     ) -> T:
+        args, kwargs = arguments
+
         def work(session: Session) -> tuple[T, Sequence[Noted]]:
-            nonlocal counts
-            args, kwargs = arguments
             principal = self._look_up(session)
             if counts:
-                counts = False  # a transaction that loses to others runs again
                 self._count(operation, arguments)
             return operation(session, principal, *args, **kwargs), noted_in(session)
 
@@ -294,5 +293,8 @@ class Call:
 
 
 def limit_key(principal: Principal, project_id: str | None = None) -> tuple[str, str]:
-    """Return the rate-limit key of a person in a project, the same for all credentials. Sessions name the project."""
+    """Return the rate-limit key of a person in a project. It is the same for all their credentials.
+
+    `project_id` is the project that a session names.
+    """
     return principal.user_id, principal.project_id or project_id or ""
