@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import sqlalchemy as sa
@@ -52,18 +52,16 @@ class ActivityLog:
                 if len(self._waiting) < MOST_WAITING:
                     self._waiting.append(event)
                 else:
-                    self._dropped += 1
-                    self._count_dropped()
+                    self._drop()
 
     def flush(self) -> None:
-        """Store the waiting events. If the database accepts no writes, try again later."""
+        """Store the waiting events. If the database accepts no writes, try again later. Never raises."""
         if not self._waiting and not self._dropped:
             return
         with self._storing:
             try:
                 while batch := list(islice(self._waiting, BATCH_ROWS)):
-                    with self._database.write() as session:
-                        activity.store(session, batch)
+                    self._store(batch)
                     for _ in batch:
                         self._waiting.popleft()
             except (sa.exc.OperationalError, sa.exc.TimeoutError):
@@ -71,6 +69,22 @@ class ActivityLog:
             if self._dropped:
                 log.warning("activity was dropped", extra={"events": self._dropped})
                 self._dropped = 0
+
+    def _store(self, batch: Sequence[Noted]) -> None:
+        """Store the events, or drop them if a bug prevents it: they must not keep the later ones waiting."""
+        try:
+            with self._database.write() as session:
+                activity.store(session, batch)
+        except (sa.exc.OperationalError, sa.exc.TimeoutError):
+            raise
+        except Exception:
+            log.exception("activity cannot be stored")
+            for _ in batch:
+                self._drop()
+
+    def _drop(self) -> None:
+        self._dropped += 1
+        self._count_dropped()
 
     def close(self) -> None:
         """Store the remaining events and end the thread."""

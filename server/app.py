@@ -176,11 +176,11 @@ def _blame_settings(settings: Settings) -> Iterator[None]:
 
 
 def close_runtime(runtime: Runtime) -> None:
-    runtime.index.close()  # first, because a Chroma that is not closed is rebuilt
-    runtime.activity.close()
-    runtime.mailer.close()
-    runtime.pools.close()
-    runtime.database.close()
+    """Close every resource, even if one of them fails."""
+    with contextlib.ExitStack() as closing:  # the last one is closed first
+        for resource in (runtime.database, runtime.pools, runtime.mailer, runtime.activity):
+            closing.callback(resource.close)
+        closing.callback(runtime.index.close)  # first, because a Chroma that is not closed is rebuilt
 
 
 def from_environment() -> Starlette:

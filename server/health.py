@@ -178,15 +178,6 @@ def advice_for(settings: Settings, misread_projects: int) -> str | None:
     return f"{projects} many memories in languages that the embedding model does not support well. {what}"
 
 
-def _database(database: Database) -> tuple[Status]:
-    try:
-        with database.read() as session:
-            session.execute(sa.text("SELECT 1"))
-    except sa.exc.SQLAlchemyError:
-        return (Status.UNHEALTHY,)
-    return (Status.HEALTHY,)
-
-
 def _index(index: MemoryIndex) -> tuple[Status, Status]:
     """Return the status of the index and of the model."""
     try:

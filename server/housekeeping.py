@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from functools import partial
 
@@ -15,6 +15,7 @@ from server.domain.grants import retention as grant_retention
 from server.domain.memory import activity, deletions, expiry, idempotency, imports, trash, unfinished
 from server.errors import Unavailable
 from server.models.base import now
+from server.monitoring import REFRESH_SECONDS
 from server.runtime import Runtime
 from server.uploads import Uploads
 
@@ -30,29 +31,39 @@ FINISH_SECONDS = 2
 """How often to look for work that a dead process has left behind."""
 
 AFTER_FAILURE_SECONDS = 30
-"""How long to wait when an import cannot be published because of a bug, so that it does not fill the log."""
+"""How long to wait after a bug, so that it does not fill the log."""
 
 
 @contextlib.asynccontextmanager
 async def running(runtime: Runtime) -> AsyncIterator[None]:
-    """Run the task until the block ends. Leaving the block waits for the current round."""
+    """Run the tasks until the block ends. Leaving the block waits for the current round."""
+    finish = partial(finish_begun_work, runtime, now())
     async with anyio.create_task_group() as group:
-        group.start_soon(_repeat, runtime)
-        group.start_soon(_finish_repeatedly, runtime)
-        group.start_soon(_purge_repeatedly, runtime)
-        group.start_soon(monitoring.refresh_repeatedly, runtime)
+        group.start_soon(_repeat, partial(remove_all, runtime), INTERVAL_SECONDS, "expired rows were not removed")
+        group.start_soon(_repeat, finish, FINISH_SECONDS, "begun work was not finished")
+        group.start_soon(_repeat, partial(purge_memories, runtime), PURGE_SECONDS, "expired memories were not deleted")
+        if runtime.metrics.is_shared:
+            group.start_soon(_repeat, partial(_show_state, runtime), REFRESH_SECONDS, "metrics were not updated")
         yield
         group.cancel_scope.cancel()
 
 
-async def _repeat(runtime: Runtime) -> None:
+async def _repeat(work: Callable[[], Awaitable[object]], seconds: float, failure: str) -> None:
+    """Repeat the work. Nothing that it raises may end this task, because that would end the server."""
     while True:
+        pause = seconds
         try:
-            if count := await remove_all(runtime):
-                log.info("expired rows removed", extra={"rows": count})
-        except Unavailable:  # the database is busy or unreachable: the next round removes the same rows
-            log.warning("expired rows were not removed")
-        await anyio.sleep(INTERVAL_SECONDS)
+            with contextlib.suppress(Unavailable):  # the database is busy or unreachable
+                await work()
+        except Exception:
+            log.exception(failure)
+            pause = max(seconds, AFTER_FAILURE_SECONDS)
+        await anyio.sleep(pause)
+
+
+async def _show_state(runtime: Runtime) -> None:
+    """Show the state of this process to the worker that reports the metrics."""
+    monitoring.refresh(runtime)
 
 
 async def remove_all(runtime: Runtime) -> int:
@@ -72,6 +83,8 @@ async def remove_all(runtime: Runtime) -> int:
     for remove in rules:
         while chunk := await runtime.run(remove):
             removed += chunk
+    if removed:
+        log.info("expired rows removed", extra={"rows": removed})
     return removed
 
 
@@ -84,13 +97,6 @@ async def purge_memories(runtime: Runtime) -> int:
     if purged:
         runtime.index.wake()
     return purged
-
-
-async def _purge_repeatedly(runtime: Runtime) -> None:
-    while True:
-        with contextlib.suppress(Unavailable):  # the next round deletes the same memories
-            await purge_memories(runtime)
-        await anyio.sleep(PURGE_SECONDS)
 
 
 async def finish_begun_work(runtime: Runtime, started_at: datetime) -> None:
@@ -113,15 +119,3 @@ async def _finish_imports(runtime: Runtime, started_at: datetime) -> None:
                 pass
             log.info("import ended", extra={"import_id": left.import_id, "published": left.is_committed})
             runtime.index.wake()
-
-
-async def _finish_repeatedly(runtime: Runtime) -> None:
-    started_at = now()
-    while True:
-        try:
-            with contextlib.suppress(Unavailable):  # the next round finishes the same work
-                await finish_begun_work(runtime, started_at)
-        except Exception:
-            log.exception("begun work was not finished")  # the next round begins with other imports
-            await anyio.sleep(AFTER_FAILURE_SECONDS)
-        await anyio.sleep(FINISH_SECONDS)

@@ -21,10 +21,19 @@ MOST_LEVELS = 200
 MOST_DIGITS = 4_300
 """The longest whole number that the parser accepts, in digits."""
 
+LARGE_BYTES = 100_000
+"""Only a larger text can hold so many values that parsing them, which no thread interrupts, delays other requests."""
+
+MOST_PARTS = 300_000
+"""The most texts, commas and opening brackets of a large text: 300 for each memory of the largest batch."""
+
 PLACE_LENGTH = 4
 """An error about nesting shows this many levels of the path."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]+|"', re.DOTALL)
+_PART = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
+"""A string, even one that does not end, a comma, or the beginning of a list or object."""
+
 _NOT_A_NUMBER = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _SINGLE_QUOTED = re.compile(rb"\s*[{\[]\s*'")
 """A JSON text as Python and JavaScript print objects."""
@@ -38,13 +47,15 @@ def has_lone_surrogate(text: str) -> bool:
     return HALF_CHARACTERS.search(text) is not None
 
 
-def parse_json(body: bytes, *, allow_inf_nan: bool = False) -> object:
+def parse_json(body: bytes, *, allow_inf_nan: bool = False, most_parts: int = MOST_PARTS) -> object:
     """Parse JSON text. Skips a byte order mark.
 
     Raises Invalid, with the path of the field if it has one, for text that is not JSON, lone surrogates, nesting that
-    is too deep, and numbers that are too long.
+    is too deep, numbers that are too long, and a large text with more than `most_parts`.
     """
     text = body.removeprefix(codecs.BOM_UTF8)
+    if len(text) > LARGE_BYTES and next(islice(_PART.finditer(text), most_parts, None), None):
+        raise Invalid(f"The body has more than {most_parts:,} names, values and commas: send fewer.")
     try:
         return from_json(text, allow_inf_nan=allow_inf_nan)
     except ValueError as error:

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10
 POLL_SECONDS = 30
+AFTER_FAILURE_SECONDS = 1
+"""How long to wait after a letter on which a bug shows. That letter is due later than the others."""
+
 FIRST_RETRY = timedelta(seconds=30)
 SLOWEST_RETRY = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=3)
@@ -126,6 +129,10 @@ class SmtpMailer:
                     self._attempt(claimed)
             except sa.exc.SQLAlchemyError as error:
                 log.warning("mail paused: the database is unavailable", extra={"reason": why(error)})
+            except Exception:
+                log.exception("mail failed, trying again")  # the thread must not die: other letters wait
+                self._closing.wait(AFTER_FAILURE_SECONDS)
+                continue
             self._due.wait(POLL_SECONDS)
             self._due.clear()  # before the query, so that a later letter wakes the thread again
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 
-import anyio
-
 from server.amounts import Amounts
 from server.health import Check, Status
 from server.index.upkeep.leases import SHARDS
@@ -38,13 +36,6 @@ def refresh(runtime: Runtime) -> None:
     metrics.show("index_work_done", index.progress.done if index.progress else 0)
     metrics.show("index_work_whole", index.progress.whole if index.progress else 0)
     metrics.show("activity_waiting", runtime.activity.waiting)
-
-
-async def refresh_repeatedly(runtime: Runtime) -> None:
-    """Update the state repeatedly, so that other workers can report it."""
-    while runtime.metrics.is_shared:
-        refresh(runtime)
-        await anyio.sleep(REFRESH_SECONDS)
 
 
 def _refresh_pool(metrics: Metrics, name: str, pool: Shares) -> None:

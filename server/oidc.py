@@ -70,6 +70,11 @@ class Metadata(BaseModel):
     token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
     authorization_response_iss_parameter_supported: bool = False
 
+    @property
+    def endpoints(self) -> list[str]:
+        always = [self.authorization_endpoint, self.token_endpoint, self.jwks_uri]
+        return always if self.userinfo_endpoint is None else [*always, self.userinfo_endpoint]
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderData:
@@ -162,7 +167,7 @@ class IdentityProvider:
             metadata = Metadata.model_validate((await client.get(url)).raise_for_status().json())
             if metadata.issuer.rstrip("/") != self._issuer:
                 raise ValueError("another issuer")
-            for endpoint in (metadata.authorization_endpoint, metadata.token_endpoint, metadata.jwks_uri):
+            for endpoint in metadata.endpoints:
                 if not endpoint.startswith("https://") and not (is_loopback(self._issuer) and is_loopback(endpoint)):
                     raise ValueError("an endpoint without https")
             keys = KeySet.import_key_set((await client.get(metadata.jwks_uri)).raise_for_status().json())

@@ -132,7 +132,7 @@ class Uploads:
 
     def remove_old(self) -> None:
         """Remove uploads that have not changed for a day."""
-        for path in self.folder.glob("*/*"):
+        for path in filter(Path.is_file, self.folder.glob("*/*")):  # some systems put folders everywhere
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > KEPT_SECONDS and not self._is_in_use(path):
                     path.unlink()

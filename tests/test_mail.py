@@ -234,6 +234,17 @@ def test_r32_nothing_breaks_out_of_a_letter(settings: Settings, post: Database, 
     assert all(one["bcc"] is None for one in mailbox.letters)
 
 
+async def test_a_letter_that_cannot_be_built_does_not_hold_up_the_others(settings: Settings, post: Database) -> None:
+    with mail_server() as (url, mailbox):
+        mailer = opened(settings, post, url)
+        promise(post, mailer, Letter(to="@", subject="Hi", text="x"))
+        promise(post, mailer)
+        mailer.start()
+        await mailbox.wait_for(1)
+        mailer.close()
+    assert mailbox.recipients == ["ann@example.com"]
+
+
 def test_a_long_link_stays_on_one_line(settings: Settings, post: Database) -> None:
     text = f"https://memory.example.com/{'x' * 200}\n"
     with mail_server() as (url, mailbox):

@@ -24,6 +24,9 @@ from tools.protocol import corrected_app, failure
 
 BODY_LIMIT = 4_000_000
 SMALL_BODY = 100_000
+MOST_PARTS = 20_000
+"""Several times as many as the largest metadata has."""
+
 HOST_LENGTH = 253
 """Maximum length of a host name."""
 CALL = "selfmemory.call"
@@ -51,7 +54,8 @@ def gate(app: ASGIApp, scopes: dict[str, Scope], settings: Settings) -> Endpoint
     async def admitted(request: Request[State], call: Call) -> ASGIApp:
         body = (await read_body(request, BODY_LIMIT)).removeprefix(BOM_UTF8)
         try:
-            message = parse_json(body, allow_inf_nan=True)  # the tool itself reports which argument is wrong
+            # The tool itself reports which argument is infinite or NaN.
+            message = parse_json(body, allow_inf_nan=True, most_parts=MOST_PARTS)
         except Invalid as error:
             return failure(PARSE_ERROR, error.detail)
         require_scopes(call.principal, scopes, message)

@@ -154,7 +154,12 @@ async def test_a_provider_that_fails_on_the_way_back_is_one_sentence(
 
 @pytest.mark.parametrize(
     "metadata",
-    [{"issuer": "https://evil.example"}, {"token_endpoint": "http://evil.example/token"}, {"jwks_uri": "file:///x"}],
+    [
+        {"issuer": "https://evil.example"},
+        {"token_endpoint": "http://evil.example/token"},
+        {"userinfo_endpoint": "http://evil.example/me"},
+        {"jwks_uri": "file:///x"},
+    ],
 )
 async def test_a_discovery_that_does_not_hold_is_not_used(
     client: httpx.AsyncClient, provider: Provider, metadata: dict[str, object]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from server import activity_log
 from server.__main__ import main
 from server.activity_log import MOST_WAITING, ActivityLog
 from server.database import Database
@@ -171,3 +173,20 @@ def test_what_has_no_room_is_dropped_and_logged(database: Database, caplog: pyte
     off = ActivityLog(database, days=0)
     off.add([noted("proj_gone")])
     assert not off._waiting
+
+
+def test_events_that_cannot_be_stored_are_dropped_and_do_not_end_the_log(
+    database: Database, alice: Tenant, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_log, "INTERVAL_SECONDS", 0.01)
+    dropped: list[None] = []
+    log = ActivityLog(database, days=30, count_dropped=lambda: dropped.append(None))
+    log.start()
+    log.add([noted(alice.project_id, memory_ids=[object()])])
+    while not dropped:
+        time.sleep(0.01)
+    log.add([noted(alice.project_id)])
+    while log.waiting:
+        time.sleep(0.01)
+    log.close()
+    assert "activity was dropped" in caplog.text

@@ -1,18 +1,21 @@
 """Rows that have ended do not stay for ever, and rows that may still be asked for do."""
 
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 
+import anyio
 import httpx
 import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
 from server import housekeeping
-from server.app import close_runtime, open_runtime
+from server.app import close_runtime, create_app, open_runtime
 from server.database import Database
 from server.domain import retention
+from server.domain.memory import expiry
 from server.metrics import Metrics
 from server.models import AuditEvent, BegunDeletion, BrowserSession, Invitation, MailedToken, Memory, Notification
 from server.models.base import new_id, now
@@ -23,6 +26,7 @@ from server.runtime import Runtime
 from server.settings import Settings
 from tests.conftest import Tenant
 from tests.support.fakes import WordEmbedder
+from tests.support.started import running
 
 
 def count(database: Database, *tables: type[SQLModel]) -> list[int]:
@@ -157,3 +161,28 @@ async def test_a_deletion_of_all_memories_that_was_interrupted_is_finished_after
     found = (await client.get("/api/memories", headers=alice.auth)).json()
     assert [memory["content"] for memory in found["results"]] == ["A kayak"]
     assert count(database, BegunDeletion) == [0]
+
+
+async def test_a_rule_that_fails_stops_neither_the_server_nor_the_other_rules(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(housekeeping, "AFTER_FAILURE_SECONDS", 0.05)
+    monkeypatch.setattr(housekeeping, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(housekeeping, "PURGE_SECONDS", 0.05)
+    for module, rule in ((retention, "remove_ended"), (expiry, "purge")):
+        monkeypatch.setattr(module, rule, lambda _session: 1 // 0)
+    async with running(create_app(settings, lambda _settings: WordEmbedder())):
+        with anyio.fail_after(10):
+            for what in ("expired rows were not removed", "expired memories were not deleted"):
+                while caplog.text.count(what) < 2:  # noqa: ASYNC110 - another task writes it
+                    await anyio.sleep(0.05)
+
+
+async def test_a_folder_among_the_uploads_does_not_stop_the_housekeeping(
+    housekeep: Housekeep, runtime: Runtime
+) -> None:
+    folder = runtime.settings.data_dir / "uploads" / "usr_1" / "@eaDir"
+    folder.mkdir(parents=True)
+    os.utime(folder, (0, 0))
+    await housekeep()
+    assert folder.exists()

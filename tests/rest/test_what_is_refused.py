@@ -278,3 +278,15 @@ async def test_an_empty_body_that_a_proxy_made_chunked_is_no_body(api: Caller) -
     for method, path in (("DELETE", memory_id), ("POST", f"{memory_id}/restore")):
         answer = await api.client.request(method, f"/api/memories/{path}", headers=api.headers, content=chunks())
         assert (answer.status_code, answer.request.headers.get("transfer-encoding")) == (200, "chunked")
+
+
+@pytest.mark.sqlite_only
+async def test_more_values_than_a_batch_can_use_are_refused_before_they_are_parsed(api: Caller) -> None:
+    """Parsing them would stop all other requests for seconds."""
+    headers = {**api.headers, "Content-Type": "application/json"}
+    for memories in (b"[" + b"[]," * 3_000_000 + b"1]", b'[{"content": "x"' + b',"k":1' * 1_000_000 + b"}]"):
+        content = b'{"memories": ' + memories + b"}"
+        refused = await api.client.post("/api/memories/batch", content=content, headers=headers)
+        detail = "The body has more than 300,000 names, values and commas: send fewer."
+        assert (refused.status_code, refused.json()) == (400, {"detail": detail})
+    assert await api.listed() == []

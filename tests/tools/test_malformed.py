@@ -102,6 +102,16 @@ async def test_what_is_no_json_is_named_with_its_place(mcp: Mcp) -> None:
         assert (status, answer) == (400, {"jsonrpc": "2.0", "id": None, "error": error}), body[:40]
 
 
+async def test_more_values_than_a_tool_can_use_are_refused_before_they_are_parsed(mcp: Mcp) -> None:
+    """Parsing them would stop all other requests for a second."""
+    for many in (b"[],", b'"\\"",', b"1,", b"{},"):
+        status, answer = await refused(mcp, adding(b"[" + many * 500_000 + b"1]"))
+        sentence = "The body has more than 20,000 names, values and commas: send fewer."
+        assert (status, answer["error"]) == (400, {"code": PARSE, "message": sentence})
+    _, answer = await refused(mcp, adding(b'"' + b'[\\",' * 100_000 + b'"'))  # a single text
+    assert answer.get("error", {}).get("code") != PARSE
+
+
 @pytest.mark.parametrize("written", [b"NaN", b"-Infinity", b"1e999"])
 async def test_a_number_that_is_none_is_a_tool_error(client: httpx.AsyncClient, alice: Tenant, written: bytes) -> None:
     """A model reads it, and writes the number again."""

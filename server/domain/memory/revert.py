@@ -4,7 +4,7 @@
 so that no later change by someone else is undone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from itertools import dropwhile, takewhile
@@ -81,13 +81,14 @@ def plan(session: Session, principal: Principal, reversion: Reversion) -> Plan:
     ids_by_work: dict[_Work, list[str]] = {work: [] for work in _Work}
     for memory in session.scalars(_touched(reversion)):
         ids_by_work[_work_on(session, memory, reversion)].append(memory.id)
-    deleted = [(row.id, rows.read(Memory, row.memory)) for row in session.scalars(_trashed(reversion))]
-    returning = [(memory_id, memory) for memory_id, memory in deleted if not _is_addition(memory, reversion)]
-    changes = [memory_id for memory_id, memory in returning if _is_own(_current(memory), reversion)]
+    returning: dict[str, bool] = {}  # whether the source also changed what it deleted; not the texts, of any size
+    for memory in _memories_in(session, _trashed(reversion)):
+        if not _is_addition(memory, reversion):
+            returning[memory.id] = _is_own(_current(memory), reversion)
     return Plan(
         adds=ids_by_work[_Work.ADDED],
-        changes=ids_by_work[_Work.CHANGED] + changes,
-        deletions=[memory_id for memory_id, _ in returning],
+        changes=ids_by_work[_Work.CHANGED] + [memory_id for memory_id, is_changed in returning.items() if is_changed],
+        deletions=list(returning),
         skipped=len(ids_by_work[_Work.NOT_LAST]) + _deleted_by_others(session, reversion),
         beyond_history=len(ids_by_work[_Work.BEYOND_HISTORY]),
     )
@@ -180,8 +181,13 @@ def _deleted_by_others(session: Session, reversion: Reversion) -> int:
     others = trash.restorable_in(reversion.project_id).where(
         changed_by == reversion.source_id, deleted_by != reversion.source_id
     )
-    memories_of_others = (rows.read(Memory, row.memory) for row in session.scalars(others))
+    memories_of_others = _memories_in(session, others)
     return sum(_is_own(_current(one), reversion) and not _is_addition(one, reversion) for one in memories_of_others)
+
+
+def _memories_in(session: Session, trashed: sa.Select[TrashedMemory]) -> Iterator[Memory]:
+    """Yield the memories of these rows with their last values."""
+    return (rows.read(Memory, row.memory) for row in session.scalars(trashed))
 
 
 def _id_of(column: Any) -> sa.ColumnElement[str]:
@@ -221,9 +227,10 @@ def _before(states: Sequence[_State], reversion: Reversion) -> int:
 
 def _states(session: Session, memory: Memory) -> list[_State]:
     """Return the current version and those before it, newest first."""
-    query = sa.select(MemoryVersion).where(col(MemoryVersion.memory_number) == memory.number)
-    earlier = session.scalars(query.order_by(col(MemoryVersion.version).desc())) if memory.version > 1 else ()
-    states = [_current(memory), *(_State(row.version, row.source, row.updated_at) for row in earlier)]
+    columns = (col(MemoryVersion.version), col(MemoryVersion.source), col(MemoryVersion.updated_at))
+    query = sa.select(*columns).where(col(MemoryVersion.memory_number) == memory.number)
+    earlier = session.execute(query.order_by(col(MemoryVersion.version).desc())) if memory.version > 1 else ()
+    states = [_current(memory), *map(_State._make, earlier)]
     return [state._replace(moment=memory.stored_at) if state.version == 1 else state for state in states]
 
 

@@ -27,7 +27,10 @@ from server.principal import Principal
 from server.quotas import TRASH_DAYS
 
 _trashed = metadata.tables["trashed_memories"]
-_WITHOUT_VECTORS = defer(TrashedMemory.vectors, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
+_ONLY_MEMORY = [
+    defer(column, raiseload=True)  # type: ignore[arg-type]  # SQLModel types columns by their value
+    for column in (TrashedMemory.versions, TrashedMemory.spans, TrashedMemory.vectors)
+]
 
 
 class Trashed(NamedTuple):
@@ -91,7 +94,7 @@ def list_trash(
     """Return a page of the project's trash. Raises the errors of `require_project`."""
     project = require_project(session, principal, project_id, Action.READ)
     matching = [*_restorable(), *_of(project.id, user_id)]
-    query = sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS)
+    query = sa.select(TrashedMemory).where(*matching).options(*_ONLY_MEMORY)
     query = query.order_by(col(TrashedMemory.deleted_at).desc(), col(TrashedMemory.id).desc())
     budget, is_cut = Budget(), False
     trashed: list[Trashed] = []
@@ -110,7 +113,8 @@ def list_trash(
 def restorable_in(project_id: str) -> sa.Select[TrashedMemory]:
     """Return the query for the project's memories that can be restored from the trash."""
     matching = [*_restorable(), *_of(project_id, None)]
-    return sa.select(TrashedMemory).where(*matching).options(_WITHOUT_VECTORS).order_by(col(TrashedMemory.id))
+    query = sa.select(TrashedMemory).where(*matching).options(*_ONLY_MEMORY).order_by(col(TrashedMemory.id))
+    return query.execution_options(yield_per=ROWS_PER_READ)
 
 
 def restore(session: Session, principal: Principal, memory_id: str) -> Memory:
@@ -223,7 +227,7 @@ def _find(session: Session, memory_id: str) -> TrashedMemory | None:
     if not is_id("mem_", memory_id):
         return None
     query = sa.select(TrashedMemory).where(col(TrashedMemory.id) == memory_id, *_restorable())
-    return session.scalars(query.options(_WITHOUT_VECTORS)).one_or_none()
+    return session.scalars(query.options(*_ONLY_MEMORY)).one_or_none()
 
 
 def _require(session: Session, principal: Principal, project_id: str) -> None:

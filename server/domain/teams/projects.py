@@ -114,13 +114,14 @@ def change(
     trash_days: int | Unchanged | None = UNCHANGED,
 ) -> ProjectWithRole:
     """Change the name, and how long deleted memories can be restored. Raises the errors of `rename`."""
-    action = Action.RENAME if name is not None else Action.SET_TRASH_DAYS
-    project, role = require_project_role(session, principal, project_id, action)
-    if not isinstance(trash_days, Unchanged) and trash_days != project.trash_days:
-        project.trash_days, project.updated_at = trash_days, now()
-        session.flush()
+    if not isinstance(trash_days, Unchanged):
+        project, _ = require_project_role(session, principal, project_id, Action.SET_TRASH_DAYS)
+        if trash_days != project.trash_days:
+            project.trash_days, project.updated_at = trash_days, now()
+            session.flush()
     if name is not None:
         return rename(session, principal, project_id, name)
+    project, role = require_project_role(session, principal, project_id, Action.SET_TRASH_DAYS)
     return ProjectWithRole(project, role, owner_of(session, project))
 
 
