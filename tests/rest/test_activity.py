@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import time
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -179,14 +179,11 @@ def test_events_that_cannot_be_stored_are_dropped_and_do_not_end_the_log(
     database: Database, alice: Tenant, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activity_log, "INTERVAL_SECONDS", 0.01)
-    dropped: list[None] = []
-    log = ActivityLog(database, days=30, count_dropped=lambda: dropped.append(None))
+    dropped = threading.Event()
+    log = ActivityLog(database, days=30, count_dropped=dropped.set)
     log.start()
     log.add([noted(alice.project_id, memory_ids=[object()])])
-    while not dropped:
-        time.sleep(0.01)
-    log.add([noted(alice.project_id)])
-    while log.waiting:
-        time.sleep(0.01)
+    assert dropped.wait(30)
+    assert log._thread.is_alive()
     log.close()
     assert "activity was dropped" in caplog.text
