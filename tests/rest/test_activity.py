@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from server.models.base import new_id, now
 from server.settings import Settings
 from tests.conftest import Tenant
 from tests.rest.conftest import Caller
+from tests.support.world import eventually
 
 Event = dict[str, Any]
 
@@ -183,10 +183,8 @@ def test_events_that_cannot_be_stored_are_dropped_and_do_not_end_the_log(
     log = ActivityLog(database, days=30, count_dropped=lambda: dropped.append(None))
     log.start()
     log.add([noted(alice.project_id, memory_ids=[object()])])
-    while not dropped:
-        time.sleep(0.01)
+    eventually(lambda: bool(dropped))
     log.add([noted(alice.project_id)])
-    while log.waiting:
-        time.sleep(0.01)
+    eventually(lambda: not log.waiting)
     log.close()
     assert "activity was dropped" in caplog.text
