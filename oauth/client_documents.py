@@ -12,9 +12,12 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
+import anyio
+import anyio.to_thread
 import httpx
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
@@ -39,6 +42,9 @@ MAX_LIFETIME = timedelta(hours=24)
 
 STALE_LIFETIME = timedelta(hours=24)
 """How long a copy may stand in for a document that cannot be fetched."""
+
+_lookups = anyio.CapacityLimiter(4)
+"""The threads for names. A lookup that hangs keeps its thread, so it must not be one that other work needs."""
 
 _DOT_SEGMENT = re.compile(r"/\.{1,2}(/|$)")
 
@@ -128,8 +134,9 @@ async def fetch(url: str, settings: Settings) -> Fetched:
 
 async def resolve(host: str, port: int) -> list[Address]:
     """Resolve a host to its addresses with the system's resolver. Raises OSError, DocumentRefused."""
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
-        entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = await anyio.to_thread.run_sync(look_up, limiter=_lookups, abandon_on_cancel=True)
     except UnicodeError:
         raise DocumentRefused from None
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries]

@@ -2,6 +2,8 @@
 
 import asyncio
 import ipaddress
+import socket
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -231,6 +233,24 @@ async def test_a_name_that_is_no_punycode_is_refused_like_any_other(
     monkeypatch.setattr(client_documents, "resolve", resolve)
     for name in ("xn--a.example", "xn--.example", "xn--mnchen-3ya.example"):
         assert is_page(await ann.open(app_at(client, host.url("/client", name)).request())), name
+
+
+async def test_names_whose_lookup_hangs_take_no_thread_of_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system's resolver may take half a minute, and nothing can end it."""
+    answered = threading.Event()
+
+    def hang(*_args: object, **_more: object) -> list[object]:
+        answered.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    lookups = [asyncio.create_task(client_documents.resolve("slow.example", 443)) for _ in range(60)]
+    try:
+        await asyncio.sleep(0.05)
+        assert await asyncio.wait_for(asyncio.to_thread(len, "other work"), 5) == 10
+    finally:
+        answered.set()
+        await asyncio.gather(*lookups)
 
 
 def test_031_a_name_with_one_private_address_is_refused() -> None:

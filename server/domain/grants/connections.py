@@ -18,6 +18,9 @@ from server.principal import Principal, Scope
 
 MOST_REACHING = 500
 
+ProjectIds = Collection[str] | sa.Select[str]
+"""A few projects, or the query for any number of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -149,7 +152,7 @@ def disconnect(session: Session, principal: Principal, connection_id: str) -> No
     session.execute(sa.delete(OAuthGrant).where(col(OAuthGrant.id) == grant.id))
 
 
-def end_grants(session: Session, user_id: str, project_ids: Collection[str] | None = None) -> int:
+def end_grants(session: Session, user_id: str, project_ids: ProjectIds | None = None) -> int:
     """Delete a user's grants and codes in these projects (None: all). Returns the number of deleted grants."""
     codes = sa.delete(AuthorizationCode).where(col(AuthorizationCode.user_id) == user_id)
     grants = sa.delete(OAuthGrant).where(col(OAuthGrant.user_id) == user_id)

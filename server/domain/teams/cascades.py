@@ -3,7 +3,6 @@ commits, a project leaves its organization, so nobody can reach it any longer. I
 so `server.index.upkeep.removal` does that afterwards, in small transactions.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
 
 from server.domain.grants import connections
+from server.domain.grants.connections import ProjectIds
 from server.models import (
     ApiKey,
     Invitation,
@@ -93,7 +93,7 @@ def remove_organization(session: Session, organization: Organization) -> Deleted
     return replace(counts, members=members + 1, invitations=pending)
 
 
-def revoke_access(session: Session, user_id: str, project_ids: Sequence[str] | None = None) -> RevokedAccess:
+def revoke_access(session: Session, user_id: str, project_ids: ProjectIds | None = None) -> RevokedAccess:
     """Delete the API keys and grants that the user created in these projects (None: all).
 
     They are deleted, so that rejoining does not revive them.

@@ -1,6 +1,5 @@
 """Members of an organization: listing them, changing roles, removing, leaving."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -79,7 +78,9 @@ def change_role(
     flush_or_conflict(session, member)
     cancelled = 0
     if role == OrganizationRole.MEMBER:
-        cascades.revoke_access(session, user_id, _projects_without_own_role(session, organization.id, user_id))
+        own_role_in = sa.select(col(ProjectMember.project_id)).where(col(ProjectMember.user_id) == user_id)
+        without_own_role = _projects_of(organization).where(col(Project.id).not_in(own_role_in))
+        cascades.revoke_access(session, user_id, without_own_role)
         cancelled = withdrawals.cancel_of_member(session, organization, user_id)
     changes: dict[str, JSON] = {"from": old_role, "to": role}
     if cancelled:
@@ -105,7 +106,7 @@ def remove(session: Session, principal: Principal, organization_id: str, user_id
     action = Action.LEAVE if is_leaving else Action.MANAGE_MEMBERS
     organization, own_role = require_organization(session, principal, organization_id, action)
     member = _require_changeable(session, principal, organization, own_role, user_id)
-    project_ids = _project_ids(session, organization.id)
+    project_ids = _projects_of(organization)
     memberships = (col(ProjectMember.user_id) == user_id, col(ProjectMember.project_id).in_(project_ids))
     session.execute(sa.delete(ProjectMember).where(*memberships))
     session.delete(member)
@@ -139,11 +140,6 @@ def _require_changeable(
     return member
 
 
-def _project_ids(session: Session, organization_id: str) -> Sequence[str]:
-    return session.exec(select(Project.id).where(Project.organization_id == organization_id)).all()
-
-
-def _projects_without_own_role(session: Session, organization_id: str, user_id: str) -> list[str]:
-    """Return the ids of the projects in which the user has no role other than the organization's."""
-    with_own_role = set(session.exec(select(ProjectMember.project_id).where(ProjectMember.user_id == user_id)))
-    return [project_id for project_id in _project_ids(session, organization_id) if project_id not in with_own_role]
+def _projects_of(organization: Organization) -> sa.Select[str]:
+    """Return the query for the ids of the organization's projects, of which there may be any number."""
+    return sa.select(col(Project.id)).where(col(Project.organization_id) == organization.id)
