@@ -24,6 +24,9 @@ KEPT_SECONDS = 86_400
 INTERRUPTED_SECONDS = 300
 """Work that reports no progress for this long was interrupted, for example by a restart."""
 
+NAME_LENGTH = 255
+"""The longest name that a file system takes. Its ending has to be kept, because it says that a file is Markdown."""
+
 _ID = re.compile(r"upl_[0-9a-f]{32}\Z")
 
 
@@ -84,7 +87,7 @@ class Uploads:
                 raise UploadRunning
             if earlier:
                 self.remove(earlier)
-        upload = Upload(f"upl_{secrets.token_hex(16)}", user_id, project_id, name[:200])
+        upload = Upload(f"upl_{secrets.token_hex(16)}", user_id, project_id, name[:NAME_LENGTH])
         with translating_full_disk():
             try:
                 with self.path_of(upload).open("xb") as copy:

@@ -243,6 +243,10 @@ async def test_a_file_with_an_invalid_line_is_refused_and_the_line_is_named(
     assert (await upload(ann, b"x" * 10_100)).status_code == 413
 
 
+async def test_a_long_name_keeps_its_ending(ann: Visitor) -> None:
+    assert (await upload(ann, b"tea", f"{'x' * 252}.md")).status_code == 303
+
+
 async def test_viewers_cannot_import(ann: Visitor, viewer: Visitor) -> None:
     file = b'{"content": "x", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'
     refused = await viewer.client.post(

@@ -170,6 +170,18 @@ def test_a_claude_conversation_is_read(path: Path) -> None:
     assert (line.metadata["source"], line.created_at.year) == ("claude", 2024)
 
 
+@pytest.mark.parametrize(
+    "empty",
+    [
+        {"title": None, "mapping": None},
+        {"uuid": "u2", "name": "", "chat_messages": None},
+        {"chat_messages": [{"sender": ["human"], "text": "x"}, None, {"sender": None, "content": [None]}]},
+    ],
+)
+def test_a_conversation_without_messages_does_not_stop_the_others(path: Path, empty: dict[str, object]) -> None:
+    assert texts(path, json.dumps([empty, CLAUDE])) == ["Bread\nuser: How long?\nassistant: An hour."]
+
+
 def test_what_is_no_text_in_chats_is_counted_by_kind(path: Path) -> None:
     image, sound = (
         {"content_type": f"{kind}_asset_pointer", "asset_pointer": f"x://{kind}1"} for kind in ("image", "audio")

@@ -1,6 +1,7 @@
 """Reads the conversations of ChatGPT's and Claude's exports: one memory for each question and its answer."""
 
 from collections.abc import Iterable, Iterator
+from types import NoneType
 from typing import Any, NamedTuple
 
 from server.domain.memory.exchange.chat_parts import left_out_of_chatgpt, left_out_of_claude
@@ -14,6 +15,10 @@ MEMORY_LENGTH = 20_000
 
 MESSAGE_LENGTH = 10_000
 TITLE_LENGTH = 200
+_NESTED = (dict, NoneType)
+_LISTED = (list, NoneType)
+"""A conversation without messages has null."""
+
 _ROLES = {"user": "user", "human": "user", "assistant": "assistant"}
 
 
@@ -31,11 +36,11 @@ class Utterance(NamedTuple):
 
 
 def is_chatgpt(value: Foreign) -> bool:
-    return isinstance(value.get("mapping"), dict)
+    return isinstance(value.get("mapping", ""), _NESTED)
 
 
 def is_claude(value: Foreign) -> bool:
-    return isinstance(value.get("chat_messages"), list)
+    return isinstance(value.get("chat_messages", ""), _LISTED)
 
 
 def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
@@ -51,13 +56,13 @@ def read_chatgpt(place: str, conversation: Foreign, warnings: Warnings) -> Itera
 def read_claude(place: str, conversation: Foreign, warnings: Warnings) -> Iterator[Entry]:
     """Yield the exchanges. Anything but text is counted in `warnings`."""
     chat = Chat("Claude", conversation.get("uuid"))
-    messages = [message for message in conversation["chat_messages"] if isinstance(message, dict)]
+    messages = [message for message in conversation["chat_messages"] or () if isinstance(message, dict)]
     for message in messages:
         _count(left_out_of_claude(message), warnings)
     utterances = (
-        Utterance(_ROLES[message["sender"]], _claude_text(message), message.get("created_at"))
+        Utterance(role, _claude_text(message), message.get("created_at"))
         for message in messages
-        if message.get("sender") in _ROLES
+        if (role := _role(message.get("sender")))
     )
     yield from _exchanges(place, _title(conversation.get("name")), chat, utterances, conversation.get("created_at"))
 
@@ -69,7 +74,7 @@ def _count(left_out: Iterable[str], warnings: Warnings) -> None:
 
 def _kept_branch(conversation: Foreign) -> Iterator[Foreign]:
     """Yield the visible messages of the current branch, oldest first."""
-    mapping = conversation["mapping"]
+    mapping = conversation["mapping"] or {}
     node_id = conversation.get("current_node")
     if not isinstance(node_id, str) or node_id not in mapping:
         node_id = next(reversed(mapping), None)  # in exports without the field, the newest message is the last
@@ -102,8 +107,11 @@ def _spoken_by(message: Foreign) -> str | None:
     author = message.get("author")
     if message.get("recipient") not in (None, "all") or not isinstance(author, dict):
         return None
-    role = author.get("role")
-    return _ROLES.get(role) if isinstance(role, str) else None
+    return _role(author.get("role"))
+
+
+def _role(name: Any) -> str | None:
+    return _ROLES.get(name) if isinstance(name, str) else None
 
 
 def _chatgpt_text(content: Any) -> str:
