@@ -1,11 +1,12 @@
 """Exact scanning: the cached matrices match SQL and their size is bounded."""
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from server.domain.memory.filters import Filters
 from server.index.center import Center
@@ -69,6 +70,26 @@ def test_a_project_too_large_for_the_cache_is_read_in_parts(world: World, monkey
     assert world.texts("red kayak")[0] == "a red kayak"
     assert world.texts("canoe trip", Filters(tags=("wanted",))) == ["a red kayak"]
     assert len(world.texts("canoe trip", limit=100)) == 61
+
+
+def test_of_a_project_too_large_to_read_the_newest_memories_and_those_with_the_words_are_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.index.exact.matrix_cache.MOST_IN_PARTS", 5)
+    world.index._matrices._large_project_bytes = 1
+    world.add("a red kayak")
+    world.add_many([f"canoe trip number {n}" for n in range(20)])
+    read: list[int] = []
+    read_memories = MatrixCache.read_memories
+
+    def seen(cache: MatrixCache, session: Session, numbers: Sequence[int]) -> Matrix:
+        read.append(len(numbers))
+        return read_memories(cache, session, numbers)
+
+    monkeypatch.setattr(MatrixCache, "read_memories", seen)
+    found = world.texts("red kayak", limit=100)
+    assert (found[0], len(found)) == ("a red kayak", 6)
+    assert read[0] == 5
 
 
 def test_the_least_recently_used_projects_are_evicted(world: World) -> None:

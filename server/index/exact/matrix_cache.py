@@ -36,6 +36,9 @@ PART_MEMORIES = 2_000
 PART_PIECES = 20_000
 """How many of their pieces to read at a time, 30 MB of vectors, unless a single memory has more."""
 
+MOST_IN_PARTS = 50_000
+"""How many memories a search reads in parts, at most: the newest. Reading a million takes longer than a request may."""
+
 _memories = metadata.tables["memories"]
 _pieces = metadata.tables["pieces"]
 
@@ -127,9 +130,9 @@ class MatrixCache:
     def scan_in_parts(
         self, session: Session, project_id: str, question: Vector, center: Center, also: Numbers, wanted: int
     ) -> SimilarMemories:
-        """Read a project of any size in parts and keep the best memories of each, and all of `also`."""
+        """Read the newest memories of a project of any size in parts. Keep the best of each part, and all of `also`."""
         best: list[tuple[float, int]] = []
-        last = 0
+        last = before = _last_before_newest(session, project_id)
         while part := self.read_part(session, project_id, last):
             matrix, last = part
             similar = Scan.of(matrix, center).compare(question)
@@ -137,7 +140,7 @@ class MatrixCache:
             best = sorted(best, reverse=True)[:wanted]
         numbers = sorted({*(number for _, number in best), *also.tolist()})
         scan = self.scan_memories(session, numbers, center)
-        return scan.compare(question, complete=len(best) < wanted)
+        return scan.compare(question, complete=len(best) < wanted and not before)
 
     def read_part(
         self, session: Session, project_id: str, after: int, most_pieces: int | None = None
@@ -201,6 +204,12 @@ class MatrixCache:
         self._total_bytes -= cached.counted_bytes if cached else 0
         if self._oversized == project_id:
             self._oversized = None
+
+
+def _last_before_newest(session: Session, project_id: str) -> int:
+    """Return the number of the last memory that is too old to be read in parts, or 0."""
+    newest_first = sa.select(_memories.c.number).where(_memories.c.project_id == project_id)
+    return session.scalar(newest_first.order_by(_memories.c.number.desc()).offset(MOST_IN_PARTS).limit(1)) or 0
 
 
 def _must_prune(project: Project, cached: _CachedMatrix) -> bool:
