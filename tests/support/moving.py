@@ -10,7 +10,7 @@ from server.domain.memory.exchange.entries import Warnings
 from server.domain.memory.exchange.lines import Line
 from server.domain.memory.exchange.sources import checked, read_path
 
-GRAPH: list[dict[str, object]] = [
+GRAPH: list[dict[str, Any]] = [
     {"type": "entity", "name": "Anna", "entityType": "person", "observations": ["likes tea", "lives in Rome"]},
     {"type": "relation", "from": "Anna", "to": "Acme", "relationType": "works_at"},
 ]

@@ -48,12 +48,17 @@ def parse_metadata(value: object) -> JsonObject:
     return {**value}
 
 
+def is_blank(text: str) -> bool:
+    """Return whether the text has nothing that people see: it is empty, blank or invisible."""
+    return not any(map(_is_visible, text))
+
+
 def require_text(text: str) -> str:
     """Return the text. Raises ValueError, with a reason for the caller.
 
     It must not be blank, nor contain a NUL or a lone surrogate, which no database stores.
     """
-    if not any(map(_is_visible, text)):
+    if is_blank(text):
         raise ValueError("must not be blank")
     if "\0" in text:
         raise ValueError("must not contain a NUL character")

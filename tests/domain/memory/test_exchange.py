@@ -104,6 +104,8 @@ def test_a_line_needs_only_its_content(world: World) -> None:
         (json.dumps({**LINE, "metadata": {"a": ["\0"]}}), "line 3: metadata: must not contain a NUL character"),
         (json.dumps({**LINE, "history": [{**LINE, "version": 1}]}), "line 3: history: must have the oldest"),
         ('{"content": "x", "metadata": {"n": NaN}}', "line 3: "),
+        (json.dumps({**LINE, "expires_in_days": 10**9}), "line 3: expires_in_days: must be at most 36500"),
+        (json.dumps({**LINE, "expires_in_days": "soon"}), "line 3: expires_in_days: must be a whole number"),
         (json.dumps({**LINE, "version": 2**63}), "line 3: version: must be at most 1000000000"),
         (
             json.dumps({**LINE, "history": [{**LINE, "version": 2**62}]}),

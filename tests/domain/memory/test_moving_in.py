@@ -174,6 +174,7 @@ def test_a_claude_conversation_is_read(path: Path) -> None:
     "empty",
     [
         {"title": None, "mapping": None},
+        {"title": None, "mapping": {"a": said("user", "\u200b", None)}},
         {"uuid": "u2", "name": "", "chat_messages": None},
         {"chat_messages": [{"sender": ["human"], "text": "x"}, None, {"sender": None, "content": [None]}]},
     ],

@@ -60,6 +60,15 @@ def test_a_note_is_not_a_table(tmp_path: Path, text: str) -> None:
     assert texts(tmp_path / "note.md", text) == [text]
 
 
+def test_invisible_notes_and_parts_are_left_out(path: Path) -> None:
+    path.mkdir()
+    (path / "a.md").write_text("\u200b\n\ufeff")
+    (path / "b.md").write_text(f"\u200b\n# Tea\n{'tea ' * 2_500}")
+    warnings = Warnings()
+    assert [line.metadata["heading"] for line in read(path, warnings=warnings)] == ["Tea", "Tea"]
+    assert warnings.sentences() == ["files without text were left out, such as a.md (1 time)"]
+
+
 def test_front_matter_that_would_grow_is_not_unpacked(path: Path) -> None:
     path.write_text("---\na: &a [x]\nb: &b [*a,*a]\nc: [*b,*b]\n---\nText.\n")
     assert texts(path)[0].startswith("---")

@@ -9,6 +9,7 @@ from server.domain.memory.exchange.entries import Entry, Foreign, Warnings
 from server.domain.memory.exchange.records import moment
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import MOST_MESSAGES
+from server.domain.memory.metadata import is_blank
 
 MEMORY_LENGTH = 20_000
 """Maximum length of a memory. A longer exchange becomes several memories, so that each transaction is short."""
@@ -160,7 +161,7 @@ def _by_question(utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:
     """Yield each question, which may have several parts, with everything that answered it."""
     exchange: list[Utterance] = []
     for part in utterances:
-        if not part.text.strip():
+        if is_blank(part.text):
             continue
         if part.role == "user" and exchange and exchange[-1].role == "assistant":
             yield exchange

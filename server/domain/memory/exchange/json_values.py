@@ -100,7 +100,7 @@ class _Reader:
             yield from self.unfolded(place, rest)
 
     def whole_object(self) -> Foreign | None:
-        """Return the object if it is not too long to be read as a whole, as a line is not."""
+        """Return the object, or None if it is not valid or too long to be read as a whole."""
         while True:
             try:
                 value, end = self.decoder.raw_decode(self.text, self.at)

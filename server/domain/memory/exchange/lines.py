@@ -127,7 +127,10 @@ class Line(BaseModel):
         """Allow a file to give the expiry in days, but not in days and as a time."""
         if not isinstance(fields, dict) or fields.get("expires_in_days") is None:
             return fields
-        days = _DAYS.validate_python(fields["expires_in_days"])
+        try:
+            days = _DAYS.validate_python(fields["expires_in_days"])
+        except ValidationError as error:
+            raise ValueError(f"expires_in_days: {_reason(error)[1]}") from None
         require_one_way(fields.get("expires_at"), days)
         return {**fields, "expires_at": expiry_of(None, days)}
 
@@ -152,9 +155,14 @@ def line_of(fields: object) -> Line:
     try:
         return Line.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(map(str, first["loc"]))
-        raise Invalid(f"{reason_of(first)}.", field=path or None) from None
+        path, reason = _reason(error)
+        raise Invalid(f"{reason}.", field=path or None) from None
+
+
+def _reason(error: ValidationError) -> tuple[str, str]:
+    """Return the path of the first invalid field, and what is wrong with it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ".".join(map(str, first["loc"])), reason_of(first)
 
 
 def line_from(memory: Memory, history: list[EarlierVersion]) -> Line:

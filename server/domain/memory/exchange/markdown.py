@@ -14,7 +14,7 @@ from server.domain.memory.exchange.records import moment
 from server.domain.memory.exchange.texts import cut, storable
 from server.domain.memory.inputs import parse_past
 from server.domain.memory.labels import CATEGORY, PEOPLE, TAGS, parse_list
-from server.domain.memory.metadata import CONTENT_LENGTH
+from server.domain.memory.metadata import CONTENT_LENGTH, is_blank
 from server.index.words.tokenizer import MARKS
 
 MOST_EVENTS = 20_000
@@ -79,8 +79,9 @@ def read_markdown(name: str, text: str, warnings: Warnings) -> Iterator[Entry]:
     title = head.get("title") or PurePosixPath(name).stem
     metadata: Foreign = {"title": str(title), "file": name} | fields["metadata"]
     body = storable(body.replace("\r\n", "\n")).strip()
-    if not body:
+    if is_blank(body):
         warnings.add("files without text were left out", name)
+        return
     for heading, part in _parts(body):
         about = metadata | ({"heading": heading} if heading else {})
         yield Entry(name, fields | {"content": part, "metadata": about}, name)
@@ -209,12 +210,12 @@ def _are_same(first: object, second: object) -> bool:
 def _parts(body: str) -> Iterator[tuple[str, str]]:
     """Yield the parts, each with its heading, or the whole text if it fits."""
     if len(body) <= CONTENT_LENGTH:
-        if body:
-            yield "", body
+        yield "", body
         return
     for heading, section in _sections(body):
         for part in cut(section):
-            yield heading, part
+            if not is_blank(part):
+                yield heading, part
 
 
 def _sections(body: str) -> Iterator[tuple[str, str]]:
