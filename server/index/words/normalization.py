@@ -24,7 +24,8 @@ words.
 _DROPPED = re.compile(
     f"[{_ACCENTS}{INVISIBLE}]"
     "|(?<![\u0418\u0438])\u0306"  # breves, except on the Cyrillic short i, which is a different letter from i
-    "|(?<=\u0627)[\u0653-\u0655]"  # madda and hamza on an alef
+    "|(?:(?<=\u0627)|(?<=\u0627[\u064b-\u0652])|(?<=\u0627[\u064b-\u0652]{2}))"  # on an alef, perhaps with vowel signs
+    "[\u0653-\u0655]"  # madda and hamza
 )
 
 _LETTERS = {
