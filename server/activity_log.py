@@ -58,17 +58,25 @@ class ActivityLog:
         """Store the waiting events. If the database accepts no writes, try again later. Never raises."""
         if not self._waiting and not self._dropped:
             return
-        with self._storing:
+        with waits.counted() as left:
+            is_mine = self._storing.acquire(timeout=left)
+        if is_mine:
             try:
-                while batch := list(islice(self._waiting, BATCH_ROWS)):
-                    self._store(batch)
-                    for _ in batch:
-                        self._waiting.popleft()
-            except (sa.exc.OperationalError, sa.exc.TimeoutError):
-                log.warning("activity was not stored yet", extra={"events": len(self._waiting)})
-            if self._dropped:
-                log.warning("activity was dropped", extra={"events": self._dropped})
-                self._dropped = 0
+                self._store_all()
+            finally:
+                self._storing.release()
+
+    def _store_all(self) -> None:
+        try:
+            while batch := list(islice(self._waiting, BATCH_ROWS)):
+                self._store(batch)
+                for _ in batch:
+                    self._waiting.popleft()
+        except (sa.exc.OperationalError, sa.exc.TimeoutError):
+            log.warning("activity was not stored yet", extra={"events": len(self._waiting)})
+        if self._dropped:
+            log.warning("activity was dropped", extra={"events": self._dropped})
+            self._dropped = 0
 
     def _store(self, batch: Sequence[Noted]) -> None:
         """Store the events, or drop them if a bug prevents it: they must not keep the later ones waiting."""

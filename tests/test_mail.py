@@ -163,9 +163,12 @@ def test_a_letter_waits_while_the_server_does_not_offer_what_the_url_asks_for(
         ("smtp://mail.example.com?ssl=true", "the only option is ?starttls"),
     ],
 )
-def test_an_address_that_would_be_misread_stops_the_start(url: str, advice: str) -> None:
+def test_an_address_that_would_be_misread_stops_the_start(
+    url: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFMEMORY_SMTP_URL", url)
     with pytest.raises(SettingsError) as refused:
-        read_settings(env_file=None, smtp_url=url)
+        read_settings(env_file=None)
     assert str(refused.value).startswith("SELFMEMORY_SMTP_URL: ")
     assert advice in str(refused.value)
     assert "pa" not in str(refused.value).replace("password", "")

@@ -59,6 +59,18 @@ async def test_r07_r09_r10_a_reset_link_works_once_and_ends_all_sessions(
         assert answer.status_code == 410
 
 
+@pytest.mark.sqlite_only
+async def test_an_outage_after_the_answer_is_one_line_in_the_log(
+    client: httpx.AsyncClient, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    await sign_up(client)
+    with database.write() as session:
+        session.execute(sa.text("ALTER TABLE mailed_tokens RENAME TO away"))  # SQLite calls it an outage
+    answer = await fresh(client).post("/forgot-password", data={"email": "ann@example.com"})
+    assert answer.status_code == 200
+    assert [record.exc_info for record in caplog.records if record.getMessage() == "unavailable"] == [None]
+
+
 async def test_a_first_password_keeps_the_keys_and_a_new_one_offers_to_revoke_them(
     client: httpx.AsyncClient, alice: Tenant, database: Database
 ) -> None:

@@ -141,3 +141,16 @@ def test_what_is_no_vector_is_refused(words: Words, wrong: Vectors, monkeypatch:
     with pytest.raises(VectorsRefused, match="invalid vector"):
         embedder.embed(["a red canoe"])
     embedder.close()
+
+
+def test_the_log_says_why_a_model_cannot_be_loaded_and_says_it_once(caplog: pytest.LogCaptureFixture) -> None:
+    tries: list[int] = []
+
+    def load() -> Words:
+        tries.append(1)
+        raise ZeroDivisionError("a damaged file")
+
+    model = LateModel(load)
+    eventually(lambda: len(tries) > 2)
+    model.close()
+    assert caplog.text.count("ZeroDivisionError: a damaged file") == 1

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from server import activity_log
+from server import activity_log, waits
 from server.__main__ import main
 from server.activity_log import MOST_WAITING, ActivityLog
 from server.database import Database
@@ -188,3 +190,22 @@ def test_events_that_cannot_be_stored_are_dropped_and_do_not_end_the_log(
     eventually(lambda: not log.waiting)
     log.close()
     assert "activity was dropped" in caplog.text
+
+
+@pytest.mark.sqlite_only
+def test_many_who_wait_for_the_log_wait_no_longer_than_one(
+    database: Database, alice: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waits, "WAIT_SECONDS", 0.3)
+    log = ActivityLog(database, days=30)
+    log.add([noted(alice.project_id)])
+
+    def read() -> None:
+        waits.begin()
+        log.flush()
+
+    with database.write(), ThreadPoolExecutor(6) as readers:
+        began = time.monotonic()
+        wait([readers.submit(read) for _ in range(6)])
+        assert time.monotonic() - began < 1.2  # each alone: 0.3
+    assert log.waiting == 1

@@ -20,10 +20,10 @@ from server.domain.accounts import SignUp
 from server.domain.people import passwords, sessions, users
 from server.domain.people.sessions import BrowserInfo
 from server.domain.teams import invitation_answers
-from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated
+from server.errors import Forbidden, Invalid, ServiceError, Unauthenticated, Unavailable
 from server.request_credentials import credential_of, require_same_origin
-from server.runtime import Call, State
-from server.statuses import retry_after, status_of
+from server.runtime import Call, Runtime, State
+from server.statuses import log_unavailable, retry_after, status_of
 from server.urls import is_local_path
 
 SETUP_PAGE = "setup.html"
@@ -112,8 +112,16 @@ async def forgot_password(request: Request[State]) -> Response:
     except ServiceError as error:
         return await render_page(request, "forgot_password.html", error, fields, sent=False)
     response = await render_page(request, "forgot_password.html", fields=fields, sent=True)
-    response.background = BackgroundTask(runtime.run, passwords.mail_reset_link, email, runtime.mailer)
+    response.background = BackgroundTask(_mail_reset_link, runtime, email)
     return response
+
+
+async def _mail_reset_link(runtime: Runtime, email: str) -> None:
+    """Mail the link. The response has been sent, so only the log can tell of an outage."""
+    try:
+        await runtime.run(passwords.mail_reset_link, email, runtime.mailer)
+    except Unavailable as error:
+        log_unavailable(error)
 
 
 async def show_accept_invitation(request: Request[State]) -> Response:

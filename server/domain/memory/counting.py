@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from server.domain.memory.expiry import expired_ids
+from server.domain.memory.expiry import count_expired
 from server.domain.memory.filters import Filters, conditions, having, label_groups, narrowing
 from server.models import Label, Memory, Project
 
@@ -15,7 +15,7 @@ FEW = 1_000
 
 def count_all(session: Session, project: Project) -> int:
     """Return how many memories the project has, not counting expired ones."""
-    return project.memory_count - len(expired_ids(session, project.id))
+    return project.memory_count - count_expired(session, project.id)
 
 
 def count(session: Session, project: Project, filters: Filters, most: int | None = None) -> int:
@@ -44,7 +44,7 @@ def numbers_of(session: Session, project: Project, filters: Filters, most: int) 
 def _numbers(session: Session, project: Project, filters: Filters) -> sa.Select[int]:
     """Return the query for the numbers of the memories that pass the filters."""
     project_id = project.id
-    if expired_ids(session, project_id):
+    if count_expired(session, project_id):
         return sa.select(col(Memory.number)).where(*conditions(filters, project_id, are_few=True))
     if not filters.has_only_labels:
         matching = [col(Memory.project_id) == project_id, *narrowing(filters, project_id, list_labeled=True)]

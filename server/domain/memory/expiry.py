@@ -62,10 +62,15 @@ def expired_ids(session: Session, project_id: str) -> list[str]:
     return [row[0] for row in _EXPIRED.rows(session, project_id=project_id, moment=now())]
 
 
+def count_expired(session: Session, project_id: str) -> int:
+    """Count them. Thousands may expire at the same moment, and every list needs their number."""
+    return sum(row[0] for row in _EXPIRED_COUNT.rows(session, project_id=project_id, moment=now()))
+
+
 def of_live_memories(session: Session, project_id: str) -> list[sa.ColumnElement[bool]]:
     """Return the conditions for the labels of the project's memories that have not expired."""
     labels = col(Label.project_id) == project_id
-    if not expired_ids(session, project_id):
+    if not count_expired(session, project_id):
         return [labels]
     expired = sa.select(col(Memory.number)).where(_in_project(project_id), has_expired(now()))
     return [labels, col(Label.memory_number).not_in(expired)]
@@ -79,11 +84,11 @@ def _in_project(project_id: str | sa.BindParameter[str]) -> sa.ColumnElement[boo
     return sa.func.coalesce(col(Memory.project_id), "") == project_id
 
 
-_EXPIRED = Query(
-    sa.select(col(Memory.id)).where(
-        _in_project(sa.bindparam("project_id", type_=sa.String)), has_expired(sa.bindparam("moment", type_=Utc))
-    )
-)
+_HAS_EXPIRED = (
+    _in_project(sa.bindparam("project_id", type_=sa.String)), has_expired(sa.bindparam("moment", type_=Utc))
+)  # fmt: skip
+_EXPIRED = Query(sa.select(col(Memory.id)).where(*_HAS_EXPIRED))
+_EXPIRED_COUNT = Query(sa.select(sa.func.count()).select_from(Memory).where(*_HAS_EXPIRED))
 
 
 def purge(session: Session) -> int:

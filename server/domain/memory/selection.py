@@ -101,11 +101,11 @@ def merge(
 
     Return how many were deleted. Raises NotFound if the one to keep is not in the project, and the errors of `delete`.
     """
-    survivor = require_memory(session, principal, keep_id, Action.WRITE)
-    if survivor.project_id != project_id:
+    selected = _in_order(session, principal, project_id, [keep_id, *ids])
+    found = [memory for memory in map(partial(_in_project, session, principal, project_id), selected) if memory]
+    to_delete = [memory for memory in found if memory.id != keep_id]
+    if len(to_delete) == len(found):
         raise NotFound(NO_MEMORY)
-    others = [memory_id for memory_id in ids if memory_id != keep_id]
-    to_delete = [memory for memory in map(partial(_in_project, session, principal, project_id), others) if memory]
 
     def merged(memory: Memory) -> MemoryChange:
         every = [memory, *to_delete]
@@ -143,10 +143,11 @@ def _in_order(session: Session, principal: Principal, project_id: str, ids: Sequ
 
     Raises Invalid if there are none or too many, and the errors of `require_project`.
     """
-    if not 0 < len(ids) <= MOST_SELECTED:
+    in_order = sorted(set(ids))
+    if not 0 < len(in_order) <= MOST_SELECTED:
         raise Invalid(f"select between 1 and {MOST_SELECTED} memories.", field="ids")
     require_project(session, principal, project_id, Action.WRITE)
-    return sorted(set(ids))
+    return in_order
 
 
 def _each(

@@ -161,7 +161,7 @@ def is_member(session: Session, organization: Organization, user_id: str) -> boo
 
 def pending_for(session: Session, address: str) -> list[Invitation]:
     """Return the invitations to this normalized address that can be answered, oldest first."""
-    query = select(Invitation).where(Invitation.email == address, Invitation.status == InvitationStatus.PENDING)
+    query = select(Invitation).where(Invitation.email == address, *_waiting())
     return _answerable(session, session.exec(query.order_by(Invitation.id)).all())
 
 
@@ -176,15 +176,19 @@ def how_ended(session: Session, invitation: Invitation) -> str | None:
     return None
 
 
+def _waiting() -> list[sa.ColumnElement[bool]]:
+    """Match invitations that can still be answered. Expired ones are kept for months."""
+    return [col(Invitation.status) == InvitationStatus.PENDING, col(Invitation.expires_at) > now()]
+
+
 def _answerable(session: Session, invitations: Sequence[Invitation]) -> list[Invitation]:
     """Return the invitations that can be answered.
 
     Checks the inviter once per inviter, organization and project, because each check is a query.
     """
-    live = [invitation for invitation in invitations if invitation.expires_at > now()]
-    samples = {_scope_of(invitation): invitation for invitation in live}
+    samples = {_scope_of(invitation): invitation for invitation in invitations}
     answerable = {scope for scope, invitation in samples.items() if how_ended(session, invitation) is None}
-    return [invitation for invitation in live if _scope_of(invitation) in answerable]
+    return [invitation for invitation in invitations if _scope_of(invitation) in answerable]
 
 
 def _scope_of(invitation: Invitation) -> tuple[str, str, str | None]:
@@ -205,7 +209,7 @@ def _inviter_may(session: Session, invitation: Invitation) -> bool:
 
 
 def _list_pending_where(session: Session, condition: bool) -> list[PendingInvitation]:
-    query = select(Invitation).where(condition, Invitation.status == InvitationStatus.PENDING)
+    query = select(Invitation).where(condition, *_waiting())
     pending = _answerable(session, session.exec(query.order_by(col(Invitation.id).desc())).all())
     assignments: dict[str, list[Assignment]] = {invitation.id: [] for invitation in pending}
     included = select(InvitationProject, Project).join(Project)

@@ -87,6 +87,7 @@ class LateModel:
             self._closing.wait(min(max(rest, RETRY_SECONDS), LONGEST_RETRY_SECONDS) if self._model is None else 0)
 
     def _try(self) -> None:
+        bug: Exception | None = None
         try:
             importlib.invalidate_caches()  # a package may have been installed since the last attempt
             self._model = self._load()
@@ -94,10 +95,11 @@ class LateModel:
             trouble = str(error)
         except Exception as error:  # noqa: BLE001 - the loader must not die, because somebody may solve the problem
             trouble = f"The embedding model cannot be loaded ({type(error).__name__}): run doctor, or see the log."
-            log.debug("the embedding model cannot be loaded", extra={"reason": str(error)})
+            bug = error
         else:
             log.info("the embedding model is ready", extra={"model": self._model.name})
             return
         if trouble != self._trouble:
-            log.warning(f"{trouble} Until the model is ready, searches find memories only by their words.")
+            advice = "Until the model is ready, searches find memories only by their words."
+            log.warning(f"{trouble} {advice}", exc_info=bug)
             self._trouble = trouble
