@@ -36,6 +36,16 @@ def begin() -> None:
     _waits.set(_Waits())
 
 
+@contextmanager
+def renewed() -> Iterator[None]:
+    """Give the block a new budget, and return to the present one afterwards."""
+    token = _waits.set(_Waits())
+    try:
+        yield
+    finally:
+        _waits.reset(token)
+
+
 def seconds_left() -> float:
     """Return the seconds that are left to wait, at least 0."""
     waits = _waits.get()

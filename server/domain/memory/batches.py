@@ -62,9 +62,9 @@ def store(
         unfinished.finish_texts(session, project_id, (memory.content for memory in memories))
         return earlier
     session.commit()
-    waits.begin()  # what is decided gets the time to be published
     try:
-        unfinished.finish(session, import_id)
+        with waits.renewed():  # what is decided gets the time to be published
+            unfinished.finish(session, import_id)
     except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
         raise MaybeStored from error
     return None
