@@ -29,7 +29,9 @@ def test_a_result_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path)
             command, env=environment(tmp_path), cwd=tmp_path, stdout=unwritable, stderr=subprocess.PIPE, check=False
         )
     assert completed.returncode == 1
-    assert completed.stderr.decode() == "selfmemory: [Errno 9] Bad file descriptor\n"
+    created, problem = completed.stderr.decode().splitlines()
+    assert created.startswith("Created the database ")
+    assert problem == "selfmemory: [Errno 9] Bad file descriptor"
 
 
 def test_ctrl_c_ends_an_import_without_a_traceback(tmp_path: Path) -> None:
