@@ -58,6 +58,13 @@ def test_from_nothing_they_give_the_tables_of_the_models(empty_url: str, engine:
         command.check(config)  # raises, naming the differences
 
 
+def test_only_its_owner_can_read_a_database_in_a_folder_that_others_can_read(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    migrate(f"sqlite:///{tmp_path / 'new.db'}")
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("new.db*")}
+    assert set(modes.values()) == {0o600}, modes
+
+
 def test_once_they_are_done_nothing_is_done_again(empty_url: str, engine: sa.Engine) -> None:
     migrate(empty_url)
     done = revision(engine)
