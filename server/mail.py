@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, SMTPUTF8
 from email.utils import formatdate, make_msgid, parseaddr
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -182,10 +182,10 @@ class SmtpMailer:
 
     def _message(self, letter: Letter) -> EmailMessage:
         """Build the message. Raises ValueError if a value contains a line break, which would add a header."""
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=SMTP if letter.to.isascii() else SMTPUTF8)
         name, address = parseaddr(self._sender)
         message["From"] = Address(name, addr_spec=address)
-        message["To"] = Address(addr_spec=letter.to)
+        message["To"] = _address(letter.to)
         message["Subject"] = letter.subject
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=urlsplit(self.public_url).hostname)
@@ -246,6 +246,16 @@ def open_mailer(settings: Settings, database: Database) -> Mailer:
     if not settings.smtp_url.get_secret_value():
         return NullMailer(settings.public_url)
     return SmtpMailer(settings, database)
+
+
+def _address(text: str) -> Address:
+    """Return an address that may have letters outside ASCII, as SMTPUTF8 allows (RFC 6531). Raises ValueError.
+
+    `Address` refuses such letters when it checks an address, so others stand for them there.
+    """
+    Address(addr_spec="".join(char if char.isascii() else "x" for char in text))
+    username, _, domain = text.rpartition("@")
+    return Address(username=username, domain=domain)
 
 
 def _is_final(error: Exception) -> bool:

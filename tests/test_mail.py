@@ -248,6 +248,14 @@ async def test_a_letter_that_cannot_be_built_does_not_hold_up_the_others(setting
     assert mailbox.recipients == ["ann@example.com"]
 
 
+def test_an_address_may_have_letters_outside_ascii(settings: Settings, post: Database) -> None:
+    with mail_server() as (url, mailbox):
+        mailer = opened(settings, post, url)
+        letter = Letter(to="jörg@example.com", subject="Grüße", text="Hallo")
+        assert mailer.deliver(promise(post, mailer, letter)) is Delivery.SENT
+    assert mailbox.recipients == ["jörg@example.com"]
+
+
 def test_a_long_link_stays_on_one_line(settings: Settings, post: Database) -> None:
     text = f"https://memory.example.com/{'x' * 200}\n"
     with mail_server() as (url, mailbox):

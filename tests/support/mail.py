@@ -78,6 +78,7 @@ def mail_server(port: int = 0, *, needs_sign_in: bool = False) -> Iterator[tuple
         authenticator=_authenticate,
         auth_required=needs_sign_in,
         auth_require_tls=False,
+        enable_SMTPUTF8=True,
     )
     controller.start()
     account = f"{USER}:{PASSWORD.replace('@', '%40').replace('/', '%2F')}@" if needs_sign_in else ""
