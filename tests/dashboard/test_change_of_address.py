@@ -56,6 +56,9 @@ async def test_the_address_changes_when_the_link_is_opened_and_not_before(
     assert "asked to change the email address" in notice.get_content()
     assert link_in(notice) == "/forgot-password"
     path = await link_to(letters)
+    await client.head(path)
+    await client.get(path, headers={"Sec-Purpose": "prefetch;prerender"})
+    assert await address_of(client) == (OLD, True)
     other_browser, value = fresh(client), client.cookies[COOKIE]
     await sign_in(other_browser)
     opened = await client.get(path)

@@ -61,9 +61,14 @@ async def show_verify_email(request: Request[State]) -> Response:
     """
     verification = await request.state["runtime"].read(addresses.verification_of, request.path_params["token"])
     signed_in_id = await _signed_in_id(request)
-    if signed_in_id == verification.user.id:
+    if signed_in_id == verification.user.id and _is_opened(request):
         return await _verified(request, verification, signed_in_id, "")
     return await _verification_page(request, verification, signed_in_id)
+
+
+def _is_opened(request: Request[State]) -> bool:
+    """Return whether a person opens the page, and no program or browser only looks at it in advance."""
+    return request.method == "GET" and not request.headers.get("sec-purpose", "").startswith("prefetch")
 
 
 async def verify_email(request: Request[State]) -> Response:
