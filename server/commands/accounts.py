@@ -88,12 +88,15 @@ def _project(session: Session, user: User, name: str | None) -> Project:
 
 @contextmanager
 def writing(settings: Settings) -> Iterator[Session]:
-    """Open the migrated database, and begin a transaction that may write. Say so if this creates the database."""
+    """Open the migrated database, and begin a transaction that may write. Say so if this creates the database, also if
+    the transaction fails.
+    """
     is_new = settings.is_sqlite and not database_file(settings).exists()
-    with migrated(settings.database_url.get_secret_value()) as database, database.write() as session:
-        yield session
-    if is_new:
-        print_message(
-            f"Created the database {database_file(settings)}. If the server uses another one, repeat this with its "
-            "SELFMEMORY_DATA_DIR."
-        )
+    with migrated(settings.database_url.get_secret_value()) as database:
+        if is_new:
+            print_message(
+                f"Created the database {database_file(settings)}. If the server uses another one, repeat this with its "
+                "SELFMEMORY_DATA_DIR."
+            )
+        with database.write() as session:
+            yield session
