@@ -14,7 +14,7 @@ from sqlmodel import Session, SQLModel, col
 
 from server import data_folder
 from server.commands import model_checks, start_warnings
-from server.commands.checks import Check, CheckFailed, run_checks
+from server.commands.checks import Check, CheckFailed, require_same_settings, run_checks
 from server.commands.chroma_check import check_chroma
 from server.commands.existing import existing
 from server.commands.output import command_line
@@ -234,6 +234,7 @@ def _public_url(settings: Settings) -> str:
     try:
         answer = httpx.get(f"{url}/health/live", timeout=PUBLIC_URL_SECONDS)
     except httpx.HTTPError as error:
+        require_same_settings(settings, error)
         if is_loopback(url) and isinstance(error, httpx.ConnectError):
             return f"{url} (no server is running there)"
         what = (
