@@ -116,7 +116,7 @@ def _add_connect(verb: argparse.ArgumentParser) -> None:
 
 def _add_project(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "--project", type=not_empty, required=True, metavar="ID", help="proj_…, as in the URL of its pages"
+        "--project", type=not_empty, required=True, metavar="ID", help="proj_…, as on its Settings page, or a name"
     )
 
 

@@ -20,6 +20,18 @@ def test_a_folder_goes_in_and_comes_out_in_every_format(run: Run, project_id: st
     assert (missing.code, "There is no file or folder" in missing.err) == (1, True)
 
 
+def test_a_project_may_be_given_by_its_name_if_no_other_has_it(run: Run, project_id: str) -> None:
+    told = run("create-key", "--email", "ann@example.com").err
+    assert f"The key is for the project My Memories ({project_id}).\n" in told
+    assert "Imported 1 memory." in run("import", "--project", "my memories", given=b'{"content": "Tea."}').err
+    assert "Tea." in run("export", "--project", "My Memories").out
+    run("create-user", "--email", "ben@example.com")
+    for command in ("import", "export"):
+        told = run(command, "--project", "My Memories").err
+        assert f"Several projects have the name My Memories: give the id of one, such as {project_id}, proj_" in told
+    assert "Tea." in run("export", "--project", project_id).out
+
+
 def test_a_pipe_is_read_to_its_end(run: Run, project_id: str) -> None:
     """`import <(zcat memories.jsonl.gz)` gives the command a pipe, which can be read only once."""
     reader, writer = os.pipe()

@@ -10,7 +10,7 @@ from typing import IO
 
 from tqdm import tqdm
 
-from server.commands.existing import existing
+from server.commands.existing import existing, find_project
 from server.commands.output import print_message, write_result
 from server.domain.memory import activity
 from server.domain.memory.duplicates import OnDuplicate
@@ -32,27 +32,29 @@ CHUNK_BYTES = 1_000_000
 
 
 def export(settings: Settings, args: Namespace) -> None:
-    """Write the memories in the requested format, oldest first. Raises NotFound."""
+    """Write the memories in the requested format, oldest first. Raises NotFound, Conflict."""
     with tempfile.TemporaryFile() as file:  # so that a slow reader does not hold a database snapshot
         with existing(settings) as database:
-            publish_committed(database, args.project)  # no server may run that would do it
+            project_id = find_project(database, args.project)
+            publish_committed(database, project_id)  # no server may run that would do it
             with database.read() as session:
-                project = require_existing_project(session, args.project)
+                project = require_existing_project(session, project_id)
                 with tqdm(total=project.memory_count, unit=" memories", file=sys.stderr) as bar:
-                    count = write_export(session, args.project, file, bar.update, ExportFormat(args.format))
+                    count = write_export(session, project_id, file, bar.update, ExportFormat(args.format))
             with database.write() as session:
-                record_export(session, None, args.project, count)
+                record_export(session, None, project_id, count)
                 activity.store_noted(session, settings.activity_days)
         file.seek(0)
         write_result(file)
 
 
 def import_(settings: Settings, args: Namespace) -> None:
-    """Import the whole file, or nothing if it has an error. Raises NotFound, QuotaExceeded, and Invalid, which says
-    where the file cannot be read.
+    """Import the whole file, or nothing if it has an error. Raises NotFound, Conflict, QuotaExceeded, and Invalid,
+    which says where the file cannot be read.
     """
     warnings = Warnings()
     with _source(args.path) as path, existing(settings) as database:
+        project_id = find_project(database, args.project)
         name = "standard input" if args.path in (None, "-") else ""
         lines = checked(read_path(path, warnings, Format(args.format), name))
         index = MemoryIndex(settings, database, open_late(settings))
@@ -60,7 +62,7 @@ def import_(settings: Settings, args: Namespace) -> None:
             with tqdm(unit=" memories", file=sys.stderr) as bar:
                 imported = import_memories(
                     database,
-                    args.project,
+                    project_id,
                     lines,
                     index,
                     bar.update,
