@@ -46,6 +46,14 @@ def test_an_empty_import_says_that_there_was_nothing(run: Run, project_id: str) 
     assert (told.code, "There was nothing to import." in told.err) == (0, True), told.err
 
 
+def test_what_an_import_skips_is_counted_by_its_reason(run: Run, project_id: str) -> None:
+    given = b'{"content": "Tea."}\n{"content": "Rum.", "expires_at": "2020-01-01T00:00:00Z"}\n'
+    told = run("import", "--project", project_id, given=given).err
+    assert told == "Imported 1 memory. Skipped 0 that already existed and 1 that had expired.\n"
+    told = run("import", "--project", project_id, given=given).err
+    assert told == "Imported 0 memories. Skipped 1 that already existed and 1 that had expired.\n"
+
+
 def test_what_an_import_does_not_take_is_named(run: Run, project_id: str) -> None:
     line = b'{"content": "Tea.", "expiration_date": "2030-01-01", "tag": "x"}\n'
     told = run("import", "--project", project_id, given=line).err
@@ -63,6 +71,7 @@ def test_the_command_says_what_it_leaves_out_and_what_is_damaged(run: Run, proje
     assert "warning: files that are not Markdown, JSON or CSV were left out, such as a.png (1 time)" in told
     assert "Imported 1 memory." in told
     damaged = run("import", "--project", project_id, given=path.read_bytes()[:-30])
-    assert (damaged.code, "This zip is damaged: its end is missing." in damaged.err) == (1, True)
+    assert (damaged.code, "Nothing was imported. This zip is damaged: its end is missing." in damaged.err) == (1, True)
     long = run("import", "--project", project_id, given=b'{"content": "%s"}' % (b"x" * 10_001))
     assert "line 1: content: has 10,001 characters, and a memory or message holds at most 10,000: split" in long.err
+    assert long.err.endswith(" See docs/moving.md.\n")

@@ -117,7 +117,7 @@ def test_what_cannot_be_read_is_named_and_what_to_do(path: Path, content: bytes 
     assert refused.value.detail.startswith(reason)
     if refused.value.field:
         assert "A valid line looks like this: {" in refused.value.detail
-        assert "docs/moving.md" in refused.value.detail
+        assert "docs/" not in refused.value.detail
 
 
 def test_a_table_keeps_line_ends_in_cells_labels_and_times(path: Path) -> None:
@@ -266,10 +266,10 @@ def test_what_is_there_is_skipped_unless_it_is_wanted_twice(world: World, path: 
     lines = [{"content": "tea"}, {"content": "tea", "created_at": AT}, {"content": "tea", "user_id": "ann"}]
     content = "\n".join(map(json.dumps, lines))
 
-    def bring(on_duplicate: OnDuplicate = OnDuplicate.SKIP) -> tuple[int, int]:
+    def bring(on_duplicate: OnDuplicate = OnDuplicate.SKIP) -> tuple[int, int, int]:
         given = read(path, content)
         return import_memories(world.database, world.project_id, given, world.index, on_duplicate=on_duplicate)
 
-    assert bring() == (3, 0)
-    assert bring() == (0, 3)
-    assert bring(OnDuplicate.KEEP) == (3, 0)
+    assert bring() == (3, 0, 0)
+    assert bring() == (0, 3, 0)
+    assert bring(OnDuplicate.KEEP) == (3, 0, 0)
